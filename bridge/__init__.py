@@ -1,0 +1,1 @@
+"""The data path, one file a stage: source, decode, authorise, journal, acknowledge, quarantine, publish, presence."""
