@@ -1,0 +1,1 @@
+"""Values only: frozen, no I/O."""
