@@ -1,1 +1,1 @@
-"""Values only: frozen, no I/O."""
+"""Values only: events, records, the catalogue of types, units, reasons and receipts. Frozen, without I/O."""

@@ -1,0 +1,55 @@
+"""What the decoder makes of a delivery: accepted events and rejections."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from healthsync_mqtt.model.reasons import Reason
+
+
+class Op(IntEnum):
+    """What an event does to its id: set it, or remove it."""
+
+    UPSERT = 0
+    DELETE = 1
+
+
+class Event(NamedTuple):
+    """One accepted event.
+
+    ``type`` is the canonical name. Times are integer microseconds since the epoch, UTC; ``start_us`` is 0 for a delete
+    without a start. ``body`` is a compact JSON object with those of the keys value, device, utc_offset, source that are
+    present, in that order. ``index`` is the event's place in its delivery.
+    """
+
+    id: str
+    type: str
+    start_us: int
+    end_us: int | None
+    version: int
+    op: int
+    body: bytes
+    index: int  # type: ignore[assignment]  # the field shadows tuple.index, which nobody calls
+
+
+class Rejection(NamedTuple):
+    """One event that was not accepted.
+
+    ``field`` is a dotted path (``value.bpm``); ``raw`` is the event's own bytes, or the whole payload when no event can
+    be told apart in it. ``message`` goes back to the sender and may name the offending number; it goes into no log.
+    """
+
+    index: int  # type: ignore[assignment]  # the field shadows tuple.index, which nobody calls
+    id: str | None
+    reason: Reason
+    field: str | None
+    message: str
+    raw: bytes
+
+
+class Decoded(NamedTuple):
+    """All of a delivery: ``total == len(events) + len(rejections)``; a payload that is not JSON is one rejection."""
+
+    batch: str | None
+    events: list[Event]
+    rejections: list[Rejection]
+    total: int

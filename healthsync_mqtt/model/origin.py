@@ -1,0 +1,15 @@
+"""Where a delivery came from."""
+
+from typing import NamedTuple
+
+
+class Origin(NamedTuple):
+    """The sender of a delivery, taken from the topic and the session and never from the payload.
+
+    ``device`` is None for adapters and the short form of the topic; ``provider`` is set for adapters only.
+    """
+
+    user: str
+    device: str | None
+    provider: str | None
+    topic: str

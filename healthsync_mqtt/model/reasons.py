@@ -1,0 +1,50 @@
+"""Why an event was rejected: one closed vocabulary for receipts, metrics, the CLI and HTTP."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why an event was not accepted. The words are a stable contract: never renamed, never reused."""
+
+    #: The payload or the event is not what a delivery may be: not JSON, not UTF-8, not an object, empty.
+    MALFORMED = "malformed"
+    #: The payload, or a series of samples, is longer than the limit.
+    TOO_LARGE = "too_large"
+    #: The delivery carries more events than the limit; none of them was read.
+    TOO_MANY = "too_many"
+    #: The JSON is nested deeper than the limit.
+    TOO_DEEP = "too_deep"
+    #: The gzip stream expands beyond a limit, is damaged, or is more than one plain member.
+    DECOMPRESS_LIMIT = "decompress_limit"
+    #: A JSON object names the same key twice, so that two readers could see two events.
+    REPEATED_KEY = "repeated_key"
+    #: A field that the event needs is absent.
+    MISSING_FIELD = "missing_field"
+    #: A field that no event of this type has.
+    UNKNOWN_FIELD = "unknown_field"
+    #: A field holds another JSON type than it must.
+    WRONG_TYPE = "wrong_type"
+    #: A number that is not finite, or too big to be carried exactly by every JSON reader.
+    BAD_NUMBER = "bad_number"
+    #: The event id, user id or batch id is empty, too long, or has characters that an id may not have.
+    BAD_ID = "bad_id"
+    #: A text is too long, or has control characters, bidirectional overrides or unpaired surrogates.
+    BAD_STRING = "bad_string"
+    #: A time that is not an RFC 3339 date and time of the years 1970 to 9999.
+    BAD_TIME = "bad_time"
+    #: A time without an offset or Z.
+    NAIVE_TIME = "naive_time"
+    #: A time further ahead of the bridge's clock than the allowance for clock error.
+    FUTURE_TIME = "future_time"
+    #: The end lies before the start, the span is too long, or a part lies outside its session.
+    BAD_INTERVAL = "bad_interval"
+    #: The type is not in the catalogue.
+    UNKNOWN_TYPE = "unknown_type"
+    #: A value outside the plausible range of its type.
+    OUT_OF_RANGE = "out_of_range"
+    #: The event names another user than the topic it came on.
+    IDENTITY_MISMATCH = "identity_mismatch"
+    #: The sender may not publish this.
+    NOT_ALLOWED = "not_allowed"
+    #: The user has not consented to data of this type being stored.
+    NO_CONSENT = "no_consent"

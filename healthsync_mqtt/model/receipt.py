@@ -1,0 +1,77 @@
+"""Receipts: what the bridge tells a sending device about each of its events."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.model.event import Rejection
+
+
+class RejectedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One rejected event of a receipt: its place in the delivery, its id if readable, and why."""
+
+    index: int
+    id: str | None
+    code: str
+    field: str | None = None
+    message: str = ""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What happened to the events of one delivery, or of several that one commit took together.
+
+    ``epoch`` and ``seq`` name the log and how far it is. ``stored`` and ``duplicate`` are lists of ids, or counts when
+    the delivery was a named batch. ``rejected[].code`` is a word of Reason, or a newer one.
+    """
+
+    epoch: str
+    seq: int
+    batch: str | None = None
+    stored: list[str] | int = 0
+    duplicate: list[str] | int = 0
+    rejected: list[RejectedEvent] = []
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Receipt).decode
+
+
+def rejected_entry(rejection: Rejection) -> dict[str, Any]:
+    """A rejection as an entry of ``rejected`` in a receipt."""
+    entry: dict[str, Any] = {"index": rejection.index, "id": rejection.id, "code": rejection.reason.value}
+    if rejection.field is not None:
+        entry["field"] = rejection.field
+    entry["message"] = rejection.message
+    return entry
+
+
+def encode_receipt(  # noqa: PLR0917  # one argument a key, in their order
+    epoch: str,
+    seq: int,
+    batch: str | None,
+    stored: Sequence[str] | int,
+    duplicate: Sequence[str] | int,
+    rejected: Sequence[dict[str, Any]] = (),
+) -> bytes:
+    """One receipt message as compact JSON; ``rejected`` as made by ``rejected_entry``; no batch, no ``batch`` key."""
+    receipt: dict[str, Any] = {"epoch": epoch, "seq": seq}
+    if batch is not None:
+        receipt["batch"] = batch
+    receipt["stored"] = stored
+    receipt["duplicate"] = duplicate
+    receipt["rejected"] = rejected
+    return _encode(receipt)
+
+
+def parse_receipt(payload: bytes) -> Receipt:
+    """The receipt in a message; fields of newer bridges are ignored. Raises InputError when it is none."""
+    try:
+        return _decode(payload)
+    except msgspec.MsgspecError as error:
+        raise InputError(
+            f"not a receipt: {error}", hint="subscribe to users/{user}/devices/{device}/receipts"
+        ) from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"not a receipt: {type(error).__name__}") from None

@@ -1,0 +1,33 @@
+"""Times: integer microseconds since the epoch inside the program, ISO text in UTC with microseconds outside."""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAYS = _EPOCH.toordinal()
+_SECONDS = tuple(f"{second:02d}." for second in range(60))
+
+#: The last microsecond of the year 9999, the latest time that ISO text can name.
+MAX_US = 253_402_300_799_999_999
+
+
+def micros(when: datetime) -> int:
+    """Microseconds since the epoch of an aware datetime, exact; works for every offset."""
+    offset = when.utcoffset()
+    if offset is None:
+        raise ValueError("a naive time names no moment")
+    shift_s = offset.days * 86_400 + offset.seconds
+    seconds = (when.toordinal() - _EPOCH_DAYS) * 86_400 + when.hour * 3600 + when.minute * 60 + when.second - shift_s
+    return seconds * 1_000_000 + when.microsecond - offset.microseconds
+
+
+@lru_cache(maxsize=8192)
+def _minute_text(minute: int) -> str:
+    return (_EPOCH + timedelta(minutes=minute)).isoformat()[:17]
+
+
+def iso(us: int) -> str:
+    """``YYYY-MM-DDTHH:MM:SS.ffffffZ`` of microseconds since the epoch; OverflowError outside the years 1 to 9999."""
+    minute, rest = divmod(us, 60_000_000)
+    second, fraction = divmod(rest, 1_000_000)
+    return f"{_minute_text(minute)}{_SECONDS[second]}{fraction:06d}Z"
