@@ -18,13 +18,14 @@ class Role(StrEnum):
 class Principal:
     """An authenticated identity.
 
-    A device is bound to ``user`` and ``device``; a subscriber to ``users`` and ``types`` (None = all of them);
-    an adapter to ``device`` = its provider and, when it serves some users only, to ``users``.
+    A device is bound to ``user`` and ``device``; a subscriber to ``users`` and ``types``; an adapter to ``provider``
+    and ``users``. None means all users or all types and has to be said: what is left out grants nothing.
     """
 
     role: Role
     client_id: str
     user: str | None = None
     device: str | None = None
-    users: frozenset[str] | None = None
-    types: frozenset[str] | None = None
+    provider: str | None = None
+    users: frozenset[str] | None = frozenset()
+    types: frozenset[str] | None = frozenset()
