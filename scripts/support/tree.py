@@ -1,0 +1,53 @@
+"""Checks of the tree itself: the length of modules, and no key or token in what is committed."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 300
+SHORT = ("healthsync_mqtt/", "bridge/", "scripts/", "tests/support/")
+SECRET_NAMES = re.compile(r"(\.key|\.pem|\.p12|\.token|\.db|id_ed25519)$")
+SECRETS = {
+    "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16}"),
+    "a token": re.compile(r"eyJ[\w-]{16,}\.eyJ[\w-]{16,}\.[\w-]{40,}"),
+}
+
+
+def tracked() -> list[Path]:
+    """Every file that git knows or would add."""
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return [path for name in sorted(names.split("\0")) if name and (path := ROOT / name).is_file()]
+
+
+def faults(files: list[Path]) -> Iterator[str]:
+    """One line for each thing that must not be so."""
+    for path in files:
+        name = path.relative_to(ROOT).as_posix()
+        if SECRET_NAMES.search(name):
+            yield f"{name}: a file of this name is a secret or a database, and is not committed"
+        text = path.read_bytes().decode("utf-8", "replace")
+        for what, pattern in SECRETS.items():
+            if pattern.search(text):
+                yield f"{name}: holds {what}"
+        if path.suffix == ".py" and name.startswith(SHORT) and (lines := text.count("\n")) > LONGEST:
+            yield f"{name}: {lines} lines; a module has at most {LONGEST}"
+
+
+def main() -> int:
+    """Print the faults; the exit code says whether there are any."""
+    found = list(faults(tracked()))
+    print("\n".join(found))
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Fixtures of all tests, and the rule that a real-server test may not be skipped in continuous integration."""
+
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.service import Service
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def in_ci() -> bool:
+    """True where CI is set to anything but nothing, 0 or false."""
+    return os.environ.get("CI", "").lower() not in {"", "0", "false"}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("real_server"):
+        # Debian keeps the broker where the PATH of an ordinary user does not look.
+        os.environ["PATH"] = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
+        missing = [name for name in ("mosquitto", "mosquitto_pub", "mosquitto_sub") if not shutil.which(name)]
+        if missing:
+            pytest.skip(f"{', '.join(missing)} not installed: scripts/test installs it where it can")
+    if item.get_closest_marker("shared_data") and not SHARED_DATA.is_dir():
+        pytest.skip("the recordings are not part of the repository")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and item.get_closest_marker("real_server") and in_ci() and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI, where real servers must be there: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The recordings of real devices, for tests marked ``shared_data``."""
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service on an empty data directory, shared by the tests of one module."""
+    with Service(tmp_path_factory.mktemp("service") / "data") as started:
+        yield started

@@ -1,0 +1,1 @@
+"""What several tests, scripts/bench and scripts/soak share."""

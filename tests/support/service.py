@@ -1,0 +1,199 @@
+"""The service as a user starts it: a subprocess on free ports of the loopback address, told apart by its ready line."""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+HEALTHSYNC = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]
+READY_WITHIN = 30.0
+Address = tuple[str, int]
+
+
+class NotReadyError(Exception):
+    """The service ended or stayed silent before its ready line; the message carries the end of its log."""
+
+
+def run_cli(data: Path, *arguments: str, check: bool = True, timeout: float = 60) -> list[Any]:
+    """The JSON lines a command prints; raises CalledProcessError when it fails and ``check`` is set."""
+    done = subprocess.run(
+        [*HEALTHSYNC, *arguments, "--json"],
+        env=os.environ | {"HEALTHSYNC_DATA": str(data)},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if check and done.returncode:
+        message = f"healthsync {' '.join(arguments)} exited with {done.returncode}: {done.stderr.strip()[-2000:]}"
+        raise AssertionError(message)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
+
+
+def address(text: str) -> Address:
+    """``127.0.0.1:1883`` → ``("127.0.0.1", 1883)``."""
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+class Service:
+    """One run of ``healthsync up``. Use as a context manager: what was started is stopped."""
+
+    def __init__(
+        self,
+        data: Path,
+        *options: str,
+        env: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
+        file_limit: int | None = None,
+    ) -> None:
+        self.data = data
+        self.log_path = data.with_name(f"{data.name}.log")
+        ports = ("--mqtt-port", "0", "--mqtts-port", "0", "--wss-port", "0")
+        self._command = [*wrapper, *HEALTHSYNC, "up", "--data", str(data), *ports, "--json", *options]
+        self._env = os.environ | dict(env or {})
+        self._file_limit = file_limit
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self.process: subprocess.Popen[str] | None = None
+        self.ready: dict[str, Any] = {}
+        self.started_in = 0.0
+
+    def start(self, *, wait: bool = True) -> Self:
+        """Start it and, with ``wait``, return when the ready line has come."""
+        began = time.perf_counter()
+        log = self.log_path.open("ab")
+        with log:
+            self.process = subprocess.Popen(
+                self._command,
+                env=self._env,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                preexec_fn=self._limit_files if self._file_limit else None,  # noqa: PLW1509
+            )
+        self._lines = queue.Queue()
+        threading.Thread(target=self._read, args=(self.process, self._lines), daemon=True).start()
+        if wait:
+            self.wait_ready()
+            self.started_in = time.perf_counter() - began
+        return self
+
+    def _limit_files(self) -> None:
+        import resource
+
+        assert self._file_limit
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self._file_limit, self._file_limit))
+
+    @staticmethod
+    def _read(process: subprocess.Popen[str], lines: "queue.Queue[str | None]") -> None:
+        assert process.stdout
+        for line in process.stdout:
+            lines.put(line)
+        lines.put(None)
+
+    def wait_ready(self, within: float = READY_WITHIN) -> None:
+        """Return at the ready line; raise NotReadyError at the end of the process or of the time."""
+        until = time.monotonic() + within
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                raise NotReadyError(f"no ready line within {within} s\n{self.log_tail()}") from None
+            if line is None:
+                raise NotReadyError(f"the service ended before it was ready\n{self.log_tail()}")
+            message = json.loads(line)
+            if message.get("event") == "ready":
+                self.ready = message
+                return
+
+    def log_tail(self, size: int = 3000) -> str:
+        """The end of what the service wrote on stderr."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.log_path.read_text(errors="replace")[-size:]
+        return ""
+
+    @property
+    def mqtt(self) -> Address:
+        return address(self.ready["mqtt"])
+
+    @property
+    def mqtts(self) -> Address:
+        return address(self.ready["mqtts"])
+
+    @property
+    def wss(self) -> Address:
+        return address(self.ready["wss"])
+
+    @property
+    def ca_file(self) -> Path:
+        return Path(self.ready["ca_file"])
+
+    @property
+    def pid(self) -> int:
+        assert self.process
+        return self.process.pid
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def send(self, signal_number: int) -> None:
+        if self.running:
+            os.kill(self.pid, signal_number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        self.send(signal.SIGKILL)
+        self._end(10)
+
+    def stop(self, within: float = 20) -> int:
+        """SIGINT as Ctrl-C sends it; the exit code."""
+        self.send(signal.SIGCONT)
+        self.send(signal.SIGINT)
+        return self._end(within)
+
+    def _end(self, within: float) -> int:
+        assert self.process
+        try:
+            code = self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+            raise
+        if self.process.stdout:
+            # The reader thread ends at end of file; closing under it would be a race.
+            with contextlib.suppress(queue.Empty):
+                while self._lines.get(timeout=5) is not None:
+                    pass
+            self.process.stdout.close()
+        return code
+
+    def cli(self, *arguments: str, check: bool = True) -> list[Any]:
+        """Run another command on the same data directory."""
+        return run_cli(self.data, *arguments, check=check)
+
+    def __enter__(self) -> Self:
+        return self if self.running else self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.running:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                sys.stderr.write(f"the service did not stop in time\n{self.log_tail()}\n")
+                raise
+
+
+@contextlib.contextmanager
+def running(data: Path, *options: str) -> Iterator[Service]:
+    """A service on ``data`` for the length of a ``with``."""
+    with Service(data, *options) as service:
+        yield service
