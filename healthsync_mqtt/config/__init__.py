@@ -1,0 +1,1 @@
+"""Settings, and the private files they live among."""

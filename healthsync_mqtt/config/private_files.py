@@ -1,0 +1,104 @@
+"""Files and directories that only their owner may read: keys, databases, the admin socket.
+
+A file with loose modes, of another owner, or reached through a symbolic link is refused (threat T54): whoever could
+write it could already have replaced what is in it.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from healthsync_mqtt.errors import ConfigError
+
+
+def make_private_directory(path: Path) -> Path:
+    """Create ``path`` (mode 0700) where it is missing, and check it: no other account may write in it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    info = path.stat()
+    if not stat.S_ISDIR(info.st_mode):
+        raise ConfigError(f"{path} is not a directory", hint="name a directory, or move the file away")
+    _check_owner(path, info)
+    if info.st_mode & 0o022:
+        raise ConfigError(f"{path} can be written by other accounts", hint=f"chmod 700 {path}")
+    return path
+
+
+def check_private(path: Path) -> None:
+    """Refuse ``path`` (ConfigError) unless it is a plain file of ours that no other account may touch."""
+    try:
+        info = path.lstat()
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is missing", hint="restore it, or start with an empty directory") from None
+    if stat.S_ISLNK(info.st_mode):
+        raise ConfigError(f"{path} is a symbolic link", hint=f"put the file itself at {path}")
+    if not stat.S_ISREG(info.st_mode):
+        raise ConfigError(f"{path} is not a plain file", hint="move it away")
+    _check_owner(path, info)
+    if info.st_mode & 0o077:
+        raise ConfigError(
+            f"{path} is open to other accounts (mode {stat.S_IMODE(info.st_mode):04o})", hint=f"chmod 600 {path}"
+        )
+
+
+def read_private(path: Path) -> bytes:
+    """The content of a private file; ConfigError when it is missing or loose."""
+    check_private(path)
+    return path.read_bytes()
+
+
+def create_private(path: Path) -> bool:
+    """Create an empty private file; False when it exists already (it is then checked)."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        check_private(path)
+        return False
+    os.close(descriptor)
+    return True
+
+
+def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Replace ``path`` in one step, on disk when this returns; a crash leaves the old content or the new."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)  # the umask may have taken bits that a public file needs
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+@contextlib.contextmanager
+def directory_lock(path: Path) -> Iterator[None]:
+    """Hold ``path`` for one process at a time, so that two first starts do not both create keys."""
+    descriptor = os.open(path / ".lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _check_owner(path: Path, info: os.stat_result) -> None:
+    if info.st_uid != os.geteuid():
+        raise ConfigError(
+            f"{path} belongs to another account", hint=f"run as its owner, or: chown {os.geteuid()} {path}"
+        )
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

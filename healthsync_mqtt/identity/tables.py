@@ -1,0 +1,85 @@
+"""Transactions and rows of registry.db: what Registry is written in terms of."""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from sqlite_utils import Database
+from sqlite_utils.db import Table
+
+from healthsync_mqtt.errors import StoreError
+
+
+class Tables:
+    """One open database, used by one thread at a time. A transaction inside another one belongs to the outer one."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Close the file; later calls raise StoreError."""
+        with self._lock:
+            self._db.close()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[None]:
+        """One durable transaction that also raises the generation; StoreError when the file cannot be written."""
+        with self._transaction("BEGIN IMMEDIATE"):
+            yield
+            self._db.execute("UPDATE generation SET value = value + 1")
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[None]:
+        """One consistent reading."""
+        with self._transaction("BEGIN"):
+            yield
+
+    def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
+        """The rows of a query as dictionaries."""
+        with self.read():
+            return list(self._db.query(sql, parameters))
+
+    def one(self, sql: str, *parameters: object) -> dict[str, Any] | None:
+        """The first row of a query, if there is one."""
+        rows = self.rows(sql, *parameters)
+        return rows[0] if rows else None
+
+    def insert(self, table: str, row: dict[str, Any]) -> None:
+        """Add one row, inside ``write()``."""
+        self._table(table).insert(row)
+
+    def update(self, table: str, key: str | tuple[str, ...], changes: dict[str, Any]) -> None:
+        """Change one row by its primary key, inside ``write()``."""
+        self._table(table).update(key, changes)
+
+    def generation(self) -> int:
+        """The number that every write raises."""
+        with self.read():
+            return int(self._db.execute("SELECT value FROM generation").fetchone()[0])
+
+    def _table(self, name: str) -> Table:
+        table = self._db[name]
+        assert isinstance(table, Table)
+        return table
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        with self._lock:
+            try:
+                if self._db.conn.in_transaction:
+                    yield
+                    return
+                self._db.execute(begin)
+                try:
+                    yield
+                    self._db.commit()
+                except BaseException:
+                    self._db.rollback()
+                    raise
+            except sqlite3.Error as error:
+                raise StoreError(
+                    f"the registry could not be used: {error}", hint="is the disk full, or another command stuck?"
+                ) from error
