@@ -1,0 +1,26 @@
+"""Stage 2: who an accepted delivery is from. Pure; the payload has no say in it."""
+
+from collections.abc import Mapping
+
+from healthsync_mqtt.errors import DeniedError
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.topics.registry import Channel
+
+
+def origin_of(channel: Channel, variables: Mapping[str, str], principal: Principal | None, topic: str) -> Origin:
+    """The origin of a message on ``topic``, which ``TopicRegistry.parse`` made ``channel`` and ``variables`` of.
+
+    ``principal`` is the session's identity, None when an external broker has decided. The device is the topic's, and
+    on a topic that names none the sending device's. DeniedError when the channel takes no events, or the topic is not
+    the sender's own.
+    """
+    if not channel.ingest:
+        raise DeniedError(f"{channel.key} takes no events", hint="publish events to an events topic")
+    user = variables["user"]
+    device = variables.get("device")
+    if principal is not None and principal.role is Role.device:
+        if principal.user != user or (device is not None and principal.device != device):
+            raise DeniedError("the events topic is not the sender's own", hint="publish to your own events topic")
+        device = principal.device
+    return Origin(user, device, variables.get("provider"), topic)

@@ -1,0 +1,192 @@
+"""Who may publish, subscribe and set a will where: decided from the declared topics and the principal's own ids.
+
+Nothing is matched by pattern text: a topic is parsed to ids that are compared, and a filter is compared with each
+template level by level, so a decision covers every id there could ever be. What is not declared is denied.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.topics.grammar import (
+    TOPIC_MAX_BYTES,
+    Template,
+    TopicError,
+    is_id,
+    validate_filter,
+    validate_topic_name,
+)
+from healthsync_mqtt.topics.registry import Channel, TopicRegistry
+
+
+class Ground(StrEnum):
+    """Why a decision fell as it did."""
+
+    allowed = "allowed"
+    bad_topic = "bad_topic"  #: MQTT allows no such topic name or filter
+    reserved = "reserved"  #: it starts with ``$``: server topics and shared subscriptions
+    unknown_topic = "unknown_topic"  #: no declared topic is like this
+    role = "role"  #: the channel is not for this role
+    identity = "identity"  #: the ids in the topic are not the principal's
+    wildcard = "wildcard"  #: the filter also matches topics that are not the principal's
+    retain = "retain"  #: the channel allows no RETAIN
+    will = "will"  #: the channel allows no will
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An answer and its grounds; ``rule`` says in words which line of ``topics.yaml`` decided, for ``--explain``."""
+
+    allowed: bool
+    reason: Ground
+    channel: Channel | None
+    rule: str
+
+
+class AccessRules:
+    """Decisions over one registry. Pure: the same question has the same answer, whoever else exists."""
+
+    def __init__(self, registry: TopicRegistry) -> None:
+        self.registry = registry
+
+    def may_publish(self, principal: Principal, topic: str, *, retain: bool = False) -> Decision:
+        """Whether ``principal`` may publish to ``topic``, with the RETAIN flag as given."""
+        parsed = self._parse(topic)
+        if isinstance(parsed, Decision):
+            return parsed
+        channel, variables = parsed
+        if principal.role not in channel.roles_publish:
+            return _deny(Ground.role, channel, f"{principal.role} does not publish {channel.key}")
+        for name, value in variables.items():
+            if not _owns(principal, name, value):
+                return _deny(Ground.identity, channel, f"{channel.key} is for {_terms(principal, channel)} only")
+        if retain and not channel.retain:
+            return _deny(Ground.retain, channel, f"{channel.key} has retain: false")
+        return _allow(channel, f"{principal.role} publishes {channel.key} for {_terms(principal, channel)}")
+
+    def may_will(self, principal: Principal, topic: str, *, retain: bool = False) -> Decision:
+        """Whether ``principal`` may set its will on ``topic``: a device on its own status, a bridge on its own kind."""
+        decision = self.may_publish(principal, topic, retain=retain)
+        channel = decision.channel
+        if decision.allowed and channel and not channel.will:
+            return _deny(Ground.will, channel, f"{channel.key} has will: false")
+        return decision
+
+    def may_subscribe(self, principal: Principal, topic_filter: str) -> Decision:
+        """Whether every declared topic that ``topic_filter`` matches may be read by ``principal``, and there is one."""
+        if topic_filter.startswith("$"):
+            return _deny(Ground.reserved, None, "topics that start with $ and shared subscriptions are refused")
+        if len(topic_filter) > TOPIC_MAX_BYTES:
+            return _deny(Ground.unknown_topic, None, f"no declared topic is longer than {TOPIC_MAX_BYTES} bytes")
+        try:
+            levels = validate_filter(topic_filter).split("/")
+        except TopicError as error:
+            return _deny(Ground.bad_topic, None, str(error))
+        reached = []
+        for channel in self.registry:
+            if not _reaches(levels, channel.template, self.registry.types):
+                continue
+            if principal.role not in channel.roles_subscribe:
+                return _deny(Ground.role, channel, f"{principal.role} does not subscribe to {channel.key}")
+            if ground := _leak(levels, channel.template, principal):
+                return _deny(ground, channel, f"{channel.key} is for {_terms(principal, channel)} only")
+            reached.append(channel)
+        if not reached:
+            return _deny(Ground.unknown_topic, None, "no declared topic matches")
+        keys = ", ".join(channel.key for channel in reached)
+        rule = f"{principal.role} subscribes to {keys} for {_terms(principal, reached[0])}"
+        return _allow(reached[0] if len(reached) == 1 else None, rule)
+
+    def _parse(self, topic: str) -> tuple[Channel, dict[str, str]] | Decision:
+        if parsed := self.registry.parse(topic):
+            return parsed
+        if topic.startswith("$"):
+            return _deny(Ground.reserved, None, "topics that start with $ are refused")
+        try:
+            validate_topic_name(topic)
+        except TopicError as error:
+            return _deny(Ground.bad_topic, None, str(error))
+        return _deny(Ground.unknown_topic, None, "no declared topic is like this")
+
+
+def _allow(channel: Channel | None, rule: str) -> Decision:
+    return Decision(True, Ground.allowed, channel, rule)
+
+
+def _deny(ground: Ground, channel: Channel | None, rule: str) -> Decision:
+    return Decision(False, ground, channel, rule)
+
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+def _bound(principal: Principal, variable: str) -> frozenset[str] | None:
+    """The ids that ``variable`` may have for ``principal``; None = any id. What an identity lacks, nothing."""
+    role = principal.role
+    if role is Role.admin or role is Role.bridge:
+        return None
+    if variable == "user":
+        return _one(principal.user) if role is Role.device else principal.users
+    if role is Role.device and variable == "device":
+        return _one(principal.device)
+    if role is Role.subscriber and variable == "type":
+        return principal.types
+    if role is Role.adapter and variable == "provider":
+        return _one(principal.provider)
+    return None
+
+
+def _one(value: str | None) -> frozenset[str]:
+    return _NOTHING if value is None else frozenset((value,))
+
+
+def _owns(principal: Principal, variable: str, value: str) -> bool:
+    bound = _bound(principal, variable)
+    return bound is None or value in bound
+
+
+def _reaches(levels: list[str], template: Template, types: frozenset[str] | None) -> bool:
+    """Whether the filter matches at least one topic of ``template``."""
+    rest = levels[-1] == "#"
+    wanted = levels[:-1] if rest else levels
+    if len(wanted) > len(template.levels) or (not rest and len(wanted) < len(template.levels)):
+        return False
+    for want, (text, variable) in zip(wanted, template.levels, strict=False):
+        if want == "+":
+            continue
+        if not variable:
+            if want != text:
+                return False
+        elif not is_id(want) or (text == "type" and types is not None and want not in types):
+            return False
+    return True
+
+
+def _leak(levels: list[str], template: Template, principal: Principal) -> Ground | None:
+    """Why a filter that reaches ``template`` also matches topics outside the principal's ids, None when it does not."""
+    for position, (text, variable) in enumerate(template.levels):
+        if not variable:
+            continue
+        want = levels[position] if position < len(levels) else "#"
+        if want in {"+", "#"}:
+            if _bound(principal, text) is not None:
+                return Ground.wildcard
+        elif not _owns(principal, text, want):
+            return Ground.identity
+    return None
+
+
+def _terms(principal: Principal, channel: Channel) -> str:
+    """The principal's own bounds in words, such as ``user=alice, type=any``; names nobody else's ids."""
+    terms = []
+    for name in channel.template.variables:
+        bound = _bound(principal, name)
+        terms.append(f"{name}={'any' if bound is None else _listed(bound)}")
+    return ", ".join(terms)
+
+
+def _listed(ids: frozenset[str]) -> str:
+    if not ids:
+        return "nobody"
+    shown = sorted(ids)[:3]
+    return "|".join(shown) + (f"|… ({len(ids)})" if len(ids) > len(shown) else "")
