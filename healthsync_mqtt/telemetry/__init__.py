@@ -1,0 +1,1 @@
+"""What the program says about itself: a structured log without secrets, and counters that balance."""

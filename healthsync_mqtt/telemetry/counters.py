@@ -1,0 +1,105 @@
+"""Counters of one service: plain integers that the event loop raises, and figures derived from them.
+
+The balance ``received = stored + duplicate + rejected + failed + in_flight`` (events) always holds, because
+``in_flight`` is what is left: received, and no outcome yet.
+"""
+
+from collections import Counter, deque
+from typing import Any
+
+
+class Counters:
+    """Counts since the start. Used from one thread; each attribute is raised where the thing happens."""
+
+    __slots__ = (
+        "_ticks",
+        "commits",
+        "connections_closed",
+        "connections_opened",
+        "connections_refused",
+        "duplicate",
+        "failed",
+        "logins_refused",
+        "messages_received",
+        "messages_sent",
+        "publishes_refused",
+        "received",
+        "refused_by_reason",
+        "rejected",
+        "rejected_by_reason",
+        "stored",
+        "subscriptions_refused",
+    )
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.stored = 0
+        self.duplicate = 0
+        self.rejected = 0
+        self.failed = 0
+        self.rejected_by_reason: Counter[str] = Counter()
+        self.messages_received = 0
+        self.messages_sent = 0
+        self.publishes_refused = 0
+        self.subscriptions_refused = 0
+        self.connections_opened = 0
+        self.connections_closed = 0
+        self.connections_refused = 0
+        self.refused_by_reason: Counter[str] = Counter()
+        self.logins_refused = 0
+        self.commits = 0
+        self._ticks: deque[tuple[float, int, int]] = deque(maxlen=256)
+
+    @property
+    def in_flight(self) -> int:
+        """Events received that have no outcome yet."""
+        return self.received - self.stored - self.duplicate - self.rejected - self.failed
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open now."""
+        return self.connections_opened - self.connections_closed
+
+    def reject(self, reason: str, events: int = 1) -> None:
+        """Count events that were refused for ``reason`` (a word of the closed enum)."""
+        self.rejected += events
+        self.rejected_by_reason[reason] += events
+
+    def refuse_connection(self, reason: str) -> None:
+        """Count a connection that was turned away at the door for ``reason`` (a word of a closed set)."""
+        self.connections_refused += 1
+        self.refused_by_reason[reason] += 1
+
+    def tick(self, now: float) -> None:
+        """Remember the figures at ``now`` (seconds of a monotonic clock), for ``rates``; about once a second."""
+        self._ticks.append((now, self.received, self.stored))
+
+    def rates(self, now: float, window_s: float = 5.0) -> dict[str, float]:
+        """Events a second, received and stored, over the last ``window_s`` seconds as far as ticks reach back."""
+        start = next((tick for tick in self._ticks if tick[0] >= now - window_s), None)
+        if start is None or now <= start[0]:
+            return {"received": 0.0, "stored": 0.0}
+        seconds = now - start[0]
+        return {"received": (self.received - start[1]) / seconds, "stored": (self.stored - start[2]) / seconds}
+
+    def snapshot(self) -> dict[str, Any]:
+        """All figures by name; the events among them balance."""
+        return {
+            "received": self.received,
+            "stored": self.stored,
+            "duplicate": self.duplicate,
+            "rejected": self.rejected,
+            "failed": self.failed,
+            "in_flight": self.in_flight,
+            "rejected_by_reason": dict(sorted(self.rejected_by_reason.items())),
+            "messages_received": self.messages_received,
+            "messages_sent": self.messages_sent,
+            "publishes_refused": self.publishes_refused,
+            "subscriptions_refused": self.subscriptions_refused,
+            "connections": self.connections,
+            "connections_opened": self.connections_opened,
+            "connections_refused": self.connections_refused,
+            "refused_by_reason": dict(sorted(self.refused_by_reason.items())),
+            "logins_refused": self.logins_refused,
+            "commits": self.commits,
+        }
