@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from healthsync_mqtt.errors import InputError
+
 
 class Reason(StrEnum):
     """Why an event was not accepted. The words are a stable contract: never renamed, never reused."""
@@ -48,3 +50,12 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not_allowed"
     #: The user has not consented to data of this type being stored.
     NO_CONSENT = "no_consent"
+
+
+class RefusedError(InputError):
+    """One event cannot be accepted: ``code`` is why, ``field`` the dotted path of what is wrong, if it has one."""
+
+    def __init__(self, code: Reason, field: str | None, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field

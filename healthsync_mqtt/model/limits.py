@@ -1,0 +1,30 @@
+"""How much one delivery may ask of the decoder."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one delivery; the defaults suit a phone that uploads a day at once."""
+
+    #: Bytes of a payload, also after decompression.
+    max_payload: int = 1_048_576
+    #: Decompressed bytes for each compressed byte.
+    max_ratio: int = 100
+    #: Events of one delivery.
+    max_events: int = 500
+    #: JSON objects and arrays inside each other.
+    max_depth: int = 16
+    #: Characters of any text.
+    max_string: int = 1024
+    #: Characters of a batch id (an event id has at most 128, in every installation).
+    max_batch_id: int = 64
+    #: Samples of one series.
+    max_samples: int = 20_000
+    #: Fields that this version does not know, in each of ``device`` and ``source``.
+    max_unknown: int = 16
+    #: How far a time may lie ahead of the bridge's clock, in microseconds.
+    max_future_us: int = 600_000_000
+
+
+DEFAULT = Limits()
