@@ -61,9 +61,9 @@ class Registry:
     def add_user(
         self,
         user_id: str,
-        *,
         consent: str | Iterable[str] | None,
         now_us: int,
+        *,
         recorded_by: str = "cli",
     ) -> User:
         """Add a user with its first consent ("all" or "*", type names, or None for none). ConflictError when it exists.
@@ -80,7 +80,7 @@ class Registry:
                 self._grant(user_id, consented, now_us, recorded_by)
         return User(id=user_id, created_us=now_us)
 
-    def add_consent(self, user_id: str, types: str | Iterable[str], *, now_us: int, recorded_by: str = "cli") -> None:
+    def add_consent(self, user_id: str, types: str | Iterable[str], now_us: int, *, recorded_by: str = "cli") -> None:
         """Record one more grant of a user for the purpose "store"."""
         consented = _names("type", types)
         with self._tables.write():
@@ -110,7 +110,7 @@ class Registry:
 
     # Devices
 
-    def add_device(self, user_id: str, device_id: str, *, now_us: int) -> Device:
+    def add_device(self, user_id: str, device_id: str, now_us: int) -> Device:
         """Add a device of an existing user, or bring a removed one back: same client id, its older tokens void."""
         check_id("device id", device_id)
         with self._tables.write():
@@ -171,7 +171,7 @@ class Registry:
             )
         return Device(**row)
 
-    def remove_device(self, user_id: str, device_id: str, *, now_us: int) -> Device:
+    def remove_device(self, user_id: str, device_id: str, now_us: int) -> Device:
         """Take away a device's right to connect; its data and its name stay. NotFoundError; returns what it was."""
         with self._tables.write():
             device = self.device(user_id, device_id)
@@ -181,7 +181,7 @@ class Registry:
     # Subscribers and admins
 
     def add_subscriber(
-        self, name: str, *, users: str | Iterable[str] | None, types: str | Iterable[str] | None, now_us: int
+        self, name: str, users: str | Iterable[str] | None, types: str | Iterable[str] | None, now_us: int
     ) -> Subscriber:
         """Add a reader of the given users and types ("*" or None = all). Users may be added after it."""
         check_id("subscriber name", name)
@@ -212,7 +212,7 @@ class Registry:
             raise NotFoundError(f"there is no subscriber {name}", hint=f"healthsync subscriber add {name} --users ...")
         return _subscriber(row)
 
-    def add_admin(self, name: str, *, now_us: int) -> Admin:
+    def add_admin(self, name: str, now_us: int) -> Admin:
         """Add an operator."""
         check_id("admin name", name)
         with self._tables.write():

@@ -1,0 +1,118 @@
+"""The directory: who may connect now, held in memory for the door.
+
+A login costs one signature check and one dictionary look-up whatever names it gives, so its time says nothing about
+which users and devices exist. The snapshot is replaced as a whole: ``refresh`` may run in a worker thread while the
+event loop authenticates.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.identity.records import Roster
+from healthsync_mqtt.identity.tokens import MAX_TOKEN_CHARS, Claims, TokenVerifier
+from healthsync_mqtt.model.principal import Principal, Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """An accepted login: who it is, when its token ends (epoch seconds, exclusive), and the token's id."""
+
+    principal: Principal
+    expires_at: float
+    jti: str
+
+
+class RosterSource(Protocol):
+    """What the directory reads; Registry is one."""
+
+    def generation(self) -> int:
+        """A number that changes with every write."""
+
+    def roster(self) -> Roster:
+        """Every principal that may connect."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    principal: Principal
+    not_before_s: int
+
+
+_Key = tuple[Role, str, str | None]
+"""Role, the token's ``sub``, and its ``did`` for a device."""
+
+
+class Directory:
+    """The principals of a registry as they were at the last ``refresh``; the first reading happens at once."""
+
+    def __init__(self, registry: RosterSource, verifier: TokenVerifier) -> None:
+        self._registry = registry
+        self._verifier = verifier
+        self._generation = -1
+        self._entries: dict[_Key, _Entry] = {}
+        self.refresh()
+
+    def authenticate(self, client_id: str, username: str | None, password: bytes | None, now: float) -> Login:
+        """The login that a CONNECT asks for; otherwise TokenError, the same for every cause.
+
+        The password has to be a token valid at ``now`` (epoch seconds), its holder registered and not removed, and
+        client id and username both the holder's client id.
+        """
+        claims = self._verifier.verify(_text(password), now=now)
+        entry = self._entries.get((claims.role, claims.subject, claims.device))
+        if entry is None:
+            raise TokenError("the token's holder is not registered, or was removed")
+        if claims.issued_at < entry.not_before_s:
+            raise TokenError("the token is older than the last removal of its device")
+        expected = entry.principal.client_id
+        if client_id != expected:
+            raise TokenError("the client id is not the token's")
+        if username != expected:
+            raise TokenError("the username is not the token's")
+        return _login(entry.principal, claims)
+
+    def is_active(self, principal: Principal) -> bool:
+        """Whether this very principal, with these rights, may be connected now."""
+        entry = self._entries.get(_key(principal))
+        return entry is not None and entry.principal == principal
+
+    def refresh(self) -> frozenset[str]:
+        """Read again if the registry has changed; returns the client ids whose right to be connected ended or changed.
+
+        Blocks for a file read: the door calls it from a worker thread. StoreError leaves the last snapshot in use.
+        """
+        if self._registry.generation() == self._generation:
+            return frozenset()
+        roster = self._registry.roster()
+        entries = _entries(roster)
+        lost = frozenset(entry.principal.client_id for key, entry in self._entries.items() if entries.get(key) != entry)
+        self._entries = entries
+        self._generation = roster.generation
+        return lost
+
+
+def _entries(roster: Roster) -> dict[_Key, _Entry]:
+    entries = {_key(device.principal): _Entry(device.principal, device.not_before_s) for device in roster.devices}
+    others = [holder.principal for holder in roster.subscribers] + [holder.principal for holder in roster.admins]
+    return entries | {_key(principal): _Entry(principal, 0) for principal in others}
+
+
+def _key(principal: Principal) -> _Key:
+    subject = principal.user if principal.role is Role.device and principal.user else principal.client_id
+    return principal.role, subject, principal.device
+
+
+def _login(principal: Principal, claims: Claims) -> Login:
+    return Login(principal=principal, expires_at=claims.expires_at, jti=claims.jti)
+
+
+def _text(password: bytes | None) -> str:
+    if password is None:
+        raise TokenError("there is no password")
+    if len(password) > MAX_TOKEN_CHARS:
+        raise TokenError("the token is longer than 4 KiB")
+    try:
+        return password.decode("ascii")
+    except UnicodeDecodeError:
+        raise TokenError("the password is not ASCII") from None
