@@ -1,0 +1,300 @@
+"""The rows: each starts what it needs on a fresh data directory, measures, and says how it was done."""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.support.bench.floor import measure
+from tests.support.bench.load import fill, finish, flood_for, generate, start
+from tests.support.bench.result import Result
+from tests.support.bench.stock import stock_amqtt
+from tests.support.identities import logins
+from tests.support.service import Service
+from tests.support.wire import Login
+
+MEBIBYTE = 1 << 20
+OPEN_LIMITS = {
+    "HEALTHSYNC_LIMITS__CONNECTIONS_PER_ADDRESS": "20000",
+    "HEALTHSYNC_LIMITS__CONNECTIONS": "20000",
+    "HEALTHSYNC_LIMITS__UNAUTHENTICATED": "20000",
+}
+ANONYMOUS = [Login(client_id=f"d{n}", topic=f"users/u0/devices/d{n}/events") for n in range(10)]
+
+
+@dataclass(slots=True, kw_only=True)
+class Setting:
+    """What a run was asked for: ``seconds`` is the length of one measurement, ``full`` the sizes of DESIGN §10."""
+
+    directory: Path
+    seconds: float
+    repeats: int
+    full: bool
+
+    def data(self, name: str) -> Path:
+        """A data directory of its own."""
+        path = self.directory / name / "data"
+        path.mkdir(mode=0o700, parents=True)
+        return path
+
+
+def progress(text: str) -> None:
+    """What is being done, for the person who waits."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def floods(setting: Setting, service: Service, who: Sequence[Login], prefix: str, **task: Any) -> list[dict[str, Any]]:
+    """One measurement for each repeat, after a short one that warms the service up."""
+    measured = []
+    for turn in range(setting.repeats):
+        found = flood_for(
+            setting.seconds,
+            service.mqtt,
+            who,
+            f"{prefix}{turn}",
+            guess=20_000 / task.get("events_per_message", 1),
+            **task,
+        )
+        progress(f"  {found['events_per_second']:,.0f} events/s, p99 {found['p99_ms']:.1f} ms")
+        measured.append(found)
+    return measured
+
+
+def throughput(
+    setting: Setting, key: str, *, events_per_message: int, window: int
+) -> tuple[list[dict[str, Any]], dict[str, list[float]], float]:
+    """The floods of a fresh service, both floors, and stock amqtt's rate of messages with the same bytes."""
+    data = setting.data(key)
+    who = logins(data, users=1, devices=10)
+    with Service(data) as service:
+        measured = floods(setting, service, who, key[:3], events_per_message=events_per_message, window=window)
+    progress("  the floors")
+    floors = measure(data.parent, 100_000, events_per_message, setting.repeats)
+    progress("  stock amqtt")
+    with stock_amqtt() as address:
+        stock = [
+            flood_for(
+                setting.seconds,
+                address,
+                ANONYMOUS,
+                f"s{turn}",
+                guess=2000 / events_per_message,
+                events_per_message=events_per_message,
+                window=window,
+            )["events_per_second"]
+            for turn in range(setting.repeats)
+        ]
+    return measured, floors, statistics.median(stock)
+
+
+def single(setting: Setting) -> list[Result]:
+    """Single events at QoS 1 over ten plain connections; every PUBACK follows an fsynced commit."""
+    work, target = "single-event QoS 1, 10 connections", "≥ 50,000/s, ≥ 8 x stock amqtt"
+    measured, floors, stock = throughput(setting, "single", events_per_message=1, window=500)
+    rates = [found["messages_per_second"] for found in measured]
+    median = statistics.median(rates)
+    return [
+        Result(
+            row="single",
+            work=work,
+            unit="msg/s",
+            values=rates,
+            target=target,
+            met=median >= 50_000 and median >= 8 * stock,
+            floor=statistics.median(floors["floor"]),
+            own=statistics.median(floors["own"]),
+            stock=stock,
+            note=f"window 500 a connection, {measured[0]['bytes_per_message']} bytes a packet; amqtt is not durable",
+            detail={"floods": measured, "floors": floors},
+        )
+    ]
+
+
+def batch(setting: Setting) -> list[Result]:
+    """Arrays of 50 events."""
+    work, target = "batches of 50, 10 connections", "≥ 100,000 events/s, ≥ 0.6 of the floor"
+    measured, floors, stock = throughput(setting, "batch", events_per_message=50, window=20)
+    rates = [found["events_per_second"] for found in measured]
+    median, floor = statistics.median(rates), statistics.median(floors["floor"])
+    return [
+        Result(
+            row="batch",
+            work=work,
+            unit="events/s",
+            values=rates,
+            target=target,
+            met=median >= 100_000 and median >= 0.6 * floor,
+            floor=floor,
+            own=statistics.median(floors["own"]),
+            stock=stock,
+            note="amqtt forwards the bytes and reads no event",
+            detail={"floods": measured, "floors": floors},
+        )
+    ]
+
+
+def latency(setting: Setting) -> list[Result]:
+    """1,000 events a second over 100 connections, timed from the moment each was due."""
+    data = setting.data("latency")
+    who = logins(data, users=10, devices=10)
+    measured = []
+    with Service(data, env=OPEN_LIMITS) as service:
+        generate(service.mqtt, who, mode="paced", run="warm", rate=1000, messages=1000)
+        for turn in range(setting.repeats):
+            messages = int(1000 * setting.seconds)
+            found = generate(service.mqtt, who, mode="paced", run=f"l{turn}", rate=1000, messages=messages)
+            progress(f"  p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.2f} ms")
+            measured.append(found)
+    work = "PUBACK latency, 1,000 events/s, 100 connections"
+    rows = []
+    for name, limit in (("p50", 3.0), ("p99", 15.0)):
+        values = [found[f"{name}_ms"] for found in measured]
+        rows.append(
+            Result(
+                row="latency",
+                work=f"{work}: {name}",
+                unit="ms",
+                values=values,
+                target=f"≤ {limit:.0f} ms",
+                met=statistics.median(values) <= limit,
+                note="from the due time",
+                detail={"runs": measured},
+            )
+        )
+    return rows
+
+
+def depth(setting: Setting) -> list[Result]:
+    """The single-event flood on a small and on a large log."""
+    large = 20_000_000 if setting.full else 2_000_000
+    rates: dict[int, list[float]] = {}
+    note = []
+    for stored in (100_000, large):
+        data = setting.data(f"depth-{stored}")
+        progress(f"  filling {stored:,} events")
+        took = fill(data / "events.db", stored)
+        note.append(f"{stored / 1e6:g} M filled in {took:.0f} s")
+        who = logins(data, users=1, devices=10)
+        with Service(data) as service:
+            rates[stored] = [found["messages_per_second"] for found in floods(setting, service, who, "d", window=500)]
+    base = statistics.median(rates[100_000])
+    values = [rate / base for rate in rates[large]]
+    return [
+        Result(
+            row="depth",
+            work=f"throughput at {large / 1e6:g} M stored against 0.1 M",
+            unit="of it",
+            values=values,
+            target="≥ 0.8 at 20 M",
+            met=statistics.median(values) >= 0.8 if setting.full else None,
+            note=f"{base:,.0f} msg/s at 0.1 M; {'; '.join(note)}" + ("" if setting.full else "; --full fills 20 M"),
+            detail={"rates": rates},
+        )
+    ]
+
+
+def idle(setting: Setting) -> list[Result]:
+    """Idle TLS connections: resident memory of the service, above that of a service without connections."""
+    count = 10_000 if setting.full else 2_000
+    data = setting.data("idle")
+    progress(f"  registering {count:,} devices")
+    who = logins(data, users=100, devices=count // 100)
+    with Service(data, env=OPEN_LIMITS) as service:
+        process = psutil.Process(service.pid)
+        empty = process.memory_info().rss
+        generator = start(
+            {
+                "mode": "hold",
+                "address": service.mqtts,
+                "ca_file": str(service.ca_file),
+                "logins": [asdict(login) for login in who],
+            }
+        )
+        assert generator.stdout
+        held = json.loads(generator.stdout.readline() or "{}")
+        if held.get("connected") != count:
+            finish(generator)
+        full = process.memory_info().rss
+        finish(generator)
+    each = (full - empty) / count
+    at_target = (empty + each * 10_000) / MEBIBYTE
+    measured = f"{count:,} held: {full / MEBIBYTE:,.0f} MiB, {each / 1024:.1f} KiB each"
+    return [
+        Result(
+            row="idle",
+            work="10,000 idle TLS connections",
+            unit="MiB",
+            values=[at_target],
+            target="≤ 1 GiB",
+            met=at_target <= 1024 if setting.full else None,
+            note=f"{measured}, {count / held['seconds']:,.0f} logins/s" + ("" if setting.full else "; extrapolated"),
+            detail={"empty": empty, "full": full, "connections": count},
+        )
+    ]
+
+
+def ready(setting: Setting) -> list[Result]:
+    """From the start of the process to its ready line, on a directory that was used before."""
+    data = setting.data("ready")
+    with Service(data) as first:
+        first.stop()
+    values = []
+    for _ in range(max(5, setting.repeats)):
+        with Service(data) as service:
+            values.append(service.started_in)
+    return [
+        Result(
+            row="ready",
+            work="start to ready",
+            unit="s",
+            values=values,
+            target="≤ 1.5 s",
+            met=statistics.median(values) <= 1.5,
+        )
+    ]
+
+
+def recovery(setting: Setting) -> list[Result]:
+    """Start to ready after a kill, with a million events that no reader has seen."""
+    values = []
+    for turn in range(setting.repeats):
+        data = setting.data(f"recovery-{turn}")
+        progress("  filling 1,000,000 events")
+        fill(data / "events.db", 1_000_000)
+        who = logins(data, users=1, devices=10)
+        service = Service(data).start()
+        generate(service.mqtt, who, run="r", messages=20_000)
+        service.kill()
+        began = time.perf_counter()
+        with Service(data) as again:
+            generate(again.mqtt, who[:1], run="a", messages=1)
+            values.append(time.perf_counter() - began)
+    return [
+        Result(
+            row="recovery",
+            work="recovery with 1 M events unshipped",
+            unit="s",
+            values=values,
+            target="≤ 3 s",
+            met=statistics.median(values) <= 3,
+            note="from the start after kill -9 to the first PUBACK, generator included",
+        )
+    ]
+
+
+ROWS: dict[str, Callable[[Setting], list[Result]]] = {
+    "single": single,
+    "batch": batch,
+    "latency": latency,
+    "depth": depth,
+    "idle": idle,
+    "ready": ready,
+    "recovery": recovery,
+}

@@ -1,0 +1,37 @@
+"""Many users and devices at once, made through the registry: one command for each would take minutes."""
+
+import time
+from pathlib import Path
+
+from healthsync_mqtt.identity.keys import Keyring
+from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.identity.tokens import TokenIssuer
+from tests.support.wire import Login
+
+DAY_S = 86_400
+
+
+def logins(data: Path, *, users: int, devices: int) -> list[Login]:
+    """``users`` users with ``devices`` devices each, registered in ``data``; their logins, by user, then device."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    issuer = TokenIssuer(Keyring.load_or_create(data / "keys"))
+    registry = Registry.open(data / "registry.db")
+    now = time.time()
+    now_us = int(now * 1_000_000)
+    made = []
+    for user_number in range(users):
+        user = f"u{user_number}"
+        registry.add_user(user, "all", now_us)
+        for device_number in range(devices):
+            device = registry.add_device(user, f"d{device_number}", now_us)
+            made.append(
+                Login(
+                    client_id=device.client_id,
+                    token=issuer.issue(device.principal, lifetime_s=DAY_S, now=now).token,
+                    topic=f"users/{user}/devices/{device.device_id}/events",
+                    user=user,
+                    device=device.device_id,
+                )
+            )
+    registry.close()
+    return made
