@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints, ValidationError
 
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.principal import Role
@@ -50,6 +50,11 @@ class TopicsFileError(ConfigError):
         super().__init__(lines, hint=f"correct these {len(self.problems)} lines")
 
 
+def _not_a_bool(value: object) -> object:
+    """``true`` equals 1 to Python, and to nobody who writes a QoS."""
+    return str(value) if isinstance(value, bool) else value
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,7 +72,7 @@ class ChannelEntry(_Entry):
     topic: str
     direction: Direction
     payload: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
-    qos: Literal[0, 1, 2]
+    qos: Annotated[Literal[0, 1, 2], BeforeValidator(_not_a_bool)]
     retain: StrictBool
     roles: RolesEntry
     summary: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\n|]*$")]
@@ -181,6 +186,8 @@ def _shape_problems(error: ValidationError, file: str, lines: Mapping[Path, int]
         given = detail["input"]
         context = detail.get("ctx", {})
         match detail["type"]:
+            case "too_short" if given:
+                continue  # its items are what is wrong, and they are reported
             case "missing":
                 what, fix = f"`{name}` is missing", f"add `{name}: {_EXAMPLES.get(str(name), '…')}`"
             case "extra_forbidden":

@@ -1,0 +1,48 @@
+import pytest
+
+from bridge.authorise import origin_of
+from healthsync_mqtt.errors import DeniedError
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.topics import TopicRegistry
+
+REGISTRY = TopicRegistry.load()
+WATCH = Principal(role=Role.device, client_id="alice-watch-1", user="alice", device="watch-1")
+FITBIT = Principal(role=Role.adapter, client_id="fitbit", provider="fitbit", users=None)
+
+
+def origin(topic: str, principal: Principal | None) -> Origin:
+    parsed = REGISTRY.parse(topic)
+    assert parsed
+    return origin_of(*parsed, principal, topic)
+
+
+@pytest.mark.parametrize(
+    ("topic", "principal", "user", "device", "provider"),
+    [
+        ("users/alice/events", WATCH, "alice", "watch-1", None),
+        ("users/alice/events", None, "alice", None, None),
+        ("users/alice/devices/watch-1/events", WATCH, "alice", "watch-1", None),
+        ("users/alice/devices/phone/events", None, "alice", "phone", None),
+        ("users/alice/adapters/fitbit/events", FITBIT, "alice", None, "fitbit"),
+        ("users/alice/adapters/fitbit/events", None, "alice", None, "fitbit"),
+    ],
+)
+def test_the_origin_comes_from_the_topic_and_the_session(
+    topic: str, principal: Principal | None, user: str, device: str | None, provider: str | None
+) -> None:
+    assert origin(topic, principal) == Origin(user, device, provider, topic)
+
+
+@pytest.mark.parametrize(
+    "topic", ["users/bob/events", "users/bob/devices/watch-1/events", "users/alice/devices/watch-2/events"]
+)
+def test_a_topic_of_another_is_refused_again(topic: str) -> None:
+    with pytest.raises(DeniedError):
+        origin(topic, WATCH)
+
+
+@pytest.mark.parametrize("topic", ["users/alice/devices/watch-1/status", "users/alice/canonical/steps"])
+def test_only_events_have_an_origin(topic: str) -> None:
+    with pytest.raises(DeniedError):
+        origin(topic, WATCH)

@@ -1,0 +1,354 @@
+"""Access decisions: examples from the design, then properties against an oracle that enumerates a small world."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.topics import AccessRules, Ground, TopicRegistry, matches
+
+REGISTRY = TopicRegistry.load()
+RULES = AccessRules(REGISTRY)
+
+WATCH = Principal(role=Role.device, client_id="alice-watch-1", user="alice", device="watch-1")
+READER = Principal(role=Role.subscriber, client_id="app", users=frozenset({"alice"}), types=None)
+STEPS = Principal(role=Role.subscriber, client_id="steps", users=frozenset({"alice"}), types=frozenset({"steps"}))
+EVERYONE = Principal(role=Role.subscriber, client_id="all", users=None, types=None)
+ADMIN = Principal(role=Role.admin, client_id="root")
+FITBIT = Principal(role=Role.adapter, client_id="fitbit", provider="fitbit", users=None)
+BRIDGE = Principal(role=Role.bridge, client_id="bridge-main")
+
+OWN = {"user": "alice", "device": "watch-1", "provider": "fitbit", "type": "steps", "kind": "sleep", "bridge": "main"}
+OTHERS = {"user": "bob", "device": "watch-2", "provider": "oura", "type": "weight", "kind": "load", "bridge": "b2"}
+
+PUBLISHES = {
+    Role.device: {"user_events", "device_events", "status"},
+    Role.subscriber: {"commands"},
+    Role.admin: {"commands"},
+    Role.adapter: {"adapter_events", "connection"},
+    Role.bridge: {"receipts", "canonical", "insight", "bridge_status", "bridge_rejected"},
+}
+SUBSCRIBES = {
+    Role.device: {"receipts", "commands", "status"},
+    Role.subscriber: {"canonical", "status", "connection", "insight"},
+    Role.admin: set(REGISTRY.channels),
+    Role.adapter: set(),
+    Role.bridge: {"user_events", "device_events", "adapter_events", "status", "connection"},
+}
+BOUND = {
+    Role.device: {"user", "device"},
+    Role.subscriber: {"user", "type"},
+    Role.admin: set(),
+    Role.adapter: {"user", "provider"},
+    Role.bridge: set(),
+}
+ALICE_FITBIT = Principal(role=Role.adapter, client_id="f", provider="fitbit", users=frozenset({"alice"}))
+PRINCIPALS = [WATCH, STEPS, ADMIN, ALICE_FITBIT, BRIDGE]
+
+
+def topic(key: str, **changes: str) -> str:
+    values = OWN | changes
+    return REGISTRY.build(key, **{name: values[name] for name in REGISTRY[key].template.variables})
+
+
+@pytest.mark.parametrize(("principal", "key"), list(product(PRINCIPALS, REGISTRY.channels)), ids=str)
+def test_the_matrix_of_roles_and_channels(principal: Principal, key: str) -> None:
+    """Each role, each channel, with own ids and with each id in turn replaced by another's."""
+    worlds = [OWN] + [OWN | {name: OTHERS[name]} for name in REGISTRY[key].template.variables]
+    for values in worlds:
+        foreign = {
+            name for name in BOUND[principal.role] & set(REGISTRY[key].template.variables) if values[name] != OWN[name]
+        }
+        name = topic(key, **values)
+        published = RULES.may_publish(principal, name)
+        assert published.allowed == (key in PUBLISHES[principal.role] and not foreign), published.rule
+        subscribed = RULES.may_subscribe(principal, name)
+        assert subscribed.allowed == (key in SUBSCRIBES[principal.role] and not foreign), subscribed.rule
+        assert published.channel is REGISTRY[key]
+
+
+@pytest.mark.parametrize(
+    ("principal", "topic_filter", "ground"),
+    [
+        (WATCH, "users/alice/devices/watch-1/receipts", Ground.allowed),
+        (WATCH, "users/alice/devices/watch-1/#", Ground.role),
+        (WATCH, "users/alice/devices/watch-1/+", Ground.role),
+        (WATCH, "users/alice/devices/+/receipts", Ground.wildcard),
+        (WATCH, "users/+/devices/watch-1/receipts", Ground.wildcard),
+        (WATCH, "+/alice/devices/watch-1/receipts", Ground.allowed),
+        (WATCH, "users/alice/devices/watch-1/receipts/#", Ground.allowed),
+        (WATCH, "users/alice/devices/watch-2/receipts", Ground.identity),
+        (WATCH, "users/bob/devices/watch-1/receipts", Ground.identity),
+        (WATCH, "users/alice/#", Ground.role),
+        (WATCH, "#", Ground.role),
+        (WATCH, "+/+/+/+/+", Ground.role),
+        (WATCH, "$share/g/users/alice/devices/watch-1/receipts", Ground.reserved),
+        (WATCH, "$share/g/#", Ground.reserved),
+        (WATCH, "$SYS/#", Ground.reserved),
+        (WATCH, "$queue/users/alice/devices/watch-1/receipts", Ground.reserved),
+        (WATCH, "$MQTT/#", Ground.reserved),
+        (WATCH, "users/alice/devices/watch-1/canonical", Ground.unknown_topic),
+        (WATCH, "users/alice/devices/watch 1/receipts", Ground.unknown_topic),
+        (WATCH, "a/#/b", Ground.bad_topic),
+        (WATCH, "a+", Ground.bad_topic),
+        (WATCH, "", Ground.bad_topic),
+        (WATCH, "\ud800", Ground.bad_topic),
+        (WATCH, "/".join(["+"] * 1000), Ground.unknown_topic),
+        (READER, "users/alice/canonical/+", Ground.allowed),
+        (READER, "users/alice/canonical/#", Ground.allowed),
+        (READER, "users/alice/canonical/steps", Ground.allowed),
+        (READER, "users/+/canonical/+", Ground.wildcard),
+        (READER, "users/bob/canonical/+", Ground.identity),
+        (READER, "users/alice/devices/+/status", Ground.allowed),
+        (READER, "users/alice/connections/+", Ground.allowed),
+        (READER, "users/alice/insights/#", Ground.allowed),
+        (READER, "users/alice/#", Ground.role),
+        (READER, "bridge/#", Ground.role),
+        (STEPS, "users/alice/canonical/steps", Ground.allowed),
+        (STEPS, "users/alice/canonical/+", Ground.wildcard),
+        (STEPS, "users/alice/canonical/#", Ground.wildcard),
+        (STEPS, "users/alice/canonical/weight", Ground.identity),
+        (STEPS, "users/+/canonical/steps", Ground.wildcard),
+        (EVERYONE, "users/+/canonical/+", Ground.allowed),
+        (EVERYONE, "users/+/canonical/steps", Ground.allowed),
+        (EVERYONE, "users/#", Ground.role),
+        (EVERYONE, "users/+/events", Ground.role),
+        (ADMIN, "#", Ground.allowed),
+        (ADMIN, "bridge/+/status", Ground.allowed),
+        (ADMIN, "users/+/devices/+/#", Ground.allowed),
+        (ADMIN, "$SYS/#", Ground.reserved),
+        (ADMIN, "elsewhere/#", Ground.unknown_topic),
+        (FITBIT, "users/+/adapters/fitbit/events", Ground.role),
+        (BRIDGE, "users/+/devices/+/events", Ground.allowed),
+    ],
+)
+def test_filters(principal: Principal, topic_filter: str, ground: Ground) -> None:
+    decision = RULES.may_subscribe(principal, topic_filter)
+    assert (decision.reason, decision.allowed) == (ground, ground is Ground.allowed), decision.rule
+    assert decision.rule
+
+
+@pytest.mark.parametrize(
+    ("principal", "name", "ground"),
+    [
+        (WATCH, "users/alice/events", Ground.allowed),
+        (WATCH, "users/alice/devices/watch-1/receipts", Ground.role),
+        (WATCH, "users/alice/devices/watch-1/commands", Ground.role),
+        (WATCH, "users/alice/canonical/steps", Ground.role),
+        (WATCH, "users/bob/events", Ground.identity),
+        (WATCH, "users/alice/devices/watch-2/events", Ground.identity),
+        (WATCH, "users/+/events", Ground.bad_topic),
+        (WATCH, "users/alice/events/", Ground.unknown_topic),
+        (WATCH, "/users/alice/events", Ground.unknown_topic),
+        (WATCH, "users//events", Ground.unknown_topic),
+        (WATCH, "x" * 65_535, Ground.unknown_topic),
+        (WATCH, "x" * 65_536, Ground.bad_topic),
+        (WATCH, "/" * 65_400, Ground.unknown_topic),
+        (WATCH, "//", Ground.unknown_topic),
+        (WATCH, "", Ground.bad_topic),
+        (WATCH, "users/alice\0/events", Ground.bad_topic),
+        (WATCH, "$SYS/broker", Ground.reserved),
+        (ADMIN, "users/alice/events", Ground.role),
+        (ADMIN, "elsewhere", Ground.unknown_topic),
+        (READER, "users/alice/devices/watch-1/commands", Ground.allowed),
+        (READER, "users/bob/devices/watch-1/commands", Ground.identity),
+        (FITBIT, "users/alice/adapters/fitbit/events", Ground.allowed),
+        (FITBIT, "users/alice/adapters/oura/events", Ground.identity),
+    ],
+)
+def test_topics(principal: Principal, name: str, ground: Ground) -> None:
+    decision = RULES.may_publish(principal, name)
+    assert (decision.reason, decision.allowed) == (ground, ground is Ground.allowed), decision.rule
+
+
+def test_retain_only_where_the_channel_allows_it() -> None:
+    assert RULES.may_publish(WATCH, topic("status"), retain=True).allowed
+    assert RULES.may_publish(FITBIT, topic("connection"), retain=True).allowed
+    assert RULES.may_publish(WATCH, topic("device_events"), retain=True).reason is Ground.retain
+    assert RULES.may_publish(ADMIN, topic("commands"), retain=True).reason is Ground.retain
+    assert RULES.may_publish(BRIDGE, topic("canonical"), retain=True).reason is Ground.retain
+    assert RULES.may_publish(WATCH, topic("status", user="bob"), retain=True).reason is Ground.identity
+
+
+@pytest.mark.parametrize("retain", [False, True])
+def test_a_device_sets_its_will_on_its_own_status_only(*, retain: bool) -> None:
+    assert RULES.may_will(WATCH, topic("status"), retain=retain).allowed
+    assert RULES.may_will(BRIDGE, topic("bridge_status"), retain=retain).allowed
+    assert not RULES.may_will(WATCH, topic("status", device="watch-2"), retain=retain).allowed
+    assert not RULES.may_will(WATCH, topic("status", user="bob"), retain=retain).allowed
+    for principal in (WATCH, READER, EVERYONE, ADMIN, FITBIT):
+        for key in set(REGISTRY.channels) - ({"status"} if principal is WATCH else set()):
+            assert not RULES.may_will(principal, topic(key), retain=retain).allowed
+    for name in ("$SYS/x", "users/+/devices/watch-1/status", "#", "", "elsewhere"):
+        assert not RULES.may_will(WATCH, name, retain=retain).allowed
+    assert RULES.may_will(WATCH, topic("device_events")).reason is Ground.will
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        Principal(role=Role.device, client_id="x"),
+        Principal(role=Role.device, client_id="x", user="alice"),
+        Principal(role=Role.subscriber, client_id="x"),
+        Principal(role=Role.adapter, client_id="x", users=None),
+        Principal(role=Role.adapter, client_id="x", provider="fitbit"),
+    ],
+)
+def test_an_identity_half_made_may_nothing_of_a_device_or_type(principal: Principal) -> None:
+    for key in ("device_events", "adapter_events", "commands", "status", "connection"):
+        assert not RULES.may_publish(principal, topic(key)).allowed
+    for topic_filter in ("#", "users/alice/canonical/steps", topic("receipts"), "users/+/canonical/+"):
+        assert not RULES.may_subscribe(principal, topic_filter).allowed
+
+
+def test_types_of_the_catalogue_limit_canonical_filters() -> None:
+    rules = AccessRules(TopicRegistry.load(types=frozenset({"steps", "weight"})))
+    assert rules.may_subscribe(READER, "users/alice/canonical/steps").allowed
+    assert rules.may_subscribe(READER, "users/alice/canonical/+").allowed
+    assert rules.may_subscribe(READER, "users/alice/canonical/hr").reason is Ground.unknown_topic
+
+
+def test_a_prefix_changes_nothing_else() -> None:
+    rules = AccessRules(TopicRegistry.load(prefix="home/health"))
+    assert rules.may_publish(WATCH, "home/health/users/alice/events").allowed
+    assert rules.may_subscribe(READER, "home/health/users/alice/canonical/#").allowed
+    assert rules.may_subscribe(READER, "home/+/users/alice/canonical/#").allowed
+    assert not rules.may_publish(WATCH, "users/alice/events").allowed
+    assert not rules.may_subscribe(READER, "users/alice/canonical/#").allowed
+    assert not rules.may_subscribe(WATCH, "home/#").allowed
+
+
+# A small world: each variable has ids that principals are bound to and one, "other", that no principal names.
+
+WORLD = {
+    "user": ["alice", "bob", "other"],
+    "device": ["watch-1", "phone", "other"],
+    "provider": ["fitbit", "other"],
+    "type": ["steps", "weight", "other"],
+    "kind": ["sleep", "other"],
+    "bridge": ["main", "other"],
+}
+TOPICS = [
+    channel.template.build(dict(zip(channel.template.variables, values, strict=True)))
+    for channel in REGISTRY
+    for values in product(*(WORLD[name] for name in channel.template.variables))
+]
+
+
+def _some(ids: list[str]) -> st.SearchStrategy[frozenset[str] | None]:
+    return st.one_of(st.none(), st.frozensets(st.sampled_from(ids)))
+
+
+principals = st.builds(
+    Principal,
+    role=st.sampled_from(Role),
+    client_id=st.just("client"),
+    user=st.sampled_from([None, "alice", "bob"]),
+    device=st.sampled_from([None, "watch-1", "phone"]),
+    provider=st.sampled_from([None, "fitbit"]),
+    users=_some(["alice", "bob"]),
+    types=_some(["steps", "weight"]),
+)
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> str:
+    """A topic of the world with some levels made wildcards and maybe an end cut off for ``#``."""
+    levels = draw(st.sampled_from(TOPICS)).split("/")
+    levels = [draw(st.sampled_from([level, level, "+"])) for level in levels]
+    match draw(st.integers(0, 3)):
+        case 0:
+            return "/".join([*levels[: draw(st.integers(0, len(levels)))], "#"])
+        case 1:
+            position = draw(st.integers(0, len(levels) - 1))
+            levels[position] = draw(st.sampled_from(["other", "events", "users", "alice", "", "a+b", "$x"]))
+    return "/".join(levels)
+
+
+@given(principals, filters())
+def test_a_filter_is_granted_exactly_when_all_it_matches_is(principal: Principal, topic_filter: str) -> None:
+    matched = [name for name in TOPICS if matches(topic_filter, name)]
+    expected = bool(matched) and all(RULES.may_subscribe(principal, name).allowed for name in matched)
+    assert RULES.may_subscribe(principal, topic_filter).allowed == expected
+
+
+@given(principals, st.sampled_from(TOPICS))
+def test_topics_are_granted_by_role_and_ids(principal: Principal, name: str) -> None:
+    parsed = REGISTRY.parse(name)
+    assert parsed
+    channel, variables = parsed
+    bounds = {
+        Role.device: {"user": {principal.user}, "device": {principal.device}},
+        Role.subscriber: {"user": principal.users, "type": principal.types},
+        Role.adapter: {"user": principal.users, "provider": {principal.provider}},
+    }.get(principal.role, {})
+    own = all(bounds.get(name) is None or value in bounds[name] for name, value in variables.items())
+    assert RULES.may_publish(principal, name).allowed == (principal.role in channel.roles_publish and own)
+    assert RULES.may_subscribe(principal, name).allowed == (principal.role in channel.roles_subscribe and own)
+
+
+@given(principals, st.text(alphabet="users/alice+#$devcnt-1\0é", max_size=40), st.booleans())
+def test_any_text_gets_a_decision_and_only_declared_topics_are_granted(
+    principal: Principal, text: str, retain: bool
+) -> None:
+    published = RULES.may_publish(principal, text, retain=retain)
+    assert not published.allowed or REGISTRY.parse(text)
+    assert published.rule
+    if RULES.may_subscribe(principal, text).allowed:
+        assert any(matches(text, name) for name in TOPICS) or REGISTRY.parse(text)
+
+
+# The attacks of pattern text in ids, and of one user on another.
+
+HOSTILE = ["#", "+", "a/b", "../", "$SYS", ".*", "[a-z]", "a\0", "\ufeff", "\u202e", "x" * 65_536, "", "\ud800"]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_an_identity_of_pattern_text_is_granted_nothing(hostile: str) -> None:
+    bound = frozenset({hostile})
+    for principal in (
+        Principal(role=Role.device, client_id=hostile, user=hostile, device=hostile),
+        Principal(role=Role.subscriber, client_id=hostile, users=bound, types=bound),
+        Principal(role=Role.adapter, client_id=hostile, provider=hostile, users=bound),
+    ):
+        for channel in REGISTRY:
+            written = channel.template.text
+            for name in channel.template.variables:
+                written = written.replace(f"{{{name}}}", hostile)
+            for candidate in (written, channel.template.filter, topic(channel.key)):
+                assert not RULES.may_publish(principal, candidate).allowed
+                assert not RULES.may_will(principal, candidate).allowed
+                assert not RULES.may_subscribe(principal, candidate).allowed
+
+
+_bob_topics = st.one_of(filters(), st.sampled_from(TOPICS)).filter(lambda text: "bob" in text.split("/"))
+
+
+@given(principals, _bob_topics)
+def test_an_identity_of_alice_gets_nothing_of_bob_and_learns_nothing(principal: Principal, text: str) -> None:
+    """Nothing under bob is granted, and the answer is word for word that for a user who does not exist."""
+    alices = Principal(
+        role=principal.role,
+        client_id="client",
+        user="alice",
+        device=principal.device,
+        provider=principal.provider,
+        users=frozenset({"alice"}),
+        types=principal.types,
+    )
+    absent = text.replace("bob", "other")
+    for ask in (RULES.may_publish, RULES.may_subscribe, RULES.may_will):
+        decision = ask(alices, text)
+        assert decision == ask(alices, absent)
+        assert "bob" not in decision.rule
+        if alices.role in {Role.device, Role.subscriber, Role.adapter} and text.split("/")[1:2] == ["bob"]:
+            assert not decision.allowed
+
+
+@given(filters())
+def test_no_filter_of_alices_device_reaches_bob(topic_filter: str) -> None:
+    if RULES.may_subscribe(WATCH, topic_filter).allowed:
+        reached = {name for name in TOPICS if matches(topic_filter, name)}
+        assert reached <= {topic("receipts"), topic("commands"), topic("status")}
