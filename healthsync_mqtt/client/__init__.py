@@ -1,0 +1,40 @@
+"""The device client: hand it events, get back what happened to each one.
+
+    async with DeviceClient("localhost", credentials=credentials, ca_file=Path("data/certs/ca.crt")) as watch:
+        results = await watch.publish({"id": "hr-1", "type": "heart_rate", "start_time": "…Z", "value": {"bpm": 72}})
+
+It connects over TLS with a token, waits for receipts, reconnects, and sends again whatever was not receipted. An outbox
+on disk (``SqliteOutbox``) keeps events across restarts of the device, and acknowledged ones for 72 h in case the
+service is restored from an older backup.
+"""
+
+from healthsync_mqtt.client.backoff import Backoff, Clock, SystemClock
+from healthsync_mqtt.client.credentials import Credentials
+from healthsync_mqtt.client.device import DeviceClient
+from healthsync_mqtt.client.link import ClientState
+from healthsync_mqtt.client.outbox import Entry, MemoryOutbox, Outbox
+from healthsync_mqtt.client.outbox_file import SqliteOutbox
+from healthsync_mqtt.client.results import Accepted, Duplicate, Rejected, Result, Results, Stored
+from healthsync_mqtt.client.transport import Connection, ConnectionLostError, Transport
+
+__all__ = [
+    "Accepted",
+    "Backoff",
+    "ClientState",
+    "Clock",
+    "Connection",
+    "ConnectionLostError",
+    "Credentials",
+    "DeviceClient",
+    "Duplicate",
+    "Entry",
+    "MemoryOutbox",
+    "Outbox",
+    "Rejected",
+    "Result",
+    "Results",
+    "SqliteOutbox",
+    "Stored",
+    "SystemClock",
+    "Transport",
+]

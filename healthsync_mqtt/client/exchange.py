@@ -1,0 +1,257 @@
+"""One connection's work: send what is pending in the outbox, and settle it by the receipts.
+
+Every send gets a batch id of its own. A receipt for a batch of this connection shows the log as it is now; one for an
+earlier connection's batch (delivered late from the session) settles its events and says nothing about the log today.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from healthsync_mqtt.client.backoff import Clock
+from healthsync_mqtt.client.outbox import Entry, Outbox, Position
+from healthsync_mqtt.client.results import Accepted, Duplicate, Rejected, Result, Stored
+from healthsync_mqtt.client.transport import Connection, ConnectionLostError
+from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.model.receipt import Receipt, parse_receipt
+
+_LOG = logging.getLogger("healthsync_mqtt.client")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """How much is on its way at once. ``max_bytes`` stays below the service's limit of 1 MiB a packet."""
+
+    batch_size: int = 100
+    max_in_flight: int = 16
+    max_bytes: int = 900_000
+    receipt_timeout: float = 30.0
+
+
+class Sent(NamedTuple):
+    """A batch on its way: its events, the connection it left on and when (monotonic seconds)."""
+
+    entries: Sequence[Entry]
+    connection: int
+    at: float
+
+
+class Settled(NamedTuple):
+    """What a receipt says about one batch; the results stand in the order of the entries."""
+
+    entries: Sequence[Entry]
+    results: list[Result]
+    stored: int
+    duplicate: int
+    rejected: int
+
+
+def settle(entries: Sequence[Entry], receipt: Receipt) -> Settled | None:
+    """Read a receipt as the fate of each event of its batch; None when its counts cannot be about this batch."""
+    stored, duplicate = _count(receipt.stored), _count(receipt.duplicate)
+    rejected = {item.index: item for item in receipt.rejected}
+    size = len(entries)
+    if not stored and not duplicate and len(rejected) == 1 and size > 1:
+        # The whole delivery was refused (too many events, say): the one reason holds for each event.
+        (whole,) = rejected.values()
+        rejected = dict.fromkeys(range(size), whole)
+    if stored + duplicate + len(rejected) != size or any(not 0 <= index < size for index in rejected):
+        return None
+    fate = Accepted if stored and duplicate else Stored if stored else Duplicate
+    results: list[Result] = []
+    for index, entry in enumerate(entries):
+        item = rejected.get(index)
+        results.append(
+            Rejected(id=entry.id, reason=item.code, field=item.field, message=item.message)
+            if item
+            else fate(id=entry.id)
+        )
+    return Settled(entries, results, stored, duplicate, len(rejected))
+
+
+class Ledger:
+    """What outlives a connection: the outbox and the batches that await a receipt, of this and earlier connections."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, on_settled: Callable[[Settled], None]) -> None:
+        self.outbox = outbox
+        self.clock = clock
+        self.on_settled = on_settled
+        self.changed = asyncio.Event()
+        self.boundaries: set[int] = set()
+        self.sent: dict[str, Sent] = {}
+        self.connection = 0
+        self._batches = 0
+
+    async def store(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call an outbox method, in a thread if it waits for a disk."""
+        if self.outbox.blocking:
+            return await asyncio.to_thread(method, *args, **kwargs)
+        return method(*args, **kwargs)
+
+    def batch_id(self, session: str) -> str:
+        """A new batch id: never used before by this device."""
+        self._batches += 1
+        return f"{session}-{self._batches}"
+
+    def forget_older_than(self, connection: int) -> None:
+        """Drop batches that left before ``connection``: their receipts will not come any more."""
+        for batch in [batch for batch, sent in self.sent.items() if sent.connection < connection]:
+            del self.sent[batch]
+
+
+class Exchange:
+    """Sends and settles on one connection until it is lost; made new for every connection."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        ledger: Ledger,
+        *,
+        session: str,
+        events_topic: str,
+        receipts_topic: str,
+        window: Window,
+    ) -> None:
+        self.progress = False
+        self._connection = connection
+        self._ledger = ledger
+        self._session = session
+        self._events_topic = events_topic
+        self._receipts_topic = receipts_topic
+        self._window = window
+        self._slots = asyncio.Semaphore(window.max_in_flight)
+        self._flying: set[int] = set()
+        self._cursor = 0
+        self._compared = False
+        self._publishing: set[asyncio.Future[None]] = set()
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ledger.connection += 1
+        self._number = ledger.connection
+        # A receipt may come late from the session, but not two connections late.
+        ledger.forget_older_than(self._number - 1)
+
+    async def run(self) -> None:
+        """Work until the connection is lost (raises ConnectionLostError) or the task is cancelled."""
+        tasks: list[asyncio.Future[Any]] = [
+            asyncio.create_task(self._receive(), name="healthsync receipts"),
+            asyncio.create_task(self._send(), name="healthsync sender"),
+            asyncio.create_task(self._watch(), name="healthsync watch"),
+            self._broken,
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            rest = [task for task in (*tasks, *self._publishing) if not task.done()]
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._publishing, return_exceptions=True)
+
+    async def _send(self) -> None:
+        ledger = self._ledger
+        while True:
+            await self._slots.acquire()
+            entries = await self._next_batch()
+            batch = ledger.batch_id(self._session)
+            ledger.sent[batch] = Sent(entries, self._number, ledger.clock.monotonic())
+            self._flying.update(entry.key for entry in entries)
+            payload = b'{"batch":"%b","events":[%b]}' % (batch.encode(), b",".join(entry.payload for entry in entries))
+            publishing = asyncio.ensure_future(self._connection.publish(self._events_topic, payload))
+            self._publishing.add(publishing)
+            publishing.add_done_callback(self._published)
+
+    def _published(self, publishing: asyncio.Future[None]) -> None:
+        self._publishing.discard(publishing)
+        if not publishing.cancelled() and (error := publishing.exception()) and not self._broken.done():
+            self._broken.set_exception(error)
+
+    async def _next_batch(self) -> list[Entry]:
+        ledger, window = self._ledger, self._window
+        while True:
+            ledger.changed.clear()
+            limit = window.batch_size + (len(self._flying) if self._cursor == 0 else 0)
+            rows = await ledger.store(ledger.outbox.pending, self._cursor, limit)
+            entries: list[Entry] = []
+            size = 0
+            for row in rows:
+                if row.key in self._flying:
+                    continue
+                size += len(row.payload) + 1
+                full = len(entries) >= window.batch_size or size > window.max_bytes or row.key in ledger.boundaries
+                if entries and full:
+                    break
+                entries.append(row)
+            if entries:
+                self._cursor = entries[-1].key
+                return entries
+            if rows:
+                self._cursor = rows[-1].key
+                continue
+            await ledger.changed.wait()
+
+    async def _receive(self) -> None:
+        async for topic, payload in self._connection.messages():
+            if topic != self._receipts_topic:
+                continue
+            try:
+                receipt = parse_receipt(payload)
+            except InputError as error:
+                _LOG.warning("client.receipt_unreadable %s", error.reason)
+                continue
+            await self._settle(receipt)
+        raise ConnectionLostError("the connection ended")
+
+    async def _settle(self, receipt: Receipt) -> None:
+        ledger = self._ledger
+        sent = ledger.sent.get(receipt.batch or "")
+        if sent is None or receipt.batch is None:
+            return
+        settled = settle(sent.entries, receipt)
+        if settled is None:
+            _LOG.warning("client.receipt_does_not_fit batch=%s", receipt.batch)
+            return
+        del ledger.sent[receipt.batch]
+        now, fresh = ledger.clock.time(), sent.connection == self._number
+        position = Position(receipt.epoch, receipt.seq)
+        known = ledger.outbox.position()
+        behind = known is not None and (known.epoch != position.epoch or position.seq < known.seq)
+        if behind and fresh and not self._compared:
+            # An older log, or another: nothing says how far back it was when it was restored, so every kept row goes
+            # again. What it has already comes back as a duplicate.
+            count = await ledger.store(ledger.outbox.rewind, now)
+            _LOG.warning("client.log_went_back resending=%d", count)
+            self._cursor = 0
+        elif behind and known is not None:
+            position = known
+        self._compared = self._compared or fresh
+        pairs = list(zip(settled.entries, settled.results, strict=True))
+        accepted = [entry.key for entry, result in pairs if isinstance(result, Accepted)]
+        refused = [entry.key for entry, result in pairs if isinstance(result, Rejected)]
+        await ledger.store(ledger.outbox.acknowledge, accepted, position, now)
+        if refused:
+            await ledger.store(ledger.outbox.discard, refused)
+        for entry in settled.entries:
+            self._flying.discard(entry.key)
+            ledger.boundaries.discard(entry.key)
+        if fresh:
+            self._slots.release()
+        self.progress = True
+        ledger.on_settled(settled)
+        ledger.changed.set()
+
+    async def _watch(self) -> None:
+        ledger, timeout = self._ledger, self._window.receipt_timeout
+        while True:
+            await ledger.clock.sleep(timeout / 2)
+            oldest = min((s.at for s in ledger.sent.values() if s.connection == self._number), default=None)
+            if oldest is not None and ledger.clock.monotonic() - oldest >= timeout:
+                raise ConnectionLostError(f"no receipt within {timeout:g} s", hint="see: healthsync status")
+
+
+def _count(value: list[str] | int) -> int:
+    return value if isinstance(value, int) else len(value)

@@ -1,0 +1,124 @@
+"""Where handed-over events wait for their receipts.
+
+The outbox is the only owner of unreceipted events: a connection sends what is pending in it, and forgets its own state
+when it ends. Rows are numbered in the order they were handed over; the numbers never repeat.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+KEEP_ACKNOWLEDGED_S = 72 * 3600.0
+"""How long acknowledged rows are kept for a service that is restored from an older backup."""
+
+
+class Entry(NamedTuple):
+    """One waiting event: its row, its id and its JSON."""
+
+    key: int
+    id: str
+    payload: bytes
+
+
+class Position(NamedTuple):
+    """The log the last receipt came from, and how far it was."""
+
+    epoch: str
+    seq: int
+
+
+class Outbox(Protocol):
+    """Durable (or not) waiting room. Methods may block for a disk write; each is atomic."""
+
+    blocking: bool
+    """Whether the methods wait for a disk, so that the client calls them in a thread."""
+    capacity: int
+    """How many unreceipted events it takes before ``DeviceClient`` makes its caller wait."""
+
+    def put(self, events: Sequence[tuple[str, bytes]]) -> Sequence[int]:
+        """Append (id, JSON) rows and return their keys; durable on return if the outbox is."""
+        ...
+
+    def pending(self, after: int, limit: int) -> list[Entry]:
+        """The first ``limit`` unreceipted rows with a key above ``after``, in order."""
+        ...
+
+    def waiting(self) -> int:
+        """How many rows are unreceipted."""
+        ...
+
+    def acknowledge(self, keys: Iterable[int], position: Position, now: float) -> None:
+        """Mark rows as in the log at ``position``; they stay for 72 h."""
+        ...
+
+    def discard(self, keys: Iterable[int]) -> None:
+        """Forget rows that the service rejected."""
+        ...
+
+    def position(self) -> Position | None:
+        """The position of the newest acknowledgement."""
+        ...
+
+    def rewind(self, now: float) -> int:
+        """Make the acknowledged rows of the last 72 h pending again; how many."""
+        ...
+
+    def close(self) -> None:
+        """Release files; no method is called afterwards."""
+        ...
+
+
+class MemoryOutbox:
+    """An outbox that lives as long as its process; keeps the newest ``keep`` acknowledged rows."""
+
+    blocking = False
+
+    def __init__(self, *, capacity: int = 10_000, keep: int = 10_000) -> None:
+        self.capacity = capacity
+        self._keep = keep
+        self._rows: dict[int, Entry] = {}
+        self._acknowledged: dict[int, tuple[Entry, float]] = {}
+        self._last = 0
+        self._position: Position | None = None
+
+    def put(self, events: Sequence[tuple[str, bytes]]) -> Sequence[int]:
+        keys = range(self._last + 1, self._last + 1 + len(events))
+        for key, (event_id, payload) in zip(keys, events, strict=True):
+            self._rows[key] = Entry(key, event_id, payload)
+        self._last = keys[-1] if events else self._last
+        return keys
+
+    def pending(self, after: int, limit: int) -> list[Entry]:
+        return list(islice((entry for key, entry in self._rows.items() if key > after), limit))
+
+    def waiting(self) -> int:
+        return len(self._rows)
+
+    def acknowledge(self, keys: Iterable[int], position: Position, now: float) -> None:
+        for key in keys:
+            entry = self._rows.pop(key, None)
+            if entry is not None:
+                self._acknowledged[key] = (entry, now)
+        self._position = position
+        oldest = now - KEEP_ACKNOWLEDGED_S
+        for key, (_, at) in list(islice(self._acknowledged.items(), 256)):
+            if at >= oldest and len(self._acknowledged) <= self._keep:
+                break
+            del self._acknowledged[key]
+
+    def discard(self, keys: Iterable[int]) -> None:
+        for key in keys:
+            self._rows.pop(key, None)
+
+    def position(self) -> Position | None:
+        return self._position
+
+    def rewind(self, now: float) -> int:
+        again = {key: entry for key, (entry, at) in self._acknowledged.items() if at >= now - KEEP_ACKNOWLEDGED_S}
+        self._acknowledged.clear()
+        self._rows = dict(sorted((again | self._rows).items()))
+        return len(again)
+
+    def close(self) -> None:
+        self._rows.clear()
+        self._acknowledged.clear()

@@ -1,0 +1,154 @@
+"""A service without sockets: keeps a log, writes receipts, and fails where a test tells it to."""
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+
+from healthsync_mqtt.client import ConnectionLostError
+from healthsync_mqtt.errors import DeniedError
+
+
+class FakeClock:
+    """Sleepers wake when a test moves the time."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.slept: list[float] = []
+        self._sleepers: list[tuple[float, asyncio.Future]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        future = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self.now + seconds, future))
+        await future
+
+    async def advance(self, seconds: float) -> None:
+        self.now += seconds
+        for at, future in self._sleepers:
+            if at <= self.now and not future.done():
+                future.set_result(None)
+        self._sleepers = [(at, future) for at, future in self._sleepers if not future.done()]
+        await settle()
+
+
+async def settle() -> None:
+    """Let everything run that can run without time passing, outbox threads included."""
+    for _ in range(5):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await asyncio.to_thread(int)
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await settle()
+
+
+class FakeService:
+    """A transport whose connections share one log. ``drop_*`` fail once; ``hold`` keeps receipts back."""
+
+    def __init__(self) -> None:
+        self.epoch = "e1"
+        self.log: dict[str, dict] = {}
+        self.seq = 0
+        self.deliveries: list[dict] = []
+        self.statuses: list[tuple[str, bool]] = []
+        self.subscribed: list[str] = []
+        self.tokens: list[str] = []
+        self.queue: deque[bytes] = deque()  # receipts the session keeps for the next connection
+        self.live: FakeConnection | None = None
+        self.connects = 0
+        self.unreachable = False
+        self.denied = False
+        self.hold = False
+        self.lose_receipts = 0
+        self.reject: dict[str, str] = {}
+        self.repeat_receipts = 1
+
+    @contextlib.asynccontextmanager
+    async def connect(self, token: str):
+        self.tokens.append(token)
+        self.connects += 1
+        if self.denied:
+            raise DeniedError("the service refused the login")
+        if self.unreachable:
+            raise ConnectionLostError("cannot connect")
+        self.live = connection = FakeConnection(self)
+        while self.queue:
+            connection.arrived.put_nowait(("users/alice/devices/watch/receipts", self.queue.popleft()))
+        try:
+            yield connection
+        finally:
+            connection.lose()
+            self.live = None
+
+    def receive(self, payload: bytes) -> None:
+        batch = json.loads(payload)
+        self.deliveries.append(batch)
+        stored = duplicate = 0
+        rejected = []
+        for index, event in enumerate(batch["events"]):
+            if event["id"] in self.reject:
+                code = self.reject[event["id"]]
+                rejected.append(
+                    {"index": index, "id": event["id"], "code": code, "field": "value.bpm", "message": "no"}
+                )
+            elif event["id"] in self.log:
+                duplicate += 1
+            else:
+                stored += 1
+                self.seq += 1
+                self.log[event["id"]] = event
+        receipt = {"epoch": self.epoch, "seq": self.seq, "batch": batch["batch"], "stored": stored}
+        receipt |= {"duplicate": duplicate, "rejected": rejected}
+        if self.lose_receipts:
+            self.lose_receipts -= 1
+            return
+        for _ in range(self.repeat_receipts):
+            self.queue.append(json.dumps(receipt).encode())
+        self.flush()
+
+    def flush(self) -> None:
+        while self.queue and self.live and not self.hold:
+            self.live.arrived.put_nowait(("users/alice/devices/watch/receipts", self.queue.popleft()))
+
+    def drop(self) -> None:
+        if self.live:
+            self.live.lose()
+
+
+class FakeConnection:
+    def __init__(self, service: FakeService) -> None:
+        self.service = service
+        self.arrived: asyncio.Queue = asyncio.Queue()
+        self.lost = False
+
+    def lose(self) -> None:
+        self.lost = True
+        self.arrived.put_nowait(None)
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        if self.lost:
+            raise ConnectionLostError("gone")
+        if topic.endswith("/status"):
+            self.service.statuses.append((json.loads(payload)["status"], retain))
+        else:
+            assert topic == "users/alice/devices/watch/events"
+            assert not retain
+            self.service.receive(payload)
+
+    async def subscribe(self, topic: str) -> None:
+        self.service.subscribed.append(topic)
+
+    async def messages(self):
+        while (item := await self.arrived.get()) is not None:
+            yield item
+        raise ConnectionLostError("gone")
