@@ -1,0 +1,1 @@
+"""Faults under load: kill -9, SIGSTOP, a full disk; a history checker decides."""

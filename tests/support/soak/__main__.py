@@ -1,0 +1,45 @@
+"""scripts/soak: prints the seed first, the figures last; exit code 1 when a promise was broken."""
+
+import argparse
+import secrets
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.support.soak.run import SoakError
+from tests.support.soak.scenario import Plan, run
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/soak", description="Faults under load, checked by client histories.")
+    parser.add_argument("--kills", type=int, default=200, help="kill -9 of the service (default 200)")
+    parser.add_argument("--pauses", type=float, nargs="*", default=[3.0, 6.0, 30.0], help="SIGSTOP lengths in seconds")
+    parser.add_argument("--full-disks", type=int, default=2, help="tmpfs and file limit in turn (default 2)")
+    parser.add_argument("--seed", type=int, help="repeat the random choices of a run")
+    asked = parser.parse_args()
+    seed = secrets.randbelow(1 << 32) if asked.seed is None else asked.seed
+    say(f"SEED={seed}")
+    plan = Plan(seed=seed, kills=asked.kills, pauses=tuple(asked.pauses), full_disks=asked.full_disks)
+    with tempfile.TemporaryDirectory(prefix="soak-") as directory:
+        try:
+            found = run(plan, Path(directory), say)
+        except SoakError as error:
+            say(f"FAILED: {error}")
+            return 1
+    for name, value in asdict(found).items():
+        if name != "violations":
+            say(f"{name.replace('_', ' '):16} {value}")
+    for line in found.violations[:50]:
+        say(f"VIOLATION {line}")
+    say(f"{len(found.violations)} violations")
+    return bool(found.violations)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""One soak: devices that never stop, a service that is ended in every way, and the comparison after each."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from healthsync_mqtt.storage.sqlite import SqliteLogReader
+from tests.support.device import Device, Door
+from tests.support.history import History, LogCheck
+from tests.support.identities import logins
+from tests.support.service import NotReadyError, Service
+from tests.support.wire import tls_context
+
+READ_AT_ONCE = 5000
+USERS, DEVICES = 3, 2
+#: Devices beside the first two of each six use QoS 1 as well; one speaks QoS 2, one TLS.
+QOS = (1, 2, 1, 1, 1, 1)
+
+
+class SoakError(Exception):
+    """The service did not do what it must for the soak to go on; the message says what."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Soak:
+    """State of a run on one data directory."""
+
+    data: Path
+    rng: random.Random
+    say: Callable[[str], None]
+    history: History = field(default_factory=History)
+    check: LogCheck = field(init=False)
+    service: Service = field(init=False)
+    door: Door | None = None
+    tls: Door | None = None
+    devices: list[Device] = field(default_factory=list)
+    faults: dict[str, int] = field(default_factory=dict)
+    restarts: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.check = LogCheck(self.history)
+        self.service = Service(self.data)
+
+    def count(self, fault: str) -> None:
+        self.faults[fault] = self.faults.get(fault, 0) + 1
+
+    @contextlib.asynccontextmanager
+    async def load(self) -> AsyncIterator[None]:
+        """Devices at work while the body runs; afterwards they finish what they have, on a healthy service."""
+        for number, login in enumerate(logins(self.data, users=USERS, devices=DEVICES)):
+            self.devices.append(
+                Device(
+                    login=login,
+                    history=self.history,
+                    rng=random.Random(self.rng.random()),
+                    where=(lambda: self.tls) if number == 2 else (lambda: self.door),
+                    qos=QOS[number % len(QOS)],
+                )
+            )
+        tasks = [asyncio.create_task(device.run(), name=device.login.client_id) for device in self.devices]
+        try:
+            yield
+            if not self.service.running:
+                await self.start()
+            for device in self.devices:
+                device.sending = False
+            async with asyncio.timeout(60):
+                await asyncio.gather(*tasks)
+        except TimeoutError:
+            waiting = sum(len(device.unacknowledged) + len(device.in_flight) for device in self.devices)
+            raise SoakError(f"{waiting} messages are not acknowledged after a minute on a healthy service") from None
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def start(self) -> None:
+        """Start the service on the same directory and open the doors to the devices."""
+        await asyncio.to_thread(self.service.start)
+        self.restarts.append(self.service.started_in)
+        self.open_doors()
+
+    def open_doors(self) -> None:
+        """Tell the devices the ports of the service that is ready now."""
+        self.door = Door(host=self.service.mqtt[0], port=self.service.mqtt[1])
+        context = tls_context(self.service.ca_file)
+        self.tls = Door(host=self.service.mqtts[0], port=self.service.mqtts[1], context=context)
+
+    def gone(self) -> None:
+        """The service is down: nobody knows a port."""
+        self.door = self.tls = None
+
+    async def wait_progress(self, events: int = 1, within: float = 20) -> None:
+        """Return when ``events`` more were acknowledged; raise SoakError when that takes too long."""
+        goal = len(self.history.acknowledged) + events
+        until = time.monotonic() + within
+        while len(self.history.acknowledged) < goal:
+            if time.monotonic() > until:
+                raise SoakError(f"nothing is acknowledged for {within} s\n{self.service.log_tail()}")
+            await asyncio.sleep(0.02)
+
+    async def compare(self) -> None:
+        """Read what the log gained and check it; the service runs."""
+        promised = self.history.promised()
+        await asyncio.to_thread(self._read, self.check)
+        self.history.violations += self.check.missing(promised)
+
+    def _read(self, check: LogCheck) -> None:
+        reader = SqliteLogReader.open(self.data / "events.db")
+        try:
+            while rows := reader.read(check.seq, READ_AT_ONCE, history=True):
+                self.history.violations += check.read(rows, reader.epoch)
+        finally:
+            reader.close()
+
+    async def finish(self) -> None:
+        """Stop the service, read the whole log once more, and settle the account: everything sent is there."""
+        whole = LogCheck(self.history)
+        await asyncio.to_thread(self._read, whole)
+        self.history.violations += whole.missing(self.history.acknowledged | self.history.receipted)
+        self.history.violations += [
+            f"{key.user}/{key.id} was sent to the end and is not in the log"
+            for key in self.history.sent
+            if key not in whole.stored
+        ]
+        self.check = whole
+        code = await asyncio.to_thread(self.service.stop)
+        self.gone()
+        if code:
+            self.history.violations.append(f"the service exited with {code} after SIGINT\n{self.service.log_tail()}")
+
+    async def kill(self) -> None:
+        """One kill -9 at a random moment: while starting, at once when ready, or under load; then a restart."""
+        if not self.service.running:
+            await self.start()
+        if self.rng.random() < 0.85:
+            await asyncio.sleep(self.rng.uniform(0, 0.9))
+        else:
+            # In the middle of a start, after a first kill under load.
+            await asyncio.to_thread(self.service.kill)
+            self.gone()
+            self.service.start(wait=False)
+            await asyncio.sleep(self.rng.uniform(0.05, 1.0))
+        await asyncio.to_thread(self.service.kill)
+        self.gone()
+        self.count("kill -9")
+        try:
+            await self.start()
+        except NotReadyError as error:
+            raise SoakError(f"no restart after kill -9: {error}") from None
+        await self.wait_progress()
+        await self.compare()
