@@ -25,7 +25,7 @@ from tests.support.wire import Login
 
 WINDOW = 20
 SILENCE = 15.0
-EVENT = '{"id":"%s","type":"heart_rate","start_time":"2026-11-23T06:%02d:%02d.%03dZ","value":{"bpm":%d}}'
+EVENT = '{"id":"%s","type":"heart_rate","start_time":"2025-11-23T06:%02d:%02d.%03dZ","value":{"bpm":%d}}'
 
 
 @dataclass(frozen=True, slots=True)

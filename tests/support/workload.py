@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from healthsync_mqtt.mqtt.codec import encode_publish
 
 EVENT = (
-    '{"id":"%s-%012x","type":"heart_rate","start_time":"2026-11-%02dT%02d:%02d:%02d.%03dZ","value":{"bpm":%d},'
+    '{"id":"%s-%012x","type":"heart_rate","start_time":"2025-11-%02dT%02d:%02d:%02d.%03dZ","value":{"bpm":%d},'
     '"device":{"platform":"watchos","model":"Watch7"},"utc_offset":3600,"source":{"provider":"healthkit"}}'
 )
 ID_MODULUS = 0xFFFF

@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 from tests.support.bench.result import machine, table, write
-from tests.support.bench.rows import ROWS, Setting, progress
+from tests.support.bench.rows import ROWS
+from tests.support.bench.setting import Setting, progress
 
 
 def arguments() -> argparse.Namespace:

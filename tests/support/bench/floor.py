@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import apsw
-from bridge.decode import decode
-from healthsync_mqtt.storage.sqlite import SqliteEventLog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
+from bridge.decode import decode
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import Item
+from healthsync_mqtt.storage.sqlite import SqliteEventLog
 from tests.support.workload import payloads
 
 GROUP = 1000
@@ -99,7 +99,9 @@ def with_our_decoder(path: Path, messages: Sequence[bytes], events_per_message: 
         log.stage(items, [], now_us)
         log.commit()
     rate = len(messages) * events_per_message / (time.perf_counter() - began)
+    stored = log.head()
     log.close()
+    assert stored == len(messages) * events_per_message, f"only {stored} events were stored"
     return rate
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bridge.decode import decode
-from healthsync_mqtt.storage.sqlite import SqliteEventLog
-
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import Item
+from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.storage.sqlite import SqliteEventLog
 from tests.support.wire import Login
 from tests.support.workload import payloads
 
@@ -72,7 +72,7 @@ def flood_for(
     """A flood of about ``seconds``: a short one first finds the rate (``guess`` is messages a second)."""
     trial = generate(address, logins, run=f"{run}t", messages=int(guess / 2), **task)
     messages = max(len(logins), int(trial["messages_per_second"] * seconds))
-    return generate(address, logins, run=run, messages=messages, **task)
+    return generate(address, logins, run=run, messages=messages, **task) | {"trial_events": trial["events"]}
 
 
 def fill(path: Path, events: int, *, run: str = "fill", users: int = 50) -> float:
@@ -91,5 +91,16 @@ def fill(path: Path, events: int, *, run: str = "fill", users: int = 50) -> floa
         if staged % GROUP == 0:
             log.commit()
     log.commit()
+    took, stored = time.perf_counter() - began, log.head()
     log.close()
-    return time.perf_counter() - began
+    assert stored == events, f"only {stored} of {events} events were stored"
+    return took
+
+
+def stored_events(data: Path) -> int:
+    """How many events the log of a running service holds."""
+    reader = SqliteLogReader.open(data / "events.db")
+    try:
+        return reader.head()
+    finally:
+        reader.close()
