@@ -17,10 +17,15 @@ def origin_of(channel: Channel, variables: Mapping[str, str], principal: Princip
     """
     if not channel.ingest:
         raise DeniedError(f"{channel.key} takes no events", hint="publish events to an events topic")
-    user = variables["user"]
-    device = variables.get("device")
-    if principal is not None and principal.role is Role.device:
-        if principal.user != user or (device is not None and principal.device != device):
-            raise DeniedError("the events topic is not the sender's own", hint="publish to your own events topic")
+    user, device, provider = variables["user"], variables.get("device"), variables.get("provider")
+    if principal is None:
+        return Origin(user, device, provider, topic)
+    if principal.role is Role.device:
+        own = principal.user == user and device in {None, principal.device} and provider is None
         device = principal.device
-    return Origin(user, device, variables.get("provider"), topic)
+    else:
+        users = principal.users
+        own = principal.role is Role.adapter and principal.provider == provider and (users is None or user in users)
+    if not own:
+        raise DeniedError("the events topic is not the sender's own", hint="publish to your own events topic")
+    return Origin(user, device, provider, topic)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.topics.document import ChannelEntry, Direction, Document, Problem, TopicsFileError, read_document
 from healthsync_mqtt.topics.grammar import TOPIC_MAX_BYTES, Template, TopicError, is_id, parse_prefix
@@ -48,10 +49,16 @@ class TopicRegistry:
             _insert(self._root, channel)
 
     @classmethod
-    def load(cls, path: Path | None = None, prefix: str | None = None, *, types: frozenset[str] | None = None) -> Self:
+    def load(
+        cls,
+        path: Path | None = None,
+        prefix: str | None = None,
+        *,
+        types: frozenset[str] | None = frozenset(CATALOGUE),
+    ) -> Self:
         """The registry of a topics file (None = the one that ships with the program).
 
-        A ``prefix`` given here replaces the file's. Raises TopicsFileError with every problem, and ConfigError when
+        A ``prefix`` given here replaces the file's. ``types`` are what ``{type}`` may be (None = any id). Raises TopicsFileError with every problem, and ConfigError when
         the file cannot be read.
         """
         path = path or default_path()
@@ -100,7 +107,7 @@ class TopicRegistry:
         if channel is None:
             return None
         variables = dict(zip(channel.template.variables, values, strict=True))
-        if self.types is not None and variables.get("type", "") not in self.types and "type" in variables:
+        if self.types is not None and "type" in variables and variables["type"] not in self.types:
             return None
         return channel, variables
 

@@ -8,6 +8,9 @@ from healthsync_mqtt.topics import TopicRegistry
 
 REGISTRY = TopicRegistry.load()
 WATCH = Principal(role=Role.device, client_id="alice-watch-1", user="alice", device="watch-1")
+ALICE_FITBIT = Principal(role=Role.adapter, client_id="f", provider="fitbit", users=frozenset({"alice"}))
+ADMIN = Principal(role=Role.admin, client_id="root")
+NOBODY = Principal(role=Role.device, client_id="x")
 FITBIT = Principal(role=Role.adapter, client_id="fitbit", provider="fitbit", users=None)
 
 
@@ -35,11 +38,22 @@ def test_the_origin_comes_from_the_topic_and_the_session(
 
 
 @pytest.mark.parametrize(
-    "topic", ["users/bob/events", "users/bob/devices/watch-1/events", "users/alice/devices/watch-2/events"]
+    ("topic", "principal"),
+    [
+        ("users/bob/events", WATCH),
+        ("users/bob/devices/watch-1/events", WATCH),
+        ("users/alice/devices/watch-2/events", WATCH),
+        ("users/alice/adapters/fitbit/events", WATCH),
+        ("users/alice/adapters/oura/events", FITBIT),
+        ("users/bob/adapters/fitbit/events", ALICE_FITBIT),
+        ("users/alice/devices/watch-1/events", FITBIT),
+        ("users/alice/events", ADMIN),
+        ("users/alice/events", NOBODY),
+    ],
 )
-def test_a_topic_of_another_is_refused_again(topic: str) -> None:
+def test_a_topic_of_another_is_refused_again(topic: str, principal: Principal) -> None:
     with pytest.raises(DeniedError):
-        origin(topic, WATCH)
+        origin(topic, principal)
 
 
 @pytest.mark.parametrize("topic", ["users/alice/devices/watch-1/status", "users/alice/canonical/steps"])

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.topics import Direction, TopicError, TopicRegistry, TopicsFileError, matches
 from healthsync_mqtt.topics.registry import default_path
 
-REGISTRY = TopicRegistry.load()
+REGISTRY = TopicRegistry.load(types=None)
 SHIPPED = default_path().read_text(encoding="utf-8")
 
 Loader = Callable[[str], TopicRegistry]
@@ -101,7 +102,8 @@ def test_build_refuses_what_is_no_id() -> None:
 
 
 def test_types_limit_what_a_type_may_be() -> None:
-    registry = TopicRegistry.load(types=frozenset({"steps"}))
+    registry = TopicRegistry.load()
+    assert registry.types == frozenset(CATALOGUE)
     assert registry.parse("users/alice/canonical/steps")
     assert registry.parse("users/alice/canonical/hr") is None
     assert registry.parse("users/alice/events")

@@ -1,0 +1,125 @@
+"""The payload schemas that ``topics.yaml`` names, as JSON Schema draft-07 (what every AsyncAPI tool reads)."""
+
+from typing import Any
+
+from healthsync_mqtt.topics.grammar import ID_MAX
+
+Schema = dict[str, Any]
+
+ID_PATTERN = f"^[A-Za-z0-9_-]{{1,{ID_MAX}}}$"
+
+
+def _object(required: list[str], properties: dict[str, Schema], **more: Any) -> Schema:
+    schema: Schema = {"type": "object"}
+    if required:
+        schema["required"] = required
+    return schema | {"properties": properties} | more
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _one_or_many(name: str) -> list[Schema]:
+    return [_ref(name), {"type": "array", "items": _ref(name), "minItems": 1}]
+
+
+_TEXT: Schema = {"type": "string"}
+_TIME: Schema = {"type": "string", "format": "date-time", "description": "RFC 3339 with an offset or Z"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_OPEN: Schema = {"type": "object"}
+_IDS_OR_COUNT: Schema = {"oneOf": [{"type": "array", "items": _TEXT}, _COUNT]}
+_STATE: Schema = _object(["state"], {"state": _TEXT, "at": _TIME})
+
+_EVENT = _object(
+    ["id", "type"],
+    {
+        "id": {"type": "string", "description": "the client's idempotency id, unique per user"},
+        "user_id": {"type": ["string", "integer"], "description": "when present, the user of the topic"},
+        "type": {"type": "string", "description": "a type of the catalogue, or an alias of one"},
+        "start_time": _TIME,
+        "end_time": {"type": ["string", "null"], "format": "date-time"},
+        "value": {
+            "type": "object",
+            "description": "the value model of the type, or its series: {samples: [[s, v], …]}",
+        },
+        "device": {"type": "object", "description": "describes the sensor; identity comes from the topic"},
+        "utc_offset": {"type": "integer", "description": "seconds east of UTC where it was recorded"},
+        "source": _OPEN,
+        "version": _COUNT | {"default": 0},
+        "op": {"type": "string", "enum": ["upsert", "delete"], "default": "upsert"},
+    },
+    additionalProperties=False,
+    # A delete needs neither time nor value.
+    anyOf=[{"required": ["op"], "properties": {"op": {"const": "delete"}}}, {"required": ["start_time", "value"]}],
+)
+
+_CANONICAL = _object(
+    ["seq", "id", "user_id", "device_id", "type", "start_time", "value", "version", "op", "received_at"],
+    {
+        "seq": _COUNT | {"description": "place in the event log"},
+        "id": _TEXT,
+        "user_id": {"type": "string", "pattern": ID_PATTERN},
+        "device_id": {"type": ["string", "null"]},
+        "type": {"type": "string", "description": "canonical name of the type"},
+        "start_time": {"type": ["string", "null"], "format": "date-time"},
+        "end_time": {"type": ["string", "null"], "format": "date-time"},
+        "value": {"type": ["object", "null"], "description": "null for a delete"},
+        "device": _OPEN,
+        "utc_offset": {"type": "integer"},
+        "source": _OPEN,
+        "version": _COUNT,
+        "op": {"type": "string", "enum": ["upsert", "delete"]},
+        "received_at": _TIME,
+    },
+)
+
+_RECEIPT = _object(
+    ["epoch", "seq", "stored", "duplicate", "rejected"],
+    {
+        "epoch": {"type": "string", "description": "names the event log; a new one means a restored backup"},
+        "seq": _COUNT | {"description": "how far the log is"},
+        "batch": {"type": ["string", "null"], "description": "the batch this answers"},
+        "stored": _IDS_OR_COUNT | {"description": "ids, or how many of the batch"},
+        "duplicate": _IDS_OR_COUNT | {"description": "ids, or how many of the batch"},
+        "rejected": {
+            "type": "array",
+            "items": _object(
+                ["index", "code"],
+                {
+                    "index": _COUNT | {"description": "place in the delivery"},
+                    "id": {"type": ["string", "null"]},
+                    "code": {"type": "string", "description": "one of the closed list of reasons"},
+                    "field": {"type": ["string", "null"]},
+                    "message": _TEXT,
+                },
+            ),
+        },
+    },
+)
+
+_BATCH = _object(
+    ["events"],
+    {"batch": {"type": "string"}, "events": {"type": "array", "items": _ref("Event"), "minItems": 1}},
+    additionalProperties=False,
+)
+
+_CONNECTION = _object(
+    ["state"],
+    {"state": {"type": "string", "enum": ["ok", "needs_reauth", "rate_limited", "error"]}, "at": _TIME},
+)
+
+SCHEMAS: dict[str, Schema] = {
+    "Event": _EVENT,
+    "EventBatch": _BATCH,
+    "EventMessage": {"anyOf": [*_one_or_many("Event"), _ref("EventBatch")]},
+    "CanonicalEvent": _CANONICAL,
+    "CanonicalMessage": {"anyOf": _one_or_many("CanonicalEvent")},
+    "Receipt": _RECEIPT,
+    "DeviceStatus": _STATE,
+    "Command": _OPEN | {"description": "what a backend and its devices agree on"},
+    "ConnectionState": _CONNECTION,
+    "Insight": _OPEN,
+    "BridgeStatus": _STATE,
+    "BridgeRejection": _object(["reason", "digest"], {"reason": _TEXT, "digest": _TEXT, "at": _TIME}),
+}
