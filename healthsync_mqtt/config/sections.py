@@ -1,0 +1,194 @@
+"""The settings by section: one place for every default and limit. Ranges are what the code can bear."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import NoDecode
+
+
+class Section(BaseModel):
+    """A section: unknown keys are refused, values do not change, errors do not repeat the input."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+def _loopback(host: str) -> str:
+    if host == "localhost":
+        return host
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return host
+    except ValueError:
+        pass
+    raise ValueError("a listener without TLS must be on a loopback address (127.0.0.1, ::1, localhost)")
+
+
+def _split(value: Any) -> Any:
+    """A comma-separated text as a list, so that an environment variable can carry several."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)]
+
+
+class BrokerSettings(Section):
+    """Listeners of the embedded broker. Port 0 takes a free one."""
+
+    host: Annotated[str, AfterValidator(_loopback)] = "127.0.0.1"
+    """Address of the plain MQTT listener; loopback only."""
+    mqtt_port: Port = 1883
+    """Port of the plain MQTT listener."""
+    mqtts_host: str = "0.0.0.0"  # noqa: S104 - TLS and a token guard it
+    """Address of the MQTT over TLS listener."""
+    mqtts_port: Port = 8883
+    """Port of the MQTT over TLS listener."""
+    wss_host: str = "0.0.0.0"  # noqa: S104 - the same
+    """Address of the MQTT over WebSocket (TLS) listener."""
+    wss_port: Port = 8084
+    """Port of the MQTT over WebSocket (TLS) listener."""
+    allowed_origins: Texts = ()
+    """Web origins that may open a WebSocket; clients that send no Origin are no browsers and need none."""
+    certificate_hosts: Texts = ()
+    """Names and addresses that the server certificate carries besides localhost and this machine's name."""
+    tls_minimum: Literal["1.2", "1.3"] = "1.2"
+    """The oldest TLS version that is spoken."""
+
+
+class LimitSettings(Section):
+    """Limits of the front door."""
+
+    max_packet: Annotated[int, Field(ge=1024, le=268_435_455)] = 1_048_576
+    """Bytes of an MQTT packet."""
+    connect_bytes: Annotated[int, Field(ge=256, le=65_536)] = 8_192
+    """Bytes of the CONNECT packet."""
+    connect_timeout_s: Seconds = 10.0
+    """Seconds from the connection to a whole CONNECT."""
+    max_keep_alive_s: Annotated[int, Field(ge=1, le=65_535)] = 3_600
+    """The longest keep-alive; a client that asks for more, or for none, is held to this one."""
+    max_connections: Count = 20_000
+    """Open connections."""
+    connections_per_address: Count = 1_000
+    """Open connections from one network address."""
+    max_unauthenticated: Count = 1_000
+    """Open connections that have not logged in yet."""
+    unauthenticated_per_address: Count = 100
+    """The same from one network address."""
+    connections_per_identity: Annotated[int, Field(ge=1, le=1)] = 1
+    """Connections of one client id: a newer one ends the older (MQTT 3.1.1, section 3.1.4)."""
+    failed_login_base_s: Seconds = 0.5
+    """Seconds that the answer to a failed login is held back; doubled with each further failure of the address."""
+    failed_login_max_s: Seconds = 30.0
+    """The most seconds that it is held back."""
+    max_filters: Count = 100
+    """Subscriptions of one session."""
+    filters_per_subscribe: Count = 32
+    """Topic filters in one SUBSCRIBE."""
+    receive_window: Annotated[int, Field(ge=1, le=65_535)] = 2_000
+    """Events messages of one connection that wait for their commit; beyond it the connection is read no further."""
+    backlog_bytes: Annotated[int, Field(ge=1_048_576, le=4_294_967_296)] = 67_108_864
+    """Bytes of events messages of all connections that wait for their commit; beyond it none is read further."""
+    send_window: Annotated[int, Field(ge=1, le=65_535)] = 100
+    """Messages sent to one client and not acknowledged by it."""
+    session_queue: Count = 1_000
+    """Messages kept for a client that is away."""
+    session_expiry_s: Seconds = 7 * 86_400.0
+    """Seconds that the session of a client that is away is kept."""
+    max_sessions: Count = 50_000
+    """Sessions kept, connected or not."""
+    max_unreleased: Annotated[int, Field(ge=1, le=65_535)] = 1_000
+    """QoS 2 messages of one client whose release has not arrived."""
+
+
+class EventSettings(Section):
+    """Limits of a payload on an events topic, named as ``bridge.decode.Limits`` names them (seconds here)."""
+
+    max_payload: Annotated[int, Field(ge=1024, le=16_777_216)] = 1_048_576
+    """Bytes of a payload after decompression."""
+    max_ratio: Annotated[int, Field(ge=2, le=1_000)] = 100
+    """How many times its size a gzip payload may unfold to."""
+    max_events: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """Events in one batch."""
+    max_depth: Annotated[int, Field(ge=4, le=64)] = 16
+    """Nesting of the JSON."""
+    max_string: Annotated[int, Field(ge=64, le=65_536)] = 1_024
+    """Characters of one text."""
+    max_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
+    """Samples in one series."""
+    max_future_s: Annotated[int, Field(ge=0, le=86_400)] = 600
+    """Seconds that an event may lie ahead of our clock."""
+
+
+class LogSettings(Section):
+    """The log on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe level that is written."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """JSON lines, or lines for a person; auto: the latter on a terminal."""
+
+
+class TokenSettings(Section):
+    """Tokens that commands issue."""
+
+    lifetime_s: Annotated[int, Field(ge=1, le=86_400)] = 86_400
+    """Seconds that a new token lives."""
+
+
+class BridgeSettings(Section):
+    """The bridge."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "main"
+    """Its name in ``bridge/{bridge}/status``."""
+
+
+class DataPaths(BaseModel):
+    """The files of a data directory."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: Path
+
+    @property
+    def config_file(self) -> Path:
+        """Settings (optional)."""
+        return self.root / "healthsync.toml"
+
+    @property
+    def events_db(self) -> Path:
+        """The event log."""
+        return self.root / "events.db"
+
+    @property
+    def registry_db(self) -> Path:
+        """Users, devices, subscribers, consents."""
+        return self.root / "registry.db"
+
+    @property
+    def keys(self) -> Path:
+        """Directory of the signing keys."""
+        return self.root / "keys"
+
+    @property
+    def certs(self) -> Path:
+        """Directory of the certificates."""
+        return self.root / "certs"
+
+    @property
+    def service_file(self) -> Path:
+        """Ports and process id of a running service."""
+        return self.root / "service.json"
+
+    @property
+    def service_socket(self) -> Path:
+        """The admin channel of a running service."""
+        return self.root / "service.sock"
+
+    @property
+    def writer_lock(self) -> Path:
+        """Held by the one process that writes the event log."""
+        return self.root / "writer.lock"
