@@ -4,7 +4,7 @@ Ranges are wide on purpose: they refuse what no body or sensor produces, they do
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -29,8 +29,9 @@ class Kind(StrEnum):
 class EventType:
     """One type of event.
 
-    ``forms`` are the shapes of its value by the field that marks each; the first one is the usual. ``quantities`` are
-    its numbers; ``unit`` is the unit of the first, None where the value is no number.
+    ``forms`` are the shapes of its value by the field that marks each; ``usual`` is the first of them. ``quantities``
+    are its numbers; ``unit`` is the unit of the first, None where the value is no number. A type with ``max_span_us``
+    needs an end_time.
     """
 
     name: str
@@ -39,18 +40,16 @@ class EventType:
     forms: Mapping[str, Form]
     aliases: tuple[str, ...] = ()
     loinc: str | None = None
-    end_required: bool = False
     max_span_us: int | None = None
+    usual: Form = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "usual", next(iter(self.forms.values())))
 
     @property
     def unit(self) -> str | None:
         """The UCUM unit of the first quantity."""
         return self.quantities[0].unit if self.quantities else None
-
-    @property
-    def first_form(self) -> Form:
-        """The usual shape of the value."""
-        return next(iter(self.forms.values()))
 
 
 def _instant(name: str, quantity: Quantity, *aliases: str, more: Mapping[str, Form] | None = None) -> EventType:
@@ -141,7 +140,6 @@ _TYPES = (
         forms={"stages": values.sleep()},
         aliases=("sleep_session",),
         loinc="93832-4",
-        end_required=True,
         max_span_us=48 * _HOUR_US,
     ),
     EventType(

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from healthsync_mqtt.model.limits import Limits
-from healthsync_mqtt.model.reasons import RefusedError, Reason
+from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.times import iso, micros
 
 MAX_STAGES = 5760  # 48 h in epochs of 30 s

@@ -1,0 +1,30 @@
+"""gzip payloads, unpacked within bounds."""
+
+import zlib
+
+from healthsync_mqtt.model.limits import Limits
+from healthsync_mqtt.model.reasons import Reason, RefusedError
+
+MAGIC = b"\x1f\x8b"
+_GZIP_ONLY = 31  # wbits: the largest window, with a gzip header and trailer
+
+
+def inflate(payload: bytes, limits: Limits) -> bytes:
+    """The content of one gzip member; never allocates more than the limit. Raises RefusedError."""
+    by_ratio = limits.max_ratio * len(payload)
+    bound = min(limits.max_payload, by_ratio)
+    member = zlib.decompressobj(_GZIP_ONLY)
+    try:
+        content = member.decompress(payload, bound + 1)
+    except zlib.error as error:
+        raise RefusedError(Reason.DECOMPRESS_LIMIT, None, f"damaged gzip stream: {error}") from None
+    if len(content) > bound:
+        what = f"{limits.max_payload} bytes" if bound == limits.max_payload else f"{limits.max_ratio} times its size"
+        raise RefusedError(Reason.DECOMPRESS_LIMIT, None, f"the gzip stream expands to more than {what}")
+    if not member.eof:
+        raise RefusedError(Reason.DECOMPRESS_LIMIT, None, "the gzip stream is cut short")
+    if member.unused_data:
+        raise RefusedError(Reason.DECOMPRESS_LIMIT, None, "something follows the first gzip member")
+    if content.startswith(MAGIC):
+        raise RefusedError(Reason.DECOMPRESS_LIMIT, None, "gzip inside gzip")
+    return content
