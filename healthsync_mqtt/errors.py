@@ -75,6 +75,11 @@ class ConfigError(HealthSyncError):
 
 
 class StoreError(HealthSyncError):
-    """The store could not do what was asked; nothing of the request is stored."""
+    """The store could not do what was asked; nothing of the request is stored.
+
+    ``retryable``: the same request may work later, once the cause is gone. Otherwise the store must be opened anew,
+    because what it holds in memory may no longer be what is on the disk.
+    """
 
     reason = "store_failed"
+    retryable: ClassVar[bool] = True

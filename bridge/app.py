@@ -1,0 +1,235 @@
+"""The service: broker and bridge in one process, from start to a clean stop."""
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge.decode import Limits
+from bridge.journal import Journal
+from bridge.pipeline import Pipeline
+from bridge.presence import Presence, status_message
+from bridge.publish import Publisher
+from bridge.release import Release
+from bridge.source import DoorOutlet, DoorSource
+from healthsync_mqtt import __version__
+from healthsync_mqtt.broker.frontdoor import FrontDoor
+from healthsync_mqtt.config.sections import EventSettings
+from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.errors import HealthSyncError, StoreError, UnavailableError
+from healthsync_mqtt.identity.certificates import ensure_ca_and_server, server_context
+from healthsync_mqtt.identity.directory import Directory
+from healthsync_mqtt.identity.keys import Keyring
+from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.identity.tokens import TokenVerifier
+from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.storage.sqlite import SqliteEventLog
+from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.topics.access import AccessRules
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+log = get_logger("bridge")
+
+_DRAIN_S = 10.0
+_REVOCATION_S = 0.25
+_POSITIONS_S = 1.0
+_SESSIONS_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Where the service listens ("address:port") and what belongs to it."""
+
+    mqtt: str
+    mqtts: str
+    wss: str
+    ca_file: str
+    pid: int
+    service: "Service"
+
+
+class Service:
+    """Broker and bridge of one data directory. ``async with Service.open(settings) as service``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._started_us = time.time_ns() // 1000
+        self._session = secrets.token_hex(8)
+        self._failure: asyncio.Future[None] = self._loop.create_future()
+        self.counters = Counters()
+        paths = settings.paths
+        registry = TopicRegistry.load(settings.topics_file, types=frozenset(CATALOGUE))
+        self._status_topic = registry.build("bridge_status", bridge=settings.bridge.id)
+        self._identities = Registry.open(paths.registry_db)
+        self._directory = Directory(self._identities, TokenVerifier(Keyring.load_or_create(paths.keys)))
+        self._certificates = ensure_ca_and_server(paths.certs, settings.broker.certificate_hosts, datetime.now(UTC))
+        self.journal = Journal(SqliteEventLog.open(paths.events_db))
+        self.reader = SqliteLogReader.open(paths.events_db)
+        self.pipeline = Pipeline(
+            journal=self.journal,
+            registry=registry,
+            counters=self.counters,
+            bridge_id=settings.bridge.id,
+            limits=event_limits(settings.events),
+            backlog_limit=settings.limits.backlog_bytes,
+        )
+        self.publisher = Publisher(
+            reader=self.reader, journal=self.journal, registry=registry, chore=self.pipeline.chore
+        )
+        self.door = FrontDoor(
+            limits=settings.limits,
+            rules=AccessRules(registry),
+            directory=self._directory,
+            ingest=DoorSource(self.pipeline),
+            feeder=self.publisher,
+            counters=self.counters,
+        )
+        self.release = Release(self.pipeline, self.journal, self.reader, event_limits(settings.events))
+        self.publisher.serve(self.door.sessions)
+        self.pipeline.outlet = DoorOutlet(self.door)
+        self.pipeline.on_commit = self.publisher.committed
+        self.pipeline.on_fatal = self._fail
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator["Service"]:
+        """A running service that does not listen yet; stopped cleanly on the way out."""
+        service = cls(settings)
+        try:
+            await service.door.start()
+            service._announce(Presence.online)
+            service._tasks = [
+                asyncio.create_task(service.publisher.run(), name="bridge.publish"),
+                asyncio.create_task(service._every(_REVOCATION_S, service._revocations), name="bridge.revocations"),
+                asyncio.create_task(service._every(_POSITIONS_S, service._positions), name="bridge.positions"),
+                asyncio.create_task(service._every(_SESSIONS_S, service._sessions), name="bridge.sessions"),
+            ]
+            yield service
+        finally:
+            await service._stop()
+
+    async def listen(self) -> Ready:
+        """Open the listeners; from now on devices may come."""
+        broker = self._settings.broker
+        tls = server_context(self._certificates, minimum=broker.tls_minimum)
+        mqtt = await self.door.listen(broker.host, broker.mqtt_port, tls=None)
+        mqtts = await self.door.listen(broker.mqtts_host, broker.mqtts_port, tls=tls)
+        wss = await self.door.listen(broker.wss_host, broker.wss_port, tls=tls, origins=broker.allowed_origins)
+        log.info("bridge.ready", mqtt=mqtt, mqtts=mqtts, wss=wss, version=__version__)
+        return Ready(
+            mqtt=f"127.0.0.1:{mqtt}",
+            mqtts=f"127.0.0.1:{mqtts}",
+            wss=f"127.0.0.1:{wss}",
+            ca_file=str(self._certificates.ca_cert),
+            pid=os.getpid(),
+            service=self,
+        )
+
+    async def failed(self) -> None:
+        """Wait for a failure that only a restart can mend, and raise it."""
+        await asyncio.shield(self._failure)
+
+    def status(self) -> dict[str, Any]:
+        """What ``healthsync status --json`` shows of a running service."""
+        return {
+            "running": True,
+            "pid": os.getpid(),
+            "version": __version__,
+            "healthy": self.pipeline.healthy,
+            "uptime_s": round(time.time() - self._started_us / 1e6, 3),
+            "epoch": self.journal.epoch,
+            "head": self.journal.head(),
+            "counters": self.counters.snapshot(),
+            "connections": self.door.sessions.connected,
+            "subscriber_lag": self.publisher.lag(),
+        }
+
+    # -- inside
+
+    async def _stop(self) -> None:
+        await self.door.stop_listening()
+        self._announce(Presence.offline)
+        await self._drain()
+        await self.door.stop()
+        self.publisher.keep_positions()
+        await self._drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.pipeline.stop()
+        self._failure.cancel()
+        self.journal.close()
+        self.reader.close()
+        self._identities.close()
+        log.info("bridge.stopped", **{k: v for k, v in self.counters.snapshot().items() if isinstance(v, int)})
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                await self.pipeline.drain()
+        except TimeoutError:
+            log.warning("bridge.not_drained", events=self.counters.in_flight)
+
+    def _announce(self, presence: Presence) -> None:
+        self.door.retain(self._status_topic, status_message(presence, self._started_us, session=self._session))
+
+    def _fail(self, error: StoreError) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    async def _every(self, seconds: float, work: Callable[[], Any]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                work()
+            except HealthSyncError as error:
+                log.error("bridge.upkeep_failed", task=work.__name__, error=error)  # noqa: TRY400  # no traceback
+
+    def _revocations(self) -> None:
+        lost = self._directory.refresh()
+        if lost:
+            self.door.revoke(sorted(lost))
+
+    def _positions(self) -> None:
+        self.counters.tick(self._loop.time())
+        self.publisher.keep_positions()
+
+    def _sessions(self) -> None:
+        self.door.expire_sessions()
+
+
+def event_limits(events: EventSettings) -> Limits:
+    """The decoder's limits as configured."""
+    values = events.model_dump()
+    values["max_future_us"] = values.pop("max_future_s") * 1_000_000
+    return Limits(**values)
+
+
+async def run_service(settings: Settings, *, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
+    """Run until ``stop`` is set. Raises StoreError when the store fails for good, UnavailableError for a taken port."""
+    async with Service.open(settings) as service:
+        try:
+            ready(await service.listen())
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot listen: {error.strerror or error}", hint="choose other ports: healthsync up --mqtts-port 0"
+            ) from error
+        stopped = asyncio.create_task(stop.wait(), name="bridge.stop")
+        failed = asyncio.create_task(service.failed(), name="bridge.failed")
+        try:
+            await asyncio.wait([stopped, failed], return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                failed.result()
+        finally:
+            stopped.cancel()
+            failed.cancel()
+            await asyncio.gather(stopped, failed, return_exceptions=True)

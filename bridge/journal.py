@@ -1,0 +1,71 @@
+"""Stage 3: make events durable. One group at a time; the fsync runs in the journal's own thread.
+
+Rows are written into the open transaction on the event-loop thread, which holds the interpreter anyway; only the
+commit, which waits for the disk, runs in the thread. (A thread that also writes the rows fights the loop for the
+interpreter lock: measured 78 ms instead of 0.8 ms a commit.)
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.storage.port import EventLog, Item, Quarantined
+
+Done = Callable[[int, StoreError | None], None]
+"""Called on the event loop: the head seq, or the error of a commit that stored nothing."""
+
+
+class Journal:
+    """The one user of the event log's writer side."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._requests: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def epoch(self) -> str:
+        """The log's name."""
+        return self._log.epoch
+
+    def head(self) -> int:
+        """The last durable seq."""
+        return self._log.head()
+
+    def write(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
+        """Write a group into the open transaction: its seq per item, 0 for a duplicate. Not while a commit runs."""
+        return self._log.stage(items, rejected, received_us)
+
+    def keep_cursor(self, name: str, seq: int) -> None:
+        """Remember a reader's place with the next commit. Not while a commit runs."""
+        self._log.set_cursor(name, seq)
+
+    def drop_cursor(self, name: str) -> None:
+        """Forget a reader's place with the next commit. Not while a commit runs."""
+        self._log.drop_cursor(name)
+
+    def discard_rejected(self, no: int) -> None:
+        """Take a row out of the quarantine with the next commit. Not while a commit runs."""
+        self._log.discard_rejected(no)
+
+    def commit(self, done: Done) -> None:
+        """Commit in the thread; ``done`` is called on the loop. Nothing is durable before."""
+        self._requests.put(done)
+
+    def close(self) -> None:
+        """Finish the commit that runs, then release the log."""
+        self._requests.put(None)
+        self._thread.join()
+        self._log.close()
+
+    def _run(self) -> None:
+        while (done := self._requests.get()) is not None:
+            try:
+                head, error = self._log.commit(), None
+            except StoreError as failure:
+                head, error = 0, failure
+            self._loop.call_soon_threadsafe(done, head, error)

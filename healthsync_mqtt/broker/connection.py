@@ -1,0 +1,317 @@
+"""One client connection at the front door: what each packet does, in which state, and what closes it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from healthsync_mqtt.broker.ackorder import AckOrder, token_of
+from healthsync_mqtt.broker.admission import Refusal, admission
+from healthsync_mqtt.broker.lifecycle import TRANSITIONS, State
+from healthsync_mqtt.broker.reading import Hold, Reading
+from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, encode, encode_puback
+from healthsync_mqtt.mqtt.packets import (
+    Connack,
+    Connect,
+    ConnectCode,
+    Disconnect,
+    Packet,
+    Pingreq,
+    Pingresp,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+    Will,
+)
+from healthsync_mqtt.telemetry.log import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from healthsync_mqtt.broker.frontdoor import FrontDoor
+    from healthsync_mqtt.broker.session import Session
+    from healthsync_mqtt.broker.wire import Wire
+    from healthsync_mqtt.model.origin import Origin
+    from healthsync_mqtt.model.principal import Principal
+
+log = get_logger("door")
+
+
+class Connection:
+    """Listener of a wire. Acknowledges event deliveries when the pipeline says so (it is their ``Source``)."""
+
+    def __init__(self, door: FrontDoor, wire: Wire) -> None:
+        limits = door.limits
+        self._door = door
+        self._wire = wire
+        self._loop = asyncio.get_running_loop()
+        self._decoder = Decoder(limits.max_packet, limits.connect_bytes, server=True)
+        self._state = State.AWAITING_CONNECT
+        self.reading = Reading(wire)
+        self._routes: dict[bytes, Origin | None] = {}
+        self._will: Will | None = None
+        self._order = AckOrder()
+        self._last_seen = self._loop.time()
+        self._keep_alive_s = 0.0
+        self._timer: asyncio.TimerHandle | None = self._loop.call_later(limits.connect_timeout_s, self._no_connect)
+        self._expiry: asyncio.TimerHandle | None = None
+        self.principal: Principal | None = None
+        self.session: Session | None = None
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        return self._wire.peer
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether a CONNECT was accepted on this connection."""
+        return self.principal is not None
+
+    # -- the wire's side
+
+    def received(self, data: bytes) -> None:
+        """Bytes from the client: all whole packets are handled at once, event messages as one hand-over."""
+        if self._state not in (State.AWAITING_CONNECT, State.OPEN):
+            return
+        self._last_seen = self._loop.time()
+        try:
+            packets = self._decoder.feed(data)
+        except ProtocolError as error:
+            self._handle(error.packets)
+            self._violation(error.reason)
+            return
+        self._handle(packets)
+
+    def writable(self) -> None:
+        """The client reads again."""
+        self.flush()
+
+    def lost(self) -> None:
+        """The wire is gone. Without a DISCONNECT before it the will is published [MQTT-3.1.2-8]."""
+        self._closed()
+
+    # -- the pipeline's side
+
+    def acknowledge(self, tokens: Sequence[int]) -> None:
+        """The event deliveries with these tokens are durable: answer them in order, in one write."""
+        answer = self._order.acknowledge(tokens)
+        if self._state is State.OPEN:
+            self._send(answer)
+        if Hold.WINDOW in self.reading.held and self._order.waiting < self._door.limits.receive_window // 2:
+            self.reading.release(Hold.WINDOW)
+
+    # -- the session's side
+
+    def flush(self) -> None:
+        """Send what the session has, as far as the client reads."""
+        session = self.session
+        if session is None or self._state is not State.OPEN:
+            return
+        while not self._wire.congested:
+            data = session.transmit()
+            if not data:
+                break
+            self._send(data)
+        if session.full:
+            self.reading.stop(Hold.OUTBOX)
+        else:
+            self.reading.release(Hold.OUTBOX)
+        if session.position is not None and session.room:
+            self._door.feed_wanted()
+
+    def close(self, reason: str, *, will: bool) -> None:
+        """Close from our side: take-over, revocation, expiry, shutdown."""
+        if self._state is State.CLOSED:
+            return
+        log.info("door.connection_closed", reason=reason, client_id=self._name(), peer=self.peer)
+        if not will:
+            self._will = None
+        self._wire.close()
+        self._closed()
+
+    # -- packets
+
+    def _handle(self, packets: Sequence[Packet]) -> None:
+        deliveries: list[Delivery] = []
+        routes = self._routes
+        for packet in packets:
+            if type(packet) is Publish and not packet.retain:
+                origin = routes.get(packet.topic)
+                if origin is not None:
+                    deliveries.append(Delivery(self, token_of(packet.packet_id, packet.qos), origin, packet.payload))
+                    continue
+            if self._state is State.CLOSED:
+                break
+            self._dispatch(packet, deliveries)
+        if deliveries:
+            self._submit(deliveries)
+
+    def _submit(self, deliveries: list[Delivery]) -> None:
+        self._order.delivered(len(deliveries))
+        if self._door.ingest.submit(deliveries):
+            self.reading.stop(Hold.JOURNAL)
+        if self._order.waiting > self._door.limits.receive_window:
+            self.reading.stop(Hold.WINDOW)
+
+    def _dispatch(self, packet: Packet, deliveries: list[Delivery]) -> None:
+        if self._state is State.AWAITING_CONNECT:
+            if isinstance(packet, Connect):
+                self._connect(packet)
+            else:
+                self._violation("not_connect")
+            return
+        session = self.session
+        if session is None or self._state is not State.OPEN:
+            return
+        match packet:
+            case Publish():
+                self._publish(packet, session, deliveries)
+            case Puback():
+                session.on_puback(packet.packet_id)
+                self.flush()
+            case Pubrec():
+                self._send(session.on_pubrec(packet.packet_id))
+            case Pubcomp():
+                session.on_pubcomp(packet.packet_id)
+                self.flush()
+            case Pubrel():
+                session.unreleased.discard(packet.packet_id)
+                self._send(encode(Pubcomp(packet.packet_id)))
+            case Subscribe():
+                codes = self._door.subscribe(session, packet.filters)
+                self._send(encode(Suback(packet.packet_id, tuple(codes))))
+                self._door.subscribed(session, packet.filters, codes)
+                self.flush()
+            case Unsubscribe():
+                self._door.unsubscribe(session, packet.filters)
+                self._send(encode(Unsuback(packet.packet_id)))
+            case Pingreq():
+                self._send(encode(Pingresp()))
+            case Disconnect():
+                self._will = None
+                self._wire.close()
+                self._closed()
+            case _:
+                self._violation("unexpected_packet")
+
+    def _publish(self, packet: Publish, session: Session, deliveries: list[Delivery]) -> None:
+        assert self.principal is not None
+        topic = packet.topic.decode()
+        decision, origin = self._door.route(self.principal, topic, retain=packet.retain)
+        if not decision.allowed:
+            # MQTT 3.1.1 has no negative PUBACK: a refused message must end the connection to be noticed at all.
+            self._violation("not_allowed", rule=decision.rule)
+            return
+        if origin is not None:
+            self._routes[packet.topic] = origin
+            deliveries.append(Delivery(self, token_of(packet.packet_id, packet.qos), origin, packet.payload))
+            return
+        if packet.qos == 2 and packet.packet_id in session.unreleased:
+            self._send(self._order.answer(encode(Pubrec(packet.packet_id)), len(deliveries)))
+            return
+        self._door.publish(topic, packet.payload, packet.qos, retain=packet.retain)
+        if packet.qos == 1:
+            self._send(self._order.answer(encode_puback(packet.packet_id), len(deliveries)))
+        elif packet.qos == 2:
+            if len(session.unreleased) >= self._door.limits.max_unreleased:
+                self._violation("too_many_unreleased")
+                return
+            session.unreleased.add(packet.packet_id)
+            self._send(self._order.answer(encode(Pubrec(packet.packet_id)), len(deliveries)))
+
+    # -- login
+
+    def _connect(self, packet: Connect) -> None:
+        self._cancel(self._timer)
+        verdict = admission(packet, self._door.login, self._door.rules)
+        if isinstance(verdict, Refusal):
+            self._refuse(verdict)
+            return
+        principal = verdict.principal
+        self.principal = principal
+        self._will = packet.will
+        self._door.admitted(self)
+        self._enter(State.OPEN)
+        longest = self._door.limits.max_keep_alive_s
+        self._keep_alive_s = min(packet.keep_alive or longest, longest) * 1.5
+        self._timer = self._loop.call_later(self._keep_alive_s, self._check_alive)
+        self._expiry = self._loop.call_later(self._door.remaining(verdict), self._expired)
+        session, present = self._door.sessions.open(self, principal, clean=packet.clean_session)
+        self.session = session
+        self._send(encode(Connack(present, ConnectCode.ACCEPTED)) + session.resume())
+        self._door.opened(session, clean=packet.clean_session)
+        self.flush()
+        log.info("door.connected", client_id=principal.client_id, role=principal.role.value, peer=self.peer)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._enter(State.REFUSING)
+        self.reading.stop(Hold.REFUSAL)
+        wait = self._door.failed_login(self.peer) if refusal.held else 0.0
+        log.warning("door.connection_refused", reason=refusal.reason, peer=self.peer, code=int(refusal.code))
+        self._timer = self._loop.call_later(wait, self._send_refusal, refusal.code)
+
+    def _send_refusal(self, code: ConnectCode) -> None:
+        if self._state is State.REFUSING:
+            self._send(encode(Connack(session_present=False, code=code)))
+            self._wire.close()
+            self._closed()
+
+    # -- ends
+
+    def _no_connect(self) -> None:
+        if self._state is State.AWAITING_CONNECT:
+            self._violation("connect_timeout")
+
+    def _check_alive(self) -> None:
+        silent = self._loop.time() - self._last_seen
+        if silent >= self._keep_alive_s and not self.reading.held:
+            self._violation("keep_alive")
+        else:
+            wait = max(0.1, self._keep_alive_s - silent)
+            self._timer = self._loop.call_later(wait, self._check_alive)
+
+    def _expired(self) -> None:
+        self.close("token_expired", will=True)
+
+    def _violation(self, reason: str, *, rule: str = "") -> None:
+        if self._state is State.CLOSED:
+            return
+        log.warning("door.protocol_violation", reason=reason, client_id=self._name(), peer=self.peer, rule=rule)
+        self._wire.abort()
+        self._closed()
+
+    def _closed(self) -> None:
+        if self._state is State.CLOSED:
+            return
+        self._enter(State.CLOSED)
+        self._cancel(self._timer)
+        self._cancel(self._expiry)
+        self._door.closed(self)
+        will, self._will = self._will, None
+        if will is not None and self.principal is not None:
+            self._door.publish_will(self.principal, will)
+
+    def _enter(self, state: State) -> None:
+        if state not in TRANSITIONS[self._state]:
+            raise RuntimeError(f"no way from {self._state.name} to {state.name}")
+        self._state = state
+
+    def _send(self, data: bytes) -> None:
+        if data:
+            self._wire.write(data)
+
+    @staticmethod
+    def _cancel(timer: asyncio.TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()
+
+    def _name(self) -> str:
+        return self.principal.client_id if self.principal is not None else "?"

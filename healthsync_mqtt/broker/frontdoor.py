@@ -1,0 +1,244 @@
+"""The front door: every listener, every login, every access decision; amqtt is behind it and meets nobody."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from healthsync_mqtt.broker.addresses import AddressGuard
+from healthsync_mqtt.broker.connection import Connection
+from healthsync_mqtt.broker.embedded import EmbeddedBroker
+from healthsync_mqtt.broker.ports import Feeder, Ingest
+from healthsync_mqtt.broker.reading import Hold
+from healthsync_mqtt.broker.session import Message, Session
+from healthsync_mqtt.broker.sessions import Sessions
+from healthsync_mqtt.broker.wire import WebSocketWire, Wire
+from healthsync_mqtt.config.sections import LimitSettings
+from healthsync_mqtt.identity.directory import Directory, Login
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.mqtt.packets import SUBSCRIBE_REFUSED, Connect, Will
+from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.topics.access import AccessRules, Decision
+from healthsync_mqtt.topics.registry import Channel
+
+log = get_logger("door")
+
+_HANDSHAKE_S = 10.0
+
+
+class FrontDoor:
+    """Owns connections and sessions. ``ingest`` takes events, ``feeder`` gives canonical events."""
+
+    def __init__(
+        self,
+        *,
+        limits: LimitSettings,
+        rules: AccessRules,
+        directory: Directory,
+        ingest: Ingest,
+        feeder: Feeder,
+        counters: Counters,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.limits = limits
+        self.rules = rules
+        self.ingest = ingest
+        self.sessions = Sessions(limits, rules)
+        self._registry = rules.registry
+        self._directory = directory
+        self._feeder = feeder
+        self._counters = counters
+        self._clock = clock
+        self._guard = AddressGuard(limits)
+        self._connections: set[Connection] = set()
+        self._servers: list[asyncio.Server] = []
+        self._refused = ""
+        self._embedded = EmbeddedBroker(self.sessions.fan_out)
+
+    async def start(self) -> None:
+        """Start amqtt and take from it every channel that clients publish to, or that is retained."""
+        await self._embedded.start()
+        for channel in self._registry:
+            if _through_amqtt(channel):
+                self._embedded.listen(channel.template.filter)
+
+    async def listen(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None, origins: tuple[str, ...] | None = None
+    ) -> int:
+        """Open a listener (MQTT, or MQTT over WebSocket when ``origins`` is given); returns its port."""
+        secure = tls is not None
+        if origins is None:
+            make: Callable[[], Wire] = partial(Wire, self._accept, secure=secure)
+        else:
+            make = partial(WebSocketWire, self._accept, secure=secure, origins=origins, most=self.limits.max_packet)
+        loop = asyncio.get_running_loop()
+        timeout = _HANDSHAKE_S if secure else None
+        server = await loop.create_server(make, host, port, ssl=tls, ssl_handshake_timeout=timeout, backlog=1024)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def stop_listening(self) -> None:
+        """Accept no more connections and read no more from those that are open."""
+        for server in self._servers:
+            server.close()
+        for connection in self._connections:
+            connection.reading.stop(Hold.SHUTDOWN)
+
+    async def stop(self) -> None:
+        """Close every connection, then amqtt."""
+        for connection in list(self._connections):
+            connection.close("shutdown", will=True)
+        for server in self._servers:
+            await server.wait_closed()
+        await self._embedded.stop()
+
+    # -- for the bridge
+
+    @property
+    def connections(self) -> int:
+        """Open connections, authenticated or not."""
+        return self._guard.total
+
+    def send(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        """A message of the bridge that is not retained: straight to the sessions that listen."""
+        self.sessions.fan_out(topic, payload, qos)
+
+    def retain(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        """A retained message of the bridge."""
+        self._embedded.publish(topic, payload, qos, retain=True)
+
+    def resume(self) -> None:
+        """The journal has caught up: read again wherever reading was stopped for its sake."""
+        for connection in list(self._connections):
+            connection.reading.release(Hold.JOURNAL)
+
+    def revoke(self, client_ids: Sequence[str]) -> None:
+        """These identities lost their right: they are gone at once."""
+        for client_id in client_ids:
+            self._feeder.forget(client_id)
+            self.sessions.revoke(client_id)
+
+    def expire_sessions(self) -> None:
+        """End the sessions whose clients stayed away too long."""
+        for client_id in self.sessions.expire(self._clock()):
+            self._feeder.forget(client_id)
+
+    # -- for connections
+
+    def login(self, packet: Connect) -> Login:
+        """Check a CONNECT's credentials; raises TokenError before anything of the client id is touched."""
+        return self._directory.authenticate(packet.client_id, packet.username, packet.password, self._clock())
+
+    def remaining(self, login: Login) -> float:
+        """Seconds until the login's token ends."""
+        return max(0.0, login.expires_at - self._clock())
+
+    def failed_login(self, peer: str) -> float:
+        """Count it; returns how long the answer is held back, in seconds."""
+        self._counters.logins_refused += 1
+        return self._guard.failed(peer, self._clock())
+
+    def admitted(self, connection: Connection) -> None:
+        """A connection is authenticated."""
+        self._guard.logged_in(connection.peer)
+        self._guard.succeeded(connection.peer)
+
+    def opened(self, session: Session, *, clean: bool) -> None:
+        """A session is connected: canonical events go on where it stands."""
+        if clean:
+            self._feeder.forget(session.client_id)
+        if session.position is not None:
+            self._feeder.attach(session)
+
+    def closed(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+        self._counters.connections_closed += 1
+        self._guard.closed(connection.peer, authenticated=connection.authenticated)
+        session = connection.session
+        if session is not None:
+            self._feeder.detach(session)
+            self.sessions.leave(connection, session, self._clock())
+
+    def route(self, principal: Principal, topic: str, *, retain: bool) -> tuple[Decision, Origin | None]:
+        """Decide a PUBLISH; with the origin when the topic is an events topic."""
+        decision = self.rules.may_publish(principal, topic, retain=retain)
+        if not decision.allowed:
+            self._counters.publishes_refused += 1
+        channel = decision.channel
+        if decision.allowed and channel is not None and channel.ingest:
+            parsed = self._registry.parse(topic)
+            assert parsed is not None
+            return decision, self.ingest.origin(channel, parsed[1], principal, topic)
+        return decision, None
+
+    def publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> None:
+        """A client's allowed message on a topic that is not an events topic."""
+        self._embedded.publish(topic, payload, qos, retain=retain)
+
+    def publish_will(self, principal: Principal, will: Will) -> None:
+        """Publish a will, if its principal may still set it."""
+        if self.rules.may_will(principal, will.topic, retain=will.retain).allowed:
+            self._embedded.publish(will.topic, will.payload, will.qos, retain=will.retain)
+
+    def subscribe(self, session: Session, filters: Sequence[tuple[str, int]]) -> list[int]:
+        """Decide and add filters; the SUBACK codes in their order."""
+        codes = []
+        for position, (topic_filter, qos) in enumerate(filters):
+            decision = self.rules.may_subscribe(session.principal, topic_filter)
+            room = len(self.sessions.index.filters(session)) < self.limits.max_filters
+            if not decision.allowed or not room or position >= self.limits.filters_per_subscribe:
+                reason = decision.reason.value if room else "max_filters"
+                log.warning("door.subscribe_refused", client_id=session.client_id, reason=reason, rule=decision.rule)
+                self._counters.subscriptions_refused += 1
+                codes.append(SUBSCRIBE_REFUSED)
+                continue
+            self.sessions.index.add(session, topic_filter, qos)
+            codes.append(qos)
+        return codes
+
+    def subscribed(self, session: Session, filters: Sequence[tuple[str, int]], codes: Sequence[int]) -> None:
+        """The SUBACK is out: now retained messages and canonical events may follow."""
+        for (topic_filter, qos), code in zip(filters, codes, strict=True):
+            if code == SUBSCRIBE_REFUSED:
+                continue
+            channel = self.rules.may_subscribe(session.principal, topic_filter).channel
+            if channel is None or channel.retain:
+                self._embedded.replay_retained(topic_filter, partial(self._replay, session, qos))
+            if channel is None or channel.key == "canonical":
+                self._feeder.attach(session)
+
+    def unsubscribe(self, session: Session, filters: Sequence[str]) -> None:
+        """Remove filters."""
+        for topic_filter in filters:
+            self.sessions.index.remove(session, topic_filter)
+
+    def feed_wanted(self) -> None:
+        """A session has room for canonical events."""
+        self._feeder.wanted()
+
+    def _replay(self, session: Session, granted: int, topic: str, payload: bytes, qos: int) -> None:
+        if session.connected and session in self.sessions.index.match(topic):
+            self.sessions.give(session, Message(topic.encode(), payload, min(qos, granted), retain=True))
+
+    def _accept(self, wire: Wire) -> Connection | None:
+        refusal = self._guard.admit(wire.peer)
+        if refusal is not None:
+            self._counters.refuse_connection(refusal)
+            if refusal != self._refused:
+                self._refused = refusal
+                log.warning("door.connection_limit", limit=refusal, peer=wire.peer)
+            return None
+        self._refused = ""
+        self._counters.connections_opened += 1
+        connection = Connection(self, wire)
+        self._connections.add(connection)
+        return connection
+
+
+def _through_amqtt(channel: Channel) -> bool:
+    """What clients publish to each other, and all that is retained; not the bridge's own streams."""
+    return not channel.ingest and (channel.retain or channel.direction.value == "peer")

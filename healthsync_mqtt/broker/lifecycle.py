@@ -1,0 +1,21 @@
+"""The life of a connection at the door."""
+
+from enum import Enum, auto
+
+
+class State(Enum):
+    """Where a connection is."""
+
+    AWAITING_CONNECT = auto()
+    #: a refusal is being held back
+    REFUSING = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.AWAITING_CONNECT: frozenset({State.REFUSING, State.OPEN, State.CLOSED}),
+    State.REFUSING: frozenset({State.CLOSED}),
+    State.OPEN: frozenset({State.CLOSED}),
+    State.CLOSED: frozenset(),
+}

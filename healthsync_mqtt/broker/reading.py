@@ -1,0 +1,42 @@
+"""Whether a client's socket is read. Back-pressure at the door is nothing else than not reading."""
+
+from enum import Flag, auto
+
+from healthsync_mqtt.broker.wire import Wire
+
+
+class Hold(Flag):
+    """Why the socket is not read."""
+
+    NONE = 0
+    #: too many of this client's messages wait for the commit
+    WINDOW = auto()
+    #: the journal is behind
+    JOURNAL = auto()
+    #: the client does not read what it is sent
+    OUTBOX = auto()
+    #: a refusal is being held back
+    REFUSAL = auto()
+    #: the service stops
+    SHUTDOWN = auto()
+
+
+class Reading:
+    """Reads as long as no reason speaks against it."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.held = Hold.NONE
+
+    def stop(self, reason: Hold) -> None:
+        """Do not read, for this reason."""
+        if not self.held:
+            self._wire.pause()
+        self.held |= reason
+
+    def release(self, reason: Hold) -> None:
+        """The reason is gone; read again when it was the last one."""
+        if reason in self.held:
+            self.held &= ~reason
+            if not self.held:
+                self._wire.resume()

@@ -1,0 +1,154 @@
+"""The byte pipe under a connection: plain or TLS TCP, or a WebSocket; the connection cannot tell which."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from websockets.exceptions import InvalidOrigin, NegotiationError
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Origin, Subprotocol
+
+
+class Listener(Protocol):
+    """What a wire tells the connection above it."""
+
+    def received(self, data: bytes) -> None:
+        """Bytes came in."""
+
+    def writable(self) -> None:
+        """The peer has read enough: sending may go on after ``congested`` was true."""
+
+    def lost(self) -> None:
+        """The pipe is gone; called once."""
+
+
+Accept = Callable[["Wire"], Listener | None]
+
+
+class Wire(asyncio.Protocol):
+    """TCP or TLS. ``accept`` is called once the pipe stands and returns its listener, or None to refuse it."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, accept: Accept, *, secure: bool) -> None:
+        self._accept = accept
+        self._listener: Listener | None = None
+        self.secure = secure
+        self.congested = False
+        self.peer = "?"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the peer's address and ask the door."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        address = transport.get_extra_info("peername")
+        self.peer = str(address[0]) if address else "?"
+        self._listener = self._accept(self)
+        if self._listener is None:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the socket."""
+        if self._listener is not None:
+            self._listener.received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio names it
+        """The socket is closed."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.lost()
+
+    def pause_writing(self) -> None:
+        """The peer reads more slowly than we send."""
+        self.congested = True
+
+    def resume_writing(self) -> None:
+        """The peer has caught up."""
+        self.congested = False
+        if self._listener is not None:
+            self._listener.writable()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        self.transport.write(data)
+
+    def pause(self) -> None:
+        """Stop reading: back-pressure."""
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def close(self) -> None:
+        """Close after what was written has gone out."""
+        self.transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.transport.abort()
+
+
+class WebSocketWire(Wire):
+    """MQTT over WebSocket [MQTT-6.0.0]: binary frames, sub-protocol ``mqtt``, no compression, origins from a list."""
+
+    def __init__(self, accept: Accept, *, secure: bool, origins: tuple[str, ...], most: int) -> None:
+        super().__init__(accept, secure=secure)
+        allowed: list[Origin | None] = [Origin(origin) for origin in origins]
+        # None admits clients that send no Origin: those are programs; a browser always sends one.
+        self._ws = ServerProtocol(origins=[*allowed, None], select_subprotocol=_mqtt_only, max_size=most)
+        self._open = False
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the WebSocket layer."""
+        self._ws.receive_data(data)
+        for event in self._ws.events_received():
+            if isinstance(event, Request):
+                response = self._ws.accept(event)
+                self._ws.send_response(response)
+                self._open = self._ws.state is State.OPEN
+            elif isinstance(event, Frame):
+                self._frame(event)
+        self._flush()
+        if self._ws.close_expected() and not self.transport.is_closing():
+            self.transport.close()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes as one binary frame."""
+        if self._open and self._ws.state is State.OPEN:
+            self._ws.send_binary(data)
+            self._flush()
+
+    def close(self) -> None:
+        """Close the WebSocket, then the socket."""
+        if self._open and self._ws.state is State.OPEN:
+            self._ws.send_close(1000)
+            self._flush()
+        self.transport.close()
+
+    def _frame(self, frame: Frame) -> None:
+        if frame.opcode in (Opcode.BINARY, Opcode.CONT):
+            super().data_received(bytes(frame.data))
+        elif frame.opcode is Opcode.TEXT and self._ws.state is State.OPEN:
+            self._ws.fail(1003, "MQTT needs binary frames")
+
+    def _flush(self) -> None:
+        for chunk in self._ws.data_to_send():
+            if chunk:
+                self.transport.write(chunk)
+            elif self.transport.can_write_eof():
+                self.transport.write_eof()
+
+
+def _mqtt_only(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol:
+    if "mqtt" in offered:
+        return Subprotocol("mqtt")
+    raise NegotiationError("the sub-protocol must be mqtt [MQTT-6.0.0-3]")
+
+
+__all__ = ["Accept", "InvalidOrigin", "Listener", "WebSocketWire", "Wire"]

@@ -1,0 +1,22 @@
+"""A delivery: one message of an events topic together with the way to acknowledge it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from healthsync_mqtt.model.origin import Origin
+
+
+class Source(Protocol):
+    """Where deliveries come from. Only the pipeline calls ``acknowledge``, and only after the commit."""
+
+    def acknowledge(self, tokens: Sequence[int]) -> None:
+        """The deliveries with these tokens are durable; tokens come in arrival order. Must not raise."""
+
+
+class Delivery(NamedTuple):
+    """``token`` is the source's own mark for the message; ``payload`` its bytes as they arrived."""
+
+    source: Source
+    token: int
+    origin: Origin
+    payload: bytes
