@@ -29,7 +29,7 @@ class Strict(BaseModel):
 class HeartRate(Strict):
     """What the catalogue asks of a heart rate."""
 
-    bpm: Annotated[float, Field(ge=0, le=300)]
+    bpm: Annotated[float, Field(ge=20, le=300)]
 
 
 class Envelope(Strict):

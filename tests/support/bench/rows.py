@@ -15,11 +15,7 @@ from tests.support.identities import logins
 from tests.support.service import Service
 
 MEBIBYTE = 1 << 20
-OPEN_LIMITS = {
-    "HEALTHSYNC_LIMITS__CONNECTIONS_PER_ADDRESS": "20000",
-    "HEALTHSYNC_LIMITS__CONNECTIONS": "20000",
-    "HEALTHSYNC_LIMITS__UNAUTHENTICATED": "20000",
-}
+OPEN_LIMITS = {"HEALTHSYNC_LIMITS__CONNECTIONS_PER_ADDRESS": "20000"}
 
 
 def single(setting: Setting) -> list[Result]:

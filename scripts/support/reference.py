@@ -1,0 +1,195 @@
+"""Writes docs/reference from the code: topics, events, reasons, settings, commands. ``--check`` compares instead."""
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import typer.main
+
+from healthsync_mqtt.cli.main import app
+from healthsync_mqtt.config.settings import ENV_PREFIX, Settings
+from healthsync_mqtt.model import reasons
+from healthsync_mqtt.model.catalogue import CATALOGUE, EventType
+from healthsync_mqtt.model.reasons import Reason
+from healthsync_mqtt.topics.asyncapi import topic_table
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+MARK = "<!-- Written by scripts/docs from the code; changes made here are lost. -->"
+MEMBER = re.compile(r'((?:^ +#: .*\n)+)^ +\w+ = "(\w+)"', re.MULTILINE)
+
+
+def cell(text: object) -> str:
+    """Text that may stand between the bars of a table."""
+    return " ".join(str(text).replace("|", "\\|").split())
+
+
+def row(*cells: object) -> str:
+    return f"| {' | '.join(cell(each) for each in cells)} |"
+
+
+def head(*names: str) -> str:
+    return f"{row(*names)}\n|{'---|' * len(names)}"
+
+
+def topics() -> Iterator[str]:
+    yield "# Topics"
+    yield (
+        "From [`topics.yaml`](../../topics.yaml), the single source: access decisions, subscriptions and this table "
+        "come from it. `{user}`, `{device}` and the other names in braces stand for one id each, "
+        "`[A-Za-z0-9_-]{1,64}`."
+    )
+    yield topic_table().strip()
+    yield (
+        "A topic that is not in the table is refused. So is a filter with wildcards, unless every topic that it could "
+        "match is allowed; filters that begin with `$` are refused always. `healthsync topic list` prints the same."
+    )
+
+
+def quantity_rows(event_type: EventType) -> Iterator[str]:
+    for quantity in event_type.quantities:
+        span = f"{quantity.low:,g} to {quantity.high:,g}"
+        yield row(f"`{quantity.field}`", f"`{quantity.unit}`", span, quantity.loinc or "")
+
+
+def events() -> Iterator[str]:
+    yield "# Types of events"
+    yield (
+        'The envelope is the same for all types (README, "The event"). A number outside its range is rejected with '
+        "`out_of_range`; the ranges refuse what no body or sensor produces and do not judge health. Units are UCUM, "
+        "codes LOINC."
+    )
+    yield head("type", "aliases", "kind", "shapes of the value", "LOINC")
+    for each in CATALOGUE.values():
+        shapes = ", ".join(f"`{name}`" for name in each.forms)
+        aliases = ", ".join(f"`{name}`" for name in each.aliases)
+        yield row(f"[`{each.name}`](#{each.name})", aliases, each.kind.value, shapes, each.loinc or "")
+    for each in CATALOGUE.values():
+        yield f"## {each.name}"
+        if each.quantities:
+            yield head("field", "unit", "range", "LOINC")
+            yield from quantity_rows(each)
+        else:
+            yield "Has parts instead of a number; `start_time` and `end_time` are required."
+
+
+def reason_texts() -> dict[str, str]:
+    """Each reason's word and what the comment above it says."""
+    source = inspect.getsource(reasons)
+    return {word: " ".join(re.sub(r"#: ?", "", comment).split()) for comment, word in MEMBER.findall(source)}
+
+
+def rejections() -> Iterator[str]:
+    yield "# Reasons"
+    yield (
+        "Why an event was not accepted: one closed vocabulary for receipts (`rejected[].code`), `healthsync rejected "
+        "list`, counters and the log. Words are never renamed and never reused."
+    )
+    yield head("reason", "meaning")
+    texts = reason_texts()
+    for reason in Reason:
+        yield row(f"`{reason.value}`", texts[reason.value])
+
+
+def default(value: object) -> str:
+    if value is None or value == ():
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def settings() -> Iterator[str]:
+    yield "# Settings"
+    yield (
+        "An option of the command comes before the environment, the environment before `healthsync.toml` in the data "
+        "directory, and that before the default. A key with a dot is a key in a section of the file. Unknown keys "
+        "are refused."
+    )
+    yield head("setting", "environment", "default", "meaning")
+    for setting in Settings().describe():
+        variable = ENV_PREFIX + setting.key.upper().replace(".", "__")
+        yield row(f"`{setting.key}`", f"`{variable}`", default(setting.value), setting.summary)
+
+
+def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command that can be run, by its full name."""
+    members = getattr(command, "commands", None)
+    if members is None:
+        yield path, command
+        return
+    for name, member in members.items():
+        if not member.hidden:
+            yield from commands(member, f"{path} {name}")
+
+
+def parameter_rows(command: click.Command) -> Iterator[str]:
+    for parameter in command.params:
+        if getattr(parameter, "hidden", False) or parameter.name == "help":
+            continue
+        record: dict[str, Any] = parameter.to_info_dict()
+        names = "/".join([*parameter.opts, *parameter.secondary_opts])
+        if record["param_type_name"] == "argument":
+            names = (parameter.metavar or str(parameter.name)).upper()
+        yield row(f"`{names}`", getattr(parameter, "help", "") or "")
+
+
+def cli() -> Iterator[str]:
+    yield "# Commands"
+    yield (
+        "Every command prints for people on a terminal and takes `--json` for programs: fields are added, never "
+        "renamed. Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 69 "
+        "service or store not reachable, 77 refused, 78 wrong settings."
+    )
+    for name, command in commands(typer.main.get_command(app), "healthsync"):
+        yield f"## {name}"
+        yield inspect.cleandoc(command.help or "").replace("\b\n", "")
+        rows = list(parameter_rows(command))
+        if rows:
+            yield head("argument or option", "meaning")
+            yield from rows
+
+
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "topics.md": topics,
+    "events.md": events,
+    "reasons.md": rejections,
+    "settings.md": settings,
+    "cli.md": cli,
+}
+
+
+def page(name: str) -> str:
+    """The whole text of a page: blocks are separated by an empty line, rows of a table are not."""
+    blocks = list(PAGES[name]())
+    text = f"{blocks[0]}\n\n{MARK}\n"
+    before = ""
+    for block in blocks[1:]:
+        joined = block.startswith("|") and before.startswith("|")
+        text += block + "\n" if joined else f"\n{block}\n"
+        before = block
+    return text
+
+
+def main() -> int:
+    """Exit code 1 when ``--check`` finds a page that is not what the code says."""
+    parser = argparse.ArgumentParser(prog="scripts/docs", description="Writes docs/reference from the code.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when a page is out of date")
+    check = parser.parse_args().check
+    stale = []
+    for name in PAGES:
+        path, text = REFERENCE / name, page(name)
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if not check:
+            path.write_text(text, encoding="utf-8")
+    if check and stale:
+        sys.stdout.write(f"out of date: {', '.join(stale)}; run scripts/docs\n")
+    return bool(check and stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
