@@ -58,8 +58,8 @@ class TopicRegistry:
     ) -> Self:
         """The registry of a topics file (None = the one that ships with the program).
 
-        A ``prefix`` given here replaces the file's. ``types`` are what ``{type}`` may be (None = any id). Raises TopicsFileError with every problem, and ConfigError when
-        the file cannot be read.
+        A ``prefix`` given here replaces the file's; ``types`` are what ``{type}`` may be (None = any id). Raises
+        TopicsFileError with every problem, and ConfigError when the file cannot be read.
         """
         path = path or default_path()
         try:

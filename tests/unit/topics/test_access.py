@@ -105,6 +105,8 @@ def test_the_matrix_of_roles_and_channels(principal: Principal, key: str) -> Non
         (READER, "users/alice/connections/+", Ground.allowed),
         (READER, "users/alice/insights/#", Ground.allowed),
         (READER, "users/alice/#", Ground.role),
+        (READER, "users/alice/canonical", Ground.unknown_topic),
+        (READER, "users/alice/canonical/steps/x", Ground.unknown_topic),
         (READER, "bridge/#", Ground.role),
         (STEPS, "users/alice/canonical/steps", Ground.allowed),
         (STEPS, "users/alice/canonical/+", Ground.wildcard),
@@ -119,6 +121,8 @@ def test_the_matrix_of_roles_and_channels(principal: Principal, key: str) -> Non
         (ADMIN, "bridge/+/status", Ground.allowed),
         (ADMIN, "users/+/devices/+/#", Ground.allowed),
         (ADMIN, "$SYS/#", Ground.reserved),
+        (ADMIN, "users/alice", Ground.unknown_topic),
+        (ADMIN, "users/" + "u" * 64 + "/devices/" + "d" * 64 + "/receipts", Ground.allowed),
         (ADMIN, "elsewhere/#", Ground.unknown_topic),
         (FITBIT, "users/+/adapters/fitbit/events", Ground.role),
         (BRIDGE, "users/+/devices/+/events", Ground.allowed),
@@ -210,6 +214,14 @@ def test_types_of_the_catalogue_limit_canonical_filters() -> None:
     assert rules.may_subscribe(READER, "users/alice/canonical/hr").reason is Ground.unknown_topic
 
 
+def test_a_hash_above_a_bound_level_is_a_wildcard_there() -> None:
+    rules = AccessRules(TopicRegistry([REGISTRY["canonical"]]))
+    named_as_the_variable = Principal(role=Role.subscriber, client_id="x", users=None, types=frozenset({"type"}))
+    for topic_filter in ("#", "users/#", "users/alice/#", "users/alice/canonical/#"):
+        assert rules.may_subscribe(named_as_the_variable, topic_filter).reason is Ground.wildcard
+        assert rules.may_subscribe(EVERYONE, topic_filter).allowed
+
+
 def test_a_prefix_changes_nothing_else() -> None:
     rules = AccessRules(TopicRegistry.load(prefix="home/health"))
     assert rules.may_publish(WATCH, "home/health/users/alice/events").allowed
@@ -262,15 +274,17 @@ principals = st.builds(
 
 @st.composite
 def filters(draw: st.DrawFn) -> str:
-    """A topic of the world with some levels made wildcards and maybe an end cut off for ``#``."""
+    """A topic of the world with some levels made wildcards or something else, and maybe its end cut off."""
     levels = draw(st.sampled_from(TOPICS)).split("/")
     levels = [draw(st.sampled_from([level, level, "+"])) for level in levels]
-    match draw(st.integers(0, 3)):
+    match draw(st.integers(0, 4)):
         case 0:
             return "/".join([*levels[: draw(st.integers(0, len(levels)))], "#"])
         case 1:
             position = draw(st.integers(0, len(levels) - 1))
             levels[position] = draw(st.sampled_from(["other", "events", "users", "alice", "", "a+b", "$x"]))
+        case 2:
+            return "/".join(levels[: draw(st.integers(1, len(levels)))])
     return "/".join(levels)
 
 
@@ -287,12 +301,13 @@ def test_topics_are_granted_by_role_and_ids(principal: Principal, name: str) -> 
     parsed = REGISTRY.parse(name)
     assert parsed
     channel, variables = parsed
-    bounds = {
+    by_role: dict[Role, dict[str, set[str | None] | frozenset[str] | None]] = {
         Role.device: {"user": {principal.user}, "device": {principal.device}},
         Role.subscriber: {"user": principal.users, "type": principal.types},
         Role.adapter: {"user": principal.users, "provider": {principal.provider}},
-    }.get(principal.role, {})
-    own = all(bounds.get(name) is None or value in bounds[name] for name, value in variables.items())
+    }
+    bounds = by_role.get(principal.role, {})
+    own = all((bound := bounds.get(name)) is None or value in bound for name, value in variables.items())
     assert RULES.may_publish(principal, name).allowed == (principal.role in channel.roles_publish and own)
     assert RULES.may_subscribe(principal, name).allowed == (principal.role in channel.roles_subscribe and own)
 
