@@ -6,6 +6,7 @@ import pytest
 from mqtt_examples import CONNECT, EXAMPLES, SMALL, reader, typed
 
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.mqtt import decode
 from healthsync_mqtt.mqtt.codec import (
     MAX_FILTERS,
     Decoder,
@@ -261,6 +262,30 @@ def test_256_megabytes_are_refused_from_five_bytes() -> None:
     with pytest.raises(PacketTooLarge):
         decoder.feed(bytes.fromhex("10 ffffff7f"))
     assert decoder.pending == 0
+
+
+def test_the_first_packet_takes_8_kib_unless_told_otherwise() -> None:
+    assert len(Decoder(1_048_576).feed(encode(Connect("i" * (8192 - 12))))) == 1
+    with pytest.raises(PacketTooLarge):
+        Decoder(1_048_576).feed(encode(Connect("i" * (8193 - 12))))
+
+
+@pytest.mark.parametrize("qos", [0, 1, 2])
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 511, 512, 40_000])
+def test_long_topics_before_long_payloads(size: int, qos: int) -> None:
+    packet = Publish(b"t" * size, b"p" * 100_000, qos, False, False, 0x1234 if qos else 0)
+    assert reader().feed(encode(packet)) == [packet]
+
+
+def test_the_fast_paths_serve_ordinary_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slower parsers accept the same bytes, so nothing else would notice."""
+    pubacks = [Puback(number) for number in (1, 255, 256, 65_535)]
+    publishes = [Publish(b"t" * size, b"x", 1, packet_id=number) for size in (1, 300) for number in (1, 256, 65_535)]
+    shortest = [Publish(b"t", b""), Publish(b"t", b"", 1, packet_id=1)]
+    monkeypatch.setattr(decode, "publish", None)
+    monkeypatch.setattr(decode, "PARSERS", {})
+    expected = [*pubacks, *publishes, *shortest]
+    assert typed(reader().feed(b"".join(map(encode, expected)))) == typed(expected)
 
 
 def test_a_longest_topic() -> None:
