@@ -6,7 +6,8 @@ from typing import NamedTuple
 class Origin(NamedTuple):
     """The sender of a delivery, taken from the topic and the session and never from the payload.
 
-    ``device`` is None for adapters and the short form of the topic; ``provider`` is set for adapters only.
+    ``device`` is the sending device, on the short form of the topic too, where the session names it; None for adapters.
+    ``provider`` is set for adapters only.
     """
 
     user: str

@@ -29,7 +29,15 @@ _TIME: Schema = {"type": "string", "format": "date-time", "description": "RFC 33
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _OPEN: Schema = {"type": "object"}
 _IDS_OR_COUNT: Schema = {"oneOf": [{"type": "array", "items": _TEXT}, _COUNT]}
-_STATE: Schema = _object(["state"], {"state": _TEXT, "at": _TIME})
+_PRESENCE: Schema = _object(
+    ["status"],
+    {
+        "status": {"type": "string", "description": "online, offline (on purpose) or lost (said by the will)"},
+        "session": _TEXT | {"description": "names this run or connection, so that a late will can be told apart"},
+        "since": _TIME,
+        "version": _TEXT,
+    },
+)
 
 _EVENT = _object(
     ["id", "type"],
@@ -116,10 +124,22 @@ SCHEMAS: dict[str, Schema] = {
     "CanonicalEvent": _CANONICAL,
     "CanonicalMessage": {"anyOf": _one_or_many("CanonicalEvent")},
     "Receipt": _RECEIPT,
-    "DeviceStatus": _STATE,
+    "DeviceStatus": _PRESENCE,
     "Command": _OPEN | {"description": "what a backend and its devices agree on"},
     "ConnectionState": _CONNECTION,
     "Insight": _OPEN,
-    "BridgeStatus": _STATE,
-    "BridgeRejection": _object(["reason", "digest"], {"reason": _TEXT, "digest": _TEXT, "at": _TIME}),
+    "BridgeStatus": _PRESENCE,
+    "BridgeRejection": _object(
+        ["reason", "user_id", "topic", "sha256", "bytes", "received_at"],
+        {
+            "reason": _TEXT,
+            "field": {"type": ["string", "null"]},
+            "user_id": _TEXT,
+            "device_id": {"type": ["string", "null"]},
+            "topic": _TEXT,
+            "sha256": _TEXT | {"description": "digest of the event's own bytes"},
+            "bytes": _COUNT,
+            "received_at": _TIME,
+        },
+    ),
 }
