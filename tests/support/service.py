@@ -90,7 +90,9 @@ class Service:
         import resource
 
         assert self._file_limit
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self._file_limit, self._file_limit))
+        # The soft limit only, so that it can be lifted while the service runs.
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self._file_limit, hard))
 
     @staticmethod
     def _read(process: subprocess.Popen[str], lines: "queue.Queue[str | None]") -> None:

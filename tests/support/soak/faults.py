@@ -101,6 +101,6 @@ def lift_limit(pid: int) -> bool:
     """Let the process write longer files again; false where the system cannot change another process's limits."""
     if not hasattr(resource, "prlimit"):
         return False
-    infinite = resource.RLIM_INFINITY
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (infinite, infinite))
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
     return True
