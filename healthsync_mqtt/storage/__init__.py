@@ -1,0 +1,30 @@
+"""The event log: an append-only, ordered, durable table of accepted events, and its readers."""
+
+from healthsync_mqtt.storage.memory import MemoryEventLog, MemoryLogReader
+from healthsync_mqtt.storage.port import (
+    BodyCodec,
+    EventLog,
+    Item,
+    LogReader,
+    PlainCodec,
+    Quarantined,
+    RejectedRow,
+    Totals,
+)
+from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.storage.sqlite import SqliteEventLog
+
+__all__ = [
+    "BodyCodec",
+    "EventLog",
+    "Item",
+    "LogReader",
+    "MemoryEventLog",
+    "MemoryLogReader",
+    "PlainCodec",
+    "Quarantined",
+    "RejectedRow",
+    "SqliteEventLog",
+    "SqliteLogReader",
+    "Totals",
+]

@@ -1,0 +1,204 @@
+"""The event log in memory: the contract in plain Python, for tests and for trying things out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Self
+
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.storage.port import Item, Quarantined, RejectedRow, Totals
+
+
+@dataclass(slots=True)
+class _Tables:
+    log: list[Record] = field(default_factory=list)
+    latest: dict[tuple[str, str], int] = field(default_factory=dict)
+    superseded: set[int] = field(default_factory=set)
+    quarantine: dict[int, RejectedRow] = field(default_factory=dict)
+    last_rejected: int = 0
+    cursors: dict[str, int] = field(default_factory=dict)
+
+    def copy(self) -> "_Tables":
+        return _Tables(
+            log=self.log.copy(),
+            latest=self.latest.copy(),
+            superseded=self.superseded.copy(),
+            quarantine=self.quarantine.copy(),
+            last_rejected=self.last_rejected,
+            cursors=self.cursors.copy(),
+        )
+
+
+class MemoryEventLog:
+    """EventLog that forgets everything with the process. See ``port.EventLog``."""
+
+    def __init__(self) -> None:
+        self.epoch = token_hex(8)
+        self.committed = _Tables()
+        self._staged: _Tables | None = None
+        self._cursors: dict[str, int | None] = {}
+        self._discards: list[int] = []
+
+    def reader(self) -> "MemoryLogReader":
+        """A reader of what is committed."""
+        return MemoryLogReader(self)
+
+    def stage(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
+        """See ``port.EventLog.stage``."""
+        if self._staged is None:
+            self._staged = self.committed.copy()
+        tables = self._staged
+        seqs = [self._stage_item(tables, item, received_us) for item in items]
+        for (user, device, provider, topic), at_us, rejection in rejected:
+            tables.last_rejected += 1
+            tables.quarantine[tables.last_rejected] = RejectedRow(
+                tables.last_rejected, str(rejection.reason), rejection.field, rejection.message, user, device, provider,
+                topic, at_us, rejection.id, rejection.raw,
+            )  # fmt: skip
+        return seqs
+
+    def commit(self) -> int:
+        """See ``port.EventLog.commit``."""
+        tables = self.committed if self._staged is None else self._staged
+        for name, seq in self._cursors.items():
+            if seq is None:
+                tables.cursors.pop(name, None)
+            else:
+                tables.cursors[name] = seq
+        for no in self._discards:
+            tables.quarantine.pop(no, None)
+        self._cursors, self._discards = {}, []
+        self.committed, self._staged = tables, None
+        return self.head()
+
+    def rollback(self) -> None:
+        """See ``port.EventLog.rollback``."""
+        self._staged = None
+
+    def head(self) -> int:
+        """See ``port.EventLog.head``."""
+        return len(self.committed.log)
+
+    def set_cursor(self, name: str, seq: int) -> None:
+        """See ``port.EventLog.set_cursor``."""
+        self._cursors[name] = seq
+
+    def drop_cursor(self, name: str) -> None:
+        """See ``port.EventLog.drop_cursor``."""
+        self._cursors[name] = None
+
+    def discard_rejected(self, no: int) -> None:
+        """See ``port.EventLog.discard_rejected``."""
+        self._discards.append(no)
+
+    def close(self) -> None:
+        """See ``port.EventLog.close``."""
+        self._staged = None
+
+    @staticmethod
+    def _stage_item(tables: _Tables, item: Item, received_us: int) -> int:
+        origin, event = item
+        latest = tables.latest.get((origin.user, event.id), 0)
+        if latest:
+            held = tables.log[latest - 1]
+            if event.version * 2 + event.op <= held.version * 2 + held.op:
+                return 0
+            tables.superseded.add(latest)
+        seq = len(tables.log) + 1
+        tables.log.append(
+            Record(
+                seq,
+                origin.user,
+                origin.device,
+                origin.provider,
+                event.id,
+                event.type,
+                event.start_us,
+                event.end_us,
+                received_us,
+                event.version,
+                int(event.op),
+                event.body,
+            )
+        )  # fmt: skip
+        tables.latest[origin.user, event.id] = seq
+        return seq
+
+
+class MemoryLogReader:
+    """LogReader on a MemoryEventLog. See ``port.LogReader``."""
+
+    def __init__(self, log: MemoryEventLog) -> None:
+        self._log = log
+        self.epoch = log.epoch
+
+    def read(
+        self,
+        after: int,
+        limit: int,
+        *,
+        user: str | None = None,
+        type: str | None = None,  # noqa: A002
+        since_us: int | None = None,
+        history: bool = False,
+        newest: bool = False,
+    ) -> list[Record]:
+        """See ``port.LogReader.read``."""
+        tables = self._log.committed
+        rows = [
+            record
+            for record in tables.log[max(after, 0) :]
+            if (user is None or record.user == user)
+            and (type is None or record.type == type)
+            and (since_us is None or record.start_us >= since_us)
+            and (history or record.seq not in tables.superseded)
+        ]
+        return rows[max(len(rows) - limit, 0) :] if newest else rows[:limit]
+
+    def get(self, seq: int) -> Record | None:
+        """See ``port.LogReader.get``."""
+        return self._log.committed.log[seq - 1] if 0 < seq <= self.head() else None
+
+    def find(self, user: str, event_id: str) -> Record | None:
+        """See ``port.LogReader.find``."""
+        return self.get(self._log.committed.latest.get((user, event_id), 0))
+
+    def head(self) -> int:
+        """See ``port.LogReader.head``."""
+        return self._log.head()
+
+    def cursor(self, name: str) -> int | None:
+        """See ``port.LogReader.cursor``."""
+        return self._log.committed.cursors.get(name)
+
+    def cursors(self) -> dict[str, int]:
+        """See ``port.LogReader.cursors``."""
+        return dict(sorted(self._log.committed.cursors.items()))
+
+    def rejected(self, after: int = 0, limit: int = 100, *, user: str | None = None) -> list[RejectedRow]:
+        """See ``port.LogReader.rejected``."""
+        rows = (row for row in self._log.committed.quarantine.values() if row.no > after and user in (None, row.user))
+        return list(rows)[:limit]
+
+    def rejected_get(self, no: int) -> RejectedRow | None:
+        """See ``port.LogReader.rejected_get``."""
+        return self._log.committed.quarantine.get(no)
+
+    def totals(self) -> Totals:
+        """See ``port.LogReader.totals``."""
+        tables = self._log.committed
+        return Totals(
+            events=len(tables.log),
+            superseded=len(tables.superseded),
+            rejected=len(tables.quarantine),
+            users=len({record.user for record in tables.log}),
+        )
+
+    def close(self) -> None:
+        """See ``port.LogReader.close``."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,166 @@
+"""The one door to the event log: what a writer and a reader promise, whatever stores the rows."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, Self, TypedDict
+
+from healthsync_mqtt.model.event import Event, Rejection
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.record import Record
+
+
+class Item(NamedTuple):
+    """One accepted event and where it came from."""
+
+    origin: Origin
+    event: Event
+
+
+class Quarantined(NamedTuple):
+    """One rejected event, where it came from and when (microseconds since the epoch)."""
+
+    origin: Origin
+    received_us: int
+    rejection: Rejection
+
+
+class RejectedRow(NamedTuple):
+    """One row of the quarantine. ``no`` counts up and is never reused; ``raw`` is what the sender sent."""
+
+    no: int
+    reason: str
+    field: str | None
+    message: str
+    user: str
+    device: str | None
+    provider: str | None
+    topic: str
+    received_us: int
+    event_id: str | None
+    raw: bytes
+
+
+class Totals(TypedDict):
+    """Counts over the whole log; ``events`` includes superseded rows and tombstones."""
+
+    events: int
+    superseded: int
+    rejected: int
+    users: int
+
+
+class BodyCodec(Protocol):
+    """How a body is written into the log and read back, per user: the seam for encryption."""
+
+    def encode(self, user: str, body: bytes) -> bytes: ...
+
+    def decode(self, user: str, stored: bytes) -> bytes: ...
+
+
+class PlainCodec:
+    """Bodies are stored as they are."""
+
+    def encode(self, user: str, body: bytes) -> bytes:  # noqa: ARG002
+        return body
+
+    def decode(self, user: str, stored: bytes) -> bytes:  # noqa: ARG002
+        return stored
+
+
+class EventLog(Protocol):
+    """The writer. One per log. Methods are called from one thread at a time, ``commit`` from any thread.
+
+    An event's rank is ``version * 2 + op``. Of one (user, id), a row with a higher rank supersedes the latest; the same
+    or a lower rank is a duplicate and is not stored. So the latest row does not depend on the order of arrival.
+    """
+
+    @property
+    def epoch(self) -> str:
+        """The random name of this log, minted when it was created."""
+
+    def stage(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
+        """Write into the open transaction; nobody sees it before ``commit``. May be called several times.
+
+        Returns one number per item: its seq (> 0) when stored, 0 for a duplicate. On any error everything staged since
+        the last commit is rolled back; StoreError when the store is the cause.
+        """
+
+    def commit(self) -> int:
+        """Make everything staged durable; blocking. Returns the head seq.
+
+        Raises StoreError when it cannot: then nothing staged is stored and ``rollback`` has happened. The log can be
+        used again once the cause is gone.
+        """
+
+    def rollback(self) -> None:
+        """Forget everything staged since the last commit."""
+
+    def head(self) -> int:
+        """The last committed seq, 0 when empty."""
+
+    def set_cursor(self, name: str, seq: int) -> None:
+        """Remember how far a reader is; durable with the next commit, which need not carry events."""
+
+    def drop_cursor(self, name: str) -> None:
+        """Forget a cursor with the next commit."""
+
+    def discard_rejected(self, no: int) -> None:
+        """Remove a row from the quarantine with the next commit."""
+
+    def close(self) -> None:
+        """Roll back what is staged and release the log. Idempotent."""
+
+
+class LogReader(Protocol):
+    """A reader of committed rows, in any process, while the writer runs or after it has gone."""
+
+    @property
+    def epoch(self) -> str:
+        """The random name of the log."""
+
+    def read(
+        self,
+        after: int,
+        limit: int,
+        *,
+        user: str | None = None,
+        type: str | None = None,  # noqa: A002
+        since_us: int | None = None,
+        history: bool = False,
+        newest: bool = False,
+    ) -> list[Record]:
+        """At most ``limit`` rows with seq > ``after`` in log order; with ``newest`` the last ones instead of the first.
+
+        ``since_us`` compares with the start time. Rows that a later row supersedes are left out unless ``history``;
+        a tombstone that is the latest row of its id is kept.
+        """
+
+    def get(self, seq: int) -> Record | None:
+        """The row with this seq, superseded or not."""
+
+    def find(self, user: str, event_id: str) -> Record | None:
+        """The latest row of this id."""
+
+    def head(self) -> int:
+        """The last committed seq, 0 when empty."""
+
+    def cursor(self, name: str) -> int | None:
+        """Where a reader of this name is; None when it has no cursor."""
+
+    def cursors(self) -> dict[str, int]:
+        """All cursors by name."""
+
+    def rejected(self, after: int = 0, limit: int = 100, *, user: str | None = None) -> list[RejectedRow]:
+        """At most ``limit`` rows of the quarantine with no > ``after``, oldest first."""
+
+    def rejected_get(self, no: int) -> RejectedRow | None:
+        """One row of the quarantine."""
+
+    def totals(self) -> Totals:
+        """Counts over the whole log."""
+
+    def close(self) -> None:
+        """Release the log. Idempotent."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...

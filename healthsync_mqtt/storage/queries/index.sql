@@ -1,0 +1,72 @@
+-- name: indexed_through
+SELECT coalesce(max(last_seq), 0) FROM block
+
+-- name: add_block
+INSERT INTO block (last_seq) VALUES (?)
+
+-- name: unindexed
+SELECT identity, seq FROM log WHERE seq > ? ORDER BY seq
+
+-- name: identities
+SELECT identity FROM log WHERE seq BETWEEN ? AND ?
+
+-- name: newest_of
+SELECT max(i.seq) FROM identity_run AS r CROSS JOIN identity AS i ON i.run = r.run AND i.identity = ?
+
+-- name: add_run
+INSERT INTO identity_run (level, first_seq, last_seq, merged_below)
+SELECT ?, ?, ?, ? RETURNING run
+
+-- name: fill_run
+INSERT INTO identity (run, identity, seq)
+SELECT ?, identity, max(seq) FROM log WHERE seq BETWEEN ? AND ? GROUP BY identity ORDER BY identity
+
+-- name: fill_block
+INSERT INTO block_user (block, user, seq)
+SELECT :last, user, seq FROM log WHERE seq BETWEEN :first AND :last ORDER BY user, seq
+
+-- name: add_known_users
+INSERT OR IGNORE INTO known_user (user) SELECT DISTINCT user FROM block_user WHERE block = ?
+
+-- name: full_level
+SELECT level, min(first_seq), max(last_seq) FROM identity_run
+WHERE target IS NULL AND merged_below IS NULL GROUP BY level HAVING count(*) >= ? ORDER BY level LIMIT 1
+
+-- name: aim_level
+UPDATE identity_run SET target = :target
+WHERE level = :level AND target IS NULL AND merged_below IS NULL AND run <> :target
+
+-- name: merge_in_progress
+SELECT run, merged_below, last_seq - first_seq + 1 FROM identity_run WHERE merged_below IS NOT NULL ORDER BY level LIMIT 1
+
+-- name: move_identities
+INSERT INTO identity (run, identity, seq)
+SELECT :target, identity, max(seq) FROM identity
+WHERE run IN (SELECT run FROM identity_run WHERE target = :target) AND identity BETWEEN :low AND :high
+GROUP BY identity ORDER BY identity
+
+-- name: drop_moved
+DELETE FROM identity
+WHERE run IN (SELECT run FROM identity_run WHERE target = :target) AND identity BETWEEN :low AND :high
+
+-- name: set_merged_below
+UPDATE identity_run SET merged_below = ? WHERE run = ?
+
+-- name: drop_merged_runs
+DELETE FROM identity_run WHERE target = ?
+
+-- name: filters
+SELECT generation, bits_log2, first_seq, through FROM identity_filter ORDER BY generation
+
+-- name: add_filter
+INSERT INTO identity_filter (generation, bits_log2, first_seq, through) VALUES (?, ?, ?, ?)
+
+-- name: filter_parts
+SELECT part, bits FROM identity_filter_part WHERE generation = ?
+
+-- name: set_filter_part
+INSERT INTO identity_filter_part (generation, part, bits) VALUES (?, ?, ?)
+ON CONFLICT (generation, part) DO UPDATE SET bits = excluded.bits
+
+-- name: set_filter_through
+UPDATE identity_filter SET through = ? WHERE generation = ?

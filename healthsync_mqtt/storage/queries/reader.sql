@@ -1,0 +1,65 @@
+-- name: user_count
+SELECT count(*) FROM (SELECT user FROM known_user UNION SELECT user FROM log WHERE seq > :through)
+
+-- name: number_of
+SELECT no FROM names WHERE name = ?
+
+-- name: names_by_number
+SELECT no, name FROM names
+
+-- name: scan_forward
+SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body FROM log
+WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
+AND (:since IS NULL OR start_us >= :since)
+AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
+ORDER BY seq LIMIT :limit
+
+-- name: scan_backward
+SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body FROM log
+WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
+AND (:since IS NULL OR start_us >= :since)
+AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
+ORDER BY seq DESC LIMIT :limit
+
+-- name: user_forward
+SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body
+FROM block AS b
+CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
+CROSS JOIN log AS l ON l.seq = u.seq
+WHERE b.last_seq > :after AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
+AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
+ORDER BY b.last_seq, u.seq LIMIT :limit
+
+-- name: user_backward
+SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body
+FROM block AS b
+CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
+CROSS JOIN log AS l ON l.seq = u.seq
+WHERE b.last_seq > :after AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
+AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
+ORDER BY b.last_seq DESC, u.seq DESC LIMIT :limit
+
+-- name: get
+SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body FROM log WHERE seq = ?
+
+-- name: newest_unindexed
+SELECT max(seq) FROM log WHERE seq > :through AND identity = :identity
+
+-- name: cursor
+SELECT seq FROM cursors WHERE name = ?
+
+-- name: cursors
+SELECT name, seq FROM cursors ORDER BY name
+
+-- name: rejected
+SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw FROM quarantine
+WHERE no > :after AND (:user IS NULL OR user = :user) ORDER BY no LIMIT :limit
+
+-- name: rejected_get
+SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw FROM quarantine WHERE no = ?
+
+-- name: superseded_count
+SELECT count(*) FROM superseded
+
+-- name: rejected_count
+SELECT count(*) FROM quarantine

@@ -1,0 +1,40 @@
+-- name: writer_generation
+SELECT value FROM meta WHERE name = 'writer'
+
+-- name: take_over
+UPDATE meta SET value = value + 1 WHERE name = 'writer' RETURNING value
+
+-- name: meta
+SELECT name, value FROM meta
+
+-- name: head
+SELECT coalesce(max(seq), 0) FROM log
+
+-- name: names
+SELECT name, no FROM names
+
+-- name: add_name
+INSERT INTO names (name) VALUES (?) RETURNING no
+
+-- name: append
+INSERT INTO log (seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: identity_of
+SELECT user, id, version * 2 + op FROM log WHERE seq = ?
+
+-- name: supersede
+INSERT INTO superseded (seq, by_seq) VALUES (?, ?)
+
+-- name: quarantine
+INSERT INTO quarantine (reason, field, message, user, device, provider, topic, received_us, event_id, raw)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: set_cursor
+INSERT INTO cursors (name, seq) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq
+
+-- name: drop_cursor
+DELETE FROM cursors WHERE name = ?
+
+-- name: discard_rejected
+DELETE FROM quarantine WHERE no = ?

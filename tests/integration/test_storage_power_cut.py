@@ -1,0 +1,206 @@
+"""Power cuts and failing disks at every operation: what was acknowledged survives, what was not is not invented."""
+
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+import apsw
+import pytest
+
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader, connection
+from healthsync_mqtt.storage.connection import abandon
+from healthsync_mqtt.storage.faults import DiskFaultError, DiskFullError
+from healthsync_mqtt.storage.index import Tuning
+from healthsync_mqtt.testing.crash_vfs import CrashVfs, Trouble
+from tests.support.log_items import NOW_US, item, rejected
+
+#: Blocks, merges and filter snapshots all happen within the few commits of a run.
+SMALL = Tuning(
+    rows_per_block=6,
+    runs_per_level=2,
+    rows_per_step=3,
+    moves_per_step=8,
+    first_filter_log2=10,
+    rows_per_snapshot=9,
+    part_bytes=64,
+)
+
+GROUPS = [[f"e{group}-{n}" for n in range(4)] for group in range(8)]
+
+_names = (f"crash-{n}" for n in count())
+
+
+class Run:
+    """One life of a log on a disk that makes trouble: what it acknowledged, and what it was asked to store."""
+
+    def __init__(self, directory: Path, trouble: Trouble, at: int | None) -> None:
+        directory.mkdir()
+        self.path = directory / "events.db"
+        self.name = next(_names)
+        self.vfs = CrashVfs(self.name, trouble, at)
+        self.acknowledged: list[str] = []
+        self.errors: list[StoreError] = []
+        self.log: SqliteEventLog | None = None
+
+    def open(self) -> None:
+        self.log = SqliteEventLog.open(self.path, tuning=SMALL, vfs=self.name, exclusive=True)
+
+    def deliver(self, ids: list[str]) -> None:
+        assert self.log is not None
+        try:
+            self.log.stage([item(event_id) for event_id in ids], [rejected(event_id=ids[0])], NOW_US)
+            self.log.commit()
+        except StoreError as error:
+            self.errors.append(error)
+        else:
+            self.acknowledged += ids
+
+    def live(self) -> None:
+        try:
+            self.open()
+        except StoreError as error:
+            self.errors.append(error)
+            return
+        for ids in GROUPS:
+            self.deliver(ids)
+
+    def cut_power(self, seed: int) -> None:
+        self.vfs.cut_power(random.Random(seed))
+        if self.log is not None:
+            with suppress(StoreError):
+                self.log.close()
+
+    def close(self) -> None:
+        if self.log is not None:
+            self.log.close()
+
+
+def survivors(path: Path) -> list[str]:
+    """Open as after a restart: every survivor must be whole, found by its id, and known as a duplicate."""
+    with SqliteEventLog.open(path, tuning=SMALL) as log, SqliteLogReader.open(path) as reader:
+        assert log._connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        records = reader.read(0, 999)
+        for record in records:
+            assert record.body == item(record.id).event.body
+            assert reader.find("alice", record.id) == record
+        ids = [record.id for record in records]
+        assert log.stage([item(event_id) for event_id in ids], [], NOW_US) == [0] * len(ids)
+        assert log.stage([item("after")], [], NOW_US) == [len(ids) + 1]
+        log.commit()
+        return ids
+
+
+@pytest.fixture(autouse=True)
+def checkpoint_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CHECKPOINT_PAGES", 30)
+
+
+def operations_of_a_whole_run(directory: Path) -> int:
+    run = Run(directory, Trouble.POWER_CUT, None)
+    run.live()
+    assert len(run.acknowledged) == 32
+    total = run.vfs.operations
+    run.close()
+    return total
+
+
+def crashes(tmp_path: Path) -> Iterator[tuple[Run, list[str]]]:
+    for at in range(1, operations_of_a_whole_run(tmp_path / "whole") + 1):
+        run = Run(tmp_path / f"cut-{at}", Trouble.POWER_CUT, at)
+        run.live()
+        run.cut_power(at)
+        yield run, survivors(run.path)
+
+
+def test_a_power_cut_at_any_operation_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    sent = [event_id for ids in GROUPS for event_id in ids]
+    points = 0
+    for run, found in crashes(tmp_path):
+        points += 1
+        assert found == sent[: len(found)], "survivors are a prefix of what was sent: nothing torn, nothing invented"
+        assert len(found) >= len(run.acknowledged)
+        assert len(found) % 4 == 0, "a commit survives whole or not at all"
+    assert points > 100
+
+
+def test_without_a_sync_per_commit_the_same_test_sees_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: with synchronous=NORMAL the disk of these tests does lose acknowledged events."""
+    monkeypatch.setattr(connection, "SYNCHRONOUS", ("NORMAL", 1))
+    lossy = 0
+    for at in range(1, operations_of_a_whole_run(tmp_path / "whole") + 1):
+        run = Run(tmp_path / f"cut-{at}", Trouble.POWER_CUT, at)
+        run.live()
+        run.cut_power(at)
+        lossy += not set(run.acknowledged) <= set(survivors(run.path))
+    assert lossy > 10
+
+
+@pytest.mark.parametrize("trouble", [Trouble.FULL_ONCE, Trouble.FAULT_ONCE])
+def test_one_failure_at_any_operation_acknowledges_nothing_false_and_passes(tmp_path: Path, trouble: Trouble) -> None:
+    failures = 0
+    for at in range(1, operations_of_a_whole_run(tmp_path / "whole") + 1):
+        run = Run(tmp_path / f"fail-{at}", trouble, at)
+        try:
+            run.open()
+        except StoreError as error:
+            run.errors.append(error)
+            run.open()
+        for ids in GROUPS:
+            before = len(run.errors)
+            run.deliver(ids)
+            if len(run.errors) > before:
+                run.deliver(ids)
+        assert len(run.errors) <= 1
+        assert run.acknowledged == [event_id for ids in GROUPS for event_id in ids], "the resent group went through"
+        for error in run.errors:
+            assert isinstance(error, DiskFullError if trouble is Trouble.FULL_ONCE else DiskFaultError)
+            assert error.hint
+        failures += len(run.errors)
+        run.close()
+        assert survivors(run.path) == run.acknowledged
+    assert failures > 20
+
+
+def test_a_disk_that_stays_full_takes_nothing_until_there_is_room(tmp_path: Path) -> None:
+    run = Run(tmp_path / "full", Trouble.FULL, 60)
+    run.live()
+    assert run.errors
+    assert all(isinstance(error, DiskFullError) and error.reason == "disk_full" for error in run.errors)
+    acknowledged = len(run.acknowledged)
+    assert 0 < acknowledged < 32
+    assert run.log is not None
+    assert run.log.head() == acknowledged
+    run.vfs.heal()
+    for ids in GROUPS[acknowledged // 4 :]:
+        run.deliver(ids)
+    run.close()
+    assert survivors(run.path) == [event_id for ids in GROUPS for event_id in ids]
+
+
+def test_a_failed_commit_keeps_cursors_for_the_next(tmp_path: Path) -> None:
+    run = Run(tmp_path / "cursor", Trouble.FULL, None)
+    run.open()
+    assert run.log is not None
+    run.log.set_cursor("publish", 7)
+    run.vfs._at = 1
+    with pytest.raises(DiskFullError):
+        run.log.commit()
+    run.vfs.heal()
+    run.log.commit()
+    run.close()
+    with SqliteLogReader.open(run.path) as reader:
+        assert reader.cursor("publish") == 7
+
+
+def test_the_file_layer_itself_loses_what_is_not_synced(tmp_path: Path) -> None:
+    name = next(_names)
+    vfs = CrashVfs(name)
+    path = tmp_path / "plain.db"
+    database = apsw.Connection(str(path), vfs=name)
+    database.execute("PRAGMA synchronous=OFF; CREATE TABLE t (x)").fetchall()
+    assert path.stat().st_size == 0
+    vfs.cut_power(random.Random(1))
+    abandon(database)

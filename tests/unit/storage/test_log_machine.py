@@ -1,0 +1,99 @@
+"""Any sequence of operations on the log leaves what a dictionary would hold."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from healthsync_mqtt.storage import Item, SqliteEventLog, SqliteLogReader
+from tests.support.log_items import NOW_US, item, rejected
+from tests.unit.storage.conftest import SMALL
+
+ITEMS = st.lists(
+    st.builds(
+        item,
+        st.sampled_from([f"e{n}" for n in range(12)]),
+        st.sampled_from(["alice", "bob", "carol"]),
+        version=st.integers(0, 3),
+        op=st.integers(0, 1),
+    ),
+    max_size=12,
+)
+
+Latest = dict[tuple[str, str], tuple[int, bytes]]
+
+
+def rank(one: Item) -> int:
+    return one.event.version * 2 + one.event.op
+
+
+class LogMachine(RuleBasedStateMachine):
+    """``committed`` and ``staged`` hold rank and body of the latest row of each (user, id)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp())
+        self.log = self.open()
+        self.reader = SqliteLogReader.open(self.directory / "events.db")
+        self.committed: Latest = {}
+        self.staged: Latest = {}
+        self.rows = self.staged_rows = 0
+
+    def open(self) -> SqliteEventLog:
+        return SqliteEventLog.open(self.directory / "events.db", tuning=SMALL)
+
+    @rule(items=ITEMS, bad=st.booleans())
+    def stage(self, items: list[Item], bad: bool) -> None:
+        expected = []
+        for one in items:
+            name = (one.origin.user, one.event.id)
+            stored = name not in self.staged or rank(one) > self.staged[name][0]
+            if stored:
+                self.staged[name] = (rank(one), one.event.body)
+                self.staged_rows += 1
+            expected.append(self.staged_rows if stored else 0)
+        assert self.log.stage(items, [rejected()] if bad else [], NOW_US) == expected
+
+    @rule()
+    def commit(self) -> None:
+        assert self.log.commit() == self.staged_rows
+        self.committed, self.rows = dict(self.staged), self.staged_rows
+
+    @rule()
+    def rollback(self) -> None:
+        self.log.rollback()
+        self.staged, self.staged_rows = dict(self.committed), self.rows
+
+    @precondition(lambda self: self.staged_rows % 3 == 0)
+    @rule()
+    def reopen(self) -> None:
+        self.log.close()
+        self.log = self.open()
+        self.staged, self.staged_rows = dict(self.committed), self.rows
+
+    @invariant()
+    def readers_see_what_is_committed(self) -> None:
+        found = {
+            (record.user, record.id): (record.version * 2 + record.op, record.body)
+            for record in self.reader.read(0, 999)
+        }
+        assert found == self.committed
+        assert self.reader.head() == self.log.head() == self.rows
+        by_user = [record for user in ("alice", "bob", "carol") for record in self.reader.read(0, 999, user=user)]
+        assert len(by_user) == len(self.committed)
+        for user, event_id in self.committed:
+            latest = self.reader.find(user, event_id)
+            assert latest is not None
+            assert latest.version * 2 + latest.op == self.committed[user, event_id][0]
+
+    def teardown(self) -> None:
+        self.reader.close()
+        self.log.close()
+        shutil.rmtree(self.directory)
+
+
+LogMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestLogMachine = LogMachine.TestCase
