@@ -1,0 +1,52 @@
+"""The simulated watch of ``up --demo``."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from healthsync_mqtt.cli.options import date_of, now_us
+from healthsync_mqtt.cli.place import DataDirectory, device_made_if_missing
+from healthsync_mqtt.cli.publishing import device_client
+from healthsync_mqtt.cli.service import ServiceFile
+from healthsync_mqtt.client import Credentials
+from healthsync_mqtt.client.simulated import simulated_events
+from healthsync_mqtt.errors import ConflictError
+
+USER = "demo"
+DEVICE = "demo-watch"
+_PAUSE_S = 0.1
+_TOGETHER = 5
+
+
+def demo_login(place: DataDirectory) -> Credentials:
+    """The demo watch's login; its user and device are added when missing."""
+    with place.registry() as registry:
+        with contextlib.suppress(ConflictError):
+            registry.add_user(USER, "all", now_us())
+        device, _ = device_made_if_missing(registry, USER, DEVICE, now_us())
+    return place.credentials(device)
+
+
+async def run_watch(service: ServiceFile, login: Credentials) -> None:
+    """Publish a simulated day over TLS, some fifty events a second, until cancelled.
+
+    Now and then it repeats an event and sends one that no body produces, so that every counter of the view moves.
+    """
+    seed = int(time.time())
+    events = _with_mishaps(simulated_events(seed, DEVICE, date_of(None, now_us())), random.Random(seed))  # noqa: S311
+    async with device_client(service, login, fail_when_denied=False) as client:
+        while True:
+            await client.publish([next(events) for _ in range(_TOGETHER)])
+            await asyncio.sleep(_PAUSE_S)
+
+
+def _with_mishaps(events: Iterator[dict[str, Any]], rng: random.Random) -> Iterator[dict[str, Any]]:
+    for number, event in enumerate(events):
+        yield event
+        if rng.random() < 0.02:
+            yield event
+        if number % 400 == 399:
+            yield event | {"id": f"{event['id']}-odd", "type": "heart_rate", "value": {"bpm": 900}}

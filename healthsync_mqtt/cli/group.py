@@ -1,0 +1,39 @@
+"""The Typer group of all commands: turns errors into words, a fix and an exit code."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.errors import HealthSyncError, UsageError
+
+
+class HealthSyncGroup(TyperGroup):
+    """The root group; ``--json`` anywhere on the line makes errors JSON too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta["healthsync.json"] = "--json" in args
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+    def invoke(self, ctx: Any) -> Any:
+        as_json = bool(ctx.meta.get("healthsync.json"))
+        try:
+            return super().invoke(ctx)
+        except HealthSyncError as error:
+            output.failure(error, as_json=as_json)
+            raise typer.Exit(error.exit_code) from None
+        except Exception as error:
+            # Typer's own usage errors know how to say themselves; its class for them is private.
+            message = getattr(error, "format_message", None)
+            if not as_json or message is None:
+                raise
+            usage = UsageError(message(), hint=f"see: {ctx.command_path} --help")
+            output.failure(usage, as_json=True)
+            raise typer.Exit(usage.exit_code) from None
+
+
+def new_group(help_text: str) -> typer.Typer:
+    """A noun's group of verbs."""
+    return typer.Typer(help=help_text, no_args_is_help=True, pretty_exceptions_show_locals=False, rich_markup_mode=None)

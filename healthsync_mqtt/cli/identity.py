@@ -1,0 +1,45 @@
+"""How a token is handed to the person who asked for it: once, on stdout, or into a private file."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.options import seconds
+from healthsync_mqtt.cli.place import DEFAULT_LIFETIME_S, DataDirectory
+from healthsync_mqtt.config.private_files import write_durably
+from healthsync_mqtt.errors import UsageError
+from healthsync_mqtt.model.principal import Principal
+
+Lifetime = Annotated[str, typer.Option(help="How long the token is valid, at most 24h.")]
+TokenFile = Annotated[
+    Path | None, typer.Option(help="Write the token to this file (mode 0600) instead of printing it.")
+]
+
+
+def hand_out(
+    place: DataDirectory,
+    principal: Principal,
+    user_id: str | None,
+    device_id: str | None,
+    *,
+    lifetime: str,
+    token_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Issue a token and print the login, or write the token to ``token_file`` and print the rest."""
+    lifetime_s = int(seconds(lifetime))
+    if not 0 < lifetime_s <= DEFAULT_LIFETIME_S:
+        raise UsageError(f"a token lives at most 24 hours, not {lifetime}", hint="leave --lifetime out")
+    identity: dict[str, Any] = place.identity(principal, user_id=user_id, device_id=device_id, lifetime_s=lifetime_s)
+    if as_json:
+        output.emit(identity)
+    if token_file is not None:
+        write_durably(token_file, identity["token"].encode())
+    if as_json:
+        return
+    shown = {key: value for key, value in identity.items() if value is not None and key != "token"}
+    output.facts([*shown.items(), ("token", token_file or identity["token"])])
+    if token_file is None:
+        output.say("The token is not shown again. It is the MQTT password; the client id and username are above.")

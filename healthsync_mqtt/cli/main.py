@@ -1,0 +1,51 @@
+"""``healthsync``: the commands, noun by noun."""
+
+import typer
+
+from healthsync_mqtt import __version__
+from healthsync_mqtt.cli import device, events, output, rejected, subscriber, topic, user
+from healthsync_mqtt.cli.doctor import doctor
+from healthsync_mqtt.cli.group import HealthSyncGroup
+from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.replay import replay
+from healthsync_mqtt.cli.simulate import simulate
+from healthsync_mqtt.cli.status import status
+from healthsync_mqtt.cli.up import up
+
+app = typer.Typer(
+    cls=HealthSyncGroup,
+    help="Health data over MQTT: durable, de-duplicated, isolated per user.\n\nExample: healthsync up --demo",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("up")(up)
+app.command("status")(status)
+app.add_typer(user.app, name="user")
+app.add_typer(device.app, name="device")
+app.add_typer(subscriber.app, name="subscriber")
+app.add_typer(events.app, name="events")
+app.add_typer(rejected.app, name="rejected")
+app.add_typer(topic.app, name="topic")
+app.command("replay")(replay)
+app.command("simulate")(simulate)
+app.command("doctor")(doctor)
+
+
+@app.command("version")
+def version(data: Data = DATA, json: Json = False) -> None:  # noqa: ARG001  # --data is taken everywhere
+    """Print the version.
+
+    Example: healthsync version
+    """
+    if json:
+        output.emit({"version": __version__})
+    else:
+        output.facts([("healthsync", __version__)])
+
+
+def main() -> None:
+    """The console script."""
+    app()

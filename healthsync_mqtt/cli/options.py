@@ -1,0 +1,77 @@
+"""Options that every command shares, and how their values are read."""
+
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from healthsync_mqtt.errors import UsageError
+from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
+from healthsync_mqtt.model.times import iso, micros
+
+Data = Annotated[
+    Path, typer.Option("--data", envvar="HEALTHSYNC_DATA", help="The data directory.", show_default="./data")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line.")]
+DATA = Path("data")
+
+_RELATIVE = re.compile(r"(\d{1,6})([smhdw])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def now_us() -> int:
+    """The wall clock in microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+def moment(text: str, now: int) -> int:
+    """Microseconds since the epoch of an RFC 3339 time, a date (UTC), or an age such as 90s, 15m, 24h, 7d, 2w."""
+    if relative := _RELATIVE.fullmatch(text):
+        return now - int(relative[1]) * _UNIT_S[relative[2]] * 1_000_000
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a time", hint="write 2026-11-23T06:00:00Z, 2026-11-23, or 24h") from None
+    if when.tzinfo is None:
+        if len(text) > len("2026-11-23"):
+            raise UsageError(f"{text!r} has no offset", hint=f"write {text}Z for UTC")
+        when = when.replace(tzinfo=UTC)
+    return micros(when)
+
+
+def seconds(text: str) -> float:
+    """Seconds of a duration such as 90s, 15m or 24h."""
+    if match := _RELATIVE.fullmatch(text):
+        return float(int(match[1]) * _UNIT_S[match[2]])
+    raise UsageError(f"{text!r} is not a duration", hint="write a number and a unit: 90s, 15m, 24h, 7d")
+
+
+def type_name(text: str) -> str:
+    """The canonical name of a type or alias."""
+    found = resolve(text)
+    if found is None:
+        raise UsageError(f"there is no type {text!r}", hint=f"one of: {', '.join(sorted(CATALOGUE))}")
+    return found.name
+
+
+def names(text: str) -> list[str]:
+    """The names in a comma-separated list."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def type_names(text: str) -> str | list[str]:
+    """A comma-separated list of types by their canonical names; ``all`` or ``*`` stays a word."""
+    return "*" if text in {"all", "*"} else sorted({type_name(name) for name in names(text)})
+
+
+def date_of(text: str | None, now: int) -> datetime:
+    """Midnight UTC of a date; without one, of yesterday: its whole day has passed everywhere."""
+    if text is None:
+        return datetime.fromisoformat(iso(now - 86_400_000_000)[:10]).replace(tzinfo=UTC)
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a date", hint="write it like 2026-11-22") from None

@@ -1,0 +1,115 @@
+"""What commands print: data on stdout, talk on stderr; JSON lines when asked, tables only on a terminal."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from healthsync_mqtt.errors import HealthSyncError
+
+_encode = msgspec.json.Encoder().encode
+
+
+def emit(value: Mapping[str, Any]) -> None:
+    """One JSON object on its own line of stdout."""
+    emit_json(_encode(value))
+
+
+def emit_json(line: bytes) -> None:
+    """One line that is JSON already."""
+    sys.stdout.write(line.decode() + "\n")
+
+
+def flush() -> None:
+    """Hand what was printed to the reader of a pipe now."""
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """Something for the person at the terminal, on stderr."""
+    sys.stderr.write(text + "\n")
+
+
+def on_terminal() -> bool:
+    """Whether stdout is a terminal that can show more than lines."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def can_ask() -> bool:
+    """Whether there is a person to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console; it honours NO_COLOR and TERM=dumb itself."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
+    """Rows for people: a table on a terminal, tab-separated lines in a pipe. ``empty`` is said when there are none."""
+    listed = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not listed:
+        if empty:
+            say(empty)
+        return
+    if not on_terminal():
+        for row in listed:
+            sys.stdout.write("\t".join(row) + "\n")
+        return
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in listed:
+        shown.add_row(*(Text(cell) for cell in row))
+    console().print(shown)
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> None:
+    """Name and value, one pair a line."""
+    listed = [(name, "" if value is None else str(value)) for name, value in pairs]
+    width = max((len(name) for name, _ in listed), default=0)
+    for name, value in listed:
+        sys.stdout.write(f"{name:<{width}}  {value}\n")
+
+
+def listing(
+    items: Iterable[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    *,
+    as_json: bool,
+    empty: str = "",
+    shown: Mapping[str, Callable[[Any], object]] | None = None,
+) -> None:
+    """Objects as JSON lines, or for people by ``columns`` (key → heading) with ``shown`` to write a value nicer."""
+    if as_json:
+        for item in items:
+            emit(item)
+        return
+    nicer = shown or {}
+    rows = ([nicer.get(key, _plain)(item.get(key)) for key in columns] for item in items)
+    table(list(columns.values()), rows, empty=empty)
+
+
+def failure(error: HealthSyncError, *, as_json: bool) -> None:
+    """An error on stderr: what went wrong, then the fix."""
+    if as_json:
+        sys.stderr.buffer.write(
+            _encode({"error": {"reason": error.reason, "message": str(error), "fix": error.hint}}) + b"\n"
+        )
+        sys.stderr.flush()
+        return
+    lines = Text.assemble(("error: ", "bold red"), str(error))
+    if error.hint:
+        lines.append("\nfix: ", "bold green").append(error.hint)
+    console(stderr=True).print(lines)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, list | tuple | frozenset):
+        return ",".join(sorted(map(str, value)))
+    return value

@@ -1,0 +1,118 @@
+"""Publishing from a command: a client of the running service, a progress bar, a summary from the receipts."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.service import ServiceFile, split_address
+from healthsync_mqtt.client import Credentials, DeviceClient, Rejected, Results
+
+CHUNK = 1000
+
+
+@dataclass(slots=True)
+class Summary:
+    """What the receipts said."""
+
+    events: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def add(self, results: Results) -> None:
+        """Count one publish."""
+        self.events += len(results)
+        self.stored += results.stored
+        self.duplicate += results.duplicate
+        self.rejected += results.rejected
+        for result in results if results.rejected else ():
+            if isinstance(result, Rejected):
+                self.reasons[result.reason] = self.reasons.get(result.reason, 0) + 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of ``--json``."""
+        return {
+            "events": self.events,
+            "stored": self.stored,
+            "duplicate": self.duplicate,
+            "rejected": self.rejected,
+            "rejected_by_reason": dict(sorted(self.reasons.items())),
+        }
+
+    def show(self, *, as_json: bool, **more: Any) -> None:
+        """Print the summary."""
+        if as_json:
+            output.emit(more | self.as_dict())
+            return
+        reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(self.reasons.items()))
+        output.facts(
+            [
+                *more.items(),
+                ("stored", self.stored),
+                ("duplicate", self.duplicate),
+                ("rejected", f"{self.rejected} ({reasons})" if reasons else self.rejected),
+            ]
+        )
+
+
+def device_client(service: ServiceFile, credentials: Credentials, **options: Any) -> DeviceClient:
+    """A client of the running service over TLS."""
+    host, port = split_address(service.mqtts)
+    options = {"fail_when_denied": True} | options
+    return DeviceClient(host, port, credentials=credentials, ca_file=Path(service.ca_file), **options)
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal (on stderr); silent elsewhere. Yields a function that moves it on."""
+    console = output.console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _count: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda number: bar.advance(task, number)
+
+
+async def paced(events: Sequence[dict[str, Any]], rate: float | None) -> AsyncIterator[Sequence[dict[str, Any]]]:
+    """``events`` in pieces: large ones, or small ones so that ``rate`` a second leave."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    size = CHUNK if rate is None else max(1, min(CHUNK, round(rate / 10)))
+    for position in range(0, len(events), size):
+        if rate is not None:
+            await asyncio.sleep(max(0.0, start + position / rate - loop.time()))
+        yield events[position : position + size]
+
+
+async def publish_all(
+    client: DeviceClient, events: Sequence[dict[str, Any]], rate: float | None, moved: Callable[[int], None]
+) -> Summary:
+    """Publish and wait for every receipt; several pieces are on their way at once unless ``rate`` slows them."""
+    summary = Summary()
+    slots = asyncio.Semaphore(8)
+
+    async def one(piece: Sequence[dict[str, Any]]) -> None:
+        try:
+            results = await client.publish(piece)
+        finally:
+            slots.release()
+        summary.add(results)
+        moved(len(results))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            async for piece in paced(events, rate):
+                await slots.acquire()
+                group.create_task(one(piece))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return summary

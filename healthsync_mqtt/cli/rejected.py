@@ -1,0 +1,137 @@
+"""healthsync rejected …"""
+
+from typing import Annotated, Any
+
+import typer
+
+from healthsync_mqtt.cli import output, service
+from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.place import DataDirectory
+from healthsync_mqtt.errors import NotFoundError, UsageError
+from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.storage.port import RejectedRow
+
+app = new_group("Events that were refused, with the reason and what the device sent.")
+
+_PAGE = 1000
+Number = Annotated[int, typer.Argument(min=1, help="The number that `rejected list` shows.")]
+
+
+@app.command("list")
+def list_rejected(
+    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the oldest.")] = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """List rejected events, oldest first.
+
+    Example: healthsync rejected list --user alice
+    """
+    found: list[dict[str, Any]] = []
+    log = DataDirectory(data).log()
+    if log is not None:
+        with log:
+            after = 0
+            while page := log.rejected(after, _PAGE, user=user):
+                found += [_described(row) for row in page if reason in {None, row.reason}]
+                after = page[-1].no
+                if limit is not None and len(found) >= limit:
+                    del found[limit:]
+                    break
+    output.listing(
+        found,
+        {
+            "number": "NO",
+            "received_at": "RECEIVED",
+            "user_id": "USER",
+            "device_id": "DEVICE",
+            "reason": "REASON",
+            "message": "MESSAGE",
+        },
+        as_json=json,
+        empty="nothing was rejected",
+    )
+
+
+@app.command("show")
+def show(number: Number, data: Data = DATA, json: Json = False) -> None:
+    """Show a rejected event with the bytes that were sent.
+
+    Example: healthsync rejected show 3
+    """
+    row = _get(DataDirectory(data), number)
+    try:
+        raw, encoding = row.raw.decode(), "utf-8"
+    except UnicodeDecodeError:
+        raw, encoding = row.raw.hex(), "hex"
+    shown = _described(row) | {"raw": raw, "raw_encoding": encoding}
+    if json:
+        output.emit(shown)
+    else:
+        output.facts(shown.items())
+
+
+@app.command("replay")
+def replay(
+    numbers: Annotated[list[int] | None, typer.Argument(help="Numbers from `rejected list`.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every rejected event.")] = False,
+    user: Annotated[str | None, typer.Option(help="With --all: only this user's.")] = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Send rejected events through the running service again, after what made them fail was fixed.
+
+    Example: healthsync rejected replay 3 4
+    """
+    place = DataDirectory(data)
+    if bool(numbers) == all_:
+        raise UsageError("which ones?", hint="healthsync rejected replay 3 4, or --all")
+    chosen = list(numbers or ())
+    if all_:
+        log = place.log()
+        if log is not None:
+            with log:
+                after = 0
+                while page := log.rejected(after, _PAGE, user=user):
+                    chosen += [row.no for row in page]
+                    after = page[-1].no
+    accepted = 0
+    for number in chosen:
+        if not all_:
+            _get(place, number)
+        result = {"number": number} | service.call(data, "rejected_replay", number=number)
+        accepted += result.get("outcome") == "released"
+        if json:
+            output.emit(result)
+        else:
+            output.say(f"{number}: {result.get('outcome')} {result.get('reason') or ''}".rstrip())
+    if accepted < len(chosen):
+        raise typer.Exit(1)
+
+
+def _get(place: DataDirectory, number: int) -> RejectedRow:
+    log = place.log()
+    row = None
+    if log is not None:
+        with log:
+            row = log.rejected_get(number)
+    if row is None:
+        raise NotFoundError(f"there is no rejected event {number}", hint="healthsync rejected list")
+    return row
+
+
+def _described(row: RejectedRow) -> dict[str, Any]:
+    return {
+        "number": row.no,
+        "reason": row.reason,
+        "field": row.field,
+        "message": row.message,
+        "user_id": row.user,
+        "device_id": row.device,
+        "topic": row.topic,
+        "event_id": row.event_id,
+        "received_at": iso(row.received_us),
+    }

@@ -1,0 +1,57 @@
+"""healthsync replay …"""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.fit import read_fit
+from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
+from healthsync_mqtt.cli.place import DataDirectory, device_made_if_missing
+from healthsync_mqtt.cli.publishing import Summary, device_client, progress, publish_all
+from healthsync_mqtt.cli.service import ServiceFile
+from healthsync_mqtt.client import Credentials
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="A .fit file of a Garmin watch or bike computer.")],
+    *,
+    user: Annotated[str, typer.Option(help="Whose data it is.")],
+    device: Annotated[str, typer.Option(help="The device to publish as; added when missing.")],
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Events per second; default: as fast as it goes.")] = None,
+    salvage: Annotated[bool, typer.Option("--salvage", help="Publish the readable part of a damaged file.")] = False,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Publish the records of a FIT file over MQTT, as a device would. A second time they are duplicates.
+
+    Exit code 0 when every record was receipted as stored or duplicate.
+
+    Example: healthsync replay run.fit --user alice --device garmin-1
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        registry.user(user)
+        found = read_fit(file, user=user, salvage=salvage)
+        service = ServiceFile.read(data)
+        known, added = device_made_if_missing(registry, user, device, now_us())
+    if added:
+        output.say(f"added the device {device} of {user}")
+    if found.damage:
+        output.say(f"{file.name} is damaged ({found.damage}); publishing the {len(found.events)} events before that")
+    with progress(file.name, len(found.events)) as moved:
+        summary = asyncio.run(_publish(service, place.credentials(known), found.events, rate, moved))
+    summary.show(as_json=json, file=file.name, user_id=user, device_id=device, records=found.records)
+    if summary.rejected:
+        if not json:
+            output.say("see why: healthsync rejected list --user " + user)
+        raise typer.Exit(1)
+
+
+async def _publish(
+    service: ServiceFile, credentials: Credentials, events: list[dict[str, object]], rate: float | None, moved: object
+) -> Summary:
+    async with device_client(service, credentials) as client:
+        return await publish_all(client, events, rate, moved)  # type: ignore[arg-type]
