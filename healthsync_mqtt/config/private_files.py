@@ -17,10 +17,13 @@ from healthsync_mqtt.errors import ConfigError
 
 def make_private_directory(path: Path) -> Path:
     """Create ``path`` (mode 0700) where it is missing, and check it: no other account may write in it."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ConfigError(f"{path} is not a directory", hint="name a directory, or move the file away") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be created: {error.strerror}", hint="name another directory") from error
     info = path.stat()
-    if not stat.S_ISDIR(info.st_mode):
-        raise ConfigError(f"{path} is not a directory", hint="name a directory, or move the file away")
     _check_owner(path, info)
     if info.st_mode & 0o022:
         raise ConfigError(f"{path} can be written by other accounts", hint=f"chmod 700 {path}")
