@@ -92,7 +92,7 @@ def accept(envelope: Envelope, index: int, origin: Origin, latest_us: int, limit
         try:
             value = form.decode(envelope.value)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            value, form, app = _read_other_form(event_type, bytes(envelope.value))
+            value, form, app = _read_other_form(event_type, bytes(envelope.value), limits)
         if form.refine is not None:
             value = _refined(form, value, Span(start_us, end_us, latest_us), limits)
         text = _encode(value)
@@ -146,7 +146,7 @@ def _check_span(event_type: EventType, start_us: int, end_us: int | None) -> Non
         raise RefusedError(Reason.BAD_INTERVAL, "end_time", f"{event_type.name} is longer than {hours} hours")
 
 
-def _read_other_form(event_type: EventType, raw: bytes) -> tuple[Any, Form, str | None]:
+def _read_other_form(event_type: EventType, raw: bytes, limits: Limits) -> tuple[Any, Form, str | None]:
     """Reads a value that is not of the usual form: another form, or with the ``source`` of the first API in it."""
     forms = event_type.forms
     usual = next(iter(forms))
@@ -158,7 +158,7 @@ def _read_other_form(event_type: EventType, raw: bytes) -> tuple[Any, Form, str 
             raise RefusedError(
                 Reason.UNKNOWN_FIELD, f"value.{given[1]}", f"{given[0]} and {given[1]} exclude each other"
             )
-        app = None if source is None else _source_text(source)
+        app = None if source is None else _source_text(source, limits)
         form = forms[given[0] if given else usual]
         rest = raw if source is None else _encode(parts)
         return form.decode(rest), form, app
@@ -166,11 +166,14 @@ def _read_other_form(event_type: EventType, raw: bytes) -> tuple[Any, Form, str 
         raise explain(error, raw, "value", event_type.quantities) from None
 
 
-def _source_text(raw: Raw) -> str:
+def _source_text(raw: Raw, limits: Limits) -> str:
     try:
-        return _text(raw)
+        text = _text(raw)
     except msgspec.ValidationError:
         raise RefusedError(Reason.WRONG_TYPE, "value.source", "source must be text") from None
+    if len(text) > limits.max_string:
+        raise RefusedError(Reason.BAD_STRING, "value.source", f"a text longer than {limits.max_string} characters")
+    return text
 
 
 def _refined(form: Form, value: Any, span: Span, limits: Limits) -> Any:

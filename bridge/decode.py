@@ -15,7 +15,7 @@ from bridge.accept import Envelope, accept
 from bridge.explain import explain
 from bridge.inflate import MAGIC, inflate
 from bridge.salvage import salvage
-from bridge.scrutiny import has_forbidden_text, is_clean, printable, repeated_key, scrutinize
+from bridge.scrutiny import has_forbidden_text, is_clean, is_too_deep, printable, repeated_key, scrutinize
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
 from healthsync_mqtt.model.limits import DEFAULT, Limits
 from healthsync_mqtt.model.origin import Origin
@@ -48,7 +48,7 @@ class _Delivery(NamedTuple):
 
     batch: str | None
     envelopes: list[Envelope] | None
-    raws: list[bytes] | None
+    raws: list[Raw] | list[bytes] | None
 
 
 class _DeliveryRefusedError(RefusedError):
@@ -132,8 +132,9 @@ def _decode(payload: bytes, origin: Origin, latest_us: int, limits: Limits) -> D
     if batch is not None:
         _check_wrapper(payload, batch)
     if raws is None:
-        raws = [bytes(raw) for raw in (_raws(payload) if batch is None else _raw_batch(payload).events)]
-    return _separate(Decoded(batch, events, [], total), counts, raws, errors, limits)
+        raws = _raws(payload) if batch is None else _raw_batch(payload).events
+    parts = [bytes(raw) for raw in raws]
+    return _separate(Decoded(batch, events, [], total), counts, parts, errors, limits)
 
 
 def _separate(
@@ -201,7 +202,7 @@ def _take_apart(payload: bytes, limits: Limits) -> _Delivery:
     try:
         return _take_apart_raw(payload, start, limits)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        salvaged = salvage(payload, limits.max_depth)
+        salvaged = None if is_too_deep(payload, limits.max_depth) else salvage(payload, limits.max_events)
         if salvaged is not None:
             batch = _salvaged_batch(salvaged.wrapper, limits) if start == b"{" else None
             return _Delivery(batch, None, salvaged.events)
@@ -213,14 +214,14 @@ def _take_apart(payload: bytes, limits: Limits) -> _Delivery:
 def _take_apart_raw(payload: bytes, start: bytes, limits: Limits) -> _Delivery:
     """The events' own bytes; an object that is no batch is one event."""
     if start == b"[":
-        return _Delivery(None, None, [bytes(raw) for raw in _raws(payload)])
+        return _Delivery(None, None, _raws(payload))
     try:
         wrapped = _raw_batch(payload)
     except msgspec.ValidationError as error:
         if _wrapper(payload).events is msgspec.UNSET:
             return _Delivery(None, None, [payload])
         raise explain(error, payload) from None
-    return _Delivery(_batch_id(wrapped.batch, limits), None, [bytes(raw) for raw in wrapped.events])
+    return _Delivery(_batch_id(wrapped.batch, limits), None, wrapped.events)
 
 
 def _batch_id(batch: str, limits: Limits) -> str:

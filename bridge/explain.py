@@ -64,7 +64,7 @@ def _of_field(text: str, path: str, below: str, raw: bytes, quantities: tuple[Qu
     if text.startswith("Invalid enum value"):
         return RefusedError(Reason.WRONG_TYPE, field, f"{name} is none of the words it may be")
     if got := re.match(r"Expected `(.*)`, got `(\w+)`", text):
-        wanted = got[1].replace(" | ", " or ").replace("datetime", "text with a date and time")
+        wanted = got[1].removesuffix(" | null").replace(" | ", " or ").replace("datetime", "text with a date and time")
         return RefusedError(Reason.WRONG_TYPE, field, f"{name} must be {wanted}, not {got[2]}")
     return RefusedError(Reason.WRONG_TYPE, field, printable(text, 128))
 

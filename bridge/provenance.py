@@ -27,7 +27,7 @@ def read_fields(
         fields = _texts(raw)
         keys = len(fields)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        mixed = _read_mixed(raw, name, known)
+        mixed = _read_mixed(raw, name, known, limits)
         keys = len(mixed)
         fields = {key: value for key, value in mixed.items() if value is not None}
     encoded = _encode(fields)
@@ -36,7 +36,7 @@ def read_fields(
     return fields, keys, encoded
 
 
-def _read_mixed(raw: msgspec.Raw, name: str, known: frozenset[str]) -> dict[str, Any]:
+def _read_mixed(raw: msgspec.Raw, name: str, known: frozenset[str], limits: Limits) -> dict[str, Any]:
     try:
         fields = _anything(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -45,6 +45,7 @@ def _read_mixed(raw: msgspec.Raw, name: str, known: frozenset[str]) -> dict[str,
         return {}
     if not isinstance(fields, dict):
         raise RefusedError(Reason.WRONG_TYPE, name, f"{name} must be an object")
+    _check_count(fields, name, known, limits)
     for key, value in fields.items():
         path = f"{name}.{printable(key)}"
         if isinstance(value, dict | list):
@@ -59,11 +60,15 @@ def _read_mixed(raw: msgspec.Raw, name: str, known: frozenset[str]) -> dict[str,
 
 
 def _check_sizes(fields: dict[str, Any], name: str, known: frozenset[str], limits: Limits) -> None:
-    unknown = len(fields.keys() - known)
-    if unknown > limits.max_unknown:
-        message = f"{name} has {unknown} unknown fields, more than {limits.max_unknown}"
-        raise RefusedError(Reason.UNKNOWN_FIELD, name, message)
+    _check_count(fields, name, known, limits)
     for key, value in fields.items():
         if len(key) > limits.max_string or (isinstance(value, str) and len(value) > limits.max_string):
             message = f"a text longer than {limits.max_string} characters"
             raise RefusedError(Reason.BAD_STRING, f"{name}.{printable(key)}", message)
+
+
+def _check_count(fields: dict[str, Any], name: str, known: frozenset[str], limits: Limits) -> None:
+    unknown = len(fields.keys() - known)
+    if unknown > limits.max_unknown:
+        message = f"{name} has {unknown} unknown fields, more than {limits.max_unknown}"
+        raise RefusedError(Reason.UNKNOWN_FIELD, name, message)

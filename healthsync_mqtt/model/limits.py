@@ -13,7 +13,7 @@ class Limits:
     max_ratio: int = 100
     #: Events of one delivery.
     max_events: int = 500
-    #: JSON objects and arrays inside each other.
+    #: JSON objects and arrays inside each other, counted from the event.
     max_depth: int = 16
     #: Characters of any text.
     max_string: int = 1024

@@ -17,7 +17,7 @@ from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.times import iso, micros
 
-MAX_STAGES = 5760  # 48 h in epochs of 30 s
+MAX_STAGES = 2880  # one a minute for 48 h
 MAX_ITEMS = 100
 
 #: mg/dL of glucose in one mmol/L.

@@ -1,0 +1,96 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from healthsync_mqtt.model.catalogue import CATALOGUE, Kind, resolve
+from healthsync_mqtt.model.reasons import Reason
+
+UCUM = {
+    "{steps}",
+    "m",
+    "kcal",
+    "{flights}",
+    "/min",
+    "ms",
+    "%",
+    "Cel",
+    "kg",
+    "mg/dL",
+    "mm[Hg]",
+    "g",
+    "mg",
+    "ug",
+    "mL",
+    "1",
+}
+
+
+def test_names_and_aliases_are_topic_words_and_unique():
+    names = [name for t in CATALOGUE.values() for name in (t.name, *t.aliases)]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[a-z0-9_]{1,64}", name) for name in names)
+    assert all(resolve(name) for name in names)
+    assert resolve("HR") is None
+
+
+@pytest.mark.parametrize(("alias", "name"), [("hr", "heart_rate"), ("bp", "blood_pressure"), ("steps", "steps")])
+def test_aliases_resolve(alias, name):
+    resolved = resolve(alias)
+    assert resolved is CATALOGUE[name]
+
+
+@pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=lambda t: t.name)
+def test_every_type_is_whole(event_type):
+    assert event_type.usual is next(iter(event_type.forms.values()))
+    assert ("samples" in event_type.forms) == (event_type.kind is Kind.INSTANT and len(event_type.quantities) == 1)
+    for quantity in event_type.quantities:
+        assert quantity.low < quantity.high
+        assert quantity.unit in UCUM
+    codes = [event_type.loinc, *(q.loinc for q in event_type.quantities)]
+    assert all(re.fullmatch(r"\d{4,6}-\d", code) for code in codes if code)
+    assert event_type.unit == (event_type.quantities[0].unit if event_type.quantities else None)
+
+
+def test_loinc_codes_have_right_check_digits():
+    for code in {q.loinc for t in CATALOGUE.values() for q in t.quantities if q.loinc} | {
+        t.loinc for t in CATALOGUE.values() if t.loinc
+    }:
+        digits, check = code.split("-")
+        doubled = [int(d) * (2 if place % 2 == 0 else 1) for place, d in enumerate(reversed(digits))]
+        assert -sum(d - 9 if d > 9 else d for d in doubled) % 10 == int(check), code
+
+
+def test_the_reasons_are_words_and_never_renamed():
+    assert [reason.value for reason in Reason] == [
+        "malformed",
+        "too_large",
+        "too_many",
+        "too_deep",
+        "decompress_limit",
+        "repeated_key",
+        "missing_field",
+        "unknown_field",
+        "wrong_type",
+        "bad_number",
+        "bad_id",
+        "bad_string",
+        "bad_time",
+        "naive_time",
+        "future_time",
+        "bad_interval",
+        "unknown_type",
+        "out_of_range",
+        "identity_mismatch",
+        "not_allowed",
+        "no_consent",
+    ]
+
+
+def test_the_model_does_no_input_or_output():
+    config = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    forbidden = config["tool"]["importlinter"]["contracts"][1]["forbidden_modules"]
+    for module in (Path(__file__).parents[3] / "healthsync_mqtt" / "model").glob("*.py"):
+        imported = re.findall(r"^(?:import|from) (\w+)", module.read_text(), re.MULTILINE)
+        assert not set(imported) & set(forbidden), module.name
