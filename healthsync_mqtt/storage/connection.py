@@ -139,9 +139,19 @@ def _check_file(path: Path, *, create: bool) -> None:
                 f"there is no event log at {path}", hint="start the service once: healthsync up"
             ) from None
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        _sync_directory(path.parent)
         return
     if mode & 0o077:
         raise StoreError(f"{path} can be read by other users of this machine", hint=f"chmod 600 {path}")
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the name of a new file durable; SQLite syncs the directory for its WAL only."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _prepare(connection: apsw.Connection, path: Path, *, exclusive: bool) -> None:

@@ -11,8 +11,14 @@ class WriterLock:
     """The lock of one data directory. The kernel releases it when the process dies, however it dies."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock and write this process's id into it; UnavailableError when another writer holds it."""
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock and write this process's id into it; UnavailableError when it cannot be had."""
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UnavailableError(
+                f"the data directory {path.parent} cannot be written: {error.strerror}",
+                hint=f"create it, owned by the user of the service: mkdir -m 700 {path.parent}",
+            ) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

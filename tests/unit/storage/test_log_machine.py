@@ -1,14 +1,15 @@
 """Any sequence of operations on the log leaves what a dictionary would hold."""
 
+import random
 import shutil
 import tempfile
 from pathlib import Path
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from healthsync_mqtt.storage import Item, SqliteEventLog, SqliteLogReader
+from healthsync_mqtt.storage import Item, MemoryEventLog, SqliteEventLog, SqliteLogReader
 from tests.support.log_items import NOW_US, item, rejected
 from tests.unit.storage.conftest import SMALL
 
@@ -28,6 +29,27 @@ Latest = dict[tuple[str, str], tuple[int, bytes]]
 
 def rank(one: Item) -> int:
     return one.event.version * 2 + one.event.op
+
+
+@given(items=ITEMS, order=st.randoms(use_true_random=False), commit_after=st.sets(st.integers(0, 30)))
+@settings(max_examples=60, deadline=None)
+def test_any_order_with_any_repeats_ends_in_the_same_state(
+    items: list[Item], order: random.Random, commit_after: set[int]
+) -> None:
+    memory = MemoryEventLog()
+    memory.stage(items, [], NOW_US)
+    memory.commit()
+    again = items + order.sample(items, len(items) // 2)
+    order.shuffle(again)
+    with tempfile.TemporaryDirectory() as directory, SqliteEventLog.open(f"{directory}/events.db", tuning=SMALL) as log:
+        for n, one in enumerate(again):
+            log.stage([one], [], NOW_US)
+            if n in commit_after:
+                log.commit()
+        log.commit()
+        with SqliteLogReader.open(f"{directory}/events.db") as reader:
+            ended = {record[1:] for record in reader.read(0, 999)}
+    assert ended == {record[1:] for record in memory.reader().read(0, 999)}
 
 
 class LogMachine(RuleBasedStateMachine):
@@ -67,11 +89,22 @@ class LogMachine(RuleBasedStateMachine):
         self.log.rollback()
         self.staged, self.staged_rows = dict(self.committed), self.rows
 
-    @precondition(lambda self: self.staged_rows % 3 == 0)
     @rule()
-    def reopen(self) -> None:
+    def restart(self) -> None:
         self.log.close()
         self.log = self.open()
+        self.staged, self.staged_rows = dict(self.committed), self.rows
+
+    @rule()
+    def crash(self) -> None:
+        """Go on with the files as a killed process leaves them."""
+        left = Path(tempfile.mkdtemp())
+        for name in ("events.db", "events.db-wal"):
+            shutil.copy(self.directory / name, left / name)
+        self.teardown()
+        self.directory = left
+        self.log = self.open()
+        self.reader = SqliteLogReader.open(self.directory / "events.db")
         self.staged, self.staged_rows = dict(self.committed), self.rows
 
     @invariant()

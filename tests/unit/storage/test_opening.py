@@ -74,6 +74,12 @@ def test_no_log_is_created_unasked(path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="nowhere") as caught:
+        SqliteEventLog.open(tmp_path / "nowhere" / "events.db")
+    assert "mkdir" in caught.value.hint
+
+
 def test_a_database_of_another_program_is_refused(path: Path) -> None:
     other = apsw.Connection(str(path))
     other.execute("CREATE TABLE t (x)").fetchall()
