@@ -78,8 +78,6 @@ class LimitSettings(Section):
     """Open connections that have not logged in yet."""
     unauthenticated_per_address: Count = 100
     """The same from one network address."""
-    connections_per_identity: Annotated[int, Field(ge=1, le=1)] = 1
-    """Connections of one client id: a newer one ends the older (MQTT 3.1.1, section 3.1.4)."""
     failed_login_base_s: Seconds = 0.5
     """Seconds that the answer to a failed login is held back; doubled with each further failure of the address."""
     failed_login_max_s: Seconds = 30.0
@@ -105,7 +103,7 @@ class LimitSettings(Section):
 
 
 class EventSettings(Section):
-    """Limits of a payload on an events topic, named as ``bridge.decode.Limits`` names them (seconds here)."""
+    """Limits of a payload on an events topic, named as ``model.limits.Limits`` names them (seconds here)."""
 
     max_payload: Annotated[int, Field(ge=1024, le=16_777_216)] = 1_048_576
     """Bytes of a payload after decompression."""
@@ -117,6 +115,10 @@ class EventSettings(Section):
     """Nesting of the JSON."""
     max_string: Annotated[int, Field(ge=64, le=65_536)] = 1_024
     """Characters of one text."""
+    max_batch_id: Annotated[int, Field(ge=1, le=1_024)] = 64
+    """Characters of a batch id."""
+    max_unknown: Annotated[int, Field(ge=0, le=256)] = 16
+    """Fields of ``device`` and of ``source`` that this version does not know and keeps."""
     max_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     """Samples in one series."""
     max_future_s: Annotated[int, Field(ge=0, le=86_400)] = 600

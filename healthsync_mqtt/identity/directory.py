@@ -10,7 +10,7 @@ from typing import Protocol
 
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.identity.records import Roster
-from healthsync_mqtt.identity.tokens import MAX_TOKEN_CHARS, Claims, TokenVerifier
+from healthsync_mqtt.identity.tokens import Claims, TokenVerifier
 from healthsync_mqtt.model.principal import Principal, Role
 
 
@@ -110,8 +110,6 @@ def _login(principal: Principal, claims: Claims) -> Login:
 def _text(password: bytes | None) -> str:
     if password is None:
         raise TokenError("there is no password")
-    if len(password) > MAX_TOKEN_CHARS:
-        raise TokenError("the token is longer than 4 KiB")
     try:
         return password.decode("ascii")
     except UnicodeDecodeError:

@@ -1,5 +1,6 @@
 """Settings: who wins, what is refused, and that errors name the place but never the value."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.model.limits import DEFAULT, Limits
 
 CANARY = "hunter2"
 
@@ -43,10 +45,16 @@ def test_the_defaults_are_those_of_the_design(tmp_path: Path) -> None:
     assert (broker.host, broker.mqtt_port, broker.mqtts_port, broker.wss_port) == ("127.0.0.1", 1883, 8883, 8084)
     assert (limits.max_packet, limits.connect_bytes, limits.connect_timeout_s) == (1_048_576, 8_192, 10)
     assert (limits.connections_per_address, limits.max_unauthenticated) == (1_000, 1_000)
-    assert limits.connections_per_identity == 1
     assert (events.max_events, events.max_payload, events.max_ratio, events.max_depth) == (500, 1_048_576, 100, 16)
     assert (events.max_string, events.max_future_s) == (1_024, 600)
     assert settings.token.lifetime_s == 86_400
+
+
+def test_the_decoders_limits_have_these_names_and_defaults(tmp_path: Path) -> None:
+    ours = load_settings(tmp_path).events.model_dump()
+    ours["max_future_us"] = ours.pop("max_future_s") * 1_000_000
+    assert Limits(**ours) == DEFAULT
+    assert set(ours) == {field.name for field in dataclasses.fields(Limits)}
 
 
 def test_options_win_over_environment_over_file_over_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +170,6 @@ def test_unknown_names_in_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
         ("limits.max_packet", 268_435_456),
         ("limits.connect_timeout_s", float("nan")),
         ("limits.connect_timeout_s", 0),
-        ("limits.connections_per_identity", 2),
         ("events.max_events", 0),
         ("token.lifetime_s", 86_401),
         ("bridge.id", CANARY + "/#"),

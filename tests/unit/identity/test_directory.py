@@ -1,6 +1,7 @@
 """The door's directory: names and token agree, the removed are out, and refresh says who has to go."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def test_a_device_logs_in(registry: Registry, directory: Directory) -> None:
     assert login.expires_at == NOW + 3600
     assert login.jti
     assert directory.is_active(login.principal)
+    assert not directory.is_active(replace(login.principal, users=None))
 
 
 def test_subscribers_and_admins_log_in_by_their_names(registry: Registry, directory: Directory) -> None:
