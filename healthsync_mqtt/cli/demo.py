@@ -9,7 +9,7 @@ from typing import Any
 
 from healthsync_mqtt.cli.options import date_of, now_us
 from healthsync_mqtt.cli.place import DataDirectory, device_made_if_missing
-from healthsync_mqtt.cli.publishing import device_client
+from healthsync_mqtt.cli.publishing import connected, device_client
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.client.simulated import simulated_events
@@ -37,7 +37,7 @@ async def run_watch(service: ServiceFile, login: Credentials) -> None:
     """
     seed = int(time.time())
     events = _with_mishaps(simulated_events(seed, DEVICE, date_of(None, now_us())), random.Random(seed))  # noqa: S311
-    async with device_client(service, login, fail_when_denied=False) as client:
+    async with connected(lambda: device_client(service, login, fail_when_denied=False), new=True) as client:
         while True:
             await client.publish([next(events) for _ in range(_TOGETHER)])
             await asyncio.sleep(_PAUSE_S)

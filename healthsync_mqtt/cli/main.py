@@ -48,4 +48,4 @@ def version(data: Data = DATA, json: Json = False) -> None:  # noqa: ARG001  # -
 
 def main() -> None:
     """The console script."""
-    app()
+    app(prog_name="healthsync")

@@ -12,8 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.service import ServiceFile, split_address
 from healthsync_mqtt.client import Credentials, DeviceClient, Rejected, Results
+from healthsync_mqtt.errors import DeniedError
 
 CHUNK = 1000
+_NEW_DEVICE_S = 3.0
 
 
 @dataclass(slots=True)
@@ -67,6 +69,27 @@ def device_client(service: ServiceFile, credentials: Credentials, **options: Any
     host, port = split_address(service.mqtts)
     options = {"fail_when_denied": True} | options
     return DeviceClient(host, port, credentials=credentials, ca_file=Path(service.ca_file), **options)
+
+
+@contextlib.asynccontextmanager
+async def connected(make: Callable[[], DeviceClient], *, new: bool) -> AsyncIterator[DeviceClient]:
+    """A connected client. The service learns of a ``new`` device within a second; until then it refuses the login."""
+    loop = asyncio.get_running_loop()
+    patience = loop.time() + (_NEW_DEVICE_S if new else 0.0)
+    while True:
+        client = make()
+        try:
+            await client.__aenter__()
+        except DeniedError:
+            if loop.time() >= patience:
+                raise
+            await asyncio.sleep(0.2)
+            continue
+        break
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
 """healthsync replay …"""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,7 +11,7 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.fit import read_fit
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
 from healthsync_mqtt.cli.place import DataDirectory, device_made_if_missing
-from healthsync_mqtt.cli.publishing import Summary, device_client, progress, publish_all
+from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress, publish_all
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials
 
@@ -42,7 +43,7 @@ def replay(
     if found.damage:
         output.say(f"{file.name} is damaged ({found.damage}); publishing the {len(found.events)} events before that")
     with progress(file.name, len(found.events)) as moved:
-        summary = asyncio.run(_publish(service, place.credentials(known), found.events, rate, moved))
+        summary = asyncio.run(_publish(service, place.credentials(known), found.events, rate, moved, new=added))
     summary.show(as_json=json, file=file.name, user_id=user, device_id=device, records=found.records)
     if summary.rejected:
         if not json:
@@ -51,7 +52,13 @@ def replay(
 
 
 async def _publish(
-    service: ServiceFile, credentials: Credentials, events: list[dict[str, object]], rate: float | None, moved: object
+    service: ServiceFile,
+    credentials: Credentials,
+    events: list[dict[str, Any]],
+    rate: float | None,
+    moved: Callable[[int], None],
+    *,
+    new: bool,
 ) -> Summary:
-    async with device_client(service, credentials) as client:
-        return await publish_all(client, events, rate, moved)  # type: ignore[arg-type]
+    async with connected(lambda: device_client(service, credentials), new=new) as client:
+        return await publish_all(client, events, rate, moved)

@@ -1,6 +1,7 @@
 """healthsync simulate …"""
 
 import asyncio
+import contextlib
 from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.options import DATA, Data, Json, date_of, now_us, seconds
 from healthsync_mqtt.cli.place import DataDirectory, device_made_if_missing
-from healthsync_mqtt.cli.publishing import Summary, device_client, progress
+from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.client.simulated import simulated_events
@@ -45,11 +46,9 @@ def simulate(
     service = ServiceFile.read(data)
     with place.registry() as registry:
         if user == DEFAULT_USER:
-            try:
+            with contextlib.suppress(ConflictError):
                 registry.add_user(user, "all", now_us())
                 output.say(f"added the user {user}")
-            except ConflictError:
-                pass
         names = [f"sim-{number:04d}" for number in range(devices)]
         known = [device_made_if_missing(registry, user, name, now_us())[0] for name in names]
     logins = [place.credentials(device) for device in known]
@@ -85,10 +84,11 @@ class _Simulation:
     async def _watch(self, login: Credentials, seed: int, day: datetime, each: int | None) -> None:
         loop = asyncio.get_running_loop()
         events = islice(simulated_events(seed, login.device_id, day), each)
-        client = device_client(self._service, login)
-        async with self._connecting:
-            await client.__aenter__()
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            async with self._connecting:
+                client = await stack.enter_async_context(
+                    connected(lambda: device_client(self._service, login), new=True)
+                )
             start, sent = loop.time(), 0
             async with asyncio.TaskGroup() as group:
                 slots = asyncio.Semaphore(8)
@@ -97,8 +97,6 @@ class _Simulation:
                     await slots.acquire()
                     group.create_task(self._publish(client, piece, slots))
                     sent += len(piece)
-        finally:
-            await client.close()
 
     async def _publish(self, client: Any, piece: list[dict[str, Any]], slots: asyncio.Semaphore) -> None:
         try:

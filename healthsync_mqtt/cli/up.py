@@ -9,9 +9,12 @@ import typer
 
 from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.demo import demo_login, run_watch
+from healthsync_mqtt.cli.live import LiveView
 from healthsync_mqtt.cli.options import Json, now_us
 from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.cli.service import AdminServer, Handler, ServiceFile
+from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.model.times import iso
@@ -68,24 +71,28 @@ class _Up:
         from bridge.app import Ready, run_service
 
         loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
+        interrupted, stop = asyncio.Event(), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, interrupted.set)
         ready: asyncio.Future[Ready] = loop.create_future()
         self._place.registry().close()  # makes the private directory before anything is written into it
+        login = demo_login(self._place) if self._demo else None
         running = asyncio.create_task(run_service(self._settings, ready=ready.set_result, stop=stop), name="service")
-        await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
-        if not ready.done():
-            await running
-            return
+        leaving = asyncio.create_task(interrupted.wait(), name="signals")
         try:
-            async with AdminServer(self._place.path / "service.sock", _handlers(ready.result())) as admin:
-                await self._serve(ready.result(), admin, running, stop)
+            await asyncio.wait((running, ready, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if ready.done():
+                async with AdminServer(self._place.path / "service.sock", _handlers(ready.result())) as admin:
+                    await self._serve(ready.result(), admin, login, (running, leaving))
         finally:
+            # The demo watch has said goodbye by now; the service stops after it.
+            leaving.cancel()
             stop.set()
             await running
 
-    async def _serve(self, ready: Any, admin: AdminServer, running: asyncio.Task[None], stop: asyncio.Event) -> None:
+    async def _serve(
+        self, ready: Any, admin: AdminServer, login: Credentials | None, ends: tuple[asyncio.Task[Any], ...]
+    ) -> None:
         data = self._place.path
         service = ServiceFile(
             pid=ready.pid,
@@ -101,11 +108,9 @@ class _Up:
         tasks: list[asyncio.Task[None]] = []
         try:
             self._say_ready(service)
-            if self._demo:
-                tasks = self._start_demo(ready, service)
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait((running, stopping, *tasks), return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
+            if login is not None:
+                tasks = self._start_demo(ready, service, login)
+            await asyncio.wait((*ends, *tasks), return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done():
                     task.result()
@@ -115,14 +120,11 @@ class _Up:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start_demo(self, ready: Any, service: ServiceFile) -> list[asyncio.Task[None]]:
-        from healthsync_mqtt.cli.demo import demo_login, run_watch
-        from healthsync_mqtt.cli.live import LiveView
-
+    def _start_demo(self, ready: Any, service: ServiceFile, login: Credentials) -> list[asyncio.Task[None]]:
         where = {"mqtts": service.mqtts, "wss": service.wss, "mqtt": service.mqtt}
         view = LiveView(ready.service, self._place.events_db, where, as_json=self._as_json)
         return [
-            asyncio.create_task(run_watch(service, demo_login(self._place)), name="demo watch"),
+            asyncio.create_task(run_watch(service, login), name="demo watch"),
             asyncio.create_task(view.run(), name="live view"),
         ]
 

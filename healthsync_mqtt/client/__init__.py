@@ -8,6 +8,8 @@ on disk (``SqliteOutbox``) keeps events across restarts of the device, and ackno
 service is restored from an older backup.
 """
 
+import logging
+
 from healthsync_mqtt.client.backoff import Backoff, Clock, SystemClock
 from healthsync_mqtt.client.credentials import Credentials
 from healthsync_mqtt.client.device import DeviceClient
@@ -16,6 +18,9 @@ from healthsync_mqtt.client.outbox import Entry, MemoryOutbox, Outbox
 from healthsync_mqtt.client.outbox_file import SqliteOutbox
 from healthsync_mqtt.client.results import Accepted, Duplicate, Rejected, Result, Results, Stored
 from healthsync_mqtt.client.transport import Connection, ConnectionLostError, Transport
+
+# Silent unless the program that uses the client sets up logging.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "Accepted",

@@ -102,7 +102,7 @@ class _Day:
         systolic = round(118 + rng.gauss(0, 6))
         self._add("blood_pressure", wakes + 0.3, {"systolic": systolic, "diastolic": systolic - 41, "pulse": 63})
         self._add("body_temperature", wakes + 0.4, {"celsius": round(36.6 + rng.gauss(0, 0.15), 1)})
-        for hour in (1, 3, 5, 12, 18):
+        for hour in (1.0, 3.0, 5.0, 12.0, 18.0):
             self._add("spo2", hour, {"percent": round(min(100, 97 + rng.gauss(0, 0.8)), 1)})
             self._add("respiratory_rate", hour, {"breaths_per_minute": round(14 + rng.gauss(0, 1), 1)})
         self._add("floors", 12.0, {"floors": rng.randint(2, 14)}, hours=1.0)
