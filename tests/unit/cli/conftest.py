@@ -1,0 +1,37 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from healthsync_mqtt.cli.main import app
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "data"
+    monkeypatch.setenv("HEALTHSYNC_DATA", str(place))
+    return place
+
+
+@pytest.fixture
+def run(data: Path) -> Run:
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(app, words)
+
+    return call
+
+
+@pytest.fixture
+def lines(run: Run) -> Callable[..., list]:
+    """The objects that a command prints with --json; it has to succeed."""
+
+    def call(*words: str) -> list:
+        result = run(*words, "--json")
+        assert result.exit_code == 0, result.output
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    return call

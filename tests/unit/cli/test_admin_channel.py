@@ -1,0 +1,100 @@
+"""The admin channel: both ends, and a service that is not there."""
+
+import asyncio
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from healthsync_mqtt.cli.service import AdminServer, ServiceFile, call, split_address
+from healthsync_mqtt.errors import NotFoundError, UnavailableError, UsageError
+
+
+def describe(data: Path, socket: Path, pid: int | None = None) -> ServiceFile:
+    return ServiceFile(
+        pid=pid or os.getpid(), mqtt="127.0.0.1:1", mqtts="127.0.0.1:2", wss="127.0.0.1:3", ca_file="ca.crt",
+        socket=str(socket), started_at="2026-11-23T06:00:00.000000Z", version="1",
+    )  # fmt: skip
+
+
+async def echo(arguments: dict) -> dict:
+    return {"you said": arguments}
+
+
+async def missing(_arguments: dict) -> dict:
+    raise NotFoundError("there is no such thing", hint="look elsewhere")
+
+
+async def ask(data: Path, verb: str, **arguments) -> dict:
+    return await asyncio.to_thread(call, data, verb, **arguments)
+
+
+@pytest.fixture(params=["short", "x" * 120], ids=["short", "long"])
+async def served(request, tmp_path: Path):
+    data = tmp_path / request.param
+    data.mkdir(mode=0o700)
+    async with AdminServer(data / "service.sock", {"echo": echo, "missing": missing}) as server:
+        describe(data, server.path).write(data)
+        yield data, server
+    assert not server.path.exists()
+
+
+async def test_answers_pass(served) -> None:
+    data, server = served
+    assert await ask(data, "echo", number=3) == {"you said": {"number": 3}}
+    assert len(os.fsencode(server.path)) <= 100
+    assert stat.S_IMODE(server.path.stat().st_mode) == 0o600
+
+
+async def test_errors_keep_their_class_message_and_fix(served) -> None:
+    with pytest.raises(NotFoundError, match="no such thing") as caught:
+        await ask(served[0], "missing")
+    assert caught.value.hint == "look elsewhere"
+
+
+async def test_unknown_verb(served) -> None:
+    with pytest.raises(UsageError):
+        await ask(served[0], "erase")
+
+
+@pytest.mark.parametrize("line", [b"not json\n", b"[]\n", b"\n", b""])
+async def test_what_is_no_call_harms_nobody(served, line) -> None:
+    data, server = served
+    reader, writer = await asyncio.open_unix_connection(server.path)
+    writer.write(line)
+    writer.write_eof()
+    assert "error" in json.loads(await reader.readline())
+    writer.close()
+    await writer.wait_closed()
+    assert await ask(data, "echo") == {"you said": {}}
+
+
+def test_no_service(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="no service runs"):
+        call(tmp_path, "status")
+
+
+def test_service_that_died_without_a_goodbye(tmp_path: Path) -> None:
+    describe(tmp_path, tmp_path / "service.sock", pid=2**22 + 5).write(tmp_path)
+    with pytest.raises(UnavailableError, match="has ended"):
+        call(tmp_path, "status")
+
+
+def test_service_that_does_not_answer(tmp_path: Path) -> None:
+    describe(tmp_path, tmp_path / "service.sock").write(tmp_path)
+    with pytest.raises(UnavailableError, match="does not answer"):
+        call(tmp_path, "status")
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"pid": 1}'])
+def test_damaged_service_file(tmp_path: Path, content: str) -> None:
+    ServiceFile.path(tmp_path).write_text(content)
+    with pytest.raises(UnavailableError):
+        ServiceFile.read(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "pair"), [("127.0.0.1:8883", ("127.0.0.1", 8883)), ("[::1]:1", ("::1", 1))])
+def test_addresses(text, pair) -> None:
+    assert split_address(text) == pair
