@@ -5,7 +5,7 @@ import gc
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -187,24 +187,25 @@ class Service:
         if not self._failure.done():
             self._failure.set_exception(error)
 
-    async def _every(self, seconds: float, work: Callable[[], Any]) -> None:
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(seconds)
             try:
-                work()
+                await work()
             except HealthSyncError as error:
                 log.error("bridge.upkeep_failed", task=work.__name__, error=error)  # noqa: TRY400  # no traceback
 
-    def _revocations(self) -> None:
-        lost = self._directory.refresh()
+    async def _revocations(self) -> None:
+        # In a thread: another process may hold the registry for as long as a commit takes.
+        lost = await asyncio.to_thread(self._directory.refresh)
         if lost:
             self.door.revoke(sorted(lost))
 
-    def _positions(self) -> None:
+    async def _positions(self) -> None:
         self.counters.tick(self._loop.time())
         self.publisher.keep_positions()
 
-    def _sessions(self) -> None:
+    async def _sessions(self) -> None:
         self.door.expire_sessions()
 
 
