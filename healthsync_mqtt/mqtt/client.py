@@ -165,7 +165,21 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
             hint="copy certs/ca.crt from the service's data directory",
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _TidySocket
     return context
+
+
+class _TidySocket(ssl.SSLSocket):
+    """Closed when the handshake fails; paho drops such a socket open."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature is ssl's
+        try:
+            super().do_handshake(block)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            self.close()
+            raise
 
 
 def _is_loopback(host: str) -> bool:

@@ -101,7 +101,7 @@ async def test_presence_is_seen_by_a_subscriber(service: Service) -> None:
 
     credentials = login(service, "gina", "watch")
     (app,) = service.cli("subscriber", "add", "gina-app", "--users", "gina", "--types", "*")
-    time.sleep(0.5)
+    await asyncio.sleep(0.5)  # as in login()
     host, port = service.mqtts
     login_of_app = {"identifier": app["client_id"], "username": app["username"], "password": app["token"]}
     async with aiomqtt.Client(host, port, tls_context=tls_context(service.ca_file), **login_of_app) as subscriber:
