@@ -28,8 +28,8 @@ class AckOrder:
 
     @property
     def waiting(self) -> int:
-        """Event deliveries that are not acknowledged yet."""
-        return self._delivered - self._acknowledged
+        """Messages that are not answered yet: event deliveries, and what has to wait behind them."""
+        return self._delivered - self._acknowledged + len(self._later)
 
     def delivered(self, count: int) -> None:
         """So many event messages were handed to the journal."""
@@ -48,13 +48,14 @@ class AckOrder:
                 out.append(self._later.popleft()[1])
         return b"".join(out)
 
-    def answer(self, data: bytes, gathered: int = 0) -> bytes:
+    def answer(self, token: int, gathered: int = 0) -> bytes:
         """The bytes to send now for another message: none when events are ahead of it and it has to wait.
 
         ``gathered`` events of the same read have not been handed over yet.
         """
+        data = _answer(token)
         before = self._delivered + gathered
-        if before > self._acknowledged:
+        if data and before > self._acknowledged:
             self._later.append((before, data))
             return b""
         return data

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from healthsync_mqtt.broker.ackorder import AckOrder, token_of
 from healthsync_mqtt.broker.admission import Refusal, admission
-from healthsync_mqtt.broker.lifecycle import TRANSITIONS, State
+from healthsync_mqtt.broker.deadlines import Deadline, Deadlines
+from healthsync_mqtt.broker.lifecycle import State, entered
 from healthsync_mqtt.broker.reading import Hold, Reading
 from healthsync_mqtt.model.delivery import Delivery
-from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, encode, encode_puback
+from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, encode
 from healthsync_mqtt.mqtt.packets import (
     Connack,
     Connect,
@@ -51,17 +52,16 @@ class Connection:
         limits = door.limits
         self._door = door
         self._wire = wire
-        self._loop = asyncio.get_running_loop()
         self._decoder = Decoder(limits.max_packet, limits.connect_bytes, server=True)
         self._state = State.AWAITING_CONNECT
         self.reading = Reading(wire)
-        self._routes: dict[bytes, Origin | None] = {}
+        self._deadlines = Deadlines(self.reading, limits.connect_timeout_s, self._over)
+        self._routes: dict[bytes, Origin] = {}
         self._will: Will | None = None
         self._order = AckOrder()
-        self._last_seen = self._loop.time()
-        self._keep_alive_s = 0.0
-        self._timer: asyncio.TimerHandle | None = self._loop.call_later(limits.connect_timeout_s, self._no_connect)
-        self._expiry: asyncio.TimerHandle | None = None
+        self._refusal: asyncio.TimerHandle | None = None
+        #: the client acknowledged something in this read
+        self._progress = False
         self.principal: Principal | None = None
         self.session: Session | None = None
 
@@ -81,7 +81,7 @@ class Connection:
         """Bytes from the client: all whole packets are handled at once, event messages as one hand-over."""
         if self._state not in (State.AWAITING_CONNECT, State.OPEN):
             return
-        self._last_seen = self._loop.time()
+        self._deadlines.heard()
         try:
             packets = self._decoder.feed(data)
         except ProtocolError as error:
@@ -90,13 +90,20 @@ class Connection:
             return
         self._handle(packets)
 
+    def stalled(self) -> None:
+        """The client does not read what it is sent: it is not read either, so that its answers do not pile up."""
+        self.reading.stop(Hold.OUTBOX)
+
     def writable(self) -> None:
         """The client reads again."""
+        self._deadlines.heard()
+        self.reading.release(Hold.OUTBOX)
         self.flush()
 
     def lost(self) -> None:
         """The wire is gone. Without a DISCONNECT before it the will is published [MQTT-3.1.2-8]."""
         self._closed()
+        self._door.gone(self)
 
     # -- the pipeline's side
 
@@ -105,7 +112,7 @@ class Connection:
         answer = self._order.acknowledge(tokens)
         if self._state is State.OPEN:
             self._send(answer)
-        if Hold.WINDOW in self.reading.held and self._order.waiting < self._door.limits.receive_window // 2:
+        if Hold.WINDOW in self.reading.held and self._order.waiting <= self._door.limits.receive_window // 2:
             self.reading.release(Hold.WINDOW)
 
     # -- the session's side
@@ -120,10 +127,6 @@ class Connection:
             if not data:
                 break
             self._send(data)
-        if session.full:
-            self.reading.stop(Hold.OUTBOX)
-        else:
-            self.reading.release(Hold.OUTBOX)
         if session.position is not None and session.room:
             self._door.feed_wanted()
 
@@ -148,18 +151,19 @@ class Connection:
                 if origin is not None:
                     deliveries.append(Delivery(self, token_of(packet.packet_id, packet.qos), origin, packet.payload))
                     continue
-            if self._state is State.CLOSED:
-                break
             self._dispatch(packet, deliveries)
+            if self._state is not State.OPEN:
+                break
+        # Also when the client has gone in the meantime: what came before its end counts.
         if deliveries:
-            self._submit(deliveries)
-
-    def _submit(self, deliveries: list[Delivery]) -> None:
-        self._order.delivered(len(deliveries))
-        if self._door.ingest.submit(deliveries):
-            self.reading.stop(Hold.JOURNAL)
+            self._order.delivered(len(deliveries))
+            if self._door.ingest.submit(deliveries):
+                self.reading.stop(Hold.JOURNAL)
         if self._order.waiting > self._door.limits.receive_window:
             self.reading.stop(Hold.WINDOW)
+        if self._progress:
+            self._progress = False
+            self.flush()
 
     def _dispatch(self, packet: Packet, deliveries: list[Delivery]) -> None:
         if self._state is State.AWAITING_CONNECT:
@@ -176,12 +180,12 @@ class Connection:
                 self._publish(packet, session, deliveries)
             case Puback():
                 session.on_puback(packet.packet_id)
-                self.flush()
+                self._progress = True
             case Pubrec():
                 self._send(session.on_pubrec(packet.packet_id))
             case Pubcomp():
                 session.on_pubcomp(packet.packet_id)
-                self.flush()
+                self._progress = True
             case Pubrel():
                 session.unreleased.discard(packet.packet_id)
                 self._send(encode(Pubcomp(packet.packet_id)))
@@ -189,7 +193,6 @@ class Connection:
                 codes = self._door.subscribe(session, packet.filters)
                 self._send(encode(Suback(packet.packet_id, tuple(codes))))
                 self._door.subscribed(session, packet.filters, codes)
-                self.flush()
             case Unsubscribe():
                 self._door.unsubscribe(session, packet.filters)
                 self._send(encode(Unsuback(packet.packet_id)))
@@ -210,27 +213,26 @@ class Connection:
             # MQTT 3.1.1 has no negative PUBACK: a refused message must end the connection to be noticed at all.
             self._violation("not_allowed", rule=decision.rule)
             return
+        token = token_of(packet.packet_id, packet.qos)
         if origin is not None:
             self._routes[packet.topic] = origin
-            deliveries.append(Delivery(self, token_of(packet.packet_id, packet.qos), origin, packet.payload))
+            deliveries.append(Delivery(self, token, origin, packet.payload))
             return
-        if packet.qos == 2 and packet.packet_id in session.unreleased:
-            self._send(self._order.answer(encode(Pubrec(packet.packet_id)), len(deliveries)))
-            return
-        self._door.publish(topic, packet.payload, packet.qos, retain=packet.retain)
-        if packet.qos == 1:
-            self._send(self._order.answer(encode_puback(packet.packet_id), len(deliveries)))
-        elif packet.qos == 2:
-            if len(session.unreleased) >= self._door.limits.max_unreleased:
-                self._violation("too_many_unreleased")
-                return
-            session.unreleased.add(packet.packet_id)
-            self._send(self._order.answer(encode(Pubrec(packet.packet_id)), len(deliveries)))
+        if packet.qos < 2 or packet.packet_id not in session.unreleased:
+            if packet.qos == 2:
+                if len(session.unreleased) >= self._door.limits.max_unreleased:
+                    self._violation("too_many_unreleased")
+                    return
+                session.unreleased.add(packet.packet_id)
+            self._door.publish(topic, packet.payload, packet.qos, retain=packet.retain)
+        self._send(self._order.answer(token, len(deliveries)))
+        if self._door.behind:
+            self.reading.stop(Hold.ROUTER)
 
     # -- login
 
     def _connect(self, packet: Connect) -> None:
-        self._cancel(self._timer)
+        self._deadlines.cancel()
         verdict = admission(packet, self._door.login, self._door.rules)
         if isinstance(verdict, Refusal):
             self._refuse(verdict)
@@ -239,11 +241,8 @@ class Connection:
         self.principal = principal
         self._will = packet.will
         self._door.admitted(self)
-        self._enter(State.OPEN)
-        longest = self._door.limits.max_keep_alive_s
-        self._keep_alive_s = min(packet.keep_alive or longest, longest) * 1.5
-        self._timer = self._loop.call_later(self._keep_alive_s, self._check_alive)
-        self._expiry = self._loop.call_later(self._door.remaining(verdict), self._expired)
+        self._state = entered(self._state, State.OPEN)
+        self._deadlines.opened(keep_alive_s=self._door.keep_alive(packet), token_s=self._door.remaining(verdict))
         session, present = self._door.sessions.open(self, principal, clean=packet.clean_session)
         self.session = session
         self._send(encode(Connack(present, ConnectCode.ACCEPTED)) + session.resume())
@@ -252,11 +251,11 @@ class Connection:
         log.info("door.connected", client_id=principal.client_id, role=principal.role.value, peer=self.peer)
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._enter(State.REFUSING)
+        self._state = entered(self._state, State.REFUSING)
         self.reading.stop(Hold.REFUSAL)
         wait = self._door.failed_login(self.peer) if refusal.held else 0.0
         log.warning("door.connection_refused", reason=refusal.reason, peer=self.peer, code=int(refusal.code))
-        self._timer = self._loop.call_later(wait, self._send_refusal, refusal.code)
+        self._refusal = asyncio.get_running_loop().call_later(wait, self._send_refusal, refusal.code)
 
     def _send_refusal(self, code: ConnectCode) -> None:
         if self._state is State.REFUSING:
@@ -266,20 +265,11 @@ class Connection:
 
     # -- ends
 
-    def _no_connect(self) -> None:
-        if self._state is State.AWAITING_CONNECT:
-            self._violation("connect_timeout")
-
-    def _check_alive(self) -> None:
-        silent = self._loop.time() - self._last_seen
-        if silent >= self._keep_alive_s and not self.reading.held:
-            self._violation("keep_alive")
+    def _over(self, deadline: Deadline) -> None:
+        if deadline is Deadline.TOKEN:
+            self.close(deadline.value, will=True)
         else:
-            wait = max(0.1, self._keep_alive_s - silent)
-            self._timer = self._loop.call_later(wait, self._check_alive)
-
-    def _expired(self) -> None:
-        self.close("token_expired", will=True)
+            self._violation(deadline.value)
 
     def _violation(self, reason: str, *, rule: str = "") -> None:
         if self._state is State.CLOSED:
@@ -291,27 +281,18 @@ class Connection:
     def _closed(self) -> None:
         if self._state is State.CLOSED:
             return
-        self._enter(State.CLOSED)
-        self._cancel(self._timer)
-        self._cancel(self._expiry)
+        self._state = entered(self._state, State.CLOSED)
+        self._deadlines.cancel()
+        if self._refusal is not None:
+            self._refusal.cancel()
         self._door.closed(self)
         will, self._will = self._will, None
         if will is not None and self.principal is not None:
             self._door.publish_will(self.principal, will)
 
-    def _enter(self, state: State) -> None:
-        if state not in TRANSITIONS[self._state]:
-            raise RuntimeError(f"no way from {self._state.name} to {state.name}")
-        self._state = state
-
     def _send(self, data: bytes) -> None:
         if data:
             self._wire.write(data)
-
-    @staticmethod
-    def _cancel(timer: asyncio.TimerHandle | None) -> None:
-        if timer is not None:
-            timer.cancel()
 
     def _name(self) -> str:
         return self.principal.client_id if self.principal is not None else "?"

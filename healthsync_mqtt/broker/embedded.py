@@ -5,14 +5,14 @@ retained messages and hands each message back to the link, from which the door f
 QoS, sessions, wills and access, so amqtt never meets a client: it sees one trusted link and as many filters as there
 are channels, however many devices there are.
 
-A message inside amqtt starts with a mark that clients never see: its publisher's QoS, and a number by which a message
-that matched two filters of the link is taken once.
+A message inside amqtt starts with a mark that clients never see: its publisher's QoS, and a number that tells how far
+amqtt has come. Retained messages are read where amqtt keeps them (``Broker.retained_messages``), not by a SUBSCRIBE:
+amqtt never forgets a filter that it has once seen, and compares every message with all of them.
 """
 
 import asyncio
 import ssl
 import struct
-from collections import deque
 from collections.abc import Callable
 
 from amqtt.adapters import ReaderAdapter, WriterAdapter
@@ -22,11 +22,14 @@ from amqtt.plugins.base import BaseAuthPlugin
 from amqtt.session import Session as AmqttSession
 
 from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_publish
-from healthsync_mqtt.mqtt.packets import Connack, Connect, Disconnect, Publish, Suback, Subscribe, Unsubscribe
+from healthsync_mqtt.mqtt.packets import Connack, Connect, Disconnect, Publish, Subscribe
+from healthsync_mqtt.topics.grammar import matches
 
 _MARK = struct.Struct(">BQ")
 _LISTENER = "door"
 _LINK = "healthsync-door"
+#: Messages that amqtt may be behind before publishers are held back; at half of it they go on.
+_MOST_BEHIND = 2_000
 
 Deliver = Callable[[str, bytes, int], None]
 """``(topic, payload, qos of the publisher)``."""
@@ -86,22 +89,29 @@ class _FromBroker(WriterAdapter):
 
 
 class EmbeddedBroker:
-    """Start, publish, subscribe to channels, ask for retained messages, stop."""
+    """Start, publish, subscribe to channels, look up retained messages, stop."""
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(
+        self, deliver: Deliver, *, caught_up: Callable[[], None], ended: Callable[[BaseException | None], None]
+    ) -> None:
+        """``caught_up`` follows ``behind``; ``ended`` is called when the link ends without ``stop``."""
         self._deliver = deliver
+        self._caught_up = caught_up
+        self._ended = ended
         self._broker: Broker | None = None
         self._to_broker = _ToBroker()
         self._decoder = Decoder(max_packet=256 * 1024 * 1024 - 1, server=False)
         self._task: asyncio.Task[None] | None = None
         self._connected: asyncio.Event = asyncio.Event()
-        self._packet_id = 0
+        self._filters = 0
         self._sent = 0
         self._delivered = 0
-        self._filters: set[str] = set()
-        #: retained replays arrive between their SUBACK and the next one, in the order of the requests
-        self._asked: deque[tuple[str, Deliver | None]] = deque()
-        self._replay: tuple[str, Deliver | None] | None = None
+        self._behind = False
+
+    @property
+    def behind(self) -> bool:
+        """Whether so many messages wait inside amqtt that publishers should be held back until ``caught_up``."""
+        return self._behind
 
     async def start(self) -> None:
         """Start amqtt and connect the link; returns when the link is accepted."""
@@ -116,83 +126,75 @@ class EmbeddedBroker:
         await self._broker.start()
         link = self._broker.external_connected(self._to_broker, _FromBroker(self._received), _LISTENER)
         self._task = asyncio.create_task(link, name="embedded.link")
-        self._to_broker.feed(
-            encode(
-                Connect(
-                    client_id=_LINK,
-                    clean_session=True,
-                    keep_alive=0,
-                    username=None,
-                    password=None,
-                    will=None,
-                    protocol_level=4,
-                    protocol_name="MQTT",
-                )
-            )
-        )
+        self._task.add_done_callback(self._link_ended)
+        self._to_broker.feed(encode(Connect(client_id=_LINK)))
         await asyncio.wait_for(self._connected.wait(), 10)
 
     async def stop(self) -> None:
         """Disconnect the link and stop amqtt."""
-        if self._broker is None:
+        broker, self._broker = self._broker, None
+        if broker is None:
             return
         self._to_broker.feed(encode(Disconnect()))
         self._to_broker.feed_eof()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=5)
-        await self._broker.shutdown()
-        self._broker = None
+        await broker.shutdown()
 
     def publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> None:
-        """Hand a message to amqtt; an empty retained payload clears the retained message."""
+        """Hand a message to amqtt; an empty retained payload clears the retained message. Nothing when stopped."""
+        if self._broker is None:
+            return
         self._sent += 1
-        marked = _MARK.pack(qos, self._sent) + payload if payload else b""
-        self._to_broker.feed(encode_publish(topic.encode(), marked, 0, retain, False, 0))
+        name, marked = topic.encode(), _MARK.pack(qos, self._sent) + payload
+        # Only what is wholly empty clears, and what is wholly empty carries no mark: so that goes as two messages.
+        self._to_broker.feed(encode_publish(name, marked, 0, retain and bool(payload), False, 0))
+        if retain and not payload:
+            self._to_broker.feed(encode_publish(name, b"", 0, True, False, 0))
+        self._behind = self._behind or self._sent - self._delivered > _MOST_BEHIND
 
     def listen(self, topic_filter: str) -> None:
-        """Have amqtt deliver what matches a channel's filter; once per filter. Channels do not overlap."""
-        if topic_filter in self._filters:
-            return
-        self._filters.add(topic_filter)
-        self._subscribe(topic_filter, None)
+        """Have amqtt deliver what matches a channel's filter. Channels do not overlap."""
+        self._filters += 1
+        self._to_broker.feed(encode(Subscribe(self._filters, ((topic_filter, 0),))))
 
-    def replay_retained(self, topic_filter: str, to: Deliver) -> None:
-        """Call ``to(topic, payload, qos)`` for each retained message that matches, in a moment."""
-        self._subscribe(topic_filter, to)
+    def retained(self, topic_filter: str) -> list[tuple[str, bytes, int]]:
+        """``(topic, payload, qos)`` of the retained messages that match.
 
-    def _subscribe(self, topic_filter: str, to: Deliver | None) -> None:
-        self._asked.append((topic_filter, to))
-        self._to_broker.feed(encode(Subscribe(self._next_id(), ((topic_filter, 0),))))
+        Left out is what amqtt has not delivered yet: whoever listens gets that as an ordinary message in a moment.
+        """
+        if self._broker is None:
+            return []
+        kept = self._broker.retained_messages
+        if "+" in topic_filter or "#" in topic_filter:
+            topics = [topic for topic in kept if matches(topic_filter, topic)]
+        else:
+            topics = [topic_filter] if topic_filter in kept else []
+        found = []
+        for topic in topics:
+            data = bytes(kept[topic].data)
+            qos, number = _MARK.unpack_from(data)
+            if number <= self._delivered:
+                found.append((topic, data[_MARK.size :], qos))
+        return found
 
     def _received(self, data: bytes) -> None:
         for packet in self._decoder.feed(data):
             if type(packet) is Publish:
                 self._route(packet)
-            elif type(packet) is Suback:
-                self._begin_replay()
             elif type(packet) is Connack:
                 self._connected.set()
 
-    def _begin_replay(self) -> None:
-        topic_filter, to = self._replay = self._asked.popleft()
-        if to is not None and topic_filter not in self._filters:
-            # The replay follows this SUBACK whether or not the filter stays.
-            self._to_broker.feed(encode(Unsubscribe(self._next_id(), (topic_filter,))))
-
     def _route(self, packet: Publish) -> None:
-        topic = packet.topic.decode()
         if not packet.payload:
-            self._deliver(topic, b"", 0)
             return
-        qos, number = _MARK.unpack_from(packet.payload)
-        payload = packet.payload[_MARK.size :]
-        if not packet.retain:
-            if number > self._delivered:
-                self._delivered = number
-                self._deliver(topic, payload, qos)
-        elif self._replay is not None and self._replay[1] is not None:
-            self._replay[1](topic, payload, qos)
+        qos, self._delivered = _MARK.unpack_from(packet.payload)
+        self._deliver(packet.topic.decode(), packet.payload[_MARK.size :], qos)
+        if self._behind and self._sent - self._delivered <= _MOST_BEHIND // 2:
+            self._behind = False
+            self._caught_up()
 
-    def _next_id(self) -> int:
-        self._packet_id = self._packet_id % 65_535 + 1
-        return self._packet_id
+    def _link_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if self._broker is not None:
+            self._ended(error)

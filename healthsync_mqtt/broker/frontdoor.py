@@ -15,6 +15,7 @@ from healthsync_mqtt.broker.session import Message, Session
 from healthsync_mqtt.broker.sessions import Sessions
 from healthsync_mqtt.broker.wire import WebSocketWire, Wire
 from healthsync_mqtt.config.sections import LimitSettings
+from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.identity.directory import Directory, Login
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
@@ -27,6 +28,8 @@ from healthsync_mqtt.topics.registry import Channel
 log = get_logger("door")
 
 _HANDSHAKE_S = 10.0
+#: Bytes before the length that ``max_packet`` bounds: so a packet of that size fits into one WebSocket message.
+_FIXED_HEADER = 5
 
 
 class FrontDoor:
@@ -54,9 +57,13 @@ class FrontDoor:
         self._clock = clock
         self._guard = AddressGuard(limits)
         self._connections: set[Connection] = set()
+        self._empty = asyncio.Event()
         self._servers: list[asyncio.Server] = []
+        self._stopping = False
         self._refused = ""
-        self._embedded = EmbeddedBroker(self.sessions.fan_out)
+        self._embedded = EmbeddedBroker(self.sessions.fan_out, caught_up=self._caught_up, ended=self._router_ended)
+        #: called when routing ended on its own: only a restart can mend that
+        self.on_fatal: Callable[[HealthSyncError], None] = lambda _: None
 
     async def start(self) -> None:
         """Start amqtt and take from it every channel that clients publish to, or that is retained."""
@@ -73,7 +80,8 @@ class FrontDoor:
         if origins is None:
             make: Callable[[], Wire] = partial(Wire, self._accept, secure=secure)
         else:
-            make = partial(WebSocketWire, self._accept, secure=secure, origins=origins, most=self.limits.max_packet)
+            most = self.limits.max_packet + _FIXED_HEADER
+            make = partial(WebSocketWire, self._accept, secure=secure, origins=origins, most=most)
         loop = asyncio.get_running_loop()
         timeout = _HANDSHAKE_S if secure else None
         server = await loop.create_server(make, host, port, ssl=tls, ssl_handshake_timeout=timeout, backlog=1024)
@@ -82,6 +90,7 @@ class FrontDoor:
 
     async def stop_listening(self) -> None:
         """Accept no more connections and read no more from those that are open."""
+        self._stopping = True
         for server in self._servers:
             server.close()
         for connection in self._connections:
@@ -91,6 +100,8 @@ class FrontDoor:
         """Close every connection, then amqtt."""
         for connection in list(self._connections):
             connection.close("shutdown", will=True)
+        if self._connections:
+            await self._empty.wait()
         for server in self._servers:
             await server.wait_closed()
         await self._embedded.stop()
@@ -132,6 +143,11 @@ class FrontDoor:
         """Check a CONNECT's credentials; raises TokenError before anything of the client id is touched."""
         return self._directory.authenticate(packet.client_id, packet.username, packet.password, self._clock())
 
+    def keep_alive(self, packet: Connect) -> int:
+        """Seconds between two signs of life that the client is held to; also one that asks for none."""
+        longest = self.limits.max_keep_alive_s
+        return min(packet.keep_alive or longest, longest)
+
     def remaining(self, login: Login) -> float:
         """Seconds until the login's token ends."""
         return max(0.0, login.expires_at - self._clock())
@@ -153,11 +169,16 @@ class FrontDoor:
         if session.position is not None:
             self._feeder.attach(session)
 
-    def closed(self, connection: Connection) -> None:
-        """A connection is gone."""
+    def gone(self, connection: Connection) -> None:
+        """A connection's socket is closed: from now on it counts no more."""
         self._connections.discard(connection)
         self._counters.connections_closed += 1
         self._guard.closed(connection.peer, authenticated=connection.authenticated)
+        if self._stopping and not self._connections:
+            self._empty.set()
+
+    def closed(self, connection: Connection) -> None:
+        """A connection has ended: its session may go on elsewhere."""
         session = connection.session
         if session is not None:
             self._feeder.detach(session)
@@ -175,6 +196,11 @@ class FrontDoor:
             return decision, self.ingest.origin(channel, parsed[1], principal, topic)
         return decision, None
 
+    @property
+    def behind(self) -> bool:
+        """Whether publishers on other topics than events topics should wait for amqtt."""
+        return self._embedded.behind
+
     def publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> None:
         """A client's allowed message on a topic that is not an events topic."""
         self._embedded.publish(topic, payload, qos, retain=retain)
@@ -189,9 +215,12 @@ class FrontDoor:
         codes = []
         for position, (topic_filter, qos) in enumerate(filters):
             decision = self.rules.may_subscribe(session.principal, topic_filter)
-            room = len(self.sessions.index.filters(session)) < self.limits.max_filters
-            if not decision.allowed or not room or position >= self.limits.filters_per_subscribe:
-                reason = decision.reason.value if room else "max_filters"
+            reason = "" if decision.allowed else decision.reason.value
+            if position >= self.limits.filters_per_subscribe:
+                reason = "filters_per_subscribe"
+            elif not reason and not self._has_room(session, topic_filter):
+                reason = "max_filters"
+            if reason:
                 log.warning("door.subscribe_refused", client_id=session.client_id, reason=reason, rule=decision.rule)
                 self._counters.subscriptions_refused += 1
                 codes.append(SUBSCRIBE_REFUSED)
@@ -200,14 +229,19 @@ class FrontDoor:
             codes.append(qos)
         return codes
 
+    def _has_room(self, session: Session, topic_filter: str) -> bool:
+        filters = self.sessions.index.filters(session)
+        return topic_filter in filters or len(filters) < self.limits.max_filters
+
     def subscribed(self, session: Session, filters: Sequence[tuple[str, int]], codes: Sequence[int]) -> None:
         """The SUBACK is out: now retained messages and canonical events may follow."""
-        for (topic_filter, qos), code in zip(filters, codes, strict=True):
+        for (topic_filter, granted), code in zip(filters, codes, strict=True):
             if code == SUBSCRIBE_REFUSED:
                 continue
             channel = self.rules.may_subscribe(session.principal, topic_filter).channel
             if channel is None or channel.retain:
-                self._embedded.replay_retained(topic_filter, partial(self._replay, session, qos))
+                for topic, payload, qos in self._embedded.retained(topic_filter):
+                    self.sessions.give(session, Message(topic.encode(), payload, min(qos, granted), retain=True))
             if channel is None or channel.key == "canonical":
                 self._feeder.attach(session)
 
@@ -220,11 +254,17 @@ class FrontDoor:
         """A session has room for canonical events."""
         self._feeder.wanted()
 
-    def _replay(self, session: Session, granted: int, topic: str, payload: bytes, qos: int) -> None:
-        if session.connected and session in self.sessions.index.match(topic):
-            self.sessions.give(session, Message(topic.encode(), payload, min(qos, granted), retain=True))
+    def _caught_up(self) -> None:
+        for connection in list(self._connections):
+            connection.reading.release(Hold.ROUTER)
+
+    def _router_ended(self, cause: BaseException | None) -> None:
+        log.error("door.router_ended", error=cause)
+        self.on_fatal(UnavailableError("the embedded router ended", hint="restart the service"))
 
     def _accept(self, wire: Wire) -> Connection | None:
+        if self._stopping:  # a TLS handshake that was under way
+            return None
         refusal = self._guard.admit(wire.peer)
         if refusal is not None:
             self._counters.refuse_connection(refusal)

@@ -19,3 +19,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.OPEN: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),
 }
+
+
+def entered(state: State, following: State) -> State:
+    """``following``, where it may follow; RuntimeError for a way that does not exist: a defect of ours."""
+    if following not in TRANSITIONS[state]:
+        raise RuntimeError(f"no way from {state.name} to {following.name}")
+    return following

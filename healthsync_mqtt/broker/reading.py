@@ -13,8 +13,10 @@ class Hold(Flag):
     WINDOW = auto()
     #: the journal is behind
     JOURNAL = auto()
-    #: the client does not read what it is sent
+    #: the client does not read what it is sent; its acknowledgements of what it did read are behind this, too
     OUTBOX = auto()
+    #: amqtt is behind
+    ROUTER = auto()
     #: a refusal is being held back
     REFUSAL = auto()
     #: the service stops
@@ -27,6 +29,11 @@ class Reading:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.held = Hold.NONE
+
+    @property
+    def ours(self) -> bool:
+        """Whether the client's silence may be our doing; one that does not read has only itself to blame."""
+        return bool(self.held & ~Hold.OUTBOX)
 
     def stop(self, reason: Hold) -> None:
         """Do not read, for this reason."""

@@ -75,8 +75,12 @@ class Session:
         return len(self._queue) >= self._queue_limit
 
     def offer(self, message: Message) -> bool:
-        """Queue a message. False: refused, because the client is away (QoS 0) or too far behind."""
-        if (message.qos == 0 and not self.connected) or self.full:
+        """Queue a message. False: refused, because the client is away (QoS 0) or too far behind.
+
+        A canonical message is never refused for its number: it was fed because there was ``room``, and the position in
+        the log has moved on.
+        """
+        if (message.qos == 0 and not self.connected) or (message.after < 0 and self.full):
             self.dropped += 1
             return False
         self._queue.append(message)

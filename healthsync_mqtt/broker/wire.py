@@ -18,14 +18,20 @@ class Listener(Protocol):
     def received(self, data: bytes) -> None:
         """Bytes came in."""
 
+    def stalled(self) -> None:
+        """The peer reads more slowly than we send; ``congested`` is true."""
+
     def writable(self) -> None:
-        """The peer has read enough: sending may go on after ``congested`` was true."""
+        """The peer has read enough: sending may go on; ``congested`` is false again."""
 
     def lost(self) -> None:
         """The pipe is gone; called once."""
 
 
 Accept = Callable[["Wire"], Listener | None]
+
+#: Seconds that a closing wire has to get its last bytes out, and to say goodbye in TLS, before it is cut.
+_CLOSE_S = 2.0
 
 
 class Wire(asyncio.Protocol):
@@ -39,6 +45,7 @@ class Wire(asyncio.Protocol):
         self.secure = secure
         self.congested = False
         self.peer = "?"
+        self._cut: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the peer's address and ask the door."""
@@ -57,6 +64,8 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio names it
         """The socket is closed."""
+        if self._cut is not None:
+            self._cut.cancel()
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.lost()
@@ -64,6 +73,8 @@ class Wire(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer reads more slowly than we send."""
         self.congested = True
+        if self._listener is not None:
+            self._listener.stalled()
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
@@ -86,8 +97,10 @@ class Wire(asyncio.Protocol):
             self.transport.resume_reading()
 
     def close(self) -> None:
-        """Close after what was written has gone out."""
+        """Close after what was written has gone out, or at once when the peer does not take it in time."""
         self.transport.close()
+        if self._cut is None:
+            self._cut = asyncio.get_running_loop().call_later(_CLOSE_S, self.transport.abort)
 
     def abort(self) -> None:
         """Close at once."""
@@ -95,7 +108,10 @@ class Wire(asyncio.Protocol):
 
 
 class WebSocketWire(Wire):
-    """MQTT over WebSocket [MQTT-6.0.0]: binary frames, sub-protocol ``mqtt``, no compression, origins from a list."""
+    """MQTT over WebSocket [MQTT-6.0.0]: binary frames, sub-protocol ``mqtt``, no compression, origins from a list.
+
+    ``most`` bounds the bytes of one WebSocket message, in however many fragments it comes.
+    """
 
     def __init__(self, accept: Accept, *, secure: bool, origins: tuple[str, ...], most: int) -> None:
         super().__init__(accept, secure=secure)
@@ -103,6 +119,7 @@ class WebSocketWire(Wire):
         # None admits clients that send no Origin: those are programs; a browser always sends one.
         self._ws = ServerProtocol(origins=[*allowed, None], select_subprotocol=_mqtt_only, max_size=most)
         self._open = False
+        self._failed = False
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the WebSocket layer."""
@@ -116,7 +133,7 @@ class WebSocketWire(Wire):
                 self._frame(event)
         self._flush()
         if self._ws.close_expected() and not self.transport.is_closing():
-            self.transport.close()
+            super().close()
 
     def write(self, data: bytes) -> None:
         """Send bytes as one binary frame."""
@@ -129,13 +146,18 @@ class WebSocketWire(Wire):
         if self._open and self._ws.state is State.OPEN:
             self._ws.send_close(1000)
             self._flush()
-        self.transport.close()
+        super().close()
 
     def _frame(self, frame: Frame) -> None:
+        # The state is no guide here: a close frame at the end of this read has changed it before its first frame.
+        if self._failed:
+            return
         if frame.opcode in (Opcode.BINARY, Opcode.CONT):
             super().data_received(bytes(frame.data))
-        elif frame.opcode is Opcode.TEXT and self._ws.state is State.OPEN:
-            self._ws.fail(1003, "MQTT needs binary frames")
+        elif frame.opcode is Opcode.TEXT:
+            self._failed = True
+            if self._ws.state is State.OPEN:
+                self._ws.fail(1003, "MQTT needs binary frames")
 
     def _flush(self) -> None:
         for chunk in self._ws.data_to_send():
