@@ -116,7 +116,7 @@ class Pipeline:
             self._backlog += len(delivery.payload)
             waiting.append(_Waiting(delivery, decoded))
         self._schedule()
-        self._full = self._backlog > self._backlog_limit
+        self._full = self._full or self._backlog > self._backlog_limit
         return self._full
 
     def chore(self, work: Callable[[], None]) -> None:
