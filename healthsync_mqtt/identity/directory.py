@@ -5,10 +5,12 @@ which users and devices exist. The snapshot is replaced as a whole: ``refresh`` 
 event loop authenticates.
 """
 
+import contextlib
+import threading
 from dataclasses import dataclass
 from typing import Protocol
 
-from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.errors import StoreError, TokenError
 from healthsync_mqtt.identity.records import Roster
 from healthsync_mqtt.identity.tokens import Claims, TokenVerifier
 from healthsync_mqtt.model.principal import Principal, Role
@@ -51,6 +53,8 @@ class Directory:
         self._verifier = verifier
         self._generation = -1
         self._entries: dict[_Key, _Entry] = {}
+        self._lost: set[str] = set()
+        self._reading = threading.Lock()
         self.refresh()
 
     def authenticate(self, client_id: str, username: str | None, password: bytes | None, now: float) -> Login:
@@ -60,7 +64,13 @@ class Directory:
         client id and username both the holder's client id.
         """
         claims = self._verifier.verify(_text(password), now=now)
-        entry = self._entries.get((claims.role, claims.subject, claims.device))
+        key = (claims.role, claims.subject, claims.device)
+        entry = self._entries.get(key)
+        if entry is None:
+            # Registered a moment ago, perhaps. Only a token that we signed gets this far, so strangers cannot ask.
+            with contextlib.suppress(StoreError):
+                self._read()
+            entry = self._entries.get(key)
         if entry is None:
             raise TokenError("the token's holder is not registered, or was removed")
         if claims.issued_at < entry.not_before_s:
@@ -78,18 +88,28 @@ class Directory:
         return entry is not None and entry.principal == principal
 
     def refresh(self) -> frozenset[str]:
-        """Read again if the registry has changed; returns the client ids whose right to be connected ended or changed.
+        """Read again if the registry has changed.
+
+        Returns the client ids whose right to be connected ended or changed since the last call.
 
         Blocks for a file read: the door calls it from a worker thread. StoreError leaves the last snapshot in use.
         """
-        if self._registry.generation() == self._generation:
-            return frozenset()
-        roster = self._registry.roster()
-        entries = _entries(roster)
-        lost = frozenset(entry.principal.client_id for key, entry in self._entries.items() if entries.get(key) != entry)
-        self._entries = entries
-        self._generation = roster.generation
-        return lost
+        self._read()
+        with self._reading:
+            lost, self._lost = self._lost, set()
+        return frozenset(lost)
+
+    def _read(self) -> None:
+        with self._reading:
+            if self._registry.generation() == self._generation:
+                return
+            roster = self._registry.roster()
+            entries = _entries(roster)
+            self._lost |= {
+                entry.principal.client_id for key, entry in self._entries.items() if entries.get(key) != entry
+            }
+            self._entries = entries
+            self._generation = roster.generation
 
 
 def _entries(roster: Roster) -> dict[_Key, _Entry]:

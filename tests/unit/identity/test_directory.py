@@ -122,12 +122,28 @@ def test_refresh_without_a_change_reads_nothing(registry: Registry, directory: D
     assert directory.refresh() == frozenset()
 
 
-def test_a_new_device_may_enter_after_a_refresh(registry: Registry, directory: Directory) -> None:
+def test_a_new_device_may_enter_at_once(registry: Registry, directory: Directory) -> None:
     device = registry.add_device("alice", "phone", NOW * 1_000_000)
     token = password(device.principal)
-    assert detail(directory, device.client_id, device.client_id, token)
-    assert directory.refresh() == frozenset()
     assert directory.authenticate(device.client_id, device.client_id, token, NOW).principal == device.principal
+
+
+def test_a_login_that_reads_the_registry_hides_no_removal(registry: Registry, directory: Directory) -> None:
+    registry.remove_device("bob", "watch", NOW * 1_000_000)
+    device = registry.add_device("alice", "phone", NOW * 1_000_000)
+    assert directory.authenticate(device.client_id, device.client_id, password(device.principal), NOW)
+    assert directory.refresh() == {"bob-watch"}
+
+
+def test_only_a_token_of_ours_makes_a_login_read_the_registry(
+    registry: Registry, directory: Directory, monkeypatch
+) -> None:
+    registry.add_device("alice", "phone", NOW * 1_000_000)
+    monkeypatch.setattr(registry, "roster", lambda: pytest.fail("read for a stranger"))
+    stranger = TokenIssuer(Keyring.generate()).issue(
+        registry.device("alice", "phone").principal, lifetime_s=60, now=NOW
+    )
+    assert detail(directory, "alice-phone", "alice-phone", stranger.token.encode())
 
 
 def test_t07_a_removed_device_has_to_go(registry: Registry, directory: Directory) -> None:
