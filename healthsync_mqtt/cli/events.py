@@ -146,7 +146,7 @@ def row(record: Record) -> tuple[object, ...]:
     event = canonical_dict(record)
     return (
         event["seq"],
-        event["start_time"][:19] + "Z",
+        f"{event['start_time'][:19]}Z" if event["start_time"] else "-",
         event["user_id"],
         event["device_id"],
         event["type"],

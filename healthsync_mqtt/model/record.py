@@ -37,18 +37,19 @@ def canonical_json(record: Record) -> bytes:
     """The canonical event as compact JSON.
 
     Keys in order: seq, id, user_id, device_id, type, start_time, end_time, value, device, utc_offset, source, version,
-    op, received_at. ``value`` is null for a delete; device, utc_offset and source are absent where the sender gave
-    none. Times are UTC with microseconds.
+    op, received_at. ``value`` is null for a delete, and so is ``start_time`` where the delete named none; device,
+    utc_offset and source are absent where the sender gave none. Times are UTC with microseconds.
     """
     seq, user, device, _, event_id, type_name, start_us, end_us, received_us, version, op, body = record
     device_text = "null" if device is None else f'"{device}"'
+    start_text = "null" if op and not start_us else f'"{iso(start_us)}"'
     end_text = "null" if end_us is None else f'"{iso(end_us)}"'
     detail = body[1:-1].decode()
     if not detail.startswith('"value":'):
         detail = f'"value":null,{detail}' if detail else '"value":null'
     return (
         f'{{"seq":{seq},"id":{_quote(event_id).decode()},"user_id":"{user}","device_id":{device_text},'
-        f'"type":"{type_name}","start_time":"{iso(start_us)}","end_time":{end_text},{detail},'
+        f'"type":"{type_name}","start_time":{start_text},"end_time":{end_text},{detail},'
         f'"version":{version},"op":"{OP_WORDS[op]}","received_at":"{iso(received_us)}"}}'
     ).encode()
 

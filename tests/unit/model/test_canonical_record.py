@@ -41,3 +41,9 @@ def test_a_delete_has_a_null_value(body):
 def test_ids_are_quoted(event_id):
     event = canonical_dict(RECORD._replace(id=event_id))
     assert (event["id"], event["user_id"]) == (event_id, "alice")
+
+
+def test_a_delete_that_named_no_start_has_none():
+    assert canonical_dict(RECORD._replace(op=1, body=b"{}", start_us=0))["start_time"] is None
+    assert canonical_dict(RECORD._replace(op=1, body=b"{}"))["start_time"] == "2026-11-23T06:00:00.250000Z"
+    assert canonical_dict(RECORD._replace(start_us=0))["start_time"] == "1970-01-01T00:00:00.000000Z"
