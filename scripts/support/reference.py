@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import typer.main
 
 from healthsync_mqtt.cli.main import app
@@ -114,7 +113,7 @@ def settings() -> Iterator[str]:
         yield row(f"`{setting.key}`", f"`{variable}`", default(setting.value), setting.summary)
 
 
-def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Every command that can be run, by its full name."""
     members = getattr(command, "commands", None)
     if members is None:
@@ -125,13 +124,12 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
             yield from commands(member, f"{path} {name}")
 
 
-def parameter_rows(command: click.Command) -> Iterator[str]:
+def parameter_rows(command: Any) -> Iterator[str]:
     for parameter in command.params:
         if getattr(parameter, "hidden", False) or parameter.name == "help":
             continue
-        record: dict[str, Any] = parameter.to_info_dict()
         names = "/".join([*parameter.opts, *parameter.secondary_opts])
-        if record["param_type_name"] == "argument":
+        if parameter.param_type_name == "argument":
             names = (parameter.metavar or str(parameter.name)).upper()
         yield row(f"`{names}`", getattr(parameter, "help", "") or "")
 

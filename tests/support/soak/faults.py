@@ -74,14 +74,14 @@ async def fill_disk(soak: Soak, *, mounted: bool) -> str:
             await soak.wait_progress(events=100, within=30)
             await soak.compare()
             return "degraded, then went on by itself"
-    if soak.service.running:
-        await asyncio.to_thread(soak.service.kill)
+    ended = not soak.service.running
+    await asyncio.to_thread(soak.service.kill)
     soak.gone()
     soak.service = Service(soak.data)
     await soak.start()
     await soak.wait_progress(events=100)
     await soak.compare()
-    return "stopped acknowledging and went on after a restart" if survived else "stopped, and went on after a restart"
+    return f"{'ended' if ended else 'acknowledged nothing'}, and went on after a restart"
 
 
 async def until_quiet(soak: Soak) -> None:

@@ -99,6 +99,8 @@ class Soak:
         goal = len(self.history.acknowledged) + events
         until = time.monotonic() + within
         while len(self.history.acknowledged) < goal:
+            if not self.service.running:
+                raise SoakError(f"the service ended\n{self.service.log_tail()}")
             if time.monotonic() > until:
                 raise SoakError(f"nothing is acknowledged for {within} s\n{self.service.log_tail()}")
             await asyncio.sleep(0.02)

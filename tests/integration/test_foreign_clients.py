@@ -1,0 +1,170 @@
+"""Clients that others wrote, against every listener: mosquitto's tools, paho, aiomqtt."""
+
+import contextlib
+import json
+import queue
+import ssl
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiomqtt
+import paho.mqtt.client as paho
+import pytest
+
+from tests.support.service import Service, run_cli
+
+LISTENERS = ("mqtt", "mqtts", "wss")
+WAIT_S = 15
+TOPIC = "users/alice/devices/watch/events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """A running service, the login of a device and of a subscriber."""
+
+    service: Service
+    device: dict[str, str]
+    subscriber: dict[str, str]
+
+    def stored(self, event_id: str) -> int:
+        """How often the log holds the event."""
+        rows = self.service.cli("events", "list", "--user", "alice", "--limit", "1000")
+        return sum(1 for row in rows if row["id"] == event_id)
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    data = tmp_path_factory.mktemp("foreign") / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    device = run_cli(data, "device", "add", "alice", "watch")[0]
+    subscriber = run_cli(data, "subscriber", "add", "app", "--users", "alice", "--types", "*")[0]
+    with Service(data) as service:
+        yield Setup(service=service, device=device, subscriber=subscriber)
+
+
+def event(event_id: str) -> str:
+    return json.dumps({"id": event_id, "type": "weight", "start_time": "2025-11-23T06:00:00Z", "value": {"kg": 70.5}})
+
+
+def fresh_id() -> str:
+    return f"e-{uuid.uuid4().hex}"
+
+
+def mosquitto(setup: Setup, tool: str, listener: str, login: dict[str, str], *more: str) -> list[str]:
+    host, port = getattr(setup.service, listener)
+    tls = ["--cafile", str(setup.service.ca_file)] if listener == "mqtts" else []
+    who = ["-i", login["client_id"], "-u", login["username"], "-P", login["token"]]
+    return [tool, "-h", host, "-p", str(port), *tls, *who, *more]
+
+
+@pytest.mark.real_server
+@pytest.mark.parametrize("qos", [0, 1, 2])
+@pytest.mark.parametrize("listener", ["mqtt", "mqtts"])
+def test_mosquitto_pub_and_sub(setup: Setup, listener: str, qos: int) -> None:
+    subscribe = mosquitto(
+        setup, "mosquitto_sub", listener, setup.subscriber, "-q", "1", "-C", "1", "-t", "users/alice/canonical/weight"
+    )
+    waiting = subprocess.Popen(subscribe, stdout=subprocess.PIPE, text=True)
+    published = []
+    try:
+        for _ in range(20):
+            published.append(fresh_id())
+            publish = mosquitto(
+                setup, "mosquitto_pub", listener, setup.device, "-q", str(qos), "-t", TOPIC, "-m", event(published[-1])
+            )
+            subprocess.run(publish, check=True, timeout=WAIT_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                waiting.wait(0.5)
+                break
+        assert waiting.poll() == 0
+        assert waiting.stdout
+        assert json.loads(waiting.stdout.read())["id"] in published
+    finally:
+        waiting.kill()
+        waiting.communicate()
+    if qos:
+        assert [setup.stored(event_id) for event_id in published] == [1] * len(published)
+
+
+@pytest.mark.real_server
+def test_mosquitto_pub_is_refused_with_another_devices_name(setup: Setup) -> None:
+    stranger = {**setup.device, "client_id": "alice-phone", "username": "alice-phone"}
+    publish = mosquitto(setup, "mosquitto_pub", "mqtts", stranger, "-q", "1", "-t", TOPIC, "-m", event("e-stranger"))
+    done = subprocess.run(publish, check=False, timeout=WAIT_S, capture_output=True)
+    assert done.returncode != 0
+    assert setup.stored("e-stranger") == 0
+
+
+def paho_client(setup: Setup, listener: str, login: dict[str, str]) -> paho.Client:
+    client = paho.Client(
+        paho.CallbackAPIVersion.VERSION2,
+        client_id=login["client_id"],
+        transport="websockets" if listener == "wss" else "tcp",
+    )
+    client.username_pw_set(login["username"], login["token"])
+    if listener != "mqtt":
+        client.tls_set(ca_certs=str(setup.service.ca_file))
+    return client
+
+
+@contextlib.contextmanager
+def connected(setup: Setup, client: paho.Client, listener: str) -> Iterator[None]:
+    host, port = getattr(setup.service, listener)
+    ready: queue.Queue[object] = queue.Queue()
+    client.on_connect = lambda _client, _data, _flags, reason, _properties: ready.put(reason)
+    client.connect(host, port)
+    client.loop_start()
+    try:
+        assert not ready.get(timeout=WAIT_S).is_failure
+        yield
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+@pytest.mark.parametrize("listener", LISTENERS)
+def test_paho(setup: Setup, listener: str, qos: int) -> None:
+    received: queue.Queue[bytes] = queue.Queue()
+    subscribed: queue.Queue[object] = queue.Queue()
+    reader = paho_client(setup, listener, setup.subscriber)
+    reader.on_message = lambda _client, _data, message: received.put(message.payload)
+    reader.on_subscribe = lambda _client, _data, _mid, codes, _properties: subscribed.put(codes)
+    writer = paho_client(setup, listener, setup.device)
+    event_id = fresh_id()
+    with connected(setup, reader, listener), connected(setup, writer, listener):
+        reader.subscribe("users/alice/canonical/weight", 1)
+        assert not subscribed.get(timeout=WAIT_S)[0].is_failure
+        writer.publish(TOPIC, event(event_id), qos).wait_for_publish(WAIT_S)
+        assert json.loads(received.get(timeout=WAIT_S))["id"] == event_id
+    assert setup.stored(event_id) == 1
+
+
+@pytest.mark.parametrize("listener", LISTENERS)
+async def test_aiomqtt(setup: Setup, listener: str) -> None:
+    host, port = getattr(setup.service, listener)
+
+    def client(login: dict[str, str]) -> aiomqtt.Client:
+        return aiomqtt.Client(
+            host,
+            port,
+            identifier=login["client_id"],
+            username=login["username"],
+            password=login["token"],
+            transport="websockets" if listener == "wss" else "tcp",
+            tls_context=None if listener == "mqtt" else tls(setup.service.ca_file),
+        )
+
+    event_id = fresh_id()
+    async with client(setup.subscriber) as reader, client(setup.device) as writer:
+        await reader.subscribe("users/alice/canonical/weight", qos=1)
+        await writer.publish(TOPIC, event(event_id), qos=1)
+        message = await anext(aiter(reader.messages))
+        assert json.loads(message.payload)["id"] == event_id
+
+
+def tls(ca_file: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(ca_file))

@@ -1,0 +1,128 @@
+"""The README's examples, run as printed on a service as scripts/up prepares it; only ports and places are swapped."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.service import Service, run_cli
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECTIONS = dict(SECTION.findall(README))
+
+
+def block(section: str, language: str, number: int = 0) -> str:
+    """A fenced block of a section."""
+    found = [text for name, text in BLOCK.findall(SECTIONS[section]) if name == language]
+    return found[number]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that looks like a checkout after scripts/up: tokens, CA file, the command."""
+    root = tmp_path_factory.mktemp("readme")
+    data = root / "data"
+    run_cli(data, "user", "add", "demo", "--consent", "all")
+    watch = run_cli(data, "device", "add", "demo", "watch")[0]
+    app = run_cli(data, "subscriber", "add", "demo-app", "--users", "demo", "--types", "*")[0]
+    (data / "demo-watch.token").write_text(watch["token"])
+    (data / "demo-app.token").write_text(app["token"])
+    (root / ".venv" / "bin").mkdir(parents=True)
+    command = root / ".venv" / "bin" / "healthsync"
+    command.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -c "from healthsync_mqtt.cli.main import main; main()" "$@"\n'
+    )
+    command.chmod(0o755)
+    (root / "certs").mkdir()
+    return root
+
+
+@pytest.fixture(scope="module")
+def up(checkout: Path) -> Iterator[Service]:
+    service = Service(checkout / "data")
+    with service:
+        (checkout / "certs" / "ca.crt").write_bytes(service.ca_file.read_bytes())
+        yield service
+
+
+def shell(text: str, checkout: Path, service: Service) -> str:
+    """Run a block of the README; the port of the TLS listener is the only thing that is different."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text.replace("-p 8883", f"-p {service.mqtts[1]}")],
+        cwd=checkout,
+        env={name: value for name, value in os.environ.items() if name != "HEALTHSYNC_DATA"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.real_server
+def test_publish_and_list(checkout: Path, up: Service) -> None:
+    assert shell(block("Publish", "sh"), checkout, up) == ""
+    listed = shell(block("Publish", "sh", 1), checkout, up)
+    assert '"id":"readme-1"' in listed.replace(" ", "")
+    shell(block("Publish", "sh"), checkout, up)
+    assert listed.count("readme-1") == shell(block("Publish", "sh", 1), checkout, up).count("readme-1") == 1
+
+
+@pytest.mark.real_server
+def test_subscribe(checkout: Path, up: Service) -> None:
+    subscribe = block("Subscribe", "sh").replace("-p 8883", f"-p {up.mqtts[1]}")
+    waiting = subprocess.Popen(
+        ["bash", "-c", f"exec {subscribe.strip()}"], cwd=checkout, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        # mosquitto_sub says nothing when it has subscribed: publish until it has what it waits for.
+        for number in range(20):
+            shell(block("Publish", "sh").replace("readme-1", f"readme-sub-{number}"), checkout, up)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                waiting.wait(0.5)
+                break
+        assert waiting.poll() == 0
+        assert waiting.stdout
+        seen = waiting.stdout.read().splitlines()
+    finally:
+        waiting.kill()
+        waiting.communicate()
+    assert any(line.startswith("users/demo/canonical/heart_rate ") and "readme-sub" in line for line in seen), seen
+
+
+def test_python_client(checkout: Path, up: Service) -> None:
+    shell(block("From Python", "sh"), checkout, up)
+    program = block("From Python", "python").replace("8883", str(up.mqtts[1]))
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=checkout, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "1 stored, 0 known before, 0 rejected\n"
+
+
+def test_commands(checkout: Path, up: Service) -> None:
+    lines = block("Commands", "sh").splitlines()
+    assert len(lines) >= 8
+    for line in lines:
+        shell(line, checkout, up)
+
+
+def test_the_example_event_and_receipt_are_what_the_code_reads() -> None:
+    from bridge.decode import decode
+    from healthsync_mqtt.model.origin import Origin
+    from healthsync_mqtt.model.receipt import parse_receipt
+
+    origin = Origin(user="demo", device="watch", provider=None, topic="users/demo/devices/watch/events")
+    late = 4_000_000_000_000_000
+    decoded = decode(block("The event", "json").encode(), origin, late)
+    assert (len(decoded.events), decoded.rejections) == (1, [])
+    receipt = parse_receipt(block("The event", "json", 1).encode())
+    assert (receipt.stored, receipt.duplicate, receipt.rejected[0].code) == (98, 1, "out_of_range")
