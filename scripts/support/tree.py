@@ -32,7 +32,7 @@ def faults(files: list[Path]) -> Iterator[str]:
     """One line for each thing that must not be so."""
     for path in files:
         name = path.relative_to(ROOT).as_posix()
-        if SECRET_NAMES.search(name):
+        if SECRET_NAMES.search(name) and not name.startswith("tests/fixtures/"):
             yield f"{name}: a file of this name is a secret or a database, and is not committed"
         text = path.read_bytes().decode("utf-8", "replace")
         for what, pattern in SECRETS.items():
