@@ -25,7 +25,7 @@ from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError, StoreError, UnavailableError
 from healthsync_mqtt.identity.certificates import ensure_ca_and_server, server_context
 from healthsync_mqtt.identity.directory import Directory
-from healthsync_mqtt.identity.keys import Keyring
+from healthsync_mqtt.identity.keystore import KeyStore, LiveKeys
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.identity.tokens import TokenVerifier
 from healthsync_mqtt.model.catalogue import CATALOGUE
@@ -40,6 +40,7 @@ log = get_logger("bridge")
 
 _DRAIN_S = 10.0
 _REVOCATION_S = 0.25
+_KEYS_S = 0.5
 _POSITIONS_S = 1.0
 _SESSIONS_S = 60.0
 
@@ -70,7 +71,8 @@ class Service:
         registry = TopicRegistry.load(settings.topics_file, types=frozenset(CATALOGUE))
         self._status_topic = registry.build("bridge_status", bridge=settings.bridge.id)
         self._identities = Registry.open(paths.registry_db)
-        self._directory = Directory(self._identities, TokenVerifier(Keyring.load_or_create(paths.keys)))
+        self._keys = LiveKeys(KeyStore.of_environment(paths.keys), self._started_us)
+        self._directory = Directory(self._identities, TokenVerifier(self._keys))
         self._certificates = ensure_ca_and_server(paths.certs, settings.broker.certificate_hosts, datetime.now(UTC))
         self.journal = Journal(SqliteEventLog.open(paths.events_db))
         self.reader = SqliteLogReader.open(paths.events_db)
@@ -111,6 +113,7 @@ class Service:
             service._tasks = [
                 asyncio.create_task(service.publisher.run(), name="bridge.publish"),
                 asyncio.create_task(service._every(_REVOCATION_S, service._revocations), name="bridge.revocations"),
+                asyncio.create_task(service._every(_KEYS_S, service._reload_keys), name="bridge.keys"),
                 asyncio.create_task(service._every(_POSITIONS_S, service._positions), name="bridge.positions"),
                 asyncio.create_task(service._every(_SESSIONS_S, service._sessions), name="bridge.sessions"),
             ]
@@ -200,6 +203,11 @@ class Service:
         lost = await asyncio.to_thread(self._directory.refresh)
         if lost:
             self.door.revoke(sorted(lost))
+
+    async def _reload_keys(self) -> None:
+        gone = await asyncio.to_thread(self._keys.refresh, time.time_ns() // 1000)
+        if gone:
+            self.door.void(lambda login: login.kid in gone)
 
     async def _positions(self) -> None:
         self.counters.tick(self._loop.time())

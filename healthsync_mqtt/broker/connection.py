@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from healthsync_mqtt.broker.frontdoor import FrontDoor
     from healthsync_mqtt.broker.session import Session
     from healthsync_mqtt.broker.wire import Wire
+    from healthsync_mqtt.identity.directory import Login
     from healthsync_mqtt.model.origin import Origin
     from healthsync_mqtt.model.principal import Principal
 
@@ -63,6 +64,7 @@ class Connection:
         #: the client acknowledged something in this read
         self._progress = False
         self.principal: Principal | None = None
+        self.login: Login | None = None
         self.session: Session | None = None
 
     @property
@@ -238,7 +240,7 @@ class Connection:
             self._refuse(verdict)
             return
         principal = verdict.principal
-        self.principal = principal
+        self.login, self.principal = verdict, principal
         self._will = packet.will
         self._door.admitted(self)
         self._state = entered(self._state, State.OPEN)

@@ -132,6 +132,12 @@ class FrontDoor:
             self._feeder.forget(client_id)
             self.sessions.revoke(client_id)
 
+    def void(self, lost: Callable[[Login], bool]) -> None:
+        """Close the connections whose login is one of the ``lost``; their sessions stay, for a login that is good."""
+        for connection in list(self._connections):
+            if connection.login is not None and lost(connection.login):
+                connection.close("revoked", will=False)
+
     def expire_sessions(self) -> None:
         """End the sessions whose clients stayed away too long."""
         for client_id in self.sessions.expire(self._clock()):

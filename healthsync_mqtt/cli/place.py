@@ -8,7 +8,7 @@ from typing import Any
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.config.private_files import make_private_directory
 from healthsync_mqtt.errors import NotFoundError
-from healthsync_mqtt.identity.keys import Keyring
+from healthsync_mqtt.identity.keystore import KeyStore
 from healthsync_mqtt.identity.records import Device
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.identity.tokens import TokenIssuer
@@ -41,6 +41,11 @@ class DataDirectory:
     def certs(self) -> Path:
         return self.path / "certs"
 
+    def key_store(self) -> KeyStore:
+        """The signing keys; the passphrase comes from the environment."""
+        make_private_directory(self.path)
+        return KeyStore.of_environment(self.keys)
+
     def registry(self) -> Registry:
         """The registry, created when missing."""
         make_private_directory(self.path)
@@ -54,7 +59,7 @@ class DataDirectory:
         self, principal: Principal, *, user_id: str | None, device_id: str | None, lifetime_s: int = DEFAULT_LIFETIME_S
     ) -> dict[str, Any]:
         """A new token of a principal, as ``device add`` and ``subscriber add`` print it."""
-        issuer = TokenIssuer(Keyring.load_or_create(self.keys))
+        issuer = TokenIssuer(self.key_store().keyring(time.time_ns() // 1000))
         token = issuer.issue(principal, lifetime_s=lifetime_s, now=time.time())
         return {
             "user_id": user_id,

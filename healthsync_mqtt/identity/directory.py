@@ -18,11 +18,15 @@ from healthsync_mqtt.model.principal import Principal, Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """An accepted login: who it is, when its token ends (epoch seconds, exclusive), and the token's id."""
+    """An accepted login: who it is, when it ends (epoch seconds, exclusive), and what it was proved with."""
 
     principal: Principal
     expires_at: float
-    jti: str
+    #: id of the token, and of the key that signed it; None when there was none
+    jti: str | None
+    kid: str | None = None
+    #: serial number of the client certificate, in hexadecimal; None when there was none
+    serial: str | None = None
 
 
 class RosterSource(Protocol):
@@ -124,7 +128,7 @@ def _key(principal: Principal) -> _Key:
 
 
 def _login(principal: Principal, claims: Claims) -> Login:
-    return Login(principal=principal, expires_at=claims.expires_at, jti=claims.jti)
+    return Login(principal=principal, expires_at=claims.expires_at, jti=claims.jti, kid=claims.kid)
 
 
 def _text(password: bytes | None) -> str:

@@ -1,29 +1,72 @@
-"""Signing keys: Ed25519, one file ``<kid>.pem`` each, one of them active.
+"""Signing keys as values: Ed25519, several that verify, one of them that signs. Where they lie: ``keystore.py``.
 
-Several keys verify (so that a key can be replaced while older tokens live out their day); one signs, and the file
-``active`` names it. A ``kid`` from a token is only ever compared with the kids loaded here: it never becomes a path.
+The life of a key is a matter of two times in its record, so it moves on by itself and every process agrees:
+``next`` (published, to be trusted, not signing yet) → ``signing`` → ``verifying`` (another one signs; its tokens live
+to their expiry) → ``retired`` (by command; nothing of it is accepted any more).
 """
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Self
+from enum import StrEnum
+from typing import Final, NamedTuple, Protocol, Self
 
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from healthsync_mqtt.config.private_files import (
-    directory_lock,
-    make_private_directory,
-    read_private,
-    write_durably,
-)
-from healthsync_mqtt.errors import ConfigError
-from healthsync_mqtt.topics.grammar import is_id
+MAX_TOKEN_LIFE_S: Final = 86_400
+"""No token outlives the second it was signed in by more than this (and ``CLOCK_SKEW_S``)."""
+CLOCK_SKEW_S: Final = 60
 
-_ACTIVE = "active"
+_SECOND_US: Final = 1_000_000
+
+
+class KeyState(StrEnum):
+    """Where a key is in its life."""
+
+    #: verifies, and signs from its time on
+    next = "next"
+    #: verifies and signs
+    signing = "signing"
+    #: verifies what it signed before
+    verifying = "verifying"
+    #: is nothing to us
+    retired = "retired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """What is known of a key without its private half. Times in microseconds since the epoch."""
+
+    kid: str
+    public: Ed25519PublicKey
+    created_us: int
+    signs_from_us: int
+    retired_us: int | None = None
+
+
+def states(records: Iterable[KeyRecord], now_us: int) -> dict[str, KeyState]:
+    """The state of each key at ``now_us``. Of those whose time has come the newest signs.
+
+    A machine whose clock was set back may find that no key's time has come: then the oldest one signs.
+    """
+    listed = list(records)
+    alive = sorted((each for each in listed if each.retired_us is None), key=lambda each: each.signs_from_us)
+    found = {each.kid: KeyState.retired for each in listed}
+    found |= {each.kid: KeyState.next if each.signs_from_us > now_us else KeyState.verifying for each in alive}
+    begun = [each for each in alive if each.signs_from_us <= now_us]
+    if alive:
+        found[(begun[-1] if begun else alive[0]).kid] = KeyState.signing
+    return found
+
+
+def free_from_us(records: Iterable[KeyRecord], kid: str) -> int | None:
+    """When the last token of a key has expired, however late it was signed; None while the key may still sign."""
+    alive = sorted((each for each in records if each.retired_us is None), key=lambda each: each.signs_from_us)
+    position = next(at for at, each in enumerate(alive) if each.kid == kid)
+    if position + 1 == len(alive):
+        return None
+    return alive[position + 1].signs_from_us + (MAX_TOKEN_LIFE_S + CLOCK_SKEW_S) * _SECOND_US
 
 
 def key_id(key: Ed25519PublicKey) -> str:
@@ -32,13 +75,51 @@ def key_id(key: Ed25519PublicKey) -> str:
     return base64.urlsafe_b64encode(digest)[:16].decode()
 
 
+def jwks(public: Mapping[str, Ed25519PublicKey]) -> dict[str, list[dict[str, str]]]:
+    """The public keys as a JWK Set (RFC 7517, RFC 8037), by kid."""
+    return {
+        "keys": [
+            {
+                "kty": "OKP",
+                "crv": "Ed25519",
+                "kid": kid,
+                "use": "sig",
+                "alg": "EdDSA",
+                "x": base64.urlsafe_b64encode(key.public_bytes_raw()).rstrip(b"=").decode(),
+            }
+            for kid, key in sorted(public.items())
+        ]
+    }
+
+
+class Signer(NamedTuple):
+    """A private key, its kid, and the second (of the epoch) from which it signs."""
+
+    kid: str
+    key: Ed25519PrivateKey
+    from_s: float
+
+    def __repr__(self) -> str:
+        return f"Signer({self.kid!r})"
+
+
+class Keys(Protocol):
+    """What tokens are verified and signed with."""
+
+    @property
+    def public(self) -> Mapping[str, Ed25519PublicKey]:
+        """The keys whose tokens are accepted, by kid."""
+
+    def signer(self, now: float) -> Signer:
+        """The key that signs at ``now`` (epoch seconds)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyring:
-    """The keys of one installation. ``public`` verifies, ``signing`` (whose kid is ``active``) signs."""
+    """The keys of one installation as they were when they were read. ``signers`` are in the order of their times."""
 
-    active: str
     public: Mapping[str, Ed25519PublicKey]
-    signing: Ed25519PrivateKey = field(repr=False)
+    signers: Sequence[Signer] = field(repr=False)
 
     @classmethod
     def generate(cls) -> Self:
@@ -49,61 +130,12 @@ class Keyring:
     def of(cls, signing: Ed25519PrivateKey, *older: Ed25519PublicKey) -> Self:
         """A keyring that signs with ``signing`` and also accepts tokens of the ``older`` keys."""
         keys = (signing.public_key(), *older)
-        return cls(active=key_id(keys[0]), public={key_id(key): key for key in keys}, signing=signing)
+        return cls(public={key_id(key): key for key in keys}, signers=(Signer(key_id(keys[0]), signing, 0.0),))
 
-    @classmethod
-    def load_or_create(cls, directory: Path) -> Self:
-        """The keys in ``directory``; a first key is created when there is none. ConfigError on loose or odd files."""
-        make_private_directory(directory)
-        with directory_lock(directory):
-            files = sorted(directory.glob("*.pem"))
-            if not files:
-                _create(directory)
-                files = sorted(directory.glob("*.pem"))
-            keys = {path.stem: _load(path) for path in files}
-            active = _active(directory, keys)
-        public = {kid: key.public_key() for kid, key in keys.items()}
-        return cls(active=active, public=public, signing=keys[active])
-
-
-def rotate(directory: Path) -> str:
-    """Add a key and make it the active one; returns its kid. Tokens of the older keys stay valid until they expire."""
-    make_private_directory(directory)
-    with directory_lock(directory):
-        return _create(directory)
-
-
-def _create(directory: Path) -> str:
-    key = Ed25519PrivateKey.generate()
-    kid = key_id(key.public_key())
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    write_durably(directory / f"{kid}.pem", pem)
-    write_durably(directory / _ACTIVE, f"{kid}\n".encode())
-    return kid
-
-
-def _load(path: Path) -> Ed25519PrivateKey:
-    if not is_id(path.stem):
-        raise ConfigError(f"{path} is not named by a key id", hint="keep only <kid>.pem files in this directory")
-    content = read_private(path)
-    try:
-        key = serialization.load_pem_private_key(content, password=None)
-    except (ValueError, TypeError):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigError(
-            f"{path} is not an Ed25519 private key", hint="restore it from a backup, or move it away for a new one"
-        )
-    return key
-
-
-def _active(directory: Path, keys: Mapping[str, Ed25519PrivateKey]) -> str:
-    path = directory / _ACTIVE
-    if not path.exists():
-        if len(keys) == 1:
-            return next(iter(keys))
-        raise ConfigError(f"{path} is missing: which key signs?", hint=f"echo KID > {path}; chmod 600 {path}")
-    kid = read_private(path).decode(errors="replace").strip()
-    if kid not in keys:
-        raise ConfigError(f"{path} names a key that is not there", hint=f"write one of the kids in {directory} into it")
-    return kid
+    def signer(self, now: float) -> Signer:
+        """The key that signs at ``now``: a rotation that was announced before takes effect in that second."""
+        chosen = self.signers[0]
+        for each in self.signers[1:]:
+            if each.from_s <= now:
+                chosen = each
+        return chosen

@@ -19,7 +19,7 @@ from typing import Any, Final, NoReturn
 import jwt
 
 from healthsync_mqtt.errors import InputError, TokenError
-from healthsync_mqtt.identity.keys import Keyring
+from healthsync_mqtt.identity.keys import CLOCK_SKEW_S, MAX_TOKEN_LIFE_S, Keys
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.topics.grammar import is_id
 
@@ -27,8 +27,8 @@ ISSUER: Final = "healthsync"
 AUDIENCE: Final = "healthsync-mqtt"
 TOKEN_TYPE: Final = "hs-dev+jwt"  # noqa: S105 - the JOSE typ, not a secret
 MAX_TOKEN_CHARS: Final = 4096
-MAX_LIFETIME_S: Final = 86_400
-LEEWAY_S: Final = 60
+MAX_LIFETIME_S: Final = MAX_TOKEN_LIFE_S
+LEEWAY_S: Final = CLOCK_SKEW_S
 
 SCOPES: Final[Mapping[Role, str]] = {
     Role.device: "events:publish",
@@ -65,12 +65,13 @@ class Claims:
     not_before: int
     expires_at: int
     jti: str
+    kid: str
 
 
 class TokenIssuer:
-    """Signs tokens with the active key."""
+    """Signs tokens with the key whose time it is."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Keys) -> None:
         self._keyring = keyring
 
     def issue(self, principal: Principal, *, lifetime_s: int, now: float) -> IssuedToken:
@@ -96,11 +97,12 @@ class TokenIssuer:
             "exp": expires,
             "jti": jti,
         }
+        signer = self._keyring.signer(now)
         token = _JWS.encode(
             json.dumps(claims, separators=(",", ":")).encode(),
-            self._keyring.signing,
+            signer.key,
             algorithm=_ALGORITHM,
-            headers={"typ": TOKEN_TYPE, "kid": self._keyring.active},
+            headers={"typ": TOKEN_TYPE, "kid": signer.kid},
         )
         return IssuedToken(token=token, jti=jti, expires_at=expires)
 
@@ -108,7 +110,7 @@ class TokenIssuer:
 class TokenVerifier:
     """Verifies tokens against the keys of one installation; no I/O, about 0.15 ms."""
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Keys) -> None:
         self._keyring = keyring
 
     def verify(self, token: str, *, now: float) -> Claims:
@@ -135,10 +137,10 @@ class TokenVerifier:
             _JWS.decode(token, key, algorithms=[_ALGORITHM])
         except jwt.PyJWTError:
             _refuse("the signature does not fit")
-        return _claims(_json_object(body, "payload"), now)
+        return _claims(_json_object(body, "payload"), kid, now)
 
 
-def _claims(raw: Mapping[str, Any], now: float) -> Claims:
+def _claims(raw: Mapping[str, Any], kid: str, now: float) -> Claims:
     if raw.get("iss") != ISSUER:
         _refuse("iss is not ours")
     if raw.get("aud") != AUDIENCE:  # a list, a prefix or another case is not equal
@@ -166,6 +168,7 @@ def _claims(raw: Mapping[str, Any], now: float) -> Claims:
         not_before=not_before,
         expires_at=expires,
         jti=jti,
+        kid=kid,
     )
 
 

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from healthsync_mqtt.identity.keys import Keyring
+from healthsync_mqtt.identity.keystore import KeyStore
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.identity.tokens import TokenIssuer
 from tests.support.wire import Login
@@ -14,10 +14,10 @@ DAY_S = 86_400
 def logins(data: Path, *, users: int, devices: int) -> list[Login]:
     """``users`` users with ``devices`` devices each, registered in ``data``; their logins, by user, then device."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    issuer = TokenIssuer(Keyring.load_or_create(data / "keys"))
     registry = Registry.open(data / "registry.db")
     now = time.time()
     now_us = int(now * 1_000_000)
+    issuer = TokenIssuer(KeyStore(data / "keys").keyring(now_us))
     made = []
     for user_number in range(users):
         user = f"u{user_number}"

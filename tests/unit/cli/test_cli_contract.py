@@ -33,6 +33,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "subscriber add", "subscriber list", "subscriber token",
         "events list", "events tail", "events show",
         "rejected list", "rejected show", "rejected replay",
+        "key list", "key rotate", "key retire", "key jwks",
     }  # fmt: skip
 
 
@@ -68,12 +69,13 @@ def test_user_device_subscriber_keys(lines) -> None:
 def test_tokens_are_good_for_the_door(lines, data: Path) -> None:
     import time
 
-    from healthsync_mqtt.identity.keys import Keyring
+    from healthsync_mqtt.identity.keystore import KeyStore
     from healthsync_mqtt.identity.tokens import TokenVerifier
 
     lines("user", "add", "alice", "--consent", "all")
     (device,) = lines("device", "add", "alice", "watch-1")
-    claims = TokenVerifier(Keyring.load_or_create(data / "keys")).verify(device["token"], now=time.time())
+    now = time.time_ns() // 1000
+    claims = TokenVerifier(KeyStore(data / "keys").keyring(now)).verify(device["token"], now=time.time())
     assert claims is not None
 
 
@@ -168,6 +170,24 @@ def test_tokens_live_at_most_a_day(run, lines, lifetime) -> None:
     lines("user", "add", "alice", "--consent", "all")
     lines("device", "add", "alice", "watch")
     assert run("device", "token", "alice", "watch", "--lifetime", lifetime).exit_code == 2
+
+
+def test_keys_are_rotated_and_retired(run, lines) -> None:
+    (first,) = lines("key", "list")
+    assert first["state"] == "signing"
+    (made,) = lines("key", "rotate", "--publish", "1h")
+    assert made["state"] == "next"
+    assert {key["kid"] for (jwks,) in [lines("key", "jwks")] for key in jwks["keys"]} == {first["kid"], made["kid"]}
+    assert run("key", "rotate").exit_code == 1
+    (gone,) = lines("key", "retire", made["kid"])
+    assert gone["state"] == "retired"
+    lines("key", "rotate", "--publish", "0s")
+    result = run("key", "retire", first["kid"])
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].endswith(f"healthsync key retire {first['kid']} --yes")
+    lines("key", "retire", first["kid"], "--yes")
+    (jwks,) = lines("key", "jwks")
+    assert first["kid"] not in {key["kid"] for key in jwks["keys"]}
 
 
 def test_topics_as_lines_and_as_asyncapi(lines) -> None:

@@ -25,9 +25,10 @@ from healthsync_mqtt.model.principal import Principal, Role
 NOW = 1_800_000_000
 DEVICE = Principal(role=Role.device, client_id="alice-watch", user="alice", device="watch")
 KEYRING = Keyring.generate()
+SIGNER = KEYRING.signer(0)
 VERIFIER = TokenVerifier(KEYRING)
 ISSUED = TokenIssuer(KEYRING).issue(DEVICE, lifetime_s=3600, now=NOW)
-HEADER = {"alg": "EdDSA", "typ": TOKEN_TYPE, "kid": KEYRING.active}
+HEADER = {"alg": "EdDSA", "typ": TOKEN_TYPE, "kid": SIGNER.kid}
 CLAIMS: dict[str, Any] = {
     "iss": "healthsync",
     "aud": "healthsync-mqtt",
@@ -51,9 +52,7 @@ def dump(value: object) -> bytes:
     return value if isinstance(value, bytes) else json.dumps(value).encode()
 
 
-def token(
-    header: object = HEADER, claims: object = CLAIMS, sign: Callable[[bytes], bytes] = KEYRING.signing.sign
-) -> str:
+def token(header: object = HEADER, claims: object = CLAIMS, sign: Callable[[bytes], bytes] = SIGNER.key.sign) -> str:
     head = f"{b64(dump(header))}.{b64(dump(claims))}"
     return f"{head}.{b64(sign(head.encode()))}"
 
@@ -112,7 +111,7 @@ def test_t01_no_algorithm(alg: object, signature: bytes) -> None:
     assert refused(token({**HEADER, "alg": alg})) == "alg is not EdDSA"
 
 
-PUBLIC = KEYRING.signing.public_key()
+PUBLIC = SIGNER.key.public_key()
 PEM = PUBLIC.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 SECRETS = {
     "pem": PEM,
@@ -141,7 +140,7 @@ def test_t01_other_asymmetric_algorithms_and_keys() -> None:
         "ES384": lambda _: bytes(64),
         "RS256": lambda data: large.sign(data, PKCS1v15(), hashes.SHA256()),
         "Ed448": Ed448PrivateKey.generate().sign,
-        "Ed25519": KEYRING.signing.sign,
+        "Ed25519": SIGNER.key.sign,
     }
     for alg, sign in signers.items():
         assert refused(token({**HEADER, "alg": alg}, sign=sign))
@@ -186,7 +185,7 @@ def test_t02_header_keys_that_are_missing(key: str) -> None:
         "' OR 1=1 --",
         "",
         "k" * 1000,
-        KEYRING.active + "\0",
+        SIGNER.kid + "\0",
         None,
         7,
         [],
