@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from websockets.exceptions import InvalidOrigin, NegotiationError
+from websockets.exceptions import NegotiationError
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
-from websockets.typing import Origin, Subprotocol
+from websockets.typing import Subprotocol
 
 
 class Listener(Protocol):
@@ -115,9 +115,8 @@ class WebSocketWire(Wire):
 
     def __init__(self, accept: Accept, *, secure: bool, origins: tuple[str, ...], most: int) -> None:
         super().__init__(accept, secure=secure)
-        allowed: list[Origin | None] = [Origin(origin) for origin in origins]
-        # None admits clients that send no Origin: those are programs; a browser always sends one.
-        self._ws = ServerProtocol(origins=[*allowed, None], select_subprotocol=_mqtt_only, max_size=most)
+        self._origins = origins
+        self._ws = ServerProtocol(select_subprotocol=_mqtt_only, max_size=most)
         self._open = False
         self._failed = False
 
@@ -126,7 +125,10 @@ class WebSocketWire(Wire):
         self._ws.receive_data(data)
         for event in self._ws.events_received():
             if isinstance(event, Request):
-                response = self._ws.accept(event)
+                if self._is_foreign(event):
+                    response = self._ws.reject(403, "this origin is not allowed: broker.allowed_origins\n")
+                else:
+                    response = self._ws.accept(event)
                 self._ws.send_response(response)
                 self._open = self._ws.state is State.OPEN
             elif isinstance(event, Frame):
@@ -147,6 +149,16 @@ class WebSocketWire(Wire):
             self._ws.send_close(1000)
             self._flush()
         super().close()
+
+    def _is_foreign(self, request: Request) -> bool:
+        """Whether a page of another site asks. A browser always names its page's origin; most programs name none.
+
+        Some programs name the address they connect to. That is no page's: we serve none, and a page of another name
+        at our address would not get past our certificate.
+        """
+        origins = request.headers.get_all("Origin")
+        own = f"https://{request.headers.get('Host')}"
+        return any(origin not in self._origins and origin != own for origin in origins)
 
     def _frame(self, frame: Frame) -> None:
         # The state is no guide here: a close frame at the end of this read has changed it before its first frame.
@@ -171,6 +183,3 @@ def _mqtt_only(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol
     if "mqtt" in offered:
         return Subprotocol("mqtt")
     raise NegotiationError("the sub-protocol must be mqtt [MQTT-6.0.0-3]")
-
-
-__all__ = ["Accept", "InvalidOrigin", "Listener", "WebSocketWire", "Wire"]
