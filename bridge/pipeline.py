@@ -205,6 +205,7 @@ class Pipeline:
         """Nothing was stored and nobody was told. The same group is tried again: senders wait, nothing is dropped."""
         self._outage.failed(self._loop.time(), error=str(error), hint=error.hint)
         if not error.retryable:
+            self.stop()
             self.on_fatal(error)
             return
         self._state = State.RETRYING
