@@ -1,0 +1,51 @@
+"""What the parts of a sink hand each other."""
+
+from typing import NamedTuple
+
+
+class Line(NamedTuple):
+    """One point: its series (measurement and tags as they are written), its field set, its time in nanoseconds."""
+
+    series: str
+    fields: str
+    time_ns: int
+
+    @property
+    def text(self) -> str:
+        """The line, without an end."""
+        return f"{self.series} {self.fields} {self.time_ns}"
+
+    @property
+    def point(self) -> tuple[str, int]:
+        """What makes it one point: a later line of the same series and time overwrites its fields."""
+        return (self.series, self.time_ns)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of its fields."""
+        return frozenset(part.partition("=")[0] for part in self.fields.split(","))
+
+
+class Answer(NamedTuple):
+    """What came back from the server: a status, or 0 and the word of what went wrong before one came.
+
+    ``fault``: timeout, unreachable, reset, tls, unreadable.
+    """
+
+    status: int
+    body: str = ""
+    retry_after: str | None = None
+    fault: str = ""
+
+
+class Refusal(NamedTuple):
+    """One line that the server, or we, would not take: the event's seq, the line's place in it, why.
+
+    ``message`` is what the server said, without the line and so without a health value.
+    """
+
+    seq: int
+    place: int
+    reason: str
+    status: int
+    message: str

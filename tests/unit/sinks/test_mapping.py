@@ -1,0 +1,217 @@
+"""Events become points, and no input becomes anything else."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.decode import decode
+from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.sinks.lineprotocol import UnmappableError
+from healthsync_mqtt.sinks.mapping import PARTS, PROVIDERS, RECORDINGS, STAGE_LEVELS, Mapper, Source
+from healthsync_mqtt.sinks.moments import slot
+from tests.support.line_protocol import ParsedPoint, parse
+
+NOW_US = 1_790_000_000_000_000
+SUBJECT = "5e" * 12
+TAGS = {"user", "device", "provider", "recording"}
+FIELDS = {
+    type_.name: {quantity.field for quantity in type_.quantities} | {"duration_s", "deleted"}
+    for type_ in CATALOGUE.values()
+}
+FIELDS["sleep"] |= {f"{stage}_s" for stage in STAGE_LEVELS} | {"stages"}
+FIELDS["sleep_stage"] = {"stage", "level", "duration_s", "deleted"}
+FIELDS["food"] |= {"meal", "items"}
+FIELDS["food_item"] = FIELDS["food"]
+NUMBERS = {"meal": str, "stage": str, "deleted": bool}
+
+
+class Everyone:
+    """A book with room for all."""
+
+    def __init__(self, *, admits: bool = True) -> None:
+        self.admits = admits
+        self.asked: list[Source] = []
+
+    def admit(self, source: Source) -> bool:
+        self.asked.append(source)
+        return self.admits
+
+
+def mapper(*, marks: bool = False, admits: bool = True) -> Mapper:
+    return Mapper(lambda _user: SUBJECT, Everyone(admits=admits), marks=marks)
+
+
+def record(
+    value: object,
+    type_name: str = "heart_rate",
+    *,
+    event_id: str = "a",
+    start_us: int = NOW_US,
+    end_us: int | None = None,
+    version: int = 0,
+    source: dict | None = None,
+    device: str | None = "watch",
+    provider: str | None = None,
+) -> Record:
+    body = {"value": value} | ({"source": source} if source else {})
+    raw = json.dumps(body).encode()
+    return Record(1, "alice", device, provider, event_id, type_name, start_us, end_us, NOW_US, version, 0, raw)
+
+
+def points(of: Record, **options: bool) -> list[ParsedPoint]:
+    return parse("\n".join(line.text for line in mapper(**options).lines(of)))
+
+
+def test_an_integer_looking_float_stays_a_float() -> None:
+    (line,) = mapper().lines(record({"bpm": 72}))
+    assert line.text == f"heart_rate,device=watch,user={SUBJECT} bpm=72.0 {NOW_US * 1000 + slot('a')}"
+    assert mapper().lines(record({"bpm": 72.0}))[0].fields == line.fields
+
+
+def test_a_series_is_a_point_per_sample() -> None:
+    got = points(record({"samples": [[0, 72], [0.29, 73.5], [1, 74]]}))
+    assert [point.fields["bpm"] for point in got] == [72.0, 73.5, 74.0]
+    assert [(point.time_ns - NOW_US * 1000) // 1_000_000 for point in got] == [0, 290, 1000]
+    assert {point.time_ns % 1_000_000 for point in got} == {slot("a")}
+
+
+def test_samples_of_one_millisecond_stay_apart() -> None:
+    got = points(record({"samples": [[0, 72], [0, 73], [0.0004, 74], [0.5, 75]]}))
+    assert [point.time_ns - NOW_US * 1000 - slot("a") for point in got] == [0, 1, 2, 500_000_000]
+
+
+def test_two_events_of_one_millisecond_are_two_points_and_a_repetition_is_one() -> None:
+    moments = {points(record({"bpm": 72}, event_id=event_id))[0].time_ns for event_id in ("a", "b", "a")}
+    assert len(moments) == 2
+
+
+def test_an_interval_has_its_duration() -> None:
+    (got,) = points(record({"steps": 412}, "steps", end_us=NOW_US + 60_000_000))
+    assert got.fields == {"steps": 412.0, "duration_s": 60.0}
+
+
+def test_a_night_is_a_summary_and_its_stages() -> None:
+    stages = [
+        {"stage": "deep", "start_time": "2026-09-21T22:13:20Z", "end_time": "2026-09-21T23:13:20Z"},
+        {"stage": "in_bed", "start_time": "2026-09-21T22:13:20Z", "end_time": "2026-09-22T00:13:20Z"},
+    ]
+    night, *parts = points(record({"stages": stages}, "sleep", end_us=NOW_US + 7_200_000_000))
+    assert night.measurement == "sleep"
+    assert night.fields == {"stages": 2.0, "duration_s": 7200.0, "deep_s": 3600.0, "in_bed_s": 7200.0}
+    assert [(part.measurement, part.fields["stage"], part.fields["duration_s"]) for part in parts] == [
+        ("sleep_stage", "deep", 3600.0),
+        ("sleep_stage", "in_bed", 7200.0),
+    ]
+    assert len({part.time_ns for part in parts}) == 2
+
+
+def test_a_meal_is_a_summary_and_its_items_without_names() -> None:
+    items = [{"name": "Oats, rolled=yes\n", "grams": 60, "energy_kcal": 225}, {"name": "Milk", "energy_kcal": 75}]
+    meal, *parts = points(record({"meal": "breakfast", "items": items}, "food"))
+    assert meal.fields == {"meal": "breakfast", "items": 2.0, "energy_kcal": 300.0}
+    assert [part.fields for part in parts] == [{"grams": 60.0, "energy_kcal": 225.0}, {"energy_kcal": 75.0}]
+
+
+def test_tags_come_from_closed_sets_only() -> None:
+    known = {"provider": "healthkit", "recording": "auto"}
+    assert points(record({"bpm": 72}, source=known))[0].tags == {"user": SUBJECT, "device": "watch", **known}
+    odd = {"provider": "My, App\n", "recording": "auto ", "record_id": "x", "app": "y"}
+    assert points(record({"bpm": 72}, source=odd))[0].tags == {"user": SUBJECT, "device": "watch"}
+    adapter = record({"bpm": 72}, device=None, provider="fitbit", source={"provider": "healthkit"})
+    assert points(adapter)[0].tags == {"user": SUBJECT, "provider": "fitbit"}
+
+
+def test_a_source_over_the_budget_shares_the_users_series() -> None:
+    assert points(record({"bpm": 72}, source={"provider": "healthkit"}), admits=False)[0].tags == {"user": SUBJECT}
+
+
+def test_a_later_version_says_that_it_is_not_deleted_where_deletion_is_a_mark() -> None:
+    assert points(record({"bpm": 72}, version=1), marks=True)[0].fields == {"bpm": 72.0, "deleted": False}
+    assert points(record({"bpm": 72}), marks=True)[0].fields == {"bpm": 72.0}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        record({"bpm": "72"}),
+        record({}),
+        record({"bpm": 72})._replace(body=b"{}"),
+        record({"bpm": 72})._replace(body=b"\xff"),
+        record({"bpm": 72}, "unknown"),
+        record({"bpm": 72}, start_us=10**16),
+        record({"bpm": 72}, device="a b"),
+    ],
+)
+def test_what_cannot_be_a_point_is_refused(broken: Record) -> None:
+    with pytest.raises(UnmappableError):
+        mapper().lines(broken)
+
+
+TEXTS = st.text(max_size=40) | st.sampled_from(["a\nb c=1 1", 'x",y=1', "trailing\\", "a,b=c d", "\x00", "😀", "‮rtl"])
+SOURCES = st.fixed_dictionaries(
+    {}, optional={key: TEXTS for key in ("provider", "recording", "record_id", "app", "more")}
+)
+NUMBER = st.floats() | st.integers() | st.floats(60, 90) | TEXTS
+VALUES = st.one_of(
+    st.dictionaries(st.sampled_from(["bpm", "systolic", "diastolic", "mmol_l", "kg", "steps"]) | TEXTS, NUMBER),
+    st.fixed_dictionaries({"bpm": st.floats(20, 300)}),
+    st.fixed_dictionaries({"samples": st.lists(st.tuples(st.floats(0, 100), st.floats(20, 300)), max_size=5)}),
+    st.fixed_dictionaries(
+        {"meal": st.sampled_from(["lunch", "snack", "x y"]) | TEXTS},
+        optional={"items": st.lists(st.fixed_dictionaries({"name": TEXTS, "grams": st.floats(0, 10)}), max_size=3)},
+    ),
+)
+EVENTS = st.fixed_dictionaries(
+    {
+        "id": TEXTS,
+        "type": st.sampled_from([*CATALOGUE, "hr"]),
+        "start_time": st.sampled_from(["2026-09-21T22:13:20Z", "1969-12-31T23:59:59.999Z", "0001-01-01T00:00:00Z"]),
+        "value": VALUES,
+    },
+    optional={"source": SOURCES, "device": SOURCES, "version": st.integers(0, 3)},
+)
+
+
+@given(EVENTS, st.booleans())
+def test_whatever_the_decoder_accepts_adds_no_line_field_or_series(event: dict, marks: bool) -> None:
+    origin = Origin("alice", "watch", None, "users/alice/events")
+    decoded = decode(json.dumps(event).encode("utf-8", "surrogatepass"), origin, NOW_US + 10**9)
+    for accepted in decoded.events:
+        check(
+            Record(1, "alice", "watch", None, accepted.id, accepted.type, accepted.start_us, accepted.end_us, 0,
+                   accepted.version, accepted.op, accepted.body), marks=marks,
+        )  # fmt: skip
+
+
+@given(st.sampled_from(sorted(CATALOGUE)), st.text(max_size=30), VALUES, SOURCES, TEXTS, st.booleans())
+def test_whatever_stands_in_the_log_adds_no_line_field_or_series(
+    type_name: str, event_id: str, value: dict, source: dict, device: str, marks: bool
+) -> None:
+    check(record(value, type_name, event_id=event_id, source=source, device=device, version=1), marks=marks)
+
+
+def check(of: Record, *, marks: bool) -> None:
+    try:
+        lines = mapper(marks=marks).lines(of)
+    except (UnmappableError, UnicodeEncodeError):
+        return
+    body = "\n".join(line.text for line in lines)
+    got = parse(body)
+    assert len(got) == len(lines) == body.count("\n") + 1
+    assert len({(point.measurement, tuple(sorted(point.tags.items())), point.time_ns) for point in got}) == len(got)
+    for point, line in zip(got, lines, strict=True):
+        assert point.measurement in {of.type, PARTS.get(of.type)}
+        assert point.tags.keys() <= TAGS
+        assert point.tags["user"] == SUBJECT
+        assert point.tags.get("provider") in PROVIDERS | {None}
+        assert point.tags.get("recording") in RECORDINGS | {None}
+        assert point.fields.keys() <= FIELDS[point.measurement]
+        assert point.fields.keys() == line.names
+        for name, found in point.fields.items():
+            assert type(found) is NUMBERS.get(name, float)
+            assert not isinstance(found, float) or math.isfinite(found)
