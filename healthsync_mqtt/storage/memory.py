@@ -163,6 +163,15 @@ class MemoryLogReader:
         """See ``port.LogReader.find``."""
         return self.get(self._log.committed.latest.get((user, event_id), 0))
 
+    def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
+        """See ``port.LogReader.superseded_by``."""
+        found: dict[int, list[Record]] = {}
+        for record in self._log.committed.log[max(first, 1) - 1 : last]:
+            earlier = self._log.committed.log[: record.seq - 1]
+            if same := [row for row in earlier if (row.user, row.id) == (record.user, record.id)]:
+                found[record.seq] = same
+        return found
+
     def head(self) -> int:
         """See ``port.LogReader.head``."""
         return self._log.head()

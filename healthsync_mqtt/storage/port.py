@@ -140,6 +140,12 @@ class LogReader(Protocol):
     def find(self, user: str, event_id: str) -> Record | None:
         """The latest row of this id."""
 
+    def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
+        """What the rows ``first`` to ``last`` supersede, directly or through others: older rows by the newer's seq.
+
+        Of several rows of one id in the range, an older row may be listed under any of them.
+        """
+
     def head(self) -> int:
         """The last committed seq, 0 when empty."""
 

@@ -1,5 +1,6 @@
 """Readers of the event log: one connection each, in any process."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
@@ -85,6 +86,20 @@ class SqliteLogReader:
                     return record
                 identity = (identity + 1) & IDENTITY_MASK
             return None
+
+    def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
+        """See ``port.LogReader.superseded_by``."""
+        with snapshot(self._connection):
+            newer = {seq: by_seq for by_seq, seq in self._query("superseded_between", (first, last))}
+            links = list(newer)
+            while links:
+                rows = self._query("superseded_by_these", (json.dumps(links),))
+                links = [seq for _, seq in rows]
+                newer |= {seq: newer[by_seq] for by_seq, seq in rows}
+            found: dict[int, list[Record]] = {}
+            for seq in sorted(newer):
+                found.setdefault(newer[seq], []).extend(self._records(self._query("get", (seq,))))
+            return found
 
     def head(self) -> int:
         """See ``port.LogReader.head``."""

@@ -42,6 +42,12 @@ ORDER BY b.last_seq DESC, u.seq DESC LIMIT :limit
 -- name: get
 SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body FROM log WHERE seq = ?
 
+-- name: superseded_between
+SELECT by_seq, seq FROM superseded WHERE by_seq BETWEEN ? AND ?
+
+-- name: superseded_by_these
+SELECT by_seq, seq FROM superseded WHERE by_seq IN (SELECT value FROM json_each(?))
+
 -- name: newest_unindexed
 SELECT max(seq) FROM log WHERE seq > :through AND identity = :identity
 

@@ -202,3 +202,14 @@ def test_hundreds_of_rows_stay_distinct_through_runs_and_merges(store: Store) ->
         record = store.reader.find("alice", f"e{n}")
         assert record is not None
         assert record.version == (n + 1 if n % 50 == 0 else 0)
+
+
+def test_what_a_row_supersedes_directly_and_through_others(store: Store) -> None:
+    store.log.stage([item("a"), item("b"), item("a", version=1), item("a", "zoe", version=2)], [], NOW_US)
+    store.log.commit()
+    store.log.stage([item("a", version=2), item("c")], [], NOW_US)
+    store.log.commit()
+    assert store.reader.superseded_by(4, 4) == {}
+    assert {by: [row.seq for row in rows] for by, rows in store.reader.superseded_by(5, 6).items()} == {5: [1, 3]}
+    assert [row.seq for row in store.reader.superseded_by(3, 3)[3]] == [1]
+    assert {row.seq for rows in store.reader.superseded_by(1, 6).values() for row in rows} == {1, 3}
