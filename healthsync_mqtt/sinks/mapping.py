@@ -148,7 +148,8 @@ def _scalar(name: str, type_: EventType) -> _Spread:
 
 def _several(names: tuple[str, ...]) -> _Spread:
     def spread(measurement: str, value: Any, start_us: int, _end_us: int | None) -> _Points:
-        return [(measurement, start_us, _numbers(value, names))]
+        fields = _numbers(value, names)
+        return [(measurement, start_us, fields)] if fields else []
 
     return spread
 

@@ -145,6 +145,7 @@ def test_a_later_version_says_that_it_is_not_deleted_where_deletion_is_a_mark() 
         record({"bpm": 72}, "unknown"),
         record({"bpm": 72}, start_us=10**16),
         record({"bpm": 72}, device="a b"),
+        record({}, "blood_pressure"),
     ],
 )
 def test_what_cannot_be_a_point_is_refused(broken: Record) -> None:
@@ -152,9 +153,11 @@ def test_what_cannot_be_a_point_is_refused(broken: Record) -> None:
         mapper().lines(broken)
 
 
-TEXTS = st.text(max_size=40) | st.sampled_from(["a\nb c=1 1", 'x",y=1', "trailing\\", "a,b=c d", "\x00", "😀", "‮rtl"])
+TEXTS = st.text(max_size=40) | st.sampled_from(
+    ["a\nb c=1 1", 'x",y=1', "trailing\\", "a,b=c d", "\x00", "😀", "\u202ertl"]
+)
 SOURCES = st.fixed_dictionaries(
-    {}, optional={key: TEXTS for key in ("provider", "recording", "record_id", "app", "more")}
+    {}, optional=dict.fromkeys(("provider", "recording", "record_id", "app", "more"), TEXTS)
 )
 NUMBER = st.floats() | st.integers() | st.floats(60, 90) | TEXTS
 VALUES = st.one_of(
@@ -188,11 +191,15 @@ def test_whatever_the_decoder_accepts_adds_no_line_field_or_series(event: dict, 
         )  # fmt: skip
 
 
-@given(st.sampled_from(sorted(CATALOGUE)), st.text(max_size=30), VALUES, SOURCES, TEXTS, st.booleans())
-def test_whatever_stands_in_the_log_adds_no_line_field_or_series(
-    type_name: str, event_id: str, value: dict, source: dict, device: str, marks: bool
-) -> None:
-    check(record(value, type_name, event_id=event_id, source=source, device=device, version=1), marks=marks)
+RECORDS = st.builds(
+    record, VALUES, st.sampled_from(sorted(CATALOGUE)), event_id=st.text(max_size=30), source=SOURCES, device=TEXTS,
+    version=st.integers(0, 1),
+)  # fmt: skip
+
+
+@given(RECORDS, st.booleans())
+def test_whatever_stands_in_the_log_adds_no_line_field_or_series(of: Record, marks: bool) -> None:
+    check(of, marks=marks)
 
 
 def check(of: Record, *, marks: bool) -> None:

@@ -1,0 +1,207 @@
+"""What an HTTP answer to a write means: a table in code, pure.
+
+The answers are those documented for InfluxDB 2.x and Cloud (204; 400 invalid, 422 partly written, 401, 403, 404, 413,
+429, 503 with Retry-After), 3 Core (a 400 that lists the refused lines of a partial write) and 1.8.
+
+Two rules keep a wrong guess from losing a line. A line is refused only on evidence that names it: the server quoted
+it, said that it dropped as many lines as were sent, or refused it when it was sent alone. And a 400 in words that are
+not InfluxDB's, from a server that has never accepted anything, is a wrong URL and no verdict on the lines.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+from healthsync_mqtt.sinks.port import Answer
+
+MAX_WAIT_S = 900.0
+_MAX_MESSAGE = 200
+_MAX_READ = 20_000
+_IN_QUOTES = re.compile(r"'[^']*'|\"[^\"]*\"")
+_NAME = re.compile(r"[A-Za-z][A-Za-z_-]{0,63}")
+_WITH_DIGITS = re.compile(r"\S*\d\S*")
+_HARMLESS = re.compile(r"dropped=\d+|[a-z]+(?:8|16|32|64)[,.;:]?")
+
+
+class Means(Enum):
+    """What to do next."""
+
+    #: written
+    ADVANCE = auto()
+    #: the lines named are refused for good; send the others again, which overwrites what was written of them
+    REFUSE = auto()
+    #: the lines named may be the cause: send each alone, the others together
+    SUSPECT = auto()
+    #: some line is the cause, nobody says which: send halves
+    BISECT = auto()
+    #: too large: send halves
+    HALVE = auto()
+    #: later
+    WAIT = auto()
+    #: not before an operator has changed something
+    PAUSE = auto()
+
+
+class Verdict(NamedTuple):
+    """``lines`` are places in what was sent, ``wait_s`` what the server asked for, ``message`` free of lines."""
+
+    means: Means
+    reason: str = ""
+    lines: tuple[int, ...] = ()
+    wait_s: float | None = None
+    message: str = ""
+    hint: str = ""
+
+
+_PAUSES = {
+    401: ("unauthorized", "the token is not accepted: healthsync sink add … --replace with a new token"),
+    402: ("payment_required", "the account behind this token may not write: look at its plan"),
+    403: ("forbidden", "the token may not write to this bucket: give it write permission"),
+    404: ("not_found", "the organisation, bucket or database does not exist: create it, or correct the sink"),
+    405: ("wrong_url", "this URL takes no writes: correct the sink's URL and dialect"),
+    410: ("wrong_url", "this URL takes no writes any more: correct the sink's URL"),
+}
+_LATER = frozenset({408, 425, 429})
+_QUOTED = re.compile(r"unable to parse '((?:[^'\\]|\\.)*)'")
+_DROPPED = re.compile(r"\bdropped=(\d+)")
+_RETENTION = re.compile(r"retention", re.IGNORECASE)
+_CONFLICT = re.compile(r"field type conflict|type mismatch|invalid column type|expected type", re.IGNORECASE)
+_OF_INFLUX = re.compile(
+    r"unable to parse|partial write|line protocol|parsing failed|retention|field type", re.IGNORECASE
+)
+
+
+def judge(answer: Answer, lines: Sequence[str], now: datetime, *, proven: bool) -> Verdict:
+    """What the answer to ``lines`` means. ``proven``: this server has accepted lines before."""
+    status = answer.status
+    if status == 204:
+        return Verdict(Means.ADVANCE)
+    if status == 0:
+        return Verdict(Means.WAIT, answer.fault or "unreachable")
+    if status in {400, 422}:
+        return _bad_lines(answer, lines, proven=proven)
+    if status == 413:
+        return Verdict(Means.HALVE, "too_large", message="the request is larger than the server takes")
+    if status in _PAUSES:
+        reason, hint = _PAUSES[status]
+        return Verdict(Means.PAUSE, reason, message=_said(answer.body, lines), hint=hint)
+    if status in _LATER or status >= 500:
+        reason = "rate_limited" if status == 429 else "timeout" if status == 408 else "unavailable"
+        return Verdict(Means.WAIT, reason, wait_s=retry_after_s(answer.retry_after, now), message=f"status {status}")
+    return Verdict(
+        Means.PAUSE,
+        "unexpected_answer",
+        message=f"status {status}",
+        hint="this is not how InfluxDB answers a write (a proxy or login page?): correct the sink's URL",
+    )
+
+
+def judge_deletion(answer: Answer, now: datetime) -> Verdict:
+    """What the answer to the deletion of one point means; SUSPECT and REFUSE are not among the verdicts."""
+    if answer.status in {200, 204}:
+        return Verdict(Means.ADVANCE)
+    if answer.status in {400, 404, 405, 422, 501}:
+        return Verdict(
+            Means.PAUSE,
+            "cannot_delete",
+            message=_said(answer.body, ()) or f"status {answer.status}",
+            hint="this server deletes no points: set the sink's deletes to mark",
+        )
+    verdict = judge(answer, (), now, proven=True)
+    return Verdict(Means.WAIT, "unavailable") if verdict.means is Means.HALVE else verdict
+
+
+def retry_after_s(text: str | None, now: datetime) -> float | None:
+    """Seconds of a Retry-After header (a number or a date), 0 to 900; None without a usable one."""
+    if text is None:
+        return None
+    text = text.strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
+        return min(float(text), MAX_WAIT_S)
+    try:
+        when = parsedate_to_datetime(text)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return min(max((when - now).total_seconds(), 0.0), MAX_WAIT_S)
+
+
+def _bad_lines(answer: Answer, lines: Sequence[str], *, proven: bool) -> Verdict:
+    detail = _json(answer.body)
+    said = _said(answer.body, lines)
+    reason = _reason(said)
+    listed = _listed(detail, lines)
+    if listed:
+        return Verdict(Means.REFUSE, _reason(f"{said} {detail['data']}"), listed, message=said)
+    dropped = _DROPPED.search(answer.body)
+    if lines and dropped and int(dropped[1]) >= len(lines):
+        return Verdict(Means.REFUSE, reason, tuple(range(len(lines))), message=said)
+    if not proven and not _OF_INFLUX.search(answer.body):
+        return Verdict(
+            Means.PAUSE,
+            "unexpected_answer",
+            message=f"status {answer.status}: {said}",
+            hint="correct the sink's URL and dialect: this is not how InfluxDB refuses a line",
+        )
+    suspects = _suspects(detail, answer.body, lines)
+    if len(lines) > 1 and suspects:
+        return Verdict(Means.SUSPECT, reason, suspects, message=said)
+    return Verdict(Means.BISECT, reason, message=said)
+
+
+def _listed(detail: dict[str, Any], lines: Sequence[str]) -> tuple[int, ...]:
+    """The lines that a partial write of 3 Core lists, where number and text agree with what was sent."""
+    entries = detail.get("data")
+    if not isinstance(entries, list):
+        return ()
+    places = set()
+    for entry in entries:
+        number = entry.get("line_number") if isinstance(entry, dict) else None
+        original = entry.get("original_line") if isinstance(entry, dict) else None
+        if type(number) is not int or not isinstance(original, str) or not 1 <= number <= len(lines):
+            continue
+        if original and lines[number - 1].startswith(original.rstrip("\n")):  # it may be cut, never changed
+            places.add(number - 1)
+    return tuple(sorted(places))
+
+
+def _suspects(detail: dict[str, Any], body: str, lines: Sequence[str]) -> tuple[int, ...]:
+    quoted = set(_QUOTED.findall(str(detail.get("message") or detail.get("error") or body)))
+    found = {place for place, line in enumerate(lines) if line in quoted}
+    number = detail.get("line")
+    if type(number) is int and 1 <= number <= len(lines):
+        found.add(number - 1)
+    return tuple(sorted(found))
+
+
+def _json(body: str) -> dict[str, Any]:
+    try:
+        detail = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return detail if isinstance(detail, dict) else {}
+
+
+def _said(body: str, lines: Sequence[str]) -> str:
+    """What the server said, short and without what it quoted of ours: no line, no text in quotes, no number."""
+    detail = _json(body)
+    said = str(detail.get("message") or detail.get("error") or body)[:_MAX_READ]
+    for line in lines:
+        if line in said:
+            said = said.replace(line, "…")
+    said = _IN_QUOTES.sub(lambda found: found[0] if _NAME.fullmatch(found[0].strip("'\"")) else "…", said)
+    said = _WITH_DIGITS.sub(lambda found: found[0] if _HARMLESS.fullmatch(found[0]) else "…", said)
+    return said[:_MAX_MESSAGE]
+
+
+def _reason(said: str) -> str:
+    if _RETENTION.search(said):
+        return "outside_retention"
+    if _CONFLICT.search(said):
+        return "type_conflict"
+    return "refused"

@@ -1,0 +1,127 @@
+"""The process of one sink: ``python -m healthsync_mqtt.sinks.worker DATA NAME``.
+
+A process of its own, because encoding and compressing hold the interpreter: in a thread they would hold up the event
+loop, and with it every acknowledgement. It reads the log with its own connection. On stdout it writes JSON lines,
+``{"cursor": 17}`` and ``{"status": {…}}``; when stdin ends the service is gone and so is this process, at once: what it
+was sending is in the log and will be sent again.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.sinks.config import SinkConfig, Sinks
+from healthsync_mqtt.sinks.influx import Influx
+from healthsync_mqtt.sinks.ledger import Ledger
+from healthsync_mqtt.sinks.mapping import Mapper
+from healthsync_mqtt.sinks.packing import Packer
+from healthsync_mqtt.sinks.pseudonym import Pseudonyms
+from healthsync_mqtt.sinks.shipper import Shipper
+from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.telemetry.log import configure, get_logger
+
+log = get_logger("sink")
+
+_STATUS_S = 1.0
+_LOOK_S = 0.5
+_NICE = 5
+_TROUBLE_S = 2.0
+
+
+def main(arguments: list[str]) -> int:
+    """Ship until stdin ends. The exit code is 0 after that, and an error's own otherwise."""
+    data, name = Path(arguments[0]), arguments[1]
+    configure(os.environ.get("HEALTHSYNC_LOG__LEVEL", "info"))  # type: ignore[arg-type]
+    with contextlib.suppress(OSError):
+        os.nice(_NICE)  # the data path goes first
+    threading.Thread(target=_watch_parent, daemon=True).start()
+    try:
+        run(data, name)
+    except HealthSyncError as error:
+        log.error("sink.stopped", sink=name, error=error)  # noqa: TRY400 - no traceback
+        return error.exit_code
+    return 0
+
+
+def run(data: Path, name: str) -> None:
+    """Ship for ever. Raises HealthSyncError when it cannot go on; the service starts it again."""
+    sinks = Sinks(data)
+    sink = sinks.get(name)
+    reader = SqliteLogReader.open(data / "events.db")
+    ledger = Ledger.open(sinks.ledger(name), budget=sink.series_budget)
+    cursor = reader.cursor(sink.cursor) or 0
+    shipper = assemble(sinks, sink, reader=reader, ledger=ledger, cursor=cursor, keep=_tell_cursor)
+    stamp = _stamp(sinks.file(name))
+    looked = told = 0.0
+    last: dict[str, Any] = {}
+    while True:
+        wait = shipper.step()
+        now = time.monotonic()
+        if now - looked >= _LOOK_S:
+            looked = now
+            if (newer := _stamp(sinks.file(name))) != stamp:
+                stamp = newer
+                if (changed := sinks.get(name)).model_copy(update={"paused": sink.paused}) != sink:
+                    return  # started again with the new configuration
+                sink = changed
+                shipper.wake(changed)
+        if now - told >= _STATUS_S:
+            told = now
+            status = shipper.status()
+            if status != last:
+                last = status
+                _tell({"status": status})
+                ledger.save_state(status)
+        if wait:
+            time.sleep(wait)
+
+
+def assemble(sinks: Sinks, sink: SinkConfig, *, reader: LogReader, ledger: Ledger, cursor: int, **more: Any) -> Shipper:
+    """A shipper of this sink with all its parts, standing at ``cursor``; ``more`` goes to Shipper."""
+    packer = pack_for(sinks, sink, reader, ledger)
+    packer.warm_up(cursor)
+
+    def connect() -> Influx:
+        return Influx(sinks.get(sink.name), sinks.get(sink.name).token.read())
+
+    return Shipper(sink, reader=reader, packer=packer, ledger=ledger, connect=connect, cursor=cursor, **more)
+
+
+def pack_for(sinks: Sinks, sink: SinkConfig, reader: LogReader, ledger: Ledger) -> Packer:
+    """The packer of a sink."""
+    mapper = Mapper(Pseudonyms.open(sinks.pseudonyms).of, ledger, marks=sink.deletes == "mark")
+    return Packer(reader, mapper, ledger, sink.deletes)
+
+
+def _tell_cursor(seq: int) -> None:
+    _tell({"cursor": seq})
+
+
+def _tell(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        info = path.stat()
+    except FileNotFoundError:
+        return (0, 0)
+    return (info.st_mtime_ns, info.st_ino)
+
+
+def _watch_parent() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
