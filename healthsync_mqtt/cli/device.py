@@ -1,5 +1,6 @@
 """healthsync device …"""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from healthsync_mqtt.cli.identity import Lifetime, TokenFile, hand_out
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
 from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import UsageError
+from healthsync_mqtt.identity.enrolment import CODE_LIFETIME_S
 from healthsync_mqtt.identity.records import Device
 from healthsync_mqtt.model.times import iso
 
@@ -36,7 +38,8 @@ def add(
     place = DataDirectory(data)
     with place.registry() as registry:
         added = registry.add_device(user, device, now_us())
-    hand_out(place, added.principal, user, device, lifetime=lifetime, token_file=token_file, as_json=json)
+    place.audit("device.added", user=user, device=device)
+    _hand_out(place, added, lifetime, token_file, as_json=json)
 
 
 @app.command("token")
@@ -56,7 +59,7 @@ def token(
     place = DataDirectory(data)
     with place.registry() as registry:
         found = registry.device(user, device)
-    hand_out(place, found.principal, user, device, lifetime=lifetime, token_file=token_file, as_json=json)
+    _hand_out(place, found, lifetime, token_file, as_json=json)
 
 
 @app.command("list")
@@ -73,7 +76,8 @@ def list_devices(
         devices = [_described(device) for device in registry.devices(user)]
     output.listing(
         devices,
-        {"user_id": "USER", "device_id": "DEVICE", "client_id": "CLIENT ID", "created_at": "ADDED"},
+        {"user_id": "USER", "device_id": "DEVICE", "client_id": "CLIENT ID", "created_at": "ADDED"}
+        | {"suspended_at": "SUSPENDED"},
         as_json=json,
         empty="no devices yet; add one: healthsync device add USER DEVICE",
     )
@@ -113,7 +117,8 @@ def remove(
 
     Example: healthsync device remove alice watch-1 --yes
     """
-    with DataDirectory(data).registry() as registry:
+    place = DataDirectory(data)
+    with place.registry() as registry:
         registry.device(user, device)
         if not yes:
             if json or not output.can_ask():
@@ -121,10 +126,81 @@ def remove(
             if not typer.confirm(f"Remove {device} of {user}? It is disconnected and may not come back", err=True):
                 raise typer.Exit(1)
         removed = registry.remove_device(user, device, now_us())
+    place.audit("device.removed", user=user, device=device)
     if json:
         output.emit(_described(removed) | {"removed": True})
     else:
         output.say(f"removed {device} of {user}")
+
+
+@app.command("suspend")
+def suspend(user: User, device: Name, data: Data = DATA, json: Json = False) -> None:
+    """Let a device not connect, until `device resume`. A live connection is closed within a second.
+
+    Example: healthsync device suspend alice watch-1
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        if registry.revocation.suspend_device(user, device, now_us()):
+            place.audit("device.suspended", user=user, device=device)
+        shown = _described(registry.device(user, device))
+    if json:
+        output.emit(shown)
+    else:
+        output.say(f"suspended {device} of {user}")
+
+
+@app.command("resume")
+def resume(user: User, device: Name, data: Data = DATA, json: Json = False) -> None:
+    """Undo `device suspend`; its tokens are good again as long as they have not expired.
+
+    Example: healthsync device resume alice watch-1
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        if registry.revocation.resume_device(user, device):
+            place.audit("device.resumed", user=user, device=device)
+        shown = _described(registry.device(user, device))
+    if json:
+        output.emit(shown)
+    else:
+        output.say(f"resumed {device} of {user}")
+
+
+@app.command("enroll")
+def enroll(user: User, device: Name, data: Data = DATA, json: Json = False) -> None:
+    """Print a one-time code with which a device gets its credentials: ten minutes, one use, five tries.
+
+    A device that is there already gets new credentials; its old ones end when the code is used.
+
+    Example: healthsync device enroll alice watch-1
+    """
+    now = now_us()
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        code = registry.enrolments.create(user, device, now)
+    place.audit("device.enrolment_opened", user=user, device=device)
+    expires = iso(now + CODE_LIFETIME_S * 1_000_000)
+    if json:
+        output.emit({"user_id": user, "device_id": device, "code": code, "expires_at": expires})
+        return
+    output.facts([("user_id", user), ("device_id", device), ("code", code), ("expires_at", expires)])
+    if output.on_terminal():
+        output.qr_code(code)
+    output.say("The code is good for one device and ten minutes, and is not shown again.")
+
+
+def _hand_out(place: DataDirectory, device: Device, lifetime: str, token_file: Path | None, *, as_json: bool) -> None:
+    hand_out(
+        place,
+        device.principal,
+        device.user_id,
+        device.device_id,
+        lifetime=lifetime,
+        token_file=token_file,
+        as_json=as_json,
+        not_before_s=device.not_before_s,
+    )
 
 
 def _described(device: Device) -> dict[str, Any]:
@@ -134,4 +210,5 @@ def _described(device: Device) -> dict[str, Any]:
         "client_id": device.client_id,
         "username": device.client_id,
         "created_at": iso(device.created_us),
+        "suspended_at": None if device.suspended_us is None else iso(device.suspended_us),
     }

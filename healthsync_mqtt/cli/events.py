@@ -41,10 +41,12 @@ def list_events(
     """
     since_us = None if since is None else moment(since, now_us())
     wanted = None if type is None else type_name(type)
-    with_log = DataDirectory(data).log()
+    place = DataDirectory(data)
+    with_log = place.log()
     if with_log is None:
         output.table(_COLUMNS, (), empty="" if json else "no events yet; start the service: healthsync up")
         return
+    place.audit("events.listed", user=user, type=wanted, since=since, limit=limit)
     with with_log as log:
         if limit is not None:
             _print(
@@ -72,9 +74,11 @@ def tail(
     Example: healthsync events tail --user alice
     """
     wanted = None if type is None else type_name(type)
-    log = DataDirectory(data).log()
+    place = DataDirectory(data)
+    log = place.log()
     if log is None:
         raise UnavailableError(f"there is no event log in {data}", hint="start the service: healthsync up")
+    place.audit("events.followed", user=user, type=wanted)
     with log:
         try:
             _follow(log, user, wanted, lines, count, json=json)
@@ -93,7 +97,8 @@ def show(
 
     Example: healthsync events show 1841
     """
-    log = DataDirectory(data).log()
+    place = DataDirectory(data)
+    log = place.log()
     record: Record | None = None
     if log is not None:
         with log:
@@ -105,6 +110,7 @@ def show(
         raise NotFoundError(
             f"there is no event {event}", hint="healthsync events list; an id needs its user: --user alice"
         )
+    place.audit("events.shown", user=record.user, seq=record.seq)
     if json:
         output.emit_json(canonical_json(record))
     else:

@@ -27,12 +27,15 @@ def hand_out(
     lifetime: str,
     token_file: Path | None,
     as_json: bool,
+    not_before_s: int = 0,
 ) -> None:
     """Issue a token and print the login, or write the token to ``token_file`` and print the rest."""
     lifetime_s = int(seconds(lifetime))
     if not 0 < lifetime_s <= DEFAULT_LIFETIME_S:
         raise UsageError(f"a token lives at most 24 hours, not {lifetime}", hint="leave --lifetime out")
-    identity: dict[str, Any] = place.identity(principal, user_id=user_id, device_id=device_id, lifetime_s=lifetime_s)
+    identity: dict[str, Any] = place.identity(
+        principal, user_id=user_id, device_id=device_id, lifetime_s=lifetime_s, not_before_s=not_before_s
+    )
     if as_json:
         output.emit(identity)
     if token_file is not None:

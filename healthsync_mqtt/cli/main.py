@@ -3,7 +3,7 @@
 import typer
 
 from healthsync_mqtt import __version__
-from healthsync_mqtt.cli import device, events, key, output, rejected, subscriber, topic, user
+from healthsync_mqtt.cli import audit, consent, device, events, key, output, rejected, subscriber, token, topic, user
 from healthsync_mqtt.cli.doctor import doctor
 from healthsync_mqtt.cli.group import HealthSyncGroup
 from healthsync_mqtt.cli.options import DATA, Data, Json
@@ -24,12 +24,15 @@ app = typer.Typer(
 app.command("up")(up)
 app.command("status")(status)
 app.add_typer(user.app, name="user")
+app.add_typer(consent.app, name="consent")
 app.add_typer(device.app, name="device")
 app.add_typer(subscriber.app, name="subscriber")
+app.add_typer(token.app, name="token")
 app.add_typer(key.app, name="key")
 app.add_typer(events.app, name="events")
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(topic.app, name="topic")
+app.add_typer(audit.app, name="audit")
 app.command("replay")(replay)
 app.command("simulate")(simulate)
 app.command("doctor")(doctor)

@@ -1,5 +1,7 @@
 """Options that every command shares, and how their values are read."""
 
+import getpass
+import os
 import re
 import time
 from datetime import UTC, datetime
@@ -40,6 +42,21 @@ def moment(text: str, now: int) -> int:
             raise UsageError(f"{text!r} has no offset", hint=f"write {text}Z for UTC")
         when = when.replace(tzinfo=UTC)
     return micros(when)
+
+
+def later(text: str, now: int) -> int:
+    """Microseconds since the epoch of a time, or of a span from now on such as 24h or 365d."""
+    if relative := _RELATIVE.fullmatch(text):
+        return now + int(relative[1]) * _UNIT_S[relative[2]] * 1_000_000
+    return moment(text, now)
+
+
+def operator() -> str:
+    """Who runs this command, as records name them."""
+    try:
+        return f"os:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"os:{os.geteuid()}"  # an account without a name, as containers have
 
 
 def seconds(text: str) -> float:

@@ -95,6 +95,13 @@ def listing(
     table(list(columns.values()), rows, empty=empty)
 
 
+def qr_code(text: str) -> None:
+    """``text`` as a QR code in half blocks, for a camera in front of the terminal."""
+    import segno
+
+    segno.make(text, error="m", micro=False).terminal(out=sys.stdout, compact=True, border=2)
+
+
 def failure(error: HealthSyncError, *, as_json: bool) -> None:
     """An error on stderr: what went wrong, then the fix."""
     if as_json:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from healthsync_mqtt.cli.options import now_us, operator
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.config.private_files import make_private_directory
 from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.identity.audit import AuditLog, plain, subject_of
 from healthsync_mqtt.identity.keystore import KeyStore
 from healthsync_mqtt.identity.records import Device
 from healthsync_mqtt.identity.registry import Registry
@@ -51,16 +53,45 @@ class DataDirectory:
         make_private_directory(self.path)
         return Registry.open(self.registry_db)
 
+    def audit_log(self) -> AuditLog:
+        """The audit log, created when missing."""
+        return AuditLog.open(self.path / "audit.db", self.keys / "audit.key")
+
+    def audit(self, action: str, *, user: str | None = None, device: str | None = None, **detail: Any) -> None:
+        """Write down what this command did. Persons appear as pseudonyms; ``detail`` holds no value and no secret."""
+        log = self.audit_log()
+        log.append(
+            action, actor=operator(), now_us=now_us(), subject=subject_of(log, user, device), detail=plain(detail)
+        )
+
     def log(self) -> SqliteLogReader | None:
         """A reader of the event log; None before the service has run for the first time."""
         return SqliteLogReader.open(self.events_db) if self.events_db.exists() else None
 
     def identity(
-        self, principal: Principal, *, user_id: str | None, device_id: str | None, lifetime_s: int = DEFAULT_LIFETIME_S
+        self,
+        principal: Principal,
+        *,
+        user_id: str | None,
+        device_id: str | None,
+        lifetime_s: int = DEFAULT_LIFETIME_S,
+        not_before_s: int = 0,
     ) -> dict[str, Any]:
-        """A new token of a principal, as ``device add`` and ``subscriber add`` print it."""
+        """A new token of a principal, as ``device add`` and ``subscriber add`` print it.
+
+        It is issued at ``not_before_s`` at the earliest: the second from which on tokens of its holder are valid again.
+        """
         issuer = TokenIssuer(self.key_store().keyring(time.time_ns() // 1000))
-        token = issuer.issue(principal, lifetime_s=lifetime_s, now=time.time())
+        token = issuer.issue(principal, lifetime_s=lifetime_s, now=max(time.time(), not_before_s))
+        self.audit(
+            "token.issued",
+            user=user_id,
+            device=device_id,
+            client=principal.client_id if device_id is None else None,
+            role=principal.role,
+            jti=token.jti,
+            lifetime_s=lifetime_s,
+        )
         return {
             "user_id": user_id,
             "device_id": device_id,
@@ -73,7 +104,11 @@ class DataDirectory:
     def device_identity(self, device: Device, *, lifetime_s: int = DEFAULT_LIFETIME_S) -> dict[str, Any]:
         """A new token of a device."""
         return self.identity(
-            device.principal, user_id=device.user_id, device_id=device.device_id, lifetime_s=lifetime_s
+            device.principal,
+            user_id=device.user_id,
+            device_id=device.device_id,
+            lifetime_s=lifetime_s,
+            not_before_s=device.not_before_s,
         )
 
     def credentials(self, device: Device) -> Credentials:

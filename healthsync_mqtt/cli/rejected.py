@@ -31,8 +31,10 @@ def list_rejected(
     Example: healthsync rejected list --user alice
     """
     found: list[dict[str, Any]] = []
-    log = DataDirectory(data).log()
+    place = DataDirectory(data)
+    log = place.log()
     if log is not None:
+        place.audit("rejected.listed", user=user, reason=reason, limit=limit)
         with log:
             after = 0
             while page := log.rejected(after, _PAGE, user=user):
@@ -62,7 +64,9 @@ def show(number: Number, data: Data = DATA, json: Json = False) -> None:
 
     Example: healthsync rejected show 3
     """
-    row = _get(DataDirectory(data), number)
+    place = DataDirectory(data)
+    row = _get(place, number)
+    place.audit("rejected.shown", user=row.user, number=number)
     try:
         raw, encoding = row.raw.decode(), "utf-8"
     except UnicodeDecodeError:
@@ -98,6 +102,7 @@ def replay(
                 while page := log.rejected(after, _PAGE, user=user):
                     chosen += [row.no for row in page]
                     after = page[-1].no
+    place.audit("rejected.replayed", user=user, count=len(chosen))
     accepted = 0
     for number in chosen:
         if not all_:

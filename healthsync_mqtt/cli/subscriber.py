@@ -35,6 +35,7 @@ def add(
     place = DataDirectory(data)
     with place.registry() as registry:
         added = registry.add_subscriber(name, "*" if users == "*" else names(users), type_names(types), now_us())
+    place.audit("subscriber.added", name=name, users=len(added.users or ()) or "all", types=type_names(types))
     hand_out(place, added.principal, None, None, lifetime=lifetime, token_file=token_file, as_json=json)
 
 

@@ -5,25 +5,30 @@ from typing import Annotated, Any
 import typer
 
 from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.consent import described, purposes
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, type_names
+from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, operator, type_names
 from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import UsageError
-from healthsync_mqtt.identity.records import Consent, User
+from healthsync_mqtt.identity.consent import Purpose
+from healthsync_mqtt.identity.records import User
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.times import iso
 
 app = new_group("People whose data is kept.")
 
+Name = Annotated[str, typer.Argument(help="The user's id.")]
+
 
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="The user's id: 1 to 64 of A-Z a-z 0-9 - _.")],
-    consent: Annotated[str | None, typer.Option(help="Types the user agrees to have stored: all, or a list.")] = None,
+    consent: Annotated[str | None, typer.Option(help="Types of data the user agrees to: all, none, or a list.")] = None,
+    purpose: Annotated[str, typer.Option(help="What for: store, share, insights, a list of them, or all.")] = "all",
     data: Data = DATA,
     json: Json = False,
 ) -> None:
-    """Add a user and record the consent to store data.
+    """Add a user and record what the user agrees to. Without consent nothing of the user is stored.
 
     Example: healthsync user add alice --consent all
     """
@@ -32,9 +37,15 @@ def add(
             raise UsageError(
                 f"what does {name} consent to?", hint=f"healthsync user add {name} --consent all  (or a list of types)"
             )
-        consent = typer.prompt("Types the user agrees to have stored (all, or a list)", default="all", err=True)
-    with DataDirectory(data).registry() as registry:
-        user = registry.add_user(name, type_names(consent), now_us())
+        consent = typer.prompt("Types of data the user agrees to (all, none, or a list)", err=True)
+    place = DataDirectory(data)
+    types = None if consent == "none" else type_names(consent or "none")
+    chosen = purposes(purpose)
+    with place.registry() as registry:
+        user = registry.add_user(name, types, now_us(), purposes=chosen, recorded_by=operator())
+        place.audit("user.added", user=name)
+        if types is not None:
+            place.audit("consent.granted", user=name, types=types, purposes=chosen)
         shown = _described(registry, user)
     if json:
         output.emit(shown)
@@ -59,14 +70,14 @@ def list_users(data: Data = DATA, json: Json = False) -> None:
 
 
 @app.command("show")
-def show(name: Annotated[str, typer.Argument(help="The user's id.")], data: Data = DATA, json: Json = False) -> None:
+def show(name: Name, data: Data = DATA, json: Json = False) -> None:
     """Show a user with consents and devices.
 
     Example: healthsync user show alice
     """
     with DataDirectory(data).registry() as registry:
         shown = _described(registry, registry.user(name))
-        consents = [_consent(consent) for consent in registry.consents(name)]
+        consents = described(registry.consent.standings(name), now_us())
     if json:
         output.emit(shown | {"consents": consents})
         return
@@ -74,29 +85,56 @@ def show(name: Annotated[str, typer.Argument(help="The user's id.")], data: Data
         [
             ("user", name),
             ("added", shown["created_at"]),
+            *([("suspended", shown["suspended_at"])] if shown["suspended_at"] else []),
             ("devices", ", ".join(shown["devices"]) or "none"),
             *(
-                ("consent", f"{', '.join(item['types'])} ({item['purpose']}, {item['granted_at']})")
+                ("consent", f"{', '.join(item['types'])} ({item['purpose']}, {item['state']} {item['granted_at']})")
                 for item in consents
             ),
         ]
     )
 
 
+@app.command("suspend")
+def suspend(name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Let no device of a user connect, until `user resume`. Live connections are closed within a second.
+
+    Example: healthsync user suspend alice
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        if registry.revocation.suspend_user(name, now_us()):
+            place.audit("user.suspended", user=name)
+        _told(registry, name, "suspended", as_json=json)
+
+
+@app.command("resume")
+def resume(name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Undo `user suspend`.
+
+    Example: healthsync user resume alice
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        if registry.revocation.resume_user(name):
+            place.audit("user.resumed", user=name)
+        _told(registry, name, "resumed", as_json=json)
+
+
+def _told(registry: Registry, name: str, what: str, *, as_json: bool) -> None:
+    if as_json:
+        output.emit(_described(registry, registry.user(name)))
+    else:
+        output.say(f"{what} {name}")
+
+
 def _described(registry: Registry, user: User) -> dict[str, Any]:
-    consents = registry.consents(user.id)
+    now = now_us()
+    stored = [line for line in registry.consent.standings(user.id) if line.purpose is Purpose.store and line.holds(now)]
     return {
         "user_id": user.id,
         "created_at": iso(user.created_us),
+        "suspended_at": None if user.suspended_us is None else iso(user.suspended_us),
         "devices": [device.device_id for device in registry.devices(user.id)],
-        "consent": sorted({name for consent in consents for name in _consent(consent)["types"]}),
-    }
-
-
-def _consent(consent: Consent) -> dict[str, Any]:
-    return {
-        "types": ["all"] if consent.types is None else sorted(consent.types),
-        "purpose": consent.purpose,
-        "granted_at": iso(consent.granted_us),
-        "recorded_by": consent.recorded_by,
+        "consent": sorted(line.type or "all" for line in stored),
     }

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from healthsync_mqtt.errors import StoreError, TokenError
+from healthsync_mqtt.identity.consent import NOBODY, Permissions
+from healthsync_mqtt.identity.enrolment import ENROL_NAME
+from healthsync_mqtt.identity.lobby import Lobby
 from healthsync_mqtt.identity.records import Roster
 from healthsync_mqtt.identity.tokens import Claims, TokenVerifier
 from healthsync_mqtt.model.principal import Principal, Role
@@ -27,6 +30,8 @@ class Login:
     kid: str | None = None
     #: serial number of the client certificate, in hexadecimal; None when there was none
     serial: str | None = None
+    #: handle of the one-time code; None when there was none
+    enrolment: str | None = None
 
 
 class RosterSource(Protocol):
@@ -50,41 +55,58 @@ _Key = tuple[Role, str, str | None]
 
 
 class Directory:
-    """The principals of a registry as they were at the last ``refresh``; the first reading happens at once."""
+    """The principals of a registry as they were at the last ``refresh``; the first reading happens at once.
+
+    ``permissions`` is what users agreed to, and ``revoked_tokens`` the ids of tokens that are void: both are replaced,
+    never changed, at a reading.
+    """
 
     def __init__(self, registry: RosterSource, verifier: TokenVerifier) -> None:
         self._registry = registry
         self._verifier = verifier
         self._generation = -1
         self._entries: dict[_Key, _Entry] = {}
+        self._principals: dict[str, Principal] = {}
         self._lost: set[str] = set()
         self._reading = threading.Lock()
+        self.lobby = Lobby(self._read_for_a_stranger)
+        self.permissions: Permissions = NOBODY
+        self.revoked_tokens: frozenset[str] = frozenset()
         self.refresh()
 
     def authenticate(self, client_id: str, username: str | None, password: bytes | None, now: float) -> Login:
         """The login that a CONNECT asks for; otherwise TokenError, the same for every cause.
 
-        The password has to be a token valid at ``now`` (epoch seconds), its holder registered and not removed, and
-        client id and username both the holder's client id.
+        The password has to be a token valid at ``now`` (epoch seconds) and not revoked, its holder registered and
+        neither removed nor suspended, and client id and username both the holder's client id. Under the username
+        ``enroll`` it has to be a one-time code or a refresh token.
         """
+        if username == ENROL_NAME:
+            return self._enter_lobby(client_id, _text(password), now)
         claims = self._verifier.verify(_text(password), now=now)
         key = (claims.role, claims.subject, claims.device)
         entry = self._entries.get(key)
         if entry is None:
             # Registered a moment ago, perhaps. Only a token that we signed gets this far, so strangers cannot ask.
             with contextlib.suppress(StoreError):
-                self._read()
+                self.catch_up()
             entry = self._entries.get(key)
         if entry is None:
-            raise TokenError("the token's holder is not registered, or was removed")
+            raise TokenError("the token's holder is not registered, or was removed or suspended")
         if claims.issued_at < entry.not_before_s:
             raise TokenError("the token is older than the last removal of its device")
+        if claims.jti in self.revoked_tokens:
+            raise TokenError("the token is revoked")
         expected = entry.principal.client_id
         if client_id != expected:
             raise TokenError("the client id is not the token's")
         if username != expected:
             raise TokenError("the username is not the token's")
         return _login(entry.principal, claims)
+
+    def principal(self, client_id: str) -> Principal | None:
+        """Who may connect under a client id, if anybody; for logins that are proved without a token."""
+        return self._principals.get(client_id)
 
     def is_active(self, principal: Principal) -> bool:
         """Whether this very principal, with these rights, may be connected now."""
@@ -98,12 +120,13 @@ class Directory:
 
         Blocks for a file read: the door calls it from a worker thread. StoreError leaves the last snapshot in use.
         """
-        self._read()
+        self.catch_up()
         with self._reading:
             lost, self._lost = self._lost, set()
         return frozenset(lost)
 
-    def _read(self) -> None:
+    def catch_up(self) -> None:
+        """Read again if the registry has changed; what was lost is told by the next ``refresh``."""
         with self._reading:
             if self._registry.generation() == self._generation:
                 return
@@ -113,7 +136,22 @@ class Directory:
                 entry.principal.client_id for key, entry in self._entries.items() if entries.get(key) != entry
             }
             self._entries = entries
+            self._principals = {entry.principal.client_id: entry.principal for entry in entries.values()}
+            self.permissions = roster.permissions
+            self.revoked_tokens = roster.revoked_tokens
+            self.lobby.replace(roster.enrolments, roster.families)
             self._generation = roster.generation
+
+    def _enter_lobby(self, client_id: str, secret: str, now: float) -> Login:
+        guest = self.lobby.admit(client_id, secret, now)
+        if guest.family is not None and (Role.device, guest.user_id, guest.device_id) not in self._entries:
+            raise TokenError("the refresh token's device was removed or suspended")
+        principal = Principal(role=Role.enroll, client_id=client_id)
+        return Login(principal=principal, expires_at=guest.expires_at, jti=None, enrolment=guest.handle)
+
+    def _read_for_a_stranger(self) -> None:
+        with contextlib.suppress(StoreError):
+            self.catch_up()
 
 
 def _entries(roster: Roster) -> dict[_Key, _Entry]:

@@ -1,7 +1,8 @@
 """What the registry holds, as values. Times are microseconds since the epoch, UTC; None for a set means all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from healthsync_mqtt.identity.consent import Permissions
 from healthsync_mqtt.model.principal import Principal, Role
 
 
@@ -11,17 +12,7 @@ class User:
 
     id: str
     created_us: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consent:
-    """A grant by a user: which types (None = all) for which purpose, when, and who recorded it."""
-
-    user_id: str
-    types: frozenset[str] | None
-    purpose: str
-    granted_us: int
-    recorded_by: str
+    suspended_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +25,7 @@ class Device:
     created_us: int
     removed_us: int | None
     not_before_s: int
+    suspended_us: int | None = None
 
     @property
     def principal(self) -> Principal:
@@ -70,10 +62,37 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """An open one-time code: ``handle`` is its public part, ``code_sha256`` the digest of the whole code."""
+
+    handle: str
+    user_id: str
+    device_id: str
+    code_sha256: str = field(repr=False)
+    expires_us: int
+    tries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A chain of refresh tokens that is not revoked. ``tag_key`` tells its tokens from made-up ones."""
+
+    family: str
+    user_id: str
+    device_id: str
+    tag_key: str = field(repr=False)
+    expires_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Roster:
-    """One consistent reading of every principal, removed devices left out."""
+    """One consistent reading: everyone who may connect (removed and suspended left out), and what users agreed to."""
 
     generation: int
     devices: tuple[Device, ...]
     subscribers: tuple[Subscriber, ...]
     admins: tuple[Admin, ...]
+    permissions: Permissions
+    revoked_tokens: frozenset[str]
+    enrolments: tuple[Enrolment, ...]
+    families: tuple[Family, ...]

@@ -5,30 +5,26 @@ raises ``generation``, which is what the others poll. Ids are checked here, wher
 """
 
 import hashlib
-import json
+import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
-from healthsync_mqtt.errors import ConflictError, InputError, NotFoundError
-from healthsync_mqtt.identity.records import Admin, Consent, Device, Roster, Subscriber, User
+from healthsync_mqtt.errors import ConflictError, NotFoundError
+from healthsync_mqtt.identity.certificate_book import CertificateBook
+from healthsync_mqtt.identity.consent import PURPOSES, Purpose
+from healthsync_mqtt.identity.consent_book import ConsentBook
+from healthsync_mqtt.identity.enrolment import ENROL_NAME, ENROL_PREFIX, Enrolments
+from healthsync_mqtt.identity.lookup import any_device_row, device_row, user_row
+from healthsync_mqtt.identity.names import check_id, checked_names, dump_names, load_names
+from healthsync_mqtt.identity.records import Admin, Device, Roster, Subscriber, User
+from healthsync_mqtt.identity.refresh import RefreshTokens
+from healthsync_mqtt.identity.revocation import Revocation, after, end_families
 from healthsync_mqtt.identity.schema import open_database
 from healthsync_mqtt.identity.tables import Tables
 from healthsync_mqtt.model.principal import Role
-from healthsync_mqtt.topics.grammar import ID_MAX, is_id
-
-PURPOSE_STORE: Final = "store"
-ALL: Final = frozenset({"all", "*"})
-"""Words that mean every user or every type where a list of names is expected."""
-
-_SECOND_US = 1_000_000
-
-
-def check_id(what: str, value: object) -> str:
-    """``value`` when it is an id; InputError naming ``what`` otherwise. The value itself is not repeated."""
-    if not isinstance(value, str) or not is_id(value):
-        raise InputError(f"the {what} is not an id", hint=f"use 1 to {ID_MAX} of A-Z a-z 0-9 - _")
-    return value
+from healthsync_mqtt.topics.grammar import ID_MAX
 
 
 class Registry:
@@ -36,6 +32,11 @@ class Registry:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self.certificates = CertificateBook(tables)
+        self.consent = ConsentBook(tables)
+        self.revocation = Revocation(tables)
+        self.enrolments = Enrolments(tables)
+        self.refresh_tokens = RefreshTokens(tables)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -52,6 +53,10 @@ class Registry:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
+    def write(self) -> AbstractContextManager[None]:
+        """Several calls as one durable transaction: all of them or none."""
+        return self._tables.write()
+
     def generation(self) -> int:
         """A number that grows with every write of any process; about 20 µs."""
         return self._tables.generation()
@@ -64,6 +69,7 @@ class Registry:
         consent: str | Iterable[str] | None,
         now_us: int,
         *,
+        purposes: Iterable[Purpose] = PURPOSES,
         recorded_by: str = "cli",
     ) -> User:
         """Add a user with its first consent ("all" or "*", type names, or None for none). ConflictError when it exists.
@@ -71,42 +77,21 @@ class Registry:
         The names are canonical type names; whoever takes them from a person resolves aliases first.
         """
         check_id("user id", user_id)
-        consented = _names("type", consent) if consent is not None else frozenset()
         with self._tables.write():
             if self._tables.one("SELECT 1 FROM users WHERE id = ?", user_id):
                 raise ConflictError(f"the user {user_id} exists already", hint=f"healthsync user show {user_id}")
             self._tables.insert("users", {"id": user_id, "created_us": now_us})
             if consent is not None:
-                self._grant(user_id, consented, now_us, recorded_by)
+                self.consent.grant(user_id, consent, now_us, purposes=purposes, recorded_by=recorded_by)
         return User(id=user_id, created_us=now_us)
-
-    def add_consent(self, user_id: str, types: str | Iterable[str], now_us: int, *, recorded_by: str = "cli") -> None:
-        """Record one more grant of a user for the purpose "store"."""
-        consented = _names("type", types)
-        with self._tables.write():
-            self.user(user_id)
-            self._grant(user_id, consented, now_us, recorded_by)
 
     def users(self) -> list[User]:
         """All users, by id."""
-        return [User(**row) for row in self._tables.rows("SELECT id, created_us FROM users ORDER BY id")]
+        return [User(**row) for row in self._tables.rows("SELECT * FROM users ORDER BY id")]
 
     def user(self, user_id: str) -> User:
         """One user; NotFoundError."""
-        row = self._tables.one("SELECT id, created_us FROM users WHERE id = ?", check_id("user id", user_id))
-        if row is None:
-            raise NotFoundError(f"there is no user {user_id}", hint=f"healthsync user add {user_id} --consent all")
-        return User(**row)
-
-    def consents(self, user_id: str) -> list[Consent]:
-        """The grants of a user, oldest first; NotFoundError for an unknown user."""
-        with self._tables.read():
-            self.user(user_id)
-            rows = self._tables.rows(
-                "SELECT user_id, types, purpose, granted_us, recorded_by FROM consents WHERE user_id = ? ORDER BY no",
-                user_id,
-            )
-        return [Consent(**{**row, "types": _load_names(row["types"])}) for row in rows]
+        return User(**user_row(self._tables, user_id))
 
     # Devices
 
@@ -115,7 +100,7 @@ class Registry:
         check_id("device id", device_id)
         with self._tables.write():
             self.user(user_id)
-            known = self._device_row(user_id, device_id)
+            known = any_device_row(self._tables, user_id, device_id)
             if known is None:
                 client_id = self._mint(user_id, device_id)
                 self._claim(client_id, Role.device)
@@ -142,7 +127,8 @@ class Registry:
                     {
                         "created_us": now_us,
                         "removed_us": None,
-                        "not_before_s": max(now_us, known["removed_us"]) // _SECOND_US,
+                        "suspended_us": None,
+                        "not_before_s": after(max(now_us, known["removed_us"])),
                     },
                 )
             return self.device(user_id, device_id)
@@ -163,19 +149,14 @@ class Registry:
     def device(self, user_id: str, device_id: str) -> Device:
         """One device that was not removed; NotFoundError."""
         with self._tables.read():
-            self.user(user_id)
-            row = self._device_row(user_id, check_id("device id", device_id))
-        if row is None or row["removed_us"] is not None:
-            raise NotFoundError(
-                f"{user_id} has no device {device_id}", hint=f"healthsync device add {user_id} {device_id}"
-            )
-        return Device(**row)
+            return Device(**device_row(self._tables, user_id, device_id))
 
     def remove_device(self, user_id: str, device_id: str, now_us: int) -> Device:
         """Take away a device's right to connect; its data and its name stay. NotFoundError; returns what it was."""
         with self._tables.write():
             device = self.device(user_id, device_id)
             self._tables.update("devices", (user_id, device_id), {"removed_us": now_us})
+            end_families(self._tables, user_id, device_id, now_us, "device removed")
             return device
 
     # Subscribers and admins
@@ -186,7 +167,7 @@ class Registry:
         """Add a reader of the given users and types ("*" or None = all). Users may be added after it."""
         check_id("subscriber name", name)
         subscriber = Subscriber(
-            name=name, users=_names("user id", users), types=_names("type", types), created_us=now_us
+            name=name, users=checked_names("user id", users), types=checked_names("type", types), created_us=now_us
         )
         with self._tables.write():
             self._claim(name, Role.subscriber)
@@ -194,8 +175,8 @@ class Registry:
                 "subscribers",
                 {
                     "name": name,
-                    "users": _dump_names(subscriber.users),
-                    "types": _dump_names(subscriber.types),
+                    "users": dump_names(subscriber.users),
+                    "types": dump_names(subscriber.types),
                     "created_us": now_us,
                 },
             )
@@ -225,31 +206,28 @@ class Registry:
         return [Admin(**row) for row in self._tables.rows("SELECT * FROM admins ORDER BY name")]
 
     def roster(self) -> Roster:
-        """Every principal that may connect, and the generation it belongs to, in one consistent reading."""
+        """What a directory holds in memory, and the generation it belongs to, in one consistent reading."""
+        now_us = time.time_ns() // 1000  # only to leave out what has expired
         with self._tables.read():
+            suspended = {user.id for user in self.users() if user.suspended_us is not None}
             return Roster(
                 generation=self._tables.generation(),
-                devices=tuple(self.devices()),
+                devices=tuple(
+                    device
+                    for device in self.devices()
+                    if device.suspended_us is None and device.user_id not in suspended
+                ),
                 subscribers=tuple(self.subscribers()),
                 admins=tuple(self.admins()),
+                permissions=self.consent.permissions(),
+                revoked_tokens=self.revocation.revoked(),
+                enrolments=tuple(self.enrolments.open(now_us)),
+                families=tuple(self.refresh_tokens.live(now_us)),
             )
 
-    def _device_row(self, user_id: str, device_id: str) -> dict[str, Any] | None:
-        return self._tables.one("SELECT * FROM devices WHERE user_id = ? AND device_id = ?", user_id, device_id)
-
-    def _grant(self, user_id: str, types: frozenset[str] | None, now_us: int, recorded_by: str) -> None:
-        self._tables.insert(
-            "consents",
-            {
-                "user_id": user_id,
-                "types": _dump_names(types),
-                "purpose": PURPOSE_STORE,
-                "granted_us": now_us,
-                "recorded_by": recorded_by,
-            },
-        )
-
     def _claim(self, client_id: str, role: Role) -> None:
+        if client_id == ENROL_NAME or client_id.startswith(ENROL_PREFIX):
+            raise ConflictError(f"names that start with {ENROL_PREFIX} are kept for enrolment", hint="choose another")
         if self._taken(client_id):
             raise ConflictError(f"the name {client_id} is taken by another principal", hint="choose another name")
         self._tables.insert("principals", {"client_id": client_id, "role": role.value})
@@ -260,6 +238,8 @@ class Registry:
     def _mint(self, user_id: str, device_id: str) -> str:
         """A free client id of at most 64 characters: ``user-device``, shortened and with a suffix where it must be."""
         plain = f"{user_id}-{device_id}"
+        if plain.startswith(ENROL_PREFIX):
+            plain = f"_{plain}"
         if len(plain) <= ID_MAX and not self._taken(plain):
             return plain
         for attempt in range(1000):
@@ -270,25 +250,5 @@ class Registry:
         raise ConflictError(f"no free client id for {plain[:ID_MAX]}", hint="choose another device id")
 
 
-def _names(what: str, names: str | Iterable[str] | None) -> frozenset[str] | None:
-    """The checked set of names, None for all. A text is "all", "*" or one name."""
-    if names is None or (isinstance(names, str) and names in ALL):
-        return None
-    listed = frozenset([names] if isinstance(names, str) else names)
-    if listed & ALL and len(listed) == 1:
-        return None
-    if not listed:
-        raise InputError(f"no {what} is named", hint="name at least one, or * for all")
-    return frozenset(check_id(what, name) for name in listed)
-
-
-def _dump_names(names: frozenset[str] | None) -> str:
-    return "*" if names is None else json.dumps(sorted(names))
-
-
-def _load_names(text: str) -> frozenset[str] | None:
-    return None if text == "*" else frozenset(json.loads(text))
-
-
 def _subscriber(row: dict[str, Any]) -> Subscriber:
-    return Subscriber(**{**row, "users": _load_names(row["users"]), "types": _load_names(row["types"])})
+    return Subscriber(**{**row, "users": load_names(row["users"]), "types": load_names(row["types"])})

@@ -18,6 +18,7 @@ class Tables:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._lock = threading.RLock()
+        self._raise = False
 
     def close(self) -> None:
         """Close the file; later calls raise StoreError."""
@@ -25,11 +26,14 @@ class Tables:
             self._db.close()
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[None]:
-        """One durable transaction that also raises the generation; StoreError when the file cannot be written."""
+    def write(self, *, quiet: bool = False) -> Iterator[None]:
+        """One durable transaction that also raises the generation; StoreError when the file cannot be written.
+
+        ``quiet`` is for what no directory has in memory: the generation stays, and nobody reads again.
+        """
         with self._transaction("BEGIN IMMEDIATE"):
+            self._raise = self._raise or not quiet
             yield
-            self._db.execute("UPDATE generation SET value = value + 1")
 
     @contextlib.contextmanager
     def read(self) -> Iterator[None]:
@@ -55,6 +59,10 @@ class Tables:
         """Change one row by its primary key, inside ``write()``."""
         self._table(table).update(key, changes)
 
+    def delete(self, table: str, where: str, *parameters: object) -> None:
+        """Remove rows, inside ``write()``."""
+        self._table(table).delete_where(where, parameters)
+
     def generation(self) -> int:
         """The number that every write raises."""
         with self.read():
@@ -75,10 +83,14 @@ class Tables:
                 self._db.execute(begin)
                 try:
                     yield
+                    if self._raise:
+                        self._db.execute("UPDATE generation SET value = value + 1")
                     self._db.commit()
                 except BaseException:
                     self._db.rollback()
                     raise
+                finally:
+                    self._raise = False
             except sqlite3.Error as error:
                 raise StoreError(
                     f"the registry could not be used: {error}", hint="is the disk full, or another command stuck?"

@@ -12,6 +12,8 @@ class Role(StrEnum):
     admin = "admin"
     adapter = "adapter"
     bridge = "bridge"
+    #: holds a one-time code or a refresh token, and may exchange it for an access token
+    enroll = "enroll"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,10 @@ def commands(command=None, path=()):
 def test_the_commands_are_the_ones_promised() -> None:
     assert {" ".join(path) for path in commands()} == {
         "up", "status", "replay", "simulate", "doctor", "version", "topic list",
-        "user add", "user list", "user show",
+        "user add", "user list", "user show", "user suspend", "user resume",
+        "consent grant", "consent withdraw", "consent show", "consent history",
+        "device enroll", "device suspend", "device resume", "token revoke",
+        "audit list", "audit verify",
         "device add", "device list", "device show", "device token", "device remove",
         "subscriber add", "subscriber list", "subscriber token",
         "events list", "events tail", "events show",
@@ -82,10 +85,11 @@ def test_tokens_are_good_for_the_door(lines, data: Path) -> None:
 def test_consent_is_recorded_with_its_time(lines) -> None:
     lines("user", "add", "alice", "--consent", "hr,sleep")
     (shown,) = lines("user", "show", "alice")
-    (consent,) = shown["consents"]
-    assert consent["types"] == ["heart_rate", "sleep"]
-    assert consent["purpose"] == "store"
-    assert consent["granted_at"].endswith("Z")
+    assert [consent["purpose"] for consent in shown["consents"]] == ["store", "share", "insights"]
+    for consent in shown["consents"]:
+        assert consent["types"] == ["heart_rate", "sleep"]
+        assert consent["state"] == "granted"
+        assert consent["granted_at"].endswith("Z")
 
 
 def test_status_without_a_service_balances_at_zero(lines) -> None:

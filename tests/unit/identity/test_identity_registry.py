@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.errors import ConfigError, ConflictError, InputError, NotFoundError, StoreError
 from healthsync_mqtt.identity import schema
+from healthsync_mqtt.identity.consent import Purpose
 from healthsync_mqtt.identity.registry import Registry, check_id
 from healthsync_mqtt.topics.grammar import is_id
 
@@ -39,16 +40,21 @@ def test_a_user_with_its_consent(registry: Registry) -> None:
     user = registry.add_user("alice", "all", NOW_US)
     assert registry.users() == [user]
     assert registry.user("alice") == user
-    (consent,) = registry.consents("alice")
-    assert (consent.types, consent.purpose, consent.granted_us) == (None, "store", NOW_US)
-    registry.add_consent("alice", ["steps", "weight"], NOW_US + 1, recorded_by="admin")
-    assert registry.consents("alice")[1].types == {"steps", "weight"}
-    assert registry.consents("alice")[1].recorded_by == "admin"
+    first = registry.consent.history("alice")
+    assert [(line.types, line.purpose.value, line.decided_us) for line in first] == [
+        (None, "store", NOW_US),
+        (None, "share", NOW_US),
+        (None, "insights", NOW_US),
+    ]
+    registry.consent.grant("alice", ["steps", "weight"], NOW_US + 1, purposes=[Purpose.store], recorded_by="admin")
+    last = registry.consent.history("alice")[-1]
+    assert last.types == {"steps", "weight"}
+    assert last.recorded_by == "admin"
 
 
 def test_a_user_may_give_no_consent(registry: Registry) -> None:
     registry.add_user("bob", None, NOW_US)
-    assert registry.consents("bob") == []
+    assert registry.consent.history("bob") == []
 
 
 def test_what_exists_and_what_does_not_is_said_with_the_command(registry: Registry) -> None:
@@ -63,7 +69,7 @@ def test_what_exists_and_what_does_not_is_said_with_the_command(registry: Regist
     for call in (
         lambda: registry.user("bob"),
         lambda: registry.devices("bob"),
-        lambda: registry.consents("bob"),
+        lambda: registry.consent.history("bob"),
         lambda: registry.device("alice", "phone"),
         lambda: registry.remove_device("alice", "phone", NOW_US),
         lambda: registry.add_device("bob", "watch", NOW_US),
@@ -163,7 +169,7 @@ def test_a_removed_device_keeps_its_name_and_may_come_back(registry: Registry) -
         registry.add_subscriber(first.client_id, "*", "*", NOW_US)
     back = registry.add_device("alice", "watch", NOW_US + 9_000_000)
     assert back.client_id == first.client_id
-    assert back.not_before_s == NOW_US // 1_000_000 + 9
+    assert back.not_before_s == NOW_US // 1_000_000 + 10
     assert registry.device("alice", "watch") == back
 
 
@@ -191,7 +197,7 @@ def test_every_write_raises_the_generation_for_other_readers(path: Path, registr
         seen = [other.generation()]
         for write in (
             lambda: registry.add_user("alice", "all", NOW_US),
-            lambda: registry.add_consent("alice", "all", NOW_US),
+            lambda: registry.consent.grant("alice", "all", NOW_US),
             lambda: registry.add_device("alice", "watch", NOW_US),
             lambda: registry.remove_device("alice", "watch", NOW_US),
             lambda: registry.add_device("alice", "watch", NOW_US),
@@ -321,12 +327,14 @@ def test_a_migration_that_fails_leaves_the_old_schema(path: Path, monkeypatch: p
     with Registry.open(path) as registry:
         registry.add_user("alice", "all", NOW_US)
     steps = schema.migrations()
-    broken = (2, "CREATE TABLE later (id TEXT);\nINSERT INTO nowhere VALUES (1);")
+    broken = (len(steps) + 1, "CREATE TABLE later (id TEXT);\nINSERT INTO nowhere VALUES (1);")
     monkeypatch.setattr(schema, "migrations", lambda: [*steps, broken])
     with pytest.raises(StoreError):
         Registry.open(path)
     monkeypatch.setattr(
-        schema, "migrations", lambda: [*steps, (2, "-- a comment; with a semicolon\nCREATE TABLE later (id TEXT);")]
+        schema,
+        "migrations",
+        lambda: [*steps, (len(steps) + 1, "-- a comment; with a semicolon\nCREATE TABLE later (id TEXT);")],
     )
     with Registry.open(path) as registry:
         assert [user.id for user in registry.users()] == ["alice"]

@@ -1,0 +1,166 @@
+"""healthsync consent …"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.options import DATA, Data, Json, later, names, now_us, operator, type_names
+from healthsync_mqtt.cli.place import DataDirectory
+from healthsync_mqtt.errors import UsageError
+from healthsync_mqtt.identity.consent import PURPOSES, Action, Purpose, Standing
+from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.model.times import iso
+
+app = new_group("What users agree to: which types, for which purpose, until when.")
+
+User = Annotated[str, typer.Argument(help="The user's id.")]
+Types = Annotated[str, typer.Option(help="Types of data: all, or a list (aliases too).")]
+Purposes = Annotated[str, typer.Option("--purpose", help="store, share, insights, a list of them, or all.")]
+
+_COLUMNS = {
+    "purpose": "PURPOSE",
+    "types": "TYPES",
+    "state": "STATE",
+    "granted_at": "GRANTED",
+    "expires_at": "EXPIRES",
+    "withdrawn_at": "WITHDRAWN",
+    "text_version": "TEXT",
+    "recorded_by": "RECORDED BY",
+}
+
+
+def purposes(text: str) -> tuple[Purpose, ...]:
+    """The purposes in a comma-separated list; ``all`` means every one."""
+    try:
+        listed = PURPOSES if text == "all" else tuple(Purpose(name) for name in names(text))
+    except ValueError:
+        listed = ()
+    if not listed:
+        raise UsageError(f"{text!r} is no purpose", hint=f"one or more of: {', '.join(PURPOSES)}; or all")
+    return listed
+
+
+def described(standings: Iterable[Standing], now: int) -> list[dict[str, Any]]:
+    """What holds, one object for the types that share everything else."""
+    grouped: dict[tuple[Standing, bool], list[str]] = {}
+    for standing in standings:
+        alike = replace(standing, type=None), standing.type is None
+        grouped.setdefault(alike, []).append(standing.type or "all")
+    return [
+        {
+            "types": types,
+            "purpose": line.purpose.value,
+            "state": "granted" if line.holds(now) else "expired" if line.withdrawn_us is None else "withdrawn",
+            "granted_at": iso(line.granted_us),
+            "expires_at": _time(line.expires_us),
+            "withdrawn_at": _time(line.withdrawn_us),
+            "text_version": line.text_version,
+            "recorded_by": line.recorded_by,
+        }
+        for (line, _), types in grouped.items()
+    ]
+
+
+@app.command("grant")
+def grant(
+    user: User,
+    types: Types,
+    *,
+    purpose: Purposes = "all",
+    expires: Annotated[str | None, typer.Option(help="Until when: 2027-11-23, or 365d from now.")] = None,
+    text: Annotated[str | None, typer.Option(help="Version of the wording that the user agreed to.")] = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Record that a user agrees. A running service heeds it within a second.
+
+    Example: healthsync consent grant alice --types heart_rate,sleep --purpose store --expires 365d --text 2026-11
+    """
+    now = now_us()
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        chosen, listed = purposes(purpose), type_names(types)
+        registry.consent.grant(
+            user,
+            listed,
+            now,
+            purposes=chosen,
+            expires_us=None if expires is None else later(expires, now),
+            text_version=text,
+            recorded_by=operator(),
+        )
+        place.audit("consent.granted", user=user, types=listed, purposes=chosen, text_version=text)
+        _show(registry, user, as_json=json)
+
+
+@app.command("withdraw")
+def withdraw(
+    user: User, types: Types = "all", *, purpose: Purposes = "all", data: Data = DATA, json: Json = False
+) -> None:
+    """Record that a user takes consent back. What was stored stays; nothing new is taken.
+
+    Example: healthsync consent withdraw alice --types location --purpose share
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        chosen, listed = purposes(purpose), type_names(types)
+        registry.consent.withdraw(user, listed, now_us(), purposes=chosen, recorded_by=operator())
+        place.audit("consent.withdrawn", user=user, types=listed, purposes=chosen)
+        _show(registry, user, as_json=json)
+
+
+@app.command("show")
+def show(user: User, data: Data = DATA, json: Json = False) -> None:
+    """Show what a user agrees to now, and what was withdrawn or has expired.
+
+    Example: healthsync consent show alice
+    """
+    with DataDirectory(data).registry() as registry:
+        _show(registry, user, as_json=json)
+
+
+@app.command("history")
+def history(user: User, data: Data = DATA, json: Json = False) -> None:
+    """Show every decision of a user, oldest first. Nothing is ever taken out of it.
+
+    Example: healthsync consent history alice
+    """
+    with DataDirectory(data).registry() as registry:
+        lines = [
+            {
+                "user_id": line.user_id,
+                "action": line.action.value,
+                "purpose": line.purpose.value,
+                "types": ["all"] if line.types is None else sorted(line.types),
+                "at": iso(line.decided_us),
+                "expires_at": _time(line.expires_us) if line.action is Action.grant else None,
+                "text_version": line.text_version,
+                "recorded_by": line.recorded_by,
+            }
+            for line in registry.consent.history(user)
+        ]
+    output.listing(
+        lines,
+        {"at": "AT", "action": "ACTION", "purpose": "PURPOSE", "types": "TYPES", "expires_at": "EXPIRES"}
+        | {"text_version": "TEXT", "recorded_by": "RECORDED BY"},
+        as_json=json,
+        empty=f"{user} has not decided anything",
+    )
+
+
+def _show(registry: Registry, user: str, *, as_json: bool) -> None:
+    lines = described(registry.consent.standings(user), now_us())
+    output.listing(
+        [{"user_id": user} | line for line in lines],
+        _COLUMNS,
+        as_json=as_json,
+        empty=f"{user} agrees to nothing: nothing is stored. healthsync consent grant {user} --types all",
+    )
+
+
+def _time(us: int | None) -> str | None:
+    return None if us is None else iso(us)

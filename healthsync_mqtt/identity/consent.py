@@ -1,0 +1,179 @@
+"""Consent as values: what users decided, and what follows from it at a moment. Pure.
+
+A decision grants or withdraws one purpose for some types or for all. The later decision holds for the types that it
+names. ``in_force`` reads the permissions off the decisions; the data path asks those, with one look-up a delivery.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+NEVER: Final = 0
+"""As ``until_us``: not permitted."""
+ALWAYS: Final = 2**62
+"""As ``until_us``: until it is withdrawn."""
+
+
+class Purpose(StrEnum):
+    """What data may be used for."""
+
+    #: kept in the event log and in sinks
+    store = "store"
+    #: published on canonical topics, to the subscribers that an admin has registered
+    share = "share"
+    #: evaluated: trends, goals, anomalies
+    insights = "insights"
+
+
+PURPOSES: Final = tuple(Purpose)
+
+
+class Action(StrEnum):
+    """What a decision does."""
+
+    grant = "grant"
+    withdraw = "withdraw"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One line of a user's history. ``types`` None = all; ``expires_us`` None = until withdrawn.
+
+    ``text_version`` names the wording that the user agreed to; ``recorded_by`` who wrote it down.
+    """
+
+    user_id: str
+    action: Action
+    purpose: Purpose
+    types: frozenset[str] | None
+    decided_us: int
+    expires_us: int | None
+    text_version: str | None
+    recorded_by: str
+
+
+class Span(NamedTuple):
+    """A permission in time: for what is received from ``since_us`` on, used before ``until_us``."""
+
+    since_us: int
+    until_us: int
+
+    def covers(self, received_us: int, now_us: int) -> bool:
+        """Whether what was received at ``received_us`` may be used at ``now_us``."""
+        return self.since_us <= received_us and now_us < self.until_us
+
+
+NOTHING: Final = Span(0, NEVER)
+
+
+class Permission(NamedTuple):
+    """One user's permission for one purpose: ``rest`` for every type that ``types`` does not name."""
+
+    rest: Span
+    types: Mapping[str, Span]
+
+    def span(self, type_name: str) -> Span:
+        """The permission for one type."""
+        return self.types.get(type_name, self.rest)
+
+    def complete(self, now_us: int) -> bool:
+        """Whether it covers every type at ``now_us``, without a look at any of them."""
+        return not self.types and now_us < self.rest.until_us
+
+
+NO_PERMISSION: Final = Permission(NOTHING, {})
+
+Permissions = Mapping[Purpose, Mapping[str, Permission]]
+"""By purpose (every one), then user; a user without a decision is absent."""
+
+NOBODY: Final[Permissions] = {purpose: {} for purpose in PURPOSES}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What holds for one purpose and one type (None: all that no other line names), and the decisions behind it."""
+
+    purpose: Purpose
+    type: str | None
+    granted_us: int
+    expires_us: int | None
+    withdrawn_us: int | None
+    text_version: str | None
+    recorded_by: str
+
+    def holds(self, now_us: int) -> bool:
+        """Whether data may be used for it at ``now_us``."""
+        return self.withdrawn_us is None and (self.expires_us is None or now_us < self.expires_us)
+
+
+def standings(decisions: Iterable[Decision]) -> list[Standing]:
+    """What one user's decisions, oldest first, come to: at most one line for each purpose and type."""
+    held: dict[tuple[Purpose, str | None], Standing] = {}
+    for decision in decisions:
+        purpose = decision.purpose
+        if decision.types is None:
+            older = {key: held.pop(key) for key in list(held) if key[0] is purpose}
+            if decision.action is Action.grant:
+                held[purpose, None] = _granted(decision, None, older.get((purpose, None)))
+            else:
+                held |= {key: _withdrawn(decision, standing) for key, standing in older.items()}
+            continue
+        for name in decision.types:
+            before = held.get((purpose, name), held.get((purpose, None)))
+            if decision.action is Action.grant:
+                held[purpose, name] = _granted(decision, name, before)
+            elif before is not None:
+                held[purpose, name] = _withdrawn(decision, before, name)
+    return sorted(held.values(), key=lambda standing: (PURPOSES.index(standing.purpose), standing.type or ""))
+
+
+def in_force(decisions: Iterable[Decision]) -> Permissions:
+    """The permissions of every user in ``decisions``, which are in the order of their recording."""
+    by_user: dict[str, list[Decision]] = {}
+    for decision in decisions:
+        by_user.setdefault(decision.user_id, []).append(decision)
+    permissions: dict[Purpose, dict[str, Permission]] = {purpose: {} for purpose in PURPOSES}
+    for user, own in by_user.items():
+        rest: dict[Purpose, Span] = {}
+        types: dict[Purpose, dict[str, Span]] = {}
+        for standing in standings(own):
+            if standing.type is None:
+                rest[standing.purpose] = _span(standing)
+            else:
+                types.setdefault(standing.purpose, {})[standing.type] = _span(standing)
+        for purpose in rest.keys() | types.keys():
+            permissions[purpose][user] = Permission(rest.get(purpose, NOTHING), types.get(purpose, {}))
+    return permissions
+
+
+def _granted(decision: Decision, type_name: str | None, before: Standing | None) -> Standing:
+    # A grant that renews one which still holds goes on from its beginning: nothing in between falls out.
+    unbroken = before is not None and before.holds(decision.decided_us)
+    return Standing(
+        purpose=decision.purpose,
+        type=type_name,
+        granted_us=before.granted_us if before is not None and unbroken else decision.decided_us,
+        expires_us=decision.expires_us,
+        withdrawn_us=None,
+        text_version=decision.text_version,
+        recorded_by=decision.recorded_by,
+    )
+
+
+def _withdrawn(decision: Decision, standing: Standing, type_name: str | None = None) -> Standing:
+    return Standing(
+        purpose=standing.purpose,
+        type=standing.type if type_name is None else type_name,
+        granted_us=standing.granted_us,
+        expires_us=standing.expires_us,
+        withdrawn_us=standing.withdrawn_us if standing.withdrawn_us is not None else decision.decided_us,
+        text_version=standing.text_version,
+        recorded_by=standing.recorded_by,
+    )
+
+
+def _span(standing: Standing) -> Span:
+    if standing.withdrawn_us is not None:
+        return NOTHING
+    return Span(standing.granted_us, ALWAYS if standing.expires_us is None else standing.expires_us)

@@ -1,0 +1,40 @@
+"""Ids and sets of names as the registry takes and keeps them."""
+
+import json
+from collections.abc import Iterable
+from typing import Final
+
+from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.topics.grammar import ID_MAX, is_id
+
+ALL: Final = frozenset({"all", "*"})
+"""Words that mean every user or every type where a list of names is expected."""
+
+
+def check_id(what: str, value: object) -> str:
+    """``value`` when it is an id; InputError naming ``what`` otherwise. The value itself is not repeated."""
+    if not isinstance(value, str) or not is_id(value):
+        raise InputError(f"the {what} is not an id", hint=f"use 1 to {ID_MAX} of A-Z a-z 0-9 - _")
+    return value
+
+
+def checked_names(what: str, names: str | Iterable[str] | None) -> frozenset[str] | None:
+    """The checked set of names, None for all. A text is "all", "*" or one name."""
+    if names is None or (isinstance(names, str) and names in ALL):
+        return None
+    listed = frozenset([names] if isinstance(names, str) else names)
+    if listed & ALL and len(listed) == 1:
+        return None
+    if not listed:
+        raise InputError(f"no {what} is named", hint="name at least one, or * for all")
+    return frozenset(check_id(what, name) for name in listed)
+
+
+def dump_names(names: frozenset[str] | None) -> str:
+    """A set of names as a column of text."""
+    return "*" if names is None else json.dumps(sorted(names))
+
+
+def load_names(text: str) -> frozenset[str] | None:
+    """The set of names in a column of text."""
+    return None if text == "*" else frozenset(json.loads(text))
