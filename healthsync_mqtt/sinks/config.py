@@ -88,6 +88,9 @@ class SinkConfig(BaseModel):
     batch_bytes: Annotated[int, Field(ge=1_000, le=50_000_000)] = 1_000_000
     flush_s: Annotated[float, Field(ge=0, le=60)] = 1.0
     timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    #: How long a server may lose what it has acknowledged when it crashes: 0 for InfluxDB, which has a log on disk;
+    #: about 10 for VictoriaMetrics. What was sent within this time is sent again after each new connection.
+    settle_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
     series_budget: Annotated[int, Field(ge=15, le=100_000)] = 200
     paused: bool = False
 

@@ -47,6 +47,12 @@ class Influx:
         elif sink.dialect == "v3":
             headers["Authorization"] = f"Bearer {token}"
 
+    @property
+    def connections(self) -> int:
+        """Connections opened so far; one more means that the server may have been restarted in between."""
+        pools = self._client.api_client.rest_client.pool_manager.pools
+        return sum(pools[key].num_connections for key in pools.keys())  # noqa: SIM118 - no Mapping
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

@@ -6,6 +6,7 @@ to come again, so that tests need no clock.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -37,6 +38,9 @@ _ROWS, _ROWS_A_READ, _BODY_BYTES = 5000, 250, 4_000_000
 
 class Server(Protocol):
     """Where lines go."""
+
+    @property
+    def connections(self) -> int: ...
 
     def write(self, lines: list[str]) -> Answer: ...
 
@@ -92,6 +96,9 @@ class Shipper:
         self._wait_s = _FIRST_WAIT_S
         self._verdict = Verdict(Means.ADVANCE)
         self._last_us = 0
+        self._settled = cursor
+        self._unsettled: deque[tuple[float, int]] = deque()
+        self._connections = 0
         self._counts = {"events": 0, "points": 0, "refused": 0, "deleted": 0, "requests": 0, "failures": 0}
 
     def step(self) -> float:
@@ -100,6 +107,7 @@ class Shipper:
             self._pause(Verdict(Means.PAUSE, "paused_by_operator", hint=f"healthsync sink resume {self.sink.name}"))
             return _POLL_S
         now = self._clock()
+        self._settle(now)
         if now < self._not_before:
             return min(self._not_before - now, _POLL_S)
         if self._chunk is None and not self._read(now):
@@ -109,7 +117,7 @@ class Shipper:
     def wake(self, sink: SinkConfig) -> None:
         """The configuration has changed, or somebody wants it tried now."""
         self.sink = sink
-        self._server = None
+        self._disconnect()
         self._not_before = 0.0
         if self.phase is Phase.PAUSED:
             self.phase = Phase.IDLE
@@ -211,11 +219,30 @@ class Shipper:
         self._counts["refused"] += len(refusals)
         self._last_us = self._now_us()
         self._chunk = self._dispatch = None
-        self._move(chunk.through)
+        assert self._server is not None
+        opened, self._connections = self._connections, self._server.connections
+        if self.sink.settle_s and opened and self._connections != opened:
+            # The server may have crashed in between and lost what it had acknowledged: send that again.
+            self._unsettled.clear()
+            self.cursor = self._settled
+            return
+        self.cursor = chunk.through
+        self._unsettled.append((self._clock(), chunk.through))
+        self._settle(self._clock())
 
-    def _move(self, seq: int) -> None:
-        self.cursor = seq
-        self._keep(seq)
+    def _settle(self, now: float) -> None:
+        """Keep the cursor of what the server cannot lose any more."""
+        settled = None
+        while self._unsettled and now - self._unsettled[0][0] >= self.sink.settle_s:
+            _, settled = self._unsettled.popleft()
+        if settled is not None:
+            self._settled = settled
+            self._keep(settled)
+
+    def _disconnect(self) -> None:
+        self._server = None
+        if self._connections:
+            self._connections = -1  # the next one is a new one
 
     # -- not now
 
@@ -235,5 +262,5 @@ class Shipper:
         if self.phase is not Phase.PAUSED or self._verdict.reason != verdict.reason:
             log.warning("sink.paused", sink=self.sink.name, reason=verdict.reason, message=verdict.message)
         self.phase, self._verdict = Phase.PAUSED, verdict
-        self._server = None
+        self._disconnect()
         self._not_before = self._clock() + _PROBE_S
