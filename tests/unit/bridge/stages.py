@@ -1,0 +1,132 @@
+"""A pipeline over the in-memory log whose commits wait for a word, with sources and outlets that take notes."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bridge.journal import Journal
+from bridge.pipeline import Pipeline
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+NOW_US = 1_795_413_600_000_000
+REGISTRY = TopicRegistry.load()
+
+
+class GatedLog(MemoryEventLog):
+    """Commits only when the gate is open; fails with each error of ``faults`` first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.faults: list[StoreError] = []
+        self.commits = 0
+
+    def commit(self) -> int:
+        self.gate.wait(10)
+        if self.faults:
+            self.rollback()
+            raise self.faults.pop(0)
+        self.commits += 1
+        return super().commit()
+
+
+class Notes:
+    """A source that remembers which tokens were acknowledged, and how much was stored by then."""
+
+    def __init__(self, log: GatedLog) -> None:
+        self._log = log
+        self.tokens: list[int] = []
+        self.calls: list[list[int]] = []
+        self.stored_then: list[int] = []
+
+    def acknowledge(self, tokens: Sequence[int]) -> None:
+        self.calls.append(list(tokens))
+        self.tokens += tokens
+        self.stored_then.append(len(self._log.committed.log))
+
+
+class Outbox:
+    """An outlet in which everybody listens."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.resumed = 0
+        self.deaf = False
+
+    def listening(self, topic: str) -> bool:
+        return not self.deaf
+
+    def send(self, topic: str, payload: bytes) -> None:
+        self.sent.append((topic, json.loads(payload)))
+
+    def resume(self) -> None:
+        self.resumed += 1
+
+
+class Bench:
+    """Everything together."""
+
+    def __init__(self, **options: Any) -> None:
+        self.log = GatedLog()
+        self.journal = Journal(self.log)
+        self.counters = Counters()
+        self.outbox = Outbox()
+        self.heads: list[int] = []
+        self.pipeline = Pipeline(
+            journal=self.journal,
+            registry=REGISTRY,
+            counters=self.counters,
+            bridge_id="main",
+            clock_us=lambda: NOW_US,
+            **options,
+        )
+        self.pipeline.outlet = self.outbox
+        self.pipeline.on_commit = self.heads.append
+
+    def source(self) -> Notes:
+        return Notes(self.log)
+
+    async def settle(self) -> None:
+        async with asyncio.timeout(10):
+            await self.pipeline.drain()
+
+    def close(self) -> None:
+        self.log.gate.set()
+        self.pipeline.stop()
+        self.journal.close()
+
+    def ids(self) -> list[str]:
+        return [record.id for record in self.log.committed.log]
+
+    def balanced(self) -> bool:
+        found = self.counters.snapshot()
+        parts = ("stored", "duplicate", "rejected", "failed", "in_flight")
+        return found["in_flight"] >= 0 and found["received"] == sum(found[part] for part in parts)
+
+
+def origin(user: str = "alice", device: str = "watch") -> Origin:
+    return Origin(user, device, None, f"users/{user}/devices/{device}/events")
+
+
+def event(event_id: str, bpm: int = 72, **fields: Any) -> dict[str, Any]:
+    return {"id": event_id, "type": "heart_rate", "start_time": "2026-11-23T05:00:00Z", "value": {"bpm": bpm}} | fields
+
+
+def delivery(source: Notes, token: int, payload: Any, sender: Origin | None = None) -> Delivery:
+    data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return Delivery(source, token, sender or origin(), data)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop run until the condition holds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # what is waited for happens on this loop, without an event of its own
+            await asyncio.sleep(0)

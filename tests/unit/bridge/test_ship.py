@@ -1,0 +1,97 @@
+"""The service's side of sinks: processes are kept running, their cursors written down."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bridge.ship import Shipping
+from healthsync_mqtt.sinks.config import Sinks, made
+
+
+class Journal:
+    def __init__(self) -> None:
+        self.cursors: list[tuple[str, int]] = []
+
+    def keep_cursor(self, name: str, seq: int) -> None:
+        self.cursors.append((name, seq))
+
+
+def stand_in(path: Path, *messages: dict, ends: bool = False) -> tuple[str, ...]:
+    """A process that says these lines, and stays until its stdin ends unless it ``ends``."""
+    script = path / "stand_in.py"
+    wait = "" if ends else "sys.stdin.read()"
+    script.write_text(
+        f"import sys\nfor line in {[json.dumps(m) for m in messages]!r}: print(line, flush=True)\n{wait}\n"
+    )
+    return (sys.executable, str(script))
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir(mode=0o700)
+    Sinks(tmp_path / "data").put(made(name="main", url="http://127.0.0.1:9"))
+    return tmp_path / "data"
+
+
+def shipping(data: Path, command: tuple[str, ...], changes: list) -> tuple[Shipping, Journal]:
+    journal = Journal()
+    made_ = Shipping(
+        data,
+        journal=journal,  # type: ignore[arg-type]
+        chore=lambda work: work(),
+        changed=lambda: changes.append(1),
+        command=command,
+    )
+    return made_, journal
+
+
+async def test_cursors_and_states_are_heard_and_the_process_ends_with_the_service(data: Path, tmp_path: Path) -> None:
+    status = {"sink": "main", "state": "paused", "reason": "unauthorized", "cursor": 7}
+    changes: list[int] = []
+    ship, journal = shipping(data, stand_in(tmp_path, {"cursor": 5}, {"cursor": 7}, {"status": status}), changes)
+    task = asyncio.create_task(ship.run())
+    await until(ship.status)
+    ship.keep_positions()
+    ship.keep_positions()
+    assert journal.cursors == [("sink:main", 7)]
+    assert ship.summary() == [{"sink": "main", "state": "paused", "reason": "unauthorized"}]
+    assert changes == [1]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+
+
+async def test_a_process_that_ends_is_started_again_and_said(data: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "runs"
+    script = tmp_path / "failing.py"
+    script.write_text(f"open({str(marker)!r}, 'a').write('x')\nraise SystemExit(3)\n")
+    changes: list[int] = []
+    ship, _ = shipping(data, (sys.executable, str(script)), changes)
+    task = asyncio.create_task(ship.run())
+    await until(lambda: marker.exists() and len(marker.read_text()) >= 2)
+    assert ship.status()[0]["state"] == "failed"
+    assert ship.status()[0]["message"] == "its process ended with 3"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_sink_that_is_taken_away_is_ended(data: Path, tmp_path: Path) -> None:
+    changes: list[int] = []
+    status = {"sink": "main", "state": "idle", "reason": ""}
+    ship, _ = shipping(data, stand_in(tmp_path, {"status": status}), changes)
+    task = asyncio.create_task(ship.run())
+    await until(ship.status)
+    Sinks(data).file("main").unlink()
+    await until(lambda: not ship.status())
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
