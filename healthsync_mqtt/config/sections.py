@@ -36,6 +36,9 @@ Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Seconds = Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)]
 
 
+ClientCertificates = Literal["off", "optional", "required", "required_with_token"]
+
+
 class BrokerSettings(Section):
     """Listeners of the embedded broker. Port 0 takes a free one."""
 
@@ -47,10 +50,14 @@ class BrokerSettings(Section):
     """Address of the MQTT over TLS listener."""
     mqtts_port: Port = 8883
     """Port of the MQTT over TLS listener."""
+    mqtts_clients: ClientCertificates = "off"
+    """Client certificates there: off, optional, required (instead of a token), required_with_token."""
     wss_host: str = "0.0.0.0"  # noqa: S104 - the same
     """Address of the MQTT over WebSocket (TLS) listener."""
     wss_port: Port = 8084
     """Port of the MQTT over WebSocket (TLS) listener."""
+    wss_clients: ClientCertificates = "off"
+    """Client certificates there, in the same words."""
     allowed_origins: Texts = ()
     """Web origins that may open a WebSocket; clients that send no Origin are no browsers and need none."""
     certificate_hosts: Texts = ()
@@ -148,6 +155,41 @@ class BridgeSettings(Section):
     """Its name in ``bridge/{bridge}/status``."""
 
 
+class ExternalSettings(Section):
+    """The external broker that ``healthsync bridge run`` and ``python -m bridge`` work on."""
+
+    host: str = "localhost"
+    """Its name or address; a name that its certificate carries."""
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8883
+    """Its MQTT port."""
+    tls: bool = True
+    """Speak TLS; without it only a loopback address is accepted."""
+    ca_file: Path | None = None
+    """The CA that signed its certificate; the system's CAs without one."""
+    cert_file: Path | None = None
+    """The bridge's own certificate, for brokers that ask for one."""
+    key_file: Path | None = None
+    """The private key of that certificate."""
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """The version of MQTT; auto: 5, and 3.1.1 where the broker does not speak it."""
+    receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 2_000
+    """Messages the broker may send before it gets an acknowledgement (MQTT 5; else the broker's own setting)."""
+    session_expiry_s: Annotated[int, Field(ge=60, le=4_294_967_295)] = 7 * 86_400
+    """Seconds that the broker keeps messages for a bridge that is away (MQTT 5; else the broker's own setting)."""
+    keep_alive_s: Annotated[int, Field(ge=5, le=1_200)] = 30
+    """Seconds of silence after which the connection is tested."""
+    share: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
+    """Group of bridges that share all messages (``$share``); not on brokers without shared subscriptions."""
+    shard: Annotated[str, Field(pattern=r"^(\d{1,4}/\d{1,4})?$")] = ""
+    """Which part of the users this bridge works for, such as 2/8; nothing: all."""
+    canonical: bool = True
+    """Publish canonical events for subscribers."""
+    canary: bool = True
+    """Try at the start and again and again to cross from one user to another, and stop when that works."""
+    canary_interval_s: Seconds = 300.0
+    """Seconds between two tries."""
+
+
 class DataPaths(BaseModel):
     """The files of a data directory."""
 
@@ -179,6 +221,11 @@ class DataPaths(BaseModel):
     def certs(self) -> Path:
         """Directory of the certificates."""
         return self.root / "certs"
+
+    @property
+    def credentials(self) -> Path:
+        """Directory of the credentials for external brokers."""
+        return self.root / "credentials"
 
     @property
     def service_file(self) -> Path:

@@ -27,6 +27,7 @@ from healthsync_mqtt.config.sections import (
     BrokerSettings,
     DataPaths,
     EventSettings,
+    ExternalSettings,
     LimitSettings,
     LogSettings,
     TokenSettings,
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     token: TokenSettings = TokenSettings()
     bridge: BridgeSettings = BridgeSettings()
+    external: ExternalSettings = ExternalSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -1,0 +1,71 @@
+"""How the bridge reaches the external broker of its settings, and what it subscribes to there."""
+
+import ssl
+
+from healthsync_mqtt.broker.external.credentials import CredentialStore
+from healthsync_mqtt.broker.external.identities import bridge_client_id
+from healthsync_mqtt.broker.external.port import Agreed, Target
+from healthsync_mqtt.broker.external.talk import Address
+from healthsync_mqtt.config.sections import ExternalSettings
+from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.mqtt.client import LastWill, tls_context
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+_NO_CREDENTIAL = "make it and tell the broker: healthsync broker provision (or: healthsync broker credentials)"
+
+
+def external_tls(external: ExternalSettings) -> ssl.SSLContext | None:
+    """The bridge's TLS, with its own certificate where there is one. ConfigError for unreadable files."""
+    if not external.tls:
+        return None
+    context = tls_context(external.ca_file)
+    if external.cert_file is not None:
+        try:
+            context.load_cert_chain(external.cert_file, external.key_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"the certificate {external.cert_file} cannot be used: {error.__class__.__name__}",
+                hint="set external.cert_file and external.key_file to a pair that belongs together",
+            ) from None
+    return context
+
+
+def external_address(settings: Settings) -> Address:
+    """The broker for small conversations. A canary has no certificate: it must be turned away or logged in without."""
+    external = settings.external
+    return Address(host=external.host, port=external.port, tls=external_tls(external))
+
+
+def external_target(settings: Settings, store: CredentialStore, version: int, will: LastWill) -> Target:
+    """The bridge's own connection. NotFoundError without a credential."""
+    external = settings.external
+    client_id = bridge_client_id(settings.bridge.id)
+    return Target(
+        host=external.host,
+        port=external.port,
+        client_id=client_id,
+        username=client_id,
+        password=store.need(client_id, _NO_CREDENTIAL),
+        tls=external_tls(external),
+        version=version,
+        will=will,
+        keep_alive=external.keep_alive_s,
+        receive_maximum=external.receive_maximum,
+        max_packet=settings.limits.max_packet + 1_024,
+        session_expiry_s=external.session_expiry_s,
+    )
+
+
+def subscriptions(topics: TopicRegistry, external: ExternalSettings, agreed: Agreed) -> list[str]:
+    """The bridge's filters, shared when it is one of a group. ConfigError where the broker shares nothing."""
+    filters = list(topics.bridge_filters())
+    if not external.share:
+        return filters
+    if external.shard:
+        raise ConfigError("external.share and external.shard exclude each other", hint="remove one of them")
+    if not agreed.shared_subscriptions:
+        raise ConfigError(
+            "the broker has no shared subscriptions", hint="give each bridge a part of the users: --shard 1/2, 2/2"
+        )
+    return [f"$share/{external.share}/{name}" for name in filters]

@@ -1,0 +1,101 @@
+"""A principal's rights as lists of topic filters, for brokers that want rules instead of asking for each decision.
+
+The lists are made from the declared topics and every entry is put before the door's own decision function; one that it
+would refuse is never handed out. Pure.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.topics.access import AccessRules
+from healthsync_mqtt.topics.registry import Channel
+
+_MOST = 2_000
+"""Rules of one principal; a reader of more named users is given all of them, or two names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One filter. ``retain`` says whether what is published there may be retained."""
+
+    filter: str
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What a principal may do. ``receive`` are the topics of ``subscribe`` without wider spellings of the same."""
+
+    publish: tuple[Grant, ...]
+    subscribe: tuple[str, ...]
+    receive: tuple[str, ...]
+
+
+def grants_of(rules: AccessRules, principal: Principal) -> Grants:
+    """All rights of a principal. ConfigError when they take more than 2,000 rules."""
+    publish: list[Grant] = []
+    subscribe: list[str] = []
+    receive: list[str] = []
+    for channel in rules.registry:
+        if principal.role in channel.roles_publish:
+            publish += [
+                Grant(name, retain=channel.retain)
+                for name in _filters(channel, principal)
+                if rules.may_publish(principal, _sample(rules, channel, name), retain=channel.retain).allowed
+            ]
+        if principal.role in channel.roles_subscribe:
+            for name in _filters(channel, principal):
+                if rules.may_subscribe(principal, name).allowed:
+                    receive.append(name)
+                    subscribe.append(name)
+                wider = f"{name[:-1]}#" if name.endswith("/+") else ""
+                if wider and rules.may_subscribe(principal, wider).allowed:
+                    subscribe.append(wider)
+    if len(publish) + len(receive) > _MOST:
+        raise ConfigError(
+            f"{principal.client_id} would need {len(publish) + len(receive)} rules at the broker",
+            hint="let it read all users, or use the broker's access hooks (healthsync auth serve)",
+        )
+    return Grants(tuple(publish), tuple(dict.fromkeys(subscribe)), tuple(dict.fromkeys(receive)))
+
+
+def _filters(channel: Channel, principal: Principal) -> Iterator[str]:
+    """The channel's topics for the principal's ids, ``+`` where any id is meant."""
+    choices = []
+    for text, variable in channel.template.levels:
+        if not variable:
+            choices.append([text])
+            continue
+        ids = _ids(principal, text)
+        choices.append(["+"] if ids is None else sorted(ids))
+    for levels in product(*choices):
+        yield "/".join(levels)
+
+
+def _ids(principal: Principal, variable: str) -> frozenset[str] | None:
+    """The ids that a variable may have; the decision function has the last word on each."""
+    named = {"user": principal.user, "device": principal.device, "provider": principal.provider}.get(variable)
+    if named is not None:
+        return frozenset((named,))
+    if principal.role is Role.device:
+        return frozenset() if variable in {"user", "device"} else None
+    if variable == "user":
+        return principal.users
+    if variable == "type" and principal.role is Role.subscriber:
+        return principal.types
+    return None
+
+
+def _sample(rules: AccessRules, channel: Channel, name: str) -> str:
+    """A topic that the filter matches, with a fresh id for each ``+``."""
+    types = rules.registry.types
+    out = []
+    for level, (text, _) in zip(name.split("/"), channel.template.levels, strict=True):
+        if level != "+":
+            out.append(level)
+        else:
+            out.append(min(types) if text == "type" and types else "any-id-of-all")
+    return "/".join(out)

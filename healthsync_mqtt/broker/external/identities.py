@@ -1,0 +1,47 @@
+"""The identities that only an external broker needs: bridges, and the canaries that try to cross users."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from healthsync_mqtt.errors import ConflictError
+from healthsync_mqtt.identity.records import Roster
+from healthsync_mqtt.model.principal import Principal, Role
+
+_BRIDGE: Final = "healthsync-bridge-"
+
+
+def bridge_client_id(bridge_id: str) -> str:
+    """The client id and username of a bridge."""
+    return f"{_BRIDGE}{bridge_id}"[:64]
+
+
+def bridge_principal(bridge_id: str) -> Principal:
+    """The identity of a bridge."""
+    return Principal(role=Role.bridge, client_id=bridge_client_id(bridge_id), users=None, types=None)
+
+
+def _canary(user: str) -> Principal:
+    return Principal(role=Role.device, client_id=f"{user}-probe", user=user, device="probe")
+
+
+CANARY_A: Final = _canary("healthsync-canary-a")
+"""Tries to cross."""
+CANARY_B: Final = _canary("healthsync-canary-b")
+"""Must not notice."""
+CANARY_USERS: Final = frozenset({"healthsync-canary-a", "healthsync-canary-b"})
+
+
+def principals(roster: Roster, bridge_ids: Iterable[str]) -> dict[str, Principal]:
+    """Every principal that may connect, by client id. ConflictError when a device took the name of a bridge."""
+    own = [CANARY_A, CANARY_B, *map(bridge_principal, bridge_ids)]
+    known = [device.principal for device in roster.devices]
+    known += [subscriber.principal for subscriber in roster.subscribers]
+    known += [admin.principal for admin in roster.admins]
+    names = {principal.client_id for principal in own}
+    for principal in known:
+        if principal.client_id in names:
+            raise ConflictError(
+                f"the client id {principal.client_id} is reserved for the bridge",
+                hint="remove this device and add it under another name",
+            )
+    return {principal.client_id: principal for principal in (*own, *known)}

@@ -1,0 +1,141 @@
+"""A real Mosquitto with the rendered configuration, on a free port of the loopback address."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from healthsync_mqtt.broker.external.access import external_tls
+from healthsync_mqtt.broker.external.credentials import CredentialStore
+from healthsync_mqtt.broker.external.dynsec import ADMIN
+from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, principals
+from healthsync_mqtt.broker.external.provision import Provisioned, provision_mosquitto
+from healthsync_mqtt.broker.external.render import Plan, render, write
+from healthsync_mqtt.broker.external.talk import Account, Address
+from healthsync_mqtt.config.settings import Settings, load_settings
+from healthsync_mqtt.identity.certificates import ensure_ca_and_server
+from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.topics.access import AccessRules
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+__all__ = ["CANARY_A", "CANARY_B", "Mosquitto", "free_port"]
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_listening(port: int, process: "subprocess.Popen[bytes]", within: float = 15) -> None:
+    """Return when something listens on the port; AssertionError when the process ends or time is up."""
+    until = time.monotonic() + within
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert process.poll() is None, f"the broker ended with {process.returncode}"
+            assert time.monotonic() < until, "the broker does not listen"
+            time.sleep(0.02)
+        else:
+            return
+
+
+class Mosquitto:
+    """A broker and the data directory of its bridge: ``data``, with ``settings`` that point to the broker."""
+
+    def __init__(self, root: Path, **external: Any) -> None:
+        self.root = root
+        self.data = root / "data"
+        self.directory = root / "mosquitto"
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        self.port = free_port()
+        self.certificates = ensure_ca_and_server(self.data / "certs", ["localhost"], datetime.now(UTC))
+        lines = {
+            "host": "localhost",
+            "port": self.port,
+            "ca_file": str(self.certificates.ca_cert),
+            "canary": False,
+        } | external
+        text = "".join(f"{key} = {_toml(value)}\n" for key, value in lines.items())
+        (self.data / "healthsync.toml").write_text(f"[external]\n{text}")
+        self.settings: Settings = load_settings(self.data)
+        self.topics = TopicRegistry.load()
+        self.rules = AccessRules(self.topics)
+        self.store = CredentialStore(self.settings.paths.credentials)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def render(self) -> Path:
+        """Write the configuration; its path."""
+        plan = Plan(
+            settings=self.settings,
+            topics=self.topics,
+            directory=self.directory,
+            certfile=self.certificates.server_cert,
+            keyfile=self.certificates.server_key,
+            cafile=self.certificates.ca_cert,
+            host="127.0.0.1",
+            port=self.port,
+            user="root" if os.geteuid() == 0 else str(os.geteuid()),
+            admin_password=self.store.ensure(ADMIN)[0],
+        )
+        self.directory.chmod(0o700)
+        write(render("mosquitto", plan), self.directory)
+        return self.directory / "mosquitto.conf"
+
+    def start(self) -> Self:
+        config = self.directory / "mosquitto.conf"
+        if not config.exists():
+            self.render()
+        binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        with (self.root / "mosquitto.log").open("ab") as log:
+            self.process = subprocess.Popen([binary, "-c", str(config)], stdout=log, stderr=log)
+        wait_listening(self.port, self.process)
+        return self
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+            self.process.wait(20)
+
+    def kill(self) -> None:
+        self.end(signal.SIGKILL)
+
+    def log(self) -> str:
+        return (self.root / "mosquitto.log").read_text(errors="replace")[-3000:]
+
+    def registry(self) -> Registry:
+        return Registry.open(self.settings.paths.registry_db)
+
+    @property
+    def address(self) -> Address:
+        return Address(host="localhost", port=self.port, tls=external_tls(self.settings.external))
+
+    async def provision(self, *bridges: str) -> Provisioned:
+        with self.registry() as registry:
+            roster = registry.roster()
+        wanted = principals(roster, bridges or (self.settings.bridge.id,))
+        admin = self.store.need(ADMIN, "")
+        return await provision_mosquitto(self.address, admin, self.rules, wanted.values(), self.store)
+
+    def account(self, client_id: str) -> Account:
+        return Account(client_id=client_id, username=client_id, password=self.store.need(client_id, ""))
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else f'"{value}"'
