@@ -1,4 +1,4 @@
-"""The pipeline: nothing is acknowledged before its commit, nothing is lost by a failing one, and the counters balance."""
+"""The pipeline: nothing is acknowledged before its commit, a failing one loses nothing, and the counters balance."""
 
 import json
 from collections.abc import AsyncIterator

@@ -32,7 +32,7 @@ def stand_in(path: Path, *messages: dict, ends: bool = False) -> tuple[str, ...]
 
 async def until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - what it waits for is another process's doing
             await asyncio.sleep(0.01)
 
 
