@@ -7,8 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bridge.decode import Limits
@@ -23,10 +22,11 @@ from healthsync_mqtt.broker.frontdoor import FrontDoor
 from healthsync_mqtt.config.sections import EventSettings
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError, StoreError, UnavailableError
-from healthsync_mqtt.identity.certificates import ensure_ca_and_server, server_context
 from healthsync_mqtt.identity.directory import Directory
 from healthsync_mqtt.identity.keystore import KeyStore, LiveKeys
+from healthsync_mqtt.identity.logins import Demand, Logins
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.identity.server_tls import ServerTls
 from healthsync_mqtt.identity.tokens import TokenVerifier
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.storage.reader import SqliteLogReader
@@ -41,6 +41,7 @@ log = get_logger("bridge")
 _DRAIN_S = 10.0
 _REVOCATION_S = 0.25
 _KEYS_S = 0.5
+_CERTIFICATES_S = 2.0
 _POSITIONS_S = 1.0
 _SESSIONS_S = 60.0
 
@@ -73,7 +74,11 @@ class Service:
         self._identities = Registry.open(paths.registry_db)
         self._keys = LiveKeys(KeyStore.of_environment(paths.keys), self._started_us)
         self._directory = Directory(self._identities, TokenVerifier(self._keys))
-        self._certificates = ensure_ca_and_server(paths.certs, settings.broker.certificate_hosts, datetime.now(UTC))
+        self._logins = Logins(self._directory, self._identities.certificates)
+        broker = settings.broker
+        self._tls = ServerTls(
+            paths.certs, broker.certificate_hosts, self._identities.certificates, broker.tls_minimum, time.time()
+        )
         self.journal = Journal(SqliteEventLog.open(paths.events_db))
         self.reader = SqliteLogReader.open(paths.events_db)
         self.pipeline = Pipeline(
@@ -90,7 +95,7 @@ class Service:
         self.door = FrontDoor(
             limits=settings.limits,
             rules=AccessRules(registry),
-            directory=self._directory,
+            logins=self._logins,
             ingest=DoorSource(self.pipeline),
             feeder=self.publisher,
             counters=self.counters,
@@ -114,6 +119,7 @@ class Service:
                 asyncio.create_task(service.publisher.run(), name="bridge.publish"),
                 asyncio.create_task(service._every(_REVOCATION_S, service._revocations), name="bridge.revocations"),
                 asyncio.create_task(service._every(_KEYS_S, service._reload_keys), name="bridge.keys"),
+                asyncio.create_task(service._every(_CERTIFICATES_S, service._certificates), name="bridge.certificates"),
                 asyncio.create_task(service._every(_POSITIONS_S, service._positions), name="bridge.positions"),
                 asyncio.create_task(service._every(_SESSIONS_S, service._sessions), name="bridge.sessions"),
             ]
@@ -124,16 +130,20 @@ class Service:
     async def listen(self) -> Ready:
         """Open the listeners; from now on devices may come."""
         broker = self._settings.broker
-        tls = server_context(self._certificates, minimum=broker.tls_minimum)
-        mqtt = await self.door.listen(broker.host, broker.mqtt_port, tls=None)
-        mqtts = await self.door.listen(broker.mqtts_host, broker.mqtts_port, tls=tls)
-        wss = await self.door.listen(broker.wss_host, broker.wss_port, tls=tls, origins=broker.allowed_origins)
+        listeners = self.door.listeners
+        mqtt = await listeners.open(broker.host, broker.mqtt_port, tls=None)
+        clients = Demand(broker.mqtts_clients)
+        tls = self._tls.context(clients)
+        mqtts = await listeners.open(broker.mqtts_host, broker.mqtts_port, tls=tls, clients=clients)
+        clients, origins = Demand(broker.wss_clients), broker.allowed_origins
+        tls = self._tls.context(clients)
+        wss = await listeners.open(broker.wss_host, broker.wss_port, tls=tls, clients=clients, origins=origins)
         log.info("bridge.ready", mqtt=mqtt, mqtts=mqtts, wss=wss, version=__version__)
         return Ready(
             mqtt=f"127.0.0.1:{mqtt}",
             mqtts=f"127.0.0.1:{mqtts}",
             wss=f"127.0.0.1:{wss}",
-            ca_file=str(self._certificates.ca_cert),
+            ca_file=str(self._tls.paths.ca_cert),
             pid=os.getpid(),
             service=self,
         )
@@ -155,6 +165,7 @@ class Service:
             "counters": self.counters.snapshot(),
             "connections": self.door.sessions.connected,
             "subscriber_lag": self.publisher.lag(),
+            "certificates": asdict(self._tls.expiry),
         }
 
     # -- inside
@@ -203,11 +214,19 @@ class Service:
         lost = await asyncio.to_thread(self._directory.refresh)
         if lost:
             self.door.revoke(sorted(lost))
+        denied = await asyncio.to_thread(self._logins.refresh)
+        if denied:
+            self.door.void(lambda login: login.serial in denied)
 
     async def _reload_keys(self) -> None:
         gone = await asyncio.to_thread(self._keys.refresh, time.time_ns() // 1000)
         if gone:
             self.door.void(lambda login: login.kid in gone)
+
+    async def _certificates(self) -> None:
+        now = time.time()
+        if await asyncio.to_thread(self._tls.upkeep, now):
+            self._tls.reload(now)
 
     async def _positions(self) -> None:
         self.counters.tick(self._loop.time())

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from healthsync_mqtt.broker.ackorder import AckOrder, token_of
-from healthsync_mqtt.broker.admission import Refusal, admission
+from healthsync_mqtt.broker.admission import Refusal
 from healthsync_mqtt.broker.deadlines import Deadline, Deadlines
 from healthsync_mqtt.broker.lifecycle import State, entered
 from healthsync_mqtt.broker.reading import Hold, Reading
@@ -71,11 +71,6 @@ class Connection:
     def peer(self) -> str:
         """The client's address."""
         return self._wire.peer
-
-    @property
-    def authenticated(self) -> bool:
-        """Whether a CONNECT was accepted on this connection."""
-        return self.principal is not None
 
     # -- the wire's side
 
@@ -235,7 +230,7 @@ class Connection:
 
     def _connect(self, packet: Connect) -> None:
         self._deadlines.cancel()
-        verdict = admission(packet, self._door.login, self._door.rules)
+        verdict = self._door.judge(packet, self._wire)
         if isinstance(verdict, Refusal):
             self._refuse(verdict)
             return

@@ -1,22 +1,23 @@
 """The front door: every listener, every login, every access decision; amqtt is behind it and meets nobody."""
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from healthsync_mqtt.broker.addresses import AddressGuard
+from healthsync_mqtt.broker.admission import Refusal, admission
 from healthsync_mqtt.broker.connection import Connection
 from healthsync_mqtt.broker.embedded import EmbeddedBroker
+from healthsync_mqtt.broker.listeners import Listeners
 from healthsync_mqtt.broker.ports import Feeder, Ingest
 from healthsync_mqtt.broker.reading import Hold
 from healthsync_mqtt.broker.session import Message, Session
 from healthsync_mqtt.broker.sessions import Sessions
-from healthsync_mqtt.broker.wire import WebSocketWire, Wire
+from healthsync_mqtt.broker.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
-from healthsync_mqtt.identity.directory import Directory, Login
+from healthsync_mqtt.identity.directory import Login
+from healthsync_mqtt.identity.logins import Logins, Proof
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.packets import SUBSCRIBE_REFUSED, Connect, Will
@@ -27,7 +28,6 @@ from healthsync_mqtt.topics.registry import Channel
 
 log = get_logger("door")
 
-_HANDSHAKE_S = 10.0
 #: Bytes before the length that ``max_packet`` bounds: so a packet of that size fits into one WebSocket message.
 _FIXED_HEADER = 5
 
@@ -40,7 +40,7 @@ class FrontDoor:
         *,
         limits: LimitSettings,
         rules: AccessRules,
-        directory: Directory,
+        logins: Logins,
         ingest: Ingest,
         feeder: Feeder,
         counters: Counters,
@@ -51,14 +51,14 @@ class FrontDoor:
         self.ingest = ingest
         self.sessions = Sessions(limits, rules)
         self._registry = rules.registry
-        self._directory = directory
+        self._logins = logins
         self._feeder = feeder
         self._counters = counters
         self._clock = clock
         self._guard = AddressGuard(limits)
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
-        self._servers: list[asyncio.Server] = []
+        self.listeners = Listeners(self._accept, most=limits.max_packet + _FIXED_HEADER)
         self._stopping = False
         self._refused = ""
         self._embedded = EmbeddedBroker(self.sessions.fan_out, caught_up=self._caught_up, ended=self._router_ended)
@@ -72,27 +72,10 @@ class FrontDoor:
             if _through_amqtt(channel):
                 self._embedded.listen(channel.template.filter)
 
-    async def listen(
-        self, host: str, port: int, *, tls: ssl.SSLContext | None, origins: tuple[str, ...] | None = None
-    ) -> int:
-        """Open a listener (MQTT, or MQTT over WebSocket when ``origins`` is given); returns its port."""
-        secure = tls is not None
-        if origins is None:
-            make: Callable[[], Wire] = partial(Wire, self._accept, secure=secure)
-        else:
-            most = self.limits.max_packet + _FIXED_HEADER
-            make = partial(WebSocketWire, self._accept, secure=secure, origins=origins, most=most)
-        loop = asyncio.get_running_loop()
-        timeout = _HANDSHAKE_S if secure else None
-        server = await loop.create_server(make, host, port, ssl=tls, ssl_handshake_timeout=timeout, backlog=1024)
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
-
     async def stop_listening(self) -> None:
         """Accept no more connections and read no more from those that are open."""
         self._stopping = True
-        for server in self._servers:
-            server.close()
+        self.listeners.close()
         for connection in self._connections:
             connection.reading.stop(Hold.SHUTDOWN)
 
@@ -102,8 +85,7 @@ class FrontDoor:
             connection.close("shutdown", will=True)
         if self._connections:
             await self._empty.wait()
-        for server in self._servers:
-            await server.wait_closed()
+        await self.listeners.closed()
         await self._embedded.stop()
 
     # -- for the bridge
@@ -145,9 +127,10 @@ class FrontDoor:
 
     # -- for connections
 
-    def login(self, packet: Connect) -> Login:
-        """Check a CONNECT's credentials; raises TokenError before anything of the client id is touched."""
-        return self._directory.authenticate(packet.client_id, packet.username, packet.password, self._clock())
+    def judge(self, packet: Connect, wire: Wire) -> Login | Refusal:
+        """Decide a CONNECT, before anything of its client id is touched."""
+        proof = Proof(packet.client_id, packet.username, packet.password, wire.certificate)
+        return admission(packet, lambda _: self._logins.authenticate(proof, wire.clients, self._clock()), self.rules)
 
     def keep_alive(self, packet: Connect) -> int:
         """Seconds between two signs of life that the client is held to; also one that asks for none."""
@@ -179,7 +162,7 @@ class FrontDoor:
         """A connection's socket is closed: from now on it counts no more."""
         self._connections.discard(connection)
         self._counters.connections_closed += 1
-        self._guard.closed(connection.peer, authenticated=connection.authenticated)
+        self._guard.closed(connection.peer, authenticated=connection.login is not None)
         if self._stopping and not self._connections:
             self._empty.set()
 

@@ -11,6 +11,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from healthsync_mqtt.identity.logins import Demand
+
 
 class Listener(Protocol):
     """What a wire tells the connection above it."""
@@ -39,13 +41,22 @@ class Wire(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, accept: Accept, *, secure: bool) -> None:
+    def __init__(self, accept: Accept, *, secure: bool, clients: Demand = Demand.off) -> None:
         self._accept = accept
         self._listener: Listener | None = None
         self.secure = secure
+        #: what the listener asks of clients besides a token
+        self.clients = clients
         self.congested = False
         self.peer = "?"
         self._cut: asyncio.TimerHandle | None = None
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The client's certificate (DER), which TLS has verified against our CA; None when it sent none."""
+        tls = self.transport.get_extra_info("ssl_object")
+        certificate: bytes | None = None if tls is None else tls.getpeercert(binary_form=True)
+        return certificate
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the peer's address and ask the door."""
@@ -113,8 +124,10 @@ class WebSocketWire(Wire):
     ``most`` bounds the bytes of one WebSocket message, in however many fragments it comes.
     """
 
-    def __init__(self, accept: Accept, *, secure: bool, origins: tuple[str, ...], most: int) -> None:
-        super().__init__(accept, secure=secure)
+    def __init__(
+        self, accept: Accept, *, secure: bool, origins: tuple[str, ...], most: int, clients: Demand = Demand.off
+    ) -> None:
+        super().__init__(accept, secure=secure, clients=clients)
         self._origins = origins
         self._ws = ServerProtocol(select_subprotocol=_mqtt_only, max_size=most)
         self._open = False

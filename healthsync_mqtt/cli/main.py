@@ -3,7 +3,20 @@
 import typer
 
 from healthsync_mqtt import __version__
-from healthsync_mqtt.cli import audit, consent, device, events, key, output, rejected, subscriber, token, topic, user
+from healthsync_mqtt.cli import (
+    audit,
+    cert,
+    consent,
+    device,
+    events,
+    key,
+    output,
+    rejected,
+    subscriber,
+    token,
+    topic,
+    user,
+)
 from healthsync_mqtt.cli.doctor import doctor
 from healthsync_mqtt.cli.group import HealthSyncGroup
 from healthsync_mqtt.cli.options import DATA, Data, Json
@@ -29,6 +42,7 @@ app.add_typer(device.app, name="device")
 app.add_typer(subscriber.app, name="subscriber")
 app.add_typer(token.app, name="token")
 app.add_typer(key.app, name="key")
+app.add_typer(cert.app, name="cert")
 app.add_typer(events.app, name="events")
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(topic.app, name="topic")
