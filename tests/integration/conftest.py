@@ -10,7 +10,6 @@ import uvloop
 
 from tests.support.inprocess import Bystander, House, opened
 
-
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
 BOTH_LOOPS = {"test_door_publish.py", "test_door_delivery.py", "test_door_listeners.py"}

@@ -1,4 +1,4 @@
-"""The service in the test's own process and loop, and clients of it that say exactly what the test wants on the wire."""
+"""The service in the test's own process and loop, and clients that say exactly what the test wants on the wire."""
 
 import asyncio
 import contextlib
@@ -204,6 +204,15 @@ class Peer:
         came, self._packets = self._packets, []
         return came
 
+    async def ended(self) -> bytes:
+        """Wait until the service has closed the connection; what it sent, for a peer that speaks no MQTT."""
+        data = b""
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            async with asyncio.timeout(SOON):
+                data = await self.reader.read()
+        await self.leave()
+        return data
+
     async def leave(self) -> None:
         """Cut the connection without a word."""
         self.writer.transport.abort()
@@ -310,7 +319,7 @@ class House:
         """Wait for a condition inside the service that has no event of its own."""
         try:
             async with asyncio.timeout(SOON):
-                while not condition():
+                while not condition():  # noqa: ASYNC110  # no event says it
                     await asyncio.sleep(0.002)
         except TimeoutError:
             raise AssertionError(f"not in time: {what}") from None
@@ -359,7 +368,7 @@ class Bystander:
 @contextlib.asynccontextmanager
 async def opened(data: Path, changes: dict[str, Any] | None = None) -> AsyncIterator[House]:
     """A service on ``data`` with ``changes`` to its settings; at the end nothing may be left over."""
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)  # noqa: ASYNC240
     ports = {"broker.mqtt_port": 0, "broker.mqtts_port": 0, "broker.wss_port": 0}
     settings = load_settings(data, {**ports, **(changes or {})})
     loop = asyncio.get_running_loop()
@@ -370,7 +379,9 @@ async def opened(data: Path, changes: dict[str, Any] | None = None) -> AsyncIter
         ready = await service.listen()
         registry = Registry.open(settings.paths.registry_db)
         stack.callback(registry.close)
-        house = House(service, ready, registry, TokenIssuer(KeyStore(settings.paths.keys).keyring(time.time_ns() // 1000)))
+        house = House(
+            service, ready, registry, TokenIssuer(KeyStore(settings.paths.keys).keyring(time.time_ns() // 1000))
+        )
         try:
             yield house
         finally:
