@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bridge.consent import Gate
 from bridge.decode import Limits
 from bridge.journal import Journal
 from bridge.pipeline import Pipeline
@@ -81,6 +82,8 @@ class Service:
         )
         self.journal = Journal(SqliteEventLog.open(paths.events_db))
         self.reader = SqliteLogReader.open(paths.events_db)
+        self._gate = Gate(self._directory.permissions)
+        self._directory.on_permissions = self._gate.replace
         self.pipeline = Pipeline(
             journal=self.journal,
             registry=registry,
@@ -88,9 +91,10 @@ class Service:
             bridge_id=settings.bridge.id,
             limits=event_limits(settings.events),
             backlog_limit=settings.limits.backlog_bytes,
+            gate=self._gate,
         )
         self.publisher = Publisher(
-            reader=self.reader, journal=self.journal, registry=registry, chore=self.pipeline.chore
+            reader=self.reader, journal=self.journal, registry=registry, chore=self.pipeline.chore, gate=self._gate
         )
         self.door = FrontDoor(
             limits=settings.limits,
@@ -106,6 +110,7 @@ class Service:
         self.pipeline.on_commit = self.publisher.committed
         self.pipeline.on_fatal = self._fail
         self._tasks: list[asyncio.Task[None]] = []
+        self._void_tokens = self._directory.revoked_tokens
 
     @classmethod
     @asynccontextmanager
@@ -211,9 +216,14 @@ class Service:
 
     async def _revocations(self) -> None:
         # In a thread: another process may hold the registry for as long as a commit takes.
-        lost = await asyncio.to_thread(self._directory.refresh)
+        directory, void = self._directory, self._void_tokens
+        lost = await asyncio.to_thread(directory.refresh)
+        self.publisher.narrowed(self._gate.changed())
         if lost:
             self.door.revoke(sorted(lost))
+        if directory.revoked_tokens is not void:
+            self._void_tokens = directory.revoked_tokens
+            self.door.void(lambda login: login.jti in directory.revoked_tokens)
         denied = await asyncio.to_thread(self._logins.refresh)
         if denied:
             self.door.void(lambda login: login.serial in denied)

@@ -11,6 +11,8 @@ from random import SystemRandom
 from typing import Any
 
 from bridge.app import event_limits
+from bridge.consent import Gate
+from bridge.consent_watch import ConsentWatch
 from bridge.external import LinkOutlet, LinkSource, Origins
 from bridge.external_publish import CanonicalPublisher
 from bridge.journal import Journal
@@ -66,6 +68,8 @@ class ExternalBridge:
         self._link: BrokerLink | None = None
         self.journal = Journal(SqliteEventLog.open(settings.paths.events_db))
         self.reader = SqliteLogReader.open(settings.paths.events_db)
+        gate = Gate()
+        self._consent = ConsentWatch(settings.paths.registry_db, gate)
         self.pipeline = Pipeline(
             journal=self.journal,
             registry=self._registry,
@@ -73,6 +77,7 @@ class ExternalBridge:
             bridge_id=settings.bridge.id,
             limits=event_limits(settings.events),
             backlog_limit=settings.limits.backlog_bytes,
+            gate=gate,
         )
         self._origins = Origins(self._registry, Shard.parse(external.shard))
         self._outlet = LinkOutlet()
@@ -82,6 +87,7 @@ class ExternalBridge:
             journal=self.journal,
             registry=self._registry,
             chore=self.pipeline.chore,
+            gate=gate,
         )
         self.pipeline.outlet = self._outlet
         self.pipeline.on_commit = self.publisher.committed
@@ -103,6 +109,7 @@ class ExternalBridge:
             asyncio.create_task(stop.wait(), name="bridge.stop"),
             asyncio.create_task(self._connections(), name="bridge.connections"),
             asyncio.create_task(self._upkeep(), name="bridge.upkeep"),
+            asyncio.create_task(self._consent.follow(), name="bridge.consent"),
             self._failure,
         ]
         if self._settings.external.canonical:
@@ -263,6 +270,7 @@ class ExternalBridge:
         self.ready.cancel()
         self.journal.close()
         self.reader.close()
+        self._consent.close()
         log.info("bridge.stopped", **{k: v for k, v in self.counters.snapshot().items() if isinstance(v, int)})
 
 

@@ -5,10 +5,12 @@ of either side repeats some messages (subscribers tell them by ``seq``) and leav
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bridge.consent import Gate
 from bridge.journal import Journal
 from bridge.publish import canonical_payload
 from healthsync_mqtt.broker.external.port import BrokerLink
@@ -40,8 +42,10 @@ class CanonicalPublisher:
         journal: Journal,
         registry: TopicRegistry,
         chore: Callable[[Callable[[], None]], None],
+        gate: Gate,
         chunks: int = 4,
     ) -> None:
+        self._gate = gate
         self._name = f"publish:{bridge_id}"
         self._reader = reader
         self._journal = journal
@@ -99,8 +103,10 @@ class CanonicalPublisher:
         if not records:
             return False
         runs: dict[str, list[Record]] = {}
+        now_us = time.time_ns() // 1000
         for record in records:
-            runs.setdefault(self._topic(record), []).append(record)
+            if self._gate.shares(record, now_us):
+                runs.setdefault(self._topic(record), []).append(record)
         chunk = _Chunk(records[-1].seq, owed=1)
         self._sent.append(chunk)
         self._position = chunk.last

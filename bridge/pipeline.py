@@ -1,4 +1,4 @@
-"""The order of the stages: decode, journal, acknowledge, publish. The only place that acknowledges.
+"""The order of the stages: decode, consent, journal, acknowledge, publish. The only place that acknowledges.
 
 Deliveries are decoded as they come. While one group is being committed the next one gathers; when the commit is done
 its senders are told and the next group is written. So the group grows with the load and the disk's latency is shared.
@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from bridge.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
+from bridge.consent import Gate
 from bridge.decode import DEFAULT, Limits, decode
 from bridge.journal import Journal
 from bridge.quarantine import announcement, quarantined
@@ -67,6 +68,7 @@ class Pipeline:
         registry: TopicRegistry,
         counters: Counters,
         bridge_id: str,
+        gate: Gate,
         limits: Limits = DEFAULT,
         backlog_limit: int = 64 * 1024 * 1024,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
@@ -74,6 +76,7 @@ class Pipeline:
         self._journal = journal
         self._registry = registry
         self._counters = counters
+        self.gate = gate
         self._limits = limits
         self._backlog_limit = backlog_limit
         self._clock_us = clock_us
@@ -104,14 +107,15 @@ class Pipeline:
         return not self._outage.ongoing
 
     def submit(self, deliveries: list[Delivery]) -> bool:
-        """Decode and queue; True when the backlog is full and no more should be read before ``Outlet.resume``."""
+        """Decode, ask for consent, queue; True when the backlog is full: read no more before ``Outlet.resume``."""
         now_us = self._clock_us()
-        limits = self._limits
+        limits, screen = self._limits, self.gate.screen
         counters = self._counters
         waiting = self._waiting
         counters.messages_received += len(deliveries)
         for delivery in deliveries:
-            decoded = decode(delivery.payload, delivery.origin, now_us, limits)
+            origin = delivery.origin
+            decoded = screen(decode(delivery.payload, origin, now_us, limits), origin.user, now_us)
             counters.received += decoded.total
             self._backlog += len(delivery.payload)
             waiting.append(_Waiting(delivery, decoded))

@@ -6,8 +6,10 @@ ended.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 
+from bridge.consent import Gate
 from bridge.journal import Journal
 from healthsync_mqtt.broker.session import Message, Session
 from healthsync_mqtt.broker.sessions import Sessions
@@ -30,7 +32,11 @@ class Publisher:
         journal: Journal,
         registry: TopicRegistry,
         chore: Callable[[Callable[[], None]], None],
+        gate: Gate,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
+        self._gate = gate
+        self._clock_us = clock_us
         self._reader = reader
         self._journal = journal
         self._registry = registry
@@ -46,11 +52,13 @@ class Publisher:
         self._wake = asyncio.Event()
         self._match: Callable[[str], dict[Session, int]] = lambda _topic: {}
         self._give: Callable[[Session, Message], None] = lambda _session, _message: None
+        self._forget: Callable[[Callable[[str], bool]], None] = lambda _withheld: None
 
     def serve(self, sessions: Sessions) -> None:
         """Whose filters count, and who sends. Before the first session is attached."""
         self._match = sessions.index.match
         self._give = sessions.give
+        self._forget = sessions.forget
 
     # -- the door's side
 
@@ -85,6 +93,18 @@ class Publisher:
         self._head = head
         if self._attached:
             self._wake.set()
+
+    def narrowed(self, users: frozenset[str]) -> None:
+        """The consent of these users to share has changed: what waits and may not go out any more is dropped."""
+        if users:
+            now_us = self._clock_us()
+            parse, shares = self._registry.parse, self._gate.permits
+
+            def withheld(topic: str) -> bool:
+                parsed = parse(topic)
+                return parsed is not None and parsed[0].key == "canonical" and not shares(**parsed[1], now_us=now_us)
+
+            self._forget(withheld)
 
     def lag(self) -> int:
         """Events that the slowest connected subscriber has not been handed yet."""
@@ -135,11 +155,12 @@ class Publisher:
             return False
         granted: dict[str, int] = {}
         runs: dict[str, list[Record]] = {}
+        now_us, shares = self._clock_us(), self._gate.shares
         for record in records:
             topic = self._topic(record)
             if topic not in granted:
                 granted[topic] = self._match(topic).get(session, -1)
-            if granted[topic] >= 0:
+            if granted[topic] >= 0 and shares(record, now_us):
                 runs.setdefault(topic, []).append(record)
         for topic, run in runs.items():
             name, qos = topic.encode(), min(1, granted[topic])

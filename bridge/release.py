@@ -44,7 +44,10 @@ class Release:
         if row is None:
             raise NotFoundError(f"there is no rejected event {no}", hint="healthsync rejected list")
         origin = Origin(row.user, row.device, row.provider, row.topic)
-        decoded = decode(row.raw, origin, time.time_ns() // 1000, self._limits)
+        if not row.raw:  # nothing was kept: there was no consent
+            return {"number": no, "outcome": "rejected", "reason": row.reason, "field": row.field}
+        now_us = time.time_ns() // 1000
+        decoded = self._pipeline.gate.screen(decode(row.raw, origin, now_us, self._limits), row.user, now_us)
         if decoded.rejections:
             first = decoded.rejections[0]
             return {"number": no, "outcome": "rejected", "reason": first.reason.value, "field": first.field}

@@ -6,6 +6,7 @@ connection [MQTT-4.4.0-1]. Nothing here has a time-out that drops a message.
 """
 
 from collections import deque
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -142,6 +143,13 @@ class Session:
         """The connection is gone: QoS 0 messages that were not sent are given up, as the protocol has it."""
         self.connected = False
         self._queue = deque(message for message in self._queue if message.qos)
+
+    def withhold(self, withheld: Callable[[str], bool]) -> None:
+        """Drop the messages of topics that the client may not get any more; late acknowledgements change nothing."""
+        self._queue = deque(message for message in self._queue if not withheld(message.topic.decode()))
+        for packet_id, flight in tuple(self._inflight.items()):
+            if withheld(flight.message.topic.decode()):
+                del self._inflight[packet_id]
 
     def forget(self) -> None:
         """Drop everything that is queued or in flight (a clean session, a revoked identity)."""

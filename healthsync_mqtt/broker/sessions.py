@@ -1,6 +1,7 @@
 """All sessions: who is connected, who takes over whom, who listens to what, and the fan-out of a message."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from healthsync_mqtt.broker.session import Message, Session
@@ -127,6 +128,13 @@ class Sessions:
         name = topic.encode()
         for session, granted in self.index.match(topic).items():
             self.give(session, Message(name, payload, min(qos, granted)))
+
+    def forget(self, withheld: Callable[[str], bool]) -> None:
+        """Drop what waits for any client on a topic that is ``withheld``, sent and not acknowledged or not yet sent."""
+        for session in self._sessions.values():
+            session.withhold(withheld)
+        for link in self.links():
+            link.flush()
 
     def give(self, session: Session, message: Message) -> None:
         """Queue a message for one session; it is sent soon, together with others."""

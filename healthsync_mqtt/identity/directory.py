@@ -8,7 +8,7 @@ event loop authenticates.
 import contextlib
 import threading
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from healthsync_mqtt.errors import StoreError, TokenError
 from healthsync_mqtt.identity.consent import NOBODY, Permissions
@@ -17,6 +17,9 @@ from healthsync_mqtt.identity.lobby import Lobby
 from healthsync_mqtt.identity.records import Roster
 from healthsync_mqtt.identity.tokens import Claims, TokenVerifier
 from healthsync_mqtt.model.principal import Principal, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,8 @@ class Directory:
         self._reading = threading.Lock()
         self.lobby = Lobby(self._read_for_a_stranger)
         self.permissions: Permissions = NOBODY
+        #: called with them at each reading, in the thread that reads
+        self.on_permissions: Callable[[Permissions], None] = lambda _: None
         self.revoked_tokens: frozenset[str] = frozenset()
         self.refresh()
 
@@ -138,6 +143,7 @@ class Directory:
             self._entries = entries
             self._principals = {entry.principal.client_id: entry.principal for entry in entries.values()}
             self.permissions = roster.permissions
+            self.on_permissions(roster.permissions)
             self.revoked_tokens = roster.revoked_tokens
             self.lobby.replace(roster.enrolments, roster.families)
             self._generation = roster.generation

@@ -14,6 +14,7 @@ from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.topics.registry import TopicRegistry
+from tests.support.consent import agreeing
 
 NOW_US = 1_795_413_600_000_000
 REGISTRY = TopicRegistry.load()
@@ -86,6 +87,7 @@ class Bench:
             counters=self.counters,
             bridge_id="main",
             clock_us=lambda: NOW_US,
+            gate=options.pop("gate", None) or agreeing("alice", "bob"),
             **options,
         )
         self.pipeline.outlet = self.outbox

@@ -17,6 +17,7 @@ from healthsync_mqtt.mqtt.codec import Decoder
 from healthsync_mqtt.mqtt.packets import Publish
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.topics.access import AccessRules
+from tests.support.consent import agreeing
 from tests.support.log_items import item
 from tests.unit.bridge.stages import REGISTRY, until
 
@@ -69,7 +70,8 @@ class Stand:
         self.log = log
         self.journal = Journal(log)
         self.publisher = Publisher(
-            reader=log.reader(), journal=self.journal, registry=REGISTRY, chore=lambda work: (work(), self.log.commit())
+            reader=log.reader(), journal=self.journal, registry=REGISTRY, chore=lambda work: (work(), self.log.commit()),
+            gate=agreeing("alice", "bob"),
         )
         self.sessions = Sessions(LimitSettings(), AccessRules(REGISTRY))
         self.publisher.serve(self.sessions)

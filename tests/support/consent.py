@@ -1,0 +1,39 @@
+"""Gates for stages under test."""
+
+from bridge.consent import Gate
+from healthsync_mqtt.identity.consent import PURPOSES, Action, Decision, Permissions, Purpose, in_force
+
+
+def grant(
+    user: str,
+    types: list[str] | None = None,
+    *,
+    purposes: tuple[Purpose, ...] = PURPOSES,
+    at_us: int = 0,
+    expires_us: int | None = None,
+    action: Action = Action.grant,
+) -> list[Decision]:
+    """The decisions of one grant (or of one withdrawal)."""
+    return [
+        Decision(
+            user_id=user,
+            action=action,
+            purpose=purpose,
+            types=None if types is None else frozenset(types),
+            decided_us=at_us,
+            expires_us=expires_us,
+            text_version=None,
+            recorded_by="test",
+        )
+        for purpose in purposes
+    ]
+
+
+def agreed(*users: str) -> Permissions:
+    """Permissions of users who agree to everything."""
+    return in_force(decision for user in users for decision in grant(user))
+
+
+def agreeing(*users: str) -> Gate:
+    """A gate that is open for these users."""
+    return Gate(agreed(*users))
