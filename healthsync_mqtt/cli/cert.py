@@ -15,6 +15,7 @@ from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.certificate_book import SERVER, IssuedCertificate
 from healthsync_mqtt.identity.certificates import create_authority
 from healthsync_mqtt.identity.server_tls import write_revocation_list
+from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.times import iso, micros
 
 app = new_group("Certificates: the CA, servers, and clients that log in with one.")
@@ -37,6 +38,7 @@ def init_ca(data: Data = DATA, json: Json = False) -> None:
     place = DataDirectory(data)
     place.registry().close()
     made = create_authority(place.certs, datetime.now(UTC)).certificate
+    place.audit("ca.created")
     shown = {
         "ca_file": str(place.certs / "ca.crt"),
         "subject": made.subject.rfc4514_string(),
@@ -69,6 +71,7 @@ def issue(
         made = issue_server(place, host or [], csr, out)
     else:
         made = issue_client(place, kind, names or [], csr, out, lifetime=timedelta(seconds=seconds(lifetime)))
+    _note(place, "certificate.issued", kind, names, made)
     _show(made, as_json=json)
 
 
@@ -96,6 +99,7 @@ def renew(
     else:
         life = timedelta(seconds=seconds(lifetime))
         made = issue_client(place, kind, names or [], csr, out, lifetime=life, again=True)
+    _note(place, "certificate.renewed", kind, names, made)
     _show(made, as_json=json)
 
 
@@ -148,6 +152,7 @@ def revoke(
         gone = book.revoke(serial, micros(now), why=reason, foreign=foreign)
         if (place.certs / "ca.key").exists():
             write_revocation_list(place.certs, book, now)
+    place.audit("certificate.revoked", serial=gone.serial, kind=gone.kind)
     if json:
         output.emit(_described(gone, micros(now)))
     else:
@@ -174,6 +179,11 @@ def inspect(
             (name.replace("_", " "), ", ".join(value) if isinstance(value, list) else value)
             for name, value in shown.items()
         )
+
+
+def _note(place: DataDirectory, action: str, kind: str, names: list[str] | None, made: dict[str, Any]) -> None:
+    user, device = names if kind == Role.device and names else (None, None)
+    place.audit(action, user=user, device=device, kind=kind, serial=made["serial"])
 
 
 def _show(made: dict[str, Any], *, as_json: bool) -> None:

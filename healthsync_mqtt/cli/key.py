@@ -42,8 +42,10 @@ def rotate(
     Example: healthsync key rotate --publish 24h
     """
     now = now_us()
-    store = DataDirectory(data).key_store()
+    place = DataDirectory(data)
+    store = place.key_store()
     made = store.rotate(now, publish_s=seconds(publish))
+    place.audit("key.rotated", kid=made.kid)
     if json:
         (shown,) = (each for each in _described(store.records(now), now) if each["kid"] == made.kid)
         output.emit(shown)
@@ -66,8 +68,10 @@ def retire(
     Example: healthsync key retire mZXb3kQ0p1-fAeTu
     """
     now = now_us()
-    store = DataDirectory(data).key_store()
+    place = DataDirectory(data)
+    store = place.key_store()
     store.retire(kid, now, force=yes)
+    place.audit("key.retired", kid=kid)
     if json:
         (shown,) = (each for each in _described(store.records(now), now) if each["kid"] == kid)
         output.emit(shown)

@@ -37,6 +37,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "events list", "events tail", "events show",
         "rejected list", "rejected show", "rejected replay",
         "key list", "key rotate", "key retire", "key jwks",
+        "cert init-ca", "cert issue", "cert renew", "cert list", "cert revoke", "cert inspect",
     }  # fmt: skip
 
 
