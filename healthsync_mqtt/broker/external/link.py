@@ -33,6 +33,7 @@ from healthsync_mqtt.telemetry.log import get_logger
 log = get_logger("bridge")
 
 _READ = 262_144
+_RECORDS = 500
 _PUBACK = 0x40
 _MOST_WAITING = 200_000
 """Messages that wait for the broker to take them; beyond it receipts are dropped, and devices send again."""
@@ -204,13 +205,24 @@ class _Link:
             self._on_messages(messages)
 
     def _read(self) -> bytes:
+        """What is there. Over TLS a read gives one record, and brokers send one for each message."""
         data: bytes = self._socket.recv(_READ)
-        if not isinstance(self._socket, ssl.SSLSocket):
+        if not data or not isinstance(self._socket, ssl.SSLSocket):
             return data
         parts = [data]
-        while self._socket.pending():
-            parts.append(self._socket.recv(_READ))
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            for _ in range(_RECORDS):
+                data = self._socket.recv(_READ)
+                if not data:
+                    break
+                parts.append(data)
+            else:
+                self._loop.call_soon(self._again)  # the socket may be empty, and the TLS layer not
         return b"".join(parts)
+
+    def _again(self) -> None:
+        if self.alive and not self.paused:
+            self._readable()
 
     def _end(self) -> None:
         """Nothing more is read: let paho find the end, and whoever waits for the CONNACK too."""
@@ -281,7 +293,7 @@ def _client(target: Target) -> _Client:
         identifier=target.client_id,
         protocol=aiomqtt.ProtocolVersion.V5 if v5 else aiomqtt.ProtocolVersion.V311,
         clean_session=None if v5 else False,
-        clean_start=False,
+        clean_start=False if v5 else paho.MQTT_CLEAN_START_FIRST_ONLY,  # which 3.1.1 has no word for
         properties=properties,
         will=aiomqtt.Will(target.will.topic, target.will.payload, qos=1, retain=True) if target.will else None,
         keepalive=target.keep_alive,

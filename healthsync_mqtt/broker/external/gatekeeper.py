@@ -1,0 +1,78 @@
+"""The one decision behind every access hook: who logs in, and what they may do. The same rules as the front door's."""
+
+import hmac
+from collections.abc import Iterable, Mapping
+
+from healthsync_mqtt.broker.external.credentials import CredentialDirectory, CredentialStore
+from healthsync_mqtt.broker.external.dynsec import ADMIN
+from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, bridge_principal
+from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.identity.directory import Login
+from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.topics.access import AccessRules
+
+_LOGIN_S = 86_400.0
+_MOST_REMEMBERED = 1_000_000
+
+
+class Gatekeeper:
+    """Answers for one installation. Every question that cannot be answered with yes is answered with no."""
+
+    def __init__(
+        self, directory: CredentialDirectory, store: CredentialStore, rules: AccessRules, bridges: Iterable[str]
+    ) -> None:
+        own = [CANARY_A, CANARY_B, *map(bridge_principal, bridges)]
+        self.rules = rules
+        self._directory = directory
+        self._store = store
+        self._own: Mapping[str, Principal] = {principal.client_id: principal for principal in own}
+        self._until: dict[str, float] = {}
+
+    def login(self, client_id: str, username: str, password: str, now: float) -> Login:
+        """Check a login: client id and username are the same, the password is a token or credential. TokenError."""
+        own = self._own.get(client_id)
+        secret = password.encode("utf-8", "replace")
+        if own is None:
+            login = self._directory.authenticate(client_id, username, secret, now)
+        elif username == client_id and self._store.fits(client_id, secret):
+            login = Login(principal=own, expires_at=now + _LOGIN_S, jti="credential")
+        else:
+            raise TokenError("the credential does not fit")
+        if len(self._until) >= _MOST_REMEMBERED:
+            self._until.clear()
+        self._until[client_id] = login.expires_at
+        return login
+
+    def is_operator(self, username: str, password: str) -> bool:
+        """Whether this is the account with which revoked connections are closed at the broker."""
+        known = self._store.find(ADMIN)
+        return username == ADMIN and known is not None and hmac.compare_digest(known.encode(), password.encode())
+
+    def who(self, client_id: str, username: str, now: float) -> Principal | None:
+        """The principal of a connection that has logged in: registered still, its token not at its end.
+
+        A broker that does not pass the client id gives the username twice: they were the same at the login.
+        """
+        if client_id != username or self._until.get(client_id, now + 1.0) <= now:
+            return None
+        return self._own.get(client_id) or self._directory.principal(client_id)
+
+    def may_publish(self, principal: Principal | None, topic: str, *, retain: bool = False) -> bool:
+        """Whether the principal may publish there."""
+        return principal is not None and self.rules.may_publish(principal, topic, retain=retain).allowed
+
+    def may_subscribe(self, principal: Principal | None, topic_filter: str) -> bool:
+        """Whether the principal may read all that the filter matches; a bridge may share its filters with others."""
+        if principal is None:
+            return False
+        if principal.client_id in self._own and topic_filter.startswith("$share/"):
+            topic_filter = topic_filter.split("/", 2)[-1]
+            return principal not in {CANARY_A, CANARY_B} and self.rules.may_subscribe(principal, topic_filter).allowed
+        return self.rules.may_subscribe(principal, topic_filter).allowed
+
+    def refresh(self) -> frozenset[str]:
+        """Read the registry again; the client ids whose right to be connected ended or changed."""
+        lost = self._directory.refresh()
+        for client_id in lost:
+            self._until.pop(client_id, None)
+        return lost

@@ -1,0 +1,99 @@
+"""The HTTP service of the access hooks (extra ``hooks``): Starlette and uvicorn around ``hooks.answer``."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Protocol
+
+from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
+from healthsync_mqtt.broker.external.hooks import Answer, Question, answer
+from healthsync_mqtt.errors import ConfigError, HealthSyncError
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("auth")
+
+SECRET_CREDENTIAL = "healthsync-hooks"  # noqa: S105 - the name of a credential
+_MOST_BODY = 65_536
+_REFRESH_S = 1.0
+
+
+class Evictor(Protocol):
+    """Closes connections at the broker."""
+
+    def evict(self, client_id: str) -> None:
+        """Close what this client has open; blocks. Raises UnavailableError."""
+
+
+def application(
+    gate: Gatekeeper, secret: str, *, evictors: tuple[Evictor, ...] = (), clock: Callable[[], float] = time.time
+) -> Any:
+    """The ASGI application: hooks below ``/{secret}/``, and ``/health``. ConfigError without the extra."""
+    try:
+        from starlette.applications import Starlette  # noqa: PLC0415  # an extra
+        from starlette.requests import Request  # noqa: PLC0415
+        from starlette.responses import PlainTextResponse, Response  # noqa: PLC0415
+        from starlette.routing import Route  # noqa: PLC0415
+    except ImportError:
+        raise ConfigError("the access hooks need Starlette", hint="pip install 'healthsync-mqtt[hooks]'") from None
+
+    async def hook(request: Request) -> Response:
+        if not hmac.compare_digest(request.path_params["secret"].encode(), secret.encode()):
+            return Response(b"", 404)
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > _MOST_BODY:
+                return Response(b"", 413)
+        path = "/" + request.path_params["path"]
+        question = Question(path, {key.lower(): value for key, value in request.headers.items()}, bytes(body), clock())
+        said: Answer = answer(gate, question)
+        return Response(said.body, said.status, media_type=said.content_type)
+
+    async def health(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        watching = asyncio.create_task(_watch(gate, evictors), name="auth.registry")
+        yield
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    routes = [Route("/health", health), Route("/{secret}/{path:path}", hook, methods=["POST"])]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _watch(gate: Gatekeeper, evictors: tuple[Evictor, ...]) -> None:
+    """Follow the registry; throw out at the broker who lost the right to be connected, until that has worked."""
+    owed: set[str] = set()
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            owed |= await loop.run_in_executor(None, gate.refresh)
+            for client_id in sorted(owed):
+                for evictor in evictors:
+                    await loop.run_in_executor(None, partial(evictor.evict, client_id))
+                owed.discard(client_id)
+                log.info("auth.evicted", client_id=client_id)
+        except HealthSyncError as error:
+            log.warning("auth.upkeep_failed", problem=str(error), owed=len(owed))
+        await asyncio.sleep(_REFRESH_S)
+
+
+def run(app: Any, host: str, port: int, *, said: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; ``said`` gets the address when it listens."""
+    import uvicorn  # noqa: PLC0415  # an extra
+
+    class Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                name = self.servers[0].sockets[0].getsockname()
+                said(f"{name[0]}:{name[1]}")
+
+    # Questions hold passwords: no access log.
+    config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, server_header=False)
+    Server(config).run()
