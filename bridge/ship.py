@@ -45,6 +45,7 @@ class Shipping:
         self._changed = changed
         self._command = command
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._status: dict[str, dict[str, Any]] = {}
         self._cursors: dict[str, int] = {}
         self._kept: dict[str, int] = {}
@@ -74,7 +75,7 @@ class Shipping:
         finally:
             for task in self._tasks.values():
                 task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(*self._tasks.values(), *self._ending, return_exceptions=True)
 
     def keep_positions(self) -> None:
         """Write down how far the sinks are, where that changed."""
@@ -92,7 +93,10 @@ class Shipping:
         for name in names - self._tasks.keys():
             self._tasks[name] = asyncio.create_task(self._keep_running(name), name=f"bridge.ship.{name}")
         for name in self._tasks.keys() - names:
-            self._tasks.pop(name).cancel()
+            task = self._tasks.pop(name)
+            task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
             self._status.pop(name, None)
             self._changed()
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from healthsync_mqtt.config.private_files import make_private_directory, read_private, write_durably
 from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError, UsageError
 
-Dialect = Literal["v2", "v3", "v1"]
+Dialect = Literal["v2", "v3", "v1", "victoria"]
 Deletes = Literal["delete", "mark"]
 
 _MAX_TOKEN = 4096
@@ -72,7 +72,11 @@ class TokenPlace(BaseModel):
 
 
 class SinkConfig(BaseModel):
-    """One sink. ``dialect``: v2 (``/api/v2/write``), v3 (``/api/v3/write_lp``), v1 (``/write``)."""
+    """One sink.
+
+    ``dialect``: v2 (``/api/v2/write``: 2.x, Cloud, 1.8, and others that speak it), v3 (``/api/v3/write_lp``), v1
+    (``/write``), victoria (v2's writes, VictoriaMetrics' reads).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -84,6 +88,7 @@ class SinkConfig(BaseModel):
     bucket: Text = "healthsync"
     token: TokenPlace = TokenPlace()
     deletes: Deletes = "delete"
+    """``mark`` where a server deletes no points: 3 Core, VictoriaMetrics."""
     ca_file: Path | None = None
     batch_bytes: Annotated[int, Field(ge=1_000, le=50_000_000)] = 1_000_000
     flush_s: Annotated[float, Field(ge=0, le=60)] = 1.0
@@ -119,6 +124,11 @@ class Sinks:
         """Where the salts are."""
         return self._path / "pseudonyms.db"
 
+    def prepare(self) -> None:
+        """Make the directory where it is missing."""
+        make_private_directory(self._path.parent)
+        make_private_directory(self._path)
+
     def names(self) -> list[str]:
         """The configured sinks."""
         return sorted(path.stem for path in self._path.glob("*.json"))
@@ -136,8 +146,7 @@ class Sinks:
 
     def put(self, sink: SinkConfig, *, replace: bool = False) -> None:
         """Write a sink down; ConflictError when there is one of this name."""
-        make_private_directory(self._path.parent)
-        make_private_directory(self._path)
+        self.prepare()
         if not replace and self.file(sink.name).exists():
             raise ConflictError(f"there is a sink {sink.name} already", hint="choose another name, or --replace")
         write_durably(self.file(sink.name), sink.model_dump_json(indent=2).encode() + b"\n")

@@ -60,7 +60,7 @@ class Influx:
     def write(self, lines: list[str]) -> Answer:
         """Send lines, with times in nanoseconds, as gzip."""
         sink = self._sink
-        if sink.dialect == "v2":
+        if sink.dialect in {"v2", "victoria"}:
             path, query = "/api/v2/write", {"org": sink.org, "bucket": sink.bucket, "precision": "ns"}
         elif sink.dialect == "v3":
             path = "/api/v3/write_lp"

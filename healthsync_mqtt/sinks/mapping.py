@@ -232,3 +232,6 @@ def _plan(type_name: str) -> tuple[Callable[[bytes], Any], _Spread]:
 
 #: Measurements that a type writes besides its own.
 PARTS = {"sleep": "sleep_stage", "food": "food_item"}
+
+#: Fields that are words of a closed set; all others are floats, and ``deleted`` is a boolean.
+TEXTS = frozenset({"stage", "meal"})

@@ -136,8 +136,12 @@ bind-address = "127.0.0.1:{free_port()}"
         self._post("CREATE DATABASE healthsync")
         return self
 
-    def _post(self, statement: str) -> Any:
-        data = urllib.parse.urlencode({"q": statement}).encode()
+    def write(self, lines: str) -> None:
+        with urllib.request.urlopen(f"{self.url}/write?db=healthsync", data=lines.encode(), timeout=30):
+            pass
+
+    def _post(self, statement: str, **more: str) -> Any:
+        data = urllib.parse.urlencode({"q": statement} | more).encode()
         with urllib.request.urlopen(f"{self.url}/query", data=data, timeout=30) as response:
             return json.loads(response.read())
 
