@@ -5,6 +5,9 @@ import typer
 from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import (
     audit,
+    auth,
+    bridge,
+    broker,
     cert,
     consent,
     device,
@@ -46,6 +49,9 @@ app.add_typer(cert.app, name="cert")
 app.add_typer(events.app, name="events")
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(topic.app, name="topic")
+app.add_typer(bridge.app, name="bridge")
+app.add_typer(broker.app, name="broker")
+app.add_typer(auth.app, name="auth")
 app.add_typer(audit.app, name="audit")
 app.command("replay")(replay)
 app.command("simulate")(simulate)

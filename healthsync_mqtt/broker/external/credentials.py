@@ -14,7 +14,6 @@ from healthsync_mqtt.config.private_files import make_private_directory, read_pr
 from healthsync_mqtt.errors import ConfigError, NotFoundError, TokenError
 from healthsync_mqtt.identity.directory import Directory, Login, RosterSource
 from healthsync_mqtt.identity.tokens import TokenVerifier
-from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.grammar import is_id
 
 _BYTES = 32
@@ -82,7 +81,3 @@ class CredentialDirectory(Directory):
         if principal is None or username != client_id or not self._store.fits(client_id, password):
             raise TokenError("the credential does not fit")
         return Login(principal=principal, expires_at=now + _LOGIN_S, jti="credential")
-
-    def principal(self, client_id: str) -> Principal | None:
-        """The registered principal of a client id."""
-        return next((each.principal for each in self._entries.values() if each.principal.client_id == client_id), None)

@@ -1,6 +1,7 @@
 """The one decision behind every access hook: who logs in, and what they may do. The same rules as the front door's."""
 
 import hmac
+import time
 from collections.abc import Iterable, Mapping
 
 from healthsync_mqtt.broker.external.credentials import CredentialDirectory, CredentialStore
@@ -8,6 +9,7 @@ from healthsync_mqtt.broker.external.dynsec import ADMIN
 from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, bridge_principal
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.identity.directory import Login
+from healthsync_mqtt.identity.keystore import LiveKeys
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
 
@@ -19,28 +21,38 @@ class Gatekeeper:
     """Answers for one installation. Every question that cannot be answered with yes is answered with no."""
 
     def __init__(
-        self, directory: CredentialDirectory, store: CredentialStore, rules: AccessRules, bridges: Iterable[str]
+        self,
+        *,
+        directory: CredentialDirectory,
+        keys: LiveKeys,
+        store: CredentialStore,
+        rules: AccessRules,
+        bridges: Iterable[str],
     ) -> None:
         own = [CANARY_A, CANARY_B, *map(bridge_principal, bridges)]
         self.rules = rules
         self._directory = directory
+        self._keys = keys
         self._store = store
         self._own: Mapping[str, Principal] = {principal.client_id: principal for principal in own}
-        self._until: dict[str, float] = {}
+        self._logins: dict[str, Login] = {}
 
     def login(self, client_id: str, username: str, password: str, now: float) -> Login:
         """Check a login: client id and username are the same, the password is a token or credential. TokenError."""
+        if client_id != username:
+            # Also what an embedded broker lets into its lobby: enrolment is its business.
+            raise TokenError("the username is not the client id")
         own = self._own.get(client_id)
         secret = password.encode("utf-8", "replace")
         if own is None:
             login = self._directory.authenticate(client_id, username, secret, now)
-        elif username == client_id and self._store.fits(client_id, secret):
+        elif self._store.fits(client_id, secret):
             login = Login(principal=own, expires_at=now + _LOGIN_S, jti="credential")
         else:
             raise TokenError("the credential does not fit")
-        if len(self._until) >= _MOST_REMEMBERED:
-            self._until.clear()
-        self._until[client_id] = login.expires_at
+        if len(self._logins) >= _MOST_REMEMBERED:
+            self._logins.clear()
+        self._logins[client_id] = login
         return login
 
     def is_operator(self, username: str, password: str) -> bool:
@@ -53,7 +65,10 @@ class Gatekeeper:
 
         A broker that does not pass the client id gives the username twice: they were the same at the login.
         """
-        if client_id != username or self._until.get(client_id, now + 1.0) <= now:
+        if client_id != username:
+            return None
+        login = self._logins.get(client_id)
+        if login is not None and (login.expires_at <= now or self._revoked(login)):
             return None
         return self._own.get(client_id) or self._directory.principal(client_id)
 
@@ -72,7 +87,14 @@ class Gatekeeper:
 
     def refresh(self) -> frozenset[str]:
         """Read the registry again; the client ids whose right to be connected ended or changed."""
-        lost = self._directory.refresh()
+        gone = self._keys.refresh(time.time_ns() // 1000)
+        logins = self._logins.copy()  # at once: logins go on in another thread
+        lost = self._directory.refresh() | {
+            name for name, login in logins.items() if self._revoked(login) or login.kid in gone
+        }
         for client_id in lost:
-            self._until.pop(client_id, None)
-        return lost
+            self._logins.pop(client_id, None)
+        return frozenset(lost)
+
+    def _revoked(self, login: Login) -> bool:
+        return login.jti in self._directory.revoked_tokens

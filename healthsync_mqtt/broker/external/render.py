@@ -36,6 +36,7 @@ class Plan:
     port: int = 8883
     user: str = ""
     hooks_url: str = "http://127.0.0.1:8870"
+    management_port: int = 15672
     admin_password: str = field(default="", repr=False)
     hooks_secret: str = field(default="", repr=False)
     public_key: str = ""
@@ -90,9 +91,11 @@ def _common(plan: Plan) -> dict[str, object]:
         "max_keepalive": limits.max_keep_alive_s,
         "inflight": external.receive_maximum,
         "expiry_s": int(limits.session_expiry_s),
+        "expiry_ms": int(limits.session_expiry_s * 1000),
         "expiry_days": max(1, round(limits.session_expiry_s / 86_400)),
         "hooks_url": plan.hooks_url,
         "hooks_secret": plan.hooks_secret,
+        "management_port": plan.management_port,
     }
 
 
@@ -112,4 +115,12 @@ def _mosquitto(plan: Plan) -> dict[str, Rendered]:
     }
 
 
-_MAKERS: dict[str, Callable[[Plan], dict[str, Rendered]]] = {"mosquitto": _mosquitto}
+def _rabbitmq(plan: Plan) -> dict[str, Rendered]:
+    plugins = b"[rabbitmq_mqtt,rabbitmq_auth_backend_http,rabbitmq_management].\n"
+    return {
+        "rabbitmq.conf": Rendered(_fill("rabbitmq.conf", _common(plan)), private=True),
+        "enabled_plugins": Rendered(plugins),
+    }
+
+
+_MAKERS: dict[str, Callable[[Plan], dict[str, Rendered]]] = {"mosquitto": _mosquitto, "rabbitmq": _rabbitmq}

@@ -1,0 +1,77 @@
+"""healthsync auth …"""
+
+from typing import Annotated
+
+import typer
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.broker import Bridges
+from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.options import DATA, Data, Json, names, now_us
+from healthsync_mqtt.errors import UsageError
+
+app = new_group("Access hooks for external brokers.")
+
+
+@app.callback()
+def auth() -> None:
+    """Access hooks for external brokers."""
+
+
+@app.command("serve")
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: a free one.")] = 8870,
+    rabbitmq: Annotated[str | None, typer.Option(help="RabbitMQ's management URL, to close revoked clients.")] = None,
+    emqx: Annotated[str | None, typer.Option(help="EMQX's REST URL, for the same.")] = None,
+    emqx_key: Annotated[str, typer.Option(help="Its API key; the secret is credentials/emqx-api-secret.")] = "",
+    bridges: Bridges = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Answer brokers who may log in, publish and subscribe.
+
+    Example: healthsync auth serve --rabbitmq http://127.0.0.1:15672
+    """
+    from healthsync_mqtt.broker.external import serve as service
+    from healthsync_mqtt.broker.external.credentials import CredentialDirectory, CredentialStore
+    from healthsync_mqtt.broker.external.dynsec import ADMIN
+    from healthsync_mqtt.broker.external.evict import evictor
+    from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
+    from healthsync_mqtt.config.settings import load_settings
+    from healthsync_mqtt.identity.keystore import KeyStore, LiveKeys
+    from healthsync_mqtt.identity.registry import Registry
+    from healthsync_mqtt.identity.tokens import TokenVerifier
+    from healthsync_mqtt.telemetry.log import configure
+    from healthsync_mqtt.topics.access import AccessRules
+    from healthsync_mqtt.topics.registry import TopicRegistry
+
+    settings = load_settings(data)
+    configure(settings.log.level, settings.log.format)
+    if host not in {"127.0.0.1", "::1", "localhost"}:
+        hint = "put a TLS proxy in front of it, and let it listen on 127.0.0.1"
+        raise UsageError("the hooks take passwords and speak plain HTTP: this machine only", hint=hint)
+    store = CredentialStore(settings.paths.credentials)
+    secret, _ = store.ensure(service.SECRET_CREDENTIAL)
+    evictors = []
+    if rabbitmq:
+        evictors.append(evictor("rabbitmq", rabbitmq, ADMIN, store.ensure(ADMIN)[0]))
+    if emqx:
+        hint = f"write the API key's secret into {store.directory / 'emqx-api-secret'}"
+        evictors.append(evictor("emqx", emqx, emqx_key, store.need("emqx-api-secret", hint)))
+    with Registry.open(settings.paths.registry_db) as registry:
+        keys = LiveKeys(KeyStore.of_environment(settings.paths.keys), now_us())
+        directory = CredentialDirectory(registry, TokenVerifier(keys), store)
+        rules = AccessRules(TopicRegistry.load(settings.topics_file))
+        bridge_ids = names(bridges) if bridges else [settings.bridge.id]
+        gate = Gatekeeper(directory=directory, keys=keys, store=store, rules=rules, bridges=bridge_ids)
+
+        def said(address: str) -> None:
+            if json:
+                output.emit({"event": "ready", "http": address})
+                output.flush()
+            else:
+                output.say(f"The access hooks listen on http://{address}. Ctrl-C stops.")
+
+        service.run(service.application(gate, secret, evictors=tuple(evictors)), host, port, said=said)

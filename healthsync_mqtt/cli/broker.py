@@ -1,0 +1,184 @@
+"""healthsync broker …"""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.options import DATA, Data, Json, names
+from healthsync_mqtt.config.settings import Settings, load_settings
+from healthsync_mqtt.errors import HealthSyncError, UsageError
+
+app = new_group("External brokers: their configuration, their access rules, what they can promise.")
+
+Bridges = Annotated[str | None, typer.Option(help="Ids of the bridges, a list; without it the one of the settings.")]
+_WATCH_S = 2.0
+_WHOLE_S = 600.0
+
+
+@app.command("render")
+def render(
+    broker: Annotated[str, typer.Argument(help="mosquitto, emqx, rabbitmq, hivemq or vernemq.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Directory for the files; the broker reads them and keeps its state here.")],
+    host: Annotated[str, typer.Option(help="Address the broker listens on.")] = "0.0.0.0",  # noqa: S104
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of MQTT over TLS.")] = 8883,
+    user: Annotated[str, typer.Option(help="Account the broker runs as (mosquitto).")] = "",
+    hooks_url: Annotated[str, typer.Option(help="Where auth serve listens.")] = "http://127.0.0.1:8870",
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Write complete, commented configuration for a broker.
+
+    Example: healthsync broker render mosquitto --out /etc/mosquitto/healthsync
+    """
+    from datetime import UTC, datetime
+
+    from healthsync_mqtt.broker.external.credentials import CredentialStore
+    from healthsync_mqtt.broker.external.dynsec import ADMIN
+    from healthsync_mqtt.broker.external.render import Plan, write
+    from healthsync_mqtt.broker.external.render import render as rendered
+    from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
+    from healthsync_mqtt.identity.certificates import ensure_ca_and_server
+    from healthsync_mqtt.topics.registry import TopicRegistry
+
+    settings = load_settings(data)
+    store = CredentialStore(settings.paths.credentials)
+    made = ensure_ca_and_server(settings.paths.certs, settings.broker.certificate_hosts, datetime.now(UTC))
+    plan = Plan(
+        settings=settings,
+        topics=TopicRegistry.load(settings.topics_file),
+        directory=out.absolute(),
+        certfile=made.server_cert.absolute(),
+        keyfile=made.server_key.absolute(),
+        cafile=made.ca_cert.absolute(),
+        host=host,
+        port=port,
+        user=user,
+        hooks_url=hooks_url.rstrip("/"),
+        admin_password=store.ensure(ADMIN)[0],
+        hooks_secret=store.ensure(SECRET_CREDENTIAL)[0],
+    )
+    for path in write(rendered(broker, plan), out):
+        if json:
+            output.emit({"file": str(path)})
+        else:
+            output.say(f"wrote {path}")
+
+
+@app.command("credentials")
+def credentials(bridges: Bridges = None, data: Data = DATA, json: Json = False) -> None:
+    """Make what the bridges, the canaries and the access hooks log in with, where it is missing.
+
+    Example: healthsync broker credentials --bridges main,second
+    """
+    from healthsync_mqtt.broker.external.credentials import CredentialStore
+    from healthsync_mqtt.broker.external.dynsec import ADMIN
+    from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, bridge_client_id
+    from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
+
+    settings = load_settings(data)
+    store = CredentialStore(settings.paths.credentials)
+    wanted = [bridge_client_id(name) for name in _bridges(settings, bridges)]
+    for name in (*wanted, CANARY_A.client_id, CANARY_B.client_id, ADMIN, SECRET_CREDENTIAL):
+        _, made = store.ensure(name)
+        if json:
+            output.emit({"client_id": name, "file": str(store.directory / name), "made": made})
+        elif made:
+            output.say(f"made {store.directory / name}")
+
+
+@app.command("provision")
+def provision(
+    broker: Annotated[str, typer.Argument(help="mosquitto.")],
+    *,
+    bridges: Bridges = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow the registry.")] = False,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Bring a broker's clients and rights in line with the registry: nobody else may connect.
+
+    Example: healthsync broker provision mosquitto --watch
+    """
+    if broker != "mosquitto":
+        hint = "EMQX, RabbitMQ and VerneMQ ask for each decision: healthsync auth serve"
+        raise UsageError(f"there is nothing to provision on {broker}", hint=hint)
+    settings = load_settings(data)
+    while True:
+        began = time.monotonic()
+        generation = _provision(settings, _bridges(settings, bridges), as_json=json)
+        if not watch:
+            return
+        generation = _follow(settings, generation, began)
+
+
+def _provision(settings: Settings, bridges: list[str], *, as_json: bool) -> int:
+    """One run; the generation of the registry that it followed."""
+    from healthsync_mqtt.broker.external.access import external_address
+    from healthsync_mqtt.broker.external.credentials import CredentialStore
+    from healthsync_mqtt.broker.external.dynsec import ADMIN
+    from healthsync_mqtt.broker.external.identities import principals
+    from healthsync_mqtt.broker.external.provision import provision_mosquitto
+    from healthsync_mqtt.identity.registry import Registry
+    from healthsync_mqtt.topics.access import AccessRules
+    from healthsync_mqtt.topics.registry import TopicRegistry
+
+    store = CredentialStore(settings.paths.credentials)
+    with Registry.open(settings.paths.registry_db) as registry:
+        roster = registry.roster()
+    wanted = principals(roster, bridges)
+    rules = AccessRules(TopicRegistry.load(settings.topics_file))
+    admin = store.need(ADMIN, "render the broker's configuration first: healthsync broker render mosquitto --out DIR")
+    done = asyncio.run(provision_mosquitto(external_address(settings), admin, rules, wanted.values(), store))
+    new = [str(store.directory / name) for name in done.new_credentials]
+    if as_json:
+        output.emit({"event": "provisioned", "commands": dict(done.commands), "new_credentials": new})
+        output.flush()
+    elif done.commands:
+        output.say(", ".join(f"{name} {count}" for name, count in done.commands.items()))
+        for path in new:
+            output.say(f"password in {path}")
+    return roster.generation
+
+
+def _follow(settings: Settings, generation: int, began: float) -> int:
+    """Return when the registry has changed, or it is time to look at the broker anyway."""
+    from healthsync_mqtt.identity.registry import Registry
+
+    with Registry.open(settings.paths.registry_db) as registry:
+        while registry.generation() == generation and time.monotonic() - began < _WHOLE_S:
+            time.sleep(_WATCH_S)
+        return registry.generation()
+
+
+@app.command("check")
+def check(data: Data = DATA, json: Json = False) -> None:
+    """Try what the external broker of the settings can promise. Uses the canaries' credentials.
+
+    Example: healthsync broker check
+    """
+    from healthsync_mqtt.broker.external.access import external_address
+    from healthsync_mqtt.broker.external.credentials import CredentialStore
+    from healthsync_mqtt.broker.external.probe import examine
+    from healthsync_mqtt.topics.registry import TopicRegistry
+
+    settings = load_settings(data)
+    store = CredentialStore(settings.paths.credentials)
+    findings = asyncio.run(
+        examine(external_address(settings), store, TopicRegistry.load(settings.topics_file), settings.bridge.id)
+    )
+    shown: list[dict[str, Any]] = [
+        {"check": each.name, "good": each.good, "message": each.message, "fix": each.fix} for each in findings
+    ]
+    output.listing(shown, {"check": "CHECK", "good": "GOOD", "message": "FOUND", "fix": "FIX"}, as_json=json)
+    if any(each.vital and each.good is False for each in findings):
+        raise HealthSyncError("the bridge cannot keep its promises on this broker", hint="see the lines above")
+
+
+def _bridges(settings: Settings, text: str | None) -> list[str]:
+    return names(text) if text else [settings.bridge.id]

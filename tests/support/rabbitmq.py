@@ -1,0 +1,114 @@
+"""A real RabbitMQ with the rendered configuration and the access hooks, on free ports of the loopback address."""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+from healthsync_mqtt.broker.external.dynsec import ADMIN
+from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, bridge_client_id
+from healthsync_mqtt.broker.external.render import Plan, render, write
+from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
+from tests.support.mosquitto import Mosquitto, free_port, wait_listening
+
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+HEALTHSYNC = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]
+
+
+def installed() -> bool:
+    """Whether Debian's package is there."""
+    return SERVER.exists() and shutil.which("epmd") is not None
+
+
+class RabbitMq(Mosquitto):
+    """As Mosquitto: a broker and the data directory of its bridge; tokens are passwords here."""
+
+    def __init__(self, root: Path, **external: Any) -> None:
+        super().__init__(root, **external)
+        self.directory = root / "rabbitmq"
+        self.hooks_port, self.management_port = free_port(), free_port()
+        self.hooks: subprocess.Popen[str] | None = None
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._home = root / "home"
+        self._home.mkdir(exist_ok=True)
+        self._name = f"hs{secrets.token_hex(4)}@localhost"
+        self._ports = {"ERL_EPMD_PORT": str(free_port()), "RABBITMQ_DIST_PORT": str(free_port())}
+        for name in (CANARY_A.client_id, CANARY_B.client_id, bridge_client_id(self.settings.bridge.id)):
+            self.store.ensure(name)
+
+    def render(self) -> Path:
+        plan = Plan(
+            settings=self.settings,
+            topics=self.topics,
+            directory=self.directory,
+            certfile=self.certificates.server_cert,
+            keyfile=self.certificates.server_key,
+            cafile=self.certificates.ca_cert,
+            host="127.0.0.1",
+            port=self.port,
+            hooks_url=f"http://127.0.0.1:{self.hooks_port}",
+            management_port=self.management_port,
+            hooks_secret=self.store.ensure(SECRET_CREDENTIAL)[0],
+        )
+        self.store.ensure(ADMIN)
+        write(render("rabbitmq", plan), self.directory)
+        return self.directory / "rabbitmq.conf"
+
+    def start(self) -> Self:
+        config = self.render()
+        self.start_hooks()
+        env = (
+            os.environ
+            | self._ports
+            | {
+                "HOME": str(self._home),
+                "ERL_EPMD_ADDRESS": "127.0.0.1",
+                "RABBITMQ_NODENAME": self._name,
+                "RABBITMQ_MNESIA_BASE": str(self.root / "mnesia"),
+                "RABBITMQ_LOG_BASE": str(self.root / "log"),
+                "RABBITMQ_CONFIG_FILE": str(config.with_suffix("")),
+                "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "enabled_plugins"),
+                "RABBITMQ_PID_FILE": str(self.root / "rabbit.pid"),
+            }
+        )
+        epmd = shutil.which("epmd") or "epmd"
+        with (self.root / "rabbitmq.log").open("ab") as log:
+            # Its own port mapper, so that none stays behind as a daemon.
+            self._epmd = subprocess.Popen([epmd], env=env, stdout=log, stderr=log)
+            self.process = subprocess.Popen([str(SERVER)], env=env, stdout=log, stderr=log, start_new_session=True)
+        wait_listening(self.port, self.process, within=90)
+        return self
+
+    def start_hooks(self) -> None:
+        """Run ``healthsync auth serve``."""
+        command = [
+            *HEALTHSYNC, "auth", "serve", "--data", str(self.data), "--port", str(self.hooks_port),
+            "--rabbitmq", f"http://127.0.0.1:{self.management_port}", "--json",
+        ]  # fmt: skip
+        with (self.root / "hooks.log").open("ab") as log:
+            self.hooks = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert self.hooks.stdout
+        assert self.hooks.stdout.readline(), (self.root / "hooks.log").read_text()[-2000:]
+        threading.Thread(target=self.hooks.stdout.read, daemon=True).start()
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, number)  # the script and the machine it runs
+            self.process.wait(30)
+        for helper in (self.hooks, self._epmd):
+            if helper is not None and helper.poll() is None:
+                helper.terminate()
+                helper.wait(10)
+
+    def log(self) -> str:
+        return (self.root / "rabbitmq.log").read_text(errors="replace")[-4000:]
+
+    def healthy(self) -> bool:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.hooks_port}/health", timeout=5) as response:
+            return bool(response.status == 200)
