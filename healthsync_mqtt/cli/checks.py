@@ -5,14 +5,15 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 
 import apsw
 
+from healthsync_mqtt.cli.finding import Finding, Grade
+from healthsync_mqtt.cli.options import now_us
 from healthsync_mqtt.cli.place import DataDirectory
+from healthsync_mqtt.cli.posture import posture, private_files
 from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.config.private_files import check_private, make_private_directory
 from healthsync_mqtt.config.settings import load_settings
@@ -24,31 +25,13 @@ _BUILT_AFTER = datetime(2026, 1, 1, tzinfo=UTC)
 _MIB = 1 << 20
 
 
-class Grade(StrEnum):
-    """How a finding is meant."""
-
-    GOOD = "good"
-    NOTE = "note"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """The result of one check, with what to do about it."""
-
-    check: str
-    grade: Grade
-    message: str
-    fix: str = ""
-
-
 def examine(data: Path) -> Iterator[Finding]:
     """All checks of this machine and a data directory; nothing is changed, and no check stops the others."""
     place = DataDirectory(data)
     yield _python()
     yield _sqlite()
     yield _clock(place)
-    yield _settings(data)
+    yield from _settings(place)
     yield from _files(place)
     yield from _certificates(place)
     yield _disk(data)
@@ -87,12 +70,14 @@ def _clock(place: DataDirectory) -> Finding:
     return Finding(check="clock", grade=Grade.GOOD, message=f"{now:%Y-%m-%dT%H:%M:%SZ}")
 
 
-def _settings(data: Path) -> Finding:
+def _settings(place: DataDirectory) -> Iterator[Finding]:
     try:
-        load_settings(data)
+        settings = load_settings(place.path)
     except HealthSyncError as error:
-        return Finding(check="settings", grade=Grade.BAD, message=str(error), fix=error.hint)
-    return Finding(check="settings", grade=Grade.GOOD, message="valid")
+        yield Finding(check="settings", grade=Grade.BAD, message=str(error), fix=error.hint)
+        return
+    yield Finding(check="settings", grade=Grade.GOOD, message="valid")
+    yield from posture(place, settings, now_us())
 
 
 def _files(place: DataDirectory) -> Iterator[Finding]:
@@ -105,10 +90,7 @@ def _files(place: DataDirectory) -> Iterator[Finding]:
         make_private_directory(place.path)
     except ConfigError as error:
         problems.append(error)
-    private = [place.registry_db, place.events_db, *place.keys.glob("*.pem"), *place.certs.glob("*.key")]
-    for path in private:
-        if not path.exists():
-            continue
+    for path in private_files(place):
         try:
             check_private(path)
         except ConfigError as error:
@@ -138,7 +120,7 @@ def _certificates(place: DataDirectory) -> Iterator[Finding]:
         end = certificate.not_valid_after_utc
         left = end - now
         grade = Grade.BAD if left < timedelta(0) else Grade.NOTE if left < timedelta(days=14) else Grade.GOOD
-        fix = "" if grade is Grade.GOOD else "restart the service: it renews its own certificates"
+        fix = "" if grade is Grade.GOOD else "healthsync cert renew server; its owner, if the CA is not ours"
         yield Finding(check=name, grade=grade, message=f"valid until {end:%Y-%m-%d}", fix=fix)
 
 

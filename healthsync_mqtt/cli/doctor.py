@@ -3,7 +3,8 @@
 import typer
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.cli.checks import Grade, examine
+from healthsync_mqtt.cli.checks import examine
+from healthsync_mqtt.cli.finding import Grade
 from healthsync_mqtt.cli.options import DATA, Data, Json
 
 _MARKS = {Grade.GOOD: "ok", Grade.NOTE: "note", Grade.BAD: "BAD"}

@@ -1,5 +1,6 @@
 """healthsync topic …"""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +8,13 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.errors import DeniedError, NotFoundError, UsageError
+from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.topics.access import AccessRules
+from healthsync_mqtt.topics.explain import Line, explain_publish, explain_subscribe
 from healthsync_mqtt.topics.registry import Channel, TopicRegistry
 
 app = new_group("The MQTT topics.")
@@ -34,6 +41,79 @@ def list_topics(
         {"topic": "TOPIC", "publish": "PUBLISH", "subscribe": "SUBSCRIBE", "qos": "QOS", "retain": "RETAIN"},
         as_json=json,
     )
+
+
+@app.command("check")
+def check(
+    *,
+    who: Annotated[str, typer.Option("--as", help="USER/DEVICE, or a client id, or a subscriber's name.")],
+    publish: Annotated[str | None, typer.Option(help="A topic it publishes to.")] = None,
+    subscribe: Annotated[str | None, typer.Option(help="A filter it subscribes to.")] = None,
+    retain: Annotated[bool, typer.Option("--retain", help="With the RETAIN flag.")] = False,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Explain an access decision, rule by rule. Exit code 77 when it is refused.
+
+    Example: healthsync topic check --as alice/watch-1 --subscribe users/alice/#
+    """
+    if (publish is None) is (subscribe is None):
+        raise UsageError("one of --publish and --subscribe is needed", hint="see: healthsync topic check --help")
+    rules = AccessRules(TopicRegistry.load(load_settings(data).topics_file, types=frozenset(CATALOGUE)))
+    principal = _principal(data, who)
+    if publish is not None:
+        found = explain_publish(rules, principal, publish, retain=retain)
+    else:
+        found = explain_subscribe(rules, principal, subscribe or "")
+    touched = [line for line in found.lines if line.decision is not None]
+    verdict = "allowed" if found.decision.allowed else "refused"
+    if json:
+        output.emit(
+            {
+                "client_id": principal.client_id,
+                "role": principal.role.value,
+                "action": "publish" if publish is not None else "subscribe",
+                "topic": publish if publish is not None else subscribe,
+                "allowed": found.decision.allowed,
+                "reason": found.decision.reason.value,
+                "rule": found.decision.rule,
+                "rules": [_line(line) for line in touched],
+                "untouched": [line.channel.key for line in found.lines if line.decision is None],
+            }
+        )
+    else:
+        output.listing(
+            map(_line, touched),
+            {"verdict": "", "channel": "CHANNEL", "topic": "TOPIC", "rule": "RULE"},
+            as_json=False,
+        )
+        output.facts([(verdict, found.decision.rule)])
+    if not found.decision.allowed:
+        raise typer.Exit(DeniedError.exit_code)
+
+
+def _principal(data: Path, who: str) -> Principal:
+    with DataDirectory(data).registry() as registry:
+        user, slash, device = who.partition("/")
+        if slash:
+            return registry.device(user, device).principal
+        roster = registry.roster()
+    for holder in (*roster.devices, *roster.subscribers, *roster.admins):
+        if holder.principal.client_id == who:
+            return holder.principal
+    raise NotFoundError(f"nobody has the client id {who}", hint="healthsync device list; healthsync subscriber list")
+
+
+def _line(line: Line) -> dict[str, Any]:
+    decision = line.decision
+    assert decision is not None
+    return {
+        "channel": line.channel.key,
+        "topic": line.channel.template.text,
+        "verdict": "allowed" if decision.allowed else "refused",
+        "reason": decision.reason.value,
+        "rule": decision.rule,
+    }
 
 
 def _described(channel: Channel) -> dict[str, Any]:
