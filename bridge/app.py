@@ -17,18 +17,22 @@ from bridge.pipeline import Pipeline
 from bridge.presence import Presence, status_message
 from bridge.publish import Publisher
 from bridge.release import Release
+from bridge.requests import TokenRequests
 from bridge.source import DoorOutlet, DoorSource
+from bridge.trail import RefusalTrail
 from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.frontdoor import FrontDoor
 from healthsync_mqtt.config.sections import EventSettings
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError, StoreError, UnavailableError
+from healthsync_mqtt.identity.audit import AuditLog
+from healthsync_mqtt.identity.desk import TokenDesk
 from healthsync_mqtt.identity.directory import Directory
 from healthsync_mqtt.identity.keystore import KeyStore, LiveKeys
 from healthsync_mqtt.identity.logins import Demand, Logins
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.identity.server_tls import ServerTls
-from healthsync_mqtt.identity.tokens import TokenVerifier
+from healthsync_mqtt.identity.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.storage.reader import SqliteLogReader
 from healthsync_mqtt.storage.sqlite import SqliteEventLog
@@ -44,6 +48,7 @@ _REVOCATION_S = 0.25
 _KEYS_S = 0.5
 _CERTIFICATES_S = 2.0
 _POSITIONS_S = 1.0
+_REFUSALS_S = 5.0
 _SESSIONS_S = 60.0
 
 
@@ -109,6 +114,14 @@ class Service:
         self.pipeline.outlet = DoorOutlet(self.door)
         self.pipeline.on_commit = self.publisher.committed
         self.pipeline.on_fatal = self._fail
+        audit = AuditLog.open(paths.audit_db, paths.audit_key)
+        self._trail = RefusalTrail(audit)
+        self._requests = TokenRequests(
+            TokenDesk(self._identities, TokenIssuer(self._keys), audit, lifetime_s=settings.token.access_s),
+            self._directory,
+        )
+        self.door.requests = self._requests
+        self.door.on_refused = self._trail.note
         self._tasks: list[asyncio.Task[None]] = []
         self._void_tokens = self._directory.revoked_tokens
 
@@ -126,6 +139,7 @@ class Service:
                 asyncio.create_task(service._every(_KEYS_S, service._reload_keys), name="bridge.keys"),
                 asyncio.create_task(service._every(_CERTIFICATES_S, service._certificates), name="bridge.certificates"),
                 asyncio.create_task(service._every(_POSITIONS_S, service._positions), name="bridge.positions"),
+                asyncio.create_task(service._every(_REFUSALS_S, service._trail.write), name="bridge.refusals"),
                 asyncio.create_task(service._every(_SESSIONS_S, service._sessions), name="bridge.sessions"),
             ]
             yield service
@@ -187,6 +201,8 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.pipeline.stop()
         self._failure.cancel()
+        await self._requests.drain()
+        await self._trail.close()
         self.journal.close()
         self.reader.close()
         self._identities.close()
@@ -224,6 +240,8 @@ class Service:
         if directory.revoked_tokens is not void:
             self._void_tokens = directory.revoked_tokens
             self.door.void(lambda login: login.jti in directory.revoked_tokens)
+        if tries := directory.lobby.take_tries():
+            await asyncio.to_thread(self._identities.enrolments.note_tries, tries)
         denied = await asyncio.to_thread(self._logins.refresh)
         if denied:
             self.door.void(lambda login: login.serial in denied)

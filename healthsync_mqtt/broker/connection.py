@@ -11,6 +11,7 @@ from healthsync_mqtt.broker.deadlines import Deadline, Deadlines
 from healthsync_mqtt.broker.lifecycle import State, entered
 from healthsync_mqtt.broker.reading import Hold, Reading
 from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, encode
 from healthsync_mqtt.mqtt.packets import (
     Connack,
@@ -221,7 +222,7 @@ class Connection:
                     self._violation("too_many_unreleased")
                     return
                 session.unreleased.add(packet.packet_id)
-            self._door.publish(topic, packet.payload, packet.qos, retain=packet.retain)
+            self._door.publish(self, decision.channel, packet)
         self._send(self._order.answer(token, len(deliveries)))
         if self._door.behind:
             self.reading.stop(Hold.ROUTER)
@@ -240,17 +241,18 @@ class Connection:
         self._door.admitted(self)
         self._state = entered(self._state, State.OPEN)
         self._deadlines.opened(keep_alive_s=self._door.keep_alive(packet), token_s=self._door.remaining(verdict))
-        session, present = self._door.sessions.open(self, principal, clean=packet.clean_session)
+        clean = packet.clean_session or principal.role is Role.enroll  # what it gets is for this connection only
+        session, present = self._door.sessions.open(self, principal, clean=clean)
         self.session = session
         self._send(encode(Connack(present, ConnectCode.ACCEPTED)) + session.resume())
-        self._door.opened(session, clean=packet.clean_session)
+        self._door.opened(session, clean=clean)
         self.flush()
         log.info("door.connected", client_id=principal.client_id, role=principal.role.value, peer=self.peer)
 
     def _refuse(self, refusal: Refusal) -> None:
         self._state = entered(self._state, State.REFUSING)
         self.reading.stop(Hold.REFUSAL)
-        wait = self._door.failed_login(self.peer) if refusal.held else 0.0
+        wait = self._door.failed_login(self.peer, refusal.reason) if refusal.held else 0.0
         log.warning("door.connection_refused", reason=refusal.reason, peer=self.peer, code=int(refusal.code))
         self._refusal = asyncio.get_running_loop().call_later(wait, self._send_refusal, refusal.code)
 

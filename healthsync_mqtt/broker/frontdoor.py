@@ -9,7 +9,7 @@ from healthsync_mqtt.broker.admission import Refusal, admission
 from healthsync_mqtt.broker.connection import Connection
 from healthsync_mqtt.broker.embedded import EmbeddedBroker
 from healthsync_mqtt.broker.listeners import Listeners
-from healthsync_mqtt.broker.ports import Feeder, Ingest
+from healthsync_mqtt.broker.ports import Feeder, Ingest, NoRequests, Requests
 from healthsync_mqtt.broker.reading import Hold
 from healthsync_mqtt.broker.session import Message, Session
 from healthsync_mqtt.broker.sessions import Sessions
@@ -20,7 +20,7 @@ from healthsync_mqtt.identity.directory import Login
 from healthsync_mqtt.identity.logins import Logins, Proof
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.mqtt.packets import SUBSCRIBE_REFUSED, Connect, Will
+from healthsync_mqtt.mqtt.packets import SUBSCRIBE_REFUSED, Connect, Publish, Will
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessRules, Decision
@@ -49,6 +49,9 @@ class FrontDoor:
         self.limits = limits
         self.rules = rules
         self.ingest = ingest
+        self.requests: Requests = NoRequests()
+        #: called with the reason and the address of each refused login
+        self.on_refused: Callable[[str, str], None] = lambda _reason, _peer: None
         self.sessions = Sessions(limits, rules)
         self._registry = rules.registry
         self._logins = logins
@@ -141,9 +144,10 @@ class FrontDoor:
         """Seconds until the login's token ends."""
         return max(0.0, login.expires_at - self._clock())
 
-    def failed_login(self, peer: str) -> float:
+    def failed_login(self, peer: str, reason: str) -> float:
         """Count it; returns how long the answer is held back, in seconds."""
         self._counters.logins_refused += 1
+        self.on_refused(reason, peer)
         return self._guard.failed(peer, self._clock())
 
     def admitted(self, connection: Connection) -> None:
@@ -190,9 +194,30 @@ class FrontDoor:
         """Whether publishers on other topics than events topics should wait for amqtt."""
         return self._embedded.behind
 
-    def publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> None:
-        """A client's allowed message on a topic that is not an events topic."""
-        self._embedded.publish(topic, payload, qos, retain=retain)
+    def publish(self, connection: Connection, channel: Channel | None, packet: Publish) -> None:
+        """A client's allowed message on a topic that is not an events topic: a request, or for other clients."""
+        topic = packet.topic.decode()
+        if channel is not None and channel.answer:
+            self._ask(connection, channel, topic, packet.payload)
+        else:
+            self._embedded.publish(topic, packet.payload, packet.qos, retain=packet.retain)
+
+    def _ask(self, connection: Connection, channel: Channel, topic: str, payload: bytes) -> None:
+        """Hand over a request; the answer goes to the connection that asked, and to nobody else."""
+        parsed, session, login = self._registry.parse(topic), connection.session, connection.login
+        assert parsed is not None
+        assert session is not None
+        assert login is not None
+        name = self._registry.build(channel.answer, **parsed[1])
+
+        def answer(body: bytes) -> None:
+            if connection.session is session and session.connected:
+                self.sessions.give(session, Message(name.encode(), body, 1))
+
+        if session in self.sessions.index.match(name):
+            self.requests.take(channel, login, payload, answer)
+        else:
+            log.warning("door.request_without_ear", client_id=session.client_id, channel=channel.key)
 
     def publish_will(self, principal: Principal, will: Will) -> None:
         """Publish a will, if its principal may still set it."""
@@ -224,13 +249,12 @@ class FrontDoor:
 
     def subscribed(self, session: Session, filters: Sequence[tuple[str, int]], codes: Sequence[int]) -> None:
         """The SUBACK is out: now retained messages and canonical events may follow."""
-        for (topic_filter, granted), code in zip(filters, codes, strict=True):
+        for (topic_filter, _), code in zip(filters, codes, strict=True):
             if code == SUBSCRIBE_REFUSED:
                 continue
             channel = self.rules.may_subscribe(session.principal, topic_filter).channel
             if channel is None or channel.retain:
-                for topic, payload, qos in self._embedded.retained(topic_filter):
-                    self.sessions.give(session, Message(topic.encode(), payload, min(qos, granted), retain=True))
+                self._embedded.replay_retained(topic_filter, partial(self.sessions.replay, session, topic_filter))
             if channel is None or channel.key == "canonical":
                 self._feeder.attach(session)
 

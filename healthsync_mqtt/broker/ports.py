@@ -1,8 +1,10 @@
-"""What the front door needs from above: somewhere to put events, and somebody who feeds canonical events."""
+"""What the front door needs from above: who takes events and requests, and who feeds canonical events."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from healthsync_mqtt.broker.session import Session
+from healthsync_mqtt.identity.directory import Login
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
@@ -33,3 +35,17 @@ class Feeder(Protocol):
 
     def wanted(self) -> None:
         """A session has room again."""
+
+
+class Requests(Protocol):
+    """Who answers what clients ask the bridge."""
+
+    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
+        """A request on ``channel``; ``answer`` is called at most once, later, on the event loop."""
+
+
+class NoRequests:
+    """Answers nothing."""
+
+    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
+        """Nothing."""

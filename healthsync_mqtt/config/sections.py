@@ -142,10 +142,12 @@ class LogSettings(Section):
 
 
 class TokenSettings(Section):
-    """Tokens that commands issue."""
+    """Tokens."""
 
     lifetime_s: Annotated[int, Field(ge=1, le=86_400)] = 86_400
     """Seconds that a new token lives."""
+    access_s: Annotated[int, Field(ge=60, le=86_400)] = 3_600
+    """Seconds that a token lives which a device got for a one-time code or a refresh token."""
 
 
 class BridgeSettings(Section):
@@ -221,6 +223,16 @@ class DataPaths(BaseModel):
     def certs(self) -> Path:
         """Directory of the certificates."""
         return self.root / "certs"
+
+    @property
+    def audit_db(self) -> Path:
+        """The audit log."""
+        return self.root / "audit.db"
+
+    @property
+    def audit_key(self) -> Path:
+        """The key of its head and of its pseudonyms."""
+        return self.keys / "audit.key"
 
     @property
     def credentials(self) -> Path:

@@ -115,6 +115,12 @@ class RefreshTokens:
                 self._tables.update("refresh_families", row["family"], changes)
         raise ReuseError(row["user_id"], row["device_id"])
 
+    def holder(self, token: str) -> tuple[str, str] | None:
+        """User and device of a genuine token, be it worth anything or not; None for an invented one."""
+        family = family_of(token)
+        row = family and self._tables.one("SELECT * FROM refresh_families WHERE family = ?", family)
+        return (row["user_id"], row["device_id"]) if row and is_genuine(token, row["tag_key"]) else None
+
     def live(self, now_us: int) -> list[Family]:
         """The families that are not revoked and not at their end."""
         rows = self._tables.rows(

@@ -83,7 +83,10 @@ class AccessRules:
         except TopicError as error:
             return _deny(Ground.bad_topic, None, str(error))
         reached = []
+        wild = "+" in levels or levels[-1] == "#"
         for channel in self.registry:
+            if wild and channel.private and principal.role is not Role.bridge:
+                continue  # nothing on it is given to a wildcard, so the filter may be granted for the rest
             if not _reaches(levels, channel.template, self.registry.types):
                 continue
             if principal.role not in channel.roles_subscribe:
@@ -125,6 +128,8 @@ def _bound(principal: Principal, variable: str) -> frozenset[str] | None:
     role = principal.role
     if role is Role.admin or role is Role.bridge:
         return None
+    if variable == "client":
+        return _one(principal.client_id)
     if variable == "user":
         return _one(principal.user) if role is Role.device else principal.users
     if role is Role.device and variable == "device":

@@ -24,6 +24,7 @@ _PARAMETERS = {
     "type": "canonical name of the event type",
     "kind": "kind of the insight",
     "bridge": "id of the bridge",
+    "client": "MQTT client id of the asking client",
 }
 
 
@@ -138,7 +139,10 @@ def _operations(channel: Channel) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def _operation(channel: Channel, action: str, description: str) -> dict[str, Any]:
-    return {
+    reply: dict[str, Any] = {}
+    if channel.answer and action == "receive":
+        reply = {"reply": {"channel": {"$ref": f"#/channels/{channel.answer}"}}}
+    return reply | {
         "action": action,
         "channel": {"$ref": f"#/channels/{channel.key}"},
         "summary": channel.summary,

@@ -78,6 +78,7 @@ class ChannelEntry(_Entry):
     summary: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\n|]*$")]
     ingest: StrictBool = False
     will: StrictBool = False
+    answer: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_]{0,63})?$")] = ""
 
 
 class _File(_Entry):
@@ -220,6 +221,7 @@ _EXAMPLES = {
     "retain": "false",
     "ingest": "false",
     "will": "false",
+    "answer": "token_response",
     "roles": "{publish: [bridge], subscribe: [subscriber, admin]}",
     "publish": "[bridge]",
     "subscribe": "[subscriber, admin]",

@@ -14,7 +14,7 @@ TOPIC_MAX_BYTES = 256
 """The longest declared topic, prefix included."""
 TOPIC_MAX_LEVELS = 8
 """The deepest declared topic, counted after the prefix."""
-VARIABLES = ("user", "device", "provider", "type", "kind", "bridge")
+VARIABLES = ("user", "device", "provider", "type", "kind", "bridge", "client")
 """The ids that a template may leave open; access rules know how a role is bound to each."""
 
 _MQTT_MAX_BYTES = 65_535

@@ -14,7 +14,10 @@ from healthsync_mqtt.topics.grammar import TOPIC_MAX_BYTES, Template, TopicError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """One declared topic template and who may use it how. ``ingest`` marks the topics whose messages are events."""
+    """One declared topic template and who may use it how. ``ingest`` marks the topics whose messages are events.
+
+    ``answer`` is the key of the channel that requests on this one are answered on; both of them are ``private``.
+    """
 
     key: str
     template: Template
@@ -27,6 +30,8 @@ class Channel:
     summary: str
     ingest: bool = False
     will: bool = False
+    answer: str = ""
+    private: bool = False
 
 
 class ConflictingTemplatesError(TopicError):
@@ -177,6 +182,10 @@ _NEEDED = {
     "insight": _Needed(("user", "kind"), Direction.out, may_retain=True),
     "bridge_status": _Needed(("bridge",), Direction.out, may_retain=True),
     "bridge_rejected": _Needed(("bridge",), Direction.out),
+    "token_request": _Needed(("user", "device"), Direction.into),
+    "token_response": _Needed(("user", "device"), Direction.out),
+    "enroll_request": _Needed(("client",), Direction.into),
+    "enroll_response": _Needed(("client",), Direction.out),
 }
 
 
@@ -186,6 +195,7 @@ def _channels(document: Document, prefix: str) -> list[Channel]:
         parse_prefix(prefix)
     except TopicError as error:
         raise TopicsFileError([document.problem(("prefix",), str(error), error.hint)]) from None
+    answers = {entry.answer for entry in document.channels.values() if entry.answer}
     channels: list[Channel] = []
     problems: list[Problem] = []
     for key, entry in document.channels.items():
@@ -207,6 +217,8 @@ def _channels(document: Document, prefix: str) -> list[Channel]:
             summary=entry.summary,
             ingest=entry.ingest,
             will=entry.will,
+            answer=entry.answer,
+            private=bool(entry.answer) or key in answers,
         )
         channels.append(channel)
     for key in sorted(_NEEDED.keys() - document.channels.keys()):
@@ -233,6 +245,12 @@ def _broken_rules(document: Document, key: str, entry: ChannelEntry, template: T
             yield problem("ingest", what, f"write {str(needed.ingest).lower()}")
         if entry.retain and not needed.may_retain:
             yield problem("retain", "messages of this channel are never retained", "write false")
+    if entry.answer:
+        answer = document.channels.get(entry.answer)
+        if answer is None or answer.direction is not Direction.out:
+            yield problem("answer", f"`{entry.answer}` is no channel of direction out", "name the response's channel")
+        if entry.direction is not Direction.into or entry.ingest:
+            yield problem("answer", "requests go to the bridge and are no events", "write direction: in, ingest: false")
     if entry.ingest and (entry.direction is not Direction.into or entry.retain):
         yield problem("ingest", "events go to the bridge and are not retained", "write direction: in, retain: false")
     if entry.direction is Direction.into and Role.bridge not in subscribe:

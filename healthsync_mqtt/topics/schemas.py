@@ -117,7 +117,36 @@ _CONNECTION = _object(
     {"state": {"type": "string", "enum": ["ok", "needs_reauth", "rate_limited", "error"]}, "at": _TIME},
 )
 
+_TOKEN_REQUEST = _object(
+    [],
+    {
+        "refresh_token": _TEXT | {"description": "not needed right after a login with a one-time code"},
+        "transaction": _TEXT | {"description": "comes back in the response"},
+    },
+    additionalProperties=False,
+)
+
+_TOKEN_RESPONSE = _object(
+    ["status"],
+    {
+        "status": {"type": "string", "enum": ["ok", "error"]},
+        "transaction": _TEXT,
+        "user_id": _TEXT,
+        "device_id": _TEXT,
+        "client_id": _TEXT | {"description": "the MQTT client id of the device"},
+        "username": _TEXT,
+        "token": _TEXT | {"description": "the access token: the MQTT password"},
+        "expires_at": _TIME,
+        "refresh_token": _TEXT | {"description": "to be kept before it is used; the one before it is void then"},
+        "refresh_expires_at": _TIME,
+        "reason": _TEXT,
+        "message": _TEXT,
+    },
+)
+
 SCHEMAS: dict[str, Schema] = {
+    "TokenRequest": _TOKEN_REQUEST,
+    "TokenResponse": _TOKEN_RESPONSE,
     "Event": _EVENT,
     "EventBatch": _BATCH,
     "EventMessage": {"anyOf": [*_one_or_many("Event"), _ref("EventBatch")]},

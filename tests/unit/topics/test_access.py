@@ -19,33 +19,48 @@ EVERYONE = Principal(role=Role.subscriber, client_id="all", users=None, types=No
 ADMIN = Principal(role=Role.admin, client_id="root")
 FITBIT = Principal(role=Role.adapter, client_id="fitbit", provider="fitbit", users=None)
 BRIDGE = Principal(role=Role.bridge, client_id="bridge-main")
+GUEST = Principal(role=Role.enroll, client_id="enroll-a")
 
-OWN = {"user": "alice", "device": "watch-1", "provider": "fitbit", "type": "steps", "kind": "sleep", "bridge": "main"}
-OTHERS = {"user": "bob", "device": "watch-2", "provider": "oura", "type": "weight", "kind": "load", "bridge": "b2"}
+OWN = {
+    "user": "alice", "device": "watch-1", "provider": "fitbit", "type": "steps", "kind": "sleep", "bridge": "main",
+    "client": "enroll-a",
+}  # fmt: skip
+OTHERS = {
+    "user": "bob", "device": "watch-2", "provider": "oura", "type": "weight", "kind": "load", "bridge": "b2",
+    "client": "enroll-b",
+}  # fmt: skip
+PRIVATE = {channel.key for channel in REGISTRY if channel.private}
 
 PUBLISHES = {
-    Role.device: {"user_events", "device_events", "status"},
+    Role.device: {"user_events", "device_events", "status", "token_request"},
+    Role.enroll: {"enroll_request"},
     Role.subscriber: {"commands"},
     Role.admin: {"commands"},
     Role.adapter: {"adapter_events", "connection"},
-    Role.bridge: {"receipts", "canonical", "insight", "bridge_status", "bridge_rejected"},
+    Role.bridge: {
+        "receipts", "canonical", "insight", "bridge_status", "bridge_rejected", "token_response", "enroll_response",
+    },  # fmt: skip
 }
 SUBSCRIBES = {
-    Role.device: {"receipts", "commands", "status"},
+    Role.device: {"receipts", "commands", "status", "token_response"},
+    Role.enroll: {"enroll_response"},
     Role.subscriber: {"canonical", "status", "connection", "insight"},
-    Role.admin: set(REGISTRY.channels),
+    Role.admin: set(REGISTRY.channels) - PRIVATE,
     Role.adapter: set(),
-    Role.bridge: {"user_events", "device_events", "adapter_events", "status", "connection"},
+    Role.bridge: {
+        "user_events", "device_events", "adapter_events", "status", "connection", "token_request", "enroll_request",
+    },  # fmt: skip
 }
 BOUND = {
     Role.device: {"user", "device"},
+    Role.enroll: {"client"},
     Role.subscriber: {"user", "type"},
     Role.admin: set(),
     Role.adapter: {"user", "provider"},
     Role.bridge: set(),
 }
 ALICE_FITBIT = Principal(role=Role.adapter, client_id="f", provider="fitbit", users=frozenset({"alice"}))
-PRINCIPALS = [WATCH, STEPS, ADMIN, ALICE_FITBIT, BRIDGE]
+PRINCIPALS = [WATCH, STEPS, ADMIN, ALICE_FITBIT, BRIDGE, GUEST]
 
 
 def topic(key: str, **changes: str) -> str:
@@ -126,6 +141,20 @@ def test_the_matrix_of_roles_and_channels(principal: Principal, key: str) -> Non
         (ADMIN, "elsewhere/#", Ground.unknown_topic),
         (FITBIT, "users/+/adapters/fitbit/events", Ground.role),
         (BRIDGE, "users/+/devices/+/events", Ground.allowed),
+        (BRIDGE, "enroll/+/request", Ground.allowed),
+        (WATCH, "users/alice/devices/watch-1/token/response", Ground.allowed),
+        (WATCH, "users/alice/devices/watch-1/token/+", Ground.unknown_topic),
+        (WATCH, "users/alice/devices/watch-1/token/response/#", Ground.unknown_topic),
+        (WATCH, "users/alice/devices/watch-2/token/response", Ground.identity),
+        (WATCH, "enroll/alice-watch-1/response", Ground.role),
+        (ADMIN, "users/alice/devices/watch-1/token/response", Ground.role),
+        (ADMIN, "enroll/+/response", Ground.unknown_topic),
+        (GUEST, "enroll/enroll-a/response", Ground.allowed),
+        (GUEST, "enroll/enroll-b/response", Ground.identity),
+        (GUEST, "enroll/+/response", Ground.unknown_topic),
+        (GUEST, "enroll/enroll-a/request", Ground.role),
+        (GUEST, "#", Ground.role),
+        (GUEST, "users/alice/devices/watch-1/receipts", Ground.role),
     ],
 )
 def test_filters(principal: Principal, topic_filter: str, ground: Ground) -> None:
@@ -241,6 +270,7 @@ WORLD = {
     "type": ["steps", "weight", "other"],
     "kind": ["sleep", "other"],
     "bridge": ["main", "other"],
+    "client": ["client", "other"],
 }
 
 
@@ -288,10 +318,17 @@ def filters(draw: st.DrawFn) -> str:
     return "/".join(levels)
 
 
+def is_private(name: str) -> bool:
+    parsed = REGISTRY.parse(name)
+    return parsed is not None and parsed[0].private
+
+
 @given(principals, filters())
 def test_a_filter_is_granted_exactly_when_all_it_matches_is(principal: Principal, topic_filter: str) -> None:
     named = frozenset(filter(is_id, topic_filter.split("/")))
     matched = [name for name in declared(named) if matches(topic_filter, name)]
+    if principal.role is not Role.bridge and ("+" in topic_filter or "#" in topic_filter):
+        matched = [name for name in matched if not is_private(name)]
     expected = bool(matched) and all(RULES.may_subscribe(principal, name).allowed for name in matched)
     assert RULES.may_subscribe(principal, topic_filter).allowed == expected
 
@@ -305,6 +342,7 @@ def test_topics_are_granted_by_role_and_ids(principal: Principal, name: str) -> 
         Role.device: {"user": {principal.user}, "device": {principal.device}},
         Role.subscriber: {"user": principal.users, "type": principal.types},
         Role.adapter: {"user": principal.users, "provider": {principal.provider}},
+        Role.enroll: {"user": principal.users, "client": {"client"}},
     }
     bounds = by_role.get(principal.role, {})
     own = all((bound := bounds.get(name)) is None or value in bound for name, value in variables.items())
@@ -373,5 +411,5 @@ def test_an_identity_of_alice_gets_nothing_of_bob_and_learns_nothing(principal: 
 @given(filters())
 def test_no_filter_of_alices_device_reaches_bob(topic_filter: str) -> None:
     if RULES.may_subscribe(WATCH, topic_filter).allowed:
-        reached = {name for name in TOPICS if matches(topic_filter, name)}
+        reached = {name for name in TOPICS if matches(topic_filter, name) and not is_private(name)}
         assert reached <= {topic("receipts"), topic("commands"), topic("status")}

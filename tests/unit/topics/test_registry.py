@@ -49,6 +49,10 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
         "canonical": "users/{user}/canonical/{type}",
         "connection": "users/{user}/connections/{provider}",
         "insight": "users/{user}/insights/{kind}",
+        "token_request": "users/{user}/devices/{device}/token/request",
+        "token_response": "users/{user}/devices/{device}/token/response",
+        "enroll_request": "enroll/{client}/request",
+        "enroll_response": "enroll/{client}/response",
         "bridge_status": "bridge/{bridge}/status",
         "bridge_rejected": "bridge/{bridge}/rejected",
     }
