@@ -13,6 +13,7 @@ amqtt never forgets a filter that it has once seen, and compares every message w
 import asyncio
 import ssl
 import struct
+from collections import deque
 from collections.abc import Callable
 
 from amqtt.adapters import ReaderAdapter, WriterAdapter
@@ -89,7 +90,7 @@ class _FromBroker(WriterAdapter):
 
 
 class EmbeddedBroker:
-    """Start, publish, subscribe to channels, look up retained messages, stop."""
+    """Start, publish, subscribe to channels, replay retained messages, stop."""
 
     def __init__(
         self, deliver: Deliver, *, caught_up: Callable[[], None], ended: Callable[[BaseException | None], None]
@@ -107,6 +108,8 @@ class EmbeddedBroker:
         self._sent = 0
         self._delivered = 0
         self._behind = False
+        #: replays that wait: for which message, what had been delivered when they were asked for, filter, to whom
+        self._asked: deque[tuple[int, int, str, Deliver]] = deque()
 
     @property
     def behind(self) -> bool:
@@ -147,10 +150,10 @@ class EmbeddedBroker:
             return
         self._sent += 1
         name, marked = topic.encode(), _MARK.pack(qos, self._sent) + payload
-        # Only what is wholly empty clears, and what is wholly empty carries no mark: so that goes as two messages.
-        self._to_broker.feed(encode_publish(name, marked, 0, retain and bool(payload), False, 0))
         if retain and not payload:
+            # Only what is wholly empty clears, and what is wholly empty carries no mark: so that goes as two messages.
             self._to_broker.feed(encode_publish(name, b"", 0, True, False, 0))
+        self._to_broker.feed(encode_publish(name, marked, 0, retain and bool(payload), False, 0))
         self._behind = self._behind or self._sent - self._delivered > _MOST_BEHIND
 
     def listen(self, topic_filter: str) -> None:
@@ -158,25 +161,29 @@ class EmbeddedBroker:
         self._filters += 1
         self._to_broker.feed(encode(Subscribe(self._filters, ((topic_filter, 0),))))
 
-    def retained(self, topic_filter: str) -> list[tuple[str, bytes, int]]:
-        """``(topic, payload, qos)`` of the retained messages that match.
+    def replay_retained(self, topic_filter: str, to: Deliver) -> None:
+        """Call ``to(topic, payload, qos)`` for the retained messages that match: now, or when amqtt has caught up.
 
-        Left out is what amqtt has not delivered yet: whoever listens gets that as an ordinary message in a moment.
+        Left out is what amqtt delivers in the meantime: whoever listens already gets that as an ordinary message.
         """
+        if self._sent == self._delivered:
+            self._replay(topic_filter, to, self._delivered)
+        else:
+            self._asked.append((self._sent, self._delivered, topic_filter, to))
+
+    def _replay(self, topic_filter: str, to: Deliver, newest: int) -> None:
         if self._broker is None:
-            return []
+            return
         kept = self._broker.retained_messages
         if "+" in topic_filter or "#" in topic_filter:
             topics = [topic for topic in kept if matches(topic_filter, topic)]
         else:
             topics = [topic_filter] if topic_filter in kept else []
-        found = []
         for topic in topics:
             data = bytes(kept[topic].data)
             qos, number = _MARK.unpack_from(data)
-            if number <= self._delivered:
-                found.append((topic, data[_MARK.size :], qos))
-        return found
+            if number <= newest:
+                to(topic, data[_MARK.size :], qos)
 
     def _received(self, data: bytes) -> None:
         for packet in self._decoder.feed(data):
@@ -190,6 +197,9 @@ class EmbeddedBroker:
             return
         qos, self._delivered = _MARK.unpack_from(packet.payload)
         self._deliver(packet.topic.decode(), packet.payload[_MARK.size :], qos)
+        while self._asked and self._asked[0][0] <= self._delivered:
+            _, newest, topic_filter, to = self._asked.popleft()
+            self._replay(topic_filter, to, newest)
         if self._behind and self._sent - self._delivered <= _MOST_BEHIND // 2:
             self._behind = False
             self._caught_up()

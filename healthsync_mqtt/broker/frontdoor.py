@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from healthsync_mqtt.broker.addresses import AddressGuard
 from healthsync_mqtt.broker.admission import Refusal, admission

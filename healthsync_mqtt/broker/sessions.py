@@ -136,6 +136,12 @@ class Sessions:
         for link in self.links():
             link.flush()
 
+    def replay(self, session: Session, topic_filter: str, topic: str, payload: bytes, qos: int) -> None:
+        """A retained message for a filter that the session has subscribed to, unless it has given it up since."""
+        granted = self.index.filters(session).get(topic_filter)
+        if granted is not None:
+            self.give(session, Message(topic.encode(), payload, min(qos, granted), retain=True))
+
     def give(self, session: Session, message: Message) -> None:
         """Queue a message for one session; it is sent soon, together with others."""
         if not session.offer(message):

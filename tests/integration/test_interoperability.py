@@ -1,0 +1,291 @@
+"""The cases of the Eclipse Paho interoperability suite for MQTT 3.1.1, as our own tests with our topics.
+
+Applies:
+- basic (connect, subscribe, publish at each QoS, disconnect; a second CONNECT is a fault), offline message queueing,
+  keepalive, redelivery on reconnect, unsubscribe
+- retained messages and will message: on a device's own status topic, the only one where it may retain and set a will
+- overlapping subscriptions: the suite allows one message or two, we send one
+- subscribe failure: with a filter that is not the client's
+
+Does not apply as it is written there:
+- zero length client id: the client id is the identity, so an empty one is refused (CONNACK 2), clean session or not
+- dollar topics: nobody may subscribe to topics that begin with a dollar sign, or publish to them; that is tested
+
+The clients are paho's own, so that a foreign implementation reads what we send.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTv311
+
+from tests.support.inprocess import House, Identity, opened
+
+SOON = 10.0
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with opened(tmp_path / "data", {"limits.failed_login_base_s": 0.01}) as running:
+        yield running
+
+
+class Paho:
+    """paho with its answers in queues."""
+
+    def __init__(self, house: House, identity: Identity, *, clean: bool = True, client_id: str | None = None) -> None:
+        name = identity.client_id if client_id is None else client_id
+        self.client = Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=clean, protocol=MQTTv311)
+        self.client.username_pw_set(identity.client_id, identity.token)
+        self.messages: queue.Queue[MQTTMessage] = queue.Queue()
+        self.answers: queue.Queue[Any] = queue.Queue()
+        self.connected: queue.Queue[tuple[bool, int]] = queue.Queue()
+        self.gone = threading.Event()
+        self.client.on_connect = lambda _c, _u, flags, code, _p: self.connected.put((flags.session_present, code.value))
+        self.client.on_disconnect = lambda *_: self.gone.set()
+        self.client.on_message = lambda _c, _u, message: self.messages.put(message)
+        self.client.on_subscribe = lambda _c, _u, _mid, codes, _p: self.answers.put([code.value for code in codes])
+        self.client.on_unsubscribe = lambda *_: self.answers.put("unsubscribed")
+        host, _, port = house.ready.mqtt.rpartition(":")
+        self._address = (host, int(port))
+
+    def connect(self, *, keep_alive: int = 60) -> tuple[bool, int]:
+        self.client.connect(*self._address, keepalive=keep_alive)
+        self.release()
+        self.client.loop_start()
+        return self.connected.get(timeout=SOON)
+
+    def subscribe(self, topic_filter: str | list[tuple[str, int]], qos: int = 0) -> list[int]:
+        self.client.subscribe(topic_filter, qos)
+        return self.answers.get(timeout=SOON)
+
+    def publish(self, topic: str, payload: bytes, qos: int = 0, *, retain: bool = False) -> None:
+        self.client.publish(topic, payload, qos, retain).wait_for_publish(SOON)
+
+    def message(self) -> tuple[str, bytes, int, bool]:
+        found = self.messages.get(timeout=SOON)
+        return found.topic, found.payload, found.qos, found.retain
+
+    def quiet(self) -> bool:
+        """Nothing more came: after a round trip that ends with a message to this very client."""
+        return self.messages.empty()
+
+    def disconnect(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def release(self) -> None:
+        """paho makes a new pair of wake-up sockets for each loop, and forgets to close the old one."""
+        for wakeup in (self.client._sockpairR, self.client._sockpairW):
+            if wakeup is not None:
+                wakeup.close()
+
+    def vanish(self) -> None:
+        """The network is gone."""
+        self.client.loop_stop()
+        self.client._sock_close()
+
+
+async def play(house: House, scene: Callable[[Identity, Identity, Callable[..., Paho]], None]) -> None:
+    """Run a scene of blocking clients in a thread: alice's watch, an app that reads alice."""
+    import asyncio
+
+    made: list[Paho] = []
+
+    def paho(identity: Identity, **options: Any) -> Paho:
+        made.append(Paho(house, identity, **options))
+        return made[-1]
+
+    watch, app = house.device("alice"), house.subscriber("app", ["alice"])
+    try:
+        await asyncio.to_thread(scene, watch, app, paho)
+    finally:
+        for client in made:
+            client.client.loop_stop()
+            client.client._sock_close()
+            client.release()
+
+
+async def test_basic(house: House) -> None:
+    def scene(watch: Identity, app: Identity, paho: Callable[..., Paho]) -> None:
+        device, reader = paho(watch), paho(app)
+        assert device.connect() == (False, 0)
+        assert reader.connect() == (False, 0)
+        assert reader.subscribe(watch.status, 2) == [2]
+        for qos in (0, 1, 2):
+            device.publish(watch.status, b"qos %d" % qos, qos)
+        assert [reader.message() for _ in range(3)] == [
+            (watch.status, b"qos %d" % qos, qos, False) for qos in (0, 1, 2)
+        ]
+        device.disconnect()
+        assert device.connect() == (False, 0)
+        device.client._send_connect(60)
+        assert device.gone.wait(SOON)
+        assert reader.quiet()
+
+    await play(house, scene)
+
+
+async def test_retained_messages(house: House) -> None:
+    def scene(watch: Identity, app: Identity, paho: Callable[..., Paho]) -> None:
+        device, reader = paho(watch), paho(app)
+        device.connect()
+        reader.connect()
+        for qos in (0, 1, 2):
+            device.publish(watch.status, b"r%d" % qos, qos, retain=True)
+            assert reader.subscribe([(watch.status, 2)]) == [2]
+            topic, payload, got, _ = reader.message()
+            while payload != b"r%d" % qos:
+                topic, payload, got, _ = reader.message()
+            assert (topic, got) == (watch.status, qos)
+            reader.client.unsubscribe(watch.status)
+            assert reader.answers.get(timeout=SOON) == "unsubscribed"
+        device.publish(watch.status, b"", 1, retain=True)
+        device.publish(watch.status, b"marker", 1)
+        assert reader.subscribe("users/alice/devices/+/status", 2) == [2]
+        device.publish(watch.status, b"end", 1)
+        while (message := reader.message())[1] != b"end":
+            assert not message[3], message
+
+    await play(house, scene)
+
+
+async def test_zero_length_client_id(house: House) -> None:
+    def scene(watch: Identity, _app: Identity, paho: Callable[..., Paho]) -> None:
+        nameless = paho(watch, client_id="")
+        nameless.client._client_id = b""
+        # CONNACK 2 makes paho invent a name and try again, which is refused with CONNACK 5 (135 in its words).
+        assert nameless.connect()[1] == 135
+        assert nameless.client._client_id
+
+    await play(house, scene)
+
+
+async def test_offline_message_queueing(house: House) -> None:
+    def scene(watch: Identity, app: Identity, paho: Callable[..., Paho]) -> None:
+        device, reader = paho(watch), paho(app, clean=False)
+        device.connect()
+        assert reader.connect() == (False, 0)
+        assert reader.subscribe("users/alice/devices/+/status", 2) == [2]
+        reader.disconnect()
+        for qos in (0, 1, 2):
+            device.publish(watch.status, b"qos %d" % qos, qos)
+        device.publish(watch.status, b"end", 1)
+        assert reader.connect() == (True, 0)
+        # As a set: paho hands on a message of QoS 2 when it is complete.
+        assert {reader.message()[1:] for _ in range(3)} == {
+            (b"qos 1", 1, False), (b"qos 2", 2, False), (b"end", 1, False),
+        }  # fmt: skip
+        assert reader.quiet()
+
+    await play(house, scene)
+
+
+async def test_will_message(house: House) -> None:
+    def scene(watch: Identity, app: Identity, paho: Callable[..., Paho]) -> None:
+        device, reader = paho(watch), paho(app)
+        device.client.will_set(watch.status, b"will", 2, retain=True)
+        device.connect()
+        reader.connect()
+        assert reader.subscribe(watch.status, 2) == [2]
+        device.vanish()
+        assert reader.message() == (watch.status, b"will", 2, False)
+        late = paho(app)
+        late.connect()
+        assert reader.gone.wait(SOON)  # one connection a client
+        assert late.subscribe(watch.status, 2) == [2]
+        assert late.message() == (watch.status, b"will", 2, True)
+
+    await play(house, scene)
+
+
+async def test_overlapping_subscriptions(house: House) -> None:
+    def scene(watch: Identity, app: Identity, paho: Callable[..., Paho]) -> None:
+        device, reader = paho(watch), paho(app)
+        device.connect()
+        reader.connect()
+        assert reader.subscribe([("users/alice/devices/+/status", 2), (watch.status, 1)]) == [2, 1]
+        device.publish(watch.status, b"overlapping", 2)
+        device.publish(watch.status, b"end", 2)
+        assert [reader.message() for _ in range(2)] == [
+            (watch.status, b"overlapping", 2, False),
+            (watch.status, b"end", 2, False),
+        ]
+
+    await play(house, scene)
+
+
+async def test_keepalive(house: House) -> None:
+    def scene(watch: Identity, app: Identity, paho: Callable[..., Paho]) -> None:
+        device, reader = paho(watch), paho(app)
+        device.client.will_set(watch.status, b"keepalive expiry", 1)
+        reader.connect()
+        assert reader.subscribe(watch.status, 2) == [2]
+        device.connect(keep_alive=1)
+        device.client.loop_stop()  # alive, connected, and silent
+        began = time.monotonic()
+        assert reader.message()[1] == b"keepalive expiry"
+        assert 1.0 < time.monotonic() - began < 5
+
+    await play(house, scene)
+
+
+async def test_redelivery_on_reconnect(house: House) -> None:
+    def scene(watch: Identity, app: Identity, paho: Callable[..., Paho]) -> None:
+        device, reader = paho(watch), paho(app, clean=False)
+        device.connect()
+        reader.connect()
+        assert reader.subscribe(watch.status, 2) == [2]
+        reader.client.loop_stop()  # connected, and answering nothing
+        for qos in (1, 2):
+            device.publish(watch.status, b"qos %d" % qos, qos)
+        reader.client._sock_close()
+        assert reader.connect() == (True, 0)
+        assert {reader.message()[1:3] for _ in range(2)} == {(b"qos 1", 1), (b"qos 2", 2)}
+        assert reader.quiet()
+
+    await play(house, scene)
+
+
+async def test_subscribe_failure(house: House) -> None:
+    def scene(watch: Identity, _app: Identity, paho: Callable[..., Paho]) -> None:
+        device = paho(watch)
+        device.connect()
+        assert device.subscribe([("users/bob/devices/watch/status", 2), (watch.status, 1)]) == [0x80, 1]
+
+    await play(house, scene)
+
+
+async def test_dollar_topics(house: House) -> None:
+    def scene(watch: Identity, _app: Identity, paho: Callable[..., Paho]) -> None:
+        device = paho(watch)
+        device.connect()
+        assert device.subscribe("$SYS/#", 2) == [0x80]
+        device.client.publish("$watch/status", b"", 1)
+        assert device.gone.wait(SOON)
+
+    await play(house, scene)
+
+
+async def test_unsubscribe(house: House) -> None:
+    def scene(watch: Identity, app: Identity, paho: Callable[..., Paho]) -> None:
+        device, reader = paho(watch), paho(app)
+        device.connect()
+        reader.connect()
+        filters = [(watch.status, 2), ("users/alice/canonical/steps", 1), ("users/alice/devices/phone/status", 2)]
+        assert reader.subscribe(filters) == [2, 1, 2]
+        reader.client.unsubscribe(watch.status)
+        assert reader.answers.get(timeout=SOON) == "unsubscribed"
+        device.publish(watch.status, b"unheard", 1)
+        assert reader.subscribe("users/alice/devices/+/status", 1) == [1]
+        device.publish(watch.status, b"heard", 1)
+        while reader.message()[1] != b"heard":
+            pass
+        assert reader.quiet()
+
+    await play(house, scene)
