@@ -249,8 +249,10 @@ def _status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
     log = DataDirectory(data).log()
     if log is not None:
         with log:
-            shown["cursor"] = log.cursor(sink.cursor) or 0
-            shown["lag"] = max(0, log.head() - shown["cursor"])
+            kept, head = log.cursor(sink.cursor) or 0, log.head()
+            # What is sent and not settled yet is not behind; after a crash it is sent again, from the kept cursor.
+            shown["lag"] = max(0, head - max(kept, shown.get("cursor", 0)))
+            shown["cursor"] = kept
     if sink.paused:
         shown |= {"state": "paused", "reason": "paused_by_operator", "fix": f"healthsync sink resume {name}"}
     return shown | {"refused": refused, "at": iso(now_us())}
