@@ -3,6 +3,10 @@
     async with DeviceClient("localhost", credentials=credentials, ca_file=Path("data/certs/ca.crt")) as watch:
         results = await watch.publish({"id": "hr-1", "type": "heart_rate", "start_time": "…Z", "value": {"bpm": 72}})
 
+A new device gets its credentials for the code that ``healthsync device enroll`` prints:
+
+    credentials = await enroll("localhost", code="K7QF-3M2D-9XWP-HT4V", save_to=Path("watch.json"), ca_file=…)
+
 It connects over TLS with a token, waits for receipts, reconnects, and sends again whatever was not receipted. An outbox
 on disk (``SqliteOutbox``) keeps events across restarts of the device, and acknowledged ones for 72 h in case the
 service is restored from an older backup.
@@ -13,6 +17,7 @@ import logging
 from healthsync_mqtt.client.backoff import Backoff, Clock, SystemClock
 from healthsync_mqtt.client.credentials import Credentials
 from healthsync_mqtt.client.device import DeviceClient
+from healthsync_mqtt.client.enrolment import enroll
 from healthsync_mqtt.client.link import ClientState
 from healthsync_mqtt.client.outbox import Entry, MemoryOutbox, Outbox
 from healthsync_mqtt.client.outbox_file import SqliteOutbox
@@ -42,4 +47,5 @@ __all__ = [
     "Stored",
     "SystemClock",
     "Transport",
+    "enroll",
 ]

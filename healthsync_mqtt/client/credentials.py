@@ -1,42 +1,76 @@
-"""A device's identity as ``healthsync device add … --json`` prints it."""
+"""A device's identity as ``healthsync device add … --json`` prints it, or as an enrolment returns it."""
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from healthsync_mqtt.config.private_files import make_private_directory, write_durably
 from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.model.times import iso
+
+_NEEDED = ("user_id", "device_id", "client_id", "username", "token")
+_HINT = "save the output of: healthsync device add USER DEVICE --json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """User, device and login of one device. The token is left out of ``repr``."""
+    """User, device and login of one device. Tokens are left out of ``repr``.
+
+    ``refresh_token`` buys the next access token; ``expires_at`` (epoch seconds) is the end of the present one.
+    ``file`` is where they are kept: what replaces them is written there before it is used.
+    """
 
     user_id: str
     device_id: str
     client_id: str
     username: str
     token: str = field(repr=False)
+    expires_at: float | None = None
+    refresh_token: str | None = field(default=None, repr=False)
+    file: Path | None = None
 
     @classmethod
-    def from_mapping(cls, values: dict[str, Any]) -> Self:
+    def from_mapping(cls, values: dict[str, Any], *, file: Path | None = None) -> Self:
         """From the keys of ``device add --json``; further keys are ignored. Raises InputError when one is missing."""
         try:
-            return cls(**{name: str(values[name]) for name in cls.__slots__})
+            refresh = values.get("refresh_token")
+            return cls(
+                **{name: str(values[name]) for name in _NEEDED},
+                expires_at=_seconds(values.get("expires_at")),
+                refresh_token=None if refresh is None else str(refresh),
+                file=file,
+            )
         except (KeyError, TypeError) as error:
-            raise InputError(
-                f"not the credentials of a device: {error} is missing",
-                hint="save the output of: healthsync device add USER DEVICE --json",
-            ) from None
+            raise InputError(f"not the credentials of a device: {error} is missing", hint=_HINT) from None
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """From a file with the JSON object that ``device add --json`` printed."""
+        """From a file with the JSON object that ``device add --json`` printed, or that ``save`` wrote."""
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise InputError(
-                f"cannot read credentials from {path}: {error.__class__.__name__}",
-                hint="save the output of: healthsync device add USER DEVICE --json",
-            ) from None
-        return cls.from_mapping(values if isinstance(values, dict) else {})
+            raise InputError(f"cannot read credentials from {path}: {error.__class__.__name__}", hint=_HINT) from None
+        return cls.from_mapping(values if isinstance(values, dict) else {}, file=path)
+
+    def save(self) -> None:
+        """Write them to ``file`` (mode 0600), on disk when this returns; nothing where there is no file."""
+        if self.file is None:
+            return
+        values: dict[str, Any] = {name: getattr(self, name) for name in _NEEDED}
+        if self.expires_at is not None:
+            values["expires_at"] = iso(int(self.expires_at * 1_000_000))
+        if self.refresh_token is not None:
+            values["refresh_token"] = self.refresh_token
+        if not self.file.parent.exists():
+            make_private_directory(self.file.parent)
+        write_durably(self.file, json.dumps(values).encode() + b"\n")
+
+
+def _seconds(text: object) -> float | None:
+    """Epoch seconds of an ISO time; None for what is none: then the token is used until it is refused."""
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return None

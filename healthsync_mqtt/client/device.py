@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from healthsync_mqtt.client.backoff import Backoff, Clock, SystemClock
 from healthsync_mqtt.client.credentials import Credentials
+from healthsync_mqtt.client.enrolment import Renewal, lobby_transport
 from healthsync_mqtt.client.exchange import Ledger, Settled, Window
 from healthsync_mqtt.client.handover import Call, encode_events
 from healthsync_mqtt.client.link import ClientState, DeviceTopics, Link, Token, new_session, status_payload
@@ -32,6 +33,7 @@ class DeviceClient:
     delivered twice is a duplicate to the service, never a second reading. When ``outbox.capacity`` events wait,
     ``publish`` and ``enqueue`` wait too.
 
+    Credentials of an enrolment are renewed by themselves, and their file is kept current.
     ``token`` may be a function (plain or async) that returns a fresh one; it is called for every connection.
     ``tls=False`` is for the plain listener on this machine. Entering raises UnavailableError or DeniedError when the
     first attempt fails; with ``wait_connected=False`` it never waits, and the client connects when it can.
@@ -63,7 +65,6 @@ class DeviceClient:
         if not 1 <= batch_size <= MAX_BATCH:
             raise UsageError(f"batch_size is 1 to {MAX_BATCH}, not {batch_size}")
         self._credentials = credentials
-        self._token = token if token is not None else credentials.token
         self._outbox = outbox if outbox is not None else MemoryOutbox()
         self._window = Window(batch_size=batch_size, max_in_flight=max_in_flight, receipt_timeout=receipt_timeout)
         self._wait_connected = wait_connected
@@ -73,6 +74,10 @@ class DeviceClient:
         self._rng = rng or Random()  # noqa: S311  # spreads retries; nothing secret
         self._session = new_session()
         registry = topics or TopicRegistry.load(None)
+        self._token = token if token is not None else credentials.token
+        if token is None and credentials.refresh_token is not None:
+            make = lobby_transport(host, port, ca_file=ca_file, tls=tls)
+            self._token = Renewal(credentials, make, topics=registry, clock=self._clock)
         ids = {"user": credentials.user_id, "device": credentials.device_id}
         self._topics = DeviceTopics(
             events=registry.build("device_events", **ids),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from healthsync_mqtt.client.backoff import Backoff, Clock
+from healthsync_mqtt.client.enrolment import Renewal
 from healthsync_mqtt.client.exchange import Exchange, Ledger, Window
 from healthsync_mqtt.client.transport import Connection, ConnectionLostError, Transport
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, UnavailableError
@@ -96,6 +97,8 @@ class Link:
                         await self._serve(exchange, connection)
                         return
                 except DeniedError as error:
+                    if isinstance(self._token, Renewal) and self._token.refused():
+                        continue  # with a fresh token, at once
                     self._note(error, ClientState.DENIED)
                     if self._fail_when_denied:
                         return

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 from bridge.app import Ready, Service
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.identity.audit import AuditLog
 from healthsync_mqtt.identity.keystore import KeyStore
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.identity.tokens import TokenIssuer
@@ -265,6 +266,17 @@ class House:
 
     def admin(self, name: str = "root") -> Identity:
         return self._identity(self.registry.add_admin(name, int(time.time() * 1e6)).principal, 3600)
+
+    @property
+    def audit(self) -> AuditLog:
+        """The service's audit log."""
+        data = self.service._settings.paths
+        return AuditLog.open(data.audit_db, data.audit_key)
+
+    def audit_bytes(self) -> str:
+        """Everything in the audit log's files, as far as it is text."""
+        path = self.service._settings.paths.audit_db
+        return (path.read_bytes() + path.with_suffix(".head").read_bytes()).decode(errors="replace")
 
     def look(self) -> None:
         """What the service does four times a second: see what has changed in the registry."""

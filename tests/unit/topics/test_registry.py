@@ -56,10 +56,16 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
         "bridge_status": "bridge/{bridge}/status",
         "bridge_rejected": "bridge/{bridge}/rejected",
     }
-    assert all(Role.admin in channel.roles_subscribe for channel in REGISTRY)
+    assert {c.key for c in REGISTRY if Role.admin not in c.roles_subscribe} == {c.key for c in REGISTRY if c.private}
+    assert {c.key: c.answer for c in REGISTRY if c.answer} == {
+        "token_request": "token_response",
+        "enroll_request": "enroll_response",
+    }
     assert {c.key for c in REGISTRY if c.retain} == {"status", "connection", "insight", "bridge_status"}
     assert {c.key for c in REGISTRY if c.will} == {"status", "bridge_status"}
-    assert {c.key for c in REGISTRY if Role.device in c.roles_publish} == {"user_events", "device_events", "status"}
+    assert {c.key for c in REGISTRY if Role.device in c.roles_publish} == {
+        "user_events", "device_events", "status", "token_request",
+    }  # fmt: skip
     assert REGISTRY["canonical"].direction is Direction.out
 
 

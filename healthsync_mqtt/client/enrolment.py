@@ -1,0 +1,129 @@
+"""How a device gets its credentials for a one-time code, and new ones for its refresh token, without being told."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from healthsync_mqtt.client.backoff import Clock, SystemClock
+from healthsync_mqtt.client.credentials import Credentials
+from healthsync_mqtt.client.transport import ConnectionLostError, Transport
+from healthsync_mqtt.errors import DeniedError, InputError
+from healthsync_mqtt.mqtt.client import MqttTransport, tls_context
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+LOGIN: Final = "enroll"
+ANSWER_WITHIN_S: Final = 15.0
+_MARGIN_S: Final = 60.0
+"""A token that ends so soon is replaced before it is used."""
+
+MakeTransport = Callable[[str], Transport]
+"""A transport that logs in as ``enroll`` with the given client id."""
+
+
+def lobby_transport(host: str, port: int, *, ca_file: Path | None, tls: bool) -> MakeTransport:
+    """How a client connects that has a code or a refresh token and nothing else."""
+    context = tls_context(ca_file) if tls else None
+    return lambda client_id: MqttTransport(host=host, port=port, client_id=client_id, username=LOGIN, tls=context)
+
+
+async def enroll(
+    host: str,
+    port: int = 8883,
+    *,
+    code: str,
+    save_to: Path | None = None,
+    ca_file: Path | None = None,
+    tls: bool = True,
+    topics: TopicRegistry | None = None,
+    transport: MakeTransport | None = None,
+) -> Credentials:
+    """Exchange the code of ``healthsync device enroll`` for credentials, saved to ``save_to`` (mode 0600).
+
+    A DeviceClient that is given them renews them by itself, and keeps the file current. Raises DeniedError for a code
+    that is wrong, used or expired, and UnavailableError when the service cannot be reached.
+    """
+    make = transport or lobby_transport(host, port, ca_file=ca_file, tls=tls)
+    answer = await exchange(make, topics or TopicRegistry.load(None), code, {})
+    credentials = Credentials.from_mapping(answer, file=save_to)
+    await asyncio.to_thread(credentials.save)
+    return credentials
+
+
+async def exchange(make: MakeTransport, topics: TopicRegistry, secret: str, request: dict[str, str]) -> dict[str, Any]:
+    """One request in the lobby, and its answer. Raises DeniedError when refused, ConnectionLostError without one."""
+    client_id = f"{LOGIN}-{secrets.token_hex(8)}"
+    transaction = secrets.token_hex(8)
+    response = topics.build("enroll_response", client=client_id)
+    async with make(client_id).connect(secret) as connection:
+        await connection.subscribe(response)
+        body = json.dumps(request | {"transaction": transaction}).encode()
+        await connection.publish(topics.build("enroll_request", client=client_id), body)
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                async for topic, payload in connection.messages():
+                    if topic == response:
+                        return _granted(payload, transaction)
+        except TimeoutError:
+            pass
+    raise ConnectionLostError("the service did not answer", hint="see: healthsync status")
+
+
+class Renewal:
+    """The access token of a device, renewed in time: what a DeviceClient asks for before each connection.
+
+    New credentials are on disk before they are used, because the refresh token before them is void by then. When the
+    answer is lost the same request is made again, and the service gives the same answer for a minute.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        make: MakeTransport,
+        *,
+        topics: TopicRegistry,
+        clock: Clock | None = None,
+    ) -> None:
+        self.credentials = credentials
+        self._make = make
+        self._topics = topics
+        self._clock: Clock = clock or SystemClock()
+        self._refused = False
+
+    async def __call__(self) -> str:
+        """A token that is good for at least a minute. Raises DeniedError, ConnectionLostError."""
+        known = self.credentials
+        ends = known.expires_at
+        if known.refresh_token is None or (
+            not self._refused and (ends is None or self._clock.time() < ends - _MARGIN_S)
+        ):
+            return known.token
+        answer = await exchange(self._make, self._topics, known.refresh_token, {"refresh_token": known.refresh_token})
+        renewed = replace(Credentials.from_mapping(answer), file=known.file)
+        await asyncio.to_thread(renewed.save)
+        self.credentials, self._refused = renewed, False
+        return renewed.token
+
+    def refused(self) -> bool:
+        """The service refused the token; whether another one can be had at once."""
+        again = self.credentials.refresh_token is not None and not self._refused
+        self._refused = True
+        return again
+
+
+def _granted(payload: bytes, transaction: str) -> dict[str, Any]:
+    try:
+        answer = json.loads(payload)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict) or answer.get("transaction") != transaction:
+        raise InputError("the service's answer is not one to our request")
+    if answer.get("status") != "ok":
+        raise DeniedError(
+            f"the service gave no credentials: {answer.get('message', 'refused')}",
+            hint="ask for a new code: healthsync device enroll USER DEVICE",
+        )
+    return answer
