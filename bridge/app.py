@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from bridge.consent import Gate
@@ -17,9 +17,11 @@ from bridge.pipeline import Pipeline
 from bridge.presence import Presence, status_message
 from bridge.publish import Publisher
 from bridge.release import Release
+from bridge.report import report
 from bridge.requests import TokenRequests
 from bridge.source import DoorOutlet, DoorSource
 from bridge.trail import RefusalTrail
+from bridge.volume import DailyVolume
 from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.frontdoor import FrontDoor
 from healthsync_mqtt.config.sections import EventSettings
@@ -82,7 +84,7 @@ class Service:
         self._directory = Directory(self._identities, TokenVerifier(self._keys))
         self._logins = Logins(self._directory, self._identities.certificates)
         broker = settings.broker
-        self._tls = ServerTls(
+        self.tls = ServerTls(
             paths.certs, broker.certificate_hosts, self._identities.certificates, broker.tls_minimum, time.time()
         )
         self.journal = Journal(SqliteEventLog.open(paths.events_db))
@@ -113,6 +115,7 @@ class Service:
         self.publisher.serve(self.door.sessions)
         self.pipeline.outlet = DoorOutlet(self.door)
         self.pipeline.on_commit = self.publisher.committed
+        self.pipeline.volume = DailyVolume(settings.limits.device_events_per_day)
         self.pipeline.on_fatal = self._fail
         audit = AuditLog.open(paths.audit_db, paths.audit_key)
         self._trail = RefusalTrail(audit)
@@ -152,17 +155,17 @@ class Service:
         listeners = self.door.listeners
         mqtt = await listeners.open(broker.host, broker.mqtt_port, tls=None)
         clients = Demand(broker.mqtts_clients)
-        tls = self._tls.context(clients)
+        tls = self.tls.context(clients)
         mqtts = await listeners.open(broker.mqtts_host, broker.mqtts_port, tls=tls, clients=clients)
         clients, origins = Demand(broker.wss_clients), broker.allowed_origins
-        tls = self._tls.context(clients)
+        tls = self.tls.context(clients)
         wss = await listeners.open(broker.wss_host, broker.wss_port, tls=tls, clients=clients, origins=origins)
         log.info("bridge.ready", mqtt=mqtt, mqtts=mqtts, wss=wss, version=__version__)
         return Ready(
             mqtt=f"127.0.0.1:{mqtt}",
             mqtts=f"127.0.0.1:{mqtts}",
             wss=f"127.0.0.1:{wss}",
-            ca_file=str(self._tls.paths.ca_cert),
+            ca_file=str(self.tls.paths.ca_cert),
             pid=os.getpid(),
             service=self,
         )
@@ -173,19 +176,7 @@ class Service:
 
     def status(self) -> dict[str, Any]:
         """What ``healthsync status --json`` shows of a running service."""
-        return {
-            "running": True,
-            "pid": os.getpid(),
-            "version": __version__,
-            "healthy": self.pipeline.healthy,
-            "uptime_s": round(time.time() - self._started_us / 1e6, 3),
-            "epoch": self.journal.epoch,
-            "head": self.journal.head(),
-            "counters": self.counters.snapshot(),
-            "connections": self.door.sessions.connected,
-            "subscriber_lag": self.publisher.lag(),
-            "certificates": asdict(self._tls.expiry),
-        }
+        return report(self, self._started_us)
 
     # -- inside
 
@@ -253,8 +244,8 @@ class Service:
 
     async def _certificates(self) -> None:
         now = time.time()
-        if await asyncio.to_thread(self._tls.upkeep, now):
-            self._tls.reload(now)
+        if await asyncio.to_thread(self.tls.upkeep, now):
+            self.tls.reload(now)
 
     async def _positions(self) -> None:
         self.counters.tick(self._loop.time())

@@ -15,6 +15,7 @@ from bridge.consent import Gate
 from bridge.decode import DEFAULT, Limits, decode
 from bridge.journal import Journal
 from bridge.quarantine import announcement, quarantined
+from bridge.volume import DailyVolume
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.event import Decoded
@@ -96,6 +97,7 @@ class Pipeline:
         self._idle.set()
         self._retry_s = _RETRY_FIRST_S
         self.outlet: Outlet | None = None
+        self.volume = DailyVolume(0)
         #: called with the head seq after each commit
         self.on_commit: Callable[[int], None] = lambda _: None
         #: called when the store failed in a way that only a restart can mend
@@ -238,7 +240,9 @@ class Pipeline:
         outlet = self.outlet
         if outlet is None:
             return
+        now_us = self._clock_us()
         for addressee, told in by_device(outcomes).items():
+            self.volume.add(addressee.user, addressee.device, sum(each.decoded.total for each in told), now_us)
             topic = self._receipt_topic(addressee)
             if outlet.listening(topic):
                 for receipt in receipts(told, self._journal.epoch, head):

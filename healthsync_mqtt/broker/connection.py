@@ -155,6 +155,7 @@ class Connection:
         # Also when the client has gone in the meantime: what came before its end counts.
         if deliveries:
             self._order.delivered(len(deliveries))
+            self.reading.passed(len(deliveries))
             if self._door.ingest.submit(deliveries):
                 self.reading.stop(Hold.JOURNAL)
         if self._order.waiting > self._door.limits.receive_window:
@@ -173,6 +174,7 @@ class Connection:
         session = self.session
         if session is None or self._state is not State.OPEN:
             return
+        self.reading.passed(0 if isinstance(packet, Puback | Pubrec | Pubrel | Pubcomp) else 1)
         match packet:
             case Publish():
                 self._publish(packet, session, deliveries)
@@ -239,6 +241,7 @@ class Connection:
         self.login, self.principal = verdict, principal
         self._will = packet.will
         self._door.admitted(self)
+        self.reading.gate = self._door.rates.gate(principal)
         self._state = entered(self._state, State.OPEN)
         self._deadlines.opened(keep_alive_s=self._door.keep_alive(packet), token_s=self._door.remaining(verdict))
         clean = packet.clean_session or principal.role is Role.enroll  # what it gets is for this connection only

@@ -11,6 +11,7 @@ from healthsync_mqtt.broker.connection import Connection
 from healthsync_mqtt.broker.embedded import EmbeddedBroker
 from healthsync_mqtt.broker.listeners import Listeners
 from healthsync_mqtt.broker.ports import Feeder, Ingest, NoRequests, Requests
+from healthsync_mqtt.broker.rates import Rates
 from healthsync_mqtt.broker.reading import Hold
 from healthsync_mqtt.broker.session import Message, Session
 from healthsync_mqtt.broker.sessions import Sessions
@@ -54,6 +55,7 @@ class FrontDoor:
         #: called with the reason and the address of each refused login
         self.on_refused: Callable[[str, str], None] = lambda _reason, _peer: None
         self.sessions = Sessions(limits, rules)
+        self.rates = Rates(limits)
         self._registry = rules.registry
         self._logins = logins
         self._feeder = feeder

@@ -1,8 +1,17 @@
 """Whether a client's socket is read. Back-pressure at the door is nothing else than not reading."""
 
+import asyncio
+import time
 from enum import Flag, auto
+from typing import TYPE_CHECKING
 
 from healthsync_mqtt.broker.wire import Wire
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.broker.rates import Gate
+
+_LEAST_S = 0.002
+"""A shorter pause is left to add up: a timer costs more than it would slow the sender."""
 
 
 class Hold(Flag):
@@ -17,6 +26,8 @@ class Hold(Flag):
     OUTBOX = auto()
     #: amqtt is behind
     ROUTER = auto()
+    #: more messages than the device or its user may send
+    RATE = auto()
     #: a refusal is being held back
     REFUSAL = auto()
     #: the service stops
@@ -29,6 +40,8 @@ class Reading:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.held = Hold.NONE
+        #: what messages are counted against, once it is known who sends them
+        self.gate: Gate | None = None
 
     @property
     def ours(self) -> bool:
@@ -47,3 +60,12 @@ class Reading:
             self.held &= ~reason
             if not self.held:
                 self._wire.resume()
+
+    def passed(self, count: int) -> None:
+        """So many messages were read. Over the limit none is read before the debt is paid off."""
+        if self.gate is None:
+            return
+        wait = self.gate.take(count, time.monotonic())
+        if wait > _LEAST_S and Hold.RATE not in self.held:
+            self.stop(Hold.RATE)
+            asyncio.get_running_loop().call_later(wait, self.release, Hold.RATE)

@@ -1,5 +1,9 @@
 """healthsync status"""
 
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from healthsync_mqtt import __version__
@@ -8,6 +12,7 @@ from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.identity.server_tls import WARN_S
 
 _OUTCOMES = ("received", "stored", "duplicate", "rejected", "failed", "in_flight")
 
@@ -30,6 +35,7 @@ def status(data: Data = DATA, json: Json = False) -> None:
                 ("CA file", shown["listeners"]["ca_file"]),
                 ("connections", shown.get("connections", 0)),
                 *((name.replace("_", " "), shown["counters"].get(name, 0)) for name in _OUTCOMES),
+                *_noteworthy(shown),
             ]
         )
     else:
@@ -61,3 +67,18 @@ def current(place: DataDirectory) -> dict[str, Any]:
             totals |= log.totals()
             shown |= {"epoch": log.epoch, "head": log.head()}
     return shown | {"totals": totals}
+
+
+def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Who is slowed down or over the daily limit, and certificates that end soon."""
+    for each in shown.get("limited", []):
+        yield "slowed down", f"{each['kind']} {each['name']}, for {each['wait_s']:.1f} s more"
+    for each in shown.get("over_daily_limit", []):
+        yield "over the daily limit", f"{each['device_id']} of {each['user_id']}: {each['events']} events"
+    ends = shown.get("certificates", {})
+    for name in ("ca", "server"):
+        if ends.get(name, inf) - time.time() < WARN_S:
+            when = datetime.fromtimestamp(ends[name], UTC)
+            yield "certificate", f"{name} ends on {when:%Y-%m-%d}; see: healthsync doctor"
+    if ends.get("clients_ending"):
+        yield "certificate", f"{ends['clients_ending']} of {ends['clients']} clients' end soon; see: healthsync doctor"

@@ -98,9 +98,11 @@ def _principal(data: Path, who: str) -> Principal:
         if slash:
             return registry.device(user, device).principal
         roster = registry.roster()
-    for holder in (*roster.devices, *roster.subscribers, *roster.admins):
-        if holder.principal.client_id == who:
-            return holder.principal
+    principals = [each.principal for each in roster.devices]
+    principals += [each.principal for each in roster.subscribers] + [each.principal for each in roster.admins]
+    for principal in principals:
+        if principal.client_id == who:
+            return principal
     raise NotFoundError(f"nobody has the client id {who}", hint="healthsync device list; healthsync subscriber list")
 
 

@@ -33,6 +33,7 @@ def _split(value: Any) -> Any:
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Rate = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)]
 
 
@@ -97,6 +98,16 @@ class LimitSettings(Section):
     """Events messages of one connection that wait for their commit; beyond it the connection is read no further."""
     backlog_bytes: Annotated[int, Field(ge=1_048_576, le=4_294_967_296)] = 67_108_864
     """Bytes of events messages of all connections that wait for their commit; beyond it none is read further."""
+    device_messages_per_s: Rate = 20_000.0
+    """Messages a second of one device; above it the device is read more slowly, and nothing is dropped."""
+    device_burst: Count = 100_000
+    """Messages that a device may send at once after a pause."""
+    user_messages_per_s: Rate = 200_000.0
+    """Messages a second of all devices of one user together."""
+    user_burst: Count = 400_000
+    """Messages that they may send at once after a pause."""
+    device_events_per_day: Annotated[int, Field(ge=0, le=10_000_000_000)] = 10_000_000
+    """Events a day of one device that are nothing to report; more are stored all the same. 0: any number."""
     send_window: Annotated[int, Field(ge=1, le=65_535)] = 100
     """Messages sent to one client and not acknowledged by it."""
     session_queue: Count = 1_000
