@@ -72,8 +72,9 @@ class Sessions:
 
     def leave(self, link: Link, session: Session, now: float) -> None:
         """The connection is gone; a clean session ends with it."""
-        if self._links.get(session.client_id) is link:
-            del self._links[session.client_id]
+        if self._links.get(session.client_id, link) is not link:
+            return  # the session has another connection by now
+        self._links.pop(session.client_id, None)
         if self._sessions.get(session.client_id) is not session:
             return
         session.disconnect()

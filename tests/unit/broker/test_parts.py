@@ -1,0 +1,178 @@
+"""The pure parts of the door: subscriptions, order of answers, guard of addresses, reading, lifecycle."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paho.mqtt.client import topic_matches_sub
+
+from healthsync_mqtt.broker.ackorder import AckOrder, token_of
+from healthsync_mqtt.broker.addresses import AddressGuard
+from healthsync_mqtt.broker.lifecycle import TRANSITIONS, State, entered
+from healthsync_mqtt.broker.reading import Hold, Reading
+from healthsync_mqtt.broker.subscriptions import Subscriptions
+from healthsync_mqtt.config.sections import LimitSettings
+from healthsync_mqtt.mqtt.codec import Decoder
+from healthsync_mqtt.mqtt.packets import Puback, Pubrec
+
+LEVEL = st.sampled_from(("a", "b", "", "$x", "users"))
+TOPIC = st.lists(LEVEL, min_size=1, max_size=4).map("/".join).filter(bool)
+FILTER = st.builds(
+    lambda levels, rest: "/".join([*levels, "#"] if rest else levels),
+    st.lists(st.one_of(LEVEL, st.just("+")), min_size=1, max_size=4),
+    st.booleans(),
+).filter(bool)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), FILTER, st.integers(0, 2), st.booleans()), max_size=20), TOPIC)
+def test_subscriptions_match_as_paho_does(steps: list[tuple[int, str, int, bool]], topic: str) -> None:
+    index: Subscriptions[int] = Subscriptions()
+    model: dict[tuple[int, str], int] = {}
+    for who, topic_filter, qos, add in steps:
+        if add:
+            index.add(who, topic_filter, qos)
+            model[who, topic_filter] = qos
+        else:
+            index.remove(who, topic_filter)
+            model.pop((who, topic_filter), None)
+    wanted: dict[int, int] = {}
+    for (who, topic_filter), qos in model.items():
+        if topic_matches_sub(topic_filter, topic):
+            wanted[who] = max(qos, wanted.get(who, 0))
+    assert index.match(topic) == wanted
+    for who in range(3):
+        assert index.filters(who) == {f: q for (w, f), q in model.items() if w == who}
+        index.drop(who)
+    assert index.match(topic) == {}
+    assert not index._exact
+    assert not index._root.children
+
+
+def answers(data: bytes) -> list[tuple[type, int]]:
+    return [(type(p), p.packet_id) for p in Decoder(1 << 20, server=False).feed(data)]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2)), max_size=40), st.data())
+def test_answers_leave_in_the_order_of_the_messages(messages: list[tuple[bool, int]], data: st.DataObject) -> None:
+    """Events (True) are acknowledged in groups at any time, other messages are answered when they may."""
+    order = AckOrder()
+    sent = b""
+    waiting: list[int] = []
+    for number, (is_event, qos) in enumerate(messages, 1):
+        token = token_of(number if qos else 0, qos)
+        if is_event:
+            order.delivered(1)
+            waiting.append(token)
+        else:
+            sent += order.answer(token)
+        if waiting and data.draw(st.booleans()):
+            count = data.draw(st.integers(1, len(waiting)))
+            sent += order.acknowledge(waiting[:count])
+            del waiting[:count]
+    if waiting:
+        sent += order.acknowledge(waiting)
+    assert answers(sent) == [(Puback if qos == 1 else Pubrec, n) for n, (_, qos) in enumerate(messages, 1) if qos]
+    assert order.waiting == 0
+
+
+def test_answers_held_back_count_as_waiting() -> None:
+    order = AckOrder()
+    order.delivered(1)
+    for n in range(2, 10):
+        assert order.answer(n) == b""
+    assert order.answer(0) == b""
+    assert order.waiting == 9
+
+
+def limits(**changes: float) -> LimitSettings:
+    return LimitSettings(**changes)  # type: ignore[arg-type]
+
+
+def test_guard_counts_by_address_and_in_total() -> None:
+    guard = AddressGuard(
+        limits(max_connections=5, connections_per_address=3, max_unauthenticated=3, unauthenticated_per_address=2)
+    )
+    assert [guard.admit("a") for _ in range(3)] == [None, None, "unauthenticated_per_address"]
+    assert guard.admit("b") is None
+    assert guard.admit("c") == "max_unauthenticated"
+    guard.logged_in("a")
+    assert guard.admit("a") is None
+    guard.logged_in("a")
+    assert guard.admit("a") == "connections_per_address"
+    guard.logged_in("b")
+    assert guard.admit("c") is None
+    assert guard.admit("d") == "max_connections"
+    guard.closed("c", authenticated=False)
+    guard.closed("a", authenticated=True)
+    guard.closed("a", authenticated=False)
+    assert guard.total == 2
+    assert guard.admit("a") is None
+    for address, authenticated in (("a", True), ("a", False), ("b", True)):
+        guard.closed(address, authenticated=authenticated)
+    assert guard.total == 0
+    assert not guard._open
+    assert not guard._waiting
+
+
+def test_failed_logins_double_and_are_forgiven() -> None:
+    guard = AddressGuard(limits(failed_login_base_s=0.5, failed_login_max_s=3))
+    assert [guard.failed("a", float(n)) for n in range(5)] == [0.5, 1, 2, 3, 3]
+    assert guard.failed("b", 5) == 0.5
+    assert guard.failed("a", 1000) == 0.5
+    guard.failed("a", 1001)
+    guard.succeeded("a")
+    assert guard.failed("a", 1002) == 0.5
+
+
+def test_guard_remembers_a_bounded_number_of_addresses() -> None:
+    guard = AddressGuard(limits())
+    for n in range(20_000):
+        guard.failed(str(n), 0.0)
+    assert len(guard._failures) == AddressGuard._REMEMBER
+
+
+class FakeWire:
+    def __init__(self) -> None:
+        self.reads = True
+        self.calls: list[str] = []
+
+    def pause(self) -> None:
+        self.calls.append("pause")
+
+    def resume(self) -> None:
+        self.calls.append("resume")
+
+
+def test_reading_goes_on_when_the_last_reason_is_gone() -> None:
+    wire = FakeWire()
+    reading = Reading(wire)  # type: ignore[arg-type]
+    reading.release(Hold.JOURNAL)
+    reading.stop(Hold.WINDOW)
+    reading.stop(Hold.JOURNAL)
+    reading.stop(Hold.JOURNAL)
+    reading.release(Hold.WINDOW)
+    assert wire.calls == ["pause"]
+    reading.release(Hold.JOURNAL)
+    reading.release(Hold.JOURNAL)
+    assert wire.calls == ["pause", "resume"]
+
+
+def test_only_a_client_that_does_not_read_is_to_blame_for_its_silence() -> None:
+    reading = Reading(FakeWire())  # type: ignore[arg-type]
+    assert not reading.ours
+    reading.stop(Hold.OUTBOX)
+    assert not reading.ours
+    reading.stop(Hold.JOURNAL)
+    assert reading.ours
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(State, State)))
+def test_a_connection_goes_one_way(before: State, after: State) -> None:
+    if after in TRANSITIONS[before]:
+        assert entered(before, after) is after
+    else:
+        with pytest.raises(RuntimeError, match=before.name):
+            entered(before, after)
+    assert State.CLOSED not in TRANSITIONS[State.CLOSED]
+    assert State.OPEN not in TRANSITIONS[State.REFUSING]
