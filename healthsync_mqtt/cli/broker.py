@@ -78,13 +78,13 @@ def credentials(bridges: Bridges = None, data: Data = DATA, json: Json = False) 
     """
     from healthsync_mqtt.broker.external.credentials import CredentialStore
     from healthsync_mqtt.broker.external.dynsec import ADMIN
-    from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, bridge_client_id
+    from healthsync_mqtt.broker.external.identities import OWN, bridge_client_id
     from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
 
     settings = load_settings(data)
     store = CredentialStore(settings.paths.credentials)
     wanted = [bridge_client_id(name) for name in _bridges(settings, bridges)]
-    for name in (*wanted, CANARY_A.client_id, CANARY_B.client_id, ADMIN, SECRET_CREDENTIAL):
+    for name in (*wanted, *(each.client_id for each in OWN), ADMIN, SECRET_CREDENTIAL):
         _, made = store.ensure(name)
         if json:
             output.emit({"client_id": name, "file": str(store.directory / name), "made": made})

@@ -13,7 +13,7 @@ from typing import Any, Self
 from healthsync_mqtt.broker.external.access import external_tls
 from healthsync_mqtt.broker.external.credentials import CredentialStore
 from healthsync_mqtt.broker.external.dynsec import ADMIN
-from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, principals
+from healthsync_mqtt.broker.external.identities import principals
 from healthsync_mqtt.broker.external.provision import Provisioned, provision_mosquitto
 from healthsync_mqtt.broker.external.render import Plan, render, write
 from healthsync_mqtt.broker.external.talk import Account, Address
@@ -22,8 +22,6 @@ from healthsync_mqtt.identity.certificates import ensure_ca_and_server
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
-
-__all__ = ["CANARY_A", "CANARY_B", "Mosquitto", "free_port"]
 
 
 def free_port() -> int:

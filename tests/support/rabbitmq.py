@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from healthsync_mqtt.broker.external.dynsec import ADMIN
-from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, bridge_client_id
+from healthsync_mqtt.broker.external.identities import OWN, bridge_client_id
 from healthsync_mqtt.broker.external.render import Plan, render, write
 from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
 from tests.support.mosquitto import Mosquitto, free_port, wait_listening
@@ -39,7 +39,7 @@ class RabbitMq(Mosquitto):
         self._home.mkdir(exist_ok=True)
         self._name = f"hs{secrets.token_hex(4)}@localhost"
         self._ports = {"ERL_EPMD_PORT": str(free_port()), "RABBITMQ_DIST_PORT": str(free_port())}
-        for name in (CANARY_A.client_id, CANARY_B.client_id, bridge_client_id(self.settings.bridge.id)):
+        for name in (*(each.client_id for each in OWN), bridge_client_id(self.settings.bridge.id)):
             self.store.ensure(name)
 
     def render(self) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from healthsync_mqtt.broker.external.credentials import CredentialDirectory, CredentialStore
 from healthsync_mqtt.broker.external.dynsec import ADMIN
-from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, bridge_principal
+from healthsync_mqtt.broker.external.identities import OWN, bridge_principal
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.identity.directory import Login
 from healthsync_mqtt.identity.keystore import LiveKeys
@@ -29,7 +29,7 @@ class Gatekeeper:
         rules: AccessRules,
         bridges: Iterable[str],
     ) -> None:
-        own = [CANARY_A, CANARY_B, *map(bridge_principal, bridges)]
+        own = [*OWN, *map(bridge_principal, bridges)]
         self.rules = rules
         self._directory = directory
         self._keys = keys
@@ -82,7 +82,7 @@ class Gatekeeper:
             return False
         if principal.client_id in self._own and topic_filter.startswith("$share/"):
             topic_filter = topic_filter.split("/", 2)[-1]
-            return principal not in {CANARY_A, CANARY_B} and self.rules.may_subscribe(principal, topic_filter).allowed
+            return principal not in OWN and self.rules.may_subscribe(principal, topic_filter).allowed
         return self.rules.may_subscribe(principal, topic_filter).allowed
 
     def refresh(self) -> frozenset[str]:

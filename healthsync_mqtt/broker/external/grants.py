@@ -4,6 +4,7 @@ The lists are made from the declared topics and every entry is put before the do
 would refuse is never handed out. Pure.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -39,6 +40,12 @@ def grants_of(rules: AccessRules, principal: Principal) -> Grants:
     publish: list[Grant] = []
     subscribe: list[str] = []
     receive: list[str] = []
+    size = sum(_size(channel, principal) for channel in rules.registry if principal.role in channel.roles_subscribe)
+    if size > _MOST:
+        raise ConfigError(
+            f"{principal.client_id} would need {size} rules at the broker",
+            hint="let it read all users, or use the broker's access hooks (healthsync auth serve)",
+        )
     for channel in rules.registry:
         if principal.role in channel.roles_publish:
             publish += [
@@ -54,12 +61,12 @@ def grants_of(rules: AccessRules, principal: Principal) -> Grants:
                 wider = f"{name[:-1]}#" if name.endswith("/+") else ""
                 if wider and rules.may_subscribe(principal, wider).allowed:
                     subscribe.append(wider)
-    if len(publish) + len(receive) > _MOST:
-        raise ConfigError(
-            f"{principal.client_id} would need {len(publish) + len(receive)} rules at the broker",
-            hint="let it read all users, or use the broker's access hooks (healthsync auth serve)",
-        )
     return Grants(tuple(publish), tuple(dict.fromkeys(subscribe)), tuple(dict.fromkeys(receive)))
+
+
+def _size(channel: Channel, principal: Principal) -> int:
+    named = (_ids(principal, text) for text, variable in channel.template.levels if variable)
+    return math.prod(1 if ids is None else len(ids) for ids in named)
 
 
 def _filters(channel: Channel, principal: Principal) -> Iterator[str]:

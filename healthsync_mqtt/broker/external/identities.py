@@ -28,12 +28,15 @@ CANARY_A: Final = _canary("healthsync-canary-a")
 """Tries to cross."""
 CANARY_B: Final = _canary("healthsync-canary-b")
 """Must not notice."""
-CANARY_USERS: Final = frozenset({"healthsync-canary-a", "healthsync-canary-b"})
+PROBE: Final = _canary("healthsync-canary-c")
+"""Finds out what the broker can promise, also while a canary flies."""
+OWN: Final = (CANARY_A, CANARY_B, PROBE)
+CANARY_USERS: Final = frozenset(str(principal.user) for principal in OWN)
 
 
 def principals(roster: Roster, bridge_ids: Iterable[str]) -> dict[str, Principal]:
     """Every principal that may connect, by client id. ConflictError when a device took the name of a bridge."""
-    own = [CANARY_A, CANARY_B, *map(bridge_principal, bridge_ids)]
+    own = [*OWN, *map(bridge_principal, bridge_ids)]
     known = [device.principal for device in roster.devices]
     known += [subscriber.principal for subscriber in roster.subscribers]
     known += [admin.principal for admin in roster.admins]

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 
 from healthsync_mqtt.broker.external.credentials import CredentialStore
-from healthsync_mqtt.broker.external.identities import CANARY_B, bridge_client_id
+from healthsync_mqtt.broker.external.identities import PROBE, bridge_client_id
 from healthsync_mqtt.broker.external.port import BrokerLostError
 from healthsync_mqtt.broker.external.talk import Account, Address, Talk, talk
 from healthsync_mqtt.errors import UnavailableError
@@ -28,11 +28,11 @@ class Finding:
 
 async def examine(address: Address, store: CredentialStore, topics: TopicRegistry, bridge_id: str) -> list[Finding]:
     """All findings. UnavailableError when the canary cannot log in at all."""
-    name = CANARY_B.client_id
+    name = PROBE.client_id
     account = Account(client_id=name, username=name, password=store.need(name, _HINT))
     bridge = bridge_client_id(bridge_id)
     sender = Account(client_id=f"{bridge}-check", username=bridge, password=store.need(bridge, _HINT))
-    own = topics.build("status", user=str(CANARY_B.user), device="probe")
+    own = topics.build("status", user=str(PROBE.user), device="probe")
     async with talk(address) as first:
         await first.login(account)
         if first.code:

@@ -1,0 +1,153 @@
+"""``python -m bridge`` as a process, and a TCP proxy that breaks connections between it and its broker."""
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from enum import Enum, auto
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).parents[2]
+
+
+class BridgeProcess:
+    """One bridge on a data directory. Killed at the end of the ``with`` if it still runs."""
+
+    def __init__(self, data: Path, *options: str) -> None:
+        self.data = data
+        self._options = options
+        self.process: subprocess.Popen[str] | None = None
+        self.log_path = data.with_name(f"{data.name}-bridge.log")
+
+    def start(self, *, wait: bool = True) -> Self:
+        command = [sys.executable, "-m", "bridge", "--data", str(self.data), "--json", *self._options]
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, within: float = 30) -> None:
+        assert self.process
+        assert self.process.stdout
+        ready, _, _ = select.select([self.process.stdout], [], [], within)
+        assert ready, f"the bridge is not ready after {within} s\n{self.log()}"
+        assert '"ready"' in self.process.stdout.readline(), f"the bridge ended\n{self.log()}"
+
+    def send(self, number: int) -> None:
+        assert self.process
+        os.kill(self.process.pid, number)
+
+    def end(self, number: int = signal.SIGTERM, within: float = 20) -> int:
+        """Send a signal and wait for the end; its exit code."""
+        assert self.process
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(within)
+        finally:
+            if self.process.stdout:
+                self.process.stdout.close()
+
+    def kill(self) -> None:
+        self.end(signal.SIGKILL)
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")[-3000:]
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.end()
+
+
+class Wire(Enum):
+    """How a proxy treats its connections."""
+
+    WHOLE = auto()
+    #: 2 KiB every 20 ms
+    SLOW = auto()
+    #: open, and nothing passes
+    SILENT = auto()
+
+
+class Proxy:
+    """A TCP proxy in this event loop."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.wire = Wire.WHOLE
+        self.port = 0
+        self.connections = 0
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server
+        self._server.close()
+        self.reset()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def reset(self) -> None:
+        """Cut every connection with a RST."""
+        for writer in self._writers:
+            raw = writer.transport.get_extra_info("socket")
+            if raw is not None:
+                with contextlib.suppress(OSError):
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        for one in (writer, there_writer):
+            self._writers.add(one)
+        for source, sink in ((reader, there_writer), (there_reader, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(2048 if self.wire is Wire.SLOW else 65536):
+                while self.wire is Wire.SILENT:  # noqa: ASYNC110  # a test's proxy
+                    await asyncio.sleep(0.02)
+                if self.wire is Wire.SLOW:
+                    await asyncio.sleep(0.02)
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.transport.abort()
+            self._writers.discard(writer)
+
+
+async def until(condition: object, within: float = 20) -> None:
+    """Return when the callable says yes; AssertionError when time is up."""
+    assert callable(condition)
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.02)
