@@ -1,0 +1,126 @@
+"""Consent as users and subscribers meet it: who did not agree leaves nothing, and taking it back works within a second."""
+
+import json
+import time
+
+from healthsync_mqtt.identity.consent import Purpose
+from healthsync_mqtt.mqtt.packets import Publish
+from tests.support.inprocess import Bystander, House, Identity, Peer, event
+
+WITHIN_S = 1.0
+CANARY = 61.625
+
+
+def now_us() -> int:
+    return int(time.time() * 1e6)
+
+
+async def told(peer: Peer, device: Identity, payload: bytes) -> list[str]:
+    """Publish and return the codes of what was rejected."""
+    await peer.publish(device.events, payload)
+    return [item.code for item in (await peer.receipt()).rejected]
+
+
+async def listening(house: House, user: str = "alice") -> tuple[Identity, Peer]:
+    device = house.device(user)
+    peer = await house.connect(device)
+    assert await peer.subscribe((device.receipts, 1)) == (1,)
+    return device, peer
+
+
+def leftovers(house: House) -> bytes:
+    """Every byte of the event log's files."""
+    root = house.service._settings.paths.events_db
+    return b"".join(path.read_bytes() for path in root.parent.glob(f"{root.name}*"))
+
+
+async def test_without_any_consent_nothing_is_kept(house: House, bob: Bystander) -> None:
+    house.registry.add_user("alice", None, now_us())
+    device, peer = await listening(house)
+    assert await told(peer, device, event("e1", CANARY)) == ["no_consent"]
+    assert await told(peer, device, event("e2", 900 + CANARY)) == ["no_consent"]
+    assert await told(peer, device, f"not JSON at all {CANARY}".encode()) == ["malformed"]
+    assert house.stored("alice") == []
+    assert [row.raw for row in house.service.reader.rejected(0, 10, user="alice")] == [b"", b"", b""]
+    assert str(CANARY).encode() not in leftovers(house)
+    assert (await house.service.release.release(1))["outcome"] == "rejected"
+    await house.still_serves(bob)
+
+
+async def test_consent_by_type(house: House, bob: Bystander) -> None:
+    house.registry.add_user("alice", ["heart_rate"], now_us())
+    device, peer = await listening(house)
+    weight = {"id": "w", "type": "weight", "start_time": "2026-01-01T00:00:00Z", "value": {"kg": 71.5}}
+    batch = [json.loads(event("h")), weight, json.loads(event("odd", 900))]
+    await peer.publish(device.events, json.dumps(batch).encode())
+    receipt = await peer.receipt()
+    assert receipt.stored == ["h"]
+    assert [(item.index, item.code) for item in receipt.rejected] == [(1, "no_consent"), (2, "out_of_range")]
+    kept = {row.event_id: row.raw for row in house.service.reader.rejected(0, 10, user="alice")}
+    assert kept["w"] == b""
+    assert b"900" in kept["odd"]
+    await house.still_serves(bob)
+
+
+async def test_t07_withdrawn_while_connected_takes_effect_within_a_second(house: House, bob: Bystander) -> None:
+    device, peer = await listening(house)
+    assert await told(peer, device, event("e0")) == []
+    house.registry.consent.withdraw("alice", "all", now_us(), purposes=[Purpose.store])
+    began, number, codes = time.monotonic(), 0, []
+    while codes != ["no_consent"]:
+        assert time.monotonic() - began < WITHIN_S
+        number += 1
+        codes = await told(peer, device, event(f"e{number}"))
+    assert f"e{number}" not in house.stored("alice")
+    house.registry.consent.grant("alice", "all", now_us(), purposes=[Purpose.store])
+    house.look()
+    assert await told(peer, device, event(f"e{number}")) == []
+    await house.still_serves(bob)
+
+
+async def test_without_consent_to_share_it_is_stored_and_not_published(house: House, bob: Bystander) -> None:
+    device, peer = await listening(house)
+    app = await house.connect(house.subscriber("app", ["alice"]), clean=False)
+    assert await app.subscribe(("users/alice/canonical/+", 1)) == (1,)
+    await peer.publish(device.events, event("shared"))
+    assert json.loads((await app.message()).payload)["id"] == "shared"
+    house.registry.consent.withdraw("alice", "all", now_us(), purposes=[Purpose.share])
+    house.look()
+    await peer.publish(device.events, event("kept"))
+    assert house.stored("alice") == ["shared", "kept"]
+    await house.still_serves(bob)
+    assert await app.settle() == []
+    house.registry.consent.grant("alice", "all", now_us(), purposes=[Purpose.share])
+    house.look()
+    await peer.publish(device.events, event("later"))
+    assert json.loads((await app.message()).payload)["id"] == "later"
+    await house.still_serves(bob)
+
+
+async def test_what_waits_for_a_subscriber_goes_when_sharing_is_withdrawn(house: House, bob: Bystander) -> None:
+    device, peer = await listening(house)
+    reader = house.subscriber("app", ["alice"])
+    app = await house.connect(reader, clean=False)
+    assert await app.subscribe(("users/alice/canonical/+", 1)) == (1,)
+    await peer.publish(device.events, event("e1"))
+    await app.message(acknowledge=False)
+    await app.leave()
+    house.registry.consent.withdraw("alice", "all", now_us(), purposes=[Purpose.share])
+    await house.until(lambda: house.door.sessions._sessions["app"].backlog == 0, "nothing waits any more")
+    again = await house.knock()
+    assert (await again.connect(reader, clean=False)).session_present
+    assert not any(type(packet) is Publish for packet in await again.settle())
+    await house.still_serves(bob)
+
+
+async def test_consent_that_expires_ends_by_itself(house: House, bob: Bystander) -> None:
+    house.registry.add_user("alice", None, now_us())
+    house.registry.consent.grant("alice", "all", now_us(), expires_us=now_us() + 400_000)
+    device, peer = await listening(house)
+    began, codes, number = time.monotonic(), [], 0
+    while codes != ["no_consent"]:
+        assert time.monotonic() - began < WITHIN_S
+        number += 1
+        codes = await told(peer, device, event(f"e{number}"))
+    assert house.stored("alice") == [f"e{n}" for n in range(1, number)]
+    await house.still_serves(bob)
