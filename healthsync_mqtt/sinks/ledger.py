@@ -14,6 +14,9 @@ from healthsync_mqtt.config.private_files import create_private
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.sinks.mapping import Source
 from healthsync_mqtt.sinks.port import Refusal
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("sink")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS refused (
@@ -94,6 +97,7 @@ class Ledger:
             if source.user not in self.over_budget:
                 self._write("INSERT OR IGNORE INTO over_budget VALUES (?)", [(source.user,)])
                 self.over_budget.add(source.user)
+                log.warning("sink.series_budget_spent", user=source.user, budget=self._budget)
             return False
         self._write("INSERT OR IGNORE INTO series VALUES (?, ?)", [(source.user, series)])
         return True

@@ -71,7 +71,7 @@ class Mapper:
         _, user, device, provider, event_id, type_name, start_us, end_us, _, version, op, body = record
         if op == Op.DELETE:
             return []
-        decode, spread = _plan(type_name)
+        decode, spread, simple = _PLANS.get(type_name) or _unknown()
         try:
             decoded = decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -85,13 +85,11 @@ class Mapper:
         tags = self._tags.get(source) or self._tag(Source(*source))
         digits = (slot(event_id) + shift) % SLOTS
         more = "," + flag("deleted", False) if self._marks and version else ""
-        points = spread(type_name, value, start_us, end_us)
-        if len(points) == 1:  # by far the most frequent case
-            measurement, at_us, fields = points[0]
-            at_ns = at_us // 1000 * SLOTS + digits
+        if simple and value.amount is not None:  # by far the most frequent case
+            at_ns = start_us // 1000 * SLOTS + digits
             if MIN_NS <= at_ns <= MAX_NS:
-                return [Line(measurement + tags, fields + more, at_ns)]
-        return self._spaced(points, tags, more, digits)
+                return [Line(type_name + tags, f"{simple}{value.amount!r}{more}", at_ns)]
+        return self._spaced(spread(type_name, value, start_us, end_us), tags, more, digits)
 
     @staticmethod
     def _spaced(points: _Points, tags: str, more: str, digits: int) -> list[Line]:
@@ -125,7 +123,7 @@ class Mapper:
 _Spread = Callable[[str, Any, int, int | None], _Points]
 
 
-class _Origin(msgspec.Struct):
+class _Origin(msgspec.Struct, gc=False):
     provider: str | None = None
     recording: str | None = None
 
@@ -194,7 +192,15 @@ def _floats(names: tuple[str, ...]) -> list[tuple[str, Any, Any]]:
     return [(name, float | None, None) for name in names]
 
 
-def _make_plan(type_: EventType) -> tuple[Callable[[bytes], Any], _Spread]:
+class _Plan(NamedTuple):
+    """How one type becomes points; ``simple`` is the field's name and "=" where one number is all there is."""
+
+    decode: Callable[[bytes], Any]
+    spread: _Spread
+    simple: str
+
+
+def _make_plan(type_: EventType) -> _Plan:
     names = tuple(quantity.field for quantity in type_.quantities)
     fields: list[Any]
     spread: _Spread
@@ -213,21 +219,17 @@ def _make_plan(type_: EventType) -> tuple[Callable[[bytes], Any], _Spread]:
         spread = _scalar(names[0], type_)
     else:
         fields, spread = _floats(names), _several(names)
-    value = msgspec.defstruct("Value", fields, rename={"amount": names[0]} if len(names) == 1 else None)
-    body = msgspec.defstruct("Body", [("value", value), ("source", _Origin | None, None)])
-    decode = msgspec.json.Decoder(body).decode
-
-    return decode, spread
+    value = msgspec.defstruct("Value", fields, rename={"amount": names[0]} if len(names) == 1 else None, gc=False)
+    body = msgspec.defstruct("Body", [("value", value), ("source", _Origin | None, None)], gc=False)
+    simple = f"{names[0]}=" if len(names) == 1 and type_.kind is Kind.INSTANT else ""
+    return _Plan(msgspec.json.Decoder(body).decode, spread, simple)
 
 
 _PLANS = {type_.name: _make_plan(type_) for type_ in CATALOGUE.values()}
 
 
-def _plan(type_name: str) -> tuple[Callable[[bytes], Any], _Spread]:
-    try:
-        return _PLANS[type_name]
-    except KeyError:
-        raise UnmappableError("its type is not in this version's catalogue") from None
+def _unknown() -> _Plan:
+    raise UnmappableError("its type is not in this version's catalogue")
 
 
 #: Measurements that a type writes besides its own.
