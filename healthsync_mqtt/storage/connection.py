@@ -1,6 +1,7 @@
 """Connections to events.db that keep its promises: versions, modes and permissions are checked, not assumed."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -132,7 +133,7 @@ def migrate(connection: apsw.Connection) -> None:
 
 def _check_file(path: Path, *, create: bool) -> None:
     try:
-        mode = path.stat().st_mode
+        mode = path.lstat().st_mode
     except FileNotFoundError:
         if not create:
             raise UnavailableError(
@@ -141,6 +142,8 @@ def _check_file(path: Path, *, create: bool) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
         _sync_directory(path.parent)
         return
+    if not stat.S_ISREG(mode):
+        raise StoreError(f"{path} is a symbolic link or no plain file", hint=f"put the file itself at {path}")
     if mode & 0o077:
         raise StoreError(f"{path} can be read by other users of this machine", hint=f"chmod 600 {path}")
 
