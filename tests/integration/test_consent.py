@@ -1,4 +1,4 @@
-"""Consent as users and subscribers meet it: who did not agree leaves nothing, and taking it back works within a second."""
+"""Consent as users and subscribers meet it: who did not agree leaves nothing; taking it back works within a second."""
 
 import json
 import time

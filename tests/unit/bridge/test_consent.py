@@ -1,0 +1,124 @@
+"""The consent stage: what is not agreed to leaves no content, and a delivery's sums stay right."""
+
+import json
+import timeit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.consent import Gate, stripped
+from bridge.decode import decode
+from healthsync_mqtt.identity.consent import NO_PERMISSION, NOBODY, Action, Purpose, in_force
+from healthsync_mqtt.model.event import Decoded
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.reasons import Reason
+from healthsync_mqtt.model.record import Record
+from tests.support.consent import agreed, agreeing, grant
+
+NOW_US = 1_795_413_600_000_000
+ORIGIN = Origin("alice", "watch", None, "users/alice/devices/watch/events")
+CANARY = "61.625"
+
+
+def heart_rate(event_id: str, bpm: str = CANARY) -> str:
+    return f'{{"id":"{event_id}","type":"hr","start_time":"2026-01-01T00:00:00Z","value":{{"bpm":{bpm}}}}}'
+
+
+def weight(event_id: str, kg: str = CANARY) -> str:
+    return f'{{"id":"{event_id}","type":"weight","start_time":"2026-01-01T00:00:00Z","value":{{"kg":{kg}}}}}'
+
+
+def screened(payload: str, gate: Gate) -> Decoded:
+    return gate.screen(decode(payload.encode(), ORIGIN, NOW_US), "alice", NOW_US)
+
+
+def test_all_granted_passes_the_very_same_delivery() -> None:
+    decoded = decode(f"[{heart_rate('a')},{heart_rate('b', '900')}]".encode(), ORIGIN, NOW_US)
+    assert agreeing("alice").screen(decoded, "alice", NOW_US) is decoded
+
+
+@pytest.mark.parametrize("gate", [Gate(), Gate(NOBODY), agreeing("bob"), Gate(in_force(grant("alice", at_us=0) + grant(
+    "alice", at_us=1, action=Action.withdraw)))], ids=["new", "nobody", "another", "withdrawn"])  # fmt: skip
+@pytest.mark.parametrize("payload", [
+    heart_rate("a"), f"[{heart_rate('a')},{weight('b')}]", heart_rate("a", "900"), f"no JSON {CANARY}",
+    f'{{"batch":"b1","events":[{heart_rate("a")}]}}', f'{{"id":"a","type":"mood","value":{CANARY}}}', "[]", "",
+    f'{{"id":"a","type":"steps","type":"hr","value":{CANARY}}}',
+])  # fmt: skip
+def test_without_consent_no_content_is_left(gate: Gate, payload: str) -> None:
+    found = screened(payload, gate)
+    assert found.events == []
+    assert found.total == len(found.rejections) > 0
+    assert CANARY not in repr(found)
+    assert "900" not in repr(found)
+    assert all(rejection.raw == b"" for rejection in found.rejections)
+
+
+def test_by_type() -> None:
+    gate = Gate(in_force(grant("alice", ["heart_rate"])))
+    payload = f"[{weight('w')},{heart_rate('a')},{heart_rate('odd', '900')},{weight('odd-w', '9999')},7]"
+    found = screened(payload, gate)
+    assert [event.id for event in found.events] == ["a"]
+    assert [(rejection.index, rejection.id, rejection.reason) for rejection in found.rejections] == [
+        (0, "w", Reason.NO_CONSENT),
+        (2, "odd", Reason.OUT_OF_RANGE),
+        (3, "odd-w", Reason.NO_CONSENT),
+        (4, None, Reason.WRONG_TYPE),
+    ]
+    assert [bool(rejection.raw) for rejection in found.rejections] == [False, True, False, False]
+    assert found.total == 5
+
+
+@pytest.mark.parametrize(("at_us", "stored"), [(NOW_US - 1, True), (NOW_US, False), (NOW_US + 1, False)])
+def test_consent_expires_at_its_microsecond_by_the_time_of_receipt(at_us: int, stored: bool) -> None:
+    gate = Gate(in_force(grant("alice", expires_us=NOW_US)))
+    decoded = decode(heart_rate("a").encode(), ORIGIN, at_us)
+    assert bool(gate.screen(decoded, "alice", at_us).events) is stored
+
+
+def record(user: str = "alice", type_name: str = "steps", received_us: int = 10) -> Record:
+    return Record(1, user, "watch", None, "e", type_name, 1, None, received_us, 0, 0, b'{"value":{}}')
+
+
+def test_sharing() -> None:
+    gate = Gate(in_force(grant("alice", ["steps"], at_us=5, purposes=(Purpose.share,))))
+    assert gate.shares(record(), 20)
+    assert gate.permits("alice", "steps", 20)
+    assert not gate.shares(record(type_name="weight"), 20)
+    assert not gate.shares(record(received_us=4), 20), "a grant is not for what came before it"
+    assert not gate.shares(record(user="bob"), 20)
+    assert screened(heart_rate("a"), gate).events == [], "sharing is not storing"
+
+
+def test_changes_are_told_once() -> None:
+    gate = agreeing("alice", "bob")
+    gate.replace(agreed("alice", "bob"))
+    assert gate.changed() == frozenset()
+    gate.replace(agreed("alice", "carol"))
+    assert gate.changed() == {"bob", "carol"}
+    assert gate.changed() == frozenset()
+
+
+@given(st.lists(st.sampled_from(["hr", "weight", "steps", "mood"]), max_size=6), st.sets(st.sampled_from(
+    ["heart_rate", "weight", "steps"])))  # fmt: skip
+def test_events_and_rejections_are_all_of_the_delivery(types: list[str], granted: set[str]) -> None:
+    values = {"hr": {"bpm": 60}, "weight": {"kg": 70}, "steps": {"steps": 5}, "mood": {}}
+    events = [
+        {"id": f"e{n}", "type": name, "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T00:01:00Z",
+         "value": values[name]}
+        for n, name in enumerate(types)
+    ]  # fmt: skip
+    decoded = decode(json.dumps(events).encode(), ORIGIN, NOW_US)
+    permission = in_force(grant("alice", sorted(granted)) if granted else [])[Purpose.store].get("alice", NO_PERMISSION)
+    found = stripped(decoded, permission, NOW_US)
+    assert len(found.events) + len(found.rejections) == found.total == decoded.total
+    assert {event.type for event in found.events} <= granted
+    assert [event for event in decoded.events if event.type in granted] == found.events
+    assert sorted(rejection.index for rejection in found.rejections) == [r.index for r in found.rejections]
+
+
+def test_a_delivery_that_is_agreed_to_costs_next_to_nothing() -> None:
+    """A look-up and two comparisons: a bound so wide that only another algorithm breaks it."""
+    gate, decoded = agreeing("alice"), Decoded(None, [], [], 0)
+    best = min(timeit.repeat(lambda: gate.screen(decoded, "alice", NOW_US), number=2_000, repeat=5)) / 2_000
+    assert best < 20e-6
