@@ -1,0 +1,49 @@
+"""A short run of scripts/soak-external: kills and cuts on a real Mosquitto, and what devices were told is stored."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.storage.sqlite import SqliteEventLog
+from tests.support.external_bridge import BridgeProcess
+from tests.support.mosquitto import Mosquitto
+from tests.support.soak_external import soak
+
+pytestmark = [pytest.mark.real_server, pytest.mark.soak]
+
+NOTHING = {"bridge_kills": 0, "broker_kills": 0, "cuts": 0, "away": 0, "shards": False}
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [{"bridge_kills": 4}, {"broker_kills": 2}, {"cuts": 2}, {"away": 5_000}, {"shards": True}],
+    ids=[
+        "bridge killed",
+        "broker killed",
+        "network cut",
+        "bridge away for 5,000 messages",
+        "one of two bridges killed",
+    ],
+)
+async def test_what_devices_were_told_is_stored_once(tmp_path: Path, faults: dict[str, int]) -> None:
+    seed = 20_261_123
+    rigs = await soak(tmp_path, random.Random(seed), **NOTHING | faults)
+    assert [rig.violations for rig in rigs] == [[]]
+    assert all(rig.acknowledged for rig in rigs)
+
+
+async def test_two_bridges_on_one_data_directory_are_fenced(tmp_path: Path) -> None:
+    """C17."""
+    with Mosquitto(tmp_path) as broker:
+        await broker.provision()
+        with BridgeProcess(broker.data) as first:
+            second = BridgeProcess(broker.data).start(wait=False)
+            assert second.process is not None
+            assert second.process.wait(20) == UnavailableError.exit_code
+            assert "another writer has the event log" in second.log()
+            second.end()
+            assert first.process is not None
+            assert first.process.poll() is None
+        SqliteEventLog.open(broker.settings.paths.events_db).close()
