@@ -5,7 +5,7 @@ import gc
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +21,13 @@ from bridge.report import report
 from bridge.requests import TokenRequests
 from bridge.source import DoorOutlet, DoorSource
 from bridge.trail import RefusalTrail
+from bridge.upkeep import Parts, Upkeep
 from bridge.volume import DailyVolume
 from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.frontdoor import FrontDoor
 from healthsync_mqtt.config.sections import EventSettings
 from healthsync_mqtt.config.settings import Settings
-from healthsync_mqtt.errors import HealthSyncError, StoreError, UnavailableError
+from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.audit import AuditLog
 from healthsync_mqtt.identity.desk import TokenDesk
 from healthsync_mqtt.identity.directory import Directory
@@ -46,12 +47,6 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 log = get_logger("bridge")
 
 _DRAIN_S = 10.0
-_REVOCATION_S = 0.25
-_KEYS_S = 0.5
-_CERTIFICATES_S = 2.0
-_POSITIONS_S = 1.0
-_REFUSALS_S = 5.0
-_SESSIONS_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +120,22 @@ class Service:
         )
         self.door.requests = self._requests
         self.door.on_refused = self._trail.note
-        self._tasks: list[asyncio.Task[None]] = []
-        self._void_tokens = self._directory.revoked_tokens
+        self.door.on_fatal = self._fail
+        self._upkeep = Upkeep(
+            Parts(
+                identities=self._identities,
+                directory=self._directory,
+                logins=self._logins,
+                keys=self._keys,
+                tls=self.tls,
+                door=self.door,
+                gate=self._gate,
+                publisher=self.publisher,
+                trail=self._trail,
+                counters=self.counters,
+            ),
+            self._fail,
+        )
 
     @classmethod
     @asynccontextmanager
@@ -136,15 +145,7 @@ class Service:
         try:
             await service.door.start()
             service._announce(Presence.online)
-            service._tasks = [
-                asyncio.create_task(service.publisher.run(), name="bridge.publish"),
-                asyncio.create_task(service._every(_REVOCATION_S, service._revocations), name="bridge.revocations"),
-                asyncio.create_task(service._every(_KEYS_S, service._reload_keys), name="bridge.keys"),
-                asyncio.create_task(service._every(_CERTIFICATES_S, service._certificates), name="bridge.certificates"),
-                asyncio.create_task(service._every(_POSITIONS_S, service._positions), name="bridge.positions"),
-                asyncio.create_task(service._every(_REFUSALS_S, service._trail.write), name="bridge.refusals"),
-                asyncio.create_task(service._every(_SESSIONS_S, service._sessions), name="bridge.sessions"),
-            ]
+            service._upkeep.start()
             yield service
         finally:
             await service._stop()
@@ -187,9 +188,7 @@ class Service:
         await self.door.stop()
         self.publisher.keep_positions()
         await self._drain()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._upkeep.stop()
         self.pipeline.stop()
         self._failure.cancel()
         await self._requests.drain()
@@ -209,50 +208,9 @@ class Service:
     def _announce(self, presence: Presence) -> None:
         self.door.retain(self._status_topic, status_message(presence, self._started_us, session=self._session))
 
-    def _fail(self, error: StoreError) -> None:
+    def _fail(self, error: BaseException) -> None:
         if not self._failure.done():
             self._failure.set_exception(error)
-
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await work()
-            except HealthSyncError as error:
-                log.error("bridge.upkeep_failed", task=work.__name__, error=error)  # noqa: TRY400  # no traceback
-
-    async def _revocations(self) -> None:
-        # In a thread: another process may hold the registry for as long as a commit takes.
-        directory, void = self._directory, self._void_tokens
-        lost = await asyncio.to_thread(directory.refresh)
-        self.publisher.narrowed(self._gate.changed())
-        if lost:
-            self.door.revoke(sorted(lost))
-        if directory.revoked_tokens is not void:
-            self._void_tokens = directory.revoked_tokens
-            self.door.void(lambda login: login.jti in directory.revoked_tokens)
-        if tries := directory.lobby.take_tries():
-            await asyncio.to_thread(self._identities.enrolments.note_tries, tries)
-        denied = await asyncio.to_thread(self._logins.refresh)
-        if denied:
-            self.door.void(lambda login: login.serial in denied)
-
-    async def _reload_keys(self) -> None:
-        gone = await asyncio.to_thread(self._keys.refresh, time.time_ns() // 1000)
-        if gone:
-            self.door.void(lambda login: login.kid in gone)
-
-    async def _certificates(self) -> None:
-        now = time.time()
-        if await asyncio.to_thread(self.tls.upkeep, now):
-            self.tls.reload(now)
-
-    async def _positions(self) -> None:
-        self.counters.tick(self._loop.time())
-        self.publisher.keep_positions()
-
-    async def _sessions(self) -> None:
-        self.door.expire_sessions()
 
 
 def event_limits(events: EventSettings) -> Limits:
@@ -269,7 +227,7 @@ def _tune_collector() -> None:
 
 
 async def run_service(settings: Settings, *, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
-    """Run until ``stop`` is set. Raises StoreError when the store fails for good, UnavailableError for a taken port."""
+    """Run until ``stop`` is set. Raises what made going on impossible, and UnavailableError for a taken port."""
     _tune_collector()
     async with Service.open(settings) as service:
         try:

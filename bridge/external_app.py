@@ -28,7 +28,7 @@ from healthsync_mqtt.broker.external.port import BrokerLink, BrokerLostError, Pr
 from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.config.settings import Settings
-from healthsync_mqtt.errors import ConfigError, DeniedError, HealthSyncError, StoreError, UnavailableError
+from healthsync_mqtt.errors import ConfigError, DeniedError, HealthSyncError, UnavailableError
 from healthsync_mqtt.mqtt.client import LastWill
 from healthsync_mqtt.storage.reader import SqliteLogReader
 from healthsync_mqtt.storage.sqlite import SqliteEventLog
@@ -237,7 +237,7 @@ class ExternalBridge:
             self.counters.tick(self._loop.time())
             self.publisher.keep_position()
 
-    def _fail(self, error: StoreError) -> None:
+    def _fail(self, error: Exception) -> None:
         if not self._failure.done():
             self._failure.set_exception(error)
 

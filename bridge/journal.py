@@ -17,6 +17,12 @@ Done = Callable[[int, StoreError | None], None]
 """Called on the event loop: the head seq, or the error of a commit that stored nothing."""
 
 
+class UnexpectedError(StoreError):
+    """A commit ended in a way that nobody foresaw; what the store holds in memory is not to be trusted."""
+
+    retryable = False
+
+
 class Journal:
     """The one user of the event log's writer side."""
 
@@ -68,4 +74,6 @@ class Journal:
                 head, error = self._log.commit(), None
             except StoreError as failure:
                 head, error = 0, failure
+            except Exception as surprise:  # noqa: BLE001  # the thread must answer, whatever happened
+                head, error = 0, UnexpectedError(f"the commit ended with {type(surprise).__name__}")
             self._loop.call_soon_threadsafe(done, head, error)

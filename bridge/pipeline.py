@@ -100,8 +100,8 @@ class Pipeline:
         self.volume = DailyVolume(0)
         #: called with the head seq after each commit
         self.on_commit: Callable[[int], None] = lambda _: None
-        #: called when the store failed in a way that only a restart can mend
-        self.on_fatal: Callable[[StoreError], None] = lambda _: None
+        #: called when something failed in a way that only a restart can mend
+        self.on_fatal: Callable[[Exception], None] = lambda _: None
 
     @property
     def healthy(self) -> bool:
@@ -178,6 +178,9 @@ class Pipeline:
         except StoreError as error:
             self._failed(error, group, chores)
             return
+        except Exception as error:  # noqa: BLE001  # whatever it is, nobody may wait for this group for ever
+            self._give_up(error)
+            return
         self._group = []
         at = 0
         for delivery, decoded in group:
@@ -197,10 +200,14 @@ class Pipeline:
         self._outage.worked(self._loop.time())
         self._retry_s = _RETRY_FIRST_S
         outcomes, self._group = self._group, []
-        self._count(outcomes)
-        acknowledge(outcomes)
-        self._tell(outcomes, head)
-        self.on_commit(head)
+        try:
+            self._count(outcomes)
+            acknowledge(outcomes)
+            self._tell(outcomes, head)
+            self.on_commit(head)
+        except Exception as failure:  # noqa: BLE001  # the same
+            self._give_up(failure)
+            return
         if self._full and self._backlog < self._backlog_limit // 2:
             self._full = False
             if self.outlet is not None:
@@ -211,12 +218,15 @@ class Pipeline:
         """Nothing was stored and nobody was told. The same group is tried again: senders wait, nothing is dropped."""
         self._outage.failed(self._loop.time(), error=str(error), hint=error.hint)
         if not error.retryable:
-            self.stop()
-            self.on_fatal(error)
+            self._give_up(error)
             return
         self._state = State.RETRYING
         self._loop.call_later(self._retry_s, self._again, group, chores)
         self._retry_s = min(_RETRY_MOST_S, self._retry_s * 2)
+
+    def _give_up(self, error: Exception) -> None:
+        self.stop()
+        self.on_fatal(error)
 
     def _again(self, group: list[_Waiting], chores: list[Callable[[], None]]) -> None:
         if self._state is State.RETRYING:

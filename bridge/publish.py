@@ -7,7 +7,7 @@ ended.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bridge.consent import Gate
 from bridge.journal import Journal
@@ -19,6 +19,8 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 
 _CHUNK = 500
 _EVENTS_A_MESSAGE = 100
+_BYTES_A_MESSAGE = 65_536
+_BYTES_AT_ONCE = 262_144
 _CURSOR = "subscriber:"
 
 
@@ -156,18 +158,22 @@ class Publisher:
         granted: dict[str, int] = {}
         runs: dict[str, list[Record]] = {}
         now_us, shares = self._clock_us(), self._gate.shares
+        size, position = 0, after
         for record in records:
+            position = record.seq
             topic = self._topic(record)
             if topic not in granted:
                 granted[topic] = self._match(topic).get(session, -1)
             if granted[topic] >= 0 and shares(record, now_us):
                 runs.setdefault(topic, []).append(record)
+                size += len(record.body)
+                if size > _BYTES_AT_ONCE:
+                    break
         for topic, run in runs.items():
             name, qos = topic.encode(), min(1, granted[topic])
-            for start in range(0, len(run), _EVENTS_A_MESSAGE):
-                payload = canonical_payload(run[start : start + _EVENTS_A_MESSAGE])
-                self._give(session, Message(name, payload, qos, after=after))
-        session.position = records[-1].seq
+            for part in _parts(run):
+                self._give(session, Message(name, canonical_payload(part), qos, after=after))
+        session.position = position
         return True
 
     def _read(self, after: int) -> list[Record]:
@@ -186,6 +192,19 @@ class Publisher:
                 self._topics.clear()
             topic = self._topics[key] = self._registry.build("canonical", user=record.user, type=record.type)
         return topic
+
+
+def _parts(run: list[Record]) -> Iterator[list[Record]]:
+    """A run of events as the messages it goes out in: bounded in number and size; one large event goes alone."""
+    part: list[Record] = []
+    size = 0
+    for record in run:
+        if part and (len(part) == _EVENTS_A_MESSAGE or size + len(record.body) > _BYTES_A_MESSAGE):
+            yield part
+            part, size = [], 0
+        part.append(record)
+        size += len(record.body)
+    yield part
 
 
 def canonical_payload(records: list[Record]) -> bytes:

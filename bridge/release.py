@@ -8,7 +8,7 @@ from typing import Any
 from bridge.decode import Limits, decode
 from bridge.journal import Journal
 from bridge.pipeline import Pipeline
-from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.errors import NotFoundError, UnavailableError
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import LogReader
@@ -38,7 +38,7 @@ class Release:
         """Try row ``no`` again: stored and taken out of the quarantine in one commit, or left where it is.
 
         Returns ``number``, ``outcome`` ("released" or "rejected") and, when rejected, ``reason`` and ``field``.
-        Raises NotFoundError when there is no such row.
+        Raises NotFoundError when there is no such row, UnavailableError when the service stops meanwhile.
         """
         row = self._reader.rejected_get(no)
         if row is None:
@@ -54,5 +54,7 @@ class Release:
         source = _Committed()
         self._pipeline.submit([Delivery(source, 0, origin, row.raw)])
         self._pipeline.chore(lambda: self._journal.discard_rejected(no))
-        await source.done
+        await self._pipeline.drain()
+        if not source.done.done():
+            raise UnavailableError("the service is stopping", hint="start it and try again: healthsync up")
         return {"number": no, "outcome": "released"}

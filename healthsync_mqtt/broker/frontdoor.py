@@ -115,10 +115,11 @@ class FrontDoor:
             connection.reading.release(Hold.JOURNAL)
 
     def revoke(self, client_ids: Sequence[str]) -> None:
-        """These identities lost their right: they are gone at once."""
+        """These identities lost their right: they are gone at once, and so is what a device said of its presence."""
         for client_id in client_ids:
-            self._feeder.forget(client_id)
-            self.sessions.revoke(client_id)
+            principal = self.sessions.revoke(client_id)
+            if principal is not None and principal.user is not None and principal.device is not None:
+                self.retain(self._registry.build("status", user=principal.user, device=principal.device), b"")
 
     def void(self, lost: Callable[[Login], bool]) -> None:
         """Close the connections whose login is one of the ``lost``; their sessions stay, for a login that is good."""

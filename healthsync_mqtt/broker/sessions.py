@@ -92,14 +92,16 @@ class Sessions:
             self._discard(self._sessions[client_id])
         return gone
 
-    def revoke(self, client_id: str) -> None:
-        """The identity lost its right: close its connection and forget what was queued for it."""
+    def revoke(self, client_id: str) -> Principal | None:
+        """The identity lost its right: close its connection, forget what was queued for it; who it was, if known."""
+        session = self._sessions.get(client_id)
         link = self._links.get(client_id)
         if link is not None:
             link.close("revoked", will=False)
-        session = self._sessions.get(client_id)
-        if session is not None:
-            self._discard(session)
+        if session is None:
+            return None
+        self._discard(session)
+        return session.principal
 
     def links(self) -> list[Link]:
         """The open connections; a copy."""

@@ -107,6 +107,24 @@ async def test_a_failure_for_good_acknowledges_nothing_and_is_reported(bench: Be
     assert bench.balanced()
 
 
+@pytest.mark.parametrize("where", ["write", "commit", "acknowledge"])
+async def test_a_surprise_ends_the_service_and_not_in_silence(bench: Bench, monkeypatch, where: str) -> None:
+    told: list[Exception] = []
+    bench.pipeline.on_fatal = told.append
+    source = bench.source()
+
+    def surprise(*_: object) -> None:
+        raise OverflowError("nobody thought of this")
+
+    target = {"write": (bench.log, "stage"), "commit": (bench.log, "commit"), "acknowledge": (source, "acknowledge")}
+    monkeypatch.setattr(*target[where], surprise)
+    bench.pipeline.submit([delivery(source, 1, event("a"))])
+    await bench.settle()
+    assert len(told) == 1
+    assert source.tokens == []
+    assert bench.balanced()
+
+
 async def test_back_pressure_goes_on_and_off_again() -> None:
     bench = Bench(backlog_limit=1000)
     try:

@@ -16,6 +16,7 @@ from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec import Decoder
 from healthsync_mqtt.mqtt.packets import Publish
 from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.topics.access import AccessRules
 from tests.support.consent import agreeing
 from tests.support.log_items import item
@@ -70,7 +71,10 @@ class Stand:
         self.log = log
         self.journal = Journal(log)
         self.publisher = Publisher(
-            reader=log.reader(), journal=self.journal, registry=REGISTRY, chore=lambda work: (work(), self.log.commit()),
+            reader=log.reader(),
+            journal=self.journal,
+            registry=REGISTRY,
+            chore=lambda work: (work(), self.log.commit()),
             gate=agreeing("alice", "bob"),
         )
         self.sessions = Sessions(LimitSettings(), AccessRules(REGISTRY))
@@ -222,3 +226,18 @@ async def test_versions_and_tombstones_travel_too(stand: Stand) -> None:
     stand.publisher.committed(stand.log.commit())
     await until(lambda: len(line.ids()) == 3)
     assert [(event["version"], event["op"]) for event in line.events()] == [(0, "upsert"), (1, "upsert"), (1, "delete")]
+
+
+async def test_messages_are_bounded_in_number_and_size(stand: Stand) -> None:
+    line = stand.connect()
+    large = [
+        Item(each.origin, each.event._replace(body=b'{"value":{"samples":[%s]}}' % (b"[0,72]," * 9000 + b"[0,72]")))
+        for each in map(item, [f"big{number}" for number in range(9)])
+    ]
+    stand.log.stage(large + [item(f"e{number}") for number in range(250)], [], 1)
+    stand.publisher.committed(stand.log.commit())
+    await until(lambda: len(line.ids()) == 259)
+    sizes = [(len(packet.payload), len(json.loads(packet.payload))) for packet in line.packets]
+    assert max(size for size, _ in sizes) < 2 * 65_536
+    assert max(number for size, number in sizes if size < 60_000) <= 100
+    assert line.ids() == [f"big{number}" for number in range(9)] + [f"e{number}" for number in range(250)]
