@@ -42,7 +42,8 @@ class Shipping:
         self._sinks = Sinks(data)
         self._journal = journal
         self._chore = chore
-        self._changed = changed
+        #: called when a sink's state or reason has changed
+        self.on_change = changed
         self._command = command
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -98,7 +99,7 @@ class Shipping:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
             self._status.pop(name, None)
-            self._changed()
+            self.on_change()
 
     async def _keep_running(self, name: str) -> None:
         loop = asyncio.get_running_loop()
@@ -146,7 +147,7 @@ class Shipping:
             before = self._status.get(name, {})
             self._status[name] = status = message["status"]
             if any(before.get(key) != status.get(key) for key in ("state", "reason")):
-                self._changed()
+                self.on_change()
 
 
 def _broken(name: str, code: int, cursor: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us, type_name
 from healthsync_mqtt.cli.place import DataDirectory
-from healthsync_mqtt.errors import UnavailableError, UsageError
+from healthsync_mqtt.errors import ConfigError, UnavailableError, UsageError
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.config import SinkConfig, Sinks, made
 
@@ -52,6 +53,8 @@ def add_influxdb(  # noqa: PLR0917 - one argument an option
 
     Example: healthsync sink add influxdb http://localhost:8086 --org home --bucket health --token-env INFLUX_TOKEN
     """
+    if find_spec("influxdb_client") is None:
+        raise ConfigError("influxdb-client is not installed", hint="pip install 'healthsync-mqtt[influx]'")
     if dialect not in _DEFAULTS:
         raise UsageError(f"there is no dialect {dialect!r}", hint=f"one of: {', '.join(_DEFAULTS)}")
     values = _DEFAULTS[dialect] | ({"deletes": deletes} if deletes else {})
