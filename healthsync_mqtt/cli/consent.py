@@ -103,7 +103,7 @@ def withdraw(
 ) -> None:
     """Record that a user takes consent back. What was stored stays; nothing new is taken.
 
-    Example: healthsync consent withdraw alice --types location --purpose share
+    Example: healthsync consent withdraw alice --types weight --purpose share
     """
     place = DataDirectory(data)
     with place.registry() as registry:
