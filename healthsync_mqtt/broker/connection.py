@@ -190,11 +190,11 @@ class Connection:
                 session.unreleased.discard(packet.packet_id)
                 self._send(encode(Pubcomp(packet.packet_id)))
             case Subscribe():
-                codes = self._door.subscribe(session, packet.filters)
+                codes = self._door.subscribing.add(session, packet.filters)
                 self._send(encode(Suback(packet.packet_id, tuple(codes))))
-                self._door.subscribed(session, packet.filters, codes)
+                self._door.subscribing.follow(session, packet.filters, codes)
             case Unsubscribe():
-                self._door.unsubscribe(session, packet.filters)
+                self._door.subscribing.remove(session, packet.filters)
                 self._send(encode(Unsuback(packet.packet_id)))
             case Pingreq():
                 self._send(encode(Pingresp()))

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from healthsync_mqtt.broker.addresses import AddressGuard
 from healthsync_mqtt.broker.admission import Refusal, admission
@@ -15,6 +14,7 @@ from healthsync_mqtt.broker.rates import Rates
 from healthsync_mqtt.broker.reading import Hold
 from healthsync_mqtt.broker.session import Message, Session
 from healthsync_mqtt.broker.sessions import Sessions
+from healthsync_mqtt.broker.subscribing import Subscribing
 from healthsync_mqtt.broker.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
@@ -22,7 +22,7 @@ from healthsync_mqtt.identity.directory import Login
 from healthsync_mqtt.identity.logins import Logins, Proof
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.mqtt.packets import SUBSCRIBE_REFUSED, Connect, Publish, Will
+from healthsync_mqtt.mqtt.packets import Connect, Publish, Will
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessRules, Decision
@@ -68,6 +68,14 @@ class FrontDoor:
         self._stopping = False
         self._refused = ""
         self._embedded = EmbeddedBroker(self.sessions.fan_out, caught_up=self._caught_up, ended=self._router_ended)
+        self.subscribing = Subscribing(
+            rules=rules,
+            limits=limits,
+            sessions=self.sessions,
+            embedded=self._embedded,
+            feeder=feeder,
+            counters=counters,
+        )
         #: called when routing ended on its own: only a restart can mend that
         self.on_fatal: Callable[[HealthSyncError], None] = lambda _: None
 
@@ -227,45 +235,6 @@ class FrontDoor:
         """Publish a will, if its principal may still set it."""
         if self.rules.may_will(principal, will.topic, retain=will.retain).allowed:
             self._embedded.publish(will.topic, will.payload, will.qos, retain=will.retain)
-
-    def subscribe(self, session: Session, filters: Sequence[tuple[str, int]]) -> list[int]:
-        """Decide and add filters; the SUBACK codes in their order."""
-        codes = []
-        for position, (topic_filter, qos) in enumerate(filters):
-            decision = self.rules.may_subscribe(session.principal, topic_filter)
-            reason = "" if decision.allowed else decision.reason.value
-            if position >= self.limits.filters_per_subscribe:
-                reason = "filters_per_subscribe"
-            elif not reason and not self._has_room(session, topic_filter):
-                reason = "max_filters"
-            if reason:
-                log.warning("door.subscribe_refused", client_id=session.client_id, reason=reason, rule=decision.rule)
-                self._counters.subscriptions_refused += 1
-                codes.append(SUBSCRIBE_REFUSED)
-                continue
-            self.sessions.index.add(session, topic_filter, qos)
-            codes.append(qos)
-        return codes
-
-    def _has_room(self, session: Session, topic_filter: str) -> bool:
-        filters = self.sessions.index.filters(session)
-        return topic_filter in filters or len(filters) < self.limits.max_filters
-
-    def subscribed(self, session: Session, filters: Sequence[tuple[str, int]], codes: Sequence[int]) -> None:
-        """The SUBACK is out: now retained messages and canonical events may follow."""
-        for (topic_filter, _), code in zip(filters, codes, strict=True):
-            if code == SUBSCRIBE_REFUSED:
-                continue
-            channel = self.rules.may_subscribe(session.principal, topic_filter).channel
-            if channel is None or channel.retain:
-                self._embedded.replay_retained(topic_filter, partial(self.sessions.replay, session, topic_filter))
-            if channel is None or channel.key == "canonical":
-                self._feeder.attach(session)
-
-    def unsubscribe(self, session: Session, filters: Sequence[str]) -> None:
-        """Remove filters."""
-        for topic_filter in filters:
-            self.sessions.index.remove(session, topic_filter)
 
     def feed_wanted(self) -> None:
         """A session has room for canonical events."""
