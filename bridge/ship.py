@@ -106,7 +106,11 @@ class Shipping:
         wait = _FIRST_WAIT_S
         while True:
             started = loop.time()
-            code = await self._run_once(name)
+            try:
+                code = await self._run_once(name)
+            except (OSError, ValueError, KeyError, TypeError) as error:  # no process to be had, or it talks nonsense
+                log.error("ship.process_failed", sink=name, error=error)  # noqa: TRY400 - no traceback
+                code = -1
             if code == 0 or loop.time() - started > _STEADY_S:
                 wait = _FIRST_WAIT_S
             else:

@@ -95,3 +95,16 @@ async def test_a_sink_that_is_taken_away_is_ended(data: Path, tmp_path: Path) ->
     await until(lambda: not ship.status())
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_process_that_talks_nonsense_is_started_again(data: Path, tmp_path: Path) -> None:
+    script = tmp_path / "nonsense.py"
+    script.write_text("import sys\nprint('hello', flush=True)\nsys.stdin.read()\n")
+    changes: list[int] = []
+    ship, _ = shipping(data, (sys.executable, str(script)), changes)
+    task = asyncio.create_task(ship.run())
+    await until(ship.status)
+    assert (ship.status()[0]["state"], ship.status()[0]["reason"]) == ("failed", "process_ended")
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
