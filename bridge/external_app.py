@@ -69,7 +69,7 @@ class ExternalBridge:
         self.journal = Journal(SqliteEventLog.open(settings.paths.events_db))
         self.reader = SqliteLogReader.open(settings.paths.events_db)
         gate = Gate()
-        self._consent = ConsentWatch(settings.paths.registry_db, gate)
+        self._consent = ConsentWatch(external.registry_file or settings.paths.registry_db, gate)
         self.pipeline = Pipeline(
             journal=self.journal,
             registry=self._registry,

@@ -191,6 +191,8 @@ class ExternalSettings(Section):
     """Seconds that the broker keeps messages for a bridge that is away (MQTT 5; else the broker's own setting)."""
     keep_alive_s: Annotated[int, Field(ge=5, le=1_200)] = 30
     """Seconds of silence after which the connection is tested."""
+    registry_file: Path | None = None
+    """The installation's registry.db, for a bridge with a data directory of its own; without it the one in there."""
     share: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
     """Group of bridges that share all messages (``$share``); not on brokers without shared subscriptions."""
     shard: Annotated[str, Field(pattern=r"^(\d{1,4}/\d{1,4})?$")] = ""

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
@@ -94,8 +93,8 @@ class RabbitMq(Mosquitto):
         with (self.root / "hooks.log").open("ab") as log:
             self.hooks = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         assert self.hooks.stdout
-        assert self.hooks.stdout.readline(), (self.root / "hooks.log").read_text()[-2000:]
-        threading.Thread(target=self.hooks.stdout.read, daemon=True).start()
+        with self.hooks.stdout as ready:  # it says this one line
+            assert ready.readline(), (self.root / "hooks.log").read_text()[-2000:]
 
     def end(self, number: int = signal.SIGTERM) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -101,11 +101,18 @@ class Rig:
             for file in self.broker.store.directory.iterdir():
                 (credentials / file.name).touch(mode=0o600)
                 (credentials / file.name).write_bytes(file.read_bytes())
-        lines = [
-            "[external]", 'host = "localhost"', f"port = {port}", f'ca_file = "{self.broker.certificates.ca_cert}"',
-            "canary = false", "keep_alive_s = 5", "[bridge]", f'id = "{name}"',
-        ]  # fmt: skip
-        (data / "healthsync.toml").write_text("\n".join(lines) + "\n")
+        text = f"""
+        [external]
+        host = "localhost"
+        port = {port}
+        ca_file = "{self.broker.certificates.ca_cert}"
+        registry_file = "{self.broker.settings.paths.registry_db}"
+        canary = false
+        keep_alive_s = 5
+        [bridge]
+        id = "{name}"
+        """
+        (data / "healthsync.toml").write_text(text)
         return data
 
     async def _device(self, number: int) -> None:

@@ -1,0 +1,172 @@
+"""The bridge on a real RabbitMQ: tokens are passwords, the access hooks decide, and revocation closes connections."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from healthsync_mqtt.broker.external.port import BrokerLostError
+from healthsync_mqtt.broker.external.talk import Account, talk
+from healthsync_mqtt.cli.place import DataDirectory
+from healthsync_mqtt.client import Credentials, DeviceClient
+from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.mqtt.packets import Will
+from healthsync_mqtt.storage.reader import SqliteLogReader
+from tests.support.external_bridge import BridgeProcess, until
+from tests.support.rabbitmq import RabbitMq, installed
+from tests.support.service import Service
+
+pytestmark = pytest.mark.real_server
+
+NOW = time.time_ns() // 1000
+
+
+def event(name: str) -> bytes:
+    return json.dumps(
+        {"id": name, "type": "heart_rate", "start_time": "2025-11-23T06:00:00Z", "value": {"bpm": 72}}
+    ).encode()
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
+    if not installed():
+        pytest.skip("rabbitmq-server is not installed (Debian: apt install rabbitmq-server)")
+    made = RabbitMq(tmp_path_factory.mktemp("rabbitmq"), canary=True)
+    with made.registry() as registry:
+        for user in ("alice", "bob"):
+            registry.add_user(user, "all", NOW)
+            registry.add_device(user, "watch", NOW)
+        registry.add_device("alice", "lost", NOW)
+        registry.add_subscriber("dash", ["alice"], None, NOW)
+    with made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def bridge(broker: RabbitMq) -> Iterator[BridgeProcess]:
+    with BridgeProcess(broker.data) as running:
+        yield running
+
+
+def account(broker: RabbitMq, principal: Principal) -> Account:
+    name = principal.client_id
+    token = DataDirectory(broker.data).identity(principal, user_id=None, device_id=None)["token"]
+    return Account(client_id=name, username=name, password=token)
+
+
+def device(broker: RabbitMq, user: str, name: str = "watch") -> Account:
+    with broker.registry() as registry:
+        return account(broker, registry.device(user, name).principal)
+
+
+def stored(data: Path, user: str) -> list[str]:
+    with SqliteLogReader.open(data / "events.db") as reader:
+        return [record.id for record in reader.read(0, 10_000, user=user)]
+
+
+async def test_an_event_is_stored_receipted_and_republished(broker: RabbitMq, bridge: BridgeProcess) -> None:
+    with broker.registry() as registry:
+        dash = account(broker, registry.subscriber("dash").principal)
+    async with talk(broker.address) as watch, talk(broker.address) as reader:
+        await reader.login(dash)
+        assert await reader.subscribe("users/alice/canonical/+") == [1]
+        await watch.login(device(broker, "alice"))
+        await watch.subscribe("users/alice/devices/watch/receipts")
+        await watch.publish("users/alice/devices/watch/events", event("rabbit"))
+        await watch.hear(until=b"rabbit", seconds=10)
+        await reader.hear(until=b"rabbit", seconds=10)
+        assert json.loads(watch.messages[0].payload)["stored"] == ["rabbit"]
+        assert json.loads(reader.messages[0].payload)["user_id"] == "alice"
+
+
+async def test_the_second_user_is_out_of_reach(broker: RabbitMq, bridge: BridgeProcess) -> None:
+    """T08, T09, T12, T13, T14, T16."""
+    alice, bob = device(broker, "alice"), device(broker, "bob")
+    async with talk(broker.address) as victim:
+        await victim.login(bob)
+        await victim.subscribe("users/bob/devices/watch/receipts", "users/bob/devices/watch/status")
+        for thief in (
+            Account(client_id=bob.client_id, username=alice.username, password=alice.password),
+            Account(client_id=bob.client_id, username=bob.username, password=alice.password),
+            Account(client_id="healthsync-bridge-main", username="healthsync-bridge-main", password=alice.password),
+            Account(client_id="x", username="guest", password="guest"),
+        ):
+            assert await _refused(broker, thief)
+        for name in ("users/bob/devices/watch/receipts", "users/bob/#", "#", "users/+/devices/+/status", "$share/g/#"):
+            async with talk(broker.address) as spy:
+                await spy.login(alice)
+                try:
+                    assert await spy.subscribe(name) == [128]
+                except BrokerLostError:
+                    continue
+        for name in ("users/bob/devices/watch/status", "users/bob/devices/watch/events", "users/bob/events"):
+            async with talk(broker.address) as liar:
+                await liar.login(alice, will=Will(name, event("will"), 1, retain=True))
+                if liar.code == 0:
+                    with pytest.raises(BrokerLostError):
+                        await liar.publish(name, event("lie"), retain=True)
+        await victim.publish("users/bob/devices/watch/events", event("truth"))
+        await victim.hear(until=b"truth", seconds=10)
+        assert not victim.heard(b"lie")
+        assert not victim.heard(b'"will"')
+    assert stored(broker.data, "bob") == ["truth"]
+
+
+async def _refused(broker: RabbitMq, who: Account) -> bool:
+    try:
+        async with talk(broker.address) as connection:
+            await connection.login(who)
+            return connection.code != 0
+    except BrokerLostError:
+        return True
+
+
+async def test_a_revoked_device_is_thrown_out_within_a_minute(broker: RabbitMq) -> None:
+    """T07, T15."""
+    lost = device(broker, "alice", "lost")
+    async with talk(broker.address) as connection:
+        await connection.login(lost, clean=False)
+        await connection.subscribe("users/alice/devices/lost/commands")
+        with broker.registry() as registry:
+            registry.remove_device("alice", "lost", NOW)
+        with pytest.raises(BrokerLostError):
+            await connection.hear(seconds=60)
+    assert await _refused(broker, lost)
+
+
+async def test_without_the_hooks_nobody_gets_in(broker: RabbitMq) -> None:
+    """T17: an access service that is away means no."""
+    assert broker.hooks is not None
+    broker.hooks.terminate()
+    await asyncio.to_thread(broker.hooks.wait, 10)
+    assert await _refused(broker, device(broker, "alice"))
+    await asyncio.to_thread(broker.start_hooks)
+    assert not await _refused(broker, device(broker, "alice"))
+
+
+async def test_a_data_directory_moves_to_an_external_broker_and_back_and_no_device_changes(
+    broker: RabbitMq, bridge: BridgeProcess
+) -> None:
+    """One token, one client, one CA: embedded, RabbitMQ, embedded again."""
+    bridge.end()
+    data = broker.data
+    with broker.registry() as registry:
+        watch = registry.device("alice", "watch")
+    login = Credentials.from_mapping(DataDirectory(data).device_identity(watch))
+
+    async def publish(port: int, name: str) -> int:
+        ca = broker.certificates.ca_cert
+        async with DeviceClient("localhost", port, credentials=login, ca_file=ca) as client:
+            results = await client.publish([json.loads(event("moving")), json.loads(event(name))], within_s=20)
+            return results.stored
+
+    with Service(data) as service:
+        assert await publish(service.mqtts[1], "first") == 2
+    with BridgeProcess(data):
+        assert await publish(broker.port, "second") == 1
+    with Service(data) as service:
+        assert await publish(service.mqtts[1], "third") == 1
+    await until(lambda: {"moving", "first", "second", "third"} <= set(stored(data, "alice")))
