@@ -228,8 +228,6 @@ class _Link:
         """Nothing more is read: let paho find the end, and whoever waits for the CONNACK too."""
         self._eof = True
         self._paho_reads()
-        if not self.client._connected.done():
-            self.client._connected.set_exception(aiomqtt.MqttError("closed before CONNACK"))
 
     def _hand_over(self, size: int) -> bytes:
         """The way of paho to read: the rest of the packet that it was given."""
@@ -241,13 +239,19 @@ class _Link:
         return data
 
     def _paho_reads(self) -> None:
+        code: Any = paho.MQTT_ERR_SUCCESS
         try:
-            while self._paho.loop_read() == paho.MQTT_ERR_SUCCESS and self._inbox:
-                pass
+            while code == paho.MQTT_ERR_SUCCESS:
+                code = self._paho.loop_read()
+                if not self._inbox:
+                    break
         except Exception as error:  # noqa: BLE001  # paho passes on whatever broke; the connection is over
             if not self.client._disconnected.done():
                 self.client._disconnected.set_exception(error)
         self._inbox = b""
+        if code != paho.MQTT_ERR_SUCCESS and not self.client._connected.done():
+            self._eof = True
+            self.client._connected.set_exception(aiomqtt.MqttError("the connection ended before it was accepted"))
 
 
 @contextlib.asynccontextmanager
