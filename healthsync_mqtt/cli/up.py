@@ -1,6 +1,7 @@
 """healthsync up"""
 
 import asyncio
+import resource
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -56,6 +57,8 @@ def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         factory = None
     else:
         factory = uvloop.new_event_loop
+    # A core file would hold keys, tokens and health values.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main())
 
