@@ -46,8 +46,9 @@ class Gate:
         with self._lock:
             before, after = self.share, permissions[Purpose.share]
             self.store, self.share = permissions[Purpose.store], after
-            users = before.keys() | after.keys()
-            self._changed |= {user for user in users if before.get(user) != after.get(user)}
+            if before is not after:
+                users = before.keys() | after.keys()
+                self._changed |= {user for user in users if before.get(user) != after.get(user)}
 
     def changed(self) -> frozenset[str]:
         """The users whose permission to share has become another one since the last call."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -23,8 +23,8 @@ _MOST_AT_ONCE = 100
 class TokenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request's payload."""
 
-    refresh_token: str | None = None
-    transaction: str | None = None
+    refresh_token: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+    transaction: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 _read = msgspec.json.Decoder(TokenRequest).decode

@@ -5,6 +5,7 @@ from typing import Any
 
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.identity.consent import (
+    NOBODY,
     PURPOSES,
     Action,
     Decision,
@@ -24,6 +25,8 @@ class ConsentBook:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._read_to = 0
+        self._permissions = NOBODY
 
     def grant(
         self,
@@ -82,8 +85,21 @@ class ConsentBook:
         return standings(self.history(user_id))
 
     def permissions(self) -> Permissions:
-        """What the data path asks."""
-        return in_force(self.history())
+        """What the data path asks: the same object until a decision is added; then only its user is read again."""
+        with self._tables.read():
+            newest = self._tables.rows("SELECT COALESCE(MAX(no), 0) AS no FROM consent_decisions")[0]["no"]
+            if newest == self._read_to:
+                return self._permissions
+            if self._read_to == 0:
+                self._permissions = in_force(self.history())
+            else:
+                users = self._tables.rows("SELECT DISTINCT user_id FROM consent_decisions WHERE no > ?", self._read_to)
+                changed = in_force(line for row in users for line in self.history(row["user_id"]))
+                self._permissions = {
+                    purpose: {**self._permissions[purpose], **changed[purpose]} for purpose in PURPOSES
+                }
+            self._read_to = newest
+        return self._permissions
 
     def _record(  # noqa: PLR0917 - a decision has that many parts
         self,

@@ -146,3 +146,17 @@ def test_an_older_registry_keeps_what_it_recorded_and_no_more(tmp_path: Path, mo
     with Registry.open(tmp_path / "registry.db") as registry:
         (line,) = registry.consent.history("alice")
         assert (line.purpose, line.types, line.decided_us) == (Purpose.store, {"steps"}, 5)
+
+
+def test_permissions_read_step_by_step_are_those_of_the_whole_history(registry: Registry) -> None:
+    registry.add_user("bob", "all", 1)
+    seen = [registry.consent.permissions()]
+    for at, user in enumerate(["alice", "bob", "alice", "bob", "alice"], start=2):
+        if at % 2:
+            registry.consent.withdraw(user, ["steps"], at)
+        else:
+            registry.consent.grant(user, "all", at)
+        seen.append(registry.consent.permissions())
+        assert seen[-1] == in_force(registry.consent.history())
+        assert registry.consent.permissions() is seen[-1]
+    assert len({id(permissions) for permissions in seen}) == len(seen)
