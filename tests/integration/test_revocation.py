@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.mqtt.packets import Publish
+from healthsync_mqtt.mqtt.packets import Puback, Publish
 from tests.support.inprocess import Bystander, House, Identity, event
 
 WITHIN_S = 1.0
@@ -148,4 +148,26 @@ async def test_refused_logins_are_audited_in_few_rows(house: House, bob: Bystand
     assert "canary-of-a-token" not in house.audit_bytes()
     assert "127.0.0.1" not in house.audit_bytes()
     assert house.audit.verify().first_bad is None
+    await house.still_serves(bob)
+
+
+async def test_t18_a_captured_publish_and_another_users_id_have_one_effect_each(house: House, bob: Bystander) -> None:
+    alice, eve = house.device("alice"), house.device("eve")
+    captured = Publish(alice.events.encode(), event("e1", 61), 1, False, False, 7)
+    for _ in range(2):
+        peer = await house.connect(alice)
+        peer.send(captured)
+        await peer.expect(Puback)
+        await peer.disconnect()
+    thief = await house.connect(eve)
+    await thief.publish(eve.events, event("e1", 62))
+    other = await house.connect(alice)
+    await other.publish(alice.events, event("e1", 63))
+    thief.send(captured)
+    await thief.closed()
+    records = house.service.reader.read(0, 10, history=True)
+    assert [(record.user, record.id, record.body) for record in records] == [
+        ("alice", "e1", b'{"value":{"bpm":61}}'),
+        ("eve", "e1", b'{"value":{"bpm":62}}'),
+    ]
     await house.still_serves(bob)
