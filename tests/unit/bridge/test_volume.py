@@ -1,0 +1,42 @@
+"""The daily limit is soft: counted, reported once, forgotten at midnight."""
+
+import pytest
+
+from bridge import volume as module
+from bridge.volume import DailyVolume
+
+DAY = 86_400_000_000
+
+
+class Log:
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+
+    def warning(self, event: str, **keys: str) -> None:
+        self.events.append((event, keys["user"]))
+
+
+def test_over_the_limit_is_reported_once_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    monkeypatch.setattr(module, "log", log)
+    volume = DailyVolume(100)
+    volume.add("alice", "watch", 100, 5 * DAY)
+    assert (volume.over(), log.events) == ([], [])
+    volume.add("alice", "watch", 1, 5 * DAY + 1)
+    volume.add("alice", "watch", 50, 6 * DAY - 1)
+    volume.add("bob", "watch", 200, 6 * DAY - 1)
+    volume.add("bob", "ring", 100, 6 * DAY - 1)
+    assert log.events == [("bridge.daily_limit", "alice"), ("bridge.daily_limit", "bob")]
+    assert volume.over() == [
+        {"user_id": "bob", "device_id": "watch", "events": 200},
+        {"user_id": "alice", "device_id": "watch", "events": 151},
+    ]
+    volume.add("alice", "watch", 100, 6 * DAY)
+    assert volume.over() == []
+
+
+def test_without_a_limit_nothing_is_counted() -> None:
+    volume = DailyVolume(0)
+    volume.add("alice", "watch", 10**9, DAY)
+    assert volume.over() == []
+    assert volume._events == {}

@@ -1,0 +1,36 @@
+"""What status says beside the figures."""
+
+import time
+
+from healthsync_mqtt.cli.status import _noteworthy
+
+DAY_S = 86_400
+
+
+def certificates(**changes: float) -> dict:
+    far = time.time() + 100 * DAY_S
+    return {"certificates": {"ca": far, "server": far, "clients": 3, "clients_ending": 0} | changes}
+
+
+def test_nothing_to_note() -> None:
+    assert list(_noteworthy(certificates())) == []
+    assert list(_noteworthy({})) == []
+
+
+def test_who_is_slowed_down_and_over_the_limit() -> None:
+    shown = certificates() | {
+        "limited": [{"kind": "client", "name": "alice-watch", "wait_s": 1.25}],
+        "over_daily_limit": [{"user_id": "bob", "device_id": "ring", "events": 51_000}],
+    }
+    assert list(_noteworthy(shown)) == [
+        ("slowed down", "client alice-watch, for 1.2 s more"),
+        ("over the daily limit", "ring of bob: 51000 events"),
+    ]
+
+
+def test_certificates_that_end_soon() -> None:
+    shown = certificates(server=time.time() + 13 * DAY_S, clients_ending=2)
+    names, texts = zip(*_noteworthy(shown), strict=True)
+    assert names == ("certificate", "certificate")
+    assert texts[0].startswith("server ends on ")
+    assert texts[1].startswith("2 of 3 clients'")
