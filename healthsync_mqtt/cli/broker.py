@@ -40,18 +40,27 @@ def render(
 
     from healthsync_mqtt.broker.external.credentials import CredentialStore
     from healthsync_mqtt.broker.external.dynsec import ADMIN
+    from healthsync_mqtt.broker.external.grants import grants_of
+    from healthsync_mqtt.broker.external.identities import principals
     from healthsync_mqtt.broker.external.render import Plan, write
     from healthsync_mqtt.broker.external.render import render as rendered
     from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
     from healthsync_mqtt.identity.certificates import ensure_ca_and_server
+    from healthsync_mqtt.identity.registry import Registry
+    from healthsync_mqtt.topics.access import AccessRules
     from healthsync_mqtt.topics.registry import TopicRegistry
 
     settings = load_settings(data)
     store = CredentialStore(settings.paths.credentials)
     made = ensure_ca_and_server(settings.paths.certs, settings.broker.certificate_hosts, datetime.now(UTC))
+    topics = TopicRegistry.load(settings.topics_file)
+    rules = AccessRules(topics)
+    with Registry.open(settings.paths.registry_db) as registry:
+        everybody = principals(registry.roster(), [settings.bridge.id])
     plan = Plan(
         settings=settings,
-        topics=TopicRegistry.load(settings.topics_file),
+        topics=topics,
+        grants={name: grants_of(rules, each) for name, each in everybody.items()} if broker == "hivemq" else {},
         directory=out.absolute(),
         certfile=made.server_cert.absolute(),
         keyfile=made.server_key.absolute(),

@@ -1,13 +1,15 @@
 """Complete configurations for external brokers, made from the settings and ``topics.yaml``."""
 
+import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
 from string import Template
 
 from healthsync_mqtt.broker.external.dynsec import initial_state
+from healthsync_mqtt.broker.external.grants import Grants
 from healthsync_mqtt.config.private_files import make_private_directory, write_durably
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError, InputError
@@ -39,7 +41,7 @@ class Plan:
     management_port: int = 15672
     admin_password: str = field(default="", repr=False)
     hooks_secret: str = field(default="", repr=False)
-    public_key: str = ""
+    grants: Mapping[str, Grants] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +125,26 @@ def _rabbitmq(plan: Plan) -> dict[str, Rendered]:
     }
 
 
-_MAKERS: dict[str, Callable[[Plan], dict[str, Rendered]]] = {"mosquitto": _mosquitto, "rabbitmq": _rabbitmq}
+def _emqx(plan: Plan) -> dict[str, Rendered]:
+    return {"emqx.conf": Rendered(_fill("emqx.conf", _common(plan)), private=True)}
+
+
+def _vernemq(plan: Plan) -> dict[str, Rendered]:
+    return {"vernemq.conf": Rendered(_fill("vernemq.conf", _common(plan)), private=True)}
+
+
+def _hivemq(plan: Plan) -> dict[str, Rendered]:
+    rights = {client_id: asdict(grants) for client_id, grants in sorted(plan.grants.items())}
+    return {
+        "config.xml": Rendered(_fill("hivemq.xml", _common(plan))),
+        "hivemq-rights.json": Rendered(json.dumps(rights, indent=2).encode() + b"\n", private=True),
+    }
+
+
+_MAKERS: dict[str, Callable[[Plan], dict[str, Rendered]]] = {
+    "emqx": _emqx,
+    "hivemq": _hivemq,
+    "mosquitto": _mosquitto,
+    "rabbitmq": _rabbitmq,
+    "vernemq": _vernemq,
+}

@@ -1,0 +1,57 @@
+"""Deployment files, as far as they can be checked without a container engine or systemd."""
+
+import configparser
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+
+from healthsync_mqtt.cli.main import app
+from healthsync_mqtt.config.settings import ENV_PREFIX, Settings
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+COMPOSE = sorted((DEPLOY / "compose").glob("*.yaml"))
+
+
+def check_command(words: list[str]) -> None:
+    """The words name a command of ours, and every option in them is one of its options."""
+    command: object = typer.main.get_command(app)
+    rest = list(words)
+    while (members := getattr(command, "commands", None)) is not None:
+        command = members[rest.pop(0)]
+    options = {name for parameter in command.params for name in parameter.opts}  # type: ignore[attr-defined]
+    assert {word for word in rest if word.startswith("--")} <= options
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_a_unit_runs_a_command_that_exists_and_is_hardened(path: Path) -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(path.read_text())
+    service = dict(unit["Service"])
+    program, *words = shlex.split(service["ExecStart"])
+    assert program == "/opt/healthsync/bin/healthsync"
+    check_command(words)
+    assert service["User"] == "healthsync"
+    assert service["NoNewPrivileges"] == service["PrivateTmp"] == service["ProtectHome"] == "yes"
+    assert (service["ProtectSystem"], service["UMask"], service["StateDirectoryMode"]) == ("strict", "0077", "0700")
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_a_compose_file_names_volumes_services_commands_and_settings_that_exist(path: Path) -> None:
+    document = yaml.safe_load(path.read_text())
+    services = document["services"]
+    keys = {setting.key for setting in Settings().describe()}
+    for service in services.values():
+        assert set(service.get("depends_on", [])) <= set(services)
+        for volume in service.get("volumes", []):
+            assert volume.split(":")[0] in document["volumes"]
+        for name in service.get("environment", {}):
+            if name.startswith(ENV_PREFIX):
+                assert name.removeprefix(ENV_PREFIX).lower().replace("__", ".") in keys
+        if service.get("image") == "healthsync-mqtt" and "entrypoint" not in service:
+            check_command(service["command"])
+        assert ":latest" not in service["image"]
