@@ -19,6 +19,7 @@ from bridge.publish import Publisher
 from bridge.release import Release
 from bridge.report import report
 from bridge.requests import TokenRequests
+from bridge.ship import Shipping
 from bridge.source import DoorOutlet, DoorSource
 from bridge.trail import RefusalTrail
 from bridge.upkeep import Parts, Upkeep
@@ -98,6 +99,9 @@ class Service:
         self.publisher = Publisher(
             reader=self.reader, journal=self.journal, registry=registry, chore=self.pipeline.chore, gate=self._gate
         )
+        self.shipping = Shipping(
+            paths.root, journal=self.journal, chore=self.pipeline.chore, changed=lambda: self._announce(Presence.online)
+        )
         self.door = FrontDoor(
             limits=settings.limits,
             rules=AccessRules(registry),
@@ -131,6 +135,7 @@ class Service:
                 door=self.door,
                 gate=self._gate,
                 publisher=self.publisher,
+                shipping=self.shipping,
                 trail=self._trail,
                 counters=self.counters,
             ),
@@ -183,10 +188,12 @@ class Service:
 
     async def _stop(self) -> None:
         await self.door.stop_listening()
+        self.shipping.on_change = lambda: None  # it would announce "online" again
         self._announce(Presence.offline)
         await self._drain()
         await self.door.stop()
         self.publisher.keep_positions()
+        self.shipping.keep_positions()
         await self._drain()
         await self._upkeep.stop()
         self.pipeline.stop()
@@ -206,7 +213,8 @@ class Service:
             log.warning("bridge.not_drained", events=self.counters.in_flight)
 
     def _announce(self, presence: Presence) -> None:
-        self.door.retain(self._status_topic, status_message(presence, self._started_us, session=self._session))
+        message = status_message(presence, self._started_us, session=self._session, sinks=self.shipping.summary())
+        self.door.retain(self._status_topic, message)
 
     def _fail(self, error: BaseException) -> None:
         if not self._failure.done():

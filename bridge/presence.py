@@ -1,6 +1,7 @@
 """The bridge's own presence: a retained status that says whether it runs, since when, and which version."""
 
 import json
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from healthsync_mqtt import __version__
@@ -16,7 +17,9 @@ class Presence(StrEnum):
     lost = "lost"
 
 
-def status_message(presence: Presence, since_us: int, *, session: str) -> bytes:
+def status_message(
+    presence: Presence, since_us: int, *, session: str, sinks: Sequence[Mapping[str, str]] = ()
+) -> bytes:
     """A status payload. ``session`` names this run, so that a late message of an earlier one can be told apart."""
     return json.dumps(
         {
@@ -24,5 +27,6 @@ def status_message(presence: Presence, since_us: int, *, session: str) -> bytes:
             "since": iso(since_us),
             "session": session,
             "version": __version__,
+            "sinks": list(sinks),
         }
     ).encode()

@@ -24,6 +24,7 @@ def report(service: "Service", since_us: int) -> dict[str, Any]:
         "counters": service.counters.snapshot(),
         "connections": service.door.sessions.connected,
         "subscriber_lag": service.publisher.lag(),
+        "sinks": service.shipping.status(),
         "limited": [asdict(each) for each in service.door.rates.limited()],
         "over_daily_limit": service.pipeline.volume.over(),
         "certificates": asdict(service.tls.expiry),

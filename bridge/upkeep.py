@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from bridge.consent import Gate
 from bridge.publish import Publisher
+from bridge.ship import Shipping
 from bridge.trail import RefusalTrail
 from healthsync_mqtt.broker.frontdoor import FrontDoor
 from healthsync_mqtt.errors import HealthSyncError
@@ -42,6 +43,7 @@ class Parts(NamedTuple):
     door: FrontDoor
     gate: Gate
     publisher: Publisher
+    shipping: Shipping
     trail: RefusalTrail
     counters: Counters
 
@@ -58,6 +60,7 @@ class Upkeep:
     def start(self) -> None:
         """Start every job."""
         self._start("publish", self._parts.publisher.run())
+        self._start("ship", self._parts.shipping.run())
         for seconds, work in (
             (_REVOCATION_S, self._revocations),
             (_KEYS_S, self._keys),

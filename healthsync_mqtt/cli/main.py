@@ -15,6 +15,7 @@ from healthsync_mqtt.cli import (
     key,
     output,
     rejected,
+    sink,
     subscriber,
     token,
     topic,
@@ -48,6 +49,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(cert.app, name="cert")
 app.add_typer(events.app, name="events")
 app.add_typer(rejected.app, name="rejected")
+app.add_typer(sink.app, name="sink")
 app.add_typer(topic.app, name="topic")
 app.add_typer(bridge.app, name="bridge")
 app.add_typer(broker.app, name="broker")
