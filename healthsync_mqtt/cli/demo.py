@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from healthsync_mqtt.cli.options import date_of, now_us
+from healthsync_mqtt.cli.options import date_of, now_us, operator
 from healthsync_mqtt.cli.place import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.publishing import connected, device_client
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.client.simulated import simulated_events
 from healthsync_mqtt.errors import ConflictError
+from healthsync_mqtt.identity.consent import PURPOSES
 
 USER = "demo"
 DEVICE = "demo-watch"
@@ -25,8 +26,12 @@ def demo_login(place: DataDirectory) -> Credentials:
     """The demo watch's login; its user and device are added when missing."""
     with place.registry() as registry:
         with contextlib.suppress(ConflictError):
-            registry.add_user(USER, "all", now_us())
-        device, _ = device_made_if_missing(registry, USER, DEVICE, now_us())
+            registry.add_user(USER, "all", now_us(), recorded_by=operator())
+            place.audit("user.added", user=USER)
+            place.audit("consent.granted", user=USER, types="*", purposes=PURPOSES)
+        device, added = device_made_if_missing(registry, USER, DEVICE, now_us())
+    if added:
+        place.audit("device.added", user=USER, device=DEVICE)
     return place.credentials(device)
 
 

@@ -39,6 +39,7 @@ def replay(
         service = ServiceFile.read(data)
         known, added = device_made_if_missing(registry, user, device, now_us())
     if added:
+        place.audit("device.added", user=user, device=device)
         output.say(f"added the device {device} of {user}")
     if found.damage:
         output.say(f"{file.name} is damaged ({found.damage}); publishing the {len(found.events)} events before that")

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.cli.options import DATA, Data, Json, date_of, now_us, seconds
+from healthsync_mqtt.cli.options import DATA, Data, Json, date_of, now_us, operator, seconds
 from healthsync_mqtt.cli.place import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.client.simulated import simulated_events
 from healthsync_mqtt.errors import ConflictError, UsageError
+from healthsync_mqtt.identity.consent import PURPOSES
 
 DEFAULT_USER = "sim"
 
@@ -47,10 +48,16 @@ def simulate(
     with place.registry() as registry:
         if user == DEFAULT_USER:
             with contextlib.suppress(ConflictError):
-                registry.add_user(user, "all", now_us())
+                registry.add_user(user, "all", now_us(), recorded_by=operator())
+                place.audit("user.added", user=user)
+                place.audit("consent.granted", user=user, types="*", purposes=PURPOSES)
                 output.say(f"added the user {user}")
         names = [f"sim-{number:04d}" for number in range(devices)]
-        known = [device_made_if_missing(registry, user, name, now_us())[0] for name in names]
+        found = [device_made_if_missing(registry, user, name, now_us()) for name in names]
+    known = [device for device, _ in found]
+    for device, added in found:
+        if added:
+            place.audit("device.added", user=user, device=device.device_id)
     logins = [place.credentials(device) for device in known]
     summary = Summary()
     with progress("simulating", None if each is None else each * devices) as moved:
