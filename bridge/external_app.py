@@ -66,6 +66,7 @@ class ExternalBridge:
         self._versions = {"5": (5,), "3.1.1": (4,), "auto": (5, 4)}[external.protocol]
         self._markers: deque[bytes] = deque(maxlen=1_000)
         self._link: BrokerLink | None = None
+        self._worked = False
         self.journal = Journal(SqliteEventLog.open(settings.paths.events_db))
         self.reader = SqliteLogReader.open(settings.paths.events_db)
         gate = Gate()
@@ -146,7 +147,7 @@ class ExternalBridge:
         """Connect, and again after every end. Returns never; raises what connecting again cannot mend."""
         failures = 0
         while True:
-            began = self._loop.time()
+            self._worked = False
             try:
                 await self._connection(self._versions[0])
             except ProtocolRefusedError as error:
@@ -158,7 +159,7 @@ class ExternalBridge:
                 raise
             except (DeniedError, UnavailableError) as error:
                 self._lost(error)
-            failures = 1 if self._loop.time() - began > self._backoff.longest else failures + 1
+            failures = 1 if self._worked else failures + 1
             await asyncio.sleep(self._backoff.delay(failures, self._rng))
 
     async def _connection(self, version: int) -> None:
@@ -183,6 +184,7 @@ class ExternalBridge:
 
     async def _work(self, link: BrokerLink, source: LinkSource) -> None:
         link.send(self._status_topic, self._presence(Presence.online), retain=True)
+        self._worked = True
         self._outage.worked(self._loop.time())
         self.counters.connections_opened += 1
         log.info("bridge.connected", mqtt=link.agreed.version, session_present=link.agreed.session_present)

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from bridge.consent import Gate
 from bridge.journal import Journal
-from bridge.publish import canonical_payload
+from bridge.publish import canonical_parts, canonical_payload
 from healthsync_mqtt.broker.external.port import BrokerLink
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 _CHUNK = 500
-_EVENTS_A_MESSAGE = 100
 _SUBSCRIBER = "subscriber:"
+_AGAIN_S = 0.5
 
 
 @dataclass(slots=True)
@@ -107,15 +107,20 @@ class CanonicalPublisher:
         for record in records:
             if self._gate.shares(record, now_us):
                 runs.setdefault(self._topic(record), []).append(record)
+        before = self._position
         chunk = _Chunk(records[-1].seq, owed=1)
         self._sent.append(chunk)
         self._position = chunk.last
         for topic, run in runs.items():
-            for start in range(0, len(run), _EVENTS_A_MESSAGE):
+            for part in canonical_parts(run):
                 chunk.owed += 1
-                payload = canonical_payload(run[start : start + _EVENTS_A_MESSAGE])
+                payload = canonical_payload(part)
                 if not link.send(topic, payload, done=lambda: self._taken(link, chunk)):
-                    return False  # the connection is gone; the next one starts at the cursor
+                    # Gone, or too much waits there: this chunk is sent again, from its start.
+                    self._sent.remove(chunk)
+                    self._position = before
+                    asyncio.get_running_loop().call_later(_AGAIN_S, self._wake.set)
+                    return False
         self._taken(link, chunk)
         return True
 

@@ -171,7 +171,7 @@ class Publisher:
                     break
         for topic, run in runs.items():
             name, qos = topic.encode(), min(1, granted[topic])
-            for part in _parts(run):
+            for part in canonical_parts(run):
                 self._give(session, Message(name, canonical_payload(part), qos, after=after))
         session.position = position
         return True
@@ -194,7 +194,7 @@ class Publisher:
         return topic
 
 
-def _parts(run: list[Record]) -> Iterator[list[Record]]:
+def canonical_parts(run: list[Record]) -> Iterator[list[Record]]:
     """A run of events as the messages it goes out in: bounded in number and size; one large event goes alone."""
     part: list[Record] = []
     size = 0

@@ -1,0 +1,252 @@
+"""Deliveries of a connection to an external broker, and canonical events out through it, against a link in memory."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from bridge.external import LinkOutlet, LinkSource, Origins
+from bridge.external_publish import CanonicalPublisher
+from bridge.journal import Journal
+from bridge.pipeline import Pipeline
+from healthsync_mqtt.broker.external.frames import Message
+from healthsync_mqtt.broker.external.identities import CANARY_A
+from healthsync_mqtt.broker.external.port import Agreed
+from healthsync_mqtt.broker.external.shard import Shard
+from healthsync_mqtt.mqtt.codec import encode_pubacks
+from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.topics.registry import TopicRegistry
+from tests.support.consent import agreeing
+from tests.support.external_bridge import until
+
+TOPICS = TopicRegistry.load()
+USERS = ("alice", *(f"u{number}" for number in range(20)))
+
+
+class FakeLink:
+    """Keeps what was sent; PUBACKs of the broker come when the test says so."""
+
+    def __init__(self) -> None:
+        self.alive = True
+        self.acknowledged = b""
+        self.sent: list[tuple[str, bytes]] = []
+        self.owed: list[Callable[[], None] | None] = []
+        self.paused = False
+        self.agreed = Agreed(
+            version=5, session_present=False, send_window=20, shared_subscriptions=True, max_qos=1, retain=True
+        )
+
+    def acknowledge(self, data: bytes) -> None:
+        self.acknowledged += data
+
+    def send(self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[], None] | None = None) -> bool:
+        if not self.alive:
+            return False
+        self.sent.append((topic, payload))
+        self.owed.append(done)
+        return True
+
+    def take(self, count: int) -> None:
+        for _ in range(count):
+            done = self.owed.pop(0)
+            if done is not None:
+                done()
+
+    async def subscribe(self, filters: Sequence[str]) -> list[int]:
+        return [1] * len(filters)
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    async def ended(self) -> None:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        self.alive = False
+
+
+class Bench:
+    """A pipeline on a log in memory."""
+
+    def __init__(self) -> None:
+        self.log = MemoryEventLog()
+        self.journal = Journal(self.log)
+        self.counters = Counters()
+        self.gate = agreeing(*USERS)
+        self.pipeline = Pipeline(
+            journal=self.journal, registry=TOPICS, counters=self.counters, bridge_id="main", gate=self.gate
+        )
+        self.outlet = LinkOutlet()
+        self.pipeline.outlet = self.outlet
+        self.canary: list[bytes] = []
+
+    def source(self, shard: str = "") -> LinkSource:
+        return LinkSource(self.pipeline, Origins(TOPICS, Shard.parse(shard)), self.canary.append)
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    yield made
+    made.pipeline.stop()
+    made.journal.close()
+
+
+def message(packet_id: int, topic: str = "users/alice/devices/watch/events", name: str = "") -> Message:
+    body = {"id": name or f"e{packet_id}", "type": "heart_rate", "start_time": "2025-11-23T06:00:00Z"}
+    return Message(topic.encode(), json.dumps(body | {"value": {"bpm": 70}}).encode(), packet_id, False)
+
+
+async def test_acknowledgements_come_after_the_commit_in_the_order_of_arrival(bench: Bench) -> None:
+    link, source = FakeLink(), bench.source()
+    source.release(link)
+    odd = Message(b"users/no id/events", b"x", 3, False)
+    source.received([message(1), message(2), odd, message(4)])
+    assert link.acknowledged == b""
+    await bench.pipeline.drain()
+    assert link.acknowledged == encode_pubacks([1, 2, 3, 4])
+    assert bench.log.head() == 3
+
+
+async def test_what_needs_no_commit_waits_for_nothing_behind_it(bench: Bench) -> None:
+    link, source = FakeLink(), bench.source()
+    source.release(link)
+    source.received([Message(b"other/topic", b"", 9, False), message(1)])
+    assert link.acknowledged == encode_pubacks([9])
+
+
+async def test_an_acknowledgement_never_crosses_a_reconnect(bench: Bench) -> None:
+    old, new = FakeLink(), FakeLink()
+    first, second = bench.source(), bench.source()
+    first.release(old)
+    first.received([message(7, name="same")])
+    old.alive = False
+    second.release(new)
+    second.received([message(1, name="same")])
+    await bench.pipeline.drain()
+    assert (old.acknowledged, new.acknowledged) == (encode_pubacks([7]), encode_pubacks([1]))
+    assert (bench.counters.stored, bench.counters.duplicate) == (1, 1)
+
+
+async def test_nothing_is_stored_before_the_canary_has_passed(bench: Bench) -> None:
+    link, source = FakeLink(), bench.source()
+    canary = Message(f"users/{CANARY_A.user}/events".encode(), b"marker", 2, False)
+    source.received([message(1), canary])
+    await bench.pipeline.drain()
+    assert (bench.log.head(), bench.canary, source.waiting) == (0, [b"marker"], 2)
+    source.release(link)
+    await bench.pipeline.drain()
+    assert bench.log.head() == 1
+    assert link.acknowledged == encode_pubacks([1, 2])
+
+
+async def test_a_shard_stores_its_users_and_acknowledges_the_others(bench: Bench) -> None:
+    link, source = FakeLink(), bench.source("1/2")
+    source.release(link)
+    users = [f"u{number}" for number in range(20)]
+    source.received([message(n + 1, f"users/{user}/events", f"{user}-e") for n, user in enumerate(users)])
+    await bench.pipeline.drain()
+    own = sum(Shard(1, 2).owns(user) for user in users)
+    assert 0 < own < 20
+    assert bench.log.head() == own
+    assert link.acknowledged == encode_pubacks(range(1, 21))
+
+
+async def test_receipts_go_out_through_the_connection_that_stands(bench: Bench) -> None:
+    link, source = FakeLink(), bench.source()
+    source.release(link)
+    bench.outlet.connected(link)
+    source.received([message(1)])
+    await bench.pipeline.drain()
+    ((topic, receipt),) = link.sent
+    assert topic == "users/alice/devices/watch/receipts"
+    assert json.loads(receipt)["stored"] == ["e1"]
+    bench.outlet.connected(None)
+    source.received([message(2)])
+    await bench.pipeline.drain()
+    assert len(link.sent) == 1
+
+
+@contextlib.asynccontextmanager
+async def publishing(bench: Bench) -> AsyncIterator[CanonicalPublisher]:
+    made = CanonicalPublisher(
+        bridge_id="main",
+        reader=bench.log.reader(),
+        journal=bench.journal,
+        registry=TOPICS,
+        chore=bench.pipeline.chore,
+        gate=bench.gate,
+    )
+    bench.pipeline.on_commit = made.committed
+    task = asyncio.create_task(made.run())
+    yield made
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def store(bench: Bench, *numbers: int) -> None:
+    source = bench.source()
+    source.release(FakeLink())
+    source.received([message(number) for number in numbers])
+    await bench.pipeline.drain()
+
+
+async def test_the_cursor_moves_when_the_broker_has_acknowledged_and_not_before(bench: Bench) -> None:
+    async with publishing(bench) as canonical:
+        link = FakeLink()
+        canonical.connected(link)
+        await store(bench, 1, 2)
+        await until(lambda: bool(link.sent))
+        canonical.keep_position()
+        await bench.pipeline.drain()
+        assert (canonical.lag, bench.log.reader().cursor("publish:main")) == (2, 0)
+        link.take(len(link.owed))
+        canonical.keep_position()
+        await bench.pipeline.drain()
+        assert (canonical.lag, bench.log.reader().cursor("publish:main")) == (0, 2)
+    topics = {topic for topic, _ in link.sent}
+    assert topics == {"users/alice/canonical/heart_rate"}
+
+
+async def test_a_new_connection_gets_what_the_last_one_did_not_get_acknowledged(bench: Bench) -> None:
+    async with publishing(bench) as canonical:
+        old, new = FakeLink(), FakeLink()
+        canonical.connected(old)
+        await store(bench, 1)
+        await until(lambda: bool(old.sent))
+        old.take(1)
+        await store(bench, 2)
+        await until(lambda: len(old.sent) == 2)
+        canonical.connected(None)
+        canonical.connected(new)
+        await until(lambda: bool(new.sent))
+        old.take(1)  # too late: its connection is gone
+        assert canonical.lag == 1
+        assert [json.loads(payload)["id"] for _, payload in new.sent] == ["e2"]
+
+
+async def test_a_link_that_takes_no_more_is_tried_again(bench: Bench) -> None:
+    async with publishing(bench) as canonical:
+        link = FakeLink()
+        refused: list[str] = []
+        send = link.send
+
+        def reluctant(topic: str, payload: bytes, **how: Any) -> bool:
+            if not refused:
+                refused.append(topic)
+                return False
+            return send(topic, payload, **how)
+
+        link.send = reluctant  # type: ignore[method-assign]
+        canonical.connected(link)
+        await store(bench, 1)
+        await until(lambda: bool(link.sent))
+        link.take(1)
+        assert canonical.lag == 0
