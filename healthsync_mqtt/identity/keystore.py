@@ -247,12 +247,18 @@ class LiveKeys:
         return self._keyring.signer(now)
 
     def refresh(self, now_us: int) -> frozenset[str]:
-        """Read again if the records changed; the kids that are accepted no longer. Blocks; errors keep the old keys."""
-        stamp = self._store.stamp()
-        if stamp == self._stamp:
-            return frozenset()
+        """Read again if the records changed; the kids that are accepted no longer.
+
+        Blocks for the reading. ConfigError leaves the old keys in use.
+        """
         before = self._keyring.public.keys()
-        self._keyring = self._store.keyring(now_us)
+        try:
+            stamp = self._store.stamp()
+            if stamp == self._stamp:
+                return frozenset()
+            self._keyring = self._store.keyring(now_us)
+        except OSError as error:
+            raise ConfigError(f"the keys cannot be read: {error.strerror}", hint="healthsync doctor") from error
         self._stamp = stamp
         return frozenset(before - self._keyring.public.keys())
 

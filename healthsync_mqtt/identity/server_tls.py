@@ -10,6 +10,7 @@ from typing import Final, Literal
 from cryptography import x509
 
 from healthsync_mqtt.config.private_files import directory_lock, write_durably
+from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.certificate_book import SERVER, CertificateBook
 from healthsync_mqtt.identity.certificates import (
     CertificatePaths,
@@ -34,6 +35,7 @@ _CLIENTS: Final[dict[Demand, Literal["off", "optional", "required"]]] = {
     Demand.required_with_token: "required",
 }
 _CHECK_S: Final = 3_600.0
+_AGAIN_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ class ServerTls:
         self._book = book
         self._minimum = minimum
         self._contexts: list[ssl.SSLContext] = []
-        self._checked_at = now - _CHECK_S
+        self._check_at = now
         self._stamp = (0, 0)
         self.paths = CertificatePaths.within(directory)
         self.expiry = Expiry(ca=0, server=0, clients=0, clients_ending=0)
@@ -70,16 +72,22 @@ class ServerTls:
         return made
 
     def upkeep(self, now: float) -> bool:
-        """Renew what nears its end, hourly; whether ``reload`` has something to do. Blocks; not on the event loop."""
-        if now - self._checked_at >= _CHECK_S:
-            when = datetime.fromtimestamp(now, UTC)
-            ensure_ca_and_server(self._directory, self._hosts, when)
-            self._book.add(load_certificate(self.paths.server_cert), None, None, micros(when))
-            if self.paths.ca_key.exists() and _list_is_old(self.paths, when):
-                write_revocation_list(self._directory, self._book, when)
-            self.expiry = self._ends(now)
-            self._checked_at = now
-        info = self.paths.server_cert.stat()
+        """Renew what nears its end, hourly; whether ``reload`` has something to do. Blocks; not on the event loop.
+
+        ConfigError or StoreError when that is not possible now; what is in use stays in use.
+        """
+        try:
+            if now >= self._check_at:
+                self._check_at = now + _AGAIN_S
+                self._renew(datetime.fromtimestamp(now, UTC))
+                self.expiry = self._ends(now)
+                self._check_at = now + _CHECK_S
+            info = self.paths.server_cert.stat()
+        except OSError as error:
+            raise ConfigError(
+                f"the certificates in {self._directory} cannot be kept up: {error.strerror}",
+                hint="see that the disk has room and the files are there: healthsync doctor",
+            ) from error
         before, self._stamp = self._stamp, (info.st_ino, info.st_mtime_ns)
         return before != self._stamp
 
@@ -88,6 +96,12 @@ class ServerTls:
         for context in self._contexts:
             load_server_chain(context, self.paths)
         self.expiry = self._ends(now)
+
+    def _renew(self, when: datetime) -> None:
+        ensure_ca_and_server(self._directory, self._hosts, when)
+        self._book.add(load_certificate(self.paths.server_cert), None, None, micros(when))
+        if self.paths.ca_key.exists() and _list_is_old(self.paths, when):
+            write_revocation_list(self._directory, self._book, when)
 
     def _ends(self, now: float) -> Expiry:
         ends = [

@@ -148,7 +148,7 @@ async def test_a_renewed_server_certificate_needs_no_restart(house: House, bob: 
     old = await house.connect(alice, tls=True)
     paths = house.service.tls.paths
     made = renew_server(paths.ca_cert.parent, [], datetime.now(UTC))
-    await house.service._certificates()
+    await house.service._upkeep._certificates()
     peer = await house.knock(tls=True)
     shown = peer.writer.get_extra_info("ssl_object").getpeercert()["serialNumber"]
     assert int(shown, 16) == made.serial_number == load_certificate(paths.server_cert).serial_number
@@ -166,7 +166,7 @@ async def test_a_retired_key_closes_the_connections_it_let_in(house: House, bob:
     now_us = time.time_ns() // 1000
     old = store.keyring(now_us).signer(now_us / 1e6).kid
     store.rotate(now_us, publish_s=0)
-    await house.service._reload_keys()
+    await house.service._upkeep._keys()
     await peer.publish(alice.events, event("a-1"))
     await house.still_serves(bob)
     store.retire(old, now_us, force=True)

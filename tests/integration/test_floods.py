@@ -257,7 +257,7 @@ async def test_t54_a_file_that_turns_loose_changes_nothing_for_who_is_there(hous
     keyring = house.service._settings.paths.keys / "keyring.json"
     keyring.chmod(0o644)
     with pytest.raises(ConfigError):
-        await house.service._reload_keys()
+        await house.service._upkeep._keys()
     await house.still_serves(bob)
     keyring.chmod(0o600)
 
