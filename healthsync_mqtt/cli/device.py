@@ -8,7 +8,7 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import Lifetime, TokenFile, hand_out
-from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
+from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
 from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.enrolment import CODE_LIFETIME_S
@@ -109,7 +109,7 @@ def show(user: User, device: Name, data: Data = DATA, json: Json = False) -> Non
 def remove(
     user: User,
     device: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -134,13 +134,15 @@ def remove(
 
 
 @app.command("suspend")
-def suspend(user: User, device: Name, data: Data = DATA, json: Json = False) -> None:
+def suspend(user: User, device: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
     """Let a device not connect, until `device resume`. A live connection is closed within a second.
 
     Example: healthsync device suspend alice watch-1
     """
     place = DataDirectory(data)
     with place.registry() as registry:
+        registry.device(user, device)
+        output.agree(f"Suspend {device} of {user}? It is disconnected until it is resumed", yes=yes or json)
         if registry.revocation.suspend_device(user, device, now_us()):
             place.audit("device.suspended", user=user, device=device)
         shown = _described(registry.device(user, device))
@@ -151,13 +153,15 @@ def suspend(user: User, device: Name, data: Data = DATA, json: Json = False) -> 
 
 
 @app.command("resume")
-def resume(user: User, device: Name, data: Data = DATA, json: Json = False) -> None:
+def resume(user: User, device: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
     """Undo `device suspend`; its tokens are good again as long as they have not expired.
 
     Example: healthsync device resume alice watch-1
     """
     place = DataDirectory(data)
     with place.registry() as registry:
+        registry.device(user, device)
+        output.agree(f"Let {device} of {user} connect again?", yes=yes or json)
         if registry.revocation.resume_device(user, device):
             place.audit("device.resumed", user=user, device=device)
         shown = _described(registry.device(user, device))

@@ -18,6 +18,7 @@ Data = Annotated[
     Path, typer.Option("--data", envvar="HEALTHSYNC_DATA", help="The data directory.", show_default="./data")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DATA = Path("data")
 
 _RELATIVE = re.compile(r"(\d{1,6})([smhdw])")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -43,6 +44,12 @@ def on_terminal() -> bool:
 def can_ask() -> bool:
     """Whether there is a person to ask."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def agree(question: str, *, yes: bool) -> None:
+    """Ask a person whether to go on, and end the command if not. Where nobody can be asked, or ``yes``, go on."""
+    if not yes and can_ask() and not typer.confirm(question, err=True):
+        raise typer.Exit(1)
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -7,7 +7,7 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.consent import described, purposes
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, operator, type_names
+from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us, operator, type_names
 from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.consent import Purpose
@@ -96,26 +96,30 @@ def show(name: Name, data: Data = DATA, json: Json = False) -> None:
 
 
 @app.command("suspend")
-def suspend(name: Name, data: Data = DATA, json: Json = False) -> None:
+def suspend(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
     """Let no device of a user connect, until `user resume`. Live connections are closed within a second.
 
     Example: healthsync user suspend alice
     """
     place = DataDirectory(data)
     with place.registry() as registry:
+        registry.user(name)
+        output.agree(f"Suspend {name}? All devices of {name} are disconnected until it is resumed", yes=yes or json)
         if registry.revocation.suspend_user(name, now_us()):
             place.audit("user.suspended", user=name)
         _told(registry, name, "suspended", as_json=json)
 
 
 @app.command("resume")
-def resume(name: Name, data: Data = DATA, json: Json = False) -> None:
+def resume(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
     """Undo `user suspend`.
 
     Example: healthsync user resume alice
     """
     place = DataDirectory(data)
     with place.registry() as registry:
+        registry.user(name)
+        output.agree(f"Let the devices of {name} connect again?", yes=yes or json)
         if registry.revocation.resume_user(name):
             place.audit("user.resumed", user=name)
         _told(registry, name, "resumed", as_json=json)
