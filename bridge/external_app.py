@@ -4,7 +4,6 @@ import asyncio
 import os
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import SystemRandom
@@ -13,18 +12,19 @@ from typing import Any
 from bridge.app import event_limits
 from bridge.consent import Gate
 from bridge.consent_watch import ConsentWatch
+from bridge.endpoint import Endpoint
 from bridge.external import LinkOutlet, LinkSource, Origins
 from bridge.external_publish import CanonicalPublisher
+from bridge.external_watch import Sentinel
 from bridge.journal import Journal
 from bridge.pipeline import Pipeline
 from bridge.presence import Presence, status_message
 from healthsync_mqtt import __version__
-from healthsync_mqtt.broker.external.access import external_address, external_target, subscriptions
-from healthsync_mqtt.broker.external.canary import Canary, CrossingError, Perch
+from healthsync_mqtt.broker.external.access import external_target, subscriptions
+from healthsync_mqtt.broker.external.canary import CrossingError
 from healthsync_mqtt.broker.external.credentials import CredentialStore
-from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B
 from healthsync_mqtt.broker.external.link import open_link
-from healthsync_mqtt.broker.external.port import BrokerLink, BrokerLostError, ProtocolRefusedError
+from healthsync_mqtt.broker.external.port import BrokerLink, ProtocolRefusedError
 from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.config.settings import Settings
@@ -64,7 +64,7 @@ class ExternalBridge:
         self._store = CredentialStore(settings.paths.credentials)
         self._status_topic = self._registry.build("bridge_status", bridge=settings.bridge.id)
         self._versions = {"5": (5,), "3.1.1": (4,), "auto": (5, 4)}[external.protocol]
-        self._markers: deque[bytes] = deque(maxlen=1_000)
+        self._sentinel = Sentinel(settings, self._store, self._registry)
         self._link: BrokerLink | None = None
         self._worked = False
         self.journal = Journal(SqliteEventLog.open(settings.paths.events_db))
@@ -133,6 +133,8 @@ class ExternalBridge:
             "pid": os.getpid(),
             "version": __version__,
             "healthy": self.pipeline.healthy and not self._outage.ongoing,
+            "broker": {"mode": "external", "connected": self._link is not None},
+            "journal": {"working": self.pipeline.healthy, "commit_running_s": self.pipeline.commit_running_s},
             "uptime_s": round(time.time() - self._started_us / 1e6, 3),
             "epoch": self.journal.epoch,
             "head": self.journal.head(),
@@ -166,14 +168,14 @@ class ExternalBridge:
         """One connection, from CONNECT to its end, which is raised."""
         will = LastWill(topic=self._status_topic, payload=self._presence(Presence.lost))
         target = external_target(self._settings, self._store, version, will)
-        source = LinkSource(self.pipeline, self._origins, self._markers.append)
+        source = LinkSource(self.pipeline, self._origins, self._sentinel.saw)
         async with open_link(target, source.received) as link:
             filters = subscriptions(self._registry, self._settings.external, link.agreed)
             codes = await link.subscribe(filters)
             refused = [name for name, code in zip(filters, codes, strict=True) if code >= 128]
             if refused:
                 raise DeniedError(f"the broker refuses the bridge {', '.join(refused)}", hint="renew its access rules")
-            await self._fly(link)
+            await self._sentinel.before_work(link)
             self._link = link
             try:
                 await self._work(link, source)
@@ -194,7 +196,7 @@ class ExternalBridge:
         source.release(link)
         if not self.ready.done():
             self.ready.set_result(link)
-        canary = asyncio.create_task(self._fly_again(link), name="bridge.canary")
+        canary = asyncio.create_task(self._sentinel.keep_watch(link), name="bridge.canary")
         ended = asyncio.create_task(link.ended(), name="bridge.link")
         try:
             done, _ = await asyncio.wait((canary, ended), return_when=asyncio.FIRST_COMPLETED)
@@ -205,25 +207,6 @@ class ExternalBridge:
             canary.cancel()
             ended.cancel()
             await asyncio.gather(canary, ended, return_exceptions=True)
-
-    async def _fly(self, link: BrokerLink) -> None:
-        if not self._settings.external.canary:
-            return
-        hint = "make them: healthsync broker provision, or: healthsync broker credentials"
-        passwords = (self._store.need(CANARY_A.client_id, hint), self._store.need(CANARY_B.client_id, hint))
-        perch = Perch(publish=link.send, saw=lambda marker: any(marker in seen for seen in self._markers))
-        await Canary(external_address(self._settings), passwords, self._registry, perch).fly()
-        log.info("bridge.canary_passed")
-
-    async def _fly_again(self, link: BrokerLink) -> None:
-        interval = self._settings.external.canary_interval_s
-        while True:
-            await asyncio.sleep(interval * self._rng.uniform(0.8, 1.0))
-            try:
-                await self._fly(link)
-            except (BrokerLostError, UnavailableError) as error:
-                if link.alive:
-                    log.warning("bridge.canary_not_flown", problem=str(error))
 
     def _lost(self, error: HealthSyncError) -> None:
         self._outage.failed(self._loop.time(), problem=str(error), hint=error.hint)
@@ -280,6 +263,6 @@ async def run_bridge(settings: Settings, *, ready: Callable[[ExternalBridge], No
     """Run until ``stop`` is set; ``ready`` is called when the bridge takes events for the first time."""
     if not settings.external.tls and settings.external.host not in {"127.0.0.1", "::1", "localhost"}:
         raise ConfigError("external.tls = false is for this machine only", hint="set external.tls = true")
-    async with ExternalBridge.open(settings) as bridge:
+    async with ExternalBridge.open(settings) as bridge, Endpoint(settings.metrics, bridge.status):
         bridge.ready.add_done_callback(lambda first: None if first.cancelled() else ready(bridge))
         await bridge.run(stop)
