@@ -19,7 +19,7 @@ _PAGE = 1000
 @app.command("list")
 def list_rows(
     *,
-    user: Annotated[str | None, typer.Option(help="Only what concerns this user.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only what concerns this user and the user's devices.")] = None,
     device: Annotated[str | None, typer.Option(help="With --user: only what concerns this device.")] = None,
     action: Annotated[str | None, typer.Option(help="Only actions that begin with this, such as consent.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the newest.")] = None,
@@ -30,8 +30,14 @@ def list_rows(
 
     Example: healthsync audit list --user alice
     """
-    log = DataDirectory(data).audit_log()
-    found = [row for row in _rows(log, subject_of(log, user, device)) if row.action.startswith(action or "")]
+    place = DataDirectory(data)
+    log = place.audit_log()
+    subjects = _subjects(place, log, user, device)
+    found = [
+        row
+        for row in _rows(log)
+        if row.action.startswith(action or "") and (subjects is None or row.subject in subjects)
+    ]
     output.listing(
         map(_described, found if limit is None else found[-limit:]),
         {"no": "NO", "at": "AT", "actor": "ACTOR", "action": "ACTION", "subject": "SUBJECT", "detail": "DETAIL"},
@@ -58,9 +64,20 @@ def verify(data: Data = DATA, json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _rows(log: AuditLog, subject: str | None) -> list[AuditRow]:
+def _subjects(place: DataDirectory, log: AuditLog, user: str | None, device: str | None) -> set[str | None] | None:
+    """The pseudonyms that are asked for; None for all."""
+    if user is None:
+        return None
+    if device is not None:
+        return {subject_of(log, user, device)}
+    with place.registry() as registry:
+        devices = registry.devices(user, removed=True)
+    return {subject_of(log, user), *(subject_of(log, user, each.device_id) for each in devices)}
+
+
+def _rows(log: AuditLog) -> list[AuditRow]:
     rows: list[AuditRow] = []
-    while page := log.rows(after=rows[-1].no if rows else 0, limit=_PAGE, subject=subject):
+    while page := log.rows(after=rows[-1].no if rows else 0, limit=_PAGE):
         rows += page
     return rows
 

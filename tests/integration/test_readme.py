@@ -1,10 +1,12 @@
 """The README's examples, run as printed on a service as scripts/up prepares it; only ports and places are swapped."""
 
 import contextlib
+import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +108,32 @@ def test_python_client(checkout: Path, up: Service) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "1 stored, 0 known before, 0 rejected\n"
+
+
+def test_a_devices_life(checkout: Path, up: Service) -> None:
+    add, enrol = block("A device's life", "sh").splitlines()
+    shell(add, checkout, up)
+    code = json.loads(shell(f"{enrol} --json", checkout, up))["code"]
+    (checkout / "ring.py").write_text(block("A device's life", "python").replace("8883", str(up.mqtts[1])))
+
+    def ring(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "ring.py", *words], cwd=checkout, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert ring(code) == ring() == "stored"
+    withdraw, rejected, remove, audit, verify = block("A device's life", "sh", 1).splitlines()
+    shell(withdraw, checkout, up)
+    until = time.monotonic() + 10
+    while (said := ring()) == "stored" and time.monotonic() < until:
+        pass
+    assert said == "no_consent"
+    assert "no_consent" in shell(rejected, checkout, up)
+    shell(remove, checkout, up)
+    assert "device.removed" in shell(audit, checkout, up)
+    shell(verify, checkout, up)
 
 
 def test_commands(checkout: Path, up: Service) -> None:
