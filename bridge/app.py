@@ -12,6 +12,7 @@ from typing import Any
 
 from bridge.consent import Gate
 from bridge.decode import Limits
+from bridge.endpoint import Endpoint
 from bridge.journal import Journal
 from bridge.pipeline import Pipeline
 from bridge.presence import Presence, status_message
@@ -58,6 +59,8 @@ class Ready:
     mqtts: str
     wss: str
     ca_file: str
+    metrics: str = ""
+    """Nothing when metrics are off."""
     pid: int
     service: "Service"
 
@@ -141,6 +144,7 @@ class Service:
             ),
             self._fail,
         )
+        self._endpoint = Endpoint(settings.metrics, self.status)
 
     @classmethod
     @asynccontextmanager
@@ -166,12 +170,14 @@ class Service:
         clients, origins = Demand(broker.wss_clients), broker.allowed_origins
         tls = self.tls.context(clients)
         wss = await listeners.open(broker.wss_host, broker.wss_port, tls=tls, clients=clients, origins=origins)
-        log.info("bridge.ready", mqtt=mqtt, mqtts=mqtts, wss=wss, version=__version__)
+        metrics = await self._endpoint.open()
+        log.info("bridge.ready", mqtt=mqtt, mqtts=mqtts, wss=wss, metrics=metrics, version=__version__)
         return Ready(
             mqtt=f"127.0.0.1:{mqtt}",
             mqtts=f"127.0.0.1:{mqtts}",
             wss=f"127.0.0.1:{wss}",
             ca_file=str(self.tls.paths.ca_cert),
+            metrics=metrics,
             pid=os.getpid(),
             service=self,
         )
@@ -187,6 +193,7 @@ class Service:
     # -- inside
 
     async def _stop(self) -> None:
+        await self._endpoint.close()
         await self.door.stop_listening()
         self.shipping.on_change = lambda: None  # it would announce "online" again
         self._announce(Presence.offline)

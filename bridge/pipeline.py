@@ -96,6 +96,7 @@ class Pipeline:
         self._idle = asyncio.Event()
         self._idle.set()
         self._retry_s = _RETRY_FIRST_S
+        self._commit_from: float | None = None
         self.outlet: Outlet | None = None
         self.volume = DailyVolume(0)
         #: called with the head seq after each commit
@@ -107,6 +108,11 @@ class Pipeline:
     def healthy(self) -> bool:
         """Whether the last commit worked."""
         return not self._outage.ongoing
+
+    @property
+    def commit_running_s(self) -> float:
+        """Seconds since the commit that is under way began; 0 between commits."""
+        return 0.0 if self._commit_from is None else self._loop.time() - self._commit_from
 
     def submit(self, deliveries: list[Delivery]) -> bool:
         """Decode, ask for consent, queue; True when the backlog is full: read no more before ``Outlet.resume``."""
@@ -138,6 +144,7 @@ class Pipeline:
         """Give up what is not committed: it is counted as failed and nobody was told otherwise."""
         self._state = State.STOPPED
         self._counters.failed += self._counters.in_flight
+        self._counters.messages_failed += self._counters.messages_in_flight
         self._idle.set()
 
     # -- one group
@@ -187,11 +194,13 @@ class Pipeline:
             end = at + len(decoded.events)
             self._group.append(Outcome(delivery, decoded, seqs[at:end]))
             at = end
+        self._commit_from = self._loop.time()
         self._journal.commit(lambda head, error: self._committed(head, error, group, chores))
 
     def _committed(
         self, head: int, error: StoreError | None, group: list[_Waiting], chores: list[Callable[[], None]]
     ) -> None:
+        took, self._commit_from = self.commit_running_s, None
         if self._state is State.STOPPED:
             return
         if error is not None:
@@ -201,6 +210,7 @@ class Pipeline:
         self._retry_s = _RETRY_FIRST_S
         outcomes, self._group = self._group, []
         try:
+            self._counters.commit(took, self._clock_us())
             self._count(outcomes)
             acknowledge(outcomes)
             self._tell(outcomes, head)
@@ -237,12 +247,12 @@ class Pipeline:
 
     def _count(self, outcomes: list[Outcome]) -> None:
         counters = self._counters
-        counters.commits += 1
         for delivery, decoded, seqs in outcomes:
             self._backlog -= len(delivery.payload)
             duplicates = seqs.count(0)
             counters.duplicate += duplicates
             counters.stored += len(seqs) - duplicates
+            counters.message(stored=len(seqs) > duplicates, rejected=bool(decoded.rejections))
             for rejection in decoded.rejections:
                 counters.reject(rejection.reason.value)
 

@@ -18,6 +18,8 @@ def report(service: "Service", since_us: int) -> dict[str, Any]:
         "pid": os.getpid(),
         "version": __version__,
         "healthy": service.pipeline.healthy,
+        "broker": {"mode": "embedded", "connected": True},
+        "journal": {"working": service.pipeline.healthy, "commit_running_s": service.pipeline.commit_running_s},
         "uptime_s": round(time.time() - since_us / 1e6, 3),
         "epoch": service.journal.epoch,
         "head": service.journal.head(),

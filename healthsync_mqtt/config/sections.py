@@ -168,6 +168,15 @@ class BridgeSettings(Section):
     """Its name in ``bridge/{bridge}/status``."""
 
 
+class MetricsSettings(Section):
+    """The HTTP port of ``/metrics``, ``/healthz`` and ``/readyz``; it has no passwords and is off by default."""
+
+    host: Annotated[str, AfterValidator(_loopback)] = "127.0.0.1"
+    """Address of the HTTP listener for metrics and health; loopback only."""
+    port: Port | None = None
+    """Its port; nothing: there is no such listener, 0: a free one."""
+
+
 class ExternalSettings(Section):
     """The external broker that ``healthsync bridge run`` and ``python -m bridge`` work on."""
 

@@ -30,6 +30,7 @@ from healthsync_mqtt.config.sections import (
     ExternalSettings,
     LimitSettings,
     LogSettings,
+    MetricsSettings,
     TokenSettings,
 )
 from healthsync_mqtt.errors import ConfigError
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     token: TokenSettings = TokenSettings()
     bridge: BridgeSettings = BridgeSettings()
+    metrics: MetricsSettings = MetricsSettings()
     external: ExternalSettings = ExternalSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

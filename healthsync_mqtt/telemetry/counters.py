@@ -1,11 +1,15 @@
 """Counters of one service: plain integers that the event loop raises, and figures derived from them.
 
-The balance ``received = stored + duplicate + rejected + failed + in_flight`` (events) always holds, because
-``in_flight`` is what is left: received, and no outcome yet.
+The balance ``received = stored + duplicate + rejected + failed + in_flight`` always holds, for events and for the
+messages they came in, because ``in_flight`` is what is left: received, and no outcome yet.
 """
 
+from bisect import bisect_left
 from collections import Counter, deque
-from typing import Any
+from typing import Any, Final
+
+COMMIT_BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""Upper bounds of the buckets that commits are counted in by duration, seconds; one more bucket has none."""
 
 
 class Counters:
@@ -13,15 +17,22 @@ class Counters:
 
     __slots__ = (
         "_ticks",
+        "commit_buckets",
+        "commit_seconds",
         "commits",
         "connections_closed",
         "connections_opened",
         "connections_refused",
         "duplicate",
         "failed",
+        "last_commit_us",
         "logins_refused",
+        "messages_duplicate",
+        "messages_failed",
         "messages_received",
+        "messages_rejected",
         "messages_sent",
+        "messages_stored",
         "publishes_refused",
         "received",
         "refused_by_reason",
@@ -39,6 +50,10 @@ class Counters:
         self.failed = 0
         self.rejected_by_reason: Counter[str] = Counter()
         self.messages_received = 0
+        self.messages_stored = 0
+        self.messages_duplicate = 0
+        self.messages_rejected = 0
+        self.messages_failed = 0
         self.messages_sent = 0
         self.publishes_refused = 0
         self.subscriptions_refused = 0
@@ -48,12 +63,21 @@ class Counters:
         self.refused_by_reason: Counter[str] = Counter()
         self.logins_refused = 0
         self.commits = 0
+        self.commit_seconds = 0.0
+        self.commit_buckets = [0] * (len(COMMIT_BOUNDS_S) + 1)
+        self.last_commit_us = 0
         self._ticks: deque[tuple[float, int, int]] = deque(maxlen=256)
 
     @property
     def in_flight(self) -> int:
         """Events received that have no outcome yet."""
         return self.received - self.stored - self.duplicate - self.rejected - self.failed
+
+    @property
+    def messages_in_flight(self) -> int:
+        """Messages with events that have no outcome yet."""
+        decided = self.messages_stored + self.messages_duplicate + self.messages_rejected + self.messages_failed
+        return self.messages_received - decided
 
     @property
     def connections(self) -> int:
@@ -64,6 +88,22 @@ class Counters:
         """Count events that were refused for ``reason`` (a word of the closed enum)."""
         self.rejected += events
         self.rejected_by_reason[reason] += events
+
+    def message(self, *, stored: bool, rejected: bool) -> None:
+        """Count the outcome of a committed message: stored if any of its events was new, else rejected if any was."""
+        if stored:
+            self.messages_stored += 1
+        elif rejected:
+            self.messages_rejected += 1
+        else:
+            self.messages_duplicate += 1
+
+    def commit(self, seconds: float, now_us: int) -> None:
+        """Count a commit that took ``seconds`` and was known at ``now_us``."""
+        self.commits += 1
+        self.commit_seconds += seconds
+        self.commit_buckets[bisect_left(COMMIT_BOUNDS_S, seconds)] += 1
+        self.last_commit_us = now_us
 
     def refuse_connection(self, reason: str) -> None:
         """Count a connection that was turned away at the door for ``reason`` (a word of a closed set)."""
@@ -93,6 +133,11 @@ class Counters:
             "in_flight": self.in_flight,
             "rejected_by_reason": dict(sorted(self.rejected_by_reason.items())),
             "messages_received": self.messages_received,
+            "messages_stored": self.messages_stored,
+            "messages_duplicate": self.messages_duplicate,
+            "messages_rejected": self.messages_rejected,
+            "messages_failed": self.messages_failed,
+            "messages_in_flight": self.messages_in_flight,
             "messages_sent": self.messages_sent,
             "publishes_refused": self.publishes_refused,
             "subscriptions_refused": self.subscriptions_refused,
@@ -102,4 +147,7 @@ class Counters:
             "refused_by_reason": dict(sorted(self.refused_by_reason.items())),
             "logins_refused": self.logins_refused,
             "commits": self.commits,
+            "commit_seconds": self.commit_seconds,
+            "commit_buckets": list(self.commit_buckets),
+            "last_commit_us": self.last_commit_us,
         }

@@ -1,4 +1,7 @@
-"""Writes docs/reference from the code: topics, events, reasons, settings, commands. ``--check`` compares instead."""
+"""Writes docs/reference from the code: topics, events, reasons, settings, metrics, commands.
+
+``--check`` compares instead.
+"""
 
 import argparse
 import inspect
@@ -15,6 +18,7 @@ from healthsync_mqtt.config.settings import ENV_PREFIX, Settings
 from healthsync_mqtt.model import reasons
 from healthsync_mqtt.model.catalogue import CATALOGUE, EventType
 from healthsync_mqtt.model.reasons import Reason
+from healthsync_mqtt.telemetry.metrics import METRICS
 from healthsync_mqtt.topics.asyncapi import topic_table
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -113,6 +117,19 @@ def settings() -> Iterator[str]:
         yield row(f"`{setting.key}`", f"`{variable}`", default(setting.value), setting.summary)
 
 
+def metrics() -> Iterator[str]:
+    yield "# Metrics"
+    yield (
+        "`GET /metrics` on the address `metrics.host`:`metrics.port` ([settings](settings.md)), in Prometheus' text "
+        "format. Labels come from closed sets or are names of sinks; no user, device or value is in them. What an "
+        "installation does not have is left out. How to use them: [operations](../operations.md#metrics)."
+    )
+    yield head("metric", "type", "labels", "meaning")
+    for each in METRICS:
+        labels = ", ".join(f"`{label}`" for label in each.labels)
+        yield row(f"`{each.full_name}`", each.kind.value, labels, each.help)
+
+
 def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Every command that can be run, by its full name."""
     members = getattr(command, "commands", None)
@@ -155,6 +172,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "events.md": events,
     "reasons.md": rejections,
     "settings.md": settings,
+    "metrics.md": metrics,
     "cli.md": cli,
 }
 

@@ -1,0 +1,230 @@
+"""The metrics of a service: its report as text in Prometheus' exposition format 0.0.4. Pure.
+
+A label's value comes from a closed set or is a name that the operator chose (of a sink); never a user, a device, an
+address or anything a client sent. What a report does not have, such as certificates on an external broker, is left out.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from healthsync_mqtt.model.reasons import Reason
+from healthsync_mqtt.telemetry.counters import COMMIT_BOUNDS_S
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+OUTCOMES: Final = ("stored", "duplicate", "rejected", "failed")
+CONNECTION_LIMITS: Final = (
+    "max_connections",
+    "connections_per_address",
+    "max_unauthenticated",
+    "unauthenticated_per_address",
+)
+CERTIFICATE_ROLES: Final = ("ca", "server")
+SINK_STATES: Final = ("idle", "shipping", "waiting", "paused", "failed")
+
+Report = Mapping[str, Any]
+"""What ``healthsync status --json`` shows of a running service."""
+
+
+class Kind(StrEnum):
+    """Types of metrics, in Prometheus' words."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Sample(NamedTuple):
+    """One value; ``labels`` in the order of the metric's, ``suffix`` for the parts of a histogram."""
+
+    value: float
+    labels: tuple[str, ...] = ()
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: its name without the prefix, what it says, its labels and how it is read from a report."""
+
+    name: str
+    kind: Kind
+    help: str
+    read: Callable[[Report], Iterable[Sample]]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name that Prometheus sees."""
+        return f"healthsync_{self.name}"
+
+
+def exposition(report: Report) -> str:
+    """All metrics of ``report``, in the order of ``METRICS``."""
+    return "".join(_family(metric, report) for metric in METRICS)
+
+
+def _family(metric: Metric, report: Report) -> str:
+    name = metric.full_name
+    lines = [f"# HELP {name} {_escaped(metric.help)}", f"# TYPE {name} {metric.kind.value}"]
+    samples = [_line(name, metric, sample) for sample in metric.read(report)]
+    return "\n".join([*lines, *samples, ""]) if samples else ""
+
+
+def _line(name: str, metric: Metric, sample: Sample) -> str:
+    names = (*metric.labels, "le") if sample.suffix == "_bucket" else metric.labels
+    pairs = ",".join(f'{key}="{_quoted(text)}"' for key, text in zip(names, sample.labels, strict=True))
+    return f"{name}{sample.suffix}{'{' + pairs + '}' if pairs else ''} {_number(sample.value)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _quoted(text: str) -> str:
+    return _escaped(text).replace('"', '\\"')
+
+
+def _number(value: float) -> str:
+    return repr(int(value)) if value == int(value) else repr(value)
+
+
+# -- readers
+
+
+def _at(*path: str, scale: float = 1) -> Callable[[Report], Iterator[Sample]]:
+    """The figure at ``path``, if the report has it."""
+
+    def read(report: Report) -> Iterator[Sample]:
+        found: Any = report
+        for part in path:
+            if part not in found:
+                return
+            found = found[part]
+        yield Sample(found * scale if scale != 1 else found)
+
+    return read
+
+
+def _some(*path: str, scale: float = 1) -> Callable[[Report], Iterator[Sample]]:
+    """The same; not while it is 0, which means that there is none yet."""
+    return lambda report: (sample for sample in _at(*path, scale=scale)(report) if sample.value)
+
+
+def _each(words: tuple[str, ...], prefix: str = "") -> Callable[[Report], Iterator[Sample]]:
+    """The counter of each word."""
+    return lambda report: (Sample(report["counters"][prefix + word], (word,)) for word in words)
+
+
+def _by_reason(key: str, words: tuple[str, ...]) -> Callable[[Report], Iterator[Sample]]:
+    """Each word's part of a counter; from the start, so that the first one is seen as a rise."""
+    return lambda report: (Sample(report["counters"][key].get(word, 0), (word,)) for word in words)
+
+
+def _length(key: str) -> Callable[[Report], Iterator[Sample]]:
+    return lambda report: (Sample(len(report[each])) for each in (key,) if each in report)
+
+
+def _sinks(key: str) -> Callable[[Report], Iterator[Sample]]:
+    """A figure of each sink that has it."""
+    return lambda report: (Sample(sink[key], (sink["sink"],)) for sink in report.get("sinks", ()) if key in sink)
+
+
+def _sink_counts(key: str) -> Callable[[Report], Iterator[Sample]]:
+    return lambda report: (
+        Sample(sink["since_start"][key], (sink["sink"],)) for sink in report.get("sinks", ()) if "since_start" in sink
+    )
+
+
+def _sink_states(report: Report) -> Iterator[Sample]:
+    for sink in report.get("sinks", ()):
+        for state in SINK_STATES:
+            yield Sample(sink["state"] == state, (sink["sink"], state))
+
+
+def _certificates(report: Report) -> Iterator[Sample]:
+    ends = report.get("certificates", {})
+    for role in CERTIFICATE_ROLES:
+        if ends.get(role):
+            yield Sample(ends[role], (role,))
+
+
+def _build(report: Report) -> Iterator[Sample]:
+    yield Sample(1, (report["version"], report["broker"]["mode"]))
+
+
+def _commits(report: Report) -> Iterator[Sample]:
+    counters = report["counters"]
+    below = 0
+    for bound, count in zip((*map(repr, COMMIT_BOUNDS_S), "+Inf"), counters["commit_buckets"], strict=True):
+        below += count
+        yield Sample(below, ("commit", bound), "_bucket")
+    yield Sample(counters["commit_seconds"], ("commit",), "_sum")
+    yield Sample(below, ("commit",), "_count")
+
+
+_C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+
+# fmt: off
+METRICS: Final = (
+    Metric("build_info", _G, "1; the version, and whether the broker is embedded or external.",
+           _build, ("version", "broker_mode")),
+    Metric("uptime_seconds", _G, "Since the start of the service.", _at("uptime_s")),
+    Metric("broker_connected", _G, "1 while the bridge is connected with the broker; the embedded one always is.",
+           _at("broker", "connected")),
+    Metric("journal_working", _G, "1 while the last commit worked; else events wait and nothing is acknowledged.",
+           _at("journal", "working")),
+    Metric("commit_running_seconds", _G, "Age of the commit that is under way; 0 between commits.",
+           _at("journal", "commit_running_s")),
+    Metric("messages_received_total", _C, "Messages with events that came in.", _at("counters", "messages_received")),
+    Metric("messages_processed_total", _C, "The same by outcome: stored if any of its events was new, else rejected "
+           "if any was, else duplicate; failed: given up without a commit and not acknowledged.",
+           _each(OUTCOMES, "messages_"), ("outcome",)),
+    Metric("inflight_messages", _G, "Messages with events that have no outcome yet.",
+           _at("counters", "messages_in_flight")),
+    Metric("events_received_total", _C, "Events that came in.", _at("counters", "received")),
+    Metric("events_processed_total", _C, "Events by outcome; failed: given up without a commit, not acknowledged.",
+           _each(OUTCOMES), ("outcome",)),
+    Metric("events_rejected_total", _C, "Rejected events by reason.",
+           _by_reason("rejected_by_reason", tuple(Reason)), ("reason",)),
+    Metric("inflight_events", _G, "Events that have no outcome yet.", _at("counters", "in_flight")),
+    Metric("commits_total", _C, "Commits of the event log.", _at("counters", "commits")),
+    Metric("stage_duration_seconds", _H, "How long a stage took; commit: from its request until it was durable.",
+           _commits, ("stage",)),
+    Metric("last_commit_timestamp_seconds", _G, "When the last commit was done; nothing before the first.",
+           _some("counters", "last_commit_us", scale=1e-6)),
+    Metric("log_head_events", _G, "Sequence number of the newest event in the log.", _at("head")),
+    Metric("connections", _G, "Sessions that are connected; on an external broker: the bridge's own.",
+           _at("connections")),
+    Metric("open_connections", _G, "Connections that are open, logged in or not.", _at("counters", "connections")),
+    Metric("connections_opened_total", _C, "Connections that were opened.", _at("counters", "connections_opened")),
+    Metric("connections_refused_total", _C, "Connections that were turned away, by the limit that was reached.",
+           _by_reason("refused_by_reason", CONNECTION_LIMITS), ("limit",)),
+    Metric("logins_refused_total", _C, "Logins that were refused.", _at("counters", "logins_refused")),
+    Metric("publishes_refused_total", _C, "Messages on topics that their sender may not publish on.",
+           _at("counters", "publishes_refused")),
+    Metric("subscriptions_refused_total", _C, "Topic filters that were refused.",
+           _at("counters", "subscriptions_refused")),
+    Metric("devices_limited", _G, "Devices that are slowed down now because they send too fast.", _length("limited")),
+    Metric("devices_over_daily_limit", _G, "Devices that sent more events today than is usual.",
+           _length("over_daily_limit")),
+    Metric("subscriber_lag_events", _G, "Events that the slowest connected subscriber has not been handed yet.",
+           _at("subscriber_lag")),
+    Metric("sink_lag_events", _G, "Events that the sink has not taken yet.", _sinks("lag"), ("sink",)),
+    Metric("sink_state", _G, "1 for the state that the sink is in, 0 for the others.", _sink_states,
+           ("sink", "state")),
+    Metric("sink_points_total", _C, "Points that the sink accepted since its process started.",
+           _sink_counts("points"), ("sink",)),
+    Metric("sink_failures_total", _C, "Requests to the sink that failed since its process started.",
+           _sink_counts("failures"), ("sink",)),
+    Metric("sink_refused_lines", _G, "Lines that the sink refused for good and that are kept.",
+           _sinks("refused_lines"), ("sink",)),
+    Metric("certificate_expiry_timestamp_seconds", _G, "When the CA's and the server's certificate end.",
+           _certificates, ("role",)),
+    Metric("client_certificates", _G, "Certificates of clients that are valid.", _at("certificates", "clients")),
+    Metric("client_certificates_ending", _G, "Those of them that end within 14 days.",
+           _at("certificates", "clients_ending")),
+)
+# fmt: on
+"""Every metric, in the order they are written and documented."""
