@@ -21,13 +21,11 @@ from typing import Any
 import aiomqtt
 import paho.mqtt.client as paho
 from aiomqtt.exceptions import MqttConnectError
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from healthsync_mqtt.broker.external.frames import BrokerProtocolError, Frames, Message
+from healthsync_mqtt.broker.external.options import options, plain, refusal
 from healthsync_mqtt.broker.external.port import Agreed, BrokerLostError, ProtocolRefusedError, Target
-from healthsync_mqtt.errors import DeniedError
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("bridge")
@@ -37,9 +35,6 @@ _RECORDS = 500
 _PUBACK = 0x40
 _MOST_WAITING = 200_000
 """Messages that wait for the broker to take them; beyond it receipts are dropped, and devices send again."""
-
-_VERSION_CODES = {1, 132}
-_CREDENTIAL_CODES = {2, 4, 5, 133, 134, 135, 140}
 
 
 class _Client(aiomqtt.Client):
@@ -129,13 +124,13 @@ class _Link:
             else:
                 codes = await self.client.subscribe([(name, 1) for name in filters])
         except (aiomqtt.MqttError, ValueError, OSError) as error:
-            raise BrokerLostError(f"the broker closed the connection at SUBSCRIBE: {_plain(error)}") from None
+            raise BrokerLostError(f"the broker closed the connection at SUBSCRIBE: {plain(error)}") from None
         return [int(getattr(code, "value", code)) for code in codes]
 
     async def ended(self) -> None:
         await asyncio.wait((self.client._disconnected,))
         error = self.client._disconnected.exception()
-        raise BrokerLostError(f"the connection to the broker ended: {_plain(error) if error else 'closed'}")
+        raise BrokerLostError(f"the connection to the broker ended: {plain(error) if error else 'closed'}")
 
     async def close(self) -> None:
         if self.alive:
@@ -266,13 +261,13 @@ async def open_link(target: Target, on_messages: Callable[[list[Message]], None]
         await client.__aenter__()
     except MqttConnectError as error:
         _drop(client)
-        raise _refusal(error) from None
+        raise refusal(error) from None
     except (aiomqtt.MqttError, ssl.SSLError, OSError) as error:
         _drop(client)
         where = f"{target.host}:{target.port}"
         if link._eof:
             raise ProtocolRefusedError(f"{where} closed the connection after CONNECT") from None
-        raise BrokerLostError(f"cannot connect to {where}: {_plain(error)}", hint="is the broker running?") from None
+        raise BrokerLostError(f"cannot connect to {where}: {plain(error)}", hint="is the broker running?") from None
     except BaseException:
         _drop(client)
         raise
@@ -283,48 +278,11 @@ async def open_link(target: Target, on_messages: Callable[[list[Message]], None]
 
 
 def _client(target: Target) -> _Client:
-    v5 = target.version == 5
-    properties: Any = Properties(PacketTypes.CONNECT) if v5 else None  # type: ignore[no-untyped-call]
-    if v5:
-        properties.ReceiveMaximum = target.receive_maximum
-        properties.SessionExpiryInterval = target.session_expiry_s
-        properties.MaximumPacketSize = target.max_packet
-    client = _Client(
-        target.host,
-        target.port,
-        username=target.username,
-        password=target.password,
-        identifier=target.client_id,
-        protocol=aiomqtt.ProtocolVersion.V5 if v5 else aiomqtt.ProtocolVersion.V311,
-        clean_session=None if v5 else False,
-        clean_start=False if v5 else paho.MQTT_CLEAN_START_FIRST_ONLY,  # which 3.1.1 has no word for
-        properties=properties,
-        will=aiomqtt.Will(target.will.topic, target.will.payload, qos=1, retain=True) if target.will else None,
-        keepalive=target.keep_alive,
-        timeout=target.timeout,
-        tls_context=target.tls,
-        max_queued_outgoing_messages=0,
-    )
+    client = _Client(target.host, target.port, **options(target))
     client.pending_calls_threshold = sys.maxsize
     client._client.manual_ack_set(True)
     client._client.connect_timeout = target.timeout
     return client
-
-
-def _refusal(error: MqttConnectError) -> Exception:
-    code = getattr(error.rc, "value", error.rc)
-    if code in _VERSION_CODES:
-        return ProtocolRefusedError("the broker does not speak this version of MQTT")
-    if code in _CREDENTIAL_CODES:
-        return DeniedError(
-            "the broker refused the bridge's login",
-            hint="give the bridge its credential: healthsync broker provision, or the broker's access hooks",
-        )
-    return BrokerLostError(f"the broker is not ready to accept connections (code {code})")
-
-
-def _plain(error: BaseException | None) -> str:
-    return str(error) or error.__class__.__name__
 
 
 def _drop(client: aiomqtt.Client) -> None:

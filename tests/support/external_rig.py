@@ -1,0 +1,222 @@
+"""A Mosquitto, its bridges and devices that never stop, and the comparison of what devices were told with the logs.
+
+Devices are the real client: they delete an event when they have its receipt. Whatever is killed or cut, what a device
+was told is stored, everything it sent is stored in the end, and each event is stored once in one log.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from healthsync_mqtt.broker.external.shard import Shard
+from healthsync_mqtt.broker.external.talk import talk
+from healthsync_mqtt.client import Credentials, DeviceClient
+from healthsync_mqtt.client.backoff import Backoff
+from healthsync_mqtt.storage.reader import SqliteLogReader
+from tests.support.external_bridge import BridgeProcess, Proxy, Wire
+from tests.support.mosquitto import Mosquitto
+
+USERS = 4
+WINDOW = 10
+ORDERED = "seq"
+"""A user whose device sends one after the other and never twice, as long as the broker lives."""
+
+
+PAYLOAD = b'{"id":"%b","type":"heart_rate","start_time":"2025-11-23T06:00:00Z","value":{"bpm":60}}'
+
+
+@dataclass(slots=True, kw_only=True)
+class Rig:
+    """One broker, its bridges, and devices that never stop."""
+
+    root: Path
+    rng: random.Random
+    bridges: Sequence[tuple[str, str]] = (("main", ""),)
+    acknowledged: dict[str, list[str]] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+    ordered: bool = True
+    sending: bool = True
+    broker: Mosquitto = field(init=False)
+    processes: dict[str, BridgeProcess] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.broker = Mosquitto(self.root)
+        now = time.time_ns() // 1000
+        with self.broker.registry() as registry:
+            for user in (*(f"u{number}" for number in range(USERS)), ORDERED):
+                registry.add_user(user, "all", now)
+                registry.add_device(user, "d", now)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Proxy]:
+        """Broker, proxy and bridges; devices at work while the body runs, and until all of theirs is receipted."""
+        self.broker.start()
+        await self.broker.provision(*(name for name, _ in self.bridges))
+        async with Proxy(self.broker.port) as proxy:
+            for name, shard in self.bridges:
+                self.processes[name] = BridgeProcess(
+                    self._data(name, proxy.port), *(["--shard", shard] if shard else [])
+                )
+            tasks: list[asyncio.Task[None]] = []
+            try:
+                for process in self.processes.values():
+                    await asyncio.to_thread(process.start)
+                tasks = [asyncio.create_task(self._device(number)) for number in range(USERS)]
+                if self.ordered:
+                    tasks.append(asyncio.create_task(self.in_order(0)))
+                yield proxy
+                self.sending = False
+                async with asyncio.timeout(90):
+                    await asyncio.gather(*tasks)
+                    # The ordered device waits for no receipt: what it sent may still wait at the broker.
+                    while self.stored(ORDERED) < len(self.acknowledged.get(ORDERED, [])):  # noqa: ASYNC110
+                        await asyncio.sleep(0.1)
+            except TimeoutError:
+                self.violations.append("devices have events without a receipt after 90 s on a healthy system")
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                for process in self.processes.values():
+                    await asyncio.to_thread(process.end)
+                self.broker.end()
+
+    def _data(self, name: str, port: int) -> Path:
+        """The data directory of a bridge: its own log, the broker through the proxy."""
+        data = self.broker.data if name == self.bridges[0][0] else self.root / f"data-{name}"
+        if data != self.broker.data:
+            data.mkdir(mode=0o700)
+            credentials = data / "credentials"
+            credentials.mkdir(mode=0o700)
+            for file in self.broker.store.directory.iterdir():
+                (credentials / file.name).touch(mode=0o600)
+                (credentials / file.name).write_bytes(file.read_bytes())
+        text = f"""
+        [external]
+        host = "localhost"
+        port = {port}
+        ca_file = "{self.broker.certificates.ca_cert}"
+        registry_file = "{self.broker.settings.paths.registry_db}"
+        canary = false
+        keep_alive_s = 5
+        [bridge]
+        id = "{name}"
+        """
+        (data / "healthsync.toml").write_text(text)
+        return data
+
+    async def _device(self, number: int) -> None:
+        user = f"u{number}"
+        account = self.broker.account(f"{user}-d")
+        login = Credentials(
+            user_id=user, device_id="d", client_id=account.client_id, username=account.username, token=account.password
+        )
+        self.acknowledged.setdefault(user, [])
+        made = 0
+        async with DeviceClient(
+            "localhost",
+            self.broker.port,
+            credentials=login,
+            ca_file=self.broker.certificates.ca_cert,
+            receipt_timeout=3.0,
+            keep_alive=5,
+            batch_size=1,
+            backoff=Backoff(first=0.1, longest=0.5),
+            wait_connected=False,
+        ) as client:
+            waiting: set[asyncio.Task[None]] = set()
+            while self.sending:
+                names = [f"{user}-{made + place}" for place in range(self.rng.choice((1, 5, 20)))]
+                made += len(names)
+                waiting.add(task := asyncio.create_task(self._publish(client, user, names)))
+                task.add_done_callback(waiting.discard)
+                await asyncio.sleep(self.rng.uniform(0, 0.02) if len(waiting) < WINDOW else 0.1)
+                while len(waiting) >= WINDOW and self.sending:
+                    await asyncio.wait(waiting, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.gather(*waiting)
+
+    async def _publish(self, client: DeviceClient, user: str, names: list[str]) -> None:
+        events = [
+            {"id": name, "type": "heart_rate", "start_time": "2025-11-23T06:00:00Z", "value": {"bpm": 60}}
+            for name in names
+        ]
+        results = await client.publish(events)
+        self.acknowledged[user] += names
+        if results.rejected:
+            self.violations.append(f"{user}: events were rejected")
+
+    async def in_order(self, messages: int) -> None:
+        """Send while others send (or ``messages`` at once); the broker's PUBACK is what this device counts."""
+        told = self.acknowledged.setdefault(ORDERED, [])
+        async with talk(self.broker.address) as device:
+            await device.login(self.broker.account(f"{ORDERED}-d"))
+            goal = len(told) + messages
+            while self.sending if not messages else len(told) < goal:
+                names = [f"{ORDERED}-{len(told) + place}" for place in range(50 if messages else 10)]
+                await device.publish_all(
+                    f"users/{ORDERED}/devices/d/events", [PAYLOAD % name.encode() for name in names]
+                )
+                told += names
+                await asyncio.sleep(0 if messages else 0.01)
+
+    def fault(self, name: str) -> None:
+        self.faults[name] = self.faults.get(name, 0) + 1
+
+    async def kill_bridge(self, name: str = "main") -> None:
+        self.fault("bridge kill -9")
+        await asyncio.sleep(self.rng.uniform(0.02, 0.3))
+        await asyncio.to_thread(self.processes[name].kill)
+        await asyncio.to_thread(self.processes[name].start)
+
+    async def kill_broker(self) -> None:
+        self.fault("broker kill -9")
+        await asyncio.sleep(self.rng.uniform(0.05, 0.5))
+        await asyncio.to_thread(self.broker.kill)
+        await asyncio.sleep(self.rng.uniform(0, 0.2))
+        await asyncio.to_thread(self.broker.start)
+
+    async def break_wire(self, proxy: Proxy) -> None:
+        how = self.rng.choice(("reset", "slow", "silent"))
+        self.fault(f"network {how}")
+        if how == "reset":
+            proxy.reset()
+        else:
+            proxy.wire = Wire.SLOW if how == "slow" else Wire.SILENT
+            await asyncio.sleep(self.rng.uniform(0.5, 2.0 if how == "slow" else 12.0))
+            proxy.wire = Wire.WHOLE
+        await asyncio.sleep(self.rng.uniform(0.1, 0.5))
+
+    def stored(self, user: str) -> int:
+        """How many events of a user are in all logs together."""
+        total = 0
+        for process in self.processes.values():
+            with SqliteLogReader.open(process.data / "events.db") as reader:
+                total += len(reader.read(0, 10_000_000, user=user))
+        return total
+
+    def check(self) -> int:
+        """Compare what devices were told with what is in the logs; how many events are stored."""
+        stored: dict[str, list[str]] = {}
+        for name, shard in self.bridges:
+            process = self.processes[name]
+            with SqliteLogReader.open(process.data / "events.db") as reader:
+                rows = reader.read(0, 10_000_000, history=True)
+            ids = [row.id for row in rows]
+            if len(ids) != len(set(ids)):
+                self.violations.append(f"{name}: an event is stored twice in one log")
+            for row in rows:
+                if not Shard.parse(shard).owns(row.user):
+                    self.violations.append(f"{name}: {row.user} belongs to another shard")
+                stored.setdefault(row.user, []).append(row.id)
+        for user, told in self.acknowledged.items():
+            if missing := set(told) - set(stored.get(user, [])):
+                self.violations.append(f"{user}: {len(missing)} events with a receipt are not stored")
+            numbers = [int(name.rpartition("-")[2]) for name in stored.get(user, [])]
+            if user == ORDERED and numbers != sorted(numbers):
+                self.violations.append(f"{user}: the order of the events was not kept")
+        return sum(map(len, stored.values()))
