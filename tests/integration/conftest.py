@@ -12,7 +12,7 @@ from tests.support.inprocess import Bystander, House, opened
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
-BOTH_LOOPS = {"test_door_publish.py", "test_door_delivery.py", "test_door_listeners.py"}
+BOTH_LOOPS = {"test_door_publish.py", "test_door_delivery.py", "test_door_listeners.py", "test_metrics_endpoint.py"}
 """Tests of the wire run on both loops, whose transports differ in what they forgive; all others on asyncio's."""
 
 

@@ -245,3 +245,21 @@ def test_counters_balance_and_the_state_is_the_highest_rank(groups, faults) -> N
             bench.close()
 
     asyncio.run(run())
+
+
+async def test_messages_are_counted_by_outcome_and_commits_by_duration(bench: Bench) -> None:
+    source = bench.source()
+    for token, payload in enumerate((event("a"), event("a"), b"no json", b"[%s,%s]" % (event("a"), event("b")))):
+        bench.pipeline.submit([delivery(source, token, payload)])
+        await bench.settle()
+    shown = bench.counters.snapshot()
+    assert [shown[f"messages_{name}"] for name in ("received", "stored", "duplicate", "rejected")] == [4, 2, 1, 1]
+    assert sum(shown["commit_buckets"]) == shown["commits"] == bench.log.commits
+    assert shown["last_commit_us"] > 0
+    bench.log.gate.clear()
+    bench.pipeline.submit([delivery(source, 9, event("c"))])
+    await until(lambda: bench.pipeline.commit_running_s > 0)
+    bench.pipeline.stop()
+    bench.log.gate.set()
+    assert bench.counters.snapshot()["messages_failed"] == 1
+    assert bench.counters.messages_in_flight == 0
