@@ -26,13 +26,13 @@ from bridge.trail import RefusalTrail
 from bridge.upkeep import Parts, Upkeep
 from bridge.volume import DailyVolume
 from healthsync_mqtt import __version__
+from healthsync_mqtt.broker.external.credentials import CredentialDirectory, CredentialStore
 from healthsync_mqtt.broker.frontdoor import FrontDoor
 from healthsync_mqtt.config.sections import EventSettings
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.audit import AuditLog
 from healthsync_mqtt.identity.desk import TokenDesk
-from healthsync_mqtt.identity.directory import Directory
 from healthsync_mqtt.identity.keystore import KeyStore, LiveKeys
 from healthsync_mqtt.identity.logins import Demand, Logins
 from healthsync_mqtt.identity.registry import Registry
@@ -80,7 +80,8 @@ class Service:
         self._status_topic = registry.build("bridge_status", bridge=settings.bridge.id)
         self._identities = Registry.open(paths.registry_db)
         self._keys = LiveKeys(KeyStore.of_environment(paths.keys), self._started_us)
-        self._directory = Directory(self._identities, TokenVerifier(self._keys))
+        credentials = CredentialStore(paths.credentials)
+        self._directory = CredentialDirectory(self._identities, TokenVerifier(self._keys), credentials)
         self._logins = Logins(self._directory, self._identities.certificates)
         broker = settings.broker
         self.tls = ServerTls(

@@ -22,6 +22,9 @@ def replay(
     user: Annotated[str, typer.Option(help="Whose data it is.")],
     device: Annotated[str, typer.Option(help="The device to publish as; added when missing.")],
     rate: Annotated[float | None, typer.Option(min=0.1, help="Events per second; default: as fast as it goes.")] = None,
+    print_only: Annotated[
+        bool, typer.Option("--print", help="Print the events, one a line, for mosquitto_pub -l; publish nothing.")
+    ] = False,
     salvage: Annotated[bool, typer.Option("--salvage", help="Publish the readable part of a damaged file.")] = False,
     data: Data = DATA,
     json: Json = False,
@@ -32,6 +35,10 @@ def replay(
 
     Example: healthsync replay run.fit --user alice --device garmin-1
     """
+    if print_only:
+        for event in read_fit(file, user=user, salvage=salvage).events:
+            output.emit(event)
+        return
     place = DataDirectory(data)
     with place.registry() as registry:
         registry.user(user)

@@ -24,7 +24,7 @@ from healthsync_mqtt.client import enroll
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE
 from healthsync_mqtt.mqtt.codec import encode
 from healthsync_mqtt.mqtt.packets import Connack, Connect, Publish, Subscribe, Will
-from tests.support.inprocess import Identity, Peer
+from tests.support.peer import Identity, Peer
 from tests.support.service import HEALTHSYNC, Service
 
 STORES = ("events.db", "events.db-wal")

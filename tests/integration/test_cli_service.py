@@ -32,6 +32,16 @@ def test_fit_activity_replayed_twice_is_stored_once(service: Service, shared_dat
 
 
 @pytest.mark.shared_data
+def test_printed_events_are_the_ones_that_are_published(service: Service, shared_data: Path) -> None:
+    service.cli("user", "add", "printed", "--consent", "all")
+    words = (str(shared_data / "fit" / "garmin-fenix-5-walk.fit"), "--user", "printed", "--device", "garmin-1")
+    printed = service.cli("replay", *words, "--print")
+    service.cli("replay", *words)
+    stored = service.cli("events", "list", "--user", "printed")
+    assert [event["id"] for event in printed] == [event["id"] for event in stored]
+
+
+@pytest.mark.shared_data
 def test_replay_needs_a_user_and_a_whole_file(service: Service, shared_data: Path) -> None:
     good, bad = (str(shared_data / "fit" / name) for name in ("Activity.fit", "activity-unexpected-eof.fit"))
     with pytest.raises(AssertionError, match="there is no user nobody"):

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from healthsync_mqtt.identity.certificates import load_certificate, open_authority, pem, renew_server, write_key
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.mqtt.packets import Connack, Will
-from tests.support.inprocess import Bystander, House, Identity, Peer, event
+from tests.support.inprocess import Bystander, House
+from tests.support.peer import Identity, Peer, event
 
 OPTIONAL = {"broker.mqtts_clients": "optional"}
 REQUIRED = {"broker.mqtts_clients": "required"}

@@ -11,7 +11,8 @@ from healthsync_mqtt.client import Credentials, DeviceClient, enroll
 from healthsync_mqtt.client.enrolment import Renewal, lobby_transport
 from healthsync_mqtt.errors import DeniedError
 from healthsync_mqtt.topics.registry import TopicRegistry
-from tests.support.inprocess import Bystander, House, event
+from tests.support.inprocess import Bystander, House
+from tests.support.peer import event
 
 pytestmark = pytest.mark.parametrize("changes", [{"limits.failed_login_base_s": 0.001}])
 

@@ -24,7 +24,8 @@ from healthsync_mqtt.mqtt.packets import (
     Unsubscribe,
     Will,
 )
-from tests.support.inprocess import Bystander, House, Identity, event
+from tests.support.inprocess import Bystander, House
+from tests.support.peer import Identity, event
 
 pytestmark = pytest.mark.parametrize(
     "changes", [{"limits.failed_login_base_s": 0.001, "limits.unauthenticated_per_address": 1000}]

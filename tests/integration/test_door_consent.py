@@ -5,7 +5,8 @@ import time
 
 from healthsync_mqtt.identity.consent import Purpose
 from healthsync_mqtt.mqtt.packets import Publish
-from tests.support.inprocess import Bystander, House, Identity, Peer, event
+from tests.support.inprocess import Bystander, House
+from tests.support.peer import Identity, Peer, event
 
 WITHIN_S = 1.0
 CANARY = 61.625

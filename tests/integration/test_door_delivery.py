@@ -8,7 +8,8 @@ import time
 import pytest
 
 from healthsync_mqtt.mqtt.packets import Pingreq, Puback, Pubcomp, Publish, Pubrec, Pubrel, Will
-from tests.support.inprocess import Bystander, House, Identity, Peer, event
+from tests.support.inprocess import Bystander, House
+from tests.support.peer import Identity, Peer, event
 
 
 async def pair(house: House, **options: bool) -> tuple[Identity, Peer, Identity, Peer]:

@@ -19,7 +19,8 @@ from healthsync_mqtt.mqtt.packets import (
     Subscribe,
     Will,
 )
-from tests.support.inprocess import Bystander, House, Peer, event
+from tests.support.inprocess import Bystander, House
+from tests.support.peer import Peer, event
 
 
 def settings(**limits: object) -> pytest.MarkDecorator:

@@ -29,7 +29,8 @@ from healthsync_mqtt.mqtt.packets import (
     Subscribe,
     Will,
 )
-from tests.support.inprocess import SOON, Bystander, House, Identity, Peer, chunks, event, opened
+from tests.support.inprocess import Bystander, House, opened
+from tests.support.peer import SOON, Identity, Peer, chunks, event
 from tests.support.service import HEALTHSYNC
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.inprocess import Bystander, House, event
+from tests.support.inprocess import Bystander, House
+from tests.support.peer import event
 
 HEAD = b'{"id":"x","type":"heart_rate","start_time":"2026-01-01T00:00:00Z","value":'
 

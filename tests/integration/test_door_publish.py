@@ -7,7 +7,8 @@ import pytest
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.mqtt.codec import encode
 from healthsync_mqtt.mqtt.packets import Disconnect, Puback, Pubcomp, Publish, Pubrec, Pubrel
-from tests.support.inprocess import Bystander, House, chunks, event
+from tests.support.inprocess import Bystander, House
+from tests.support.peer import chunks, event
 
 
 def message(topic: str, payload: bytes, packet_id: int, qos: int = 1, *, dup: bool = False) -> Publish:

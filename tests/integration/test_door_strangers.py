@@ -8,7 +8,8 @@ import pytest
 
 from healthsync_mqtt.mqtt.codec import encode
 from healthsync_mqtt.mqtt.packets import Connect, ConnectCode, Publish, Subscribe, Will
-from tests.support.inprocess import Bystander, House, Identity, event
+from tests.support.inprocess import Bystander, House
+from tests.support.peer import Identity, event
 
 pytestmark = pytest.mark.parametrize("changes", [{"limits.failed_login_base_s": 0.001}])
 

@@ -9,7 +9,8 @@ import pytest
 
 from healthsync_mqtt.identity.enrolment import MAX_TRIES
 from healthsync_mqtt.mqtt.packets import Connack, Connect, Publish
-from tests.support.inprocess import Bystander, House, Identity, Peer, event
+from tests.support.inprocess import Bystander, House
+from tests.support.peer import Identity, Peer, event
 
 pytestmark = pytest.mark.parametrize("changes", [{"limits.failed_login_base_s": 0.001}])
 

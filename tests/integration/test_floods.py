@@ -15,7 +15,8 @@ from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.identity.certificates import ensure_ca_and_server
 from healthsync_mqtt.mqtt.codec import encode_publish
 from healthsync_mqtt.mqtt.packets import Connect, Puback, Publish, Pubrec
-from tests.support.inprocess import Bystander, House, Identity, Peer, event, opened
+from tests.support.inprocess import Bystander, House, opened
+from tests.support.peer import Identity, Peer, event
 
 STRICT = {
     "limits.device_messages_per_s": 200, "limits.device_burst": 50,

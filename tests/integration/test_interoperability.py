@@ -24,7 +24,8 @@ from typing import Any
 import pytest
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTv311
 
-from tests.support.inprocess import House, Identity, opened
+from tests.support.inprocess import House, opened
+from tests.support.peer import Identity
 
 SOON = 10.0
 

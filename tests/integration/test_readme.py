@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.servers import Influxd
 from tests.support.service import Service, run_cli
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -134,6 +136,24 @@ def test_a_devices_life(checkout: Path, up: Service) -> None:
     shell(remove, checkout, up)
     assert "device.removed" in shell(audit, checkout, up)
     shell(verify, checkout, up)
+
+
+@pytest.mark.real_server
+@pytest.mark.shared_data
+def test_a_real_activity_ends_as_points(checkout: Path, up: Service, shared_data: Path, tmp_path: Path) -> None:
+    shutil.copy(shared_data / "fit" / "garmin-fenix-5-walk.fit", checkout / "activity.fit")
+    with Influxd(tmp_path / "influxd") as server:
+        place = f"localhost:{server.port}"
+        shell(block("Query and chart", "sh").replace("localhost:8086", place), checkout, up)
+        until = time.monotonic() + 30
+        query = block("Query and chart", "sh", 1).replace("localhost:8086", place)
+        while '"values"' not in (answer := shell(query, checkout, up)) or json_count(answer) < 17:
+            assert time.monotonic() < until, answer
+        assert json_count(answer) == 17
+
+
+def json_count(answer: str) -> int:
+    return int(json.loads(answer)["results"][0]["series"][0]["values"][0][1])
 
 
 def test_commands(checkout: Path, up: Service) -> None:

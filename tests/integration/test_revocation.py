@@ -9,7 +9,8 @@ import pytest
 
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.mqtt.packets import Puback, Publish
-from tests.support.inprocess import Bystander, House, Identity, event
+from tests.support.inprocess import Bystander, House
+from tests.support.peer import Identity, event
 
 WITHIN_S = 1.0
 

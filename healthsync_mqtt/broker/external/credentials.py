@@ -75,9 +75,9 @@ class CredentialDirectory(Directory):
 
     def authenticate(self, client_id: str, username: str | None, password: bytes | None, now: float) -> Login:
         """As Directory; tokens have dots and credentials have none."""
-        if password is None or b"." in password:
-            return super().authenticate(client_id, username, password, now)
         principal = self.principal(client_id)
-        if principal is None or username != client_id or not self._store.fits(client_id, password):
+        if password is None or b"." in password or principal is None:
+            return super().authenticate(client_id, username, password, now)
+        if username != client_id or not self._store.fits(client_id, password):
             raise TokenError("the credential does not fit")
         return Login(principal=principal, expires_at=now + _LOGIN_S, jti="credential")

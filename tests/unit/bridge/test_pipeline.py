@@ -249,7 +249,7 @@ def test_counters_balance_and_the_state_is_the_highest_rank(groups, faults) -> N
 
 async def test_messages_are_counted_by_outcome_and_commits_by_duration(bench: Bench) -> None:
     source = bench.source()
-    for token, payload in enumerate((event("a"), event("a"), b"no json", b"[%s,%s]" % (event("a"), event("b")))):
+    for token, payload in enumerate((event("a"), event("a"), b"no json", [event("a"), event("b")])):
         bench.pipeline.submit([delivery(source, token, payload)])
         await bench.settle()
     shown = bench.counters.snapshot()

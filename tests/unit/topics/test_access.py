@@ -38,8 +38,14 @@ PUBLISHES = {
     Role.admin: {"commands"},
     Role.adapter: {"adapter_events", "connection"},
     Role.bridge: {
-        "receipts", "canonical", "insight", "bridge_status", "bridge_rejected", "token_response", "enroll_response",
-    },  # fmt: skip
+        "receipts",
+        "canonical",
+        "insight",
+        "bridge_status",
+        "bridge_rejected",
+        "token_response",
+        "enroll_response",
+    },
 }
 SUBSCRIBES = {
     Role.device: {"receipts", "commands", "status", "token_response"},
@@ -48,8 +54,14 @@ SUBSCRIBES = {
     Role.admin: set(REGISTRY.channels) - PRIVATE,
     Role.adapter: set(),
     Role.bridge: {
-        "user_events", "device_events", "adapter_events", "status", "connection", "token_request", "enroll_request",
-    },  # fmt: skip
+        "user_events",
+        "device_events",
+        "adapter_events",
+        "status",
+        "connection",
+        "token_request",
+        "enroll_request",
+    },
 }
 BOUND = {
     Role.device: {"user", "device"},
