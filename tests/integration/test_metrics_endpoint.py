@@ -12,7 +12,8 @@ from bridge.endpoint import Endpoint
 from healthsync_mqtt.config.sections import MetricsSettings
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
-from tests.support.inprocess import SOON, Bystander, House, event, opened
+from tests.support.inprocess import Bystander, House, opened
+from tests.support.peer import SOON, event
 
 ON = pytest.mark.parametrize("changes", [{"metrics.port": 0}])
 
