@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
+from healthsync_mqtt.model.catalogue import CATALOGUE
+
 
 class Section(BaseModel):
     """A section: unknown keys are refused, values do not change, errors do not repeat the input."""
@@ -212,6 +214,20 @@ class ExternalSettings(Section):
     """Try at the start and again and again to cross from one user to another, and stop when that works."""
     canary_interval_s: Seconds = 300.0
     """Seconds between two tries."""
+
+
+def _known_types(days: dict[str, int]) -> dict[str, int]:
+    for name in days:
+        if name not in CATALOGUE:
+            raise ValueError("it names a type that is not in the catalogue (docs/reference/events.md)")
+    return days
+
+
+class RetentionSettings(Section):
+    """How long the event log keeps events."""
+
+    days: Annotated[dict[str, Annotated[int, Field(ge=1, le=36_500)]], AfterValidator(_known_types)] = {}
+    """Days after its start that an event of a type is kept at least, by type; other types are kept for ever."""
 
 
 class DataPaths(BaseModel):

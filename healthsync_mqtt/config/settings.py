@@ -31,6 +31,7 @@ from healthsync_mqtt.config.sections import (
     LimitSettings,
     LogSettings,
     MetricsSettings,
+    RetentionSettings,
     TokenSettings,
 )
 from healthsync_mqtt.errors import ConfigError
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     bridge: BridgeSettings = BridgeSettings()
     metrics: MetricsSettings = MetricsSettings()
     external: ExternalSettings = ExternalSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

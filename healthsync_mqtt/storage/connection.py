@@ -162,6 +162,8 @@ def _prepare(connection: apsw.Connection, path: Path, *, exclusive: bool) -> Non
     connection.set_busy_timeout(1000)
     if exclusive:
         fetch(connection, "PRAGMA locking_mode=EXCLUSIVE")
+    # Takes effect in a file without tables; an older file keeps its free pages until it is vacuumed once.
+    fetch(connection, "PRAGMA auto_vacuum=INCREMENTAL")
     if fetch(connection, "PRAGMA journal_mode=WAL") != [("wal",)]:
         raise StoreError(f"{path} is on a file system without write-ahead logging", hint="use a local disk")
     word, number = SYNCHRONOUS

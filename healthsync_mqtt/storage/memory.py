@@ -17,6 +17,7 @@ class _Tables:
     quarantine: dict[int, RejectedRow] = field(default_factory=dict)
     last_rejected: int = 0
     cursors: dict[str, int] = field(default_factory=dict)
+    purged: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> "_Tables":
         return _Tables(
@@ -26,6 +27,7 @@ class _Tables:
             quarantine=self.quarantine.copy(),
             last_rejected=self.last_rejected,
             cursors=self.cursors.copy(),
+            purged=self.purged.copy(),
         )
 
 
@@ -38,6 +40,7 @@ class MemoryEventLog:
         self._staged: _Tables | None = None
         self._cursors: dict[str, int | None] = {}
         self._discards: list[int] = []
+        self._purges: list[tuple[str, int, Sequence[int]]] = []
 
     def reader(self) -> "MemoryLogReader":
         """A reader of what is committed."""
@@ -67,7 +70,11 @@ class MemoryEventLog:
                 tables.cursors[name] = seq
         for no in self._discards:
             tables.quarantine.pop(no, None)
-        self._cursors, self._discards = {}, []
+        for type_name, before_us, seqs in self._purges:
+            tables.purged[type_name] = max(before_us, tables.purged.get(type_name, before_us))
+            for seq in seqs:
+                tables.log[seq - 1] = tables.log[seq - 1]._replace(body=b"")
+        self._cursors, self._discards, self._purges = {}, [], []
         self.committed, self._staged = tables, None
         return self.head()
 
@@ -90,6 +97,10 @@ class MemoryEventLog:
     def discard_rejected(self, no: int) -> None:
         """See ``port.EventLog.discard_rejected``."""
         self._discards.append(no)
+
+    def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
+        """See ``port.EventLog.purge``."""
+        self._purges.append((type, before_us, seqs))
 
     def close(self) -> None:
         """See ``port.EventLog.close``."""
@@ -152,6 +163,7 @@ class MemoryLogReader:
             and (type is None or record.type == type)
             and (since_us is None or record.start_us >= since_us)
             and (history or record.seq not in tables.superseded)
+            and record.body
         ]
         return rows[max(len(rows) - limit, 0) :] if newest else rows[:limit]
 
@@ -171,6 +183,27 @@ class MemoryLogReader:
             if same := [row for row in earlier if (row.user, row.id) == (record.user, record.id)]:
                 found[record.seq] = same
         return found
+
+    def purgeable(
+        self,
+        type: str,  # noqa: A002
+        before_us: int,
+        after: int,
+        through: int,
+        shipped: int,
+    ) -> list[int]:
+        """See ``port.LogReader.purgeable``."""
+        tables = self._log.committed
+        return [
+            record.seq
+            for record in tables.log[max(after, 0) : through]
+            if record.type == type and record.start_us < before_us and not record.op and record.body
+            and (record.seq not in tables.superseded or tables.latest[record.user, record.id] <= shipped)
+        ]  # fmt: skip
+
+    def purged_before(self, type: str) -> int | None:  # noqa: A002
+        """See ``port.LogReader.purged_before``."""
+        return self._log.committed.purged.get(type)
 
     def head(self) -> int:
         """See ``port.LogReader.head``."""

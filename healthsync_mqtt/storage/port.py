@@ -9,7 +9,7 @@ from healthsync_mqtt.model.record import Record
 
 
 class Item(NamedTuple):
-    """One accepted event and where it came from."""
+    """One accepted event and where it came from. Its body is never empty: that is what a purged row looks like."""
 
     origin: Origin
     event: Event
@@ -106,6 +106,13 @@ class EventLog(Protocol):
     def discard_rejected(self, no: int) -> None:
         """Remove a row from the quarantine with the next commit."""
 
+    def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
+        """Empty the bodies of these rows, all of this type and started before ``before_us``, with the next commit.
+
+        Everything else of a row stays: a repeat of it is a duplicate, and a newer version supersedes it. The commit
+        also gives some free pages back to the file system.
+        """
+
     def close(self) -> None:
         """Roll back what is staged and release the log. Idempotent."""
 
@@ -131,20 +138,36 @@ class LogReader(Protocol):
         """At most ``limit`` rows with seq > ``after`` in log order; with ``newest`` the last ones instead of the first.
 
         ``since_us`` compares with the start time. Rows that a later row supersedes are left out unless ``history``;
-        a tombstone that is the latest row of its id is kept.
+        a tombstone that is the latest row of its id is kept. Purged rows are left out.
         """
 
     def get(self, seq: int) -> Record | None:
-        """The row with this seq, superseded or not."""
+        """The row with this seq, superseded or not; the body of a purged row has no bytes."""
 
     def find(self, user: str, event_id: str) -> Record | None:
-        """The latest row of this id."""
+        """The latest row of this id, purged or not."""
 
     def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
         """What the rows ``first`` to ``last`` supersede, directly or through others: older rows by the newer's seq.
 
-        Of several rows of one id in the range, an older row may be listed under any of them.
+        Of several rows of one id in the range, an older row may be listed under any of them. Purged rows are listed.
         """
+
+    def purgeable(
+        self,
+        type: str,  # noqa: A002
+        before_us: int,
+        after: int,
+        through: int,
+        shipped: int,
+    ) -> list[int]:
+        """Rows ``after`` < seq <= ``through`` of a type that started before ``before_us`` and can be purged.
+
+        Tombstones cannot, nor can purged rows, nor rows that a row after ``shipped`` supersedes.
+        """
+
+    def purged_before(self, type: str) -> int | None:  # noqa: A002
+        """Rows of this type that started before this time may have been purged; None when none was."""
 
     def head(self) -> int:
         """The last committed seq, 0 when empty."""

@@ -101,6 +101,26 @@ class SqliteLogReader:
                 found.setdefault(newer[seq], []).extend(self._records(self._query("get", (seq,))))
             return found
 
+    def purgeable(
+        self,
+        type: str,  # noqa: A002
+        before_us: int,
+        after: int,
+        through: int,
+        shipped: int,
+    ) -> list[int]:
+        """See ``port.LogReader.purgeable``."""
+        with snapshot(self._connection):
+            wanted = {
+                "type": self._number(type), "before": before_us, "after": after, "through": through, "shipped": shipped,
+            }  # fmt: skip
+            return [seq for (seq,) in self._query("purgeable", wanted)]
+
+    def purged_before(self, type: str) -> int | None:  # noqa: A002
+        """See ``port.LogReader.purged_before``."""
+        with snapshot(self._connection):
+            return next((row[0] for row in self._query("purged_before", (self._number(type),))), None)
+
     def head(self) -> int:
         """See ``port.LogReader.head``."""
         with translated("reading"):
@@ -181,7 +201,7 @@ class SqliteLogReader:
         return [
             Record(
                 seq, user := names[user_no], names[device], names[provider], event_id, names[type_no],
-                start_us, end_us, received_us, version, op, decode(user, body),
+                start_us, end_us, received_us, version, op, decode(user, body) if body else body,
             )
             for seq, user_no, device, provider, event_id, type_no, start_us, end_us, received_us, version, op, body
             in rows

@@ -39,6 +39,7 @@ class SqliteEventLog:
         #: Cursors and discards that wait for the next commit; None drops a cursor.
         self._cursors: dict[str, int | None] = {}
         self._discards: list[int] = []
+        self._purges: list[tuple[str, int, Sequence[int]]] = []
         self._closed = False
         self._load()
 
@@ -92,11 +93,14 @@ class SqliteEventLog:
         """See ``port.EventLog.commit``."""
         cursors, self._cursors = self._cursors, {}
         discards, self._discards = self._discards, []
+        purges, self._purges = self._purges, []
         try:
-            if (cursors or discards) and not self._connection.in_transaction:
+            if (cursors or discards or purges) and not self._connection.in_transaction:
                 self._begin()
             if self._connection.in_transaction:
                 self._write_marks(cursors, discards)
+                if purges:
+                    self._write_purges(purges)
                 flushed = self._upkeep.run(self._staged_head - self._head, self._staged_head)
                 fetch(self._connection, "COMMIT")
                 if flushed:
@@ -104,6 +108,7 @@ class SqliteEventLog:
         except BaseException as error:
             self._cursors = cursors | self._cursors
             self._discards = discards + self._discards
+            self._purges = purges + self._purges
             self.rollback()
             if isinstance(error, apsw.Error):
                 raise store_error(error, "committing") from error
@@ -138,6 +143,10 @@ class SqliteEventLog:
     def discard_rejected(self, no: int) -> None:
         """See ``port.EventLog.discard_rejected``."""
         self._discards.append(no)
+
+    def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
+        """See ``port.EventLog.purge``."""
+        self._purges.append((type, before_us, seqs))
 
     def close(self) -> None:
         """See ``port.EventLog.close``."""
@@ -236,6 +245,16 @@ class SqliteEventLog:
                 fetch(self._connection, _SQL["set_cursor"], (name, seq))
         if discards:
             self._connection.executemany(_SQL["discard_rejected"], [(no,) for no in discards]).fetchall()
+
+    def _write_purges(self, purges: Sequence[tuple[str, int, Sequence[int]]]) -> None:
+        for type_name, before_us, seqs in purges:
+            fetch(self._connection, _SQL["note_purge"], (self._names[type_name], before_us))
+            numbers = [(seq,) for seq in seqs]
+            rows = self._connection.executemany(_SQL["without_body"], numbers).fetchall()
+            # Not an UPDATE: it leaves each row where it is, and with it half-empty pages that are never given back.
+            self._connection.executemany(_SQL["take_out"], numbers).fetchall()
+            self._connection.executemany(_SQL["append"], rows).fetchall()
+        fetch(self._connection, _SQL["reclaim"])
 
 
 def _quarantine_row(

@@ -12,6 +12,7 @@ SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, ver
 WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
 AND (:since IS NULL OR start_us >= :since)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
+AND length(body) > 0
 ORDER BY seq LIMIT :limit
 
 -- name: scan_backward
@@ -19,6 +20,7 @@ SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, ver
 WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
 AND (:since IS NULL OR start_us >= :since)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
+AND length(body) > 0
 ORDER BY seq DESC LIMIT :limit
 
 -- name: user_forward
@@ -28,6 +30,7 @@ CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq 
 CROSS JOIN log AS l ON l.seq = u.seq
 WHERE b.last_seq > :after AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
+AND length(body) > 0
 ORDER BY b.last_seq, u.seq LIMIT :limit
 
 -- name: user_backward
@@ -37,6 +40,7 @@ CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq 
 CROSS JOIN log AS l ON l.seq = u.seq
 WHERE b.last_seq > :after AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
+AND length(body) > 0
 ORDER BY b.last_seq DESC, u.seq DESC LIMIT :limit
 
 -- name: get
@@ -69,3 +73,20 @@ SELECT count(*) FROM superseded
 
 -- name: rejected_count
 SELECT count(*) FROM quarantine
+
+-- name: purgeable
+SELECT log.seq FROM log
+WHERE log.seq > :after AND log.seq <= :through AND type = :type AND start_us < :before AND op = 0 AND length(body) > 0
+AND NOT EXISTS (
+    -- What supersedes it, directly or through others, needs its body for as long as it is not shipped itself.
+    WITH RECURSIVE newer (seq) AS (
+        SELECT by_seq FROM superseded WHERE superseded.seq = log.seq
+        UNION ALL
+        SELECT by_seq FROM superseded JOIN newer ON superseded.seq = newer.seq
+    )
+    SELECT 1 FROM newer WHERE newer.seq > :shipped
+)
+ORDER BY log.seq
+
+-- name: purged_before
+SELECT before_us FROM purged WHERE type = ?

@@ -38,3 +38,17 @@ DELETE FROM cursors WHERE name = ?
 
 -- name: discard_rejected
 DELETE FROM quarantine WHERE no = ?
+
+-- name: without_body
+SELECT seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, x'' FROM log
+WHERE seq = ?
+
+-- name: take_out
+DELETE FROM log WHERE seq = ?
+
+-- name: note_purge
+INSERT INTO purged (type, before_us) VALUES (?, ?)
+ON CONFLICT (type) DO UPDATE SET before_us = max(before_us, excluded.before_us)
+
+-- name: reclaim
+PRAGMA incremental_vacuum(200)

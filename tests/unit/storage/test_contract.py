@@ -213,3 +213,69 @@ def test_what_a_row_supersedes_directly_and_through_others(store: Store) -> None
     assert {by: [row.seq for row in rows] for by, rows in store.reader.superseded_by(5, 6).items()} == {5: [1, 3]}
     assert [row.seq for row in store.reader.superseded_by(3, 3)[3]] == [1]
     assert {row.seq for rows in store.reader.superseded_by(1, 6).values() for row in rows} == {1, 3}
+
+
+def test_a_purged_row_is_read_no_more_and_its_id_stays_known(store: Store) -> None:
+    store.log.stage([item(f"e{n}", version=1) for n in range(30)], [], NOW_US)
+    store.log.commit()
+    store.log.purge("heart_rate", NOW_US + 1, [*range(1, 26)])
+    assert len(store.reader.read(0, 99)) == 30
+    store.log.commit()
+    kept = [f"e{n}" for n in range(25, 30)]
+    for history in (False, True):
+        assert ids(store.reader.read(0, 99, history=history)) == kept
+        assert ids(store.reader.read(0, 99, user="alice", history=history)) == kept
+        assert ids(store.reader.read(0, 3, user="alice", newest=True, history=history)) == kept[-3:]
+        assert ids(store.reader.read(0, 3, newest=True, history=history)) == kept[-3:]
+    assert (store.reader.head(), store.reader.totals()["events"]) == (30, 30)
+    record = store.reader.find("alice", "e0")
+    assert record is not None
+    assert record == store.reader.get(1)
+    assert (record.id, record.version, record.start_us, record.body) == ("e0", 1, NOW_US, b"")
+    late = [item("e0", version=1), item("e1"), item("e2", version=2), item("e3", version=1, op=Op.DELETE)]
+    assert store.log.stage(late, [], NOW_US) == [0, 0, 31, 32]
+    store.log.commit()
+    assert {by: [row.id for row in rows] for by, rows in store.reader.superseded_by(31, 32).items()} == {
+        31: ["e2"],
+        32: ["e3"],
+    }
+    assert (store.reader.purged_before("heart_rate"), store.reader.purged_before("steps")) == (NOW_US + 1, None)
+    store.log.purge("heart_rate", NOW_US, [26])
+    store.log.commit()
+    assert store.reader.purged_before("heart_rate") == NOW_US + 1
+
+
+def test_what_can_be_purged(store: Store) -> None:
+    store.log.stage(
+        [
+            item("old", start_us=NOW_US - 2),
+            item("young"),
+            item("other", event_type="steps", start_us=NOW_US - 2),
+            item("gone", op=Op.DELETE, start_us=NOW_US - 2),
+            item("changed", start_us=NOW_US - 2),
+            item("changed", version=1, start_us=NOW_US - 2),
+            item("changed", version=2, start_us=NOW_US - 2),
+        ],
+        [],
+        NOW_US,
+    )
+    store.log.commit()
+    find = store.reader.purgeable
+    assert find("heart_rate", NOW_US, 0, 99, 7) == [1, 5, 6, 7]
+    assert find("heart_rate", NOW_US, 1, 5, 7) == [5]
+    assert find("heart_rate", NOW_US, 0, 6, 6) == [1]  # the newest version of "changed" is not shipped yet
+    assert find("steps", NOW_US, 0, 7, 7) == [3]
+    assert find("weight", NOW_US, 0, 7, 7) == []
+    store.log.purge("heart_rate", NOW_US, [1, 5])
+    store.log.commit()
+    assert find("heart_rate", NOW_US, 0, 99, 7) == [6, 7]
+
+
+def test_a_purge_that_was_rolled_back_with_its_group_is_done_by_the_next_commit(store: Store) -> None:
+    store.log.stage([item("a")], [], NOW_US)
+    store.log.commit()
+    store.log.purge("heart_rate", NOW_US + 1, [1])
+    store.log.stage([item("b")], [], NOW_US)
+    store.log.rollback()
+    assert store.log.commit() == 1
+    assert store.reader.read(0, 9) == []
