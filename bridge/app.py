@@ -20,6 +20,7 @@ from bridge.publish import Publisher
 from bridge.release import Release
 from bridge.report import report
 from bridge.requests import TokenRequests
+from bridge.retention import Retention
 from bridge.ship import Shipping
 from bridge.source import DoorOutlet, DoorSource
 from bridge.trail import RefusalTrail
@@ -39,6 +40,7 @@ from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.identity.server_tls import ServerTls
 from healthsync_mqtt.identity.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.storage.reader import SqliteLogReader
 from healthsync_mqtt.storage.sqlite import SqliteEventLog
 from healthsync_mqtt.telemetry.counters import Counters
@@ -106,6 +108,13 @@ class Service:
         self.shipping = Shipping(
             paths.root, journal=self.journal, chore=self.pipeline.chore, changed=lambda: self._announce(Presence.online)
         )
+        retention = Retention(
+            settings.retention.days,
+            journal=self.journal,
+            chore=self.pipeline.chore,
+            open_reader=lambda: SqliteLogReader.open(paths.events_db),
+            sinks=Sinks(paths.root).names,
+        )
         self.door = FrontDoor(
             limits=settings.limits,
             rules=AccessRules(registry),
@@ -140,6 +149,7 @@ class Service:
                 gate=self._gate,
                 publisher=self.publisher,
                 shipping=self.shipping,
+                retention=retention,
                 trail=self._trail,
                 counters=self.counters,
             ),

@@ -101,6 +101,7 @@ class CanonicalPublisher:
             return False
         records = self._reader.read(self._position, _CHUNK, history=True)
         if not records:
+            self._position = self._head  # the rest is purged
             return False
         runs: dict[str, list[Record]] = {}
         now_us = time.time_ns() // 1000

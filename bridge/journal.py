@@ -58,6 +58,10 @@ class Journal:
         """Take a row out of the quarantine with the next commit. Not while a commit runs."""
         self._log.discard_rejected(no)
 
+    def purge(self, type_name: str, before_us: int, seqs: Sequence[int]) -> None:
+        """Empty old rows with the next commit. Not while a commit runs."""
+        self._log.purge(type_name, before_us, seqs)
+
     def commit(self, done: Done) -> None:
         """Commit in the thread; ``done`` is called on the loop. Nothing is durable before."""
         self._requests.put(done)

@@ -154,6 +154,7 @@ class Publisher:
             return False
         records = self._read(after)
         if not records:
+            session.position = self._head  # the rest is purged
             return False
         granted: dict[str, int] = {}
         runs: dict[str, list[Record]] = {}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from bridge.consent import Gate
 from bridge.publish import Publisher
+from bridge.retention import Retention
 from bridge.ship import Shipping
 from bridge.trail import RefusalTrail
 from healthsync_mqtt.broker.frontdoor import FrontDoor
@@ -44,6 +45,7 @@ class Parts(NamedTuple):
     gate: Gate
     publisher: Publisher
     shipping: Shipping
+    retention: Retention
     trail: RefusalTrail
     counters: Counters
 
@@ -61,6 +63,7 @@ class Upkeep:
         """Start every job."""
         self._start("publish", self._parts.publisher.run())
         self._start("ship", self._parts.shipping.run())
+        self._start("retain", self._parts.retention.run())
         for seconds, work in (
             (_REVOCATION_S, self._revocations),
             (_KEYS_S, self._keys),

@@ -21,6 +21,8 @@ from healthsync_mqtt.storage.port import LogReader
 
 _DAY_NS = 86_400_000_000_000
 _PAGE = 2000
+#: How far behind the start of a purged event its points may lie, rounded up: a series reaches into later days.
+_PURGED_MARGIN_US = 3 * 86_400_000_000
 _MASK = (1 << 64) - 1
 
 
@@ -87,7 +89,13 @@ class Reconciliation:
         self._marks = marks
 
     def compare(self, user: str, type_name: str, since_us: int | None = None) -> Iterator[Difference]:
-        """Each day on which either side has something, from the day of ``since_us`` on; UnavailableError."""
+        """Each day on which either side has something, from the day of ``since_us`` on; UnavailableError.
+
+        Days whose events may have been purged from the log are left out.
+        """
+        purged_us = self._reader.purged_before(type_name)
+        if purged_us is not None:  # the bucket has what the log has not: it would look like a surplus, and be erased
+            since_us = max(since_us or 0, purged_us + _PURGED_MARGIN_US)
         measurements = [type_name, *([PARTS[type_name]] if type_name in PARTS else [])]
         expected, allowed, lines = self._expected(user, type_name, since_us)
         first_ns = None if since_us is None else since_us * 1000 // _DAY_NS * _DAY_NS

@@ -241,3 +241,19 @@ async def test_messages_are_bounded_in_number_and_size(stand: Stand) -> None:
     assert max(size for size, _ in sizes) < 2 * 65_536
     assert max(number for size, number in sizes if size < 60_000) <= 100
     assert line.ids() == [f"big{number}" for number in range(9)] + [f"e{number}" for number in range(250)]
+
+
+async def test_a_subscriber_behind_purged_rows_gets_what_comes_after_them_and_is_not_behind(stand: Stand) -> None:
+    line = stand.connect()
+    line.reads = False
+    stand.store(*[f"e{n}" for n in range(5)])
+    stand.log.purge("heart_rate", 1 << 62, [1, 2, 3, 4, 5])
+    stand.log.commit()
+    other = stand.connect("other")
+    assert other.session is not None
+    other.session.position = 0
+    stand.publisher.wanted()
+    await until(lambda: stand.publisher.lag() == 0)
+    assert other.ids() == []
+    stand.store("next")
+    await until(lambda: other.ids() == ["next"])

@@ -1,0 +1,113 @@
+"""Sweeps: what is purged, when, and in which portions."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+import bridge.retention as retention_module
+from bridge.retention import Retention
+from healthsync_mqtt.model.event import Op
+from tests.support.log_items import item
+from tests.unit.bridge.stages import NOW_US, Bench
+
+DAY_US = 86_400_000_000
+OLD_US = NOW_US - 31 * DAY_US
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.close()
+
+
+def sweeper(bench: Bench, *sinks: str, days: dict[str, int] | None = None) -> Retention:
+    return Retention(
+        {"heart_rate": 30} if days is None else days,
+        journal=bench.journal,
+        chore=bench.pipeline.chore,
+        open_reader=bench.log.reader,
+        sinks=lambda: sinks,
+        clock_us=lambda: NOW_US,
+    )
+
+
+def store(bench: Bench, *starts_us: int, first: int = 0) -> None:
+    bench.log.stage([item(f"e{first + n}", start_us=start) for n, start in enumerate(starts_us)], [], NOW_US)
+    bench.log.commit()
+
+
+async def sweep(bench: Bench, retention: Retention) -> list[str]:
+    while await retention.step():
+        await bench.settle()
+    return [record.id for record in bench.log.reader().read(0, 9999, history=True)]
+
+
+async def test_without_sinks_age_alone_counts(bench: Bench) -> None:
+    store(bench, OLD_US, NOW_US, OLD_US, NOW_US - 30 * DAY_US)
+    assert await sweep(bench, sweeper(bench)) == ["e1", "e3"]
+
+
+async def test_other_types_are_kept(bench: Bench) -> None:
+    bench.log.stage([item("steps", event_type="steps", start_us=OLD_US), item("pulse", start_us=OLD_US)], [], NOW_US)
+    bench.log.commit()
+    assert await sweep(bench, sweeper(bench)) == ["steps"]
+    assert await sweep(bench, sweeper(bench, days={"steps": 31})) == ["steps"]
+    assert await sweep(bench, sweeper(bench, days={"steps": 30})) == []
+
+
+async def test_nothing_goes_before_every_sink_has_it(bench: Bench) -> None:
+    store(bench, *[OLD_US] * 4)
+    retention = sweeper(bench, "fast", "slow")
+    bench.log.set_cursor("sink:fast", 4)
+    bench.log.set_cursor("subscriber:app", 0)
+    bench.log.commit()
+    assert len(await sweep(bench, retention)) == 4  # "slow" has said nothing yet
+    bench.log.set_cursor("sink:slow", 3)
+    bench.log.commit()
+    assert await sweep(bench, retention) == ["e3"]
+    bench.log.set_cursor("sink:slow", 4)
+    bench.log.commit()
+    assert await sweep(bench, retention) == []
+
+
+async def test_the_cursor_of_a_sink_that_was_removed_holds_nothing_back(bench: Bench) -> None:
+    store(bench, OLD_US)
+    bench.log.set_cursor("sink:removed", 0)
+    bench.log.commit()
+    assert await sweep(bench, sweeper(bench)) == []
+
+
+async def test_a_tombstone_stays(bench: Bench) -> None:
+    store(bench, OLD_US)
+    bench.log.stage([item("e0", version=1, op=Op.DELETE, start_us=OLD_US)], [], NOW_US)
+    bench.log.commit()
+    assert await sweep(bench, sweeper(bench)) == ["e0"]
+    [record] = bench.log.reader().read(0, 9)
+    assert (record.seq, record.op) == (2, Op.DELETE)
+
+
+async def test_each_commit_takes_one_portion(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention_module, "_ROWS_A_LOOK", 6)
+    monkeypatch.setattr(retention_module, "_ROWS_A_COMMIT", 2)
+    store(bench, *[OLD_US] * 9)
+    commits, left = bench.log.commits, []
+    retention = sweeper(bench)
+    while await retention.step():
+        await bench.settle()
+        left.append(len(bench.log.reader().read(0, 99)))
+    assert left == [9, 7, 5, 3, 3, 1, 0]
+    assert bench.log.commits - commits == 5
+    store(bench, OLD_US, first=9)
+    assert await sweep(bench, retention) == []
+
+
+async def test_a_duplicate_that_comes_after_the_purge_is_a_duplicate(bench: Bench) -> None:
+    store(bench, OLD_US)
+    await sweep(bench, sweeper(bench))
+    assert bench.log.stage([item("e0", start_us=OLD_US)], [], NOW_US) == [0]
+
+
+async def test_with_everything_kept_there_is_no_job(bench: Bench) -> None:
+    await sweeper(bench, days={}).run()
+    assert bench.log.commits == 0
