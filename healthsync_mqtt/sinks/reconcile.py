@@ -93,11 +93,13 @@ class Reconciliation:
 
         Days whose events may have been purged from the log are left out.
         """
-        purged_us = self._reader.purged_before(type_name)
-        if purged_us is not None:  # the bucket has what the log has not: it would look like a surplus, and be erased
-            since_us = max(since_us or 0, purged_us + _PURGED_MARGIN_US)
         measurements = [type_name, *([PARTS[type_name]] if type_name in PARTS else [])]
         expected, allowed, lines = self._expected(user, type_name, since_us)
+        # The bucket has what was purged from the log: it would look like a surplus, and be erased. Asked after the rows
+        # were read, so that a purge meanwhile counts too.
+        purged_us = self._reader.purged_before(type_name)
+        if purged_us is not None:
+            since_us = max(since_us or 0, purged_us + _PURGED_MARGIN_US)
         first_ns = None if since_us is None else since_us * 1000 // _DAY_NS * _DAY_NS
         for measurement in measurements:
             days = sorted({day for name, day in lines if name == measurement})

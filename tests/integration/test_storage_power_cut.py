@@ -126,6 +126,39 @@ def test_a_power_cut_at_any_operation_loses_nothing_acknowledged(tmp_path: Path)
     assert points > 100
 
 
+def purging(run: Run) -> None:
+    """Store two groups, purge the first in the commit that stores a third, store a fourth."""
+    run.open()
+    run.deliver(GROUPS[0])
+    run.deliver(GROUPS[1])
+    assert run.log is not None
+    run.log.purge("heart_rate", NOW_US + 1, [1, 2, 3, 4])
+    run.deliver(GROUPS[2])
+    run.deliver(GROUPS[3])
+
+
+def test_a_power_cut_while_rows_are_purged_leaves_them_whole_or_purged_and_their_ids_known(tmp_path: Path) -> None:
+    whole = Run(tmp_path / "whole", Trouble.POWER_CUT, None)
+    purging(whole)
+    total = whole.vfs.operations
+    whole.close()
+    seen = set()
+    for at in range(1, total + 1):
+        run = Run(tmp_path / f"cut-{at}", Trouble.POWER_CUT, at)
+        with suppress(StoreError):
+            purging(run)
+        run.cut_power(at)
+        with SqliteEventLog.open(run.path, tuning=SMALL) as log, SqliteLogReader.open(run.path) as reader:
+            assert log._connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            known = [event_id for ids in GROUPS for event_id in ids][: log.head()]
+            assert len(known) >= len(run.acknowledged)
+            left = [record.id for record in reader.read(0, 999)]
+            assert left == (known if len(known) < 12 else known[4:]), "purged with the third group or not at all"
+            assert log.stage([item(event_id) for event_id in known], [], NOW_US) == [0] * len(known)
+            seen.add(len(known))
+    assert seen >= {0, 4, 8, 12}
+
+
 def test_without_a_sync_per_commit_the_same_test_sees_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: with synchronous=NORMAL the disk of these tests does lose acknowledged events."""
     monkeypatch.setattr(connection, "SYNCHRONOUS", ("NORMAL", 1))
@@ -165,7 +198,7 @@ def test_one_failure_at_any_operation_acknowledges_nothing_false_and_passes(tmp_
 
 
 def test_a_disk_that_stays_full_takes_nothing_until_there_is_room(tmp_path: Path) -> None:
-    run = Run(tmp_path / "full", Trouble.FULL, 60)
+    run = Run(tmp_path / "full", Trouble.FULL, operations_of_a_whole_run(tmp_path / "whole") * 3 // 4)
     run.live()
     assert run.errors
     assert all(isinstance(error, DiskFullError) and error.reason == "disk_full" for error in run.errors)
