@@ -115,7 +115,10 @@ def standings(decisions: Iterable[Decision]) -> list[Standing]:
         if decision.types is None:
             older = {key: held.pop(key) for key in list(held) if key[0] is purpose}
             if decision.action is Action.grant:
-                held[purpose, None] = _granted(decision, None, older.get((purpose, None)))
+                held[purpose, None] = rest = _granted(decision, None, older.pop((purpose, None), None))
+                # A type that was withdrawn, or granted, on its own begins at another time than the rest.
+                own = {key: _granted(decision, key[1], standing) for key, standing in older.items()}
+                held |= {key: standing for key, standing in own.items() if standing.granted_us != rest.granted_us}
             else:
                 held |= {key: _withdrawn(decision, standing) for key, standing in older.items()}
             continue

@@ -101,6 +101,24 @@ def test_a_grant_covers_what_comes_after_it_and_a_renewal_leaves_no_gap(history:
         assert oracle(then, "alice", Purpose.share, name, received)
 
 
+def test_a_grant_of_everything_brings_back_nothing_of_a_type_that_was_withdrawn() -> None:
+    def decision(action: Action, types: frozenset[str] | None, at: int) -> Decision:
+        return Decision(
+            user_id="alice", action=action, purpose=Purpose.share, types=types, decided_us=at, expires_us=None,
+            text_version=None, recorded_by="test",
+        )  # fmt: skip
+
+    history = [
+        decision(Action.grant, None, 1),
+        decision(Action.withdraw, frozenset({"heart_rate"}), 2),
+        decision(Action.grant, None, 8),
+    ]
+    permission = in_force(history)[Purpose.share]["alice"]
+    assert not permission.span("heart_rate").covers(5, 9)
+    assert permission.span("heart_rate").covers(8, 9)
+    assert permission.span("steps").covers(5, 9)
+
+
 @pytest.fixture
 def registry(tmp_path: Path):
     with Registry.open(tmp_path / "registry.db") as opened:
