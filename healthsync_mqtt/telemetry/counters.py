@@ -31,7 +31,6 @@ class Counters:
         "messages_failed",
         "messages_received",
         "messages_rejected",
-        "messages_sent",
         "messages_stored",
         "publishes_refused",
         "received",
@@ -54,7 +53,6 @@ class Counters:
         self.messages_duplicate = 0
         self.messages_rejected = 0
         self.messages_failed = 0
-        self.messages_sent = 0
         self.publishes_refused = 0
         self.subscriptions_refused = 0
         self.connections_opened = 0
@@ -138,7 +136,6 @@ class Counters:
             "messages_rejected": self.messages_rejected,
             "messages_failed": self.messages_failed,
             "messages_in_flight": self.messages_in_flight,
-            "messages_sent": self.messages_sent,
             "publishes_refused": self.publishes_refused,
             "subscriptions_refused": self.subscriptions_refused,
             "connections": self.connections,

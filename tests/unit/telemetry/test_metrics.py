@@ -15,7 +15,6 @@ from healthsync_mqtt.telemetry.metrics import METRICS, Kind, Metric, Sample, exp
 LINE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)+)\})? (\S+)$')
 LABEL = re.compile(r'([a-z_]+)="((?:[^"\\\n]|\\[\\"n])*)"')
 UNEXPORTED = {
-    "messages_sent": "nothing raises it",
     "connections_refused": "the sum of connections_refused_total",
     "rejected_by_reason": "its parts are",
     "refused_by_reason": "its parts are",
