@@ -1,4 +1,4 @@
-"""Stage 4: tell the senders, after the commit and never before: acknowledgements first, then receipts."""
+"""Tell the senders, after the commit and never before: acknowledgements first, then receipts."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Stage 2: who an accepted delivery is from. Pure; the payload has no say in it."""
+"""Who an accepted delivery is from. Pure; the payload has no say in it."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Stage 3: what a user has not agreed to goes no further. Pure decisions over a snapshot of consent.
+"""What a user has not agreed to goes no further. Pure decisions over a snapshot of consent.
 
 ``store`` is asked once a delivery, after decoding: an event without it is rejected with ``no_consent`` and nothing of
 its content is kept. ``share`` is asked for each event on its way to subscribers.

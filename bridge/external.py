@@ -1,4 +1,4 @@
-"""Stage 1 for an external broker: deliveries from a connection to it, and the bridge's messages out through it.
+"""On an external broker: deliveries from a connection to it, and the bridge's messages out through it.
 
 Each connection has a source of its own. What a source has handed over is acknowledged on its connection or, when that
 is gone, nowhere: the broker sends it again on the next one, and the journal finds it stored.

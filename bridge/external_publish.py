@@ -1,4 +1,4 @@
-"""Stage 5 for an external broker: canonical events, published once for all subscribers by one cursor in the log.
+"""On an external broker: canonical events, published once for all subscribers by one cursor in the log.
 
 The cursor moves over a row when the broker has acknowledged every message up to it, and is kept in the log, so a crash
 of either side repeats some messages (subscribers tell them by ``seq``) and leaves out none.

@@ -1,4 +1,4 @@
-"""Stage 3: make events durable. One group at a time; the fsync runs in the journal's own thread.
+"""Make events durable. One group at a time; the fsync runs in the journal's own thread.
 
 Rows are written into the open transaction on the event-loop thread, which holds the interpreter anyway; only the
 commit, which waits for the disk, runs in the thread. (A thread that also writes the rows fights the loop for the

@@ -1,4 +1,4 @@
-"""Stage 5: canonical events to subscribers. Each subscriber reads the event log at its own pace, by its own cursor.
+"""Canonical events to subscribers. Each subscriber reads the event log at its own pace, by its own cursor.
 
 A slow subscriber is behind, and nothing else: no event is dropped for it and nothing is buffered for it. The cursor of
 a persistent session is kept in the log, so that it goes on after a crash of either side where its acknowledgements

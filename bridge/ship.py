@@ -1,4 +1,4 @@
-"""Stage 6: events to sinks. Each sink is a process that reads the log by its own cursor; here they are kept running.
+"""Events to sinks. Each sink is a process that reads the log by its own cursor; here they are kept running.
 
 A process that ends is started again, later each time. The cursors it reports are written into the log between two
 commits; one that is lost with a crash only means that some points are sent once more.

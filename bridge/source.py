@@ -1,4 +1,4 @@
-"""Stage 1: where deliveries come from. Here: the front door of the embedded broker, in the same process."""
+"""Where deliveries come from. Here: the front door of the embedded broker, in the same process."""
 
 from bridge.authorise import origin_of
 from bridge.pipeline import Pipeline
