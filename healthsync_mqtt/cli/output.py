@@ -1,6 +1,7 @@
 """What commands print: data on stdout, talk on stderr; JSON lines when asked, tables only on a terminal."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -44,6 +45,11 @@ def on_terminal() -> bool:
 def can_ask() -> bool:
     """Whether there is a person to ask."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def command() -> str:
+    """How this program is called here: its name where the PATH finds it, else its place from the working directory."""
+    return "healthsync" if shutil.which("healthsync") else os.path.relpath(sys.argv[0])
 
 
 def agree(question: str, *, yes: bool) -> None:

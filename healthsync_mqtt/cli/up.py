@@ -146,11 +146,12 @@ class _Up:
                 ("CA file", service.ca_file),
             ]
         )
+        command = output.command()
         output.say(
             "\nNext, in another terminal:\n"
-            f"  healthsync user add alice --consent all{option}\n"
-            f"  healthsync device add alice watch-1{option}\n"
-            f"  healthsync events tail{option}\n"
+            f"  {command} user add alice --consent all{option}\n"
+            f"  {command} device add alice watch-1{option}\n"
+            f"  {command} events tail{option}\n"
             "Ctrl-C stops."
         )
         output.flush()
