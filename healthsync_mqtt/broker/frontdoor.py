@@ -15,6 +15,7 @@ from healthsync_mqtt.broker.reading import Hold
 from healthsync_mqtt.broker.session import Message, Session
 from healthsync_mqtt.broker.sessions import Sessions
 from healthsync_mqtt.broker.subscribing import Subscribing
+from healthsync_mqtt.broker.takeovers import Takeovers
 from healthsync_mqtt.broker.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
@@ -22,7 +23,7 @@ from healthsync_mqtt.identity.directory import Login
 from healthsync_mqtt.identity.logins import Logins, Proof
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.mqtt.packets import Connect, Publish, Will
+from healthsync_mqtt.mqtt.packets import Connect, ConnectCode, Publish, Will
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessRules, Decision
@@ -62,6 +63,7 @@ class FrontDoor:
         self._counters = counters
         self._clock = clock
         self._guard = AddressGuard(limits)
+        self._takeovers = Takeovers(limits.takeovers_per_minute)
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
         self.listeners = Listeners(self._accept, most=limits.max_packet + _FIXED_HEADER)
@@ -144,8 +146,13 @@ class FrontDoor:
 
     def judge(self, packet: Connect, wire: Wire) -> Login | Refusal:
         """Decide a CONNECT, before anything of its client id is touched."""
-        proof = Proof(packet.client_id, packet.username, packet.password, wire.certificate)
-        return admission(packet, lambda _: self._logins.authenticate(proof, wire.clients, self._clock()), self.rules)
+        proof, now = Proof(packet.client_id, packet.username, packet.password, wire.certificate), self._clock()
+        verdict = admission(packet, lambda _: self._logins.authenticate(proof, wire.clients, now), self.rules)
+        taken = isinstance(verdict, Login) and self.sessions.is_connected(packet.client_id)
+        if taken and not self._takeovers.allow(packet.client_id, now):
+            log.warning("door.token_cloned", client_id=packet.client_id, peer=wire.peer)
+            return Refusal(ConnectCode.SERVER_UNAVAILABLE, "token_cloned", held=True)
+        return verdict
 
     def keep_alive(self, packet: Connect) -> int:
         """Seconds between two signs of life that the client is held to; also one that asks for none."""

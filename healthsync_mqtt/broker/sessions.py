@@ -41,6 +41,10 @@ class Sessions:
         """Clients with an open connection."""
         return len(self._links)
 
+    def is_connected(self, client_id: str) -> bool:
+        """Whether this client has an open connection."""
+        return client_id in self._links
+
     def open(self, link: Link, principal: Principal, *, clean: bool) -> tuple[Session, bool]:
         """The session for an accepted CONNECT, and whether it was there before (session present).
 

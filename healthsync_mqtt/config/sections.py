@@ -92,6 +92,8 @@ class LimitSettings(Section):
     """Seconds that the answer to a failed login is held back; doubled with each further failure of the address."""
     failed_login_max_s: Seconds = 30.0
     """The most seconds that it is held back."""
+    takeovers_per_minute: Count = 10
+    """How often in a minute one client id may replace its own connection; more often, its token is in two places."""
     max_filters: Count = 100
     """Subscriptions of one session."""
     filters_per_subscribe: Count = 32

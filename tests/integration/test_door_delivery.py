@@ -245,6 +245,7 @@ async def test_a_second_connection_of_a_client_ends_the_first(house: House) -> N
     assert house.door.sessions.connected == 2
 
 
+@pytest.mark.parametrize("changes", [{"limits.takeovers_per_minute": 30}], ids=["many allowed"])
 async def test_quick_take_overs_lose_nothing(house: House) -> None:
     watch, device, app_id, app = await pair(house, clean=False)
     assert await app.subscribe(("users/alice/canonical/+", 1)) == (1,)
