@@ -12,11 +12,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.support.external_bridge import Proxy
-from tests.support.external_rig import Rig
+from tests.support.external_rig import GROUP, Rig
 
 
 async def soak(
-    root: Path, rng: random.Random, *, bridge_kills: int, broker_kills: int, cuts: int, away: int, shards: bool
+    root: Path,
+    rng: random.Random,
+    *,
+    bridge_kills: int,
+    broker_kills: int,
+    cuts: int,
+    away: int,
+    shards: bool,
+    shares: bool,
 ) -> list[Rig]:
     """All faults, one kind after the other, each on a broker and log of its own."""
     rigs: list[Rig] = []
@@ -63,6 +71,9 @@ async def soak(
         await run("away", bridge_is_away, ordered=False)
     if shards:
         await run("shards", one_of_two_dies, ordered=True, bridges=(("main", "1/2"), ("second", "2/2")))
+    if shares:
+        # The broker deals messages out in turn: what it keeps for a bridge that is away waits until that is back.
+        await run("shares", one_of_two_dies, ordered=False, bridges=(("main", GROUP), ("second", GROUP)))
     return rigs
 
 
@@ -91,6 +102,7 @@ def main() -> int:
                 cuts=given.cuts,
                 away=given.away,
                 shards=True,
+                shares=True,
             )
         )
     return any(rig.violations for rig in rigs)

@@ -27,12 +27,16 @@ Command = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedClient:
-    """A client as it should be. ``fresh``: its password is new and has to be set even where the client exists."""
+    """A client as it should be. ``fresh``: its password is new and has to be set even where the client exists.
+
+    ``group``: it may also share its filters with others, as bridges do.
+    """
 
     client_id: str
     password: str = field(repr=False)
     fresh: bool
     grants: Grants
+    group: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,13 @@ def role_name(client_id: str) -> str:
     return f"healthsync:{client_id}"
 
 
-def acls_of(grants: Grants) -> list[Command]:
+def acls_of(grants: Grants, *, group: bool = False) -> list[Command]:
     """A role's rules. What is not allowed here is denied by the defaults."""
     rules = [("publishClientSend", grant.filter) for grant in grants.publish]
     rules += [("subscribePattern", name) for name in grants.subscribe]
+    if group:
+        # Mosquitto compares a shared filter whole, with its group's name in front.
+        rules += [("subscribePattern", f"$share/+/{name}") for name in grants.subscribe]
     rules += [("publishClientReceive", name) for name in grants.receive]
     return [{"acltype": kind, "topic": topic, "priority": 0, "allow": True} for kind, topic in rules]
 
@@ -62,7 +69,7 @@ def changes(present: Present, wanted: Iterable[WantedClient]) -> Iterator[Comman
     for client in wanted:
         kept.add(client.client_id)
         role = role_name(client.client_id)
-        acls = acls_of(client.grants)
+        acls = acls_of(client.grants, group=client.group)
         known = present.roles.get(role)
         if known is None:
             yield {"command": "createRole", "rolename": role, "textname": MARK, "acls": acls}

@@ -19,7 +19,7 @@ from healthsync_mqtt.broker.external.dynsec import (
 from healthsync_mqtt.broker.external.grants import grants_of
 from healthsync_mqtt.broker.external.talk import Account, Address, Talk, talk
 from healthsync_mqtt.errors import DeniedError, UnavailableError
-from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.topics.access import AccessRules
 
 _A_MESSAGE = 50
@@ -50,7 +50,10 @@ async def provision_mosquitto(
     for principal in principals:
         password, fresh = store.ensure(principal.client_id)
         grants = grants_of(rules, principal)
-        wanted.append(WantedClient(client_id=principal.client_id, password=password, fresh=fresh, grants=grants))
+        group = principal.role is Role.bridge
+        wanted.append(
+            WantedClient(client_id=principal.client_id, password=password, fresh=fresh, grants=grants, group=group)
+        )
     async with talk(address) as connection:
         await connection.login(Account(client_id=f"{ADMIN}-provision", username=ADMIN, password=admin_password))
         if connection.code:
