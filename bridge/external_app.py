@@ -19,6 +19,7 @@ from bridge.external_watch import Sentinel
 from bridge.journal import Journal
 from bridge.pipeline import Pipeline
 from bridge.presence import Presence, status_message
+from bridge.ship import Shipping
 from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.external.access import external_target, subscriptions
 from healthsync_mqtt.broker.external.canary import CrossingError
@@ -90,6 +91,9 @@ class ExternalBridge:
             chore=self.pipeline.chore,
             gate=gate,
         )
+        self.shipping = Shipping(
+            settings.data, journal=self.journal, chore=self.pipeline.chore, changed=self._sinks_changed
+        )
         self.pipeline.outlet = self._outlet
         self.pipeline.on_commit = self.publisher.committed
         self.pipeline.on_fatal = self._fail
@@ -111,6 +115,7 @@ class ExternalBridge:
             asyncio.create_task(self._connections(), name="bridge.connections"),
             asyncio.create_task(self._upkeep(), name="bridge.upkeep"),
             asyncio.create_task(self._consent.follow(), name="bridge.consent"),
+            asyncio.create_task(self.shipping.run(), name="bridge.ship"),
             self._failure,
         ]
         if self._settings.external.canonical:
@@ -141,6 +146,7 @@ class ExternalBridge:
             "counters": self.counters.snapshot(),
             "connections": int(self._link is not None),
             "subscriber_lag": self.publisher.lag,
+            "sinks": self.shipping.status(),
         }
 
     # -- connections
@@ -212,7 +218,11 @@ class ExternalBridge:
         self._outage.failed(self._loop.time(), problem=str(error), hint=error.hint)
 
     def _presence(self, presence: Presence) -> bytes:
-        return status_message(presence, self._started_us, session=self._session)
+        return status_message(presence, self._started_us, session=self._session, sinks=self.shipping.summary())
+
+    def _sinks_changed(self) -> None:
+        if self._link is not None:
+            self._link.send(self._status_topic, self._presence(Presence.online), retain=True)
 
     # -- upkeep and end
 
@@ -228,6 +238,7 @@ class ExternalBridge:
 
     async def _say_goodbye(self, link: BrokerLink) -> None:
         """Store and acknowledge what has arrived, and say that this is no crash."""
+        self.shipping.on_change = lambda: None  # it would announce "online" again
         link.pause()
         await self._drain()
         told = asyncio.Event()
@@ -249,6 +260,7 @@ class ExternalBridge:
 
     async def _close(self) -> None:
         self.publisher.keep_position()
+        self.shipping.keep_positions()
         await self._drain()
         self.pipeline.stop()
         self._failure.cancel()

@@ -1,5 +1,6 @@
 """The whole way: a device publishes, the service stores, its sink's process ships, a real InfluxDB is asked."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.broker.external.talk import talk
+from tests.support.external_bridge import BridgeProcess
+from tests.support.mosquitto import Mosquitto
 from tests.support.servers import Influxd
 from tests.support.service import Service, run_cli
 
@@ -101,3 +105,22 @@ def test_an_outage_is_a_delay_and_the_service_says_why(tmp_path: Path) -> None:
         server.start()
         until(lambda: counted(server) == 500)
     server.kill()
+
+
+async def test_a_bridge_on_an_external_broker_ships_too(tmp_path: Path) -> None:
+    now = time.time_ns() // 1000
+    broker = Mosquitto(tmp_path)
+    with broker.registry() as registry:
+        registry.add_user("alice", "all", now)
+        registry.add_device("alice", "watch", now)
+    with Influxd(tmp_path / "influxd") as server, broker:
+        await broker.provision()
+        run_cli(broker.data, "sink", "add", "influxdb", server.url, "--name", "main", "--dialect", "v1")
+        with BridgeProcess(broker.data):
+            async with talk(broker.address) as device:
+                await device.login(broker.account("alice-watch"))
+                await device.publish(
+                    "users/alice/devices/watch/events",
+                    b'{"id":"e1","type":"heart_rate","start_time":"2026-09-21T00:00:00Z","value":{"bpm":61}}',
+                )
+            await asyncio.to_thread(until, lambda: counted(server) == 1)
