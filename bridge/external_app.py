@@ -19,6 +19,7 @@ from bridge.external_watch import Sentinel
 from bridge.journal import Journal
 from bridge.pipeline import Pipeline
 from bridge.presence import Presence, status_message
+from bridge.retention import Retention
 from bridge.ship import Shipping
 from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.external.access import external_target, subscriptions
@@ -31,6 +32,7 @@ from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError, DeniedError, HealthSyncError, UnavailableError
 from healthsync_mqtt.mqtt.client import LastWill
+from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.storage.reader import SqliteLogReader
 from healthsync_mqtt.storage.sqlite import SqliteEventLog
 from healthsync_mqtt.telemetry.counters import Counters
@@ -94,6 +96,14 @@ class ExternalBridge:
         self.shipping = Shipping(
             settings.data, journal=self.journal, chore=self.pipeline.chore, changed=self._sinks_changed
         )
+        paths = settings.paths
+        self._retention = Retention(
+            settings.retention.days,
+            journal=self.journal,
+            chore=self.pipeline.chore,
+            open_reader=lambda: SqliteLogReader.open(paths.events_db),
+            sinks=Sinks(paths.root).names,
+        )
         self.pipeline.outlet = self._outlet
         self.pipeline.on_commit = self.publisher.committed
         self.pipeline.on_fatal = self._fail
@@ -120,6 +130,8 @@ class ExternalBridge:
         ]
         if self._settings.external.canonical:
             tasks.append(asyncio.create_task(self.publisher.run(), name="bridge.publish"))
+        if self._settings.retention.days:
+            tasks.append(asyncio.create_task(self._retention.run(), name="bridge.retain"))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if tasks[0] in done and self._link is not None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.broker.external.talk import talk
+from healthsync_mqtt.storage.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
 from tests.support.servers import Influxd
@@ -107,7 +108,7 @@ def test_an_outage_is_a_delay_and_the_service_says_why(tmp_path: Path) -> None:
     server.kill()
 
 
-async def test_a_bridge_on_an_external_broker_ships_too(tmp_path: Path) -> None:
+async def test_a_bridge_on_an_external_broker_ships_and_purges_too(tmp_path: Path) -> None:
     now = time.time_ns() // 1000
     broker = Mosquitto(tmp_path)
     with broker.registry() as registry:
@@ -124,3 +125,9 @@ async def test_a_bridge_on_an_external_broker_ships_too(tmp_path: Path) -> None:
                     b'{"id":"e1","type":"heart_rate","start_time":"2026-09-21T00:00:00Z","value":{"bpm":61}}',
                 )
             await asyncio.to_thread(until, lambda: counted(server) == 1)
+        config = broker.data / "healthsync.toml"
+        config.write_text(f"{config.read_text()}\n[retention]\ndays = {{ heart_rate = 1 }}\n")
+        with BridgeProcess(broker.data), SqliteLogReader.open(broker.data / "events.db") as log:
+            await asyncio.to_thread(until, lambda: not log.read(0, 10))
+            assert log.head() == 1
+        assert counted(server) == 1
