@@ -7,7 +7,7 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.identity import Lifetime, TokenFile, hand_out
+from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
 from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import UsageError
@@ -49,6 +49,7 @@ def token(
     *,
     lifetime: Lifetime = "24h",
     token_file: TokenFile = None,
+    emqx_acl: EmqxAcl = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -59,7 +60,7 @@ def token(
     place = DataDirectory(data)
     with place.registry() as registry:
         found = registry.device(user, device)
-    _hand_out(place, found, lifetime, token_file, as_json=json)
+    _hand_out(place, found, lifetime, token_file, as_json=json, emqx=emqx_acl)
 
 
 @app.command("list")
@@ -194,7 +195,9 @@ def enroll(user: User, device: Name, data: Data = DATA, json: Json = False) -> N
     output.say("The code is good for one device and ten minutes, and is not shown again.")
 
 
-def _hand_out(place: DataDirectory, device: Device, lifetime: str, token_file: Path | None, *, as_json: bool) -> None:
+def _hand_out(
+    place: DataDirectory, device: Device, lifetime: str, token_file: Path | None, *, as_json: bool, emqx: bool = False
+) -> None:
     hand_out(
         place,
         device.principal,
@@ -204,6 +207,7 @@ def _hand_out(place: DataDirectory, device: Device, lifetime: str, token_file: P
         token_file=token_file,
         as_json=as_json,
         not_before_s=device.not_before_s,
+        emqx=emqx,
     )
 
 

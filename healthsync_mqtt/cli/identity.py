@@ -16,6 +16,9 @@ Lifetime = Annotated[str, typer.Option(help="How long the token is valid, at mos
 TokenFile = Annotated[
     Path | None, typer.Option(help="Write the token to this file (mode 0600) instead of printing it.")
 ]
+EmqxAcl = Annotated[
+    bool, typer.Option("--emqx-acl", help="Put the rights into the token, as EMQX's claim acl, for use without hooks.")
+]
 
 
 def hand_out(
@@ -28,13 +31,19 @@ def hand_out(
     token_file: Path | None,
     as_json: bool,
     not_before_s: int = 0,
+    emqx: bool = False,
 ) -> None:
     """Issue a token and print the login, or write the token to ``token_file`` and print the rest."""
     lifetime_s = int(seconds(lifetime))
     if not 0 < lifetime_s <= DEFAULT_LIFETIME_S:
         raise UsageError(f"a token lives at most 24 hours, not {lifetime}", hint="leave --lifetime out")
     identity: dict[str, Any] = place.identity(
-        principal, user_id=user_id, device_id=device_id, lifetime_s=lifetime_s, not_before_s=not_before_s
+        principal,
+        user_id=user_id,
+        device_id=device_id,
+        lifetime_s=lifetime_s,
+        not_before_s=not_before_s,
+        acl=_emqx_rights(principal) if emqx else (),
     )
     if as_json:
         output.emit(identity)
@@ -46,3 +55,16 @@ def hand_out(
     output.facts([*shown.items(), ("token", token_file or identity["token"])])
     if token_file is None:
         output.say("The token is not shown again. It is the MQTT password; the client id and username are above.")
+
+
+def _emqx_rights(principal: Principal) -> list[dict[str, Any]]:
+    from healthsync_mqtt.broker.external.hooks import emqx_acl
+    from healthsync_mqtt.topics.access import AccessRules
+    from healthsync_mqtt.topics.registry import TopicRegistry
+
+    rights = emqx_acl(AccessRules(TopicRegistry.load()), principal)
+    if not rights:
+        raise UsageError(
+            f"{principal.client_id} has too many rights for a token", hint="use the hooks: healthsync auth serve"
+        )
+    return rights

@@ -1,6 +1,7 @@
 """The data directory as commands see it: what is where, and how it is opened."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,13 +77,14 @@ class DataDirectory:
         device_id: str | None,
         lifetime_s: int = DEFAULT_LIFETIME_S,
         not_before_s: int = 0,
+        acl: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
         """A new token of a principal, as ``device add`` and ``subscriber add`` print it.
 
         It is issued at ``not_before_s`` at the earliest: the second from which on tokens of its holder are valid again.
         """
         issuer = TokenIssuer(self.key_store().keyring(time.time_ns() // 1000))
-        token = issuer.issue(principal, lifetime_s=lifetime_s, now=max(time.time(), not_before_s))
+        token = issuer.issue(principal, lifetime_s=lifetime_s, now=max(time.time(), not_before_s), acl=acl)
         self.audit(
             "token.issued",
             user=user_id,

@@ -6,7 +6,7 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.identity import Lifetime, TokenFile, hand_out
+from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out
 from healthsync_mqtt.cli.options import DATA, Data, Json, names, now_us, type_names
 from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.identity.records import Subscriber
@@ -41,7 +41,13 @@ def add(
 
 @app.command("token")
 def token(
-    name: Name, *, lifetime: Lifetime = "24h", token_file: TokenFile = None, data: Data = DATA, json: Json = False
+    name: Name,
+    *,
+    lifetime: Lifetime = "24h",
+    token_file: TokenFile = None,
+    emqx_acl: EmqxAcl = False,
+    data: Data = DATA,
+    json: Json = False,
 ) -> None:
     """Issue a new token.
 
@@ -50,7 +56,7 @@ def token(
     place = DataDirectory(data)
     with place.registry() as registry:
         found = registry.subscriber(name)
-    hand_out(place, found.principal, None, None, lifetime=lifetime, token_file=token_file, as_json=json)
+    hand_out(place, found.principal, None, None, lifetime=lifetime, token_file=token_file, as_json=json, emqx=emqx_acl)
 
 
 @app.command("list")

@@ -12,7 +12,7 @@ import binascii
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -74,8 +74,14 @@ class TokenIssuer:
     def __init__(self, keyring: Keys) -> None:
         self._keyring = keyring
 
-    def issue(self, principal: Principal, *, lifetime_s: int, now: float) -> IssuedToken:
-        """A token for a device, subscriber or admin that expires ``lifetime_s`` (1 to 86,400) after ``now``."""
+    def issue(
+        self, principal: Principal, *, lifetime_s: int, now: float, acl: Sequence[Mapping[str, Any]] = ()
+    ) -> IssuedToken:
+        """A token for a device, subscriber or admin that expires ``lifetime_s`` (1 to 86,400) after ``now``.
+
+        ``acl`` becomes a claim of that name, for brokers that read their rules from it; we do not. InputError when the
+        token would be longer than 4 KiB.
+        """
         if not 1 <= lifetime_s <= MAX_LIFETIME_S:
             raise InputError(f"a token lives 1 to {MAX_LIFETIME_S} seconds", hint="choose 24 hours or less")
         scope = SCOPES.get(principal.role)
@@ -97,6 +103,8 @@ class TokenIssuer:
             "exp": expires,
             "jti": jti,
         }
+        if acl:
+            claims["acl"] = list(acl)
         signer = self._keyring.signer(now)
         token = _JWS.encode(
             json.dumps(claims, separators=(",", ":")).encode(),
@@ -104,6 +112,10 @@ class TokenIssuer:
             algorithm=_ALGORITHM,
             headers={"typ": TOKEN_TYPE, "kid": signer.kid},
         )
+        if len(token) > MAX_TOKEN_CHARS:
+            raise InputError(
+                "the token would be longer than 4 KiB", hint="leave the rules to the broker's access hooks"
+            )
         return IssuedToken(token=token, jti=jti, expires_at=expires)
 
 

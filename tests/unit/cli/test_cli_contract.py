@@ -248,3 +248,29 @@ def test_since_refuses_what_is_unclear(text) -> None:
         moment(text, NOW)
     with pytest.raises(UsageError):
         seconds(text)
+
+
+def test_a_token_can_carry_the_rights_for_emqx(lines) -> None:
+    import base64
+
+    lines("user", "add", "alice", "--consent", "all")
+    lines("device", "add", "alice", "watch-1")
+    (plain,) = lines("device", "token", "alice", "watch-1")
+    (rich,) = lines("device", "token", "alice", "watch-1", "--emqx-acl")
+
+    def claims(identity: dict) -> dict:
+        part = identity["token"].split(".")[1]
+        return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+    assert "acl" not in claims(plain)
+    rights = claims(rich)["acl"]
+    assert rights[-1] == {"permission": "deny", "action": "all", "topic": "#"}
+    topics = {right["topic"] for right in rights[:-1]}
+    assert "users/alice/devices/watch-1/events" in topics
+    assert all(topic.startswith("users/alice/") for topic in topics)
+    lines("subscriber", "add", "app", "--users", "alice,bob", "--types", "hr,steps")
+    (app,) = lines("subscriber", "token", "app", "--emqx-acl")
+    assert "users/bob/canonical/steps" in {right["topic"] for right in claims(app)["acl"]}
+    lines("subscriber", "add", "many", "--users", ",".join(f"u{n}" for n in range(40)), "--types", "*")
+    with pytest.raises(AssertionError):
+        lines("subscriber", "token", "many", "--emqx-acl")
