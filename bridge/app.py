@@ -247,7 +247,7 @@ def event_limits(events: EventSettings) -> Limits:
 
 
 def _tune_collector() -> None:
-    """Deliveries are short-lived tuples without cycles; scanning them again and again took a tenth of the time."""
+    """Deliveries are short-lived tuples without cycles; scanning them costs a quarter of the rate or more."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
 
