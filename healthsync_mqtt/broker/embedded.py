@@ -6,8 +6,8 @@ QoS, sessions, wills and access, so amqtt never meets a client: it sees one trus
 are channels, however many devices there are.
 
 A message inside amqtt starts with a mark that clients never see: its publisher's QoS, and a number that tells how far
-amqtt has come. Retained messages are read where amqtt keeps them (``Broker.retained_messages``), not by a SUBSCRIBE:
-amqtt never forgets a filter that it has once seen, and compares every message with all of them.
+amqtt has come. Retained messages are read where amqtt keeps them (``Broker.retained_messages``), not by a SUBSCRIBE,
+so that the filters inside stay those of the channels.
 """
 
 import asyncio
