@@ -122,3 +122,29 @@ def test_demo_prints_json_lines_and_stores_a_day(tmp_path: Path) -> None:
             events = service.cli("events", "list", "--user", "demo")
         balanced(service)
     assert {event["device_id"] for event in events} == {"demo-watch"}
+
+
+@pytest.mark.parametrize(
+    "topics", ["", "channels: {}\n", "channels: [\n", "prefix: 'a/+'\nchannels: {x: {topic: '#'}}\n", None]
+)
+def test_t17_no_service_without_access_rules(tmp_path: Path, topics: str | None) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    rules = data / "topics.yaml"
+    if topics is None:
+        rules.mkdir()
+    else:
+        rules.write_text(topics)
+    (data / "healthsync.toml").write_text('topics_file = "topics.yaml"\n')
+    ports = ("--mqtt-port", "0", "--mqtts-port", "0", "--wss-port", "0")
+    done = subprocess.run(
+        [*HEALTHSYNC, "up", "--data", str(data), *ports, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 78
+    assert done.stdout == ""
+    assert "topics.yaml" in done.stderr
+    assert json.loads(done.stderr.splitlines()[-1])["error"]["fix"]
