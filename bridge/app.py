@@ -40,7 +40,6 @@ from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.identity.server_tls import ServerTls
 from healthsync_mqtt.identity.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.model.catalogue import CATALOGUE
-from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.storage.reader import SqliteLogReader
 from healthsync_mqtt.storage.sqlite import SqliteEventLog
 from healthsync_mqtt.telemetry.counters import Counters
@@ -108,13 +107,7 @@ class Service:
         self.shipping = Shipping(
             paths.root, journal=self.journal, chore=self.pipeline.chore, changed=lambda: self._announce(Presence.online)
         )
-        retention = Retention(
-            settings.retention.days,
-            journal=self.journal,
-            chore=self.pipeline.chore,
-            open_reader=lambda: SqliteLogReader.open(paths.events_db),
-            sinks=Sinks(paths.root).names,
-        )
+        retention = Retention.of(settings, journal=self.journal, chore=self.pipeline.chore)
         self.door = FrontDoor(
             limits=settings.limits,
             rules=AccessRules(registry),
@@ -208,11 +201,11 @@ class Service:
         await self.door.stop_listening()
         self.shipping.on_change = lambda: None  # it would announce "online" again
         self._announce(Presence.offline)
-        await self._drain()
+        await self.pipeline.drain_within(_DRAIN_S)
         await self.door.stop()
         self.publisher.keep_positions()
         self.shipping.keep_positions()
-        await self._drain()
+        await self.pipeline.drain_within(_DRAIN_S)
         await self._upkeep.stop()
         self.pipeline.stop()
         self._failure.cancel()
@@ -222,13 +215,6 @@ class Service:
         self.reader.close()
         self._identities.close()
         log.info("bridge.stopped", **{k: v for k, v in self.counters.snapshot().items() if isinstance(v, int)})
-
-    async def _drain(self) -> None:
-        try:
-            async with asyncio.timeout(_DRAIN_S):
-                await self.pipeline.drain()
-        except TimeoutError:
-            log.warning("bridge.not_drained", events=self.counters.in_flight)
 
     def _announce(self, presence: Presence) -> None:
         message = status_message(presence, self._started_us, session=self._session, sinks=self.shipping.summary())

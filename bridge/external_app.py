@@ -32,7 +32,6 @@ from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError, DeniedError, HealthSyncError, UnavailableError
 from healthsync_mqtt.mqtt.client import LastWill
-from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.storage.reader import SqliteLogReader
 from healthsync_mqtt.storage.sqlite import SqliteEventLog
 from healthsync_mqtt.telemetry.counters import Counters
@@ -96,14 +95,7 @@ class ExternalBridge:
         self.shipping = Shipping(
             settings.data, journal=self.journal, chore=self.pipeline.chore, changed=self._sinks_changed
         )
-        paths = settings.paths
-        self._retention = Retention(
-            settings.retention.days,
-            journal=self.journal,
-            chore=self.pipeline.chore,
-            open_reader=lambda: SqliteLogReader.open(paths.events_db),
-            sinks=Sinks(paths.root).names,
-        )
+        self._retention = Retention.of(settings, journal=self.journal, chore=self.pipeline.chore)
         self.pipeline.outlet = self._outlet
         self.pipeline.on_commit = self.publisher.committed
         self.pipeline.on_fatal = self._fail
@@ -252,7 +244,7 @@ class ExternalBridge:
         """Store and acknowledge what has arrived, and say that this is no crash."""
         self.shipping.on_change = lambda: None  # it would announce "online" again
         link.pause()
-        await self._drain()
+        await self.pipeline.drain_within(_DRAIN_S)
         told = asyncio.Event()
         if link.send(self._status_topic, self._presence(Presence.offline), retain=True, done=told.set):
             link.resume()
@@ -263,17 +255,10 @@ class ExternalBridge:
                 log.debug("bridge.goodbye_not_heard")
         await link.close()
 
-    async def _drain(self) -> None:
-        try:
-            async with asyncio.timeout(_DRAIN_S):
-                await self.pipeline.drain()
-        except TimeoutError:
-            log.warning("bridge.not_drained", events=self.counters.in_flight)
-
     async def _close(self) -> None:
         self.publisher.keep_position()
         self.shipping.keep_positions()
-        await self._drain()
+        await self.pipeline.drain_within(_DRAIN_S)
         self.pipeline.stop()
         self._failure.cancel()
         self.ready.cancel()

@@ -140,6 +140,14 @@ class Pipeline:
         """Wait until everything submitted so far is committed and acknowledged, or the pipeline has stopped."""
         await self._idle.wait()
 
+    async def drain_within(self, seconds: float) -> None:
+        """``drain``, but no longer than this; what is left then is said in the log."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.drain()
+        except TimeoutError:
+            log.warning("bridge.not_drained", events=self._counters.in_flight)
+
     def stop(self) -> None:
         """Give up what is not committed: it is counted as failed and nobody was told otherwise."""
         self._state = State.STOPPED

@@ -7,11 +7,14 @@ the pipeline in small portions, one between two commits. Nothing is kept: a swee
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from bridge.journal import Journal
+from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.storage.reader import SqliteLogReader
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("bridge")
@@ -51,6 +54,18 @@ class Retention:
         self._position = 0
         self._found: list[_Portion] = []
         self._purged = 0
+
+    @classmethod
+    def of(cls, settings: Settings, *, journal: Journal, chore: Callable[[Callable[[], None]], None]) -> Self:
+        """The sweeps of the log of a data directory, as its settings and its sinks have it."""
+        paths = settings.paths
+        return cls(
+            settings.retention.days,
+            journal=journal,
+            chore=chore,
+            open_reader=lambda: SqliteLogReader.open(paths.events_db),
+            sinks=Sinks(paths.root).names,
+        )
 
     async def run(self) -> None:
         """Sweep for ever, with a rest after each sweep; returns at once when everything is kept."""
