@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from bridge.external_app import ExternalBridge
+from bridge.external_service import ExternalBridge
 from bridge.standalone import run
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import HealthSyncError

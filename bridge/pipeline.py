@@ -10,12 +10,12 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from bridge.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
-from bridge.consent import Gate
-from bridge.decode import DEFAULT, Limits, decode
-from bridge.journal import Journal
-from bridge.quarantine import announcement, quarantined
-from bridge.volume import DailyVolume
+from bridge.decode.delivery import DEFAULT, Limits, decode
+from bridge.jobs.daily_limit import DailyVolume
+from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
+from bridge.stages.consent import Gate
+from bridge.stages.journal import Journal
+from bridge.stages.quarantine import announcement, quarantined
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.event import Decoded

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from healthsync_mqtt import __version__
 
 if TYPE_CHECKING:
-    from bridge.app import Service
+    from bridge.service import Service
 
 
 def report(service: "Service", since_us: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from bridge.external_app import ExternalBridge, run_bridge
+from bridge.external_service import ExternalBridge, run_bridge
 from healthsync_mqtt.config.settings import Settings
 
 Admin = Callable[[ExternalBridge], AbstractAsyncContextManager[object]]

@@ -1,1 +1,1 @@
-"""The embedded broker: a front door that owns every listener and session, with amqtt behind it."""
+"""Brokers: the embedded one, and what an external one needs."""

@@ -6,9 +6,9 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json
-from healthsync_mqtt.cli.place import DataDirectory
-from healthsync_mqtt.identity.audit import AuditLog, AuditRow, subject_of
+from healthsync_mqtt.identity.audit.log import AuditLog, AuditRow, subject_of
 from healthsync_mqtt.model.times import iso
 
 app = new_group("Who did what to whom, in a chain that shows every later change.")

@@ -35,14 +35,14 @@ def serve(
     Example: healthsync auth serve --rabbitmq http://127.0.0.1:15672
     """
     from healthsync_mqtt.broker.external import serve as service
-    from healthsync_mqtt.broker.external.credentials import CredentialDirectory, CredentialStore
-    from healthsync_mqtt.broker.external.dynsec import ADMIN
     from healthsync_mqtt.broker.external.evict import evictor
     from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
+    from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
     from healthsync_mqtt.config.settings import load_settings
-    from healthsync_mqtt.identity.keystore import KeyStore, LiveKeys
-    from healthsync_mqtt.identity.registry import Registry
-    from healthsync_mqtt.identity.tokens import TokenVerifier
+    from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
+    from healthsync_mqtt.identity.login.credentials import CredentialDirectory, CredentialStore
+    from healthsync_mqtt.identity.login.tokens import TokenVerifier
+    from healthsync_mqtt.identity.people.registry import Registry
     from healthsync_mqtt.telemetry.log import configure
     from healthsync_mqtt.topics.access import AccessRules
     from healthsync_mqtt.topics.registry import TopicRegistry

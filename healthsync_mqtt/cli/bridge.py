@@ -31,7 +31,7 @@ def run(
 
     Example: healthsync bridge run --shard 1/2
     """
-    from bridge.external_app import ExternalBridge
+    from bridge.external_service import ExternalBridge
     from bridge.standalone import run as run_bridge
     from healthsync_mqtt.cli.service import AdminServer, ServiceFile
     from healthsync_mqtt.config.settings import load_settings

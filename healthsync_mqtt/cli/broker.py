@@ -38,15 +38,15 @@ def render(
     """
     from datetime import UTC, datetime
 
-    from healthsync_mqtt.broker.external.credentials import CredentialStore
-    from healthsync_mqtt.broker.external.dynsec import ADMIN
     from healthsync_mqtt.broker.external.grants import grants_of
     from healthsync_mqtt.broker.external.identities import principals
+    from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
     from healthsync_mqtt.broker.external.render import Plan, write
     from healthsync_mqtt.broker.external.render import render as rendered
     from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
-    from healthsync_mqtt.identity.certificates import ensure_ca_and_server
-    from healthsync_mqtt.identity.registry import Registry
+    from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
+    from healthsync_mqtt.identity.login.credentials import CredentialStore
+    from healthsync_mqtt.identity.people.registry import Registry
     from healthsync_mqtt.topics.access import AccessRules
     from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -85,10 +85,10 @@ def credentials(bridges: Bridges = None, data: Data = DATA, json: Json = False) 
 
     Example: healthsync broker credentials --bridges main,second
     """
-    from healthsync_mqtt.broker.external.credentials import CredentialStore
-    from healthsync_mqtt.broker.external.dynsec import ADMIN
     from healthsync_mqtt.broker.external.identities import OWN, bridge_client_id
+    from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
     from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
+    from healthsync_mqtt.identity.login.credentials import CredentialStore
 
     settings = load_settings(data)
     store = CredentialStore(settings.paths.credentials)
@@ -129,11 +129,11 @@ def provision(
 def _provision(settings: Settings, bridges: list[str], *, as_json: bool) -> int:
     """One run; the generation of the registry that it followed."""
     from healthsync_mqtt.broker.external.access import external_address
-    from healthsync_mqtt.broker.external.credentials import CredentialStore
-    from healthsync_mqtt.broker.external.dynsec import ADMIN
     from healthsync_mqtt.broker.external.identities import principals
-    from healthsync_mqtt.broker.external.provision import provision_mosquitto
-    from healthsync_mqtt.identity.registry import Registry
+    from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
+    from healthsync_mqtt.broker.external.mosquitto.provision import provision_mosquitto
+    from healthsync_mqtt.identity.login.credentials import CredentialStore
+    from healthsync_mqtt.identity.people.registry import Registry
     from healthsync_mqtt.topics.access import AccessRules
     from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -157,7 +157,7 @@ def _provision(settings: Settings, bridges: list[str], *, as_json: bool) -> int:
 
 def _follow(settings: Settings, generation: int, began: float) -> int:
     """Return when the registry has changed, or it is time to look at the broker anyway."""
-    from healthsync_mqtt.identity.registry import Registry
+    from healthsync_mqtt.identity.people.registry import Registry
 
     with Registry.open(settings.paths.registry_db) as registry:
         while registry.generation() == generation and time.monotonic() - began < _WHOLE_S:
@@ -172,8 +172,8 @@ def check(data: Data = DATA, json: Json = False) -> None:
     Example: healthsync broker check
     """
     from healthsync_mqtt.broker.external.access import external_address
-    from healthsync_mqtt.broker.external.credentials import CredentialStore
     from healthsync_mqtt.broker.external.probe import examine
+    from healthsync_mqtt.identity.login.credentials import CredentialStore
     from healthsync_mqtt.topics.registry import TopicRegistry
 
     settings = load_settings(data)

@@ -8,13 +8,13 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.issue import issue_client, issue_server, renewed_server
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, seconds
-from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import UsageError
-from healthsync_mqtt.identity.certificate_book import SERVER, IssuedCertificate
-from healthsync_mqtt.identity.certificates import create_authority
-from healthsync_mqtt.identity.server_tls import write_revocation_list
+from healthsync_mqtt.identity.certificates.book import SERVER, IssuedCertificate
+from healthsync_mqtt.identity.certificates.files import create_authority
+from healthsync_mqtt.identity.certificates.server_tls import write_revocation_list
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.times import iso, micros
 

@@ -8,11 +8,11 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
-from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import UsageError
-from healthsync_mqtt.identity.enrolment import CODE_LIFETIME_S
-from healthsync_mqtt.identity.records import Device
+from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S
+from healthsync_mqtt.identity.people.records import Device
 from healthsync_mqtt.model.times import iso
 
 app = new_group("Devices that publish events.")

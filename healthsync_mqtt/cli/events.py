@@ -9,11 +9,11 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us, type_name
-from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import NotFoundError, UnavailableError
 from healthsync_mqtt.model.record import Record, canonical_dict, canonical_json
-from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 
 app = new_group("The events in the log.")
 

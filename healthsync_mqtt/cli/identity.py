@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.installation import DEFAULT_LIFETIME_S, DataDirectory
 from healthsync_mqtt.cli.options import seconds
-from healthsync_mqtt.cli.place import DEFAULT_LIFETIME_S, DataDirectory
 from healthsync_mqtt.config.private_files import write_durably
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.model.principal import Principal

@@ -10,19 +10,19 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from healthsync_mqtt.cli.place import DataDirectory
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.private_files import write_durably
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConflictError, InputError, NotFoundError, UsageError
-from healthsync_mqtt.identity.certificates import (
+from healthsync_mqtt.identity.certificates.files import (
     host_names,
     open_authority,
     pem,
     renew_server,
     write_key,
 )
-from healthsync_mqtt.identity.issuing import requested_key, serial_text
-from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.identity.certificates.issuing import requested_key, serial_text
+from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.times import iso, micros
 

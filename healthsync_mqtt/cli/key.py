@@ -6,9 +6,9 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, seconds
-from healthsync_mqtt.cli.place import DataDirectory
-from healthsync_mqtt.identity.keys import KeyRecord, KeyState, free_from_us, jwks, states
+from healthsync_mqtt.identity.keys.signing import KeyRecord, KeyState, free_from_us, jwks, states
 from healthsync_mqtt.model.times import iso
 
 app = new_group("The keys that sign tokens.")

@@ -15,7 +15,7 @@ from rich.text import Text
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.events import row
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 
 _LAST = 12
 

@@ -21,7 +21,7 @@ from healthsync_mqtt.cli import (
     topic,
     user,
 )
-from healthsync_mqtt.cli.doctor import doctor
+from healthsync_mqtt.cli.doctor.command import doctor
 from healthsync_mqtt.cli.group import HealthSyncGroup
 from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.cli.replay import replay

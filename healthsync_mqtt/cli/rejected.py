@@ -6,8 +6,8 @@ import typer
 
 from healthsync_mqtt.cli import output, service
 from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json
-from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.port import RejectedRow

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.cli.fit import read_fit
+from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
-from healthsync_mqtt.cli.place import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress, publish_all
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials
+from healthsync_mqtt.formats.fit import read_fit
 
 
 def replay(

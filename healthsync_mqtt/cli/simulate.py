@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, date_of, now_us, operator, seconds
-from healthsync_mqtt.cli.place import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.client.simulated import simulated_events
 from healthsync_mqtt.errors import ConflictError, UsageError
-from healthsync_mqtt.identity.consent import PURPOSES
+from healthsync_mqtt.identity.consent.decisions import PURPOSES
 
 DEFAULT_USER = "sim"
 

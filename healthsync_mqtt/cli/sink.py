@@ -10,8 +10,8 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us, type_name
-from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import ConfigError, UnavailableError, UsageError
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.config import SinkConfig, Sinks, made
@@ -162,7 +162,7 @@ def backfill(  # noqa: PLR0917
 
     Example: healthsync sink backfill influxdb --since 30d
     """
-    from healthsync_mqtt.sinks.backfill import Slice, drain
+    from healthsync_mqtt.sinks.influx.backfill import Slice, drain
     from healthsync_mqtt.sinks.ledger import Ledger
     from healthsync_mqtt.sinks.worker import assemble
 
@@ -200,7 +200,7 @@ def reconcile(  # noqa: PLR0917
 
     Example: healthsync sink reconcile influxdb --since 7d --dry-run
     """
-    from healthsync_mqtt.sinks.comparison import Comparison
+    from healthsync_mqtt.sinks.influx.comparison import Comparison
 
     _, sink = _ready(data, name)
     since_us = moment(since, now_us()) if since else None

@@ -8,11 +8,11 @@ from typing import Any
 
 from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json
-from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.identity.server_tls import WARN_S
+from healthsync_mqtt.identity.certificates.server_tls import WARN_S
 
 _OUTCOMES = ("received", "stored", "duplicate", "rejected", "failed", "in_flight")
 

@@ -7,9 +7,9 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, names, now_us, type_names
-from healthsync_mqtt.cli.place import DataDirectory
-from healthsync_mqtt.identity.records import Subscriber
+from healthsync_mqtt.identity.people.records import Subscriber
 from healthsync_mqtt.model.times import iso
 
 app = new_group("Backends that read canonical events.")

@@ -7,8 +7,8 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
-from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import InputError, UsageError
 
 app = new_group("Tokens that were handed out.")

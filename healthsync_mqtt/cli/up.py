@@ -11,9 +11,9 @@ import typer
 from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.demo import demo_login, run_watch
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.live import LiveView
 from healthsync_mqtt.cli.options import Json, now_us
-from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.cli.service import AdminServer, Handler, ServiceFile
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.config.settings import Settings, load_settings
@@ -71,7 +71,7 @@ class _Up:
         self._as_json = as_json
 
     async def run(self) -> None:
-        from bridge.app import Ready, run_service
+        from bridge.service import Ready, run_service
 
         loop = asyncio.get_running_loop()
         interrupted, stop = asyncio.Event(), asyncio.Event()

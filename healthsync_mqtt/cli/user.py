@@ -7,12 +7,12 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.consent import described, purposes
 from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us, operator, type_names
-from healthsync_mqtt.cli.place import DataDirectory
 from healthsync_mqtt.errors import UsageError
-from healthsync_mqtt.identity.consent import Purpose
-from healthsync_mqtt.identity.records import User
-from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.identity.consent.decisions import Purpose
+from healthsync_mqtt.identity.people.records import User
+from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.times import iso
 
 app = new_group("People whose data is kept.")

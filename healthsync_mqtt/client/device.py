@@ -18,7 +18,7 @@ from healthsync_mqtt.client.outbox import MemoryOutbox, Outbox
 from healthsync_mqtt.client.results import Results
 from healthsync_mqtt.client.transport import Transport
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError, UsageError
-from healthsync_mqtt.mqtt.client import LastWill, MqttTransport, tls_context
+from healthsync_mqtt.mqtt.links.client import LastWill, MqttTransport, tls_context
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 MAX_BATCH = 500

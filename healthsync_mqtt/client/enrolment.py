@@ -12,7 +12,7 @@ from healthsync_mqtt.client.backoff import Clock, SystemClock
 from healthsync_mqtt.client.credentials import Credentials
 from healthsync_mqtt.client.transport import ConnectionLostError, Transport
 from healthsync_mqtt.errors import DeniedError, InputError
-from healthsync_mqtt.mqtt.client import MqttTransport, tls_context
+from healthsync_mqtt.mqtt.links.client import MqttTransport, tls_context
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 LOGIN: Final = "enroll"

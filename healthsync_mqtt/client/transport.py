@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from healthsync_mqtt.mqtt.client import ConnectionLostError
+from healthsync_mqtt.mqtt.links.client import ConnectionLostError
 
 __all__ = ["Connection", "ConnectionLostError", "Transport"]
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from healthsync_mqtt.config.private_files import create_private
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.sinks.mapping import Source
+from healthsync_mqtt.sinks.influx.mapping import Source
 from healthsync_mqtt.sinks.port import Refusal
 from healthsync_mqtt.telemetry.log import get_logger
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.times import iso
-from healthsync_mqtt.sinks.answers import Means, Verdict, judge, judge_deletion
 from healthsync_mqtt.sinks.config import SinkConfig
-from healthsync_mqtt.sinks.dispatch import Dispatch
+from healthsync_mqtt.sinks.influx.answers import Means, Verdict, judge, judge_deletion
+from healthsync_mqtt.sinks.influx.dispatch import Dispatch
+from healthsync_mqtt.sinks.influx.packing import Chunk, Packer
 from healthsync_mqtt.sinks.ledger import Ledger
-from healthsync_mqtt.sinks.packing import Chunk, Packer
 from healthsync_mqtt.sinks.port import Answer, Line, Refusal
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.telemetry.log import get_logger

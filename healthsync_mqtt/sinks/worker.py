@@ -17,14 +17,14 @@ from typing import Any
 
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.sinks.config import SinkConfig, Sinks
-from healthsync_mqtt.sinks.influx import Influx
+from healthsync_mqtt.sinks.influx.http import Influx
+from healthsync_mqtt.sinks.influx.mapping import Mapper
+from healthsync_mqtt.sinks.influx.packing import Packer
 from healthsync_mqtt.sinks.ledger import Ledger
-from healthsync_mqtt.sinks.mapping import Mapper
-from healthsync_mqtt.sinks.packing import Packer
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
 from healthsync_mqtt.sinks.shipper import Shipper
 from healthsync_mqtt.storage.port import LogReader
-from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.telemetry.log import configure, get_logger
 
 log = get_logger("sink")

@@ -11,8 +11,8 @@ from healthsync_mqtt.storage.port import (
     RejectedRow,
     Totals,
 )
-from healthsync_mqtt.storage.reader import SqliteLogReader
-from healthsync_mqtt.storage.sqlite import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 
 __all__ = [
     "BodyCodec",

@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from healthsync_mqtt.identity.certificates import ensure_ca_and_server
+from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
 
 
 def main() -> None:

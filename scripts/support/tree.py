@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 300
+LONGEST = 400
+WHY = re.compile(r"# long: \S")
 SHORT = ("healthsync_mqtt/", "bridge/", "scripts/", "tests/support/")
 SECRET_NAMES = re.compile(r"(\.key|\.pem|\.p12|\.token|\.db|id_ed25519)$")
 SECRETS = {
@@ -38,8 +39,9 @@ def faults(files: list[Path]) -> Iterator[str]:
         for what, pattern in SECRETS.items():
             if pattern.search(text):
                 yield f"{name}: holds {what}"
-        if path.suffix == ".py" and name.startswith(SHORT) and (lines := text.count("\n")) > LONGEST:
-            yield f"{name}: {lines} lines; a module has at most {LONGEST}"
+        lines = text.count("\n") if path.suffix == ".py" and name.startswith(SHORT) else 0
+        if lines > LONGEST and not WHY.match(text):
+            yield f"{name}: {lines} lines; past {LONGEST} the first line says why: `# long: …`"
 
 
 def main() -> int:

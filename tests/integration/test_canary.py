@@ -23,7 +23,7 @@ import pytest
 from healthsync_mqtt.client import enroll
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE
 from healthsync_mqtt.mqtt.codec import encode
-from healthsync_mqtt.mqtt.packets import Connack, Connect, Publish, Subscribe, Will
+from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Publish, Subscribe, Will
 from tests.support.peer import Identity, Peer
 from tests.support.service import HEALTHSYNC, Service
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from healthsync_mqtt.identity.certificates import load_certificate, open_authority, pem, renew_server, write_key
+from healthsync_mqtt.identity.certificates.files import load_certificate, open_authority, pem, renew_server, write_key
 from healthsync_mqtt.model.principal import Role
-from healthsync_mqtt.mqtt.packets import Connack, Will
+from healthsync_mqtt.mqtt.codec.packets import Connack, Will
 from tests.support.inprocess import Bystander, House
 from tests.support.peer import Identity, Peer, event
 
@@ -159,7 +159,7 @@ async def test_a_renewed_server_certificate_needs_no_restart(house: House, bob: 
 
 
 async def test_a_retired_key_closes_the_connections_it_let_in(house: House, bob: Bystander) -> None:
-    from healthsync_mqtt.identity.keystore import KeyStore
+    from healthsync_mqtt.identity.keys.store import KeyStore
 
     alice = house.device("alice")
     peer = await house.connect(alice)
@@ -177,7 +177,7 @@ async def test_a_retired_key_closes_the_connections_it_let_in(house: House, bob:
     # Its tokens are nobody's any more; what is signed with the successor is good, for bob too.
     assert (await (await house.knock()).connect(alice)).code == 5
     fresh = store.keyring(now_us)
-    from healthsync_mqtt.identity.tokens import TokenIssuer
+    from healthsync_mqtt.identity.login.tokens import TokenIssuer
 
     for user in ("alice", "bob"):
         principal = house.registry.device(user, "watch").principal

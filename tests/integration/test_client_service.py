@@ -97,7 +97,7 @@ async def test_nothing_is_lost_when_the_service_is_killed_and_comes_back(tmp_pat
 async def test_presence_is_seen_by_a_subscriber(service: Service) -> None:
     import aiomqtt
 
-    from healthsync_mqtt.mqtt.client import tls_context
+    from healthsync_mqtt.mqtt.links.client import tls_context
 
     credentials = login(service, "gina", "watch")
     (app,) = service.cli("subscriber", "add", "gina-app", "--users", "gina", "--types", "*")

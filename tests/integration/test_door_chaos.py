@@ -6,7 +6,7 @@ import random
 import pytest
 
 from healthsync_mqtt.mqtt.codec import encode
-from healthsync_mqtt.mqtt.packets import (
+from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
     Connect,
     Disconnect,

@@ -3,8 +3,8 @@
 import json
 import time
 
-from healthsync_mqtt.identity.consent import Purpose
-from healthsync_mqtt.mqtt.packets import Publish
+from healthsync_mqtt.identity.consent.decisions import Purpose
+from healthsync_mqtt.mqtt.codec.packets import Publish
 from tests.support.inprocess import Bystander, House
 from tests.support.peer import Identity, Peer, event
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from healthsync_mqtt.broker.external.credentials import CredentialStore
+from healthsync_mqtt.identity.login.credentials import CredentialStore
 from tests.support.inprocess import Bystander, opened
 from tests.support.peer import event
 

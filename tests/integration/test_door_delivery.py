@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from healthsync_mqtt.mqtt.packets import Pingreq, Puback, Pubcomp, Publish, Pubrec, Pubrel, Will
+from healthsync_mqtt.mqtt.codec.packets import Pingreq, Puback, Pubcomp, Publish, Pubrec, Pubrel, Will
 from tests.support.inprocess import Bystander, House
 from tests.support.peer import Identity, Peer, event
 

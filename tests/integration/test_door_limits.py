@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from healthsync_mqtt.broker.connection import Connection
-from healthsync_mqtt.broker.reading import Hold
+from healthsync_mqtt.broker.embedded.connection import Connection
+from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.mqtt.codec import encode
-from healthsync_mqtt.mqtt.packets import (
+from healthsync_mqtt.mqtt.codec.packets import (
     Connect,
     ConnectCode,
     Pingreq,

@@ -17,7 +17,7 @@ from websockets.frames import Frame, Opcode
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.mqtt.codec import Decoder, encode
-from healthsync_mqtt.mqtt.packets import (
+from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
     Connect,
     Disconnect,

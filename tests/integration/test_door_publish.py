@@ -6,7 +6,7 @@ import pytest
 
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.mqtt.codec import encode
-from healthsync_mqtt.mqtt.packets import Disconnect, Puback, Pubcomp, Publish, Pubrec, Pubrel
+from healthsync_mqtt.mqtt.codec.packets import Disconnect, Puback, Pubcomp, Publish, Pubrec, Pubrel
 from tests.support.inprocess import Bystander, House
 from tests.support.peer import chunks, event
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.mqtt.codec import encode
-from healthsync_mqtt.mqtt.packets import Connect, ConnectCode, Publish, Subscribe, Will
+from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode, Publish, Subscribe, Will
 from tests.support.inprocess import Bystander, House
 from tests.support.peer import Identity, event
 

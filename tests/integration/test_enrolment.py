@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.identity.enrolment import MAX_TRIES
-from healthsync_mqtt.mqtt.packets import Connack, Connect, Publish
+from healthsync_mqtt.identity.login.enrolment import MAX_TRIES
+from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Publish
 from tests.support.inprocess import Bystander, House
 from tests.support.peer import Identity, Peer, event
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.storage.sqlite import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
 from tests.support.soak_external import soak

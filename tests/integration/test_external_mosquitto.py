@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.broker.external.dynsec import ADMIN
+from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
 from healthsync_mqtt.broker.external.port import BrokerLostError
 from healthsync_mqtt.broker.external.probe import examine
 from healthsync_mqtt.broker.external.talk import Account, Talk, talk
 from healthsync_mqtt.client import Credentials, DeviceClient
-from healthsync_mqtt.mqtt.packets import Will
-from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.mqtt.codec.packets import Will
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess, until
 from tests.support.mosquitto import Mosquitto
 

@@ -10,11 +10,11 @@ import pytest
 
 from healthsync_mqtt.broker.external.port import BrokerLostError
 from healthsync_mqtt.broker.external.talk import Account, talk
-from healthsync_mqtt.cli.place import DataDirectory
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.mqtt.packets import Will
-from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.mqtt.codec.packets import Will
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess, until
 from tests.support.rabbitmq import RabbitMq, installed
 from tests.support.service import Service

@@ -12,9 +12,9 @@ import pytest
 
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, StoreError
-from healthsync_mqtt.identity.certificates import ensure_ca_and_server
+from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
 from healthsync_mqtt.mqtt.codec import encode_publish
-from healthsync_mqtt.mqtt.packets import Connect, Puback, Publish, Pubrec
+from healthsync_mqtt.mqtt.codec.packets import Connect, Puback, Publish, Pubrec
 from tests.support.inprocess import Bystander, House, opened
 from tests.support.peer import Identity, Peer, event
 

@@ -166,7 +166,7 @@ def test_commands(checkout: Path, up: Service) -> None:
 
 
 def test_the_example_event_and_receipt_are_what_the_code_reads() -> None:
-    from bridge.decode import decode
+    from bridge.decode.delivery import decode
     from healthsync_mqtt.model.origin import Origin
     from healthsync_mqtt.model.receipt import parse_receipt
 

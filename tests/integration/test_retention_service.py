@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.integration.test_sink_reconcile import Installation
 from tests.support.servers import Influxd
 from tests.support.service import Service, run_cli

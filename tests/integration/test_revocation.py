@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.mqtt.packets import Puback, Publish
+from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.mqtt.codec.packets import Puback, Publish
 from tests.support.inprocess import Bystander, House
 from tests.support.peer import Identity, event
 

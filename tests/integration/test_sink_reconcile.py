@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from healthsync_mqtt.cli.sink import app
-from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.event import Event, Op
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.sinks.config import Sinks
@@ -17,8 +17,8 @@ from healthsync_mqtt.sinks.ledger import Ledger
 from healthsync_mqtt.sinks.shipper import Shipper
 from healthsync_mqtt.sinks.worker import assemble
 from healthsync_mqtt.storage.port import Item
-from healthsync_mqtt.storage.reader import SqliteLogReader
-from healthsync_mqtt.storage.sqlite import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support import influx_double as canned
 from tests.support.influx_double import InfluxDouble
 from tests.support.servers import Influxd, VictoriaMetrics

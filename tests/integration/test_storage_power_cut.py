@@ -10,10 +10,11 @@ import apsw
 import pytest
 
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader, connection
-from healthsync_mqtt.storage.connection import abandon
-from healthsync_mqtt.storage.faults import DiskFaultError, DiskFullError
-from healthsync_mqtt.storage.index import Tuning
+from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader
+from healthsync_mqtt.storage.sqlite import connection
+from healthsync_mqtt.storage.sqlite.connection import abandon
+from healthsync_mqtt.storage.sqlite.faults import DiskFaultError, DiskFullError
+from healthsync_mqtt.storage.sqlite.index import Tuning
 from healthsync_mqtt.testing.crash_vfs import CrashVfs, Trouble
 from tests.support.log_items import NOW_US, item, rejected
 

@@ -1,7 +1,7 @@
 """Gates for stages under test."""
 
-from bridge.consent import Gate
-from healthsync_mqtt.identity.consent import PURPOSES, Action, Decision, Permissions, Purpose, in_force
+from bridge.stages.consent import Gate
+from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, Decision, Permissions, Purpose, in_force
 
 
 def grant(

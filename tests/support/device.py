@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from healthsync_mqtt.model.receipt import parse_receipt
 from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_publish
-from healthsync_mqtt.mqtt.packets import (
+from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
     Connect,
     Packet,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from healthsync_mqtt.mqtt.codec import encode, encode_pubacks
-from healthsync_mqtt.mqtt.packets import Pingreq, Pingresp
+from healthsync_mqtt.mqtt.codec.packets import Pingreq, Pingresp
 from tests.support.wire import Login, connect, read_exactly, tls_context
 from tests.support.workload import packet_id, stream
 

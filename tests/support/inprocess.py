@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from bridge.app import Ready, Service
+from bridge.service import Ready, Service
 from healthsync_mqtt.config.settings import load_settings
-from healthsync_mqtt.identity.audit import AuditLog
-from healthsync_mqtt.identity.keystore import KeyStore
-from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.identity.tokens import TokenIssuer
+from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.identity.keys.store import KeyStore
+from healthsync_mqtt.identity.login.tokens import TokenIssuer
+from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.storage.port import EventLog
 from tests.support.peer import SOON, Identity, Peer, event

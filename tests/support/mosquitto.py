@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from healthsync_mqtt.broker.external.access import external_tls
-from healthsync_mqtt.broker.external.credentials import CredentialStore
-from healthsync_mqtt.broker.external.dynsec import ADMIN
 from healthsync_mqtt.broker.external.identities import principals
-from healthsync_mqtt.broker.external.provision import Provisioned, provision_mosquitto
+from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
+from healthsync_mqtt.broker.external.mosquitto.provision import Provisioned, provision_mosquitto
 from healthsync_mqtt.broker.external.render import Plan, render, write
 from healthsync_mqtt.broker.external.talk import Account, Address
 from healthsync_mqtt.config.settings import Settings, load_settings
-from healthsync_mqtt.identity.certificates import ensure_ca_and_server
-from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from healthsync_mqtt.model.receipt import Receipt, parse_receipt
 from healthsync_mqtt.mqtt.codec import Decoder, encode
-from healthsync_mqtt.mqtt.packets import (
+from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
     Connect,
     Disconnect,

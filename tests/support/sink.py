@@ -7,10 +7,10 @@ from typing import Any
 from healthsync_mqtt.model.event import Event, Op
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.sinks.config import SinkConfig
-from healthsync_mqtt.sinks.influx import Influx
+from healthsync_mqtt.sinks.influx.http import Influx
+from healthsync_mqtt.sinks.influx.mapping import Mapper
+from healthsync_mqtt.sinks.influx.packing import Packer
 from healthsync_mqtt.sinks.ledger import Ledger
-from healthsync_mqtt.sinks.mapping import Mapper
-from healthsync_mqtt.sinks.packing import Packer
 from healthsync_mqtt.sinks.shipper import Phase, Server, Shipper
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import Item

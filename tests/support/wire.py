@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from healthsync_mqtt.mqtt.codec import encode
-from healthsync_mqtt.mqtt.packets import Connect
+from healthsync_mqtt.mqtt.codec.packets import Connect
 
 
 class RefusedError(Exception):

@@ -82,8 +82,8 @@ def test_a_committed_key_and_a_long_module_are_found(tmp_path: Path, monkeypatch
     named.write_text("")
     long = tmp_path / "bridge" / "all.py"
     long.parent.mkdir()
-    long.write_text("x = 1\n" * 301)
+    long.write_text("x = 1\n" * 401)
     fine = tmp_path / "bridge" / "some.py"
-    fine.write_text("x = 1\n" * 300)
+    fine.write_text("# long: one noun, every one of its states\n" + "x = 1\n" * 400)
     found = list(tree.faults([key, named, long, fine]))
     assert [line.split(":")[0] for line in found] == ["notes.md", "server.key", "bridge/all.py"]

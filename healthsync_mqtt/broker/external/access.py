@@ -2,14 +2,14 @@
 
 import ssl
 
-from healthsync_mqtt.broker.external.credentials import CredentialStore
 from healthsync_mqtt.broker.external.identities import bridge_client_id
 from healthsync_mqtt.broker.external.port import Agreed, Target
 from healthsync_mqtt.broker.external.talk import Address
 from healthsync_mqtt.config.sections import ExternalSettings
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
-from healthsync_mqtt.mqtt.client import LastWill, tls_context
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.mqtt.links.client import LastWill, tls_context
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 _NO_CREDENTIAL = "make it and tell the broker: healthsync broker provision (or: healthsync broker credentials)"

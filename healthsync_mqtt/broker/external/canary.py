@@ -16,7 +16,7 @@ from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B
 from healthsync_mqtt.broker.external.port import BrokerLostError
 from healthsync_mqtt.broker.external.talk import Account, Address, Talk, talk
 from healthsync_mqtt.errors import ConfigError, UnavailableError
-from healthsync_mqtt.mqtt.packets import Will
+from healthsync_mqtt.mqtt.codec.packets import Will
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 _ARRIVAL_S = 5.0

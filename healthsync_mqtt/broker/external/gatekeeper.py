@@ -4,12 +4,12 @@ import hmac
 import time
 from collections.abc import Iterable, Mapping
 
-from healthsync_mqtt.broker.external.credentials import CredentialDirectory, CredentialStore
-from healthsync_mqtt.broker.external.dynsec import ADMIN
 from healthsync_mqtt.broker.external.identities import OWN, bridge_principal
+from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.identity.directory import Login
-from healthsync_mqtt.identity.keystore import LiveKeys
+from healthsync_mqtt.identity.keys.store import LiveKeys
+from healthsync_mqtt.identity.login.credentials import CredentialDirectory, CredentialStore
+from healthsync_mqtt.identity.login.directory import Login
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from healthsync_mqtt.errors import ConflictError
-from healthsync_mqtt.identity.records import Roster
+from healthsync_mqtt.identity.people.records import Roster
 from healthsync_mqtt.model.principal import Principal, Role
 
 _BRIDGE: Final = "healthsync-bridge-"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.mqtt.client import LastWill
+from healthsync_mqtt.mqtt.links.client import LastWill
 
 
 class BrokerLostError(UnavailableError):

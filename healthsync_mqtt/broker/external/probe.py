@@ -4,11 +4,11 @@ import asyncio
 import secrets
 from dataclasses import dataclass
 
-from healthsync_mqtt.broker.external.credentials import CredentialStore
 from healthsync_mqtt.broker.external.identities import PROBE, bridge_client_id
 from healthsync_mqtt.broker.external.port import BrokerLostError
 from healthsync_mqtt.broker.external.talk import Account, Address, Talk, talk
 from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 _QUEUED = 1_200

@@ -8,8 +8,8 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from healthsync_mqtt.broker.external.dynsec import initial_state
 from healthsync_mqtt.broker.external.grants import Grants
+from healthsync_mqtt.broker.external.mosquitto.dynsec import initial_state
 from healthsync_mqtt.config.private_files import make_private_directory, write_durably
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError, InputError

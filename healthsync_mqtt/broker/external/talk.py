@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 
 from healthsync_mqtt.broker.external.port import BrokerLostError
 from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_puback, encode_publish
-from healthsync_mqtt.mqtt.packets import (
+from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
     Connect,
     Disconnect,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
 from tests.support.external_bridge import BridgeProcess

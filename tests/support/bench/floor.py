@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 import apsw
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from bridge.decode import decode
+from bridge.decode.delivery import decode
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import Item
-from healthsync_mqtt.storage.sqlite import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from tests.support.workload import payloads
 
 GROUP = 1000

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bridge.decode import decode
+from bridge.decode.delivery import decode
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import Item
-from healthsync_mqtt.storage.reader import SqliteLogReader
-from healthsync_mqtt.storage.sqlite import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.wire import Login
 from tests.support.workload import payloads
 

@@ -5,14 +5,14 @@ import statistics
 import time
 from collections.abc import Callable
 
-from bridge.decode import decode
+from bridge.decode.delivery import decode
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.config import Sinks, made
+from healthsync_mqtt.sinks.influx.mapping import Mapper, Source
 from healthsync_mqtt.sinks.ledger import Ledger
-from healthsync_mqtt.sinks.mapping import Mapper, Source
 from healthsync_mqtt.sinks.worker import assemble
-from healthsync_mqtt.storage.reader import SqliteLogReader
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.bench.load import fill, flood_for
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress

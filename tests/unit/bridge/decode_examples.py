@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from bridge.decode import DEFAULT, Limits, decode
+from bridge.decode.delivery import DEFAULT, Limits, decode
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
 from healthsync_mqtt.model.origin import Origin
 

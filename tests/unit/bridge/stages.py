@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bridge.journal import Journal
 from bridge.pipeline import Pipeline
+from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin

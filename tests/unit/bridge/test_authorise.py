@@ -1,6 +1,6 @@
 import pytest
 
-from bridge.authorise import origin_of
+from bridge.stages.authorise import origin_of
 from healthsync_mqtt.errors import DeniedError
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role

@@ -8,7 +8,7 @@ import zlib
 import pytest
 from decode_examples import END, accepted, event, payload, read, rejected
 
-from bridge.decode import Limits
+from bridge.decode.delivery import Limits
 from healthsync_mqtt.model.reasons import Reason
 
 GOOD = payload(event(id="good"))

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.consent import Gate, stripped
-from bridge.decode import decode
-from healthsync_mqtt.identity.consent import NO_PERMISSION, NOBODY, Action, Purpose, in_force
+from bridge.decode.delivery import decode
+from bridge.stages.consent import Gate, stripped
+from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Action, Purpose, in_force
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason

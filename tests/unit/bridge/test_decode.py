@@ -6,7 +6,7 @@ import json
 import pytest
 from decode_examples import END, EXAMPLE_VALUES, NOW_US, ORIGIN, START_US, accepted, event, payload, read, rejected
 
-from bridge.decode import decode
+from bridge.decode.delivery import decode
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.event import Event, Op
 from healthsync_mqtt.model.origin import Origin

@@ -9,7 +9,7 @@ from decode_examples import END, EXAMPLE_VALUES, NOW_US, ORIGIN, event, payload,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.decode import decode
+from bridge.decode.delivery import decode
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.event import Decoded, Event, Op
 from healthsync_mqtt.model.record import Record, canonical_dict, canonical_json

@@ -11,10 +11,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.authorise import origin_of
-from bridge.consent import Gate
-from bridge.decode import decode
-from healthsync_mqtt.identity.consent import PURPOSES, Action, Decision, in_force
+from bridge.decode.delivery import decode
+from bridge.stages.authorise import origin_of
+from bridge.stages.consent import Gate
+from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, Decision, in_force
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.record import canonical_dict
 from healthsync_mqtt.storage.memory import MemoryEventLog

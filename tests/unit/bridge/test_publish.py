@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.journal import Journal
-from bridge.publish import Publisher
-from healthsync_mqtt.broker.session import Session
-from healthsync_mqtt.broker.sessions import Sessions
+from bridge.follow.canonical import Publisher
+from bridge.stages.journal import Journal
+from healthsync_mqtt.broker.embedded.sessions.session import Session
+from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec import Decoder
-from healthsync_mqtt.mqtt.packets import Publish
+from healthsync_mqtt.mqtt.codec.packets import Publish
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.topics.access import AccessRules

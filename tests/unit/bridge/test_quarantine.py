@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from bridge.quarantine import announcement, quarantined
+from bridge.stages.quarantine import announcement, quarantined
 from healthsync_mqtt.model.event import Rejection
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from bridge.decode import DEFAULT, Limits
-from bridge.release import Release
+from bridge.decode.delivery import DEFAULT, Limits
+from bridge.stages.release import Release
 from healthsync_mqtt.errors import NotFoundError
 from tests.unit.bridge.stages import Bench, delivery, event
 

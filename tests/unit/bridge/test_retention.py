@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-import bridge.retention as retention_module
-from bridge.retention import Retention
+import bridge.follow.retention as retention_module
+from bridge.follow.retention import Retention
 from healthsync_mqtt.model.event import Op
 from tests.support.log_items import item
 from tests.unit.bridge.stages import NOW_US, Bench

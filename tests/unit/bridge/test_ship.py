@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.ship import Shipping
+from bridge.follow.ship import Shipping
 from healthsync_mqtt.sinks.config import Sinks, made
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge import volume as module
-from bridge.volume import DailyVolume
+from bridge.jobs import daily_limit as module
+from bridge.jobs.daily_limit import DailyVolume
 
 DAY = 86_400_000_000
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.broker.deadlines import Deadline, Deadlines
+from healthsync_mqtt.broker.embedded.deadlines import Deadline, Deadlines
 
 
 class FakeLoop:

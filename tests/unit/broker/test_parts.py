@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
-from healthsync_mqtt.broker.ackorder import AckOrder, token_of
-from healthsync_mqtt.broker.addresses import AddressGuard
-from healthsync_mqtt.broker.lifecycle import TRANSITIONS, State, entered
-from healthsync_mqtt.broker.reading import Hold, Reading
-from healthsync_mqtt.broker.subscriptions import Subscriptions
+from healthsync_mqtt.broker.embedded.ackorder import AckOrder, token_of
+from healthsync_mqtt.broker.embedded.lifecycle import TRANSITIONS, State, entered
+from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
+from healthsync_mqtt.broker.embedded.reading import Hold, Reading
+from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.mqtt.codec import Decoder
-from healthsync_mqtt.mqtt.packets import Puback, Pubrec
+from healthsync_mqtt.mqtt.codec.packets import Puback, Pubrec
 
 LEVEL = st.sampled_from(("a", "b", "", "$x", "users"))
 TOPIC = st.lists(LEVEL, min_size=1, max_size=4).map("/".join).filter(bool)

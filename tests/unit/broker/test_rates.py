@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthsync_mqtt.broker import rates as module
-from healthsync_mqtt.broker.rates import Bucket, Gate, Rates
+from healthsync_mqtt.broker.embedded.limits import rates as module
+from healthsync_mqtt.broker.embedded.limits.rates import Bucket, Gate, Rates
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.model.principal import Principal, Role
 

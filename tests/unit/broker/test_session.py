@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthsync_mqtt.broker.session import Message, Session
+from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec import Decoder
-from healthsync_mqtt.mqtt.packets import Packet, Publish, Pubrel
+from healthsync_mqtt.mqtt.codec.packets import Packet, Publish, Pubrel
 
 ALICE = Principal(role=Role.device, client_id="alice-watch", user="alice", device="watch")
 

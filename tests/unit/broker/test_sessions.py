@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from healthsync_mqtt.broker.session import Message, Session
-from healthsync_mqtt.broker.sessions import Sessions
+from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
+from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Principal, Role

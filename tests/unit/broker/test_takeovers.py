@@ -1,6 +1,6 @@
 """Take-overs are counted by client id and forgotten after a minute."""
 
-from healthsync_mqtt.broker.takeovers import Takeovers
+from healthsync_mqtt.broker.embedded.sessions.takeovers import Takeovers
 
 
 def test_the_limit_is_exact_and_each_clients_own() -> None:

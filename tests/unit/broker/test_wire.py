@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from websockets.frames import Frame, Opcode
 
-from healthsync_mqtt.broker.wire import WebSocketWire, Wire
+from healthsync_mqtt.broker.embedded.wire import WebSocketWire, Wire
 
 UPGRADE = (
     "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -107,7 +107,7 @@ async def test_a_wire_that_is_not_accepted_is_cut() -> None:
 
 
 async def test_a_closing_wire_is_cut_when_the_peer_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("healthsync_mqtt.broker.wire._CLOSE_S", 0.0)
+    monkeypatch.setattr("healthsync_mqtt.broker.embedded.wire._CLOSE_S", 0.0)
     wire, transport = plain(FakeListener())
     wire.close()
     wire.close()

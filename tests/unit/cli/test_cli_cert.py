@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from healthsync_mqtt.identity.issuing import holder_of
+from healthsync_mqtt.identity.certificates.issuing import holder_of
 
 
 @pytest.fixture(autouse=True)

@@ -76,8 +76,8 @@ def test_user_device_subscriber_keys(lines) -> None:
 def test_tokens_are_good_for_the_door(lines, data: Path) -> None:
     import time
 
-    from healthsync_mqtt.identity.keystore import KeyStore
-    from healthsync_mqtt.identity.tokens import TokenVerifier
+    from healthsync_mqtt.identity.keys.store import KeyStore
+    from healthsync_mqtt.identity.login.tokens import TokenVerifier
 
     lines("user", "add", "alice", "--consent", "all")
     (device,) = lines("device", "add", "alice", "watch-1")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.decode import decode
+from bridge.decode.delivery import decode
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import Item, Quarantined
-from healthsync_mqtt.storage.sqlite import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 
 NOW = 1_795_430_000_000_000
 

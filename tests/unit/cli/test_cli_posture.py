@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.cli.finding import Grade
-from healthsync_mqtt.cli.place import DataDirectory
-from healthsync_mqtt.cli.posture import posture
+from healthsync_mqtt.cli.doctor.finding import Grade
+from healthsync_mqtt.cli.doctor.posture import posture
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE
 from healthsync_mqtt.config.settings import load_settings
 

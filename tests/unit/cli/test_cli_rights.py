@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.identity.enrolment import normal_code
+from healthsync_mqtt.identity.login.enrolment import normal_code
 
 
 @pytest.fixture
@@ -100,10 +100,10 @@ def test_revoking_tokens(alice, lines, run, data: Path, tmp_path: Path) -> None:
     (fresh,) = lines("device", "token", "alice", "watch")
     import time
 
-    from healthsync_mqtt.identity.directory import Directory
-    from healthsync_mqtt.identity.keystore import KeyStore
-    from healthsync_mqtt.identity.registry import Registry
-    from healthsync_mqtt.identity.tokens import TokenVerifier
+    from healthsync_mqtt.identity.keys.store import KeyStore
+    from healthsync_mqtt.identity.login.directory import Directory
+    from healthsync_mqtt.identity.login.tokens import TokenVerifier
+    from healthsync_mqtt.identity.people.registry import Registry
 
     with Registry.open(data / "registry.db") as registry:
         keys = KeyStore.of_environment(data / "keys").keyring(time.time_ns() // 1000)
@@ -115,10 +115,10 @@ def test_revoking_tokens(alice, lines, run, data: Path, tmp_path: Path) -> None:
 def test_a_device_that_comes_back_at_once_gets_a_token_that_is_good(alice, lines, data: Path) -> None:
     import time
 
-    from healthsync_mqtt.identity.directory import Directory
-    from healthsync_mqtt.identity.keystore import KeyStore
-    from healthsync_mqtt.identity.registry import Registry
-    from healthsync_mqtt.identity.tokens import TokenVerifier
+    from healthsync_mqtt.identity.keys.store import KeyStore
+    from healthsync_mqtt.identity.login.directory import Directory
+    from healthsync_mqtt.identity.login.tokens import TokenVerifier
+    from healthsync_mqtt.identity.people.registry import Registry
 
     (old,) = lines("device", "add", "alice", "watch")
     lines("device", "remove", "alice", "watch", "--yes")
@@ -170,7 +170,7 @@ def test_reading_health_values_is_audited(alice, lines, run, data: Path) -> None
     from healthsync_mqtt.model.event import Event
     from healthsync_mqtt.model.origin import Origin
     from healthsync_mqtt.storage.port import Item
-    from healthsync_mqtt.storage.sqlite import SqliteEventLog
+    from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 
     log = SqliteEventLog.open(data / "events.db")
     log.stage([Item(Origin("alice", "watch", None, "t"), Event("e1", "steps", 1, 2, 0, 0, b'{"value":{}}', 0))], [], 1)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.decode import decode
-from healthsync_mqtt.cli.fit import read_fit
+from bridge.decode.delivery import decode
 from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.formats.fit import read_fit
 from healthsync_mqtt.model.origin import Origin
 
 pytestmark = pytest.mark.shared_data

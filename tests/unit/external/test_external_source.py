@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bridge.external import LinkOutlet, LinkSource, Origins
-from bridge.external_publish import CanonicalPublisher
-from bridge.journal import Journal
+from bridge.edges.external import LinkOutlet, LinkSource, Origins
+from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.pipeline import Pipeline
+from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.external.frames import Message
 from healthsync_mqtt.broker.external.identities import CANARY_A
 from healthsync_mqtt.broker.external.port import Agreed

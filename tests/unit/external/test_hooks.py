@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthsync_mqtt.broker.external.credentials import CredentialDirectory, CredentialStore
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
 from healthsync_mqtt.broker.external.hooks import _HOOKS, Answer, Question, answer, emqx_acl
 from healthsync_mqtt.broker.external.identities import CANARY_A, bridge_client_id
-from healthsync_mqtt.identity.keystore import KeyStore, LiveKeys
-from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.identity.tokens import TokenIssuer, TokenVerifier
+from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
+from healthsync_mqtt.identity.login.credentials import CredentialDirectory, CredentialStore
+from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
+from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 

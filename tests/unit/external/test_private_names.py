@@ -13,7 +13,7 @@ from healthsync_mqtt.broker.external.link import open_link
 from healthsync_mqtt.broker.external.port import BrokerLostError, ProtocolRefusedError, Target
 from healthsync_mqtt.errors import DeniedError
 from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_pubacks, encode_publish
-from healthsync_mqtt.mqtt.packets import Connack, Connect, Disconnect, Packet, Puback, Publish, Suback, Subscribe
+from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Disconnect, Packet, Puback, Publish, Suback, Subscribe
 from tests.support.external_bridge import until
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.errors import ConfigError, StoreError
-from healthsync_mqtt.identity.audit import HEAD_LOST, AuditLog, plain, subject_of
+from healthsync_mqtt.identity.audit.log import HEAD_LOST, AuditLog, plain, subject_of
 
 ROWS = 6
 
@@ -40,7 +40,7 @@ def tampered(log: AuditLog, *statements: str) -> None:
 
 def rewritten(log: AuditLog, first: int) -> None:
     """Recompute the chain from a row on, as somebody does who knows the code and not the key."""
-    from healthsync_mqtt.identity import audit
+    from healthsync_mqtt.identity.audit import log as audit
 
     connection = sqlite3.connect(log._path)
     rows = connection.execute("SELECT * FROM audit ORDER BY no").fetchall()
@@ -155,7 +155,7 @@ def test_detail_is_plain_values(log: AuditLog) -> None:
 
 def test_threads_and_processes_append_to_one_chain(log: AuditLog) -> None:
     script = (
-        "import sys; from pathlib import Path; from healthsync_mqtt.identity.audit import AuditLog\n"
+        "import sys; from pathlib import Path; from healthsync_mqtt.identity.audit.log import AuditLog\n"
         "log = AuditLog.open(Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "for n in range(5): log.append('x', actor='y', now_us=n)"
     )

@@ -10,7 +10,7 @@ from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from healthsync_mqtt.errors import ConfigError
-from healthsync_mqtt.identity.certificates import (
+from healthsync_mqtt.identity.certificates.files import (
     CertificatePaths,
     client_context,
     ensure_ca_and_server,

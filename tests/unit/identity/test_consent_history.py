@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.errors import InputError, NotFoundError, StoreError
-from healthsync_mqtt.identity.consent import (
+from healthsync_mqtt.identity.consent.decisions import (
     NO_PERMISSION,
     PURPOSES,
     Action,
@@ -16,7 +16,7 @@ from healthsync_mqtt.identity.consent import (
     in_force,
     standings,
 )
-from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.identity.people.registry import Registry
 
 TYPES = ["heart_rate", "steps", "weight"]
 USERS = ["alice", "bob"]
@@ -151,7 +151,7 @@ def test_what_cannot_be_granted(registry: Registry) -> None:
 
 
 def test_an_older_registry_keeps_what_it_recorded_and_no_more(tmp_path: Path, monkeypatch) -> None:
-    from healthsync_mqtt.identity import schema
+    from healthsync_mqtt.identity.people import schema
 
     steps = schema.migrations()
     monkeypatch.setattr(schema, "migrations", lambda: steps[:1])

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.identity.directory import Directory
-from healthsync_mqtt.identity.keys import Keyring
-from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.identity.tokens import TokenIssuer, TokenVerifier
+from healthsync_mqtt.identity.keys.signing import Keyring
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
+from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.principal import Principal, Role
 
 NOW = 1_800_000_000

@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from healthsync_mqtt.errors import ConfigError, ConflictError, InputError, TokenError
-from healthsync_mqtt.identity.certificates import (
+from healthsync_mqtt.identity.certificates.files import (
     CertificatePaths,
     client_context,
     create_authority,
@@ -25,7 +25,13 @@ from healthsync_mqtt.identity.certificates import (
     server_context,
     write_key,
 )
-from healthsync_mqtt.identity.issuing import Authority, holder_of, new_authority, requested_key, serial_text
+from healthsync_mqtt.identity.certificates.issuing import (
+    Authority,
+    holder_of,
+    new_authority,
+    requested_key,
+    serial_text,
+)
 from healthsync_mqtt.model.principal import Role
 
 NOW = datetime.now(UTC).replace(microsecond=0)

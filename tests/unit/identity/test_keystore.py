@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE, KEY_PASSPHRASE_FILE, key_passphrase
 from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError, TokenError
-from healthsync_mqtt.identity.keys import KeyRecord, Keyring, KeyState, free_from_us, jwks, key_id, states
-from healthsync_mqtt.identity.keystore import KeyStore, LiveKeys
-from healthsync_mqtt.identity.tokens import MAX_LIFETIME_S, TokenIssuer, TokenVerifier
+from healthsync_mqtt.identity.keys.signing import KeyRecord, Keyring, KeyState, free_from_us, jwks, key_id, states
+from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
+from healthsync_mqtt.identity.login.tokens import MAX_LIFETIME_S, TokenIssuer, TokenVerifier
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.topics.grammar import is_id
 

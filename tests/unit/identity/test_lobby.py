@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.errors import ConflictError, InputError, NotFoundError, TokenError
-from healthsync_mqtt.identity.directory import Directory
-from healthsync_mqtt.identity.enrolment import CODE_LIFETIME_S, MAX_TRIES, normal_code, shown_code
-from healthsync_mqtt.identity.keys import Keyring
-from healthsync_mqtt.identity.lobby import STAY_S, Lobby
-from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.identity.tokens import TokenVerifier
+from healthsync_mqtt.identity.keys.signing import Keyring
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S, MAX_TRIES, normal_code, shown_code
+from healthsync_mqtt.identity.login.lobby import STAY_S, Lobby
+from healthsync_mqtt.identity.login.tokens import TokenVerifier
+from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.principal import Role
 
 NOW = 1_800_000_000

@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from healthsync_mqtt.errors import InputError, NotFoundError, TokenError
-from healthsync_mqtt.identity.certificate_book import read_serial
-from healthsync_mqtt.identity.directory import Directory
-from healthsync_mqtt.identity.issuing import Authority, new_authority, serial_text
-from healthsync_mqtt.identity.keys import Keyring
-from healthsync_mqtt.identity.logins import Demand, Logins, Proof
-from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.identity.tokens import TokenIssuer, TokenVerifier
+from healthsync_mqtt.identity.certificates.book import read_serial
+from healthsync_mqtt.identity.certificates.issuing import Authority, new_authority, serial_text
+from healthsync_mqtt.identity.keys.signing import Keyring
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.logins import Demand, Logins, Proof
+from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
+from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.principal import Role
 
 NOW = 1_800_000_000.0

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.errors import InputError, TokenError
-from healthsync_mqtt.identity.keys import Keyring
-from healthsync_mqtt.identity.tokens import LEEWAY_S, MAX_LIFETIME_S, TOKEN_TYPE, TokenIssuer, TokenVerifier
+from healthsync_mqtt.identity.keys.signing import Keyring
+from healthsync_mqtt.identity.login.tokens import LEEWAY_S, MAX_LIFETIME_S, TOKEN_TYPE, TokenIssuer, TokenVerifier
 from healthsync_mqtt.model.principal import Principal, Role
 
 NOW = 1_800_000_000

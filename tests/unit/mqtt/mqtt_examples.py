@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from healthsync_mqtt.mqtt.codec import Decoder
-from healthsync_mqtt.mqtt.packets import (
+from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
     Connect,
     Disconnect,

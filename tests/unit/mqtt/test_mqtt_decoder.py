@@ -6,7 +6,6 @@ import pytest
 from mqtt_examples import CONNECT, EXAMPLES, SMALL, reader, typed
 
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.mqtt import decode
 from healthsync_mqtt.mqtt.codec import (
     MAX_FILTERS,
     Decoder,
@@ -14,11 +13,12 @@ from healthsync_mqtt.mqtt.codec import (
     MalformedPacket,
     PacketTooLarge,
     ProtocolError,
+    decode,
     encode,
     encode_puback,
     encode_publish,
 )
-from healthsync_mqtt.mqtt.packets import Connect, Pingreq, Puback, Publish, Subscribe, Unsubscribe
+from healthsync_mqtt.mqtt.codec.packets import Connect, Pingreq, Puback, Publish, Subscribe, Unsubscribe
 
 FAULTS = [
     # Fixed header, 2.2

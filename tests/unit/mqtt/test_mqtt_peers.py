@@ -26,7 +26,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from healthsync_mqtt.mqtt.codec import Decoder, encode
-from healthsync_mqtt.mqtt.packets import (
+from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
     Connect,
     Disconnect,

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mqtt_examples import CONNECT, SMALL, packets, publishes, reader, typed
 
-from healthsync_mqtt.mqtt.bodies import publish as parse_publish
 from healthsync_mqtt.mqtt.codec import Decoder, EncodeError, ProtocolError, encode, encode_pubacks, encode_publish
-from healthsync_mqtt.mqtt.packets import Packet, Puback, Publish
+from healthsync_mqtt.mqtt.codec.bodies import publish as parse_publish
+from healthsync_mqtt.mqtt.codec.packets import Packet, Puback, Publish
 
 
 @given(packets)

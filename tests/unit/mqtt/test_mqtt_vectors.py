@@ -4,7 +4,7 @@ import pytest
 from mqtt_examples import EXAMPLES, NAMES, SMALL, reader, typed
 
 from healthsync_mqtt.mqtt.codec import encode
-from healthsync_mqtt.mqtt.packets import Packet, PacketType
+from healthsync_mqtt.mqtt.codec.packets import Packet, PacketType
 
 
 @pytest.mark.parametrize(("_name", "raw", "packet"), EXAMPLES, ids=NAMES)

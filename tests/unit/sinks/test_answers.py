@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from healthsync_mqtt.sinks.answers import Means, judge, judge_deletion, retry_after_s
+from healthsync_mqtt.sinks.influx.answers import Means, judge, judge_deletion, retry_after_s
 from healthsync_mqtt.sinks.port import Answer
 from tests.support import influx_double as canned
 from tests.support.influx_double import Reply

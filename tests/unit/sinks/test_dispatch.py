@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthsync_mqtt.sinks.answers import Means, Verdict
-from healthsync_mqtt.sinks.dispatch import Dispatch, Sent
+from healthsync_mqtt.sinks.influx.answers import Means, Verdict
+from healthsync_mqtt.sinks.influx.dispatch import Dispatch, Sent
 from healthsync_mqtt.sinks.port import Line
 
 

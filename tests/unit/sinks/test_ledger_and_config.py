@@ -7,8 +7,8 @@ import pytest
 
 from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError, StoreError, UsageError
 from healthsync_mqtt.sinks.config import Sinks, TokenPlace, made
+from healthsync_mqtt.sinks.influx.mapping import Source
 from healthsync_mqtt.sinks.ledger import Ledger
-from healthsync_mqtt.sinks.mapping import Source
 from healthsync_mqtt.sinks.port import Refusal
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
 

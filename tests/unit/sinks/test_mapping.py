@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.decode import decode
+from bridge.decode.delivery import decode
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.sinks.lineprotocol import UnmappableError
-from healthsync_mqtt.sinks.mapping import PARTS, PROVIDERS, RECORDINGS, STAGE_LEVELS, Mapper, Source
-from healthsync_mqtt.sinks.moments import slot
+from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError
+from healthsync_mqtt.sinks.influx.mapping import PARTS, PROVIDERS, RECORDINGS, STAGE_LEVELS, Mapper, Source
+from healthsync_mqtt.sinks.influx.point_time import slot
 from tests.support.line_protocol import ParsedPoint, parse
 
 NOW_US = 1_790_000_000_000_000

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.storage import EventLog, LogReader, MemoryEventLog, SqliteEventLog, SqliteLogReader
-from healthsync_mqtt.storage.index import Tuning
+from healthsync_mqtt.storage.sqlite.index import Tuning
 
 #: Small enough that a few dozen rows reach runs, merges over three levels, several filters and their snapshots.
 SMALL = Tuning(

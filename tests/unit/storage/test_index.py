@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader, index
-from healthsync_mqtt.storage.index import IDENTITY_MASK
+from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader
+from healthsync_mqtt.storage.sqlite import index
+from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
 from tests.support.log_items import NOW_US, item
 
 Opener = Callable[[], SqliteEventLog]

@@ -10,10 +10,11 @@ import apsw
 import pytest
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
-from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader, connection
-from healthsync_mqtt.storage.connection import migrate, refuse_old_sqlite
-from healthsync_mqtt.storage.faults import DamagedError, FencedError
-from healthsync_mqtt.storage.statements import migrations
+from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader
+from healthsync_mqtt.storage.sqlite import connection
+from healthsync_mqtt.storage.sqlite.connection import migrate, refuse_old_sqlite
+from healthsync_mqtt.storage.sqlite.faults import DamagedError, FencedError
+from healthsync_mqtt.storage.sqlite.statements import migrations
 from tests.support.log_items import NOW_US, item
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "events_v1.db"

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.errors import StoreError, TokenError
-from healthsync_mqtt.identity.keys import Keyring
-from healthsync_mqtt.identity.tokens import TokenIssuer
+from healthsync_mqtt.identity.keys.signing import Keyring
+from healthsync_mqtt.identity.login.tokens import TokenIssuer
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.telemetry.log import JsonFormatter, configure, get_logger
 from healthsync_mqtt.telemetry.outage import Outage

@@ -1,0 +1,144 @@
+"""On an external broker: deliveries from a connection to it, and the bridge's messages out through it.
+
+Each connection has a source of its own. What a source has handed over is acknowledged on its connection or, when that
+is gone, nowhere: the broker sends it again on the next one, and the journal finds it stored.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from bridge.pipeline import Pipeline
+from bridge.stages.authorise import origin_of
+from healthsync_mqtt.broker.embedded.ackorder import AckOrder
+from healthsync_mqtt.broker.external.frames import Message
+from healthsync_mqtt.broker.external.identities import CANARY_USERS
+from healthsync_mqtt.broker.external.port import BrokerLink
+from healthsync_mqtt.broker.external.shard import Shard
+from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+log = get_logger("bridge")
+
+_MOST_TOPICS = 200_000
+_FOREIGN: Final = Origin("", None, None, "foreign")
+"""Another bridge's user, or no events topic at all: acknowledged, and that is all."""
+_CANARY: Final = Origin("", None, None, "canary")
+
+
+class Origins:
+    """The origin of each topic, remembered across connections."""
+
+    def __init__(self, registry: TopicRegistry, shard: Shard) -> None:
+        self._registry = registry
+        self._shard = shard
+        self._known: dict[bytes, Origin] = {}
+        self.find = self._known.get
+
+    def learn(self, topic: bytes) -> Origin:
+        """Look a topic up for the first time."""
+        if len(self._known) >= _MOST_TOPICS:
+            self._known.clear()
+        origin = self._known[topic] = self._decide(topic)
+        return origin
+
+    def _decide(self, topic: bytes) -> Origin:
+        try:
+            text = topic.decode()
+        except UnicodeDecodeError:
+            return _FOREIGN
+        parsed = self._registry.parse(text)
+        if parsed is None or not parsed[0].ingest:
+            log.warning("bridge.unknown_topic", bytes=len(topic))
+            return _FOREIGN
+        channel, variables = parsed
+        if variables["user"] in CANARY_USERS:
+            return _CANARY
+        if not self._shard.owns(variables["user"]):
+            return _FOREIGN
+        return origin_of(channel, variables, None, text)
+
+
+class LinkSource:
+    """The deliveries of one connection (a ``Source``). It holds them back until ``release``."""
+
+    def __init__(self, pipeline: Pipeline, origins: Origins, on_canary: Callable[[bytes], None]) -> None:
+        self._pipeline = pipeline
+        self._origins = origins
+        self._on_canary = on_canary
+        self._order = AckOrder()
+        self._link: BrokerLink | None = None
+        self._held: list[Message] = []
+
+    @property
+    def waiting(self) -> int:
+        """Deliveries that are not acknowledged yet."""
+        return self._order.waiting + len(self._held)
+
+    def received(self, messages: list[Message]) -> None:
+        """Take what one read brought."""
+        if self._link is None:
+            self._held += messages
+            for message in messages:
+                if self._origin(message.topic) is _CANARY:
+                    self._on_canary(message.payload)
+            return
+        find = self._origins.find
+        deliveries: list[Delivery] = []
+        for topic, payload, packet_id, _ in messages:
+            origin = find(topic) or self._origins.learn(topic)
+            if not origin.user:
+                if origin is _CANARY:
+                    self._on_canary(payload)
+                if packet_id:
+                    self._link.acknowledge(self._order.answer(packet_id, len(deliveries)))
+                continue
+            deliveries.append(Delivery(self, packet_id, origin, payload))
+        if deliveries:
+            self._order.delivered(len(deliveries))
+            if self._pipeline.submit(deliveries):
+                self._link.pause()
+
+    def release(self, link: BrokerLink) -> None:
+        """From now on deliveries go to the pipeline, those held back first."""
+        self._link = link
+        held, self._held = self._held, []
+        if held:
+            self.received(held)
+
+    def acknowledge(self, tokens: Sequence[int]) -> None:
+        """The oldest deliveries are durable: PUBACK, unless the connection they came over is gone."""
+        if self._link is not None:
+            self._link.acknowledge(self._order.acknowledge(tokens))
+
+    def _origin(self, topic: bytes) -> Origin:
+        return self._origins.find(topic) or self._origins.learn(topic)
+
+
+class LinkOutlet:
+    """The bridge's messages out through the connection that stands; without one they are not sent.
+
+    That loses nothing: a device without a receipt sends again, and canonical events have a cursor.
+    """
+
+    def __init__(self) -> None:
+        self._link: BrokerLink | None = None
+
+    def connected(self, link: BrokerLink | None) -> None:
+        """Use this connection from now on; None: there is none."""
+        self._link = link
+
+    def listening(self, topic: str) -> bool:  # noqa: ARG002  # who subscribes is the broker's knowledge
+        """Whether the message can be sent at all."""
+        return self._link is not None and self._link.alive
+
+    def send(self, topic: str, payload: bytes) -> None:
+        """Publish, not retained."""
+        if self._link is not None:
+            self._link.send(topic, payload)
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._link is not None:
+            self._link.resume()

@@ -1,0 +1,109 @@
+"""Requests of clients to the bridge over MQTT: credentials for a one-time code or a refresh token."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+
+from healthsync_mqtt.errors import HealthSyncError, InputError
+from healthsync_mqtt.identity.login.directory import Directory, Login
+from healthsync_mqtt.identity.login.exchange import Granted, Holder, TokenDesk
+from healthsync_mqtt.model.principal import Role
+from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.topics.registry import Channel
+
+log = get_logger("bridge")
+
+_MOST_AT_ONCE = 100
+
+
+class TokenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request's payload."""
+
+    refresh_token: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+    transaction: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
+_read = msgspec.json.Decoder(TokenRequest).decode
+
+
+class TokenRequests:
+    """Answers ``token_request`` and ``enroll_request`` (the door's ``Requests``). One at a time for each client."""
+
+    def __init__(self, desk: TokenDesk, directory: Directory, *, clock: Callable[[], float] = time.time) -> None:
+        self._desk = desk
+        self._directory = directory
+        self._clock = clock
+        self._asking: dict[str, asyncio.Task[None]] = {}
+
+    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
+        """Answer soon; a client that asks again before its answer came, or one too many, is not heard."""
+        client_id = login.principal.client_id
+        if client_id in self._asking or len(self._asking) >= _MOST_AT_ONCE:
+            log.warning("bridge.request_ignored", client_id=client_id, channel=channel.key)
+            return
+        task = asyncio.create_task(self._serve(login, payload, answer), name=f"bridge.{channel.key}")
+        self._asking[client_id] = task
+        task.add_done_callback(lambda _: self._asking.pop(client_id, None))
+
+    async def drain(self) -> None:
+        """Wait for the answers that are being made."""
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
+    async def _serve(self, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
+        transaction: str | None = None
+        try:
+            request = _parsed(payload)
+            transaction = request.transaction
+            granted = await asyncio.to_thread(self._grant, login, request)
+        except HealthSyncError as error:
+            detail = getattr(error, "detail", str(error))
+            log.warning("bridge.token_refused", client_id=login.principal.client_id, reason=detail)
+            answer(_response(transaction, {"status": "error", "reason": error.reason, "message": str(error)}))
+        else:
+            answer(_response(transaction, {"status": "ok"} | as_json(granted)))
+
+    def _grant(self, login: Login, request: TokenRequest) -> Granted:
+        now = self._clock()
+        principal = login.principal
+        if principal.role is Role.device:
+            if request.refresh_token is None:
+                raise InputError("a refresh token is needed", hint='send {"refresh_token": "…"}')
+            assert principal.user is not None
+            assert principal.device is not None
+            return self._desk.exchange(request.refresh_token, now, Holder(principal.user, principal.device))
+        if request.refresh_token is not None:
+            return self._desk.exchange(request.refresh_token, now)
+        if login.enrolment is None:
+            raise InputError("a refresh token is needed", hint='send {"refresh_token": "…"}')
+        granted = self._desk.enrol(login.enrolment, now)
+        self._directory.catch_up()  # the device is going to log in
+        return granted
+
+
+def as_json(granted: Granted) -> dict[str, Any]:
+    """Credentials as ``device add --json`` prints them, and the refresh token."""
+    return {
+        "user_id": granted.user_id,
+        "device_id": granted.device_id,
+        "client_id": granted.client_id,
+        "username": granted.client_id,
+        "token": granted.token,
+        "expires_at": iso(granted.expires_at * 1_000_000),
+        "refresh_token": granted.refresh.token,
+        "refresh_expires_at": iso(granted.refresh.expires_us),
+    }
+
+
+def _parsed(payload: bytes) -> TokenRequest:
+    try:
+        return _read(payload or b"{}")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise InputError("not a token request", hint='send {} or {"refresh_token": "…"}') from None
+
+
+def _response(transaction: str | None, body: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(body if transaction is None else {"transaction": transaction} | body)

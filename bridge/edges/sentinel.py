@@ -1,0 +1,79 @@
+"""Whether the external broker can be trusted: tried before the first event is taken, and again and again after that."""
+
+import asyncio
+from collections import deque
+from random import SystemRandom
+
+from healthsync_mqtt.broker.external.access import external_address
+from healthsync_mqtt.broker.external.canary import Canary, Perch
+from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B
+from healthsync_mqtt.broker.external.port import BrokerLink
+from healthsync_mqtt.broker.external.probe import examine
+from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.errors import ConfigError, UnavailableError
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+log = get_logger("bridge")
+
+_HINT = "make them: healthsync broker provision, or: healthsync broker credentials"
+
+
+class Sentinel:
+    """Flies the canary, and finds out once a run what the broker can promise. Does nothing with ``canary = false``."""
+
+    def __init__(self, settings: Settings, store: CredentialStore, topics: TopicRegistry) -> None:
+        self._settings = settings
+        self._store = store
+        self._topics = topics
+        self._rng = SystemRandom()
+        self._seen: deque[bytes] = deque(maxlen=1_000)
+        self._examined = False
+
+    def saw(self, payload: bytes) -> None:
+        """A message of a canary reached the bridge."""
+        self._seen.append(payload)
+
+    async def before_work(self, link: BrokerLink) -> None:
+        """Return when events may be taken. CrossingError, ConfigError; UnavailableError when it cannot be told."""
+        if self._settings.external.canary:
+            await self._fly(link)
+            await self._examine()
+
+    async def keep_watch(self, link: BrokerLink) -> None:
+        """Fly the canary for ever; CrossingError ends it. A broker that does not answer is no crossing."""
+        interval = self._settings.external.canary_interval_s
+        while True:
+            await asyncio.sleep(interval * self._rng.uniform(0.8, 1.0))
+            if not self._settings.external.canary:
+                continue
+            try:
+                await self._fly(link)
+            except UnavailableError as error:
+                if link.alive:
+                    log.warning("bridge.canary_not_flown", problem=str(error))
+
+    async def _fly(self, link: BrokerLink) -> None:
+        passwords = (self._store.need(CANARY_A.client_id, _HINT), self._store.need(CANARY_B.client_id, _HINT))
+        perch = Perch(publish=link.send, saw=lambda marker: any(marker in seen for seen in self._seen))
+        await Canary(external_address(self._settings), passwords, self._topics, perch).fly()
+        log.info("bridge.canary_passed")
+
+    async def _examine(self) -> None:
+        """Say what this broker can promise. ConfigError when events would be lost on it."""
+        if self._examined:
+            return
+        address = external_address(self._settings)
+        try:
+            findings = await examine(address, self._store, self._topics, self._settings.bridge.id)
+        except UnavailableError as error:
+            log.warning("bridge.broker_not_examined", problem=str(error))
+            return
+        self._examined = True
+        for each in findings:
+            say = log.info if each.good else log.warning
+            say("bridge.broker_promise", check=each.name, good=each.good, found=each.message, fix=each.fix)
+        lacking = [each.message for each in findings if each.vital and each.good is False]
+        if lacking:
+            raise ConfigError(f"the broker {'; '.join(lacking)}", hint="see: healthsync broker check")

@@ -1,0 +1,124 @@
+"""Old events out of the log, by type, once every sink has them: their bodies are purged, their ids stay known.
+
+A sweep looks through the shipped part of the log in a thread and on a connection of its own, and hands what it finds to
+the pipeline in small portions, one between two commits. Nothing is kept: a sweep that a crash cuts off starts again.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Self
+
+from bridge.stages.journal import Journal
+from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.sinks.config import Sinks
+from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("bridge")
+
+_DAY_US = 86_400_000_000
+_ROWS_A_LOOK = 20_000
+_ROWS_A_COMMIT = 500
+_PAUSE_S = 0.1
+_REST_S = 3600.0
+
+
+class _Portion(NamedTuple):
+    type: str
+    before_us: int
+    seqs: list[int]
+
+
+class Retention:
+    """The sweeps of one log. ``days`` by type; ``open_reader`` is called in a thread; ``sinks`` names all sinks."""
+
+    def __init__(
+        self,
+        days: Mapping[str, int],
+        *,
+        journal: Journal,
+        chore: Callable[[Callable[[], None]], None],
+        open_reader: Callable[[], LogReader],
+        sinks: Callable[[], Iterable[str]],
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self._days = days
+        self._journal = journal
+        self._chore = chore
+        self._open_reader = open_reader
+        self._sinks = sinks
+        self._clock_us = clock_us
+        self._position = 0
+        self._found: list[_Portion] = []
+        self._purged = 0
+
+    @classmethod
+    def of(cls, settings: Settings, *, journal: Journal, chore: Callable[[Callable[[], None]], None]) -> Self:
+        """The sweeps of the log of a data directory, as its settings and its sinks have it."""
+        paths = settings.paths
+        return cls(
+            settings.retention.days,
+            journal=journal,
+            chore=chore,
+            open_reader=lambda: SqliteLogReader.open(paths.events_db),
+            sinks=Sinks(paths.root).names,
+        )
+
+    async def run(self) -> None:
+        """Sweep for ever, with a rest after each sweep; returns at once when everything is kept."""
+        while self._days:
+            try:
+                more = await self.step()
+            except (HealthSyncError, OSError) as error:
+                log.error("bridge.retention_failed", error=error)  # noqa: TRY400  # no traceback
+                more = False
+            await asyncio.sleep(_PAUSE_S if more else _REST_S)
+
+    async def step(self) -> bool:
+        """Purge one portion, or look for more; False when the sweep has come to its end."""
+        if self._found:
+            await self._purge(self._found.pop(0))
+            return True
+        more = await asyncio.to_thread(self._look)
+        if not more and not self._found:
+            if self._purged:
+                log.info("bridge.events_purged", events=self._purged)
+            self._position = self._purged = 0
+            return False
+        return True
+
+    async def _purge(self, portion: _Portion) -> None:
+        """Hand one portion over, and wait until the pipeline has taken it: two never share a commit."""
+        taken = asyncio.Event()
+
+        def purge() -> None:
+            self._journal.purge(*portion)
+            taken.set()
+
+        self._chore(purge)
+        await taken.wait()
+        self._purged += len(portion.seqs)
+
+    def _look(self) -> bool:
+        """Find what the next rows hold; False when there are none left that every sink has."""
+        with self._open_reader() as reader:
+            return self._look_with(reader)
+
+    def _look_with(self, reader: LogReader) -> bool:
+        cursors = reader.cursors()
+        shipped = min((cursors.get(f"sink:{name}", 0) for name in self._sinks()), default=reader.head())
+        after, through = self._position, min(self._position + _ROWS_A_LOOK, shipped)
+        if through <= after:
+            return False
+        now_us = self._clock_us()
+        for name, days in self._days.items():
+            before_us = now_us - days * _DAY_US
+            seqs = reader.purgeable(name, before_us, after, through, shipped)
+            self._found += [
+                _Portion(name, before_us, seqs[at : at + _ROWS_A_COMMIT]) for at in range(0, len(seqs), _ROWS_A_COMMIT)
+            ]
+        self._position = through
+        return True

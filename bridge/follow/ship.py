@@ -1,0 +1,165 @@
+"""Events to sinks. Each sink is a process that reads the log by its own cursor; here they are kept running.
+
+A process that ends is started again, later each time. The cursors it reports are written into the log between two
+commits; one that is lost with a crash only means that some points are sent once more.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bridge.stages.journal import Journal
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.sinks.config import Sinks
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("ship")
+
+_LOOK_S = 1.0
+_KEEP_S = 1.0
+_STOP_S = 3.0
+_FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 30.0
+_STEADY_S = 30.0
+_WORKER = "healthsync_mqtt.sinks.worker"
+
+
+class Shipping:
+    """The sinks of one data directory. ``run`` is a task of the service; it ends them when it is cancelled."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        journal: Journal,
+        chore: Callable[[Callable[[], None]], None],
+        changed: Callable[[], None] = lambda: None,
+        command: tuple[str, ...] = (sys.executable, "-m", _WORKER),
+    ) -> None:
+        self._data = data
+        self._sinks = Sinks(data)
+        self._journal = journal
+        self._chore = chore
+        #: called when a sink's state or reason has changed
+        self.on_change = changed
+        self._command = command
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._status: dict[str, dict[str, Any]] = {}
+        self._cursors: dict[str, int] = {}
+        self._kept: dict[str, int] = {}
+
+    def status(self) -> list[dict[str, Any]]:
+        """The last word of each sink: state, reason, cursor, lag and counts."""
+        return [self._status[name] for name in sorted(self._status)]
+
+    def summary(self) -> list[dict[str, str]]:
+        """Name, state and reason of each sink, for ``bridge/{bridge}/status``."""
+        return [{key: status[key] for key in ("sink", "state", "reason")} for status in self.status()]
+
+    async def run(self) -> None:
+        """Look for sinks and keep their processes running, for ever."""
+        loop = asyncio.get_running_loop()
+        kept = loop.time()
+        try:
+            while True:
+                try:
+                    self._look()
+                except (HealthSyncError, OSError) as error:
+                    log.error("ship.sinks_unreadable", error=error)  # noqa: TRY400 - no traceback
+                await asyncio.sleep(_LOOK_S)
+                if loop.time() - kept >= _KEEP_S:
+                    kept = loop.time()
+                    self.keep_positions()
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), *self._ending, return_exceptions=True)
+
+    def keep_positions(self) -> None:
+        """Write down how far the sinks are, where that changed."""
+        moved = {name: seq for name, seq in self._cursors.items() if self._kept.get(name) != seq}
+        if moved:
+            self._kept |= moved
+            self._chore(lambda: self._write_down(moved))
+
+    def _write_down(self, moved: dict[str, int]) -> None:
+        for name, seq in moved.items():
+            self._journal.keep_cursor(f"sink:{name}", seq)
+
+    def _look(self) -> None:
+        names = set(self._sinks.names())
+        for name in names - self._tasks.keys():
+            self._tasks[name] = asyncio.create_task(self._keep_running(name), name=f"bridge.ship.{name}")
+        for name in self._tasks.keys() - names:
+            task = self._tasks.pop(name)
+            task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+            self._status.pop(name, None)
+            self.on_change()
+
+    async def _keep_running(self, name: str) -> None:
+        loop = asyncio.get_running_loop()
+        wait = _FIRST_WAIT_S
+        while True:
+            started = loop.time()
+            try:
+                code = await self._run_once(name)
+            except (OSError, ValueError, KeyError, TypeError) as error:  # no process to be had, or it talks nonsense
+                log.error("ship.process_failed", sink=name, error=error)  # noqa: TRY400 - no traceback
+                code = -1
+            if code == 0 or loop.time() - started > _STEADY_S:
+                wait = _FIRST_WAIT_S
+            else:
+                self._heard(name, {"status": _broken(name, code, self._cursors.get(name, 0))})
+                log.warning("ship.process_ended", sink=name, code=code, again_in_s=wait)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _MOST_WAIT_S)
+
+    async def _run_once(self, name: str) -> int:
+        """One run of the process; its exit code."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            str(self._data),
+            name,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the service, which then ends its sinks
+        )
+        assert process.stdout
+        assert process.stdin
+        try:
+            while line := await process.stdout.readline():
+                self._heard(name, json.loads(line))
+            return await process.wait()
+        finally:
+            process.stdin.close()
+            try:
+                async with asyncio.timeout(_STOP_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+    def _heard(self, name: str, message: dict[str, Any]) -> None:
+        if "cursor" in message:
+            self._cursors[name] = message["cursor"]
+        if "status" in message:
+            before = self._status.get(name, {})
+            self._status[name] = status = message["status"]
+            if any(before.get(key) != status.get(key) for key in ("state", "reason")):
+                self.on_change()
+
+
+def _broken(name: str, code: int, cursor: int) -> dict[str, Any]:
+    return {
+        "sink": name,
+        "state": "failed",
+        "reason": "process_ended",
+        "message": f"its process ended with {code}",
+        "fix": "look at the service's log for sink.stopped",
+        "cursor": cursor,
+    }

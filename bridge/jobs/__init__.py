@@ -1,0 +1,1 @@
+"""What a running service looks at again and again."""

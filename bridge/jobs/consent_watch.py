@@ -1,0 +1,49 @@
+"""Consent for a bridge without a front door: the registry is polled, and the gate follows."""
+
+import asyncio
+from pathlib import Path
+
+from bridge.stages.consent import Gate
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.identity.consent.decisions import Permissions
+from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("bridge")
+
+_POLL_S = 0.25
+
+
+class ConsentWatch:
+    """Brings ``gate`` up to date with a registry: at once, and then four times a second while ``follow`` runs."""
+
+    def __init__(self, registry_db: Path, gate: Gate) -> None:
+        self._registry = Registry.open(registry_db)
+        self._gate = gate
+        self._generation = -1
+        self._apply(self._read())
+
+    def close(self) -> None:
+        """Close the registry."""
+        self._registry.close()
+
+    async def follow(self) -> None:
+        """Follow for ever. While the registry cannot be read, what was last read holds."""
+        while True:
+            await asyncio.sleep(_POLL_S)
+            try:
+                self._apply(await asyncio.to_thread(self._read))
+            except StoreError as error:
+                log.error("bridge.upkeep_failed", task="consent", error=error)  # noqa: TRY400  # no traceback
+
+    def _read(self) -> Permissions | None:
+        generation = self._registry.generation()
+        if generation == self._generation:
+            return None
+        permissions = self._registry.consent.permissions()
+        self._generation = generation  # read before the permissions: at worst they are read once more
+        return permissions
+
+    def _apply(self, permissions: Permissions | None) -> None:
+        if permissions is not None:
+            self._gate.replace(permissions)

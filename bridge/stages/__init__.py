@@ -1,0 +1,1 @@
+"""What happens to a delivery, one file a stage; ``pipeline`` alone knows their order."""

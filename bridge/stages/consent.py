@@ -1,0 +1,107 @@
+"""What a user has not agreed to goes no further. Pure decisions over a snapshot of consent.
+
+``store`` is asked once a delivery, after decoding: an event without it is rejected with ``no_consent`` and nothing of
+its content is kept. ``share`` is asked for each event on its way to subscribers.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Permission, Permissions, Purpose
+from healthsync_mqtt.model.catalogue import resolve
+from healthsync_mqtt.model.event import Decoded, Rejection
+from healthsync_mqtt.model.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from healthsync_mqtt.model.record import Record
+
+_NOT_AGREED: Final = "the user has not agreed to data of this type being stored"
+_NOT_KEPT: Final = "refused, and not kept: the user has not agreed to all types being stored"
+
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_peek = msgspec.json.Decoder(_Typed).decode
+
+
+class Gate:
+    """The consent that holds now. It starts closed; ``replace`` brings it up to date."""
+
+    def __init__(self, permissions: Permissions = NOBODY) -> None:
+        self.store: Mapping[str, Permission] = permissions[Purpose.store]
+        self.share: Mapping[str, Permission] = permissions[Purpose.share]
+        self._changed: set[str] = set()
+        self._lock = threading.Lock()
+
+    def replace(self, permissions: Permissions) -> None:
+        """Go by a newer snapshot from now on. May be called from any thread."""
+        with self._lock:
+            before, after = self.share, permissions[Purpose.share]
+            self.store, self.share = permissions[Purpose.store], after
+            if before is not after:
+                users = before.keys() | after.keys()
+                self._changed |= {user for user in users if before.get(user) != after.get(user)}
+
+    def changed(self) -> frozenset[str]:
+        """The users whose permission to share has become another one since the last call."""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+        return frozenset(changed)
+
+    def screen(self, decoded: Decoded, user: str, now_us: int) -> Decoded:
+        """The delivery of ``user``, received now, as far as it may be stored."""
+        permission = self.store.get(user, NO_PERMISSION)
+        if not permission.types and now_us < permission.rest.until_us:
+            return decoded
+        return stripped(decoded, permission, now_us)
+
+    def permits(self, user: str, type: str, now_us: int) -> bool:  # noqa: A002 - named like the topic's variable
+        """Whether any event of this type may go to subscribers now."""
+        return now_us < self.share.get(user, NO_PERMISSION).span(type).until_us
+
+    def shares(self, record: Record, now_us: int) -> bool:
+        """Whether an event of the log may go to subscribers now."""
+        permission = self.share.get(record.user, NO_PERMISSION)
+        return permission.span(record.type).covers(record.received_us, now_us)
+
+
+def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:
+    """``decoded`` without the content of what ``permission`` does not cover: events become rejections without bytes.
+
+    A rejection keeps its bytes only where they name a type that is covered: what cannot be read might be anything.
+    """
+    accepted = []
+    rejections = [_without_content(rejection, permission, now_us) for rejection in decoded.rejections]
+    for event in decoded.events:
+        if now_us < permission.span(event.type).until_us:
+            accepted.append(event)
+        else:
+            rejections.append(Rejection(event.index, event.id, Reason.NO_CONSENT, "type", _NOT_AGREED, b""))
+    rejections.sort(key=lambda rejection: rejection.index)
+    return decoded._replace(events=accepted, rejections=rejections)
+
+
+def _without_content(rejection: Rejection, permission: Permission, now_us: int) -> Rejection:
+    name = _type_in(rejection.raw)
+    if name is None:
+        return rejection._replace(message=_NOT_KEPT, raw=b"")
+    if now_us < permission.span(name).until_us:
+        return rejection
+    return Rejection(rejection.index, rejection.id, Reason.NO_CONSENT, "type", _NOT_AGREED, b"")
+
+
+def _type_in(raw: bytes) -> str | None:
+    """The canonical type that an event's bytes name, if they can be read that far."""
+    try:
+        found = resolve(_peek(raw).type)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if found is None else found.name

@@ -1,0 +1,60 @@
+"""Out of the quarantine: rejected bytes go through the pipeline again, as if their sender had sent them now."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.decode.delivery import Limits, decode
+from bridge.pipeline import Pipeline
+from bridge.stages.journal import Journal
+from healthsync_mqtt.errors import NotFoundError, UnavailableError
+from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.storage.port import LogReader
+
+
+class _Committed:
+    """A source that only wants to know when its delivery is durable."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def acknowledge(self, tokens: Sequence[int]) -> None:
+        if tokens and not self.done.done():
+            self.done.set_result(None)
+
+
+class Release:
+    """Replays rows of the quarantine, for an admin who has mended the cause (a newer version, a corrected clock)."""
+
+    def __init__(self, pipeline: Pipeline, journal: Journal, reader: LogReader, limits: Limits) -> None:
+        self._pipeline = pipeline
+        self._journal = journal
+        self._reader = reader
+        self._limits = limits
+
+    async def release(self, no: int) -> dict[str, Any]:
+        """Try row ``no`` again: stored and taken out of the quarantine in one commit, or left where it is.
+
+        Returns ``number``, ``outcome`` ("released" or "rejected") and, when rejected, ``reason`` and ``field``.
+        Raises NotFoundError when there is no such row, UnavailableError when the service stops meanwhile.
+        """
+        row = self._reader.rejected_get(no)
+        if row is None:
+            raise NotFoundError(f"there is no rejected event {no}", hint="healthsync rejected list")
+        origin = Origin(row.user, row.device, row.provider, row.topic)
+        if not row.raw:  # nothing was kept: there was no consent
+            return {"number": no, "outcome": "rejected", "reason": row.reason, "field": row.field}
+        now_us = time.time_ns() // 1000
+        decoded = self._pipeline.gate.screen(decode(row.raw, origin, now_us, self._limits), row.user, now_us)
+        if decoded.rejections:
+            first = decoded.rejections[0]
+            return {"number": no, "outcome": "rejected", "reason": first.reason.value, "field": first.field}
+        source = _Committed()
+        self._pipeline.submit([Delivery(source, 0, origin, row.raw)])
+        self._pipeline.chore(lambda: self._journal.discard_rejected(no))
+        await self._pipeline.drain()
+        if not source.done.done():
+            raise UnavailableError("the service is stopping", hint="start it and try again: healthsync up")
+        return {"number": no, "outcome": "released"}

@@ -1,0 +1,1 @@
+"""How much an address, a device and a user may ask for. Pure."""

@@ -1,0 +1,71 @@
+"""Whether a client's socket is read. Back-pressure at the door is nothing else than not reading."""
+
+import asyncio
+import time
+from enum import Flag, auto
+from typing import TYPE_CHECKING
+
+from healthsync_mqtt.broker.embedded.wire import Wire
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.broker.embedded.limits.rates import Gate
+
+_LEAST_S = 0.002
+"""A shorter pause is left to add up: a timer costs more than it would slow the sender."""
+
+
+class Hold(Flag):
+    """Why the socket is not read."""
+
+    NONE = 0
+    #: too many of this client's messages wait for the commit
+    WINDOW = auto()
+    #: the journal is behind
+    JOURNAL = auto()
+    #: the client does not read what it is sent; its acknowledgements of what it did read are behind this, too
+    OUTBOX = auto()
+    #: amqtt is behind
+    ROUTER = auto()
+    #: more messages than the device or its user may send
+    RATE = auto()
+    #: a refusal is being held back
+    REFUSAL = auto()
+    #: the service stops
+    SHUTDOWN = auto()
+
+
+class Reading:
+    """Reads as long as no reason speaks against it."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.held = Hold.NONE
+        #: what messages are counted against, once it is known who sends them
+        self.gate: Gate | None = None
+
+    @property
+    def ours(self) -> bool:
+        """Whether the client's silence may be our doing; one that does not read has only itself to blame."""
+        return bool(self.held & ~Hold.OUTBOX)
+
+    def stop(self, reason: Hold) -> None:
+        """Do not read, for this reason."""
+        if not self.held:
+            self._wire.pause()
+        self.held |= reason
+
+    def release(self, reason: Hold) -> None:
+        """The reason is gone; read again when it was the last one."""
+        if reason in self.held:
+            self.held &= ~reason
+            if not self.held:
+                self._wire.resume()
+
+    def passed(self, count: int) -> None:
+        """So many messages were read. Over the limit none is read before the debt is paid off."""
+        if self.gate is None:
+            return
+        wait = self.gate.take(count, time.monotonic())
+        if wait > _LEAST_S and Hold.RATE not in self.held:
+            self.stop(Hold.RATE)
+            asyncio.get_running_loop().call_later(wait, self.release, Hold.RATE)

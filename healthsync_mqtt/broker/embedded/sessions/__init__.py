@@ -1,0 +1,1 @@
+"""What a client is owed and listens to, connected or not."""

@@ -1,0 +1,187 @@
+"""All sessions: who is connected, who takes over whom, who listens to what, and the fan-out of a message."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
+from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
+from healthsync_mqtt.config.sections import LimitSettings
+from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.topics.access import AccessRules
+
+log = get_logger("door")
+
+
+class Link(Protocol):
+    """The connection of a session, as its session sees it."""
+
+    def flush(self) -> None:
+        """Send what the session has."""
+
+    def close(self, reason: str, *, will: bool) -> None:
+        """End the connection."""
+
+
+class Sessions:
+    """Sessions by client id. A client id belongs to one principal for ever, so a session never changes hands."""
+
+    def __init__(self, limits: LimitSettings, rules: AccessRules) -> None:
+        self._limits = limits
+        self._rules = rules
+        self._sessions: dict[str, Session] = {}
+        self._links: dict[str, Link] = {}
+        self._left_at: dict[str, float] = {}
+        self._dirty: set[Session] = set()
+        self.index: Subscriptions[Session] = Subscriptions()
+
+    @property
+    def connected(self) -> int:
+        """Clients with an open connection."""
+        return len(self._links)
+
+    def is_connected(self, client_id: str) -> bool:
+        """Whether this client has an open connection."""
+        return client_id in self._links
+
+    def open(self, link: Link, principal: Principal, *, clean: bool) -> tuple[Session, bool]:
+        """The session for an accepted CONNECT, and whether it was there before (session present).
+
+        A connection that the client still has elsewhere is closed first [MQTT-3.1.4-2].
+        """
+        client_id = principal.client_id
+        older = self._links.pop(client_id, None)
+        if older is not None:
+            older.close("taken_over", will=True)
+        session = self._sessions.get(client_id)
+        if session is not None and (clean or session.principal.role is not principal.role):
+            self._discard(session)
+            session = None
+        present = session is not None
+        if session is None:
+            session = Session(
+                principal,
+                persistent=not clean,
+                window=self._limits.send_window,
+                queue_limit=self._limits.session_queue,
+            )
+            self._sessions[client_id] = session
+        else:
+            self._recheck(session, principal)
+        session.connected = True
+        self._links[client_id] = link
+        self._left_at.pop(client_id, None)
+        return session, present
+
+    def leave(self, link: Link, session: Session, now: float) -> None:
+        """The connection is gone; a clean session ends with it."""
+        if self._links.get(session.client_id, link) is not link:
+            return  # the session has another connection by now
+        self._links.pop(session.client_id, None)
+        if self._sessions.get(session.client_id) is not session:
+            return
+        session.disconnect()
+        if session.persistent:
+            self._left_at[session.client_id] = now
+            self._make_room()
+        else:
+            self._discard(session)
+
+    def expire(self, now: float) -> list[str]:
+        """End the sessions whose clients have been away too long; their client ids."""
+        limit = now - self._limits.session_expiry_s
+        gone = [client_id for client_id, left in self._left_at.items() if left < limit]
+        for client_id in gone:
+            self._discard(self._sessions[client_id])
+        return gone
+
+    def revoke(self, client_id: str) -> Principal | None:
+        """The identity lost its right: close its connection, forget what was queued for it; who it was, if known."""
+        session = self._sessions.get(client_id)
+        link = self._links.get(client_id)
+        if link is not None:
+            link.close("revoked", will=False)
+        if session is None:
+            return None
+        self._discard(session)
+        return session.principal
+
+    def links(self) -> list[Link]:
+        """The open connections; a copy."""
+        return list(self._links.values())
+
+    def snapshot(self) -> list[dict[str, object]]:
+        """Every session, for the admin's eyes."""
+        return [
+            {
+                "client_id": session.client_id,
+                "role": session.principal.role.value,
+                "connected": session.connected,
+                "persistent": session.persistent,
+                "backlog": session.backlog,
+                "dropped": session.dropped,
+                "filters": len(self.index.filters(session)),
+            }
+            for session in self._sessions.values()
+        ]
+
+    def listening(self, topic: str) -> bool:
+        """Whether any session would get a message on this topic."""
+        return bool(self.index.match(topic))
+
+    def fan_out(self, topic: str, payload: bytes, qos: int) -> None:
+        """Queue a message for every session with a matching filter, at the lower of its QoS and the granted one."""
+        name = topic.encode()
+        for session, granted in self.index.match(topic).items():
+            self.give(session, Message(name, payload, min(qos, granted)))
+
+    def forget(self, withheld: Callable[[str], bool]) -> None:
+        """Drop what waits for any client on a topic that is ``withheld``, sent and not acknowledged or not yet sent."""
+        for session in self._sessions.values():
+            session.withhold(withheld)
+        for link in self.links():
+            link.flush()
+
+    def replay(self, session: Session, topic_filter: str, topic: str, payload: bytes, qos: int) -> None:
+        """A retained message for a filter that the session has subscribed to, unless it has given it up since."""
+        granted = self.index.filters(session).get(topic_filter)
+        if granted is not None:
+            self.give(session, Message(topic.encode(), payload, min(qos, granted), retain=True))
+
+    def give(self, session: Session, message: Message) -> None:
+        """Queue a message for one session; it is sent soon, together with others."""
+        if not session.offer(message):
+            if session.dropped == 1:
+                log.warning("door.queue_full", client_id=session.client_id, connected=session.connected)
+            return
+        if not self._dirty:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._dirty.add(session)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, set()
+        for session in dirty:
+            link = self._links.get(session.client_id)
+            if link is not None:
+                link.flush()
+
+    def _recheck(self, session: Session, principal: Principal) -> None:
+        """A resumed session keeps only the filters that its principal may have today."""
+        session.principal = principal
+        for topic_filter in self.index.filters(session):
+            if not self._rules.may_subscribe(principal, topic_filter).allowed:
+                self.index.remove(session, topic_filter)
+
+    def _make_room(self) -> None:
+        while len(self._sessions) > self._limits.max_sessions and self._left_at:
+            oldest = next(iter(self._left_at))
+            log.warning("door.session_evicted", client_id=oldest)
+            self._discard(self._sessions[oldest])
+
+    def _discard(self, session: Session) -> None:
+        session.forget()
+        session.connected = False
+        self.index.drop(session)
+        self._sessions.pop(session.client_id, None)
+        self._left_at.pop(session.client_id, None)

@@ -1,0 +1,1 @@
+"""Mosquitto's dynamic security."""

@@ -1,0 +1,127 @@
+"""The data directory as commands see it: what is where, and how it is opened."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from healthsync_mqtt.cli.options import now_us, operator
+from healthsync_mqtt.client import Credentials
+from healthsync_mqtt.config.private_files import make_private_directory
+from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.identity.audit.log import AuditLog, plain, subject_of
+from healthsync_mqtt.identity.keys.store import KeyStore
+from healthsync_mqtt.identity.login.tokens import TokenIssuer
+from healthsync_mqtt.identity.people.records import Device
+from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+
+DEFAULT_LIFETIME_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """One installation's state. Nothing is created before it is needed."""
+
+    path: Path
+
+    @property
+    def events_db(self) -> Path:
+        return self.path / "events.db"
+
+    @property
+    def registry_db(self) -> Path:
+        return self.path / "registry.db"
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def certs(self) -> Path:
+        return self.path / "certs"
+
+    def key_store(self) -> KeyStore:
+        """The signing keys; the passphrase comes from the environment."""
+        make_private_directory(self.path)
+        return KeyStore.of_environment(self.keys)
+
+    def registry(self) -> Registry:
+        """The registry, created when missing."""
+        make_private_directory(self.path)
+        return Registry.open(self.registry_db)
+
+    def audit_log(self) -> AuditLog:
+        """The audit log, created when missing."""
+        return AuditLog.open(self.path / "audit.db", self.keys / "audit.key")
+
+    def audit(self, action: str, *, user: str | None = None, device: str | None = None, **detail: Any) -> None:
+        """Write down what this command did. Persons appear as pseudonyms; ``detail`` holds no value and no secret."""
+        log = self.audit_log()
+        log.append(
+            action, actor=operator(), now_us=now_us(), subject=subject_of(log, user, device), detail=plain(detail)
+        )
+
+    def log(self) -> SqliteLogReader | None:
+        """A reader of the event log; None before the service has run for the first time."""
+        return SqliteLogReader.open(self.events_db) if self.events_db.exists() else None
+
+    def identity(
+        self,
+        principal: Principal,
+        *,
+        user_id: str | None,
+        device_id: str | None,
+        lifetime_s: int = DEFAULT_LIFETIME_S,
+        not_before_s: int = 0,
+        acl: Sequence[Mapping[str, Any]] = (),
+    ) -> dict[str, Any]:
+        """A new token of a principal, as ``device add`` and ``subscriber add`` print it.
+
+        It is issued at ``not_before_s`` at the earliest: the second from which on tokens of its holder are valid again.
+        """
+        issuer = TokenIssuer(self.key_store().keyring(time.time_ns() // 1000))
+        token = issuer.issue(principal, lifetime_s=lifetime_s, now=max(time.time(), not_before_s), acl=acl)
+        self.audit(
+            "token.issued",
+            user=user_id,
+            device=device_id,
+            client=principal.client_id if device_id is None else None,
+            role=principal.role,
+            jti=token.jti,
+            lifetime_s=lifetime_s,
+        )
+        return {
+            "user_id": user_id,
+            "device_id": device_id,
+            "client_id": principal.client_id,
+            "username": principal.client_id,
+            "token": token.token,
+            "expires_at": iso(int(token.expires_at * 1_000_000)),
+        }
+
+    def device_identity(self, device: Device, *, lifetime_s: int = DEFAULT_LIFETIME_S) -> dict[str, Any]:
+        """A new token of a device."""
+        return self.identity(
+            device.principal,
+            user_id=device.user_id,
+            device_id=device.device_id,
+            lifetime_s=lifetime_s,
+            not_before_s=device.not_before_s,
+        )
+
+    def credentials(self, device: Device) -> Credentials:
+        """A device's login for a client in this process."""
+        return Credentials.from_mapping(self.device_identity(device))
+
+
+def device_made_if_missing(registry: Registry, user_id: str, device_id: str, now_us: int) -> tuple[Device, bool]:
+    """The device, and whether it had to be added. NotFoundError for an unknown user."""
+    registry.user(user_id)
+    try:
+        return registry.device(user_id, device_id), False
+    except NotFoundError:
+        return registry.add_device(user_id, device_id, now_us), True

@@ -1,0 +1,1 @@
+"""Other people's payloads as events, one format a module."""

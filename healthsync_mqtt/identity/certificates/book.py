@@ -1,0 +1,119 @@
+"""The certificates that were issued, in registry.db, and the serial numbers that are refused."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from cryptography import x509
+
+from healthsync_mqtt.errors import InputError, NotFoundError
+from healthsync_mqtt.identity.certificates.issuing import serial_text
+from healthsync_mqtt.identity.people.tables import Tables
+from healthsync_mqtt.model.principal import Role
+from healthsync_mqtt.model.times import micros
+
+SERVER: Final = "server"
+FOREIGN: Final = "foreign"
+"""Another CA's: all that is known of it is its serial number."""
+
+_SERIAL: Final = re.compile(r"0*([0-9a-f]{1,40})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedCertificate:
+    """One certificate; ``kind`` is "server", "foreign" or the role of the principal ``client_id``."""
+
+    serial: str
+    kind: str
+    client_id: str | None
+    issued_us: int | None
+    expires_us: int | None
+    revoked_us: int | None
+    revoked_for: str | None
+
+
+def read_serial(text: str) -> str:
+    """A serial number as people write it (upper case, colons, leading zeros) in the one form used here; InputError."""
+    found = _SERIAL.fullmatch(text.strip().lower().replace(":", "").removeprefix("0x"))
+    if found is None:
+        raise InputError("a serial number is 1 to 40 hexadecimal digits", hint="healthsync cert list")
+    return found[1]
+
+
+class CertificateBook:
+    """Each change is one durable write that running services see within a fraction of a second."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def add(self, certificate: x509.Certificate, role: Role | None, client_id: str | None, now_us: int) -> str:
+        """Record a certificate (without a role: a server's); its serial number."""
+        serial = serial_text(certificate)
+        row = {
+            "serial": serial,
+            "kind": SERVER if role is None else role.value,
+            "client_id": client_id,
+            "issued_us": now_us,
+            "expires_us": micros(certificate.not_valid_after_utc),
+            "revoked_us": None,
+            "revoked_for": None,
+        }
+        with self._tables.write():
+            if not self._tables.one("SELECT 1 FROM certificates WHERE serial = ?", serial):
+                self._tables.insert("certificates", row)
+        return serial
+
+    def issued(self, client_id: str | None = None) -> list[IssuedCertificate]:
+        """All certificates, or those of one principal, oldest first."""
+        rows = self._tables.rows(
+            "SELECT * FROM certificates WHERE ?1 IS NULL OR client_id = ?1 ORDER BY issued_us, serial", client_id
+        )
+        return [IssuedCertificate(**row) for row in rows]
+
+    def find(self, serial: str) -> IssuedCertificate:
+        """One certificate; NotFoundError."""
+        row = self._tables.one("SELECT * FROM certificates WHERE serial = ?", read_serial(serial))
+        if row is None:
+            raise NotFoundError("no certificate of this serial number was issued here", hint="healthsync cert list")
+        return IssuedCertificate(**row)
+
+    def revoke(self, serial: str, now_us: int, *, why: str, foreign: bool = False) -> IssuedCertificate:
+        """Refuse a certificate from now on, for good; one that was revoked before stays as it is.
+
+        NotFoundError for a number that was not issued here, unless it is said to be another CA's.
+        """
+        serial = read_serial(serial)
+        with self._tables.write():
+            known = self._tables.one("SELECT revoked_us FROM certificates WHERE serial = ?", serial)
+            if known is None and foreign:
+                unknown: dict[str, Any] = dict.fromkeys(IssuedCertificate.__slots__)
+                row = unknown | {"serial": serial, "kind": FOREIGN, "revoked_us": now_us, "revoked_for": why}
+                self._tables.insert("certificates", row)
+            elif known is not None and known["revoked_us"] is None:
+                self._tables.update("certificates", serial, {"revoked_us": now_us, "revoked_for": why})
+            return self.find(serial)
+
+    def denied(self) -> frozenset[str]:
+        """The serial numbers that may not log in: revoked ones, and those issued before their device was removed."""
+        rows = self._tables.rows(
+            "SELECT serial FROM certificates LEFT JOIN devices USING (client_id)"
+            " WHERE revoked_us IS NOT NULL OR issued_us < not_before_s * 1000000"
+        )
+        return frozenset(row["serial"] for row in rows)
+
+    def listed(self, now_us: int) -> tuple[int, list[tuple[int, datetime]]]:
+        """What the next revocation list says: its number, and the revoked serial numbers that have not expired."""
+        with self._tables.write():
+            number = int((self._tables.one("SELECT number FROM revocation_lists") or {})["number"]) + 1
+            self._tables.update("revocation_lists", "1", {"number": number})
+            rows = self._tables.rows(
+                "SELECT serial, revoked_us FROM certificates"
+                " WHERE revoked_us IS NOT NULL AND (expires_us IS NULL OR expires_us > ?) ORDER BY revoked_us, serial",
+                now_us,
+            )
+        return number, [(int(row["serial"], 16), _when(row["revoked_us"])) for row in rows]
+
+
+def _when(us: int) -> datetime:
+    return datetime.fromtimestamp(us // 1_000_000, UTC)

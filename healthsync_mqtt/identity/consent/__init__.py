@@ -1,0 +1,1 @@
+"""What users agreed to: decisions as values, and their history."""

@@ -1,0 +1,1 @@
+"""Signing keys: as values, and on disk."""

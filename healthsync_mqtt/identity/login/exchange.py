@@ -1,0 +1,117 @@
+"""The desk where codes and refresh tokens are exchanged for credentials: the one place, whoever carries the request."""
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from healthsync_mqtt.errors import NotFoundError, TokenError
+from healthsync_mqtt.identity.audit.log import AuditLog, subject_of
+from healthsync_mqtt.identity.login.refresh import Refreshed, ReuseError
+from healthsync_mqtt.identity.login.tokens import TokenIssuer
+from healthsync_mqtt.identity.people.records import Device
+from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.telemetry.log import get_logger
+
+ACCESS_LIFETIME_S: Final = 3600
+"""Seconds that an access token from here lives: its holder can get the next one by itself."""
+
+log = get_logger("identity")
+
+
+class Holder(NamedTuple):
+    """The device that a request is known to come from."""
+
+    user_id: str
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """What a device gets: its names, an access token until ``expires_at`` (epoch seconds), the next refresh token."""
+
+    user_id: str
+    device_id: str
+    client_id: str
+    token: str = field(repr=False)
+    expires_at: int
+    refresh: Refreshed
+
+
+class TokenDesk:
+    """Every call blocks for some milliseconds: a durable write in the registry, and one in the audit log."""
+
+    def __init__(
+        self, registry: Registry, issuer: TokenIssuer, audit: AuditLog, *, lifetime_s: int = ACCESS_LIFETIME_S
+    ) -> None:
+        self._registry = registry
+        self._issuer = issuer
+        self._audit = audit
+        self._lifetime_s = lifetime_s
+
+    def enrol(self, handle: str, now: float) -> Granted:
+        """Use up the code with this handle, which was checked at the login. TokenError for all but the first.
+
+        A device that is there already gets new credentials, and its older ones end.
+        """
+        now_us = int(now * 1_000_000)
+        registry = self._registry
+        with registry.write():
+            user_id, device_id = registry.enrolments.redeem(handle, now_us)
+            if registry.user(user_id).suspended_us is not None:
+                raise TokenError("the user is suspended")
+            try:
+                known = registry.device(user_id, device_id)
+            except NotFoundError:
+                device = registry.add_device(user_id, device_id, now_us)
+            else:
+                if known.suspended_us is not None:
+                    raise TokenError("the device is suspended")
+                registry.revocation.revoke_device_tokens(user_id, device_id, now_us)
+                device = registry.device(user_id, device_id)
+            refresh = registry.refresh_tokens.begin(user_id, device_id, now_us)
+        return self._granted(device, refresh, now, "device.enrolled")
+
+    def exchange(self, token: str, now: float, holder: Holder | None = None) -> Granted:
+        """A new access token and the next refresh token for a refresh token, of ``holder`` where it is known.
+
+        TokenError when it is worth nothing, or another device's. ReuseError when it was used before: its family is
+        revoked, and the audit log and the service's log say so.
+        """
+        now_us = int(now * 1_000_000)
+        tokens = self._registry.refresh_tokens
+        try:
+            found = tokens.holder(token)
+            if found is None or (holder is not None and found != holder):
+                raise TokenError("no refresh token of this device")
+            device = self._active(Holder(*found))
+            refresh = tokens.rotate(token, now_us)
+        except ReuseError as error:
+            log.error("identity.refresh_token_reused", user_id=error.user_id, device_id=error.device_id)  # noqa: TRY400
+            self._note("token.refresh_reused", error.user_id, error.device_id, now_us)
+            raise
+        return self._granted(device, refresh, now, "token.refreshed")
+
+    def _active(self, holder: Holder) -> Device:
+        try:
+            device = self._registry.device(*holder)
+            user = self._registry.user(holder.user_id)
+        except NotFoundError:
+            raise TokenError("the refresh token's device was removed") from None
+        if device.suspended_us is not None or user.suspended_us is not None:
+            raise TokenError("the refresh token's device is suspended")
+        return device
+
+    def _granted(self, device: Device, refresh: Refreshed, now: float, action: str) -> Granted:
+        issued = self._issuer.issue(device.principal, lifetime_s=self._lifetime_s, now=max(now, device.not_before_s))
+        self._note(action, device.user_id, device.device_id, int(now * 1_000_000), jti=issued.jti)
+        return Granted(
+            user_id=device.user_id,
+            device_id=device.device_id,
+            client_id=device.client_id,
+            token=issued.token,
+            expires_at=issued.expires_at,
+            refresh=refresh,
+        )
+
+    def _note(self, action: str, user_id: str, device_id: str, now_us: int, **detail: str) -> None:
+        subject = subject_of(self._audit, user_id, device_id)
+        self._audit.append(action, actor=subject or "service", now_us=now_us, subject=subject, detail=detail)

@@ -1,0 +1,112 @@
+"""The lobby: clients that hold a one-time code or a refresh token, and may do nothing yet but exchange it.
+
+Judged in memory, like every login. Wrong codes are counted here at once and written down by ``take_tries``.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.identity.login.enrolment import ENROL_PREFIX, MAX_TRIES, fits, handle_of, normal_code
+from healthsync_mqtt.identity.login.refresh import PREFIX, family_of, is_genuine
+from healthsync_mqtt.identity.people.records import Enrolment, Family
+from healthsync_mqtt.topics.grammar import is_id
+
+STAY_S: Final = 60.0
+"""How long a client may stay in the lobby."""
+
+_READ_AGAIN_S = 0.25
+_MOST_HANDLES = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """Who was let in: by the code with ``handle``, or by a refresh token of ``family``; until when (epoch seconds)."""
+
+    user_id: str
+    device_id: str
+    handle: str | None
+    family: str | None
+    expires_at: float
+
+
+class Lobby:
+    """Open codes and living families, as they were at the last reading of the registry."""
+
+    def __init__(self, read_again: Callable[[], None], *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._read_again = read_again
+        self._monotonic = monotonic
+        self._may_read_at = 0.0
+        self._enrolments: dict[str, Enrolment] = {}
+        self._families: dict[str, Family] = {}
+        self._tries: dict[str, int] = {}
+        self._untold: set[str] = set()
+
+    def replace(self, enrolments: Iterable[Enrolment], families: Iterable[Family]) -> None:
+        """The registry was read."""
+        self._enrolments = {enrolment.handle: enrolment for enrolment in enrolments}
+        self._families = {family.family: family for family in families}
+
+    def admit(self, client_id: str, secret: str, now: float) -> Guest:
+        """Let a client in; TokenError for every other input, the same for every cause."""
+        if not client_id.startswith(ENROL_PREFIX) or not is_id(client_id):
+            raise TokenError("the client id is not one for enrolment")
+        if secret.startswith(PREFIX):
+            return self._by_token(secret, now)
+        code = normal_code(secret)
+        if code is None:
+            raise TokenError("the password is neither a code nor a refresh token")
+        return self._by_code(code, now)
+
+    def take_tries(self) -> dict[str, int]:
+        """Handles whose number of wrong codes has changed since the last call, with that number."""
+        changed, self._untold = self._untold, set()
+        return {handle: self._tries[handle] for handle in changed if handle in self._tries}
+
+    def _by_code(self, code: str, now: float) -> Guest:
+        handle = handle_of(code)
+        if handle not in self._enrolments and self._monotonic() >= self._may_read_at:
+            # Printed a moment ago, perhaps. Strangers may ask for this too, so not more often than it is polled anyway.
+            self._may_read_at = self._monotonic() + _READ_AGAIN_S
+            self._read_again()
+        enrolment = self._enrolments.get(handle)
+        if enrolment is None:
+            raise TokenError("no open enrolment has this code")
+        if now * 1_000_000 >= enrolment.expires_us:
+            raise TokenError("the code has expired")
+        tries = max(enrolment.tries, self._tries.get(handle, 0))
+        if tries >= MAX_TRIES:
+            raise TokenError("the code is locked: too many wrong ones")
+        if not fits(enrolment, code):
+            self._count(handle, tries + 1)
+            raise TokenError("the code is wrong")
+        return Guest(
+            user_id=enrolment.user_id,
+            device_id=enrolment.device_id,
+            handle=handle,
+            family=None,
+            expires_at=min(now + STAY_S, enrolment.expires_us / 1_000_000),
+        )
+
+    def _by_token(self, token: str, now: float) -> Guest:
+        name = family_of(token)
+        family = self._families.get(name) if name is not None else None
+        if family is None or not is_genuine(token, family.tag_key):
+            raise TokenError("no refresh token of a living family")
+        if now * 1_000_000 >= family.expires_us:
+            raise TokenError("the refresh token's family has ended")
+        return Guest(
+            user_id=family.user_id,
+            device_id=family.device_id,
+            handle=None,
+            family=family.family,
+            expires_at=now + STAY_S,
+        )
+
+    def _count(self, handle: str, tries: int) -> None:
+        if len(self._tries) >= _MOST_HANDLES:
+            self._tries = {known: number for known, number in self._tries.items() if known in self._enrolments}
+        self._tries[handle] = tries
+        self._untold.add(handle)

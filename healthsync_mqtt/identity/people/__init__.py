@@ -1,0 +1,1 @@
+"""Users, devices, subscribers and admins: registry.db."""

@@ -1,0 +1,98 @@
+"""What the registry holds, as values. Times are microseconds since the epoch, UTC; None for a set means all."""
+
+from dataclasses import dataclass, field
+
+from healthsync_mqtt.identity.consent.decisions import Permissions
+from healthsync_mqtt.model.principal import Principal, Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person whose data is kept."""
+
+    id: str
+    created_us: int
+    suspended_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device of a user. ``client_id`` is also its MQTT username; tokens issued before ``not_before_s`` are void."""
+
+    user_id: str
+    device_id: str
+    client_id: str
+    created_us: int
+    removed_us: int | None
+    not_before_s: int
+    suspended_us: int | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """The identity its connections get."""
+        return Principal(role=Role.device, client_id=self.client_id, user=self.user_id, device=self.device_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriber:
+    """A backend that reads canonical events of ``users`` and ``types``. Its name is its client id and username."""
+
+    name: str
+    users: frozenset[str] | None
+    types: frozenset[str] | None
+    created_us: int
+
+    @property
+    def principal(self) -> Principal:
+        """The identity its connections get."""
+        return Principal(role=Role.subscriber, client_id=self.name, users=self.users, types=self.types)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admin:
+    """An operator. Its name is its client id and username."""
+
+    name: str
+    created_us: int
+
+    @property
+    def principal(self) -> Principal:
+        """The identity its connections get."""
+        return Principal(role=Role.admin, client_id=self.name, users=None, types=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """An open one-time code: ``handle`` is its public part, ``code_sha256`` the digest of the whole code."""
+
+    handle: str
+    user_id: str
+    device_id: str
+    code_sha256: str = field(repr=False)
+    expires_us: int
+    tries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A chain of refresh tokens that is not revoked. ``tag_key`` tells its tokens from made-up ones."""
+
+    family: str
+    user_id: str
+    device_id: str
+    tag_key: str = field(repr=False)
+    expires_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roster:
+    """One consistent reading: everyone who may connect (removed and suspended left out), and what users agreed to."""
+
+    generation: int
+    devices: tuple[Device, ...]
+    subscribers: tuple[Subscriber, ...]
+    admins: tuple[Admin, ...]
+    permissions: Permissions
+    revoked_tokens: frozenset[str]
+    enrolments: tuple[Enrolment, ...]
+    families: tuple[Family, ...]

@@ -1,0 +1,174 @@
+"""Bytes of one MQTT connection to packets.
+
+Work is linear in the bytes fed: a feed is parsed in place, and only the beginning of an unfinished packet is kept.
+While a packet's end has not arrived, more bytes are appended and nothing is parsed again. Lengths are judged from the
+fixed header, so at most one packet of allowed size and one feed are ever held.
+"""
+
+from typing import Final
+
+from healthsync_mqtt.mqtt.codec.bodies import PARSERS, check_first_byte, check_topic, publish
+from healthsync_mqtt.mqtt.codec.faults import Fault, MalformedPacket, PacketTooLarge, ProtocolError
+from healthsync_mqtt.mqtt.codec.packets import Packet, PacketType, Puback, Publish
+
+# Topic names already found valid, per connection: a device uses few. Bounded in number and size (4 KiB a connection).
+_KNOWN_TOPICS: Final = 16
+_KNOWN_TOPIC_SIZE: Final = 256
+
+#: (qos, retain, dup) for the legal first bytes of PUBLISH.
+_PUBLISH_FLAGS: Final = {
+    0x30 | dup << 3 | qos << 1 | retain: (qos, bool(retain), bool(dup))
+    for qos in (0, 1, 2)
+    for retain in (0, 1)
+    for dup in ((0, 1) if qos else (0,))
+}
+_CONNECT: Final = PacketType.CONNECT << 4
+_PUBACK: Final = PacketType.PUBACK << 4
+# Half the price of calling a named tuple, whose __new__ is Python code.
+_new = tuple.__new__
+
+
+class Decoder:
+    """The packets of one connection, in order.
+
+    ``max_packet`` bounds the length that a packet's fixed header declares (the bytes after the header), ``first_limit``
+    that of the first packet. With ``server`` the first packet must be CONNECT; a second one is the caller's matter.
+    Every packet type is decoded on both sides.
+    """
+
+    __slots__ = ("_buffer", "_failure", "_first", "_known", "_limit", "_max_packet", "_need", "_server")
+
+    def __init__(self, max_packet: int, first_limit: int = 8192, server: bool = True) -> None:  # noqa: FBT001, FBT002
+        self._max_packet = max_packet
+        self._limit = min(first_limit, max_packet)
+        self._server = server
+        self._first = True
+        self._buffer = bytearray()
+        self._need = 0
+        self._known: dict[bytes, bytes] = {}
+        self._failure: ProtocolError | None = None
+
+    @property
+    def pending(self) -> int:
+        """Bytes kept of a packet that is not complete."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Packet]:
+        """The packets that ``data`` completes.
+
+        Raises ``MalformedPacket`` or ``PacketTooLarge``, whose ``packets`` came before the fault in this feed; from
+        then on every feed raises the same fault.
+        """
+        if self._failure is not None:
+            raise _again(self._failure)
+        buffer = self._buffer
+        if buffer:
+            buffer += data
+            if len(buffer) < self._need:
+                return []
+            data = bytes(buffer)
+            self._buffer = bytearray()
+        elif type(data) is not bytes:
+            data = bytes(data)
+        packets: list[Packet] = []
+        try:
+            pos = self._parse(data, packets)
+        except ProtocolError as error:
+            self._failure = _again(error)
+            self._known.clear()
+            error.packets = packets
+            raise
+        if pos < len(data):
+            self._buffer += memoryview(data)[pos:]
+        return packets
+
+    def _parse(self, data: bytes, packets: list[Packet]) -> int:
+        """Append the whole packets in ``data``; the place where the unfinished one begins."""
+        pos, end, limit = 0, len(data), self._limit
+        if self._first and end:
+            if self._server and data[0] != _CONNECT:
+                raise MalformedPacket(Fault.NOT_CONNECT, "the first packet is not CONNECT")
+            check_first_byte(data[0])
+        max_packet, known, flags_of = self._max_packet, self._known, _PUBLISH_FLAGS
+        append = packets.append
+        need = 2
+        while pos + 1 < end:
+            first = data[pos]
+            size = data[pos + 1]
+            body = pos + 2
+            if size > 0x7F:
+                if body < end and (more := data[body]) < 0x80:
+                    size += (more - 1) << 7
+                    body += 1
+                else:
+                    size, body = _long_length(data, pos + 1, end)
+                    if not body:
+                        break
+            if size > limit:
+                check_first_byte(first)
+                raise PacketTooLarge(
+                    Fault.TOO_LARGE,
+                    f"a packet declares {size} bytes, the limit is {limit}",
+                    hint="send smaller packets, or raise the limit of the receiver",
+                )
+            stop = body + size
+            if stop > end:
+                need = stop - pos
+                break
+            flags = flags_of.get(first)
+            if flags is not None:
+                start = body + 2
+                if size > 2 and (at := start + (data[body] << 8) + data[body + 1]) <= stop:
+                    raw = data[start:at]
+                    topic = known.get(raw) or self._learn(raw)
+                    qos, retain, dup = flags
+                    if not qos:
+                        append(_new(Publish, (topic, data[at:stop], 0, retain, False, 0)))
+                    elif at + 2 <= stop and (packet_id := data[at] << 8 | data[at + 1]):
+                        append(_new(Publish, (topic, data[at + 2 : stop], qos, retain, dup, packet_id)))
+                    else:
+                        append(publish(first, data, body, stop))
+                else:
+                    append(publish(first, data, body, stop))
+            elif first == _PUBACK and size == 2 and (packet_id := data[body] << 8 | data[body + 1]):
+                append(_new(Puback, (packet_id,)))
+            elif (parser := PARSERS.get(first)) is not None:
+                append(parser(data, body, stop))
+            else:
+                check_first_byte(first)
+            pos = stop
+            limit = max_packet
+        if packets:
+            self._first, self._limit = False, limit
+        if pos < end:
+            check_first_byte(data[pos])
+        self._need = need
+        return pos
+
+    def _learn(self, topic: bytes) -> bytes:
+        """Check a topic name and keep it, so that the next PUBLISH to it costs a look-up."""
+        check_topic(topic)
+        if len(topic) <= _KNOWN_TOPIC_SIZE:
+            if len(self._known) >= _KNOWN_TOPICS:
+                self._known.clear()
+            self._known[topic] = topic
+        return topic
+
+
+def _again(error: ProtocolError) -> ProtocolError:
+    """The same fault without packets and traceback: the first one belongs to whoever caught it."""
+    return type(error)(error.reason, str(error), hint=error.hint)
+
+
+def _long_length(data: bytes, pos: int, end: int) -> tuple[int, int]:
+    """A remaining length of two to four bytes and the place after it; ``(0, 0)`` when it is not complete."""
+    value = shift = 0
+    for place in range(pos, min(pos + 4, end)):
+        byte = data[place]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place + 1
+        shift += 7
+    if end - pos >= 4:
+        raise MalformedPacket(Fault.BAD_LENGTH, "the remaining length takes more than four bytes")
+    return 0, 0

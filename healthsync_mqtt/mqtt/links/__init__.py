@@ -1,0 +1,1 @@
+"""MQTT connections as a client."""

@@ -1,0 +1,1 @@
+"""InfluxDB and what speaks its line protocol."""

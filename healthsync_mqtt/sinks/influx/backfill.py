@@ -1,0 +1,110 @@
+"""Work on a sink beside the process that feeds it: ship a part of the log again, repair what reconcile found.
+
+Both are safe while the service runs, because every write is one that can be repeated. What superseded a row while it
+was being sent again is applied once more at the end.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.sinks.config import SinkConfig
+from healthsync_mqtt.sinks.influx.answers import MAX_WAIT_S, Means, Verdict, judge, judge_deletion
+from healthsync_mqtt.sinks.influx.dispatch import Dispatch, Sent
+from healthsync_mqtt.sinks.port import Line
+from healthsync_mqtt.sinks.shipper import Phase, Server, Shipper
+from healthsync_mqtt.storage.port import LogReader
+
+_GIVE_UP_AFTER = 8
+_FIRST_WAIT_S = 0.5
+
+
+class Slice:
+    """The part of a log that is to be shipped: rows up to ``through``, of one user or type, from a start time on."""
+
+    def __init__(
+        self,
+        reader: LogReader,
+        *,
+        through: int,
+        user: str | None = None,
+        type: str | None = None,  # noqa: A002
+        since_us: int | None = None,
+    ) -> None:
+        self._reader = reader
+        self._through = through
+        self._user = user
+        self._type = type
+        self._since_us = since_us
+
+    def read(self, after: int, limit: int, **_: object) -> list[Record]:
+        """The next rows of the slice, without those that are superseded."""
+        rows = self._reader.read(after, limit, user=self._user, type=self._type, since_us=self._since_us)
+        return [row for row in rows if row.seq <= self._through]
+
+    def head(self) -> int:
+        """The last row."""
+        return self._through
+
+    def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
+        """As the log's."""
+        return self._reader.superseded_by(first, last)
+
+
+def drain(shipper: Shipper, progress: Callable[[int], None], sleep: Callable[[float], None] = time.sleep) -> None:
+    """Ship to the end of the shipper's slice. UnavailableError when the sink is paused or away for good."""
+    away = 0.0
+    while True:
+        before = shipper.cursor
+        wait = shipper.step()
+        if shipper.cursor != before:
+            progress(shipper.cursor)
+        status = shipper.status() if shipper.phase in {Phase.PAUSED, Phase.WAITING} else {}
+        if shipper.phase is Phase.PAUSED:
+            raise UnavailableError(f"{status['reason']}: {status['message']}".rstrip(": "), hint=status["fix"])
+        away = away + wait if status else 0.0
+        if away > MAX_WAIT_S:
+            raise UnavailableError(f"the server is away: {status['reason']}", hint="try again when it is back")
+        if shipper.phase is Phase.IDLE and wait:
+            return
+        if wait:
+            sleep(wait)
+
+
+def repair(
+    server: Server,
+    sink: SinkConfig,
+    write: Sequence[Line],
+    erase: Sequence[Line],
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Erase, then write; the number of lines that the server refused. UnavailableError when it takes nothing."""
+    marks: list[Line] = []
+    if sink.deletes == "delete":
+        for line in erase:
+            _insist(lambda line=line: judge_deletion(server.delete(line), datetime.now(UTC)), sleep)  # type: ignore[misc]
+    else:
+        marks = list(erase)
+    lines = [Sent(0, place, line) for place, line in enumerate([*marks, *write])]
+    dispatch = Dispatch(lines, sink.batch_bytes)
+    while part := dispatch.part:
+        texts = [sent.line.text for sent in part]
+        dispatch.took(
+            _insist(lambda texts=texts: judge(server.write(texts), texts, datetime.now(UTC), proven=True), sleep)  # type: ignore[misc]
+        )
+    return len(dispatch.refused)
+
+
+def _insist(attempt: Callable[[], Verdict], sleep: Callable[[float], None]) -> Verdict:
+    wait = _FIRST_WAIT_S
+    for _ in range(_GIVE_UP_AFTER):
+        verdict = attempt()
+        if verdict.means is Means.PAUSE:
+            raise UnavailableError(f"{verdict.reason}: {verdict.message}".rstrip(": "), hint=verdict.hint)
+        if verdict.means is not Means.WAIT:
+            return verdict
+        sleep(max(wait, verdict.wait_s or 0.0))
+        wait *= 2
+    raise UnavailableError(f"the server is away: {verdict.reason}", hint="try again when it is back")

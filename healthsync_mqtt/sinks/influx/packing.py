@@ -1,0 +1,117 @@
+"""Records as the work for one sink: points to write, points to erase, events that cannot become points."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.sinks.config import Deletes
+from healthsync_mqtt.sinks.influx.dispatch import Sent
+from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError, flag
+from healthsync_mqtt.sinks.influx.mapping import Mapper
+from healthsync_mqtt.sinks.ledger import Ledger
+from healthsync_mqtt.sinks.port import Line, Refusal
+from healthsync_mqtt.storage.port import LogReader
+
+#: Rows before the cursor that are read at the start, so that the window is what it was before a restart.
+WINDOW_ROWS = 20_000
+_WINDOW_POINTS = 200_000
+_TRIES = 1000
+
+
+@dataclass(slots=True)
+class Chunk:
+    """``through``: the seq that the cursor moves to when all of it is done."""
+
+    through: int
+    events: int
+    erasures: list[Line] = field(default_factory=list)
+    lines: list[Sent] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+class Packer:
+    """Makes chunks. ``deletes``: whether the server can erase a point or old points are marked ``deleted=true``."""
+
+    def __init__(self, reader: LogReader, mapper: Mapper, ledger: Ledger, deletes: Deletes) -> None:
+        self._reader = reader
+        self._mapper = mapper
+        self._ledger = ledger
+        self._deletes = deletes
+        self._window: OrderedDict[tuple[str, int], tuple[str, str]] = OrderedDict()
+
+    def warm_up(self, cursor: int) -> None:
+        """Know the points of the rows just before ``cursor`` again."""
+        for record in self._reader.read(max(0, cursor - WINDOW_ROWS), WINDOW_ROWS):
+            if record.seq > cursor:
+                break
+            try:
+                self._note(record, self.lines(record))
+            except UnmappableError:
+                continue
+
+    def lines(self, record: Record) -> list[Line]:
+        """The points of one record as they were or will be sent. Raises UnmappableError."""
+        return self._mapper.lines(record, self._ledger.shift(record.user, record.id))
+
+    def pack(self, records: Sequence[Record]) -> Chunk:
+        """The work of these rows, which follow each other in the log. Raises StoreError."""
+        chunk = Chunk(through=records[-1].seq, events=len(records))
+        superseding = any(record.version or record.op for record in records)
+        older = self._reader.superseded_by(records[0].seq, records[-1].seq) if superseding else {}
+        erased: dict[tuple[str, int], Line] = {}
+        for record in records:
+            try:
+                lines = self._placed(record)
+            except UnmappableError as error:
+                chunk.refusals.append(Refusal(record.seq, 0, error.reason, 0, str(error)))
+                lines = []
+            chunk.lines += [Sent(record.seq, place, line) for place, line in enumerate(lines)]
+            if record.seq in older:
+                erased |= {line.point: line for line in self._outdated(older[record.seq], lines)}
+        if self._deletes == "delete":
+            chunk.erasures = list(erased.values())
+        else:
+            marks = [Line(line.series, flag("deleted", True), line.time_ns) for line in erased.values()]
+            chunk.lines[:0] = [Sent(0, place, line) for place, line in enumerate(marks)]
+        return chunk
+
+    def _outdated(self, older: Sequence[Record], lines: Sequence[Line]) -> list[Line]:
+        """Points of older versions that the newest one does not overwrite in full."""
+        names = {line.point: line.names for line in lines}
+        outdated = []
+        for record in older:
+            try:
+                before = self.lines(record)
+            except UnmappableError:
+                continue
+            for line in before:
+                overwritten = names.get(line.point)
+                if overwritten is None or (self._deletes == "delete" and not line.names <= overwritten):
+                    outdated.append(line)
+        return outdated
+
+    def _placed(self, record: Record) -> list[Line]:
+        """The lines of a record, moved out of the way of other events in the window; the move is kept for ever."""
+        lines = self.lines(record)
+        if self._blocked(record, lines):
+            for shift in range(1, _TRIES):
+                lines = self._mapper.lines(record, shift)
+                if not self._blocked(record, lines):
+                    break
+            else:
+                raise UnmappableError("other points of its series fill this millisecond")
+            self._ledger.displace(record.user, record.id, shift)
+        self._note(record, lines)
+        return lines
+
+    def _blocked(self, record: Record, lines: Sequence[Line]) -> bool:
+        window, owner = self._window, (record.user, record.id)
+        return any(window.get((series, time_ns), owner) != owner for series, _, time_ns in lines)
+
+    def _note(self, record: Record, lines: Sequence[Line]) -> None:
+        window, owner = self._window, (record.user, record.id)
+        for series, _, time_ns in lines:
+            window[series, time_ns] = owner
+        while len(window) > _WINDOW_POINTS:
+            window.popitem(last=False)

@@ -1,0 +1,174 @@
+"""Log and bucket side by side, per user, measurement and day: counts and a checksum, and a repair of what differs.
+
+It finds what no answer tells: a server that said 204 and dropped, a bucket restored from an older copy, points that
+somebody deleted or changed.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from healthsync_mqtt.model.event import Op
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError, flag
+from healthsync_mqtt.sinks.influx.mapping import PARTS
+from healthsync_mqtt.sinks.influx.packing import Packer
+from healthsync_mqtt.sinks.influx.readback import Readback, Sample, Value, samples_of
+from healthsync_mqtt.sinks.port import Line
+from healthsync_mqtt.storage.port import LogReader
+
+_DAY_NS = 86_400_000_000_000
+_PAGE = 2000
+#: How far behind the start of a purged event its points may lie, rounded up: a series reaches into later days.
+_PURGED_MARGIN_US = 3 * 86_400_000_000
+_MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One user, measurement and day. Counts are samples (one field of one point); lines are for the repair."""
+
+    user: str
+    measurement: str
+    day: int
+    expected: int
+    found: int
+    checksum_expected: str
+    checksum_found: str
+    missing: int
+    wrong: int
+    surplus: int
+    write: tuple[Line, ...] = field(repr=False)
+    erase: tuple[Line, ...] = field(repr=False)
+
+    @property
+    def equal(self) -> bool:
+        """Nothing to repair."""
+        return not (self.missing or self.wrong or self.surplus)
+
+
+def checksum(samples: Mapping[Sample, Value]) -> str:
+    """Of a set of samples, in any order: the sum of their hashes."""
+    total = 0
+    for (series, name, time_ns), value in samples.items():
+        text = f"{series} {name} {time_ns} {value!r}".encode()
+        total += int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
+    return f"{total & _MASK:016x}"
+
+
+class _Log(NamedTuple):
+    """Samples that must be in the bucket, samples that may, and the lines they are of."""
+
+    expected: dict[Sample, Value]
+    allowed: dict[Sample, Value]
+    lines: dict[Sample, Line]
+
+
+class Reconciliation:
+    """Compares as far as ``through``, the sink's cursor; ``refused`` are events whose absence is known."""
+
+    def __init__(
+        self,
+        reader: LogReader,
+        packer: Packer,
+        readback: Readback,
+        subject: Callable[[str], str],
+        *,
+        through: int,
+        refused: Iterable[int] = (),
+        marks: bool = False,
+    ) -> None:
+        self._reader = reader
+        self._packer = packer
+        self._readback = readback
+        self._subject = subject
+        self._through = through
+        self._refused = frozenset(refused)
+        self._marks = marks
+
+    def compare(self, user: str, type_name: str, since_us: int | None = None) -> Iterator[Difference]:
+        """Each day on which either side has something, from the day of ``since_us`` on; UnavailableError.
+
+        Days whose events may have been purged from the log are left out.
+        """
+        measurements = [type_name, *([PARTS[type_name]] if type_name in PARTS else [])]
+        expected, allowed, lines = self._expected(user, type_name, since_us)
+        # The bucket has what was purged from the log: it would look like a surplus, and be erased. Asked after the rows
+        # were read, so that a purge meanwhile counts too.
+        purged_us = self._reader.purged_before(type_name)
+        if purged_us is not None:
+            since_us = max(since_us or 0, purged_us + _PURGED_MARGIN_US)
+        first_ns = None if since_us is None else since_us * 1000 // _DAY_NS * _DAY_NS
+        for measurement in measurements:
+            days = sorted({day for name, day in lines if name == measurement})
+            for day in days:
+                if first_ns is not None and day * _DAY_NS < first_ns:
+                    continue
+                found = self._readback.read(measurement, self._subject(user), day * _DAY_NS, (day + 1) * _DAY_NS)
+                key = (measurement, day)
+                yield self._difference(user, key, found, _Log(expected[key], allowed[key], lines[key]))
+
+    def _expected(self, user: str, type_name: str, since_us: int | None) -> tuple[Any, Any, Any]:
+        """By measurement and day: samples that must be there, samples that may, and the lines they are of."""
+        expected: Any = defaultdict(dict)
+        allowed: Any = defaultdict(dict)
+        lines: Any = defaultdict(dict)
+        margin = None if since_us is None else since_us - 2 * _DAY_NS // 1000  # a series reaches into later days
+        for record, superseded in self._rows(user, type_name, margin):
+            try:
+                made = self._packer.lines(record)
+            except UnmappableError:
+                continue
+            for line in made:
+                key = (line.series.partition(",")[0], line.time_ns // _DAY_NS)
+                lines[key]  # a day of which nothing is left is looked at too
+                if superseded:
+                    continue
+                samples = self._readback.comparable(samples_of(line))
+                allowed[key] |= samples
+                if record.seq <= self._through and record.seq not in self._refused:
+                    expected[key] |= samples
+                    lines[key] |= dict.fromkeys(samples, line)
+        return expected, allowed, lines
+
+    def _rows(self, user: str, type_name: str, since_us: int | None) -> Iterator[tuple[Record, bool]]:
+        """All upserts, and whether a later row supersedes each."""
+        after = 0
+        wanted = {"user": user, "type": type_name, "since_us": since_us}
+        while rows := self._reader.read(after, _PAGE, history=True, **wanted):  # type: ignore[arg-type]
+            last = rows[-1].seq
+            latest = {row.seq for row in self._reader.read(after, _PAGE, **wanted) if row.seq <= last}  # type: ignore[arg-type]
+            after = last
+            yield from ((row, row.seq not in latest) for row in rows if row.op == Op.UPSERT)
+
+    def _difference(self, user: str, key: tuple[str, int], found: dict[Sample, Value], log: "_Log") -> Difference:
+        expected, allowed, lines = log
+        if self._marks:
+            gone = {(series, at) for (series, name, at), value in found.items() if name == "deleted" and value}
+            back = {sample[::2] for sample in expected}
+            found = {sample: value for sample, value in found.items() if sample[::2] not in gone - back}
+        missing = [sample for sample in expected if sample not in found]
+        wrong = [sample for sample, value in expected.items() if sample in found and found[sample] != value]
+        surplus = [sample for sample in found if sample not in allowed]
+        relevant = {sample: value for sample, value in found.items() if sample in expected or sample not in allowed}
+        write = dict.fromkeys(lines[sample] for sample in (*missing, *wrong))
+        # A point with a field too many is written anew after it is erased; a mark cannot take a field away.
+        whole = {sample[::2] for sample in allowed}
+        erase = {sample[::2] for sample in surplus if not self._marks or sample[::2] not in whole}
+        write |= dict.fromkeys(line for line in lines.values() if not self._marks and line.point in erase)
+        return Difference(
+            user=user,
+            measurement=key[0],
+            day=key[1],
+            expected=len(expected),
+            found=len(relevant),
+            checksum_expected=checksum(expected),
+            checksum_found=checksum(relevant),
+            missing=len(missing),
+            wrong=len(wrong),
+            surplus=len(surplus),
+            write=tuple(write),
+            erase=tuple(Line(series, flag("deleted", True), at) for series, at in sorted(erase)),
+        )

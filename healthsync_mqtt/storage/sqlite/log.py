@@ -1,0 +1,267 @@
+"""The event log in SQLite: rows are inserted where the caller is, only COMMIT (write and fsync) blocks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import apsw
+
+from healthsync_mqtt.storage.port import BodyCodec, Item, PlainCodec, Quarantined
+from healthsync_mqtt.storage.sqlite import index as identities
+from healthsync_mqtt.storage.sqlite.connection import abandon, fetch, fetch_value, open_writer, translated
+from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
+from healthsync_mqtt.storage.sqlite.fence import WriterLock
+from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, IdentityIndex, Tuning
+from healthsync_mqtt.storage.sqlite.statements import statements
+from healthsync_mqtt.storage.sqlite.upkeep import Upkeep
+
+_SQL = statements("writer")
+
+_Row = tuple[int, int, int, int | None, int | None, int, int, int, int, int | None, int, str, bytes]
+
+
+class SqliteEventLog:
+    """EventLog on one SQLite file, one process at a time. See ``port.EventLog`` for the contract."""
+
+    def __init__(self, connection: apsw.Connection, lock: WriterLock, codec: BodyCodec, tuning: Tuning) -> None:
+        """Use ``open``."""
+        self._connection = connection
+        self._lock = lock
+        self._codec = codec
+        meta = dict(fetch(connection, _SQL["meta"]))
+        self.epoch: str = meta["epoch"]
+        self._identity = identities.identity_function(meta["identity_secret"])
+        self._generation = fetch_value(connection, _SQL["take_over"])
+        self._index = IdentityIndex(connection, tuning)
+        self._upkeep = Upkeep(connection, self._index)
+        self._names: dict[str, int] = {}
+        self._head = self._staged_head = 0
+        #: Cursors and discards that wait for the next commit; None drops a cursor.
+        self._cursors: dict[str, int | None] = {}
+        self._discards: list[int] = []
+        self._purges: list[tuple[str, int, Sequence[int]]] = []
+        self._closed = False
+        self._load()
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        *,
+        create: bool = True,
+        codec: BodyCodec | None = None,
+        tuning: Tuning | None = None,
+        vfs: str | None = None,
+        exclusive: bool = False,
+    ) -> Self:
+        """Open the log for writing, bring its schema up to date and shut other writers out.
+
+        Raises UnavailableError when another writer has it or there is none and not ``create``, StoreError when it
+        cannot be used safely. ``vfs`` names another SQLite file layer; ``exclusive`` also keeps readers out.
+        """
+        path = Path(path)
+        lock = WriterLock(path.parent / "writer.lock")
+        try:
+            connection = open_writer(path, create=create, vfs=vfs, exclusive=exclusive)
+            try:
+                with translated("opening"):
+                    return cls(connection, lock, codec or PlainCodec(), tuning or Tuning())
+            except BaseException:
+                abandon(connection)
+                raise
+        except BaseException:
+            lock.release()
+            raise
+
+    def stage(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
+        """See ``port.EventLog.stage``."""
+        try:
+            if not self._connection.in_transaction:
+                self._begin()
+            seqs = self._stage_items(items, received_us) if items else []
+            if rejected:
+                self._connection.executemany(_SQL["quarantine"], map(_quarantine_row, rejected)).fetchall()
+        except apsw.Error as error:
+            self.rollback()
+            raise store_error(error, "staging") from error
+        except BaseException:
+            self.rollback()
+            raise
+        return seqs
+
+    def commit(self) -> int:
+        """See ``port.EventLog.commit``."""
+        cursors, self._cursors = self._cursors, {}
+        discards, self._discards = self._discards, []
+        purges, self._purges = self._purges, []
+        try:
+            if (cursors or discards or purges) and not self._connection.in_transaction:
+                self._begin()
+            if self._connection.in_transaction:
+                self._write_marks(cursors, discards)
+                if purges:
+                    self._write_purges(purges)
+                flushed = self._upkeep.run(self._staged_head - self._head, self._staged_head)
+                fetch(self._connection, "COMMIT")
+                if flushed:
+                    self._index.recent = {}
+        except BaseException as error:
+            self._cursors = cursors | self._cursors
+            self._discards = discards + self._discards
+            self._purges = purges + self._purges
+            self.rollback()
+            if isinstance(error, apsw.Error):
+                raise store_error(error, "committing") from error
+            raise
+        self._head = self._staged_head
+        return self._head
+
+    def rollback(self) -> None:
+        """See ``port.EventLog.rollback``."""
+        self._stale = True
+        self._staged_head = self._head
+        try:
+            if self._connection.in_transaction:
+                fetch(self._connection, "ROLLBACK")
+            self._load()
+        except apsw.Error:
+            # What failed the commit may fail this too: still stale, so all is read again before the next row is staged.
+            return
+
+    def head(self) -> int:
+        """See ``port.EventLog.head``."""
+        return self._head
+
+    def set_cursor(self, name: str, seq: int) -> None:
+        """See ``port.EventLog.set_cursor``."""
+        self._cursors[name] = seq
+
+    def drop_cursor(self, name: str) -> None:
+        """See ``port.EventLog.drop_cursor``."""
+        self._cursors[name] = None
+
+    def discard_rejected(self, no: int) -> None:
+        """See ``port.EventLog.discard_rejected``."""
+        self._discards.append(no)
+
+    def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
+        """See ``port.EventLog.purge``."""
+        self._purges.append((type, before_us, seqs))
+
+    def close(self) -> None:
+        """See ``port.EventLog.close``."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            with translated("closing"):
+                if self._connection.in_transaction:
+                    fetch(self._connection, "ROLLBACK")
+                self._connection.close()
+        finally:
+            abandon(self._connection)
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _load(self) -> None:
+        self._names = dict(fetch(self._connection, _SQL["names"]))
+        self._head = self._staged_head = fetch_value(self._connection, _SQL["head"])
+        self._index.load()
+        self._upkeep.forget()
+        self._stale = False
+
+    def _begin(self) -> None:
+        fetch(self._connection, "BEGIN IMMEDIATE")
+        if fetch_value(self._connection, _SQL["writer_generation"]) != self._generation:
+            raise FencedError("another writer has taken over the event log", hint="stop this process")
+        if self._stale:
+            self._load()
+
+    def _stage_items(self, items: Sequence[Item], received_us: int) -> list[int]:
+        seqs: list[int] = []
+        rows: list[_Row] = []
+        superseded: list[tuple[int, int]] = []
+        names, recent, newest = self._names, self._index.recent, self._index.newest
+        identity_of, encode = self._identity, self._codec.encode
+        first = head = self._staged_head + 1
+        for (user, device, provider, _), (event_id, type_name, start_us, end_us, version, op, body, _) in items:
+            user_no = names.get(user) or self._number(user)
+            identity = identity_of(user_no, event_id)
+            while latest := newest(identity):
+                if latest >= first:
+                    row = rows[latest - first]
+                    held_user, held_id, held_rank = row[2], row[11], row[6] * 2 + row[7]
+                else:
+                    held_user, held_id, held_rank = fetch(self._connection, _SQL["identity_of"], (latest,))[0]
+                if held_user == user_no and held_id == event_id:
+                    break
+                identity = (identity + 1) & IDENTITY_MASK  # two events share a hash: the second takes the next number
+            if latest:
+                if version * 2 + op <= held_rank:
+                    seqs.append(0)
+                    continue
+                superseded.append((latest, head))
+            rows.append(
+                (
+                    head,
+                    identity,
+                    user_no,
+                    None if device is None else names.get(device) or self._number(device),
+                    None if provider is None else names.get(provider) or self._number(provider),
+                    names.get(type_name) or self._number(type_name),
+                    version,
+                    op,
+                    start_us,
+                    end_us,
+                    received_us,
+                    event_id,
+                    encode(user, body),
+                )
+            )
+            recent[identity] = head
+            seqs.append(head)
+            head += 1
+        self._connection.executemany(_SQL["append"], rows).fetchall()
+        if superseded:
+            self._connection.executemany(_SQL["supersede"], superseded).fetchall()
+        self._staged_head = head - 1
+        return seqs
+
+    def _number(self, name: str) -> int:
+        number: int = fetch_value(self._connection, _SQL["add_name"], (name,))
+        self._names[name] = number
+        return number
+
+    def _write_marks(self, cursors: dict[str, int | None], discards: list[int]) -> None:
+        for name, seq in cursors.items():
+            if seq is None:
+                fetch(self._connection, _SQL["drop_cursor"], (name,))
+            else:
+                fetch(self._connection, _SQL["set_cursor"], (name, seq))
+        if discards:
+            self._connection.executemany(_SQL["discard_rejected"], [(no,) for no in discards]).fetchall()
+
+    def _write_purges(self, purges: Sequence[tuple[str, int, Sequence[int]]]) -> None:
+        for type_name, before_us, seqs in purges:
+            fetch(self._connection, _SQL["note_purge"], (self._names[type_name], before_us))
+            numbers = [(seq,) for seq in seqs]
+            rows = self._connection.executemany(_SQL["without_body"], numbers).fetchall()
+            # Not an UPDATE: it leaves each row where it is, and with it half-empty pages that are never given back.
+            self._connection.executemany(_SQL["take_out"], numbers).fetchall()
+            self._connection.executemany(_SQL["append"], rows).fetchall()
+        fetch(self._connection, _SQL["reclaim"])
+
+
+def _quarantine_row(
+    item: Quarantined,
+) -> tuple[str, str | None, str, str, str | None, str | None, str, int, str | None, bytes]:
+    (user, device, provider, topic), received_us, rejection = item
+    return (
+        str(rejection.reason), rejection.field, rejection.message, user, device, provider, topic, received_us,
+        rejection.id, rejection.raw,
+    )  # fmt: skip

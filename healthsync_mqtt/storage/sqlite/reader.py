@@ -1,0 +1,221 @@
+"""Readers of the event log: one connection each, in any process."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+import apsw
+
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.storage.port import BodyCodec, PlainCodec, RejectedRow, Totals
+from healthsync_mqtt.storage.sqlite import index as identities
+from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, open_reader, snapshot, translated
+from healthsync_mqtt.storage.sqlite.faults import DamagedError
+from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
+from healthsync_mqtt.storage.sqlite.statements import statements
+
+_SQL = statements("reader")
+_INDEX_SQL = statements("index")
+_WRITER_SQL = statements("writer")
+
+
+class SqliteLogReader:
+    """LogReader on one SQLite file. Not shared between threads at the same time. See ``port.LogReader``."""
+
+    def __init__(self, connection: apsw.Connection, codec: BodyCodec) -> None:
+        """Use ``open``."""
+        self._connection = connection
+        self._codec = codec
+        meta = dict(fetch(connection, _WRITER_SQL["meta"]))
+        self.epoch: str = meta["epoch"]
+        self._identity = identities.identity_function(meta["identity_secret"])
+        #: Names by number; None stands for itself, so that absent devices and providers need no test per row.
+        self._names: dict[int | None, Any] = {None: None}
+
+    @classmethod
+    def open(cls, path: Path | str, *, codec: BodyCodec | None = None) -> Self:
+        """Open for reading only. UnavailableError when there is no log, StoreError when it cannot be read."""
+        connection = open_reader(Path(path))
+        with translated("opening"):
+            return cls(connection, codec or PlainCodec())
+
+    def read(
+        self,
+        after: int,
+        limit: int,
+        *,
+        user: str | None = None,
+        type: str | None = None,  # noqa: A002
+        since_us: int | None = None,
+        history: bool = False,
+        newest: bool = False,
+    ) -> list[Record]:
+        """See ``port.LogReader.read``."""
+        with snapshot(self._connection):
+            user_no = None if user is None else self._number(user)
+            type_no = None if type is None else self._number(type)
+            if (user is not None and user_no is None) or (type is not None and type_no is None):
+                return []
+            wanted = {
+                "after": after, "limit": limit, "user": user_no, "type": type_no,
+                "since": since_us, "history": history,
+            }  # fmt: skip
+            if user is None:
+                rows = self._query("scan_backward" if newest else "scan_forward", wanted)
+            else:
+                rows = self._read_user(wanted, newest=newest)
+            return self._records(reversed(rows) if newest else rows)
+
+    def get(self, seq: int) -> Record | None:
+        """See ``port.LogReader.get``."""
+        with translated("reading"):
+            return next(iter(self._records(self._query("get", (seq,)))), None)
+
+    def find(self, user: str, event_id: str) -> Record | None:
+        """See ``port.LogReader.find``."""
+        with snapshot(self._connection):
+            number = self._number(user)
+            if number is None:
+                return None
+            through = self._indexed_through()
+            identity = self._identity(number, event_id)
+            while seq := self._newest(identity, through):
+                record = self._records(self._query("get", (seq,)))[0]
+                if record.user == user and record.id == event_id:
+                    return record
+                identity = (identity + 1) & IDENTITY_MASK
+            return None
+
+    def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
+        """See ``port.LogReader.superseded_by``."""
+        with snapshot(self._connection):
+            newer = {seq: by_seq for by_seq, seq in self._query("superseded_between", (first, last))}
+            links = list(newer)
+            while links:
+                rows = self._query("superseded_by_these", (json.dumps(links),))
+                links = [seq for _, seq in rows]
+                newer |= {seq: newer[by_seq] for by_seq, seq in rows}
+            found: dict[int, list[Record]] = {}
+            for seq in sorted(newer):
+                found.setdefault(newer[seq], []).extend(self._records(self._query("get", (seq,))))
+            return found
+
+    def purgeable(
+        self,
+        type: str,  # noqa: A002
+        before_us: int,
+        after: int,
+        through: int,
+        shipped: int,
+    ) -> list[int]:
+        """See ``port.LogReader.purgeable``."""
+        with snapshot(self._connection):
+            wanted = {
+                "type": self._number(type), "before": before_us, "after": after, "through": through, "shipped": shipped,
+            }  # fmt: skip
+            return [seq for (seq,) in self._query("purgeable", wanted)]
+
+    def purged_before(self, type: str) -> int | None:  # noqa: A002
+        """See ``port.LogReader.purged_before``."""
+        with snapshot(self._connection):
+            return next((row[0] for row in self._query("purged_before", (self._number(type),))), None)
+
+    def head(self) -> int:
+        """See ``port.LogReader.head``."""
+        with translated("reading"):
+            head: int = fetch_value(self._connection, _WRITER_SQL["head"])
+            return head
+
+    def cursor(self, name: str) -> int | None:
+        """See ``port.LogReader.cursor``."""
+        with translated("reading"):
+            return next((row[0] for row in self._query("cursor", (name,))), None)
+
+    def cursors(self) -> dict[str, int]:
+        """See ``port.LogReader.cursors``."""
+        with translated("reading"):
+            return dict(self._query("cursors", ()))
+
+    def rejected(self, after: int = 0, limit: int = 100, *, user: str | None = None) -> list[RejectedRow]:
+        """See ``port.LogReader.rejected``."""
+        with translated("reading"):
+            return [
+                RejectedRow(*row) for row in self._query("rejected", {"after": after, "limit": limit, "user": user})
+            ]
+
+    def rejected_get(self, no: int) -> RejectedRow | None:
+        """See ``port.LogReader.rejected_get``."""
+        with translated("reading"):
+            return next((RejectedRow(*row) for row in self._query("rejected_get", (no,))), None)
+
+    def totals(self) -> Totals:
+        """See ``port.LogReader.totals``."""
+        with snapshot(self._connection):
+            return Totals(
+                events=self.head(),  # seq counts up without gaps
+                superseded=self._query("superseded_count", ())[0][0],
+                rejected=self._query("rejected_count", ())[0][0],
+                users=self._query("user_count", {"through": self._indexed_through()})[0][0],
+            )
+
+    def close(self) -> None:
+        """See ``port.LogReader.close``."""
+        with translated("closing"):
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _query(self, name: str, bindings: Any) -> list[Any]:
+        return fetch(self._connection, _SQL[name], bindings)
+
+    def _read_user(self, wanted: dict[str, Any], *, newest: bool) -> list[Any]:
+        """Rows of one user: through the index as far as it goes, and a scan of the few rows after it."""
+        limit, after, through = wanted["limit"], wanted["after"], self._indexed_through()
+        tail = wanted | {"after": max(after, through)}
+        if newest:
+            rows = self._query("scan_backward", tail)
+            return rows + self._query("user_backward", wanted | {"limit": limit - len(rows)})
+        rows = self._query("user_forward", wanted)
+        return rows + self._query("scan_forward", tail | {"limit": limit - len(rows)})
+
+    def _records(self, rows: Iterable[Any]) -> list[Record]:
+        rows = list(rows)
+        try:
+            return self._named(rows)
+        except KeyError:
+            self._names = {None: None, **dict(self._query("names_by_number", ()))}
+        try:
+            return self._named(rows)
+        except KeyError:
+            raise DamagedError(
+                "the event log is damaged: a row refers to a missing name", hint="restore events.db from a backup"
+            ) from None
+
+    def _named(self, rows: list[Any]) -> list[Record]:
+        names, decode = self._names, self._codec.decode
+        return [
+            Record(
+                seq, user := names[user_no], names[device], names[provider], event_id, names[type_no],
+                start_us, end_us, received_us, version, op, decode(user, body) if body else body,
+            )
+            for seq, user_no, device, provider, event_id, type_no, start_us, end_us, received_us, version, op, body
+            in rows
+        ]  # fmt: skip
+
+    def _number(self, name: str) -> int | None:
+        return next((row[0] for row in self._query("number_of", (name,))), None)
+
+    def _indexed_through(self) -> int:
+        through: int = fetch_value(self._connection, _INDEX_SQL["indexed_through"])
+        return through
+
+    def _newest(self, identity: int, through: int) -> int:
+        seq = self._query("newest_unindexed", {"through": through, "identity": identity})[0][0]
+        if seq is None:
+            seq = fetch_value(self._connection, _INDEX_SQL["newest_of"], (identity,))
+        return seq or 0

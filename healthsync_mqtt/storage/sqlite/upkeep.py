@@ -1,0 +1,99 @@
+"""Keeping the index in step with the log, a little with each commit, in proportion to the rows of the commit.
+
+Everything runs inside the commit's transaction and is mostly one SQL statement, so the interpreter is free meanwhile.
+A failed commit undoes it; the index is then read again from what is committed.
+"""
+
+import apsw
+
+from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
+from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, SQL, Filter, IdentityIndex
+
+
+class Upkeep:
+    """Turns the newest rows into a block of the index, merges runs, and saves the filter."""
+
+    def __init__(self, connection: apsw.Connection, index: IdentityIndex) -> None:
+        self._connection = connection
+        self._index = index
+        self._tuning = index.tuning
+        self._credit = 0
+        self._saving: tuple[Filter, int, int] | None = None
+
+    def forget(self) -> None:
+        """Drop what is half done in memory; to be called when the index is read again."""
+        self._saving = None
+
+    def run(self, staged_rows: int, head: int) -> bool:
+        """Do the share of work that ``staged_rows`` pay for; ``head`` is the last staged row.
+
+        True when the dictionary has become a block, and can be emptied once the transaction is committed.
+        """
+        flushed = len(self._index.recent) >= self._tuning.rows_per_block
+        if flushed:
+            self._flush(head)
+        self._credit += staged_rows
+        while self._credit >= self._tuning.rows_per_step:
+            self._credit -= self._tuning.rows_per_step
+            saved, merged = self._save_part(), self._merge_step()
+            if not saved and not merged:
+                self._credit = 0
+        return flushed
+
+    def _flush(self, head: int) -> None:
+        index = self._index
+        first = index.indexed_through + 1
+        index.filter_for_next_rows().add_all(index.recent)
+        run = fetch_value(self._connection, SQL["add_run"], (0, first, head, None))
+        fetch(self._connection, SQL["fill_run"], (run, first, head))
+        fetch(self._connection, SQL["add_block"], (head,))
+        fetch(self._connection, SQL["fill_block"], {"first": first, "last": head})
+        fetch(self._connection, SQL["add_known_users"], (head,))
+        index.indexed_through = head
+        for level, first_seq, last_seq in fetch(self._connection, SQL["full_level"], (self._tuning.runs_per_level,)):
+            target = fetch_value(self._connection, SQL["add_run"], (level + 1, first_seq, last_seq, 0))
+            fetch(self._connection, SQL["aim_level"], {"target": target, "level": level})
+
+    def _merge_step(self) -> bool:
+        for target, low, rows in fetch(self._connection, SQL["merge_in_progress"]):
+            # Identities are uniform, so an equal slice of their range is an equal share of the rows.
+            width = IDENTITY_MASK * self._tuning.moves_per_step // rows
+            high = min(low + width, IDENTITY_MASK)
+            part = {"target": target, "low": low, "high": high}
+            fetch(self._connection, SQL["move_identities"], part)
+            fetch(self._connection, SQL["drop_moved"], part)
+            if high == IDENTITY_MASK:
+                fetch(self._connection, SQL["drop_merged_runs"], (target,))
+                fetch(self._connection, SQL["set_merged_below"], (None, target))
+            else:
+                fetch(self._connection, SQL["set_merged_below"], (high + 1, target))
+            return True
+        return False
+
+    def _save_part(self) -> bool:
+        """Write the next part of a filter that has grown enough since it was saved."""
+        if self._saving is None:
+            self._saving = self._unsaved_filter()
+        if self._saving is None:
+            return False
+        held, part, through = self._saving
+        size = min(self._tuning.part_bytes, len(held.bits))
+        # Rows added while the parts are written only set more bits: the saved filter holds at least what it claims.
+        bits = bytes(held.bits[part * size : (part + 1) * size])
+        fetch(self._connection, SQL["set_filter_part"], (held.generation, part, bits))
+        if (part + 1) * size < len(held.bits):
+            self._saving = (held, part + 1, through)
+        else:
+            fetch(self._connection, SQL["set_filter_through"], (through, held.generation))
+            held.through = through
+            self._saving = None
+        return True
+
+    def _unsaved_filter(self) -> tuple[Filter, int, int] | None:
+        for held in self._index.filters:
+            if held.last_seq is not None:
+                if held.through < held.last_seq:
+                    return held, 0, held.last_seq
+            elif self._index.indexed_through - held.through >= max(self._tuning.rows_per_snapshot, held.capacity // 16):
+                return held, 0, self._index.indexed_through
+        return None
