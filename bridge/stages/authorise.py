@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from healthsync_mqtt.errors import DeniedError
 from healthsync_mqtt.model.origin import Origin
-from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.topics.access import owns
 from healthsync_mqtt.topics.registry import Channel
 
 
@@ -20,12 +21,6 @@ def origin_of(channel: Channel, variables: Mapping[str, str], principal: Princip
     user, device, provider = variables["user"], variables.get("device"), variables.get("provider")
     if principal is None:
         return Origin(user, device, provider, topic)
-    if principal.role is Role.device:
-        own = principal.user == user and device in {None, principal.device} and provider is None
-        device = principal.device
-    else:
-        users = principal.users
-        own = principal.role is Role.adapter and principal.provider == provider and (users is None or user in users)
-    if not own:
+    if principal.role not in channel.roles_publish or not owns(principal, variables):
         raise DeniedError("the events topic is not the sender's own", hint="publish to your own events topic")
-    return Origin(user, device, provider, topic)
+    return Origin(user, device or principal.device, provider, topic)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from healthsync_mqtt.errors import ConfigError
-from healthsync_mqtt.model.principal import Principal, Role
-from healthsync_mqtt.topics.access import AccessRules
+from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.topics.access import AccessRules, bound
 from healthsync_mqtt.topics.registry import Channel
 
 _MOST = 2_000
@@ -65,7 +65,7 @@ def grants_of(rules: AccessRules, principal: Principal) -> Grants:
 
 
 def _size(channel: Channel, principal: Principal) -> int:
-    named = (_ids(principal, text) for text, variable in channel.template.levels if variable)
+    named = (bound(principal, text) for text, variable in channel.template.levels if variable)
     return math.prod(1 if ids is None else len(ids) for ids in named)
 
 
@@ -76,24 +76,10 @@ def _filters(channel: Channel, principal: Principal) -> Iterator[str]:
         if not variable:
             choices.append([text])
             continue
-        ids = _ids(principal, text)
+        ids = bound(principal, text)
         choices.append(["+"] if ids is None else sorted(ids))
     for levels in product(*choices):
         yield "/".join(levels)
-
-
-def _ids(principal: Principal, variable: str) -> frozenset[str] | None:
-    """The ids that a variable may have; the decision function has the last word on each."""
-    named = {"user": principal.user, "device": principal.device, "provider": principal.provider}.get(variable)
-    if named is not None:
-        return frozenset((named,))
-    if principal.role is Role.device:
-        return frozenset() if variable in {"user", "device"} else None
-    if variable == "user":
-        return principal.users
-    if variable == "type" and principal.role is Role.subscriber:
-        return principal.types
-    return None
 
 
 def _sample(rules: AccessRules, channel: Channel, name: str) -> str:
