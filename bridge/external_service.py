@@ -32,8 +32,7 @@ from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError, DeniedError, HealthSyncError, UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.mqtt.links.client import LastWill
-from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.telemetry.outage import Outage
@@ -69,8 +68,8 @@ class ExternalBridge:
         self._sentinel = Sentinel(settings, self._store, self._registry)
         self._link: BrokerLink | None = None
         self._worked = False
-        self.journal = Journal(SqliteEventLog.open(settings.paths.events_db))
-        self.reader = SqliteLogReader.open(settings.paths.events_db)
+        self.journal = Journal(open_log(settings.paths.root))
+        self.reader = open_reader(settings.paths.root)
         gate = Gate()
         self._consent = ConsentWatch(external.registry_file or settings.paths.registry_db, gate)
         self.pipeline = Pipeline(

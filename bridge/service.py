@@ -40,8 +40,7 @@ from healthsync_mqtt.identity.login.logins import Demand, Logins
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.catalogue import CATALOGUE
-from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessRules
@@ -88,8 +87,8 @@ class Service:
         self.tls = ServerTls(
             paths.certs, broker.certificate_hosts, self._identities.certificates, broker.tls_minimum, time.time()
         )
-        self.journal = Journal(SqliteEventLog.open(paths.events_db))
-        self.reader = SqliteLogReader.open(paths.events_db)
+        self.journal = Journal(open_log(paths.root))
+        self.reader = open_reader(paths.root)
         self._gate = Gate(self._directory.permissions)
         self._directory.on_permissions = self._gate.replace
         self.pipeline = Pipeline(

@@ -13,8 +13,8 @@ from bridge.stages.journal import Journal
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.sinks.config import Sinks
+from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("bridge")
@@ -63,7 +63,7 @@ class Retention:
             settings.retention.days,
             journal=journal,
             chore=chore,
-            open_reader=lambda: SqliteLogReader.open(paths.events_db),
+            open_reader=lambda: open_reader(paths.root),
             sinks=Sinks(paths.root).names,
         )
 

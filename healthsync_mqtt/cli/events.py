@@ -13,7 +13,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us, type_name
 from healthsync_mqtt.errors import NotFoundError, UnavailableError
 from healthsync_mqtt.model.record import Record, canonical_dict, canonical_json
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.port import LogReader
 
 app = new_group("The events in the log.")
 
@@ -117,9 +117,7 @@ def show(
         output.facts((key, _value(value)) for key, value in canonical_dict(record).items())
 
 
-def _follow(
-    log: SqliteLogReader, user: str | None, type_: str | None, lines: int, count: int | None, *, json: bool
-) -> None:
+def _follow(log: LogReader, user: str | None, type_: str | None, lines: int, count: int | None, *, json: bool) -> None:
     head = log.head()
     printed = 0
     if lines:

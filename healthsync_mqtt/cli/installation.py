@@ -17,7 +17,8 @@ from healthsync_mqtt.identity.people.records import Device
 from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.model.times import iso
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import has_log, open_reader
+from healthsync_mqtt.storage.port import LogReader
 
 DEFAULT_LIFETIME_S = 86_400
 
@@ -27,10 +28,6 @@ class DataDirectory:
     """One installation's state. Nothing is created before it is needed."""
 
     path: Path
-
-    @property
-    def events_db(self) -> Path:
-        return self.path / "events.db"
 
     @property
     def registry_db(self) -> Path:
@@ -65,9 +62,9 @@ class DataDirectory:
             action, actor=operator(), now_us=now_us(), subject=subject_of(log, user, device), detail=plain(detail)
         )
 
-    def log(self) -> SqliteLogReader | None:
+    def log(self) -> LogReader | None:
         """A reader of the event log; None before the service has run for the first time."""
-        return SqliteLogReader.open(self.events_db) if self.events_db.exists() else None
+        return open_reader(self.path) if has_log(self.path) else None
 
     def identity(
         self,

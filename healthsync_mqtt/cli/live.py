@@ -15,7 +15,8 @@ from rich.text import Text
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.events import row
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
+from healthsync_mqtt.storage.port import LogReader
 
 _LAST = 12
 
@@ -68,16 +69,16 @@ class Sight:
 class LiveView:
     """Watches a running service of this process until its task is cancelled."""
 
-    def __init__(self, service: Any, events_db: Path, where: dict[str, str], *, as_json: bool) -> None:
+    def __init__(self, service: Any, data: Path, where: dict[str, str], *, as_json: bool) -> None:
         self._service = service
-        self._events_db = events_db
+        self._data = data
         self._where = where
         self._as_json = as_json
         self._marks: deque[tuple[float, int]] = deque(maxlen=6)
 
     async def run(self) -> None:
         """Show until cancelled."""
-        with SqliteLogReader.open(self._events_db) as log:
+        with open_reader(self._data) as log:
             if self._as_json or not output.on_terminal():
                 while True:
                     await asyncio.sleep(1)
@@ -93,7 +94,7 @@ class LiveView:
                     live.update(self._look(log).screen(self._where), refresh=True)
                     await asyncio.sleep(0.5)
 
-    def _look(self, log: SqliteLogReader) -> Sight:
+    def _look(self, log: LogReader) -> Sight:
         counters = self._service.counters.snapshot()
         self._marks.append((time.monotonic(), counters["received"]))
         (since, before), (now, after) = self._marks[0], self._marks[-1]

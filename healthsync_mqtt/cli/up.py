@@ -125,7 +125,7 @@ class _Up:
 
     def _start_demo(self, ready: Any, service: ServiceFile, login: Credentials) -> list[asyncio.Task[None]]:
         where = {"mqtts": service.mqtts, "wss": service.wss, "mqtt": service.mqtt}
-        view = LiveView(ready.service, self._place.events_db, where, as_json=self._as_json)
+        view = LiveView(ready.service, self._place.path, where, as_json=self._as_json)
         return [
             asyncio.create_task(run_watch(service, login), name="demo watch"),
             asyncio.create_task(view.run(), name="live view"),

@@ -23,8 +23,8 @@ from healthsync_mqtt.sinks.influx.packing import Packer
 from healthsync_mqtt.sinks.ledger import Ledger
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
 from healthsync_mqtt.sinks.shipper import Shipper
+from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.telemetry.log import configure, get_logger
 
 log = get_logger("sink")
@@ -54,7 +54,7 @@ def run(data: Path, name: str) -> None:
     """Ship for ever. Raises HealthSyncError when it cannot go on; the service starts it again."""
     sinks = Sinks(data)
     sink = sinks.get(name)
-    reader = SqliteLogReader.open(data / "events.db")
+    reader = open_reader(data)
     ledger = Ledger.open(sinks.ledger(name), budget=sink.series_budget)
     cursor = reader.cursor(sink.cursor) or 0
     shipper = assemble(sinks, sink, reader=reader, ledger=ledger, cursor=cursor, keep=_tell_cursor)

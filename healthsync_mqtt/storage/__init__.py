@@ -1,18 +1,9 @@
 """The event log: an append-only, ordered, durable table of accepted events, and its readers."""
 
+from healthsync_mqtt.storage.codec import BodyCodec, PlainCodec
 from healthsync_mqtt.storage.memory import MemoryEventLog, MemoryLogReader
-from healthsync_mqtt.storage.port import (
-    BodyCodec,
-    EventLog,
-    Item,
-    LogReader,
-    PlainCodec,
-    Quarantined,
-    RejectedRow,
-    Totals,
-)
-from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import has_log, open_log, open_reader
+from healthsync_mqtt.storage.port import EventLog, Item, LogReader, Quarantined, RejectedRow, Totals
 
 __all__ = [
     "BodyCodec",
@@ -24,7 +15,8 @@ __all__ = [
     "PlainCodec",
     "Quarantined",
     "RejectedRow",
-    "SqliteEventLog",
-    "SqliteLogReader",
     "Totals",
+    "has_log",
+    "open_log",
+    "open_reader",
 ]

@@ -48,24 +48,6 @@ class Totals(TypedDict):
     users: int
 
 
-class BodyCodec(Protocol):
-    """How a body is written into the log and read back, per user: the seam for encryption."""
-
-    def encode(self, user: str, body: bytes) -> bytes: ...
-
-    def decode(self, user: str, stored: bytes) -> bytes: ...
-
-
-class PlainCodec:
-    """Bodies are stored as they are."""
-
-    def encode(self, user: str, body: bytes) -> bytes:  # noqa: ARG002
-        return body
-
-    def decode(self, user: str, stored: bytes) -> bytes:  # noqa: ARG002
-        return stored
-
-
 class EventLog(Protocol):
     """The writer. One per log. Methods are called from one thread at a time, ``commit`` from any thread.
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader
-from tests.support.log_items import NOW_US, item
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.testing.log_items import NOW_US, item
 
 SENT = [f"e{n}" for n in range(60)]
 

@@ -10,13 +10,14 @@ import apsw
 import pytest
 
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader
 from healthsync_mqtt.storage.sqlite import connection
 from healthsync_mqtt.storage.sqlite.connection import abandon
 from healthsync_mqtt.storage.sqlite.faults import DiskFaultError, DiskFullError
 from healthsync_mqtt.storage.sqlite.index import Tuning
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.crash_vfs import CrashVfs, Trouble
-from tests.support.log_items import NOW_US, item, rejected
+from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 
 #: Blocks, merges and filter snapshots all happen within the few commits of a run.
 SMALL = Tuning(

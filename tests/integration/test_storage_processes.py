@@ -11,12 +11,13 @@ import apsw
 import pytest
 
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader
-from tests.support.log_items import NOW_US, item
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.testing.log_items import NOW_US, item
 
 READER = """
 import json, sys
-from healthsync_mqtt.storage import SqliteLogReader
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 reader = SqliteLogReader.open(sys.argv[1])
 for line in sys.stdin:
     print(json.dumps([record.id for record in reader.read(int(line), 1000)]), flush=True)
@@ -25,8 +26,8 @@ reader.close()
 
 WRITER = """
 import sys
-from healthsync_mqtt.storage import SqliteEventLog
-from tests.support.log_items import NOW_US, item
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.testing.log_items import NOW_US, item
 log = SqliteEventLog.open(sys.argv[1])
 for n in range(1_000_000):
     log.stage([item(f"e{n}")], [], NOW_US)

@@ -16,6 +16,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import now_us
 from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.config.private_files import check_private, make_private_directory
+from healthsync_mqtt.config.sections import DataPaths
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, HealthSyncError, UnavailableError
 
@@ -62,7 +63,9 @@ def _clock(place: DataDirectory) -> Finding:
     if now < _BUILT_AFTER:
         return Finding(check="clock", grade=Grade.BAD, message=f"{now:%Y-%m-%d} is in the past", fix=fix)
     try:
-        newest = max(path.stat().st_mtime for path in (place.events_db, place.registry_db) if path.exists())
+        newest = max(
+            path.stat().st_mtime for path in (DataPaths(root=place.path).events_db, place.registry_db) if path.exists()
+        )
     except ValueError:
         newest = 0.0
     if newest > now.timestamp() + 600:

@@ -15,8 +15,8 @@ from healthsync_mqtt.sinks.influx.reconcile import Difference, Reconciliation
 from healthsync_mqtt.sinks.ledger import Ledger
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
 from healthsync_mqtt.sinks.worker import pack_for
+from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Comparison:
         """Everything that a comparison needs. UnavailableError without a log, ConfigError without a token."""
         sinks = Sinks(data)
         with ExitStack() as stack:
-            reader = stack.enter_context(SqliteLogReader.open(data / "events.db"))
+            reader = stack.enter_context(open_reader(data))
             ledger = Ledger.open(sinks.ledger(sink.name), budget=sink.series_budget)
             stack.callback(ledger.close)
             server = Influx(sink, sink.token.read())

@@ -6,7 +6,8 @@ from typing import Self
 
 import apsw
 
-from healthsync_mqtt.storage.port import BodyCodec, Item, PlainCodec, Quarantined
+from healthsync_mqtt.storage.codec import BodyCodec, PlainCodec
+from healthsync_mqtt.storage.port import Item, Quarantined
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import abandon, fetch, fetch_value, open_writer, translated
 from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
@@ -80,7 +81,7 @@ class SqliteEventLog:
                 self._begin()
             seqs = self._stage_items(items, received_us) if items else []
             if rejected:
-                self._connection.executemany(_SQL["quarantine"], map(_quarantine_row, rejected)).fetchall()
+                self._connection.executemany(_SQL["quarantine"], map(self._quarantine_row, rejected)).fetchall()
         except apsw.Error as error:
             self.rollback()
             raise store_error(error, "staging") from error
@@ -256,12 +257,12 @@ class SqliteEventLog:
             self._connection.executemany(_SQL["append"], rows).fetchall()
         fetch(self._connection, _SQL["reclaim"])
 
-
-def _quarantine_row(
-    item: Quarantined,
-) -> tuple[str, str | None, str, str, str | None, str | None, str, int, str | None, bytes]:
-    (user, device, provider, topic), received_us, rejection = item
-    return (
-        str(rejection.reason), rejection.field, rejection.message, user, device, provider, topic, received_us,
-        rejection.id, rejection.raw,
-    )  # fmt: skip
+    def _quarantine_row(
+        self, item: Quarantined
+    ) -> tuple[str, str | None, str, str, str | None, str | None, str, int, str | None, bytes]:
+        (user, device, provider, topic), received_us, rejection = item
+        raw = rejection.raw and self._codec.encode(user, rejection.raw)
+        return (
+            str(rejection.reason), rejection.field, rejection.message, user, device, provider, topic, received_us,
+            rejection.id, raw,
+        )  # fmt: skip

@@ -8,7 +8,8 @@ from typing import Any, Self
 import apsw
 
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.port import BodyCodec, PlainCodec, RejectedRow, Totals
+from healthsync_mqtt.storage.codec import BodyCodec, PlainCodec
+from healthsync_mqtt.storage.port import RejectedRow, Totals
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, open_reader, snapshot, translated
 from healthsync_mqtt.storage.sqlite.faults import DamagedError
@@ -140,14 +141,12 @@ class SqliteLogReader:
     def rejected(self, after: int = 0, limit: int = 100, *, user: str | None = None) -> list[RejectedRow]:
         """See ``port.LogReader.rejected``."""
         with translated("reading"):
-            return [
-                RejectedRow(*row) for row in self._query("rejected", {"after": after, "limit": limit, "user": user})
-            ]
+            return self._rejected(self._query("rejected", {"after": after, "limit": limit, "user": user}))
 
     def rejected_get(self, no: int) -> RejectedRow | None:
         """See ``port.LogReader.rejected_get``."""
         with translated("reading"):
-            return next((RejectedRow(*row) for row in self._query("rejected_get", (no,))), None)
+            return next(iter(self._rejected(self._query("rejected_get", (no,)))), None)
 
     def totals(self) -> Totals:
         """See ``port.LogReader.totals``."""
@@ -172,6 +171,11 @@ class SqliteLogReader:
 
     def _query(self, name: str, bindings: Any) -> list[Any]:
         return fetch(self._connection, _SQL[name], bindings)
+
+    def _rejected(self, rows: Iterable[Any]) -> list[RejectedRow]:
+        decode = self._codec.decode
+        found = (RejectedRow(*row) for row in rows)
+        return [row._replace(raw=decode(row.user, row.raw)) if row.raw else row for row in found]
 
     def _read_user(self, wanted: dict[str, Any], *, newest: bool) -> list[Any]:
         """Rows of one user: through the index as far as it goes, and a scan of the few rows after it."""

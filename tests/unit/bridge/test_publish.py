@@ -17,9 +17,9 @@ from healthsync_mqtt.mqtt.codec import Decoder
 from healthsync_mqtt.mqtt.codec.packets import Publish
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import Item
+from healthsync_mqtt.testing.log_items import item
 from healthsync_mqtt.topics.access import AccessRules
 from tests.support.consent import agreeing
-from tests.support.log_items import item
 from tests.unit.bridge.stages import REGISTRY, until
 
 

@@ -7,7 +7,7 @@ import pytest
 import bridge.follow.retention as retention_module
 from bridge.follow.retention import Retention
 from healthsync_mqtt.model.event import Op
-from tests.support.log_items import item
+from healthsync_mqtt.testing.log_items import item
 from tests.unit.bridge.stages import NOW_US, Bench
 
 DAY_US = 86_400_000_000

@@ -1,13 +1,12 @@
-"""Both event logs behind one fixture, so that one contract suite runs on both."""
+"""Logs in SQLite with an index so small that few rows reach each of its states."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.storage import EventLog, LogReader, MemoryEventLog, SqliteEventLog, SqliteLogReader
 from healthsync_mqtt.storage.sqlite.index import Tuning
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 
 #: Small enough that a few dozen rows reach runs, merges over three levels, several filters and their snapshots.
 SMALL = Tuning(
@@ -19,23 +18,6 @@ SMALL = Tuning(
     rows_per_snapshot=8,
     part_bytes=16,
 )
-
-
-@dataclass
-class Store:
-    log: EventLog
-    reader: LogReader
-
-
-@pytest.fixture(params=["memory", "sqlite", "sqlite-small"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "memory":
-        memory = MemoryEventLog()
-        yield Store(memory, memory.reader())
-        return
-    log = SqliteEventLog.open(tmp_path / "events.db", tuning=SMALL if request.param == "sqlite-small" else None)
-    with log, SqliteLogReader.open(tmp_path / "events.db") as reader:
-        yield Store(log, reader)
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader
 from healthsync_mqtt.storage.sqlite import index
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
-from tests.support.log_items import NOW_US, item
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.testing.log_items import NOW_US, item
 
 Opener = Callable[[], SqliteEventLog]
 

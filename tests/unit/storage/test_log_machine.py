@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from healthsync_mqtt.storage import Item, MemoryEventLog, SqliteEventLog, SqliteLogReader
-from tests.support.log_items import NOW_US, item, rejected
+from healthsync_mqtt.storage import Item, MemoryEventLog
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 from tests.unit.storage.conftest import SMALL
 
 ITEMS = st.lists(

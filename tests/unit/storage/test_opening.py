@@ -10,12 +10,13 @@ import apsw
 import pytest
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
-from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader
 from healthsync_mqtt.storage.sqlite import connection
 from healthsync_mqtt.storage.sqlite.connection import migrate, refuse_old_sqlite
 from healthsync_mqtt.storage.sqlite.faults import DamagedError, FencedError
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.storage.sqlite.statements import migrations
-from tests.support.log_items import NOW_US, item
+from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "events_v1.db"
 
@@ -151,7 +152,11 @@ def test_a_second_writer_is_refused_and_told_who_has_it(path: Path) -> None:
             SqliteEventLog.open(path)
         assert str(os.getpid()) in caught.value.hint
         other = subprocess.run(
-            [sys.executable, "-c", f"from healthsync_mqtt.storage import SqliteEventLog as L; L.open({str(path)!r})"],
+            [
+                sys.executable,
+                "-c",
+                f"from healthsync_mqtt.storage.sqlite.log import SqliteEventLog as L; L.open({str(path)!r})",
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -204,14 +209,15 @@ def test_text_that_is_not_utf8_is_damage(path: Path) -> None:
             reader.read(0, 9)
 
 
+class Reversed:
+    def encode(self, user: str, data: bytes) -> bytes:
+        return user.encode() + data[::-1]
+
+    def decode(self, user: str, stored: bytes) -> bytes:
+        return stored.removeprefix(user.encode())[::-1]
+
+
 def test_bodies_pass_through_the_codec(path: Path) -> None:
-    class Reversed:
-        def encode(self, user: str, body: bytes) -> bytes:
-            return user.encode() + body[::-1]
-
-        def decode(self, user: str, stored: bytes) -> bytes:
-            return stored.removeprefix(user.encode())[::-1]
-
     with SqliteEventLog.open(path, codec=Reversed()) as log:
         log.stage([item("a"), item("a", "bob")], [], NOW_US)
         log.commit()
@@ -219,3 +225,14 @@ def test_bodies_pass_through_the_codec(path: Path) -> None:
         assert stored == [(user + item("a").event.body[::-1],) for user in (b"alice", b"bob")]
     with SqliteLogReader.open(path, codec=Reversed()) as reader:
         assert [record.body for record in reader.read(0, 9)] == [item("a").event.body] * 2
+
+
+def test_refused_bytes_pass_through_the_codec(path: Path) -> None:
+    with SqliteEventLog.open(path, codec=Reversed()) as log:
+        log.stage([], [rejected("bob", raw=b"marker"), rejected(raw=b"")], NOW_US)
+        log.commit()
+        assert log._connection.execute("SELECT raw FROM quarantine ORDER BY no").fetchall() == [(b"bobrekram",), (b"",)]
+    with SqliteLogReader.open(path, codec=Reversed()) as reader:
+        assert [row.raw for row in reader.rejected()] == [b"marker", b""]
+        assert reader.rejected_get(1) == reader.rejected()[0]
+    assert b"marker" not in path.read_bytes()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import apsw
 
-from healthsync_mqtt.storage import SqliteEventLog, SqliteLogReader
-from tests.support.log_items import NOW_US, item
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.unit.storage.test_opening import FIXTURE
 
 

@@ -1,0 +1,283 @@
+# long: one promise after another, as in the port
+"""The contract of EventLog and LogReader as tests that any implementation can run.
+
+A test module of an implementation inherits the suite and gives it an empty store::
+
+    class TestMyLog(EventLogContract):
+        @pytest.fixture
+        def store(self, tmp_path):
+            with my_writer(tmp_path) as log, my_reader(tmp_path) as reader:
+                yield Store(log, reader)
+"""
+
+from itertools import permutations, product
+from typing import NamedTuple
+
+from healthsync_mqtt.model.event import Op
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.storage.port import EventLog, LogReader
+from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
+
+
+class Store(NamedTuple):
+    """An empty log, its writer, and a reader that sees what the writer commits."""
+
+    log: EventLog
+    reader: LogReader
+
+
+def ids(records: list[Record]) -> list[str]:
+    """The ids of some rows."""
+    return [record.id for record in records]
+
+
+class EventLogContract:
+    """Inherit it; ``store`` is a fixture of the heir."""
+
+    def test_stored_events_come_back_as_they_were(self, store: Store) -> None:
+        staged = item("a")
+        assert store.log.stage([staged], [], NOW_US + 5) == [1]
+        assert store.log.commit() == 1
+        record = store.reader.get(1)
+        assert record is not None
+        assert (record.user, record.device, record.provider) == staged.origin[:3]
+        assert (record.id, record.type, record.start_us, record.end_us) == staged.event[:4]
+        assert (record.version, record.op, record.body) == staged.event[4:7]
+        assert (record.seq, record.received_us) == (1, NOW_US + 5)
+
+    def test_an_adapter_has_a_provider_and_no_device(self, store: Store) -> None:
+        staged = item("a")
+        origin = staged.origin._replace(device=None, provider="fitbit")
+        store.log.stage([staged._replace(origin=origin)], [], NOW_US)
+        store.log.commit()
+        record = store.reader.find("alice", "a")
+        assert record is not None
+        assert (record.device, record.provider) == (None, "fitbit")
+
+    def test_nothing_is_visible_before_the_commit(self, store: Store) -> None:
+        store.log.stage([item("a")], [rejected()], NOW_US)
+        assert (store.reader.head(), store.reader.read(0, 9), store.reader.rejected()) == (0, [], [])
+        assert store.log.head() == 0
+        store.log.commit()
+        assert (store.reader.head(), ids(store.reader.read(0, 9)), len(store.reader.rejected())) == (1, ["a"], 1)
+
+    def test_several_stages_are_one_commit(self, store: Store) -> None:
+        assert store.log.stage([item("a")], [], NOW_US) == [1]
+        assert store.log.stage([item("b"), item("a")], [], NOW_US) == [2, 0]
+        assert store.log.commit() == 2
+        assert ids(store.reader.read(0, 9)) == ["a", "b"]
+
+    def test_rollback_forgets_rows_identities_and_names(self, store: Store) -> None:
+        store.log.stage([item("a", "zoe"), item("b")], [rejected()], NOW_US)
+        store.log.rollback()
+        assert store.log.commit() == 0
+        assert store.reader.totals() == {"events": 0, "superseded": 0, "rejected": 0, "users": 0}
+        assert store.log.stage([item("b"), item("a", "zoe")], [], NOW_US) == [1, 2]
+        store.log.commit()
+        assert [record.user for record in store.reader.read(0, 9)] == ["alice", "zoe"]
+
+    def test_a_commit_of_nothing_returns_the_head(self, store: Store) -> None:
+        assert store.log.commit() == 0
+        assert store.log.stage([], [], NOW_US) == []
+        assert store.log.commit() == 0
+
+    def test_the_same_id_of_two_users_is_two_events(self, store: Store) -> None:
+        assert store.log.stage([item("a"), item("a", "bob"), item("a")], [], NOW_US) == [1, 2, 0]
+
+    def test_the_latest_row_does_not_depend_on_the_order(self, store: Store) -> None:
+        ranks = [(0, Op.DELETE), (1, Op.UPSERT), (1, Op.DELETE), (0, Op.UPSERT)]
+        for number, (commits, order) in enumerate(product(("one stage", "stages", "commits"), permutations(ranks))):
+            items = [item(f"a{number}", version=version, op=op) for version, op in order]
+            before = store.log.head(), store.reader.totals()["superseded"]
+            if commits == "one stage":
+                store.log.stage(items, [], NOW_US)
+            for one in items if commits != "one stage" else []:
+                store.log.stage([one], [], NOW_US)
+                if commits == "commits":
+                    store.log.commit()
+            store.log.commit()
+            [latest] = store.reader.read(before[0], 9)
+            assert (latest.version, latest.op) == (1, Op.DELETE)
+            assert store.reader.find("alice", f"a{number}") == latest
+            rows = store.reader.read(before[0], 9, history=True)
+            assert len(rows) == 1 + store.reader.totals()["superseded"] - before[1]
+
+    def test_filters(self, store: Store) -> None:
+        store.log.stage(
+            [item("a", start_us=5), item("b", "bob", start_us=6), item("c", event_type="steps", start_us=7)], [], 9
+        )
+        store.log.stage([item("d", "bob", start_us=8), item("e", start_us=4), item("a", version=1, start_us=9)], [], 9)
+        store.log.commit()
+        read = store.reader.read
+        assert ids(read(0, 99)) == ["b", "c", "d", "e", "a"]
+        assert ids(read(0, 99, history=True)) == ["a", "b", "c", "d", "e", "a"]
+        assert ids(read(2, 2)) == ["c", "d"]
+        assert ids(read(0, 2, newest=True)) == ["e", "a"]
+        assert ids(read(5, 9, newest=True)) == ["a"]
+        assert ids(read(0, 9, user="bob")) == ["b", "d"]
+        assert ids(read(2, 9, user="bob")) == ["d"]
+        assert ids(read(0, 1, user="bob")) == ["b"]
+        assert ids(read(0, 1, user="bob", newest=True)) == ["d"]
+        assert ids(read(0, 9, user="alice", type="steps")) == ["c"]
+        assert ids(read(0, 9, type="heart_rate", since_us=6)) == ["b", "d", "a"]
+        assert read(0, 9, user="carol") == []
+        assert read(0, 9, type="sleep") == []
+        assert read(0, 0) == []
+
+    def test_paging_by_user_crosses_the_end_of_the_index(self, store: Store) -> None:
+        for n in range(11):
+            store.log.stage([item(f"a{n}"), item(f"b{n}", "bob")], [], NOW_US)
+            store.log.commit()
+        pages, after = [], 0
+        while page := store.reader.read(after, 3, user="bob"):
+            pages += ids(page)
+            after = page[-1].seq
+        assert pages == [f"b{n}" for n in range(11)]
+        assert ids(store.reader.read(0, 8, user="bob", newest=True)) == pages[-8:]
+
+    def test_find_and_get_of_what_is_not_there(self, store: Store) -> None:
+        store.log.stage([item("a")], [], NOW_US)
+        store.log.commit()
+        assert store.reader.find("alice", "b") is None
+        assert store.reader.find("bob", "a") is None
+        assert store.reader.get(0) is None
+        assert store.reader.get(2) is None
+
+    def test_cursors_travel_with_the_next_commit(self, store: Store) -> None:
+        store.log.set_cursor("publish", 3)
+        store.log.set_cursor("ship", 1)
+        assert store.reader.cursor("publish") is None
+        store.log.commit()
+        store.log.set_cursor("publish", 4)
+        store.log.drop_cursor("ship")
+        store.log.commit()
+        assert store.reader.cursor("publish") == 4
+        assert store.reader.cursor("ship") is None
+        assert store.reader.cursors() == {"publish": 4}
+
+    def test_a_rollback_keeps_cursors_for_the_next_commit(self, store: Store) -> None:
+        store.log.stage([item("a")], [], NOW_US)
+        store.log.set_cursor("publish", 3)
+        store.log.rollback()
+        store.log.commit()
+        assert store.reader.cursor("publish") == 3
+
+    def test_the_quarantine_keeps_the_bytes(self, store: Store) -> None:
+        raw = b"\x00\xff not json"
+        store.log.stage([], [rejected(), rejected("bob", None, raw)], NOW_US)
+        store.log.commit()
+        first, second = store.reader.rejected()
+        assert (first.reason, first.field, first.event_id, first.user) == ("out_of_range", "value.bpm", "bad", "alice")
+        assert (second.raw, second.event_id, second.topic) == (raw, None, "users/bob/devices/bob-watch/events")
+        assert store.reader.rejected(user="bob") == [second]
+        assert store.reader.rejected(after=first.no, limit=1) == [second]
+        assert store.reader.rejected_get(first.no) == first
+        store.log.discard_rejected(second.no)
+        store.log.commit()
+        assert store.reader.rejected_get(second.no) is None
+        store.log.stage([], [rejected()], NOW_US)
+        store.log.commit()
+        assert store.reader.rejected()[-1].no > second.no, "numbers are never reused"
+
+    def test_names_of_later_users_are_read(self, store: Store) -> None:
+        for n in range(5):
+            store.log.stage([item("a", f"user{n}", event_type=f"type{n}")], [], NOW_US)
+            store.log.commit()
+            assert [record.user for record in store.reader.read(n, 9)] == [f"user{n}"]
+
+    def test_totals(self, store: Store) -> None:
+        store.log.stage([item("a"), item("a", version=1), item("a", "bob")], [rejected()], NOW_US)
+        store.log.commit()
+        assert store.reader.totals() == {"events": 3, "superseded": 1, "rejected": 1, "users": 2}
+
+    def test_the_epoch_names_the_log(self, store: Store) -> None:
+        assert store.log.epoch == store.reader.epoch
+        assert len(store.log.epoch) == 16
+
+    def test_hundreds_of_rows_stay_distinct_through_runs_and_merges(self, store: Store) -> None:
+        for n in range(0, 600, 3):
+            assert all(store.log.stage([item(f"e{i}") for i in range(n, n + 3)], [], NOW_US))
+            store.log.commit()
+        for n in range(0, 600, 50):
+            assert store.log.stage([item(f"e{i}") for i in range(n, n + 50)], [], NOW_US) == [0] * 50
+            newer = store.log.stage([item(f"e{n}", version=n + 1)], [], NOW_US)
+            assert newer == [store.log.head() + 1]
+            store.log.commit()
+            assert store.log.stage([item(f"e{n}", version=n + 1)], [], NOW_US) == [0]
+        for n in range(600):
+            record = store.reader.find("alice", f"e{n}")
+            assert record is not None
+            assert record.version == (n + 1 if n % 50 == 0 else 0)
+
+    def test_what_a_row_supersedes_directly_and_through_others(self, store: Store) -> None:
+        store.log.stage([item("a"), item("b"), item("a", version=1), item("a", "zoe", version=2)], [], NOW_US)
+        store.log.commit()
+        store.log.stage([item("a", version=2), item("c")], [], NOW_US)
+        store.log.commit()
+        assert store.reader.superseded_by(4, 4) == {}
+        assert {by: [row.seq for row in rows] for by, rows in store.reader.superseded_by(5, 6).items()} == {5: [1, 3]}
+        assert [row.seq for row in store.reader.superseded_by(3, 3)[3]] == [1]
+        assert {row.seq for rows in store.reader.superseded_by(1, 6).values() for row in rows} == {1, 3}
+
+    def test_a_purged_row_is_read_no_more_and_its_id_stays_known(self, store: Store) -> None:
+        store.log.stage([item(f"e{n}", version=1) for n in range(30)], [], NOW_US)
+        store.log.commit()
+        store.log.purge("heart_rate", NOW_US + 1, [*range(1, 26)])
+        assert len(store.reader.read(0, 99)) == 30
+        store.log.commit()
+        kept = [f"e{n}" for n in range(25, 30)]
+        for history in (False, True):
+            assert ids(store.reader.read(0, 99, history=history)) == kept
+            assert ids(store.reader.read(0, 99, user="alice", history=history)) == kept
+            assert ids(store.reader.read(0, 3, user="alice", newest=True, history=history)) == kept[-3:]
+            assert ids(store.reader.read(0, 3, newest=True, history=history)) == kept[-3:]
+        assert (store.reader.head(), store.reader.totals()["events"]) == (30, 30)
+        record = store.reader.find("alice", "e0")
+        assert record is not None
+        assert record == store.reader.get(1)
+        assert (record.id, record.version, record.start_us, record.body) == ("e0", 1, NOW_US, b"")
+        late = [item("e0", version=1), item("e1"), item("e2", version=2), item("e3", version=1, op=Op.DELETE)]
+        assert store.log.stage(late, [], NOW_US) == [0, 0, 31, 32]
+        store.log.commit()
+        assert {by: [row.id for row in rows] for by, rows in store.reader.superseded_by(31, 32).items()} == {
+            31: ["e2"],
+            32: ["e3"],
+        }
+        assert (store.reader.purged_before("heart_rate"), store.reader.purged_before("steps")) == (NOW_US + 1, None)
+        store.log.purge("heart_rate", NOW_US, [26])
+        store.log.commit()
+        assert store.reader.purged_before("heart_rate") == NOW_US + 1
+
+    def test_what_can_be_purged(self, store: Store) -> None:
+        store.log.stage(
+            [
+                item("old", start_us=NOW_US - 2),
+                item("young"),
+                item("other", event_type="steps", start_us=NOW_US - 2),
+                item("gone", op=Op.DELETE, start_us=NOW_US - 2),
+                item("changed", start_us=NOW_US - 2),
+                item("changed", version=1, start_us=NOW_US - 2),
+                item("changed", version=2, start_us=NOW_US - 2),
+            ],
+            [],
+            NOW_US,
+        )
+        store.log.commit()
+        find = store.reader.purgeable
+        assert find("heart_rate", NOW_US, 0, 99, 7) == [1, 5, 6, 7]
+        assert find("heart_rate", NOW_US, 1, 5, 7) == [5]
+        assert find("heart_rate", NOW_US, 0, 6, 6) == [1]  # the newest version of "changed" is not shipped yet
+        assert find("steps", NOW_US, 0, 7, 7) == [3]
+        assert find("weight", NOW_US, 0, 7, 7) == []
+        store.log.purge("heart_rate", NOW_US, [1, 5])
+        store.log.commit()
+        assert find("heart_rate", NOW_US, 0, 99, 7) == [6, 7]
+
+    def test_a_purge_that_was_rolled_back_with_its_group_is_done_by_the_next_commit(self, store: Store) -> None:
+        store.log.stage([item("a")], [], NOW_US)
+        store.log.commit()
+        store.log.purge("heart_rate", NOW_US + 1, [1])
+        store.log.stage([item("b")], [], NOW_US)
+        store.log.rollback()
+        assert store.log.commit() == 1
+        assert store.reader.read(0, 9) == []
