@@ -1,0 +1,47 @@
+# Sourced by scripts/test: the real servers that tests talk to, from Debian's packages or Homebrew.
+
+# Debian installs servers in /usr/sbin, which is not on every PATH.
+export PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
+# Command, Debian's package and Homebrew's name of each.
+servers="mosquitto:mosquitto:mosquitto mosquitto_pub:mosquitto-clients:mosquitto rabbitmq-server:rabbitmq-server:rabbitmq
+    victoria-metrics:victoria-metrics:victoriametrics influxd:influxdb:influxdb@1"
+
+in_ci() { # the same words as tests/conftest.py
+    case $(printf '%s' "${CI:-}" | tr '[:upper:]' '[:lower:]') in '' | 0 | false) return 1 ;; esac
+}
+
+missing() { # field: 2 = Debian's packages, 3 = Homebrew's names, of the servers that are not here
+    local server
+    for server in $servers; do
+        command -v "${server%%:*}" >/dev/null 2>&1 || cut -d: -f"$1" <<<"$server"
+    done | sort -u
+}
+
+install_debian() {
+    local as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null || return 0
+        as_root=(sudo -n)
+    fi
+    local install=(${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq)
+    "${install[@]}" "$@" >/dev/null 2>&1 && return
+    ${as_root[@]+"${as_root[@]}"} apt-get update -qq >/dev/null 2>&1 || true
+    "${install[@]}" "$@" >/dev/null 2>&1 || true
+}
+
+install_servers() {
+    [ -n "$(missing 2)" ] || return 0
+    if command -v apt-get >/dev/null 2>&1; then
+        say "installing Debian packages for the tests:" $(missing 2)
+        install_debian $(missing 2)
+    elif command -v brew >/dev/null 2>&1; then
+        say "installing with Homebrew for the tests:" $(missing 3)
+        HOMEBREW_NO_AUTO_UPDATE=1 brew install --quiet $(missing 3) >/dev/null 2>&1 || true
+    fi
+}
+
+say_missing_servers() {
+    [ -n "$(missing 2)" ] || return 0
+    say "skipped, because these are not installed:" $(missing 2)
+    say "to have their tests run: scripts/test --install-servers (needs root or sudo)"
+}

@@ -1,0 +1,111 @@
+"""What people install: a wheel and an sdist, built here, tried in environments of their own outside the checkout."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*command: str | Path, cwd: Path, **environment: str) -> str:
+    clean = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "HEALTHSYNC_DATA"}}
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that git has, without what lies around a developer's checkout."""
+    target = tmp_path_factory.mktemp("source")
+    names = run("git", "ls-files", "-z", cwd=ROOT).split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+    return target
+
+
+@pytest.fixture(scope="module")
+def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel and an sdist, by the locked build tool."""
+    out = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "hatchling", "build", "-d", out, cwd=source)
+    return out
+
+
+def environment(at: Path, package: Path) -> Path:
+    """A virtual environment that sees the installed dependencies and has the package from ``package``."""
+    run(sys.executable, "-m", "venv", at, cwd=at.parent)
+    site = next((at / "lib").glob("python*/site-packages"))
+    # Only the dependencies: our own editable installation is reached through a .pth file, which is not read from here.
+    here = next(Path(path) for path in sys.path if path.endswith("site-packages"))
+    (site / "dependencies.pth").write_text(f"{here}\n")
+    run(
+        at / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        package,
+        cwd=at,
+    )
+    return at / "bin"
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_an_installed_package_has_all_it_needs(built: Path, tmp_path: Path, kind: str) -> None:
+    package = next(built.glob("*.whl" if kind == "wheel" else "*.tar.gz"))
+    programs = environment(tmp_path / "venv", package)
+    where = run(programs / "python", "-c", "import healthsync_mqtt; print(healthsync_mqtt.__file__)", cwd=tmp_path)
+    assert str(tmp_path) in where
+    data = tmp_path / "data"
+    run(programs / "healthsync", "user", "add", "alice", "--consent", "all", "--data", data, "--json", cwd=tmp_path)
+    assert '"device_id"' in run(
+        programs / "healthsync", "device", "add", "alice", "watch", "--data", data, "--json", cwd=tmp_path
+    )
+    topics = run(programs / "healthsync", "topic", "list", "--json", "--data", data, cwd=tmp_path)
+    assert "users/{user}/devices/{device}/events" in topics
+    assert "usage" in run(programs / "python", "-m", "bridge", "--help", cwd=tmp_path).lower()
+
+
+def test_every_data_file_is_in_the_wheel_and_in_the_sdist(source: Path, built: Path) -> None:
+    wanted = {
+        path.relative_to(source).as_posix()
+        for package in ("healthsync_mqtt", "bridge")
+        for path in (source / package).rglob("*")
+        if path.is_file()
+    }
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+    assert wanted <= names
+    assert "healthsync_mqtt/topics/topics.yaml" in names
+    with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
+        inside = {name.partition("/")[2] for name in sdist.getnames()}
+    assert wanted <= inside
+    assert {"topics.yaml", "pyproject.toml", "README.md", "LICENSE"} <= inside
+
+
+def test_the_extra_all_has_every_other_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (everything,) = extras.pop("all")
+    name, _, inside = everything.partition("[")
+    assert name == "healthsync-mqtt"
+    assert set(inside.rstrip("]").split(",")) == set(extras)

@@ -1,0 +1,55 @@
+"""The rules of tests/conftest.py, tried on a small tree of tests in a process of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TESTS = """
+import pytest
+
+@pytest.mark.real_server
+@pytest.mark.shared_data
+def test_both(shared_data): assert shared_data.is_dir()
+
+@pytest.mark.real_server
+def test_gives_up(): pytest.skip("the server did not come")
+"""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A tree with our conftest and no ``../shared`` beside it."""
+    root = tmp_path / "somewhere" / "clone"
+    (root / "tests" / "support").mkdir(parents=True)
+    shutil.copy(ROOT / "tests" / "conftest.py", root / "tests")
+    shutil.copy(ROOT / "pyproject.toml", root)
+    for name in ("tests/__init__.py", "tests/support/__init__.py"):
+        (root / name).write_text("")
+    (root / "tests" / "support" / "service.py").write_text("class Service: ...\n")
+    (root / "tests" / "test_it.py").write_text(TESTS)
+    return root
+
+
+def run(clone: Path, ci: str) -> str:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_it.py"]
+    servers = clone / "bin"
+    servers.mkdir(exist_ok=True)
+    for name in ("mosquitto", "mosquitto_pub", "mosquitto_sub"):
+        (servers / name).write_text("#!/bin/sh\n")
+        (servers / name).chmod(0o755)
+    environment = os.environ | {"CI": ci, "PATH": f"{servers}:{os.environ['PATH']}"}
+    return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False).stdout
+
+
+def test_in_ci_a_skipped_server_fails_and_a_missing_recording_does_not(clone: Path) -> None:
+    assert "1 failed, 1 skipped" in run(clone, "true")
+
+
+@pytest.mark.parametrize("ci", ["", "0", "false"])
+def test_elsewhere_both_are_skipped(clone: Path, ci: str) -> None:
+    assert "2 skipped" in run(clone, ci)
