@@ -12,6 +12,7 @@ from bridge.follow.canonical import Publisher
 from bridge.follow.retention import Retention
 from bridge.follow.ship import Shipping
 from bridge.jobs.refused_logins import RefusalTrail
+from bridge.jobs.revocations import Revocations
 from bridge.stages.consent import Gate
 from healthsync_mqtt.broker.embedded.door import FrontDoor
 from healthsync_mqtt.errors import HealthSyncError
@@ -57,7 +58,7 @@ class Upkeep:
         self._parts = parts
         self._failed = failed
         self._tasks: list[asyncio.Task[None]] = []
-        self._void_tokens = parts.directory.revoked_tokens
+        self._revocations = Revocations(parts.directory, parts.logins, parts.door, self._consents_read)
 
     def start(self) -> None:
         """Start every job."""
@@ -65,7 +66,8 @@ class Upkeep:
         self._start("ship", self._parts.shipping.run())
         self._start("retain", self._parts.retention.run())
         for seconds, work in (
-            (_REVOCATION_S, self._revocations),
+            (_REVOCATION_S, self._revocations.look),
+            (_REVOCATION_S, self._tries),
             (_KEYS_S, self._keys),
             (_CERTIFICATES_S, self._certificates),
             (_POSITIONS_S, self._positions),
@@ -79,6 +81,7 @@ class Upkeep:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._revocations.close()
 
     def _start(self, name: str, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(job, name=f"bridge.{name}")
@@ -100,20 +103,14 @@ class Upkeep:
 
     # -- the jobs
 
-    async def _revocations(self) -> None:
-        parts, directory, void = self._parts, self._parts.directory, self._void_tokens
-        lost = await asyncio.to_thread(directory.refresh)
-        parts.publisher.narrowed(parts.gate.changed())
-        if lost:
-            parts.door.revoke(sorted(lost))
-        if directory.revoked_tokens is not void:
-            self._void_tokens = directory.revoked_tokens
-            parts.door.void(lambda login: login.jti in directory.revoked_tokens)
-        if tries := directory.lobby.take_tries():
-            await asyncio.to_thread(parts.identities.enrolments.note_tries, tries)
-        denied = await asyncio.to_thread(parts.logins.refresh)
-        if denied:
-            parts.door.void(lambda login: login.serial in denied)
+    async def _tries(self) -> None:
+        lobby = self._parts.directory.lobby
+        if tries := lobby.tries():
+            await asyncio.to_thread(self._parts.identities.enrolments.note_tries, tries)
+            lobby.told(tries)
+
+    def _consents_read(self) -> None:
+        self._parts.publisher.narrowed(self._parts.gate.changed())
 
     async def _keys(self) -> None:
         gone = await asyncio.to_thread(self._parts.keys.refresh, time.time_ns() // 1000)
@@ -121,9 +118,8 @@ class Upkeep:
             self._parts.door.void(lambda login: login.kid in gone)
 
     async def _certificates(self) -> None:
-        now = time.time()
-        if await asyncio.to_thread(self._parts.tls.upkeep, now):
-            self._parts.tls.reload(now)
+        if await asyncio.to_thread(self._parts.tls.upkeep, time.time()):
+            self._parts.tls.reload()
 
     async def _positions(self) -> None:
         self._parts.counters.tick(time.monotonic())

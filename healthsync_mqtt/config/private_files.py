@@ -9,10 +9,17 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.errors import ConfigError, UnavailableError
+
+LOCK_S: Final = 5.0
+"""How long a lock is waited for: what is done under one takes milliseconds."""
+
+_LOOK_S: Final = 0.01
 
 
 def make_private_directory(path: Path) -> Path:
@@ -82,14 +89,36 @@ def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 
 @contextlib.contextmanager
-def directory_lock(path: Path) -> Iterator[None]:
-    """Hold ``path`` for one process at a time, so that two first starts do not both create keys."""
+def directory_lock(path: Path, *, within_s: float = LOCK_S) -> Iterator[None]:
+    """Hold ``path`` for one process at a time, so that two first starts do not both create keys.
+
+    UnavailableError, naming the holder, when another one still has it after ``within_s``: nobody waits for ever.
+    """
     descriptor = os.open(path / ".lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor, path, within_s)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+                raise UnavailableError(
+                    f"{path} is in use by {f'process {holder}' if holder.isdigit() else 'another process'}",
+                    hint="try again; if that process hangs, end it",
+                ) from None
+            time.sleep(_LOOK_S)
+        else:
+            return
 
 
 def _check_owner(path: Path, info: os.stat_result) -> None:

@@ -1,15 +1,18 @@
 """The certificates of a running service: renewed in time, taken up without a restart, their ends known."""
 
+import contextlib
+import hashlib
 import ssl
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
 from cryptography import x509
 
-from healthsync_mqtt.config.private_files import directory_lock, write_durably
+from healthsync_mqtt.config.private_files import create_private, directory_lock, read_private, write_durably
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.certificates.book import SERVER, CertificateBook
 from healthsync_mqtt.identity.certificates.files import (
@@ -48,8 +51,45 @@ class Expiry:
     clients_ending: int
 
 
+_Stamp = tuple[bytes, bytes]
+"""Digests of the certificate and of the key: times and inodes may be the same for other content."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """A certificate and its key as they were read, in PEM."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, paths: CertificatePaths) -> "_Chain":
+        """The two files; FileNotFoundError, ConfigError for a loose key."""
+        certificate = paths.server_cert.read_bytes()
+        return cls(certificate, read_private(paths.server_key))
+
+    @property
+    def stamp(self) -> _Stamp:
+        """The same for the same content."""
+        return hashlib.sha256(self.certificate).digest(), hashlib.sha256(self.key).digest()
+
+    @contextlib.contextmanager
+    def files(self, directory: Path) -> Iterator[CertificatePaths]:
+        """These bytes as files, for OpenSSL reads nothing else; nobody else has them, so nobody replaces them."""
+        with tempfile.TemporaryDirectory(prefix=".swap-", dir=directory) as place:
+            paths = CertificatePaths.within(Path(place))
+            paths.server_cert.write_bytes(self.certificate)
+            create_private(paths.server_key)
+            paths.server_key.write_bytes(self.key)
+            yield paths
+
+
 class ServerTls:
-    """TLS contexts of the listeners on the certificates in ``directory``; ConfigError when these are no good."""
+    """TLS contexts of the listeners on the certificates in ``directory``; ConfigError when these are no good.
+
+    What is on disk is used only when it works: certificate and key are copied, the copies are tried in a context of
+    their own, and only those very bytes reach the listeners. Until then these go on with what they had.
+    """
 
     def __init__(
         self, directory: Path, hosts: Sequence[str], book: CertificateBook, minimum: Literal["1.2", "1.3"], now: float
@@ -59,11 +99,16 @@ class ServerTls:
         self._book = book
         self._minimum = minimum
         self._contexts: list[ssl.SSLContext] = []
-        self._check_at = now
-        self._stamp = (0, 0)
+        self._check_at = self._checked_at = now
+        self._in_use: _Stamp | None = None
+        self._tried: _Chain | None = None
+        self._refused: tuple[_Stamp, float] | None = None
         self.paths = CertificatePaths.within(directory)
         self.expiry = Expiry(ca=0, server=0, clients=0, clients_ending=0)
-        self.upkeep(now)
+        self.problem = ""
+        """Why the files on disk are not in use; nothing when they are."""
+        if self.upkeep(now):
+            self.reload()
 
     def context(self, clients: Demand) -> ssl.SSLContext:
         """A context for a listener that demands ``clients``; it follows the files through ``reload``."""
@@ -74,28 +119,52 @@ class ServerTls:
     def upkeep(self, now: float) -> bool:
         """Renew what nears its end, hourly; whether ``reload`` has something to do. Blocks; not on the event loop.
 
-        ConfigError or StoreError when that is not possible now; what is in use stays in use.
+        ConfigError or StoreError when that is not possible now, each minute anew while it lasts; what is in use stays
+        in use.
         """
         try:
-            if now >= self._check_at:
-                self._check_at = now + _AGAIN_S
+            if now >= self._check_at or now < self._checked_at:  # also when the clock was set back
+                self._check_at, self._checked_at = now + _AGAIN_S, now
                 self._renew(datetime.fromtimestamp(now, UTC))
                 self.expiry = self._ends(now)
                 self._check_at = now + _CHECK_S
-            info = self.paths.server_cert.stat()
+            return self._try(now)
         except OSError as error:
             raise ConfigError(
                 f"the certificates in {self._directory} cannot be kept up: {error.strerror}",
                 hint="see that the disk has room and the files are there: healthsync doctor",
             ) from error
-        before, self._stamp = self._stamp, (info.st_ino, info.st_mtime_ns)
-        return before != self._stamp
 
-    def reload(self, now: float) -> None:
-        """Use the certificate on disk for every handshake from here on; open connections stay as they are."""
-        for context in self._contexts:
-            load_server_chain(context, self.paths)
+    def reload(self) -> None:
+        """Use what ``upkeep`` tried for every handshake from here on; open connections stay as they are."""
+        if self._tried is None:
+            return
+        with self._tried.files(self._directory) as paths:
+            for context in self._contexts:
+                load_server_chain(context, paths)
+        self._in_use, self._tried, self._refused, self.problem = self._tried.stamp, None, None, ""
+
+    def _try(self, now: float) -> bool:
+        found = _Chain.read(self.paths)
+        if found.stamp == self._in_use:
+            self._tried, self._refused, self.problem = None, None, ""
+            return False
+        if self._refused is not None and self._refused[0] == found.stamp and now < self._refused[1]:
+            return False
+        try:
+            with found.files(self._directory) as paths:
+                server_context(paths, minimum=self._minimum)
+        except ConfigError:
+            if self._in_use is None:
+                raise
+            self._refused = found.stamp, now + _AGAIN_S
+            self.problem = f"{self.paths.server_cert} and {self.paths.server_key} do not belong together"
+            raise ConfigError(
+                f"{self.problem}: the older ones stay in use", hint="put the certificate and its own key there"
+            ) from None
+        self._tried = found
         self.expiry = self._ends(now)
+        return True
 
     def _renew(self, when: datetime) -> None:
         ensure_ca_and_server(self._directory, self._hosts, when)

@@ -75,6 +75,9 @@ class KeyStore:
     def records(self, now_us: int) -> list[KeyRecord]:
         """A record of every key there was, oldest first; a first key is made when there is none."""
         make_private_directory(self._directory)
+        if self._index.exists():  # replaced in one step, so it is read whole: a reader waits for no lock
+            self._check_halves()
+            return self._read()
         with directory_lock(self._directory):
             return self._records(now_us)
 
@@ -136,11 +139,14 @@ class KeyStore:
         info = self._index.stat()
         return info.st_ino, info.st_mtime_ns
 
+    def _check_halves(self) -> None:
+        for path in self._directory.glob("*.pem"):
+            check_private(path)
+
     # -- inside the lock
 
     def _records(self, now_us: int) -> list[KeyRecord]:
-        for path in self._directory.glob("*.pem"):
-            check_private(path)
+        self._check_halves()
         if not self._index.exists():
             self._write(self._adopted(now_us) or [self._make(now_us, now_us)])
             (self._directory / _ACTIVE).unlink(missing_ok=True)

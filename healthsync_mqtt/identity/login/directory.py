@@ -7,6 +7,7 @@ event loop authenticates.
 
 import contextlib
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -70,7 +71,7 @@ class Directory:
         self._generation = -1
         self._entries: dict[_Key, _Entry] = {}
         self._principals: dict[str, Principal] = {}
-        self._lost: set[str] = set()
+        self._lost: dict[str, int] = {}
         self._reading = threading.Lock()
         self.lobby = Lobby(self._read_for_a_stranger)
         self.permissions: Permissions = NOBODY
@@ -123,22 +124,34 @@ class Directory:
 
         Returns the client ids whose right to be connected ended or changed since the last call.
 
-        Blocks for a file read: the door calls it from a worker thread. StoreError leaves the last snapshot in use.
+        Blocks for a file read: it is called from a worker thread. StoreError leaves the last snapshot in use.
         """
         self.catch_up()
-        with self._reading:
-            lost, self._lost = self._lost, set()
+        lost = self.lost()
+        self.told(lost)
         return frozenset(lost)
 
+    def lost(self) -> dict[str, int]:
+        """The client ids whose right to be connected ended or changed, until ``told`` is called with them."""
+        return self._lost.copy()
+
+    def told(self, lost: Mapping[str, int]) -> None:
+        """These losses had their effect; one that came after ``lost`` was taken stays."""
+        for client_id, generation in lost.items():
+            if self._lost.get(client_id) == generation:
+                del self._lost[client_id]
+
     def catch_up(self) -> None:
-        """Read again if the registry has changed; what was lost is told by the next ``refresh``."""
+        """Read again if the registry has changed; what was lost is in ``lost``."""
         with self._reading:
             if self._registry.generation() == self._generation:
                 return
             roster = self._registry.roster()
             entries = _entries(roster)
             self._lost |= {
-                entry.principal.client_id for key, entry in self._entries.items() if entries.get(key) != entry
+                entry.principal.client_id: roster.generation
+                for key, entry in self._entries.items()
+                if entries.get(key) != entry
             }
             self._entries = entries
             self._principals = {entry.principal.client_id: entry.principal for entry in entries.values()}

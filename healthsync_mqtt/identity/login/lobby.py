@@ -1,10 +1,10 @@
 """The lobby: clients that hold a one-time code or a refresh token, and may do nothing yet but exchange it.
 
-Judged in memory, like every login. Wrong codes are counted here at once and written down by ``take_tries``.
+Judged in memory, like every login. Wrong codes are counted here at once and written down by who asks for ``tries``.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,10 +60,19 @@ class Lobby:
             raise TokenError("the password is neither a code nor a refresh token")
         return self._by_code(code, now)
 
+    def tries(self) -> dict[str, int]:
+        """Handles whose number of wrong codes is to be written down, with that number, until ``told``."""
+        return {handle: self._tries[handle] for handle in self._untold.copy() if handle in self._tries}
+
+    def told(self, tries: Mapping[str, int]) -> None:
+        """These numbers are written down; a handle that was tried again since stays."""
+        self._untold -= {handle for handle, number in tries.items() if self._tries.get(handle) == number}
+
     def take_tries(self) -> dict[str, int]:
-        """Handles whose number of wrong codes has changed since the last call, with that number."""
-        changed, self._untold = self._untold, set()
-        return {handle: self._tries[handle] for handle in changed if handle in self._tries}
+        """``tries`` and ``told`` in one."""
+        changed = self.tries()
+        self.told(changed)
+        return changed
 
     def _by_code(self, code: str, now: float) -> Guest:
         handle = handle_of(code)

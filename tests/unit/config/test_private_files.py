@@ -13,7 +13,7 @@ from healthsync_mqtt.config.private_files import (
     read_private,
     write_durably,
 )
-from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.errors import ConfigError, UnavailableError
 
 
 def test_content_is_replaced_in_one_step(tmp_path: Path) -> None:
@@ -86,3 +86,11 @@ def test_a_directory_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     with (tmp_path / ".lock").open() as other:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
         assert (tmp_path / ".lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_nobody_waits_for_a_lock_for_ever(tmp_path: Path) -> None:
+    second = directory_lock(tmp_path, within_s=0.05)
+    with directory_lock(tmp_path), pytest.raises(UnavailableError, match=f"process {os.getpid()}"), second:
+        pytest.fail("two had it")
+    with directory_lock(tmp_path, within_s=0.05):
+        pass

@@ -1,0 +1,88 @@
+"""The job that takes rights away: nothing is forgotten before it had its effect, and nothing else holds it up."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bridge.jobs.revocations import Revocations
+from healthsync_mqtt.broker.embedded.door import FrontDoor
+from healthsync_mqtt.identity.keys.signing import Keyring
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.tokens import TokenVerifier
+from healthsync_mqtt.identity.people.registry import Registry
+
+
+class Door:
+    """Writes down who was revoked; can be made to fail."""
+
+    def __init__(self) -> None:
+        self.revoked: list[str] = []
+        self.voided = 0
+        self.broken = False
+
+    def revoke(self, client_ids: list[str]) -> None:
+        if self.broken:
+            raise RuntimeError("a defect of ours")
+        self.revoked += client_ids
+
+    def void(self, _lost: object) -> None:
+        if self.broken:
+            raise RuntimeError("a defect of ours")
+        self.voided += 1
+
+
+class House:
+    """A registry with one device, and the job."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        registry.add_user("alice", "all", 0)
+        registry.add_device("alice", "watch", 0)
+        directory = Directory(registry, TokenVerifier(Keyring.generate()))
+        self.door = Door()
+        logins = Logins(directory, registry.certificates)
+        self.job = Revocations(directory, logins, cast("FrontDoor", self.door), lambda: None)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with Registry.open(tmp_path / "registry.db") as registry:
+        built = House(registry)
+        yield built
+        built.job.close()
+
+
+async def test_a_loss_that_had_no_effect_is_not_forgotten(house: House) -> None:
+    house.registry.remove_device("alice", "watch", 1)
+    house.registry.revocation.revoke_token("a-token", 1)
+    house.door.broken = True
+    with pytest.raises(RuntimeError):
+        await house.job.look()
+    house.door.broken = False
+    await house.job.look()
+    assert house.door.revoked == ["alice-watch"]
+    assert house.door.voided == 1
+    await house.job.look()
+    assert (house.door.revoked, house.door.voided) == (["alice-watch"], 1)
+
+
+async def test_a_full_executor_does_not_delay_it(house: House) -> None:
+    release = threading.Event()
+    loop = asyncio.get_running_loop()
+    executor = ThreadPoolExecutor(1)
+    loop.set_default_executor(executor)
+    stuck: list[asyncio.Future[Any]] = [loop.run_in_executor(None, release.wait) for _ in range(3)]
+    try:
+        house.registry.remove_device("alice", "watch", 1)
+        await asyncio.wait_for(house.job.look(), 5)
+        assert house.door.revoked == ["alice-watch"]
+        assert not any(each.done() for each in stuck)
+    finally:
+        release.set()
+        await asyncio.gather(*stuck)
