@@ -11,11 +11,11 @@ from bridge.decode.exact_json import MAX_INTEGER, printable
 from bridge.decode.refusal import explain
 from healthsync_mqtt.model.catalogue import EventType, resolve
 from healthsync_mqtt.model.event import Event, Op
+from healthsync_mqtt.model.event_type import Form, Span
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.times import micros
-from healthsync_mqtt.model.values import Form, Span
 
 MAX_OFFSET_S = 64_800
 

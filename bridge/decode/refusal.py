@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from bridge.decode.exact_json import TOLERANT, printable
+from healthsync_mqtt.model.event_type import Quantity
 from healthsync_mqtt.model.reasons import Reason, RefusedError
-from healthsync_mqtt.model.values import Quantity
 
 _AT = " - at `$"
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")

@@ -14,7 +14,8 @@ from healthsync_mqtt.model.catalogue import CATALOGUE, EventType, Kind
 from healthsync_mqtt.model.event import Op
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.model.times import micros
-from healthsync_mqtt.model.values import Meals, SleepStage, Stages
+from healthsync_mqtt.model.types.food import Meals
+from healthsync_mqtt.model.types.sleep import SleepStage, Stages
 from healthsync_mqtt.sinks.influx.lineprotocol import MAX_NS, MIN_NS, UnmappableError, flag, number, tag_set, text
 from healthsync_mqtt.sinks.influx.point_time import SLOTS, slot, time_ns
 from healthsync_mqtt.sinks.port import Line

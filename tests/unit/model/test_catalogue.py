@@ -91,6 +91,6 @@ def test_the_reasons_are_words_and_never_renamed():
 def test_the_model_does_no_input_or_output():
     config = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
     forbidden = config["tool"]["importlinter"]["contracts"][1]["forbidden_modules"]
-    for module in (Path(__file__).parents[3] / "healthsync_mqtt" / "model").glob("*.py"):
+    for module in (Path(__file__).parents[3] / "healthsync_mqtt" / "model").rglob("*.py"):
         imported = re.findall(r"^(?:import|from) (\w+)", module.read_text(), re.MULTILINE)
         assert not set(imported) & set(forbidden), module.name

@@ -1,0 +1,5 @@
+"""What a body measures."""
+
+from healthsync_mqtt.model.event_type import Quantity, instant
+
+TYPES = (instant("weight", Quantity("kg", "kg", 0.5, 650, "29463-7"), "body_weight", "body_mass"),)

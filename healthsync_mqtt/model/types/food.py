@@ -1,0 +1,81 @@
+"""Food: a meal with its items and nutrients."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from healthsync_mqtt.model.event_type import EventType, Form, Kind, Quantity, Span, number, struct
+from healthsync_mqtt.model.limits import Limits
+from healthsync_mqtt.model.reasons import Reason, RefusedError
+
+MAX_ITEMS = 100
+
+Meals = Literal["breakfast", "lunch", "dinner", "snack", "unknown"]
+
+# Sources disagree about the unit of a nutrient (sodium in mg or in g), so each field names its own.
+_NUTRIENTS = (
+    Quantity("energy_kcal", "kcal", 0, 20_000, "9052-2"),
+    Quantity("protein_g", "g", 0, 5000),
+    Quantity("carbohydrate_g", "g", 0, 5000),
+    Quantity("sugar_g", "g", 0, 5000),
+    Quantity("fiber_g", "g", 0, 5000),
+    Quantity("fat_g", "g", 0, 5000),
+    Quantity("saturated_fat_g", "g", 0, 5000),
+    Quantity("trans_fat_g", "g", 0, 5000),
+    Quantity("cholesterol_mg", "mg", 0, 100_000),
+    Quantity("sodium_mg", "mg", 0, 1_000_000),
+    Quantity("potassium_mg", "mg", 0, 1_000_000),
+    Quantity("calcium_mg", "mg", 0, 1_000_000),
+    Quantity("magnesium_mg", "mg", 0, 1_000_000),
+    Quantity("iron_mg", "mg", 0, 100_000),
+    Quantity("zinc_mg", "mg", 0, 100_000),
+    Quantity("vitamin_a_ug", "ug", 0, 1_000_000),
+    Quantity("vitamin_b12_ug", "ug", 0, 1_000_000),
+    Quantity("vitamin_c_mg", "mg", 0, 1_000_000),
+    Quantity("vitamin_d_ug", "ug", 0, 1_000_000),
+    Quantity("caffeine_mg", "mg", 0, 5000),
+    Quantity("alcohol_g", "g", 0, 5000),
+    Quantity("water_ml", "mL", 0, 20_000),
+)
+_AMOUNTS = (
+    Quantity("grams", "g", 0, 20_000),
+    Quantity("milliliters", "mL", 0, 20_000),
+    Quantity("servings", "1", 0, 1000),
+)
+
+
+def _food(nutrients: tuple[Quantity, ...], amounts: tuple[Quantity, ...]) -> Form:
+    """``{"meal": "lunch", "items": [{"name": "Oats", "grams": 60, "energy_kcal": 225}], "energy_kcal": 225}``.
+
+    Nutrients stand in the value (of the whole meal), in its items, or in both; all are optional, one must be there.
+    """
+    eaten = [(n.field, number(n.low, n.high) | None, None) for n in nutrients]
+    weighed = [(a.field, number(a.low, a.high) | None, None) for a in amounts]
+    item = struct("FoodItem", [("name", Annotated[str, Meta(min_length=1)]), *weighed, *eaten])
+    items = Annotated[list[item], Meta(max_length=MAX_ITEMS)]  # type: ignore[valid-type]
+    no_items: Any = msgspec.field(default_factory=list)
+    shape = struct("Food", [("meal", Meals | None, None), ("items", items, no_items), *eaten])
+
+    def refine(value: Any, _span: Span, limits: Limits) -> Any:
+        if not value.items and all(getattr(value, n.field) is None for n in nutrients):
+            raise RefusedError(Reason.MISSING_FIELD, "items", "food has neither items nor nutrients")
+        for place, eaten_item in enumerate(value.items):
+            if len(eaten_item.name) > limits.max_string:
+                message = f"the name is longer than {limits.max_string} characters"
+                raise RefusedError(Reason.BAD_STRING, f"items[{place}].name", message)
+        return value
+
+    return Form(shape, refine)
+
+
+TYPES = (
+    EventType(
+        name="food",
+        kind=Kind.SESSION,
+        quantities=(*_NUTRIENTS, *_AMOUNTS),
+        forms={"items": _food(_NUTRIENTS, _AMOUNTS)},
+        aliases=("nutrition", "meal"),
+        loinc="80453-4",
+    ),
+)
