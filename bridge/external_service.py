@@ -18,8 +18,9 @@ from bridge.follow.ship import Shipping
 from bridge.jobs.consent_watch import ConsentWatch
 from bridge.jobs.presence import Presence, status_message
 from bridge.pipeline import Pipeline
+from bridge.ports import Chores
 from bridge.service import event_limits
-from bridge.stages.consent import Gate
+from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.external.access import external_target, subscriptions
@@ -40,7 +41,8 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 
 log = get_logger("bridge")
 
-_DRAIN_S = 10.0
+_DRAIN_S = 1.0
+_KEEP_S = 0.5
 _POSITION_S = 0.5
 _TICK_S = 1.0
 """Seconds between two notes of the counters."""
@@ -70,8 +72,19 @@ class ExternalBridge:
         self._worked = False
         self.journal = Journal(open_log(settings.paths.root))
         self.reader = open_reader(settings.paths.root)
-        gate = Gate()
+        gate = ConsentGate()
         self._consent = ConsentWatch(external.registry_file or settings.paths.registry_db, gate)
+        chores = Chores()
+        self._origins = Origins(self._registry, Shard.parse(external.shard))
+        self._outlet = LinkOutlet()
+        self.publisher = CanonicalPublisher(
+            bridge_id=settings.bridge.id,
+            reader=self.reader,
+            journal=self.journal,
+            registry=self._registry,
+            chores=chores,
+            gate=gate,
+        )
         self.pipeline = Pipeline(
             journal=self.journal,
             registry=self._registry,
@@ -80,24 +93,13 @@ class ExternalBridge:
             limits=event_limits(settings.events),
             backlog_limit=settings.limits.backlog_bytes,
             gate=gate,
+            chores=chores,
+            outlet=self._outlet,
+            observers=(self.publisher,),
+            failed=self._fail,
         )
-        self._origins = Origins(self._registry, Shard.parse(external.shard))
-        self._outlet = LinkOutlet()
-        self.publisher = CanonicalPublisher(
-            bridge_id=settings.bridge.id,
-            reader=self.reader,
-            journal=self.journal,
-            registry=self._registry,
-            chore=self.pipeline.chore,
-            gate=gate,
-        )
-        self.shipping = Shipping(
-            settings.data, journal=self.journal, chore=self.pipeline.chore, changed=self._sinks_changed
-        )
-        self._retention = Retention.of(settings, journal=self.journal, chore=self.pipeline.chore)
-        self.pipeline.outlet = self._outlet
-        self.pipeline.on_commit = self.publisher.committed
-        self.pipeline.on_fatal = self._fail
+        self.shipping = Shipping(settings.data, chores=chores, changed=self._sinks_changed)
+        self._retention = Retention.of(settings, chores)
 
     @classmethod
     @asynccontextmanager
@@ -243,7 +245,7 @@ class ExternalBridge:
         """Store and acknowledge what has arrived, and say that this is no crash."""
         self.shipping.on_change = lambda: None  # it would announce "online" again
         link.pause()
-        await self.pipeline.drain_within(_DRAIN_S)
+        await self.pipeline.close(_DRAIN_S)
         told = asyncio.Event()
         if link.send(self._status_topic, self._presence(Presence.offline), retain=True, done=told.set):
             link.resume()
@@ -257,7 +259,7 @@ class ExternalBridge:
     async def _close(self) -> None:
         self.publisher.keep_position()
         self.shipping.keep_positions()
-        await self.pipeline.drain_within(_DRAIN_S)
+        await self.pipeline.settle(_KEEP_S)
         self.pipeline.stop()
         self._failure.cancel()
         self.ready.cancel()

@@ -1,23 +1,26 @@
 """The order of the stages: decode, consent, journal, acknowledge, publish. The only place that acknowledges.
 
 Deliveries are decoded as they come. While one group is being committed the next one gathers; when the commit is done
-its senders are told and the next group is written. So the group grows with the load and the disk's latency is shared.
+its senders are told and the next group is written. So the group grows with the load and the disk's latency is shared;
+a group is bounded, so that writing it never holds the loop for long.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from bridge.decode.delivery import DEFAULT, Limits, decode
-from bridge.jobs.daily_limit import DailyVolume
+from bridge.ports import Chore, Chores, Commit, CommitObserver, Outlet
 from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
-from bridge.stages.consent import Gate
+from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from bridge.stages.quarantine import announcement, quarantined
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.storage.port import Item, Quarantined
 from healthsync_mqtt.telemetry.counters import Counters
@@ -29,9 +32,14 @@ log = get_logger("bridge")
 
 _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 5.0
+GROUP_EVENTS: Final = 5_000
+GROUP_BYTES: Final = 8 * 1024 * 1024
+"""Bounds of one commit: no further delivery is taken into a group that has so many events or held bytes."""
+_EVENT_BYTES: Final = 300
+"""What an event or a refusal takes in memory beside its own bytes, roughly."""
 
 
-class State(Enum):
+class Phase(Enum):
     """What the pipeline waits for."""
 
     IDLE = auto()
@@ -41,22 +49,30 @@ class State(Enum):
     STOPPED = auto()
 
 
-class Outlet(Protocol):
-    """Where the bridge's own messages go."""
-
-    def listening(self, topic: str) -> bool:
-        """Whether anybody would get a message on this topic."""
-
-    def send(self, topic: str, payload: bytes) -> None:
-        """Publish, not retained."""
-
-    def resume(self) -> None:
-        """The backlog is worked off: read again."""
+_NEXT: Final = {
+    Phase.IDLE: {Phase.COMMITTING, Phase.STOPPED},
+    Phase.COMMITTING: {Phase.IDLE, Phase.RETRYING, Phase.STOPPED},
+    Phase.RETRYING: {Phase.COMMITTING, Phase.STOPPED},
+    Phase.STOPPED: {Phase.STOPPED},
+}
 
 
 class _Waiting(NamedTuple):
     delivery: Delivery
     decoded: Decoded
+    size: int
+
+
+@dataclass(slots=True)
+class _Group:
+    """What one commit makes durable. Each of its chores is written once; the log keeps it over a commit that fails."""
+
+    waiting: list[_Waiting]
+    size: int
+    chores: list[Chore]
+    written: int = 0
+    refused: list[Quarantined] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
 
 
 class Pipeline:
@@ -69,15 +85,23 @@ class Pipeline:
         registry: TopicRegistry,
         counters: Counters,
         bridge_id: str,
-        gate: Gate,
+        gate: ConsentGate,
+        chores: Chores,
+        outlet: Outlet,
+        observers: Sequence[CommitObserver] = (),
+        failed: Callable[[Exception], None],
         limits: Limits = DEFAULT,
         backlog_limit: int = 64 * 1024 * 1024,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
+        """``failed`` is called when something failed in a way that only a restart can mend."""
         self._journal = journal
         self._registry = registry
         self._counters = counters
         self.gate = gate
+        self._outlet = outlet
+        self._observers = tuple(observers)
+        self._fatal = failed
         self._limits = limits
         self._backlog_limit = backlog_limit
         self._clock_us = clock_us
@@ -85,24 +109,20 @@ class Pipeline:
         self._outage = Outage(log, "bridge.journal")
         self._rejected_topic = registry.build("bridge_rejected", bridge=bridge_id)
         self._receipt_topics: dict[Addressee, str] = {}
-        self._state = State.IDLE
+        self._phase = Phase.IDLE
         self._scheduled = False
-        self._full = False
+        self._closed = False
         self._backlog = 0
-        self._waiting: list[_Waiting] = []
-        self._group: list[Outcome] = []
-        self._refused: list[Quarantined] = []
-        self._chores: list[Callable[[], None]] = []
+        self._waiting: deque[_Waiting] = deque()
+        self._chores = chores
+        self._group = _Group([], 0, [])
+        #: sources that were told to read no more; None while there is room
+        self._full: set[Source] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._retry_s = _RETRY_FIRST_S
         self._commit_from: float | None = None
-        self.outlet: Outlet | None = None
-        self.volume = DailyVolume(0)
-        #: called with the head seq after each commit
-        self.on_commit: Callable[[int], None] = lambda _: None
-        #: called when something failed in a way that only a restart can mend
-        self.on_fatal: Callable[[Exception], None] = lambda _: None
+        chores.taken_by(self._schedule)
 
     @property
     def healthy(self) -> bool:
@@ -114,8 +134,15 @@ class Pipeline:
         """Seconds since the commit that is under way began; 0 between commits."""
         return 0.0 if self._commit_from is None else self._loop.time() - self._commit_from
 
+    @property
+    def backlog(self) -> int:
+        """Bytes held for deliveries that are not committed yet, unfolded."""
+        return self._backlog
+
     def submit(self, deliveries: list[Delivery]) -> bool:
-        """Decode, ask for consent, queue; True when the backlog is full: read no more before ``Outlet.resume``."""
+        """Decode, ask for consent, queue; True when the backlog is full: read no more before ``Source.resume``."""
+        if self._closed:
+            return True  # not taken and never acknowledged: the sender has it still
         now_us = self._clock_us()
         limits, screen = self._limits, self.gate.screen
         counters = self._counters
@@ -125,138 +152,181 @@ class Pipeline:
             origin = delivery.origin
             decoded = screen(decode(delivery.payload, origin, now_us, limits), origin.user, now_us)
             counters.received += decoded.total
-            self._backlog += len(delivery.payload)
-            waiting.append(_Waiting(delivery, decoded))
+            size = _held(delivery, decoded)
+            self._backlog += size
+            waiting.append(_Waiting(delivery, decoded, size))
         self._schedule()
-        self._full = self._full or self._backlog > self._backlog_limit
-        return self._full
+        if self._full is None and self._backlog <= self._backlog_limit:
+            return False
+        self._full = self._full or set()
+        self._full.update(delivery.source for delivery in deliveries)
+        return True
 
-    def chore(self, work: Callable[[], None]) -> None:
-        """Do something with the journal between two commits and make it durable."""
-        self._chores.append(work)
-        self._schedule()
+    def hold(self, source: Source) -> bool:
+        """Whether the backlog is full: then a new source reads nothing before its ``resume``."""
+        if self._full is None:
+            return False
+        self._full.add(source)
+        return True
+
+    def leave(self, source: Source) -> None:
+        """The source is gone and waits for nothing."""
+        if self._full is not None:
+            self._full.discard(source)
 
     async def drain(self) -> None:
         """Wait until everything submitted so far is committed and acknowledged, or the pipeline has stopped."""
         await self._idle.wait()
 
-    async def drain_within(self, seconds: float) -> None:
-        """``drain``, but no longer than this; what is left then is said in the log."""
+    async def close(self, within_s: float) -> None:
+        """Take nothing more and commit what is in. What is not committed in time is given up: nobody was told of it."""
+        self._closed = True
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(within_s):
                 await self.drain()
         except TimeoutError:
             log.warning("bridge.not_drained", events=self._counters.in_flight)
+            self._waiting.clear()  # its events are still in flight, and counted as failed by ``stop``
+
+    async def settle(self, within_s: float) -> None:
+        """Make the chores durable that are waiting, if that can be done in time."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self.drain()
+        except TimeoutError:
+            log.warning("bridge.positions_not_kept")
 
     def stop(self) -> None:
         """Give up what is not committed: it is counted as failed and nobody was told otherwise."""
-        self._state = State.STOPPED
+        self._enter(Phase.STOPPED)
         self._counters.failed += self._counters.in_flight
         self._counters.messages_failed += self._counters.messages_in_flight
+        self._chores.close()
         self._idle.set()
 
     # -- one group
 
+    def _enter(self, phase: Phase) -> None:
+        assert phase in _NEXT[self._phase], (self._phase, phase)
+        self._phase = phase
+
     def _schedule(self) -> None:
+        if self._phase is Phase.STOPPED:
+            return
         self._idle.clear()
-        if self._state is State.IDLE and not self._scheduled:
+        if self._phase is Phase.IDLE and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._write)
 
     def _write(self) -> None:
         """Write the next group and start its commit."""
         self._scheduled = False
-        if self._state is State.STOPPED:
+        if self._phase is Phase.STOPPED:
             return
-        group, self._waiting = self._waiting, []
-        chores, self._chores = self._chores, []
-        if not group and not chores:
-            self._state = State.IDLE
+        if not self._waiting and not self._chores:
             self._idle.set()
             return
-        self._state = State.COMMITTING
-        self._attempt(group, chores)
+        self._group = self._next_group()
+        self._enter(Phase.COMMITTING)
+        self._attempt()
 
-    def _attempt(self, group: list[_Waiting], chores: list[Callable[[], None]]) -> None:
+    def _next_group(self) -> _Group:
+        """The oldest deliveries, as many as a commit may have and at least one, and every chore."""
+        waiting, group = self._waiting, []
+        events = size = 0
+        while waiting and events < GROUP_EVENTS and size < GROUP_BYTES:
+            each = waiting.popleft()
+            events += each.decoded.total
+            size += each.size
+            group.append(each)
+        return _Group(group, size, self._chores.take())
+
+    def _attempt(self) -> None:
+        group = self._group
         received_us = self._clock_us()
         items: list[Item] = []
-        self._refused = []
-        for delivery, decoded in group:
+        group.refused = []
+        for delivery, decoded, _ in group.waiting:
             origin = delivery.origin
             items += [Item(origin, event) for event in decoded.events]
             if decoded.rejections:
-                self._refused += quarantined(origin, decoded.rejections, received_us)
+                group.refused += quarantined(origin, decoded.rejections, received_us)
         try:
-            seqs = self._journal.write(items, self._refused, received_us)
-            for work in chores:
-                work()
+            seqs = self._journal.write(items, group.refused, received_us)
+            for chore in group.chores[group.written :]:
+                group.written += 1
+                chore.write(self._journal)
         except StoreError as error:
-            self._failed(error, group, chores)
+            self._failed(error)
             return
         except Exception as error:  # noqa: BLE001  # whatever it is, nobody may wait for this group for ever
             self._give_up(error)
             return
-        self._group = []
+        group.outcomes = []
         at = 0
-        for delivery, decoded in group:
+        for delivery, decoded, _ in group.waiting:
             end = at + len(decoded.events)
-            self._group.append(Outcome(delivery, decoded, seqs[at:end]))
+            group.outcomes.append(Outcome(delivery, decoded, seqs[at:end]))
             at = end
         self._commit_from = self._loop.time()
-        self._journal.commit(lambda head, error: self._committed(head, error, group, chores))
+        self._journal.commit(self._committed)
 
-    def _committed(
-        self, head: int, error: StoreError | None, group: list[_Waiting], chores: list[Callable[[], None]]
-    ) -> None:
+    def _committed(self, head: int, error: StoreError | None) -> None:
         took, self._commit_from = self.commit_running_s, None
-        if self._state is State.STOPPED:
+        if self._phase is Phase.STOPPED:
             return
         if error is not None:
-            self._failed(error, group, chores)
+            self._failed(error)
             return
         self._outage.worked(self._loop.time())
         self._retry_s = _RETRY_FIRST_S
-        outcomes, self._group = self._group, []
+        group, self._group = self._group, _Group([], 0, [])
+        now_us = self._clock_us()
         try:
-            self._counters.commit(took, self._clock_us())
-            self._count(outcomes)
-            acknowledge(outcomes)
-            self._tell(outcomes, head)
-            self.on_commit(head)
+            self._counters.commit(took, now_us)
+            self._count(group)
+            acknowledge(group.outcomes)
+            self._tell(group, head)
+            for chore in group.chores:
+                chore.done()
+            commit = Commit(head, group.outcomes, now_us)
+            for observer in self._observers:
+                observer.committed(commit)
         except Exception as failure:  # noqa: BLE001  # the same
             self._give_up(failure)
             return
-        if self._full and self._backlog < self._backlog_limit // 2:
-            self._full = False
-            if self.outlet is not None:
-                self.outlet.resume()
+        if self._full is not None and self._backlog <= self._backlog_limit // 2:
+            sources, self._full = self._full, None
+            for source in sources:
+                source.resume()
+        self._enter(Phase.IDLE)
         self._write()
 
-    def _failed(self, error: StoreError, group: list[_Waiting], chores: list[Callable[[], None]]) -> None:
+    def _failed(self, error: StoreError) -> None:
         """Nothing was stored and nobody was told. The same group is tried again: senders wait, nothing is dropped."""
         self._outage.failed(self._loop.time(), error=str(error), hint=error.hint)
         if not error.retryable:
             self._give_up(error)
             return
-        self._state = State.RETRYING
-        self._loop.call_later(self._retry_s, self._again, group, chores)
+        self._enter(Phase.RETRYING)
+        self._loop.call_later(self._retry_s, self._again)
         self._retry_s = min(_RETRY_MOST_S, self._retry_s * 2)
 
     def _give_up(self, error: Exception) -> None:
         self.stop()
-        self.on_fatal(error)
+        self._fatal(error)
 
-    def _again(self, group: list[_Waiting], chores: list[Callable[[], None]]) -> None:
-        if self._state is State.RETRYING:
-            self._state = State.COMMITTING
-            self._attempt(group, chores)
+    def _again(self) -> None:
+        if self._phase is Phase.RETRYING:
+            self._enter(Phase.COMMITTING)
+            self._attempt()
 
     # -- after the commit
 
-    def _count(self, outcomes: list[Outcome]) -> None:
+    def _count(self, group: _Group) -> None:
         counters = self._counters
-        for delivery, decoded, seqs in outcomes:
-            self._backlog -= len(delivery.payload)
+        self._backlog -= group.size
+        for _, decoded, seqs in group.outcomes:
             duplicates = seqs.count(0)
             counters.duplicate += duplicates
             counters.stored += len(seqs) - duplicates
@@ -264,19 +334,15 @@ class Pipeline:
             for rejection in decoded.rejections:
                 counters.reject(rejection.reason.value)
 
-    def _tell(self, outcomes: list[Outcome], head: int) -> None:
-        outlet = self.outlet
-        if outlet is None:
-            return
-        now_us = self._clock_us()
-        for addressee, told in by_device(outcomes).items():
-            self.volume.add(addressee.user, addressee.device, sum(each.decoded.total for each in told), now_us)
+    def _tell(self, group: _Group, head: int) -> None:
+        outlet = self._outlet
+        for addressee, told in by_device(group.outcomes).items():
             topic = self._receipt_topic(addressee)
             if outlet.listening(topic):
                 for receipt in receipts(told, self._journal.epoch, head):
                     outlet.send(topic, receipt)
-        if self._refused and outlet.listening(self._rejected_topic):
-            for row in self._refused:
+        if group.refused and outlet.listening(self._rejected_topic):
+            for row in group.refused:
                 outlet.send(self._rejected_topic, announcement(row))
 
     def _receipt_topic(self, addressee: Addressee) -> str:
@@ -285,3 +351,13 @@ class Pipeline:
             topic = self._registry.build("receipts", user=addressee.user, device=addressee.device)
             self._receipt_topics[addressee] = topic
         return topic
+
+
+def _held(delivery: Delivery, decoded: Decoded) -> int:
+    """Bytes that a delivery holds until it is committed: what it was unfolded to counts, not what came in."""
+    size = len(delivery.payload)
+    for event in decoded.events:
+        size += _EVENT_BYTES + len(event.body)
+    for rejection in decoded.rejections:
+        size += _EVENT_BYTES + len(rejection.raw)
+    return size

@@ -28,6 +28,6 @@ def report(service: "Service", since_us: int) -> dict[str, Any]:
         "subscriber_lag": service.publisher.lag(),
         "sinks": service.shipping.status(),
         "limited": [asdict(each) for each in service.door.rates.limited()],
-        "over_daily_limit": service.pipeline.volume.over(),
+        "over_daily_limit": service.volume.over(),
         "certificates": asdict(service.tls.expiry),
     }

@@ -20,14 +20,16 @@ from bridge.follow.ship import Shipping
 from bridge.jobs.daily_limit import DailyVolume
 from bridge.jobs.presence import Presence, status_message
 from bridge.jobs.refused_logins import RefusalTrail
+from bridge.jobs.release import Release
 from bridge.jobs.upkeep import Parts, Upkeep
 from bridge.pipeline import Pipeline
+from bridge.ports import Chores
 from bridge.report import report
-from bridge.stages.consent import Gate
+from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
-from bridge.stages.release import Release
 from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.embedded.door import FrontDoor
+from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import EventSettings
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import UnavailableError
@@ -48,7 +50,8 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 
 log = get_logger("bridge")
 
-_DRAIN_S = 10.0
+_DRAIN_S = 1.0
+_KEEP_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +92,19 @@ class Service:
         )
         self.journal = Journal(open_log(paths.root))
         self.reader = open_reader(paths.root)
-        self._gate = Gate(self._directory.permissions)
+        self._gate = ConsentGate(self._directory.permissions)
         self._directory.on_permissions = self._gate.replace
+        rules, chores = AccessRules(registry), Chores()
+        sessions = Sessions(settings.limits, rules)
+        self.publisher = Publisher(
+            reader=self.reader,
+            journal=self.journal,
+            registry=registry,
+            chores=chores,
+            gate=self._gate,
+            sessions=sessions,
+        )
+        self.volume = DailyVolume(settings.limits.device_events_per_day)
         self.pipeline = Pipeline(
             journal=self.journal,
             registry=registry,
@@ -99,37 +113,32 @@ class Service:
             limits=event_limits(settings.events),
             backlog_limit=settings.limits.backlog_bytes,
             gate=self._gate,
+            chores=chores,
+            outlet=DoorOutlet(sessions),
+            observers=(self.volume, self.publisher),
+            failed=self._fail,
         )
-        self.publisher = Publisher(
-            reader=self.reader, journal=self.journal, registry=registry, chore=self.pipeline.chore, gate=self._gate
-        )
-        self.shipping = Shipping(
-            paths.root, journal=self.journal, chore=self.pipeline.chore, changed=lambda: self._announce(Presence.online)
-        )
-        retention = Retention.of(settings, journal=self.journal, chore=self.pipeline.chore)
-        self.door = FrontDoor(
-            limits=settings.limits,
-            rules=AccessRules(registry),
-            logins=self._logins,
-            ingest=DoorSource(self.pipeline),
-            feeder=self.publisher,
-            counters=self.counters,
-        )
-        self.release = Release(self.pipeline, self.journal, self.reader, event_limits(settings.events))
-        self.publisher.serve(self.door.sessions)
-        self.pipeline.outlet = DoorOutlet(self.door)
-        self.pipeline.on_commit = self.publisher.committed
-        self.pipeline.volume = DailyVolume(settings.limits.device_events_per_day)
-        self.pipeline.on_fatal = self._fail
+        self.shipping = Shipping(paths.root, chores=chores, changed=lambda: self._announce(Presence.online))
+        retention = Retention.of(settings, chores)
         audit = AuditLog.open(paths.audit_db, paths.audit_key)
         self._trail = RefusalTrail(audit)
         self._requests = TokenRequests(
             TokenDesk(self._identities, TokenIssuer(self._keys), audit, lifetime_s=settings.token.access_s),
             self._directory,
         )
-        self.door.requests = self._requests
-        self.door.on_refused = self._trail.note
-        self.door.on_fatal = self._fail
+        self.door = FrontDoor(
+            limits=settings.limits,
+            rules=rules,
+            logins=self._logins,
+            ingest=DoorSource(self.pipeline),
+            feeder=self.publisher,
+            requests=self._requests,
+            sessions=sessions,
+            counters=self.counters,
+            on_refused=self._trail.note,
+            on_fatal=self._fail,
+        )
+        self.release = Release(self.pipeline, chores, self.reader, event_limits(settings.events))
         self._upkeep = Upkeep(
             Parts(
                 identities=self._identities,
@@ -200,11 +209,11 @@ class Service:
         await self.door.stop_listening()
         self.shipping.on_change = lambda: None  # it would announce "online" again
         self._announce(Presence.offline)
-        await self.pipeline.drain_within(_DRAIN_S)
+        await self.pipeline.close(_DRAIN_S)
         await self.door.stop()
         self.publisher.keep_positions()
         self.shipping.keep_positions()
-        await self.pipeline.drain_within(_DRAIN_S)
+        await self.pipeline.settle(_KEEP_S)
         await self._upkeep.stop()
         self.pipeline.stop()
         self._failure.cancel()

@@ -112,6 +112,11 @@ class LinkSource:
         if self._link is not None:
             self._link.acknowledge(self._order.acknowledge(tokens))
 
+    def resume(self) -> None:
+        """Read again."""
+        if self._link is not None:
+            self._link.resume()
+
     def _origin(self, topic: bytes) -> Origin:
         return self._origins.find(topic) or self._origins.learn(topic)
 
@@ -137,8 +142,3 @@ class LinkOutlet:
         """Publish, not retained."""
         if self._link is not None:
             self._link.send(topic, payload)
-
-    def resume(self) -> None:
-        """Read again."""
-        if self._link is not None:
-            self._link.resume()

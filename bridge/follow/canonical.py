@@ -9,7 +9,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 
-from bridge.stages.consent import Gate
+from bridge.cursors import Cursors
+from bridge.ports import Chores, Commit
+from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
@@ -33,31 +35,25 @@ class Publisher:
         reader: LogReader,
         journal: Journal,
         registry: TopicRegistry,
-        chore: Callable[[Callable[[], None]], None],
-        gate: Gate,
+        chores: Chores,
+        gate: ConsentGate,
+        sessions: Sessions,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._gate = gate
         self._clock_us = clock_us
         self._reader = reader
-        self._journal = journal
         self._registry = registry
-        self._chore = chore
+        self._cursors = Cursors(chores, _CURSOR)
         self._head = journal.head()
         self._attached: set[Session] = set()
         self._positions: dict[str, int] = {
             name.removeprefix(_CURSOR): seq for name, seq in reader.cursors().items() if name.startswith(_CURSOR)
         }
-        self._kept = dict(self._positions)
         self._topics: dict[tuple[str, str], str] = {}
         self._chunk: tuple[int, list[Record]] = (-1, [])
         self._wake = asyncio.Event()
-        self._match: Callable[[str], dict[Session, int]] = lambda _topic: {}
-        self._give: Callable[[Session, Message], None] = lambda _session, _message: None
-        self._forget: Callable[[Callable[[str], bool]], None] = lambda _withheld: None
-
-    def serve(self, sessions: Sessions) -> None:
-        """Whose filters count, and who sends. Before the first session is attached."""
+        #: whose filters count, and who sends
         self._match = sessions.index.match
         self._give = sessions.give
         self._forget = sessions.forget
@@ -81,8 +77,8 @@ class Publisher:
     def forget(self, client_id: str) -> None:
         """No position is kept for this client."""
         if self._positions.pop(client_id, None) is not None:
-            self._kept.pop(client_id, None)
-            self._chore(lambda: self._journal.drop_cursor(_CURSOR + client_id))
+            self._cursors.drop(client_id)
+            self._cursors.keep()
 
     def wanted(self) -> None:
         """A session has room."""
@@ -90,9 +86,9 @@ class Publisher:
 
     # -- the bridge's side
 
-    def committed(self, head: int) -> None:
+    def committed(self, commit: Commit) -> None:
         """The log has grown."""
-        self._head = head
+        self._head = commit.head
         if self._attached:
             self._wake.set()
 
@@ -126,19 +122,13 @@ class Publisher:
         for session in self._attached:
             if session.persistent:
                 self._note(session)
-        changed = {name: seq for name, seq in self._positions.items() if self._kept.get(name) != seq}
-        if changed:
-            self._kept.update(changed)
-            self._chore(lambda: self._write_down(changed))
-
-    def _write_down(self, changed: dict[str, int]) -> None:
-        for client_id, seq in changed.items():
-            self._journal.keep_cursor(_CURSOR + client_id, seq)
+        self._cursors.keep()
 
     def _note(self, session: Session) -> None:
         position = session.acknowledged_position()
-        if position is not None:
+        if position is not None and self._positions.get(session.client_id) != position:
             self._positions[session.client_id] = position
+            self._cursors.move(session.client_id, position)
 
     # -- one session
 

@@ -7,11 +7,12 @@ of either side repeats some messages (subscribers tell them by ``seq``) and leav
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from bridge.cursors import Cursors
 from bridge.follow.canonical import canonical_parts, canonical_payload
-from bridge.stages.consent import Gate
+from bridge.ports import Chores, Commit
+from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.external.port import BrokerLink
 from healthsync_mqtt.model.record import Record
@@ -41,16 +42,15 @@ class CanonicalPublisher:
         reader: LogReader,
         journal: Journal,
         registry: TopicRegistry,
-        chore: Callable[[Callable[[], None]], None],
-        gate: Gate,
+        chores: Chores,
+        gate: ConsentGate,
         chunks: int = 4,
     ) -> None:
         self._gate = gate
         self._name = f"publish:{bridge_id}"
         self._reader = reader
-        self._journal = journal
         self._registry = registry
-        self._chore = chore
+        self._cursors = Cursors(chores)
         self._most = chunks
         self._head = journal.head()
         self._link: BrokerLink | None = None
@@ -58,7 +58,7 @@ class CanonicalPublisher:
         self._wake = asyncio.Event()
         self._topics: dict[tuple[str, str], str] = {}
         known = reader.cursor(self._name)
-        self._kept = known if known is not None else -1
+        self._noted = known if known is not None else -1
         self._acknowledged = known if known is not None else _start(reader, self._head)
         self._position = self._acknowledged
 
@@ -74,9 +74,9 @@ class CanonicalPublisher:
         self._position = self._acknowledged
         self._wake.set()
 
-    def committed(self, head: int) -> None:
+    def committed(self, commit: Commit) -> None:
         """The log has grown."""
-        self._head = head
+        self._head = commit.head
         self._wake.set()
 
     async def run(self) -> None:
@@ -90,9 +90,10 @@ class CanonicalPublisher:
 
     def keep_position(self) -> None:
         """Write the cursor down, where it moved."""
-        if self._acknowledged != self._kept:
-            position = self._kept = self._acknowledged
-            self._chore(lambda: self._journal.keep_cursor(self._name, position))
+        if self._acknowledged != self._noted:
+            self._noted = self._acknowledged
+            self._cursors.move(self._name, self._acknowledged)
+        self._cursors.keep()
 
     def _next(self) -> bool:
         """Send one chunk; False when there is nothing to send, or enough is on its way."""

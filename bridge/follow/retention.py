@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Self
 
-from bridge.stages.journal import Journal
+from bridge.ports import Chores
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.sinks.config import Sinks
@@ -39,15 +39,13 @@ class Retention:
         self,
         days: Mapping[str, int],
         *,
-        journal: Journal,
-        chore: Callable[[Callable[[], None]], None],
+        chores: Chores,
         open_reader: Callable[[], LogReader],
         sinks: Callable[[], Iterable[str]],
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._days = days
-        self._journal = journal
-        self._chore = chore
+        self._chores = chores
         self._open_reader = open_reader
         self._sinks = sinks
         self._clock_us = clock_us
@@ -56,13 +54,12 @@ class Retention:
         self._purged = 0
 
     @classmethod
-    def of(cls, settings: Settings, *, journal: Journal, chore: Callable[[Callable[[], None]], None]) -> Self:
+    def of(cls, settings: Settings, chores: Chores) -> Self:
         """The sweeps of the log of a data directory, as its settings and its sinks have it."""
         paths = settings.paths
         return cls(
             settings.retention.days,
-            journal=journal,
-            chore=chore,
+            chores=chores,
             open_reader=lambda: open_reader(paths.root),
             sinks=Sinks(paths.root).names,
         )
@@ -80,7 +77,8 @@ class Retention:
     async def step(self) -> bool:
         """Purge one portion, or look for more; False when the sweep has come to its end."""
         if self._found:
-            await self._purge(self._found.pop(0))
+            await self._purge(self._found[0])
+            del self._found[0]
             return True
         more = await asyncio.to_thread(self._look)
         if not more and not self._found:
@@ -91,15 +89,8 @@ class Retention:
         return True
 
     async def _purge(self, portion: _Portion) -> None:
-        """Hand one portion over, and wait until the pipeline has taken it: two never share a commit."""
-        taken = asyncio.Event()
-
-        def purge() -> None:
-            self._journal.purge(*portion)
-            taken.set()
-
-        self._chore(purge)
-        await taken.wait()
+        """Hand one portion over, and wait until it is durable: two never share a commit."""
+        await self._chores.durable(lambda journal: journal.purge(*portion))
         self._purged += len(portion.seqs)
 
     def _look(self) -> bool:

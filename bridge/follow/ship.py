@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bridge.stages.journal import Journal
+from bridge.cursors import Cursors
+from bridge.ports import Chores
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.telemetry.log import get_logger
@@ -33,15 +34,12 @@ class Shipping:
         self,
         data: Path,
         *,
-        journal: Journal,
-        chore: Callable[[Callable[[], None]], None],
+        chores: Chores,
         changed: Callable[[], None] = lambda: None,
         command: tuple[str, ...] = (sys.executable, "-m", _WORKER),
     ) -> None:
         self._data = data
         self._sinks = Sinks(data)
-        self._journal = journal
-        self._chore = chore
         #: called when a sink's state or reason has changed
         self.on_change = changed
         self._command = command
@@ -49,7 +47,7 @@ class Shipping:
         self._ending: set[asyncio.Task[None]] = set()
         self._status: dict[str, dict[str, Any]] = {}
         self._cursors: dict[str, int] = {}
-        self._kept: dict[str, int] = {}
+        self._kept = Cursors(chores, "sink:")
 
     def status(self) -> list[dict[str, Any]]:
         """The last word of each sink: state, reason, cursor, lag and counts."""
@@ -80,14 +78,7 @@ class Shipping:
 
     def keep_positions(self) -> None:
         """Write down how far the sinks are, where that changed."""
-        moved = {name: seq for name, seq in self._cursors.items() if self._kept.get(name) != seq}
-        if moved:
-            self._kept |= moved
-            self._chore(lambda: self._write_down(moved))
-
-    def _write_down(self, moved: dict[str, int]) -> None:
-        for name, seq in moved.items():
-            self._journal.keep_cursor(f"sink:{name}", seq)
+        self._kept.keep()
 
     def _look(self) -> None:
         names = set(self._sinks.names())
@@ -146,7 +137,10 @@ class Shipping:
 
     def _heard(self, name: str, message: dict[str, Any]) -> None:
         if "cursor" in message:
-            self._cursors[name] = message["cursor"]
+            cursor = int(message["cursor"])
+            if self._cursors.get(name) != cursor:
+                self._cursors[name] = cursor
+                self._kept.move(name, cursor)
         if "status" in message:
             before = self._status.get(name, {})
             self._status[name] = status = message["status"]

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from bridge.stages.consent import Gate
+from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.identity.consent.decisions import Permissions
 from healthsync_mqtt.identity.people.registry import Registry
@@ -17,7 +17,7 @@ _POLL_S = 0.25
 class ConsentWatch:
     """Brings ``gate`` up to date with a registry: at once, and then four times a second while ``follow`` runs."""
 
-    def __init__(self, registry_db: Path, gate: Gate) -> None:
+    def __init__(self, registry_db: Path, gate: ConsentGate) -> None:
         self._registry = Registry.open(registry_db)
         self._gate = gate
         self._generation = -1

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from bridge.ports import Commit
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("bridge")
@@ -10,13 +11,23 @@ _DAY_US: Final = 86_400_000_000
 
 
 class DailyVolume:
-    """Counts by user and device; begins anew at midnight. ``most`` events a day are nothing to report, 0 = any."""
+    """Counts by user and device; begins anew at midnight. ``most`` events a day are nothing to report, 0 = any.
+
+    It observes commits.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._day = -1
         self._events: dict[tuple[str, str], int] = {}
         self._over: set[tuple[str, str]] = set()
+
+    def committed(self, commit: Commit) -> None:
+        """Count what devices sent."""
+        if self._most:
+            for delivery, decoded, _ in commit.outcomes:
+                if delivery.origin.device is not None:
+                    self.add(delivery.origin.user, delivery.origin.device, decoded.total, commit.at_us)
 
     def add(self, user: str, device: str, events: int, now_us: int) -> None:
         """So many events of a device were dealt with."""

@@ -13,7 +13,7 @@ from bridge.follow.retention import Retention
 from bridge.follow.ship import Shipping
 from bridge.jobs.refused_logins import RefusalTrail
 from bridge.jobs.revocations import Revocations
-from bridge.stages.consent import Gate
+from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.door import FrontDoor
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
@@ -43,7 +43,7 @@ class Parts(NamedTuple):
     keys: LiveKeys
     tls: ServerTls
     door: FrontDoor
-    gate: Gate
+    gate: ConsentGate
     publisher: Publisher
     shipping: Shipping
     retention: Retention

@@ -32,7 +32,7 @@ class _Typed(msgspec.Struct):
 _peek = msgspec.json.Decoder(_Typed).decode
 
 
-class Gate:
+class ConsentGate:
     """The consent that holds now. It starts closed; ``replace`` brings it up to date."""
 
     def __init__(self, permissions: Permissions = NOBODY) -> None:

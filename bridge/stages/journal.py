@@ -8,7 +8,7 @@ interpreter lock: measured 78 ms instead of 0.8 ms a commit.)
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.storage.port import EventLog, Item, Quarantined
@@ -46,13 +46,13 @@ class Journal:
         """Write a group into the open transaction: its seq per item, 0 for a duplicate. Not while a commit runs."""
         return self._log.stage(items, rejected, received_us)
 
-    def keep_cursor(self, name: str, seq: int) -> None:
-        """Remember a reader's place with the next commit. Not while a commit runs."""
-        self._log.set_cursor(name, seq)
-
-    def drop_cursor(self, name: str) -> None:
-        """Forget a reader's place with the next commit. Not while a commit runs."""
-        self._log.drop_cursor(name)
+    def keep_cursors(self, cursors: Mapping[str, int | None]) -> None:
+        """Remember readers' places with the next commit; None forgets one. Not while a commit runs."""
+        for name, seq in cursors.items():
+            if seq is None:
+                self._log.drop_cursor(name)
+            else:
+                self._log.set_cursor(name, seq)
 
     def discard_rejected(self, no: int) -> None:
         """Take a row out of the quarantine with the next commit. Not while a commit runs."""

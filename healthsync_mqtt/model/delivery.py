@@ -7,10 +7,13 @@ from healthsync_mqtt.model.origin import Origin
 
 
 class Source(Protocol):
-    """Where deliveries come from. Only the pipeline calls ``acknowledge``, and only after the commit."""
+    """Where deliveries come from. Only the pipeline calls its methods, ``acknowledge`` only after the commit."""
 
     def acknowledge(self, tokens: Sequence[int]) -> None:
         """The deliveries with these tokens are durable; tokens come in arrival order. Must not raise."""
+
+    def resume(self) -> None:
+        """The backlog that this source was told to wait for is worked off: read again. Must not raise."""
 
 
 class Delivery(NamedTuple):

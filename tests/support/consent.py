@@ -1,6 +1,6 @@
 """Gates for stages under test."""
 
-from bridge.stages.consent import Gate
+from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, Decision, Permissions, Purpose, in_force
 
 
@@ -34,6 +34,6 @@ def agreed(*users: str) -> Permissions:
     return in_force(decision for user in users for decision in grant(user))
 
 
-def agreeing(*users: str) -> Gate:
+def agreeing(*users: str) -> ConsentGate:
     """A gate that is open for these users."""
-    return Gate(agreed(*users))
+    return ConsentGate(agreed(*users))

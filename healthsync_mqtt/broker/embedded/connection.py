@@ -113,6 +113,10 @@ class Connection:
         if Hold.WINDOW in self.reading.held and self._order.waiting <= self._door.limits.receive_window // 2:
             self.reading.release(Hold.WINDOW)
 
+    def resume(self) -> None:
+        """The journal has caught up: read again, if reading was stopped for its sake."""
+        self.reading.release(Hold.JOURNAL)
+
     # -- the session's side
 
     def flush(self) -> None:
@@ -249,6 +253,8 @@ class Connection:
         self.session = session
         self._send(encode(Connack(present, ConnectCode.ACCEPTED)) + session.resume())
         self._door.opened(session, clean=clean)
+        if self._door.ingest.hold(self):
+            self.reading.stop(Hold.JOURNAL)
         self.flush()
         log.info("door.connected", client_id=principal.client_id, role=principal.role.value, peer=self.peer)
 

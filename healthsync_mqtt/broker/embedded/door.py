@@ -9,7 +9,7 @@ from healthsync_mqtt.broker.embedded.connection import Connection
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.broker.embedded.listeners import Listeners
-from healthsync_mqtt.broker.embedded.ports import Feeder, Ingest, NoRequests, Requests
+from healthsync_mqtt.broker.embedded.ports import Feeder, Ingest, Requests
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
@@ -46,16 +46,24 @@ class FrontDoor:
         logins: Logins,
         ingest: Ingest,
         feeder: Feeder,
+        requests: Requests,
+        sessions: Sessions,
         counters: Counters,
+        on_refused: Callable[[str, str], None],
+        on_fatal: Callable[[HealthSyncError], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """``on_refused`` gets the reason and the address of each refused login.
+
+        ``on_fatal`` is called when routing ended on its own: only a restart can mend that.
+        """
         self.limits = limits
         self.rules = rules
         self.ingest = ingest
-        self.requests: Requests = NoRequests()
-        #: called with the reason and the address of each refused login
-        self.on_refused: Callable[[str, str], None] = lambda _reason, _peer: None
-        self.sessions = Sessions(limits, rules)
+        self.requests = requests
+        self.on_refused = on_refused
+        self.on_fatal = on_fatal
+        self.sessions = sessions
         self.rates = Rates(limits)
         self._registry = rules.registry
         self._logins = logins
@@ -78,8 +86,6 @@ class FrontDoor:
             feeder=feeder,
             counters=counters,
         )
-        #: called when routing ended on its own: only a restart can mend that
-        self.on_fatal: Callable[[HealthSyncError], None] = lambda _: None
 
     async def start(self) -> None:
         """Start amqtt and take from it every channel that clients publish to, or that is retained."""
@@ -111,18 +117,9 @@ class FrontDoor:
         """Open connections, authenticated or not."""
         return self._guard.total
 
-    def send(self, topic: str, payload: bytes, qos: int = 1) -> None:
-        """A message of the bridge that is not retained: straight to the sessions that listen."""
-        self.sessions.fan_out(topic, payload, qos)
-
     def retain(self, topic: str, payload: bytes, qos: int = 1) -> None:
         """A retained message of the bridge."""
         self._embedded.publish(topic, payload, qos, retain=True)
-
-    def resume(self) -> None:
-        """The journal has caught up: read again wherever reading was stopped for its sake."""
-        for connection in list(self._connections):
-            connection.reading.release(Hold.JOURNAL)
 
     def revoke(self, client_ids: Sequence[str]) -> None:
         """These identities lost their right: they are gone at once, and so is what a device said of its presence."""
@@ -184,6 +181,7 @@ class FrontDoor:
     def gone(self, connection: Connection) -> None:
         """A connection's socket is closed: from now on it counts no more."""
         self._connections.discard(connection)
+        self.ingest.leave(connection)
         self._counters.connections_closed += 1
         self._guard.closed(connection.peer, authenticated=connection.login is not None)
         if self._stopping and not self._connections:

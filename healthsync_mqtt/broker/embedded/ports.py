@@ -5,7 +5,7 @@ from typing import Protocol
 
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.identity.login.directory import Login
-from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.registry import Channel
@@ -18,7 +18,13 @@ class Ingest(Protocol):
         """Who the events of this topic are from."""
 
     def submit(self, deliveries: list[Delivery]) -> bool:
-        """Take the deliveries; True asks the door to read no more until ``resume``."""
+        """Take the deliveries; True asks their connections to read no more until their ``resume`` is called."""
+
+    def hold(self, source: Source) -> bool:
+        """Whether a new connection must read no events before its ``resume`` is called."""
+
+    def leave(self, source: Source) -> None:
+        """A connection is gone and waits for no ``resume``."""
 
 
 class Feeder(Protocol):
@@ -42,10 +48,3 @@ class Requests(Protocol):
 
     def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
         """A request on ``channel``; ``answer`` is called at most once, later, on the event loop."""
-
-
-class NoRequests:
-    """Answers nothing."""
-
-    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
-        """Nothing."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bridge.pipeline import Pipeline
+from bridge.ports import Chores, Commit
 from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.model.delivery import Delivery
@@ -47,11 +48,15 @@ class Notes:
         self.tokens: list[int] = []
         self.calls: list[list[int]] = []
         self.stored_then: list[int] = []
+        self.resumed = 0
 
     def acknowledge(self, tokens: Sequence[int]) -> None:
         self.calls.append(list(tokens))
         self.tokens += tokens
         self.stored_then.append(len(self._log.committed.log))
+
+    def resume(self) -> None:
+        self.resumed += 1
 
 
 class Outbox:
@@ -59,7 +64,6 @@ class Outbox:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any]]] = []
-        self.resumed = 0
         self.deaf = False
 
     def listening(self, topic: str) -> bool:
@@ -68,19 +72,29 @@ class Outbox:
     def send(self, topic: str, payload: bytes) -> None:
         self.sent.append((topic, json.loads(payload)))
 
-    def resume(self) -> None:
-        self.resumed += 1
+
+class Heads:
+    """An observer that notes how far the log is at each commit."""
+
+    def __init__(self) -> None:
+        self.heads: list[int] = []
+
+    def committed(self, commit: Commit) -> None:
+        self.heads.append(commit.head)
 
 
 class Bench:
     """Everything together."""
 
     def __init__(self, **options: Any) -> None:
-        self.log = GatedLog()
+        self.log: Any = options.pop("log", None) or GatedLog()
         self.journal = Journal(self.log)
         self.counters = Counters()
         self.outbox = Outbox()
-        self.heads: list[int] = []
+        self.chores = Chores()
+        self.told: list[Exception] = []
+        watch = Heads()
+        self.heads = watch.heads
         self.pipeline = Pipeline(
             journal=self.journal,
             registry=REGISTRY,
@@ -88,10 +102,12 @@ class Bench:
             bridge_id="main",
             clock_us=lambda: NOW_US,
             gate=options.pop("gate", None) or agreeing("alice", "bob"),
+            chores=self.chores,
+            outlet=self.outbox,
+            observers=(watch, *options.pop("observers", ())),
+            failed=self.told.append,
             **options,
         )
-        self.pipeline.outlet = self.outbox
-        self.pipeline.on_commit = self.heads.append
 
     def source(self) -> Notes:
         return Notes(self.log)
@@ -101,7 +117,8 @@ class Bench:
             await self.pipeline.drain()
 
     def close(self) -> None:
-        self.log.gate.set()
+        if isinstance(self.log, GatedLog):
+            self.log.gate.set()
         self.pipeline.stop()
         self.journal.close()
 

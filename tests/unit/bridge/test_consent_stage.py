@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.decode.delivery import decode
-from bridge.stages.consent import Gate, stripped
+from bridge.stages.consent import ConsentGate, stripped
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Action, Purpose, in_force
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.origin import Origin
@@ -29,7 +29,7 @@ def weight(event_id: str, kg: str = CANARY) -> str:
     return f'{{"id":"{event_id}","type":"weight","start_time":"2026-01-01T00:00:00Z","value":{{"kg":{kg}}}}}'
 
 
-def screened(payload: str, gate: Gate) -> Decoded:
+def screened(payload: str, gate: ConsentGate) -> Decoded:
     return gate.screen(decode(payload.encode(), ORIGIN, NOW_US), "alice", NOW_US)
 
 
@@ -38,14 +38,15 @@ def test_all_granted_passes_the_very_same_delivery() -> None:
     assert agreeing("alice").screen(decoded, "alice", NOW_US) is decoded
 
 
-@pytest.mark.parametrize("gate", [Gate(), Gate(NOBODY), agreeing("bob"), Gate(in_force(grant("alice", at_us=0) + grant(
-    "alice", at_us=1, action=Action.withdraw)))], ids=["new", "nobody", "another", "withdrawn"])  # fmt: skip
+@pytest.mark.parametrize("gate", [ConsentGate(), ConsentGate(NOBODY), agreeing("bob"), ConsentGate(in_force(
+    grant("alice", at_us=0) + grant("alice", at_us=1, action=Action.withdraw)))],
+    ids=["new", "nobody", "another", "withdrawn"])  # fmt: skip
 @pytest.mark.parametrize("payload", [
     heart_rate("a"), f"[{heart_rate('a')},{weight('b')}]", heart_rate("a", "900"), f"no JSON {CANARY}",
     f'{{"batch":"b1","events":[{heart_rate("a")}]}}', f'{{"id":"a","type":"mood","value":{CANARY}}}', "[]", "",
     f'{{"id":"a","type":"steps","type":"hr","value":{CANARY}}}',
 ])  # fmt: skip
-def test_without_consent_no_content_is_left(gate: Gate, payload: str) -> None:
+def test_without_consent_no_content_is_left(gate: ConsentGate, payload: str) -> None:
     found = screened(payload, gate)
     assert found.events == []
     assert found.total == len(found.rejections) > 0
@@ -55,7 +56,7 @@ def test_without_consent_no_content_is_left(gate: Gate, payload: str) -> None:
 
 
 def test_by_type() -> None:
-    gate = Gate(in_force(grant("alice", ["heart_rate"])))
+    gate = ConsentGate(in_force(grant("alice", ["heart_rate"])))
     payload = f"[{weight('w')},{heart_rate('a')},{heart_rate('odd', '900')},{weight('odd-w', '9999')},7]"
     found = screened(payload, gate)
     assert [event.id for event in found.events] == ["a"]
@@ -71,7 +72,7 @@ def test_by_type() -> None:
 
 @pytest.mark.parametrize(("at_us", "stored"), [(NOW_US - 1, True), (NOW_US, False), (NOW_US + 1, False)])
 def test_consent_expires_at_its_microsecond_by_the_time_of_receipt(at_us: int, stored: bool) -> None:
-    gate = Gate(in_force(grant("alice", expires_us=NOW_US)))
+    gate = ConsentGate(in_force(grant("alice", expires_us=NOW_US)))
     decoded = decode(heart_rate("a").encode(), ORIGIN, at_us)
     assert bool(gate.screen(decoded, "alice", at_us).events) is stored
 
@@ -81,7 +82,7 @@ def record(user: str = "alice", type_name: str = "steps", received_us: int = 10)
 
 
 def test_sharing() -> None:
-    gate = Gate(in_force(grant("alice", ["steps"], at_us=5, purposes=(Purpose.share,))))
+    gate = ConsentGate(in_force(grant("alice", ["steps"], at_us=5, purposes=(Purpose.share,))))
     assert gate.shares(record(), 20)
     assert gate.permits("alice", "steps", 20)
     assert not gate.shares(record(type_name="weight"), 20)

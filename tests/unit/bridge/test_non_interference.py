@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.decode.delivery import decode
 from bridge.stages.authorise import origin_of
-from bridge.stages.consent import Gate
+from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, Decision, in_force
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.record import canonical_dict
@@ -113,7 +113,7 @@ class World:
                      text_version=None, recorded_by="test")
             for user in USERS for purpose in PURPOSES
         ]  # fmt: skip
-        self.gate = Gate(in_force(self.history))
+        self.gate = ConsentGate(in_force(self.history))
         self.filters: dict[Principal, set[str]] = {}
         self.seen: dict[str, list[Any]] = {user: [] for user in USERS}
 

@@ -95,8 +95,7 @@ async def test_a_failing_commit_is_tried_again_and_nobody_is_told(bench: Bench) 
 
 
 async def test_a_failure_for_good_acknowledges_nothing_and_is_reported(bench: Bench) -> None:
-    told: list[StoreError] = []
-    bench.pipeline.on_fatal = told.append
+    told = bench.told
     bench.log.faults = [PermanentError("the disk failed")]
     source = bench.source()
     bench.pipeline.submit([delivery(source, 1, [event("a"), event("b")])])
@@ -109,8 +108,7 @@ async def test_a_failure_for_good_acknowledges_nothing_and_is_reported(bench: Be
 
 @pytest.mark.parametrize("where", ["write", "commit", "acknowledge"])
 async def test_a_surprise_ends_the_service_and_not_in_silence(bench: Bench, monkeypatch, where: str) -> None:
-    told: list[Exception] = []
-    bench.pipeline.on_fatal = told.append
+    told = bench.told
     source = bench.source()
 
     def surprise(*_: object) -> None:
@@ -126,7 +124,7 @@ async def test_a_surprise_ends_the_service_and_not_in_silence(bench: Bench, monk
 
 
 async def test_back_pressure_goes_on_and_off_again() -> None:
-    bench = Bench(backlog_limit=1000)
+    bench = Bench(backlog_limit=4000)
     try:
         bench.log.gate.clear()
         source = bench.source()
@@ -134,10 +132,10 @@ async def test_back_pressure_goes_on_and_off_again() -> None:
         full = [bench.pipeline.submit([delivery(source, n, event(f"e{n}"))]) for n in range(2, 20)]
         assert not full[0]
         assert full[-1]
-        assert bench.outbox.resumed == 0
+        assert source.resumed == 0
         bench.log.gate.set()
         await bench.settle()
-        assert bench.outbox.resumed == 1
+        assert source.resumed == 1
         assert not bench.pipeline.submit([delivery(source, 20, event("last"))])
         await bench.settle()
         assert len(source.tokens) == 20
@@ -146,7 +144,7 @@ async def test_back_pressure_goes_on_and_off_again() -> None:
 
 
 async def test_a_chore_is_durable_with_the_next_commit_even_without_events(bench: Bench) -> None:
-    bench.pipeline.chore(lambda: bench.journal.keep_cursor("subscriber:app", 7))
+    bench.chores.add(lambda journal: journal.keep_cursors({"subscriber:app": 7}))
     await bench.settle()
     assert bench.log.reader().cursor("subscriber:app") == 7
 

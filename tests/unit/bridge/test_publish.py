@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from bridge.follow.canonical import Publisher
+from bridge.ports import Chores, Commit
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
@@ -64,25 +65,39 @@ class Line:
         return [event["id"] for event in self.events()]
 
 
+class AtOnce(Chores):
+    """Chores that are durable at once."""
+
+    def __init__(self, journal: Journal, log: MemoryEventLog) -> None:
+        super().__init__()
+        self._journal = journal
+        self._log = log
+
+    def add(self, write: Callable[[Journal], None], done: Callable[[], None] = lambda: None) -> None:
+        write(self._journal)
+        self._log.commit()
+        done()
+
+
 class Stand:
     """A log with a publisher and the door's sessions."""
 
     def __init__(self, log: MemoryEventLog) -> None:
         self.log = log
         self.journal = Journal(log)
+        self.sessions = Sessions(LimitSettings(), AccessRules(REGISTRY))
         self.publisher = Publisher(
             reader=log.reader(),
             journal=self.journal,
             registry=REGISTRY,
-            chore=lambda work: (work(), self.log.commit()),
+            chores=AtOnce(self.journal, log),
             gate=agreeing("alice", "bob"),
+            sessions=self.sessions,
         )
-        self.sessions = Sessions(LimitSettings(), AccessRules(REGISTRY))
-        self.publisher.serve(self.sessions)
 
     def store(self, *ids: str, user: str = "alice", event_type: str = "heart_rate") -> None:
         self.log.stage([item(name, user, event_type=event_type) for name in ids], [], 1)
-        self.publisher.committed(self.log.commit())
+        self.publisher.committed(Commit(self.log.commit(), (), 1))
 
     def connect(
         self, name: str = "app", topic_filter: str = "users/alice/canonical/+", qos: int = 1, *, clean: bool = True
@@ -223,7 +238,7 @@ async def test_a_clean_session_forgets_the_position() -> None:
 async def test_versions_and_tombstones_travel_too(stand: Stand) -> None:
     line = stand.connect()
     stand.log.stage([item("a"), item("a", version=1), item("a", version=1, op=1)], [], 1)
-    stand.publisher.committed(stand.log.commit())
+    stand.publisher.committed(Commit(stand.log.commit(), (), 1))
     await until(lambda: len(line.ids()) == 3)
     assert [(event["version"], event["op"]) for event in line.events()] == [(0, "upsert"), (1, "upsert"), (1, "delete")]
 
@@ -235,7 +250,7 @@ async def test_messages_are_bounded_in_number_and_size(stand: Stand) -> None:
         for each in map(item, [f"big{number}" for number in range(9)])
     ]
     stand.log.stage(large + [item(f"e{number}") for number in range(250)], [], 1)
-    stand.publisher.committed(stand.log.commit())
+    stand.publisher.committed(Commit(stand.log.commit(), (), 1))
     await until(lambda: len(line.ids()) == 259)
     sizes = [(len(packet.payload), len(json.loads(packet.payload))) for packet in line.packets]
     assert max(size for size, _ in sizes) < 2 * 65_536

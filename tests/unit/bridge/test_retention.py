@@ -24,8 +24,7 @@ async def bench() -> AsyncIterator[Bench]:
 def sweeper(bench: Bench, *sinks: str, days: dict[str, int] | None = None) -> Retention:
     return Retention(
         {"heart_rate": 30} if days is None else days,
-        journal=bench.journal,
-        chore=bench.pipeline.chore,
+        chores=bench.chores,
         open_reader=bench.log.reader,
         sinks=lambda: sinks,
         clock_us=lambda: NOW_US,

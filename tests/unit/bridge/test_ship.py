@@ -16,8 +16,19 @@ class Journal:
     def __init__(self) -> None:
         self.cursors: list[tuple[str, int]] = []
 
-    def keep_cursor(self, name: str, seq: int) -> None:
-        self.cursors.append((name, seq))
+    def keep_cursors(self, cursors: dict[str, int]) -> None:
+        self.cursors += cursors.items()
+
+
+class Chores:
+    """Durable at once."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def add(self, write: Callable, done: Callable[[], None]) -> None:
+        write(self._journal)
+        done()
 
 
 def stand_in(path: Path, *messages: dict, ends: bool = False) -> tuple[str, ...]:
@@ -47,8 +58,7 @@ def shipping(data: Path, command: tuple[str, ...], changes: list) -> tuple[Shipp
     journal = Journal()
     made_ = Shipping(
         data,
-        journal=journal,  # type: ignore[arg-type]
-        chore=lambda work: work(),
+        chores=Chores(journal),  # type: ignore[arg-type]
         changed=lambda: changes.append(1),
         command=command,
     )

@@ -11,6 +11,7 @@ import pytest
 from bridge.edges.external import LinkOutlet, LinkSource, Origins
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.pipeline import Pipeline
+from bridge.ports import Chores
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.external.frames import Message
 from healthsync_mqtt.broker.external.identities import CANARY_A
@@ -80,11 +81,27 @@ class Bench:
         self.journal = Journal(self.log)
         self.counters = Counters()
         self.gate = agreeing(*USERS)
-        self.pipeline = Pipeline(
-            journal=self.journal, registry=TOPICS, counters=self.counters, bridge_id="main", gate=self.gate
-        )
         self.outlet = LinkOutlet()
-        self.pipeline.outlet = self.outlet
+        self.chores = Chores()
+        self.canonical = CanonicalPublisher(
+            bridge_id="main",
+            reader=self.log.reader(),
+            journal=self.journal,
+            registry=TOPICS,
+            chores=self.chores,
+            gate=self.gate,
+        )
+        self.pipeline = Pipeline(
+            journal=self.journal,
+            registry=TOPICS,
+            counters=self.counters,
+            bridge_id="main",
+            gate=self.gate,
+            chores=self.chores,
+            outlet=self.outlet,
+            observers=(self.canonical,),
+            failed=lambda error: None,
+        )
         self.canary: list[bytes] = []
 
     def source(self, shard: str = "") -> LinkSource:
@@ -176,15 +193,7 @@ async def test_receipts_go_out_through_the_connection_that_stands(bench: Bench) 
 
 @contextlib.asynccontextmanager
 async def publishing(bench: Bench) -> AsyncIterator[CanonicalPublisher]:
-    made = CanonicalPublisher(
-        bridge_id="main",
-        reader=bench.log.reader(),
-        journal=bench.journal,
-        registry=TOPICS,
-        chore=bench.pipeline.chore,
-        gate=bench.gate,
-    )
-    bench.pipeline.on_commit = made.committed
+    made = bench.canonical
     task = asyncio.create_task(made.run())
     yield made
     task.cancel()

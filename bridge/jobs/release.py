@@ -1,36 +1,34 @@
 """Out of the quarantine: rejected bytes go through the pipeline again, as if their sender had sent them now."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from bridge.decode.delivery import Limits, decode
 from bridge.pipeline import Pipeline
-from bridge.stages.journal import Journal
-from healthsync_mqtt.errors import NotFoundError, UnavailableError
+from bridge.ports import Chores
+from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import LogReader
 
 
-class _Committed:
-    """A source that only wants to know when its delivery is durable."""
-
-    def __init__(self) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+class _Nobody:
+    """A source that nobody waits behind: the commit itself is waited for."""
 
     def acknowledge(self, tokens: Sequence[int]) -> None:
-        if tokens and not self.done.done():
-            self.done.set_result(None)
+        pass
+
+    def resume(self) -> None:
+        pass
 
 
 class Release:
     """Replays rows of the quarantine, for an admin who has mended the cause (a newer version, a corrected clock)."""
 
-    def __init__(self, pipeline: Pipeline, journal: Journal, reader: LogReader, limits: Limits) -> None:
+    def __init__(self, pipeline: Pipeline, chores: Chores, reader: LogReader, limits: Limits) -> None:
         self._pipeline = pipeline
-        self._journal = journal
+        self._chores = chores
         self._reader = reader
         self._limits = limits
 
@@ -51,10 +49,6 @@ class Release:
         if decoded.rejections:
             first = decoded.rejections[0]
             return {"number": no, "outcome": "rejected", "reason": first.reason.value, "field": first.field}
-        source = _Committed()
-        self._pipeline.submit([Delivery(source, 0, origin, row.raw)])
-        self._pipeline.chore(lambda: self._journal.discard_rejected(no))
-        await self._pipeline.drain()
-        if not source.done.done():
-            raise UnavailableError("the service is stopping", hint="start it and try again: healthsync up")
+        self._pipeline.submit([Delivery(_Nobody(), 0, origin, row.raw)])
+        await self._chores.durable(lambda journal: journal.discard_rejected(no))
         return {"number": no, "outcome": "released"}

@@ -1,0 +1,96 @@
+"""What the pipeline needs around it: where its messages go, who observes a commit, and what else is to be written."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from bridge.stages.acknowledge import Outcome
+from bridge.stages.journal import Journal
+from healthsync_mqtt.errors import UnavailableError
+
+
+class Outlet(Protocol):
+    """Where the bridge's own messages go."""
+
+    def listening(self, topic: str) -> bool:
+        """Whether anybody would get a message on this topic."""
+
+    def send(self, topic: str, payload: bytes) -> None:
+        """Publish, not retained."""
+
+
+class Commit(NamedTuple):
+    """A commit that is durable and acknowledged: how far the log is, and what became of each delivery."""
+
+    head: int
+    outcomes: Sequence[Outcome]
+    at_us: int
+
+
+class CommitObserver(Protocol):
+    """Who is told of every commit, on the event loop; must be quick."""
+
+    def committed(self, commit: Commit) -> None:
+        """The log has grown, or something else was made durable."""
+
+
+class Chore(NamedTuple):
+    """Something that the next commit makes durable. ``write`` is called once, ``done`` after that commit."""
+
+    write: Callable[[Journal], None]
+    done: Callable[[], None]
+
+
+class Chores:
+    """What waits for the next commit beside events. Made before the pipeline, which takes from it."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Chore] = []
+        self._promised: set[asyncio.Future[None]] = set()
+        self._wake: Callable[[], None] | None = None
+        self._closed = False
+
+    def add(self, write: Callable[[Journal], None], done: Callable[[], None] = lambda: None) -> None:
+        """Write with the next commit, between two groups; ``done`` is called when that is durable, else never."""
+        self._waiting.append(Chore(write, done))
+        if self._wake is not None:
+            self._wake()
+
+    async def durable(self, write: Callable[[Journal], None]) -> None:
+        """Write with the next commit and return after it. UnavailableError when the pipeline stops before."""
+        if self._closed:
+            raise _stopping()
+        promise: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._promised.add(promise)
+        promise.add_done_callback(self._promised.discard)
+
+        def kept() -> None:
+            if not promise.done():
+                promise.set_result(None)
+
+        self.add(write, kept)
+        await promise
+
+    def take(self) -> list[Chore]:
+        """Everything that waits."""
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def taken_by(self, wake: Callable[[], None]) -> None:
+        """``wake`` is called when there is something to take; the pipeline says this at its birth."""
+        self._wake = wake
+
+    def close(self) -> None:
+        """Nothing is taken any more."""
+        self._closed = True
+        for promise in self._promised:
+            if not promise.done():
+                promise.set_exception(_stopping())
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+
+def _stopping() -> UnavailableError:
+    return UnavailableError("the service is stopping", hint="start it and try again: healthsync up")
