@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
-from healthsync_mqtt.broker.embedded.ackorder import AckOrder
+from healthsync_mqtt.broker.embedded.ackorder import AckOrder, answers
 from healthsync_mqtt.broker.external.frames import Message
 from healthsync_mqtt.broker.external.identities import CANARY_USERS
 from healthsync_mqtt.broker.external.port import BrokerLink
@@ -91,8 +91,8 @@ class LinkSource:
             if not origin.user:
                 if origin is _CANARY:
                     self._on_canary(payload)
-                if packet_id:
-                    self._link.acknowledge(self._order.answer(packet_id, len(deliveries)))
+                if packet_id and self._order.answer(packet_id, len(deliveries)):
+                    self._link.acknowledge(answers((packet_id,)))
                 continue
             deliveries.append(Delivery(self, packet_id, origin, payload))
         if deliveries:
@@ -110,7 +110,7 @@ class LinkSource:
     def acknowledge(self, tokens: Sequence[int]) -> None:
         """The oldest deliveries are durable: PUBACK, unless the connection they came over is gone."""
         if self._link is not None:
-            self._link.acknowledge(self._order.acknowledge(tokens))
+            self._link.acknowledge(answers(self._order.acknowledge(tokens)))
 
     def resume(self) -> None:
         """Read again."""

@@ -24,7 +24,7 @@ class AckOrder:
     def __init__(self) -> None:
         self._delivered = 0
         self._acknowledged = 0
-        self._later: deque[tuple[int, bytes]] = deque()
+        self._later: deque[tuple[int, int]] = deque()
 
     @property
     def waiting(self) -> int:
@@ -35,33 +35,33 @@ class AckOrder:
         """So many event messages were handed to the journal."""
         self._delivered += count
 
-    def acknowledge(self, tokens: Sequence[int]) -> bytes:
-        """The oldest event deliveries are durable: their answers, and those that waited behind them."""
+    def acknowledge(self, tokens: Sequence[int]) -> Sequence[int]:
+        """The oldest event deliveries are durable: the tokens to answer now, with those that waited behind them."""
         if not self._later:
             self._acknowledged += len(tokens)
-            return _answers(tokens)
-        out: list[bytes] = []
+            return tokens
+        out: list[int] = []
         for token in tokens:
-            out.append(_answer(token))
+            out.append(token)
             self._acknowledged += 1
             while self._later and self._later[0][0] <= self._acknowledged:
                 out.append(self._later.popleft()[1])
-        return b"".join(out)
+        return out
 
-    def answer(self, token: int, gathered: int = 0) -> bytes:
-        """The bytes to send now for another message: none when events are ahead of it and it has to wait.
+    def answer(self, token: int, gathered: int = 0) -> bool:
+        """Whether another message is answered now; not when events are ahead of it: then it waits behind them.
 
-        ``gathered`` events of the same read have not been handed over yet.
+        ``gathered`` events of the same turn have not been handed over yet.
         """
-        data = _answer(token)
         before = self._delivered + gathered
-        if data and before > self._acknowledged:
-            self._later.append((before, data))
-            return b""
-        return data
+        if token and before > self._acknowledged:
+            self._later.append((before, token))
+            return False
+        return True
 
 
-def _answers(tokens: Sequence[int]) -> bytes:
+def answers(tokens: Sequence[int]) -> bytes:
+    """The acknowledgements of these tokens in MQTT 3.1.1, as one block."""
     if min(tokens) > 0 and max(tokens) < QOS2:
         return encode_pubacks(tokens)
     return b"".join(map(_answer, tokens))

@@ -10,11 +10,12 @@ from healthsync_mqtt.topics.access import AccessRules
 
 
 class Refusal(NamedTuple):
-    """The CONNACK code, the reason for the log, and whether the answer is held back (a failed login)."""
+    """The CONNACK code, the reason for the log, and whether the answer is held back (a failed login), for how long."""
 
     code: ConnectCode
     reason: str
     held: bool = False
+    wait_s: float = 0.0
 
 
 def admission(packet: Connect, login: Callable[[Connect], Login], rules: AccessRules) -> Login | Refusal:

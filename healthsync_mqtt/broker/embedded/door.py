@@ -3,13 +3,15 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from healthsync_mqtt.broker.embedded.admission import Refusal, admission
 from healthsync_mqtt.broker.embedded.connection import Connection
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.broker.embedded.listeners import Listeners
-from healthsync_mqtt.broker.embedded.ports import Feeder, Ingest, Requests
+from healthsync_mqtt.broker.embedded.ports import Client, Entry, Feeder, Ingest, Requests
+from healthsync_mqtt.broker.embedded.protocol import Events, Refuse, Relay
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
@@ -22,8 +24,17 @@ from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.identity.login.directory import Login
 from healthsync_mqtt.identity.login.logins import Logins, Proof
 from healthsync_mqtt.model.origin import Origin
-from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode, Publish, Will
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.mqtt.codec.packets import (
+    Connect,
+    ConnectCode,
+    Publish,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+    Will,
+)
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessRules, Decision
@@ -139,66 +150,86 @@ class FrontDoor:
         for client_id in self.sessions.expire(self._clock()):
             self._feeder.forget(client_id)
 
-    # -- for connections
+    # -- the verbs of connections (``ports.Door``)
 
-    def judge(self, packet: Connect, wire: Wire) -> Login | Refusal:
-        """Decide a CONNECT, before anything of its client id is touched."""
-        proof, now = Proof(packet.client_id, packet.username, packet.password, wire.certificate), self._clock()
-        verdict = admission(packet, lambda _: self._logins.authenticate(proof, wire.clients, now), self.rules)
-        taken = isinstance(verdict, Login) and self.sessions.is_connected(packet.client_id)
-        if taken and not self._takeovers.allow(packet.client_id, now):
-            log.warning("door.token_cloned", client_id=packet.client_id, peer=wire.peer)
-            return Refusal(ConnectCode.SERVER_UNAVAILABLE, "token_cloned", held=True)
-        return verdict
-
-    def keep_alive(self, packet: Connect) -> int:
-        """Seconds between two signs of life that the client is held to; also one that asks for none."""
-        longest = self.limits.max_keep_alive_s
-        return min(packet.keep_alive or longest, longest)
-
-    def remaining(self, login: Login) -> float:
-        """Seconds until the login's token ends."""
-        return max(0.0, login.expires_at - self._clock())
-
-    def failed_login(self, peer: str, reason: str) -> float:
-        """Count it; returns how long the answer is held back, in seconds."""
-        self._counters.logins_refused += 1
-        self.on_refused(reason, peer)
-        return self._guard.failed(peer, self._clock())
-
-    def admitted(self, connection: Connection) -> None:
-        """A connection is authenticated."""
-        self._guard.logged_in(connection.peer)
-        self._guard.succeeded(connection.peer)
-
-    def opened(self, session: Session, *, clean: bool) -> None:
-        """A session is connected: canonical events go on where it stands."""
+    def enter(self, client: Client, asked: Connect) -> Entry | Refusal:
+        """Decide a CONNECT, before anything of its client id is touched; then open its session."""
+        verdict = self._judge(client, asked)
+        if isinstance(verdict, Refusal):
+            if not verdict.held:
+                return verdict
+            self._counters.logins_refused += 1
+            self.on_refused(verdict.reason, client.peer)
+            return verdict._replace(wait_s=self._guard.failed(client.peer, self._clock()))
+        self._guard.logged_in(client.peer)
+        self._guard.succeeded(client.peer)
+        principal = verdict.principal
+        clean = asked.clean_session or principal.role is Role.enroll  # what it gets is for this connection only
+        session, present = self.sessions.open(client, principal, clean=clean)
         if clean:
             self._feeder.forget(session.client_id)
         if session.position is not None:
             self._feeder.attach(session)
+        longest = self.limits.max_keep_alive_s
+        return Entry(
+            login=verdict,
+            session=session,
+            present=present,
+            route=partial(self._route, principal),
+            gate=self.rates.gate(principal),
+            keep_alive_s=min(asked.keep_alive or longest, longest),  # also for a client that asks for none
+            token_s=max(0.0, verdict.expires_at - self._clock()),
+            hold=Hold.JOURNAL if self.ingest.hold(client) else Hold.NONE,
+        )
 
-    def gone(self, connection: Connection) -> None:
+    def take(self, client: Client, what: Events | Relay | Refuse) -> Hold:
+        """Carry on what a client publishes; why it should be read no further for now."""
+        match what:
+            case Events():
+                return Hold.JOURNAL if self.ingest.submit(what.deliveries) else Hold.NONE
+            case Relay():
+                self._relay(client, what.channel, what.message)
+                return Hold.ROUTER if self._embedded.behind else Hold.NONE
+            case Refuse():
+                self._counters.publishes_refused += 1
+                return Hold.NONE
+
+    def listen(self, session: Session, asked: Subscribe | Unsubscribe) -> Suback | Unsuback:
+        """Add or take away filters."""
+        return self.subscribing.listen(session, asked)
+
+    def leave(self, client: Client, will: Will | None) -> None:
+        """A connection has ended: its session may go on elsewhere."""
+        session = client.session
+        if session is not None:
+            self._feeder.detach(session)
+            self.sessions.leave(client, session, self._clock())
+        if will is not None and client.login is not None:
+            self._publish_will(client.login.principal, will)
+
+    def gone(self, client: Client) -> None:
         """A connection's socket is closed: from now on it counts no more."""
-        self._connections.discard(connection)
-        self.ingest.leave(connection)
+        self._connections.discard(client)
+        self.ingest.leave(client)
         self._counters.connections_closed += 1
-        self._guard.closed(connection.peer, authenticated=connection.login is not None)
+        self._guard.closed(client.peer, authenticated=client.login is not None)
         if self._stopping and not self._connections:
             self._empty.set()
 
-    def closed(self, connection: Connection) -> None:
-        """A connection has ended: its session may go on elsewhere."""
-        session = connection.session
-        if session is not None:
-            self._feeder.detach(session)
-            self.sessions.leave(connection, session, self._clock())
+    # -- inside
 
-    def route(self, principal: Principal, topic: str, *, retain: bool) -> tuple[Decision, Origin | None]:
+    def _judge(self, client: Client, asked: Connect) -> Login | Refusal:
+        proof, now = Proof(asked.client_id, asked.username, asked.password, client.certificate), self._clock()
+        verdict = admission(asked, lambda _: self._logins.authenticate(proof, client.clients, now), self.rules)
+        taken = isinstance(verdict, Login) and self.sessions.is_connected(asked.client_id)
+        if taken and not self._takeovers.allow(asked.client_id, now):
+            log.warning("door.token_cloned", client_id=asked.client_id, peer=client.peer)
+            return Refusal(ConnectCode.SERVER_UNAVAILABLE, "token_cloned", held=True)
+        return verdict
+
+    def _route(self, principal: Principal, topic: str, retain: bool) -> tuple[Decision, Origin | None]:  # noqa: FBT001
         """Decide a PUBLISH; with the origin when the topic is an events topic."""
         decision = self.rules.may_publish(principal, topic, retain=retain)
-        if not decision.allowed:
-            self._counters.publishes_refused += 1
         channel = decision.channel
         if decision.allowed and channel is not None and channel.ingest:
             parsed = self._registry.parse(topic)
@@ -206,29 +237,24 @@ class FrontDoor:
             return decision, self.ingest.origin(channel, parsed[1], principal, topic)
         return decision, None
 
-    @property
-    def behind(self) -> bool:
-        """Whether publishers on other topics than events topics should wait for amqtt."""
-        return self._embedded.behind
-
-    def publish(self, connection: Connection, channel: Channel | None, packet: Publish) -> None:
+    def _relay(self, client: Client, channel: Channel | None, message: Publish) -> None:
         """A client's allowed message on a topic that is not an events topic: a request, or for other clients."""
-        topic = packet.topic.decode()
+        topic = message.topic.decode()
         if channel is not None and channel.answer:
-            self._ask(connection, channel, topic, packet.payload)
+            self._ask(client, channel, topic, message.payload)
         else:
-            self._embedded.publish(topic, packet.payload, packet.qos, retain=packet.retain)
+            self._embedded.publish(topic, message.payload, message.qos, retain=message.retain)
 
-    def _ask(self, connection: Connection, channel: Channel, topic: str, payload: bytes) -> None:
+    def _ask(self, client: Client, channel: Channel, topic: str, payload: bytes) -> None:
         """Hand over a request; the answer goes to the connection that asked, and to nobody else."""
-        parsed, session, login = self._registry.parse(topic), connection.session, connection.login
+        parsed, session, login = self._registry.parse(topic), client.session, client.login
         assert parsed is not None
         assert session is not None
         assert login is not None
         name = self._registry.build(channel.answer, **parsed[1])
 
         def answer(body: bytes) -> None:
-            if connection.session is session and session.connected:
+            if client.session is session and session.connected:
                 self.sessions.give(session, Message(name.encode(), body, 1))
 
         if session in self.sessions.index.match(name):
@@ -236,14 +262,10 @@ class FrontDoor:
         else:
             log.warning("door.request_without_ear", client_id=session.client_id, channel=channel.key)
 
-    def publish_will(self, principal: Principal, will: Will) -> None:
+    def _publish_will(self, principal: Principal, will: Will) -> None:
         """Publish a will, if its principal may still set it."""
         if self.rules.may_will(principal, will.topic, retain=will.retain).allowed:
             self._embedded.publish(will.topic, will.payload, will.qos, retain=will.retain)
-
-    def feed_wanted(self) -> None:
-        """A session has room for canonical events."""
-        self._feeder.wanted()
 
     def _caught_up(self) -> None:
         for connection in list(self._connections):
@@ -265,7 +287,7 @@ class FrontDoor:
             return None
         self._refused = ""
         self._counters.connections_opened += 1
-        connection = Connection(self, wire)
+        connection = Connection(self, wire, self.limits, wanted=self._feeder.wanted)
         self._connections.add(connection)
         return connection
 

@@ -7,6 +7,8 @@ class State(Enum):
     """Where a connection is."""
 
     AWAITING_CONNECT = auto()
+    #: a CONNECT is here and not decided
+    JUDGING = auto()
     #: a refusal is being held back
     REFUSING = auto()
     OPEN = auto()
@@ -14,7 +16,8 @@ class State(Enum):
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.AWAITING_CONNECT: frozenset({State.REFUSING, State.OPEN, State.CLOSED}),
+    State.AWAITING_CONNECT: frozenset({State.JUDGING, State.CLOSED}),
+    State.JUDGING: frozenset({State.REFUSING, State.OPEN, State.CLOSED}),
     State.REFUSING: frozenset({State.CLOSED}),
     State.OPEN: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),

@@ -1,13 +1,20 @@
-"""What the front door needs from above: who takes events and requests, and who feeds canonical events."""
+"""The sides of the front door: what it needs from above, and the verbs that a connection knows of it."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from healthsync_mqtt.broker.embedded.admission import Refusal
+from healthsync_mqtt.broker.embedded.limits.rates import Gate
+from healthsync_mqtt.broker.embedded.protocol import Events, Refuse, Relay, Route
+from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.sessions.session import Session
+from healthsync_mqtt.broker.embedded.sessions.table import Link
 from healthsync_mqtt.identity.login.directory import Login
+from healthsync_mqtt.identity.login.logins import Demand
 from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.mqtt.codec.packets import Connect, Suback, Subscribe, Unsuback, Unsubscribe, Will
 from healthsync_mqtt.topics.registry import Channel
 
 
@@ -48,3 +55,60 @@ class Requests(Protocol):
 
     def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
         """A request on ``channel``; ``answer`` is called at most once, later, on the event loop."""
+
+
+class Entry(NamedTuple):
+    """A CONNECT was accepted: what the connection has from now on. Times in seconds."""
+
+    login: Login
+    session: Session
+    present: bool
+    route: Route
+    gate: Gate
+    keep_alive_s: int
+    token_s: float
+    #: why it is not read yet
+    hold: Hold
+
+
+class Client(Link, Source, Protocol):
+    """A connection, as the door sees it."""
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The client's certificate (DER), verified; None when it sent none."""
+
+    @property
+    def clients(self) -> Demand:
+        """What its listener asks of clients besides a token."""
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+
+    @property
+    def login(self) -> Login | None:
+        """Who it is; None before its CONNECT is accepted."""
+
+    @property
+    def session(self) -> Session | None:
+        """Its session; None before its CONNECT is accepted."""
+
+
+class Door(Protocol):
+    """The door, as a connection sees it: in, through, listen, out. ``gone`` follows when the socket is closed."""
+
+    def enter(self, client: Client, asked: Connect) -> Entry | Refusal:
+        """Decide a CONNECT, and open its session."""
+
+    def take(self, client: Client, what: Events | Relay | Refuse) -> Hold:
+        """Carry on what the client publishes; why it should be read no further for now."""
+
+    def listen(self, session: Session, asked: Subscribe | Unsubscribe) -> Suback | Unsuback:
+        """Add or take away filters."""
+
+    def leave(self, client: Client, will: Will | None) -> None:
+        """The connection has ended: its session may go on elsewhere. ``will`` is to be published."""
+
+    def gone(self, client: Client) -> None:
+        """Its socket is closed: from now on it counts no more."""

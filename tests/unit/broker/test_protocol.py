@@ -1,0 +1,275 @@
+"""The protocol of a connection without sockets: every packet in every state, and what must come in which order."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from healthsync_mqtt.broker.embedded.lifecycle import State
+from healthsync_mqtt.broker.embedded.protocol import (
+    DEAF,
+    UNEXPECTED,
+    Answer,
+    End,
+    Events,
+    Flush,
+    Judge,
+    Listen,
+    Protocol,
+    Relay,
+    Send,
+)
+from healthsync_mqtt.broker.embedded.sessions.session import Session
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.mqtt.codec.packets import (
+    Connack,
+    Connect,
+    ConnectCode,
+    Disconnect,
+    Packet,
+    Pingreq,
+    Pingresp,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+    Will,
+)
+from healthsync_mqtt.topics.access import AccessRules, Decision
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+REGISTRY = TopicRegistry.load()
+RULES = AccessRules(REGISTRY)
+WATCH = Principal(role=Role.device, client_id="alice-watch", user="alice", device="watch")
+EVENTS = b"users/alice/devices/watch/events"
+STATUS = b"users/alice/devices/watch/status"
+WILL = Will(STATUS.decode(), b"gone", 1, retain=True)
+MUCH = 1 << 40
+
+PACKETS: tuple[Packet, ...] = (
+    Connect("alice-watch", will=WILL),
+    Connack(session_present=False, code=0),
+    Publish(EVENTS, b"{}", 1, packet_id=1),
+    Publish(STATUS, b"{}", 1, packet_id=2),
+    Puback(1),
+    Pubrec(1),
+    Pubrel(1),
+    Pubcomp(1),
+    Subscribe(1, (("a", 0), ("b", 1))),
+    Suback(1, (0,)),
+    Unsubscribe(1, ("a",)),
+    Unsuback(1),
+    Pingreq(),
+    Pingresp(),
+    Disconnect(),
+)
+
+
+class Told:
+    """Whoever is told about commits."""
+
+    def acknowledge(self, tokens: Sequence[int]) -> None:
+        """Nothing: the tests ask the protocol."""
+
+
+def route(topic: str, retain: bool) -> tuple[Decision, Origin | None]:
+    decision = RULES.may_publish(WATCH, topic, retain=retain)
+    if decision.channel is not None and decision.channel.ingest:
+        return decision, Origin("alice", "watch", None, topic)
+    return decision, None
+
+
+def made(state: State, *, max_unreleased: int = 10) -> Protocol:
+    """A protocol in this state."""
+    protocol = Protocol(Told(), max_unreleased=max_unreleased)
+    if state is State.AWAITING_CONNECT:
+        return protocol
+    handle(protocol, Connect("alice-watch", will=WILL))
+    if state is State.REFUSING:
+        protocol.refused()
+    elif state is State.OPEN:
+        session = Session(WATCH, persistent=True, window=10, queue_limit=10)
+        session.connected = True
+        protocol.admitted(session, present=False, route=route)
+    elif state is State.CLOSED:
+        protocol.closed()
+    assert protocol.state is state
+    return protocol
+
+
+def handle(protocol: Protocol, *packets: Packet) -> list[Any]:
+    protocol.received(packets)
+    return protocol.run(MUCH)
+
+
+def kinds(actions: Sequence[Any]) -> list[type]:
+    return [type(action) for action in actions]
+
+
+EXPECTED: dict[type, list[type]] = {
+    Puback: [Flush],
+    Pubrec: [Send],
+    Pubrel: [Send],
+    Pubcomp: [Flush],
+    Subscribe: [Listen],
+    Unsubscribe: [Listen],
+    Pingreq: [Send],
+    Disconnect: [End],
+}
+
+
+@pytest.mark.parametrize(("state", "packet"), list(product(State, PACKETS)))
+def test_every_packet_in_every_state(state: State, packet: Packet) -> None:
+    protocol = made(state)
+    actions = handle(protocol, packet)
+    if state in DEAF or state is State.JUDGING:
+        assert actions == []
+        assert protocol.state is state
+        assert not protocol.ready
+    elif state is State.AWAITING_CONNECT and isinstance(packet, Connect):
+        assert actions == [Judge(packet)]
+        assert protocol.state is State.JUDGING
+    elif state is State.OPEN and isinstance(packet, Publish):
+        assert kinds(actions) == ([Events] if packet.topic == EVENTS else [Relay, Answer])
+    elif state is State.OPEN and type(packet) in EXPECTED:
+        assert kinds(actions) == EXPECTED[type(packet)]
+    else:
+        assert actions == [End(UNEXPECTED[state], violation=True)]
+        assert protocol.state is State.CLOSED
+
+
+@pytest.mark.parametrize("state", [State.AWAITING_CONNECT, State.JUDGING, State.OPEN])
+def test_whoever_breaks_the_protocol_is_cut_once(state: State) -> None:
+    protocol = made(state)
+    assert protocol.violated("too_large") == [End("too_large", violation=True)]
+    assert protocol.violated("too_large") == []
+    assert handle(protocol, *PACKETS) == []
+
+
+def test_packets_behind_a_connect_wait_for_its_verdict() -> None:
+    protocol = made(State.AWAITING_CONNECT)
+    assert handle(protocol, Connect("alice-watch"), Pingreq(), Publish(EVENTS, b"{}")) == [
+        Judge(Connect("alice-watch"))
+    ]
+    assert protocol.run(MUCH) == []
+    session = Session(WATCH, persistent=True, window=10, queue_limit=10)
+    assert protocol.admitted(session, present=True, route=route) == [Send(Connack(True, ConnectCode.ACCEPTED))]
+    assert protocol.ready
+    assert kinds(protocol.run(MUCH)) == [Events, Send]
+
+
+def test_packets_behind_a_refused_connect_are_never_handled() -> None:
+    protocol = made(State.AWAITING_CONNECT)
+    handle(protocol, Connect("alice-watch", will=WILL), Publish(EVENTS, b"{}"))
+    protocol.refused()
+    assert protocol.run(MUCH) == []
+    assert protocol.told(ConnectCode.NOT_AUTHORIZED) == [Send(Connack(False, ConnectCode.NOT_AUTHORIZED)), End()]
+    assert protocol.told(ConnectCode.NOT_AUTHORIZED) == []
+    assert protocol.closed() is None
+
+
+def test_the_will_is_left_by_who_does_not_say_goodbye() -> None:
+    assert made(State.OPEN).closed() == WILL
+    assert made(State.OPEN).closed(will=False) is None
+    assert made(State.REFUSING).closed() is None
+    left = made(State.OPEN)
+    handle(left, Disconnect())
+    assert left.closed() is None
+    cut = made(State.OPEN)
+    handle(cut, Connect("again"))
+    assert cut.closed() == WILL
+    assert cut.closed() is None
+
+
+def test_events_before_the_end_count_and_those_behind_it_do_not() -> None:
+    for end in (Disconnect(), Suback(1, (0,))):
+        protocol = made(State.OPEN)
+        actions = handle(protocol, Publish(EVENTS, b"1"), end, Publish(EVENTS, b"2"))
+        assert kinds(actions) == [Events, End]
+        assert [delivery.payload for delivery in actions[0].deliveries] == [b"1"]
+
+
+def test_unreleased_ids_are_capped_and_repeated_ones_are_not_relayed_again() -> None:
+    protocol = made(State.OPEN, max_unreleased=2)
+    first, second, third = (Publish(STATUS, b"x", 2, packet_id=number) for number in (1, 2, 3))
+    assert kinds(handle(protocol, first, second, first)) == [Relay, Answer, Relay, Answer, Answer]
+    assert handle(protocol, Pubrel(1)) == [Send(Pubcomp(1))]
+    assert kinds(handle(protocol, first)) == [Relay, Answer]
+    assert handle(protocol, third) == [End("too_many_unreleased", violation=True)]
+
+
+def test_a_turn_handles_at_least_one_packet_and_stops_when_its_work_is_done() -> None:
+    protocol = made(State.OPEN)
+    protocol.received([Pingreq()] * 10)
+    assert kinds(protocol.run(0)) == []
+    assert kinds(protocol.run(1)) == [Send]
+    spent = protocol.spent
+    assert kinds(protocol.run(4 * spent)) == [Send] * 4
+    assert protocol.ready
+    assert kinds(protocol.run(MUCH)) == [Send] * 5
+    assert not protocol.ready
+
+
+def cost(*packets: Packet) -> int:
+    protocol = made(State.OPEN)
+    handle(protocol, Publish(EVENTS, b""))
+    handle(protocol, *packets)
+    return protocol.spent
+
+
+def test_what_costs_more_is_charged_more() -> None:
+    assert 0 < cost(Pingreq()) == cost(Puback(9)) < cost(Publish(EVENTS, b"")) < cost(Publish(EVENTS, bytes(10_000)))
+    assert cost(Publish(STATUS, b"")) > cost(Publish(EVENTS, b""))
+    one, many = cost(Subscribe(1, (("a", 0),))), cost(Subscribe(1, (("a", 0),) * 32))
+    assert many > 20 * one
+    assert cost(Publish(EVENTS, bytes(1 << 20))) > 100 * cost(Publish(EVENTS, bytes(1 << 10)))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2)), max_size=30), st.data())
+def test_answers_leave_in_the_order_of_the_messages_whatever_the_turns(
+    messages: list[tuple[bool, int]], data: st.DataObject
+) -> None:
+    protocol = made(State.OPEN, max_unreleased=100)
+    handle(protocol, Publish(EVENTS, b"first"))
+    protocol.acknowledged((0,))
+    answered: list[int] = []
+    pending: list[int] = []
+
+    def note(actions: Sequence[Any]) -> None:
+        for action in actions:
+            if isinstance(action, Events):
+                pending.extend(delivery.token for delivery in action.deliveries)
+            elif isinstance(action, Answer):
+                answered.extend(token & 0xFFFF for token in action.tokens if token)
+
+    for number, (is_event, qos) in enumerate(messages, 1):
+        topic = EVENTS if is_event else STATUS
+        protocol.received([Publish(topic, b"{}", qos, packet_id=number if qos else 0)])
+        while protocol.ready and data.draw(st.booleans()):
+            note(protocol.run(data.draw(st.integers(1, 300))))
+        if pending and data.draw(st.booleans()):
+            count = data.draw(st.integers(1, len(pending)))
+            tokens = [pending.pop(0) for _ in range(count)]
+            note(protocol.acknowledged(tokens))
+    while protocol.ready:
+        note(protocol.run(MUCH))
+    if pending:
+        note(protocol.acknowledged(pending))
+    assert answered == [number for number, (_, qos) in enumerate(messages, 1) if qos]
+    assert protocol.waiting == 0
+
+
+def test_after_the_end_a_commit_is_answered_to_nobody() -> None:
+    protocol = made(State.OPEN)
+    handle(protocol, Publish(EVENTS, b"{}", 1, packet_id=1))
+    protocol.closed()
+    assert protocol.acknowledged((1,)) == []
