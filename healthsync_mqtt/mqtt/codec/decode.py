@@ -7,9 +7,10 @@ fixed header, so at most one packet of allowed size and one feed are ever held.
 
 from typing import Final
 
-from healthsync_mqtt.mqtt.codec.bodies import PARSERS, check_first_byte, check_topic, publish
+from healthsync_mqtt.mqtt.codec import v3, v5
 from healthsync_mqtt.mqtt.codec.faults import Fault, MalformedPacket, PacketTooLarge, ProtocolError
-from healthsync_mqtt.mqtt.codec.packets import Packet, PacketType, Puback, Publish
+from healthsync_mqtt.mqtt.codec.fields import check_topic
+from healthsync_mqtt.mqtt.codec.packets import NO_PROPERTIES, Packet, PacketType, Puback, Publish
 
 # Topic names already found valid, per connection: a device uses few. Bounded in number and size (4 KiB a connection).
 _KNOWN_TOPICS: Final = 16
@@ -34,11 +35,24 @@ class Decoder:
     ``max_packet`` bounds the length that a packet's fixed header declares (the bytes after the header), ``first_limit``
     that of the first packet. With ``server`` the first packet must be CONNECT; a second one is the caller's matter.
     Every packet type is decoded on both sides.
+
+    ``versions`` are the protocol levels that are spoken. A server's decoder learns the connection's version from its
+    CONNECT; a client's speaks the only one it is given.
     """
 
-    __slots__ = ("_buffer", "_failure", "_first", "_known", "_limit", "_max_packet", "_need", "_server")
+    __slots__ = (
+        "_buffer", "_failure", "_first", "_five", "_known", "_limit", "_max_packet", "_need", "_parsers", "_publish",
+        "_server", "_takes_five",
+    )  # fmt: skip
 
-    def __init__(self, max_packet: int, first_limit: int = 8192, server: bool = True) -> None:  # noqa: FBT001, FBT002
+    def __init__(
+        self,
+        max_packet: int,
+        first_limit: int = 8192,
+        server: bool = True,  # noqa: FBT001, FBT002
+        *,
+        versions: frozenset[int] = frozenset({3, 4}),
+    ) -> None:
         self._max_packet = max_packet
         self._limit = min(first_limit, max_packet)
         self._server = server
@@ -47,6 +61,8 @@ class Decoder:
         self._need = 0
         self._known: dict[bytes, bytes] = {}
         self._failure: ProtocolError | None = None
+        self._takes_five = 5 in versions
+        self._speak(five=not server and versions == {5})
 
     @property
     def pending(self) -> int:
@@ -82,13 +98,19 @@ class Decoder:
             self._buffer += memoryview(data)[pos:]
         return packets
 
+    def _speak(self, *, five: bool) -> None:
+        self._five = five
+        self._parsers = v5.PARSERS if five else v3.PARSERS
+        self._publish = v5.publish if five else v3.publish
+
     def _parse(self, data: bytes, packets: list[Packet]) -> int:
         """Append the whole packets in ``data``; the place where the unfinished one begins."""
         pos, end, limit = 0, len(data), self._limit
         if self._first and end:
             if self._server and data[0] != _CONNECT:
                 raise MalformedPacket(Fault.NOT_CONNECT, "the first packet is not CONNECT")
-            check_first_byte(data[0])
+            self._check_first(data[0])
+        five, parsers, publish = self._five, self._parsers, self._publish
         max_packet, known, flags_of = self._max_packet, self._known, _PUBLISH_FLAGS
         append = packets.append
         need = 2
@@ -105,7 +127,7 @@ class Decoder:
                     if not body:
                         break
             if size > limit:
-                check_first_byte(first)
+                self._check_first(first)
                 raise PacketTooLarge(
                     Fault.TOO_LARGE,
                     f"a packet declares {size} bytes, the limit is {limit}",
@@ -118,32 +140,62 @@ class Decoder:
             flags = flags_of.get(first)
             if flags is not None:
                 start = body + 2
-                if size > 2 and (at := start + (data[body] << 8) + data[body + 1]) <= stop:
+                if size > 2 and start < (at := start + (data[body] << 8) + data[body + 1]) <= stop:
                     raw = data[start:at]
                     topic = known.get(raw) or self._learn(raw)
                     qos, retain, dup = flags
-                    if not qos:
-                        append(_new(Publish, (topic, data[at:stop], 0, retain, False, 0)))
-                    elif at + 2 <= stop and (packet_id := data[at] << 8 | data[at + 1]):
-                        append(_new(Publish, (topic, data[at + 2 : stop], qos, retain, dup, packet_id)))
+                    packet_id = 0
+                    if qos:
+                        if at + 2 <= stop:
+                            packet_id = data[at] << 8 | data[at + 1]
+                        at += 2
+                    if five:
+                        # Most messages have no properties: one byte says so.
+                        if at < stop and not data[at] and (packet_id or not qos):
+                            at += 1
+                        else:
+                            append(publish(first, data, body, stop))
+                            pos = stop
+                            limit = max_packet
+                            continue
+                    if packet_id or not qos:
+                        append(_new(Publish, (topic, data[at:stop], qos, retain, dup, packet_id, NO_PROPERTIES)))
                     else:
                         append(publish(first, data, body, stop))
                 else:
                     append(publish(first, data, body, stop))
             elif first == _PUBACK and size == 2 and (packet_id := data[body] << 8 | data[body + 1]):
-                append(_new(Puback, (packet_id,)))
-            elif (parser := PARSERS.get(first)) is not None:
+                append(_new(Puback, (packet_id, 0, NO_PROPERTIES)))
+            elif first == _CONNECT:
+                five = self._takes_five and data.startswith(v5.OPENING, body, stop)
+                append((v5.connect if five else v3.connect)(data, body, stop))
+                self._speak(five=five)
+                parsers, publish = self._parsers, self._publish
+            elif (parser := parsers.get(first)) is not None:
                 append(parser(data, body, stop))
             else:
-                check_first_byte(first)
+                self._check_first(first)
             pos = stop
             limit = max_packet
         if packets:
             self._first, self._limit = False, limit
         if pos < end:
-            check_first_byte(data[pos])
+            self._check_first(data[pos])
         self._need = need
         return pos
+
+    def _check_first(self, first: int) -> None:
+        """Raise when ``first`` cannot begin a packet; PUBLISH flags included."""
+        kind, flags = first >> 4, first & 15
+        if kind == 0 or (kind == PacketType.AUTH and not self._five):
+            raise MalformedPacket(Fault.BAD_TYPE, f"packet type {kind} is reserved")
+        if kind == PacketType.PUBLISH:
+            if flags >> 1 & 3 == 3:
+                raise MalformedPacket(Fault.BAD_QOS, "PUBLISH with QoS 3")
+            if flags & 8 and not flags >> 1 & 3:
+                raise MalformedPacket(Fault.BAD_FLAGS, "PUBLISH with DUP at QoS 0")
+        elif first != _CONNECT and first not in self._parsers:
+            raise MalformedPacket(Fault.BAD_FLAGS, f"{PacketType(kind).name} with reserved flag bits")
 
     def _learn(self, topic: bytes) -> bytes:
         """Check a topic name and keep it, so that the next PUBLISH to it costs a look-up."""

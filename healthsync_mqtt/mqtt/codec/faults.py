@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Fault(StrEnum):
-    """The closed list of reasons a peer's bytes are refused; section numbers are those of MQTT 3.1.1."""
+    """The closed list of reasons a peer's bytes are refused; section numbers are those of MQTT 3.1.1, or say 5.0."""
 
     #: The first packet on a connection to a server is not CONNECT (3.1.0-1).
     NOT_CONNECT = "not_connect"
@@ -47,6 +47,14 @@ class Fault(StrEnum):
     BAD_CODE = "bad_code"
     #: SUBSCRIBE, SUBACK or UNSUBSCRIBE with an empty list (3.8.3-3, 3.10.3-2).
     NO_FILTERS = "no_filters"
+    #: A property that does not exist, has no place in its packet, or a value that it cannot have (5.0, 2.2.2).
+    BAD_PROPERTY = "bad_property"
+    #: A property that may stand once stands twice (5.0, 2.2.2.2).
+    REPEATED_PROPERTY = "repeated_property"
+    #: A topic name is empty and no topic alias stands for it (5.0, 3.3.2.1).
+    NO_TOPIC = "no_topic"
+    #: More user properties in one packet than the limit.
+    TOO_MANY_PROPERTIES = "too_many_properties"
     #: The declared length is above the limit.
     TOO_LARGE = "too_large"
     #: More filters in one packet than the limit.
@@ -54,7 +62,7 @@ class Fault(StrEnum):
 
 
 class ProtocolError(HealthSyncError):
-    """The peer broke MQTT 3.1.1 or a limit; close its connection.
+    """The peer broke MQTT or a limit; close its connection.
 
     ``reason`` is a ``Fault``; ``packets`` are the whole packets that came before the fault in the same feed.
     """
@@ -66,7 +74,7 @@ class ProtocolError(HealthSyncError):
 
 
 class MalformedPacket(ProtocolError):  # noqa: N818  # the name that MQTT gives the condition
-    """The bytes are not a valid MQTT 3.1.1 packet, or the first packet is the wrong one."""
+    """The bytes are not a valid packet, or the first packet is the wrong one."""
 
 
 class PacketTooLarge(ProtocolError):  # noqa: N818  # the name that MQTT 5 gives the condition
@@ -74,6 +82,6 @@ class PacketTooLarge(ProtocolError):  # noqa: N818  # the name that MQTT 5 gives
 
 
 class EncodeError(HealthSyncError):
-    """A packet of our own has no valid MQTT 3.1.1 encoding: a defect of the caller."""
+    """A packet of our own has no valid encoding: a defect of the caller."""
 
     reason = "not_encodable"

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.mqtt.codec import Decoder
 from healthsync_mqtt.mqtt.codec.packets import (
+    NO_PROPERTIES,
     Connack,
     Connect,
     Disconnect,
@@ -116,7 +117,9 @@ strings = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\
 filters = strings.filter(bool)
 topics = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0+#"), min_size=1, max_size=40)
 qos_levels = st.integers(0, 2)
-wills = st.builds(Will, topics, st.binary(max_size=50), qos_levels, st.booleans())
+# Said outright: a strategy would make up what only MQTT 5.0 has.
+nothing = st.just(NO_PROPERTIES)
+wills = st.builds(Will, topics, st.binary(max_size=50), qos_levels, st.booleans(), nothing)
 
 
 @st.composite
@@ -137,13 +140,17 @@ def publishes(draw: st.DrawFn) -> Publish:
     return Publish(topic, payload, qos, draw(st.booleans()), dup, packet_id)
 
 
-connacks = st.builds(Connack, st.booleans(), st.just(0)) | st.builds(Connack, st.just(False), st.integers(1, 5))
-identified = st.one_of(*(st.builds(kind, packet_ids) for kind in (Puback, Pubrec, Pubrel, Pubcomp, Unsuback)))
-subscribes = st.builds(
-    Subscribe, packet_ids, st.lists(st.tuples(filters, qos_levels), min_size=1, max_size=8).map(tuple)
+connacks = st.builds(Connack, st.booleans(), st.just(0), nothing) | st.builds(
+    Connack, st.just(False), st.integers(1, 5), nothing
 )
-subacks = st.builds(Suback, packet_ids, st.lists(st.sampled_from([0, 1, 2, 0x80]), min_size=1, max_size=8).map(tuple))
-unsubscribes = st.builds(Unsubscribe, packet_ids, st.lists(filters, min_size=1, max_size=8).map(tuple))
+identified = st.one_of(*(packet_ids.map(kind) for kind in (Puback, Pubrec, Pubrel, Pubcomp, Unsuback)))
+subscribes = st.builds(
+    Subscribe, packet_ids, st.lists(st.tuples(filters, qos_levels), min_size=1, max_size=8).map(tuple), nothing
+)
+subacks = st.builds(
+    Suback, packet_ids, st.lists(st.sampled_from([0, 1, 2, 0x80]), min_size=1, max_size=8).map(tuple), nothing
+)
+unsubscribes = st.builds(Unsubscribe, packet_ids, st.lists(filters, min_size=1, max_size=8).map(tuple), nothing)
 empties = st.sampled_from([Pingreq(), Pingresp(), Disconnect()])
 packets = st.one_of(connects(), publishes(), connacks, identified, subscribes, subacks, unsubscribes, empties)
 

@@ -3,7 +3,6 @@
 import pytest
 
 from healthsync_mqtt.mqtt.codec import EncodeError, encode, encode_puback, encode_pubacks, encode_publish
-from healthsync_mqtt.mqtt.codec.encode import _length
 from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
     Connect,
@@ -17,6 +16,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsubscribe,
     Will,
 )
+from healthsync_mqtt.mqtt.codec.v3.encode import length
 
 REFUSED: list[Packet] = [
     Connect("d", protocol_level=5),
@@ -106,9 +106,9 @@ def test_remaining_length_at_its_borders(size: int, head: str) -> None:
 
 
 def test_the_longest_packet(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _length(268_435_455) == bytes.fromhex("ffffff7f")
+    assert length(268_435_455) == bytes.fromhex("ffffff7f")
     with pytest.raises(EncodeError):
-        _length(268_435_456)
-    monkeypatch.setitem(_length.__globals__, "_MAX_REMAINING", 20_000)
+        length(268_435_456)
+    monkeypatch.setitem(length.__globals__, "_MAX_REMAINING", 20_000)
     with pytest.raises(EncodeError):
         encode_publish(b"t", bytes(20_000))

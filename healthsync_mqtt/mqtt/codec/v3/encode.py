@@ -4,8 +4,8 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from healthsync_mqtt.mqtt.codec.bodies import check_topic, text
 from healthsync_mqtt.mqtt.codec.faults import EncodeError, MalformedPacket
+from healthsync_mqtt.mqtt.codec.fields import check_topic, text
 from healthsync_mqtt.mqtt.codec.packets import (
     SUBSCRIBE_REFUSED,
     Connack,
@@ -33,12 +33,16 @@ _PUBACK_HEADER: Final = 0x4002_0000
 
 def encode(packet: Packet) -> bytes:
     """The bytes of ``packet``; raises ``EncodeError`` when MQTT 3.1.1 has none for it."""
-    return _ENCODERS[type(packet)](packet)
+    kind = type(packet)
+    encoder = _ENCODERS.get(kind)
+    if encoder is None or any(getattr(packet, name, None) for name in _ONLY_5[kind]):
+        raise EncodeError(f"this {kind.__name__.upper()} has no encoding in MQTT 3.1.1")
+    return encoder(packet)
 
 
-def encode_puback(packet_id: int) -> bytes:
-    """A PUBACK; ``packet_id`` is 1..65535."""
-    return b"\x40\x02" + _packet_id(packet_id)
+def encode_puback(identifier: int) -> bytes:
+    """A PUBACK; ``identifier`` is 1..65535."""
+    return b"\x40\x02" + packet_id(identifier)
 
 
 def encode_pubacks(ids: Iterable[int]) -> bytes:
@@ -81,13 +85,13 @@ def encode_publish(  # noqa: PLR0917  # called by position on the hot path
     if 0x80 <= remaining < 0x4000:
         head = b"%c%c%c%c%c" % (first, remaining & 0x7F | 0x80, remaining >> 7, size >> 8, size & 0xFF)
     else:
-        head = b"%c%b%c%c" % (first, _length(remaining), size >> 8, size & 0xFF)
+        head = b"%c%b%c%c" % (first, length(remaining), size >> 8, size & 0xFF)
     return b"".join((head, topic, end, payload))
 
 
 def _publish(packet: Publish) -> bytes:
-    _check_topic(packet.topic)
-    return encode_publish(*packet)
+    check_topic_name(packet.topic)
+    return encode_publish(*packet[:6])
 
 
 def _connect(packet: Connect) -> bytes:
@@ -98,21 +102,23 @@ def _connect(packet: Connect) -> bytes:
     if not 0 <= packet.keep_alive <= 0xFFFF:
         raise EncodeError("a keep-alive is 0 to 65535 seconds")
     flags = 2 if packet.clean_session else 0
-    fields = [_string(packet.client_id)]
+    fields = [string(packet.client_id)]
     if packet.will is not None:
         will = packet.will
+        if will.properties:
+            raise EncodeError("a will in MQTT 3.1.1 has no properties")
         topic = will.topic.encode(errors="surrogatepass")
-        _check_topic(topic)
-        flags |= 0x04 | _qos(will.qos) << 3 | (0x20 if will.retain else 0)
-        fields += [_field(topic), _field(will.payload)]
+        check_topic_name(topic)
+        flags |= 0x04 | qos_level(will.qos) << 3 | (0x20 if will.retain else 0)
+        fields += [field(topic), field(will.payload)]
     if packet.username is not None:
         flags |= 0x80
-        fields.append(_string(packet.username))
+        fields.append(string(packet.username))
     if packet.password is not None:
         flags |= 0x40
-        fields.append(_field(packet.password))
-    start = b"%b%c%c" % (_string(packet.protocol_name), packet.protocol_level, flags)
-    return _framed(PacketType.CONNECT << 4, start, packet.keep_alive.to_bytes(2, "big"), *fields)
+        fields.append(field(packet.password))
+    start = b"%b%c%c" % (string(packet.protocol_name), packet.protocol_level, flags)
+    return framed(PacketType.CONNECT << 4, start, packet.keep_alive.to_bytes(2, "big"), *fields)
 
 
 def _connack(packet: Connack) -> bytes:
@@ -125,7 +131,7 @@ def _identified(first: int) -> Callable[[Any], bytes]:
     head = bytes((first, 2))
 
     def write(packet: Puback | Pubrec | Pubrel | Pubcomp | Unsuback) -> bytes:
-        return head + _packet_id(packet.packet_id)
+        return head + packet_id(packet.packet_id)
 
     return write
 
@@ -133,21 +139,21 @@ def _identified(first: int) -> Callable[[Any], bytes]:
 def _subscribe(packet: Subscribe) -> bytes:
     if not packet.filters:
         raise EncodeError("SUBSCRIBE without filters")
-    fields = [_filter(topic_filter) + bytes((_qos(qos),)) for topic_filter, qos in packet.filters]
-    return _framed(PacketType.SUBSCRIBE << 4 | 2, _packet_id(packet.packet_id), *fields)
+    fields = [filter_field(topic_filter) + bytes((qos_level(qos),)) for topic_filter, qos in packet.filters]
+    return framed(PacketType.SUBSCRIBE << 4 | 2, packet_id(packet.packet_id), *fields)
 
 
 def _suback(packet: Suback) -> bytes:
     if not packet.codes or any(code not in (0, 1, 2, SUBSCRIBE_REFUSED) for code in packet.codes):
         raise EncodeError("SUBACK without codes, or with a reserved one")
-    return _framed(PacketType.SUBACK << 4, _packet_id(packet.packet_id), bytes(packet.codes))
+    return framed(PacketType.SUBACK << 4, packet_id(packet.packet_id), bytes(packet.codes))
 
 
 def _unsubscribe(packet: Unsubscribe) -> bytes:
     if not packet.filters:
         raise EncodeError("UNSUBSCRIBE without filters")
-    fields = [_filter(topic_filter) for topic_filter in packet.filters]
-    return _framed(PacketType.UNSUBSCRIBE << 4 | 2, _packet_id(packet.packet_id), *fields)
+    fields = [filter_field(topic_filter) for topic_filter in packet.filters]
+    return framed(PacketType.UNSUBSCRIBE << 4 | 2, packet_id(packet.packet_id), *fields)
 
 
 def _empty(first: int) -> Callable[[Any], bytes]:
@@ -155,12 +161,12 @@ def _empty(first: int) -> Callable[[Any], bytes]:
     return lambda _packet: encoded
 
 
-def _framed(first: int, *fields: bytes) -> bytes:
+def framed(first: int, *fields: bytes) -> bytes:
     body = b"".join(fields)
-    return b"%c%b%b" % (first, _length(len(body)), body)
+    return b"%c%b%b" % (first, length(len(body)), body)
 
 
-def _length(value: int) -> bytes:
+def length(value: int) -> bytes:
     """The remaining length of section 2.2.3: seven bits a byte, lowest first."""
     if value > _MAX_REMAINING:
         raise EncodeError("a packet takes at most 268435455 bytes after its header")
@@ -172,40 +178,40 @@ def _length(value: int) -> bytes:
     return bytes(out)
 
 
-def _packet_id(value: int) -> bytes:
+def packet_id(value: int) -> bytes:
     if not 0 < value <= 0xFFFF:
         raise EncodeError("a packet identifier is outside 1..65535")
     return value.to_bytes(2, "big")
 
 
-def _qos(value: int) -> int:
+def qos_level(value: int) -> int:
     if not 0 <= value <= 2:
         raise EncodeError("QoS is 0, 1 or 2")
     return value
 
 
-def _field(raw: bytes) -> bytes:
+def field(raw: bytes) -> bytes:
     if len(raw) > 0xFFFF:
         raise EncodeError("a field takes at most 65535 bytes")
     return len(raw).to_bytes(2, "big") + raw
 
 
-def _string(value: str) -> bytes:
+def string(value: str) -> bytes:
     raw = value.encode(errors="surrogatepass")
     try:
         text(raw)
     except MalformedPacket as error:
         raise EncodeError(str(error)) from error
-    return _field(raw)
+    return field(raw)
 
 
-def _filter(value: str) -> bytes:
+def filter_field(value: str) -> bytes:
     if not value:
         raise EncodeError("a topic filter is empty")
-    return _string(value)
+    return string(value)
 
 
-def _check_topic(topic: bytes) -> None:
+def check_topic_name(topic: bytes) -> None:
     try:
         check_topic(topic)
     except MalformedPacket as error:
@@ -227,4 +233,9 @@ _ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     Pingreq: _empty(PacketType.PINGREQ << 4),
     Pingresp: _empty(PacketType.PINGRESP << 4),
     Disconnect: _empty(PacketType.DISCONNECT << 4),
+}
+#: Fields that 3.1.1 has no bytes for, by packet.
+_ONLY_5: Final[dict[type, tuple[str, ...]]] = {
+    kind: tuple(name for name in ("properties", "reason", "codes") if name != "codes" or kind is Unsuback)
+    for kind in _ENCODERS
 }
