@@ -286,7 +286,7 @@ class Pipeline:
             self._counters.commit(took, now_us)
             self._count(group)
             acknowledge(group.outcomes)
-            self._tell(group, head)
+            self._tell(group)
             for chore in group.chores:
                 chore.done()
             commit = Commit(head, group.outcomes, now_us)
@@ -334,12 +334,12 @@ class Pipeline:
             for rejection in decoded.rejections:
                 counters.reject(rejection.reason.value)
 
-    def _tell(self, group: _Group, head: int) -> None:
+    def _tell(self, group: _Group) -> None:
         outlet = self._outlet
         for addressee, told in by_device(group.outcomes).items():
             topic = self._receipt_topic(addressee)
             if outlet.listening(topic):
-                for receipt in receipts(told, self._journal.epoch, head):
+                for receipt in receipts(told, self._journal.epoch, self._journal.position(addressee.user)):
                     outlet.send(topic, receipt)
         if group.refused and outlet.listening(self._rejected_topic):
             for row in group.refused:

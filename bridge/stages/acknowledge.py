@@ -60,8 +60,11 @@ class _Tally:
         self.rejected += map(rejected_entry, outcome.decoded.rejections)
 
 
-def receipts(outcomes: Iterable[Outcome], epoch: str, head: int) -> list[bytes]:
-    """The receipts of one commit for one device: one for each named batch, one for everything else together."""
+def receipts(outcomes: Iterable[Outcome], epoch: str, seq: int) -> list[bytes]:
+    """The receipts of one commit for one device: one for each named batch, one for everything else together.
+
+    ``seq`` is the position of the device's user: nothing in a receipt depends on what other users sent.
+    """
     plain: _Tally | None = None
     out: list[bytes] = []
     for outcome in outcomes:
@@ -72,7 +75,7 @@ def receipts(outcomes: Iterable[Outcome], epoch: str, head: int) -> list[bytes]:
         tally = _Tally()
         tally.add(outcome)
         stored, duplicate = len(tally.stored), len(tally.duplicate)
-        out.append(encode_receipt(epoch, head, outcome.decoded.batch, stored, duplicate, tally.rejected))
+        out.append(encode_receipt(epoch, seq, outcome.decoded.batch, stored, duplicate, tally.rejected))
     if plain is not None:
-        out.append(encode_receipt(epoch, head, None, plain.stored, plain.duplicate, plain.rejected))
+        out.append(encode_receipt(epoch, seq, None, plain.stored, plain.duplicate, plain.rejected))
     return out

@@ -42,6 +42,10 @@ class Journal:
         """The last durable seq."""
         return self._log.head()
 
+    def position(self, user: str) -> int:
+        """How far the user's own events are: the ``seq`` that the user's devices see. Not while a commit runs."""
+        return self._log.position(user)
+
     def write(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
         """Write a group into the open transaction: its seq per item, 0 for a duplicate. Not while a commit runs."""
         return self._log.stage(items, rejected, received_us)

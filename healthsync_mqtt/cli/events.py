@@ -12,7 +12,7 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us, type_name
 from healthsync_mqtt.errors import NotFoundError, UnavailableError
-from healthsync_mqtt.model.record import Record, canonical_dict, canonical_json
+from healthsync_mqtt.model.record import Record, admin_dict, admin_json
 from healthsync_mqtt.storage.port import LogReader
 
 app = new_group("The events in the log.")
@@ -112,9 +112,9 @@ def show(
         )
     place.audit("events.shown", user=record.user, seq=record.seq)
     if json:
-        output.emit_json(canonical_json(record))
+        output.emit_json(admin_json(record))
     else:
-        output.facts((key, _value(value)) for key, value in canonical_dict(record).items())
+        output.facts((key, _value(value)) for key, value in admin_dict(record).items())
 
 
 def _follow(log: LogReader, user: str | None, type_: str | None, lines: int, count: int | None, *, json: bool) -> None:
@@ -139,7 +139,7 @@ def _follow(log: LogReader, user: str | None, type_: str | None, lines: int, cou
 def _print(records: Iterable[Record], *, json: bool) -> None:
     if json:
         for record in records:
-            output.emit_json(canonical_json(record))
+            output.emit_json(admin_json(record))
     else:
         output.table(_COLUMNS, map(row, records))
     output.flush()
@@ -147,7 +147,7 @@ def _print(records: Iterable[Record], *, json: bool) -> None:
 
 def row(record: Record) -> tuple[object, ...]:
     """An event as one line for people."""
-    event = canonical_dict(record)
+    event = admin_dict(record)
     return (
         event["seq"],
         f"{event['start_time'][:19]}Z" if event["start_time"] else "-",

@@ -22,8 +22,9 @@ class RejectedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 class Receipt(msgspec.Struct, frozen=True):
     """What happened to the events of one delivery, or of several that one commit took together.
 
-    ``epoch`` and ``seq`` name the log and how far it is. ``stored`` and ``duplicate`` are lists of ids, or counts when
-    the delivery was a named batch. ``rejected[].code`` is a word of Reason, or a newer one.
+    ``epoch`` names the log; ``seq`` is how far the user's own events in it are, whoever of the user's devices sent
+    them. ``stored`` and ``duplicate`` are lists of ids, or counts when the delivery was a named batch.
+    ``rejected[].code`` is a word of Reason, or a newer one.
     """
 
     epoch: str

@@ -13,6 +13,7 @@ from healthsync_mqtt.storage.port import Item, Quarantined, RejectedRow, Totals
 class _Tables:
     log: list[Record] = field(default_factory=list)
     latest: dict[tuple[str, str], int] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
     superseded: set[int] = field(default_factory=set)
     quarantine: dict[int, RejectedRow] = field(default_factory=dict)
     last_rejected: int = 0
@@ -23,6 +24,7 @@ class _Tables:
         return _Tables(
             log=self.log.copy(),
             latest=self.latest.copy(),
+            positions=self.positions.copy(),
             superseded=self.superseded.copy(),
             quarantine=self.quarantine.copy(),
             last_rejected=self.last_rejected,
@@ -86,6 +88,10 @@ class MemoryEventLog:
         """See ``port.EventLog.head``."""
         return len(self.committed.log)
 
+    def position(self, user: str) -> int:
+        """See ``port.EventLog.position``."""
+        return self.committed.positions.get(user, 0)
+
     def set_cursor(self, name: str, seq: int) -> None:
         """See ``port.EventLog.set_cursor``."""
         self._cursors[name] = seq
@@ -116,6 +122,7 @@ class MemoryEventLog:
                 return 0
             tables.superseded.add(latest)
         seq = len(tables.log) + 1
+        position = tables.positions[origin.user] = tables.positions.get(origin.user, 0) + 1
         tables.log.append(
             Record(
                 seq,
@@ -130,6 +137,7 @@ class MemoryEventLog:
                 event.version,
                 int(event.op),
                 event.body,
+                position,
             )
         )  # fmt: skip
         tables.latest[origin.user, event.id] = seq

@@ -79,6 +79,13 @@ class EventLog(Protocol):
     def head(self) -> int:
         """The last committed seq, 0 when empty."""
 
+    def position(self, user: str) -> int:
+        """The position of the user's last committed row, 0 before the first. Not while a commit runs.
+
+        Positions count up by one for each row of a user, whoever else writes. (Rows of a log from before there were
+        positions have their seq as position, and their users went on after the head of that time.)
+        """
+
     def set_cursor(self, name: str, seq: int) -> None:
         """Remember how far a reader is; durable with the next commit, which need not carry events."""
 

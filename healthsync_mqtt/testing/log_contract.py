@@ -81,6 +81,31 @@ class EventLogContract:
         assert store.log.stage([], [], NOW_US) == []
         assert store.log.commit() == 0
 
+    def test_the_positions_of_a_user_count_up_whoever_else_writes(self, store: Store) -> None:
+        store.log.stage([item("a"), item("a", "bob"), item("b"), item("a"), item("a", version=1)], [], NOW_US)
+        assert [store.log.position(user) for user in ("alice", "bob", "carol")] == [0, 0, 0], "nothing is committed"
+        store.log.commit()
+        assert [store.log.position(user) for user in ("alice", "bob", "carol")] == [3, 1, 0]
+        store.log.stage([item("c"), item("a", "carol")], [], NOW_US)
+        store.log.rollback()
+        store.log.stage([item("d"), item("a", "dave")], [rejected("erin")], NOW_US)
+        store.log.commit()
+        assert [store.log.position(user) for user in ("alice", "dave", "carol", "erin")] == [4, 1, 0, 0]
+        rows = store.reader.read(0, 99, history=True)
+        assert [(row.seq, row.user, row.position) for row in rows] == [
+            (1, "alice", 1),
+            (2, "bob", 1),
+            (3, "alice", 2),
+            (4, "alice", 3),
+            (5, "alice", 4),
+            (6, "dave", 1),
+        ]
+        store.log.purge("heart_rate", NOW_US + 1, [3])
+        store.log.commit()
+        purged = store.reader.get(3)
+        assert purged is not None
+        assert purged.position == 2
+
     def test_the_same_id_of_two_users_is_two_events(self, store: Store) -> None:
         assert store.log.stage([item("a"), item("a", "bob"), item("a")], [], NOW_US) == [1, 2, 0]
 

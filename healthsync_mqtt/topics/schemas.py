@@ -65,7 +65,7 @@ _EVENT = _object(
 _CANONICAL = _object(
     ["seq", "id", "user_id", "device_id", "type", "start_time", "value", "version", "op", "received_at"],
     {
-        "seq": _COUNT | {"description": "place in the event log"},
+        "seq": _COUNT | {"description": "place among the user's own events"},
         "id": _TEXT,
         "user_id": {"type": "string", "pattern": ID_PATTERN},
         "device_id": {"type": ["string", "null"]},
@@ -86,7 +86,7 @@ _RECEIPT = _object(
     ["epoch", "seq", "stored", "duplicate", "rejected"],
     {
         "epoch": {"type": "string", "description": "names the event log; a new one means a restored backup"},
-        "seq": _COUNT | {"description": "how far the log is"},
+        "seq": _COUNT | {"description": "how far the user's own events are"},
         "batch": {"type": ["string", "null"], "description": "the batch this answers"},
         "stored": _IDS_OR_COUNT | {"description": "ids, or how many of the batch"},
         "duplicate": _IDS_OR_COUNT | {"description": "ids, or how many of the batch"},

@@ -9,7 +9,7 @@ from tests.support.history import History, Key, LogCheck
 
 def row(seq: int, *, user: str = "alice", device: str = "watch", event_id: str = "e1", bpm: int = 60) -> Record:
     body = b'{"value":{"bpm":%d}}' % bpm
-    return Record(seq, user, device, None, event_id, "heart_rate", 1, None, 2, 0, 0, body)
+    return Record(seq, user, device, None, event_id, "heart_rate", 1, None, 2, 0, 0, body, seq)
 
 
 @pytest.fixture

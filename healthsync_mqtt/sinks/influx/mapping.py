@@ -69,7 +69,7 @@ class Mapper:
 
         ``shift`` moves the digits below the millisecond on.
         """
-        _, user, device, provider, event_id, type_name, start_us, end_us, _, version, op, body = record
+        _, user, device, provider, event_id, type_name, start_us, end_us, _, version, op, body, _ = record
         if op == Op.DELETE:
             return []
         decode, spread, simple = _PLANS.get(type_name) or _unknown()

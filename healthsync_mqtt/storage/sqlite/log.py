@@ -18,7 +18,7 @@ from healthsync_mqtt.storage.sqlite.upkeep import Upkeep
 
 _SQL = statements("writer")
 
-_Row = tuple[int, int, int, int | None, int | None, int, int, int, int, int | None, int, str, bytes]
+_Row = tuple[int, int, int, int | None, int | None, int, int, int, int, int | None, int, str, bytes, int]
 
 
 class SqliteEventLog:
@@ -37,6 +37,9 @@ class SqliteEventLog:
         self._upkeep = Upkeep(connection, self._index)
         self._names: dict[str, int] = {}
         self._head = self._staged_head = 0
+        #: The last position by user number: what is committed, as far as it was asked for, and what is staged.
+        self._positions: dict[int, int] = {}
+        self._staged_positions: dict[int, int] = {}
         #: Cursors and discards that wait for the next commit; None drops a cursor.
         self._cursors: dict[str, int | None] = {}
         self._discards: list[int] = []
@@ -100,6 +103,7 @@ class SqliteEventLog:
                 self._begin()
             if self._connection.in_transaction:
                 self._write_marks(cursors, discards)
+                self._connection.executemany(_SQL["set_position"], self._staged_positions.items()).fetchall()
                 if purges:
                     self._write_purges(purges)
                 flushed = self._upkeep.run(self._staged_head - self._head, self._staged_head)
@@ -115,12 +119,15 @@ class SqliteEventLog:
                 raise store_error(error, "committing") from error
             raise
         self._head = self._staged_head
+        self._positions |= self._staged_positions
+        self._staged_positions = {}
         return self._head
 
     def rollback(self) -> None:
         """See ``port.EventLog.rollback``."""
         self._stale = True
         self._staged_head = self._head
+        self._staged_positions = {}
         try:
             if self._connection.in_transaction:
                 fetch(self._connection, "ROLLBACK")
@@ -132,6 +139,14 @@ class SqliteEventLog:
     def head(self) -> int:
         """See ``port.EventLog.head``."""
         return self._head
+
+    def position(self, user: str) -> int:
+        """See ``port.EventLog.position``."""
+        number = self._names.get(user)
+        if number is None:
+            return 0
+        with translated("reading"):
+            return self._position(number)
 
     def set_cursor(self, name: str, seq: int) -> None:
         """See ``port.EventLog.set_cursor``."""
@@ -189,6 +204,7 @@ class SqliteEventLog:
         superseded: list[tuple[int, int]] = []
         names, recent, newest = self._names, self._index.recent, self._index.newest
         identity_of, encode = self._identity, self._codec.encode
+        positions = self._staged_positions
         first = head = self._staged_head + 1
         for (user, device, provider, _), (event_id, type_name, start_us, end_us, version, op, body, _) in items:
             user_no = names.get(user) or self._number(user)
@@ -207,6 +223,8 @@ class SqliteEventLog:
                     seqs.append(0)
                     continue
                 superseded.append((latest, head))
+            position = (positions.get(user_no) or self._position(user_no)) + 1
+            positions[user_no] = position
             rows.append(
                 (
                     head,
@@ -222,6 +240,7 @@ class SqliteEventLog:
                     received_us,
                     event_id,
                     encode(user, body),
+                    position,
                 )
             )
             recent[identity] = head
@@ -232,6 +251,13 @@ class SqliteEventLog:
             self._connection.executemany(_SQL["supersede"], superseded).fetchall()
         self._staged_head = head - 1
         return seqs
+
+    def _position(self, user_no: int) -> int:
+        position = self._positions.get(user_no)
+        if position is None:
+            position = next((row[0] for row in fetch(self._connection, _SQL["position"], (user_no,))), 0)
+            self._positions[user_no] = position
+        return position
 
     def _number(self, name: str) -> int:
         number: int = fetch_value(self._connection, _SQL["add_name"], (name,))

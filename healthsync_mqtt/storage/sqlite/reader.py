@@ -205,10 +205,12 @@ class SqliteLogReader:
         return [
             Record(
                 seq, user := names[user_no], names[device], names[provider], event_id, names[type_no],
-                start_us, end_us, received_us, version, op, decode(user, body) if body else body,
+                start_us, end_us, received_us, version, op, decode(user, body) if body else body, position,
             )
-            for seq, user_no, device, provider, event_id, type_no, start_us, end_us, received_us, version, op, body
-            in rows
+            for (
+                seq, user_no, device, provider, event_id, type_no, start_us, end_us, received_us, version, op, body,
+                position,
+            ) in rows
         ]  # fmt: skip
 
     def _number(self, name: str) -> int | None:

@@ -38,7 +38,7 @@ def _records() -> list[Record]:
         for event in decode(payload, origin, time.time_ns() // 1000).events:
             records.append(
                 Record(len(records) + 1, "alice", "watch", None, event.id, event.type, event.start_us, event.end_us, 0,
-                       event.version, event.op, event.body)
+                       event.version, event.op, event.body, len(records) + 1)
             )  # fmt: skip
     return records
 

@@ -78,7 +78,7 @@ def test_consent_expires_at_its_microsecond_by_the_time_of_receipt(at_us: int, s
 
 
 def record(user: str = "alice", type_name: str = "steps", received_us: int = 10) -> Record:
-    return Record(1, user, "watch", None, "e", type_name, 1, None, received_us, 0, 0, b'{"value":{}}')
+    return Record(1, user, "watch", None, "e", type_name, 1, None, received_us, 0, 0, b'{"value":{}}', 1)
 
 
 def test_sharing() -> None:

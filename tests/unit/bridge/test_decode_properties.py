@@ -188,7 +188,7 @@ def test_every_json_spelling_is_the_same_event(sent):
 def test_the_canonical_json_is_json_and_says_what_was_sent(sent):
     (got,) = read(payload(sent)).events
     record = Record(
-        7, "alice", "w", None, got.id, got.type, got.start_us, got.end_us, NOW_US, got.version, got.op, got.body
+        99, "alice", "w", None, got.id, got.type, got.start_us, got.end_us, NOW_US, got.version, got.op, got.body, 7
     )
     canonical = json.loads(canonical_json(record))
     assert canonical == canonical_dict(record)

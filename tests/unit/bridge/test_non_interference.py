@@ -152,7 +152,7 @@ class World:
         seqs = self.log.stage([Item(origin, event) for event in decoded.events], [], self.now)
         self.log.commit()
         receipt = [(event.id, seq > 0) for event, seq in zip(decoded.events, seqs, strict=True)]
-        self.seen[step.user].append(("receipt", receipt, decoded.rejections))
+        self.seen[step.user].append(("receipt", receipt, decoded.rejections, self.log.position(origin.user)))
         for record in self.log.reader().read(before, 1000, history=True):
             self.fan_out(record)
 
@@ -161,7 +161,6 @@ class World:
             return
         name = REGISTRY.build("canonical", user=record.user, type=record.type)
         told = canonical_dict(record)
-        del told["seq"]  # the place in the log is common to all
         for principal, wanted in self.filters.items():
             if any(matches(topic_filter, name) for topic_filter in wanted):
                 owner = principal.user or next(iter(principal.users))

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from healthsync_mqtt.model.record import Record, canonical_dict, canonical_json
+from healthsync_mqtt.model.record import Record, admin_dict, admin_json, canonical_dict, canonical_json
 
 RECORD = Record(
     seq=1841,
@@ -17,17 +17,25 @@ RECORD = Record(
     version=2,
     op=0,
     body=b'{"value":{"bpm":72},"device":{"model":"Watch7"},"utc_offset":3600,"source":{"app":"x"}}',
+    position=97,
 )
 
 
 def test_the_canonical_event_has_its_keys_in_order():
     assert canonical_json(RECORD) == (
-        b'{"seq":1841,"id":"7f0c","user_id":"alice","device_id":"watch-1","type":"heart_rate",'
+        b'{"seq":97,"id":"7f0c","user_id":"alice","device_id":"watch-1","type":"heart_rate",'
         b'"start_time":"2026-11-23T06:00:00.250000Z","end_time":"2026-11-23T06:01:00.000000Z",'
         b'"value":{"bpm":72},"device":{"model":"Watch7"},"utc_offset":3600,"source":{"app":"x"},'
         b'"version":2,"op":"upsert","received_at":"2026-11-23T06:01:01.000001Z"}'
     )
     assert canonical_dict(RECORD) == json.loads(canonical_json(RECORD))
+
+
+def test_who_may_see_the_whole_log_sees_both_places():
+    assert admin_json(RECORD).startswith(b'{"seq":1841,"user_seq":97,"id":"7f0c",')
+    assert admin_dict(RECORD) == {"seq": 1841, "user_seq": 97} | {
+        key: value for key, value in canonical_dict(RECORD).items() if key != "seq"
+    }
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"device":{"model":"m"}}'])

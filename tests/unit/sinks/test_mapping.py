@@ -60,7 +60,7 @@ def record(
 ) -> Record:
     body = {"value": value} | ({"source": source} if source else {})
     raw = json.dumps(body).encode()
-    return Record(1, "alice", device, provider, event_id, type_name, start_us, end_us, NOW_US, version, 0, raw)
+    return Record(1, "alice", device, provider, event_id, type_name, start_us, end_us, NOW_US, version, 0, raw, 1)
 
 
 def points(of: Record, **options: bool) -> list[ParsedPoint]:
@@ -187,7 +187,7 @@ def test_whatever_the_decoder_accepts_adds_no_line_field_or_series(event: dict, 
     for accepted in decoded.events:
         check(
             Record(1, "alice", "watch", None, accepted.id, accepted.type, accepted.start_us, accepted.end_us, 0,
-                   accepted.version, accepted.op, accepted.body), marks=marks,
+                   accepted.version, accepted.op, accepted.body, 1), marks=marks,
         )  # fmt: skip
 
 

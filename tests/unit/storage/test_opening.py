@@ -146,6 +146,21 @@ def test_a_log_of_schema_1_opens_and_reads(path: Path) -> None:
         assert log.stage([item("a", version=1), item("a", "bob"), item("new")], [], NOW_US) == [0, 0, 7]
 
 
+def test_users_of_a_log_of_schema_2_go_on_after_what_they_were_told(path: Path) -> None:
+    """Their receipts named the head, 7: a smaller number would look like an older log to every device."""
+    shutil.copy(FIXTURE.with_name("events_v2.db"), path)
+    path.chmod(0o600)
+    with SqliteEventLog.open(path, create=False) as log, SqliteLogReader.open(path) as reader:
+        assert [(row.seq, row.position) for row in reader.read(0, 9, history=True)] == [(n, n) for n in range(1, 8)]
+        assert [log.position(user) for user in ("alice", "bob", "carol", "dave", "new")] == [7, 7, 7, 7, 0]
+        assert reader.cursor("subscriber:app") == 3
+        log.stage([item("z"), item("z", "dave"), item("z", "new"), item("z", "new", version=1)], [], NOW_US)
+        log.commit()
+        assert [row.position for row in reader.read(7, 9, history=True)] == [8, 8, 1, 2]
+    with SqliteEventLog.open(path) as log:
+        assert [log.position(user) for user in ("alice", "bob", "carol", "dave", "new")] == [8, 7, 7, 8, 2]
+
+
 def test_a_second_writer_is_refused_and_told_who_has_it(path: Path) -> None:
     with SqliteEventLog.open(path):
         with pytest.raises(UnavailableError) as caught:

@@ -8,7 +8,8 @@ SELECT no FROM names WHERE name = ?
 SELECT no, name FROM names
 
 -- name: scan_forward
-SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body FROM log
+SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
+coalesce(position, seq) FROM log
 WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
 AND (:since IS NULL OR start_us >= :since)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
@@ -16,7 +17,8 @@ AND length(body) > 0
 ORDER BY seq LIMIT :limit
 
 -- name: scan_backward
-SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body FROM log
+SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
+coalesce(position, seq) FROM log
 WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
 AND (:since IS NULL OR start_us >= :since)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
@@ -24,7 +26,8 @@ AND length(body) > 0
 ORDER BY seq DESC LIMIT :limit
 
 -- name: user_forward
-SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body
+SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
+coalesce(position, l.seq)
 FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
 CROSS JOIN log AS l ON l.seq = u.seq
@@ -34,7 +37,8 @@ AND length(body) > 0
 ORDER BY b.last_seq, u.seq LIMIT :limit
 
 -- name: user_backward
-SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body
+SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
+coalesce(position, l.seq)
 FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
 CROSS JOIN log AS l ON l.seq = u.seq
@@ -44,7 +48,8 @@ AND length(body) > 0
 ORDER BY b.last_seq DESC, u.seq DESC LIMIT :limit
 
 -- name: get
-SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body FROM log WHERE seq = ?
+SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
+coalesce(position, seq) FROM log WHERE seq = ?
 
 -- name: superseded_between
 SELECT by_seq, seq FROM superseded WHERE by_seq BETWEEN ? AND ?

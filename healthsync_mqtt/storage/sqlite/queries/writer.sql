@@ -17,8 +17,14 @@ SELECT name, no FROM names
 INSERT INTO names (name) VALUES (?) RETURNING no
 
 -- name: append
-INSERT INTO log (seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, body)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO log (seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, body, position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: position
+SELECT last FROM positions WHERE user = ?
+
+-- name: set_position
+INSERT INTO positions (user, last) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET last = excluded.last
 
 -- name: identity_of
 SELECT user, id, version * 2 + op FROM log WHERE seq = ?
@@ -40,7 +46,7 @@ DELETE FROM cursors WHERE name = ?
 DELETE FROM quarantine WHERE no = ?
 
 -- name: without_body
-SELECT seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, x'' FROM log
+SELECT seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, x'', position FROM log
 WHERE seq = ?
 
 -- name: take_out
