@@ -35,6 +35,7 @@ def _split(value: Any) -> Any:
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Bytes = Annotated[int, Field(ge=1_024, le=1_099_511_627_776)]
 Rate = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, le=366 * 86_400, allow_inf_nan=False)]
 
@@ -116,6 +117,12 @@ class LimitSettings(Section):
     """Messages sent to one client and not acknowledged by it."""
     session_queue: Count = 1_000
     """Messages kept for a client that is away."""
+    session_bytes: Bytes = 16_777_216
+    """Bytes of the messages kept for one client, sent and not acknowledged or not sent yet; one packet at least."""
+    sessions_bytes: Bytes = 268_435_456
+    """Bytes of the messages kept for all clients; beyond it the client with most loses half of its own."""
+    retained_bytes: Bytes = 134_217_728
+    """Bytes of all retained messages; beyond it the user with most loses half of theirs."""
     session_expiry_s: Seconds = 7 * 86_400.0
     """Seconds that the session of a client that is away is kept."""
     max_sessions: Count = 50_000

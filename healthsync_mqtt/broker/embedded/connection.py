@@ -211,7 +211,6 @@ class Connection:
         self.reading.gate = verdict.gate
         self._deadlines.opened(keep_alive_s=verdict.keep_alive_s, token_s=verdict.token_s)
         self._perform(self._protocol.admitted(verdict.session, present=verdict.present, route=verdict.route))
-        self._out.append(verdict.session.resume())
         if verdict.hold:
             self.reading.stop(verdict.hold)
         self.flush()

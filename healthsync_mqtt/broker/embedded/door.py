@@ -88,7 +88,7 @@ class FrontDoor:
         self.listeners = Listeners(self._accept, most=limits.max_packet + _FIXED_HEADER)
         self._stopping = False
         self._refused = ""
-        self._embedded = EmbeddedBroker(self.sessions.fan_out, caught_up=self._caught_up, ended=self._router_ended)
+        self._embedded = EmbeddedBroker(self.sessions.routed, caught_up=self._caught_up, ended=self._router_ended)
         self.subscribing = Subscribing(
             rules=rules,
             limits=limits,
@@ -100,10 +100,7 @@ class FrontDoor:
 
     async def start(self) -> None:
         """Start amqtt and take from it every channel that clients publish to, or that is retained."""
-        await self._embedded.start()
-        for channel in self._registry:
-            if _through_amqtt(channel):
-                self._embedded.listen(channel.template.filter)
+        await self._embedded.start([channel.template.filter for channel in self._registry if _through_amqtt(channel)])
 
     async def stop_listening(self) -> None:
         """Accept no more connections and read no more from those that are open."""

@@ -22,7 +22,6 @@ from healthsync_mqtt.broker.embedded.protocol import (
     Relay,
     Send,
 )
-from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec.packets import (
@@ -46,6 +45,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
 )
 from healthsync_mqtt.topics.access import AccessRules, Decision
 from healthsync_mqtt.topics.registry import TopicRegistry
+from tests.unit.broker.test_session import session
 
 REGISTRY = TopicRegistry.load()
 RULES = AccessRules(REGISTRY)
@@ -97,9 +97,7 @@ def made(state: State, *, max_unreleased: int = 10) -> Protocol:
     if state is State.REFUSING:
         protocol.refused()
     elif state is State.OPEN:
-        session = Session(WATCH, persistent=True, window=10, queue_limit=10)
-        session.connected = True
-        protocol.admitted(session, present=False, route=route)
+        protocol.admitted(session(10, 10, WATCH), present=False, route=route)
     elif state is State.CLOSED:
         protocol.closed()
     assert protocol.state is state
@@ -161,8 +159,8 @@ def test_packets_behind_a_connect_wait_for_its_verdict() -> None:
         Judge(Connect("alice-watch"))
     ]
     assert protocol.run(MUCH) == []
-    session = Session(WATCH, persistent=True, window=10, queue_limit=10)
-    assert protocol.admitted(session, present=True, route=route) == [Send(Connack(True, ConnectCode.ACCEPTED))]
+    kept = session(10, 10, WATCH)
+    assert protocol.admitted(kept, present=True, route=route) == [Send(Connack(True, ConnectCode.ACCEPTED))]
     assert protocol.ready
     assert kinds(protocol.run(MUCH)) == [Events, Send]
 

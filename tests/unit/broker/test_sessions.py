@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings
@@ -90,7 +91,8 @@ async def test_a_discarded_session_gets_nothing_more() -> None:
     assert app.ended == "revoked"
     await asyncio.sleep(0)
     assert app.sent == b""
-    all_.replay(app.session, "users/alice/devices/w/status", "users/alice/devices/w/status", b"2", 1)
+    all_.routed(Retained("users/alice/devices/w/status", b"2", 1, 1), True)
+    all_.replay(app.session, "users/alice/devices/w/status", 1)
     assert app.session.backlog == 0
     assert not FakeLink(all_).present
 

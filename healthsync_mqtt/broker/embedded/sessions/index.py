@@ -59,6 +59,14 @@ class Subscriptions(Generic[S]):
         for topic_filter in list(self._filters.get(session, ())):
             self.remove(session, topic_filter)
 
+    def granted(self, session: S, topic_filter: str) -> int | None:
+        """The QoS granted to a filter of the session; None when it has no such filter."""
+        return self._filters.get(session, {}).get(topic_filter)
+
+    def count(self, session: S) -> int:
+        """How many filters the session has."""
+        return len(self._filters.get(session, ()))
+
     def filters(self, session: S) -> dict[str, int]:
         """The session's filters with their granted QoS; a copy."""
         return dict(self._filters.get(session, {}))

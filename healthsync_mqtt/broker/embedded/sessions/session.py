@@ -3,13 +3,18 @@
 The session outlives its connections when the client asked for that (clean session 0). Messages of QoS 1 and 2 stay in
 ``inflight`` until the client has acknowledged them, however long that takes, and are sent again with DUP on the next
 connection [MQTT-4.4.0-1]. Nothing here has a time-out that drops a message.
+
+What a session keeps is bounded in number and in bytes. Payloads are shared with whoever else waits for them; they count
+in full for each.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
+from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import encode, encode_publish
 from healthsync_mqtt.mqtt.codec.packets import Pubrel
@@ -23,6 +28,11 @@ class Message(NamedTuple):
     qos: int
     retain: bool = False
     after: int = -1
+
+    @property
+    def size(self) -> int:
+        """Bytes that it is counted with."""
+        return len(self.topic) + len(self.payload)
 
 
 class Step(Enum):
@@ -41,10 +51,34 @@ class Outgoing(NamedTuple):
     step: Step
 
 
+class Recall(Protocol):
+    """Where retained messages are looked up when their turn comes."""
+
+    def get(self, topic: str) -> Retained | None:
+        """The message that is retained on this topic now."""
+
+
+class _Replay(NamedTuple):
+    """Retained messages that are to be sent: a list of topics, not of messages. ``newest``: later ones come anyway."""
+
+    topics: Iterator[str]
+    qos: int
+    newest: int
+
+
 class Session:
     """Outgoing queue, in-flight window and the QoS 2 packet ids that the client has not released."""
 
-    def __init__(self, principal: Principal, *, persistent: bool, window: int, queue_limit: int) -> None:
+    def __init__(
+        self,
+        principal: Principal,
+        *,
+        persistent: bool,
+        window: int,
+        queue_limit: int,
+        budget: ByteBudget,
+        retained: Recall,
+    ) -> None:
         self.principal = principal
         self.client_id = principal.client_id
         self.persistent = persistent
@@ -56,13 +90,22 @@ class Session:
         self.dropped = 0
         self._window = window
         self._queue_limit = queue_limit
+        self._budget = budget
+        self._retained = retained
+        self._replays: dict[str, _Replay] = {}
         self._queue: deque[Message] = deque()
         self._inflight: dict[int, Outgoing] = {}
+        #: packet ids in flight that this connection has not been sent yet
+        self._again: deque[int] = deque()
         self._last_id = 0
+        #: bytes queued or in flight
+        self.held_bytes = 0
 
     @property
     def room(self) -> int:
         """How many canonical messages the session takes now."""
+        if self.held_bytes > self._budget.each // 2:
+            return 0
         return max(0, self._window - len(self._queue) - len(self._inflight))
 
     @property
@@ -78,21 +121,44 @@ class Session:
     def offer(self, message: Message) -> bool:
         """Queue a message. False: refused, because the client is away (QoS 0) or too far behind.
 
-        A canonical message is never refused for its number: it was fed because there was ``room``, and the position in
-        the log has moved on.
+        A canonical message is never refused for its number or size: it was fed because there was ``room``, and the
+        position in the log has moved on.
         """
-        if (message.qos == 0 and not self.connected) or (message.after < 0 and self.full):
+        size = message.size
+        if (message.qos == 0 and not self.connected) or (
+            message.after < 0 and (self.full or not self._budget.fits(self.held_bytes, size))
+        ):
             self.dropped += 1
             return False
         self._queue.append(message)
+        self.held_bytes += size
+        self._budget.take(size)
         return True
+
+    def replay(self, topic_filter: str, topics: Sequence[str], qos: int, newest: int) -> None:
+        """Send what is retained on these topics once there is room, one replay a filter at a time.
+
+        ``newest`` is the number of the last message that was routed: what is newer comes to this session as it is.
+        """
+        self._replays.pop(topic_filter, None)
+        self._replays[topic_filter] = _Replay(iter(topics), qos, newest)
+
+    def give_up_replay(self, topic_filter: str) -> None:
+        """The client does not want this filter any more."""
+        self._replays.pop(topic_filter, None)
 
     def transmit(self, most: int = 65_536) -> bytes:
         """Packets that may be sent now, about ``most`` bytes; empty when the window is full or nothing waits."""
         out: list[bytes] = []
         size = 0
-        queue = self._queue
-        while queue and size < most:
+        queue, again = self._queue, self._again
+        while again and size < most:
+            packet_id = again.popleft()
+            flight = self._inflight.get(packet_id)
+            if flight is not None:
+                out.append(_once_more(packet_id, flight))
+                size += len(out[-1])
+        while size < most and (queue or self._recall()):
             message = queue[0]
             packet_id = 0
             if message.qos:
@@ -101,22 +167,22 @@ class Session:
                 packet_id = self._next_id()
                 self._inflight[packet_id] = Outgoing(message, Step.RECEIPT)
             queue.popleft()
+            if not packet_id:
+                self._give_back(message)
             out.append(_publish(message, packet_id, dup=False))
             size += len(out[-1])
         return b"".join(out)
 
-    def resume(self) -> bytes:
-        """What a new connection must be sent first: everything in flight, in its first order, marked DUP."""
-        return b"".join(
-            _publish(flight.message, packet_id, dup=True) if flight.step is Step.RECEIPT else encode(Pubrel(packet_id))
-            for packet_id, flight in self._inflight.items()
-        )
+    def resume(self) -> None:
+        """A new connection: it is first sent everything in flight, in its first order, marked DUP."""
+        self.connected = True
+        self._again = deque(self._inflight)
 
     def on_puback(self, packet_id: int) -> None:
         """QoS 1 is done. An unknown id (a repeated or foreign PUBACK) changes nothing."""
         flight = self._inflight.get(packet_id)
         if flight is not None and flight.message.qos == 1:
-            del self._inflight[packet_id]
+            self._done(packet_id)
 
     def on_pubrec(self, packet_id: int) -> bytes:
         """QoS 2, second step: the PUBREL to send, also for an id we no longer know [MQTT-4.3.3-1]."""
@@ -129,7 +195,7 @@ class Session:
         """QoS 2 is done."""
         flight = self._inflight.get(packet_id)
         if flight is not None and flight.step is Step.COMPLETION:
-            del self._inflight[packet_id]
+            self._done(packet_id)
 
     def acknowledged_position(self) -> int | None:
         """Log position through which the client has acknowledged every canonical event; None without a feed."""
@@ -142,20 +208,70 @@ class Session:
     def disconnect(self) -> None:
         """The connection is gone: QoS 0 messages that were not sent are given up, as the protocol has it."""
         self.connected = False
-        self._queue = deque(message for message in self._queue if message.qos)
+        self._again.clear()
+        self._keep(lambda message: message.qos > 0)
+        for topic_filter in [name for name, replay in self._replays.items() if not replay.qos]:
+            del self._replays[topic_filter]
 
     def withhold(self, withheld: Callable[[str], bool]) -> None:
         """Drop the messages of topics that the client may not get any more; late acknowledgements change nothing."""
-        self._queue = deque(message for message in self._queue if not withheld(message.topic.decode()))
+        self._keep(lambda message: not withheld(message.topic.decode()))
         for packet_id, flight in tuple(self._inflight.items()):
             if withheld(flight.message.topic.decode()):
-                del self._inflight[packet_id]
+                self._done(packet_id)
+
+    def shed(self) -> None:
+        """Give up half of what is kept, the oldest first: others need the room more. Canonical messages stay."""
+        goal = self.held_bytes // 2
+        before = self.backlog
+        self._keep(lambda message: message.after >= 0 or self.held_bytes <= goal)
+        for packet_id, flight in list(self._inflight.items()):
+            if flight.message.after < 0 and self.held_bytes > goal:
+                self._done(packet_id)
+        self.dropped += before - self.backlog
 
     def forget(self) -> None:
         """Drop everything that is queued or in flight (a clean session, a revoked identity)."""
+        self._budget.give_back(self.held_bytes)
+        self.held_bytes = 0
         self._queue.clear()
         self._inflight.clear()
+        self._again.clear()
+        self._replays.clear()
         self.unreleased.clear()
+
+    def _recall(self) -> bool:
+        """Queue the next retained message of a replay, when the window has room for it."""
+        if len(self._inflight) >= self._window or self.held_bytes >= self._budget.each:
+            return False
+        while self._replays:
+            topic_filter, replay = next(iter(self._replays.items()))
+            for topic in replay.topics:
+                found = self._retained.get(topic)
+                if found is not None and found.number <= replay.newest:
+                    message = Message(topic.encode(), found.payload, min(found.qos, replay.qos), retain=True)
+                    self._queue.append(message)
+                    self.held_bytes += message.size
+                    self._budget.take(message.size)
+                    return True
+            del self._replays[topic_filter]
+        return False
+
+    def _keep(self, wanted: Callable[[Message], bool]) -> None:
+        kept: deque[Message] = deque()
+        for message in self._queue:
+            if wanted(message):
+                kept.append(message)
+            else:
+                self._give_back(message)
+        self._queue = kept
+
+    def _done(self, packet_id: int) -> None:
+        self._give_back(self._inflight.pop(packet_id).message)
+
+    def _give_back(self, message: Message) -> None:
+        self.held_bytes -= message.size
+        self._budget.give_back(message.size)
 
     def _next_id(self) -> int:
         candidate = self._last_id
@@ -164,6 +280,12 @@ class Session:
             if candidate not in self._inflight:
                 self._last_id = candidate
                 return candidate
+
+
+def _once_more(packet_id: int, flight: Outgoing) -> bytes:
+    if flight.step is Step.COMPLETION:
+        return encode(Pubrel(packet_id))
+    return _publish(flight.message, packet_id, dup=True)
 
 
 def _publish(message: Message, packet_id: int, *, dup: bool) -> bytes:

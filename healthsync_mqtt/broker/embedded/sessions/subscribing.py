@@ -1,7 +1,5 @@
 """SUBSCRIBE and UNSUBSCRIBE: each filter is decided, added, and followed by what is retained and what is fed."""
 
-from functools import partial
-
 from healthsync_mqtt.broker.embedded.ports import Feeder
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.session import Session
@@ -40,9 +38,10 @@ class Subscribing:
         """Add or take away filters; the answer, which goes out before anything that follows from them."""
         if isinstance(asked, Unsubscribe):
             for topic_filter in asked.filters:
-                self._sessions.index.remove(session, topic_filter)
+                self._sessions.unsubscribe(session, topic_filter)
             return Unsuback(asked.packet_id)
         codes = []
+        granted: dict[str, Channel | None] = {}
         for position, (topic_filter, qos) in enumerate(asked.filters):
             decision = self._rules.may_subscribe(session.principal, topic_filter)
             if reason := self._refusal(session, topic_filter, position, decision):
@@ -52,13 +51,15 @@ class Subscribing:
                 continue
             codes.append(qos)
             self._sessions.index.add(session, topic_filter, qos)
-            self._follow(session, topic_filter, decision.channel)
+            granted[topic_filter] = decision.channel
+        for topic_filter, channel in granted.items():  # once, however often the packet names it
+            self._follow(session, topic_filter, channel)
         return Suback(asked.packet_id, tuple(codes))
 
     def _follow(self, session: Session, topic_filter: str, channel: Channel | None) -> None:
         """What a new filter brings: retained messages and canonical events. Both are queued, and sent later."""
         if channel is None or channel.retain:
-            self._embedded.replay_retained(topic_filter, partial(self._sessions.replay, session, topic_filter))
+            self._sessions.replay(session, topic_filter, self._embedded.delivered)
         if channel is None or channel.key == "canonical":
             self._feeder.attach(session)
 
@@ -68,7 +69,7 @@ class Subscribing:
             return "filters_per_subscribe"
         if not decision.allowed:
             return decision.reason.value
-        filters = self._sessions.index.filters(session)
-        if topic_filter not in filters and len(filters) >= self._limits.max_filters:
+        index = self._sessions.index
+        if index.granted(session, topic_filter) is None and index.count(session) >= self._limits.max_filters:
             return "max_filters"
         return ""

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
 from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
+from healthsync_mqtt.broker.embedded.sessions.retained import Retained, RetainedMessages
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.model.principal import Principal
@@ -35,6 +37,14 @@ class Sessions:
         self._left_at: dict[str, float] = {}
         self._dirty: set[Session] = set()
         self.index: Subscriptions[Session] = Subscriptions()
+        each = max(limits.session_bytes, limits.max_packet)
+        self._budget = ByteBudget(limits.sessions_bytes, each)
+        self.retained = RetainedMessages(ByteBudget(limits.retained_bytes, limits.retained_bytes))
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that wait for clients, each payload counted for everyone who waits for it."""
+        return self._budget.used
 
     @property
     def connected(self) -> int:
@@ -65,11 +75,13 @@ class Sessions:
                 persistent=not clean,
                 window=self._limits.send_window,
                 queue_limit=self._limits.session_queue,
+                budget=self._budget,
+                retained=self.retained,
             )
             self._sessions[client_id] = session
         else:
             self._recheck(session, principal)
-        session.connected = True
+        session.resume()
         self._links[client_id] = link
         self._left_at.pop(client_id, None)
         return session, present
@@ -91,8 +103,12 @@ class Sessions:
     def expire(self, now: float) -> list[str]:
         """End the sessions whose clients have been away too long; their client ids."""
         limit = now - self._limits.session_expiry_s
-        gone = [client_id for client_id, left in self._left_at.items() if left < limit]
-        for client_id in gone:
+        gone = []
+        while self._left_at:  # in the order of leaving: the first that may stay ends the search
+            client_id, left = next(iter(self._left_at.items()))
+            if left >= limit:
+                break
+            gone.append(client_id)
             self._discard(self._sessions[client_id])
         return gone
 
@@ -120,6 +136,7 @@ class Sessions:
                 "connected": session.connected,
                 "persistent": session.persistent,
                 "backlog": session.backlog,
+                "bytes": session.held_bytes,
                 "dropped": session.dropped,
                 "filters": len(self.index.filters(session)),
             }
@@ -129,6 +146,14 @@ class Sessions:
     def listening(self, topic: str) -> bool:
         """Whether any session would get a message on this topic."""
         return bool(self.index.match(topic))
+
+    def routed(self, message: Retained, retain: bool) -> None:  # noqa: FBT001  # the router calls it by position
+        """A message came through the router: keep it where that is asked for, and hand it to everyone who listens."""
+        if retain and not message.payload:
+            self.retained.clear(message.topic)
+        elif retain and not self.retained.keep(message) and self.retained.dropped == 1:
+            log.warning("door.retained_full", bytes=self.retained.held_bytes)
+        self.fan_out(message.topic, message.payload, message.qos)
 
     def fan_out(self, topic: str, payload: bytes, qos: int) -> None:
         """Queue a message for every session with a matching filter, at the lower of its QoS and the granted one."""
@@ -143,18 +168,38 @@ class Sessions:
         for link in self.links():
             link.flush()
 
-    def replay(self, session: Session, topic_filter: str, topic: str, payload: bytes, qos: int) -> None:
-        """A retained message for a filter that the session has subscribed to, unless it has given it up since."""
-        granted = self.index.filters(session).get(topic_filter)
-        if granted is not None:
-            self.give(session, Message(topic.encode(), payload, min(qos, granted), retain=True))
+    def replay(self, session: Session, topic_filter: str, newest: int) -> None:
+        """Send what is retained for a filter of the session, as far as it was routed: up to message ``newest``."""
+        granted = self.index.granted(session, topic_filter)
+        topics = [message.topic for message in self.retained.match(topic_filter)]
+        if granted is not None and topics:
+            session.replay(topic_filter, topics, granted, newest)
+            self._soon(session)
 
     def give(self, session: Session, message: Message) -> None:
         """Queue a message for one session; it is sent soon, together with others."""
+        if not self._budget.room(message.size):
+            self._relieve(session.held_bytes + message.size)
         if not session.offer(message):
             if session.dropped == 1:
                 log.warning("door.queue_full", client_id=session.client_id, connected=session.connected)
             return
+        self._soon(session)
+
+    def _relieve(self, size: int) -> None:
+        """All sessions keep as much as they may: the one that keeps most gives way, if that is more than ``size``."""
+        heaviest = max(self._sessions.values(), key=lambda session: session.held_bytes, default=None)
+        if heaviest is not None and heaviest.held_bytes > size:
+            heaviest.shed()
+            log.warning("door.sessions_full", client_id=heaviest.client_id, bytes=self._budget.used)
+
+    def unsubscribe(self, session: Session, topic_filter: str) -> None:
+        """The session wants this filter no more."""
+        self.index.remove(session, topic_filter)
+        session.give_up_replay(topic_filter)
+
+    def _soon(self, session: Session) -> None:
+        """Send what the session has, together with others."""
         if not self._dirty:
             asyncio.get_running_loop().call_soon(self._flush)
         self._dirty.add(session)
@@ -171,7 +216,7 @@ class Sessions:
         session.principal = principal
         for topic_filter in self.index.filters(session):
             if not self._rules.may_subscribe(principal, topic_filter).allowed:
-                self.index.remove(session, topic_filter)
+                self.unsubscribe(session, topic_filter)
 
     def _make_room(self) -> None:
         while len(self._sessions) > self._limits.max_sessions and self._left_at:
