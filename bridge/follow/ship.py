@@ -1,6 +1,7 @@
 """Events to sinks. Each sink is a process that reads the log by its own cursor; here they are kept running.
 
-A process that ends is started again, later each time. The cursors it reports are written into the log between two
+A process that ends is started again, later each time; one that says nothing for longer than a request may take hangs:
+that is its state then, and after as long again it is killed and started anew. The cursors it reports are written into the log between two
 commits; one that is lost with a crash only means that some points are sent once more.
 """
 
@@ -24,6 +25,8 @@ _KEEP_S = 1.0
 _STOP_S = 3.0
 _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 30.0
 _STEADY_S = 30.0
+#: Beside what one request may take: a process that works says its status every second.
+_SILENCE_S = 10.0
 _WORKER = "healthsync_mqtt.sinks.worker"
 
 
@@ -37,17 +40,20 @@ class Shipping:
         chores: Chores,
         changed: Callable[[], None] = lambda: None,
         command: tuple[str, ...] = (sys.executable, "-m", _WORKER),
+        silence_s: float = _SILENCE_S,
     ) -> None:
         self._data = data
         self._sinks = Sinks(data)
         #: called when a sink's state or reason has changed
         self.on_change = changed
         self._command = command
+        self._silence_s = silence_s
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._status: dict[str, dict[str, Any]] = {}
         self._cursors: dict[str, int] = {}
         self._kept = Cursors(chores, "sink:")
+        self._failed: dict[str, dict[str, str]] = {}
 
     def status(self) -> list[dict[str, Any]]:
         """The last word of each sink: state, reason, cursor, lag and counts."""
@@ -105,7 +111,7 @@ class Shipping:
             if code == 0 or loop.time() - started > _STEADY_S:
                 wait = _FIRST_WAIT_S
             else:
-                self._heard(name, {"status": _broken(name, code, self._cursors.get(name, 0))})
+                self._heard(name, {"status": self._why(name, code)})
                 log.warning("ship.process_ended", sink=name, code=code, again_in_s=wait)
             await asyncio.sleep(wait)
             wait = min(wait * 2, _MOST_WAIT_S)
@@ -123,7 +129,7 @@ class Shipping:
         assert process.stdout
         assert process.stdin
         try:
-            while line := await process.stdout.readline():
+            while line := await self._listen(name, process):
                 self._heard(name, json.loads(line))
             return await process.wait()
         finally:
@@ -135,12 +141,35 @@ class Shipping:
                 process.kill()
                 await process.wait()
 
+    async def _listen(self, name: str, process: asyncio.subprocess.Process) -> bytes:
+        """Its next line; empty at its end, which is brought about when it has hung too long."""
+        assert process.stdout
+        limit_s = self._silence_s + self._sinks.get(name).timeout_s
+        reading = asyncio.create_task(process.stdout.readline(), name=f"bridge.ship.{name}.read")
+        try:
+            if not (await asyncio.wait({reading}, timeout=limit_s))[0]:
+                log.warning("ship.process_hangs", sink=name, silent_s=limit_s)
+                self._heard(name, {"status": _hung(self._status.get(name, {}), name, limit_s)})
+                if not (await asyncio.wait({reading}, timeout=limit_s))[0]:
+                    process.kill()
+            return await reading
+        finally:
+            reading.cancel()
+
+    def _why(self, name: str, code: int) -> dict[str, Any]:
+        """The status of a process that has ended: what it said last about it, else its exit code."""
+        said = self._failed.pop(name, None)
+        broken = _broken(name, code, self._cursors.get(name, 0))
+        return broken | said if said else broken
+
     def _heard(self, name: str, message: dict[str, Any]) -> None:
         if "cursor" in message:
             cursor = int(message["cursor"])
             if self._cursors.get(name) != cursor:
                 self._cursors[name] = cursor
                 self._kept.move(name, cursor)
+        if "failed" in message:
+            self._failed[name] = message["failed"]
         if "status" in message:
             before = self._status.get(name, {})
             self._status[name] = status = message["status"]
@@ -157,3 +186,13 @@ def _broken(name: str, code: int, cursor: int) -> dict[str, Any]:
         "fix": "look at the service's log for sink.stopped",
         "cursor": cursor,
     }
+
+
+def _hung(last: dict[str, Any], name: str, silent_s: float) -> dict[str, Any]:
+    known = {key: value for key, value in last.items() if key != "lag"}  # which nobody knows now
+    return {"sink": name, "cursor": 0} | known | {
+        "state": "hung",
+        "reason": "process_hangs",
+        "message": f"its process has said nothing for {silent_s:.0f} s",
+        "fix": "it is killed and started again soon; is the machine overloaded, or the process stopped?",
+    }  # fmt: skip

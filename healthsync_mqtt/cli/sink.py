@@ -162,8 +162,9 @@ def backfill(  # noqa: PLR0917
 
     Example: healthsync sink backfill influxdb --since 30d
     """
-    from healthsync_mqtt.sinks.influx.backfill import Slice, drain
-    from healthsync_mqtt.sinks.ledger import Ledger
+    from healthsync_mqtt.sinks.coverage import Coverage
+    from healthsync_mqtt.sinks.influx.backfill import Slice, drain, overtaken
+    from healthsync_mqtt.sinks.ledger import SinkLedger
     from healthsync_mqtt.sinks.worker import assemble
 
     sinks, sink = _ready(data, name)
@@ -171,15 +172,24 @@ def backfill(  # noqa: PLR0917
     since_us = moment(since, now_us()) if since else None
     with ExitStack() as stack:
         reader = stack.enter_context(_log(data))
-        ledger = Ledger.open(sinks.ledger(name), budget=sink.series_budget)
+        ledger = SinkLedger.open(sinks.ledger(name), budget=sink.series_budget)
         stack.callback(ledger.close)
+        more: dict[str, Any] = {}
+        if (data / "registry.db").exists():
+            coverage = Coverage.open(data / "registry.db")
+            stack.callback(coverage.close)
+            more["permit"] = coverage.permits
+        ledger.owed_due_now()
         head, counts = reader.head(), {"events": 0, "points": 0, "refused": 0}
-        part = Slice(reader, through=head, user=user, type=type_name(type_) if type_ else None, since_us=since_us)
-        for first in (0, head):  # then what came in between, which may supersede what was sent
-            rows = part if first == 0 else Slice(reader, through=reader.head())
-            shipper = assemble(sinks, sink, reader=rows, ledger=ledger, cursor=first, keep=lambda _seq: None)  # type: ignore[arg-type]
+
+        def ship(rows: Slice, after: int) -> None:
+            shipper = assemble(sinks, sink, reader=rows, ledger=ledger, cursor=after, keep=lambda _seq: None, **more)  # type: ignore[arg-type]
             drain(shipper, lambda seq: None if json else output.say(f"{seq} of {head}"))
-            counts = {key: value + shipper.status()["since_start"][key] for key, value in counts.items()}
+            for key in counts:
+                counts[key] += shipper.status()["since_start"][key]
+
+        ship(Slice(reader, through=head, user=user, type=type_name(type_) if type_ else None, since_us=since_us), 0)
+        overtaken(reader, head, ship)
     if json:
         output.emit({"sink": name} | counts)
     else:
@@ -238,13 +248,13 @@ def _described(sink: SinkConfig) -> dict[str, Any]:
 
 
 def _status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
-    from healthsync_mqtt.sinks.ledger import Ledger
+    from healthsync_mqtt.sinks.ledger import SinkLedger
 
     sink = sinks.get(name)
     shown: dict[str, Any] = {"sink": name, "state": "not started", "reason": ""}
     refused: list[Any] = []
     if sinks.ledger(name).exists():
-        ledger = Ledger.open(sinks.ledger(name))
+        ledger = SinkLedger.open(sinks.ledger(name))
         shown |= ledger.state()
         shown["refused_lines"] = ledger.refused_count()
         refused = [refusal._asdict() for refusal in ledger.refused(20)]

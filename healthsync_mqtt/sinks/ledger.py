@@ -1,111 +1,162 @@
-"""What one sink has to remember besides its cursor: refused lines, its series, displaced points, its state.
+"""What one sink has to remember besides its cursor: what was refused or is owed, its series, displaced points, its state.
 
 One file per sink (``sinks/<name>.db``), written by the process that ships and by commands. The cursor itself is in the
 event log, so that a copy of the log is a copy of the place in it.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from healthsync_mqtt.config.private_files import create_private
-from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.sinks.influx.mapping import Source
-from healthsync_mqtt.sinks.port import Refusal
+from healthsync_mqtt.sinks.database import Database
+from healthsync_mqtt.sinks.series import SeriesSource
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("sink")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS refused (
-    seq INTEGER NOT NULL, place INTEGER NOT NULL, reason TEXT NOT NULL, status INTEGER NOT NULL,
-    message TEXT NOT NULL, at_us INTEGER NOT NULL, PRIMARY KEY (seq, place)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS series (
-    user TEXT NOT NULL, series TEXT NOT NULL, PRIMARY KEY (user, series)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS displaced (
-    user TEXT NOT NULL, id TEXT NOT NULL, shift INTEGER NOT NULL, PRIMARY KEY (user, id)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS over_budget (user TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS state (one INTEGER PRIMARY KEY CHECK (one = 1), json TEXT NOT NULL) STRICT;
-"""
+
+class Refusal(NamedTuple):
+    """One line that the server, or we, would not take: the event's seq, the line's place in it, why.
+
+    ``message`` is what the server said, without the line and so without a health value. ``status`` is 0 for ours.
+    """
+
+    seq: int
+    place: int
+    reason: str
+    status: int
+    message: str
 
 
-class Ledger:
+class Owed(NamedTuple):
+    """One point that must go and that the server would not delete, because of the row ``seq``."""
+
+    series: str
+    time_ns: int
+    seq: int
+    tries: int
+    reason: str
+    message: str
+
+
+class SinkLedger:
     """The open file. Every write is durable when the call returns; StoreError when it cannot be."""
 
-    def __init__(self, connection: sqlite3.Connection, budget: int) -> None:
-        self._connection = connection
+    def __init__(self, database: Database, budget: int) -> None:
+        """Use ``open``."""
+        self._database = database
         self._budget = budget
         self._displaced: dict[tuple[str, str], int] = {
-            (user, event_id): shift for user, event_id, shift in self._rows("SELECT user, id, shift FROM displaced")
+            (user, event_id): shift for user, event_id, shift in database.rows("displaced")
         }
         #: Users whose series budget is spent.
-        self.over_budget: set[str] = {user for (user,) in self._rows("SELECT user FROM over_budget")}
+        self.over_budget: set[str] = {user for (user,) in database.rows("over_budget")}
+        #: Up to this row, providers that the closed set learned later are no tag.
+        self.adopted: int = database.rows("adopted")[0][0]
 
     @classmethod
     def open(cls, path: Path, *, budget: int = 200) -> Self:
         """Open or create, mode 0600. ``budget`` is how many series one user may have."""
-        create_private(path)
-        try:
-            connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.executescript(_SCHEMA)
-            return cls(connection, budget)
-        except sqlite3.Error as error:
-            raise StoreError(f"{path} cannot be used: {error}", hint="is the disk full?") from error
+        return cls(Database.open(path, "ledger", "the sink's ledger"), budget)
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._database.close()
 
     # -- refused lines
 
-    def refuse(self, refusals: Iterable[Refusal], now_us: int) -> None:
-        """Keep refused lines; the same line again replaces the older entry."""
-        rows = [(*refusal, now_us) for refusal in refusals]
-        self._write("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?, ?, ?)", rows)
+    def refuse(self, refusals: Iterable[Refusal], now_us: int, due_us: int = 0) -> None:
+        """Keep refused lines; the same line again replaces the older entry. ``due_us``: when to try again, 0 = never."""
+        self._database.write("refuse", [(*refusal, now_us, due_us) for refusal in refusals])
 
     def accept(self, places: Iterable[tuple[int, int]]) -> None:
         """Lines that were refused once are written now."""
-        self._write("DELETE FROM refused WHERE seq = ? AND place = ?", list(places))
+        self._database.write("accept", places)
+
+    def forgive(self, seqs: Iterable[int]) -> None:
+        """Forget what was refused of these events: they are superseded."""
+        self._database.write("forgive", [(seq,) for seq in seqs])
 
     def refused(self, limit: int = 100) -> list[Refusal]:
         """The latest refused lines."""
-        query = "SELECT seq, place, reason, status, message FROM refused ORDER BY seq DESC, place LIMIT ?"
-        return [Refusal(*row) for row in self._rows(query, limit)]
+        return [Refusal(*row) for row in self._database.rows("refused", limit)]
 
-    def refused_events(self) -> set[int]:
-        """The seqs of events of which a line was refused."""
-        return {seq for (seq,) in self._rows("SELECT DISTINCT seq FROM refused")}
+    def refused_between(self, first: int, last: int) -> set[tuple[int, int]]:
+        """Refused lines, (seq, place), of these rows."""
+        return {(seq, place) for seq, place in self._database.rows("refused_between", first, last)}
+
+    def refused_due(self, now_us: int) -> tuple[int, int] | None:
+        """The event of which a refused line is to be tried again first, and how often that was done; None: none yet."""
+        return next(((seq, tries) for seq, tries in self._database.rows("refused_due", now_us)), None)
+
+    def refused_events(self) -> list[int]:
+        """The seqs of events of which a line was refused, in order."""
+        return [seq for (seq,) in self._database.rows("refused_events")]
 
     def refused_count(self) -> int:
         """How many lines are refused."""
-        return int(self._rows("SELECT count(*) FROM refused")[0][0])
+        return int(self._database.rows("refused_count")[0][0])
+
+    # -- owed erasures
+
+    def owe(self, owed: Iterable[Owed], due_us: int) -> None:
+        """Keep points that the server would not delete."""
+        rows = [(one.series, one.time_ns, one.seq, one.reason, one.message, due_us) for one in owed]
+        self._database.write("owe", rows)
+
+    def settle(self, series: str, time_ns: int) -> None:
+        """This point is gone."""
+        self._database.write("settle", [(series, time_ns)])
+
+    def owed_due(self, now_us: int) -> Owed | None:
+        """The point to try again first; None while none is due."""
+        return next((Owed(*row) for row in self._database.rows("owed_due", now_us)), None)
+
+    def owed(self, limit: int = 100) -> list[Owed]:
+        """The latest of them."""
+        return [Owed(*row) for row in self._database.rows("owed", limit)]
+
+    def owed_count(self) -> int:
+        """How many points are owed."""
+        return int(self._database.rows("owed_count")[0][0])
+
+    def owed_due_now(self) -> None:
+        """Try all of them again at once: somebody has changed something."""
+        self._database.write("owed_due_now", [()])
 
     # -- series
 
-    def admit(self, source: Source) -> bool:
-        """Whether this source gets a series of its own: an old one does, a new one while the budget lasts."""
+    def admit(self, source: SeriesSource) -> bool:
+        """Whether this source has a series of its own: decided at the first call, while the budget lasts, for ever."""
         series = "/".join(part or "" for part in (source.type, source.device, source.provider, source.recording))
-        if self._rows("SELECT 1 FROM series WHERE user = ? AND series = ?", source.user, series):
-            return True
-        if self.series_count(source.user) >= self._budget:
-            if source.user not in self.over_budget:
-                self._write("INSERT OR IGNORE INTO over_budget VALUES (?)", [(source.user,)])
-                self.over_budget.add(source.user)
-                log.warning("sink.series_budget_spent", user=source.user, budget=self._budget)
-            return False
-        self._write("INSERT OR IGNORE INTO series VALUES (?, ?)", [(source.user, series)])
-        return True
+        if decided := self._database.rows("series", source.user, series):
+            return bool(decided[0][0])
+        own = self.series_count(source.user) < self._budget
+        self._database.write("decide", [(source.user, series, int(own))])
+        if not own and source.user not in self.over_budget:
+            self._database.write("spend", [(source.user,)])
+            self.over_budget.add(source.user)
+            log.warning("sink.series_budget_spent", user=source.user, budget=self._budget)
+        return own
 
     def series_count(self, user: str | None = None) -> int:
-        """How many series a user has, or all have."""
-        query = "SELECT count(*) FROM series WHERE ? IS NULL OR user = ?"
-        return int(self._rows(query, user, user)[0][0])
+        """How many series of their own a user's sources have, or all have."""
+        rows = self._database.rows("series_count") if user is None else self._database.rows("series_of", user)
+        return int(rows[0][0])
+
+    def users(self) -> list[str]:
+        """Everybody of whom points were made, by id."""
+        return [user for (user,) in self._database.rows("users")]
+
+    def knows(self, user: str) -> bool:
+        """Whether points of this user were made."""
+        return bool(self._database.rows("knows", user))
+
+    def bind(self, pseudonyms: str) -> bool:
+        """Remember which pseudonyms the bucket is written with; False when it was written with others."""
+        self._database.write("bind", [(pseudonyms,)])
+        return bool(self._database.rows("pseudonyms")[0][0] == pseudonyms)
 
     # -- displaced points
 
@@ -115,37 +166,17 @@ class Ledger:
 
     def displace(self, user: str, event_id: str, shift: int) -> None:
         """Remember it, before the points are sent."""
-        self._write("INSERT OR REPLACE INTO displaced VALUES (?, ?, ?)", [(user, event_id, shift)])
+        self._database.write("displace", [(user, event_id, shift)])
         self._displaced[user, event_id] = shift
 
     # -- state
 
     def save_state(self, state: dict[str, Any]) -> None:
         """What ``sink status`` shows when the service does not run."""
-        self._write("INSERT OR REPLACE INTO state VALUES (1, ?)", [(json.dumps(state),)])
+        self._database.write("save_state", [(json.dumps(state),)])
 
     def state(self) -> dict[str, Any]:
         """The last saved state; empty before the first."""
-        rows = self._rows("SELECT json FROM state")
+        rows = self._database.rows("state")
         state: dict[str, Any] = json.loads(rows[0][0]) if rows else {}
         return state
-
-    def _rows(self, query: str, *bindings: object) -> list[Any]:
-        try:
-            return self._connection.execute(query, bindings).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"the sink's ledger cannot be read: {error}", hint="is the disk damaged?") from error
-
-    def _write(self, query: str, rows: list[Any]) -> None:
-        if not rows:
-            return
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._connection.executemany(query, rows)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise StoreError(f"the sink's ledger cannot be written: {error}", hint="is the disk full?") from error

@@ -1,51 +1,100 @@
-"""What the parts of a sink hand each other."""
+"""The seam between the log and where its events go: what every kind of sink implements, and what it is handed.
 
-from typing import NamedTuple
+The shipper owns the place in the log, waiting, pausing and the status; a sink owns its server: what an event becomes
+there, what an answer means, what was refused. ``healthsync_mqtt.testing.sink_contract`` tries any implementation.
+"""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NamedTuple, Protocol, TypeVar
 
-class Line(NamedTuple):
-    """One point: its series (measurement and tags as they are written), its field set, its time in nanoseconds."""
-
-    series: str
-    fields: str
-    time_ns: int
-
-    @property
-    def text(self) -> str:
-        """The line, without an end."""
-        return f"{self.series} {self.fields} {self.time_ns}"
-
-    @property
-    def point(self) -> tuple[str, int]:
-        """What makes it one point: a later line of the same series and time overwrites its fields."""
-        return (self.series, self.time_ns)
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The names of its fields."""
-        return frozenset(part.partition("=")[0] for part in self.fields.split(","))
+from healthsync_mqtt.model.record import Record
 
 
-class Answer(NamedTuple):
-    """What came back from the server: a status, or 0 and the word of what went wrong before one came.
+class Next(Enum):
+    """What the shipper does after a step."""
 
-    ``fault``: timeout, unreachable, reset, tls, unreadable.
+    #: call again: there is more of this shipment
+    GO_ON = auto()
+    #: everything of this shipment has arrived, or is kept aside in the sink's own ledger
+    DONE = auto()
+    #: the server is away; later, by itself
+    WAIT = auto()
+    #: somebody has to change something; asked again every 30 s
+    PAUSE = auto()
+
+
+class Step(NamedTuple):
+    """What one step came to. ``message`` is what the server said, free of values; ``wait_s`` what it asked for."""
+
+    next: Next
+    reason: str = ""
+    message: str = ""
+    hint: str = ""
+    wait_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A piece of the log, read in one snapshot.
+
+    ``records`` follow each other and are the latest of their ids in that snapshot; ``older`` has what each of them
+    supersedes, by seq. ``withheld`` are rows that consent does not cover now: nothing of them is written, what they
+    supersede still goes. ``through`` is where the cursor moves to when all of it has arrived.
     """
 
-    status: int
-    body: str = ""
-    retry_after: str | None = None
-    fault: str = ""
+    records: Sequence[Record]
+    older: Mapping[int, Sequence[Record]]
+    through: int
+    withheld: frozenset[int] = frozenset()
 
 
-class Refusal(NamedTuple):
-    """One line that the server, or we, would not take: the event's seq, the line's place in it, why.
+class Shipment(Protocol):
+    """Rows on their way; the sink's own."""
 
-    ``message`` is what the server said, without the line and so without a health value.
+    @property
+    def events(self) -> int:
+        """How many rows it is of."""
+
+
+S = TypeVar("S", bound=Shipment)
+
+
+class Sink(Protocol[S]):
+    """One open sink, used from one thread.
+
+    Life: it is made without touching its server; ``warm_up`` once; then, for each piece of the log, ``begin`` and
+    ``step`` until that says DONE; ``close`` at the end. After WAIT or PAUSE the same shipment is stepped again, so a
+    step repeats what was not answered. A shipment may be dropped at any moment and its rows begun again (a crash, a
+    server that was restarted): sending twice must come to the same as sending once. Between shipments ``mend`` is
+    called. Errors of the ledger are StoreError, of the configuration ConfigError; a server never raises.
     """
 
-    seq: int
-    place: int
-    reason: str
-    status: int
-    message: str
+    def warm_up(self, cursor: int) -> None:
+        """Remember what has to be remembered of the rows just before ``cursor``."""
+
+    def begin(self, rows: Rows) -> S:
+        """Make the work of these rows; asks no server."""
+
+    def step(self, shipment: S) -> Step:
+        """Do the next piece of it: at most one request."""
+
+    def mend(self, now_us: int) -> Step:
+        """Try again one thing that was kept aside and is due; DONE when nothing is."""
+
+    def probe(self) -> Step:
+        """Ask the server for a sign of life: GO_ON, WAIT or PAUSE."""
+
+    @property
+    def generation(self) -> int:
+        """Changes whenever the server may have been restarted, and with it may have lost what it acknowledged."""
+
+    def disconnect(self) -> None:
+        """Forget connection and secrets; the next step makes them anew."""
+
+    def status(self) -> dict[str, object]:
+        """What it adds to the shipper's status: counts and what is kept aside."""
+
+    def close(self) -> None:
+        """Release the server and the files. Idempotent."""

@@ -2,7 +2,7 @@
 
 A process of its own, because encoding and compressing hold the interpreter: in a thread they would hold up the event
 loop, and with it every acknowledgement. It reads the log with its own connection. On stdout it writes JSON lines,
-``{"cursor": 17}`` and ``{"status": {…}}``; when stdin ends the service is gone and so is this process, at once: what it
+``{"cursor": 17}``, each second ``{"status": {…}}``, and ``{"failed": {…}}`` before it ends with an error; when stdin ends the service is gone and so is this process, at once: what it
 was sending is in the log and will be sent again.
 """
 
@@ -17,11 +17,9 @@ from typing import Any
 
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.sinks.config import SinkConfig, Sinks
-from healthsync_mqtt.sinks.influx.http import Influx
-from healthsync_mqtt.sinks.influx.mapping import Mapper
-from healthsync_mqtt.sinks.influx.packing import Packer
-from healthsync_mqtt.sinks.ledger import Ledger
-from healthsync_mqtt.sinks.pseudonym import Pseudonyms
+from healthsync_mqtt.sinks.coverage import Coverage
+from healthsync_mqtt.sinks.kinds import open_sink
+from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.shipper import Shipper
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
@@ -30,6 +28,7 @@ from healthsync_mqtt.telemetry.log import configure, get_logger
 log = get_logger("sink")
 
 _STATUS_S = 1.0
+_SAVE_S = 10.0
 _LOOK_S = 0.5
 _NICE = 5
 _TROUBLE_S = 2.0
@@ -46,6 +45,7 @@ def main(arguments: list[str]) -> int:
         run(data, name)
     except HealthSyncError as error:
         log.error("sink.stopped", sink=name, error=error)  # noqa: TRY400 - no traceback
+        _tell({"failed": {"reason": error.reason, "message": str(error), "fix": error.hint}})
         return error.exit_code
     return 0
 
@@ -55,11 +55,14 @@ def run(data: Path, name: str) -> None:
     sinks = Sinks(data)
     sink = sinks.get(name)
     reader = open_reader(data)
-    ledger = Ledger.open(sinks.ledger(name), budget=sink.series_budget)
+    ledger = SinkLedger.open(sinks.ledger(name), budget=sink.series_budget)
     cursor = reader.cursor(sink.cursor) or 0
-    shipper = assemble(sinks, sink, reader=reader, ledger=ledger, cursor=cursor, keep=_tell_cursor)
+    coverage = Coverage.open(data / "registry.db")
+    shipper = assemble(
+        sinks, sink, reader=reader, ledger=ledger, cursor=cursor, keep=_tell_cursor, permit=coverage.permits
+    )
     stamp = _stamp(sinks.file(name))
-    looked = told = 0.0
+    looked = told = saved = 0.0
     last: dict[str, Any] = {}
     while True:
         wait = shipper.step()
@@ -75,29 +78,21 @@ def run(data: Path, name: str) -> None:
         if now - told >= _STATUS_S:
             told = now
             status = shipper.status()
-            if status != last:
-                last = status
-                _tell({"status": status})
-                ledger.save_state(status)
+            _tell({"status": status})  # every second, changed or not: silence means that this process hangs
+            if status != last or now - saved >= _SAVE_S:
+                last, saved = status, now
+                ledger.save_state(status | {"said_us": time.time_ns() // 1000})
         if wait:
             time.sleep(wait)
 
 
-def assemble(sinks: Sinks, sink: SinkConfig, *, reader: LogReader, ledger: Ledger, cursor: int, **more: Any) -> Shipper:
+def assemble(
+    sinks: Sinks, config: SinkConfig, *, reader: LogReader, ledger: SinkLedger, cursor: int, **more: Any
+) -> Shipper:
     """A shipper of this sink with all its parts, standing at ``cursor``; ``more`` goes to Shipper."""
-    packer = pack_for(sinks, sink, reader, ledger)
-    packer.warm_up(cursor)
-
-    def connect() -> Influx:
-        return Influx(sinks.get(sink.name), sinks.get(sink.name).token.read())
-
-    return Shipper(sink, reader=reader, packer=packer, ledger=ledger, connect=connect, cursor=cursor, **more)
-
-
-def pack_for(sinks: Sinks, sink: SinkConfig, reader: LogReader, ledger: Ledger) -> Packer:
-    """The packer of a sink."""
-    mapper = Mapper(Pseudonyms.open(sinks.pseudonyms).of, ledger, marks=sink.deletes == "mark")
-    return Packer(reader, mapper, ledger, sink.deletes)
+    sink = open_sink(sinks, config, reader=reader, ledger=ledger)
+    sink.warm_up(cursor)
+    return Shipper(config, sink, reader=reader, cursor=cursor, **more)
 
 
 def _tell_cursor(seq: int) -> None:

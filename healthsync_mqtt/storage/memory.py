@@ -1,6 +1,7 @@
 """The event log in memory: the contract in plain Python, for tests and for trying things out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Self
@@ -149,7 +150,21 @@ class MemoryLogReader:
 
     def __init__(self, log: MemoryEventLog) -> None:
         self._log = log
+        self._frozen: _Tables | None = None
         self.epoch = log.epoch
+
+    @property
+    def _committed(self) -> _Tables:
+        return self._frozen or self._log.committed
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See ``port.LogReader.snapshot``."""
+        before, self._frozen = self._frozen, self._frozen or self._log.committed.copy()
+        try:
+            yield
+        finally:
+            self._frozen = before
 
     def read(
         self,
@@ -163,7 +178,7 @@ class MemoryLogReader:
         newest: bool = False,
     ) -> list[Record]:
         """See ``port.LogReader.read``."""
-        tables = self._log.committed
+        tables = self._committed
         rows = [
             record
             for record in tables.log[max(after, 0) :]
@@ -177,17 +192,17 @@ class MemoryLogReader:
 
     def get(self, seq: int) -> Record | None:
         """See ``port.LogReader.get``."""
-        return self._log.committed.log[seq - 1] if 0 < seq <= self.head() else None
+        return self._committed.log[seq - 1] if 0 < seq <= self.head() else None
 
     def find(self, user: str, event_id: str) -> Record | None:
         """See ``port.LogReader.find``."""
-        return self.get(self._log.committed.latest.get((user, event_id), 0))
+        return self.get(self._committed.latest.get((user, event_id), 0))
 
     def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
         """See ``port.LogReader.superseded_by``."""
         found: dict[int, list[Record]] = {}
-        for record in self._log.committed.log[max(first, 1) - 1 : last]:
-            earlier = self._log.committed.log[: record.seq - 1]
+        for record in self._committed.log[max(first, 1) - 1 : last]:
+            earlier = self._committed.log[: record.seq - 1]
             if same := [row for row in earlier if (row.user, row.id) == (record.user, record.id)]:
                 found[record.seq] = same
         return found
@@ -201,7 +216,7 @@ class MemoryLogReader:
         shipped: int,
     ) -> list[int]:
         """See ``port.LogReader.purgeable``."""
-        tables = self._log.committed
+        tables = self._committed
         return [
             record.seq
             for record in tables.log[max(after, 0) : through]
@@ -211,7 +226,7 @@ class MemoryLogReader:
 
     def purged_before(self, type: str) -> int | None:  # noqa: A002
         """See ``port.LogReader.purged_before``."""
-        return self._log.committed.purged.get(type)
+        return self._committed.purged.get(type)
 
     def head(self) -> int:
         """See ``port.LogReader.head``."""
@@ -219,24 +234,24 @@ class MemoryLogReader:
 
     def cursor(self, name: str) -> int | None:
         """See ``port.LogReader.cursor``."""
-        return self._log.committed.cursors.get(name)
+        return self._committed.cursors.get(name)
 
     def cursors(self) -> dict[str, int]:
         """See ``port.LogReader.cursors``."""
-        return dict(sorted(self._log.committed.cursors.items()))
+        return dict(sorted(self._committed.cursors.items()))
 
     def rejected(self, after: int = 0, limit: int = 100, *, user: str | None = None) -> list[RejectedRow]:
         """See ``port.LogReader.rejected``."""
-        rows = (row for row in self._log.committed.quarantine.values() if row.no > after and user in (None, row.user))
+        rows = (row for row in self._committed.quarantine.values() if row.no > after and user in (None, row.user))
         return list(rows)[:limit]
 
     def rejected_get(self, no: int) -> RejectedRow | None:
         """See ``port.LogReader.rejected_get``."""
-        return self._log.committed.quarantine.get(no)
+        return self._committed.quarantine.get(no)
 
     def totals(self) -> Totals:
         """See ``port.LogReader.totals``."""
-        tables = self._log.committed
+        tables = self._committed
         return Totals(
             events=len(tables.log),
             superseded=len(tables.superseded),

@@ -1,6 +1,7 @@
 """The one door to the event log: what a writer and a reader promise, whatever stores the rows."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, Self, TypedDict
 
 from healthsync_mqtt.model.event import Event, Rejection
@@ -129,6 +130,9 @@ class LogReader(Protocol):
         ``since_us`` compares with the start time. Rows that a later row supersedes are left out unless ``history``;
         a tombstone that is the latest row of its id is kept. Purged rows are left out.
         """
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """What is read inside sees one committed state. Keep it short: it holds up the checkpoint of the log."""
 
     def get(self, seq: int) -> Record | None:
         """The row with this seq, superseded or not; the body of a purged row has no bytes."""

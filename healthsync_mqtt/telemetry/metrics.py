@@ -22,7 +22,7 @@ CONNECTION_LIMITS: Final = (
     "unauthenticated_per_address",
 )
 CERTIFICATE_ROLES: Final = ("ca", "server")
-SINK_STATES: Final = ("idle", "shipping", "waiting", "paused", "failed")
+SINK_STATES: Final = ("idle", "shipping", "waiting", "paused", "failed", "hung")
 
 Report = Mapping[str, Any]
 """What ``healthsync status --json`` shows of a running service."""

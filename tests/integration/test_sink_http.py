@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.model.event import Op
-from healthsync_mqtt.sinks.port import Line
+from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.sinks.shipper import Phase
 from tests.support import influx_double as canned
 from tests.support.influx_double import InfluxDouble, Reply
@@ -63,6 +63,7 @@ def test_events_arrive_and_the_cursor_follows(rig: Rig, server: InfluxDouble) ->
     ],
 )  # fmt: skip
 def test_the_other_dialects(rigs, server: InfluxDouble, dialect: str, path: str, query: dict) -> None:
+    server.version = {"v3": "3.6.0", "v1": "1.6.7"}[dialect]
     rig = rigs(dialect=dialect)
     rig.store(*pulses(3))
     rig.ship()
@@ -289,7 +290,7 @@ def test_a_later_version_moves_its_point(rig: Rig, server: InfluxDouble) -> None
     rig.ship()
     assert bpm(server) == [71.0, 80.0]
     (deletion,) = [request for request in server.requests if request.path == "/api/v2/delete"]
-    assert json.loads(deletion.body)["predicate"] == '_measurement="heart_rate" AND device="watch" AND user="s-alice"'
+    assert json.loads(deletion.body)["predicate"] == '"_measurement"="heart_rate" AND "device"="watch" AND "user"="s-alice"'
 
 
 def test_a_later_version_with_fewer_fields_leaves_none_behind(rig: Rig, server: InfluxDouble) -> None:
@@ -310,6 +311,7 @@ def test_a_tombstone_deletes_all_points_of_its_event(rig: Rig, server: InfluxDou
 
 
 def test_where_nothing_can_be_deleted_a_tombstone_marks(rigs, server: InfluxDouble) -> None:
+    server.version = "3.6.0"
     rig = rigs(deletes="mark", dialect="v3")
     rig.store(event("a", {"bpm": 70}), event("b", {"bpm": 71}))
     rig.ship()
@@ -333,14 +335,41 @@ def test_a_chain_of_versions_that_were_never_all_shipped_leaves_one_point(rig: R
     assert bpm(server) == [72.0]
 
 
-def test_a_server_that_cannot_delete_pauses_with_the_way_out(rig: Rig, server: InfluxDouble) -> None:
-    rig.store(event("a"))
+def cannot_delete(request: canned.Request) -> Reply:
+    return Reply(404, "not found") if request.path == "/api/v2/delete" else canned.NO_CONTENT
+
+
+def test_a_deletion_that_the_server_refuses_is_owed_and_stops_nobody(rig: Rig, server: InfluxDouble) -> None:
+    rig.store(event("a"), event("b", {"bpm": 71}))
     rig.ship()
-    server.always = lambda request: Reply(404) if request.path == "/api/v2/delete" else canned.NO_CONTENT
+    server.always = cannot_delete
     rig.store(event("a", op=Op.DELETE))
-    assert rig.ship() is Phase.PAUSED
-    assert rig.shipper.status()["reason"] == "cannot_delete"
-    assert "mark" in rig.shipper.status()["fix"]
+    rig.store(event("c", {"bpm": 73}))
+    assert rig.ship() is Phase.IDLE
+    assert rig.kept[-1] == rig.log.head()
+    assert sorted(bpm(server)) == [71.0, 72.0, 73.0]
+    assert rig.shipper.status()["owed_deletions"] == 1
+    assert rig.shipper.status()["owed_reason"] == "cannot_delete: not found"
+    server.always = None
+    for _ in range(3):
+        rig.later(61)
+    assert sorted(bpm(server)) == [71.0, 73.0]
+    assert rig.shipper.status()["owed_deletions"] == 0
+
+
+def test_a_point_that_came_back_is_not_lost_to_an_owed_deletion(rig: Rig, server: InfluxDouble) -> None:
+    rig.store(event("a", {"bpm": 70}))
+    rig.ship()
+    server.always = cannot_delete
+    rig.store(event("a", op=Op.DELETE))
+    rig.ship()
+    rig.store(event("a", {"bpm": 75}, version=1))
+    rig.ship()
+    server.always = None
+    for _ in range(3):
+        rig.later(61)
+    assert bpm(server) == [75.0]
+    assert rig.shipper.status()["owed_deletions"] == 0
 
 
 def test_a_hundred_thousand_samples_of_one_second_are_as_many_points(rig: Rig, server: InfluxDouble) -> None:

@@ -10,8 +10,9 @@ from healthsync_mqtt.sinks.config import SinkConfig
 from healthsync_mqtt.sinks.influx.http import Influx
 from healthsync_mqtt.sinks.influx.mapping import Mapper
 from healthsync_mqtt.sinks.influx.packing import Packer
-from healthsync_mqtt.sinks.ledger import Ledger
-from healthsync_mqtt.sinks.shipper import Phase, Server, Shipper
+from healthsync_mqtt.sinks.ledger import SinkLedger
+from healthsync_mqtt.sinks.influx.sink import InfluxSink, Server
+from healthsync_mqtt.sinks.shipper import Phase, Shipper
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import Item
 
@@ -26,12 +27,14 @@ class Rig:
     ) -> None:
         self.config = SinkConfig(**{"name": "main", "url": url, "flush_s": 0.0, "timeout_s": 5.0} | values)
         self.log = MemoryEventLog()
-        self.ledger = Ledger.open(path / "main.db", budget=self.config.series_budget)
+        self.ledger = SinkLedger.open(path / "main.db", budget=self.config.series_budget)
         self.now = 0.0
         self.connects = 0
         self._server = server
         self._influx: list[Influx] = []
         self.kept: list[int] = []
+        self.permit: Any = lambda _record: True
+        self.reader: Any = self.log.reader()
         self.restart()
 
     def restart(self) -> None:
@@ -39,17 +42,20 @@ class Rig:
         mapper = Mapper(lambda user: f"s-{user}", self.ledger, marks=self.config.deletes == "mark")
         packer = Packer(self.log.reader(), mapper, self.ledger, self.config.deletes)
         cursor = self.kept[-1] if self.kept else 0
-        packer.warm_up(cursor)
+        sink = InfluxSink(
+            self.config, packer=packer, ledger=self.ledger, connect=self._connect,
+            now_us=lambda: NOW_US + round(self.now * 1e6),
+        )  # fmt: skip
+        sink.warm_up(cursor)
         self.shipper = Shipper(
             self.config,
-            reader=self.log.reader(),
-            packer=packer,
-            ledger=self.ledger,
-            connect=self._connect,
+            sink,
+            reader=self.reader,
             cursor=cursor,
             keep=self.kept.append,
+            permit=lambda record: self.permit(record),
             clock=lambda: self.now,
-            now_us=lambda: NOW_US,
+            now_us=lambda: NOW_US + round(self.now * 1e6),
             jitter=lambda: 1.0,
         )
 

@@ -4,8 +4,9 @@ The answers are those documented for InfluxDB 2.x and Cloud (204; 400 invalid, 4
 429, 503 with Retry-After), 3 Core (a 400 that lists the refused lines of a partial write) and 1.8.
 
 Two rules keep a wrong guess from losing a line. A line is refused only on evidence that names it: the server quoted
-it, said that it dropped as many lines as were sent, or refused it when it was sent alone. And a 400 in words that are
-not InfluxDB's, from a server that has never accepted anything, is a wrong URL and no verdict on the lines.
+it, said that it dropped as many lines as were sent, or refused it when it was sent alone. And only the server's own
+words about lines are a verdict on them (``_of_the_server``): what a proxy, a login page or a server of another kind
+answers is an outage, whatever its status and however often this server has accepted lines before.
 """
 
 import json
@@ -16,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from healthsync_mqtt.sinks.port import Answer
+from healthsync_mqtt.sinks.influx.line import Answer
 
 MAX_WAIT_S = 900.0
 _MAX_MESSAGE = 200
@@ -42,6 +43,8 @@ class Means(Enum):
     HALVE = auto()
     #: later
     WAIT = auto()
+    #: the server itself fails on this request, in words that do not blame a line: later, after a while in halves
+    DOUBT = auto()
     #: not before an operator has changed something
     PAUSE = auto()
 
@@ -70,49 +73,100 @@ _QUOTED = re.compile(r"unable to parse '((?:[^'\\]|\\.)*)'")
 _DROPPED = re.compile(r"\bdropped=(\d+)")
 _RETENTION = re.compile(r"retention", re.IGNORECASE)
 _CONFLICT = re.compile(r"field type conflict|type mismatch|invalid column type|expected type", re.IGNORECASE)
-_OF_INFLUX = re.compile(
-    r"unable to parse|partial write|line protocol|parsing failed|retention|field type", re.IGNORECASE
+#: How InfluxDB begins when it speaks of lines; no other of its answers has these words.
+_ABOUT_LINES = re.compile(
+    r"unable to parse '|partial write|line protocol|parsing failed for write_lp|field type conflict"
+    r"|points? (?:beyond|outside) retention policy",
+    re.IGNORECASE,
 )
+_TOO_LARGE = re.compile(
+    r"request too large|batch is too large|Request Entity Too Large|max request size .* exceeded", re.IGNORECASE
+)
+#: A full cache or queue, a time-out: it passes without any change to the lines.
+_OVERLOADED = re.compile(r"cache-max-memory-size|timeout|timed out|queue|too many|shutting down|starting", re.IGNORECASE)
 
 
-def judge(answer: Answer, lines: Sequence[str], now: datetime, *, proven: bool) -> Verdict:
-    """What the answer to ``lines`` means. ``proven``: this server has accepted lines before."""
+def judge(answer: Answer, lines: Sequence[str], now: datetime) -> Verdict:
+    """What the answer to ``lines`` means."""
     status = answer.status
     if status == 204:
         return Verdict(Means.ADVANCE)
     if status == 0:
         return Verdict(Means.WAIT, answer.fault or "unreachable")
     if status in {400, 422}:
-        return _bad_lines(answer, lines, proven=proven)
-    if status == 413:
-        return Verdict(Means.HALVE, "too_large", message="the request is larger than the server takes")
+        return _bad_lines(answer, lines) if _of_the_server(answer, _ABOUT_LINES) else _unexpected(answer, lines)
+    if status == 413 or (status == 500 and _TOO_LARGE.match(answer.body)):
+        return _too_large(answer, lines)
     if status in _PAUSES:
         reason, hint = _PAUSES[status]
         return Verdict(Means.PAUSE, reason, message=_said(answer.body, lines), hint=hint)
+    if status == 500 and _of_the_server(answer, _ABOUT_LINES):
+        return _bad_lines(answer, lines)  # 2.0 and 2.1 answer so for retention and type conflicts
     if status in _LATER or status >= 500:
-        reason = "rate_limited" if status == 429 else "timeout" if status == 408 else "unavailable"
-        return Verdict(Means.WAIT, reason, wait_s=retry_after_s(answer.retry_after, now), message=f"status {status}")
-    return Verdict(
-        Means.PAUSE,
-        "unexpected_answer",
-        message=f"status {status}",
-        hint="this is not how InfluxDB answers a write (a proxy or login page?): correct the sink's URL",
-    )
+        return _later(answer, lines, now)
+    return _unexpected(answer, lines)
 
 
 def judge_deletion(answer: Answer, now: datetime) -> Verdict:
-    """What the answer to the deletion of one point means; SUSPECT and REFUSE are not among the verdicts."""
-    if answer.status in {200, 204}:
+    """What the answer to the deletion of one point means: done, REFUSE (kept aside, the others go on), later, or pause.
+
+    1.x answers a statement that failed with 200 too, and a server that knows no DELETE with the rows of something.
+    """
+    if answer.status == 204 or (answer.status == 200 and _ran(answer.body)):
         return Verdict(Means.ADVANCE)
-    if answer.status in {400, 404, 405, 422, 501}:
+    if answer.status in {200, 400, 404, 405, 422, 501}:
         return Verdict(
-            Means.PAUSE,
+            Means.REFUSE,
             "cannot_delete",
             message=_said(answer.body, ()) or f"status {answer.status}",
-            hint="this server deletes no points: set the sink's deletes to mark",
+            hint="if this server deletes no points: healthsync sink set … --deletes mark",
         )
-    verdict = judge(answer, (), now, proven=True)
-    return Verdict(Means.WAIT, "unavailable") if verdict.means is Means.HALVE else verdict
+    verdict = judge(answer, (), now)
+    waits = answer.status == 413 or verdict.means in {Means.HALVE, Means.BISECT, Means.DOUBT}
+    return Verdict(Means.WAIT, "unavailable", message=verdict.message) if waits else verdict
+
+
+def _ran(body: str) -> bool:
+    results = _json(body).get("results")
+    return isinstance(results, list) and all(isinstance(one, dict) and not one.keys() - {"statement_id"} for one in results)
+
+
+def _of_the_server(answer: Answer, words: re.Pattern[str]) -> bool:
+    """Whether this is InfluxDB speaking: an object in JSON with its member for what it says, and these words there."""
+    detail = _json(answer.body)
+    said = detail.get("message", detail.get("error"))
+    return isinstance(said, str) and bool(words.search(said))
+
+
+def _unexpected(answer: Answer, lines: Sequence[str]) -> Verdict:
+    return Verdict(
+        Means.PAUSE,
+        "unexpected_answer",
+        message=f"status {answer.status}: {_said(answer.body, lines)}".rstrip(": "),
+        hint="no server of this dialect answers a write so (a proxy or login page?): correct the URL or the dialect",
+    )
+
+
+def _too_large(answer: Answer, lines: Sequence[str]) -> Verdict:
+    if len(lines) > 1 or _TOO_LARGE.search(answer.body) and not answer.body.lstrip().startswith("<"):
+        return Verdict(Means.HALVE, "too_large", message="the request is larger than the server takes")
+    return Verdict(
+        Means.PAUSE, "too_large", message="something before the server takes no request of one line",
+        hint="raise the limit of the proxy before the server",
+    )  # fmt: skip
+
+
+def _later(answer: Answer, lines: Sequence[str], now: datetime) -> Verdict:
+    status = answer.status
+    reason = "rate_limited" if status == 429 else "timeout" if status == 408 else "unavailable"
+    said = _said(answer.body, lines) if _json(answer.body) else ""
+    doubtful = status == 500 and said and not _OVERLOADED.search(answer.body)
+    return Verdict(
+        Means.DOUBT if doubtful else Means.WAIT,
+        "server_error" if doubtful else reason,
+        wait_s=retry_after_s(answer.retry_after, now),
+        message=f"status {status}: {said}".rstrip(": "),
+    )
 
 
 def retry_after_s(text: str | None, now: datetime) -> float | None:
@@ -131,7 +185,7 @@ def retry_after_s(text: str | None, now: datetime) -> float | None:
     return min(max((when - now).total_seconds(), 0.0), MAX_WAIT_S)
 
 
-def _bad_lines(answer: Answer, lines: Sequence[str], *, proven: bool) -> Verdict:
+def _bad_lines(answer: Answer, lines: Sequence[str]) -> Verdict:
     detail = _json(answer.body)
     said = _said(answer.body, lines)
     reason = _reason(said)
@@ -141,13 +195,6 @@ def _bad_lines(answer: Answer, lines: Sequence[str], *, proven: bool) -> Verdict
     dropped = _DROPPED.search(answer.body)
     if lines and dropped and int(dropped[1]) >= len(lines):
         return Verdict(Means.REFUSE, reason, tuple(range(len(lines))), message=said)
-    if not proven and not _OF_INFLUX.search(answer.body):
-        return Verdict(
-            Means.PAUSE,
-            "unexpected_answer",
-            message=f"status {answer.status}: {said}",
-            hint="correct the sink's URL and dialect: this is not how InfluxDB refuses a line",
-        )
     suspects = _suspects(detail, answer.body, lines)
     if len(lines) > 1 and suspects:
         return Verdict(Means.SUSPECT, reason, suspects, message=said)

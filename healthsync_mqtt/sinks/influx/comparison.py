@@ -2,21 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.sinks.config import SinkConfig, Sinks
-from healthsync_mqtt.sinks.influx.backfill import repair
+from healthsync_mqtt.sinks.coverage import Coverage
+from healthsync_mqtt.sinks.influx.backfill import Slice, drain, overtaken, repair
 from healthsync_mqtt.sinks.influx.http import Influx
 from healthsync_mqtt.sinks.influx.readback import Readback
 from healthsync_mqtt.sinks.influx.reconcile import Difference, Reconciliation
-from healthsync_mqtt.sinks.ledger import Ledger
-from healthsync_mqtt.sinks.pseudonym import Pseudonyms
-from healthsync_mqtt.sinks.worker import pack_for
+from healthsync_mqtt.sinks.kinds import open_packer, open_pseudonyms
+from healthsync_mqtt.sinks.ledger import SinkLedger
+from healthsync_mqtt.sinks.worker import assemble
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
+
+_NAMES = (
+    "measurement", "expected", "found", "checksum_expected", "checksum_found", "missing", "wrong", "surplus",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,49 +34,56 @@ class Compared:
     def shown(self) -> dict[str, Any]:
         """As ``reconcile --json`` prints it."""
         of = self.difference
-        names = (
-            "measurement",
-            "expected",
-            "found",
-            "checksum_expected",
-            "checksum_found",
-            "missing",
-            "wrong",
-            "surplus",
-        )
-        return {name: getattr(of, name) for name in names} | {"equal": of.equal, "repaired": self.repaired}
+        return {name: getattr(of, name) for name in _NAMES} | {"equal": of.equal, "repaired": self.repaired}
 
 
 class Comparison:
     """Log, ledger and server of one sink, open."""
 
-    def __init__(self, sink: SinkConfig, sinks: Sinks, reader: LogReader, ledger: Ledger, server: Influx) -> None:
-        self._sink = sink
+    def __init__(
+        self,
+        sinks: Sinks,
+        config: SinkConfig,
+        *,
+        reader: LogReader,
+        ledger: SinkLedger,
+        server: Influx,
+        coverage: Coverage | None,
+    ) -> None:
+        self._sinks = sinks
+        self._config = config
         self._reader = reader
+        self._ledger = ledger
         self._server = server
-        pseudonyms = Pseudonyms.open(sinks.pseudonyms)
+        self._coverage = coverage
+        more: dict[str, Any] = {"permit": coverage.permits} if coverage else {}
         self._reconciliation = Reconciliation(
             reader,
-            pack_for(sinks, sink, reader, ledger),
-            Readback(server, sink.dialect, sink.bucket),
-            pseudonyms.of,
-            through=reader.cursor(sink.cursor) or 0,
-            refused=ledger.refused_events(),
-            marks=sink.deletes == "mark",
+            open_packer(sinks, config, reader, ledger),
+            Readback(server, config.dialect, config.bucket),
+            open_pseudonyms(sinks, ledger).of,
+            through=lambda: reader.cursor(config.cursor) or 0,
+            refused=ledger.refused_events,
+            marks=config.deletes == "mark",
+            **more,
         )
 
     @classmethod
     @contextmanager
-    def open(cls, data: Path, sink: SinkConfig) -> Iterator[Self]:
+    def open(cls, data: Path, config: SinkConfig) -> Iterator[Self]:
         """Everything that a comparison needs. UnavailableError without a log, ConfigError without a token."""
         sinks = Sinks(data)
         with ExitStack() as stack:
             reader = stack.enter_context(open_reader(data))
-            ledger = Ledger.open(sinks.ledger(sink.name), budget=sink.series_budget)
+            ledger = SinkLedger.open(sinks.ledger(config.name), budget=config.series_budget)
             stack.callback(ledger.close)
-            server = Influx(sink, sink.token.read())
+            server = Influx(config, config.token.read())
             stack.callback(server.close)
-            yield cls(sink, sinks, reader, ledger, server)
+            registry = data / "registry.db"
+            coverage = Coverage.open(registry) if registry.exists() else None
+            if coverage:
+                stack.callback(coverage.close)
+            yield cls(sinks, config, reader=reader, ledger=ledger, server=server, coverage=coverage)
 
     def run(
         self, user: str | None, type_name: str | None, since_us: int | None, *, repairing: bool
@@ -79,22 +91,40 @@ class Comparison:
         """Compare, and repair where asked; each day that was repaired is compared again."""
         for name in [user] if user else self._users():
             for kind in [type_name] if type_name else CATALOGUE:
+                head = self._reader.head()
                 found = list(self._reconciliation.compare(name, kind, since_us))
-                differing = [difference for difference in found if not difference.equal]
                 left: set[tuple[str, int]] = set()
-                if repairing and differing:
-                    for difference in differing:
-                        repair(self._server, self._sink, difference.write, difference.erase)
+                if repairing and not all(one.equal for one in found):
+                    self._repair(name, kind, since_us, found, head)
                     again = self._reconciliation.compare(name, kind, since_us)
                     left = {(one.measurement, one.day) for one in again if not one.equal}
                 for one in found:
                     mended = repairing and not one.equal and (one.measurement, one.day) not in left
                     yield Compared(one, mended)
 
+    def _repair(self, user: str, kind: str, since_us: int | None, found: list[Difference], head: int) -> None:
+        """Write what is missing; erase what is a surplus at a second look too. Then what came in meanwhile."""
+        if any(one.erase for one in found):
+            second = {(one.measurement, one.day): one for one in self._reconciliation.compare(user, kind, since_us)}
+            found = [
+                replace(other, erase=tuple(line for line in other.erase if line in one.erase))
+                for one in found
+                if (other := second.get((one.measurement, one.day))) is not None
+            ]
+        for difference in found:
+            if not difference.equal:
+                repair(self._server, self._config, difference.write, difference.erase)
+        overtaken(self._reader, head, self._ship)
+
+    def _ship(self, part: Slice, after: int) -> None:
+        config = self._config.model_copy(update={"flush_s": 0.0, "settle_s": 0.0, "paused": False})
+        more: dict[str, Any] = {"permit": self._coverage.permits} if self._coverage else {}
+        shipper = assemble(
+            self._sinks, config, reader=part, ledger=self._ledger, cursor=after, keep=lambda _seq: None, **more  # type: ignore[arg-type]
+        )  # fmt: skip
+        drain(shipper, lambda _seq: None)
+
     def _users(self) -> list[str]:
-        users: dict[str, None] = {}
-        after = 0
-        while rows := self._reader.read(after, 5000, history=True):
-            users |= dict.fromkeys(row.user for row in rows)
-            after = rows[-1].seq
-        return list(users)
+        """Whoever has points in this sink, or could: no scan of the log."""
+        known = self._ledger.users() + (self._coverage.users() if self._coverage else [])
+        return list(dict.fromkeys(known))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from healthsync_mqtt.sinks.influx.answers import Means, Verdict
-from healthsync_mqtt.sinks.port import Line
+from healthsync_mqtt.sinks.influx.line import Line
 
 
 class Sent(NamedTuple):
@@ -36,8 +36,8 @@ class Dispatch:
         return self._parts[-1] if self._parts else ()
 
     def took(self, verdict: Verdict) -> None:
-        """The verdict on the part. WAIT and PAUSE change nothing."""
-        if verdict.means in {Means.WAIT, Means.PAUSE}:
+        """The verdict on the part. WAIT, DOUBT and PAUSE change nothing."""
+        if verdict.means in {Means.WAIT, Means.DOUBT, Means.PAUSE}:
             return
         part = self._parts.pop()
         if verdict.means is Means.ADVANCE:
@@ -55,6 +55,10 @@ class Dispatch:
             half = len(part) // 2
             self._push(part[half:])
             self._push(part[:half])
+
+    def put_off(self) -> None:
+        """Send the other parts first."""
+        self._parts.insert(0, self._parts.pop())
 
     def _push(self, part: Sequence[Sent]) -> None:
         if part:

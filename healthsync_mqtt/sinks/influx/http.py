@@ -17,7 +17,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
 
 from healthsync_mqtt.sinks.config import SinkConfig
-from healthsync_mqtt.sinks.port import Answer, Line
+from healthsync_mqtt.sinks.influx.line import Answer, Line
 
 _GZIP = 16 + zlib.MAX_WBITS
 _LEVEL = 1  # twice the size of level 9 at a tenth of its time
@@ -83,7 +83,8 @@ class Influx:
             return self._answer(
                 "POST", "/query", {"db": sink.bucket, "q": statement}, {"Content-Type": "text/plain"}, b""
             )
-        predicate = " AND ".join([f'_measurement="{measurement}"', *(f'{key}="{value}"' for key, value in pairs)])
+        # Quoted, every key: 2.x takes a bare word that InfluxQL knows (user, key, group …) for its keyword.
+        predicate = " AND ".join(f'"{key}"="{value}"' for key, value in [("_measurement", measurement), *pairs])
         at = _rfc3339(line.time_ns)
         return self._answer(
             "POST",
@@ -93,14 +94,19 @@ class Influx:
             {"start": at, "stop": at, "predicate": predicate},
         )
 
+    def probe(self) -> Answer:
+        """A sign of life, whatever it says."""
+        return self._answer("GET", "/health", {}, {}, None)
+
     def get(self, path: str, query: Mapping[str, str]) -> Answer:
         """Read something."""
         return self._answer("GET", path, query, {"Accept": "application/json"}, None)
 
     def query(self, statement: str) -> Answer:
-        """Run a Flux query; the answer is annotated CSV."""
-        headers = {"Content-Type": "application/vnd.flux", "Accept": "application/csv"}
-        return self._answer("POST", "/api/v2/query", {"org": self._sink.org}, headers, statement.encode())
+        """Run a Flux query; the answer is CSV that names the data type of each column."""
+        headers = {"Content-Type": "application/json", "Accept": "application/csv"}
+        asked = {"query": statement, "dialect": {"header": True, "annotations": ["datatype"]}}
+        return self._answer("POST", "/api/v2/query", {"org": self._sink.org}, headers, asked)
 
     def _answer(self, method: str, path: str, query: Mapping[str, str], headers: dict[str, str], body: Any) -> Answer:
         try:

@@ -18,14 +18,9 @@ from healthsync_mqtt.model.types.food import Meals
 from healthsync_mqtt.model.types.sleep import SleepStage, Stages
 from healthsync_mqtt.sinks.influx.lineprotocol import MAX_NS, MIN_NS, UnmappableError, flag, number, tag_set, text
 from healthsync_mqtt.sinks.influx.point_time import SLOTS, slot, time_ns
-from healthsync_mqtt.sinks.port import Line
+from healthsync_mqtt.sinks.series import LATER, PROVIDERS, RECORDINGS, SeriesSource
+from healthsync_mqtt.sinks.influx.line import Line
 
-#: Providers that a device may name in ``source.provider``; an adapter's own name comes from its topic.
-PROVIDERS = frozenset({
-    "apple_health", "coros", "dexcom", "fit_file", "fitbit", "garmin", "google_fit", "health_connect", "healthkit",
-    "huawei_health", "libre", "omron", "oura", "polar", "samsung_health", "strava", "suunto", "whoop", "withings",
-})  # fmt: skip
-RECORDINGS = frozenset({"auto", "active", "manual", "unknown"})
 
 #: Stages as numbers, for servers that chart no text. The higher, the deeper.
 STAGE_LEVELS = {
@@ -39,20 +34,14 @@ _US = 1_000_000
 _Points = list[tuple[str, int, str]]
 
 
-class Source(NamedTuple):
-    """What decides a record's tags: the series of a type."""
-
-    type: str
-    user: str
-    device: str | None
-    provider: str | None
-    recording: str | None
-
-
 class SeriesBook(Protocol):
     """Which tags a source gets: all of them, or the user's alone once the user's budget of series is spent."""
 
-    def admit(self, source: Source) -> bool: ...
+    @property
+    def adopted(self) -> int:
+        """Up to this row, providers of ``providers.LATER`` are no tag."""
+
+    def admit(self, source: SeriesSource) -> bool: ...
 
 
 class Mapper:
@@ -69,7 +58,7 @@ class Mapper:
 
         ``shift`` moves the digits below the millisecond on.
         """
-        _, user, device, provider, event_id, type_name, start_us, end_us, _, version, op, body, _ = record
+        seq, user, device, provider, event_id, type_name, start_us, end_us, _, version, op, body, _ = record
         if op == Op.DELETE:
             return []
         decode, spread, simple = _PLANS.get(type_name) or _unknown()
@@ -81,9 +70,9 @@ class Mapper:
         if origin is not None:
             recording = origin.recording if origin.recording in RECORDINGS else None
             if provider is None and origin.provider in PROVIDERS:
-                provider = origin.provider
+                provider = None if origin.provider in LATER and seq <= self._book.adopted else origin.provider
         source = (type_name, user, device, provider, recording)
-        tags = self._tags.get(source) or self._tag(Source(*source))
+        tags = self._tags.get(source) or self._tag(SeriesSource(*source))
         digits = (slot(event_id) + shift) % SLOTS
         more = "," + flag("deleted", False) if self._marks and version else ""
         if simple and value.amount is not None:  # by far the most frequent case
@@ -91,6 +80,11 @@ class Mapper:
             if MIN_NS <= at_ns <= MAX_NS:
                 return [Line(type_name + tags, f"{simple}{value.amount!r}{more}", at_ns)]
         return self._spaced(spread(type_name, value, start_us, end_us), tags, more, digits)
+
+    def first_point(self, record: Record) -> Line:
+        """The point at the start of a record without its body: its measurement, user and nanosecond, no other tag."""
+        at_ns = time_ns(record.start_us, slot(record.id))
+        return Line(record.type + tag_set([("user", self._pseudonym(record.user))]), "", at_ns)
 
     @staticmethod
     def _spaced(points: _Points, tags: str, more: str, digits: int) -> list[Line]:
@@ -109,7 +103,7 @@ class Mapper:
             raise UnmappableError("it has no value")
         return lines
 
-    def _tag(self, source: Source) -> str:
+    def _tag(self, source: SeriesSource) -> str:
         if len(self._tags) > 100_000:
             self._tags.clear()
         pairs: list[tuple[str, str | None]] = [("user", self._pseudonym(source.user))]

@@ -3,29 +3,42 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from healthsync_mqtt.model.event import Op
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.config import Deletes
 from healthsync_mqtt.sinks.influx.dispatch import Sent
+from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError, flag
 from healthsync_mqtt.sinks.influx.mapping import Mapper
-from healthsync_mqtt.sinks.ledger import Ledger
-from healthsync_mqtt.sinks.port import Line, Refusal
+from healthsync_mqtt.sinks.ledger import Refusal, SinkLedger
+from healthsync_mqtt.sinks.port import Rows
 from healthsync_mqtt.storage.port import LogReader
 
 #: Rows before the cursor that are read at the start, so that the window is what it was before a restart.
 WINDOW_ROWS = 20_000
 _WINDOW_POINTS = 200_000
 _TRIES = 1000
+_BODY_GONE = "a version of it was purged from the log: only its point at the start of the event can be found and erased"
+_BODY_GONE_MARKS = "a version of it was purged from the log: its points cannot be found to be marked as deleted"
+
+
+class Erasure(NamedTuple):
+    """A point that must go, and the row that demands it."""
+
+    seq: int
+    line: Line
 
 
 @dataclass(slots=True)
 class Chunk:
     """``through``: the seq that the cursor moves to when all of it is done."""
 
+    first: int
     through: int
     events: int
-    erasures: list[Line] = field(default_factory=list)
+    erasures: list[Erasure] = field(default_factory=list)
     lines: list[Sent] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -33,7 +46,7 @@ class Chunk:
 class Packer:
     """Makes chunks. ``deletes``: whether the server can erase a point or old points are marked ``deleted=true``."""
 
-    def __init__(self, reader: LogReader, mapper: Mapper, ledger: Ledger, deletes: Deletes) -> None:
+    def __init__(self, reader: LogReader, mapper: Mapper, ledger: SinkLedger, deletes: Deletes) -> None:
         self._reader = reader
         self._mapper = mapper
         self._ledger = ledger
@@ -54,33 +67,44 @@ class Packer:
         """The points of one record as they were or will be sent. Raises UnmappableError."""
         return self._mapper.lines(record, self._ledger.shift(record.user, record.id))
 
-    def pack(self, records: Sequence[Record]) -> Chunk:
-        """The work of these rows, which follow each other in the log. Raises StoreError."""
-        chunk = Chunk(through=records[-1].seq, events=len(records))
-        superseding = any(record.version or record.op for record in records)
-        older = self._reader.superseded_by(records[0].seq, records[-1].seq) if superseding else {}
-        erased: dict[tuple[str, int], Line] = {}
-        for record in records:
+    def pack(self, rows: Rows) -> Chunk:
+        """The work of these rows. Raises StoreError."""
+        chunk = Chunk(first=rows.records[0].seq if rows.records else rows.through, through=rows.through,
+                      events=len(rows.records))  # fmt: skip
+        erased: dict[tuple[str, int], Erasure] = {}
+        for record in rows.records:
             try:
-                lines = self._placed(record)
+                lines = [] if record.seq in rows.withheld else self._placed(record)
             except UnmappableError as error:
                 chunk.refusals.append(Refusal(record.seq, 0, error.reason, 0, str(error)))
                 lines = []
             chunk.lines += [Sent(record.seq, place, line) for place, line in enumerate(lines)]
-            if record.seq in older:
-                erased |= {line.point: line for line in self._outdated(older[record.seq], lines)}
+            for line in self._outdated(record, rows.older.get(record.seq, ()), lines, chunk):
+                erased[line.point] = Erasure(record.seq, line)
         if self._deletes == "delete":
             chunk.erasures = list(erased.values())
         else:
-            marks = [Line(line.series, flag("deleted", True), line.time_ns) for line in erased.values()]
-            chunk.lines[:0] = [Sent(0, place, line) for place, line in enumerate(marks)]
+            chunk.lines[:0] = [Sent(0, place, mark(one.line)) for place, one in enumerate(erased.values())]
         return chunk
 
-    def _outdated(self, older: Sequence[Record], lines: Sequence[Line]) -> list[Line]:
+    def latest(self, seq: int) -> Record | None:
+        """The latest version of the event that has this row; None when that is a tombstone, or purged."""
+        row = self._reader.get(seq)
+        newest = self._reader.find(row.user, row.id) if row is not None else None
+        return newest if newest is not None and newest.op == Op.UPSERT and newest.body else None
+
+    def _outdated(self, newer: Record, older: Sequence[Record], lines: Sequence[Line], chunk: Chunk) -> list[Line]:
         """Points of older versions that the newest one does not overwrite in full."""
         names = {line.point: line.names for line in lines}
         outdated = []
         for record in older:
+            if record.op == Op.UPSERT and not record.body:
+                chunk.refusals.append(
+                    Refusal(newer.seq, 0, "purged", 0, _BODY_GONE if self._deletes == "delete" else _BODY_GONE_MARKS)
+                )
+                if self._deletes == "delete":
+                    outdated.append(self._mapper.first_point(record))
+                continue
             try:
                 before = self.lines(record)
             except UnmappableError:
@@ -115,3 +139,8 @@ class Packer:
             window[series, time_ns] = owner
         while len(window) > _WINDOW_POINTS:
             window.popitem(last=False)
+
+
+def mark(line: Line) -> Line:
+    """What says that this point is deleted, where a server deletes none."""
+    return Line(line.series, flag("deleted", True), line.time_ns)

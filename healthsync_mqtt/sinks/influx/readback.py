@@ -12,7 +12,7 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.sinks.config import Dialect
 from healthsync_mqtt.sinks.influx.lineprotocol import tag_set
 from healthsync_mqtt.sinks.influx.mapping import TEXTS
-from healthsync_mqtt.sinks.port import Answer, Line
+from healthsync_mqtt.sinks.influx.line import Answer, Line
 
 Value = float | str | bool
 _TAGS = ("device", "provider", "recording", "user")
@@ -64,7 +64,13 @@ class Readback:
     def read(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[Sample, Value]:
         """Every sample of a measurement and user in [start, stop). UnavailableError when it cannot be read."""
         reads = {"v2": self._flux, "v3": self._sql, "v1": self._influxql, "victoria": self._export}
-        return reads[self._dialect](measurement, subject, start_ns, stop_ns)
+        try:
+            return reads[self._dialect](measurement, subject, start_ns, stop_ns)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            # From None: what was read, and what Python says about it, may be a health value.
+            raise UnavailableError(
+                "the server's answer cannot be read", hint="is the sink's dialect right, and nothing between it and you?"
+            ) from None
 
     def _flux(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[Sample, Value]:
         bucket = json.dumps(self._bucket)
@@ -88,7 +94,7 @@ class Readback:
             f"AND time >= '{_iso(start_ns)}' AND time < '{_iso(stop_ns)}'"
         )
         answer = self._source.get("/api/v3/query_sql", {"db": self._bucket, "q": statement, "format": "json"})
-        if answer.status in {400, 404} and re.search("table .*not found|does not exist", answer.body):
+        if answer.status in {400, 404, 500} and re.search("table .*not found|does not exist", answer.body):  # 500: 3.6
             return {}
         found: dict[Sample, Value] = {}
         for row in json.loads(_good(answer)):
@@ -164,7 +170,7 @@ def _annotated(body: str) -> Iterator[dict[str, str]]:
             if found.get("error"):
                 raise UnavailableError("the server did not run the query", hint="look at its log")
             value = header.index("_value")
-            found["#_value"] = kinds[value] if value < len(kinds) else "double"
+            found["#_value"] = kinds[value]  # asked for with the query; without it nobody knows what "true" is
             yield found
 
 

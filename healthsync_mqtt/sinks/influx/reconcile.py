@@ -2,6 +2,10 @@
 
 It finds what no answer tells: a server that said 204 and dropped, a bucket restored from an older copy, points that
 somebody deleted or changed.
+
+The service goes on meanwhile, so the order of reading is what makes it true: first how far the sink is, then the
+bucket, then the log in one snapshot. What the bucket has by then is in the log, and what the sink had shipped before
+must be in the bucket. What came in between may be there.
 """
 
 from collections import defaultdict
@@ -16,7 +20,7 @@ from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError, flag
 from healthsync_mqtt.sinks.influx.mapping import PARTS
 from healthsync_mqtt.sinks.influx.packing import Packer
 from healthsync_mqtt.sinks.influx.readback import Readback, Sample, Value, samples_of
-from healthsync_mqtt.sinks.port import Line
+from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.storage.port import LogReader
 
 _DAY_NS = 86_400_000_000_000
@@ -67,7 +71,10 @@ class _Log(NamedTuple):
 
 
 class Reconciliation:
-    """Compares as far as ``through``, the sink's cursor; ``refused`` are events whose absence is known."""
+    """Compares as far as ``through``, the sink's cursor; ``refused`` are events whose absence is known.
+
+    Rows that ``permit`` does not cover may be in the bucket, and need not.
+    """
 
     def __init__(
         self,
@@ -76,8 +83,9 @@ class Reconciliation:
         readback: Readback,
         subject: Callable[[str], str],
         *,
-        through: int,
-        refused: Iterable[int] = (),
+        through: Callable[[], int],
+        refused: Callable[[], Iterable[int]] = tuple,
+        permit: Callable[[Record], bool] = lambda _record: True,
         marks: bool = False,
     ) -> None:
         self._reader = reader
@@ -85,7 +93,8 @@ class Reconciliation:
         self._readback = readback
         self._subject = subject
         self._through = through
-        self._refused = frozenset(refused)
+        self._refused = refused
+        self._permit = permit
         self._marks = marks
 
     def compare(self, user: str, type_name: str, since_us: int | None = None) -> Iterator[Difference]:
@@ -93,25 +102,41 @@ class Reconciliation:
 
         Days whose events may have been purged from the log are left out.
         """
+        through = self._through()
+        found = {
+            (measurement, day): self._readback.read(
+                measurement, self._subject(user), day * _DAY_NS, (day + 1) * _DAY_NS
+            )
+            for measurement, day in self._days(user, type_name, since_us)
+        }
+        with self._reader.snapshot():
+            expected, allowed, lines = self._expected(user, type_name, since_us, through)
+            # The bucket has what was purged from the log: it would look like a surplus, and be erased.
+            purged_us = self._reader.purged_before(type_name)
+        first_ns = self._first_ns(since_us, purged_us)
+        for key in found:
+            if first_ns is None or key[1] * _DAY_NS >= first_ns:
+                yield self._difference(user, key, found[key], _Log(expected[key], allowed[key], lines[key]))
+
+    def _days(self, user: str, type_name: str, since_us: int | None) -> list[tuple[str, int]]:
+        """The measurements and days that the log has points of, those of superseded rows too, in order."""
+        with self._reader.snapshot():
+            _, _, lines = self._expected(user, type_name, since_us, 0)
+            first_ns = self._first_ns(since_us, self._reader.purged_before(type_name))
         measurements = [type_name, *([PARTS[type_name]] if type_name in PARTS else [])]
-        expected, allowed, lines = self._expected(user, type_name, since_us)
-        # The bucket has what was purged from the log: it would look like a surplus, and be erased. Asked after the rows
-        # were read, so that a purge meanwhile counts too.
-        purged_us = self._reader.purged_before(type_name)
+        keys = [key for key in lines if first_ns is None or key[1] * _DAY_NS >= first_ns]
+        return sorted(keys, key=lambda key: (measurements.index(key[0]), key[1]))
+
+    @staticmethod
+    def _first_ns(since_us: int | None, purged_us: int | None) -> int | None:
+        """The start of the first day to compare."""
         if purged_us is not None:
             since_us = max(since_us or 0, purged_us + _PURGED_MARGIN_US)
-        first_ns = None if since_us is None else since_us * 1000 // _DAY_NS * _DAY_NS
-        for measurement in measurements:
-            days = sorted({day for name, day in lines if name == measurement})
-            for day in days:
-                if first_ns is not None and day * _DAY_NS < first_ns:
-                    continue
-                found = self._readback.read(measurement, self._subject(user), day * _DAY_NS, (day + 1) * _DAY_NS)
-                key = (measurement, day)
-                yield self._difference(user, key, found, _Log(expected[key], allowed[key], lines[key]))
+        return None if since_us is None else since_us * 1000 // _DAY_NS * _DAY_NS
 
-    def _expected(self, user: str, type_name: str, since_us: int | None) -> tuple[Any, Any, Any]:
+    def _expected(self, user: str, type_name: str, since_us: int | None, through: int) -> tuple[Any, Any, Any]:
         """By measurement and day: samples that must be there, samples that may, and the lines they are of."""
+        refused = frozenset(self._refused())
         expected: Any = defaultdict(dict)
         allowed: Any = defaultdict(dict)
         lines: Any = defaultdict(dict)
@@ -128,7 +153,7 @@ class Reconciliation:
                     continue
                 samples = self._readback.comparable(samples_of(line))
                 allowed[key] |= samples
-                if record.seq <= self._through and record.seq not in self._refused:
+                if record.seq <= through and record.seq not in refused and self._permit(record):
                     expected[key] |= samples
                     lines[key] |= dict.fromkeys(samples, line)
         return expected, allowed, lines

@@ -60,7 +60,10 @@ def abandon(connection: apsw.Connection) -> None:
 
 @contextmanager
 def snapshot(connection: apsw.Connection) -> Iterator[None]:
-    """Statements that see the same committed state; what SQLite reports is raised as StoreError."""
+    """Statements that see the same committed state; what SQLite reports is raised as StoreError. May be nested."""
+    if connection.in_transaction:
+        yield
+        return
     with translated("reading"):
         fetch(connection, "BEGIN")
         try:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,6 +68,10 @@ class SqliteLogReader:
             else:
                 rows = self._read_user(wanted, newest=newest)
             return self._records(reversed(rows) if newest else rows)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """See ``port.LogReader.snapshot``."""
+        return snapshot(self._connection)
 
     def get(self, seq: int) -> Record | None:
         """See ``port.LogReader.get``."""

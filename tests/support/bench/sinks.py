@@ -9,8 +9,9 @@ from bridge.decode.delivery import decode
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.config import Sinks, made
-from healthsync_mqtt.sinks.influx.mapping import Mapper, Source
-from healthsync_mqtt.sinks.ledger import Ledger
+from healthsync_mqtt.sinks.influx.mapping import Mapper
+from healthsync_mqtt.sinks.ledger import SinkLedger
+from healthsync_mqtt.sinks.series import SeriesSource
 from healthsync_mqtt.sinks.worker import assemble
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.bench.load import fill, flood_for
@@ -27,7 +28,9 @@ _OUTAGE_S, _RATE = 600, 5_000
 
 
 class _Everyone:
-    def admit(self, _source: Source) -> bool:
+    adopted = 0
+
+    def admit(self, _source: SeriesSource) -> bool:
         return True
 
 
@@ -86,7 +89,7 @@ def recovery(setting: Setting) -> list[Result]:
         with VictoriaMetrics(data.parent / f"victoria{turn}") as server:
             sinks = Sinks(data)
             sinks.put(made(name=f"s{turn}", url=server.url, dialect="victoria", deletes="mark", flush_s=0.0))
-            ledger = Ledger.open(sinks.ledger(f"s{turn}"))
+            ledger = SinkLedger.open(sinks.ledger(f"s{turn}"))
             with SqliteLogReader.open(data / "events.db") as reader:
                 shipper = assemble(
                     sinks, sinks.get(f"s{turn}"), reader=reader, ledger=ledger, cursor=0, keep=lambda _seq: None

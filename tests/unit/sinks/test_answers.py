@@ -1,11 +1,12 @@
 """What each HTTP answer means, as 2.x, 3 Core and 1.8 give them."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
 from healthsync_mqtt.sinks.influx.answers import Means, judge, judge_deletion, retry_after_s
-from healthsync_mqtt.sinks.port import Answer
+from healthsync_mqtt.sinks.influx.line import Answer
 from tests.support import influx_double as canned
 from tests.support.influx_double import Reply
 
@@ -17,8 +18,8 @@ def answer(reply: Reply) -> Answer:
     return Answer(reply.status, reply.body, dict(reply.headers).get("Retry-After"))
 
 
-def judged(reply: Reply, lines: list[str] = LINES, *, proven: bool = True):
-    return judge(answer(reply), lines, NOW, proven=proven)
+def judged(reply: Reply, lines: list[str] = LINES):
+    return judge(answer(reply), lines, NOW)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_statuses(reply: Reply, means: Means, reason: str) -> None:
 
 @pytest.mark.parametrize("fault", ["timeout", "unreachable", "reset", "tls"])
 def test_no_answer_is_waited_for(fault: str) -> None:
-    verdict = judge(Answer(0, fault=fault), LINES, NOW, proven=False)
+    verdict = judge(Answer(0, fault=fault), LINES, NOW)
     assert (verdict.means, verdict.reason) == (Means.WAIT, fault)
 
 
@@ -96,7 +97,7 @@ def test_lines_that_2_x_quotes_are_tried_alone() -> None:
     assert judged(canned.v2_parse_error([LINES[0]]), [LINES[0]]).means is Means.BISECT
     assert judged(canned.v2_parse_error(["something else"])).means is Means.BISECT
     numbered = Reply(400, '{"code":"invalid","message":"failed to parse line protocol","line":2}')
-    assert judged(numbered, proven=False).lines == (1,)
+    assert judged(numbered).lines == (1,)
 
 
 def test_when_as_many_are_dropped_as_were_sent_all_are_refused() -> None:
@@ -105,10 +106,44 @@ def test_when_as_many_are_dropped_as_were_sent_all_are_refused() -> None:
     assert judged(canned.v2_partial("points beyond retention policy", 1, bool)).means is Means.BISECT
 
 
-def test_a_400_in_foreign_words_is_no_verdict_before_the_server_has_accepted_anything() -> None:
-    assert judged(canned.NOT_INFLUX, proven=False)[:2] == (Means.PAUSE, "unexpected_answer")
-    assert judged(canned.NOT_INFLUX, proven=True).means is Means.BISECT
-    assert judged(canned.v2_parse_error([LINES[0]]), proven=False).means is Means.SUSPECT
+@pytest.mark.parametrize(
+    "reply",
+    [
+        canned.NOT_INFLUX,
+        Reply(400, "<html><body>400 Bad Request</body></html>", (("Content-Type", "text/html"),)),
+        Reply(400, f"<html><body>unable to parse '{LINES[0]}': bad</body></html>"),
+        Reply(400, ""),
+        Reply(400, "[]"),
+        Reply(400, '{"message":"blocked by policy","dropped":4}'),
+        Reply(400, '{"code":"invalid","message":"Please provide either orgID or org"}'),
+        Reply(422, '{"error":"Adding a new database would exceed limit of 5 databases"}'),
+        Reply(422, "dropped=4"),
+    ],
+)
+def test_what_is_not_the_servers_own_word_about_lines_is_no_verdict_on_them(reply: Reply) -> None:
+    for lines in (LINES, LINES[:1]):
+        assert judged(reply, lines)[:2] == (Means.PAUSE, "unexpected_answer")
+
+
+def test_a_limit_of_a_proxy_refuses_no_line() -> None:
+    nginx = Reply(413, "<html><head><title>413 Request Entity Too Large</title></head></html>")
+    assert judged(nginx).means is Means.HALVE
+    assert judged(nginx, LINES[:1])[:2] == (Means.PAUSE, "too_large")
+    assert judged(canned.TOO_LARGE, LINES[:1]).means is Means.HALVE
+    assert judged(Reply(500, "max request size (10485760 bytes) exceeded")).means is Means.HALVE
+
+
+def test_what_2_0_answers_with_500_about_lines_is_a_verdict_and_the_rest_is_a_doubt() -> None:
+    words = "unexpected error writing points to database: partial write: points beyond retention policy dropped="
+    every = judged(Reply(500, json.dumps({"code": "internal error", "message": f"{words}4"})))
+    assert every[:3] == (Means.REFUSE, "outside_retention", (0, 1, 2, 3))
+    some = judged(Reply(500, json.dumps({"code": "internal error", "message": f"{words}1"})))
+    assert (some.means, "beyond retention policy" in some.message) == (Means.BISECT, True)
+    strange = judged(Reply(500, '{"code":"internal error","message":"panic: assignment to entry in nil map"}'))
+    assert (strange.means, strange.reason) == (Means.DOUBT, "server_error")
+    assert "panic" in strange.message
+    full = '{"error":"engine: cache-max-memory-size exceeded: (172252/50000)"}'
+    assert judged(Reply(500, full)).means is Means.WAIT
 
 
 def test_what_the_server_said_carries_no_value() -> None:
@@ -125,10 +160,14 @@ def test_what_the_server_said_carries_no_value() -> None:
 
 def test_deletions() -> None:
     assert judge_deletion(Answer(204), NOW).means is Means.ADVANCE
-    assert judge_deletion(Answer(200), NOW).means is Means.ADVANCE
+    assert judge_deletion(Answer(200, '{"results":[{"statement_id":0}]}\n'), NOW).means is Means.ADVANCE
+    failed = '{"results":[{"statement_id":0,"error":"shard 1: fields not supported in WHERE clause during deletion"}]}'
+    rows = '{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["_internal"]]}]}]}'
+    for body in (failed, rows, "", "<html>", "[]"):
+        assert judge_deletion(Answer(200, body), NOW).means is Means.REFUSE
     for status in (400, 404, 405, 501):
         verdict = judge_deletion(Answer(status), NOW)
-        assert (verdict.means, verdict.reason) == (Means.PAUSE, "cannot_delete")
+        assert (verdict.means, verdict.reason) == (Means.REFUSE, "cannot_delete")
     assert judge_deletion(Answer(401), NOW).reason == "unauthorized"
     assert judge_deletion(Answer(503, retry_after="3"), NOW).wait_s == 3.0
     assert judge_deletion(Answer(413), NOW).means is Means.WAIT

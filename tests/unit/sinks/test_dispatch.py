@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.sinks.influx.answers import Means, Verdict
 from healthsync_mqtt.sinks.influx.dispatch import Dispatch, Sent
-from healthsync_mqtt.sinks.port import Line
+from healthsync_mqtt.sinks.influx.line import Line
 
 
 def sent(count: int) -> list[Sent]:

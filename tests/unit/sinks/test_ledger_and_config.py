@@ -7,27 +7,26 @@ import pytest
 
 from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError, StoreError, UsageError
 from healthsync_mqtt.sinks.config import Sinks, TokenPlace, made
-from healthsync_mqtt.sinks.influx.mapping import Source
-from healthsync_mqtt.sinks.ledger import Ledger
-from healthsync_mqtt.sinks.port import Refusal
+from healthsync_mqtt.sinks.ledger import Refusal, SinkLedger
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
+from healthsync_mqtt.sinks.series import SeriesSource
 
 
-def source(device: str, user: str = "alice", type_name: str = "heart_rate") -> Source:
-    return Source(type_name, user, device, None, None)
+def source(device: str, user: str = "alice", type_name: str = "heart_rate") -> SeriesSource:
+    return SeriesSource(type_name, user, device, None, None)
 
 
 def test_the_ledger_survives_its_process(tmp_path: Path) -> None:
-    ledger = Ledger.open(tmp_path / "main.db", budget=2)
+    ledger = SinkLedger.open(tmp_path / "main.db", budget=2)
     ledger.refuse([Refusal(7, 1, "refused", 400, "why"), Refusal(9, 0, "unmappable", 0, "what")], 5)
     ledger.displace("alice", "e1", 3)
     ledger.save_state({"state": "idle"})
     assert [ledger.admit(source(device)) for device in ("a", "b", "c", "a", "c")] == [True, True, False, True, False]
     assert ledger.admit(source("a", "bob"))
     ledger.close()
-    again = Ledger.open(tmp_path / "main.db", budget=2)
+    again = SinkLedger.open(tmp_path / "main.db", budget=2)
     assert again.refused() == [Refusal(9, 0, "unmappable", 0, "what"), Refusal(7, 1, "refused", 400, "why")]
-    assert again.refused_events() == {7, 9}
+    assert again.refused_events() == [7, 9]
     assert (again.shift("alice", "e1"), again.shift("bob", "e1")) == (3, 0)
     assert (again.state(), again.over_budget, again.series_count("alice")) == ({"state": "idle"}, {"alice"}, 2)
     assert [again.admit(source(device)) for device in ("a", "b", "c")] == [True, True, False]
@@ -38,10 +37,10 @@ def test_the_ledger_survives_its_process(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    ledger = Ledger.open(tmp_path / "main.db")
+    ledger = SinkLedger.open(tmp_path / "main.db")
     blocker = sqlite3.connect(tmp_path / "main.db", isolation_level=None)
     blocker.execute("BEGIN EXCLUSIVE")
-    ledger._connection.execute("PRAGMA busy_timeout=1")
+    ledger._database._connection.execute("PRAGMA busy_timeout=1")
     with pytest.raises(StoreError):
         ledger.refuse([Refusal(7, 1, "refused", 400, "why")], 5)
     blocker.close()

@@ -12,7 +12,8 @@ from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError
-from healthsync_mqtt.sinks.influx.mapping import PARTS, PROVIDERS, RECORDINGS, STAGE_LEVELS, Mapper, Source
+from healthsync_mqtt.sinks.influx.mapping import PARTS, STAGE_LEVELS, Mapper
+from healthsync_mqtt.sinks.series import PROVIDERS, RECORDINGS, SeriesSource
 from healthsync_mqtt.sinks.influx.point_time import slot
 from tests.support.line_protocol import ParsedPoint, parse
 
@@ -33,11 +34,13 @@ NUMBERS = {"meal": str, "stage": str, "deleted": bool}
 class Everyone:
     """A book with room for all."""
 
+    adopted = 0
+
     def __init__(self, *, admits: bool = True) -> None:
         self.admits = admits
-        self.asked: list[Source] = []
+        self.asked: list[SeriesSource] = []
 
-    def admit(self, source: Source) -> bool:
+    def admit(self, source: SeriesSource) -> bool:
         self.asked.append(source)
         return self.admits
 

@@ -1,0 +1,90 @@
+-- name: refuse
+INSERT INTO refused (seq, place, reason, status, message, at_us, due_us) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (seq, place) DO UPDATE SET reason = excluded.reason, status = excluded.status,
+        message = excluded.message, at_us = excluded.at_us, due_us = excluded.due_us, tries = tries + 1;
+
+-- name: accept
+DELETE FROM refused WHERE seq = ? AND place = ?;
+
+-- name: forgive
+DELETE FROM refused WHERE seq = ?;
+
+-- name: refused
+SELECT seq, place, reason, status, message FROM refused ORDER BY seq DESC, place LIMIT ?;
+
+-- name: refused_between
+SELECT seq, place FROM refused WHERE seq BETWEEN ? AND ?;
+
+-- name: refused_due
+SELECT seq, max(tries) AS tries FROM refused WHERE due_us > 0 AND due_us <= ? GROUP BY seq ORDER BY min(due_us) LIMIT 1;
+
+-- name: refused_events
+SELECT DISTINCT seq FROM refused ORDER BY seq;
+
+-- name: refused_count
+SELECT count(*) FROM refused;
+
+-- name: owe
+INSERT INTO owed VALUES (?, ?, ?, ?, ?, ?, 0)
+    ON CONFLICT (series, time_ns) DO UPDATE SET seq = max(seq, excluded.seq), reason = excluded.reason,
+        message = excluded.message, due_us = excluded.due_us, tries = tries + 1;
+
+-- name: settle
+DELETE FROM owed WHERE series = ? AND time_ns = ?;
+
+-- name: owed_due
+SELECT series, time_ns, seq, tries, reason, message FROM owed WHERE due_us <= ? ORDER BY due_us LIMIT 1;
+
+-- name: owed
+SELECT series, time_ns, seq, tries, reason, message FROM owed ORDER BY seq DESC LIMIT ?;
+
+-- name: owed_count
+SELECT count(*) FROM owed;
+
+-- name: owed_due_now
+UPDATE owed SET due_us = 0;
+
+-- name: series
+SELECT own FROM series WHERE user = ? AND series = ?;
+
+-- name: decide
+INSERT OR IGNORE INTO series (user, series, own) VALUES (?, ?, ?);
+
+-- name: series_count
+SELECT count(*) FROM series WHERE own = 1;
+
+-- name: series_of
+SELECT count(*) FROM series WHERE own = 1 AND user = ?;
+
+-- name: over_budget
+SELECT user FROM over_budget;
+
+-- name: spend
+INSERT OR IGNORE INTO over_budget VALUES (?);
+
+-- name: displaced
+SELECT user, id, shift FROM displaced;
+
+-- name: displace
+INSERT OR REPLACE INTO displaced VALUES (?, ?, ?);
+
+-- name: adopted
+SELECT seq FROM adopted;
+
+-- name: save_state
+INSERT OR REPLACE INTO state VALUES (1, ?);
+
+-- name: state
+SELECT json FROM state;
+
+-- name: knows
+SELECT 1 FROM series WHERE user = ? LIMIT 1;
+
+-- name: pseudonyms
+SELECT id FROM pseudonyms;
+
+-- name: bind
+INSERT OR IGNORE INTO pseudonyms VALUES (1, ?);
+
+-- name: users
+SELECT DISTINCT user FROM series ORDER BY user;
