@@ -1,8 +1,8 @@
 """Events to sinks. Each sink is a process that reads the log by its own cursor; here they are kept running.
 
 A process that ends is started again, later each time; one that says nothing for longer than a request may take hangs:
-that is its state then, and after as long again it is killed and started anew. The cursors it reports are written into the log between two
-commits; one that is lost with a crash only means that some points are sent once more.
+that is its state then, and after as long again it is killed and started anew. The cursors it reports are written into
+the log between two commits; one that is lost with a crash only means that some points are sent once more.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What consent covers at the moment of shipping: a sink that is added, or far behind, ships no more than users agree to now.
+"""What consent covers at the moment of shipping: a sink that is new, or far behind, ships what users agree to now.
 
 The purpose is ``store``, which is what a sink does. What was shipped while it was covered stays where it is, as it
 stays in the log; a tombstone always goes through.
@@ -38,7 +38,9 @@ class Coverage:
     def open(cls, path: Path) -> Self:
         """Of this registry.db. UnavailableError when there is none: without it nobody knows who agrees."""
         if not path.exists():
-            raise UnavailableError(f"there is no registry at {path}", hint="restore registry.db, or start: healthsync up")
+            raise UnavailableError(
+                f"there is no registry at {path}", hint="restore registry.db, or start: healthsync up"
+            )
         return cls(Registry.open(path))
 
     def permits(self, record: Record) -> bool:

@@ -1,4 +1,4 @@
-"""What one sink has to remember besides its cursor: what was refused or is owed, its series, displaced points, its state.
+"""What one sink has to remember besides its cursor: what was refused or is owed, series, displaced points, its state.
 
 One file per sink (``sinks/<name>.db``), written by the process that ships and by commands. The cursor itself is in the
 event log, so that a copy of the log is a copy of the place in it.
@@ -67,7 +67,7 @@ class SinkLedger:
     # -- refused lines
 
     def refuse(self, refusals: Iterable[Refusal], now_us: int, due_us: int = 0) -> None:
-        """Keep refused lines; the same line again replaces the older entry. ``due_us``: when to try again, 0 = never."""
+        """Keep refused lines; the same line again replaces the older entry. ``due_us``: try again then, 0 = never."""
         self._database.write("refuse", [(*refusal, now_us, due_us) for refusal in refusals])
 
     def accept(self, places: Iterable[tuple[int, int]]) -> None:
@@ -106,7 +106,7 @@ class SinkLedger:
         self._database.write("owe", rows)
 
     def settle(self, series: str, time_ns: int) -> None:
-        """This point is gone."""
+        """Forget a point that is gone now."""
         self._database.write("settle", [(series, time_ns)])
 
     def owed_due(self, now_us: int) -> Owed | None:

@@ -17,7 +17,9 @@ from healthsync_mqtt.sinks.database import Database
 
 _PURPOSE = b"influx"
 _BYTES = 12
-_LOST = "restore sinks/pseudonyms.db from a backup; to begin anew: healthsync sink remove NAME, add it with an empty bucket"
+_LOST = (
+    "restore sinks/pseudonyms.db from a backup; to begin anew: healthsync sink remove NAME, add it with an empty bucket"
+)
 
 
 class LostPseudonymError(StoreError):

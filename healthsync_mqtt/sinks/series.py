@@ -5,7 +5,6 @@ What our own formats and adapters write as a provider belongs here; a test compa
 
 from typing import NamedTuple
 
-
 #: In the set since the first version.
 _FIRST = frozenset({
     "apple_health", "coros", "dexcom", "fit_file", "fitbit", "garmin", "google_fit", "health_connect", "healthkit",

@@ -1,9 +1,9 @@
 """The process of one sink: ``python -m healthsync_mqtt.sinks.worker DATA NAME``.
 
 A process of its own, because encoding and compressing hold the interpreter: in a thread they would hold up the event
-loop, and with it every acknowledgement. It reads the log with its own connection. On stdout it writes JSON lines,
-``{"cursor": 17}``, each second ``{"status": {…}}``, and ``{"failed": {…}}`` before it ends with an error; when stdin ends the service is gone and so is this process, at once: what it
-was sending is in the log and will be sent again.
+loop, and with it every acknowledgement. It reads the log with its own connection. On stdout it writes JSON lines:
+``{"cursor": 17}``, each second ``{"status": {…}}``, and ``{"failed": {…}}`` before it ends with an error. When stdin
+ends the service is gone and so is this process, at once: what it was sending is in the log and will be sent again.
 """
 
 import contextlib

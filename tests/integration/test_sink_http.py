@@ -290,7 +290,10 @@ def test_a_later_version_moves_its_point(rig: Rig, server: InfluxDouble) -> None
     rig.ship()
     assert bpm(server) == [71.0, 80.0]
     (deletion,) = [request for request in server.requests if request.path == "/api/v2/delete"]
-    assert json.loads(deletion.body)["predicate"] == '"_measurement"="heart_rate" AND "device"="watch" AND "user"="s-alice"'
+    assert (
+        json.loads(deletion.body)["predicate"]
+        == '"_measurement"="heart_rate" AND "device"="watch" AND "user"="s-alice"'
+    )
 
 
 def test_a_later_version_with_fewer_fields_leaves_none_behind(rig: Rig, server: InfluxDouble) -> None:

@@ -1,3 +1,4 @@
+# long: every rule of the real servers that tests rely on, beside the recording it was taken from.
 """A server that answers as real ones were recorded to: what was not recorded it refuses loudly, and its test fails.
 
 It stands on a free loopback port, speaks HTTP by hand (so that it can hang, trickle and reset) and keeps points by the
@@ -241,7 +242,9 @@ class InfluxDouble:
                     break
         return found
 
-    def found(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> list[tuple[Identity, dict[str, Any]]]:
+    def found(
+        self, measurement: str, subject: str, start_ns: int, stop_ns: int
+    ) -> list[tuple[Identity, dict[str, Any]]]:
         """Points of a measurement and user in [start, stop)."""
         return [
             (key, fields)
@@ -270,7 +273,9 @@ _INFLUXQL = re.compile(
 _SQL = re.compile(
     r'SELECT \* FROM "(\w+)" WHERE "user" = \'([\w-]+)\' AND time >= \'([\d.:TZ-]+)\' AND time < \'([\d.:TZ-]+)\''
 )
-_DELETE_POINT = re.compile(r'DELETE FROM "(\w+)" WHERE ("\w+" = \'[\w-]+\'(?: AND "\w+" = \'[\w-]+\')*) AND time = (-?\d+)')
+_DELETE_POINT = re.compile(
+    r'DELETE FROM "(\w+)" WHERE ("\w+" = \'[\w-]+\'(?: AND "\w+" = \'[\w-]+\')*) AND time = (-?\d+)'
+)
 
 
 def _answer_27(double: InfluxDouble, request: Request) -> Reply:
@@ -289,7 +294,9 @@ def _answer_27(double: InfluxDouble, request: Request) -> Reply:
         case "GET", "/api/v2/buckets":  # 012, 013
             if request.query.get("name") == "healthsync":
                 return Reply(200, '{"buckets":[{"id":"0000000000000001","name":"healthsync"}]}', _JSON)
-            return Reply(404, f'{{"code":"not found","message":"bucket \\"{request.query.get("name")}\\" not found"}}', _JSON)
+            return Reply(
+                404, f'{{"code":"not found","message":"bucket \\"{request.query.get("name")}\\" not found"}}', _JSON
+            )
     raise UnforeseenError
 
 
@@ -315,7 +322,10 @@ def _delete_27(request: Request) -> Reply:
             return Reply(
                 400,
                 json.dumps(
-                    {"code": "invalid", "message": f"error decoding json body: bad logical expression, at position {place}"},
+                    {
+                        "code": "invalid",
+                        "message": f"error decoding json body: bad logical expression, at position {place}",
+                    },
                     separators=(",", ":"),
                 ),
                 _JSON,
@@ -363,7 +373,11 @@ def _query_27(double: InfluxDouble, request: Request) -> Reply:
 def _answer_36(double: InfluxDouble, request: Request) -> Reply:
     match request.method, request.path:
         case "POST", "/api/v3/write_lp":  # 015, 064
-            if request.query.get("accept_partial") != "true" or request.query.get("no_sync") != "false" or not request.lines:
+            if (
+                request.query.get("accept_partial") != "true"
+                or request.query.get("no_sync") != "false"
+                or not request.lines
+            ):
                 raise UnforeseenError
             return NO_CONTENT._replace(headers=())
         case "POST", "/api/v2/delete":  # 166

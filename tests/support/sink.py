@@ -6,12 +6,13 @@ from typing import Any
 
 from healthsync_mqtt.model.event import Event, Op
 from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.config import SinkConfig
 from healthsync_mqtt.sinks.influx.http import Influx
 from healthsync_mqtt.sinks.influx.mapping import Mapper
 from healthsync_mqtt.sinks.influx.packing import Packer
-from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.influx.sink import InfluxSink, Server
+from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.shipper import Phase, Shipper
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import Item
@@ -53,11 +54,14 @@ class Rig:
             reader=self.reader,
             cursor=cursor,
             keep=self.kept.append,
-            permit=lambda record: self.permit(record),
+            permit=self._permits,
             clock=lambda: self.now,
             now_us=lambda: NOW_US + round(self.now * 1e6),
             jitter=lambda: 1.0,
         )
+
+    def _permits(self, record: Record) -> bool:
+        return bool(self.permit(record))
 
     def _connect(self) -> Server:
         self.connects += 1

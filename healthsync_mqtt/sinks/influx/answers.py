@@ -83,7 +83,9 @@ _TOO_LARGE = re.compile(
     r"request too large|batch is too large|Request Entity Too Large|max request size .* exceeded", re.IGNORECASE
 )
 #: A full cache or queue, a time-out: it passes without any change to the lines.
-_OVERLOADED = re.compile(r"cache-max-memory-size|timeout|timed out|queue|too many|shutting down|starting", re.IGNORECASE)
+_OVERLOADED = re.compile(
+    r"cache-max-memory-size|timeout|timed out|queue|too many|shutting down|starting", re.IGNORECASE
+)
 
 
 def judge(answer: Answer, lines: Sequence[str], now: datetime) -> Verdict:
@@ -128,7 +130,9 @@ def judge_deletion(answer: Answer, now: datetime) -> Verdict:
 
 def _ran(body: str) -> bool:
     results = _json(body).get("results")
-    return isinstance(results, list) and all(isinstance(one, dict) and not one.keys() - {"statement_id"} for one in results)
+    return isinstance(results, list) and all(
+        isinstance(one, dict) and not one.keys() - {"statement_id"} for one in results
+    )
 
 
 def _of_the_server(answer: Answer, words: re.Pattern[str]) -> bool:
@@ -148,7 +152,7 @@ def _unexpected(answer: Answer, lines: Sequence[str]) -> Verdict:
 
 
 def _too_large(answer: Answer, lines: Sequence[str]) -> Verdict:
-    if len(lines) > 1 or _TOO_LARGE.search(answer.body) and not answer.body.lstrip().startswith("<"):
+    if len(lines) > 1 or (_TOO_LARGE.search(answer.body) and not answer.body.lstrip().startswith("<")):
         return Verdict(Means.HALVE, "too_large", message="the request is larger than the server takes")
     return Verdict(
         Means.PAUSE, "too_large", message="something before the server takes no request of one line",

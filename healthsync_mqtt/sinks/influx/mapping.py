@@ -16,11 +16,10 @@ from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.model.times import micros
 from healthsync_mqtt.model.types.food import Meals
 from healthsync_mqtt.model.types.sleep import SleepStage, Stages
+from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.sinks.influx.lineprotocol import MAX_NS, MIN_NS, UnmappableError, flag, number, tag_set, text
 from healthsync_mqtt.sinks.influx.point_time import SLOTS, slot, time_ns
 from healthsync_mqtt.sinks.series import LATER, PROVIDERS, RECORDINGS, SeriesSource
-from healthsync_mqtt.sinks.influx.line import Line
-
 
 #: Stages as numbers, for servers that chart no text. The higher, the deeper.
 STAGE_LEVELS = {

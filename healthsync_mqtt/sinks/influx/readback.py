@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.sinks.config import Dialect
+from healthsync_mqtt.sinks.influx.line import Answer, Line
 from healthsync_mqtt.sinks.influx.lineprotocol import tag_set
 from healthsync_mqtt.sinks.influx.mapping import TEXTS
-from healthsync_mqtt.sinks.influx.line import Answer, Line
 
 Value = float | str | bool
 _TAGS = ("device", "provider", "recording", "user")
@@ -69,7 +69,8 @@ class Readback:
         except (ValueError, LookupError, TypeError, AttributeError):
             # From None: what was read, and what Python says about it, may be a health value.
             raise UnavailableError(
-                "the server's answer cannot be read", hint="is the sink's dialect right, and nothing between it and you?"
+                "the server's answer cannot be read",
+                hint="is the sink's dialect right, and nothing between it and you?",
             ) from None
 
     def _flux(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[Sample, Value]:
@@ -165,6 +166,8 @@ def _annotated(body: str) -> Iterator[dict[str, str]]:
             continue
         elif not header:
             header = row
+            if not {"_value", "error"} & set(header):
+                raise LookupError  # no answer of Flux
         else:
             found = dict(zip(header, row, strict=False))
             if found.get("error"):

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from healthsync_mqtt.model.event import Op
 from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError, flag
 from healthsync_mqtt.sinks.influx.mapping import PARTS
 from healthsync_mqtt.sinks.influx.packing import Packer
 from healthsync_mqtt.sinks.influx.readback import Readback, Sample, Value, samples_of
-from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.storage.port import LogReader
 
 _DAY_NS = 86_400_000_000_000
@@ -114,9 +114,9 @@ class Reconciliation:
             # The bucket has what was purged from the log: it would look like a surplus, and be erased.
             purged_us = self._reader.purged_before(type_name)
         first_ns = self._first_ns(since_us, purged_us)
-        for key in found:
+        for key, samples in found.items():
             if first_ns is None or key[1] * _DAY_NS >= first_ns:
-                yield self._difference(user, key, found[key], _Log(expected[key], allowed[key], lines[key]))
+                yield self._difference(user, key, samples, _Log(expected[key], allowed[key], lines[key]))
 
     def _days(self, user: str, type_name: str, since_us: int | None) -> list[tuple[str, int]]:
         """The measurements and days that the log has points of, those of superseded rows too, in order."""

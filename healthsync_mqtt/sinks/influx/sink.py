@@ -1,4 +1,4 @@
-"""InfluxDB, and what speaks its protocol, as a sink: lines and deletions on their way, verdicts heeded, the rest kept aside.
+"""InfluxDB, and what speaks its protocol, as a sink: lines and deletions on their way, and what is kept aside.
 
 A line or a deletion that the server will not take never stops the others. What the server refused in its own words is
 kept in the ledger; what it fails on is tried again, later each time; what it took later is forgotten there.
@@ -208,9 +208,12 @@ class InfluxSink:
         return _GO_ON
 
     def _finish(self, chunk: Chunk, dispatch: Dispatch) -> None:
-        refusals, failed = list(chunk.refusals), []
+        refusals = list(chunk.refusals)
+        failed: list[Refusal] = []
         for (seq, place, _), verdict in dispatch.refused:
-            kept = Refusal(seq, place, verdict.reason, 500 if verdict.reason == "server_error" else 400, verdict.message)
+            kept = Refusal(
+                seq, place, verdict.reason, 500 if verdict.reason == "server_error" else 400, verdict.message
+            )
             (failed if kept.status == 500 else refusals).append(kept)
         refused = {(one.seq, one.place) for one in (*refusals, *failed)}
         before = self._ledger.refused_between(chunk.first, chunk.through)
@@ -268,7 +271,9 @@ class InfluxSink:
             self._ledger.forgive([seq])
             return _GO_ON
         places = self._ledger.refused_between(seq, seq)
-        lines = [Sent(seq, place, line) for place, line in enumerate(self._packer.lines(record)) if (seq, place) in places]
+        lines = [
+            Sent(seq, place, line) for place, line in enumerate(self._packer.lines(record)) if (seq, place) in places
+        ]
         for sent in lines:
             verdict = self._judge([sent.line.text])
             if verdict.means in {Means.WAIT, Means.PAUSE}:
@@ -285,7 +290,7 @@ class InfluxSink:
 
 
 def _retry_us(tries: int) -> int:
-    return min(_FIRST_RETRY_S * 2 ** min(tries, 20), _MOST_RETRY_S) * _S_US
+    return int(min(_FIRST_RETRY_S << min(tries, 20), _MOST_RETRY_S)) * _S_US
 
 
 def _step(verdict: Verdict) -> Step:

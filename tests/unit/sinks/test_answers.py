@@ -162,7 +162,9 @@ def test_deletions() -> None:
     assert judge_deletion(Answer(204), NOW).means is Means.ADVANCE
     assert judge_deletion(Answer(200, '{"results":[{"statement_id":0}]}\n'), NOW).means is Means.ADVANCE
     failed = '{"results":[{"statement_id":0,"error":"shard 1: fields not supported in WHERE clause during deletion"}]}'
-    rows = '{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["_internal"]]}]}]}'
+    rows = (
+        '{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["_internal"]]}]}]}'
+    )
     for body in (failed, rows, "", "<html>", "[]"):
         assert judge_deletion(Answer(200, body), NOW).means is Means.REFUSE
     for status in (400, 404, 405, 501):

@@ -13,8 +13,8 @@ from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError
 from healthsync_mqtt.sinks.influx.mapping import PARTS, STAGE_LEVELS, Mapper
-from healthsync_mqtt.sinks.series import PROVIDERS, RECORDINGS, SeriesSource
 from healthsync_mqtt.sinks.influx.point_time import slot
+from healthsync_mqtt.sinks.series import PROVIDERS, RECORDINGS, SeriesSource
 from tests.support.line_protocol import ParsedPoint, parse
 
 NOW_US = 1_790_000_000_000_000
