@@ -25,14 +25,14 @@ from bridge.stages.journal import Journal
 from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.external.access import external_target, subscriptions
 from healthsync_mqtt.broker.external.canary import CrossingError
-from healthsync_mqtt.broker.external.link import open_link
-from healthsync_mqtt.broker.external.port import BrokerLink, ProtocolRefusedError
 from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError, DeniedError, HealthSyncError, UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.mqtt.links.client import LastWill
+from healthsync_mqtt.mqtt.links.port import BrokerLink, ProtocolRefusedError
+from healthsync_mqtt.mqtt.links.work import open_link
 from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger

@@ -10,12 +10,12 @@ from typing import Final
 from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
 from healthsync_mqtt.broker.embedded.ackorder import AckOrder, answers
-from healthsync_mqtt.broker.external.frames import Message
 from healthsync_mqtt.broker.external.identities import CANARY_USERS
-from healthsync_mqtt.broker.external.port import BrokerLink
 from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.mqtt.codec.packets import Publish
+from healthsync_mqtt.mqtt.links.port import BrokerLink
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -69,14 +69,14 @@ class LinkSource:
         self._on_canary = on_canary
         self._order = AckOrder()
         self._link: BrokerLink | None = None
-        self._held: list[Message] = []
+        self._held: list[Publish] = []
 
     @property
     def waiting(self) -> int:
         """Deliveries that are not acknowledged yet."""
         return self._order.waiting + len(self._held)
 
-    def received(self, messages: list[Message]) -> None:
+    def received(self, messages: list[Publish]) -> None:
         """Take what one read brought."""
         if self._link is None:
             self._held += messages
@@ -86,7 +86,7 @@ class LinkSource:
             return
         find = self._origins.find
         deliveries: list[Delivery] = []
-        for topic, payload, packet_id, _ in messages:
+        for topic, payload, _, _, _, packet_id, _ in messages:
             origin = find(topic) or self._origins.learn(topic)
             if not origin.user:
                 if origin is _CANARY:

@@ -7,11 +7,11 @@ from random import SystemRandom
 from healthsync_mqtt.broker.external.access import external_address
 from healthsync_mqtt.broker.external.canary import Canary, Perch
 from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B
-from healthsync_mqtt.broker.external.port import BrokerLink
-from healthsync_mqtt.broker.external.probe import examine
+from healthsync_mqtt.broker.external.promises import examine
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError, UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.mqtt.links.port import BrokerLink
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.registry import TopicRegistry
 

@@ -14,8 +14,8 @@ from bridge.follow.canonical import canonical_parts, canonical_payload
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
-from healthsync_mqtt.broker.external.port import BrokerLink
 from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.mqtt.links.port import BrokerLink
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.topics.registry import TopicRegistry
 

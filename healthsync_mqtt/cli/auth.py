@@ -35,9 +35,11 @@ def serve(
     Example: healthsync auth serve --rabbitmq http://127.0.0.1:15672
     """
     from healthsync_mqtt.broker.external import serve as service
-    from healthsync_mqtt.broker.external.evict import evictor
+    from healthsync_mqtt.broker.external.emqx.evict import EmqxEvictor
     from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
+    from healthsync_mqtt.broker.external.management import Management
     from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
+    from healthsync_mqtt.broker.external.rabbitmq.evict import RabbitEvictor
     from healthsync_mqtt.config.settings import load_settings
     from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
     from healthsync_mqtt.identity.login.credentials import CredentialDirectory, CredentialStore
@@ -54,12 +56,12 @@ def serve(
         raise UsageError("the hooks take passwords and speak plain HTTP: this machine only", hint=hint)
     store = CredentialStore(settings.paths.credentials)
     secret, _ = store.ensure(service.SECRET_CREDENTIAL)
-    evictors = []
+    evictors: list[service.Evictor] = []
     if rabbitmq:
-        evictors.append(evictor("rabbitmq", rabbitmq, ADMIN, store.ensure(ADMIN)[0]))
+        evictors.append(RabbitEvictor(Management.at(rabbitmq, ADMIN, store.ensure(ADMIN)[0])))
     if emqx:
         hint = f"write the API key's secret into {store.directory / 'emqx-api-secret'}"
-        evictors.append(evictor("emqx", emqx, emqx_key, store.need("emqx-api-secret", hint)))
+        evictors.append(EmqxEvictor(Management.at(emqx, emqx_key, store.need("emqx-api-secret", hint))))
     with Registry.open(settings.paths.registry_db) as registry:
         keys = LiveKeys(KeyStore.of_environment(settings.paths.keys), now_us())
         directory = CredentialDirectory(registry, TokenVerifier(keys), store)

@@ -41,8 +41,9 @@ def render(
     from healthsync_mqtt.broker.external.grants import grants_of
     from healthsync_mqtt.broker.external.identities import principals
     from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
-    from healthsync_mqtt.broker.external.render import Plan, write
+    from healthsync_mqtt.broker.external.plan import Plan
     from healthsync_mqtt.broker.external.render import render as rendered
+    from healthsync_mqtt.broker.external.render import write
     from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
     from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
     from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -172,7 +173,7 @@ def check(data: Data = DATA, json: Json = False) -> None:
     Example: healthsync broker check
     """
     from healthsync_mqtt.broker.external.access import external_address
-    from healthsync_mqtt.broker.external.probe import examine
+    from healthsync_mqtt.broker.external.promises import examine
     from healthsync_mqtt.identity.login.credentials import CredentialStore
     from healthsync_mqtt.topics.registry import TopicRegistry
 

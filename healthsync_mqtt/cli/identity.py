@@ -58,7 +58,7 @@ def hand_out(
 
 
 def _emqx_rights(principal: Principal) -> list[dict[str, Any]]:
-    from healthsync_mqtt.broker.external.hooks import emqx_acl
+    from healthsync_mqtt.broker.external.emqx.hooks import emqx_acl
     from healthsync_mqtt.topics.access import AccessRules
     from healthsync_mqtt.topics.registry import TopicRegistry
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
-from healthsync_mqtt.broker.external.port import BrokerLostError
-from healthsync_mqtt.broker.external.probe import examine
-from healthsync_mqtt.broker.external.talk import Account, Talk, talk
+from healthsync_mqtt.broker.external.promises import examine
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.mqtt.codec.packets import Will
+from healthsync_mqtt.mqtt.links.port import Account, ConnectionLostError
+from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess, until
 from tests.support.mosquitto import Mosquitto
@@ -137,7 +137,7 @@ async def test_odd_names_do_not_log_in(broker: Mosquitto, name: str) -> None:
         async with talk(broker.address) as odd:
             await odd.login(Account(client_id=name, username=name, password="x"))
             assert odd.code
-    except BrokerLostError:
+    except ConnectionLostError:
         pass
 
 
@@ -179,7 +179,7 @@ async def test_a_will_or_a_message_to_another_user_arrives_nowhere(
                 async with talk(broker.address) as alice:
                     await alice.login(broker.account("alice-watch"), will=Will(topic, event(f"w{number}"), 1, retain))
                     if alice.code == 0:
-                        with contextlib.suppress(BrokerLostError):
+                        with contextlib.suppress(ConnectionLostError):
                             await alice.publish(topic, event(f"x{number}"), retain=retain)
                     alice.abort()
         await bob.publish("users/bob/devices/watch/events", event("sentinel"))
@@ -212,7 +212,7 @@ async def test_a_revoked_device_is_thrown_out_and_may_not_come_back(broker: Mosq
             registry.remove_device("alice", "lost", NOW)
         done = await broker.provision()
         assert done.commands == {"disableClient": 1}
-        with pytest.raises(BrokerLostError):
+        with pytest.raises(ConnectionLostError):
             await lost.hear(seconds=5)
         await phone.login(broker.account("phone"))
         await phone.publish("users/alice/devices/lost/commands", b"late")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.broker.external.port import BrokerLostError
-from healthsync_mqtt.broker.external.talk import Account, talk
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec.packets import Will
+from healthsync_mqtt.mqtt.links.port import Account, ConnectionLostError
+from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess, until
 from tests.support.rabbitmq import RabbitMq, installed
@@ -100,13 +100,13 @@ async def test_the_second_user_is_out_of_reach(broker: RabbitMq, bridge: BridgeP
                 await spy.login(alice)
                 try:
                     assert await spy.subscribe(name) == [128]
-                except BrokerLostError:
+                except ConnectionLostError:
                     continue
         for name in ("users/bob/devices/watch/status", "users/bob/devices/watch/events", "users/bob/events"):
             async with talk(broker.address) as liar:
                 await liar.login(alice, will=Will(name, event("will"), 1, retain=True))
                 if liar.code == 0:
-                    with pytest.raises(BrokerLostError):
+                    with pytest.raises(ConnectionLostError):
                         await liar.publish(name, event("lie"), retain=True)
         await victim.publish("users/bob/devices/watch/events", event("truth"))
         await victim.hear(until=b"truth", seconds=10)
@@ -120,7 +120,7 @@ async def _refused(broker: RabbitMq, who: Account) -> bool:
         async with talk(broker.address) as connection:
             await connection.login(who)
             return connection.code != 0
-    except BrokerLostError:
+    except ConnectionLostError:
         return True
 
 
@@ -132,7 +132,7 @@ async def test_a_revoked_device_is_thrown_out_within_a_minute(broker: RabbitMq) 
         await connection.subscribe("users/alice/devices/lost/commands")
         with broker.registry() as registry:
             registry.remove_device("alice", "lost", NOW)
-        with pytest.raises(BrokerLostError):
+        with pytest.raises(ConnectionLostError):
             await connection.hear(seconds=60)
     assert await _refused(broker, lost)
 

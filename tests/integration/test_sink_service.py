@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.broker.external.talk import talk
+from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto

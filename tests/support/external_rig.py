@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from healthsync_mqtt.broker.external.shard import Shard
-from healthsync_mqtt.broker.external.talk import talk
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.client.backoff import Backoff
+from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess, Proxy, Wire
 from tests.support.mosquitto import Mosquitto

@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from healthsync_mqtt.broker.external.identities import OWN, bridge_client_id
 from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
-from healthsync_mqtt.broker.external.render import Plan, render, write
+from healthsync_mqtt.broker.external.plan import Plan
+from healthsync_mqtt.broker.external.render import render, write
 from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
 from tests.support.mosquitto import Mosquitto, free_port, wait_listening
 

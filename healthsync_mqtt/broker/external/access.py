@@ -3,13 +3,13 @@
 import ssl
 
 from healthsync_mqtt.broker.external.identities import bridge_client_id
-from healthsync_mqtt.broker.external.port import Agreed, Target
-from healthsync_mqtt.broker.external.talk import Address
 from healthsync_mqtt.config.sections import ExternalSettings
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
-from healthsync_mqtt.mqtt.links.client import LastWill, tls_context
+from healthsync_mqtt.mqtt.codec.packets import Will
+from healthsync_mqtt.mqtt.links.port import Account, Address, Agreed, LastWill, Target
+from healthsync_mqtt.mqtt.links.tls import tls_context
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 _NO_CREDENTIAL = "make it and tell the broker: healthsync broker provision (or: healthsync broker credentials)"
@@ -42,14 +42,10 @@ def external_target(settings: Settings, store: CredentialStore, version: int, wi
     external = settings.external
     client_id = bridge_client_id(settings.bridge.id)
     return Target(
-        host=external.host,
-        port=external.port,
-        client_id=client_id,
-        username=client_id,
-        password=store.need(client_id, _NO_CREDENTIAL),
-        tls=external_tls(external),
+        address=Address(host=external.host, port=external.port, tls=external_tls(external), timeout=10.0),
+        account=Account(client_id=client_id, username=client_id, password=store.need(client_id, _NO_CREDENTIAL)),
         version=version,
-        will=will,
+        will=Will(will.topic, will.payload, 1, retain=True),
         keep_alive=external.keep_alive_s,
         receive_maximum=external.receive_maximum,
         max_packet=settings.limits.max_packet + 1_024,

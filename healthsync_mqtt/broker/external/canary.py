@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B
-from healthsync_mqtt.broker.external.port import BrokerLostError
-from healthsync_mqtt.broker.external.talk import Account, Address, Talk, talk
 from healthsync_mqtt.errors import ConfigError, UnavailableError
 from healthsync_mqtt.mqtt.codec.packets import Will
+from healthsync_mqtt.mqtt.links.port import Account, Address, ConnectionLostError
+from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 _ARRIVAL_S = 5.0
@@ -139,7 +139,7 @@ class Canary:
                 async with self._login(account) as thief:
                     if not thief.code:
                         return True
-            except BrokerLostError:
+            except ConnectionLostError:
                 pass
         return False
 
@@ -157,14 +157,14 @@ class Canary:
                     await a.hear(until=marker, seconds=_SILENCE_S)
                     if a.heard(marker):
                         yield topic_filter
-            except BrokerLostError:
+            except ConnectionLostError:
                 continue
 
     async def _all_refused(self) -> bool:
         try:
             async with self._login(self._a) as a:
                 return not a.code and all(code >= 128 for code in await a.subscribe(*self._foreign_filters))
-        except BrokerLostError:
+        except ConnectionLostError:
             return False
 
     async def _writes(self, b: Talk) -> AsyncIterator[str]:
@@ -179,7 +179,7 @@ class Canary:
                     if topic == self._own_receipts:
                         await a.hear(until=marker, seconds=_SILENCE_S)
                         heard_itself = a.heard(marker)
-            except BrokerLostError:
+            except ConnectionLostError:
                 continue
         await self._controls(b)
         for topic, marker in markers.items():
@@ -191,7 +191,7 @@ class Canary:
         try:
             async with self._login(self._a, will=Will(self._status, marker, 1, retain=True)) as a:
                 accepted = not a.code
-        except BrokerLostError:
+        except ConnectionLostError:
             accepted = False
         if accepted:
             await b.hear(until=marker, seconds=_SILENCE_S)

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
-from healthsync_mqtt.broker.external.hooks import Answer, Question, answer
+from healthsync_mqtt.broker.external.hooks import answer
+from healthsync_mqtt.broker.external.question import Answer, Question
 from healthsync_mqtt.errors import ConfigError, HealthSyncError
 from healthsync_mqtt.telemetry.log import get_logger
 

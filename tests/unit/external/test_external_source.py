@@ -13,11 +13,11 @@ from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from bridge.stages.journal import Journal
-from healthsync_mqtt.broker.external.frames import Message
 from healthsync_mqtt.broker.external.identities import CANARY_A
-from healthsync_mqtt.broker.external.port import Agreed
 from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.mqtt.codec import encode_pubacks
+from healthsync_mqtt.mqtt.codec.packets import Publish
+from healthsync_mqtt.mqtt.links.port import Agreed
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.topics.registry import TopicRegistry
@@ -116,15 +116,15 @@ async def bench() -> AsyncIterator[Bench]:
     made.journal.close()
 
 
-def message(packet_id: int, topic: str = "users/alice/devices/watch/events", name: str = "") -> Message:
+def message(packet_id: int, topic: str = "users/alice/devices/watch/events", name: str = "") -> Publish:
     body = {"id": name or f"e{packet_id}", "type": "heart_rate", "start_time": "2025-11-23T06:00:00Z"}
-    return Message(topic.encode(), json.dumps(body | {"value": {"bpm": 70}}).encode(), packet_id, False)
+    return Publish(topic.encode(), json.dumps(body | {"value": {"bpm": 70}}).encode(), 1, packet_id=packet_id)
 
 
 async def test_acknowledgements_come_after_the_commit_in_the_order_of_arrival(bench: Bench) -> None:
     link, source = FakeLink(), bench.source()
     source.release(link)
-    odd = Message(b"users/no id/events", b"x", 3, False)
+    odd = Publish(b"users/no id/events", b"x", 1, packet_id=3)
     source.received([message(1), message(2), odd, message(4)])
     assert link.acknowledged == b""
     await bench.pipeline.drain()
@@ -135,7 +135,7 @@ async def test_acknowledgements_come_after_the_commit_in_the_order_of_arrival(be
 async def test_what_needs_no_commit_waits_for_nothing_behind_it(bench: Bench) -> None:
     link, source = FakeLink(), bench.source()
     source.release(link)
-    source.received([Message(b"other/topic", b"", 9, False), message(1)])
+    source.received([Publish(b"other/topic", b"", 1, packet_id=9), message(1)])
     assert link.acknowledged == encode_pubacks([9])
 
 
@@ -154,7 +154,7 @@ async def test_an_acknowledgement_never_crosses_a_reconnect(bench: Bench) -> Non
 
 async def test_nothing_is_stored_before_the_canary_has_passed(bench: Bench) -> None:
     link, source = FakeLink(), bench.source()
-    canary = Message(f"users/{CANARY_A.user}/events".encode(), b"marker", 2, False)
+    canary = Publish(f"users/{CANARY_A.user}/events".encode(), b"marker", 1, packet_id=2)
     source.received([message(1), canary])
     await bench.pipeline.drain()
     assert (bench.log.head(), bench.canary, source.waiting) == (0, [b"marker"], 2)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from healthsync_mqtt.broker.external.emqx.hooks import emqx_acl
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
-from healthsync_mqtt.broker.external.hooks import _HOOKS, Answer, Question, answer, emqx_acl
+from healthsync_mqtt.broker.external.hooks import _HOOKS, answer
 from healthsync_mqtt.broker.external.identities import CANARY_A, bridge_client_id
+from healthsync_mqtt.broker.external.question import Answer, Question
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialDirectory, CredentialStore
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier

@@ -9,7 +9,8 @@ import pytest
 
 from healthsync_mqtt.broker.external.grants import grants_of
 from healthsync_mqtt.broker.external.identities import CANARY_A
-from healthsync_mqtt.broker.external.render import Plan, render, write
+from healthsync_mqtt.broker.external.plan import Plan
+from healthsync_mqtt.broker.external.render import render, write
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, InputError
 from healthsync_mqtt.topics.access import AccessRules

@@ -1,1 +1,1 @@
-"""Mosquitto's dynamic security."""
+"""Mosquitto: dynamic security, and the plugin mosquitto-go-auth."""

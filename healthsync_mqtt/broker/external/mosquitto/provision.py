@@ -16,10 +16,11 @@ from healthsync_mqtt.broker.external.mosquitto.dynsec import (
     WantedClient,
     changes,
 )
-from healthsync_mqtt.broker.external.talk import Account, Address, Talk, talk
 from healthsync_mqtt.errors import DeniedError, UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.mqtt.links.port import Account, Address
+from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.topics.access import AccessRules
 
 _A_MESSAGE = 50

@@ -1,19 +1,15 @@
-"""The contract of ``link.py`` with aiomqtt and paho: the private names it uses, and that they do what it relies on."""
+"""One connection as a client: what is acknowledged, counted, refused and lost."""
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator
 
-import aiomqtt
-import paho.mqtt.client as paho
 import pytest
 
-from healthsync_mqtt.broker.external.frames import Message
-from healthsync_mqtt.broker.external.link import open_link
-from healthsync_mqtt.broker.external.port import BrokerLostError, ProtocolRefusedError, Target
 from healthsync_mqtt.errors import DeniedError
 from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_pubacks, encode_publish
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Disconnect, Packet, Puback, Publish, Suback, Subscribe
+from healthsync_mqtt.mqtt.links.port import Account, Address, ConnectionLostError, ProtocolRefusedError, Target
+from healthsync_mqtt.mqtt.links.work import open_link
 from tests.support.external_bridge import until
 
 
@@ -78,7 +74,9 @@ async def broker() -> AsyncIterator[FakeBroker]:
 
 def target(port: int, version: int = 4) -> Target:
     return Target(
-        host="127.0.0.1", port=port, client_id="b", username="b", password="p", tls=None, version=version, timeout=3.0
+        address=Address(host="127.0.0.1", port=port, timeout=3.0),
+        account=Account(client_id="b", username="b", password="p"),
+        version=version,
     )
 
 
@@ -86,38 +84,8 @@ def messages(*numbers: int) -> bytes:
     return b"".join(encode_publish(b"users/u/events", b"%d" % n, 1, False, False, n) for n in numbers)
 
 
-@pytest.mark.parametrize("name", ["_client", "_connected", "_disconnected", "_misc_task", "_loop"])
-def test_aiomqtt_has_the_attributes(name: str) -> None:
-    assert f"self.{name}" in inspect.getsource(aiomqtt.Client)
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        (aiomqtt.Client, "_on_connect"),
-        (aiomqtt.Client, "_on_publish"),
-        (aiomqtt.Client, "_on_socket_open"),
-        (aiomqtt.Client, "_misc_loop"),
-        (paho.Client, "_sock_recv"),
-        (paho.Client, "_sock_close"),
-        (paho.Client, "_packet_queue"),
-        (paho.Client, "loop_read"),
-        (paho.Client, "loop_misc"),
-        (paho.Client, "manual_ack_set"),
-        (paho.Client, "ack"),
-    ],
-)
-def test_the_methods_are_there(kind: type, name: str) -> None:
-    assert callable(getattr(kind, name))
-
-
-@pytest.mark.parametrize("name", ["_last_bytes_received", "_max_inflight_messages"])
-def test_paho_has_the_attributes(name: str) -> None:
-    assert f"self.{name}" in inspect.getsource(paho.Client)
-
-
 async def test_nothing_is_acknowledged_before_it_is_said_and_then_in_that_order(broker: FakeBroker) -> None:
-    got: list[Message] = []
+    got: list[Publish] = []
     async with open_link(target(broker.port), got.extend) as link:
         assert await link.subscribe(["users/+/events"]) == [1]
         assert broker.writer
@@ -144,13 +112,13 @@ async def test_the_end_of_a_connection_is_seen_and_it_takes_nothing_more(broker:
     async with open_link(target(broker.port), lambda _: None) as link:
         assert broker.writer
         broker.writer.transport.abort()
-        with pytest.raises(BrokerLostError):
+        with pytest.raises(ConnectionLostError):
             async with asyncio.timeout(5):
                 await link.ended()
         assert not link.alive
         assert not link.send("a/b", b"lost")
         link.acknowledge(encode_pubacks([1]))
-        with pytest.raises(BrokerLostError):
+        with pytest.raises(ConnectionLostError):
             await link.subscribe(["a"])
 
 
@@ -164,11 +132,11 @@ async def test_only_a_goodbye_says_disconnect(broker: FakeBroker) -> None:
 
 async def test_a_broker_that_breaks_the_protocol_is_left(broker: FakeBroker) -> None:
     """T28."""
-    got: list[Message] = []
+    got: list[Publish] = []
     async with open_link(target(broker.port), got.extend) as link:
         assert broker.writer
         broker.writer.write(messages(1) + b"\x34\x07\x00\x01a\x00\x01hi" + messages(2))
-        with pytest.raises(BrokerLostError):
+        with pytest.raises(ConnectionLostError):
             async with asyncio.timeout(5):
                 await link.ended()
     assert got == []
@@ -177,7 +145,7 @@ async def test_a_broker_that_breaks_the_protocol_is_left(broker: FakeBroker) -> 
 @pytest.mark.parametrize("noise", [b"\x40\x02\x00\x07", b"\x40\x02\x00\x00", b"\x90\x02\x00\x05", b"\xd0\x00"])
 async def test_answers_to_nothing_hurt_nobody(broker: FakeBroker, noise: bytes) -> None:
     """T28: unsolicited PUBACK, packet id 0, SUBACK without codes, PINGRESP."""
-    got: list[Message] = []
+    got: list[Publish] = []
     async with open_link(target(broker.port), got.extend) as link:
         assert broker.writer
         broker.writer.write(noise + messages(1))
@@ -186,7 +154,7 @@ async def test_answers_to_nothing_hurt_nobody(broker: FakeBroker, noise: bytes) 
 
 
 async def test_reading_stops_and_goes_on(broker: FakeBroker) -> None:
-    got: list[Message] = []
+    got: list[Publish] = []
     async with open_link(target(broker.port), got.extend) as link:
         assert broker.writer
         link.pause()
@@ -199,7 +167,7 @@ async def test_reading_stops_and_goes_on(broker: FakeBroker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "error"), [(1, ProtocolRefusedError), (4, DeniedError), (5, DeniedError), (3, BrokerLostError)]
+    ("code", "error"), [(1, ProtocolRefusedError), (4, DeniedError), (5, DeniedError), (3, ConnectionLostError)]
 )
 async def test_a_refusal_is_told_by_its_kind(broker: FakeBroker, code: int, error: type[Exception]) -> None:
     broker.code = code
@@ -216,6 +184,6 @@ async def test_a_broker_that_hangs_up_after_connect_refuses_the_version(broker: 
 
 
 async def test_no_broker_is_an_outage() -> None:
-    with pytest.raises(BrokerLostError):
+    with pytest.raises(ConnectionLostError):
         async with open_link(target(1), lambda _: None):
             pass

@@ -1,14 +1,15 @@
 """What an external broker can promise, found out by trying. Uses the canaries, whose data nobody keeps."""
 
 import asyncio
+import contextlib
 import secrets
 from dataclasses import dataclass
 
 from healthsync_mqtt.broker.external.identities import PROBE, bridge_client_id
-from healthsync_mqtt.broker.external.port import BrokerLostError
-from healthsync_mqtt.broker.external.talk import Account, Address, Talk, talk
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.mqtt.links.port import Account, Address, ConnectionLostError
+from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 _QUEUED = 1_200
@@ -108,7 +109,7 @@ async def _binding(address: Address, other_name: Account) -> Finding:
         async with talk(address) as wrong:
             await wrong.login(other_name)
             good = wrong.code != 0
-    except BrokerLostError:
+    except ConnectionLostError:
         good = True
     return Finding(
         name="client_id_binding",
@@ -119,25 +120,13 @@ async def _binding(address: Address, other_name: Account) -> Finding:
     )
 
 
-_CONNECT_5 = bytes.fromhex("00044d5154540502003c00")
-"""Variable header of an MQTT 5 CONNECT: clean start, keep-alive 60 s, no properties."""
-
-
 async def _version5(address: Address, account: Account) -> Finding:
     """Whether the broker speaks MQTT 5, and whether it then has shared subscriptions."""
-    parts = [part.encode() for part in (account.client_id, account.username, account.password)]
-    payload = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
-    header = _CONNECT_5[:7] + b"\xc2" + _CONNECT_5[8:]
-    size = len(header) + len(payload)
-    length = bytes([size & 127 | 128, size >> 7]) if size > 127 else bytes([size])
-    try:
-        async with talk(address) as connection, asyncio.timeout(address.timeout):
-            connection.writer.write(b"\x10" + length + header + payload)
-            answer = await connection.reader.read(256)
-    except (TimeoutError, OSError, BrokerLostError):
-        answer = b""
-    good = len(answer) > 4 and answer[0] == 0x20 and answer[3] == 0
-    shares = good and b"\x2a\x00" not in answer[5:]
+    good = shares = False
+    with contextlib.suppress(ConnectionLostError):
+        async with talk(address) as connection:
+            await connection.login(account, version=5)
+            good, shares = connection.code == 0, connection.shared_subscriptions
     if not good:
         message = "no: 3.1.1 is spoken, bridges share the work by shards"
     else:

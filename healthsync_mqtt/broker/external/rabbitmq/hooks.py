@@ -1,0 +1,61 @@
+"""RabbitMQ's HTTP hooks. Facts: the documentation of auth_backend_http."""
+
+from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
+from healthsync_mqtt.broker.external.question import TEXT, Answer, Hook, Question, read_form, text_of
+
+_MQTT_EXCHANGE = "amq.topic"
+_TO_MQTT = str.maketrans("./*", "/.+")
+
+
+def _rabbit_user(gate: Gatekeeper, question: Question) -> Answer:
+    asked = read_form(question.body)
+    username, password = text_of(asked, "username"), text_of(asked, "password")
+    if gate.is_operator(username, password):
+        return Answer(b"allow administrator", TEXT)
+    # Another protocol than MQTT gives no client id, and is not let in.
+    gate.login(text_of(asked, "client_id"), username, password, question.now)
+    return _ALLOW
+
+
+def _rabbit_vhost(gate: Gatekeeper, question: Question) -> Answer:
+    asked = read_form(question.body)
+    username = text_of(asked, "username")
+    known = gate.who(username, username, question.now) is not None
+    return _ALLOW if known and text_of(asked, "vhost") == "/" else _DENY
+
+
+def _rabbit_resource(gate: Gatekeeper, question: Question) -> Answer:
+    asked = read_form(question.body)
+    username, name = text_of(asked, "username"), text_of(asked, "name")
+    kind, permission = text_of(asked, "resource"), text_of(asked, "permission")
+    if gate.who(username, username, question.now) is None or text_of(asked, "vhost") != "/":
+        return _DENY
+    if kind == "exchange":
+        allowed = name == _MQTT_EXCHANGE and permission in {"write", "read"}
+    else:
+        own = {f"mqtt-subscription-{username}qos{qos}" for qos in (0, 1)}
+        allowed = kind == "queue" and name in own and permission in {"configure", "write", "read"}
+    return _ALLOW if allowed else _DENY
+
+
+def _rabbit_topic(gate: Gatekeeper, question: Question) -> Answer:
+    asked = read_form(question.body)
+    username, permission = text_of(asked, "username"), text_of(asked, "permission")
+    principal = gate.who(username, username, question.now)
+    topic = text_of(asked, "routing_key").translate(_TO_MQTT)
+    if text_of(asked, "vhost") != "/" or text_of(asked, "name") != _MQTT_EXCHANGE:
+        return _DENY
+    if permission == "write":
+        allowed = gate.may_publish(principal, topic)
+    else:
+        allowed = permission == "read" and gate.may_subscribe(principal, topic)
+    return _ALLOW if allowed else _DENY
+
+
+_ALLOW, _DENY = Answer(b"allow", TEXT), Answer(b"deny", TEXT)
+HOOKS = {
+    "/rabbitmq/user": Hook(_rabbit_user, _DENY),
+    "/rabbitmq/vhost": Hook(_rabbit_vhost, _DENY),
+    "/rabbitmq/resource": Hook(_rabbit_resource, _DENY),
+    "/rabbitmq/topic": Hook(_rabbit_topic, _DENY),
+}

@@ -1,0 +1,384 @@
+"""One MQTT connection as a client, over our own codec: what devices, bridges, canaries and probes connect with.
+
+It takes whole reads apart at once, hands messages over in one list, and acknowledges none of them by itself: that is
+the caller's, after the commit. It never reconnects and keeps nothing for a later connection.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, v3, v5
+from healthsync_mqtt.mqtt.codec.packets import (
+    RETAIN_HANDLING_SHIFT,
+    Connack,
+    Disconnect,
+    Packet,
+    Pingreq,
+    Puback,
+    Publish,
+    Suback,
+    Subscribe,
+)
+from healthsync_mqtt.mqtt.links.greeting import agreement, connect
+from healthsync_mqtt.mqtt.links.port import (
+    MAX_PACKET,
+    Address,
+    Agreed,
+    ConnectionLostError,
+    Target,
+    TooLargeError,
+)
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("mqtt")
+
+_MOST_WAITING = 200_000
+"""Messages that wait for the broker to take them; beyond it nothing more is taken."""
+_MOST_UNSENT = 1_048_576
+_GOODBYE_S = 2.0
+_HEADER = 5 + 2 + 2 + 1
+"""Bytes of a PUBLISH besides its topic and payload, at most."""
+
+
+class State(Enum):
+    """Where a connection is."""
+
+    #: the socket is open, nothing was said
+    OPEN = auto()
+    #: CONNECT was sent
+    GREETING = auto()
+    #: CONNACK accepted it
+    ACCEPTED = auto()
+    #: it is over, or was refused
+    ENDED = auto()
+
+
+class _Unsent(NamedTuple):
+    topic: bytes
+    payload: bytes
+    retain: bool
+    done: Callable[[], None] | None
+
+
+class Link(asyncio.Protocol):
+    """See ``port.BrokerLink``; made by ``dial``. Runs on one event loop."""
+
+    def __init__(self, address: Address, on_messages: Callable[[list[Publish]], None]) -> None:
+        self.on_messages = on_messages
+        self.state = State.OPEN
+        self.paused = False
+        self._address = address
+        self._loop = asyncio.get_running_loop()
+        self._transport: Any = None
+        self._version = 4
+        self._decoder = Decoder(MAX_PACKET, MAX_PACKET, server=False)
+        self._agreed: Agreed | None = None
+        self._keep_alive = 0.0
+        self._window = 1_000
+        self._heard = self._said = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._greeting: asyncio.Future[Connack] = self._loop.create_future()
+        self._subscribing: dict[int, asyncio.Future[Suback]] = {}
+        self._owed: dict[int, Callable[[], None] | None] = {}
+        self._unsent: deque[_Unsent] = deque()
+        self._next_id = 0
+        self._over: asyncio.Future[str] = self._loop.create_future()
+        self._gone = asyncio.Event()
+
+    @property
+    def agreed(self) -> Agreed:
+        assert self._agreed is not None
+        return self._agreed
+
+    @property
+    def alive(self) -> bool:
+        return self.state is State.ACCEPTED
+
+    # -- the beginning
+
+    async def login(self, target: Target) -> int:
+        """CONNECT, and the code of its CONNACK: 0 when accepted. Raises ConnectionLostError without an answer."""
+        self._version = target.version
+        self._decoder = Decoder(
+            target.max_packet, target.max_packet, server=False, versions=frozenset({target.version})
+        )
+        self.state = State.GREETING
+        self.write(connect(target))
+        try:
+            async with asyncio.timeout(target.address.timeout):
+                await asyncio.wait((self._greeting, self._over), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            self.end("the broker does not answer CONNECT")
+        if not self._greeting.done():
+            raise ConnectionLostError(self._over.result())
+        answer = self._greeting.result()
+        if answer.code:
+            return answer.code
+        self._agreed = agreed = agreement(target, answer)
+        # 3.1.1 has no word for it: brokers' own limits begin at ten, and what is beyond them waits in their queues.
+        self._window = min(agreed.send_window or target.in_flight, target.in_flight)
+        self._keep_alive = agreed.keep_alive
+        self.state = State.ACCEPTED
+        self._watch()
+        return 0
+
+    # -- out
+
+    def _encode(self, packet: Packet) -> bytes:
+        return v5.encode(packet) if self._version == 5 else v3.encode(packet)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes as they are, unless the connection is over."""
+        if self._transport is not None and self.state is not State.ENDED:
+            self._said = self._loop.time()
+            self._transport.write(data)
+
+    def acknowledge(self, data: bytes) -> None:
+        if data:
+            self.write(data)
+
+    def room(self, topic: str) -> int:
+        return self.agreed.max_packet - _HEADER - len(topic.encode())
+
+    def send(self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[], None] | None = None) -> bool:
+        if not self.alive or len(self._owed) + len(self._unsent) >= _MOST_WAITING or len(payload) > self.room(topic):
+            return False
+        message = _Unsent(topic.encode(), payload, retain, done)
+        if self._unsent or not self._may_send():
+            self._unsent.append(message)
+        else:
+            self._publish(message)
+        return True
+
+    async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
+        """Publish, at QoS 1 until its PUBACK, however long that is held back. ConnectionLostError, TooLargeError."""
+        if not qos:
+            self.write(self._encoded(_Unsent(topic.encode(), payload, retain, None), 0, 0))
+            return
+        if self.alive and len(payload) > self.room(topic):
+            raise TooLargeError(len(payload) + _HEADER + len(topic), self.agreed.max_packet)
+        taken = asyncio.Event()
+        if not self.send(topic, payload, retain=retain, done=taken.set):
+            raise ConnectionLostError("the connection ended while publishing")
+        waiting = asyncio.ensure_future(taken.wait())
+        try:
+            await asyncio.wait((waiting, self._over), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if not taken.is_set():
+            raise ConnectionLostError(f"the connection ended while publishing: {self._over.result()}")
+
+    async def subscribe(self, filters: Sequence[str], *, qos: int = 1, timeout: float | None = None) -> list[int]:  # noqa: ASYNC109
+        packet_id = self._id()
+        # In 5 without retained messages: events are not retained; what somebody retained there is not replayed.
+        options = qos | (2 << RETAIN_HANDLING_SHIFT if self._version == 5 else 0)
+        data = self._encode(Subscribe(packet_id, tuple((name, options) for name in filters)))
+        answer = self._subscribing[packet_id] = self._loop.create_future()
+        self.write(data)
+        try:
+            async with asyncio.timeout(timeout or self._address.timeout):
+                await asyncio.wait((answer, self._over), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            raise ConnectionLostError("the broker does not answer SUBSCRIBE") from None
+        finally:
+            self._subscribing.pop(packet_id, None)
+        if not answer.done():
+            raise ConnectionLostError(f"the broker closed the connection at SUBSCRIBE: {self._over.result()}")
+        codes = list(answer.result().codes)
+        if len(codes) != len(filters):
+            self.end("a SUBACK with another number of codes")
+            raise ConnectionLostError(self._over.result())
+        return codes
+
+    def _may_send(self) -> bool:
+        return len(self._owed) < self._window and self._transport.get_write_buffer_size() < _MOST_UNSENT
+
+    def _publish(self, message: _Unsent) -> None:
+        packet_id = self._id()
+        self._owed[packet_id] = message.done
+        self.write(self._encoded(message, 1, packet_id))
+
+    def _encoded(self, message: _Unsent, qos: int, packet_id: int) -> bytes:
+        topic, payload, retain, _ = message
+        if self._version == 5:
+            return v5.encode_publish(topic, payload, qos, retain, False, packet_id)
+        return v3.encode_publish(topic, payload, qos, retain, False, packet_id)
+
+    def _id(self) -> int:
+        while True:
+            self._next_id = self._next_id % 65_535 + 1
+            if self._next_id not in self._owed and self._next_id not in self._subscribing:
+                return self._next_id
+
+    def _taken(self, packet_id: int) -> None:
+        if packet_id not in self._owed:
+            return
+        done = self._owed.pop(packet_id)
+        self.resume_writing()
+        if done is not None:
+            done()
+
+    def resume_writing(self) -> None:
+        while self._unsent and self._may_send():
+            self._publish(self._unsent.popleft())
+
+    # -- in
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = self._loop.time()
+        if self.state is State.ENDED:
+            return
+        broken: ProtocolError | None = None
+        try:
+            packets = self._decoder.feed(data)
+        except ProtocolError as error:
+            # What came with it is not taken either: it is unacknowledged, and comes again.
+            broken, packets = error, []
+        messages: list[Publish] = []
+        for packet in packets:
+            if type(packet) is Publish:
+                if packet.qos == 2 or not packet.topic:
+                    self.end("a message of QoS 2 or with a topic alias, which nobody asked for")
+                    return
+                messages.append(packet)
+            else:
+                self._answer(packet)
+        if broken is not None:
+            log.warning("mqtt.protocol_error", problem=str(broken))
+            self.end(f"the broker broke the protocol: {broken}")
+        elif messages and self.state is State.ACCEPTED:
+            self.on_messages(messages)
+        elif messages:
+            self.end("messages before CONNACK")
+
+    def _answer(self, packet: object) -> None:
+        match packet:
+            case Puback():
+                if packet.reason >= 128:
+                    log.warning("mqtt.publish_refused", code=packet.reason)
+                self._taken(packet.packet_id)
+            case Suback():
+                waiting = self._subscribing.get(packet.packet_id)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(packet)
+            case Connack():
+                if self._greeting.done():
+                    self.end("a second CONNACK")
+                    return
+                if packet.code == 0:
+                    self.state = State.ACCEPTED  # messages may stand in the same read
+                self._greeting.set_result(packet)
+            case Disconnect():
+                self.end(_DISCONNECTS.get(packet.reason, f"the broker closed it (code {packet.reason})"))
+            case _:
+                pass
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._gone.set()
+        self.end(f"the connection was closed{f': {exc}' if exc and str(exc) else ''}")
+
+    def pause(self) -> None:
+        if self.alive and not self.paused:
+            self.paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.alive and self.paused:
+            self.paused = False
+            self._heard = self._loop.time()
+            self._transport.resume_reading()
+
+    # -- the end
+
+    def _watch(self) -> None:
+        """Ask whether the other side is there, and end the connection when it is not."""
+        if self.state is State.ENDED or not self._keep_alive:
+            return
+        now = self._loop.time()
+        if self.paused:
+            self._heard = now  # a pause of ours may not look like silence of the broker
+        if now - self._heard > 1.5 * self._keep_alive:
+            self.end("the broker is silent")
+            return
+        if now - min(self._heard, self._said) >= 0.5 * self._keep_alive:
+            self.write(self._encode(Pingreq()))
+        self._timer = self._loop.call_later(self._keep_alive / 4, self._watch)
+
+    def end(self, why: str) -> None:
+        """Cut the connection: the broker sends the will. Nothing happens when it is over already."""
+        if self.state is State.ENDED:
+            return
+        self.state = State.ENDED
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._over.done():
+            self._over.set_result(why)
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def ended(self) -> None:
+        why = await asyncio.shield(self._over)
+        raise ConnectionLostError(f"the connection to the broker ended: {why}")
+
+    async def close(self) -> None:
+        if self.state is not State.ACCEPTED:
+            return
+        self.write(self._encode(Disconnect()))
+        self.state = State.ENDED
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.paused:
+            self._transport.resume_reading()  # else its end is never seen
+        self._transport.close()
+        if not self._over.done():
+            self._over.set_result("it was closed here")
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._gone.wait()
+        except TimeoutError:
+            self._transport.abort()
+
+
+_DISCONNECTS = {
+    0x8B: "the broker shuts down",
+    0x8E: "another client took over the client id",
+    0x95: "a packet was too large for the broker",
+    0x97: "the broker's quota is used up",
+}
+
+
+@contextlib.asynccontextmanager
+async def dial(address: Address, on_messages: Callable[[list[Publish]], None] = lambda _: None) -> AsyncIterator[Link]:
+    """A connection that has not logged in yet; it is cut at the end. Raises ConnectionLostError."""
+    loop = asyncio.get_running_loop()
+    where = f"{address.host}:{address.port}"
+    try:
+        async with asyncio.timeout(address.timeout):
+            _, link = await loop.create_connection(
+                lambda: Link(address, on_messages),
+                address.host,
+                address.port,
+                ssl=address.tls,
+                server_hostname=address.host if address.tls else None,
+            )
+    except (OSError, ssl.SSLError, TimeoutError) as error:
+        said = str(error) or ("no answer" if isinstance(error, TimeoutError) else error.__class__.__name__)
+        raise ConnectionLostError(f"cannot connect to {where}: {said}", hint=_hint(error)) from None
+    try:
+        yield link
+    finally:
+        link.end("it was left")
+
+
+def _hint(error: BaseException) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "pass the CA file of this service (certs/ca.crt in its data directory) and a host name it is made for"
+    return "is it running? (healthsync up, or the broker's own service)"

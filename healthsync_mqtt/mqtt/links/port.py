@@ -1,0 +1,132 @@
+"""What a connection to a broker is made of: where it goes, as whom, what was agreed, and how it can fail."""
+
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.mqtt.codec.packets import Will
+
+MAX_PACKET = 268_435_455
+"""What MQTT allows where nobody says less."""
+
+
+class ConnectionLostError(UnavailableError):
+    """The service or broker could not be reached, or the connection to it ended."""
+
+    reason: ClassVar[str] = "connection_lost"
+
+
+class ProtocolRefusedError(ConnectionLostError):
+    """The broker does not speak this version of MQTT, or went away when it heard it."""
+
+    reason: ClassVar[str] = "protocol_refused"
+
+
+class TooLargeError(ConnectionLostError):
+    """The other side takes no packet of this size; ``limit`` is what it takes, where it said so."""
+
+    reason: ClassVar[str] = "packet_too_large"
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"a packet of {size} bytes is too large for the other side", hint="send smaller batches")
+        self.limit = limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a broker listens; ``tls`` for a TLS listener."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What a client says about itself."""
+
+    client_id: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastWill:
+    """What the server publishes, retained at QoS 1, when the connection ends without DISCONNECT."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where and as whom to connect. ``version`` is 4 (MQTT 3.1.1) or 5; the session lasts unless ``clean``.
+
+    ``receive_maximum`` is how many messages the broker may send before it gets an acknowledgement: MQTT 5 tells the
+    broker; for 3.1.1 the broker's own setting rules. It bounds the memory that waiting messages take.
+    ``in_flight`` bounds what is sent and not acknowledged; what is beyond it waits here.
+    """
+
+    address: Address
+    account: Account
+    version: int = 5
+    clean: bool = False
+    will: Will | None = None
+    keep_alive: int = 30
+    receive_maximum: int = 2_000
+    max_packet: int = 2_097_152
+    session_expiry_s: int = 7 * 86_400
+    in_flight: int = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreed:
+    """What the broker said in its CONNACK; 3.1.1 says nothing about limits."""
+
+    version: int
+    session_present: bool
+    send_window: int
+    shared_subscriptions: bool
+    max_qos: int
+    retain: bool
+    max_packet: int = MAX_PACKET
+    keep_alive: float = 30.0
+
+
+class BrokerLink(Protocol):
+    """One connection. It never reconnects: the next connection is another object, so no acknowledgement crosses."""
+
+    @property
+    def agreed(self) -> Agreed:
+        """What both sides agreed on."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection still stands."""
+
+    def acknowledge(self, data: bytes) -> None:
+        """Send the bytes of PUBACK packets. Does nothing when the connection is gone."""
+
+    def room(self, topic: str) -> int:
+        """The largest payload that the other side takes on this topic."""
+
+    def send(self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[], None] | None = None) -> bool:
+        """Publish at QoS 1; ``done`` is called at the PUBACK. False when it was not sent: gone, or too many wait."""
+
+    async def subscribe(self, filters: Sequence[str]) -> list[int]:
+        """Subscribe at QoS 1: a code per filter, 128 or more when refused. Raises ConnectionLostError."""
+
+    def pause(self) -> None:
+        """Read no more; the broker keeps what it has."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    async def ended(self) -> None:
+        """Wait for the end of the connection and raise ConnectionLostError."""
+
+    async def close(self) -> None:
+        """DISCONNECT: no will is sent, the session stays."""
