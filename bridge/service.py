@@ -19,7 +19,7 @@ from bridge.follow.retention import Retention
 from bridge.follow.ship import Shipping
 from bridge.jobs.daily_limit import DailyVolume
 from bridge.jobs.presence import Presence, status_message
-from bridge.jobs.refused_logins import RefusalTrail
+from bridge.jobs.refused_logins import RefusedLogins
 from bridge.jobs.release import Release
 from bridge.jobs.upkeep import Parts, Upkeep
 from bridge.pipeline import Pipeline
@@ -36,9 +36,12 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
-from healthsync_mqtt.identity.login.credentials import CredentialDirectory, CredentialStore
-from healthsync_mqtt.identity.login.exchange import TokenDesk
-from healthsync_mqtt.identity.login.logins import Demand, Logins
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.exchange import TokenExchange
+from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.newcomers import Newcomers
+from healthsync_mqtt.identity.login.proof import Demand
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.catalogue import CATALOGUE
@@ -84,8 +87,10 @@ class Service:
         self._identities = Registry.open(paths.registry_db)
         self._keys = LiveKeys(KeyStore.of_environment(paths.keys), self._started_us)
         credentials = CredentialStore(paths.credentials)
-        self._directory = CredentialDirectory(self._identities, TokenVerifier(self._keys), credentials)
-        self._logins = Logins(self._directory, self._identities.certificates)
+        self._roster = Registry.open(paths.registry_db)  # of its own: a write that waits must not keep it waiting
+        self._directory = Directory(self._roster)
+        self._logins = Logins.of(self._directory, TokenVerifier(self._keys), credentials)
+        self._newcomers = Newcomers(self._logins)
         broker = settings.broker
         self.tls = ServerTls(
             paths.certs, broker.certificate_hosts, self._identities.certificates, broker.tls_minimum, time.time()
@@ -121,9 +126,9 @@ class Service:
         self.shipping = Shipping(paths.root, chores=chores, changed=lambda: self._announce(Presence.online))
         retention = Retention.of(settings, chores)
         audit = AuditLog.open(paths.audit_db, paths.audit_key)
-        self._trail = RefusalTrail(audit)
+        self._refused = RefusedLogins(audit, self._identities)
         self._requests = TokenRequests(
-            TokenDesk(self._identities, TokenIssuer(self._keys), audit, lifetime_s=settings.token.access_s),
+            TokenExchange(self._identities, TokenIssuer(self._keys), audit, lifetime_s=settings.token.access_s),
             self._directory,
         )
         self.door = FrontDoor(
@@ -135,7 +140,8 @@ class Service:
             requests=self._requests,
             sessions=sessions,
             counters=self.counters,
-            on_refused=self._trail.note,
+            newcomers=self._newcomers,
+            on_refused=self._refused.note,
             on_fatal=self._fail,
         )
         self.release = Release(self.pipeline, chores, self.reader, event_limits(settings.events))
@@ -143,7 +149,7 @@ class Service:
             Parts(
                 identities=self._identities,
                 directory=self._directory,
-                logins=self._logins,
+                newcomers=self._newcomers,
                 keys=self._keys,
                 tls=self.tls,
                 door=self.door,
@@ -151,7 +157,7 @@ class Service:
                 publisher=self.publisher,
                 shipping=self.shipping,
                 retention=retention,
-                trail=self._trail,
+                refused=self._refused,
                 counters=self.counters,
             ),
             self._fail,
@@ -218,9 +224,11 @@ class Service:
         self.pipeline.stop()
         self._failure.cancel()
         await self._requests.drain()
-        await self._trail.close()
+        await self._refused.close()
         self.journal.close()
         self.reader.close()
+        self._newcomers.close()
+        self._roster.close()
         self._identities.close()
         log.info("bridge.stopped", **{k: v for k, v in self.counters.snapshot().items() if isinstance(v, int)})
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import msgspec
 
 from healthsync_mqtt.errors import HealthSyncError, InputError
-from healthsync_mqtt.identity.login.directory import Directory, Login
-from healthsync_mqtt.identity.login.exchange import Granted, Holder, TokenDesk
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.exchange import DeviceName, Granted, TokenExchange
+from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.telemetry.log import get_logger
@@ -33,8 +34,10 @@ _read = msgspec.json.Decoder(TokenRequest).decode
 class TokenRequests:
     """Answers ``token_request`` and ``enroll_request`` (the door's ``Requests``). One at a time for each client."""
 
-    def __init__(self, desk: TokenDesk, directory: Directory, *, clock: Callable[[], float] = time.time) -> None:
-        self._desk = desk
+    def __init__(
+        self, exchange: TokenExchange, directory: Directory, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._exchange = exchange
         self._directory = directory
         self._clock = clock
         self._asking: dict[str, asyncio.Task[None]] = {}
@@ -74,12 +77,12 @@ class TokenRequests:
                 raise InputError("a refresh token is needed", hint='send {"refresh_token": "…"}')
             assert principal.user is not None
             assert principal.device is not None
-            return self._desk.exchange(request.refresh_token, now, Holder(principal.user, principal.device))
+            return self._exchange.exchange(request.refresh_token, now, DeviceName(principal.user, principal.device))
         if request.refresh_token is not None:
-            return self._desk.exchange(request.refresh_token, now)
+            return self._exchange.exchange(request.refresh_token, now)
         if login.enrolment is None:
             raise InputError("a refresh token is needed", hint='send {"refresh_token": "…"}')
-        granted = self._desk.enrol(login.enrolment, now)
+        granted = self._exchange.enrol(login.enrolment, now)
         self._directory.catch_up()  # the device is going to log in
         return granted
 

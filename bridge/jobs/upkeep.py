@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bridge.follow.canonical import Publisher
 from bridge.follow.retention import Retention
 from bridge.follow.ship import Shipping
-from bridge.jobs.refused_logins import RefusalTrail
+from bridge.jobs.refused_logins import RefusedLogins
 from bridge.jobs.revocations import Revocations
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.door import FrontDoor
@@ -19,7 +19,7 @@ from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
 from healthsync_mqtt.identity.keys.store import LiveKeys
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
@@ -39,7 +39,7 @@ class Parts(NamedTuple):
 
     identities: Registry
     directory: Directory
-    logins: Logins
+    newcomers: Newcomers
     keys: LiveKeys
     tls: ServerTls
     door: FrontDoor
@@ -47,7 +47,7 @@ class Parts(NamedTuple):
     publisher: Publisher
     shipping: Shipping
     retention: Retention
-    trail: RefusalTrail
+    refused: RefusedLogins
     counters: Counters
 
 
@@ -58,7 +58,7 @@ class Upkeep:
         self._parts = parts
         self._failed = failed
         self._tasks: list[asyncio.Task[None]] = []
-        self._revocations = Revocations(parts.directory, parts.logins, parts.door, self._consents_read)
+        self._revocations = Revocations(parts.directory, parts.newcomers, parts.door, self._consents_read)
 
     def start(self) -> None:
         """Start every job."""
@@ -71,7 +71,7 @@ class Upkeep:
             (_KEYS_S, self._keys),
             (_CERTIFICATES_S, self._certificates),
             (_POSITIONS_S, self._positions),
-            (_REFUSALS_S, self._parts.trail.write),
+            (_REFUSALS_S, self._parts.refused.write),
             (_SESSIONS_S, self._sessions),
         ):
             self._start(work.__name__.strip("_"), self._every(seconds, work))
@@ -81,7 +81,6 @@ class Upkeep:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._revocations.close()
 
     def _start(self, name: str, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(job, name=f"bridge.{name}")

@@ -42,7 +42,9 @@ def serve(
     from healthsync_mqtt.broker.external.rabbitmq.evict import RabbitEvictor
     from healthsync_mqtt.config.settings import load_settings
     from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
-    from healthsync_mqtt.identity.login.credentials import CredentialDirectory, CredentialStore
+    from healthsync_mqtt.identity.login.credentials import CredentialStore
+    from healthsync_mqtt.identity.login.directory import Directory
+    from healthsync_mqtt.identity.login.logins import Logins
     from healthsync_mqtt.identity.login.tokens import TokenVerifier
     from healthsync_mqtt.identity.people.registry import Registry
     from healthsync_mqtt.telemetry.log import configure
@@ -64,10 +66,11 @@ def serve(
         evictors.append(EmqxEvictor(Management.at(emqx, emqx_key, store.need("emqx-api-secret", hint))))
     with Registry.open(settings.paths.registry_db) as registry:
         keys = LiveKeys(KeyStore.of_environment(settings.paths.keys), now_us())
-        directory = CredentialDirectory(registry, TokenVerifier(keys), store)
+        directory = Directory(registry)
+        logins = Logins.of(directory, TokenVerifier(keys), store)
         rules = AccessRules(TopicRegistry.load(settings.topics_file))
         bridge_ids = names(bridges) if bridges else [settings.bridge.id]
-        gate = Gatekeeper(directory=directory, keys=keys, store=store, rules=rules, bridges=bridge_ids)
+        gate = Gatekeeper(directory=directory, logins=logins, keys=keys, store=store, rules=rules, bridges=bridge_ids)
 
         def said(address: str) -> None:
             if json:

@@ -206,7 +206,7 @@ def _hand_out(
         lifetime=lifetime,
         token_file=token_file,
         as_json=as_json,
-        not_before_s=device.not_before_s,
+        epoch=device.token_epoch,
         emqx=emqx,
     )
 

@@ -30,7 +30,7 @@ def hand_out(
     lifetime: str,
     token_file: Path | None,
     as_json: bool,
-    not_before_s: int = 0,
+    epoch: int,
     emqx: bool = False,
 ) -> None:
     """Issue a token and print the login, or write the token to ``token_file`` and print the rest."""
@@ -42,7 +42,7 @@ def hand_out(
         user_id=user_id,
         device_id=device_id,
         lifetime_s=lifetime_s,
-        not_before_s=not_before_s,
+        epoch=epoch,
         acl=_emqx_rights(principal) if emqx else (),
     )
     if as_json:

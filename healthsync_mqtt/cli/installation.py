@@ -1,15 +1,17 @@
 """The data directory as commands see it: what is where, and how it is opened."""
 
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from healthsync_mqtt.cli.options import now_us, operator
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.config.private_files import make_private_directory
 from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog, plain, subject_of
 from healthsync_mqtt.identity.keys.store import KeyStore
 from healthsync_mqtt.identity.login.tokens import TokenIssuer
@@ -57,10 +59,21 @@ class DataDirectory:
 
     def audit(self, action: str, *, user: str | None = None, device: str | None = None, **detail: Any) -> None:
         """Write down what this command did. Persons appear as pseudonyms; ``detail`` holds no value and no secret."""
+        with self.changing() as change:
+            change.note(action, user=user, device=device, **detail)
+
+    @contextlib.contextmanager
+    def changing(self) -> "Iterator[Change]":
+        """The registry for one transaction, with what is written down of it: both happen, or neither.
+
+        StoreError or UnavailableError, and no change, when the audit log cannot be opened. Rows that cannot be carried
+        over to it after the change are kept with the change, and go with the next ones.
+        """
         log = self.audit_log()
-        log.append(
-            action, actor=operator(), now_us=now_us(), subject=subject_of(log, user, device), detail=plain(detail)
-        )
+        with self.registry() as registry:
+            with registry.write():
+                yield Change(registry, log)
+            deliver(registry.audit_outbox, log)
 
     def log(self) -> LogReader | None:
         """A reader of the event log; None before the service has run for the first time."""
@@ -73,15 +86,12 @@ class DataDirectory:
         user_id: str | None,
         device_id: str | None,
         lifetime_s: int = DEFAULT_LIFETIME_S,
-        not_before_s: int = 0,
+        epoch: int,
         acl: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
-        """A new token of a principal, as ``device add`` and ``subscriber add`` print it.
-
-        It is issued at ``not_before_s`` at the earliest: the second from which on tokens of its holder are valid again.
-        """
+        """A new token of a principal of ``epoch``, as ``device add`` and ``subscriber add`` print it."""
         issuer = TokenIssuer(self.key_store().keyring(time.time_ns() // 1000))
-        token = issuer.issue(principal, lifetime_s=lifetime_s, now=max(time.time(), not_before_s), acl=acl)
+        token = issuer.issue(principal, lifetime_s=lifetime_s, now=time.time(), epoch=epoch, acl=acl)
         self.audit(
             "token.issued",
             user=user_id,
@@ -107,12 +117,29 @@ class DataDirectory:
             user_id=device.user_id,
             device_id=device.device_id,
             lifetime_s=lifetime_s,
-            not_before_s=device.not_before_s,
+            epoch=device.token_epoch,
         )
 
     def credentials(self, device: Device) -> Credentials:
         """A device's login for a client in this process."""
         return Credentials.from_mapping(self.device_identity(device))
+
+
+class Change(NamedTuple):
+    """One transaction of the registry, and the notes of what it does."""
+
+    registry: Registry
+    log: AuditLog
+
+    def note(self, action: str, *, user: str | None = None, device: str | None = None, **detail: Any) -> None:
+        """Write down an action. Persons appear as pseudonyms; ``detail`` holds no value and no secret."""
+        self.registry.audit_outbox.note(
+            action,
+            actor=operator(),
+            now_us=now_us(),
+            subject=subject_of(self.log, user, device),
+            detail=plain(detail),
+        )
 
 
 def device_made_if_missing(registry: Registry, user_id: str, device_id: str, now_us: int) -> tuple[Device, bool]:

@@ -36,7 +36,16 @@ def add(
     with place.registry() as registry:
         added = registry.add_subscriber(name, "*" if users == "*" else names(users), type_names(types), now_us())
     place.audit("subscriber.added", name=name, users=len(added.users or ()) or "all", types=type_names(types))
-    hand_out(place, added.principal, None, None, lifetime=lifetime, token_file=token_file, as_json=json)
+    hand_out(
+        place,
+        added.principal,
+        None,
+        None,
+        epoch=added.token_epoch,
+        lifetime=lifetime,
+        token_file=token_file,
+        as_json=json,
+    )
 
 
 @app.command("token")
@@ -56,7 +65,17 @@ def token(
     place = DataDirectory(data)
     with place.registry() as registry:
         found = registry.subscriber(name)
-    hand_out(place, found.principal, None, None, lifetime=lifetime, token_file=token_file, as_json=json, emqx=emqx_acl)
+    hand_out(
+        place,
+        found.principal,
+        None,
+        None,
+        epoch=found.token_epoch,
+        lifetime=lifetime,
+        token_file=token_file,
+        as_json=json,
+        emqx=emqx_acl,
+    )
 
 
 @app.command("list")

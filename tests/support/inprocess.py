@@ -84,7 +84,8 @@ class House:
         self.door.revoke(sorted(self.service._directory.refresh()))
 
     def token(self, principal: Principal, lifetime_s: int) -> str:
-        return self._issuer.issue(principal, lifetime_s=lifetime_s, now=time.time()).token
+        epoch = self.registry.token_epoch(principal.client_id)
+        return self._issuer.issue(principal, lifetime_s=lifetime_s, now=time.time(), epoch=epoch).token
 
     def _identity(self, principal: Principal, lifetime_s: int) -> Identity:
         self.look()

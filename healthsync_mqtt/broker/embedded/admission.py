@@ -4,18 +4,22 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.identity.login.directory import Login
+from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError
 from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode
 from healthsync_mqtt.topics.access import AccessRules
 
 
 class Refusal(NamedTuple):
-    """The CONNACK code, the reason for the log, and whether the answer is held back (a failed login), for how long."""
+    """The CONNACK code, the reason for the log, and whether the answer is held back (a failed login), for how long.
+
+    ``perhaps_new``: whoever asks may be known after another reading of the registry.
+    """
 
     code: ConnectCode
     reason: str
     held: bool = False
     wait_s: float = 0.0
+    perhaps_new: bool = False
 
 
 def admission(packet: Connect, login: Callable[[Connect], Login], rules: AccessRules) -> Login | Refusal:
@@ -27,7 +31,8 @@ def admission(packet: Connect, login: Callable[[Connect], Login], rules: AccessR
     try:
         accepted = login(packet)
     except TokenError as error:
-        return Refusal(ConnectCode.NOT_AUTHORIZED, error.detail, held=True)
+        perhaps_new = isinstance(error, PerhapsNewError)
+        return Refusal(ConnectCode.NOT_AUTHORIZED, error.detail, held=True, perhaps_new=perhaps_new)
     will = packet.will
     if will is not None and not rules.may_will(accepted.principal, will.topic, retain=will.retain).allowed:
         return Refusal(ConnectCode.NOT_AUTHORIZED, "will_not_allowed")

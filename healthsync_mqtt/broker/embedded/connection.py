@@ -8,7 +8,7 @@ from healthsync_mqtt.broker.embedded.ackorder import answers
 from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.deadlines import Deadline, Deadlines
 from healthsync_mqtt.broker.embedded.lifecycle import State
-from healthsync_mqtt.broker.embedded.ports import Door
+from healthsync_mqtt.broker.embedded.ports import Door, Later
 from healthsync_mqtt.broker.embedded.protocol import (
     Action,
     Answer,
@@ -26,14 +26,14 @@ from healthsync_mqtt.broker.embedded.reading import Hold, Reading
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
-from healthsync_mqtt.identity.login.logins import Demand
+from healthsync_mqtt.identity.login.proof import Demand
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, encode
 from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode
 from healthsync_mqtt.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    from healthsync_mqtt.identity.login.directory import Login
+    from healthsync_mqtt.identity.login.proof import Login
 
 log = get_logger("door")
 
@@ -201,9 +201,13 @@ class Connection:
 
     # -- login
 
-    def _judge(self, asked: Connect) -> None:
+    def _judge(self, asked: Connect, *, last: bool = False) -> None:
         self._deadlines.cancel()
-        verdict = self._door.enter(self, asked)
+        verdict = self._door.enter(self, asked, last=last)
+        if isinstance(verdict, Later):
+            self.reading.stop(Hold.LOGIN)
+            verdict.ready.add_done_callback(lambda _: self._judge_again(asked))
+            return
         if isinstance(verdict, Refusal):
             self._refuse(verdict)
             return
@@ -216,6 +220,12 @@ class Connection:
         self.flush()
         principal = verdict.login.principal
         log.info("door.connected", client_id=principal.client_id, role=principal.role.value, peer=self.peer)
+
+    def _judge_again(self, asked: Connect) -> None:
+        if not self._ended:
+            self._judge(asked, last=True)
+            self.reading.release(Hold.LOGIN)
+            self._run()
 
     def _refuse(self, refusal: Refusal) -> None:
         self._protocol.refused()

@@ -10,7 +10,7 @@ from healthsync_mqtt.broker.embedded.connection import Connection
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.broker.embedded.listeners import Listeners
-from healthsync_mqtt.broker.embedded.ports import Client, Entry, Feeder, Ingest, Requests
+from healthsync_mqtt.broker.embedded.ports import Client, Entry, Feeder, Ingest, Later, Requests
 from healthsync_mqtt.broker.embedded.protocol import Events, Refuse, Relay
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
@@ -21,8 +21,9 @@ from healthsync_mqtt.broker.embedded.sessions.takeovers import Takeovers
 from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
-from healthsync_mqtt.identity.login.directory import Login
-from healthsync_mqtt.identity.login.logins import Logins, Proof
+from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.newcomers import Newcomers
+from healthsync_mqtt.identity.login.proof import Login, Proof
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec.packets import (
@@ -60,11 +61,12 @@ class FrontDoor:
         requests: Requests,
         sessions: Sessions,
         counters: Counters,
-        on_refused: Callable[[str, str], None],
+        newcomers: Newcomers,
+        on_refused: Callable[[str, str, str], None],
         on_fatal: Callable[[HealthSyncError], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``on_refused`` gets the reason and the address of each refused login.
+        """``on_refused`` gets reason and address of each refused login, and the client id that it claimed.
 
         ``on_fatal`` is called when routing ended on its own: only a restart can mend that.
         """
@@ -78,6 +80,7 @@ class FrontDoor:
         self.rates = Rates(limits)
         self._registry = rules.registry
         self._logins = logins
+        self._newcomers = newcomers
         self._feeder = feeder
         self._counters = counters
         self._clock = clock
@@ -149,14 +152,16 @@ class FrontDoor:
 
     # -- the verbs of connections (``ports.Door``)
 
-    def enter(self, client: Client, asked: Connect) -> Entry | Refusal:
+    def enter(self, client: Client, asked: Connect, *, last: bool = False) -> Entry | Refusal | Later:
         """Decide a CONNECT, before anything of its client id is touched; then open its session."""
         verdict = self._judge(client, asked)
         if isinstance(verdict, Refusal):
+            if verdict.perhaps_new and not last:
+                return Later(self._newcomers.reading())
             if not verdict.held:
                 return verdict
             self._counters.logins_refused += 1
-            self.on_refused(verdict.reason, client.peer)
+            self.on_refused(verdict.reason, client.peer, asked.client_id)
             return verdict._replace(wait_s=self._guard.failed(client.peer, self._clock()))
         self._guard.logged_in(client.peer)
         self._guard.succeeded(client.peer)

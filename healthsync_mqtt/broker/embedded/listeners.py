@@ -4,7 +4,7 @@ import asyncio
 import ssl
 
 from healthsync_mqtt.broker.embedded.wire import Accept, WebSocketWire, Wire
-from healthsync_mqtt.identity.login.logins import Demand
+from healthsync_mqtt.identity.login.proof import Demand
 
 _HANDSHAKE_S = 10.0
 _BACKLOG = 1024

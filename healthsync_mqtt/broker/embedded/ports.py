@@ -1,5 +1,6 @@
 """The sides of the front door: what it needs from above, and the verbs that a connection knows of it."""
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -9,8 +10,7 @@ from healthsync_mqtt.broker.embedded.protocol import Events, Refuse, Relay, Rout
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Link
-from healthsync_mqtt.identity.login.directory import Login
-from healthsync_mqtt.identity.login.logins import Demand
+from healthsync_mqtt.identity.login.proof import Demand, Login
 from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
@@ -71,6 +71,12 @@ class Entry(NamedTuple):
     hold: Hold
 
 
+class Later(NamedTuple):
+    """A CONNECT that is to be decided once ``ready`` is done: its client may be known by then."""
+
+    ready: asyncio.Future[None]
+
+
 class Client(Link, Source, Protocol):
     """A connection, as the door sees it."""
 
@@ -98,8 +104,8 @@ class Client(Link, Source, Protocol):
 class Door(Protocol):
     """The door, as a connection sees it: in, through, listen, out. ``gone`` follows when the socket is closed."""
 
-    def enter(self, client: Client, asked: Connect) -> Entry | Refusal:
-        """Decide a CONNECT, and open its session."""
+    def enter(self, client: Client, asked: Connect, *, last: bool = False) -> Entry | Refusal | Later:
+        """Decide a CONNECT, and open its session; at the ``last`` time of asking not later."""
 
     def take(self, client: Client, what: Events | Relay | Refuse) -> Hold:
         """Carry on what the client publishes; why it should be read no further for now."""

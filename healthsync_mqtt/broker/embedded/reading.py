@@ -28,6 +28,8 @@ class Hold(Flag):
     ROUTER = auto()
     #: more messages than the device or its user may send
     RATE = auto()
+    #: the login waits for a reading of the registry
+    LOGIN = auto()
     #: a refusal is being held back
     REFUSAL = auto()
     #: the service stops

@@ -1,15 +1,18 @@
 """The one decision behind every access hook: who logs in, and what they may do. The same rules as the front door's."""
 
+import contextlib
 import hmac
 import time
 from collections.abc import Iterable, Mapping
 
 from healthsync_mqtt.broker.external.identities import OWN, bridge_principal
 from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
-from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.errors import StoreError, TokenError
 from healthsync_mqtt.identity.keys.store import LiveKeys
-from healthsync_mqtt.identity.login.credentials import CredentialDirectory, CredentialStore
-from healthsync_mqtt.identity.login.directory import Login
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.proof import Demand, Login, PerhapsNewError, Proof
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
 
@@ -23,7 +26,8 @@ class Gatekeeper:
     def __init__(
         self,
         *,
-        directory: CredentialDirectory,
+        directory: Directory,
+        logins: Logins,
         keys: LiveKeys,
         store: CredentialStore,
         rules: AccessRules,
@@ -32,6 +36,7 @@ class Gatekeeper:
         own = [*OWN, *map(bridge_principal, bridges)]
         self.rules = rules
         self._directory = directory
+        self._chain = logins
         self._keys = keys
         self._store = store
         self._own: Mapping[str, Principal] = {principal.client_id: principal for principal in own}
@@ -45,7 +50,7 @@ class Gatekeeper:
         own = self._own.get(client_id)
         secret = password.encode("utf-8", "replace")
         if own is None:
-            login = self._directory.authenticate(client_id, username, secret, now)
+            login = self._authenticate(Proof(client_id, username, secret, None), now)
         elif self._store.fits(client_id, secret):
             login = Login(principal=own, expires_at=now + _LOGIN_S, jti="credential")
         else:
@@ -88,6 +93,7 @@ class Gatekeeper:
     def refresh(self) -> frozenset[str]:
         """Read the registry again; the client ids whose right to be connected ended or changed."""
         gone = self._keys.refresh(time.time_ns() // 1000)
+        self._chain.catch_up()
         logins = self._logins.copy()  # at once: logins go on in another thread
         lost = self._directory.refresh() | {
             name for name, login in logins.items() if self._revoked(login) or login.kid in gone
@@ -95,6 +101,14 @@ class Gatekeeper:
         for client_id in lost:
             self._logins.pop(client_id, None)
         return frozenset(lost)
+
+    def _authenticate(self, proof: Proof, now: float) -> Login:
+        try:
+            return self._chain.authenticate(proof, Demand.off, now)
+        except PerhapsNewError:
+            with contextlib.suppress(StoreError):
+                self._chain.catch_up()
+        return self._chain.authenticate(proof, Demand.off, now)
 
     def _revoked(self, login: Login) -> bool:
         return login.jti in self._directory.revoked_tokens

@@ -5,7 +5,8 @@ Row ``n`` holds SHA-256 over its own content and the digest of row ``n - 1``. A 
 noticed too, and so is a chain that somebody has computed anew. Persons appear as pseudonyms: keyed digests that only
 this installation can make, so that erasing a person does not break the chain.
 
-Several processes append: a file lock makes the row and the head one step for all of them.
+Several processes append: a file lock makes the row and the head one step for all of them. What is written in the
+registry's own transactions comes from there as notes (``outbox``), each once.
 """
 
 import hashlib
@@ -13,10 +14,10 @@ import hmac
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -28,20 +29,18 @@ from healthsync_mqtt.config.private_files import (
     write_durably,
 )
 from healthsync_mqtt.errors import ConfigError, StoreError
+from healthsync_mqtt.identity.audit.outbox import AuditHead, AuditNote
+from healthsync_mqtt.identity.sql import migrate, numbered, statements
 
 GENESIS: Final = "0" * 64
 HEAD_LOST: Final = "audit.head_lost"
 """The action of a row that had to be written without a trustworthy head: what was before it may be incomplete."""
 
-_BUSY_S = 5.0
-_OLDEST = (
-    "SELECT no, at_us, actor, action, subject, detail FROM audit"
-    " WHERE no > ?1 AND (?2 IS NULL OR subject = ?2) ORDER BY no LIMIT ?3"
-)
-_NEWEST = _OLDEST.replace("ORDER BY no", "ORDER BY no DESC")
-_INSERT = (
-    "INSERT INTO audit (no, at_us, actor, action, subject, detail, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_BUSY_S: Final = 5.0
+_PAGE: Final = 1_000
+_MOST_TAKEN: Final = 10_000
+"""Origins of notes that are remembered; a note that arrived is deleted where it was within milliseconds."""
+_SQL: Final = statements("audit", "audit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +55,16 @@ class AuditRow:
     detail: Mapping[str, Any]
 
 
-class Verdict(NamedTuple):
-    """What ``verify`` found: the number of rows, and the first bad row with the reason, None when all is well."""
+class AuditVerdict(NamedTuple):
+    """What ``verify`` found: the number of rows, the first bad row with the reason (None when all is well).
+
+    ``unchecked`` says in words what could not be checked: a change there would not have been noticed.
+    """
 
     rows: int
     first_bad: int | None
     reason: str
-
-
-class _Head(NamedTuple):
-    no: int
-    hash: str
+    unchecked: tuple[str, ...] = ()
 
 
 class AuditLog:
@@ -84,13 +82,18 @@ class AuditLog:
         make_private_directory(key_file.parent)
         with directory_lock(path.parent):
             if not key_file.exists():
-                write_durably(key_file, secrets.token_hex(32).encode())
+                key = secrets.token_bytes(32)
+                log = cls(path, key)
+                if not path.exists():  # before the rows, and with a new key only: rows that vanish later are missed
+                    log._write_head(AuditHead(0, GENESIS))
+                write_durably(key_file, key.hex().encode())
             log = cls(path, bytes.fromhex(read_private(key_file).decode()))
-            if create_private(path):
-                log._write_head(_Head(0, GENESIS))
-            with closing(log._connect()) as connection:
-                script = (resources.files("healthsync_mqtt.identity.audit") / "audit.sql").read_text(encoding="utf-8")
-                connection.executescript(script)
+            create_private(path)
+            try:
+                with closing(log._connect()) as connection:
+                    migrate(connection, numbered("audit"), "the audit log")
+            except sqlite3.Error as error:
+                raise StoreError(f"the audit log could not be opened: {error}", hint="is the disk full?") from error
         return log
 
     def pseudonym(self, kind: str, *names: str) -> str:
@@ -108,57 +111,85 @@ class AuditLog:
         detail: Mapping[str, Any] | None = None,
     ) -> int:
         """Write one row, durable on return; its number. StoreError when it cannot be written."""
-        try:
-            with directory_lock(self._path.parent), closing(self._connect()) as connection, connection:
-                connection.execute("BEGIN IMMEDIATE")
-                last = _last(connection)
-                head = self._read_head()
-                if head is None:
-                    last = _insert(connection, last, now_us, "audit", HEAD_LOST, None, {})
-                elif head.no >= last.no:
-                    last = head  # rows that are missing at the end stay missing: their numbers are not given again
-                last = _insert(connection, last, now_us, actor, action, subject, detail or {})
-                connection.commit()
-                self._write_head(last)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the audit log could not be written: {error}", hint="is the disk full?") from error
-        return last.no
+        content = (now_us, actor, action, subject, detail or {})
+        return self._write(lambda connection, last: _insert(connection, last, *content)).no
+
+    def take(self, notes: Sequence[AuditNote]) -> AuditHead:
+        """Write the notes that are not rows yet, durable on return; the newest row."""
+
+        def insert(connection: sqlite3.Connection, last: AuditHead) -> AuditHead:
+            for each in notes:
+                if connection.execute(_SQL["is_taken"], (each.origin,)).fetchone() is None:
+                    last = _insert(connection, last, each.at_us, each.actor, each.action, each.subject, each.detail)
+                    connection.execute(_SQL["take"], (each.origin,))
+            connection.execute(_SQL["forget_taken"], (_MOST_TAKEN,))
+            return last
+
+        return self._write(insert)
 
     def rows(
         self, *, after: int = 0, limit: int = 1000, subject: str | None = None, newest: bool = False
     ) -> list[AuditRow]:
         """Rows in their order, after ``after``; with ``newest`` the last ``limit`` of them."""
         with closing(self._connect()) as connection:
-            found = connection.execute(_NEWEST if newest else _OLDEST, (after, subject, limit)).fetchall()
+            found = connection.execute(_SQL["newest" if newest else "oldest"], (after, subject, limit)).fetchall()
         listed = [
             AuditRow(no=no, at_us=at, actor=actor, action=action, subject=about, detail=json.loads(detail))
             for no, at, actor, action, about, detail in found
         ]
         return listed[::-1] if newest else listed
 
-    def verify(self) -> Verdict:
-        """Recompute the chain; the first row that is not as it was written, or the first that is missing."""
-        with directory_lock(self._path.parent), closing(self._connect()) as connection:
-            return self._judge(connection.execute("SELECT * FROM audit ORDER BY no"), self._read_head())
+    def verify(self, anchor: AuditHead | None = None) -> AuditVerdict:
+        """Recompute the chain; the first row that is not as it was written, or the first that is missing.
 
-    def _judge(self, rows: Iterator[tuple[Any, ...]], head: _Head | None) -> Verdict:
-        count, last = 0, _Head(0, GENESIS)
-        for row in rows:
-            no, content, stored = row[0], row[:-1], row[-1]
-            if no != last.no + 1:
-                return Verdict(count, last.no + 1, "the row is missing")
-            if row[3] == HEAD_LOST:
-                return Verdict(count, no, "audit.head was missing or forged when this row was written")
-            if content[-1] != last.hash or _digest(content) != stored:
-                return Verdict(count, no, "the row was changed, or stands in another's place")
-            if head is not None and head.no == no and not hmac.compare_digest(head.hash, stored):
-                return Verdict(count, no, "the chain was written anew: audit.head knows another row")
-            count, last = count + 1, _Head(no, stored)
+        ``anchor`` is a row that another file knows of. Nothing is locked: rows may be written meanwhile.
+        """
+        head = self._read_head()  # before the rows: those can only be more by then
+        count, last = 0, AuditHead(0, GENESIS)
+        for row in self._pages():
+            reason = _flaw(row, last, [known for known in (head, anchor) if known is not None])
+            if reason:
+                return AuditVerdict(count, last.no + 1, reason)
+            count, last = count + 1, AuditHead(row[0], row[-1])
         if head is None:
-            return Verdict(count, last.no + 1, "audit.head is missing or forged: rows may be missing at the end")
-        if head.no > last.no:
-            return Verdict(count, last.no + 1, f"rows are missing at the end: there were {head.no}")
-        return Verdict(count, None, "")
+            return AuditVerdict(count, last.no + 1, "audit.head is missing or forged: rows may be missing at the end")
+        newest = max(head.no, 0 if anchor is None else anchor.no)
+        if newest > last.no:
+            return AuditVerdict(count, last.no + 1, f"rows are missing at the end: there were {newest}")
+        unchecked = []
+        if last.no > head.no:
+            unchecked.append(f"whether rows are missing after row {last.no}: audit.head ends with row {head.no}")
+        if anchor is None:
+            unchecked.append("whether audit.db and audit.head are older copies: the registry knows no row yet")
+        return AuditVerdict(count, None, "", tuple(unchecked))
+
+    def _pages(self) -> Iterator[tuple[Any, ...]]:
+        """Every row; each page is read for itself, so that no writer waits."""
+        after = 0
+        while True:
+            with closing(self._connect()) as connection:
+                page = connection.execute(_SQL["page"], (after, _PAGE)).fetchall()
+            if not page:
+                return
+            yield from page
+            after = page[-1][0]
+
+    def _write(self, insert: Callable[[sqlite3.Connection, AuditHead], AuditHead]) -> AuditHead:
+        try:
+            with directory_lock(self._path.parent), closing(self._connect()) as connection, connection:
+                connection.execute("BEGIN IMMEDIATE")
+                last = _last(connection)
+                head = self._read_head()
+                if head is None:
+                    last = _insert(connection, last, time.time_ns() // 1000, "audit", HEAD_LOST, None, {})
+                elif head.no >= last.no:
+                    last = head  # rows that are missing at the end stay missing: their numbers are not given again
+                last = insert(connection, last)
+                connection.commit()
+                self._write_head(last)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"the audit log could not be written: {error}", hint="is the disk full?") from error
+        return last
 
     def _connect(self) -> sqlite3.Connection:
         if not self._path.exists():
@@ -167,20 +198,20 @@ class AuditLog:
         connection.execute("PRAGMA synchronous = EXTRA")
         return connection
 
-    def _read_head(self) -> _Head | None:
+    def _read_head(self) -> AuditHead | None:
         try:
             found = json.loads(self._head_path.read_text(encoding="utf-8"))
-            head = _Head(found["no"], found["hash"])
+            head = AuditHead(found["no"], found["hash"])
             genuine = hmac.compare_digest(found["mac"], self._mac(head))
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return head if genuine else None
 
-    def _write_head(self, head: _Head) -> None:
+    def _write_head(self, head: AuditHead) -> None:
         content = {"no": head.no, "hash": head.hash, "mac": self._mac(head)}
         write_durably(self._head_path, json.dumps(content).encode() + b"\n")
 
-    def _mac(self, head: _Head) -> str:
+    def _mac(self, head: AuditHead) -> str:
         return hmac.digest(self._key, f"head\0{head.no}\0{head.hash}".encode(), "sha256").hex()
 
 
@@ -202,19 +233,33 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value]
 
 
-def _last(connection: sqlite3.Connection) -> _Head:
-    row = connection.execute("SELECT no, hash FROM audit ORDER BY no DESC LIMIT 1").fetchone()
-    return _Head(0, GENESIS) if row is None else _Head(*row)
+def _flaw(row: tuple[Any, ...], last: AuditHead, known: Iterable[AuditHead]) -> str:
+    """What is wrong with a row that follows ``last``; nothing when it is as it was written."""
+    no, content, stored = row[0], row[:-1], row[-1]
+    if no != last.no + 1:
+        return "the row is missing"
+    if row[3] == HEAD_LOST:
+        return "audit.head was missing or forged when this row was written"
+    if content[-1] != last.hash or _digest(content) != stored:
+        return "the row was changed, or stands in another's place"
+    if any(other.no == no and not hmac.compare_digest(other.hash, stored) for other in known):
+        return "the chain was written anew: audit.head or the registry knows another row"
+    return ""
 
 
-def _insert(connection: sqlite3.Connection, last: _Head, *content: Any) -> _Head:
+def _last(connection: sqlite3.Connection) -> AuditHead:
+    row = connection.execute(_SQL["last"]).fetchone()
+    return AuditHead(0, GENESIS) if row is None else AuditHead(*row)
+
+
+def _insert(connection: sqlite3.Connection, last: AuditHead, *content: Any) -> AuditHead:
     """Add a row of (at_us, actor, action, subject, detail) after ``last``."""
     *plain_part, detail = content
     text = json.dumps(detail, sort_keys=True, separators=(",", ":"))
     row = (last.no + 1, *plain_part, text, last.hash)
     digest = _digest(row)
-    connection.execute(_INSERT, (*row, digest))
-    return _Head(last.no + 1, digest)
+    connection.execute(_SQL["insert"], (*row, digest))
+    return AuditHead(last.no + 1, digest)
 
 
 def _digest(content: tuple[Any, ...]) -> str:

@@ -1,6 +1,7 @@
 """The certificates that were issued, in registry.db, and the serial numbers that are refused."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -9,7 +10,9 @@ from cryptography import x509
 
 from healthsync_mqtt.errors import InputError, NotFoundError
 from healthsync_mqtt.identity.certificates.issuing import serial_text
+from healthsync_mqtt.identity.people.lookup import PEOPLE
 from healthsync_mqtt.identity.people.tables import Tables
+from healthsync_mqtt.identity.sql import statements
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.times import micros
 
@@ -17,6 +20,7 @@ SERVER: Final = "server"
 FOREIGN: Final = "foreign"
 """Another CA's: all that is known of it is its serial number."""
 
+_SQL: Final = statements("people", "certificates")
 _SERIAL: Final = re.compile(r"0*([0-9a-f]{1,40})")
 
 
@@ -60,20 +64,22 @@ class CertificateBook:
             "revoked_for": None,
         }
         with self._tables.write():
-            if not self._tables.one("SELECT 1 FROM certificates WHERE serial = ?", serial):
-                self._tables.insert("certificates", row)
+            if not self._tables.one(_SQL["certificate"], serial):
+                epoch = None if client_id is None else self._tables.one(PEOPLE["epoch"], client_id)
+                self._tables.insert("certificates", row | {"token_epoch": epoch["token_epoch"] if epoch else 0})
         return serial
 
     def issued(self, client_id: str | None = None) -> list[IssuedCertificate]:
         """All certificates, or those of one principal, oldest first."""
-        rows = self._tables.rows(
-            "SELECT * FROM certificates WHERE ?1 IS NULL OR client_id = ?1 ORDER BY issued_us, serial", client_id
-        )
-        return [IssuedCertificate(**row) for row in rows]
+        return [IssuedCertificate(**row) for row in self._tables.rows(_SQL["issued"], client_id)]
+
+    def ends_of_clients(self, now_us: int) -> list[int]:
+        """When the clients' certificates end that are good at ``now_us`` (epoch microseconds)."""
+        return [row["expires_us"] for row in self._tables.rows(_SQL["ends_of_clients"], now_us)]
 
     def find(self, serial: str) -> IssuedCertificate:
         """One certificate; NotFoundError."""
-        row = self._tables.one("SELECT * FROM certificates WHERE serial = ?", read_serial(serial))
+        row = self._tables.one(_SQL["certificate"], read_serial(serial))
         if row is None:
             raise NotFoundError("no certificate of this serial number was issued here", hint="healthsync cert list")
         return IssuedCertificate(**row)
@@ -85,7 +91,7 @@ class CertificateBook:
         """
         serial = read_serial(serial)
         with self._tables.write():
-            known = self._tables.one("SELECT revoked_us FROM certificates WHERE serial = ?", serial)
+            known = self._tables.one(_SQL["certificate"], serial)
             if known is None and foreign:
                 unknown: dict[str, Any] = dict.fromkeys(IssuedCertificate.__slots__)
                 row = unknown | {"serial": serial, "kind": FOREIGN, "revoked_us": now_us, "revoked_for": why}
@@ -95,23 +101,21 @@ class CertificateBook:
             return self.find(serial)
 
     def denied(self) -> frozenset[str]:
-        """The serial numbers that may not log in: revoked ones, and those issued before their device was removed."""
-        rows = self._tables.rows(
-            "SELECT serial FROM certificates LEFT JOIN devices USING (client_id)"
-            " WHERE revoked_us IS NOT NULL OR issued_us < not_before_s * 1000000"
-        )
-        return frozenset(row["serial"] for row in rows)
+        """The serial numbers that may not log in: revoked ones, and those from before a revocation of their holder."""
+        return frozenset(row["serial"] for row in self._tables.rows(_SQL["denied"]))
+
+    def denied_among(self, serials: Iterable[str], client_ids: Iterable[str]) -> dict[str, bool]:
+        """For these serial numbers, and all of these principals, whether they are among the ``denied``."""
+        rows = [row for serial in serials for row in self._tables.rows(_SQL["denied_of"], serial)]
+        rows += [row for client in client_ids for row in self._tables.rows(_SQL["denied_of_client"], client)]
+        return {row["serial"]: bool(row["denied"]) for row in rows}
 
     def listed(self, now_us: int) -> tuple[int, list[tuple[int, datetime]]]:
         """What the next revocation list says: its number, and the revoked serial numbers that have not expired."""
         with self._tables.write():
-            number = int((self._tables.one("SELECT number FROM revocation_lists") or {})["number"]) + 1
+            number = self._tables.number(_SQL["list_number"]) + 1
             self._tables.update("revocation_lists", "1", {"number": number})
-            rows = self._tables.rows(
-                "SELECT serial, revoked_us FROM certificates"
-                " WHERE revoked_us IS NOT NULL AND (expires_us IS NULL OR expires_us > ?) ORDER BY revoked_us, serial",
-                now_us,
-            )
+            rows = self._tables.rows(_SQL["revoked"], now_us)
         return number, [(int(row["serial"], 16), _when(row["revoked_us"])) for row in rows]
 
 

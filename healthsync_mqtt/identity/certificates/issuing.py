@@ -37,7 +37,7 @@ _CURVES: Final = ("secp256r1", "secp384r1", "secp521r1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class CertificateHolder:
     """What a client certificate says: whose it is, its serial number (hexadecimal), its end (epoch seconds, excl.)."""
 
     role: Role
@@ -134,7 +134,7 @@ def nears_its_end(certificate: x509.Certificate, now: datetime) -> bool:
     return now < start or end - now < (end - start) * RENEW_FRACTION
 
 
-def holder_of(der: bytes) -> Holder:
+def holder_of(der: bytes) -> CertificateHolder:
     """Whose a client certificate is; TokenError unless exactly one SAN URI names one principal.
 
     The TLS layer has verified chain, dates and purpose.
@@ -151,7 +151,7 @@ def holder_of(der: bytes) -> Holder:
     role = Role(found[1]) if found and found[1] in CLIENT_ROLES else None
     if found is None or role is None:
         raise TokenError("the client certificate names no principal of ours")
-    return Holder(
+    return CertificateHolder(
         role=role,
         client_id=found[2],
         serial=serial_text(certificate),

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from healthsync_mqtt.config.private_files import create_private, directory_lock, read_private, write_durably
 from healthsync_mqtt.errors import ConfigError
-from healthsync_mqtt.identity.certificates.book import SERVER, CertificateBook
+from healthsync_mqtt.identity.certificates.book import CertificateBook
 from healthsync_mqtt.identity.certificates.files import (
     CertificatePaths,
     ensure_ca_and_server,
@@ -25,7 +25,7 @@ from healthsync_mqtt.identity.certificates.files import (
     server_context,
 )
 from healthsync_mqtt.identity.certificates.issuing import CRL_LIFE, RENEW_FRACTION
-from healthsync_mqtt.identity.login.logins import Demand
+from healthsync_mqtt.identity.login.proof import Demand
 from healthsync_mqtt.model.times import micros
 
 WARN_S: Final = 14 * 86_400.0
@@ -173,12 +173,7 @@ class ServerTls:
             write_revocation_list(self._directory, self._book, when)
 
     def _ends(self, now: float) -> Expiry:
-        ends = [
-            each.expires_us / 1e6
-            for each in self._book.issued()
-            if each.kind != SERVER and each.expires_us is not None and each.revoked_us is None
-        ]
-        alive = [end for end in ends if end > now]
+        alive = [end / 1e6 for end in self._book.ends_of_clients(int(now * 1e6))]
         return Expiry(
             ca=load_certificate(self.paths.ca_cert).not_valid_after_utc.timestamp(),
             server=load_certificate(self.paths.server_cert).not_valid_after_utc.timestamp(),

@@ -1,7 +1,7 @@
 """The history of consent in registry.db: lines are added, never changed."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.identity.consent.decisions import (
@@ -15,9 +15,12 @@ from healthsync_mqtt.identity.consent.decisions import (
     in_force,
     standings,
 )
-from healthsync_mqtt.identity.people.lookup import user_row
+from healthsync_mqtt.identity.people.lookup import any_user, user_of
 from healthsync_mqtt.identity.people.names import checked_names, dump_names, load_names
 from healthsync_mqtt.identity.people.tables import Tables
+from healthsync_mqtt.identity.sql import statements
+
+_SQL: Final = statements("people", "consent")
 
 
 class ConsentBook:
@@ -61,11 +64,12 @@ class ConsentBook:
     def history(self, user_id: str | None = None) -> list[Decision]:
         """Every decision of one user or of all, oldest first; NotFoundError for an unknown user."""
         with self._tables.read():
-            if user_id is not None:
-                user_row(self._tables, user_id)
-            rows = self._tables.rows(
-                "SELECT * FROM consent_decisions WHERE ?1 IS NULL OR user_id = ?1 ORDER BY no", user_id
-            )
+            if user_id is None:
+                rows = self._tables.rows(_SQL["whole_history"])
+            else:
+                if any_user(self._tables, user_id) is None:
+                    user_of(self._tables, user_id)  # raises; the history of one who was removed is still told
+                rows = self._tables.rows(_SQL["history"], user_id)
         return [
             Decision(
                 user_id=row["user_id"],
@@ -87,13 +91,13 @@ class ConsentBook:
     def permissions(self) -> Permissions:
         """What the data path asks: the same object until a decision is added; then only its user is read again."""
         with self._tables.read():
-            newest = self._tables.rows("SELECT COALESCE(MAX(no), 0) AS no FROM consent_decisions")[0]["no"]
+            newest = self._tables.number(_SQL["newest"])
             if newest == self._read_to:
                 return self._permissions
             if self._read_to == 0:
                 self._permissions = in_force(self.history())
             else:
-                users = self._tables.rows("SELECT DISTINCT user_id FROM consent_decisions WHERE no > ?", self._read_to)
+                users = self._tables.rows(_SQL["users_since"], self._read_to)
                 changed = in_force(line for row in users for line in self.history(row["user_id"]))
                 self._permissions = {
                     purpose: {**self._permissions[purpose], **changed[purpose]} for purpose in PURPOSES
@@ -117,6 +121,6 @@ class ConsentBook:
             "decided_us": now_us,
         }
         with self._tables.write():
-            user_row(self._tables, user_id)
+            user_of(self._tables, user_id)
             for purpose in sorted(set(purposes), key=PURPOSES.index):
                 self._tables.insert("consent_decisions", line | {"purpose": purpose.value})

@@ -11,14 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from healthsync_mqtt.config.private_files import make_private_directory, read_private, write_durably
-from healthsync_mqtt.errors import ConfigError, NotFoundError, TokenError
-from healthsync_mqtt.identity.login.directory import Directory, Login, RosterSource
-from healthsync_mqtt.identity.login.tokens import TokenVerifier
+from healthsync_mqtt.errors import ConfigError, NotFoundError
 from healthsync_mqtt.topics.grammar import is_id
 
 _BYTES = 32
-_LOGIN_S = 86_400.0
-"""A login with a credential is looked at again after this time, as long as the longest token lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +60,3 @@ class CredentialStore:
         if not is_id(client_id):
             raise ConfigError("a credential is kept for an id only", hint="use A-Z a-z 0-9 - _")
         return self.directory / client_id
-
-
-class CredentialDirectory(Directory):
-    """A directory that also lets in a registered principal with its credential instead of a token."""
-
-    def __init__(self, registry: RosterSource, verifier: TokenVerifier, store: CredentialStore) -> None:
-        super().__init__(registry, verifier)
-        self._store = store
-
-    def authenticate(self, client_id: str, username: str | None, password: bytes | None, now: float) -> Login:
-        """As Directory; tokens have dots and credentials have none."""
-        principal = self.principal(client_id)
-        if password is None or b"." in password or principal is None:
-            return super().authenticate(client_id, username, password, now)
-        if username != client_id or not self._store.fits(client_id, password):
-            raise TokenError("the credential does not fit")
-        return Login(principal=principal, expires_at=now + _LOGIN_S, jti="credential")

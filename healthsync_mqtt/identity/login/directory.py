@@ -1,41 +1,22 @@
 """The directory: who may connect now, held in memory for the door.
 
-A login costs one signature check and one dictionary look-up whatever names it gives, so its time says nothing about
-which users and devices exist. The snapshot is replaced as a whole: ``refresh`` may run in a worker thread while the
-event loop authenticates.
+A look at it costs one dictionary look-up whatever names it is given, so its time says nothing about which users and
+devices exist. A change of the registry costs the size of the change: only what is different is read. ``catch_up`` may
+run in a worker thread while the event loop looks: each entry is replaced whole.
 """
 
-import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from healthsync_mqtt.errors import StoreError, TokenError
 from healthsync_mqtt.identity.consent.decisions import NOBODY, Permissions
-from healthsync_mqtt.identity.login.enrolment import ENROL_NAME
 from healthsync_mqtt.identity.login.lobby import Lobby
-from healthsync_mqtt.identity.login.tokens import Claims, TokenVerifier
-from healthsync_mqtt.identity.people.records import Roster
+from healthsync_mqtt.identity.people.records import Delta, Device, Member, Roster
 from healthsync_mqtt.model.principal import Principal, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """An accepted login: who it is, when it ends (epoch seconds, exclusive), and what it was proved with."""
-
-    principal: Principal
-    expires_at: float
-    #: id of the token, and of the key that signed it; None when there was none
-    jti: str | None
-    kid: str | None = None
-    #: serial number of the client certificate, in hexadecimal; None when there was none
-    serial: str | None = None
-    #: handle of the one-time code; None when there was none
-    enrolment: str | None = None
 
 
 class RosterSource(Protocol):
@@ -47,11 +28,23 @@ class RosterSource(Protocol):
     def roster(self) -> Roster:
         """Every principal that may connect."""
 
+    def since(self, change: int) -> Delta | None:
+        """What is different since a reading; None when everything is to be read."""
+
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
+    """Who may connect, and which tokens are good: of ``epoch``; of those that name none, from ``not_before_s`` on."""
+
     principal: Principal
-    not_before_s: int
+    epoch: int
+    not_before_s: int = 0
+
+    def takes(self, epoch: int | None, issued_at: int) -> bool:
+        """Whether a token of that epoch, issued at that second, is not from before a revocation."""
+        if epoch is not None:
+            return epoch >= self.epoch
+        return self.epoch == 0 and issued_at >= self.not_before_s
 
 
 _Key = tuple[Role, str, str | None]
@@ -59,56 +52,31 @@ _Key = tuple[Role, str, str | None]
 
 
 class Directory:
-    """The principals of a registry as they were at the last ``refresh``; the first reading happens at once.
+    """The principals of a registry as they were at the last ``catch_up``; the first reading happens at once.
 
-    ``permissions`` is what users agreed to, and ``revoked_tokens`` the ids of tokens that are void: both are replaced,
-    never changed, at a reading.
+    ``permissions`` is what users agreed to, ``revoked_tokens`` the ids of tokens that are void, ``denied`` the serial
+    numbers of certificates that are refused: all three are replaced, never changed, at a reading.
     """
 
-    def __init__(self, registry: RosterSource, verifier: TokenVerifier) -> None:
+    def __init__(self, registry: RosterSource) -> None:
         self._registry = registry
-        self._verifier = verifier
         self._generation = -1
-        self._entries: dict[_Key, _Entry] = {}
+        self._change = -1
+        self._entries: dict[_Key, Entry] = {}
         self._principals: dict[str, Principal] = {}
         self._lost: dict[str, int] = {}
         self._reading = threading.Lock()
-        self.lobby = Lobby(self._read_for_a_stranger)
+        self.lobby = Lobby(self)
         self.permissions: Permissions = NOBODY
-        #: called with them at each reading, in the thread that reads
+        #: called with them when they changed, in the thread that reads
         self.on_permissions: Callable[[Permissions], None] = lambda _: None
         self.revoked_tokens: frozenset[str] = frozenset()
+        self.denied: frozenset[str] = frozenset()
         self.refresh()
 
-    def authenticate(self, client_id: str, username: str | None, password: bytes | None, now: float) -> Login:
-        """The login that a CONNECT asks for; otherwise TokenError, the same for every cause.
-
-        The password has to be a token valid at ``now`` (epoch seconds) and not revoked, its holder registered and
-        neither removed nor suspended, and client id and username both the holder's client id. Under the username
-        ``enroll`` it has to be a one-time code or a refresh token.
-        """
-        if username == ENROL_NAME:
-            return self._enter_lobby(client_id, _text(password), now)
-        claims = self._verifier.verify(_text(password), now=now)
-        key = (claims.role, claims.subject, claims.device)
-        entry = self._entries.get(key)
-        if entry is None:
-            # Registered a moment ago, perhaps. Only a token that we signed gets this far, so strangers cannot ask.
-            with contextlib.suppress(StoreError):
-                self.catch_up()
-            entry = self._entries.get(key)
-        if entry is None:
-            raise TokenError("the token's holder is not registered, or was removed or suspended")
-        if claims.issued_at < entry.not_before_s:
-            raise TokenError("the token is older than the last removal of its device")
-        if claims.jti in self.revoked_tokens:
-            raise TokenError("the token is revoked")
-        expected = entry.principal.client_id
-        if client_id != expected:
-            raise TokenError("the client id is not the token's")
-        if username != expected:
-            raise TokenError("the username is not the token's")
-        return _login(entry.principal, claims)
+    def entry(self, role: Role, subject: str, device: str | None) -> Entry | None:
+        """The entry of whom a token names: role, ``sub``, and ``did`` for a device."""
+        return self._entries.get((role, subject, device))
 
     def principal(self, client_id: str) -> Principal | None:
         """Who may connect under a client id, if anybody; for logins that are proved without a token."""
@@ -142,41 +110,64 @@ class Directory:
                 del self._lost[client_id]
 
     def catch_up(self) -> None:
-        """Read again if the registry has changed; what was lost is in ``lost``."""
+        """Read again what the registry says has changed; what was lost is in ``lost``. Blocks; StoreError."""
         with self._reading:
             if self._registry.generation() == self._generation:
                 return
-            roster = self._registry.roster()
-            entries = _entries(roster)
-            self._lost |= {
-                entry.principal.client_id: roster.generation
-                for key, entry in self._entries.items()
-                if entries.get(key) != entry
-            }
-            self._entries = entries
-            self._principals = {entry.principal.client_id: entry.principal for entry in entries.values()}
-            self.permissions = roster.permissions
-            self.on_permissions(roster.permissions)
-            self.revoked_tokens = roster.revoked_tokens
-            self.lobby.replace(roster.enrolments, roster.families)
-            self._generation = roster.generation
+            delta = None if self._change < 0 else self._registry.since(self._change)
+            if delta is None:
+                self._replace(self._registry.roster())
+            else:
+                self._follow(delta)
 
-    def _enter_lobby(self, client_id: str, secret: str, now: float) -> Login:
-        guest = self.lobby.admit(client_id, secret, now)
-        if guest.family is not None and (Role.device, guest.user_id, guest.device_id) not in self._entries:
-            raise TokenError("the refresh token's device was removed or suspended")
-        principal = Principal(role=Role.enroll, client_id=client_id)
-        return Login(principal=principal, expires_at=guest.expires_at, jti=None, enrolment=guest.handle)
+    # -- inside ``catch_up``
 
-    def _read_for_a_stranger(self) -> None:
-        with contextlib.suppress(StoreError):
-            self.catch_up()
+    def _replace(self, roster: Roster) -> None:
+        entries = _entries(roster.members)
+        for key, entry in self._entries.items():
+            if entries.get(key) != entry:
+                self._lost[entry.principal.client_id] = roster.generation
+        self._entries = entries
+        self._principals = {entry.principal.client_id: entry.principal for entry in entries.values()}
+        self.revoked_tokens, self.denied = roster.revoked_tokens, roster.denied
+        self.lobby.replace(roster.enrolments, roster.families)
+        self._read(roster)
+
+    def _follow(self, delta: Delta) -> None:
+        for client_id, member in delta.members.items():
+            before = self._principals.get(client_id)
+            old = None if before is None else self._entries.get(_key(before))
+            new = None if member is None else _entry(member)
+            if old == new:
+                continue
+            if old is not None:
+                self._lost[client_id] = delta.generation
+            if new is None or (before is not None and _key(before) != _key(new.principal)):
+                if before is not None:
+                    self._entries.pop(_key(before), None)
+                self._principals.pop(client_id, None)
+            if new is not None:
+                self._entries[_key(new.principal)] = new
+                self._principals[client_id] = new.principal
+        self.revoked_tokens = _changed(self.revoked_tokens, delta.tokens)
+        self.denied = _changed(self.denied, delta.denied)
+        self.lobby.follow(delta.enrolments, delta.families)
+        self._read(delta)
+
+    def _read(self, reading: Roster | Delta) -> None:
+        if reading.permissions is not self.permissions:
+            self.permissions = reading.permissions
+            self.on_permissions(reading.permissions)
+        self._generation, self._change = reading.generation, reading.change
 
 
-def _entries(roster: Roster) -> dict[_Key, _Entry]:
-    entries = {_key(device.principal): _Entry(device.principal, device.not_before_s) for device in roster.devices}
-    others = [holder.principal for holder in roster.subscribers] + [holder.principal for holder in roster.admins]
-    return entries | {_key(principal): _Entry(principal, 0) for principal in others}
+def _entries(members: Iterable[Member]) -> dict[_Key, Entry]:
+    return {_key(entry.principal): entry for entry in map(_entry, members)}
+
+
+def _entry(member: Member) -> Entry:
+    not_before_s = member.not_before_s if isinstance(member, Device) else 0
+    return Entry(member.principal, member.token_epoch, not_before_s)
 
 
 def _key(principal: Principal) -> _Key:
@@ -184,14 +175,8 @@ def _key(principal: Principal) -> _Key:
     return principal.role, subject, principal.device
 
 
-def _login(principal: Principal, claims: Claims) -> Login:
-    return Login(principal=principal, expires_at=claims.expires_at, jti=claims.jti, kid=claims.kid)
-
-
-def _text(password: bytes | None) -> str:
-    if password is None:
-        raise TokenError("there is no password")
-    try:
-        return password.decode("ascii")
-    except UnicodeDecodeError:
-        raise TokenError("the password is not ASCII") from None
+def _changed(names: frozenset[str], changes: Mapping[str, bool]) -> frozenset[str]:
+    """The set with the names that are now in it and without those that are not; the same object without a change."""
+    inside = {name for name, is_in in changes.items() if is_in}
+    changed = (names | inside) - (changes.keys() - inside)
+    return names if changed == names else changed

@@ -10,10 +10,11 @@ import secrets
 from typing import Final
 
 from healthsync_mqtt.errors import ConflictError, TokenError
-from healthsync_mqtt.identity.people.lookup import user_row
+from healthsync_mqtt.identity.people.lookup import user_of
 from healthsync_mqtt.identity.people.names import check_id
 from healthsync_mqtt.identity.people.records import Enrolment
 from healthsync_mqtt.identity.people.tables import Tables
+from healthsync_mqtt.identity.sql import statements
 
 ENROL_NAME: Final = "enroll"
 """The MQTT username of a client that has a code or a refresh token and no access token yet."""
@@ -23,6 +24,10 @@ CODE_LIFETIME_S: Final = 600
 MAX_TRIES: Final = 5
 """Wrong codes after which an enrolment is locked."""
 
+GRACE_US: Final = 60_000_000
+"""How long a device whose answer was lost may ask again with the same code."""
+
+_SQL: Final = statements("people", "login")
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ_AS = str.maketrans("OIL", "011", "- ")
 _HANDLE_CHARS = 4
@@ -64,7 +69,7 @@ class Enrolments:
         """A new code for a device that may not exist yet, ready to be shown. It replaces an unused older one."""
         check_id("device id", device_id)
         with self._tables.write():
-            user_row(self._tables, user_id)
+            user_of(self._tables, user_id)
             self._tables.delete("enrolments", "expires_us < ? OR used_us IS NOT NULL", now_us)
             self._tables.delete("enrolments", "user_id = ? AND device_id = ?", user_id, device_id)
             code = self._free_code()
@@ -84,26 +89,32 @@ class Enrolments:
         return shown_code(code)
 
     def open(self, now_us: int) -> list[Enrolment]:
-        """The codes that may still be used."""
-        rows = self._tables.rows(
-            "SELECT handle, user_id, device_id, code_sha256, expires_us, tries FROM enrolments"
-            " WHERE used_us IS NULL AND expires_us > ? AND tries < ?",
-            now_us,
-            MAX_TRIES,
-        )
-        return [Enrolment(**row) for row in rows]
+        """The codes that may still be used, or asked about again."""
+        return [Enrolment(**row) for row in self._tables.rows(_SQL["open_enrolments"], now_us, GRACE_US, MAX_TRIES)]
+
+    def find(self, handle: str) -> Enrolment | None:
+        """One code, open or not; whoever holds it in memory looks at its end, its tries and its use."""
+        row = self._tables.one(_SQL["enrolment"], handle)
+        if row is None or row["tries"] >= MAX_TRIES:
+            return None
+        del row["created_us"]
+        return Enrolment(**row)
+
+    def forget(self, user_id: str) -> None:
+        """The codes of a user are void, inside ``Registry.write``."""
+        self._tables.delete("enrolments", "user_id = ?", user_id)
 
     def note_tries(self, tries: dict[str, int]) -> None:
         """Write down how often each handle was tried with a wrong code; a lower number changes nothing."""
         with self._tables.write(quiet=True):
             for handle, number in tries.items():
-                row = self._tables.one("SELECT tries FROM enrolments WHERE handle = ?", handle)
+                row = self._tables.one(_SQL["enrolment"], handle)
                 if row is not None and row["tries"] < number:
                     self._tables.update("enrolments", handle, {"tries": number})
 
     def redeem(self, handle: str, now_us: int) -> tuple[str, str]:
         """Use a code up, inside ``Registry.write``: its user and device. TokenError for everybody but the first."""
-        row = self._tables.one("SELECT * FROM enrolments WHERE handle = ?", handle)
+        row = self._tables.one(_SQL["enrolment"], handle)
         if row is None or row["used_us"] is not None:
             raise TokenError("the code was used")
         if row["expires_us"] <= now_us or row["tries"] >= MAX_TRIES:
@@ -111,10 +122,17 @@ class Enrolments:
         self._tables.update("enrolments", handle, {"used_us": now_us})
         return row["user_id"], row["device_id"]
 
+    def again(self, handle: str, now_us: int) -> tuple[str, str] | None:
+        """User and device of a code that was used a moment ago; None when it was not, or too long ago."""
+        row = self._tables.one(_SQL["enrolment"], handle)
+        if row is None or row["used_us"] is None or not 0 <= now_us - row["used_us"] <= GRACE_US:
+            return None
+        return row["user_id"], row["device_id"]
+
     def _free_code(self) -> str:
         for _ in range(100):
             code = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_CHARS))
-            if self._tables.one("SELECT 1 FROM enrolments WHERE handle = ?", handle_of(code)) is None:
+            if self._tables.one(_SQL["enrolment"], handle_of(code)) is None:
                 return code
         raise ConflictError("too many codes are open", hint="wait ten minutes")
 

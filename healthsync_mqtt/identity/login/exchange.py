@@ -1,11 +1,16 @@
-"""The desk where codes and refresh tokens are exchanged for credentials: the one place, whoever carries the request."""
+"""Codes and refresh tokens are exchanged for credentials: the one place, whoever carries the request.
+
+An exchange, the token that it hands out and its note for the audit log are one transaction: one that fails has cost
+its client nothing.
+"""
 
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from healthsync_mqtt.errors import NotFoundError, TokenError
+from healthsync_mqtt.errors import HealthSyncError, NotFoundError, TokenError
+from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog, subject_of
-from healthsync_mqtt.identity.login.refresh import Refreshed, ReuseError
+from healthsync_mqtt.identity.login.refresh import Refreshed, Reused, ReuseError
 from healthsync_mqtt.identity.login.tokens import TokenIssuer
 from healthsync_mqtt.identity.people.records import Device
 from healthsync_mqtt.identity.people.registry import Registry
@@ -17,7 +22,7 @@ ACCESS_LIFETIME_S: Final = 3600
 log = get_logger("identity")
 
 
-class Holder(NamedTuple):
+class DeviceName(NamedTuple):
     """The device that a request is known to come from."""
 
     user_id: str
@@ -36,7 +41,7 @@ class Granted:
     refresh: Refreshed
 
 
-class TokenDesk:
+class TokenExchange:
     """Every call blocks for some milliseconds: a durable write in the registry, and one in the audit log."""
 
     def __init__(
@@ -50,12 +55,13 @@ class TokenDesk:
     def enrol(self, handle: str, now: float) -> Granted:
         """Use up the code with this handle, which was checked at the login. TokenError for all but the first.
 
-        A device that is there already gets new credentials, and its older ones end.
+        A device that is there already gets new credentials, and its older ones end. One whose answer was lost may ask
+        again for a minute, as long as it used nothing of it.
         """
         now_us = int(now * 1_000_000)
         registry = self._registry
         with registry.write():
-            user_id, device_id = registry.enrolments.redeem(handle, now_us)
+            user_id, device_id = self._redeemed(handle, now_us)
             if registry.user(user_id).suspended_us is not None:
                 raise TokenError("the user is suspended")
             try:
@@ -68,9 +74,11 @@ class TokenDesk:
                 registry.revocation.revoke_device_tokens(user_id, device_id, now_us)
                 device = registry.device(user_id, device_id)
             refresh = registry.refresh_tokens.begin(user_id, device_id, now_us)
-        return self._granted(device, refresh, now, "device.enrolled")
+            granted = self._granted(device, refresh, now, "device.enrolled")
+        self._carry_notes()
+        return granted
 
-    def exchange(self, token: str, now: float, holder: Holder | None = None) -> Granted:
+    def exchange(self, token: str, now: float, holder: DeviceName | None = None) -> Granted:
         """A new access token and the next refresh token for a refresh token, of ``holder`` where it is known.
 
         TokenError when it is worth nothing, or another device's. ReuseError when it was used before: its family is
@@ -78,19 +86,32 @@ class TokenDesk:
         """
         now_us = int(now * 1_000_000)
         tokens = self._registry.refresh_tokens
-        try:
+        with self._registry.write(quiet=True):
             found = tokens.holder(token)
             if found is None or (holder is not None and found != holder):
                 raise TokenError("no refresh token of this device")
-            device = self._active(Holder(*found))
-            refresh = tokens.rotate(token, now_us)
-        except ReuseError as error:
-            log.error("identity.refresh_token_reused", user_id=error.user_id, device_id=error.device_id)  # noqa: TRY400
-            self._note("token.refresh_reused", error.user_id, error.device_id, now_us)
-            raise
-        return self._granted(device, refresh, now, "token.refreshed")
+            device = self._active(DeviceName(*found))
+            turned = tokens.turn(token, now_us)
+            if isinstance(turned, Reused):
+                self._note("token.refresh_reused", turned.user_id, turned.device_id, now_us)
+            else:
+                granted = self._granted(device, turned, now, "token.refreshed")
+        self._carry_notes()
+        if isinstance(turned, Reused):
+            log.error("identity.refresh_token_reused", user_id=turned.user_id, device_id=turned.device_id)
+            raise ReuseError(turned.user_id, turned.device_id)
+        return granted
 
-    def _active(self, holder: Holder) -> Device:
+    def _redeemed(self, handle: str, now_us: int) -> tuple[str, str]:
+        enrolments = self._registry.enrolments
+        again = enrolments.again(handle, now_us)
+        if again is None:
+            return enrolments.redeem(handle, now_us)
+        if not self._registry.refresh_tokens.is_unused(*again):
+            raise TokenError("the code was used")
+        return again
+
+    def _active(self, holder: DeviceName) -> Device:
         try:
             device = self._registry.device(*holder)
             user = self._registry.user(holder.user_id)
@@ -101,7 +122,7 @@ class TokenDesk:
         return device
 
     def _granted(self, device: Device, refresh: Refreshed, now: float, action: str) -> Granted:
-        issued = self._issuer.issue(device.principal, lifetime_s=self._lifetime_s, now=max(now, device.not_before_s))
+        issued = self._issuer.issue(device.principal, lifetime_s=self._lifetime_s, now=now, epoch=device.token_epoch)
         self._note(action, device.user_id, device.device_id, int(now * 1_000_000), jti=issued.jti)
         return Granted(
             user_id=device.user_id,
@@ -114,4 +135,12 @@ class TokenDesk:
 
     def _note(self, action: str, user_id: str, device_id: str, now_us: int, **detail: str) -> None:
         subject = subject_of(self._audit, user_id, device_id)
-        self._audit.append(action, actor=subject or "service", now_us=now_us, subject=subject, detail=detail)
+        self._registry.audit_outbox.note(
+            action, actor=subject or "service", now_us=now_us, subject=subject, detail=detail
+        )
+
+    def _carry_notes(self) -> None:
+        try:
+            deliver(self._registry.audit_outbox, self._audit)
+        except HealthSyncError as error:  # the notes are safe where they are, and go with the next ones
+            log.error("identity.audit_delayed", error=error)  # noqa: TRY400  # no traceback

@@ -6,18 +6,28 @@ Judged in memory, like every login. Wrong codes are counted here at once and wri
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.identity.login.enrolment import ENROL_PREFIX, MAX_TRIES, fits, handle_of, normal_code
+from healthsync_mqtt.identity.login.enrolment import (
+    ENROL_NAME,
+    ENROL_PREFIX,
+    GRACE_US,
+    MAX_TRIES,
+    fits,
+    handle_of,
+    normal_code,
+)
+from healthsync_mqtt.identity.login.proof import Answer, Denied, Login, PerhapsNewError, Proof
 from healthsync_mqtt.identity.login.refresh import PREFIX, family_of, is_genuine
 from healthsync_mqtt.identity.people.records import Enrolment, Family
+from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.topics.grammar import is_id
 
 STAY_S: Final = 60.0
 """How long a client may stay in the lobby."""
 
-_READ_AGAIN_S = 0.25
+_ASK_AGAIN_S = 0.25
 _MOST_HANDLES = 10_000
 
 
@@ -32,22 +42,56 @@ class Guest:
     expires_at: float
 
 
-class Lobby:
-    """Open codes and living families, as they were at the last reading of the registry."""
+class Members(Protocol):
+    """Who may connect, as the directory knows it."""
 
-    def __init__(self, read_again: Callable[[], None], *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._read_again = read_again
+    def entry(self, role: Role, subject: str, device: str | None) -> object | None:
+        """Something, when this device may."""
+
+
+class Lobby:
+    """Open codes and living families, as they were at the last reading of the registry. A link of the login chain."""
+
+    def __init__(self, members: Members, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._members = members
         self._monotonic = monotonic
-        self._may_read_at = 0.0
+        self._may_ask_at = 0.0
         self._enrolments: dict[str, Enrolment] = {}
         self._families: dict[str, Family] = {}
         self._tries: dict[str, int] = {}
         self._untold: set[str] = set()
+        self._asked_again: dict[tuple[str, str], str] = {}
 
     def replace(self, enrolments: Iterable[Enrolment], families: Iterable[Family]) -> None:
         """The registry was read."""
         self._enrolments = {enrolment.handle: enrolment for enrolment in enrolments}
         self._families = {family.family: family for family in families}
+
+    def follow(self, enrolments: Mapping[str, Enrolment | None], families: Mapping[str, Family | None]) -> None:
+        """These are what they are here; None: gone."""
+        for handle, enrolment in enrolments.items():
+            if enrolment is None:
+                self._enrolments.pop(handle, None)
+            else:
+                self._enrolments[handle] = enrolment
+        for name, family in families.items():
+            if family is None:
+                self._families.pop(name, None)
+            else:
+                self._families[name] = family
+
+    def answer(self, proof: Proof, now: float) -> Answer:
+        """For the username ``enroll``: its password has to be a one-time code or a refresh token."""
+        if proof.username != ENROL_NAME:
+            return None
+        try:
+            guest = self.admit(proof.client_id, proof.secret(), now)
+        except PerhapsNewError as error:
+            return Denied(error.detail, perhaps_new=True)
+        except TokenError as error:
+            return Denied(error.detail)
+        principal = Principal(role=Role.enroll, client_id=proof.client_id)
+        return Login(principal=principal, expires_at=guest.expires_at, jti=None, enrolment=guest.handle)
 
     def admit(self, client_id: str, secret: str, now: float) -> Guest:
         """Let a client in; TokenError for every other input, the same for every cause."""
@@ -59,6 +103,13 @@ class Lobby:
         if code is None:
             raise TokenError("the password is neither a code nor a refresh token")
         return self._by_code(code, now)
+
+    def arrived(self, principal: Principal) -> None:
+        """A device logged in with what it got: its code is good for nothing any more."""
+        if self._asked_again and principal.user is not None and principal.device is not None:
+            handle = self._asked_again.pop((principal.user, principal.device), None)
+            if handle is not None:
+                self._enrolments.pop(handle, None)
 
     def tries(self) -> dict[str, int]:
         """Handles whose number of wrong codes is to be written down, with that number, until ``told``."""
@@ -76,13 +127,14 @@ class Lobby:
 
     def _by_code(self, code: str, now: float) -> Guest:
         handle = handle_of(code)
-        if handle not in self._enrolments and self._monotonic() >= self._may_read_at:
-            # Printed a moment ago, perhaps. Strangers may ask for this too, so not more often than it is polled anyway.
-            self._may_read_at = self._monotonic() + _READ_AGAIN_S
-            self._read_again()
         enrolment = self._enrolments.get(handle)
         if enrolment is None:
-            raise TokenError("no open enrolment has this code")
+            unknown = "no open enrolment has this code"
+            if self._monotonic() < self._may_ask_at:
+                raise TokenError(unknown)
+            # Printed a moment ago, perhaps. Strangers may ask for this too, so not more often than it is polled anyway.
+            self._may_ask_at = self._monotonic() + _ASK_AGAIN_S
+            raise PerhapsNewError(unknown)
         if now * 1_000_000 >= enrolment.expires_us:
             raise TokenError("the code has expired")
         tries = max(enrolment.tries, self._tries.get(handle, 0))
@@ -91,6 +143,10 @@ class Lobby:
         if not fits(enrolment, code):
             self._count(handle, tries + 1)
             raise TokenError("the code is wrong")
+        if enrolment.used_us is not None:
+            if not 0 <= now * 1_000_000 - enrolment.used_us <= GRACE_US:
+                raise TokenError("the code was used")
+            self._asked_again[enrolment.user_id, enrolment.device_id] = handle
         return Guest(
             user_id=enrolment.user_id,
             device_id=enrolment.device_id,
@@ -106,6 +162,8 @@ class Lobby:
             raise TokenError("no refresh token of a living family")
         if now * 1_000_000 >= family.expires_us:
             raise TokenError("the refresh token's family has ended")
+        if self._members.entry(Role.device, family.user_id, family.device_id) is None:
+            raise TokenError("the refresh token's device was removed or suspended")
         return Guest(
             user_id=family.user_id,
             device_id=family.device_id,

@@ -1,91 +1,84 @@
-"""How a client proves who it is: by token, by certificate, or by both, as its listener demands."""
+"""How a client proves who it is: by token, by certificate, or by both, as its listener demands.
 
-import contextlib
-from dataclasses import replace
-from enum import StrEnum
-from typing import NamedTuple, Protocol
+A chain: each link answers with a login, with why not, or that the proof is not for it. Nothing here reads a file, so
+the door asks on the event loop; who may be new is answered with PerhapsNewError, and asked again after a reading.
+"""
 
-from healthsync_mqtt.errors import StoreError, TokenError
-from healthsync_mqtt.identity.certificates.issuing import holder_of
-from healthsync_mqtt.identity.login.directory import Directory, Login
-from healthsync_mqtt.model.principal import Role
+from collections.abc import Sequence
+from typing import Self
 
-
-class Demand(StrEnum):
-    """What a listener asks of its clients; the words of the setting."""
-
-    #: no certificate is asked for; a token it is
-    off = "off"
-    #: a certificate may take the place of the token
-    optional = "optional"
-    #: a certificate it is; a token may come with it
-    required = "required"
-    #: a certificate and a token
-    required_with_token = "required_with_token"  # noqa: S105
-
-
-class Proof(NamedTuple):
-    """What a CONNECT brings: its names and password, and the certificate of its connection (DER)."""
-
-    client_id: str
-    username: str | None
-    password: bytes | None
-    certificate: bytes | None
-
-
-class DenyList(Protocol):
-    """The certificates' part of the registry."""
-
-    def denied(self) -> frozenset[str]:
-        """The serial numbers that may not log in."""
+from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.identity.login.certificate_login import CertificateLogin
+from healthsync_mqtt.identity.login.credential_login import CredentialLogin
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.proof import Demand, Denied, Link, Login, PerhapsNewError, Proof
+from healthsync_mqtt.identity.login.token_login import TokenLogin
+from healthsync_mqtt.identity.login.tokens import TokenVerifier
 
 
 class Logins:
     """Decides logins. A certificate and a token that come together have to be the same principal's."""
 
-    def __init__(self, directory: Directory, certificates: DenyList) -> None:
+    def __init__(self, directory: Directory, links: Sequence[Link]) -> None:
         self._directory = directory
-        self._certificates = certificates
-        self.denied = certificates.denied()
+        self._certificates = CertificateLogin(directory)
+        self._links: Sequence[Link] = (self._certificates, directory.lobby, *links)
+        self._told = directory.denied
+
+    @classmethod
+    def of(cls, directory: Directory, verifier: TokenVerifier, store: CredentialStore | None = None) -> Self:
+        """The whole chain: certificates, the lobby, credentials where there are any, tokens."""
+        credentials = [] if store is None else [CredentialLogin(directory, store)]
+        return cls(directory, [*credentials, TokenLogin(directory, verifier)])
+
+    @property
+    def denied(self) -> frozenset[str]:
+        """The serial numbers of certificates that may not log in."""
+        return self._directory.denied
 
     def authenticate(self, proof: Proof, demand: Demand, now: float) -> Login:
-        """The login that ``proof`` is good for at ``now`` (epoch seconds); otherwise TokenError, whatever the cause."""
-        if demand is Demand.off or (demand is Demand.optional and proof.certificate is None):
-            return self._by_token(proof, now)
-        if proof.certificate is None:
-            raise TokenError("there is no client certificate")
-        holder = holder_of(proof.certificate)
-        if holder.serial in self.denied:
-            raise TokenError("the client certificate is revoked")
-        if now >= holder.expires_at:
-            raise TokenError("the client certificate has expired")
-        if proof.password is not None:
-            login = self._by_token(proof, now)
-            principal = login.principal
-            if principal.role is not Role.enroll and (principal.role, principal.client_id) != (
-                holder.role,
-                holder.client_id,
-            ):
-                raise TokenError("certificate and token are not of the same principal")
-            return replace(login, expires_at=min(login.expires_at, holder.expires_at), serial=holder.serial)
-        if demand is Demand.required_with_token:
-            raise TokenError("there is a certificate and no token")
-        if proof.client_id != holder.client_id or proof.username not in {None, holder.client_id}:
-            raise TokenError("the client id is not the certificate's")
-        found = self._directory.principal(holder.client_id)
-        if found is None:
-            # Registered a moment ago, perhaps. Only the holder of a certificate of our CA gets this far.
-            with contextlib.suppress(StoreError):
-                self._directory.catch_up()
-            found = self._directory.principal(holder.client_id)
-        if found is None or found.role is not holder.role:
-            raise TokenError("the certificate's holder is not registered, or was removed or suspended")
-        return Login(principal=found, expires_at=holder.expires_at, jti=None, serial=holder.serial)
+        """The login that ``proof`` is good for at ``now`` (epoch seconds); otherwise TokenError, whatever the cause.
+
+        PerhapsNewError, a TokenError, where another try after ``catch_up`` may end otherwise.
+        """
+        answer = self._answer(proof, demand, now)
+        if isinstance(answer, Login):
+            return answer
+        raise (PerhapsNewError if answer.perhaps_new else TokenError)(answer.detail)
+
+    def catch_up(self) -> None:
+        """Read again what has changed. Blocks for file reads; StoreError leaves what was last read in use."""
+        self._directory.catch_up()
+        for link in self._links:
+            if isinstance(link, CredentialLogin):
+                link.catch_up()
 
     def refresh(self) -> frozenset[str]:
-        """Read the deny list again; the serial numbers that were added. Blocks for a file read; StoreError."""
-        before, self.denied = self.denied, self._certificates.denied()
-        return self.denied - before
+        """``catch_up``; the serial numbers that are refused since the last call."""
+        self.catch_up()
+        before, self._told = self._told, self.denied
+        return self._told - before
 
-    def _by_token(self, proof: Proof, now: float) -> Login:
-        return self._directory.authenticate(proof.client_id, proof.username, proof.password, now)
+    def _answer(self, proof: Proof, demand: Demand, now: float) -> Login | Denied:
+        if demand is Demand.off:
+            proof = proof._replace(certificate=None)
+        elif proof.certificate is None and demand is not Demand.optional:
+            return Denied("there is no client certificate")
+        elif demand is Demand.required_with_token and proof.password is None:
+            holder = self._certificates.holder(proof.certificate or b"", now)
+            return holder if isinstance(holder, Denied) else Denied("there is a certificate and no token")
+        if proof.certificate is None or proof.password is None:
+            return self._chain(proof, now)
+        holder = self._certificates.holder(proof.certificate, now)
+        if isinstance(holder, Denied):
+            return holder
+        login = self._chain(proof, now)
+        return login if isinstance(login, Denied) else self._certificates.beside(login, holder)
+
+    def _chain(self, proof: Proof, now: float) -> Login | Denied:
+        for link in self._links:
+            answer = link.answer(proof, now)
+            if answer is not None:
+                return answer
+        return Denied("there is no proof that anybody takes")

@@ -14,14 +14,16 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.identity.people.lookup import PEOPLE
 from healthsync_mqtt.identity.people.records import Family
 from healthsync_mqtt.identity.people.tables import Tables
+from healthsync_mqtt.identity.sql import statements
 
 PREFIX: Final = "hsr."
 GRACE_S: Final = 60
@@ -31,6 +33,7 @@ IDLE_S: Final = 90 * 86_400
 FAMILY_S: Final = 365 * 86_400
 """A chain of tokens ends so long after its enrolment, however it was used."""
 
+_SQL: Final = statements("people", "login")
 _SECOND_US = 1_000_000
 _SHAPE = re.compile(r"hsr\.([A-Za-z0-9_-]{16})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{22})")
 _NONCE = bytes(12)  # each key seals one token, so the nonce may be fixed
@@ -43,6 +46,13 @@ class ReuseError(TokenError):
         super().__init__("the refresh token was used before; its family is revoked")
         self.user_id = user_id
         self.device_id = device_id
+
+
+class Reused(NamedTuple):
+    """The device whose token came twice: the family has ended."""
+
+    user_id: str
+    device_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,37 +113,54 @@ class RefreshTokens:
         TokenError when it is not worth anything; ReuseError, after its family was revoked, when it was used before.
         """
         with self._tables.write(quiet=True):
-            row = self._row(token, now_us)
-            digest = _digest(token)
-            if hmac.compare_digest(digest, row["newest_sha256"]):
-                return self._next(row, token, now_us)
-            again = self._same_again(row, token, digest, now_us)
-            if again is not None:
-                return again
-            with self._tables.write():  # directories have to hear of it
-                changes = {"revoked_us": now_us, "revoked_for": "a token was used twice", "sealed_newest": None}
-                self._tables.update("refresh_families", row["family"], changes)
-        raise ReuseError(row["user_id"], row["device_id"])
+            found = self.turn(token, now_us)
+        if isinstance(found, Reused):
+            raise ReuseError(found.user_id, found.device_id)
+        return found
+
+    def turn(self, token: str, now_us: int) -> "Refreshed | Reused":
+        """``rotate`` inside ``Registry.write``, which commits also where it ended a family. TokenError as there."""
+        row = self._row(token, now_us)
+        digest = _digest(token)
+        if hmac.compare_digest(digest, row["newest_sha256"]):
+            return self._next(row, token, now_us)
+        again = self._same_again(row, token, digest, now_us)
+        if again is not None:
+            return again
+        with self._tables.write():  # directories have to hear of it
+            changes = {"revoked_us": now_us, "revoked_for": "a token was used twice", "sealed_newest": None}
+            self._tables.update("refresh_families", row["family"], changes)
+        return Reused(row["user_id"], row["device_id"])
+
+    def is_unused(self, user_id: str, device_id: str) -> bool:
+        """Whether the device has one living family, and its first token was never exchanged."""
+        families = [
+            self._tables.one(_SQL["family"], row["family"])
+            for row in self._tables.rows(PEOPLE["families_of_device"], user_id, device_id)
+        ]
+        return len(families) == 1 and families[0] is not None and families[0]["parent_sha256"] is None
+
+    def find(self, family: str) -> Family | None:
+        """A family that is not revoked; whoever holds it in memory looks at its end."""
+        row = self._tables.one(_SQL["family"], family)
+        if row is None or row["revoked_us"] is not None:
+            return None
+        return Family(**{name: row[name] for name in Family.__slots__})
 
     def holder(self, token: str) -> tuple[str, str] | None:
         """User and device of a genuine token, be it worth anything or not; None for an invented one."""
         family = family_of(token)
-        row = family and self._tables.one("SELECT * FROM refresh_families WHERE family = ?", family)
+        row = family and self._tables.one(_SQL["family"], family)
         return (row["user_id"], row["device_id"]) if row and is_genuine(token, row["tag_key"]) else None
 
     def live(self, now_us: int) -> list[Family]:
         """The families that are not revoked and not at their end."""
-        rows = self._tables.rows(
-            "SELECT family, user_id, device_id, tag_key, expires_us FROM refresh_families"
-            " WHERE revoked_us IS NULL AND expires_us > ? AND newest_us > ?",
-            now_us,
-            now_us - IDLE_S * _SECOND_US,
-        )
+        rows = self._tables.rows(_SQL["live_families"], now_us, now_us - IDLE_S * _SECOND_US)
         return [Family(**row) for row in rows]
 
     def _row(self, token: str, now_us: int) -> dict[str, Any]:
         family = family_of(token)
-        row = family and self._tables.one("SELECT * FROM refresh_families WHERE family = ?", family)
+        row = family and self._tables.one(_SQL["family"], family)
         if not row or not is_genuine(token, row["tag_key"]):
             raise TokenError("no refresh token of ours")
         if row["revoked_us"] is not None:

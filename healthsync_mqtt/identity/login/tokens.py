@@ -55,7 +55,10 @@ class IssuedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """The verified content of a token. ``subject`` is the user of a device, else the principal's own name."""
+    """The verified content of a token. ``subject`` is the user of a device, else the principal's own name.
+
+    ``epoch`` is that of its holder when it was issued; releases before 0.3 named none.
+    """
 
     role: Role
     subject: str
@@ -66,6 +69,7 @@ class Claims:
     expires_at: int
     jti: str
     kid: str
+    epoch: int | None = None
 
 
 class TokenIssuer:
@@ -75,12 +79,18 @@ class TokenIssuer:
         self._keyring = keyring
 
     def issue(
-        self, principal: Principal, *, lifetime_s: int, now: float, acl: Sequence[Mapping[str, Any]] = ()
+        self,
+        principal: Principal,
+        *,
+        lifetime_s: int,
+        now: float,
+        epoch: int | None = None,
+        acl: Sequence[Mapping[str, Any]] = (),
     ) -> IssuedToken:
         """A token for a device, subscriber or admin that expires ``lifetime_s`` (1 to 86,400) after ``now``.
 
-        ``acl`` becomes a claim of that name, for brokers that read their rules from it; we do not. InputError when the
-        token would be longer than 4 KiB.
+        ``epoch`` is the principal's: a token of an earlier one is void. ``acl`` becomes a claim of that name, for
+        brokers that read their rules from it; we do not. InputError when the token would be longer than 4 KiB.
         """
         if not 1 <= lifetime_s <= MAX_LIFETIME_S:
             raise InputError(f"a token lives 1 to {MAX_LIFETIME_S} seconds", hint="choose 24 hours or less")
@@ -103,6 +113,8 @@ class TokenIssuer:
             "exp": expires,
             "jti": jti,
         }
+        if epoch is not None:
+            claims["epoch"] = epoch
         if acl:
             claims["acl"] = list(acl)
         signer = self._keyring.signer(now)
@@ -164,13 +176,14 @@ def _claims(raw: Mapping[str, Any], kid: str, now: float) -> Claims:
         _refuse("did does not fit the role")
     if not isinstance(scope, str) or SCOPES.get(role) not in (words := frozenset(scope.split(" "))):
         _refuse("scope does not cover the role")
-    issued, not_before, expires = (_seconds(raw, name) for name in ("iat", "nbf", "exp"))
+    issued, not_before, expires = (_number(raw, name) for name in ("iat", "nbf", "exp"))
     if not 0 < expires - issued <= MAX_LIFETIME_S:
         _refuse("the lifetime is not within 24 hours")
     if now >= expires:
         _refuse("the token has expired")
     if issued > now + LEEWAY_S or not_before > now + LEEWAY_S:
         _refuse("the token is not valid yet")
+    epoch = _number(raw, "epoch") if "epoch" in raw else None
     return Claims(
         role=role,
         subject=subject,
@@ -181,6 +194,7 @@ def _claims(raw: Mapping[str, Any], kid: str, now: float) -> Claims:
         expires_at=expires,
         jti=jti,
         kid=kid,
+        epoch=epoch,
     )
 
 
@@ -198,10 +212,10 @@ def _role(value: object) -> Role:
         _refuse("role is not one of ours")
 
 
-def _seconds(raw: Mapping[str, Any], name: str) -> int:
+def _number(raw: Mapping[str, Any], name: str) -> int:
     value = raw.get(name)
     if type(value) is not int or not 0 <= value <= _LATEST:  # bool is an int to isinstance
-        _refuse(f"{name} is not a whole number of seconds")
+        _refuse(f"{name} is not a whole number")
     return value
 
 

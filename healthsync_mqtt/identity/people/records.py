@@ -1,5 +1,6 @@
 """What the registry holds, as values. Times are microseconds since the epoch, UTC; None for a set means all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from healthsync_mqtt.identity.consent.decisions import Permissions
@@ -13,11 +14,16 @@ class User:
     id: str
     created_us: int
     suspended_us: int | None = None
+    removed_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A device of a user. ``client_id`` is also its MQTT username; tokens issued before ``not_before_s`` are void."""
+    """A device of a user. ``client_id`` is also its MQTT username.
+
+    Tokens of an earlier ``token_epoch`` are void; of those that name none, as releases before 0.3 issued them, the ones
+    issued before ``not_before_s``.
+    """
 
     user_id: str
     device_id: str
@@ -26,6 +32,7 @@ class Device:
     removed_us: int | None
     not_before_s: int
     suspended_us: int | None = None
+    token_epoch: int = 0
 
     @property
     def principal(self) -> Principal:
@@ -41,6 +48,9 @@ class Subscriber:
     users: frozenset[str] | None
     types: frozenset[str] | None
     created_us: int
+    suspended_us: int | None = None
+    removed_us: int | None = None
+    token_epoch: int = 0
 
     @property
     def principal(self) -> Principal:
@@ -54,6 +64,7 @@ class Admin:
 
     name: str
     created_us: int
+    token_epoch: int = 0
 
     @property
     def principal(self) -> Principal:
@@ -63,7 +74,10 @@ class Admin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
-    """An open one-time code: ``handle`` is its public part, ``code_sha256`` the digest of the whole code."""
+    """A one-time code: ``handle`` is its public part, ``code_sha256`` the digest of the whole code.
+
+    One with ``used_us`` is open for those few seconds in which a device whose answer was lost may ask again.
+    """
 
     handle: str
     user_id: str
@@ -71,6 +85,7 @@ class Enrolment:
     code_sha256: str = field(repr=False)
     expires_us: int
     tries: int
+    used_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +99,19 @@ class Family:
     expires_us: int
 
 
+Member = Device | Subscriber | Admin
+"""Who may have connections."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roster:
-    """One consistent reading: everyone who may connect (removed and suspended left out), and what users agreed to."""
+    """One consistent reading: everyone who may connect (removed and suspended left out), and what users agreed to.
+
+    ``change`` is the newest change that is in it; ``denied`` are the serial numbers of refused certificates.
+    """
 
     generation: int
+    change: int
     devices: tuple[Device, ...]
     subscribers: tuple[Subscriber, ...]
     admins: tuple[Admin, ...]
@@ -96,3 +119,26 @@ class Roster:
     revoked_tokens: frozenset[str]
     enrolments: tuple[Enrolment, ...]
     families: tuple[Family, ...]
+    denied: frozenset[str]
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Everyone."""
+        return (*self.devices, *self.subscribers, *self.admins)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """What is different from an earlier reading, by client id, handle, family, token id and serial number.
+
+    None, or False, stands for what may do nothing any more.
+    """
+
+    generation: int
+    change: int
+    members: Mapping[str, Member | None]
+    permissions: Permissions
+    tokens: Mapping[str, bool]
+    enrolments: Mapping[str, Enrolment | None]
+    families: Mapping[str, Family | None]
+    denied: Mapping[str, bool]

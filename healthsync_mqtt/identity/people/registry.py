@@ -9,22 +9,37 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Self
+from typing import Final, Self
 
-from healthsync_mqtt.errors import ConflictError, NotFoundError
+from healthsync_mqtt.errors import ConflictError
+from healthsync_mqtt.identity.audit.outbox import AuditOutbox
 from healthsync_mqtt.identity.certificates.book import CertificateBook
 from healthsync_mqtt.identity.consent.book import ConsentBook
 from healthsync_mqtt.identity.consent.decisions import PURPOSES, Purpose
 from healthsync_mqtt.identity.login.enrolment import ENROL_NAME, ENROL_PREFIX, Enrolments
 from healthsync_mqtt.identity.login.refresh import RefreshTokens
-from healthsync_mqtt.identity.people.lookup import any_device_row, device_row, user_row
-from healthsync_mqtt.identity.people.names import check_id, checked_names, dump_names, load_names
-from healthsync_mqtt.identity.people.records import Admin, Device, Roster, Subscriber, User
-from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families
+from healthsync_mqtt.identity.login.refused import RefusedLoginBook
+from healthsync_mqtt.identity.people.lookup import (
+    PEOPLE,
+    any_device,
+    any_subscriber,
+    any_user,
+    device_of,
+    member_of,
+    subscriber_from,
+    subscriber_of,
+    user_of,
+)
+from healthsync_mqtt.identity.people.names import check_id, checked_names, dump_names
+from healthsync_mqtt.identity.people.records import Admin, Delta, Device, Roster, Subscriber, User
+from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
 from healthsync_mqtt.identity.people.schema import open_database
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.topics.grammar import ID_MAX
+
+_MOST_CHANGES: Final = 2_000
+"""More of them than this are read as a whole: that costs less than one by one."""
 
 
 class Registry:
@@ -37,6 +52,8 @@ class Registry:
         self.revocation = Revocation(tables)
         self.enrolments = Enrolments(tables)
         self.refresh_tokens = RefreshTokens(tables)
+        self.refused_logins = RefusedLoginBook(tables)
+        self.audit_outbox = AuditOutbox(tables)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -53,9 +70,9 @@ class Registry:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def write(self) -> AbstractContextManager[None]:
-        """Several calls as one durable transaction: all of them or none."""
-        return self._tables.write()
+    def write(self, *, quiet: bool = False) -> AbstractContextManager[None]:
+        """Several calls as one durable transaction: all of them or none. ``quiet``: no directory has to hear of it."""
+        return self._tables.write(quiet=quiet)
 
     def generation(self) -> int:
         """A number that grows with every write of any process; about 20 µs."""
@@ -74,24 +91,40 @@ class Registry:
     ) -> User:
         """Add a user with its first consent ("all" or "*", type names, or None for none). ConflictError when it exists.
 
-        The names are canonical type names; whoever takes them from a person resolves aliases first.
+        The names are canonical type names; whoever takes them from a person resolves aliases first. One who was removed
+        may be added again: the data is the same person's, its devices and consents do not come back.
         """
-        check_id("user id", user_id)
         with self._tables.write():
-            if self._tables.one("SELECT 1 FROM users WHERE id = ?", user_id):
+            known = any_user(self._tables, user_id)
+            if known is None:
+                self._tables.insert("users", {"id": user_id, "created_us": now_us})
+            elif known.removed_us is None:
                 raise ConflictError(f"the user {user_id} exists already", hint=f"healthsync user show {user_id}")
-            self._tables.insert("users", {"id": user_id, "created_us": now_us})
+            else:
+                self._tables.update("users", user_id, {"created_us": now_us, "suspended_us": None, "removed_us": None})
             if consent is not None:
                 self.consent.grant(user_id, consent, now_us, purposes=purposes, recorded_by=recorded_by)
         return User(id=user_id, created_us=now_us)
 
     def users(self) -> list[User]:
-        """All users, by id."""
-        return [User(**row) for row in self._tables.rows("SELECT * FROM users ORDER BY id")]
+        """All users who were not removed, by id."""
+        return [User(**row) for row in self._tables.rows(PEOPLE["users"])]
 
     def user(self, user_id: str) -> User:
         """One user; NotFoundError."""
-        return User(**user_row(self._tables, user_id))
+        return user_of(self._tables, user_id)
+
+    def remove_user(self, user_id: str, now_us: int, *, recorded_by: str = "cli") -> User:
+        """End a user's devices and consents; what is stored stays. NotFoundError; returns what it was."""
+        with self._tables.write():
+            user = self.user(user_id)
+            for device in self.devices(user_id):
+                self.remove_device(user_id, device.device_id, now_us)
+            self.enrolments.forget(user_id)
+            if self.consent.history(user_id):
+                self.consent.withdraw(user_id, "*", now_us, recorded_by=recorded_by)
+            self._tables.update("users", user_id, {"removed_us": now_us})
+            return user
 
     # Devices
 
@@ -100,7 +133,7 @@ class Registry:
         check_id("device id", device_id)
         with self._tables.write():
             self.user(user_id)
-            known = any_device_row(self._tables, user_id, device_id)
+            known = any_device(self._tables, user_id, device_id)
             if known is None:
                 client_id = self._mint(user_id, device_id)
                 self._claim(client_id, Role.device)
@@ -115,12 +148,13 @@ class Registry:
                         "not_before_s": 0,
                     },
                 )
-            elif known["removed_us"] is None:
+            elif known.removed_us is None:
                 raise ConflictError(
                     f"the device {device_id} of {user_id} exists already",
                     hint=f"healthsync device token {user_id} {device_id}",
                 )
             else:
+                raise_epoch(self._tables, known.client_id)
                 self._tables.update(
                     "devices",
                     (user_id, device_id),
@@ -128,7 +162,7 @@ class Registry:
                         "created_us": now_us,
                         "removed_us": None,
                         "suspended_us": None,
-                        "not_before_s": after(max(now_us, known["removed_us"])),
+                        "not_before_s": max(known.not_before_s, after(max(now_us, known.removed_us))),
                     },
                 )
             return self.device(user_id, device_id)
@@ -136,20 +170,15 @@ class Registry:
     def devices(self, user_id: str | None = None, *, removed: bool = False) -> list[Device]:
         """The devices of one user or of all, by user and device; with ``removed`` also those that were removed."""
         with self._tables.read():
-            if user_id is not None:
+            if user_id is not None and not (removed and any_user(self._tables, user_id)):
                 self.user(user_id)
-            rows = self._tables.rows(
-                "SELECT * FROM devices WHERE (?1 IS NULL OR user_id = ?1) AND (?2 OR removed_us IS NULL)"
-                " ORDER BY user_id, device_id",
-                user_id,
-                removed,
-            )
+            rows = self._tables.rows(PEOPLE["devices"], user_id, removed)
         return [Device(**row) for row in rows]
 
     def device(self, user_id: str, device_id: str) -> Device:
         """One device that was not removed; NotFoundError."""
         with self._tables.read():
-            return Device(**device_row(self._tables, user_id, device_id))
+            return device_of(self._tables, user_id, device_id)
 
     def remove_device(self, user_id: str, device_id: str, now_us: int) -> Device:
         """Take away a device's right to connect; its data and its name stay. NotFoundError; returns what it was."""
@@ -164,34 +193,39 @@ class Registry:
     def add_subscriber(
         self, name: str, users: str | Iterable[str] | None, types: str | Iterable[str] | None, now_us: int
     ) -> Subscriber:
-        """Add a reader of the given users and types ("*" or None = all). Users may be added after it."""
+        """Add a reader of the given users and types ("*" or None = all), or bring a removed one back.
+
+        Users may be added after it. ConflictError when the name is taken.
+        """
         check_id("subscriber name", name)
         subscriber = Subscriber(
             name=name, users=checked_names("user id", users), types=checked_names("type", types), created_us=now_us
         )
+        row = {"users": dump_names(subscriber.users), "types": dump_names(subscriber.types), "created_us": now_us}
         with self._tables.write():
-            self._claim(name, Role.subscriber)
-            self._tables.insert(
-                "subscribers",
-                {
-                    "name": name,
-                    "users": dump_names(subscriber.users),
-                    "types": dump_names(subscriber.types),
-                    "created_us": now_us,
-                },
-            )
-        return subscriber
+            known = any_subscriber(self._tables, name)
+            if known is None or known.removed_us is None:
+                self._claim(name, Role.subscriber)
+                self._tables.insert("subscribers", {"name": name} | row)
+            else:
+                raise_epoch(self._tables, name)
+                self._tables.update("subscribers", name, row | {"suspended_us": None, "removed_us": None})
+            return self.subscriber(name)
 
     def subscribers(self) -> list[Subscriber]:
-        """All subscribers, by name."""
-        return [_subscriber(row) for row in self._tables.rows("SELECT * FROM subscribers ORDER BY name")]
+        """All subscribers that were not removed, by name."""
+        return [subscriber_from(row) for row in self._tables.rows(PEOPLE["subscribers"])]
 
     def subscriber(self, name: str) -> Subscriber:
         """One subscriber; NotFoundError."""
-        row = self._tables.one("SELECT * FROM subscribers WHERE name = ?", check_id("subscriber name", name))
-        if row is None:
-            raise NotFoundError(f"there is no subscriber {name}", hint=f"healthsync subscriber add {name} --users ...")
-        return _subscriber(row)
+        return subscriber_of(self._tables, name)
+
+    def remove_subscriber(self, name: str, now_us: int) -> Subscriber:
+        """Take away a subscriber's right to connect; its name stays its own. NotFoundError; returns what it was."""
+        with self._tables.write():
+            subscriber = self.subscriber(name)
+            self._tables.update("subscribers", name, {"removed_us": now_us})
+            return subscriber
 
     def add_admin(self, name: str, now_us: int) -> Admin:
         """Add an operator."""
@@ -203,26 +237,58 @@ class Registry:
 
     def admins(self) -> list[Admin]:
         """All admins, by name."""
-        return [Admin(**row) for row in self._tables.rows("SELECT * FROM admins ORDER BY name")]
+        return [Admin(**row) for row in self._tables.rows(PEOPLE["admins"])]
+
+    # What directories hold in memory
+
+    def token_epoch(self, client_id: str) -> int:
+        """The epoch that a token or certificate of this principal has to name; 0 for a name that nobody has."""
+        row = self._tables.one(PEOPLE["epoch"], client_id)
+        return 0 if row is None else int(row["token_epoch"])
 
     def roster(self) -> Roster:
         """What a directory holds in memory, and the generation it belongs to, in one consistent reading."""
         now_us = time.time_ns() // 1000  # only to leave out what has expired
         with self._tables.read():
-            suspended = {user.id for user in self.users() if user.suspended_us is not None}
             return Roster(
                 generation=self._tables.generation(),
-                devices=tuple(
-                    device
-                    for device in self.devices()
-                    if device.suspended_us is None and device.user_id not in suspended
-                ),
-                subscribers=tuple(self.subscribers()),
+                change=self._tables.number(PEOPLE["newest_change"]),
+                devices=tuple(Device(**row) for row in self._tables.rows(PEOPLE["active_devices"])),
+                subscribers=tuple(each for each in self.subscribers() if each.suspended_us is None),
                 admins=tuple(self.admins()),
                 permissions=self.consent.permissions(),
                 revoked_tokens=self.revocation.revoked(),
                 enrolments=tuple(self.enrolments.open(now_us)),
                 families=tuple(self.refresh_tokens.live(now_us)),
+                denied=self.certificates.denied(),
+            )
+
+    def since(self, change: int) -> Delta | None:
+        """What is different since ``change``; None when it is so much, or so long ago, that ``roster`` is to be read.
+
+        The cost is that of the changes, however many users there are.
+        """
+        with self._tables.read():
+            newest = self._tables.number(PEOPLE["newest_change"])
+            if not self._tables.number(PEOPLE["oldest_change"]) - 1 <= change <= newest:
+                return None  # forgotten, or of another file
+            named: dict[str, set[str]] = {}
+            for row in self._tables.rows(PEOPLE["changes"], change):
+                named.setdefault(row["kind"], set()).add(row["key"])
+            if sum(map(len, named.values())) > _MOST_CHANGES:
+                return None
+            clients = named.get("principal", set())
+            for user in named.get("user", ()):
+                clients |= {row["client_id"] for row in self._tables.rows(PEOPLE["client_ids_of_user"], user)}
+            return Delta(
+                generation=self._tables.generation(),
+                change=newest,
+                members={client: member_of(self._tables, client) for client in clients},
+                permissions=self.consent.permissions(),
+                tokens={jti: self.revocation.is_revoked(jti) for jti in named.get("token", ())},
+                enrolments={handle: self.enrolments.find(handle) for handle in named.get("enrolment", ())},
+                families={family: self.refresh_tokens.find(family) for family in named.get("family", ())},
+                denied=self.certificates.denied_among(named.get("certificate", ()), clients),
             )
 
     def _claim(self, client_id: str, role: Role) -> None:
@@ -233,7 +299,7 @@ class Registry:
         self._tables.insert("principals", {"client_id": client_id, "role": role.value})
 
     def _taken(self, client_id: str) -> bool:
-        return self._tables.one("SELECT 1 FROM principals WHERE client_id = ?", client_id) is not None
+        return self._tables.one(PEOPLE["epoch"], client_id) is not None
 
     def _mint(self, user_id: str, device_id: str) -> str:
         """A free client id of at most 64 characters: ``user-device``, shortened and with a suffix where it must be."""
@@ -248,7 +314,3 @@ class Registry:
             if not self._taken(candidate):
                 return candidate
         raise ConflictError(f"no free client id for {plain[:ID_MAX]}", hint="choose another device id")
-
-
-def _subscriber(row: dict[str, Any]) -> Subscriber:
-    return Subscriber(**{**row, "users": load_names(row["users"]), "types": load_names(row["types"])})

@@ -51,9 +51,23 @@ class Tables:
         rows = self.rows(sql, *parameters)
         return rows[0] if rows else None
 
+    def number(self, sql: str, *parameters: object) -> int:
+        """The number that a query is about."""
+        (row,) = self.rows(sql, *parameters)
+        (value,) = row.values()
+        return int(value)
+
+    def execute(self, sql: str, *parameters: object) -> None:
+        """Run a statement that changes rows, inside ``write()``."""
+        self._db.execute(sql, parameters)
+
     def insert(self, table: str, row: dict[str, Any]) -> None:
         """Add one row, inside ``write()``."""
         self._table(table).insert(row)
+
+    def replace(self, table: str, row: dict[str, Any]) -> None:
+        """Add one row, or take the place of the one with its primary key, inside ``write()``."""
+        self._table(table).insert(row, replace=True)
 
     def update(self, table: str, key: str | tuple[str, ...], changes: dict[str, Any]) -> None:
         """Change one row by its primary key, inside ``write()``."""

@@ -14,6 +14,7 @@ from healthsync_mqtt.broker.embedded.door import FrontDoor
 from healthsync_mqtt.identity.keys.signing import Keyring
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
 from healthsync_mqtt.identity.people.registry import Registry
 
@@ -44,10 +45,10 @@ class House:
         self.registry = registry
         registry.add_user("alice", "all", 0)
         registry.add_device("alice", "watch", 0)
-        directory = Directory(registry, TokenVerifier(Keyring.generate()))
+        directory = Directory(registry)
         self.door = Door()
-        logins = Logins(directory, registry.certificates)
-        self.job = Revocations(directory, logins, cast("FrontDoor", self.door), lambda: None)
+        self.newcomers = Newcomers(Logins.of(directory, TokenVerifier(Keyring.generate())))
+        self.job = Revocations(directory, self.newcomers, cast("FrontDoor", self.door), lambda: None)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     with Registry.open(tmp_path / "registry.db") as registry:
         built = House(registry)
         yield built
-        built.job.close()
+        built.newcomers.close()
 
 
 async def test_a_loss_that_had_no_effect_is_not_forgotten(house: House) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from healthsync_mqtt.broker.embedded.admission import Refusal, admission
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.identity.login.directory import Login
+from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode, Will

@@ -101,13 +101,13 @@ def test_revoking_tokens(alice, lines, run, data: Path, tmp_path: Path) -> None:
     import time
 
     from healthsync_mqtt.identity.keys.store import KeyStore
-    from healthsync_mqtt.identity.login.directory import Directory
     from healthsync_mqtt.identity.login.tokens import TokenVerifier
     from healthsync_mqtt.identity.people.registry import Registry
+    from tests.support.entrance import Entrance
 
     with Registry.open(data / "registry.db") as registry:
         keys = KeyStore.of_environment(data / "keys").keyring(time.time_ns() // 1000)
-        directory = Directory(registry, TokenVerifier(keys))
+        directory = Entrance(registry, TokenVerifier(keys))
         name = fresh["client_id"]
         assert directory.authenticate(name, name, fresh["token"].encode(), time.time() + 1)
 
@@ -116,16 +116,16 @@ def test_a_device_that_comes_back_at_once_gets_a_token_that_is_good(alice, lines
     import time
 
     from healthsync_mqtt.identity.keys.store import KeyStore
-    from healthsync_mqtt.identity.login.directory import Directory
     from healthsync_mqtt.identity.login.tokens import TokenVerifier
     from healthsync_mqtt.identity.people.registry import Registry
+    from tests.support.entrance import Entrance
 
     (old,) = lines("device", "add", "alice", "watch")
     lines("device", "remove", "alice", "watch", "--yes")
     (new,) = lines("device", "add", "alice", "watch")
     with Registry.open(data / "registry.db") as registry:
         keys = KeyStore.of_environment(data / "keys").keyring(time.time_ns() // 1000)
-        directory = Directory(registry, TokenVerifier(keys))
+        directory = Entrance(registry, TokenVerifier(keys))
         name = new["client_id"]
         assert directory.authenticate(name, name, new["token"].encode(), time.time())
         with pytest.raises(Exception, match="refused"):
@@ -153,7 +153,7 @@ def test_the_qr_code_is_for_terminals(alice, run, capsys) -> None:
 
 def test_t55_audit_verify_names_the_first_bad_row(alice, lines, run, data: Path) -> None:
     lines("device", "add", "alice", "watch")
-    assert lines("audit", "verify") == [{"ok": True, "rows": 3, "first_bad": None, "reason": None}]
+    assert lines("audit", "verify") == [{"ok": True, "rows": 3, "first_bad": None, "reason": None, "unchecked": []}]
     connection = sqlite3.connect(data / "audit.db")
     connection.execute("DROP TRIGGER audit_does_not_change")
     connection.execute("UPDATE audit SET actor = 'os:nobody' WHERE no = 2")

@@ -15,7 +15,9 @@ from healthsync_mqtt.broker.external.hooks import _HOOKS, answer
 from healthsync_mqtt.broker.external.identities import CANARY_A, bridge_client_id
 from healthsync_mqtt.broker.external.question import Answer, Question
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
-from healthsync_mqtt.identity.login.credentials import CredentialDirectory, CredentialStore
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.topics.access import AccessRules
@@ -39,9 +41,12 @@ class House:
         self.keys = LiveKeys(KeyStore(root / "keys"), NOW_US)
         self.store = CredentialStore(root / "credentials")
         self.secrets = {name: self.store.ensure(name)[0] for name in (BRIDGE, CANARY_A.client_id, "healthsync-admin")}
-        directory = CredentialDirectory(self.registry, TokenVerifier(self.keys), self.store)
+        directory = Directory(self.registry)
+        logins = Logins.of(directory, TokenVerifier(self.keys), self.store)
         rules = AccessRules(TopicRegistry.load())
-        self.gate = Gatekeeper(directory=directory, keys=self.keys, store=self.store, rules=rules, bridges=["main"])
+        self.gate = Gatekeeper(
+            directory=directory, logins=logins, keys=self.keys, store=self.store, rules=rules, bridges=["main"]
+        )
         issuer = TokenIssuer(self.keys)
         self.token = issuer.issue(self.alice.principal, lifetime_s=3600, now=NOW).token
         self.dash_token = issuer.issue(self.dash.principal, lifetime_s=3600, now=NOW).token

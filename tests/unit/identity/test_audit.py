@@ -54,7 +54,7 @@ def rewritten(log: AuditLog, first: int) -> None:
 
 
 def test_a_whole_log_verifies(log: AuditLog) -> None:
-    assert log.verify() == (ROWS, None, "")
+    assert log.verify()[:3] == (ROWS, None, "")
 
 
 SWAP = ("UPDATE audit SET subject = (SELECT b.subject FROM audit b WHERE b.no = 7 - audit.no) WHERE no IN (3, 4)",)
@@ -125,9 +125,9 @@ def test_a_crash_between_the_row_and_the_head_is_no_damage(log: AuditLog) -> Non
     behind = log._head_path.read_bytes()
     log.append("user.added", actor="os:root", now_us=9)
     log._head_path.write_bytes(behind)
-    assert log.verify() == (ROWS + 1, None, "")
+    assert log.verify()[:3] == (ROWS + 1, None, "")
     log.append("user.added", actor="os:root", now_us=10)
-    assert log.verify() == (ROWS + 2, None, "")
+    assert log.verify()[:3] == (ROWS + 2, None, "")
 
 
 def test_rows_cannot_be_changed_through_the_file_as_it_is(log: AuditLog) -> None:
@@ -169,7 +169,7 @@ def test_threads_and_processes_append_to_one_chain(log: AuditLog) -> None:
     for thread in threads:
         thread.join()
     assert [writer.wait(60) for writer in writers] == [0, 0]
-    assert log.verify() == (ROWS + 20, None, "")
+    assert log.verify()[:3] == (ROWS + 20, None, "")
 
 
 def test_t54_loose_files_are_refused(log: AuditLog, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.certificates.files import load_certificate, open_authority
 from healthsync_mqtt.identity.certificates.issuing import serial_text
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
-from healthsync_mqtt.identity.login.logins import Demand
+from healthsync_mqtt.identity.login.proof import Demand
 from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.principal import Role
 

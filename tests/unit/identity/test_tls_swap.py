@@ -11,7 +11,7 @@ from cryptography import x509
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.certificates.files import client_context, ensure_ca_and_server, load_certificate
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
-from healthsync_mqtt.identity.login.logins import Demand
+from healthsync_mqtt.identity.login.proof import Demand
 from healthsync_mqtt.identity.people.registry import Registry
 
 NOW = datetime.now(UTC).timestamp()

@@ -1,0 +1,14 @@
+"""Carries the registry's notes into the audit log. Whoever is interrupted leaves the rest to the next one."""
+
+from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.identity.audit.outbox import AuditOutbox
+
+
+def deliver(outbox: AuditOutbox, log: AuditLog) -> int:
+    """Make a row of each note, once; how many there were. StoreError or UnavailableError: they are kept."""
+    count = 0
+    while notes := outbox.pending():
+        head = log.take(notes)
+        outbox.arrived(notes, head)
+        count += len(notes)
+    return count

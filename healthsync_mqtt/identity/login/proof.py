@@ -1,0 +1,80 @@
+"""What a client brings to prove who it is, and what it is answered. Values only."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.model.principal import Principal
+
+
+class Demand(StrEnum):
+    """What a listener asks of its clients; the words of the setting."""
+
+    #: no certificate is asked for; a token it is
+    off = "off"
+    #: a certificate may take the place of the token
+    optional = "optional"
+    #: a certificate it is; a token may come with it
+    required = "required"
+    #: a certificate and a token
+    required_with_token = "required_with_token"  # noqa: S105
+
+
+class Proof(NamedTuple):
+    """What a CONNECT brings: its names and password, and the certificate of its connection (DER)."""
+
+    client_id: str
+    username: str | None
+    password: bytes | None
+    certificate: bytes | None
+
+    def secret(self) -> str:
+        """The password as text; TokenError when there is none, or it is not ASCII."""
+        if self.password is None:
+            raise TokenError("there is no password")
+        try:
+            return self.password.decode("ascii")
+        except UnicodeDecodeError:
+            raise TokenError("the password is not ASCII") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """An accepted login: who it is, when it ends (epoch seconds, exclusive), and what it was proved with."""
+
+    principal: Principal
+    expires_at: float
+    #: id of the token, and of the key that signed it; None when there was none
+    jti: str | None
+    kid: str | None = None
+    #: serial number of the client certificate, in hexadecimal; None when there was none
+    serial: str | None = None
+    #: handle of the one-time code; None when there was none
+    enrolment: str | None = None
+
+
+class Denied(NamedTuple):
+    """A login that is refused; ``detail`` says why, for the log and the admin.
+
+    ``perhaps_new``: who it names may have been registered after the registry was last read, and the proof is good
+    enough to read it again for.
+    """
+
+    detail: str
+    perhaps_new: bool = False
+
+
+Answer = Login | Denied | None
+"""What a link of the chain says; None: this proof is for another link."""
+
+
+class Link(Protocol):
+    """One way of proving who one is. Decides in memory: no link reads a file."""
+
+    def answer(self, proof: Proof, now: float) -> Answer:
+        """The login that ``proof`` is good for at ``now`` (epoch seconds), why it is not, or None."""
+
+
+class PerhapsNewError(TokenError):
+    """A refusal that may become a login once the registry was read again."""
