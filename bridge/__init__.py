@@ -1,16 +1,13 @@
-"""The data path, one file a stage, in order; ``pipeline`` alone knows the order and acknowledges.
+"""The data path. A PUBLISH walks door → edge → pipeline → decode → stages → log → follow → sink.
 
-source       where deliveries come from: the front door, or ``external`` broker
-authorise    who they are from
-decode       bytes to events and rejections (``inflate``, ``accept``, ``provenance``; slow and exact: ``scrutiny``,
-             ``salvage``, ``explain``)
-consent      what the user has agreed to
-journal      durable, or not at all
-acknowledge  PUBACK and receipt
-quarantine   what was rejected; ``release`` takes it out again
-publish      canonical events to subscribers (``external_publish``)
-ship         events to sinks; ``retention`` clears away what all of them have
+edges      where deliveries come in and the bridge's messages go out: the front door, or an external broker
+pipeline   the order of the stages; the only place that acknowledges
+decode     bytes to events and refusals
+stages     authorise, consent, journal, acknowledge, quarantine
+follow     what reads the log by a cursor: canonical topics, sinks, retention
+jobs       what is looked at again and again: revocation, keys, certificates, presence, limits
 
-Around it: ``app`` and ``external_app`` (composition, start, stop), ``upkeep`` (what is looked at again and again),
-``presence``, ``requests``, ``report`` and ``endpoint`` (what the service says about itself).
+``service`` puts them together on any ``Edge``; ``embedded`` and ``external`` make one each, ``ground`` is what both
+stand on. ``supervisor`` runs the tasks, ``ports`` and ``cursors`` are what followers and jobs know of the pipeline,
+``endpoint`` answers over HTTP, and ``process`` is signals and start.
 """

@@ -4,10 +4,13 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bridge.external_service import ExternalBridge
-from bridge.standalone import run
+from bridge.external import ExternalEdge
+from bridge.process import run, serve
+from bridge.service import Ready
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.telemetry.log import configure
@@ -21,24 +24,23 @@ def main() -> int:
     parser.add_argument("--share", help="name of the group of bridges that share all messages")
     parser.add_argument("--json", action="store_true", help="print a JSON line when it is ready")
     arguments = parser.parse_args()
+
+    @asynccontextmanager
+    async def around(ready: Ready) -> AsyncIterator[None]:
+        if arguments.json:
+            line = {"event": "ready", "pid": os.getpid(), "epoch": ready.service.journal.epoch}
+            sys.stdout.write(json.dumps(line) + "\n")
+            sys.stdout.flush()
+        yield
+
     try:
         settings = load_settings(arguments.data, {"external.shard": arguments.shard, "external.share": arguments.share})
         configure(settings.log.level, settings.log.format)
-        run(settings, say=ready_line if arguments.json else _nothing)
+        run(lambda: serve(settings, ExternalEdge.open, around))
     except HealthSyncError as error:
         sys.stderr.write(f"error: {error}\n" + (f"fix: {error.hint}\n" if error.hint else ""))
         return error.exit_code
     return 0
-
-
-def ready_line(bridge: ExternalBridge) -> None:
-    """One JSON line on stdout."""
-    sys.stdout.write(json.dumps({"event": "ready", "pid": os.getpid(), "epoch": bridge.journal.epoch}) + "\n")
-    sys.stdout.flush()
-
-
-def _nothing(_bridge: ExternalBridge) -> None:
-    pass
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ not done in time is cut, and so is one too many, so that this port cannot use up
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, cast
@@ -17,6 +17,7 @@ from websockets.server import ServerProtocol
 
 from healthsync_mqtt.config.sections import MetricsSettings
 from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.model.report import ServiceReport
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.telemetry.metrics import CONTENT_TYPE, exposition
 
@@ -26,25 +27,24 @@ _MOST_CONNECTIONS = 16
 _MOST_BYTES = 16_384
 _STALLED_S = 10.0
 
-Report = Callable[[], Mapping[str, Any]]
+Report = Callable[[], ServiceReport]
 
 
-def problems(report: Mapping[str, Any]) -> list[str]:
-    """Why the service takes no events now: journal_failing, commit_stalled, broker_disconnected."""
-    journal = report["journal"]
+def problems(report: ServiceReport) -> list[str]:
+    """Why the service is not as it should be: journal_failing, commit_stalled, broker_disconnected, task_down:NAME."""
     found = {
-        "journal_failing": not journal["working"],
-        "commit_stalled": journal["commit_running_s"] > _STALLED_S,
-        "broker_disconnected": not report["broker"]["connected"],
+        "journal_failing": not report.journal.working,
+        "commit_stalled": report.journal.commit_running_s > _STALLED_S,
+        "broker_disconnected": not report.broker.connected,
     }
-    return [name for name, so in found.items() if so]
+    return [name for name, so in found.items() if so] + [f"task_down:{name}" for name in report.tasks_down]
 
 
 def answer(path: str, report: Report) -> Response:
     """The response to a GET of ``path``."""
     match path.partition("?")[0]:
         case "/metrics":
-            return _response(HTTPStatus.OK, CONTENT_TYPE, exposition(report()))
+            return _response(HTTPStatus.OK, CONTENT_TYPE, exposition(report().as_json()))
         case "/healthz":
             return _json(HTTPStatus.OK, {"alive": True})
         case "/readyz":

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from bridge.cursors import Cursors
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
-from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.model.record import Record, canonical_json
@@ -33,7 +32,7 @@ class Publisher:
         self,
         *,
         reader: LogReader,
-        journal: Journal,
+        head: int,
         registry: TopicRegistry,
         chores: Chores,
         gate: ConsentGate,
@@ -45,7 +44,7 @@ class Publisher:
         self._reader = reader
         self._registry = registry
         self._cursors = Cursors(chores, _CURSOR)
-        self._head = journal.head()
+        self._head = head
         self._attached: set[Session] = set()
         self._positions: dict[str, int] = {
             name.removeprefix(_CURSOR): seq for name, seq in reader.cursors().items() if name.startswith(_CURSOR)
@@ -72,7 +71,7 @@ class Publisher:
         self._attached.discard(session)
         if session.persistent:
             self._note(session)
-            self.keep_positions()
+            self.keep()
 
     def forget(self, client_id: str) -> None:
         """No position is kept for this client."""
@@ -104,6 +103,7 @@ class Publisher:
 
             self._forget(withheld)
 
+    @property
     def lag(self) -> int:
         """Events that the slowest connected subscriber has not been handed yet."""
         return max((self._head - (session.position or 0) for session in self._attached), default=0)
@@ -117,7 +117,7 @@ class Publisher:
                 self._wake.set()
                 await asyncio.sleep(0)
 
-    def keep_positions(self) -> None:
+    def keep(self) -> None:
         """Write down how far persistent sessions have acknowledged, where that changed."""
         for session in self._attached:
             if session.persistent:

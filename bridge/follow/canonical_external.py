@@ -13,7 +13,6 @@ from bridge.cursors import Cursors
 from bridge.follow.canonical import canonical_parts, canonical_payload
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
-from bridge.stages.journal import Journal
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.mqtt.links.port import BrokerLink
 from healthsync_mqtt.storage.port import LogReader
@@ -40,7 +39,7 @@ class CanonicalPublisher:
         *,
         bridge_id: str,
         reader: LogReader,
-        journal: Journal,
+        head: int,
         registry: TopicRegistry,
         chores: Chores,
         gate: ConsentGate,
@@ -52,7 +51,7 @@ class CanonicalPublisher:
         self._registry = registry
         self._cursors = Cursors(chores)
         self._most = chunks
-        self._head = journal.head()
+        self._head = head
         self._link: BrokerLink | None = None
         self._sent: deque[_Chunk] = deque()
         self._wake = asyncio.Event()
@@ -88,7 +87,7 @@ class CanonicalPublisher:
                 self._wake.set()
                 await asyncio.sleep(0)
 
-    def keep_position(self) -> None:
+    def keep(self) -> None:
         """Write the cursor down, where it moved."""
         if self._acknowledged != self._noted:
             self._noted = self._acknowledged

@@ -4,37 +4,30 @@ import asyncio
 from pathlib import Path
 
 from bridge.stages.consent import ConsentGate
-from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.identity.consent.decisions import Permissions
 from healthsync_mqtt.identity.people.registry import Registry
-from healthsync_mqtt.telemetry.log import get_logger
-
-log = get_logger("bridge")
 
 _POLL_S = 0.25
 
 
 class ConsentWatch:
-    """Brings ``gate`` up to date with a registry: at once, and then four times a second while ``follow`` runs."""
+    """Brings ``gate`` up to date with a registry: at once, and then four times a second with ``look``."""
 
     def __init__(self, registry_db: Path, gate: ConsentGate) -> None:
         self._registry = Registry.open(registry_db)
         self._gate = gate
         self._generation = -1
+        #: seconds between two looks
+        self.pause_s = _POLL_S
         self._apply(self._read())
 
     def close(self) -> None:
         """Close the registry."""
         self._registry.close()
 
-    async def follow(self) -> None:
-        """Follow for ever. While the registry cannot be read, what was last read holds."""
-        while True:
-            await asyncio.sleep(_POLL_S)
-            try:
-                self._apply(await asyncio.to_thread(self._read))
-            except StoreError as error:
-                log.error("bridge.upkeep_failed", task="consent", error=error)  # noqa: TRY400  # no traceback
+    async def look(self) -> None:
+        """Read again if the registry has changed. StoreError: what was last read holds."""
+        self._apply(await asyncio.to_thread(self._read))
 
     def _read(self) -> Permissions | None:
         generation = self._registry.generation()

@@ -1,7 +1,8 @@
 """The bridge's own presence: a retained status that says whether it runs, since when, and which version."""
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
 from healthsync_mqtt import __version__
@@ -30,3 +31,37 @@ def status_message(
             "sinks": list(sinks),
         }
     ).encode()
+
+
+class Announcer:
+    """Says that the bridge is online, again whenever a sink has changed, and once that it leaves."""
+
+    def __init__(
+        self,
+        since_us: int,
+        session: str,
+        sinks: Callable[[], Sequence[Mapping[str, str]]],
+        changed: asyncio.Event,
+    ) -> None:
+        self._since_us = since_us
+        self._session = session
+        self._sinks = sinks
+        self._changed = changed
+        self._left = False
+
+    def message(self, presence: Presence) -> bytes:
+        """The status payload of this moment."""
+        return status_message(presence, self._since_us, session=self._session, sinks=self._sinks())
+
+    async def run(self, say: Callable[[bytes], None]) -> None:
+        """Announce for ever."""
+        while True:
+            if not self._left:
+                say(self.message(Presence.online))
+            await self._changed.wait()
+            self._changed.clear()
+
+    def farewell(self, say: Callable[[bytes], None]) -> None:
+        """The bridge leaves: nothing is said after this."""
+        self._left = True
+        say(self.message(Presence.offline))

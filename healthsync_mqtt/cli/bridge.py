@@ -31,8 +31,10 @@ def run(
 
     Example: healthsync bridge run --shard 1/2
     """
-    from bridge.external_service import ExternalBridge
-    from bridge.standalone import run as run_bridge
+    from bridge.external import ExternalEdge
+    from bridge.process import run as run_process
+    from bridge.process import serve
+    from bridge.service import Ready
     from healthsync_mqtt.cli.service import AdminServer, ServiceFile
     from healthsync_mqtt.config.settings import load_settings
     from healthsync_mqtt.model.times import iso
@@ -40,36 +42,31 @@ def run(
 
     settings = load_settings(data, {"external.shard": shard, "external.share": share})
     configure(settings.log.level, settings.log.format)
-    broker = f"{settings.external.host}:{settings.external.port}"
 
     @asynccontextmanager
-    async def admin(running: ExternalBridge) -> AsyncIterator[None]:
-        import os
-
+    async def around(ready: Ready) -> AsyncIterator[None]:
         async def status(_arguments: dict[str, Any]) -> dict[str, Any]:
-            return running.status()
+            return ready.service.report().as_json()
 
         async with AdminServer(settings.paths.service_socket, {"status": status}) as server:
             ServiceFile(
-                pid=os.getpid(),
+                pid=ready.pid,
                 mqtt="",
-                mqtts=broker,
+                mqtts=ready.mqtts,
                 wss="",
-                ca_file=str(settings.external.ca_file or ""),
+                ca_file=ready.ca_file,
                 socket=str(server.path.absolute()),
                 started_at=iso(now_us()),
                 version=__version__,
             ).write(settings.data)
             try:
+                if json:
+                    output.emit({"event": "ready", "broker": ready.mqtts, "epoch": ready.service.journal.epoch})
+                    output.flush()
+                else:
+                    output.say(f"The bridge {settings.bridge.id} works on {ready.mqtts}. Ctrl-C stops.")
                 yield
             finally:
                 ServiceFile.remove(settings.data)
 
-    def say(running: ExternalBridge) -> None:
-        if json:
-            output.emit({"event": "ready", "broker": broker, "epoch": running.journal.epoch})
-            output.flush()
-        else:
-            output.say(f"The bridge {settings.bridge.id} works on {broker}. Ctrl-C stops.")
-
-    run_bridge(settings, say=say, admin=admin)
+    run_process(lambda: serve(settings, ExternalEdge.open, around))

@@ -1,10 +1,7 @@
 """healthsync up"""
 
-import asyncio
-import resource
-import signal
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,10 +12,14 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.live import LiveView
 from healthsync_mqtt.cli.options import Json, now_us
 from healthsync_mqtt.cli.service import AdminServer, Handler, ServiceFile
-from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.model.times import iso
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+
+    from bridge.service import Ready, Service
 
 
 def up(
@@ -40,6 +41,7 @@ def up(
     """
     from pathlib import Path
 
+    from bridge.process import run
     from healthsync_mqtt.telemetry.log import configure
 
     ports = {"broker.mqtt_port": mqtt_port, "broker.mqtts_port": mqtts_port, "broker.wss_port": wss_port}
@@ -47,20 +49,7 @@ def up(
     # A live screen and a log cannot share one terminal: there only warnings get through.
     quiet = demo and output.on_terminal()
     configure("error" if quiet else settings.log.level, settings.log.format)
-    _run(_Up(settings, demo=demo, as_json=json).run)
-
-
-def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    try:
-        import uvloop
-    except ImportError:
-        factory = None
-    else:
-        factory = uvloop.new_event_loop
-    # A core file would hold keys, tokens and health values.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main())
+    run(_Up(settings, demo=demo, as_json=json).run)
 
 
 class _Up:
@@ -71,65 +60,43 @@ class _Up:
         self._as_json = as_json
 
     async def run(self) -> None:
-        from bridge.service import Ready, run_service
+        from bridge.embedded import EmbeddedEdge
+        from bridge.process import serve
 
-        loop = asyncio.get_running_loop()
-        interrupted, stop = asyncio.Event(), asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, interrupted.set)
-        ready: asyncio.Future[Ready] = loop.create_future()
         self._place.registry().close()  # makes the private directory before anything is written into it
+        await serve(self._settings, EmbeddedEdge.open, self._around)
+
+    @asynccontextmanager
+    async def _around(self, ready: "Ready") -> "AsyncIterator[Coroutine[Any, Any, object] | None]":
+        from bridge.supervisor import Supervisor
+
         login = demo_login(self._place) if self._demo else None
-        running = asyncio.create_task(run_service(self._settings, ready=ready.set_result, stop=stop), name="service")
-        leaving = asyncio.create_task(interrupted.wait(), name="signals")
-        try:
-            await asyncio.wait((running, ready, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if ready.done():
-                async with AdminServer(self._place.path / "service.sock", _handlers(ready.result())) as admin:
-                    await self._serve(ready.result(), admin, login, (running, leaving))
-        finally:
-            # The demo watch has said goodbye by now; the service stops after it.
-            leaving.cancel()
-            stop.set()
-            await running
-
-    async def _serve(
-        self, ready: Any, admin: AdminServer, login: Credentials | None, ends: tuple[asyncio.Task[Any], ...]
-    ) -> None:
         data = self._place.path
-        service = ServiceFile(
-            pid=ready.pid,
-            mqtt=ready.mqtt,
-            mqtts=ready.mqtts,
-            wss=ready.wss,
-            ca_file=ready.ca_file,
-            socket=str(admin.path.absolute()),
-            started_at=iso(now_us()),
-            version=__version__,
-        )
-        service.write(data)
-        tasks: list[asyncio.Task[None]] = []
-        try:
-            self._say_ready(service)
-            if login is not None:
-                tasks = self._start_demo(ready, service, login)
-            await asyncio.wait((*ends, *tasks), return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
-        finally:
-            ServiceFile.remove(data)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _start_demo(self, ready: Any, service: ServiceFile, login: Credentials) -> list[asyncio.Task[None]]:
-        where = {"mqtts": service.mqtts, "wss": service.wss, "mqtt": service.mqtt}
-        view = LiveView(ready.service, self._place.path, where, as_json=self._as_json)
-        return [
-            asyncio.create_task(run_watch(service, login), name="demo watch"),
-            asyncio.create_task(view.run(), name="live view"),
-        ]
+        async with AdminServer(data / "service.sock", _handlers(ready.service)) as admin, Supervisor() as demo:
+            service = ServiceFile(
+                pid=ready.pid,
+                mqtt=ready.mqtt,
+                mqtts=ready.mqtts,
+                wss=ready.wss,
+                ca_file=ready.ca_file,
+                socket=str(admin.path.absolute()),
+                started_at=iso(now_us()),
+                version=__version__,
+            )
+            service.write(data)
+            try:
+                self._say_ready(service)
+                if login is None:
+                    yield None
+                else:
+                    where = {"mqtts": service.mqtts, "wss": service.wss, "mqtt": service.mqtt}
+                    view = LiveView(ready.service, self._place.path, where, as_json=self._as_json)
+                    demo.start("demo.watch", run_watch(service, login))
+                    demo.start("demo.view", view.run())
+                    yield demo.first()
+            finally:
+                # The demo watch says goodbye before the service stops.
+                ServiceFile.remove(data)
 
     def _say_ready(self, service: ServiceFile) -> None:
         if self._as_json:
@@ -157,18 +124,14 @@ class _Up:
         output.flush()
 
 
-def _handlers(ready: Any) -> dict[str, Handler]:
-    service = ready.service
-
+def _handlers(service: "Service") -> dict[str, Handler]:
     async def status(_arguments: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = service.status()
-        return answer
+        return service.report().as_json()
 
     async def rejected_replay(arguments: dict[str, Any]) -> dict[str, Any]:
         number = arguments.get("number")
         if not isinstance(number, int):
             raise UsageError("rejected_replay takes a number")
-        answer: dict[str, Any] = await service.release.release(number)
-        return answer
+        return await service.release.release(number)
 
     return {"status": status, "rejected_replay": rejected_replay}

@@ -29,7 +29,7 @@ class Holder:
         self._house = house
         now = datetime.now(UTC)
         key = ec.generate_private_key(ec.SECP256R1())
-        made = open_authority(house.service._settings.paths.certs, now).client(
+        made = open_authority(house.settings.paths.certs, now).client(
             key.public_key(), Role.device, identity.client_id, now, timedelta(days=1)
         )
         self.serial = house.registry.certificates.add(made, Role.device, identity.client_id, int(time.time() * 1e6))
@@ -131,7 +131,7 @@ async def test_revoking_one_certificate_leaves_the_devices_other_logins(
     lost, kept = Holder(house, tmp_path, alice), Holder(house, tmp_path, alice)
     peer = await kept.connect()
     lost.revoke()
-    await asyncio.to_thread(house.service._logins.refresh)
+    await asyncio.to_thread(house.edge.logins.refresh)
     house.door.void(lambda login: login.serial == lost.serial)
     await peer.publish(alice.events, event("a-1"))
     await house.still_serves(bob)
@@ -147,14 +147,14 @@ async def test_where_certificates_are_off_nobody_is_asked_for_one(house: House, 
 async def test_a_renewed_server_certificate_needs_no_restart(house: House, bob: Bystander) -> None:
     alice = house.device("alice")
     old = await house.connect(alice, tls=True)
-    paths = house.service.tls.paths
+    paths = house.edge.tls.paths
     made = renew_server(paths.ca_cert.parent, [], datetime.now(UTC))
-    await house.service._upkeep._certificates()
+    await house.serving.certificates.look()
     peer = await house.knock(tls=True)
     shown = peer.writer.get_extra_info("ssl_object").getpeercert()["serialNumber"]
     assert int(shown, 16) == made.serial_number == load_certificate(paths.server_cert).serial_number
     await old.publish(alice.events, event("a-1"))
-    assert house.service.status()["certificates"]["server"] == made.not_valid_after_utc.timestamp()
+    assert house.service.report().as_json()["certificates"]["server"] == made.not_valid_after_utc.timestamp()
     await house.still_serves(bob)
 
 
@@ -163,11 +163,11 @@ async def test_a_retired_key_closes_the_connections_it_let_in(house: House, bob:
 
     alice = house.device("alice")
     peer = await house.connect(alice)
-    store = KeyStore(house.service._settings.paths.keys)
+    store = KeyStore(house.settings.paths.keys)
     now_us = time.time_ns() // 1000
     old = store.keyring(now_us).signer(now_us / 1e6).kid
     store.rotate(now_us, publish_s=0)
-    await house.service._upkeep._keys()
+    await house.serving.keys.look()
     await peer.publish(alice.events, event("a-1"))
     await house.still_serves(bob)
     store.retire(old, now_us, force=True)

@@ -31,7 +31,7 @@ async def listening(house: House, user: str = "alice") -> tuple[Identity, Peer]:
 
 def leftovers(house: House) -> bytes:
     """Every byte of the event log's files."""
-    root = house.service._settings.paths.events_db
+    root = house.settings.paths.events_db
     return b"".join(path.read_bytes() for path in root.parent.glob(f"{root.name}*"))
 
 

@@ -12,7 +12,7 @@ async def test_a_provisioned_password_is_a_login_here_too(tmp_path: Path) -> Non
     async with opened(tmp_path / "data") as house:
         neighbour = await Bystander.arrive(house)
         device, other = house.device("alice"), house.device("alice", "phone")
-        store = CredentialStore(house.service._settings.paths.credentials)
+        store = CredentialStore(house.settings.paths.credentials)
         made, _ = store.ensure(device.client_id)
         for password in ("", made[:-1], made + "x", store.ensure(other.client_id)[0]):
             stranger = await house.knock()

@@ -119,7 +119,7 @@ async def test_t31_a_flood_is_slowed_down_and_loses_nothing(house: House, bob: B
     bob_began = time.monotonic()
     await house.still_serves(bob)
     assert time.monotonic() - bob_began < 2
-    (shown,) = [each for each in house.service.status()["limited"] if each["name"] == alice.client_id]
+    (shown,) = [each for each in house.service.report().as_json()["limited"] if each["name"] == alice.client_id]
     assert shown["kind"] == "client"
     await acknowledged(peer, 250)
     await peer.publish(alice.events, event("one-more"))
@@ -255,10 +255,10 @@ async def test_t54_loose_and_linked_files_stop_the_start(tmp_path: Path, name: s
 
 
 async def test_t54_a_file_that_turns_loose_changes_nothing_for_who_is_there(house: House, bob: Bystander) -> None:
-    keyring = house.service._settings.paths.keys / "keyring.json"
+    keyring = house.settings.paths.keys / "keyring.json"
     keyring.chmod(0o644)
     with pytest.raises(ConfigError):
-        await house.service._upkeep._keys()
+        await house.serving.keys.look()
     await house.still_serves(bob)
     keyring.chmod(0o600)
 

@@ -12,6 +12,7 @@ from bridge.endpoint import Endpoint
 from healthsync_mqtt.config.sections import MetricsSettings
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
+from healthsync_mqtt.model.report import BrokerReport, JournalReport, ServiceReport
 from tests.support.inprocess import Bystander, House, opened
 from tests.support.peer import SOON, event
 
@@ -57,7 +58,7 @@ def value(text: str, name: str) -> float:
 
 async def test_off_unless_asked_for(house: House) -> None:
     assert house.ready.metrics == ""
-    assert house.service._endpoint._server is None
+    assert house.service.endpoint._server is None
 
 
 @ON
@@ -151,17 +152,17 @@ async def test_what_is_no_get_is_refused(house: House, request_: bytes) -> None:
 
 @ON
 async def test_a_slow_client_is_cut(house: House, bob: Bystander) -> None:
-    house.service._endpoint.patience_s = 0.05
+    house.service.endpoint.patience_s = 0.05
     assert await exchange(house.ready.metrics, b"GET /metr") == b""
     assert await exchange(house.ready.metrics, b"") == b""
-    house.service._endpoint.patience_s = 5
+    house.service.endpoint.patience_s = 5
     assert (await get(house.ready.metrics, "/metrics")).status == 200
     await house.still_serves(bob)
 
 
 @ON
 async def test_a_crowd_is_turned_away_and_devices_do_not_notice(house: House, bob: Bystander) -> None:
-    endpoint = house.service._endpoint
+    endpoint = house.service.endpoint
     host, _, port = house.ready.metrics.rpartition(":")
     held = [socket.create_connection((host, int(port))) for _ in range(16)]
     try:
@@ -195,16 +196,33 @@ async def test_the_port_is_closed_with_the_service(tmp_path: Path) -> None:
         address = house.ready.metrics
         host, _, port = address.rpartition(":")
         lingering = socket.create_connection((host, int(port)))
-        await house.until(lambda: house.service._endpoint.connections, "it is open")
+        await house.until(lambda: house.service.endpoint.connections, "it is open")
     lingering.close()
     with pytest.raises(ConnectionRefusedError):
         await exchange(address, b"")
 
 
 async def test_an_external_bridge_says_that_its_broker_is_away() -> None:
-    status = {"journal": {"working": True, "commit_running_s": 0.0}, "broker": {"mode": "external", "connected": False}}
+    status = ServiceReport(
+        pid=1,
+        version="1",
+        healthy=False,
+        broker=BrokerReport(mode="external", connected=False),
+        journal=JournalReport(working=True, commit_running_s=0.0),
+        uptime_s=1.0,
+        epoch="e",
+        head=0,
+        counters={},
+        connections=0,
+        subscriber_lag=0,
+        sinks=[],
+        tasks_down=("consent",),
+    )
     async with Endpoint(MetricsSettings(port=0), lambda: status) as endpoint:
         assert endpoint._server is not None
         host, port = endpoint._server.sockets[0].getsockname()
         answer = await get(f"{host}:{port}", "/readyz")
-        assert (answer.status, answer.json) == (503, {"ready": False, "problems": ["broker_disconnected"]})
+        assert (answer.status, answer.json) == (
+            503,
+            {"ready": False, "problems": ["broker_disconnected", "task_down:consent"]},
+        )

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from bridge.embedded import DoorServing, EmbeddedEdge
 from bridge.service import Ready, Service
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.identity.audit.log import AuditLog
@@ -48,7 +49,12 @@ class House:
         self.service = service
         self.ready = ready
         self.registry = registry
-        self.door = service.door
+        assert isinstance(service.edge, EmbeddedEdge)
+        assert isinstance(service.serving, DoorServing)
+        self.edge = service.edge
+        self.serving = service.serving
+        self.door = service.serving.door
+        self.settings = service.ground.settings
         self.counters = service.counters
         self.tls = ssl.create_default_context(cafile=ready.ca_file)
         self.peers: list[Peer] = []
@@ -71,17 +77,17 @@ class House:
     @property
     def audit(self) -> AuditLog:
         """The service's audit log."""
-        data = self.service._settings.paths
+        data = self.settings.paths
         return AuditLog.open(data.audit_db, data.audit_key)
 
     def audit_bytes(self) -> str:
         """Everything in the audit log's files, as far as it is text."""
-        path = self.service._settings.paths.audit_db
+        path = self.settings.paths.audit_db
         return (path.read_bytes() + path.with_suffix(".head").read_bytes()).decode(errors="replace")
 
     def look(self) -> None:
         """What the service does four times a second: see what has changed in the registry."""
-        self.door.revoke(sorted(self.service._directory.refresh()))
+        self.door.revoke(sorted(self.edge.directory.refresh()))
 
     def token(self, principal: Principal, lifetime_s: int) -> str:
         epoch = self.registry.token_epoch(principal.client_id)
@@ -189,7 +195,7 @@ async def opened(data: Path, changes: dict[str, Any] | None = None) -> AsyncIter
     unexpected: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _loop, context: unexpected.append(context))
     async with contextlib.AsyncExitStack() as stack:
-        service = await stack.enter_async_context(Service.open(settings))
+        service = await stack.enter_async_context(Service.open(settings, EmbeddedEdge.open))
         ready = await service.listen()
         registry = Registry.open(settings.paths.registry_db)
         stack.callback(registry.close)

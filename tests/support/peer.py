@@ -113,11 +113,11 @@ class Peer:
         packet_id = self.new_id() if qos else 0
         self.send(Publish(topic.encode(), payload, qos, retain, False, packet_id))
         if qos == 1:
-            assert await self.expect(Puback) == (packet_id,)
+            assert await self.expect(Puback) == Puback(packet_id)
         elif qos == 2:
-            assert await self.expect(Pubrec) == (packet_id,)
+            assert await self.expect(Pubrec) == Pubrec(packet_id)
             self.send(Pubrel(packet_id))
-            assert await self.expect(Pubcomp) == (packet_id,)
+            assert await self.expect(Pubcomp) == Pubcomp(packet_id)
 
     async def subscribe(self, *filters: tuple[str, int]) -> tuple[int, ...]:
         packet_id = self.new_id()

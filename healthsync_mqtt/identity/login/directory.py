@@ -6,17 +6,14 @@ run in a worker thread while the event loop looks: each entry is replaced whole.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from healthsync_mqtt.identity.consent.decisions import NOBODY, Permissions
 from healthsync_mqtt.identity.login.lobby import Lobby
 from healthsync_mqtt.identity.people.records import Delta, Device, Member, Roster
 from healthsync_mqtt.model.principal import Principal, Role
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class RosterSource(Protocol):
@@ -58,7 +55,10 @@ class Directory:
     numbers of certificates that are refused: all three are replaced, never changed, at a reading.
     """
 
-    def __init__(self, registry: RosterSource) -> None:
+    def __init__(
+        self, registry: RosterSource, *, on_permissions: Callable[[Permissions], None] = lambda _: None
+    ) -> None:
+        """``on_permissions`` is called with what users agreed to when that changed, in the thread that reads."""
         self._registry = registry
         self._generation = -1
         self._change = -1
@@ -68,8 +68,7 @@ class Directory:
         self._reading = threading.Lock()
         self.lobby = Lobby(self)
         self.permissions: Permissions = NOBODY
-        #: called with them when they changed, in the thread that reads
-        self.on_permissions: Callable[[Permissions], None] = lambda _: None
+        self._on_permissions = on_permissions
         self.revoked_tokens: frozenset[str] = frozenset()
         self.denied: frozenset[str] = frozenset()
         self.refresh()
@@ -157,7 +156,7 @@ class Directory:
     def _read(self, reading: Roster | Delta) -> None:
         if reading.permissions is not self.permissions:
             self.permissions = reading.permissions
-            self.on_permissions(reading.permissions)
+            self._on_permissions(reading.permissions)
         self._generation, self._change = reading.generation, reading.change
 
 

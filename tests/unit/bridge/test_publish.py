@@ -88,7 +88,7 @@ class Stand:
         self.sessions = Sessions(LimitSettings(), AccessRules(REGISTRY))
         self.publisher = Publisher(
             reader=log.reader(),
-            journal=self.journal,
+            head=self.journal.head(),
             registry=REGISTRY,
             chores=AtOnce(self.journal, log),
             gate=agreeing("alice", "bob"),
@@ -183,7 +183,7 @@ async def test_who_does_not_read_is_behind_and_misses_nothing(stand: Stand) -> N
     assert quick.ids() == names
     assert slow.session is not None
     assert slow.session.backlog < 1000
-    assert stand.publisher.lag() > 0
+    assert stand.publisher.lag > 0
     slow.reads = True
     while len(slow.ids()) < 5000:
         before = len(slow.ids())
@@ -210,10 +210,10 @@ async def test_after_a_restart_it_goes_on_where_its_acknowledgements_ended() -> 
         stand.store("a")
         await until(lambda: line.ids() == ["a"])
         line.acknowledge()
-        stand.publisher.keep_positions()
+        stand.publisher.keep()
         stand.store("b")
         await until(lambda: line.ids() == ["a", "b"])  # sent, and never acknowledged
-        stand.publisher.keep_positions()
+        stand.publisher.keep()
     async with standing(log) as stand:
         stand.store("c")
         again = stand.connect(clean=False)
@@ -226,7 +226,7 @@ async def test_a_clean_session_forgets_the_position() -> None:
         line = stand.connect(clean=False)
         stand.store("a")
         await until(lambda: line.ids() == ["a"])
-        stand.publisher.keep_positions()
+        stand.publisher.keep()
         assert log.reader().cursors() == {"subscriber:app": 0}
         stand.disconnect(line)
         fresh = stand.connect(clean=True)
@@ -268,7 +268,7 @@ async def test_a_subscriber_behind_purged_rows_gets_what_comes_after_them_and_is
     assert other.session is not None
     other.session.position = 0
     stand.publisher.wanted()
-    await until(lambda: stand.publisher.lag() == 0)
+    await until(lambda: stand.publisher.lag == 0)
     assert other.ids() == []
     stand.store("next")
     await until(lambda: other.ids() == ["next"])

@@ -86,7 +86,7 @@ class Bench:
         self.canonical = CanonicalPublisher(
             bridge_id="main",
             reader=self.log.reader(),
-            journal=self.journal,
+            head=self.journal.head(),
             registry=TOPICS,
             chores=self.chores,
             gate=self.gate,
@@ -213,11 +213,11 @@ async def test_the_cursor_moves_when_the_broker_has_acknowledged_and_not_before(
         canonical.connected(link)
         await store(bench, 1, 2)
         await until(lambda: bool(link.sent))
-        canonical.keep_position()
+        canonical.keep()
         await bench.pipeline.drain()
         assert (canonical.lag, bench.log.reader().cursor("publish:main")) == (2, 0)
         link.take(len(link.owed))
-        canonical.keep_position()
+        canonical.keep()
         await bench.pipeline.drain()
         assert (canonical.lag, bench.log.reader().cursor("publish:main")) == (0, 2)
     topics = {topic for topic, _ in link.sent}

@@ -1,0 +1,157 @@
+"""The connections to an external broker, one after the other: from CONNECT to the end, and again."""
+
+import asyncio
+from collections.abc import Callable
+from random import SystemRandom
+from typing import Final
+
+from bridge.edges.external import LinkOutlet, LinkSource, Origins
+from bridge.edges.sentinel import Sentinel
+from bridge.pipeline import Pipeline
+from bridge.supervisor import Supervisor
+from healthsync_mqtt.broker.external.access import external_target, subscriptions
+from healthsync_mqtt.broker.external.canary import CrossingError
+from healthsync_mqtt.client.backoff import Backoff
+from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.errors import DeniedError, HealthSyncError, UnavailableError
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.mqtt.links.client import LastWill
+from healthsync_mqtt.mqtt.links.port import BrokerLink, ProtocolRefusedError
+from healthsync_mqtt.mqtt.links.work import open_link
+from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.outage import Outage
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+log = get_logger("bridge")
+
+_VERSIONS: Final = {"5": (5,), "3.1.1": (4,), "auto": (5, 4)}
+_GOODBYE_S = 0.5
+
+
+class Connections:
+    """Keeps a connection to the broker, and says who works over it: ``users`` are told of each link and of its end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: TopicRegistry,
+        pipeline: Pipeline,
+        counters: Counters,
+        *,
+        origins: Origins,
+        outlet: LinkOutlet,
+        users: tuple[Callable[[BrokerLink | None], None], ...],
+        status_topic: str,
+        lost: Callable[[], bytes],
+    ) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._pipeline = pipeline
+        self._counters = counters
+        self._origins = origins
+        self._users = (outlet.connected, *users)
+        self._status_topic = status_topic
+        self._lost = lost
+        self._store = CredentialStore(settings.paths.credentials)
+        self._sentinel = Sentinel(settings, self._store, topics)
+        self._versions = _VERSIONS[settings.external.protocol]
+        self._loop = asyncio.get_running_loop()
+        self._rng = SystemRandom()
+        self._backoff = Backoff(first=0.5, longest=30.0)
+        self._outage = Outage(log, "bridge.broker")
+        self._status: bytes | None = None
+        self._said = asyncio.Event()
+        self._worked = False
+        self.link: BrokerLink | None = None
+        self.ready = asyncio.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection stands and works."""
+        return self.link is not None and not self._outage.ongoing
+
+    async def run(self) -> None:
+        """Connect, and again after every end. Returns never; raises what connecting again cannot mend."""
+        failures = 0
+        while True:
+            self._worked = False
+            try:
+                await self._connection(self._versions[0])
+            except ProtocolRefusedError as error:
+                if len(self._versions) > 1:
+                    self._versions = self._versions[1:]
+                    continue
+                self._away(error)
+            except CrossingError:
+                raise
+            except (DeniedError, UnavailableError) as error:
+                self._away(error)
+            failures = 1 if self._worked else failures + 1
+            await asyncio.sleep(self._backoff.delay(failures, self._rng))
+
+    def announce(self, status: bytes) -> None:
+        """Retained on the bridge's status topic, on this connection and the next ones."""
+        self._status = status
+        self._said.clear()
+        if self.link is None or not self.link.send(self._status_topic, status, retain=True, done=self._said.set):
+            self._said.set()
+
+    def pause(self) -> None:
+        """Read no more."""
+        if self.link is not None:
+            self.link.pause()
+
+    async def close(self) -> None:
+        """Say goodbye: wait a moment until the broker has what was announced last, then DISCONNECT."""
+        link = self.link
+        if link is None or not link.alive:
+            return
+        link.resume()
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._said.wait()
+        except TimeoutError:
+            log.debug("bridge.goodbye_not_heard")
+        await link.close()
+
+    async def _connection(self, version: int) -> None:
+        """One connection, from CONNECT to its end, which is raised."""
+        will = LastWill(topic=self._status_topic, payload=self._lost())
+        target = external_target(self._settings, self._store, version, will)
+        source = LinkSource(self._pipeline, self._origins, self._sentinel.saw)
+        async with open_link(target, source.received) as link:
+            filters = subscriptions(self._topics, self._settings.external, link.agreed)
+            codes = await link.subscribe(filters)
+            refused = [name for name, code in zip(filters, codes, strict=True) if code >= 128]
+            if refused:
+                raise DeniedError(f"the broker refuses the bridge {', '.join(refused)}", hint="renew its access rules")
+            await self._sentinel.before_work(link)
+            self.link = link
+            try:
+                await self._work(link, source)
+            finally:
+                self.link = None
+                self._pipeline.leave(source)
+                for told in self._users:
+                    told(None)
+
+    async def _work(self, link: BrokerLink, source: LinkSource) -> None:
+        self._worked = True
+        self._outage.worked(self._loop.time())
+        self._counters.connections_opened += 1
+        log.info("bridge.connected", mqtt=link.agreed.version, session_present=link.agreed.session_present)
+        if self._status is not None:
+            self.announce(self._status)
+        for told in self._users:
+            told(link)
+        source.release(link)
+        self.ready.set()
+        try:
+            async with Supervisor() as both:
+                await both.first(self._sentinel.keep_watch(link), link.ended())
+        finally:
+            self._counters.connections_closed += 1
+
+    def _away(self, error: HealthSyncError) -> None:
+        self._outage.failed(self._loop.time(), problem=str(error), hint=error.hint)

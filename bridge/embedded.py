@@ -1,0 +1,215 @@
+"""The edge of the embedded broker: the front door, who may come in, and the jobs that keep that up to date."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from typing import Final
+
+from bridge.edges.embedded import DoorOutlet, DoorSource
+from bridge.edges.requests import TokenRequests
+from bridge.follow.canonical import Publisher
+from bridge.ground import Ground
+from bridge.jobs.credentials import CertificateWatch, KeyWatch
+from bridge.jobs.presence import Presence
+from bridge.jobs.refused_logins import RefusedLogins
+from bridge.jobs.revocations import Revocations
+from bridge.pipeline import Pipeline
+from bridge.service import Addresses
+from healthsync_mqtt.broker.embedded.door import FrontDoor
+from healthsync_mqtt.broker.embedded.sessions.table import Sessions
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.identity.certificates.server_tls import ServerTls
+from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.exchange import TokenExchange
+from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.newcomers import Newcomers
+from healthsync_mqtt.identity.login.proof import Demand
+from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
+from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.model.report import EdgeReport
+from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.topics.access import AccessRules
+
+log = get_logger("bridge")
+
+_REVOCATION_S = 0.25
+_KEYS_S = 0.5
+_CERTIFICATES_S = 2.0
+_REFUSALS_S = 5.0
+_SESSIONS_S = 60.0
+_LEAVE_S = 0.5
+"""Seconds that a clean stop gives clients to take what was sent to them."""
+
+
+class EmbeddedEdge:
+    """Identities, keys and certificates of a data directory, and the sessions that the door will fill."""
+
+    mode: Final = "embedded"
+
+    def __init__(self, base: Ground, identities: Registry, roster: Registry, audit: AuditLog) -> None:
+        """Use ``open``."""
+        settings, paths = base.settings, base.settings.paths
+        self.ground = base
+        self.identities = identities
+        self.keys = LiveKeys(KeyStore.of_environment(paths.keys), base.started_us)
+        self.directory = Directory(roster, on_permissions=base.gate.replace)
+        self.logins = Logins.of(self.directory, TokenVerifier(self.keys), CredentialStore(paths.credentials))
+        self.newcomers = Newcomers(self.logins)
+        self.tls = ServerTls(
+            paths.certs,
+            settings.broker.certificate_hosts,
+            identities.certificates,
+            settings.broker.tls_minimum,
+            time.time(),
+        )
+        self.rules = AccessRules(base.topics)
+        self.sessions = Sessions(settings.limits, self.rules)
+        self.outlet = DoorOutlet(self.sessions)
+        self.follower = Publisher(
+            reader=base.reader,
+            head=base.journal.head(),
+            registry=base.topics,
+            chores=base.chores,
+            gate=base.gate,
+            sessions=self.sessions,
+        )
+        self.refused = RefusedLogins(audit, identities)
+        self.requests = TokenRequests(
+            TokenExchange(identities, TokenIssuer(self.keys), audit, lifetime_s=settings.token.access_s), self.directory
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, base: Ground) -> AsyncIterator["EmbeddedEdge"]:
+        """What the edge needs from the data directory; written and closed on the way out."""
+        paths = base.settings.paths
+        async with AsyncExitStack() as opened:
+            identities = Registry.open(paths.registry_db)
+            opened.callback(identities.close)
+            roster = Registry.open(paths.registry_db)  # of its own: a write that waits must not keep it waiting
+            opened.callback(roster.close)
+            edge = cls(base, identities, roster, AuditLog.open(paths.audit_db, paths.audit_key))
+            opened.callback(edge.newcomers.close)
+            opened.push_async_callback(edge.refused.close)
+            opened.push_async_callback(edge.requests.drain)
+            yield edge
+
+    @asynccontextmanager
+    async def serve(self, pipeline: Pipeline, status: Callable[[Presence], bytes]) -> AsyncIterator["DoorServing"]:
+        """The front door, started, without listeners; its jobs run."""
+        del status  # nobody has to say "lost" for a broker that is lost with the bridge
+        base = self.ground
+        door = FrontDoor(
+            limits=base.settings.limits,
+            rules=self.rules,
+            logins=self.logins,
+            ingest=DoorSource(pipeline),
+            feeder=self.follower,
+            requests=self.requests,
+            sessions=self.sessions,
+            counters=base.counters,
+            newcomers=self.newcomers,
+            on_refused=self.refused.note,
+            on_fatal=base.tasks.fail,
+        )
+        serving = DoorServing(self, door)
+        await door.start()
+        try:
+            serving.start()
+            yield serving
+        finally:
+            await serving.leave()
+
+
+class DoorServing:
+    """The front door at work."""
+
+    def __init__(self, edge: EmbeddedEdge, door: FrontDoor) -> None:
+        self._edge = edge
+        self.door = door
+        self.keys = KeyWatch(edge.keys, door.void)
+        self.certificates = CertificateWatch(edge.tls)
+        self.revocations = Revocations(edge.directory, edge.newcomers, door, self._consents_read)
+        self._left = False
+
+    def start(self) -> None:
+        """Start the jobs."""
+        tasks, edge = self._edge.ground.tasks, self._edge
+        tasks.every("revocations", _REVOCATION_S, self.revocations.look)
+        tasks.every("tries", _REVOCATION_S, self._tries)
+        tasks.every("keys", _KEYS_S, self.keys.look)
+        tasks.every("certificates", _CERTIFICATES_S, self.certificates.look)
+        tasks.every("refusals", _REFUSALS_S, edge.refused.write)
+        tasks.every("sessions", _SESSIONS_S, self._sessions)
+
+    async def listen(self) -> Addresses:
+        """Open the listeners. UnavailableError when a port is taken."""
+        broker, tls, listeners = self._edge.ground.settings.broker, self._edge.tls, self.door.listeners
+        try:
+            mqtt = await listeners.open(broker.host, broker.mqtt_port, tls=None)
+            clients = Demand(broker.mqtts_clients)
+            mqtts = await listeners.open(
+                broker.mqtts_host, broker.mqtts_port, tls=tls.context(clients), clients=clients
+            )
+            clients, origins = Demand(broker.wss_clients), broker.allowed_origins
+            wss = await listeners.open(
+                broker.wss_host, broker.wss_port, tls=tls.context(clients), clients=clients, origins=origins
+            )
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot listen: {error.strerror or error}", hint="choose other ports: healthsync up --mqtts-port 0"
+            ) from error
+        return Addresses(
+            mqtt=f"127.0.0.1:{mqtt}",
+            mqtts=f"127.0.0.1:{mqtts}",
+            wss=f"127.0.0.1:{wss}",
+            ca_file=str(tls.paths.ca_cert),
+        )
+
+    def announce(self, status: bytes) -> None:
+        """Retained on the bridge's status topic."""
+        self.door.retain(self._edge.ground.status_topic, status)
+
+    async def quiet(self) -> None:
+        """Accept and read no more."""
+        await self.door.stop_listening()
+
+    async def leave(self) -> None:
+        """End every connection; a client that does not take what was sent to it is not waited for."""
+        if self._left:
+            return
+        self._left = True
+        try:
+            async with asyncio.timeout(_LEAVE_S):
+                await self.door.stop()
+        except TimeoutError:
+            log.warning("bridge.clients_not_gone", connections=self.door.connections)
+
+    def reload(self) -> None:
+        """Certificates are looked at every two seconds anyway."""
+
+    def report(self) -> EdgeReport:
+        """The door's figures."""
+        return EdgeReport(
+            connected=True,
+            connections=self._edge.sessions.connected,
+            limited=[asdict(each) for each in self.door.rates.limited()],
+            certificates=asdict(self._edge.tls.expiry),
+        )
+
+    def _consents_read(self) -> None:
+        self._edge.follower.narrowed(self._edge.ground.gate.changed())
+
+    async def _tries(self) -> None:
+        lobby = self._edge.directory.lobby
+        if tries := lobby.tries():
+            await asyncio.to_thread(self._edge.identities.enrolments.note_tries, tries)
+            lobby.told(tries)
+
+    async def _sessions(self) -> None:
+        self.door.expire_sessions()

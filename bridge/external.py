@@ -1,0 +1,104 @@
+"""The edge of an external broker: one connection to it, consent from the registry, canonical events through it."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from bridge.edges.connections import Connections
+from bridge.edges.external import LinkOutlet, Origins
+from bridge.follow.canonical_external import CanonicalPublisher
+from bridge.ground import Ground
+from bridge.jobs.consent_watch import ConsentWatch
+from bridge.jobs.presence import Presence
+from bridge.pipeline import Pipeline
+from bridge.service import Addresses
+from healthsync_mqtt.broker.external.shard import Shard
+from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.model.report import EdgeReport
+
+
+class ExternalEdge:
+    """What the bridge keeps across its connections."""
+
+    mode: Final = "external"
+
+    def __init__(self, base: Ground, consent: ConsentWatch) -> None:
+        """Use ``open``."""
+        self.ground = base
+        self.consent = consent
+        self.outlet = LinkOutlet()
+        self.follower = CanonicalPublisher(
+            bridge_id=base.settings.bridge.id,
+            reader=base.reader,
+            head=base.journal.head(),
+            registry=base.topics,
+            chores=base.chores,
+            gate=base.gate,
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, base: Ground) -> AsyncIterator["ExternalEdge"]:
+        """ConfigError when the broker would be spoken to in the clear over a network."""
+        external = base.settings.external
+        if not external.tls and external.host not in {"127.0.0.1", "::1", "localhost"}:
+            raise ConfigError("external.tls = false is for this machine only", hint="set external.tls = true")
+        consent = ConsentWatch(external.registry_file or base.settings.paths.registry_db, base.gate)
+        try:
+            yield cls(base, consent)
+        finally:
+            consent.close()
+
+    @asynccontextmanager
+    async def serve(self, pipeline: Pipeline, status: Callable[[Presence], bytes]) -> AsyncIterator["LinkServing"]:
+        """Connections, from now on."""
+        base, external = self.ground, self.ground.settings.external
+        connections = Connections(
+            base.settings,
+            base.topics,
+            pipeline,
+            base.counters,
+            origins=Origins(base.topics, Shard.parse(external.shard)),
+            outlet=self.outlet,
+            users=(self.follower.connected,) if external.canonical else (),
+            status_topic=base.status_topic,
+            lost=lambda: status(Presence.lost),
+        )
+        base.tasks.start("connections", connections.run())
+        base.tasks.every("consent", self.consent.pause_s, self.consent.look)
+        yield LinkServing(self, connections)
+
+
+class LinkServing:
+    """An external broker at work."""
+
+    def __init__(self, edge: ExternalEdge, connections: Connections) -> None:
+        self._edge = edge
+        self.connections = connections
+
+    async def listen(self) -> Addresses:
+        """Return when the broker has been connected with, and may be trusted, for the first time."""
+        await self.connections.ready.wait()
+        external = self._edge.ground.settings.external
+        return Addresses(mqtts=f"{external.host}:{external.port}", ca_file=os.fspath(external.ca_file or ""))
+
+    def announce(self, status: bytes) -> None:
+        """Retained on the bridge's status topic."""
+        self.connections.announce(status)
+
+    async def quiet(self) -> None:
+        """Read no more."""
+        self.connections.pause()
+
+    async def leave(self) -> None:
+        """Say goodbye."""
+        await self.connections.close()
+
+    def reload(self) -> None:
+        """Credentials and the CA are read at each connection anyway."""
+
+    def report(self) -> EdgeReport:
+        """Whether the broker is there."""
+        connections = self.connections
+        return EdgeReport(connected=connections.connected, connections=int(connections.link is not None))

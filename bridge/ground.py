@@ -1,0 +1,63 @@
+"""What every bridge stands on, whatever broker it works for: its log, its topics, its figures and its tasks."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from bridge.ports import Chores
+from bridge.stages.consent import ConsentGate
+from bridge.stages.journal import Journal
+from bridge.supervisor import Supervisor
+from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.storage.opening import open_log, open_reader
+from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Made before an edge is, and closed after it. ``session`` names this run."""
+
+    settings: Settings
+    topics: TopicRegistry
+    counters: Counters
+    gate: ConsentGate
+    journal: Journal
+    reader: LogReader
+    chores: Chores
+    tasks: Supervisor
+    started_us: int
+    session: str
+
+    @property
+    def status_topic(self) -> str:
+        """Where the bridge says whether it runs."""
+        return self.topics.build("bridge_status", bridge=self.settings.bridge.id)
+
+
+@contextmanager
+def ground(settings: Settings) -> Iterator[Ground]:
+    """Open the log of a data directory; ``tasks`` is to be stopped by whoever starts some."""
+    paths = settings.paths
+    topics = TopicRegistry.load(settings.topics_file, types=frozenset(CATALOGUE))
+    with ExitStack() as opened:
+        journal = Journal(open_log(paths.root))
+        opened.callback(journal.close)
+        reader = open_reader(paths.root)
+        opened.callback(reader.close)
+        yield Ground(
+            settings=settings,
+            topics=topics,
+            counters=Counters(),
+            gate=ConsentGate(),
+            journal=journal,
+            reader=reader,
+            chores=Chores(),
+            tasks=Supervisor(),
+            started_us=time.time_ns() // 1000,
+            session=secrets.token_hex(8),
+        )

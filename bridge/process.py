@@ -1,0 +1,74 @@
+"""The process of a service: signals, the fastest loop there is, and systemd's notifications."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from bridge.service import MakeEdge, Ready, Service
+from healthsync_mqtt.config.settings import Settings
+
+Around = Callable[[Ready], AbstractAsyncContextManager[Coroutine[Any, Any, object] | None]]
+"""What the process does while the service is ready; what it yields ends the service when it returns or fails."""
+
+
+def notify(state: str) -> None:
+    """Tell systemd (``READY=1``, ``STOPPING=1``, ``STATUS=…``); nothing happens without it."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel,
+    ):
+        channel.connect("\0" + address[1:] if address.startswith("@") else address)
+        channel.sendall(state.encode())
+
+
+async def serve(settings: Settings, make_edge: MakeEdge, around: Around) -> None:
+    """Run until SIGINT or SIGTERM. Raises what made going on impossible, and UnavailableError for a taken port."""
+    loop = asyncio.get_running_loop()
+    interrupted = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupted.set)
+    _tune_collector()
+    async with Service.open(settings, make_edge) as service:
+        ready: list[Ready] = []
+
+        async def listen() -> None:
+            ready.append(await service.listen())
+
+        await service.tasks.first(listen(), interrupted.wait())
+        if not ready:
+            return
+        async with around(ready[0]) as work:
+            notify("READY=1")
+            try:
+                await service.tasks.first(interrupted.wait(), *([] if work is None else [work]))
+            finally:
+                notify("STOPPING=1")
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """``main`` on the fastest loop there is, without core files: these would hold keys, tokens and health values."""
+    try:
+        import uvloop  # noqa: PLC0415  # not on every platform
+    except ImportError:
+        factory = None
+    else:
+        factory = uvloop.new_event_loop
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+
+
+def _tune_collector() -> None:
+    """Deliveries are short-lived tuples without cycles; scanning them costs a quarter of the rate or more."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)

@@ -1,0 +1,63 @@
+"""What a running service says about itself: the answer to ``healthsync status --json``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerReport:
+    """Which broker, and whether the bridge is connected with it; the embedded one always is."""
+
+    mode: Literal["embedded", "external"]
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalReport:
+    """Whether the last commit worked, and for how many seconds one has been under way."""
+
+    working: bool
+    commit_running_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeReport:
+    """What only the side towards the broker knows; None where there is no such thing on this broker."""
+
+    connected: bool
+    connections: int
+    limited: Sequence[Mapping[str, Any]] | None = None
+    certificates: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceReport:
+    """Health, figures, who is slowed down or over a daily limit, and when certificates end (epoch seconds).
+
+    ``tasks_down`` names the background tasks that do not do their work now.
+    """
+
+    running: bool = True
+    pid: int
+    version: str
+    healthy: bool
+    broker: BrokerReport
+    journal: JournalReport
+    uptime_s: float
+    epoch: str
+    head: int
+    counters: Mapping[str, Any]
+    connections: int
+    subscriber_lag: int
+    sinks: Sequence[Mapping[str, Any]]
+    tasks_down: tuple[str, ...] = ()
+    limited: Sequence[Mapping[str, Any]] | None = None
+    over_daily_limit: Sequence[Mapping[str, Any]] | None = None
+    certificates: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON values; what this broker has not is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None} | {
+            "tasks_down": list(self.tasks_down)
+        }
