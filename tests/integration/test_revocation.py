@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.identity.login.tokens import TokenVerifier
 from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.mqtt.codec.packets import Puback, Publish
 from tests.support.inprocess import Bystander, House
@@ -115,7 +116,7 @@ async def test_t15_a_revoked_subscriber_gets_nothing_of_what_was_in_flight(house
     device = await house.connect(alice)
     await device.publish(alice.events, event("e1"))
     await reader.message(acknowledge=False)
-    claims = house.edge.directory._verifier.verify(app.token, now=time.time())
+    claims = TokenVerifier(house.edge.keys).verify(app.token, now=time.time())
     await asyncio.to_thread(house.registry.revocation.revoke_token, claims.jti, now_us())
     await reader.closed()
     assert (await (await house.knock()).connect(app, clean=False)).code == 5
@@ -142,7 +143,7 @@ async def test_refused_logins_are_audited_in_few_rows(house: House, bob: Bystand
     nobody = Identity(client_id="alice-watch", token="canary-of-a-token")
     for _ in range(30):
         assert (await (await house.knock()).connect(nobody)).code == 5
-    await house.edge.trail.write()
+    await house.edge.refused.write()
     rows: list[Any] = [row for row in house.audit.rows() if row.action == "login.refused"]
     assert 1 <= len(rows) <= 3
     assert sum(row.detail["count"] for row in rows) == 30
