@@ -204,7 +204,7 @@ async def test_what_was_not_acknowledged_comes_again_with_dup_and_the_same_id(ho
     first = [await app.message(acknowledge=False) for _ in range(4)]
     third = next(m for m in first if m.payload == b"three")
     app.send(Pubrec(third.packet_id))
-    assert await app.expect(Pubrel) == (third.packet_id,)
+    assert await app.expect(Pubrel) == Pubrel(third.packet_id)
     await app.leave()
     app = await house.knock()
     assert (await app.connect(app_id, clean=False)).session_present
@@ -212,7 +212,7 @@ async def test_what_was_not_acknowledged_comes_again_with_dup_and_the_same_id(ho
     assert {m.packet_id: m.payload for m in again} == {m.packet_id: m.payload for m in first if m is not third}
     assert all(m.dup for m in again)
     assert not any(m.dup for m in first)
-    assert await app.expect(Pubrel) == (third.packet_id,)
+    assert await app.expect(Pubrel) == Pubrel(third.packet_id)
     app.send(Pubcomp(third.packet_id))
     for message in again:
         if message.qos == 1:

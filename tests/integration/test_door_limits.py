@@ -216,7 +216,7 @@ async def test_unreleased_messages(house: House, bob: Bystander) -> None:
     peer = await house.connect(alice, clean=False)
     for n in (1, 2, 3, 3, 1):
         peer.send(Publish(alice.status.encode(), b"x", 2, False, False, n))
-        assert await peer.expect(Pubrec) == (n,)
+        assert await peer.expect(Pubrec) == Pubrec(n)
     peer.send(Publish(alice.status.encode(), b"x", 2, False, False, 4))
     assert await peer.closed() == []
     await house.still_serves(bob)

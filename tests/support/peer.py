@@ -166,7 +166,7 @@ class Peer:
             self.send(Puback(message.packet_id))
         elif acknowledge and message.qos == 2:
             self.send(Pubrec(message.packet_id))
-            assert await self.expect(Pubrel) == (message.packet_id,)
+            assert await self.expect(Pubrel) == Pubrel(message.packet_id)
             self.send(Pubcomp(message.packet_id))
         return message
 

@@ -10,6 +10,7 @@ from healthsync_mqtt.broker.embedded.deadlines import Deadline, Deadlines
 from healthsync_mqtt.broker.embedded.lifecycle import State
 from healthsync_mqtt.broker.embedded.ports import Door, Later
 from healthsync_mqtt.broker.embedded.protocol import (
+    DEAF,
     Action,
     Answer,
     End,
@@ -24,6 +25,7 @@ from healthsync_mqtt.broker.embedded.protocol import (
 )
 from healthsync_mqtt.broker.embedded.reading import Hold, Reading
 from healthsync_mqtt.broker.embedded.sessions.session import Session
+from healthsync_mqtt.broker.embedded.turns import Deferrals, Place, Turns
 from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.identity.login.proof import Demand
@@ -37,13 +39,16 @@ if TYPE_CHECKING:
 
 log = get_logger("door")
 
-_ANY_WORK = 1 << 62
+_PACKETS = 256
+"""Packets that are made of bytes at once: they take more memory than the bytes."""
 
 
 class Connection:
     """Listener of a wire. Acknowledges event deliveries when the pipeline says so (it is their ``Source``)."""
 
-    def __init__(self, door: Door, wire: Wire, limits: LimitSettings, *, wanted: Callable[[], None]) -> None:
+    def __init__(
+        self, door: Door, wire: Wire, limits: LimitSettings, turns: Turns, *, wanted: Callable[[], None]
+    ) -> None:
         """``wanted`` is called when the session has room for canonical events."""
         self._door = door
         self._wire = wire
@@ -51,11 +56,15 @@ class Connection:
         self._window = limits.receive_window
         self._decoder = Decoder(limits.max_packet, limits.connect_bytes, server=True)
         self._protocol = Protocol(self, max_unreleased=limits.max_unreleased)
-        self.reading = Reading(wire)
+        self._turns = turns
+        self.place = Place.NOWHERE
+        self.deferrals = Deferrals()
+        self.reading = Reading(wire, lambda: turns.later(self))
         self._deadlines = Deadlines(self.reading, limits.connect_timeout_s, self._over)
         self._refusal: asyncio.TimerHandle | None = None
         self._out: list[bytes] = []
-        self._ended = False
+        self._fault: str | None = None
+        self._ended = self._lost = self._gone = False
         self.login: Login | None = None
 
     # -- who it is
@@ -87,18 +96,11 @@ class Connection:
 
     # -- the wire's side
 
-    def received(self, data: bytes) -> None:
-        """Bytes from the client: all whole packets are handled at once, event messages as one hand-over."""
-        protocol = self._protocol
+    def arrived(self) -> None:
+        """Bytes came in: they are handled when there is a turn for it, mostly at once."""
         self._deadlines.heard()
-        try:
-            protocol.received(self._decoder.feed(data))
-        except ProtocolError as error:
-            protocol.received(error.packets)
-            self._run()
-            self._perform(protocol.violated(error.reason))
-            return
-        self._run()
+        self._turns.arrived(self)
+        self._pace()
 
     def stalled(self) -> None:
         """The client does not read what it is sent: it is not read either, so that its answers do not pile up."""
@@ -111,9 +113,63 @@ class Connection:
         self.flush()
 
     def lost(self) -> None:
-        """The wire is gone. Without a DISCONNECT before it the will is published [MQTT-3.1.2-8]."""
-        self._closed(will=True)
-        self._door.gone(self)
+        """The wire is gone. What it brought before still counts, a DISCONNECT too."""
+        self._lost = True
+        self.reading.finish()
+        self._turns.later(self)
+        self._pace()
+
+    # -- turns
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is something that a turn would bring further."""
+        return self._unread and not self.reading.blocked
+
+    @property
+    def _unread(self) -> bool:
+        if self._protocol.state in DEAF:
+            return False
+        return self._protocol.ready or self._fault is not None or self._decoder.more or self._wire.waits
+
+    def turn(self, work: int) -> int:
+        """Handle about so much of what came in; what it cost."""
+        spent = 0
+        while spent < work and self.waits:
+            spent += self._step(work - spent)
+        self._pace()
+        return spent
+
+    def _step(self, work: int) -> int:
+        """The next thing: packets, or the next packets from the bytes, or the next bytes from the wire."""
+        protocol = self._protocol
+        if protocol.ready:
+            self._perform(protocol.run(work))
+            self.reading.passed(protocol.counted)
+            if protocol.waiting > self._window:
+                self.reading.stop(Hold.WINDOW)
+            return protocol.spent
+        if self._fault is not None:
+            self._perform(protocol.violated(self._fault))
+            return 1
+        data, cost = (b"", 1) if self._decoder.more else self._wire.read(work)
+        try:
+            protocol.received(self._decoder.feed(data, _PACKETS))
+        except ProtocolError as error:
+            protocol.received(error.packets)
+            self._fault = error.reason
+        return cost
+
+    def _pace(self) -> None:
+        """Read as long as nothing waits for a turn. Without a DISCONNECT the will is published [MQTT-3.1.2-8]."""
+        if self._unread:
+            self.reading.stop(Hold.TURN)
+            return
+        self.reading.release(Hold.TURN)
+        if self._lost and not self._gone:
+            self._gone = True
+            self._closed(will=True)
+            self._door.gone(self)
 
     # -- the pipeline's side
 
@@ -153,29 +209,19 @@ class Connection:
 
     # -- packets
 
-    def _run(self) -> None:
-        protocol = self._protocol
-        while protocol.ready:
-            self._perform(protocol.run(_ANY_WORK))
-        if protocol.waiting > self._window:
-            self.reading.stop(Hold.WINDOW)
-
     def _perform(self, actions: Sequence[Action]) -> None:
         out = self._out
         for action in actions:
             match action:
                 case Events():
-                    self.reading.passed(len(action.deliveries))
                     self._carry(action)
                 case Answer():
                     out.append(answers(action.tokens))
                 case Send():
                     out.append(encode(action.packet))
                 case Relay() | Refuse():
-                    self.reading.passed(1)
                     self._carry(action)
                 case Listen():
-                    self.reading.passed(1)
                     assert self.session is not None
                     out.append(encode(self._door.listen(self.session, action.asked)))
                 case Flush():
@@ -225,7 +271,8 @@ class Connection:
         if not self._ended:
             self._judge(asked, last=True)
             self.reading.release(Hold.LOGIN)
-            self._run()
+            self._turns.later(self)
+            self._pace()
 
     def _refuse(self, refusal: Refusal) -> None:
         self._protocol.refused()

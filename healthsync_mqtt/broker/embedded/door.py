@@ -18,6 +18,7 @@ from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.subscribing import Subscribing
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.sessions.takeovers import Takeovers
+from healthsync_mqtt.broker.embedded.turns import Turns
 from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
@@ -85,6 +86,7 @@ class FrontDoor:
         self._counters = counters
         self._clock = clock
         self._guard = AddressGuard(limits)
+        self._turns = Turns()
         self._takeovers = Takeovers(limits.takeovers_per_minute)
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
@@ -289,7 +291,7 @@ class FrontDoor:
             return None
         self._refused = ""
         self._counters.connections_opened += 1
-        connection = Connection(self, wire, self.limits, wanted=self._feeder.wanted)
+        connection = Connection(self, wire, self.limits, self._turns, wanted=self._feeder.wanted)
         self._connections.add(connection)
         return connection
 

@@ -106,6 +106,9 @@ _MESSAGE: Final = 100
 _FILTER: Final = 30
 _LOGIN: Final = 300
 
+_ANSWERS: Final = frozenset({Puback, Pubrec, Pubrel, Pubcomp})
+"""What clients send because we sent something: not counted as messages, but charged like everything."""
+
 
 class Protocol:
     """The machine. ``source`` is who is told about the commit of its events."""
@@ -114,8 +117,8 @@ class Protocol:
         self.state = State.AWAITING_CONNECT
         #: what is published when the connection ends without a DISCONNECT
         self.will: Will | None = None
-        #: what the last ``run`` cost
-        self.spent = 0
+        #: what the last ``run`` cost, and how many messages it took; acknowledgements are none
+        self.spent = self.counted = 0
         self._source = source
         self._max_unreleased = max_unreleased
         self._order = AckOrder()
@@ -154,10 +157,9 @@ class Protocol:
 
     def run(self, work: int) -> list[Action]:
         """Handle packets for about so much work, at least one."""
-        self.spent = 0
         packets, own, events, source = self._packets, self._own, self._events, self._source
         pop, append = packets.popleft, events.append
-        spent = 0
+        spent = taken = 0
         while packets and spent < work:
             packet = packets[0]
             if type(packet) is Publish and not packet.retain:
@@ -165,6 +167,7 @@ class Protocol:
                 if origin is not None:
                     pop()
                     payload = packet.payload
+                    taken += 1
                     spent += _EVENT + (len(payload) >> _BYTES)
                     append(Delivery(source, token_of(packet.packet_id, packet.qos), origin, payload))
                     continue
@@ -172,13 +175,14 @@ class Protocol:
             if steps is None:
                 break
             pop()
+            taken += type(packet) not in _ANSWERS
             step = steps.get(type(packet))
             if step is None:
                 spent += _CONTROL
                 self._end(UNEXPECTED[self.state], violation=True)
             else:
                 spent += step(self, packet)
-        self.spent = spent
+        self.spent, self.counted = spent, taken
         return self._taken()
 
     def admitted(self, session: Session, *, present: bool, route: Route) -> list[Action]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from enum import Flag, auto
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ class Hold(Flag):
     """Why the socket is not read."""
 
     NONE = 0
+    #: what was read waits for its turn
+    TURN = auto()
     #: too many of this client's messages wait for the commit
     WINDOW = auto()
     #: the journal is behind
@@ -37,11 +40,13 @@ class Hold(Flag):
 
 
 class Reading:
-    """Reads as long as no reason speaks against it."""
+    """Reads as long as no reason speaks against it. ``go_on`` is called when only the turn is left to wait for."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, go_on: Callable[[], None]) -> None:
         self._wire = wire
+        self._go_on = go_on
         self.held = Hold.NONE
+        self._last = False
         #: what messages are counted against, once it is known who sends them
         self.gate: Gate | None = None
 
@@ -49,6 +54,11 @@ class Reading:
     def ours(self) -> bool:
         """Whether the client's silence may be our doing; one that does not read has only itself to blame."""
         return bool(self.held & ~Hold.OUTBOX)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether what was read has to wait, too."""
+        return bool(self.held & ~Hold.TURN)
 
     def stop(self, reason: Hold) -> None:
         """Do not read, for this reason."""
@@ -62,12 +72,20 @@ class Reading:
             self.held &= ~reason
             if not self.held:
                 self._wire.resume()
+            elif self.held is Hold.TURN:
+                self._go_on()
+
+    def finish(self) -> None:
+        """The socket is gone: what it brought is handled when the journal takes it, and counted all the same."""
+        self._last = True
+        for reason in (Hold.OUTBOX, Hold.RATE, Hold.SHUTDOWN):
+            self.release(reason)
 
     def passed(self, count: int) -> None:
         """So many messages were read. Over the limit none is read before the debt is paid off."""
         if self.gate is None:
             return
         wait = self.gate.take(count, time.monotonic())
-        if wait > _LEAST_S and Hold.RATE not in self.held:
+        if wait > _LEAST_S and Hold.RATE not in self.held and not self._last:
             self.stop(Hold.RATE)
             asyncio.get_running_loop().call_later(wait, self.release, Hold.RATE)

@@ -5,20 +5,20 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from websockets.exceptions import NegotiationError
-from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from healthsync_mqtt.broker.embedded.frames import NORMAL, Frames, Opcode, close_frame, frame
 from healthsync_mqtt.identity.login.proof import Demand
 
 
 class Listener(Protocol):
     """What a wire tells the connection above it."""
 
-    def received(self, data: bytes) -> None:
-        """Bytes came in."""
+    def arrived(self) -> None:
+        """Bytes came in: ``Wire.read`` gives them, when there is a turn for it."""
 
     def stalled(self) -> None:
         """The peer reads more slowly than we send; ``congested`` is true."""
@@ -27,13 +27,16 @@ class Listener(Protocol):
         """The peer has read enough: sending may go on; ``congested`` is false again."""
 
     def lost(self) -> None:
-        """The pipe is gone; called once."""
+        """The pipe is gone; called once. What has not been read yet may be read still."""
 
 
 Accept = Callable[["Wire"], Listener | None]
 
 #: Seconds that a closing wire has to get its last bytes out, and to say goodbye in TLS, before it is cut.
 _CLOSE_S = 2.0
+
+_BYTES = 10  # bytes of the stream cost their number >> this in units of work
+_LINE = 8  # units of work of a line of the HTTP request
 
 
 class Wire(asyncio.Protocol):
@@ -50,6 +53,18 @@ class Wire(asyncio.Protocol):
         self.congested = False
         self.peer = "?"
         self._cut: asyncio.TimerHandle | None = None
+        self._inbox = bytearray()
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are bytes to read."""
+        return bool(self._inbox)
+
+    def read(self, work: int) -> tuple[bytes, int]:  # noqa: ARG002  # plain bytes cost next to nothing
+        """The next bytes of the stream, got with about so much work, and what they cost."""
+        data = bytes(self._inbox)
+        self._inbox.clear()
+        return data, 1 + (len(data) >> _BYTES)
 
     @property
     def certificate(self) -> bytes | None:
@@ -71,7 +86,8 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes from the socket."""
         if self._listener is not None:
-            self._listener.received(data)
+            self._inbox += data
+            self._listener.arrived()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio names it
         """The socket is closed."""
@@ -109,12 +125,14 @@ class Wire(asyncio.Protocol):
 
     def close(self) -> None:
         """Close after what was written has gone out, or at once when the peer does not take it in time."""
+        self._inbox.clear()
         self.transport.close()
         if self._cut is None:
             self._cut = asyncio.get_running_loop().call_later(_CLOSE_S, self.transport.abort)
 
     def abort(self) -> None:
         """Close at once."""
+        self._inbox.clear()
         self.transport.abort()
 
 
@@ -129,39 +147,64 @@ class WebSocketWire(Wire):
     ) -> None:
         super().__init__(accept, secure=secure, clients=clients)
         self._origins = origins
-        self._ws = ServerProtocol(select_subprotocol=_mqtt_only, max_size=most)
-        self._open = False
-        self._failed = False
+        #: the opening; None once the WebSocket is open
+        self._opening: ServerProtocol | None = ServerProtocol(select_subprotocol=_mqtt_only)
+        self._frames = Frames(most)
+        self._over = False
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the WebSocket layer."""
-        self._ws.receive_data(data)
-        for event in self._ws.events_received():
-            if isinstance(event, Request):
-                if self._is_foreign(event):
-                    response = self._ws.reject(403, "this origin is not allowed: broker.allowed_origins\n")
-                else:
-                    response = self._ws.accept(event)
-                self._ws.send_response(response)
-                self._open = self._ws.state is State.OPEN
-            elif isinstance(event, Frame):
-                self._frame(event)
-        self._flush()
-        if self._ws.close_expected() and not self.transport.is_closing():
-            super().close()
+    def read(self, work: int) -> tuple[bytes, int]:
+        """The next bytes of the stream inside the frames, got with about so much work, and what they cost."""
+        spent = 0
+        while self._opening is not None and self._inbox and spent < work and not self._over:
+            spent += self._open(self._opening)
+        if self._over:
+            self._inbox.clear()
+        if self._opening is not None or not self._inbox or spent >= work:
+            return b"", max(spent, 1)
+        with memoryview(self._inbox) as view:
+            taken, held = self._frames.take(view, work - spent)
+        del self._inbox[:taken]
+        if held.reply:
+            self.transport.write(held.reply)
+        if held.over:
+            self._end()
+        return held.payload, spent + held.cost
 
     def write(self, data: bytes) -> None:
         """Send bytes as one binary frame."""
-        if self._open and self._ws.state is State.OPEN:
-            self._ws.send_binary(data)
-            self._flush()
+        if self._opening is None and not self._over:
+            self.transport.write(frame(Opcode.BINARY, data))
 
     def close(self) -> None:
         """Close the WebSocket, then the socket."""
-        if self._open and self._ws.state is State.OPEN:
-            self._ws.send_close(1000)
-            self._flush()
+        if self._opening is None and not self._over:
+            self.transport.write(close_frame(NORMAL))
+        self._end()
+
+    def _end(self) -> None:
+        self._over = True
         super().close()
+
+    def _open(self, opening: ServerProtocol) -> int:
+        """Read one line of the HTTP request, and answer when it was the last; what it cost."""
+        end = self._inbox.find(b"\n") + 1 or len(self._inbox)
+        opening.receive_data(bytes(self._inbox[:end]))
+        del self._inbox[:end]
+        for event in opening.events_received():
+            if isinstance(event, Request):
+                if self._is_foreign(event):
+                    response = opening.reject(403, "this origin is not allowed: broker.allowed_origins\n")
+                else:
+                    response = opening.accept(event)
+                opening.send_response(response)
+        for chunk in opening.data_to_send():
+            if chunk:
+                self.transport.write(chunk)
+        if opening.state is State.OPEN:
+            self._opening = None
+        elif opening.close_expected() and not self.transport.is_closing():
+            self._end()
+        return _LINE + (end >> _BYTES)
 
     def _is_foreign(self, request: Request) -> bool:
         """Whether a page of another site asks. A browser always names its page's origin; most programs name none.
@@ -172,24 +215,6 @@ class WebSocketWire(Wire):
         origins = request.headers.get_all("Origin")
         own = f"https://{request.headers.get('Host')}"
         return any(origin not in self._origins and origin != own for origin in origins)
-
-    def _frame(self, frame: Frame) -> None:
-        # The state is no guide here: a close frame at the end of this read has changed it before its first frame.
-        if self._failed:
-            return
-        if frame.opcode in (Opcode.BINARY, Opcode.CONT):
-            super().data_received(bytes(frame.data))
-        elif frame.opcode is Opcode.TEXT:
-            self._failed = True
-            if self._ws.state is State.OPEN:
-                self._ws.fail(1003, "MQTT needs binary frames")
-
-    def _flush(self) -> None:
-        for chunk in self._ws.data_to_send():
-            if chunk:
-                self.transport.write(chunk)
-            elif self.transport.can_write_eof():
-                self.transport.write_eof()
 
 
 def _mqtt_only(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol:

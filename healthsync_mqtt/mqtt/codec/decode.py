@@ -5,6 +5,8 @@ While a packet's end has not arrived, more bytes are appended and nothing is par
 fixed header, so at most one packet of allowed size and one feed are ever held.
 """
 
+import sys
+from itertools import repeat
 from typing import Final
 
 from healthsync_mqtt.mqtt.codec import v3, v5
@@ -41,8 +43,8 @@ class Decoder:
     """
 
     __slots__ = (
-        "_buffer", "_failure", "_first", "_five", "_known", "_limit", "_max_packet", "_need", "_parsers", "_publish",
-        "_server", "_takes_five",
+        "_at", "_buffer", "_data", "_failure", "_first", "_five", "_known", "_limit", "_max_packet", "_need",
+        "_parsers", "_publish", "_server", "_takes_five",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +60,8 @@ class Decoder:
         self._server = server
         self._first = True
         self._buffer = bytearray()
+        self._data = b""
+        self._at = 0
         self._need = 0
         self._known: dict[bytes, bytes] = {}
         self._failure: ProtocolError | None = None
@@ -69,33 +73,44 @@ class Decoder:
         """Bytes kept of a packet that is not complete."""
         return len(self._buffer)
 
-    def feed(self, data: bytes | bytearray | memoryview) -> list[Packet]:
-        """The packets that ``data`` completes.
+    @property
+    def more(self) -> bool:
+        """Whether bytes are left that ``most`` packets did not take: feed nothing, to go on with them."""
+        return bool(self._data)
+
+    def feed(self, data: bytes | bytearray | memoryview, most: int = sys.maxsize) -> list[Packet]:
+        """The packets that ``data`` completes, the first ``most`` of them.
 
         Raises ``MalformedPacket`` or ``PacketTooLarge``, whose ``packets`` came before the fault in this feed; from
         then on every feed raises the same fault.
         """
         if self._failure is not None:
             raise _again(self._failure)
-        buffer = self._buffer
+        buffer, start = self._buffer, 0
         if buffer:
             buffer += data
             if len(buffer) < self._need:
                 return []
             data = bytes(buffer)
             self._buffer = bytearray()
+        elif self._data:
+            data, start = (self._data + data, self._at) if data else (self._data, self._at)
+            self._data = b""
         elif type(data) is not bytes:
             data = bytes(data)
         packets: list[Packet] = []
         try:
-            pos = self._parse(data, packets)
+            pos = self._parse(data, start, packets, most)
         except ProtocolError as error:
             self._failure = _again(error)
             self._known.clear()
             error.packets = packets
             raise
         if pos < len(data):
-            self._buffer += memoryview(data)[pos:]
+            if len(packets) >= most:
+                self._data, self._at = data, pos
+            else:
+                self._buffer += memoryview(data)[pos:]
         return packets
 
     def _speak(self, *, five: bool) -> None:
@@ -103,18 +118,20 @@ class Decoder:
         self._parsers = v5.PARSERS if five else v3.PARSERS
         self._publish = v5.publish if five else v3.publish
 
-    def _parse(self, data: bytes, packets: list[Packet]) -> int:
-        """Append the whole packets in ``data``; the place where the unfinished one begins."""
-        pos, end, limit = 0, len(data), self._limit
+    def _parse(self, data: bytes, pos: int, packets: list[Packet], most: int) -> int:
+        """Append up to ``most`` whole packets of ``data`` from ``pos`` on; the place where the next one begins."""
+        end, limit = len(data), self._limit
         if self._first and end:
-            if self._server and data[0] != _CONNECT:
+            if self._server and data[pos] != _CONNECT:
                 raise MalformedPacket(Fault.NOT_CONNECT, "the first packet is not CONNECT")
-            self._check_first(data[0])
+            self._check_first(data[pos])
         five, parsers, publish = self._five, self._parsers, self._publish
         max_packet, known, flags_of = self._max_packet, self._known, _PUBLISH_FLAGS
         append = packets.append
         need = 2
-        while pos + 1 < end:
+        for _ in repeat(None, most):
+            if pos + 1 >= end:
+                break
             first = data[pos]
             size = data[pos + 1]
             body = pos + 2
@@ -179,7 +196,7 @@ class Decoder:
             limit = max_packet
         if packets:
             self._first, self._limit = False, limit
-        if pos < end:
+        if pos < end and len(packets) < most:
             self._check_first(data[pos])
         self._need = need
         return pos

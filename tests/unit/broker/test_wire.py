@@ -49,9 +49,18 @@ class FakeListener:
     def __init__(self) -> None:
         self.data = b""
         self.calls: list[str] = []
+        self.wire: Wire | None = None
 
-    def received(self, data: bytes) -> None:
-        self.data += data
+    def on(self, wire: Wire) -> "FakeListener":
+        self.wire = wire
+        return self
+
+    def arrived(self) -> None:
+        assert self.wire is not None
+        while self.wire.waits:
+            data, cost = self.wire.read(1000)
+            assert cost > 0
+            self.data += data
 
     def stalled(self) -> None:
         self.calls.append("stalled")
@@ -64,13 +73,13 @@ class FakeListener:
 
 
 def plain(listener: FakeListener | None) -> tuple[Wire, FakeTransport]:
-    wire, transport = Wire(lambda _: listener, secure=False), FakeTransport()
+    wire, transport = Wire(lambda wire: listener and listener.on(wire), secure=False), FakeTransport()
     wire.connection_made(transport)
     return wire, transport
 
 
 def web(listener: FakeListener, *headers: str, most: int = 1000) -> tuple[WebSocketWire, FakeTransport]:
-    wire = WebSocketWire(lambda _: listener, secure=True, origins=("https://app.example",), most=most)
+    wire = WebSocketWire(listener.on, secure=True, origins=("https://app.example",), most=most)
     transport = FakeTransport()
     wire.connection_made(transport)
     wire.data_received((UPGRADE + "".join(f"{h}\r\n" for h in headers) + "\r\n").encode())

@@ -367,10 +367,10 @@ def test_an_unfinished_packet_is_not_parsed_again(monkeypatch: pytest.MonkeyPatc
     parses = 0
     parse = Decoder._parse
 
-    def counting(self: Decoder, data: bytes, packets: list) -> int:
+    def counting(self: Decoder, data: bytes, pos: int, packets: list, most: int) -> int:
         nonlocal parses
         parses += 1
-        return parse(self, data, packets)
+        return parse(self, data, pos, packets, most)
 
     monkeypatch.setattr(Decoder, "_parse", counting)
     raw = encode_publish(b"t", bytes(1_000_000))

@@ -1,0 +1,158 @@
+"""Turns are fair: counted in work, on a loop that the test turns by hand."""
+
+from collections.abc import Callable
+
+import pytest
+
+from healthsync_mqtt.broker.embedded.turns import LIGHT_TURN, PASS, TURN, Deferrals, Place, Turns
+
+
+class Loop:
+    """A pass of the loop at a time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._soon: list[Callable[[], None]] = []
+        self.turns = Turns(self._soon.append, lambda: self.now)
+
+    def run(self) -> None:
+        soon, self._soon[:] = list(self._soon), []
+        for work in soon:
+            work()
+
+    @property
+    def idle(self) -> bool:
+        return not self._soon
+
+
+class Client:
+    def __init__(self, work: int = 0, *, step: int = 10) -> None:
+        self.left = work
+        self.done = 0
+        self.turns = 0
+        self.step = step
+        self.place = Place.NOWHERE
+        self.deferrals = Deferrals()
+
+    @property
+    def waits(self) -> bool:
+        return self.left > 0
+
+    def turn(self, work: int) -> int:
+        self.turns += 1
+        spent = 0
+        while spent < work and self.left > 0:
+            self.left -= self.step
+            spent += self.step
+        self.done += spent
+        return spent
+
+
+def test_what_fits_is_done_at_once() -> None:
+    loop, client = Loop(), Client(PASS - 10)
+    loop.turns.arrived(client)
+    assert not client.waits
+    assert loop.turns.waiting == 0
+    loop.run()
+    assert loop.idle
+
+
+def test_a_flood_waits_for_the_rest_of_the_loop_after_each_pass() -> None:
+    loop, flood = Loop(), Client(100 * PASS)
+    loop.turns.arrived(flood)
+    passes = 0
+    while flood.waits:
+        before = flood.done
+        loop.run()
+        passes += 1
+        assert flood.done - before <= PASS + flood.step
+    assert passes >= 98
+
+
+@pytest.mark.parametrize("floods", [1, 50, 500])
+def test_a_bystander_waits_for_one_pass_at_most(floods: int) -> None:
+    loop = Loop()
+    attackers = [Client(1000 * PASS) for _ in range(floods)]
+    for attacker in attackers:
+        loop.turns.arrived(attacker)
+    while any(attacker.place is Place.LIGHT for attacker in attackers):
+        loop.run()
+    before = sum(attacker.done for attacker in attackers)
+    bystander = Client(10)
+    loop.turns.arrived(bystander)
+    while bystander.waits:
+        loop.run()
+    assert sum(attacker.done for attacker in attackers) - before <= PASS + TURN
+
+
+def test_a_bystander_behind_many_newcomers_waits_for_a_little_of_each() -> None:
+    loop = Loop()
+    attackers = [Client(1000 * PASS) for _ in range(500)]
+    for attacker in attackers:
+        loop.turns.arrived(attacker)
+    bystander = Client(10)
+    loop.turns.arrived(bystander)
+    before = sum(attacker.done for attacker in attackers)
+    while bystander.waits:
+        loop.run()
+    assert sum(attacker.done for attacker in attackers) - before <= 500 * LIGHT_TURN + PASS
+
+
+def test_floods_share_alike() -> None:
+    loop = Loop()
+    floods = [Client(1000 * PASS) for _ in range(20)]
+    for flood in floods:
+        loop.turns.arrived(flood)
+    for _ in range(100):
+        loop.run()
+    shares = [flood.done for flood in floods]
+    assert max(shares) - min(shares) <= PASS + TURN
+
+
+def test_one_that_comes_again_and_again_with_a_little_does_not_go_before_the_others() -> None:
+    """Always having just been served is no way to the front: it is light again only behind all that waited."""
+    loop = Loop()
+    floods = [Client(10_000 * PASS) for _ in range(10)]
+    for flood in floods:
+        loop.turns.arrived(flood)
+    loop.run()
+    sly = Client()
+    passes = 200
+    for _ in range(passes):
+        sly.left = TURN
+        loop.turns.arrived(sly)
+        loop.run()
+    assert sly.done <= 2 * max(flood.done for flood in floods)
+
+
+def test_who_is_released_goes_on_in_the_next_pass_and_not_at_once() -> None:
+    loop, client = Loop(), Client(10)
+    loop.turns.later(client)
+    loop.turns.later(client)
+    assert client.waits
+    loop.run()
+    assert not client.waits
+    assert client.turns == 1
+
+
+def test_one_that_waits_no_more_is_passed_over() -> None:
+    loop, flood, gone = Loop(), Client(3 * PASS), Client(PASS)
+    loop.turns.arrived(flood)
+    loop.turns.arrived(gone)
+    gone.left = 0
+    while not loop.idle:
+        loop.run()
+    assert gone.turns == 0
+    assert loop.turns.waiting == 0
+    assert gone.place is Place.NOWHERE
+
+
+def test_who_is_slowed_down_is_known_for_about_a_minute() -> None:
+    loop, flood, other = Loop(), Client(1000 * PASS), Client(10)
+    loop.turns.arrived(flood)
+    for _ in range(100):
+        loop.run()
+    loop.turns.arrived(other)
+    assert loop.turns.busy([flood, other]) == [flood]
+    loop.now += 200
+    assert loop.turns.busy([flood, other]) == []
