@@ -10,6 +10,7 @@ from healthsync_mqtt.broker.embedded.connection import Connection
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.mqtt.codec import encode
 from healthsync_mqtt.mqtt.codec.packets import (
+    Connack,
     Connect,
     ConnectCode,
     Pingreq,
@@ -153,7 +154,7 @@ async def test_connect_is_bounded(house: House, bob: Bystander) -> None:
         )
         peer.send(asked)
         if fits:
-            assert (await peer.next()) == (False, ConnectCode.ACCEPTED)
+            assert (await peer.next()) == Connack(False, ConnectCode.ACCEPTED)
         else:
             assert await peer.closed() == []
     await house.still_serves(bob)

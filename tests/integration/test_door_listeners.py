@@ -72,7 +72,7 @@ async def test_an_event_makes_its_way_over_websocket(house: House, bob: Bystande
         assert isinstance(await reader.next(), Connack)
         assert (await reader.next()) == (1, (1,))
         await device.send(login(watch))
-        assert await device.next() == (False, 0)
+        assert await device.next() == Connack(False, 0)
         await device.send(Publish(watch.events.encode(), event("a"), 1, False, False, 7))
         assert await device.next() == Puback(7)
         message = await reader.next()
@@ -95,7 +95,7 @@ async def test_packets_cut_across_frames_and_fragments(house: House) -> None:
         for piece in chunks(data[:-200], 7):
             await socket.send(piece)
         await socket.send([data[-200:-100], data[-100:-1], data[-1:]])
-        assert await peer.next() == (False, 0)
+        assert await peer.next() == Connack(False, 0)
         assert [await peer.next() for _ in range(3)] == [Puback(1), Puback(2), Puback(3)]
         await (await socket.ping())
     assert house.stored() == ["e1", "e2", "e3"]
@@ -109,7 +109,7 @@ async def test_a_disconnect_just_before_the_close_frame_counts(house: House) -> 
     async with web(house) as socket:
         peer = WebPeer(socket)
         await peer.send(login(watch, will=Will(watch.status, b"lost", 1)))
-        assert await peer.next() == (False, 0)
+        assert await peer.next() == Connack(False, 0)
         protocol = socket.protocol
         protocol.send_binary(encode(Publish(watch.events.encode(), event("last"))) + encode(Disconnect()))
         protocol.send_close(1000)
@@ -129,7 +129,7 @@ async def test_a_lost_websocket_tells_the_will(house: House) -> None:
     async with web(house) as socket:
         peer = WebPeer(socket)
         await peer.send(login(watch, will=Will(watch.status, b"lost", 1)))
-        assert await peer.next() == (False, 0)
+        assert await peer.next() == Connack(False, 0)
     assert (await app.message()).payload == b"lost"
 
 
@@ -138,7 +138,7 @@ async def test_a_text_frame_is_refused(house: House, bob: Bystander) -> None:
     async with web(house) as socket:
         peer = WebPeer(socket)
         await peer.send(login(watch))
-        assert await peer.next() == (False, 0)
+        assert await peer.next() == Connack(False, 0)
         await socket.send("no MQTT")
         with pytest.raises(ConnectionClosed):
             await socket.recv()
@@ -174,7 +174,7 @@ async def test_the_limit_of_a_packet_holds_over_websocket(house: House, bob: Bys
         async with web(house) as socket:
             peer = WebPeer(socket)
             await peer.send(login(watch))
-            assert await peer.next() == (False, 0)
+            assert await peer.next() == Connack(False, 0)
             await peer.send(Publish(watch.status.encode(), b"x" * (size - head), 1, False, False, 1))
             if fits:
                 assert await peer.next() == Puback(1)

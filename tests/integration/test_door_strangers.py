@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.mqtt.codec import encode
-from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode, Publish, Subscribe, Will
+from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, ConnectCode, Publish, Subscribe, Will
 from tests.support.inprocess import Bystander, House
 from tests.support.peer import Identity, event
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.parametrize("changes", [{"limits.failed_login_base_s": 
 async def refused(house: House, identity: Identity, **options: Any) -> None:
     peer = await house.knock()
     answer = await peer.connect(identity, **options)
-    assert answer == (False, ConnectCode.NOT_AUTHORIZED)
+    assert answer == Connack(False, ConnectCode.NOT_AUTHORIZED)
     assert await peer.closed() == []
 
 
