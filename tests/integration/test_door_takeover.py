@@ -13,7 +13,7 @@ async def test_t10_a_cloned_token_is_slowed_down_and_reported(tmp_path: Path) ->
         neighbour = await Bystander.arrive(house)
         device = house.device("alice")
         refused: list[str] = []
-        house.door.on_refused = lambda reason, _peer: refused.append(reason)
+        house.door.on_refused = lambda reason, *_: refused.append(reason)
         present = await house.connect(device, clean=False)
         for turn in range(3):
             before, present = present, await house.connect(device, clean=False)
