@@ -76,7 +76,11 @@ def test_our_frames_are_theirs(size: int) -> None:
         (b"\x09\x80\0\0\0\0", 1002),
         (b"\x89\xfe\x00\x7e\0\0\0\0", 1002),
     ],
-)
+    ids=[
+        "text", "stray", "interleaved", "big", "big-in-pieces", "unmasked", "reserved-bits", "unknown",
+        "control-in-pieces", "long-control",
+    ],
+)  # fmt: skip
 def test_whoever_breaks_the_protocol_is_told_the_code_and_heard_no_more(data: bytes, code: int) -> None:
     for cut in (1, 1 << 20):
         payload, reply, _, over = take(Frames(1000), theirs(b"before") + data + theirs(b"behind"), cut=cut)
