@@ -82,7 +82,7 @@ class TokenRequests:
             return self._exchange.exchange(request.refresh_token, now)
         if login.enrolment is None:
             raise InputError("a refresh token is needed", hint='send {"refresh_token": "…"}')
-        granted = self._exchange.enrol(login.enrolment, now)
+        granted = self._exchange.enrol(login.enrolment, now, principal.client_id)
         self._directory.catch_up()  # the device is going to log in
         return granted
 

@@ -45,17 +45,25 @@ async def enroll(
 
     A DeviceClient that is given them renews them by itself, and keeps the file current. Raises DeniedError for a code
     that is wrong, used or expired, and UnavailableError when the service cannot be reached.
+
+    When the answer is lost, the same client asks once more: for a minute the service answers it again.
     """
     make = transport or lobby_transport(host, port, ca_file=ca_file, tls=tls)
-    answer = await exchange(make, topics or TopicRegistry.load(None), code, {})
+    names, client_id = topics or TopicRegistry.load(None), f"{LOGIN}-{secrets.token_hex(8)}"
+    try:
+        answer = await exchange(make, names, code, {}, client_id)
+    except ConnectionLostError:
+        answer = await exchange(make, names, code, {}, client_id)
     credentials = Credentials.from_mapping(answer, file=save_to)
     await asyncio.to_thread(credentials.save)
     return credentials
 
 
-async def exchange(make: MakeTransport, topics: TopicRegistry, secret: str, request: dict[str, str]) -> dict[str, Any]:
+async def exchange(
+    make: MakeTransport, topics: TopicRegistry, secret: str, request: dict[str, str], client_id: str | None = None
+) -> dict[str, Any]:
     """One request in the lobby, and its answer. Raises DeniedError when refused, ConnectionLostError without one."""
-    client_id = f"{LOGIN}-{secrets.token_hex(8)}"
+    client_id = client_id or f"{LOGIN}-{secrets.token_hex(8)}"
     transaction = secrets.token_hex(8)
     response = topics.build("enroll_response", client=client_id)
     async with make(client_id).connect(secret) as connection:

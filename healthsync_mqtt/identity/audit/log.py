@@ -127,6 +127,12 @@ class AuditLog:
 
         return self._write(insert)
 
+    def has(self, head: AuditHead) -> bool:
+        """Whether this very row is in the log."""
+        with closing(self._connect()) as connection:
+            row = connection.execute(_SQL["hash"], (head.no,)).fetchone()
+        return row is not None and hmac.compare_digest(row[0], head.hash)
+
     def rows(
         self, *, after: int = 0, limit: int = 1000, subject: str | None = None, newest: bool = False
     ) -> list[AuditRow]:

@@ -68,12 +68,13 @@ class AuditOutbox:
         rows = self._tables.rows(_SQL["pending"], most)
         return [AuditNote(**row | {"detail": json.loads(row["detail"])}) for row in rows]
 
-    def arrived(self, notes: Sequence[AuditNote], head: AuditHead) -> None:
-        """The audit log has these notes; ``head`` is its newest row."""
+    def arrived(self, notes: Sequence[AuditNote], head: AuditHead | None) -> None:
+        """The audit log has these notes; ``head`` is the row to know it by from now on, None: the one from before."""
         with self._tables.write(quiet=True):
             for each in notes:
                 self._tables.delete("audit_outbox", "no = ?", each.no)
-            self._tables.replace("audit_anchor", {"only": 1, "no": head.no, "hash": head.hash})
+            if head is not None:
+                self._tables.replace("audit_anchor", {"only": 1, "no": head.no, "hash": head.hash})
 
     def anchor(self) -> AuditHead | None:
         """The newest row that the registry knows of; None before the first."""

@@ -17,6 +17,9 @@ _LOGIN_S: Final = 86_400.0
 _SETTLED_NS: Final = 2_000_000_000
 """A folder that was changed more recently may change again without another time of change."""
 
+_LOOK_AGAIN_NS: Final = 30_000_000_000
+"""Modes are no change of the folder, so all files are looked at as often as this."""
+
 _Mark = tuple[int, int]
 
 
@@ -30,6 +33,7 @@ class CredentialLogin:
         self._store = store
         self._clock_ns = clock_ns
         self._folder: int | None = None
+        self._looked_ns = 0
         self._known: dict[str, tuple[_Mark, bytes]] = {}
         self.catch_up()
 
@@ -52,7 +56,8 @@ class CredentialLogin:
         except FileNotFoundError:
             self._known, self._folder = {}, None
             return
-        if changed_ns == self._folder:
+        now_ns = self._clock_ns()
+        if changed_ns == self._folder and 0 <= now_ns - self._looked_ns < _LOOK_AGAIN_NS:
             return
         found = {path.name: path for path in folder.iterdir() if not path.name.startswith(".")}
         known: dict[str, tuple[_Mark, bytes]] = {}
@@ -60,7 +65,8 @@ class CredentialLogin:
             with contextlib.suppress(FileNotFoundError, ConfigError):  # gone again, or open to others: nobody's proof
                 known[name] = self._read(name, path)
         self._known = known
-        self._folder = changed_ns if self._clock_ns() - changed_ns > _SETTLED_NS else None
+        self._folder = changed_ns if now_ns - changed_ns > _SETTLED_NS else None
+        self._looked_ns = now_ns
 
     def _read(self, name: str, path: Path) -> tuple[_Mark, bytes]:
         info = path.lstat()

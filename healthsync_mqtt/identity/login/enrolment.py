@@ -112,20 +112,20 @@ class Enrolments:
                 if row is not None and row["tries"] < number:
                     self._tables.update("enrolments", handle, {"tries": number})
 
-    def redeem(self, handle: str, now_us: int) -> tuple[str, str]:
+    def redeem(self, handle: str, now_us: int, client_id: str | None = None) -> tuple[str, str]:
         """Use a code up, inside ``Registry.write``: its user and device. TokenError for everybody but the first."""
         row = self._tables.one(_SQL["enrolment"], handle)
         if row is None or row["used_us"] is not None:
             raise TokenError("the code was used")
         if row["expires_us"] <= now_us or row["tries"] >= MAX_TRIES:
             raise TokenError("the code has expired or is locked")
-        self._tables.update("enrolments", handle, {"used_us": now_us})
+        self._tables.update("enrolments", handle, {"used_us": now_us, "used_by": client_id})
         return row["user_id"], row["device_id"]
 
-    def again(self, handle: str, now_us: int) -> tuple[str, str] | None:
-        """User and device of a code that was used a moment ago; None when it was not, or too long ago."""
+    def again(self, handle: str, now_us: int, client_id: str) -> tuple[str, str] | None:
+        """User and device of a code that this client id used a moment ago; None when it did not, or too long ago."""
         row = self._tables.one(_SQL["enrolment"], handle)
-        if row is None or row["used_us"] is None or not 0 <= now_us - row["used_us"] <= GRACE_US:
+        if row is None or row["used_by"] != client_id or not 0 <= now_us - row["used_us"] <= GRACE_US:
             return None
         return row["user_id"], row["device_id"]
 

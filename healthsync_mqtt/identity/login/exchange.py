@@ -52,16 +52,16 @@ class TokenExchange:
         self._audit = audit
         self._lifetime_s = lifetime_s
 
-    def enrol(self, handle: str, now: float) -> Granted:
+    def enrol(self, handle: str, now: float, client_id: str) -> Granted:
         """Use up the code with this handle, which was checked at the login. TokenError for all but the first.
 
         A device that is there already gets new credentials, and its older ones end. One whose answer was lost may ask
-        again for a minute, as long as it used nothing of it.
+        again for a minute under its ``client_id``, as long as it used nothing of it.
         """
         now_us = int(now * 1_000_000)
         registry = self._registry
         with registry.write():
-            user_id, device_id = self._redeemed(handle, now_us)
+            user_id, device_id = self._redeemed(handle, now_us, client_id)
             if registry.user(user_id).suspended_us is not None:
                 raise TokenError("the user is suspended")
             try:
@@ -102,11 +102,11 @@ class TokenExchange:
             raise ReuseError(turned.user_id, turned.device_id)
         return granted
 
-    def _redeemed(self, handle: str, now_us: int) -> tuple[str, str]:
+    def _redeemed(self, handle: str, now_us: int, client_id: str) -> tuple[str, str]:
         enrolments = self._registry.enrolments
-        again = enrolments.again(handle, now_us)
+        again = enrolments.again(handle, now_us, client_id)
         if again is None:
-            return enrolments.redeem(handle, now_us)
+            return enrolments.redeem(handle, now_us, client_id)
         if not self._registry.refresh_tokens.is_unused(*again):
             raise TokenError("the code was used")
         return again

@@ -102,7 +102,7 @@ class Lobby:
         code = normal_code(secret)
         if code is None:
             raise TokenError("the password is neither a code nor a refresh token")
-        return self._by_code(code, now)
+        return self._by_code(code, now, client_id)
 
     def arrived(self, principal: Principal) -> None:
         """A device logged in with what it got: its code is good for nothing any more."""
@@ -125,7 +125,7 @@ class Lobby:
         self.told(changed)
         return changed
 
-    def _by_code(self, code: str, now: float) -> Guest:
+    def _by_code(self, code: str, now: float, client_id: str) -> Guest:
         handle = handle_of(code)
         enrolment = self._enrolments.get(handle)
         if enrolment is None:
@@ -144,7 +144,7 @@ class Lobby:
             self._count(handle, tries + 1)
             raise TokenError("the code is wrong")
         if enrolment.used_us is not None:
-            if not 0 <= now * 1_000_000 - enrolment.used_us <= GRACE_US:
+            if enrolment.used_by != client_id or not 0 <= now * 1_000_000 - enrolment.used_us <= GRACE_US:
                 raise TokenError("the code was used")
             self._asked_again[enrolment.user_id, enrolment.device_id] = handle
         return Guest(

@@ -76,7 +76,7 @@ class Admin:
 class Enrolment:
     """A one-time code: ``handle`` is its public part, ``code_sha256`` the digest of the whole code.
 
-    One with ``used_us`` is open for those few seconds in which a device whose answer was lost may ask again.
+    One with ``used_us`` is open for a minute more, for the client id ``used_by``: its answer may have been lost.
     """
 
     handle: str
@@ -86,6 +86,7 @@ class Enrolment:
     expires_us: int
     tries: int
     used_us: int | None = None
+    used_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

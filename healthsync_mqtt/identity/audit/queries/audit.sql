@@ -12,6 +12,9 @@ SELECT no, at_us, actor, action, subject, detail, previous, hash FROM audit WHER
 -- name: last
 SELECT no, hash FROM audit ORDER BY no DESC LIMIT 1
 
+-- name: hash
+SELECT hash FROM audit WHERE no = ?
+
 -- name: insert
 INSERT INTO audit (no, at_us, actor, action, subject, detail, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 

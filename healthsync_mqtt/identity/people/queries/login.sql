@@ -1,8 +1,9 @@
 -- name: enrolment
-SELECT handle, user_id, device_id, code_sha256, created_us, expires_us, tries, used_us FROM enrolments WHERE handle = ?
+SELECT handle, user_id, device_id, code_sha256, created_us, expires_us, tries, used_us, used_by
+FROM enrolments WHERE handle = ?
 
 -- name: open_enrolments
-SELECT handle, user_id, device_id, code_sha256, expires_us, tries, used_us FROM enrolments
+SELECT handle, user_id, device_id, code_sha256, expires_us, tries, used_us, used_by FROM enrolments
 WHERE (used_us IS NULL OR used_us > ?1 - ?2) AND expires_us > ?1 AND tries < ?3
 
 -- name: family

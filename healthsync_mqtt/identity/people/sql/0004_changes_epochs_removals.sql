@@ -10,6 +10,8 @@ UPDATE certificates SET token_epoch = -1 WHERE EXISTS (
 );
 
 ALTER TABLE users ADD COLUMN removed_us INTEGER;
+-- The client id under which a code was used: it alone may ask again, for its answer may have been lost.
+ALTER TABLE enrolments ADD COLUMN used_by TEXT;
 ALTER TABLE subscribers ADD COLUMN suspended_us INTEGER;
 ALTER TABLE subscribers ADD COLUMN removed_us INTEGER;
 

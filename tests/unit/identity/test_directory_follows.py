@@ -1,0 +1,154 @@
+"""A directory that follows the changes is what one that reads everything is, and reads no more than what changed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from healthsync_mqtt.errors import ConflictError, NotFoundError
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.people.registry import Registry
+
+NOW_US = 1_800_000_000_000_000
+USERS = ("alice", "bob", "carol")
+DEVICES = ("watch", "phone")
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    with Registry.open(tmp_path / "registry.db") as opened:
+        yield opened
+
+
+def state(directory: Directory) -> dict[str, Any]:
+    lobby = directory.lobby
+    return {
+        "entries": directory._entries,
+        "principals": directory._principals,
+        "permissions": {purpose: dict(users) for purpose, users in directory.permissions.items()},
+        "revoked": directory.revoked_tokens,
+        "denied": directory.denied,
+        "families": lobby._families,
+        "codes": {handle for handle, code in lobby._enrolments.items() if code.used_us is None},
+    }
+
+
+def changes(registry: Registry, random: Random) -> list[Callable[[int], object]]:
+    user, device = random.choice(USERS), random.choice(DEVICES)
+    revocation = registry.revocation
+
+    def begin(now: int) -> None:
+        with registry.write():
+            registry.device(user, device)
+            registry.refresh_tokens.begin(user, device, now)
+
+    def redeem(now: int) -> None:
+        with registry.write():
+            for code in [each for each in registry.enrolments.open(now) if each.used_us is None][:1]:
+                registry.enrolments.redeem(code.handle, now)
+
+    return [
+        lambda now: registry.add_user(user, "all", now),
+        lambda now: registry.remove_user(user, now),
+        lambda now: registry.add_device(user, device, now),
+        lambda now: registry.add_device(user, device, now),
+        lambda now: registry.remove_device(user, device, now),
+        lambda now: revocation.suspend_device(user, device, now),
+        lambda _: revocation.resume_device(user, device),
+        lambda now: revocation.suspend_user(user, now),
+        lambda _: revocation.resume_user(user),
+        lambda now: revocation.revoke_device_tokens(user, device, now),
+        lambda now: revocation.revoke_token(f"t{now % 7}", now),
+        lambda now: registry.consent.grant(user, ["steps"], now),
+        lambda now: registry.consent.withdraw(user, "*", now),
+        lambda now: registry.add_subscriber(f"sub-{user}", [user], "*", now),
+        lambda now: registry.remove_subscriber(f"sub-{user}", now),
+        lambda now: revocation.suspend_subscriber(f"sub-{user}", now),
+        lambda _: revocation.resume_subscriber(f"sub-{user}"),
+        lambda now: registry.certificates.revoke(f"{now % 11:x}", now, why="", foreign=True),
+        lambda now: registry.enrolments.create(user, device, now),
+        redeem,
+        begin,
+    ]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_following_ends_where_reading_everything_ends(registry: Registry, seed: int) -> None:
+    random = Random(seed)
+    registry.add_admin("root", NOW_US)
+    following = Directory(registry)
+    before = set(following._principals)
+    for step in range(60):
+        for change in random.sample(changes(registry, random), random.randint(1, 4)):
+            try:
+                change(NOW_US + step * 1_000_000)
+            except (NotFoundError, ConflictError):
+                continue
+        lost = following.refresh()
+        fresh = Directory(registry)
+        assert state(following) == state(fresh)
+        assert before - set(fresh._principals) <= lost, "whoever is gone was told"
+        before = set(fresh._principals)
+
+
+def test_a_change_reads_what_changed_and_nothing_else(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with registry.write():
+        for number in range(300):
+            registry.add_user(f"u{number}", "all", NOW_US)
+            registry.add_device(f"u{number}", "watch", NOW_US)
+    directory = Directory(registry)
+    monkeypatch.setattr(registry, "roster", lambda: pytest.fail("read everything"))
+    read: list[dict[str, Any]] = []
+    rows = registry._tables.rows
+
+    def counted(sql: str, *parameters: object) -> list[dict[str, Any]]:
+        found = rows(sql, *parameters)
+        read.extend(found)
+        return found
+
+    monkeypatch.setattr(registry._tables, "rows", counted)
+    registry.remove_device("u7", "watch", NOW_US)
+    read.clear()
+    assert directory.refresh() == {"u7-watch"}
+    assert 0 < len(read) < 12
+    registry.consent.withdraw("u9", "*", NOW_US)
+    read.clear()
+    assert directory.refresh() == frozenset()
+    assert 0 < len(read) < 20
+
+
+def test_a_directory_that_slept_too_long_reads_everything(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.add_user("alice", "all", NOW_US)
+    registry.add_device("alice", "watch", NOW_US)
+    directory = Directory(registry)
+    monkeypatch.setattr("healthsync_mqtt.identity.people.registry._MOST_CHANGES", 3)
+    for jti in "abcde":
+        registry.revocation.revoke_token(jti, NOW_US)
+    registry.remove_device("alice", "watch", NOW_US)
+    assert registry.since(0) is None
+    assert directory.refresh() == {"alice-watch"}
+    assert directory.revoked_tokens == set("abcde")
+
+
+def test_the_list_of_changes_stays_short_and_says_when_it_was_cut(registry: Registry) -> None:
+    change = registry.roster().change
+    with registry.write():
+        for _ in range(24):
+            registry._tables.execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+                " INSERT INTO changes (kind, key) SELECT 'token', 'x' FROM n"
+            )
+    assert registry._tables.number("SELECT count(*) FROM changes") <= 21_000
+    assert registry.since(change) is None
+    assert registry.since(10**9) is None, "a change of another file"
+
+
+def test_what_is_still_a_users_own_is_not_lost(registry: Registry) -> None:
+    registry.add_user("alice", "all", NOW_US)
+    registry.add_device("alice", "watch", NOW_US)
+    directory = Directory(registry)
+    registry.revocation.suspend_user("alice", NOW_US)
+    registry.revocation.resume_user("alice")
+    assert directory.refresh() == frozenset()
