@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.edges.embedded import DoorOutlet, DoorSource
 from bridge.edges.requests import TokenRequests
-from bridge.follow.canonical import Publisher
+from bridge.follow.canonical import CanonicalFeed
 from bridge.ground import Ground
 from bridge.jobs.credentials import CertificateWatch, KeyWatch
 from bridge.jobs.presence import Presence
@@ -70,7 +70,7 @@ class EmbeddedEdge:
         self.rules = AccessRules(base.topics)
         self.sessions = Sessions(settings.limits, self.rules)
         self.outlet = DoorOutlet(self.sessions)
-        self.follower = Publisher(
+        self.follower = CanonicalFeed(
             reader=base.reader,
             head=base.journal.head(),
             registry=base.topics,
@@ -213,3 +213,6 @@ class DoorServing:
 
     async def _sessions(self) -> None:
         self.door.expire_sessions()
+        edge = self._edge
+        session_s = edge.ground.settings.limits.session_expiry_s
+        edge.follower.drop_abandoned(lambda client_id: edge.directory.principal(client_id) is not None, session_s)

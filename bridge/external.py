@@ -7,6 +7,7 @@ from typing import Final
 
 from bridge.edges.connections import Connections
 from bridge.edges.external import LinkOutlet, Origins
+from bridge.follow.abandoned import living
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.ground import Ground
 from bridge.jobs.consent_watch import ConsentWatch
@@ -35,6 +36,11 @@ class ExternalEdge:
             registry=base.topics,
             chores=base.chores,
             gate=base.gate,
+            places=living(
+                base.reader,
+                consent.subscribers(),
+                since_us=base.started_us - int(base.settings.limits.session_expiry_s * 1e6),
+            ),
         )
 
     @classmethod

@@ -1,31 +1,37 @@
-"""Canonical events to subscribers. Each subscriber reads the event log at its own pace, by its own cursor.
+"""Canonical events to subscribers of the embedded broker. Each has a position in the log and is fed at its own pace.
 
-A slow subscriber is behind, and nothing else: no event is dropped for it and nothing is buffered for it. The cursor of
-a persistent session is kept in the log, so that it goes on after a crash of either side where its acknowledgements
-ended.
+Who has everything is *live*: new rows are matched once and given to the sessions that follow them, so that a commit
+costs what is given and nothing for everybody else. Who is not (a slow reader, one that was away) is *behind* and reads
+the log from its own position until it is live again. No event is dropped for a slow one, nothing is buffered for it.
+The position of a persistent session is kept in the log, so that it goes on after a crash of either side where its
+acknowledgements ended.
 """
 
-import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import Final
 
 from bridge.cursors import Cursors
+from bridge.follow.abandoned import CURSOR, abandoned, positions, received_after
+from bridge.follow.canonical_events import PAGE, CanonicalEvent, CanonicalEvents, arrays
+from bridge.follow.loop import CursorLoop
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
-from healthsync_mqtt.model.record import Record, canonical_json
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.topics.registry import TopicRegistry
 
-_CHUNK = 500
-_EVENTS_A_MESSAGE = 100
-_BYTES_A_MESSAGE = 65_536
-_BYTES_AT_ONCE = 262_144
-_CURSOR = "subscriber:"
+_MOST_GIVEN: Final = 2_000
+"""Messages of one step; then others on the loop have their turn."""
+_BYTES_AT_ONCE: Final = 262_144
+_RESTING: Final = 50
+"""Live sessions whose position is written down at each ``keep`` although nothing came for them."""
 
 
-class Publisher:
+class CanonicalFeed:
     """Fills sessions with canonical events (the door's ``Feeder``)."""
 
     def __init__(
@@ -41,37 +47,58 @@ class Publisher:
     ) -> None:
         self._gate = gate
         self._clock_us = clock_us
-        self._reader = reader
         self._registry = registry
-        self._cursors = Cursors(chores, _CURSOR)
+        self._reader = reader
+        self._sessions = sessions
+        self._events = CanonicalEvents(reader, registry)
+        self._cursors = Cursors(chores, CURSOR)
+        self._positions = positions(reader.cursors())
+        self._looked_at: deque[str] = deque(self._positions)
         self._head = head
-        self._attached: set[Session] = set()
-        self._positions: dict[str, int] = {
-            name.removeprefix(_CURSOR): seq for name, seq in reader.cursors().items() if name.startswith(_CURSOR)
-        }
-        self._topics: dict[tuple[str, str], str] = {}
-        self._chunk: tuple[int, list[Record]] = (-1, [])
-        self._wake = asyncio.Event()
-        #: whose filters count, and who sends
-        self._match = sessions.index.match
-        self._give = sessions.give
-        self._forget = sessions.forget
+        #: how far the live sessions are
+        self._front = head
+        self._live: set[Session] = set()
+        #: behind, with room as far as is known; the next one first
+        self._behind: dict[Session, None] = {}
+        #: behind, and without room until ``wanted``
+        self._stalled: set[Session] = set()
+        #: persistent sessions that are fed; the longest not written down first
+        self._resting: dict[Session, None] = {}
+        #: were given something, or acknowledged something, since the last ``keep``
+        self._moved: set[Session] = set()
+        self._loop = CursorLoop(self._step)
+        self.run = self._loop.run
 
     # -- the door's side
 
     def attach(self, session: Session) -> None:
         """Feed this session from its position: where its last acknowledgement was, or from now on."""
+        if session in self._live:
+            return
         if session.position is None:
-            session.position = self._positions.get(session.client_id, self._head)
-        self._attached.add(session)
-        self._wake.set()
+            session.position = min(self._positions.get(session.client_id, self._head), self._head)
+        if session.persistent:
+            self._resting[session] = None
+            self._moved.add(session)
+        self._stalled.discard(session)
+        if session.position == self._front:
+            self._live.add(session)
+        else:
+            self._behind[session] = None
+            self._loop.wake()
 
     def detach(self, session: Session) -> None:
         """Stop feeding; a persistent session goes on at what it has not acknowledged."""
-        self._attached.discard(session)
         if session.persistent:
             self._note(session)
-            self.keep()
+        if session in self._live:
+            session.position = self._front
+            self._live.discard(session)
+        self._behind.pop(session, None)
+        self._stalled.discard(session)
+        self._resting.pop(session, None)
+        self._moved.discard(session)
+        self._cursors.keep()
 
     def forget(self, client_id: str) -> None:
         """No position is kept for this client."""
@@ -79,17 +106,21 @@ class Publisher:
             self._cursors.drop(client_id)
             self._cursors.keep()
 
-    def wanted(self) -> None:
-        """A session has room."""
-        self._wake.set()
+    def wanted(self, session: Session) -> None:
+        """The session has taken something, and has room."""
+        if session.persistent:
+            self._moved.add(session)
+        if session in self._stalled:
+            self._stalled.discard(session)
+            self._behind[session] = None
+            self._loop.wake()
 
     # -- the bridge's side
 
     def committed(self, commit: Commit) -> None:
         """The log has grown."""
         self._head = commit.head
-        if self._attached:
-            self._wake.set()
+        self._loop.wake()
 
     def narrowed(self, users: frozenset[str]) -> None:
         """The consent of these users to share has changed: what waits and may not go out any more is dropped."""
@@ -101,105 +132,178 @@ class Publisher:
                 parsed = parse(topic)
                 return parsed is not None and parsed[0].key == "canonical" and not shares(**parsed[1], now_us=now_us)
 
-            self._forget(withheld)
+            self._sessions.forget(withheld)
 
     @property
     def lag(self) -> int:
         """Events that the slowest connected subscriber has not been handed yet."""
-        return max((self._head - (session.position or 0) for session in self._attached), default=0)
-
-    async def run(self) -> None:
-        """Feed for ever."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            if self._round():
-                self._wake.set()
-                await asyncio.sleep(0)
+        slow = [session.position or 0 for session in (*self._behind, *self._stalled)]
+        return self._head - min(slow, default=self._front if self._live else self._head)
 
     def keep(self) -> None:
         """Write down how far persistent sessions have acknowledged, where that changed."""
-        for session in self._attached:
-            if session.persistent:
-                self._note(session)
+        moved, self._moved = self._moved, set()
+        for session in moved:
+            self._note(session)
+        for session in list(islice(self._resting, _RESTING)):
+            del self._resting[session]
+            self._resting[session] = None
+            self._note(session)
         self._cursors.keep()
 
+    def drop_abandoned(self, registered: Callable[[str], bool], session_s: float, most: int = 100) -> None:
+        """Forget the places of clients that may not or will not come back; looks at ``most`` of them, then goes on."""
+        since_us = self._clock_us() - int(session_s * 1e6)
+        for _ in range(min(most, len(self._looked_at))):
+            client_id = self._looked_at.popleft()
+            seq = self._positions.get(client_id)
+            if seq is None:
+                continue
+            may = registered(client_id)
+            if not (may and self._sessions.has(client_id)) and abandoned(
+                seq, registered=may, received_after=self._received_after, since_us=since_us
+            ):
+                self.forget(client_id)
+            else:
+                self._looked_at.append(client_id)
+
+    def _received_after(self, seq: int) -> int | None:
+        return received_after(self._reader, seq)
+
     def _note(self, session: Session) -> None:
+        if session in self._live:
+            session.position = self._front
         position = session.acknowledged_position()
-        if position is not None and self._positions.get(session.client_id) != position:
+        known = self._positions.get(session.client_id)
+        if position is not None and known != position:
+            if known is None:
+                self._looked_at.append(session.client_id)
             self._positions[session.client_id] = position
             self._cursors.move(session.client_id, position)
 
-    # -- one session
+    # -- steps
 
-    def _round(self) -> bool:
-        """One chunk for each session; False when nobody took any."""
-        filled = [self._fill(session) for session in tuple(self._attached)]
-        return any(filled)
-
-    def _fill(self, session: Session) -> bool:
-        """Hand the session its next events; False when it has them all or takes no more now."""
-        after = session.position
-        if after is None or after >= self._head or not session.room or not session.connected:
-            return False
-        records = self._read(after)
-        if not records:
-            session.position = self._head  # the rest is purged
-            return False
-        granted: dict[str, int] = {}
-        runs: dict[str, list[Record]] = {}
-        now_us, shares = self._clock_us(), self._gate.shares
-        size, position = 0, after
-        for record in records:
-            position = record.seq
-            topic = self._topic(record)
-            if topic not in granted:
-                granted[topic] = self._match(topic).get(session, -1)
-            if granted[topic] >= 0 and shares(record, now_us):
-                runs.setdefault(topic, []).append(record)
-                size += len(record.body)
-                if size > _BYTES_AT_ONCE:
-                    break
-        for topic, run in runs.items():
-            name, qos = topic.encode(), min(1, granted[topic])
-            for part in canonical_parts(run):
-                self._give(session, Message(name, canonical_payload(part), qos, after=after))
-        session.position = position
+    def _step(self) -> bool:
+        """One page to those who are live, and one to one of those who are behind; False when nobody took any."""
+        advanced = self._advance()
+        session = next(iter(self._behind), None)
+        if session is None:
+            return advanced
+        del self._behind[session]
+        self._fill(session)
         return True
 
-    def _read(self, after: int) -> list[Record]:
-        """The next rows; subscribers at the same place share one read."""
-        at, records = self._chunk
-        if at != after or (len(records) < _CHUNK and (not records or records[-1].seq < self._head)):
-            records = self._reader.read(after, _CHUNK, history=True)
-            self._chunk = (after, records)
-        return records
+    def _advance(self) -> bool:
+        """Give the next rows to the live sessions that follow them."""
+        if not self._live:
+            self._front = self._head
+            return False
+        if self._front >= self._head:
+            return False
+        page = self._events.after(self._front, self._head)
+        if not page:
+            self._front = self._head  # the rest is purged
+            return False
+        started, now_us, shares = self._front, self._clock_us(), self._gate.shares
+        followers: dict[str, dict[Session, int]] = {}
+        runs: dict[Session, dict[str, list[CanonicalEvent]]] = {}
+        served: set[Session] = set()
+        given = 0
+        for event in page:
+            seq, topic = event.record.seq, event.topic
+            found = followers.get(topic)
+            if found is None:
+                found = followers[topic] = self._sessions.index.match(topic)
+            if found and shares(event.record, now_us):
+                messages: dict[int, Message] = {}
+                for session, granted in found.items():
+                    if session not in self._live:
+                        continue
+                    if not session.room:
+                        self._fall_behind(session, started if session in runs else seq - 1)
+                        runs.pop(session, None)
+                        continue
+                    given += 1
+                    served.add(session)
+                    if session.principal.batches:
+                        runs.setdefault(session, {}).setdefault(topic, []).append(event)
+                        continue
+                    qos = min(1, granted)
+                    message = messages.get(qos)
+                    if message is None:
+                        message = messages[qos] = Message(topic.encode(), event.payload, qos, after=seq - 1)
+                    self._hand(session, message)
+            self._front = seq
+            if given >= _MOST_GIVEN:
+                break
+        for session, by_topic in runs.items():
+            self._hand_arrays(session, by_topic, {topic: followers[topic][session] for topic in by_topic}, started)
+        for session in served & self._live:
+            session.position = self._front
+        return True
 
-    def _topic(self, record: Record) -> str:
-        key = (record.user, record.type)
-        topic = self._topics.get(key)
-        if topic is None:
-            if len(self._topics) > 100_000:
-                self._topics.clear()
-            topic = self._topics[key] = self._registry.build("canonical", user=record.user, type=record.type)
-        return topic
+    def _fall_behind(self, session: Session, position: int) -> None:
+        session.position = position
+        self._live.discard(session)
+        self._stalled.add(session)
+
+    def _fill(self, session: Session) -> None:
+        """Give a session that is behind its next rows; then it is live, behind, or stalled."""
+        after = session.position
+        assert after is not None
+        if after == self._front:
+            self._live.add(session)
+            return
+        if not session.room or not session.connected:
+            self._stalled.add(session)
+            return
+        self._behind[session] = None
+        if after > self._front:
+            return  # it is new and stands at the head, where those who are live will be in a moment
+        granted: dict[str, int] = {}
+        runs: dict[str, list[CanonicalEvent]] = {}
+        now_us, shares, match = self._clock_us(), self._gate.shares, self._sessions.index.match
+        room, size, batches = session.room, 0, session.principal.batches
+        page = self._events.after(after, self._front, _only_user(session))
+        position = page[-1].record.seq if len(page) == PAGE else self._front
+        for event in page:
+            seq, topic = event.record.seq, event.topic
+            if seq > self._front:
+                break
+            if topic not in granted:
+                granted[topic] = match(topic).get(session, -1)
+            if granted[topic] < 0 or not shares(event.record, now_us):
+                continue
+            if not room or size > _BYTES_AT_ONCE:
+                position = seq - 1
+                break
+            size += len(event.payload)
+            if batches:
+                runs.setdefault(topic, []).append(event)
+                continue
+            room -= 1
+            self._hand(session, Message(topic.encode(), event.payload, min(1, granted[topic]), after=seq - 1))
+        self._hand_arrays(session, runs, granted, after)
+        session.position = min(position, self._front)
+
+    def _hand(self, session: Session, message: Message) -> None:
+        self._sessions.give(session, message)
+        if session.persistent:
+            self._moved.add(session)
+
+    def _hand_arrays(
+        self, session: Session, runs: dict[str, list[CanonicalEvent]], granted: dict[str, int], after: int
+    ) -> None:
+        for topic, run in runs.items():
+            name, qos = topic.encode(), min(1, granted[topic])
+            for payload in arrays(run):
+                self._hand(session, Message(name, payload, qos, after=after))
 
 
-def canonical_parts(run: list[Record]) -> Iterator[list[Record]]:
-    """A run of events as the messages it goes out in: bounded in number and size; one large event goes alone."""
-    part: list[Record] = []
-    size = 0
-    for record in run:
-        if part and (len(part) == _EVENTS_A_MESSAGE or size + len(record.body) > _BYTES_A_MESSAGE):
-            yield part
-            part, size = [], 0
-        part.append(record)
-        size += len(record.body)
-    yield part
-
-
-def canonical_payload(records: list[Record]) -> bytes:
-    """One event, or an array of events, as DESIGN's canonical messages carry them."""
-    if len(records) == 1:
-        return canonical_json(records[0])
-    return b"[" + b",".join(map(canonical_json, records)) + b"]"
+def _only_user(session: Session) -> str | None:
+    """The one user that a session may read, if it is one: its rows are found by index."""
+    principal = session.principal
+    if principal.user is not None:
+        return principal.user
+    users = principal.users
+    return next(iter(users)) if users is not None and len(users) == 1 else None

@@ -7,24 +7,24 @@ of either side repeats some messages (subscribers tell them by ``seq``) and leav
 import asyncio
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from bridge.cursors import Cursors
-from bridge.follow.canonical import canonical_parts, canonical_payload
+from bridge.follow.canonical_events import CanonicalEvents
+from bridge.follow.loop import CursorLoop
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
-from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.mqtt.links.port import BrokerLink
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.topics.registry import TopicRegistry
 
-_CHUNK = 500
-_SUBSCRIBER = "subscriber:"
-_AGAIN_S = 0.5
+_AGAIN_S: Final = 0.5
 
 
 @dataclass(slots=True)
-class _Chunk:
+class _Page:
     """Rows that were sent: up to which seq, and how many of their messages are not acknowledged."""
 
     last: int
@@ -32,7 +32,11 @@ class _Chunk:
 
 
 class CanonicalPublisher:
-    """Publishes the log's rows in their order while there is a connection."""
+    """Publishes the log's rows in their order while there is a connection, one message an event.
+
+    A log that was never published here begins at the smallest of ``places``, where the subscribers of an embedded
+    broker were; from now on when there are none.
+    """
 
     def __init__(
         self,
@@ -43,22 +47,22 @@ class CanonicalPublisher:
         registry: TopicRegistry,
         chores: Chores,
         gate: ConsentGate,
-        chunks: int = 4,
+        places: Mapping[str, int],
+        pages: int = 4,
     ) -> None:
         self._gate = gate
         self._name = f"publish:{bridge_id}"
-        self._reader = reader
-        self._registry = registry
+        self._events = CanonicalEvents(reader, registry)
         self._cursors = Cursors(chores)
-        self._most = chunks
+        self._most = pages
         self._head = head
         self._link: BrokerLink | None = None
-        self._sent: deque[_Chunk] = deque()
-        self._wake = asyncio.Event()
-        self._topics: dict[tuple[str, str], str] = {}
+        self._sent: deque[_Page] = deque()
+        self._loop = CursorLoop(self._step)
+        self.run = self._loop.run
         known = reader.cursor(self._name)
         self._noted = known if known is not None else -1
-        self._acknowledged = known if known is not None else _start(reader, self._head)
+        self._acknowledged = known if known is not None else min(places.values(), default=head)
         self._position = self._acknowledged
 
     @property
@@ -71,21 +75,12 @@ class CanonicalPublisher:
         self._link = link
         self._sent = deque()
         self._position = self._acknowledged
-        self._wake.set()
+        self._loop.wake()
 
     def committed(self, commit: Commit) -> None:
         """The log has grown."""
         self._head = commit.head
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Publish for ever."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            if self._next():
-                self._wake.set()
-                await asyncio.sleep(0)
+        self._loop.wake()
 
     def keep(self) -> None:
         """Write the cursor down, where it moved."""
@@ -94,56 +89,36 @@ class CanonicalPublisher:
             self._cursors.move(self._name, self._acknowledged)
         self._cursors.keep()
 
-    def _next(self) -> bool:
-        """Send one chunk; False when there is nothing to send, or enough is on its way."""
+    def _step(self) -> bool:
+        """Send one page; False when there is nothing to send, or enough is on its way."""
         link = self._link
         if link is None or not link.alive or self._position >= self._head or len(self._sent) >= self._most:
             return False
-        records = self._reader.read(self._position, _CHUNK, history=True)
-        if not records:
+        events = self._events.after(self._position, self._head)
+        if not events:
             self._position = self._head  # the rest is purged
             return False
-        runs: dict[str, list[Record]] = {}
-        now_us = time.time_ns() // 1000
-        for record in records:
-            if self._gate.shares(record, now_us):
-                runs.setdefault(self._topic(record), []).append(record)
-        before = self._position
-        chunk = _Chunk(records[-1].seq, owed=1)
-        self._sent.append(chunk)
-        self._position = chunk.last
-        for topic, run in runs.items():
-            for part in canonical_parts(run):
-                chunk.owed += 1
-                payload = canonical_payload(part)
-                if not link.send(topic, payload, done=lambda: self._taken(link, chunk)):
-                    # Gone, or too much waits there: this chunk is sent again, from its start.
-                    self._sent.remove(chunk)
-                    self._position = before
-                    asyncio.get_running_loop().call_later(_AGAIN_S, self._wake.set)
-                    return False
-        self._taken(link, chunk)
+        before, now_us = self._position, time.time_ns() // 1000
+        page = _Page(events[-1].record.seq, owed=1)
+        self._sent.append(page)
+        self._position = page.last
+        for event in events:
+            if not self._gate.shares(event.record, now_us):
+                continue
+            page.owed += 1
+            if not link.send(event.topic, event.payload, done=lambda: self._taken(link, page)):
+                # Gone, or too much waits there: this page is sent again, from its start.
+                self._sent.remove(page)
+                self._position = before
+                asyncio.get_running_loop().call_later(_AGAIN_S, self._loop.wake)
+                return False
+        self._taken(link, page)
         return True
 
-    def _taken(self, link: BrokerLink, chunk: _Chunk) -> None:
+    def _taken(self, link: BrokerLink, page: _Page) -> None:
         if link is not self._link:
             return
-        chunk.owed -= 1
+        page.owed -= 1
         while self._sent and not self._sent[0].owed:
             self._acknowledged = self._sent.popleft().last
-            self._wake.set()
-
-    def _topic(self, record: Record) -> str:
-        key = (record.user, record.type)
-        topic = self._topics.get(key)
-        if topic is None:
-            if len(self._topics) > 100_000:
-                self._topics.clear()
-            topic = self._topics[key] = self._registry.build("canonical", user=record.user, type=record.type)
-        return topic
-
-
-def _start(reader: LogReader, head: int) -> int:
-    """Where a log begins to be published here: where its embedded broker's subscribers were, else from now on."""
-    positions = [seq for name, seq in reader.cursors().items() if name.startswith(_SUBSCRIBER)]
-    return min(positions, default=head)
+            self._loop.wake()

@@ -25,6 +25,13 @@ class ConsentWatch:
         """Close the registry."""
         self._registry.close()
 
+    def subscribers(self) -> frozenset[str]:
+        """The client ids of all who may read canonical events."""
+        roster = self._registry.roster()
+        names = {each.principal.client_id for each in roster.subscribers}
+        names |= {each.principal.client_id for each in roster.admins}
+        return frozenset(names | {each.principal.client_id for each in roster.devices})
+
     async def look(self) -> None:
         """Read again if the registry has changed. StoreError: what was last read holds."""
         self._apply(await asyncio.to_thread(self._read))

@@ -23,6 +23,9 @@ def add(
     users: Annotated[str, typer.Option(help="Users it may read: a list, or *.")],
     *,
     types: Annotated[str, typer.Option(help="Types it may read: a list, or *.")] = "*",
+    batches: Annotated[
+        bool, typer.Option("--batches", help="Several waiting events come as one array (embedded broker).")
+    ] = False,
     lifetime: Lifetime = "24h",
     token_file: TokenFile = None,
     data: Data = DATA,
@@ -34,7 +37,8 @@ def add(
     """
     place = DataDirectory(data)
     with place.registry() as registry:
-        added = registry.add_subscriber(name, "*" if users == "*" else names(users), type_names(types), now_us())
+        readable = "*" if users == "*" else names(users)
+        added = registry.add_subscriber(name, readable, type_names(types), now_us(), batches=batches)
     place.audit("subscriber.added", name=name, users=len(added.users or ()) or "all", types=type_names(types))
     hand_out(
         place,
@@ -100,5 +104,6 @@ def _described(subscriber: Subscriber) -> dict[str, Any]:
         "client_id": subscriber.name,
         "users": "*" if subscriber.users is None else sorted(subscriber.users),
         "types": "*" if subscriber.types is None else sorted(subscriber.types),
+        "batches": subscriber.batches,
         "created_at": iso(subscriber.created_us),
     }

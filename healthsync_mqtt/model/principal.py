@@ -31,3 +31,5 @@ class Principal:
     provider: str | None = None
     users: frozenset[str] | None = frozenset()
     types: frozenset[str] | None = frozenset()
+    batches: bool = False
+    """Whether canonical events come as arrays where several wait; otherwise each is a message of its own."""

@@ -47,9 +47,9 @@ class Connection:
     """Listener of a wire. Acknowledges event deliveries when the pipeline says so (it is their ``Source``)."""
 
     def __init__(
-        self, door: Door, wire: Wire, limits: LimitSettings, turns: Turns, *, wanted: Callable[[], None]
+        self, door: Door, wire: Wire, limits: LimitSettings, turns: Turns, *, wanted: Callable[[Session], None]
     ) -> None:
-        """``wanted`` is called when the session has room for canonical events."""
+        """``wanted`` is called with the session when it has room for canonical events."""
         self._door = door
         self._wire = wire
         self._wanted = wanted
@@ -197,7 +197,7 @@ class Connection:
                 break
             self._wire.write(data)
         if session.position is not None and session.room:
-            self._wanted()
+            self._wanted(session)
 
     def close(self, reason: str, *, will: bool) -> None:
         """Close from our side: take-over, revocation, expiry, shutdown."""

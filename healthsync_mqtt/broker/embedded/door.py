@@ -138,6 +138,7 @@ class FrontDoor:
         """These identities lost their right: they are gone at once, and so is what a device said of its presence."""
         for client_id in client_ids:
             principal = self.sessions.revoke(client_id)
+            self._feeder.forget(client_id)
             if principal is not None and principal.user is not None and principal.device is not None:
                 self.retain(self._registry.build("status", user=principal.user, device=principal.device), b"")
 

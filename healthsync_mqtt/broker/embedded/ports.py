@@ -46,8 +46,8 @@ class Feeder(Protocol):
     def forget(self, client_id: str) -> None:
         """The client asked for a clean session: no position of an earlier one is kept."""
 
-    def wanted(self) -> None:
-        """A session has room again."""
+    def wanted(self, session: Session) -> None:
+        """The session has room."""
 
 
 class Requests(Protocol):

@@ -57,7 +57,8 @@ def subscriber_of(tables: Tables, name: str) -> Subscriber:
 def subscriber_from(row: dict[str, object]) -> Subscriber:
     """A subscriber as its row says."""
     users, types = load_names(str(row["users"])), load_names(str(row["types"]))
-    return Subscriber(**{**row, "users": users, "types": types})  # type: ignore[arg-type]
+    values = {**row, "users": users, "types": types, "batches": bool(row["batches"])}
+    return Subscriber(**values)  # type: ignore[arg-type]
 
 
 def member_of(tables: Tables, client_id: str) -> Device | Subscriber | Admin | None:

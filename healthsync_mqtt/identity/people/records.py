@@ -51,11 +51,15 @@ class Subscriber:
     suspended_us: int | None = None
     removed_us: int | None = None
     token_epoch: int = 0
+    batches: bool = False
+    """Whether it asked for arrays of canonical events."""
 
     @property
     def principal(self) -> Principal:
         """The identity its connections get."""
-        return Principal(role=Role.subscriber, client_id=self.name, users=self.users, types=self.types)
+        return Principal(
+            role=Role.subscriber, client_id=self.name, users=self.users, types=self.types, batches=self.batches
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

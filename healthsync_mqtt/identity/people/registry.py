@@ -191,7 +191,13 @@ class Registry:
     # Subscribers and admins
 
     def add_subscriber(
-        self, name: str, users: str | Iterable[str] | None, types: str | Iterable[str] | None, now_us: int
+        self,
+        name: str,
+        users: str | Iterable[str] | None,
+        types: str | Iterable[str] | None,
+        now_us: int,
+        *,
+        batches: bool = False,
     ) -> Subscriber:
         """Add a reader of the given users and types ("*" or None = all), or bring a removed one back.
 
@@ -199,9 +205,18 @@ class Registry:
         """
         check_id("subscriber name", name)
         subscriber = Subscriber(
-            name=name, users=checked_names("user id", users), types=checked_names("type", types), created_us=now_us
+            name=name,
+            users=checked_names("user id", users),
+            types=checked_names("type", types),
+            created_us=now_us,
+            batches=batches,
         )
-        row = {"users": dump_names(subscriber.users), "types": dump_names(subscriber.types), "created_us": now_us}
+        row = {
+            "users": dump_names(subscriber.users),
+            "types": dump_names(subscriber.types),
+            "created_us": now_us,
+            "batches": int(batches),
+        }
         with self._tables.write():
             known = any_subscriber(self._tables, name)
             if known is None or known.removed_us is None:

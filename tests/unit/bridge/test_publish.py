@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bridge.follow.canonical import Publisher
+from bridge.follow.canonical import CanonicalFeed
 from bridge.ports import Chores, Commit
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.embedded.sessions.session import Session
@@ -86,7 +86,7 @@ class Stand:
         self.log = log
         self.journal = Journal(log)
         self.sessions = Sessions(LimitSettings(), AccessRules(REGISTRY))
-        self.publisher = Publisher(
+        self.publisher = CanonicalFeed(
             reader=log.reader(),
             head=self.journal.head(),
             registry=REGISTRY,
@@ -100,14 +100,20 @@ class Stand:
         self.publisher.committed(Commit(self.log.commit(), (), 1))
 
     def connect(
-        self, name: str = "app", topic_filter: str = "users/alice/canonical/+", qos: int = 1, *, clean: bool = True
+        self,
+        name: str = "app",
+        topic_filter: str = "users/alice/canonical/+",
+        qos: int = 1,
+        *,
+        clean: bool = True,
+        batches: bool = False,
     ) -> Line:
         line = Line()
-        principal = Principal(role=Role.subscriber, client_id=name, users=None, types=None)
+        principal = Principal(role=Role.subscriber, client_id=name, users=None, types=None, batches=batches)
         session, _ = self.sessions.open(line, principal, clean=clean)
         if clean:
             self.publisher.forget(name)
-        line.session, line.wanted = session, self.publisher.wanted
+        line.session, line.wanted = session, lambda: self.publisher.wanted(session)
         self.sessions.index.add(session, topic_filter, qos)
         self.publisher.attach(session)
         return line
@@ -142,13 +148,23 @@ async def test_a_subscriber_gets_what_is_stored_from_now_on(stand: Stand) -> Non
     line = stand.connect()
     stand.store("a", "b")
     await until(lambda: line.ids() == ["a", "b"])
-    (packet,) = line.packets
-    assert (packet.topic, packet.qos, packet.retain) == (b"users/alice/canonical/heart_rate", 1, False)
+    for packet in line.packets:
+        assert (packet.topic, packet.qos, packet.retain) == (b"users/alice/canonical/heart_rate", 1, False)
     assert [event["seq"] for event in line.events()] == [2, 3]
 
 
-async def test_one_event_is_an_object_and_several_an_array(stand: Stand) -> None:
-    line = stand.connect()
+async def test_each_event_is_a_message_of_its_own_live_and_catching_up(stand: Stand) -> None:
+    line, late = stand.connect(), stand.connect("late", clean=False)
+    stand.disconnect(late)
+    stand.store("a", "b", "c")
+    again = stand.connect("late", clean=False)
+    await until(lambda: line.ids() == again.ids() == ["a", "b", "c"])
+    for each in (line, again):
+        assert [type(json.loads(packet.payload)) for packet in each.packets] == [dict] * 3
+
+
+async def test_who_asked_for_arrays_gets_one_event_as_an_object_and_several_as_an_array(stand: Stand) -> None:
+    line = stand.connect(batches=True)
     stand.store("a")
     await until(lambda: line.ids() == ["a"])
     stand.store("b", "c")
@@ -243,8 +259,8 @@ async def test_versions_and_tombstones_travel_too(stand: Stand) -> None:
     assert [(event["version"], event["op"]) for event in line.events()] == [(0, "upsert"), (1, "upsert"), (1, "delete")]
 
 
-async def test_messages_are_bounded_in_number_and_size(stand: Stand) -> None:
-    line = stand.connect()
+async def test_arrays_are_bounded_in_number_and_size(stand: Stand) -> None:
+    line = stand.connect(batches=True)
     large = [
         Item(each.origin, each.event._replace(body=b'{"value":{"samples":[%s]}}' % (b"[0,72]," * 9000 + b"[0,72]")))
         for each in map(item, [f"big{number}" for number in range(9)])
@@ -267,7 +283,9 @@ async def test_a_subscriber_behind_purged_rows_gets_what_comes_after_them_and_is
     other = stand.connect("other")
     assert other.session is not None
     other.session.position = 0
-    stand.publisher.wanted()
+    stand.publisher.detach(other.session)
+    other.session.position = 0
+    stand.publisher.attach(other.session)
     await until(lambda: stand.publisher.lag == 0)
     assert other.ids() == []
     stand.store("next")

@@ -90,6 +90,7 @@ class Bench:
             registry=TOPICS,
             chores=self.chores,
             gate=self.gate,
+            places={},
         )
         self.pipeline = Pipeline(
             journal=self.journal,

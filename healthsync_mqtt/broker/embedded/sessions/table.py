@@ -51,6 +51,10 @@ class Sessions:
         """Clients with an open connection."""
         return len(self._links)
 
+    def has(self, client_id: str) -> bool:
+        """Whether this client has a session, connected or not."""
+        return client_id in self._sessions
+
     def is_connected(self, client_id: str) -> bool:
         """Whether this client has an open connection."""
         return client_id in self._links

@@ -29,11 +29,11 @@ AND u.suspended_us IS NULL AND u.removed_us IS NULL
 SELECT client_id FROM devices WHERE user_id = ?
 
 -- name: subscriber
-SELECT name, users, types, created_us, suspended_us, removed_us, token_epoch
+SELECT name, users, types, created_us, batches, suspended_us, removed_us, token_epoch
 FROM subscribers JOIN principals ON client_id = name WHERE name = ?
 
 -- name: subscribers
-SELECT name, users, types, created_us, suspended_us, removed_us, token_epoch
+SELECT name, users, types, created_us, batches, suspended_us, removed_us, token_epoch
 FROM subscribers JOIN principals ON client_id = name WHERE removed_us IS NULL ORDER BY name
 
 -- name: admin

@@ -1,0 +1,91 @@
+"""The log as canonical events: a row is read once for all who stand at one place, and made into JSON once."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from healthsync_mqtt.model.record import Record, canonical_json
+from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+PAGE: Final = 500
+"""Rows that are read at once."""
+_PAGES: Final = 8
+_TOPICS: Final = 100_000
+_EVENTS_A_MESSAGE: Final = 100
+_BYTES_A_MESSAGE: Final = 65_536
+
+_Place = tuple[int, str | None]
+
+
+class CanonicalEvent:
+    """One row on its way to subscribers."""
+
+    __slots__ = ("_payload", "record", "topic")
+
+    def __init__(self, record: Record, topic: str) -> None:
+        self.record = record
+        self.topic = topic
+        self._payload: bytes | None = None
+
+    @property
+    def payload(self) -> bytes:
+        """The event as JSON, made when it is first wanted."""
+        if self._payload is None:
+            self._payload = canonical_json(self.record)
+        return self._payload
+
+
+class CanonicalEvents:
+    """Pages of a log. The last few are kept, so that followers near each other share rows and JSON."""
+
+    def __init__(self, reader: LogReader, registry: TopicRegistry) -> None:
+        self._reader = reader
+        self._registry = registry
+        self._topics: dict[tuple[str, str], str] = {}
+        self._pages: OrderedDict[_Place, Sequence[CanonicalEvent]] = OrderedDict()
+
+    def after(self, seq: int, head: int, user: str | None = None) -> Sequence[CanonicalEvent]:
+        """The next rows of the log, or of one user's; none when there are none up to ``head``."""
+        place = (seq, user)
+        page = self._pages.get(place)
+        if page is None or (len(page) < PAGE and (not page or page[-1].record.seq < head)):
+            page = [
+                CanonicalEvent(record, self._topic(record))
+                for record in self._reader.read(seq, PAGE, user=user, history=True)
+            ]
+            self._pages[place] = page
+            while len(self._pages) > _PAGES:
+                self._pages.popitem(last=False)
+        return page
+
+    def _topic(self, record: Record) -> str:
+        key = (record.user, record.type)
+        topic = self._topics.get(key)
+        if topic is None:
+            if len(self._topics) > _TOPICS:
+                self._topics.clear()
+            topic = self._topics[key] = self._registry.build("canonical", user=record.user, type=record.type)
+        return topic
+
+
+def arrays(run: Sequence[CanonicalEvent]) -> Iterator[bytes]:
+    """Events of one topic as the messages of a subscriber that asked for arrays.
+
+    One event is an object; several are an array, bounded in number and size; one large event goes alone.
+    """
+    part: list[bytes] = []
+    size = 0
+    for event in run:
+        payload = event.payload
+        if part and (len(part) == _EVENTS_A_MESSAGE or size + len(payload) > _BYTES_A_MESSAGE):
+            yield _joined(part)
+            part, size = [], 0
+        part.append(payload)
+        size += len(payload)
+    if part:
+        yield _joined(part)
+
+
+def _joined(part: Sequence[bytes]) -> bytes:
+    return part[0] if len(part) == 1 else b"[" + b",".join(part) + b"]"
