@@ -19,6 +19,7 @@ from bridge.pipeline import Pipeline
 from bridge.service import Addresses
 from healthsync_mqtt.broker.embedded.door import FrontDoor
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
+from healthsync_mqtt.config.sections import addresses
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
@@ -151,23 +152,24 @@ class DoorServing:
         """Open the listeners. UnavailableError when a port is taken."""
         broker, tls, listeners = self._edge.ground.settings.broker, self._edge.tls, self.door.listeners
         try:
-            mqtt = await listeners.open(broker.host, broker.mqtt_port, tls=None)
+            mqtt = await listeners.open(addresses(broker.host), broker.mqtt_port, tls=None)
             clients = Demand(broker.mqtts_clients)
             mqtts = await listeners.open(
-                broker.mqtts_host, broker.mqtts_port, tls=tls.context(clients), clients=clients
+                addresses(broker.mqtts_host), broker.mqtts_port, tls=tls.context(clients), clients=clients
             )
             clients, origins = Demand(broker.wss_clients), broker.allowed_origins
             wss = await listeners.open(
-                broker.wss_host, broker.wss_port, tls=tls.context(clients), clients=clients, origins=origins
+                addresses(broker.wss_host), broker.wss_port, tls=tls.context(clients), clients=clients, origins=origins
             )
         except OSError as error:
             raise UnavailableError(
                 f"cannot listen: {error.strerror or error}", hint="choose other ports: healthsync up --mqtts-port 0"
             ) from error
         return Addresses(
-            mqtt=f"127.0.0.1:{mqtt}",
-            mqtts=f"127.0.0.1:{mqtts}",
-            wss=f"127.0.0.1:{wss}",
+            mqtt=str(mqtt[0].here),
+            mqtts=str(mqtts[0].here),
+            wss=str(wss[0].here),
+            bound={name: tuple(map(str, found)) for name, found in (("mqtt", mqtt), ("mqtts", mqtts), ("wss", wss))},
             ca_file=str(tls.paths.ca_cert),
         )
 
@@ -198,6 +200,7 @@ class DoorServing:
         return EdgeReport(
             connected=True,
             connections=self._edge.sessions.connected,
+            crowd=self.door.crowd(),
             limited=[asdict(each) for each in self.door.rates.limited()],
             certificates=asdict(self._edge.tls.expiry),
         )

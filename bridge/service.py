@@ -7,9 +7,9 @@ canonical events reach subscribers. ``embedded`` and ``external`` make one each.
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bridge.decode.delivery import Limits
@@ -43,16 +43,19 @@ class Addresses:
     mqtt: str = ""
     mqtts: str = ""
     wss: str = ""
+    bound: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ca_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """Where the service listens and what belongs to it."""
+    """Where the service can be reached on this machine ("address:port") and what belongs to it."""
 
     mqtt: str
     mqtts: str
     wss: str
+    bound: Mapping[str, tuple[str, ...]]
+    """By listener: every address that it is bound to; 0.0.0.0 and [::] are all of the machine's."""
     ca_file: str
     metrics: str = ""
     """Nothing when metrics are off."""
@@ -193,9 +196,7 @@ class Service:
         metrics = await self.endpoint.open()
         log.info(
             "bridge.ready",
-            mqtt=found.mqtt,
-            mqtts=found.mqtts,
-            wss=found.wss,
+            **found.bound,
             metrics=metrics,
             version=__version__,
         )
@@ -203,6 +204,7 @@ class Service:
             mqtt=found.mqtt,
             mqtts=found.mqtts,
             wss=found.wss,
+            bound=found.bound,
             ca_file=found.ca_file,
             metrics=metrics,
             pid=os.getpid(),
@@ -226,6 +228,7 @@ class Service:
             subscriber_lag=self.edge.follower.lag,
             sinks=self.shipping.status(),
             tasks_down=self.tasks.down,
+            crowd=edge.crowd,
             limited=edge.limited,
             over_daily_limit=self._volume.over(),
             certificates=edge.certificates,

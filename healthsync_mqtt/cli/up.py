@@ -17,7 +17,7 @@ from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.model.times import iso
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Mapping
 
     from bridge.service import Ready, Service
 
@@ -52,6 +52,9 @@ def up(
     run(_Up(settings, demo=demo, as_json=json).run)
 
 
+_EVERY = {"0.0.0.0": "every IPv4 address", "[::]": "every IPv6 address"}  # noqa: S104
+
+
 class _Up:
     def __init__(self, settings: Settings, *, demo: bool, as_json: bool) -> None:
         self._settings = settings
@@ -62,7 +65,10 @@ class _Up:
     async def run(self) -> None:
         from bridge.embedded import EmbeddedEdge
         from bridge.process import serve
+        from healthsync_mqtt.broker.embedded.limits.descriptors import raise_soft_limit
 
+        limits = self._settings.limits
+        raise_soft_limit(limits.max_connections + limits.max_unauthenticated)
         self._place.registry().close()  # makes the private directory before anything is written into it
         await serve(self._settings, EmbeddedEdge.open, self._around)
 
@@ -85,7 +91,7 @@ class _Up:
             )
             service.write(data)
             try:
-                self._say_ready(service)
+                self._say_ready(service, ready.bound)
                 if login is None:
                     yield None
                 else:
@@ -98,18 +104,18 @@ class _Up:
                 # The demo watch says goodbye before the service stops.
                 ServiceFile.remove(data)
 
-    def _say_ready(self, service: ServiceFile) -> None:
+    def _say_ready(self, service: ServiceFile, bound: "Mapping[str, tuple[str, ...]]") -> None:
         if self._as_json:
             names = ("mqtt", "mqtts", "wss", "ca_file", "pid")
-            output.emit({"event": "ready"} | {name: getattr(service, name) for name in names})
+            output.emit({"event": "ready"} | {name: getattr(service, name) for name in names} | {"bound": bound})
             output.flush()
             return
         option = "" if self._settings.data.name == "data" else f" --data {self._settings.data}"
         output.facts(
             [
-                ("MQTT over TLS", service.mqtts),
-                ("WebSocket over TLS", service.wss),
-                ("MQTT on this machine", service.mqtt),
+                ("MQTT over TLS", _where(service.mqtts, bound["mqtts"])),
+                ("WebSocket over TLS", _where(service.wss, bound["wss"])),
+                ("MQTT on this machine", _where(service.mqtt, bound["mqtt"])),
                 ("CA file", service.ca_file),
             ]
         )
@@ -122,6 +128,12 @@ class _Up:
             "Ctrl-C stops."
         )
         output.flush()
+
+
+def _where(here: str, bound: tuple[str, ...]) -> str:
+    """How a listener is reached on this machine, and what else it is bound to."""
+    others = ", ".join(_EVERY.get(each.rpartition(":")[0], each) for each in bound if each != here)
+    return f"{here} ({others})" if others else here
 
 
 def _handlers(service: "Service") -> dict[str, Handler]:

@@ -16,15 +16,34 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
+_EVERY = ("0.0.0.0", "::")  # noqa: S104 - TLS and a token guard them
+
+
+def addresses(host: str) -> tuple[str, ...]:
+    """The addresses that a listener's setting names: several with commas between, ``*`` for all of both families."""
+    names = [name.strip() for name in host.split(",") if name.strip()]
+    return tuple(dict.fromkeys(each for name in names for each in (_EVERY if name == "*" else (name,))))
+
+
 def _loopback(host: str) -> str:
-    if host == "localhost":
-        return host
     try:
-        if ipaddress.ip_address(host).is_loopback:
+        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
             return host
     except ValueError:
         pass
     raise ValueError("a listener without TLS must be on a loopback address (127.0.0.1, ::1, localhost)")
+
+
+def _listening(host: str) -> str:
+    if not addresses(host):
+        raise ValueError("a listener needs an address")
+    return host
+
+
+def _listening_loopback(host: str) -> str:
+    for each in addresses(_listening(host)):
+        _loopback(each)
+    return host
 
 
 def _split(value: Any) -> Any:
@@ -46,18 +65,18 @@ ClientCertificates = Literal["off", "optional", "required", "required_with_token
 class BrokerSettings(Section):
     """Listeners of the embedded broker. Port 0 takes a free one."""
 
-    host: Annotated[str, AfterValidator(_loopback)] = "127.0.0.1"
-    """Address of the plain MQTT listener; loopback only."""
+    host: Annotated[str, AfterValidator(_listening_loopback)] = "127.0.0.1"
+    """Address of the plain MQTT listener, or several with commas between; loopback only."""
     mqtt_port: Port = 1883
     """Port of the plain MQTT listener."""
-    mqtts_host: str = "0.0.0.0"  # noqa: S104 - TLS and a token guard it
-    """Address of the MQTT over TLS listener."""
+    mqtts_host: Annotated[str, AfterValidator(_listening)] = "0.0.0.0"  # noqa: S104 - TLS and a token guard it
+    """Address of the MQTT over TLS listener, or several; ``*``: every address of IPv4 and IPv6."""
     mqtts_port: Port = 8883
     """Port of the MQTT over TLS listener."""
     mqtts_clients: ClientCertificates = "off"
     """Client certificates there: off, optional, required (instead of a token), required_with_token."""
-    wss_host: str = "0.0.0.0"  # noqa: S104 - the same
-    """Address of the MQTT over WebSocket (TLS) listener."""
+    wss_host: Annotated[str, AfterValidator(_listening)] = "0.0.0.0"  # noqa: S104 - the same
+    """Address of the MQTT over WebSocket (TLS) listener, in the same words."""
     wss_port: Port = 8084
     """Port of the MQTT over WebSocket (TLS) listener."""
     wss_clients: ClientCertificates = "off"
@@ -82,16 +101,16 @@ class LimitSettings(Section):
     max_keep_alive_s: Annotated[int, Field(ge=1, le=65_535)] = 3_600
     """The longest keep-alive; a client that asks for more, or for none, is held to this one."""
     max_connections: Count = 20_000
-    """Open connections."""
+    """Open connections; fewer where the system allows this process fewer files."""
     connections_per_address: Count = 1_000
-    """Open connections from one network address."""
+    """Open connections from one network address (of IPv6: from one /64 network)."""
     max_unauthenticated: Count = 1_000
-    """Open connections that have not logged in yet."""
+    """Open connections that have not logged in yet; beyond it the oldest of the address with most is closed."""
     unauthenticated_per_address: Count = 100
-    """The same from one network address."""
+    """The same from one network address; beyond it its oldest is closed."""
     failed_login_base_s: Seconds = 0.5
-    """Seconds that the answer to a failed login is held back; doubled with each further failure of the address."""
-    failed_login_max_s: Seconds = 30.0
+    """Seconds that the answer to a failed login is held back; doubled with each failure of that address and name."""
+    failed_login_max_s: Seconds = 4.0
     """The most seconds that it is held back."""
     takeovers_per_minute: Count = 10
     """How often in a minute one client id may replace its own connection; more often, its token is in two places."""

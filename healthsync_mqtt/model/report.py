@@ -27,6 +27,7 @@ class EdgeReport:
 
     connected: bool
     connections: int
+    crowd: Mapping[str, int] | None = None
     limited: Sequence[Mapping[str, Any]] | None = None
     certificates: Mapping[str, Any] | None = None
 
@@ -52,6 +53,7 @@ class ServiceReport:
     subscriber_lag: int
     sinks: Sequence[Mapping[str, Any]]
     tasks_down: tuple[str, ...] = ()
+    crowd: Mapping[str, int] | None = None
     limited: Sequence[Mapping[str, Any]] | None = None
     over_daily_limit: Sequence[Mapping[str, Any]] | None = None
     certificates: Mapping[str, Any] | None = None

@@ -20,6 +20,7 @@ CONNECTION_LIMITS: Final = (
     "connections_per_address",
     "max_unauthenticated",
     "unauthenticated_per_address",
+    "tls_handshake",
 )
 CERTIFICATE_ROLES: Final = ("ca", "server")
 SINK_STATES: Final = ("idle", "shipping", "waiting", "paused", "failed", "hung")

@@ -94,10 +94,11 @@ async def test_two_hundred_half_open_connections_hinder_nobody(house: House, bob
 async def test_waiting_connections_of_an_address_are_bounded(house: House, bob: Bystander) -> None:
     waiting = [await house.knock() for _ in range(3)]
     await house.until(lambda: house.counters.connections == 5, "all three are in")
-    refused = await house.knock()
-    assert await refused.closed() == []
+    newcomer = await house.knock()
+    assert await waiting[0].closed() == []  # the oldest goes, never the newcomer
     assert house.counters.refused_by_reason == {"unauthenticated_per_address": 1}
-    await waiting[0].leave()
+    assert (await newcomer.connect(house.device("carl"))).code == ConnectCode.ACCEPTED
+    await waiting[1].leave()
     await house.until(lambda: house.counters.connections == 4, "one is gone")
     peer = await house.connect(house.device("alice"))
     assert await peer.settle() == []

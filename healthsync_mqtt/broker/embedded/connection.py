@@ -8,6 +8,7 @@ from healthsync_mqtt.broker.embedded.ackorder import answers
 from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.deadlines import Deadline, Deadlines
 from healthsync_mqtt.broker.embedded.lifecycle import State
+from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.ports import Door, Later
 from healthsync_mqtt.broker.embedded.protocol import (
     DEAF,
@@ -73,6 +74,11 @@ class Connection:
     def peer(self) -> str:
         """The client's address."""
         return self._wire.peer
+
+    @property
+    def knock(self) -> Knock | None:
+        """How it is counted."""
+        return self._wire.knock
 
     @property
     def certificate(self) -> bytes | None:
@@ -169,7 +175,7 @@ class Connection:
         if self._lost and not self._gone:
             self._gone = True
             self._closed(will=True)
-            self._door.gone(self)
+            self._door.left(self)
 
     # -- the pipeline's side
 

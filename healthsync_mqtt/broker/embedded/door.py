@@ -7,7 +7,9 @@ from functools import partial
 
 from healthsync_mqtt.broker.embedded.admission import Refusal, admission
 from healthsync_mqtt.broker.embedded.connection import Connection
-from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
+from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, Knock, network
+from healthsync_mqtt.broker.embedded.limits.descriptors import connections_at_most
+from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.broker.embedded.listeners import Listeners
 from healthsync_mqtt.broker.embedded.ports import Client, Entry, Feeder, Ingest, Later, Requests
@@ -46,6 +48,8 @@ log = get_logger("door")
 
 #: Bytes before the length that ``max_packet`` bounds: so a packet of that size fits into one WebSocket message.
 _FIXED_HEADER = 5
+#: The part of all connections that there can be at which that is said.
+_NEARLY = 0.9
 
 
 class FrontDoor:
@@ -85,14 +89,14 @@ class FrontDoor:
         self._feeder = feeder
         self._counters = counters
         self._clock = clock
-        self._guard = AddressGuard(limits)
         self._turns = Turns()
+        self._guard = AddressGuard(limits, most=connections_at_most())
+        self._notices = Notices()
         self._takeovers = Takeovers(limits.takeovers_per_minute)
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
-        self.listeners = Listeners(self._accept, most=limits.max_packet + _FIXED_HEADER)
+        self.listeners = Listeners(self._accept, self, most=limits.max_packet + _FIXED_HEADER)
         self._stopping = False
-        self._refused = ""
         self._embedded = EmbeddedBroker(self.sessions.routed, caught_up=self._caught_up, ended=self._router_ended)
         self.subscribing = Subscribing(
             rules=rules,
@@ -165,9 +169,12 @@ class FrontDoor:
                 return verdict
             self._counters.logins_refused += 1
             self.on_refused(verdict.reason, client.peer, asked.client_id)
-            return verdict._replace(wait_s=self._guard.failed(client.peer, self._clock()))
-        self._guard.logged_in(client.peer)
-        self._guard.succeeded(client.peer)
+            if client.knock is not None and (too_many := self._guard.refused(client.knock)) is not None:
+                too_many.leave()
+            return verdict._replace(wait_s=self._guard.failed(client.peer, asked.client_id, time.monotonic()))
+        if client.knock is not None:
+            self._guard.logged_in(client.knock)
+        self._guard.succeeded(client.peer, asked.client_id)
         principal = verdict.principal
         clean = asked.clean_session or principal.role is Role.enroll  # what it gets is for this connection only
         session, present = self.sessions.open(client, principal, clean=clean)
@@ -212,14 +219,51 @@ class FrontDoor:
         if will is not None and client.login is not None:
             self._publish_will(client.login.principal, will)
 
-    def gone(self, client: Client) -> None:
-        """A connection's socket is closed: from now on it counts no more."""
+    def left(self, client: Client) -> None:
+        """A connection's socket is closed."""
         self._connections.discard(client)
         self.ingest.leave(client)
         self._counters.connections_closed += 1
-        self._guard.closed(client.peer, authenticated=client.login is not None)
         if self._stopping and not self._connections:
             self._empty.set()
+
+    # -- the threshold of the listeners (``listeners.Threshold``)
+
+    def knock(self, peer: str, leave: Callable[[], None]) -> Knock | None:
+        """Count a new connection, before any handshake; where a table is full, who has shown nothing makes room."""
+        if self._stopping:
+            return None
+        guard = self._guard
+        verdict = guard.admit(peer, leave)
+        if verdict.limit:
+            self._counters.refuse_connection(verdict.limit)
+            who = "newcomer" if verdict.knock is None else "oldest"
+            self._say("door.connection_limit", verdict.limit, limit=verdict.limit, peer=peer, closed=who)
+        if verdict.makes_room is not None:
+            verdict.makes_room.leave()
+        if guard.total >= _NEARLY * guard.most:
+            self._say("door.nearly_full", "", connections=guard.total, most=guard.most)
+        return verdict.knock
+
+    def failed(self, peer: str, error: Exception) -> None:
+        """A TLS handshake failed: what the client did, as far as its bytes say so."""
+        self._counters.refuse_connection("tls_handshake")
+        reason = str(getattr(error, "reason", "") or type(error).__name__)
+        self._say("door.tls_failed", network(peer), peer=peer, reason=reason)
+
+    def gone(self, knock: Knock) -> None:
+        """A connection is closed: from now on it counts no more."""
+        self._guard.closed(knock)
+
+    def exhausted(self, error: OSError) -> None:
+        """The system has no descriptor for a connection."""
+        self._counters.refuse_connection("max_connections")
+        self._say("door.descriptors_exhausted", "", error=error.strerror, hint="raise the limit of open files")
+
+    def crowd(self) -> dict[str, int]:
+        """How full the tables of connections are."""
+        guard = self._guard
+        return {"open": guard.total, "most": guard.most, "not_logged_in": guard.waiting, "refusals_held": guard.held}
 
     # -- inside
 
@@ -283,18 +327,16 @@ class FrontDoor:
     def _accept(self, wire: Wire) -> Connection | None:
         if self._stopping:  # a TLS handshake that was under way
             return None
-        refusal = self._guard.admit(wire.peer)
-        if refusal is not None:
-            self._counters.refuse_connection(refusal)
-            if refusal != self._refused:
-                self._refused = refusal
-                log.warning("door.connection_limit", limit=refusal, peer=wire.peer)
-            return None
-        self._refused = ""
         self._counters.connections_opened += 1
         connection = Connection(self, wire, self.limits, self._turns, wanted=self._feeder.wanted)
         self._connections.add(connection)
         return connection
+
+    def _say(self, event: str, key: str, **what: object) -> None:
+        """A log line that strangers can cause: once in a while."""
+        left_out = self._notices.due((event, key), time.monotonic())
+        if left_out is not None:
+            log.warning(event, left_out=left_out, **what)
 
 
 def _through_amqtt(channel: Channel) -> bool:

@@ -1,55 +1,203 @@
-"""The ports of the front door: MQTT, MQTT over TLS, MQTT over WebSocket over TLS."""
+"""The ports of the front door: MQTT, MQTT over TLS, MQTT over WebSocket over TLS.
+
+A connection is counted as soon as the system has accepted it, before a TLS handshake costs what thousands of accepts
+do; so sockets are accepted here, and not by the loop's own servers, which shake hands first.
+"""
 
 import asyncio
+import contextlib
+import socket
 import ssl
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
+from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.wire import Accept, WebSocketWire, Wire
 from healthsync_mqtt.identity.login.proof import Demand
 
 _HANDSHAKE_S = 10.0
 _BACKLOG = 1024
+#: Connections that are accepted in one turn of the loop, and the pause when the system has no descriptor for one.
+_AT_ONCE = 64
+_PAUSE_S = 0.5
+
+
+class Threshold(Protocol):
+    """Who counts connections, from the moment that the system has accepted them."""
+
+    def knock(self, peer: str, leave: Callable[[], None]) -> Knock | None:
+        """A new connection; None: it is refused. ``leave`` cuts it, whatever it is at."""
+
+    def failed(self, peer: str, error: Exception) -> None:
+        """Its TLS handshake failed."""
+
+    def gone(self, knock: Knock) -> None:
+        """It is closed. Said again it changes nothing."""
+
+    def exhausted(self, error: OSError) -> None:
+        """The system accepts no more: no descriptor is left."""
+
+
+class Bound(NamedTuple):
+    """An address that a listener is bound to."""
+
+    host: str
+    port: int
+
+    @property
+    def here(self) -> "Bound":
+        """How it is reached on this machine: all addresses are the loopback one, too."""
+        return Bound({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host), self.port)  # noqa: S104
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class _Kind(NamedTuple):
+    """What a port speaks."""
+
+    tls: ssl.SSLContext | None
+    clients: Demand
+    origins: tuple[str, ...] | None
 
 
 class Listeners:
-    """Open ports. ``accept`` takes each connection; ``most`` bounds the bytes of one WebSocket message."""
+    """Open ports. ``threshold`` counts each connection, and ``accept`` takes it once its pipe stands.
 
-    def __init__(self, accept: Accept, *, most: int) -> None:
+    ``most`` bounds the bytes of one WebSocket message.
+    """
+
+    def __init__(self, accept: Accept, threshold: Threshold, *, most: int) -> None:
         self._accept = accept
+        self._threshold = threshold
         self._most = most
-        self._servers: list[asyncio.Server] = []
+        self._sockets: dict[socket.socket, _Kind] = {}
+        self._arriving: set[asyncio.Task[None]] = set()
 
     async def open(
         self,
-        host: str,
+        hosts: tuple[str, ...],
         port: int,
         *,
         tls: ssl.SSLContext | None,
         clients: Demand = Demand.off,
         origins: tuple[str, ...] | None = None,
-    ) -> int:
-        """Open a listener (MQTT, or MQTT over WebSocket when ``origins`` is given); returns its port.
+    ) -> list[Bound]:
+        """Open a listener (MQTT, or MQTT over WebSocket when ``origins`` is given); returns where it is bound.
 
-        ``clients`` is what logins need there; ``tls`` has to ask for certificates accordingly.
+        All of its addresses have one port. ``clients`` is what logins need there; ``tls`` has to ask for certificates
+        accordingly.
         """
-        secure = tls is not None
-
-        def make() -> Wire:
-            if origins is None:
-                return Wire(self._accept, secure=secure, clients=clients)
-            return WebSocketWire(self._accept, secure=secure, clients=clients, origins=origins, most=self._most)
-
-        timeout = _HANDSHAKE_S if secure else None
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(make, host, port, ssl=tls, ssl_handshake_timeout=timeout, backlog=_BACKLOG)
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        bound: list[Bound] = []
+        for host in hosts:
+            for family, _, _, _, address in await loop.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            ):
+                found = bound[0].port if bound else port
+                listening = _listening(family, (str(address[0]), found, *address[2:]))
+                self._sockets[listening] = _Kind(tls, clients, origins)
+                name = listening.getsockname()
+                bound.append(Bound(str(name[0]), int(name[1])))
+                loop.add_reader(listening, self._ready, listening)
+        return bound
 
     def close(self) -> None:
         """Accept no more connections."""
-        for server in self._servers:
-            server.close()
+        loop = asyncio.get_running_loop()
+        for listening in self._sockets:
+            loop.remove_reader(listening)
+            listening.close()
+        self._sockets.clear()
 
     async def closed(self) -> None:
-        """Wait until every connection is gone."""
-        for server in self._servers:
-            await server.wait_closed()
+        """Give up the handshakes that are under way."""
+        arriving = tuple(self._arriving)
+        for task in arriving:
+            task.cancel()
+        await asyncio.gather(*arriving, return_exceptions=True)
+
+    def _ready(self, listening: socket.socket) -> None:
+        kind = self._sockets.get(listening)
+        if kind is None:
+            return
+        for _ in range(_AT_ONCE):
+            try:
+                accepted, address = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                self._threshold.exhausted(error)
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listening)
+                loop.call_later(_PAUSE_S, self._again, listening)
+                return
+            self._knock(accepted, str(address[0]), kind)
+
+    def _again(self, listening: socket.socket) -> None:
+        if listening in self._sockets:
+            asyncio.get_running_loop().add_reader(listening, self._ready, listening)
+
+    def _knock(self, accepted: socket.socket, peer: str, kind: _Kind) -> None:
+        wire: Wire
+        if kind.origins is None:
+            wire = Wire(self._accept, secure=kind.tls is not None, clients=kind.clients)
+        else:
+            wire = WebSocketWire(
+                self._accept,
+                secure=kind.tls is not None,
+                clients=kind.clients,
+                origins=kind.origins,
+                most=self._most,
+            )
+
+        def leave() -> None:
+            if wire.stands:
+                wire.abort()
+            else:  # the handshake sees an end, and fails
+                with contextlib.suppress(OSError):
+                    accepted.shutdown(socket.SHUT_RDWR)
+
+        knock = self._threshold.knock(peer, leave)
+        if knock is None:
+            accepted.close()
+            return
+        wire.knock = knock
+        wire.on_lost = lambda: self._threshold.gone(knock)
+        accepted.setblocking(False)
+        task = asyncio.get_running_loop().create_task(self._arrive(wire, accepted, peer, kind))
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
+
+    async def _arrive(self, wire: Wire, accepted: socket.socket, peer: str, kind: _Kind) -> None:
+        timeout = None if kind.tls is None else _HANDSHAKE_S
+        cut = True
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: wire, accepted, ssl=kind.tls, ssl_handshake_timeout=timeout
+            )
+            cut = False
+        except Exception as error:  # noqa: BLE001  # whatever a stranger's bytes lead to ends this connection alone
+            if not wire.evicted:
+                self._threshold.failed(peer, error)
+        finally:
+            if cut:
+                accepted.close()
+                wire.on_lost()
+
+
+def _listening(family: int, address: tuple[str | int, ...]) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setblocking(False)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:  # IPv4 has a socket of its own, where it is asked for
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except BaseException:
+        listening.close()
+        raise
+    return listening

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from healthsync_mqtt.broker.embedded.admission import Refusal
+from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.limits.rates import Gate
 from healthsync_mqtt.broker.embedded.protocol import Events, Refuse, Relay, Route
 from healthsync_mqtt.broker.embedded.reading import Hold
@@ -81,6 +82,10 @@ class Client(Link, Source, Protocol):
     """A connection, as the door sees it."""
 
     @property
+    def knock(self) -> Knock | None:
+        """How it is counted."""
+
+    @property
     def certificate(self) -> bytes | None:
         """The client's certificate (DER), verified; None when it sent none."""
 
@@ -102,7 +107,7 @@ class Client(Link, Source, Protocol):
 
 
 class Door(Protocol):
-    """The door, as a connection sees it: in, through, listen, out. ``gone`` follows when the socket is closed."""
+    """The door, as a connection sees it: in, through, listen, out. ``left`` follows when the socket is closed."""
 
     def enter(self, client: Client, asked: Connect, *, last: bool = False) -> Entry | Refusal | Later:
         """Decide a CONNECT, and open its session; at the ``last`` time of asking not later."""
@@ -116,5 +121,5 @@ class Door(Protocol):
     def leave(self, client: Client, will: Will | None) -> None:
         """The connection has ended: its session may go on elsewhere. ``will`` is to be published."""
 
-    def gone(self, client: Client) -> None:
-        """Its socket is closed: from now on it counts no more."""
+    def left(self, client: Client) -> None:
+        """Its socket is closed."""

@@ -11,6 +11,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from healthsync_mqtt.broker.embedded.frames import NORMAL, Frames, Opcode, close_frame, frame
+from healthsync_mqtt.broker.embedded.limits.addresses import Knock, Standing
 from healthsync_mqtt.identity.login.proof import Demand
 
 
@@ -47,6 +48,11 @@ class Wire(asyncio.Protocol):
     def __init__(self, accept: Accept, *, secure: bool, clients: Demand = Demand.off) -> None:
         self._accept = accept
         self._listener: Listener | None = None
+        #: how it is counted, and who is told when it is gone
+        self.knock: Knock | None = None
+        self.on_lost: Callable[[], None] = lambda: None
+        #: whether the pipe stands, after any handshake
+        self.stands = False
         self.secure = secure
         #: what the listener asks of clients besides a token
         self.clients = clients
@@ -67,6 +73,11 @@ class Wire(asyncio.Protocol):
         return data, 1 + (len(data) >> _BYTES)
 
     @property
+    def evicted(self) -> bool:
+        """Whether it had to make room for others."""
+        return self.knock is not None and self.knock.standing is Standing.GONE
+
+    @property
     def certificate(self) -> bytes | None:
         """The client's certificate (DER), which TLS has verified against our CA; None when it sent none."""
         tls = self.transport.get_extra_info("ssl_object")
@@ -77,6 +88,7 @@ class Wire(asyncio.Protocol):
         """Take the peer's address and ask the door."""
         # uvloop's transports are asyncio's by behaviour and not by class.
         self.transport = cast("asyncio.Transport", transport)
+        self.stands = True
         address = transport.get_extra_info("peername")
         self.peer = str(address[0]) if address else "?"
         self._listener = self._accept(self)
@@ -96,6 +108,7 @@ class Wire(asyncio.Protocol):
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.lost()
+        self.on_lost()
 
     def pause_writing(self) -> None:
         """The peer reads more slowly than we send."""

@@ -16,7 +16,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import now_us
 from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.config.private_files import check_private, make_private_directory
-from healthsync_mqtt.config.sections import DataPaths
+from healthsync_mqtt.config.sections import DataPaths, addresses
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, HealthSyncError, UnavailableError
 
@@ -158,16 +158,19 @@ def _ports(data: Path) -> Iterator[Finding]:
         broker = load_settings(data).broker
     except HealthSyncError:
         return
-    for name, host, port in (
+    listeners = (
         ("mqtt", broker.host, broker.mqtt_port),
         ("mqtts", broker.mqtts_host, broker.mqtts_port),
         ("wss", broker.wss_host, broker.wss_port),
-    ):
+    )
+    for name, host, port in ((name, host, port) for name, hosts, port in listeners for host in addresses(hosts)):
         if not port:
             continue
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:  # as the listener does: IPv4 has a socket of its own
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
                 probe.bind((host, port))
             except OSError as error:

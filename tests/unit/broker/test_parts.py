@@ -10,10 +10,8 @@ from paho.mqtt.client import topic_matches_sub
 from healthsync_mqtt.broker.embedded.ackorder import AckOrder, token_of
 from healthsync_mqtt.broker.embedded.ackorder import answers as encoded
 from healthsync_mqtt.broker.embedded.lifecycle import TRANSITIONS, State, entered
-from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.reading import Hold, Reading
 from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
-from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.mqtt.codec import Decoder
 from healthsync_mqtt.mqtt.codec.packets import Puback, Pubrec
 
@@ -84,53 +82,6 @@ def test_answers_held_back_count_as_waiting() -> None:
         assert not order.answer(n)
     order.answer(0)
     assert order.waiting == 9
-
-
-def limits(**changes: float) -> LimitSettings:
-    return LimitSettings(**changes)  # type: ignore[arg-type]
-
-
-def test_guard_counts_by_address_and_in_total() -> None:
-    guard = AddressGuard(
-        limits(max_connections=5, connections_per_address=3, max_unauthenticated=3, unauthenticated_per_address=2)
-    )
-    assert [guard.admit("a") for _ in range(3)] == [None, None, "unauthenticated_per_address"]
-    assert guard.admit("b") is None
-    assert guard.admit("c") == "max_unauthenticated"
-    guard.logged_in("a")
-    assert guard.admit("a") is None
-    guard.logged_in("a")
-    assert guard.admit("a") == "connections_per_address"
-    guard.logged_in("b")
-    assert guard.admit("c") is None
-    assert guard.admit("d") == "max_connections"
-    guard.closed("c", authenticated=False)
-    guard.closed("a", authenticated=True)
-    guard.closed("a", authenticated=False)
-    assert guard.total == 2
-    assert guard.admit("a") is None
-    for address, authenticated in (("a", True), ("a", False), ("b", True)):
-        guard.closed(address, authenticated=authenticated)
-    assert guard.total == 0
-    assert not guard._open
-    assert not guard._waiting
-
-
-def test_failed_logins_double_and_are_forgiven() -> None:
-    guard = AddressGuard(limits(failed_login_base_s=0.5, failed_login_max_s=3))
-    assert [guard.failed("a", float(n)) for n in range(5)] == [0.5, 1, 2, 3, 3]
-    assert guard.failed("b", 5) == 0.5
-    assert guard.failed("a", 1000) == 0.5
-    guard.failed("a", 1001)
-    guard.succeeded("a")
-    assert guard.failed("a", 1002) == 0.5
-
-
-def test_guard_remembers_a_bounded_number_of_addresses() -> None:
-    guard = AddressGuard(limits())
-    for n in range(20_000):
-        guard.failed(str(n), 0.0)
-    assert len(guard._failures) == AddressGuard._REMEMBER
 
 
 class FakeWire:
