@@ -41,7 +41,7 @@ def _listening(host: str) -> str:
 
 
 def _listening_loopback(host: str) -> str:
-    for each in addresses(_listening(host)):
+    for each in addresses(host) or ("",):
         _loopback(each)
     return host
 
