@@ -119,14 +119,14 @@ class Connections:
         """One connection, from CONNECT to its end, which is raised."""
         will = LastWill(topic=self._status_topic, payload=self._lost())
         target = external_target(self._settings, self._store, version, will)
-        source = LinkSource(self._pipeline, self._origins, self._sentinel.saw)
+        await self._sentinel.before_work()
+        source = LinkSource(self._pipeline, self._origins)
         async with open_link(target, source.received) as link:
             filters = subscriptions(self._topics, self._settings.external, link.agreed)
             codes = await link.subscribe(filters)
             refused = [name for name, code in zip(filters, codes, strict=True) if code >= 128]
             if refused:
                 raise DeniedError(f"the broker refuses the bridge {', '.join(refused)}", hint="renew its access rules")
-            await self._sentinel.before_work(link)
             self.link = link
             try:
                 await self._work(link, source)
@@ -149,7 +149,7 @@ class Connections:
         self.ready.set()
         try:
             async with Supervisor() as both:
-                await both.first(self._sentinel.keep_watch(link), link.ended())
+                await both.first(self._sentinel.keep_watch(), link.ended())
         finally:
             self._counters.connections_closed += 1
 

@@ -4,7 +4,7 @@ Each connection has a source of its own. What a source has handed over is acknow
 is gone, nowhere: the broker sends it again on the next one, and the journal finds it stored.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from bridge.pipeline import Pipeline
@@ -23,8 +23,7 @@ log = get_logger("bridge")
 
 _MOST_TOPICS = 200_000
 _FOREIGN: Final = Origin("", None, None, "foreign")
-"""Another bridge's user, or no events topic at all: acknowledged, and that is all."""
-_CANARY: Final = Origin("", None, None, "canary")
+"""Another bridge's user, a canary, or no events topic at all: acknowledged, and that is all."""
 
 
 class Origins:
@@ -53,9 +52,7 @@ class Origins:
             log.warning("bridge.unknown_topic", bytes=len(topic))
             return _FOREIGN
         channel, variables = parsed
-        if variables["user"] in CANARY_USERS:
-            return _CANARY
-        if not self._shard.owns(variables["user"]):
+        if variables["user"] in CANARY_USERS or not self._shard.owns(variables["user"]):
             return _FOREIGN
         return origin_of(channel, variables, None, text)
 
@@ -63,10 +60,9 @@ class Origins:
 class LinkSource:
     """The deliveries of one connection (a ``Source``). It holds them back until ``release``."""
 
-    def __init__(self, pipeline: Pipeline, origins: Origins, on_canary: Callable[[bytes], None]) -> None:
+    def __init__(self, pipeline: Pipeline, origins: Origins) -> None:
         self._pipeline = pipeline
         self._origins = origins
-        self._on_canary = on_canary
         self._order = AckOrder()
         self._link: BrokerLink | None = None
         self._held: list[Publish] = []
@@ -80,17 +76,12 @@ class LinkSource:
         """Take what one read brought."""
         if self._link is None:
             self._held += messages
-            for message in messages:
-                if self._origin(message.topic) is _CANARY:
-                    self._on_canary(message.payload)
             return
         find = self._origins.find
         deliveries: list[Delivery] = []
         for topic, payload, _, _, _, packet_id, _ in messages:
             origin = find(topic) or self._origins.learn(topic)
             if not origin.user:
-                if origin is _CANARY:
-                    self._on_canary(payload)
                 if packet_id and self._order.answer(packet_id, len(deliveries)):
                     self._link.acknowledge(answers((packet_id,)))
                 continue
@@ -116,9 +107,6 @@ class LinkSource:
         """Read again."""
         if self._link is not None:
             self._link.resume()
-
-    def _origin(self, topic: bytes) -> Origin:
-        return self._origins.find(topic) or self._origins.learn(topic)
 
 
 class LinkOutlet:

@@ -1,17 +1,14 @@
 """Whether the external broker can be trusted: tried before the first event is taken, and again and again after that."""
 
 import asyncio
-from collections import deque
 from random import SystemRandom
 
 from healthsync_mqtt.broker.external.access import external_address
-from healthsync_mqtt.broker.external.canary import Canary, Perch
-from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B
+from healthsync_mqtt.broker.external.canary import Canary
 from healthsync_mqtt.broker.external.promises import examine
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError, UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
-from healthsync_mqtt.mqtt.links.port import BrokerLink
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -28,20 +25,15 @@ class Sentinel:
         self._store = store
         self._topics = topics
         self._rng = SystemRandom()
-        self._seen: deque[bytes] = deque(maxlen=1_000)
         self._examined = False
 
-    def saw(self, payload: bytes) -> None:
-        """A message of a canary reached the bridge."""
-        self._seen.append(payload)
-
-    async def before_work(self, link: BrokerLink) -> None:
-        """Return when events may be taken. CrossingError, ConfigError; UnavailableError when it cannot be told."""
+    async def before_work(self) -> None:
+        """Return when a connection may be made. CrossingError, ConfigError; UnavailableError when it cannot be told."""
         if self._settings.external.canary:
-            await self._fly(link)
+            await self._fly()
             await self._examine()
 
-    async def keep_watch(self, link: BrokerLink) -> None:
+    async def keep_watch(self) -> None:
         """Fly the canary for ever; CrossingError ends it. A broker that does not answer is no crossing."""
         interval = self._settings.external.canary_interval_s
         while True:
@@ -49,15 +41,13 @@ class Sentinel:
             if not self._settings.external.canary:
                 continue
             try:
-                await self._fly(link)
+                await self._fly()
             except UnavailableError as error:
-                if link.alive:
-                    log.warning("bridge.canary_not_flown", problem=str(error))
+                log.warning("bridge.canary_not_flown", problem=str(error), fix=error.hint)
 
-    async def _fly(self, link: BrokerLink) -> None:
-        passwords = (self._store.need(CANARY_A.client_id, _HINT), self._store.need(CANARY_B.client_id, _HINT))
-        perch = Perch(publish=link.send, saw=lambda marker: any(marker in seen for seen in self._seen))
-        await Canary(external_address(self._settings), passwords, self._topics, perch).fly()
+    async def _fly(self) -> None:
+        address = external_address(self._settings)
+        await Canary(address, lambda name: self._store.need(name, _HINT), self._topics).fly()
         log.info("bridge.canary_passed")
 
     async def _examine(self) -> None:

@@ -21,7 +21,8 @@ class Principal:
     """An authenticated identity.
 
     A device is bound to ``user`` and ``device``; a subscriber to ``users`` and ``types``; an adapter to ``provider``
-    and ``users``. None means all users or all types and has to be said: what is left out grants nothing.
+    and ``users``; a bridge to ``users`` where it names some. None means all users or all types and has to be said: what
+    is left out grants nothing.
     """
 
     role: Role

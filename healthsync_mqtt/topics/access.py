@@ -129,6 +129,9 @@ def bound(principal: Principal, variable: str) -> frozenset[str] | None:
     Whose a topic is, is written here and nowhere else: the door, the stages and the rules of external brokers ask this.
     """
     role = principal.role
+    if role is Role.bridge and principal.users:
+        # The bridge of the canaries: their users are also the ids of its clients and bridges.
+        return principal.users if variable in {"user", "bridge", "client"} else None
     if role is Role.admin or role is Role.bridge:
         return None
     if variable == "client":

@@ -1,28 +1,36 @@
-"""The canary: two identities of two users, of which one tries everything to reach the other.
+"""The canary: a device that tries everything to reach what is not its own, and those whom it must not reach.
 
 Access rules of an external broker are configuration that others can change. So it is tried, at the start and every few
-minutes, by what arrives and not by what the broker answers: canary A logs in as B, subscribes to B's topics, publishes
-to them, retains there and leaves a will there. Controls show that each way is open to those who may use it, so that a
-broken canary does not pass for a safe broker.
+minutes, by what arrives and not by what the broker answers: on every channel of ``topics.yaml`` the intruder publishes,
+retains, leaves a will and subscribes wherever the rules say that it may not. Controls show that each channel is open to
+those who may use it, so that a broken canary does not pass for a safe broker.
+
+It runs on connections and topics of its own, before and beside the bridge's work. A crossing that was found is told
+whatever else breaks: on a broker without rules, say, where every login throws another one out.
 """
 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
-from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B
+from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, CLOUD, PERCH, READER
 from healthsync_mqtt.errors import ConfigError, UnavailableError
+from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec.packets import Will
 from healthsync_mqtt.mqtt.links.port import Account, Address, ConnectionLostError
 from healthsync_mqtt.mqtt.links.probe import Talk, talk
-from healthsync_mqtt.topics.registry import TopicRegistry
+from healthsync_mqtt.topics.access import AccessRules
+from healthsync_mqtt.topics.registry import Channel, TopicRegistry
 
 _ARRIVAL_S = 5.0
 """How long a message that must arrive may take."""
 _SILENCE_S = 0.3
 """How long to listen for a message that must not arrive, after everything else has passed the same way."""
+_REFUSED = 128
+_AUDIENCE = (CANARY_B, PERCH, READER, CLOUD)
+_PROVISION = "give the canaries their credentials and rights: healthsync broker provision, or the access hooks"
 
 
 class CrossingError(ConfigError):
@@ -30,176 +38,223 @@ class CrossingError(ConfigError):
 
     reason = "access_crossed"
 
-    def __init__(self, crossings: list[str]) -> None:
+    def __init__(self, crossings: Iterable[str]) -> None:
+        self.crossings = list(dict.fromkeys(crossings))
         super().__init__(
-            f"the broker's access rules can be crossed: {'; '.join(crossings)}",
+            f"the broker's access rules can be crossed: {'; '.join(self.crossings)}",
             hint="renew its access rules (healthsync broker provision or render) and look for others that allow more",
         )
-        self.crossings = crossings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Perch:
-    """The bridge's side: how it publishes to B, and what it saw arrive on the canaries' events topics."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One topic: who of the canaries publishes there rightfully, and who reads there; None: none of them."""
 
-    publish: Callable[[str, bytes], bool]
-    saw: Callable[[bytes], bool]
+    topic: str
+    will: bool
+    publisher: Principal | None
+    reader: Principal | None
 
 
 class Canary:
-    """One broker's canary; ``fly`` may be called again and again."""
+    """One broker's canary; ``fly`` may be called again and again. ``password`` gives the password of a client id."""
 
-    def __init__(self, address: Address, passwords: tuple[str, str], topics: TopicRegistry, perch: Perch) -> None:
+    def __init__(self, address: Address, password: Callable[[str], str], topics: TopicRegistry) -> None:
         self._address = address
-        self._perch = perch
-        self._a, self._b = (
-            Account(client_id=principal.client_id, username=principal.client_id, password=password)
-            for principal, password in zip((CANARY_A, CANARY_B), passwords, strict=True)
-        )
-        of_b = {"user": str(CANARY_B.user), "device": "probe"}
-        self._events = topics.build("device_events", **of_b)
-        self._receipts = topics.build("receipts", **of_b)
-        self._commands = topics.build("commands", **of_b)
-        self._status = topics.build("status", **of_b)
-        self._own_receipts = topics.build("receipts", user=str(CANARY_A.user), device="probe")
-        root = self._status.rpartition(f"/{CANARY_B.user}/")[0]
-        self._foreign_filters = (
-            self._receipts,
-            self._status,
-            self._commands,
-            topics.build("canonical", user=str(CANARY_B.user), type="heart_rate"),
+        self._accounts = {
+            each: Account(client_id=each.client_id, username=each.client_id, password=password(each.client_id))
+            for each in (CANARY_A, *_AUDIENCE)
+        }
+        self._rules = AccessRules(topics)
+        ways = [self._way(topics, channel) for channel in topics]
+        own = [_topic(topics, channel, CANARY_A) for channel in topics]
+        self._controls = [way for way in ways if way.publisher and way.reader]
+        self._ways = ways
+        self._foreign_topics = [
+            way
+            for way in (*ways, *(Way(name, False, None, None) for name in own))
+            if not self._rules.may_publish(CANARY_A, way.topic).allowed
+        ]
+        status = _topic(topics, topics["status"], CANARY_B)
+        root = status.partition(f"/{CANARY_B.user}/")[0]
+        wide = (
             f"{root}/{CANARY_B.user}/#",
             f"{root}/+/devices/+/status",
+            f"{root}/+/devices/+/events",
             f"{root}/#",
             f"+/{CANARY_B.user}/#",
             "#",
-            f"$share/canary/{self._status}",
             "$share/canary/#",
+            f"$share/canary/{status}",
         )
-        self._foreign_topics = (
-            self._events,
-            topics.build("user_events", user=str(CANARY_B.user)),
-            self._receipts,
-            self._status,
-            self._commands,
-            self._own_receipts,
-            topics.build("canonical", user=str(CANARY_B.user), type="heart_rate"),
-        )
+        self._foreign_filters = [
+            name
+            for name in (*(way.topic for way in ways), *wide)
+            if not self._rules.may_subscribe(CANARY_A, name).allowed
+        ]
 
     async def fly(self) -> None:
         """Return when nothing could be crossed. Raises CrossingError, or UnavailableError when it cannot be told."""
         crossings: list[str] = []
-        async with self._login(self._b) as b:
-            if b.code:
-                raise UnavailableError(f"the broker refuses the canary's login (code {b.code})", hint=_PROVISION)
-            codes = await b.subscribe(self._receipts, self._commands, self._status)
-            if any(code >= 128 for code in codes):
-                raise UnavailableError("the broker refuses the canary its own topics", hint=_PROVISION)
-            await self._controls(b)
-            crossings += [f"a client can log in as {self._b.client_id}"] if await self._takes_over() else []
-            crossings += [f"a client can read {name}" async for name in self._reads(b)]
-            crossings += [f"a client can publish to {name}" async for name in self._writes(b)]
-            crossings += [f"a client can leave a will on {self._status}"] if await self._wills(b) else []
-            await self._controls(b)
+        try:
+            await self._impersonate(crossings)
+            async with self._audience() as audience:
+                await self._control(audience)
+                await self._read(audience, crossings)
+                await self._write(audience, crossings)
+                await self._control(audience)
+        except UnavailableError:
+            if not crossings:
+                raise
         if crossings:
             raise CrossingError(crossings)
 
-    @contextlib.asynccontextmanager
-    async def _login(self, account: Account, *, will: Will | None = None) -> AsyncIterator[Talk]:
-        async with talk(self._address) as connection:
-            yield await connection.login(account, will=will)
+    def _way(self, topics: TopicRegistry, channel: Channel) -> Way:
+        topic = _topic(topics, channel, CANARY_B)
+        publisher = next((each for each in _AUDIENCE if self._rules.may_publish(each, topic).allowed), None)
+        reader = next((each for each in _AUDIENCE if self._rules.may_subscribe(each, topic).allowed), None)
+        return Way(topic, channel.will, publisher, reader)
 
-    async def _controls(self, b: Talk) -> None:
-        """B reaches the bridge and the bridge reaches B."""
-        marker = _marker()
-        await b.publish(self._events, marker)
-        if not await self._bridge_saw(marker, _ARRIVAL_S):
-            raise UnavailableError("what the canary publishes does not reach the bridge", hint=_PROVISION)
-        await self._send(b, marker)
+    # -- the ways across
 
-    async def _send(self, b: Talk, marker: bytes) -> None:
-        self._perch.publish(self._receipts, marker)
-        await b.hear(until=marker, seconds=_ARRIVAL_S)
-        if not b.heard(marker):
-            raise UnavailableError("what the bridge publishes does not reach the canary", hint=_PROVISION)
+    async def _impersonate(self, crossings: list[str]) -> None:
+        """Whether the intruder's password, or none that was ever given, opens somebody else's session."""
+        own = self._accounts[CANARY_A]
+        made_up = Account(client_id=f"canary-{secrets.token_hex(4)}", username="canary", password=_text())
+        tries = [made_up]
+        for account in (self._accounts[each] for each in _AUDIENCE):
+            tries += (
+                Account(client_id=account.client_id, username=own.username, password=own.password),
+                Account(client_id=account.client_id, username=account.username, password=own.password),
+            )
+        for account in tries:
+            with contextlib.suppress(ConnectionLostError):
+                async with talk(self._address) as thief:
+                    if not (await thief.login(account)).code:
+                        who = "nobody knows" if account is made_up else f"is not its own ({account.client_id})"
+                        crossings.append(f"a client can log in under a name that {who}")
 
-    async def _bridge_saw(self, marker: bytes, seconds: float) -> bool:
-        until = asyncio.get_running_loop().time() + seconds
-        while not self._perch.saw(marker):
-            if asyncio.get_running_loop().time() > until:
-                return False
-            await asyncio.sleep(0.01)
-        return True
-
-    async def _takes_over(self) -> bool:
-        """Whether A's password opens B's session. (B's next control fails if it was thrown out.)"""
-        for username in (self._a.username, self._b.username):
-            account = Account(client_id=self._b.client_id, username=username, password=self._a.password)
-            try:
-                async with self._login(account) as thief:
-                    if not thief.code:
-                        return True
-            except ConnectionLostError:
-                pass
-        return False
-
-    async def _reads(self, b: Talk) -> AsyncIterator[str]:
-        if await self._all_refused():
+    async def _read(self, audience: "_Audience", crossings: list[str]) -> None:
+        if await self._refuses_all():
             return
-        for topic_filter in self._foreign_filters:
-            marker = _marker()
-            try:
-                async with self._login(self._a) as a:
-                    if a.code or (await a.subscribe(topic_filter))[0] >= 128:
+        for name in self._foreign_filters:
+            with contextlib.suppress(ConnectionLostError):
+                async with self._intruder() as a:
+                    if a.code or (await a.subscribe(name))[0] >= _REFUSED:
                         continue
-                    await self._send(b, marker)
-                    await b.publish(self._status, marker)
-                    await a.hear(until=marker, seconds=_SILENCE_S)
-                    if a.heard(marker):
-                        yield topic_filter
-            except ConnectionLostError:
-                continue
+                    markers = await self._everything(audience)
+                    await a.hear(until=markers[-1], seconds=_SILENCE_S)
+                    if any(a.heard(marker) for marker in markers):
+                        crossings.append(f"a client can read {name}")
 
-    async def _all_refused(self) -> bool:
+    async def _refuses_all(self) -> bool:
         try:
-            async with self._login(self._a) as a:
-                return not a.code and all(code >= 128 for code in await a.subscribe(*self._foreign_filters))
+            async with self._intruder() as a:
+                return not a.code and all(code >= _REFUSED for code in await a.subscribe(*self._foreign_filters))
         except ConnectionLostError:
             return False
 
-    async def _writes(self, b: Talk) -> AsyncIterator[str]:
-        markers = {topic: _marker() for topic in self._foreign_topics}
-        heard_itself = False
-        for topic, marker in markers.items():
-            try:
-                async with self._login(self._a) as a:
-                    if topic == self._own_receipts:
-                        await a.subscribe(topic)
-                    await a.publish(topic, marker, retain=topic == self._status)
-                    if topic == self._own_receipts:
-                        await a.hear(until=marker, seconds=_SILENCE_S)
-                        heard_itself = a.heard(marker)
-            except ConnectionLostError:
-                continue
-        await self._controls(b)
-        for topic, marker in markers.items():
-            if self._perch.saw(marker) or b.heard(marker) or (topic == self._own_receipts and heard_itself):
-                yield topic
+    async def _everything(self, audience: "_Audience") -> list[bytes]:
+        """Something on each topic that a canary may publish to, by the one that may."""
+        markers = []
+        for way in self._ways:
+            if way.publisher is not None:
+                markers.append(_marker())
+                await audience.of(way.publisher).publish(way.topic, markers[-1])
+        return markers
 
-    async def _wills(self, b: Talk) -> bool:
+    async def _write(self, audience: "_Audience", crossings: list[str]) -> None:
+        tried: list[tuple[bytes, str]] = []
+        for way in self._foreign_topics:
+            marker, will = _marker(), _marker()
+            tried.append((marker, f"a client can publish to {way.topic}"))
+            with contextlib.suppress(ConnectionLostError):
+                async with self._intruder() as a:
+                    await a.publish(way.topic, marker)
+            if way.reader is None and await self._hears_itself(way.topic):
+                crossings.append(tried[-1][1])
+            if way.will:
+                tried.append((will, f"a client can leave a will on {way.topic}"))
+                with contextlib.suppress(ConnectionLostError):
+                    async with self._intruder(will=Will(way.topic, will, 1, retain=True)):
+                        pass  # it is cut, which sends the will
+        await self._control(audience)
+        await asyncio.sleep(_SILENCE_S)
+        crossings += [what for marker, what in tried if audience.heard(marker)]
+
+    async def _hears_itself(self, topic: str) -> bool:
+        """For a topic that none of the canaries may read: where rules are gone, the intruder reads it."""
         marker = _marker()
-        try:
-            async with self._login(self._a, will=Will(self._status, marker, 1, retain=True)) as a:
-                accepted = not a.code
-        except ConnectionLostError:
-            accepted = False
-        if accepted:
-            await b.hear(until=marker, seconds=_SILENCE_S)
-        return b.heard(marker)
+        with contextlib.suppress(ConnectionLostError):
+            async with self._intruder() as a:
+                await a.subscribe(topic)
+                await a.publish(topic, marker)
+                await a.hear(until=marker, seconds=_SILENCE_S)
+                return a.heard(marker)
+        return False
+
+    # -- those who must not notice
+
+    @contextlib.asynccontextmanager
+    async def _intruder(self, *, will: Will | None = None) -> AsyncIterator[Talk]:
+        async with talk(self._address) as connection:
+            yield await connection.login(self._accounts[CANARY_A], will=will)
+
+    @contextlib.asynccontextmanager
+    async def _audience(self) -> AsyncIterator["_Audience"]:
+        async with contextlib.AsyncExitStack() as stack:
+            talks: dict[Principal, Talk] = {}
+            for each in _AUDIENCE:
+                connection = talks[each] = await stack.enter_async_context(talk(self._address))
+                await connection.login(self._accounts[each])
+                if connection.code:
+                    raise UnavailableError(
+                        f"the broker refuses the login of {each.client_id} (code {connection.code})", hint=_PROVISION
+                    )
+                names = [way.topic for way in self._ways if self._rules.may_subscribe(each, way.topic).allowed]
+                codes = await connection.subscribe(*names) if names else []
+                refused = [name for name, code in zip(names, codes, strict=True) if code >= _REFUSED]
+                if refused:
+                    raise UnavailableError(f"the broker refuses {each.client_id} {refused[0]}", hint=_PROVISION)
+            yield _Audience(talks)
+
+    async def _control(self, audience: "_Audience") -> None:
+        """Whoever may publish reaches whoever may read, on each channel."""
+        sent = []
+        for way in self._controls:
+            assert way.publisher is not None
+            assert way.reader is not None
+            sent.append((way, audience.of(way.reader), _marker()))
+            await audience.of(way.publisher).publish(way.topic, sent[-1][2])
+        for way, reader, marker in sent:
+            await reader.hear(until=marker, seconds=_ARRIVAL_S)
+            if not reader.heard(marker):
+                raise UnavailableError(f"what may be published to {way.topic} does not arrive", hint=_PROVISION)
 
 
-_PROVISION = "give the canaries their credentials and rights: healthsync broker provision, or the access hooks"
+@dataclass(frozen=True, slots=True)
+class _Audience:
+    """The connections of everybody but the intruder."""
+
+    talks: dict[Principal, Talk]
+
+    def of(self, principal: Principal) -> Talk:
+        return self.talks[principal]
+
+    def heard(self, marker: bytes) -> bool:
+        return any(each.heard(marker) for each in self.talks.values())
+
+
+def _topic(topics: TopicRegistry, channel: Channel, canary: Principal) -> str:
+    """A channel's topic in one canary's world."""
+    user = str(canary.user)
+    ids = {"user": user, "bridge": user, "client": user, "type": "heart_rate"}
+    return topics.build(channel.key, **{name: ids.get(name, "probe") for name in channel.template.variables})
+
+
+def _text() -> str:
+    return secrets.token_hex(8)
 
 
 def _marker() -> bytes:
-    return b'{"canary":"%b"}' % secrets.token_hex(8).encode()
+    return b'{"canary":"%b"}' % _text().encode()

@@ -30,8 +30,20 @@ CANARY_B: Final = _canary("healthsync-canary-b")
 """Must not notice."""
 PROBE: Final = _canary("healthsync-canary-c")
 """Finds out what the broker can promise, also while a canary flies."""
-OWN: Final = (CANARY_A, CANARY_B, PROBE)
-CANARY_USERS: Final = frozenset(str(principal.user) for principal in OWN)
+CANARY_USERS: Final = frozenset(str(principal.user) for principal in (CANARY_A, CANARY_B, PROBE))
+PERCH: Final = Principal(role=Role.bridge, client_id="healthsync-canary-perch", users=CANARY_USERS, types=None)
+"""The bridge of the canaries' world: sees what they publish, publishes what bridges do, and reaches no user."""
+READER: Final = Principal(
+    role=Role.subscriber, client_id="healthsync-canary-reader", users=frozenset({str(CANARY_B.user)}), types=None
+)
+CLOUD: Final = Principal(
+    role=Role.adapter,
+    client_id="healthsync-canary-cloud",
+    provider="probe",
+    users=frozenset({str(CANARY_B.user)}),
+    types=None,
+)
+OWN: Final = (CANARY_A, CANARY_B, PROBE, PERCH, READER, CLOUD)
 
 
 def principals(roster: Roster, bridge_ids: Iterable[str]) -> dict[str, Principal]:

@@ -61,6 +61,8 @@ SUBSCRIBES = {
         "connection",
         "token_request",
         "enroll_request",
+        "bridge_status",
+        "bridge_rejected",
     },
 }
 BOUND = {
@@ -355,6 +357,8 @@ def test_topics_are_granted_by_role_and_ids(principal: Principal, name: str) -> 
         Role.subscriber: {"user": principal.users, "type": principal.types},
         Role.adapter: {"user": principal.users, "provider": {principal.provider}},
         Role.enroll: {"user": principal.users, "client": {"client"}},
+        # A bridge is for everybody, unless it is the canaries': then users are its only ids of any kind.
+        Role.bridge: dict.fromkeys(("user", "bridge", "client"), principal.users or None),
     }
     bounds = by_role.get(principal.role, {})
     own = all((bound := bounds.get(name)) is None or value in bound for name, value in variables.items())

@@ -188,7 +188,7 @@ MISTAKES = {
     "events without a bridge": ("subscribe: [bridge, admin]", "subscribe: [admin]", "bridge", "add bridge",
                                 "channels.user_events.roles.subscribe"),
     "no ingest": ("    ingest: true\n", "", "takes events", "true", "channels.user_events.ingest"),
-    "subscriber without user": ("      publish: [bridge]\n      subscribe: [admin]",
+    "subscriber without user": ("      publish: [bridge]\n      subscribe: [admin, bridge]",
                                 "      publish: [bridge]\n      subscribe: [admin, subscriber]", "no user", "{user}",
                                 "channels.bridge_status.roles.subscribe"),
     "alias": ("    summary: Commands from a backend to one device.",
