@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from healthsync_mqtt.mqtt.codec import encode, encode_pubacks
-from healthsync_mqtt.mqtt.codec.packets import Pingreq, Pingresp
+from healthsync_mqtt.mqtt.codec.packets import Pingreq, Pingresp, Subscribe
 from tests.support.wire import Login, connect, read_exactly, tls_context
 from tests.support.workload import packet_id, stream
 
@@ -169,12 +169,19 @@ def paced(flows: list[Flow], rate: float) -> list[float]:
 
 
 def hold(task: dict[str, Any]) -> dict[str, Any]:
-    """Open one idle connection for each login, say so on a line, and keep them until a line comes on stdin."""
+    """Open one idle connection for each login, say so on a line, and keep them until a line comes on stdin.
+
+    With ``subscribe`` each subscribes to its login's topic at QoS 1.
+    """
     context = tls_context(task["ca_file"]) if task.get("ca_file") else None
     began = time.perf_counter()
     held = [
         connect(tuple(task["address"]), Login(**login), context=context, keep_alive=3600) for login in task["logins"]
     ]
+    if task.get("subscribe"):
+        for connection, login in zip(held, task["logins"], strict=True):
+            connection.sendall(encode(Subscribe(1, ((login["topic"], 1),))))
+            assert read_exactly(connection, 5)[-1] == 1, "a subscription is refused"
     took = time.perf_counter() - began
     say({"connected": len(held), "seconds": took})
     sys.stdin.readline()

@@ -35,3 +35,18 @@ def logins(data: Path, *, users: int, devices: int) -> list[Login]:
             )
     registry.close()
     return made
+
+
+def subscribers(data: Path, count: int) -> list[Login]:
+    """So many subscribers of one user each; their topic is the filter on that user's canonical events."""
+    registry = Registry.open(data / "registry.db")
+    now = time.time()
+    issuer = TokenIssuer(KeyStore(data / "keys").keyring(int(now * 1_000_000)))
+    made = []
+    for number in range(count):
+        user = f"s{number}"
+        principal = registry.add_subscriber(f"app-{number}", [user], "*", int(now * 1_000_000)).principal
+        token = issuer.issue(principal, lifetime_s=DAY_S, now=now).token
+        made.append(Login(client_id=principal.client_id, token=token, topic=f"users/{user}/canonical/+", user=user))
+    registry.close()
+    return made

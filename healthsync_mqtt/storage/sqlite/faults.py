@@ -38,6 +38,23 @@ class FencedError(StoreError):
     retryable = False
 
 
+class DefectError(StoreError):
+    """The program asked the store for something that cannot be: trying again would change nothing."""
+
+    reason = "defect"
+    retryable = False
+
+
+_DEFECTS = (
+    apsw.ConstraintError,
+    apsw.SQLError,
+    apsw.MisuseError,
+    apsw.MismatchError,
+    apsw.RangeError,
+    apsw.InternalError,
+)
+
+
 def store_error(error: apsw.Error, doing: str) -> StoreError:
     """The StoreError for what SQLite reported while ``doing``. Its message names no value of any row."""
     match error:
@@ -53,5 +70,10 @@ def store_error(error: apsw.Error, doing: str) -> StoreError:
             return BusyError(f"the event log is locked by another process: {doing}", hint="stop the other process")
         case apsw.ReadOnlyError() | apsw.PermissionsError():
             return StoreError(f"the event log cannot be written: {doing}", hint="check the owner of the data directory")
+        case _ if isinstance(error, _DEFECTS):
+            return DefectError(
+                f"a defect of this program: {doing} ({type(error).__name__})",
+                hint="nothing was acknowledged; report it with the log, and use the older version meanwhile",
+            )
         case _:
             return StoreError(f"the event log failed: {doing} ({type(error).__name__})")

@@ -12,6 +12,7 @@ from tests.support.bench.load import fill, finish, generate, start
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, floods, progress, throughput
 from tests.support.identities import logins
+from tests.support.identities import subscribers as readers
 from tests.support.service import Service
 
 MEBIBYTE = 1 << 20
@@ -89,6 +90,41 @@ def latency(setting: Setting) -> list[Result]:
                 target=f"≤ {limit:.0f} ms",
                 met=statistics.median(values) <= limit,
                 note="from the due time",
+                detail={"runs": measured},
+            )
+        )
+    return rows
+
+
+def subscribers(setting: Setting) -> list[Result]:
+    """The same, while many listen to the canonical events of other users."""
+    rows = []
+    for count in (0, 300, 1_000):
+        data = setting.data(f"subscribers-{count}")
+        who = logins(data, users=10, devices=10)
+        listening = readers(data, count)
+        with Service(data, env=OPEN_LIMITS) as service:
+            task = {"mode": "hold", "address": service.mqtt, "subscribe": True}
+            held = start(task | {"logins": [asdict(login) for login in listening]})
+            assert held.stdout
+            held.stdout.readline()
+            generate(service.mqtt, who, mode="paced", run="warm", rate=1000, messages=1000)
+            measured = []
+            for turn in range(setting.repeats):
+                messages = int(1000 * setting.seconds)
+                found = generate(service.mqtt, who, mode="paced", run=f"s{turn}", rate=1000, messages=messages)
+                progress(f"  {count} subscribers: p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.2f} ms")
+                measured.append(found)
+            finish(held)
+        values = [found["p50_ms"] for found in measured]
+        rows.append(
+            Result(
+                row="subscribers",
+                work=f"PUBACK p50, 1,000 events/s, {count:,} subscribers of another user each",
+                unit="ms",
+                values=values,
+                target="≤ 3 ms",
+                met=statistics.median(values) <= 3.0,
                 detail={"runs": measured},
             )
         )
@@ -217,6 +253,7 @@ ROWS: dict[str, Callable[[Setting], list[Result]]] = {
     "single": single,
     "batch": batch,
     "latency": latency,
+    "subscribers": subscribers,
     "depth": depth,
     "idle": idle,
     "ready": ready,

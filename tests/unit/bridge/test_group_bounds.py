@@ -13,6 +13,7 @@ from bridge.ports import Chores
 from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.storage.sqlite.connection import translated
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_items import item
@@ -168,5 +169,29 @@ async def test_a_stop_that_cannot_commit_in_time_gives_up_and_acknowledges_nothi
             await promise
         assert source.tokens == []
         assert bench.counters.failed == 2
+    finally:
+        bench.close()
+
+
+async def test_a_defect_of_ours_stops_loudly_and_is_not_tried_for_ever(tmp_path: Path) -> None:
+    log = SqliteEventLog.open(tmp_path / "events.db")
+    bench = Bench(log=log)
+    try:
+        attempts = 0
+
+        def twice(_: Journal) -> None:
+            nonlocal attempts
+            attempts += 1
+            log._connection.execute("INSERT INTO purged (type, before_us) VALUES (1, 1)")
+            with translated("staging"):
+                log._connection.execute("INSERT INTO purged (type, before_us) VALUES (1, 1)")
+
+        source = bench.source()
+        bench.pipeline.submit([delivery(source, 1, event("a"))])
+        bench.chores.add(twice)
+        await bench.settle()
+        assert attempts == 1
+        assert [getattr(error, "reason", "") for error in bench.told] == ["defect"]
+        assert source.tokens == []
     finally:
         bench.close()
