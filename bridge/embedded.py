@@ -205,6 +205,14 @@ class DoorServing:
             certificates=asdict(self._edge.tls.expiry),
         )
 
+    def clients(self) -> list[dict[str, str]]:
+        """Who is connected: client id, role, address, since when."""
+        return self.door.clients()
+
+    def kick(self, client_id: str) -> bool:
+        """Close the connection of a client; whether there was one."""
+        return self.door.kick(client_id)
+
     def _consents_read(self) -> None:
         self._edge.follower.narrowed(self._edge.ground.gate.changed())
 

@@ -82,9 +82,9 @@ def grant(
     """
     now = now_us()
     place = DataDirectory(data)
-    with place.registry() as registry:
-        chosen, listed = purposes(purpose), type_names(types)
-        registry.consent.grant(
+    chosen, listed = purposes(purpose), type_names(types)
+    with place.changing() as change:
+        change.registry.consent.grant(
             user,
             listed,
             now,
@@ -93,7 +93,8 @@ def grant(
             text_version=text,
             recorded_by=operator(),
         )
-        place.audit("consent.granted", user=user, types=listed, purposes=chosen, text_version=text)
+        change.note("consent.granted", user=user, types=listed, purposes=chosen, text_version=text)
+    with place.registry() as registry:
         _show(registry, user, as_json=json)
 
 
@@ -106,10 +107,11 @@ def withdraw(
     Example: healthsync consent withdraw alice --types weight --purpose share
     """
     place = DataDirectory(data)
+    chosen, listed = purposes(purpose), type_names(types)
+    with place.changing() as change:
+        change.registry.consent.withdraw(user, listed, now_us(), purposes=chosen, recorded_by=operator())
+        change.note("consent.withdrawn", user=user, types=listed, purposes=chosen)
     with place.registry() as registry:
-        chosen, listed = purposes(purpose), type_names(types)
-        registry.consent.withdraw(user, listed, now_us(), purposes=chosen, recorded_by=operator())
-        place.audit("consent.withdrawn", user=user, types=listed, purposes=chosen)
         _show(registry, user, as_json=json)
 
 

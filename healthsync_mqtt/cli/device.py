@@ -1,5 +1,6 @@
 """healthsync device …"""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,10 +8,10 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out
+from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out, token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain, last_event_at
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
-from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S
 from healthsync_mqtt.identity.people.records import Device
 from healthsync_mqtt.model.times import iso
@@ -26,8 +27,11 @@ def add(
     user: User,
     device: Name,
     *,
-    lifetime: Lifetime = "24h",
+    lifetime: Lifetime = None,
     token_file: TokenFile = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh/--no-refresh", help="With --json: also a refresh token, to renew the other one.")
+    ] = True,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -36,10 +40,15 @@ def add(
     Example: healthsync device add alice watch-1 --token-file watch-1.token
     """
     place = DataDirectory(data)
-    with place.registry() as registry:
-        added = registry.add_device(user, device, now_us())
-    place.audit("device.added", user=user, device=device)
-    _hand_out(place, added, lifetime, token_file, as_json=json)
+    lifetime_s = token_lifetime_s(place, lifetime)
+    renewal: dict[str, Any] = {}
+    with place.changing() as change:
+        added = change.registry.add_device(user, device, now_us())
+        change.note("device.added", user=user, device=device)
+        if json and refresh and token_file is None:
+            begun = change.registry.refresh_tokens.begin(user, device, now_us())
+            renewal = {"refresh_token": begun.token, "refresh_expires_at": iso(begun.expires_us)}
+    _hand_out(place, added, f"{lifetime_s}s", token_file, as_json=json, renewal=renewal)
 
 
 @app.command("token")
@@ -47,7 +56,7 @@ def token(
     user: User,
     device: Name,
     *,
-    lifetime: Lifetime = "24h",
+    lifetime: Lifetime = None,
     token_file: TokenFile = None,
     emqx_acl: EmqxAcl = False,
     data: Data = DATA,
@@ -69,16 +78,21 @@ def list_devices(
     data: Data = DATA,
     json: Json = False,
 ) -> None:
-    """List devices.
+    """List devices: connected or not, from where, when the last event came, how often refused in a day.
 
     Example: healthsync device list --user alice
     """
-    with DataDirectory(data).registry() as registry:
-        devices = [_described(device) for device in registry.devices(user)]
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        alive = Liveness(place, registry, now_us())
+        devices = [_described(device) | alive.of(device.client_id) for device in registry.devices(user)]
+    for each in devices:
+        each["last_event_at"] = last_event_at(place, each["user_id"], each["device_id"])
     output.listing(
         devices,
-        {"user_id": "USER", "device_id": "DEVICE", "client_id": "CLIENT ID", "created_at": "ADDED"}
-        | {"suspended_at": "SUSPENDED"},
+        {"user_id": "USER", "device_id": "DEVICE", "client_id": "CLIENT ID", "online": "ONLINE", "address": "ADDRESS"}
+        | {"last_event_at": "LAST EVENT", "refused_lately": "REFUSED", "suspended_at": "SUSPENDED"},
+        shown={"online": ONLINE.get},
         as_json=json,
         empty="no devices yet; add one: healthsync device add USER DEVICE",
     )
@@ -119,15 +133,16 @@ def remove(
     Example: healthsync device remove alice watch-1 --yes
     """
     place = DataDirectory(data)
-    with place.registry() as registry:
-        registry.device(user, device)
-        if not yes:
-            if json or not output.can_ask():
-                raise UsageError(f"remove {device} of {user}?", hint=f"healthsync device remove {user} {device} --yes")
-            if not typer.confirm(f"Remove {device} of {user}? It is disconnected and may not come back", err=True):
-                raise typer.Exit(1)
-        removed = registry.remove_device(user, device, now_us())
-    place.audit("device.removed", user=user, device=device)
+    _known(place, user, device)
+    output.must_agree(
+        f"Remove {device} of {user}? It is disconnected and may not come back",
+        f"healthsync device remove {user} {device} --yes",
+        yes=yes,
+        as_json=json,
+    )
+    with place.changing() as change:
+        removed = change.registry.remove_device(user, device, now_us())
+        change.note("device.removed", user=user, device=device)
     if json:
         output.emit(_described(removed) | {"removed": True})
     else:
@@ -141,12 +156,12 @@ def suspend(user: User, device: Name, yes: Yes = False, data: Data = DATA, json:
     Example: healthsync device suspend alice watch-1
     """
     place = DataDirectory(data)
-    with place.registry() as registry:
-        registry.device(user, device)
-        output.agree(f"Suspend {device} of {user}? It is disconnected until it is resumed", yes=yes or json)
-        if registry.revocation.suspend_device(user, device, now_us()):
-            place.audit("device.suspended", user=user, device=device)
-        shown = _described(registry.device(user, device))
+    _known(place, user, device)
+    output.agree(f"Suspend {device} of {user}? It is disconnected until it is resumed", yes=yes or json)
+    with place.changing() as change:
+        if change.registry.revocation.suspend_device(user, device, now_us()):
+            change.note("device.suspended", user=user, device=device)
+        shown = _described(change.registry.device(user, device))
     if json:
         output.emit(shown)
     else:
@@ -160,12 +175,12 @@ def resume(user: User, device: Name, yes: Yes = False, data: Data = DATA, json: 
     Example: healthsync device resume alice watch-1
     """
     place = DataDirectory(data)
-    with place.registry() as registry:
-        registry.device(user, device)
-        output.agree(f"Let {device} of {user} connect again?", yes=yes or json)
-        if registry.revocation.resume_device(user, device):
-            place.audit("device.resumed", user=user, device=device)
-        shown = _described(registry.device(user, device))
+    _known(place, user, device)
+    output.agree(f"Let {device} of {user} connect again?", yes=yes or json)
+    with place.changing() as change:
+        if change.registry.revocation.resume_device(user, device):
+            change.note("device.resumed", user=user, device=device)
+        shown = _described(change.registry.device(user, device))
     if json:
         output.emit(shown)
     else:
@@ -182,9 +197,9 @@ def enroll(user: User, device: Name, data: Data = DATA, json: Json = False) -> N
     """
     now = now_us()
     place = DataDirectory(data)
-    with place.registry() as registry:
-        code = registry.enrolments.create(user, device, now)
-    place.audit("device.enrolment_opened", user=user, device=device)
+    with place.changing() as change:
+        code = change.registry.enrolments.create(user, device, now)
+        change.note("device.enrolment_opened", user=user, device=device)
     expires = iso(now + CODE_LIFETIME_S * 1_000_000)
     if json:
         output.emit({"user_id": user, "device_id": device, "code": code, "expires_at": expires})
@@ -195,8 +210,41 @@ def enroll(user: User, device: Name, data: Data = DATA, json: Json = False) -> N
     output.say("The code is good for one device and ten minutes, and is not shown again.")
 
 
+@app.command("why")
+def why(user: User, device: Name, data: Data = DATA, json: Json = False) -> None:
+    """Say why a device cannot connect: what it may do now, and its last refused logins with what to do.
+
+    The refusals are those of everybody who claimed its client id; the last few are kept.
+
+    Example: healthsync device why alice watch-1
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        owner, found = registry.user(user), registry.device(user, device)
+        refused = registry.refused_logins.of(found.client_id)
+        alive = Liveness(place, registry, now_us()).of(found.client_id)
+    state = "it may connect"
+    if found.suspended_us is not None:
+        state = f"it is suspended: healthsync device resume {user} {device}"
+    if owner.suspended_us is not None:
+        state = f"the user is suspended: healthsync user resume {user}"
+    explain(_described(found) | alive, state, refused, as_json=json)
+
+
+def _known(place: DataDirectory, user: str, device: str) -> None:
+    with place.registry() as registry:
+        registry.device(user, device)
+
+
 def _hand_out(
-    place: DataDirectory, device: Device, lifetime: str, token_file: Path | None, *, as_json: bool, emqx: bool = False
+    place: DataDirectory,
+    device: Device,
+    lifetime: str | None,
+    token_file: Path | None,
+    *,
+    as_json: bool,
+    emqx: bool = False,
+    renewal: Mapping[str, Any] | None = None,
 ) -> None:
     hand_out(
         place,
@@ -208,6 +256,7 @@ def _hand_out(
         as_json=as_json,
         epoch=device.token_epoch,
         emqx=emqx,
+        renewal=renewal,
     )
 
 

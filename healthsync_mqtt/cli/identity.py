@@ -1,5 +1,6 @@
 """How a token is handed to the person who asked for it: once, on stdout, or into a private file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +10,13 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.installation import DEFAULT_LIFETIME_S, DataDirectory
 from healthsync_mqtt.cli.options import seconds
 from healthsync_mqtt.config.private_files import write_durably
+from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.model.principal import Principal
 
-Lifetime = Annotated[str, typer.Option(help="How long the token is valid, at most 24h.")]
+Lifetime = Annotated[
+    str | None, typer.Option(help="How long the token is valid, at most 24h; without it: the setting token.lifetime_s.")
+]
 TokenFile = Annotated[
     Path | None, typer.Option(help="Write the token to this file (mode 0600) instead of printing it.")
 ]
@@ -27,16 +31,15 @@ def hand_out(
     user_id: str | None,
     device_id: str | None,
     *,
-    lifetime: str,
+    lifetime: str | None,
     token_file: Path | None,
     as_json: bool,
     epoch: int,
     emqx: bool = False,
+    renewal: Mapping[str, Any] | None = None,
 ) -> None:
     """Issue a token and print the login, or write the token to ``token_file`` and print the rest."""
-    lifetime_s = int(seconds(lifetime))
-    if not 0 < lifetime_s <= DEFAULT_LIFETIME_S:
-        raise UsageError(f"a token lives at most 24 hours, not {lifetime}", hint="leave --lifetime out")
+    lifetime_s = token_lifetime_s(place, lifetime)
     identity: dict[str, Any] = place.identity(
         principal,
         user_id=user_id,
@@ -46,7 +49,7 @@ def hand_out(
         acl=_emqx_rights(principal) if emqx else (),
     )
     if as_json:
-        output.emit(identity)
+        output.emit(identity | dict(renewal or {}))
     if token_file is not None:
         write_durably(token_file, identity["token"].encode())
     if as_json:
@@ -55,6 +58,16 @@ def hand_out(
     output.facts([*shown.items(), ("token", token_file or identity["token"])])
     if token_file is None:
         output.say("The token is not shown again. It is the MQTT password; the client id and username are above.")
+
+
+def token_lifetime_s(place: DataDirectory, lifetime: str | None) -> int:
+    """The seconds that a token is to live: as asked for, or as set. UsageError for more than a day."""
+    if lifetime is None:
+        return load_settings(place.path).token.lifetime_s
+    lifetime_s = int(seconds(lifetime))
+    if not 0 < lifetime_s <= DEFAULT_LIFETIME_S:
+        raise UsageError(f"a token lives at most 24 hours, not {lifetime}", hint="leave --lifetime out")
+    return lifetime_s
 
 
 def _emqx_rights(principal: Principal) -> list[dict[str, Any]]:

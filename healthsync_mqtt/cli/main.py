@@ -9,6 +9,7 @@ from healthsync_mqtt.cli import (
     bridge,
     broker,
     cert,
+    client,
     consent,
     device,
     events,
@@ -44,6 +45,7 @@ app.add_typer(user.app, name="user")
 app.add_typer(consent.app, name="consent")
 app.add_typer(device.app, name="device")
 app.add_typer(subscriber.app, name="subscriber")
+app.add_typer(client.app, name="client")
 app.add_typer(token.app, name="token")
 app.add_typer(key.app, name="key")
 app.add_typer(cert.app, name="cert")

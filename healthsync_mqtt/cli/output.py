@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.errors import HealthSyncError, UsageError
 
 _encode = msgspec.json.Encoder().encode
 
@@ -55,6 +55,16 @@ def command() -> str:
 def agree(question: str, *, yes: bool) -> None:
     """Ask a person whether to go on, and end the command if not. Where nobody can be asked, or ``yes``, go on."""
     if not yes and can_ask() and not typer.confirm(question, err=True):
+        raise typer.Exit(1)
+
+
+def must_agree(question: str, fix: str, *, yes: bool, as_json: bool) -> None:
+    """Ask a person whether to take something away. Where nobody can be asked it has to be said: UsageError."""
+    if yes:
+        return
+    if as_json or not can_ask():
+        raise UsageError(question, hint=fix)
+    if not typer.confirm(question, err=True):
         raise typer.Exit(1)
 
 

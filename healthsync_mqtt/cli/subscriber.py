@@ -8,7 +8,8 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, names, now_us, type_names
+from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain
+from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, names, now_us, type_names
 from healthsync_mqtt.identity.people.records import Subscriber
 from healthsync_mqtt.model.times import iso
 
@@ -26,7 +27,7 @@ def add(
     batches: Annotated[
         bool, typer.Option("--batches", help="Several waiting events come as one array (embedded broker).")
     ] = False,
-    lifetime: Lifetime = "24h",
+    lifetime: Lifetime = None,
     token_file: TokenFile = None,
     data: Data = DATA,
     json: Json = False,
@@ -36,10 +37,10 @@ def add(
     Example: healthsync subscriber add dashboard --users alice,bob --types heart_rate,steps
     """
     place = DataDirectory(data)
-    with place.registry() as registry:
-        readable = "*" if users == "*" else names(users)
-        added = registry.add_subscriber(name, readable, type_names(types), now_us(), batches=batches)
-    place.audit("subscriber.added", name=name, users=len(added.users or ()) or "all", types=type_names(types))
+    wanted = "*" if users == "*" else names(users)
+    with place.changing() as change:
+        added = change.registry.add_subscriber(name, wanted, type_names(types), now_us(), batches=batches)
+        change.note("subscriber.added", name=name, users=len(added.users or ()) or "all", types=type_names(types))
     hand_out(
         place,
         added.principal,
@@ -56,7 +57,7 @@ def add(
 def token(
     name: Name,
     *,
-    lifetime: Lifetime = "24h",
+    lifetime: Lifetime = None,
     token_file: TokenFile = None,
     emqx_acl: EmqxAcl = False,
     data: Data = DATA,
@@ -88,14 +89,115 @@ def list_subscribers(data: Data = DATA, json: Json = False) -> None:
 
     Example: healthsync subscriber list
     """
-    with DataDirectory(data).registry() as registry:
-        subscribers = [_described(subscriber) for subscriber in registry.subscribers()]
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        alive = Liveness(place, registry, now_us())
+        subscribers = [_described(each) | alive.of(each.name) for each in registry.subscribers()]
     output.listing(
         subscribers,
-        {"name": "NAME", "users": "USERS", "types": "TYPES", "created_at": "ADDED"},
+        {"name": "NAME", "users": "USERS", "types": "TYPES", "online": "ONLINE", "address": "ADDRESS"}
+        | {"refused_lately": "REFUSED", "suspended_at": "SUSPENDED"},
         as_json=json,
         empty="no subscribers yet; add one: healthsync subscriber add NAME --users '*'",
+        shown={"online": ONLINE.get},
     )
+
+
+@app.command("show")
+def show(name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Show a subscriber, what it may read, and whether it is connected.
+
+    Example: healthsync subscriber show dashboard
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        shown = _described(registry.subscriber(name)) | Liveness(place, registry, now_us()).of(name)
+    if json:
+        output.emit(shown)
+        return
+    words = {key: ",".join(value) if isinstance(value, list) else value for key, value in shown.items()}
+    output.facts((words | {"online": ONLINE[shown["online"]]}).items())
+
+
+@app.command("why")
+def why(name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Say why a subscriber cannot connect: what it may do now, and its last refused logins with what to do.
+
+    Example: healthsync subscriber why dashboard
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        found = registry.subscriber(name)
+        refused = registry.refused_logins.of(name)
+        alive = Liveness(place, registry, now_us()).of(name)
+    state = "it may connect"
+    if found.suspended_us is not None:
+        state = f"it is suspended: healthsync subscriber resume {name}"
+    explain(_described(found) | alive, state, refused, as_json=json)
+
+
+@app.command("suspend")
+def suspend(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+    """Let a subscriber not connect, until `subscriber resume`. A live connection is closed within a second.
+
+    Example: healthsync subscriber suspend dashboard
+    """
+    place = DataDirectory(data)
+    _known(place, name)
+    output.agree(f"Suspend {name}? It is disconnected until it is resumed", yes=yes or json)
+    with place.changing() as change:
+        if change.registry.revocation.suspend_subscriber(name, now_us()):
+            change.note("subscriber.suspended", name=name)
+        shown = _described(change.registry.subscriber(name))
+    _told(shown, f"suspended {name}", as_json=json)
+
+
+@app.command("resume")
+def resume(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+    """Undo `subscriber suspend`; its tokens are good again as long as they have not expired.
+
+    Example: healthsync subscriber resume dashboard
+    """
+    place = DataDirectory(data)
+    _known(place, name)
+    output.agree(f"Let {name} connect again?", yes=yes or json)
+    with place.changing() as change:
+        if change.registry.revocation.resume_subscriber(name):
+            change.note("subscriber.resumed", name=name)
+        shown = _described(change.registry.subscriber(name))
+    _told(shown, f"resumed {name}", as_json=json)
+
+
+@app.command("remove")
+def remove(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+    """Take away a subscriber's right to connect; its tokens are void, also if it is added again.
+
+    Example: healthsync subscriber remove dashboard --yes
+    """
+    place = DataDirectory(data)
+    _known(place, name)
+    output.must_agree(
+        f"Remove {name}? It is disconnected and may not come back",
+        f"healthsync subscriber remove {name} --yes",
+        yes=yes,
+        as_json=json,
+    )
+    with place.changing() as change:
+        shown = _described(change.registry.remove_subscriber(name, now_us()))
+        change.note("subscriber.removed", name=name)
+    _told(shown | {"removed": True}, f"removed {name}", as_json=json)
+
+
+def _known(place: DataDirectory, name: str) -> None:
+    with place.registry() as registry:
+        registry.subscriber(name)
+
+
+def _told(shown: dict[str, Any], words: str, *, as_json: bool) -> None:
+    if as_json:
+        output.emit(shown)
+    else:
+        output.say(words)
 
 
 def _described(subscriber: Subscriber) -> dict[str, Any]:
@@ -106,4 +208,5 @@ def _described(subscriber: Subscriber) -> dict[str, Any]:
         "types": "*" if subscriber.types is None else sorted(subscriber.types),
         "batches": subscriber.batches,
         "created_at": iso(subscriber.created_us),
+        "suspended_at": None if subscriber.suspended_us is None else iso(subscriber.suspended_us),
     }

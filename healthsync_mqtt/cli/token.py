@@ -35,15 +35,16 @@ def revoke(
             "which token?", hint="healthsync token revoke JTI, or --token-file FILE, or --user USER --device DEVICE"
         )
     shown: dict[str, Any]
-    with place.registry() as registry:
+    with place.changing() as change:
+        registry = change.registry
         if user is not None and device is not None:
             registry.revocation.revoke_device_tokens(user, device, now_us())
-            place.audit("token.revoked", user=user, device=device, which="all")
+            change.note("token.revoked", user=user, device=device, which="all")
             shown = {"user_id": user, "device_id": device, "revoked": True}
         else:
             found = jti if jti is not None else _jti_in(token_file)
             new = registry.revocation.revoke_token(found, now_us())
-            place.audit("token.revoked", jti=found)
+            change.note("token.revoked", jti=found)
             shown = {"jti": found, "revoked": True, "already": not new}
     if json:
         output.emit(shown)

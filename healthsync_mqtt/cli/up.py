@@ -13,7 +13,7 @@ from healthsync_mqtt.cli.live import LiveView
 from healthsync_mqtt.cli.options import Json, now_us
 from healthsync_mqtt.cli.service import AdminServer, Handler, ServiceFile
 from healthsync_mqtt.config.settings import Settings, load_settings
-from healthsync_mqtt.errors import UsageError
+from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.times import iso
 
 if TYPE_CHECKING:
@@ -137,6 +137,11 @@ def _where(here: str, bound: tuple[str, ...]) -> str:
 
 
 def _handlers(service: "Service") -> dict[str, Handler]:
+    from bridge.embedded import DoorServing
+
+    serving = service.serving
+    assert isinstance(serving, DoorServing)
+
     async def status(_arguments: dict[str, Any]) -> dict[str, Any]:
         return service.report().as_json()
 
@@ -146,4 +151,13 @@ def _handlers(service: "Service") -> dict[str, Handler]:
             raise UsageError("rejected_replay takes a number")
         return await service.release.release(number)
 
-    return {"status": status, "rejected_replay": rejected_replay}
+    async def clients(_arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"clients": serving.clients()}
+
+    async def kick(arguments: dict[str, Any]) -> dict[str, Any]:
+        client_id = str(arguments.get("client_id"))
+        if not serving.kick(client_id):
+            raise NotFoundError(f"{client_id} is not connected", hint="healthsync client list")
+        return {}
+
+    return {"status": status, "rejected_replay": rejected_replay, "clients": clients, "kick": kick}

@@ -8,6 +8,7 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.consent import described, purposes
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.liveness import last_event_at
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us, operator, type_names
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.consent.decisions import Purpose
@@ -41,12 +42,12 @@ def add(
     place = DataDirectory(data)
     types = None if consent == "none" else type_names(consent or "none")
     chosen = purposes(purpose)
-    with place.registry() as registry:
-        user = registry.add_user(name, types, now_us(), purposes=chosen, recorded_by=operator())
-        place.audit("user.added", user=name)
+    with place.changing() as change:
+        user = change.registry.add_user(name, types, now_us(), purposes=chosen, recorded_by=operator())
+        change.note("user.added", user=name)
         if types is not None:
-            place.audit("consent.granted", user=name, types=types, purposes=chosen)
-        shown = _described(registry, user)
+            change.note("consent.granted", user=name, types=types, purposes=chosen)
+        shown = _described(change.registry, user)
     if json:
         output.emit(shown)
     else:
@@ -55,15 +56,19 @@ def add(
 
 @app.command("list")
 def list_users(data: Data = DATA, json: Json = False) -> None:
-    """List users.
+    """List users, what they agree to now, and when the last event of each came.
 
     Example: healthsync user list --json
     """
-    with DataDirectory(data).registry() as registry:
+    place = DataDirectory(data)
+    with place.registry() as registry:
         users = [_described(registry, user) for user in registry.users()]
+    for each in users:
+        each["last_event_at"] = last_event_at(place, each["user_id"])
     output.listing(
         users,
-        {"user_id": "USER", "devices": "DEVICES", "consent": "CONSENT", "created_at": "ADDED"},
+        {"user_id": "USER", "devices": "DEVICES", "consent": "CONSENT NOW", "last_event_at": "LAST EVENT"}
+        | {"suspended_at": "SUSPENDED", "created_at": "ADDED"},
         as_json=json,
         empty="no users yet; add one: healthsync user add alice --consent all",
     )
@@ -102,12 +107,13 @@ def suspend(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False)
     Example: healthsync user suspend alice
     """
     place = DataDirectory(data)
-    with place.registry() as registry:
-        registry.user(name)
-        output.agree(f"Suspend {name}? All devices of {name} are disconnected until it is resumed", yes=yes or json)
-        if registry.revocation.suspend_user(name, now_us()):
-            place.audit("user.suspended", user=name)
-        _told(registry, name, "suspended", as_json=json)
+    _known(place, name)
+    output.agree(f"Suspend {name}? All devices of {name} are disconnected until it is resumed", yes=yes or json)
+    with place.changing() as change:
+        if change.registry.revocation.suspend_user(name, now_us()):
+            change.note("user.suspended", user=name)
+        shown = _described(change.registry, change.registry.user(name))
+    _told(shown, name, "suspended", as_json=json)
 
 
 @app.command("resume")
@@ -117,17 +123,47 @@ def resume(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) 
     Example: healthsync user resume alice
     """
     place = DataDirectory(data)
+    _known(place, name)
+    output.agree(f"Let the devices of {name} connect again?", yes=yes or json)
+    with place.changing() as change:
+        if change.registry.revocation.resume_user(name):
+            change.note("user.resumed", user=name)
+        shown = _described(change.registry, change.registry.user(name))
+    _told(shown, name, "resumed", as_json=json)
+
+
+@app.command("remove")
+def remove(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+    """End a user's devices, tokens and consents. Live connections are closed within a second; stored events stay.
+
+    Example: healthsync user remove alice --yes
+    """
+    place = DataDirectory(data)
+    _known(place, name)
+    output.must_agree(
+        f"Remove {name}? All devices of {name} are disconnected, and no consent is left",
+        f"healthsync user remove {name} --yes",
+        yes=yes,
+        as_json=json,
+    )
+    with place.changing() as change:
+        shown = _described(change.registry, change.registry.user(name))
+        change.registry.remove_user(name, now_us(), recorded_by=operator())
+        change.note("user.removed", user=name, devices=len(shown["devices"]))
+    if json:
+        output.emit(shown | {"removed": True})
+    else:
+        output.say(f"removed {name}")
+
+
+def _known(place: DataDirectory, name: str) -> None:
     with place.registry() as registry:
         registry.user(name)
-        output.agree(f"Let the devices of {name} connect again?", yes=yes or json)
-        if registry.revocation.resume_user(name):
-            place.audit("user.resumed", user=name)
-        _told(registry, name, "resumed", as_json=json)
 
 
-def _told(registry: Registry, name: str, what: str, *, as_json: bool) -> None:
+def _told(shown: dict[str, Any], name: str, what: str, *, as_json: bool) -> None:
     if as_json:
-        output.emit(_described(registry, registry.user(name)))
+        output.emit(shown)
     else:
         output.say(f"{what} {name}")
 

@@ -1,6 +1,7 @@
 """One client connection at the front door: performs on its wire and at the door what its protocol says."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,7 @@ class Connection:
         self._fault: str | None = None
         self._ended = self._lost = self._gone = False
         self.login: Login | None = None
+        self.opened_us = time.time_ns() // 1000
 
     # -- who it is
 

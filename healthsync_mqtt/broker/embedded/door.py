@@ -29,6 +29,7 @@ from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.proof import Login, Proof
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.mqtt.codec.packets import (
     Connect,
     ConnectCode,
@@ -145,6 +146,25 @@ class FrontDoor:
             self._feeder.forget(client_id)
             if principal is not None and principal.user is not None and principal.device is not None:
                 self.retain(self._registry.build("status", user=principal.user, device=principal.device), b"")
+
+    def clients(self) -> list[dict[str, str]]:
+        """Who is connected, longest first: client id, role, address, since when."""
+        found = [
+            (each.opened_us, each.login.principal, each.peer) for each in self._connections if each.login is not None
+        ]
+        return [
+            {"client_id": who.client_id, "role": who.role.value, "address": peer, "connected_at": iso(opened_us)}
+            for opened_us, who, peer in sorted(found, key=lambda each: each[0])
+        ]
+
+    def kick(self, client_id: str) -> bool:
+        """Close the connection of a client, which may come back; whether there was one."""
+        found = [
+            each for each in self._connections if each.login is not None and each.login.principal.client_id == client_id
+        ]
+        for connection in found:
+            connection.close("kicked", will=True)
+        return bool(found)
 
     def void(self, lost: Callable[[Login], bool]) -> None:
         """Close the connections whose login is one of the ``lost``; their sessions stay, for a login that is good."""

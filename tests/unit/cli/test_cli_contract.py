@@ -28,7 +28,9 @@ def commands(command=None, path=()):
 def test_the_commands_are_the_ones_promised() -> None:
     assert {" ".join(path) for path in commands()} == {
         "up", "status", "replay", "simulate", "doctor", "version", "topic list", "topic check",
-        "user add", "user list", "user show", "user suspend", "user resume",
+        "user add", "user list", "user show", "user suspend", "user resume", "user remove",
+        "client list", "client kick", "device why", "subscriber why", "subscriber show", "subscriber suspend",
+        "subscriber resume", "subscriber remove",
         "consent grant", "consent withdraw", "consent show", "consent history",
         "device enroll", "device suspend", "device resume", "token revoke",
         "audit list", "audit verify",
@@ -58,7 +60,9 @@ def test_user_device_subscriber_keys(lines) -> None:
     (user,) = lines("user", "add", "alice", "--consent", "all")
     assert user["user_id"] == "alice"
     (device,) = lines("device", "add", "alice", "watch-1")
-    assert set(device) == IDENTITY
+    assert set(device) == IDENTITY | {"refresh_token", "refresh_expires_at"}
+    (plain,) = lines("device", "add", "alice", "watch-2", "--no-refresh")
+    assert set(plain) == IDENTITY
     assert (device["user_id"], device["device_id"], device["username"]) == ("alice", "watch-1", device["client_id"])
     (again,) = lines("device", "token", "alice", "watch-1")
     assert set(again) == IDENTITY

@@ -1,0 +1,57 @@
+"""healthsync client …"""
+
+from typing import Annotated
+
+import typer
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.options import DATA, Data, Json, Yes
+from healthsync_mqtt.cli.service import call
+
+app = new_group("Connections of the running service.")
+
+
+@app.command("list")
+def list_clients(
+    role: Annotated[str | None, typer.Option(help="Only device, subscriber, admin or enroll.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the newest.")] = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """List who is connected now, longest first.
+
+    Example: healthsync client list
+    """
+    clients = call(DataDirectory(data).path, "clients")["clients"]
+    found = [each for each in clients if role in {None, each["role"]}]
+    output.listing(
+        found if limit is None else found[-limit:],
+        {"client_id": "CLIENT ID", "role": "ROLE", "address": "ADDRESS", "connected_at": "CONNECTED"},
+        as_json=json,
+        empty="nobody is connected",
+    )
+
+
+@app.command("kick")
+def kick(
+    client_id: Annotated[str, typer.Argument(help="The client id, as `client list` shows it.")],
+    yes: Yes = False,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Close a client's connection. It may come back: to keep it out, suspend or remove it.
+
+    Example: healthsync client kick alice-watch-1 --yes
+    """
+    place = DataDirectory(data)
+    output.must_agree(
+        f"Close the connection of {client_id}?", f"healthsync client kick {client_id} --yes", yes=yes, as_json=json
+    )
+    call(place.path, "kick", client_id=client_id)
+    place.audit("client.kicked", client=client_id)
+    if json:
+        output.emit({"client_id": client_id, "kicked": True})
+    else:
+        output.say(f"closed the connection of {client_id}")

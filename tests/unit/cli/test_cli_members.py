@@ -1,0 +1,197 @@
+"""Users, devices and subscribers from the command line: removed, suspended, explained; each with its audit row."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from healthsync_mqtt.cli.liveness import ADVICE, advice
+from healthsync_mqtt.errors import StoreError, TokenError
+from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.identity.keys.store import KeyStore
+from healthsync_mqtt.identity.login.refused import RefusedLogin
+from healthsync_mqtt.identity.login.tokens import TokenVerifier
+from healthsync_mqtt.identity.people.registry import Registry
+from tests.support.entrance import Entrance
+
+Lines = Callable[..., list[dict[str, Any]]]
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def alice(lines: Lines) -> None:
+    lines("user", "add", "alice", "--consent", "all")
+
+
+def actions(lines: Lines) -> list[str]:
+    return [row["action"] for row in lines("audit", "list")]
+
+
+def enters(data: Path, identity: dict[str, Any]) -> bool:
+    """Whether a login that was printed is good now."""
+    with Registry.open(data / "registry.db") as registry:
+        keys = KeyStore.of_environment(data / "keys").keyring(time.time_ns() // 1000)
+        name, token = identity["client_id"], identity["token"].encode()
+        try:
+            return bool(Entrance(registry, TokenVerifier(keys)).authenticate(name, name, token, time.time() + 1))
+        except TokenError:
+            return False
+
+
+@pytest.mark.usefixtures("alice")
+def test_a_user_is_removed_with_devices_tokens_and_consents(lines: Lines, run: Run, data: Path) -> None:
+    (device,) = lines("device", "add", "alice", "watch")
+    assert enters(data, device)
+    assert run("user", "remove", "alice").exit_code == 2, "nobody can be asked here"
+    assert enters(data, device)
+    (removed,) = lines("user", "remove", "alice", "--yes")
+    assert (removed["removed"], removed["devices"]) == (True, ["watch"])
+    assert not enters(data, device)
+    assert lines("user", "list") == lines("device", "list") == []
+    assert {line["action"] for line in lines("consent", "history", "alice")} == {"grant", "withdraw"}
+    for words in (("user", "show"), ("user", "remove"), ("user", "suspend")):
+        assert run(*words, "alice", *(["--yes"] if words[1] in {"remove", "suspend"} else [])).exit_code == 1
+    assert actions(lines)[-1] == "user.removed"
+    lines("user", "add", "alice", "--consent", "none")
+    assert lines("device", "list") == []
+    (back,) = lines("device", "add", "alice", "watch")
+    assert enters(data, back)
+    assert not enters(data, device), "what was handed out before stays void"
+
+
+def test_a_subscriber_is_shown_suspended_resumed_and_removed(lines: Lines, run: Run, data: Path) -> None:
+    (made,) = lines("subscriber", "add", "app", "--users", "*")
+    assert enters(data, made)
+    assert lines("subscriber", "show", "app")[0]["suspended_at"] is None
+    assert lines("subscriber", "suspend", "app")[0]["suspended_at"]
+    assert not enters(data, made)
+    assert lines("subscriber", "why", "app")[0]["state"].startswith("it is suspended")
+    lines("subscriber", "resume", "app")
+    assert enters(data, made)
+    assert run("subscriber", "remove", "app").exit_code == 2
+    assert lines("subscriber", "remove", "app", "--yes")[0]["removed"] is True
+    assert not enters(data, made)
+    for verb in ("show", "why", "suspend", "resume", "remove", "token"):
+        assert run("subscriber", verb, "app", *(["--yes"] if verb == "remove" else [])).exit_code == 1, verb
+    (again,) = lines("subscriber", "add", "app", "--users", "*")
+    assert enters(data, again)
+    assert not enters(data, made)
+    named = [action for action in actions(lines) if action.startswith("subscriber")]
+    assert named == [f"subscriber.{verb}" for verb in ("added", "suspended", "resumed", "removed", "added")]
+
+
+@pytest.mark.usefixtures("alice")
+def test_why_tells_the_last_refusals_and_what_to_do(lines: Lines, run: Run, data: Path) -> None:
+    lines("device", "add", "alice", "watch")
+    (quiet,) = lines("device", "why", "alice", "watch")
+    assert (quiet["state"], quiet["refused"], quiet["online"]) == ("it may connect", [], None)
+    now = time.time_ns() // 1000
+    with Registry.open(data / "registry.db") as registry:
+        registry.refused_logins.note(
+            [
+                RefusedLogin(
+                    client_id="alice-watch",
+                    reason="the token has expired",
+                    address="192.0.2.7",
+                    count=3,
+                    first_us=now - 9_000_000,
+                    last_us=now,
+                )
+            ]
+        )
+    (told,) = lines("device", "why", "alice", "watch")
+    (refusal,) = told["refused"]
+    assert (refusal["claimed_client_id"], refusal["address"], refusal["count"]) == ("alice-watch", "192.0.2.7", 3)
+    assert "healthsync device token" in refusal["what_to_do"]
+    words = run("device", "why", "alice", "watch").stdout
+    assert "the token has expired" in words
+    assert "192.0.2.7" in words
+    (listed,) = lines("device", "list")
+    assert (listed["refused_lately"], listed["online"], listed["last_event_at"]) == (3, None, None)
+    lines("user", "suspend", "alice")
+    assert lines("device", "why", "alice", "watch")[0]["state"].startswith("the user is suspended")
+    assert run("device", "why", "alice", "nothing").exit_code == 1
+
+
+def test_every_refusal_of_ours_has_advice() -> None:
+    assert len({start for start, _ in ADVICE}) == len(ADVICE)
+    for reason in ("the code is wrong", "the token is not yours", "kid names no key of ours", "anything"):
+        assert advice(reason)
+
+
+@pytest.mark.usefixtures("alice")
+def test_a_change_that_cannot_be_written_down_does_not_happen(
+    lines: Lines, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines("device", "add", "alice", "watch")
+
+    def broken(*_: object) -> None:
+        raise StoreError("no space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AuditLog, "open", broken)
+        for words in (("user", "remove"), ("user", "suspend"), ("consent", "withdraw"), ("device", "remove")):
+            name = ["alice", "watch"] if words[0] == "device" else ["alice"]
+            yes = [] if words[0] == "consent" else ["--yes"]
+            assert run(*words, *name, *yes).exit_code != 0
+    assert lines("user", "show", "alice")[0]["suspended_at"] is None
+    assert lines("user", "list")[0]["devices"] == ["watch"]
+    assert {line["state"] for line in lines("consent", "show", "alice")} == {"granted"}
+
+
+@pytest.mark.usefixtures("alice")
+def test_a_note_that_was_left_behind_goes_with_the_next_one(
+    lines: Lines, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise StoreError("no space")
+
+    before = actions(lines)
+    with monkeypatch.context() as patched:
+        patched.setattr(AuditLog, "take", broken)
+        run("user", "suspend", "alice", "--yes")
+    assert actions(lines) == before
+    lines("user", "resume", "alice")
+    assert actions(lines)[len(before) :] == ["user.suspended", "user.resumed"]
+
+
+@pytest.mark.usefixtures("alice")
+def test_the_lifetime_of_a_token_is_the_settings(lines: Lines, data: Path) -> None:
+    def lives(*words: str) -> int:
+        (made,) = lines("device", *words)
+        with Registry.open(data / "registry.db"):
+            keys = KeyStore.of_environment(data / "keys").keyring(time.time_ns() // 1000)
+        claims = TokenVerifier(keys).verify(made["token"], now=time.time())
+        return claims.expires_at - claims.issued_at
+
+    assert lives("add", "alice", "watch") == 86_400
+    (data / "healthsync.toml").write_text("[token]\nlifetime_s = 1234\n")
+    assert lives("add", "alice", "phone") == 1234
+    assert lives("token", "alice", "phone") == 1234
+    assert lives("token", "alice", "phone", "--lifetime", "2h") == 7200
+    (app,) = lines("subscriber", "add", "app", "--users", "*")
+    keys = KeyStore.of_environment(data / "keys").keyring(time.time_ns() // 1000)
+    claims = TokenVerifier(keys).verify(app["token"], now=time.time())
+    assert claims.expires_at - claims.issued_at == 1234
+
+
+def test_the_refresh_token_of_device_add_is_good_for_an_exchange(lines: Lines, data: Path) -> None:
+    from healthsync_mqtt.identity.login.exchange import TokenExchange
+    from healthsync_mqtt.identity.login.tokens import TokenIssuer
+
+    lines("user", "add", "alice", "--consent", "all")
+    (made,) = lines("device", "add", "alice", "watch")
+    with Registry.open(data / "registry.db") as registry:
+        keys = KeyStore.of_environment(data / "keys").keyring(time.time_ns() // 1000)
+        audit = AuditLog.open(data / "audit.db", data / "keys" / "audit.key")
+        granted = TokenExchange(registry, TokenIssuer(keys), audit).exchange(made["refresh_token"], time.time())
+    assert granted.client_id == made["client_id"]
+    assert enters(data, {"client_id": granted.client_id, "token": granted.token})
+
+
+def test_clients_need_a_running_service(run: Run) -> None:
+    for words in (("client", "list"), ("client", "kick", "x", "--yes")):
+        assert run(*words).exit_code == 69
+    assert run("client", "kick", "x").exit_code == 2
