@@ -122,6 +122,8 @@ class Pipeline:
         self._idle.set()
         self._retry_s = _RETRY_FIRST_S
         self._commit_from: float | None = None
+        #: the version of consent that all that waits was screened by
+        self._consent = gate.version
         chores.taken_by(self._schedule)
 
     @property
@@ -246,6 +248,8 @@ class Pipeline:
         received_us = self._clock_us()
         items: list[Item] = []
         group.refused = []
+        if self._consent != self.gate.version:
+            self._screen_again(received_us)
         for delivery, decoded, _ in group.waiting:
             origin = delivery.origin
             items += [Item(origin, event) for event in decoded.events]
@@ -270,6 +274,14 @@ class Pipeline:
             at = end
         self._commit_from = self._loop.time()
         self._journal.commit(self._committed)
+
+    def _screen_again(self, now_us: int) -> None:
+        """Consent has changed while deliveries waited, for a commit that is tried again perhaps: it is asked anew."""
+        self._consent = self.gate.version
+        screen = self.gate.screen
+        for waiting in (self._group.waiting, self._waiting):
+            for place, (delivery, decoded, size) in enumerate(waiting):
+                waiting[place] = _Waiting(delivery, screen(decoded, delivery.origin.user, now_us), size)
 
     def _committed(self, head: int, error: StoreError | None) -> None:
         took, self._commit_from = self.commit_running_s, None

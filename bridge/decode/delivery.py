@@ -1,251 +1,339 @@
 """Decode: a payload into events and rejections. Pure; never raises; one bad event never harms the others.
 
-The whole delivery is read at once with typed decoders. They do not see three things: repeated keys, escaped control
-characters, and characters outside ASCII that texts may not have. Each has a cheap test over the whole payload that
-never misses one (keys are counted: JSON with n keys has at least n times ``":`` in it); only what fails such a test is
-read again, exactly and slowly.
+A payload is read once by the exact reader, and each event in it checked by types. Only where that finds something, the
+payload is taken apart into the bytes of each event: to keep those of a bad one, and to read each on its own when the
+whole was not exact JSON. No byte is read more than MOST_PASSES times, whatever is wrong with it.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct, UnsetType
 
-from bridge.decode.exact_json import has_forbidden_text, is_clean, is_too_deep, printable, repeated_key, scrutinize
+from bridge.decode.exact_json import MOST_EXPLAINED, InexactError, explain, read, says_the_same, text_fault
 from bridge.decode.inflate import MAGIC, inflate
-from bridge.decode.read_event import Envelope, accept
-from bridge.decode.recover import salvage
-from bridge.decode.refusal import explain
+from bridge.decode.read_event import UnreadEnvelope, only_type, read_envelope, read_event
+from bridge.decode.recover import LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
 from healthsync_mqtt.model.limits import DEFAULT, Limits
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason, RefusedError
+from healthsync_mqtt.model.text import is_clean, may_be_unclean, printable
 
 __all__ = ["DEFAULT", "Limits", "decode"]
 
+#: A longer payload is read an event at a time, so that no single step of it takes long.
+PIECEWISE = 131_072
+
+#: How often a byte of a payload is read at most (``Decoded.cost`` counts), beside MOST_EXPLAINED bytes once more.
+MOST_PASSES = 6
+
+# More than any event can have (a night of 2,880 stages has 35,000).
+_MOST_QUOTES = 40_000
+_ENDLESS = RefusedError(Reason.TOO_LARGE, None, "more keys and texts than any event has")
+_LONGEST_ID = 128
+_DELETE = 0x7F
 _BLANK = b" \t\r\n"
-_UNREADABLE = (RefusedError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_WRAPPED = 2
+"""Levels around the events of a batch: the wrapper and its array."""
+
+_encode = msgspec.json.Encoder().encode
 
 
-class _Batch(Struct, frozen=True, forbid_unknown_fields=True):
-    batch: str
-    events: list[Envelope]
-
-
-class _RawBatch(Struct, frozen=True, forbid_unknown_fields=True):
-    batch: str
-    events: list[Raw]
-
-
-class _Wrapper(Struct, frozen=True):
-    """Only to see whether an object is meant as a batch."""
-
-    events: Raw | UnsetType = msgspec.UNSET
-
-
-class _Delivery(NamedTuple):
-    """A payload taken apart: ``envelopes`` when all of them could be read, ``raws`` when they are known."""
-
-    batch: str | None
-    envelopes: list[Envelope] | None
-    raws: list[Raw] | list[bytes] | None
-
-
-class _DeliveryRefusedError(RefusedError):
-    """The whole delivery is refused; ``batch`` is its id, if that could be read."""
-
-    def __init__(self, refusal: RefusedError, batch: str | None) -> None:
-        super().__init__(refusal.code, refusal.field, str(refusal))
-        self.batch = batch
-
-
-_envelope = msgspec.json.Decoder(Envelope).decode
-_envelopes = msgspec.json.Decoder(list[Envelope]).decode
-_batch = msgspec.json.Decoder(_Batch).decode
-_raws = msgspec.json.Decoder(list[Raw]).decode
-_raw_batch = msgspec.json.Decoder(_RawBatch).decode
-_wrapper = msgspec.json.Decoder(_Wrapper).decode
-
-
-def decode(payload: bytes, origin: Origin, now_us: int, limits: Limits = DEFAULT) -> Decoded:
+def decode(
+    payload: bytes, origin: Origin, now_us: int, limits: Limits = DEFAULT, pause: Callable[[], None] = lambda: None
+) -> Decoded:
     """All events of one delivery: an event, an array or a batch wrapper, plain or as one gzip member.
 
     Never raises. Events keep their order; the same id twice is passed on twice. What cannot be taken apart into events
-    is one rejection with the whole payload.
+    is one rejection with the whole payload. ``pause`` is called now and then where it takes long.
     """
     latest_us = now_us + limits.max_future_us
+    size = len(payload)
+    if size <= limits.max_payload and (found := _at_once(payload, origin, latest_us, limits)) is not None:
+        return found
+    content = payload
     try:
-        return _one_good_event(payload, origin, latest_us, limits) or _decode(payload, origin, latest_us, limits)
-    except _DeliveryRefusedError as refusal:
-        return _refused(payload, refusal, refusal.batch)
+        if size > limits.max_payload:
+            too_large = RefusedError(Reason.TOO_LARGE, None, f"the payload is longer than {limits.max_payload} bytes")
+            return _refused(payload, too_large, _batch_id(batch_of(payload), limits), size, size)
+        if payload[:2] == MAGIC:
+            content = inflate(payload, limits)
+            size = len(content)
+        return _Reading(payload, content, origin, latest_us, limits, pause).decoded()
     except RefusedError as refusal:
-        return _refused(payload, refusal, None)
+        unfolded = min(limits.max_payload, limits.max_ratio * size) if refusal.code is Reason.DECOMPRESS_LIMIT else size
+        return _refused(payload, refusal, None, unfolded, unfolded)
     except Exception as error:  # noqa: BLE001  # no payload may stop the bridge, not even one that finds a defect
-        return _refused(payload, RefusedError(Reason.MALFORMED, None, f"cannot be read: {type(error).__name__}"), None)
+        defect = RefusedError(Reason.MALFORMED, None, f"cannot be read: {type(error).__name__}")
+        return _refused(payload, defect, None, size, size)
 
 
-def _refused(payload: bytes, refusal: RefusedError, batch: str | None) -> Decoded:
-    return Decoded(batch, [], [Rejection(0, None, refusal.code, refusal.field, str(refusal), payload)], 1)
+class _Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    batch: str
+    events: list[UnreadEnvelope]
 
 
-def _one_good_event(payload: bytes, origin: Origin, latest_us: int, limits: Limits) -> Decoded | None:
-    """The short way for the usual delivery; None when it is anything else."""
-    if payload[:1] != b"{" or len(payload) > limits.max_payload:
-        return None
+_one = msgspec.json.Decoder(UnreadEnvelope).decode
+_several = msgspec.json.Decoder(list[UnreadEnvelope]).decode
+_batch = msgspec.json.Decoder(_Batch).decode
+
+
+def _at_once(payload: bytes, origin: Origin, latest_us: int, limits: Limits) -> Decoded | None:
+    """The short way for a delivery in which all is well, by types alone; None when it is anything else."""
+    batch = None
     try:
-        event, keys = accept(_envelope(payload), 0, origin, latest_us, limits)
-    except _UNREADABLE:
+        if payload.startswith(b"["):
+            read_as: Any = _several(payload)
+            envelopes = read_as
+        elif payload.startswith((b'{"batch":"', b'{"events":')):
+            read_as = _batch(payload)
+            envelopes, batch = read_as.events, read_as.batch
+            if _batch_id(batch, limits) is None:
+                return None
+        else:
+            read_as = _one(payload)
+            envelopes = [read_as]
+        total = len(envelopes)
+        if not 0 < total <= limits.max_events or not says_the_same(payload, _encode(read_as)):
+            return None
+        if not (payload.isascii() and _DELETE not in payload) and may_be_unclean(payload):
+            return None
+        events: list[Event] = []
+        for envelope in envelopes:
+            events.append(read_event(envelope, len(events), origin, latest_us, limits))
+    except (RefusedError, InexactError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if _has_keys(payload, keys) and _is_plain(payload):
-        return Decoded(None, [event], [], 1)
+    size = len(payload)
+    # Twice as fast as Decoded(...), on the one path where that counts.
+    return tuple.__new__(Decoded, (batch, events, [], total, size, size))
+
+
+def _refused(payload: bytes, refusal: RefusedError, batch: str | None, size: int, cost: int) -> Decoded:
+    rejection = Rejection(0, None, refusal.code, refusal.field, str(refusal), payload)
+    return Decoded(batch, [], [rejection], 1, size, cost)
+
+
+def _batch_id(batch: object, limits: Limits) -> str | None:
+    """A batch id that may be one."""
+    if isinstance(batch, str) and 0 < len(batch) <= limits.max_batch_id and is_clean(batch):
+        return batch
     return None
 
 
-def _decode(payload: bytes, origin: Origin, latest_us: int, limits: Limits) -> Decoded:
-    if len(payload) > limits.max_payload:
-        raise RefusedError(Reason.TOO_LARGE, None, f"the payload is longer than {limits.max_payload} bytes")
-    if payload[:2] == MAGIC:
-        payload = inflate(payload, limits)
-    batch, envelopes, raws = _take_apart(payload, limits)
-    total = len(raws or []) if envelopes is None else len(envelopes)
-    if total == 0:
-        raise _DeliveryRefusedError(RefusedError(Reason.MALFORMED, None, "the delivery has no events"), batch)
-    if total > limits.max_events:
-        message = f"{total} events are more than {limits.max_events}"
-        raise _DeliveryRefusedError(RefusedError(Reason.TOO_MANY, None, message), batch)
+class _Reading:
+    """The decoding of one delivery, which counts what it reads."""
 
-    events: list[Event] = []
-    counts: list[int] = []
-    errors: dict[int, Exception] = {}
-    for index in range(total):
+    def __init__(  # noqa: PLR0917  # made in one place
+        self, payload: bytes, content: bytes, origin: Origin, latest_us: int, limits: Limits, pause: Callable[[], None]
+    ) -> None:
+        self._payload = payload
+        self._content = content
+        self._origin = origin
+        self._latest_us = latest_us
+        self._limits = limits
+        self._pause = pause
+        self._size = len(content)
+        self._cost = self._size
+        self._explained = 0
+
+    def decoded(self) -> Decoded:
+        """Read at once when that is short, else an event at a time."""
+        content = self._content
+        start = content.lstrip(_BLANK)[:1]
+        if start not in {b"{", b"["}:
+            message = "not a JSON object or array" if start else "the payload is empty"
+            raise RefusedError(Reason.MALFORMED, None, message)
+        if len(content) > PIECEWISE:
+            if start == b"[" or b'"events"' in content:
+                return self._apart()
+            if content.count(b'"') > _MOST_QUOTES:
+                return self._lost()
         try:
-            envelope = _envelope(raws[index]) if envelopes is None else envelopes[index]  # type: ignore[index]
-            event, count = accept(envelope, index, origin, latest_us, limits)
-        except _UNREADABLE as error:
-            errors[index] = error
-        else:
-            events.append(event)
-            counts.append(count)
-
-    if not errors and _has_keys(payload, sum(counts) + (0 if batch is None else 2)) and _is_plain(payload):
-        return Decoded(batch, events, [], total)
-    if batch is not None:
-        _check_wrapper(payload, batch)
-    if raws is None:
-        raws = _raws(payload) if batch is None else _raw_batch(payload).events
-    parts = [bytes(raw) for raw in raws]
-    return _separate(Decoded(batch, events, [], total), counts, parts, errors, limits)
-
-
-def _separate(
-    optimistic: Decoded, counts: list[int], raws: list[bytes], errors: dict[int, Exception], limits: Limits
-) -> Decoded:
-    """Turns errors, and whatever fails the exact reading, into rejections; the rest stays as it is."""
-    events: list[Event] = []
-    rejections = [_rejection(index, raws[index], error, limits) for index, error in errors.items()]
-    for event, count in zip(optimistic.events, counts, strict=True):
-        raw = raws[event.index]
-        if not (_has_keys(raw, count) and _is_plain(raw)):
-            refusal = scrutinize(raw, limits.max_depth).refusal
-            if refusal is not None:
-                rejections.append(_rejection(event.index, raw, refusal, limits))
-                continue
-        events.append(event)
-    rejections.sort()
-    return optimistic._replace(events=events, rejections=rejections)
-
-
-def _rejection(index: int, raw: bytes, error: Exception, limits: Limits) -> Rejection:
-    value, fault = scrutinize(raw, limits.max_depth)
-    refusal = fault or explain(error, raw)
-    event_id = value.get("id") if isinstance(value, dict) else None
-    if not (isinstance(event_id, str) and 0 < len(event_id) <= 128 and is_clean(event_id)):
-        event_id = None
-    return Rejection(index, event_id, refusal.code, refusal.field, str(refusal), raw)
-
-
-def _has_keys(raw: bytes, count: int) -> bool:
-    """Whether JSON without backslashes has this number of keys; False also for some that have."""
-    return raw.translate(None, _BLANK).count(b'":') == count
-
-
-def _is_plain(raw: bytes) -> bool:
-    """Whether no text in this JSON can hold a character that texts may not have; False also for some that have none."""
-    if b"\\" in raw:
-        return False
-    if raw.isascii() and b"\x7f" not in raw:
-        return True
-    try:
-        return not has_forbidden_text(raw)
-    except UnicodeDecodeError:
-        return False
-
-
-def _take_apart(payload: bytes, limits: Limits) -> _Delivery:
-    start = payload.lstrip(_BLANK)[:1]
-    try:
-        if start == b"{":
-            return _Delivery(None, [_envelope(payload)], [payload])
+            value = read(content)
+        except InexactError:
+            return self._apart()
         if start == b"[":
-            return _Delivery(None, _envelopes(payload), None)
-    except _UNREADABLE:
-        pass
-    if start == b"{":
+            return self._together(None, value, value)
+        if "events" not in value:
+            return self._together(None, [value], value)
+        batch = _batch_id(value.get("batch"), self._limits)
+        refusal = _wrapper_refusal(list(value), value.get("batch"), self._limits)
+        if refusal is None and not isinstance(value["events"], list):
+            refusal = RefusedError(Reason.WRONG_TYPE, "events", "events must be array")
+        return self._together(batch, value["events"], value) if refusal is None else self._whole(refusal, batch)
+
+    # -- everything was read at once
+
+    def _together(self, batch: str | None, items: list[Any], value: Any) -> Decoded:
+        total = len(items)
+        if refusal := self._number_refusal(total):
+            return self._whole(refusal, batch)
+        origin, latest_us, limits = self._origin, self._latest_us, self._limits
+        events: list[Event] = []
+        refused: dict[int, RefusedError] = {}
+        for index, fields in enumerate(items):
+            try:
+                events.append(read_event(read_envelope(fields), index, origin, latest_us, limits))
+            except RefusedError as refusal:
+                refused[index] = refusal
+        if may_be_unclean(self._content):
+            refused |= self._unclean(items, value)
+            events = [event for event in events if event.index not in refused]
+        if not refused:
+            return Decoded(batch, events, [], total, self._size, self._cost)
         try:
-            wrapped = _batch(payload)
-        except _UNREADABLE:
-            pass
-        else:
-            return _Delivery(_batch_id(wrapped.batch, limits), wrapped.events, None)
-    elif start != b"[":
-        raise RefusedError(Reason.MALFORMED, None, "not a JSON object or array" if start else "the payload is empty")
-    try:
-        return _take_apart_raw(payload, start, limits)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        salvaged = None if is_too_deep(payload, limits.max_depth) else salvage(payload, limits.max_events)
-        if salvaged is not None:
-            batch = _salvaged_batch(salvaged.wrapper, limits) if start == b"{" else None
-            return _Delivery(batch, None, salvaged.events)
-        if start == b"{":
-            return _Delivery(None, None, [payload])
-        raise (scrutinize(payload, limits.max_depth).refusal or explain(error, payload)) from None
+            parts = self._parts(total, wrapped=batch is not None)
+        except LostError:
+            return self._whole(RefusedError(Reason.TOO_DEEP, None, "nested too deep"), batch)
+        rejections = [self._rejection(index, parts[index], items[index], refused[index]) for index in sorted(refused)]
+        return Decoded(batch, events, rejections, total, self._size, self._cost)
+
+    def _number_refusal(self, total: int) -> RefusedError | None:
+        if total == 0:
+            return RefusedError(Reason.MALFORMED, None, "the delivery has no events")
+        if total > self._limits.max_events:
+            return self._too_many()
+        return None
+
+    def _too_many(self) -> RefusedError:
+        return RefusedError(Reason.TOO_MANY, None, f"more than {self._limits.max_events} events")
+
+    def _unclean(self, items: list[Any], value: Any) -> dict[int, RefusedError]:
+        """The events with texts that no text may be; escapes are written out first, most of them are harmless."""
+        self._cost += self._size
+        if not _is_unclean(value):
+            return {}
+        return {
+            index: fault.refusal()
+            for index, item in enumerate(items)
+            if _is_unclean(item) and (fault := text_fault(item))
+        }
+
+    def _parts(self, total: int, *, wrapped: bool) -> list[Part]:
+        self._cost += self._size
+        levels = self._limits.max_depth
+        if wrapped or self._content.lstrip(_BLANK)[:1] == b"[":
+            return take_apart(self._content, levels, total).events
+        return [Part(self._content, nests_deeper(self._content, levels))]
+
+    # -- an event at a time
+
+    def _apart(self) -> Decoded:
+        limits = self._limits
+        self._cost += self._size
+        try:
+            parts = take_apart(self._content, limits.max_depth, limits.max_events)
+        except TooManyError:
+            return self._whole(self._too_many(), self._named_batch())
+        except LostError:
+            return self._lost()
+        batch = None
+        if parts.wrapper is not None:
+            names = [name for name, _ in parts.wrapper]
+            sent = _read_or_none(dict(parts.wrapper)["batch"].raw) if names.count("batch") == 1 else None
+            batch = _batch_id(sent, limits)
+            if refusal := _wrapper_refusal([*names, "events"], sent, limits):
+                return self._whole(refusal, batch)
+        if refusal := self._number_refusal(len(parts.events)):
+            return self._whole(refusal, batch)
+        events: list[Event] = []
+        rejections: list[Rejection] = []
+        for index, part in enumerate(parts.events):
+            self._pause()
+            outcome = self._one(index, part)
+            if isinstance(outcome, Event):
+                events.append(outcome)
+            else:
+                rejections.append(outcome)
+        return Decoded(batch, events, rejections, len(parts.events), self._size, self._cost)
+
+    def _one(self, index: int, part: Part) -> Event | Rejection:
+        if part.deep:
+            message = f"nested deeper than {self._limits.max_depth} levels"
+            return self._rejection(index, part, None, RefusedError(Reason.TOO_DEEP, None, message))
+        if part.raw.count(b'"') > _MOST_QUOTES:
+            return self._rejection(index, part, None, _ENDLESS)
+        self._cost += len(part.raw)
+        try:
+            fields = read(part.raw)
+        except InexactError:
+            return self._inexact(index, part.raw)
+        try:
+            if may_be_unclean(part.raw) and _is_unclean(fields) and (fault := text_fault(fields)):
+                raise fault.refusal()
+            return read_event(read_envelope(fields), index, self._origin, self._latest_us, self._limits)
+        except RefusedError as refusal:
+            return self._rejection(index, part, fields, refusal)
+
+    def _inexact(self, index: int, raw: bytes) -> Rejection:
+        """The rejection of what is no exact JSON; the places of the first of them are looked for."""
+        in_detail = self._explained + len(raw) <= MOST_EXPLAINED
+        self._explained += len(raw) if in_detail else 0
+        self._cost += len(raw) * (2 + in_detail)
+        value, refusal = explain(raw, in_detail=in_detail)
+        return Rejection(index, _id_in(value), refusal.code, refusal.field, str(refusal), raw)
+
+    def _rejection(self, index: int, part: Part, fields: Any, refusal: RefusedError) -> Rejection:
+        if part.deep:
+            refusal = RefusedError(Reason.TOO_DEEP, None, f"nested deeper than {self._limits.max_depth} levels")
+            fields = None
+        kept_type = only_type(fields)
+        return Rejection(index, _id_in(fields), refusal.code, refusal.field, str(refusal), part.raw, kept_type)
+
+    # -- the whole delivery is refused
+
+    def _lost(self) -> Decoded:
+        """The end of each event cannot be told: an object is one event then, and all else one rejection."""
+        content, limits = self._content, self._limits
+        self._cost += self._size
+        if nests_deeper(content, limits.max_depth + _WRAPPED):
+            refusal = RefusedError(Reason.TOO_DEEP, None, f"nested deeper than {limits.max_depth} levels")
+            return self._whole(refusal, self._named_batch())
+        if content.count(b'"') > _MOST_QUOTES and content.lstrip(_BLANK)[:1] == b"{":
+            return self._whole(_ENDLESS, self._named_batch())
+        rejection = self._inexact(0, content)._replace(raw=self._payload)
+        return Decoded(self._named_batch(), [], [rejection], 1, self._size, self._cost)
+
+    def _whole(self, refusal: RefusedError, batch: str | None) -> Decoded:
+        return _refused(self._payload, refusal, batch, self._size, self._cost)
+
+    def _named_batch(self) -> str | None:
+        return _batch_id(batch_of(self._content), self._limits)
 
 
-def _take_apart_raw(payload: bytes, start: bytes, limits: Limits) -> _Delivery:
-    """The events' own bytes; an object that is no batch is one event."""
-    if start == b"[":
-        return _Delivery(None, None, _raws(payload))
-    try:
-        wrapped = _raw_batch(payload)
-    except msgspec.ValidationError as error:
-        if _wrapper(payload).events is msgspec.UNSET:
-            return _Delivery(None, None, [payload])
-        raise explain(error, payload) from None
-    return _Delivery(_batch_id(wrapped.batch, limits), None, wrapped.events)
-
-
-def _batch_id(batch: str, limits: Limits) -> str:
-    if 0 < len(batch) <= limits.max_batch_id and is_clean(batch):
-        return batch
-    message = f"batch must be 1 to {limits.max_batch_id} characters without control characters"
-    raise RefusedError(Reason.BAD_ID, "batch", message)
-
-
-def _salvaged_batch(fields: list[tuple[str, object]], limits: Limits) -> str:
-    names = [name for name, _ in fields]
+def _wrapper_refusal(names: list[str], batch: object, limits: Limits) -> RefusedError | None:
+    """What is wrong with the fields of a batch: their names in order, and the id that was sent."""
     for name in names:
         if names.count(name) > 1:
-            raise RefusedError(Reason.REPEATED_KEY, printable(name), "a key of the batch is there twice")
+            return RefusedError(Reason.REPEATED_KEY, printable(name), "a key of the batch is there twice")
         if name not in {"batch", "events"}:
-            raise RefusedError(Reason.UNKNOWN_FIELD, printable(name), f"{printable(name)} is no field of a batch")
-    batch = dict(fields).get("batch")
+            return RefusedError(Reason.UNKNOWN_FIELD, printable(name), f"{printable(name)} is no field of a batch")
+    if "batch" not in names:
+        return RefusedError(Reason.MISSING_FIELD, "batch", "batch is missing")
     if not isinstance(batch, str):
-        raise RefusedError(Reason.WRONG_TYPE, "batch", "batch must be text")
-    return _batch_id(batch, limits)
+        return RefusedError(Reason.WRONG_TYPE, "batch", "batch must be text")
+    if _batch_id(batch, limits) is None:
+        message = f"batch must be 1 to {limits.max_batch_id} characters without control characters"
+        return RefusedError(Reason.BAD_ID, "batch", message)
+    return None
 
 
-def _check_wrapper(payload: bytes, batch: str) -> None:
-    """Raises when the wrapper itself repeats a key: it is unclear then which events were meant."""
-    fault = repeated_key(payload)
-    if fault is not None:
-        raise _DeliveryRefusedError(fault, batch)
+def _is_unclean(value: Any) -> bool:
+    """Whether a text in a value that was read may be unclean; never False when one is."""
+    try:
+        return may_be_unclean(_encode(value))
+    except (OverflowError, msgspec.MsgspecError):  # an integer that nothing can carry
+        return True
+
+
+def _id_in(value: Any) -> str | None:
+    event_id = value.get("id") if isinstance(value, dict) else None
+    return event_id if isinstance(event_id, str) and 0 < len(event_id) <= _LONGEST_ID and is_clean(event_id) else None
+
+
+def _read_or_none(raw: bytes) -> Any:
+    try:
+        return read(raw)
+    except InexactError:
+        return None

@@ -1,50 +1,38 @@
 """The ``device`` and ``source`` of an event: known texts, and a bounded number of unknown plain fields."""
 
-import math
 from typing import Any
 
 import msgspec
 
-from bridge.decode.exact_json import MAX_INTEGER, printable
+from bridge.decode.exact_json import number_fault
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
+from healthsync_mqtt.model.text import printable
 
 DEVICE_FIELDS = frozenset({"platform", "model", "manufacturer", "type", "os_version", "app_version", "firmware"})
 SOURCE_FIELDS = frozenset({"provider", "record_id", "recording", "app", "app_version"})
 RECORDINGS = frozenset({None, "auto", "active", "manual", "unknown"})
 
 _encode = msgspec.json.Encoder().encode
-_texts = msgspec.json.Decoder(dict[str, str]).decode
-_anything = msgspec.json.Decoder().decode
 
 
-def read_fields(
-    raw: msgspec.Raw, name: str, known: frozenset[str], limits: Limits
-) -> tuple[dict[str, Any], int, bytes]:
-    """``device`` or ``source`` without its nulls, how many keys it was sent with, and its JSON. Raises RefusedError."""
-    fields: dict[str, Any]
-    try:
-        fields = _texts(raw)
-        keys = len(fields)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        mixed = _read_mixed(raw, name, known, limits)
-        keys = len(mixed)
-        fields = {key: value for key, value in mixed.items() if value is not None}
-    encoded = _encode(fields)
-    if keys > limits.max_unknown or len(encoded) > limits.max_string:
-        _check_sizes(fields, name, known, limits)
-    return fields, keys, encoded
-
-
-def _read_mixed(raw: msgspec.Raw, name: str, known: frozenset[str], limits: Limits) -> dict[str, Any]:
-    try:
-        fields = _anything(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise RefusedError(Reason.MALFORMED, name, f"{name} cannot be read") from None
-    if fields is None:
-        return {}
-    if not isinstance(fields, dict):
+def read_fields(sent: Any, name: str, known: frozenset[str], limits: Limits) -> tuple[dict[str, Any], bytes]:
+    """``device`` or ``source`` without its nulls, and its JSON. Raises RefusedError."""
+    if type(sent) is not dict:
         raise RefusedError(Reason.WRONG_TYPE, name, f"{name} must be an object")
+    fields = sent
+    for value in sent.values():
+        if type(value) is not str:
+            _check_mixed(sent, name, known, limits)
+            fields = {key: value for key, value in sent.items() if value is not None}
+            break
+    encoded = _encode(fields)
+    if len(sent) > limits.max_unknown or len(encoded) > limits.max_string:
+        _check_sizes(fields, name, known, limits)
+    return fields, encoded
+
+
+def _check_mixed(fields: dict[str, Any], name: str, known: frozenset[str], limits: Limits) -> None:
     _check_count(fields, name, known, limits)
     for key, value in fields.items():
         path = f"{name}.{printable(key)}"
@@ -52,11 +40,8 @@ def _read_mixed(raw: msgspec.Raw, name: str, known: frozenset[str], limits: Limi
             raise RefusedError(Reason.WRONG_TYPE, path, f"{name} may not hold objects or arrays")
         if key in known and not isinstance(value, str | None):
             raise RefusedError(Reason.WRONG_TYPE, path, f"{key} must be text")
-        if isinstance(value, int) and abs(value) > MAX_INTEGER:
-            raise RefusedError(Reason.BAD_NUMBER, path, f"{printable(key)} is beyond 2^53")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise RefusedError(Reason.BAD_NUMBER, path, f"{printable(key)} is not finite")
-    return fields
+        if isinstance(value, int | float) and (fault := number_fault(value)):
+            raise fault.inside(path).refusal()
 
 
 def _check_sizes(fields: dict[str, Any], name: str, known: frozenset[str], limits: Limits) -> None:

@@ -1,57 +1,159 @@
-"""The exact reading of one piece of JSON: slow, and used only where the fast reading could be fooled or has failed.
+"""The exact reader: the one place that says what JSON is.
 
-Finds what a typed decoder does not see or does not name: repeated keys, numbers that no JSON has, too deep nesting,
-and characters that texts may not have.
+It refuses what two readers could understand differently: a key that is there twice, NaN and infinities, numbers as no
+JSON has them, controls in a text, half a surrogate pair, anything after the value. Everything else in ``decode`` works
+on what it returns.
 """
 
 import json
 import math
-import re
 from typing import Any, NamedTuple
 
+import jiter
+
 from healthsync_mqtt.model.reasons import Reason, RefusedError
+from healthsync_mqtt.model.text import is_clean, printable
 
 MAX_INTEGER = 2**53
 
-# C0, DEL, C1, bidirectional overrides and isolates, and halves of surrogate pairs.
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_FORBIDDEN_IN_JSON = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_LONGEST_DIGITS = 20
-_BAD_TEXT = "the text has control characters, bidirectional overrides or half a surrogate pair"
+#: Bytes of one delivery that are looked at once more, to name the place of what is not JSON in them.
+MOST_EXPLAINED = 65_536
 
-# More than any event can have (a night of 2,880 stages has 35,000), and few enough to be read in some milliseconds.
-_MOST_QUOTES = 40_000
+_LONGEST_DIGITS = 20
+_SHOWN = 10**20
+_BACKSLASH = 0x5C
+_BAD_TEXT = "the text has control or invisible characters, or half a surrogate pair"
+
+
+class InexactError(ValueError):
+    """The bytes are no JSON, or can be read in more than one way."""
+
+
+def read(raw: bytes) -> Any:
+    """The JSON value that ``raw`` is, and nothing but it. Raises InexactError."""
+    try:
+        return jiter.from_json(raw, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
+    except ValueError:
+        raise InexactError from None
+
+
+def says_the_same(raw: bytes, written: bytes) -> bool:
+    r"""Whether JSON that a typed decoder took says no more than what it understood, ``written`` again.
+
+    A decoder drops all but the last of keys that are there twice, and with them two quotation marks at least; it adds
+    none. Never True when a key is repeated; False also for what is sound but has escapes.
+    """
+    return _BACKSLASH not in raw and raw.count(b'"') == written.count(b'"')
+
+
+class Fault(NamedTuple):
+    """Something wrong in a value: ``path`` leads to it (``.samples[1][0]``), ``message`` says what."""
+
+    reason: Reason
+    path: str
+    message: str
+
+    def inside(self, step: str) -> "Fault":
+        """The same fault, seen from the value around."""
+        return self._replace(path=step + self.path)
+
+    def refusal(self) -> RefusedError:
+        """What is told to the sender."""
+        return RefusedError(self.reason, self.path.removeprefix(".") or None, self.message)
+
+
+def text_fault(value: Any) -> Fault | None:
+    """The first text of a value that has characters no text may have, depth first in the order of the JSON."""
+    kind = type(value)
+    if kind is str:
+        return None if is_clean(value) else Fault(Reason.BAD_STRING, "", _BAD_TEXT)
+    if kind is list:
+        for place, part in enumerate(value):
+            if fault := text_fault(part):
+                return fault.inside(f"[{place}]")
+    elif kind is dict:
+        for key, part in value.items():
+            fault = text_fault(part) if is_clean(key) else Fault(Reason.BAD_STRING, "", _BAD_TEXT)
+            if fault:
+                return fault.inside(f".{printable(key)}")
+    return None
+
+
+def number_fault(value: float) -> Fault | None:
+    """Whether a number is one that every reader of JSON can carry."""
+    if type(value) is int:
+        if abs(value) <= MAX_INTEGER:
+            return None
+        return Fault(Reason.BAD_NUMBER, "", f"{value if abs(value) < _SHOWN else 'the number'} is beyond 2^53")
+    return None if math.isfinite(value) else Fault(Reason.BAD_NUMBER, "", "the number is not finite or too long")
+
+
+def value_fault(value: Any, depth: int) -> Fault | None:
+    """The first thing in a value of any shape that no event may carry: texts, numbers, more levels than these."""
+    kind = type(value)
+    if kind is int or kind is float:
+        return number_fault(value)
+    if kind is str:
+        return text_fault(value)
+    if (kind is list or kind is dict) and depth < 1:
+        return Fault(Reason.TOO_DEEP, "", "nested too deep")
+    if kind is list:
+        for place, part in enumerate(value):
+            if fault := value_fault(part, depth - 1):
+                return fault.inside(f"[{place}]")
+    elif kind is dict:
+        for key, part in value.items():
+            if fault := text_fault(key) or value_fault(part, depth - 1):
+                return fault.inside(f".{printable(key)}")
+    return None
+
+
+class Explained(NamedTuple):
+    """Why ``read`` refused: ``value`` is what a tolerant reader made of the same bytes, None when it could not."""
+
+    value: Any
+    refusal: RefusedError
+
+
+def explain(raw: bytes, *, in_detail: bool) -> Explained:
+    """Why ``read`` refused ``raw``, which nests no deeper than a tolerant reader can follow.
+
+    The reader is asked again with one rule less at a time. ``in_detail`` names the place too, at several times the
+    cost of reading.
+    """
+    value = None
+    if in_detail:
+        try:
+            value = _TOLERANT.decode(raw.decode())
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if fault := _inexact(value):
+                return Explained(value, fault.refusal())
+    return Explained(value, _rule_broken(raw))
+
+
+def _rule_broken(raw: bytes) -> RefusedError:
+    for reason, message, rules in (
+        (Reason.REPEATED_KEY, "a key is there twice", {"allow_inf_nan": False, "catch_duplicate_keys": False}),
+        (Reason.BAD_NUMBER, "a number is not finite", {"allow_inf_nan": True, "catch_duplicate_keys": False}),
+    ):
+        try:
+            jiter.from_json(raw, cache_mode="none", **rules)  # type: ignore[arg-type]
+        except ValueError:
+            continue
+        return RefusedError(reason, None, message)
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return RefusedError(Reason.MALFORMED, None, "not UTF-8")
+    return RefusedError(Reason.MALFORMED, None, "not JSON")
 
 
 class _Repeated(dict[str, Any]):
     """An object that named one of its keys twice."""
 
     key = ""
-
-
-class _Fault(NamedTuple):
-    reason: Reason
-    path: str
-    message: str
-
-    def inside(self, step: str) -> "_Fault":
-        return self._replace(path=step + self.path)
-
-    def refusal(self) -> RefusedError:
-        return RefusedError(self.reason, self.path.removeprefix(".") or None, self.message)
-
-
-class Scrutiny(NamedTuple):
-    """``value`` is the JSON value, None when it cannot be read; ``refusal`` is the first thing wrong with it."""
-
-    value: Any
-    refusal: RefusedError | None
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_DIGITS else math.copysign(math.inf, -1.0 if digits[0] == "-" else 1.0)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -64,83 +166,31 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return repeated
 
 
-#: Reads NaN, Infinity and endless integers as floats that are not finite, so that one of them is one event's fault.
-TOLERANT = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_DIGITS else math.copysign(math.inf, -1.0 if digits[0] == "-" else 1.0)
 
 
-def scrutinize(raw: bytes, max_depth: int) -> Scrutiny:
-    """Reads one JSON value exactly; never raises."""
-    if is_too_deep(raw, max_depth):
-        return Scrutiny(None, RefusedError(Reason.TOO_DEEP, None, f"nested deeper than {max_depth} levels"))
-    if raw.count(b'"') > _MOST_QUOTES:
-        return Scrutiny(None, RefusedError(Reason.TOO_LARGE, None, "more keys and texts than any event has"))
-    try:
-        value = TOLERANT.decode(raw.decode())
-    except UnicodeDecodeError:
-        return Scrutiny(None, RefusedError(Reason.MALFORMED, None, "not UTF-8"))
-    except ValueError as error:
-        return Scrutiny(None, RefusedError(Reason.MALFORMED, None, f"not JSON: {error}"))
-    except RecursionError:
-        return Scrutiny(None, RefusedError(Reason.TOO_DEEP, None, f"nested deeper than {max_depth} levels"))
-    fault = _first_fault(value)
-    return Scrutiny(value, None if fault is None else fault.refusal())
+#: Reads NaN, Infinity, endless integers and raw controls in texts, so that the place of each can be named.
+_TOLERANT = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, strict=False)
 
 
-def repeated_key(raw: bytes) -> RefusedError | None:
-    """The refusal of an object that repeats one of its own keys, whatever is inside; ``raw`` must be readable."""
-    value = TOLERANT.decode(raw.decode(errors="replace"))
-    fault = _first_fault(value) if type(value) is _Repeated else None
-    return None if fault is None else fault.refusal()
-
-
-def is_too_deep(raw: bytes, max_depth: int) -> bool:
-    """Whether brackets nest deeper than the limit. Without a loop over characters: a payload may have a million."""
-    if raw.count(b"[") + raw.count(b"{") <= max_depth:
-        return False
-    brackets = _STRINGS.sub(b"", raw).translate(None, _NO_BRACKETS)
-    if re.search(rb"[\[{]{%d}" % (max_depth + 1), brackets):
-        return True
-    for _ in range(max_depth):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    return bool(brackets)
-
-
-def has_forbidden_text(payload: bytes) -> bool:
-    """Whether JSON without backslashes holds a character that texts may not have. Raises UnicodeDecodeError."""
-    return _FORBIDDEN_IN_JSON.search(payload.decode()) is not None
-
-
-def is_clean(text: str) -> bool:
-    """Whether a text has none of the characters that texts may not have."""
-    return _FORBIDDEN.search(text) is None
-
-
-def printable(text: str, longest: int = 64) -> str:
-    """A text of a sender, made safe to show: cut, forbidden characters replaced."""
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text[:longest])
-
-
-def _first_fault(value: Any) -> _Fault | None:
-    """Depth first, in the order of the text. Paths are put together on the way back: most values have no fault."""
+def _inexact(value: Any) -> Fault | None:
+    """The first thing in a tolerantly read value that the exact reader does not take."""
     kind = type(value)
     if kind is str:
-        return None if is_clean(value) else _Fault(Reason.BAD_STRING, "", _BAD_TEXT)
-    if kind is int:
-        return None if abs(value) <= MAX_INTEGER else _Fault(Reason.BAD_NUMBER, "", f"{value} is beyond 2^53")
+        return None if is_clean(value) else Fault(Reason.BAD_STRING, "", _BAD_TEXT)
     if kind is float:
-        return None if math.isfinite(value) else _Fault(Reason.BAD_NUMBER, "", "the number is not finite or too long")
+        return None if math.isfinite(value) else Fault(Reason.BAD_NUMBER, "", "the number is not finite or too long")
     if kind is list:
         for place, part in enumerate(value):
-            if fault := _first_fault(part):
+            if fault := _inexact(part):
                 return fault.inside(f"[{place}]")
     elif kind is _Repeated:
         key = printable(value.key)
-        return _Fault(Reason.REPEATED_KEY, f".{key}", f"the key {key} is there twice")
+        return Fault(Reason.REPEATED_KEY, f".{key}", f"the key {key} is there twice")
     elif kind is dict:
         for key, part in value.items():
-            fault = _first_fault(part) if is_clean(key) else _Fault(Reason.BAD_STRING, "", _BAD_TEXT)
+            fault = _inexact(part) if is_clean(key) else Fault(Reason.BAD_STRING, "", _BAD_TEXT)
             if fault:
                 return fault.inside(f".{printable(key)}")
     return None

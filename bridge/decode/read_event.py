@@ -7,14 +7,15 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from bridge.decode.device_source import DEVICE_FIELDS, RECORDINGS, SOURCE_FIELDS, read_fields
-from bridge.decode.exact_json import MAX_INTEGER, printable
-from bridge.decode.refusal import explain
+from bridge.decode.exact_json import MAX_INTEGER, InexactError, read, says_the_same, value_fault
+from bridge.decode.refusal import why_refused
 from healthsync_mqtt.model.catalogue import EventType, resolve
 from healthsync_mqtt.model.event import Event, Op
 from healthsync_mqtt.model.event_type import Form, Span
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason, RefusedError
+from healthsync_mqtt.model.text import printable
 from healthsync_mqtt.model.times import micros
 
 MAX_OFFSET_S = 64_800
@@ -25,106 +26,132 @@ _DELETE = int(Op.DELETE)
 
 
 class Envelope(Struct, frozen=True, forbid_unknown_fields=True):
-    """An event as it is sent; what depends on its type stays undecoded."""
+    """An event as it is sent; what depends on its type is looked at later."""
 
     id: Annotated[str, Meta(min_length=1, max_length=128)]
     type: str
     start_time: datetime | UnsetType = UNSET
-    value: Raw | UnsetType = UNSET
+    value: Any = UNSET
     user_id: str | Annotated[int, Meta(ge=0, le=MAX_INTEGER)] | UnsetType | None = UNSET
     end_time: datetime | UnsetType | None = UNSET
-    device: Raw | UnsetType = UNSET
+    device: Any = UNSET
     utc_offset: Annotated[int, Meta(ge=-MAX_OFFSET_S, le=MAX_OFFSET_S)] | UnsetType | None = UNSET
-    source: Raw | UnsetType = UNSET
+    source: Any = UNSET
     version: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] | UnsetType = UNSET
     op: Literal["upsert", "delete"] | UnsetType = UNSET
 
 
+class UnreadEnvelope(Envelope, frozen=True, forbid_unknown_fields=True):
+    """The same, its value left as the bytes that were sent: where nothing is wrong with it, it is read by its type."""
+
+    value: Raw | UnsetType = UNSET
+
+
 _encode = msgspec.json.Encoder().encode
+_convert = msgspec.convert
 _parts = msgspec.json.Decoder(dict[str, Raw]).decode
-_text = msgspec.json.Decoder(str).decode
 
 _NO_SOURCE: dict[str, Any] = {}
+_ENVELOPE_FIELDS = frozenset(Envelope.__struct_fields__)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 
 
-def accept(envelope: Envelope, index: int, origin: Origin, latest_us: int, limits: Limits) -> tuple[Event, int]:
-    """The event, and how many JSON keys its bytes must have if none is repeated. Raises RefusedError."""
-    keys = 2
+def read_envelope(fields: Any) -> Envelope:
+    """The envelope that an exactly read value is. Raises RefusedError."""
+    try:
+        return _convert(fields, Envelope)
+    except msgspec.ValidationError:
+        raise why_refused(fields, Envelope) from None
+
+
+def read_event(envelope: Envelope, index: int, origin: Origin, latest_us: int, limits: Limits) -> Event:
+    """The event in an envelope. Raises RefusedError, and InexactError where the exact reader has to be asked."""
     event_type = resolve(envelope.type)
     if event_type is None:
         raise RefusedError(Reason.UNKNOWN_TYPE, "type", f"{printable(envelope.type)} is not in the catalogue")
-    if envelope.user_id is not UNSET:
-        keys += 1
-        if envelope.user_id is not None and str(envelope.user_id) != origin.user:
-            raise RefusedError(Reason.IDENTITY_MISMATCH, "user_id", "user_id is not the user of the topic")
-    op = _UPSERT
-    if envelope.op is not UNSET:
-        keys += 1
-        if envelope.op == "delete":
-            op = _DELETE
-    version = 0
-    if envelope.version is not UNSET:
-        keys += 1
-        version = envelope.version
+    user_id, op = envelope.user_id, _DELETE if envelope.op == "delete" else _UPSERT
+    if user_id is not UNSET and user_id is not None and str(user_id) != origin.user:
+        raise RefusedError(Reason.IDENTITY_MISMATCH, "user_id", "user_id is not the user of the topic")
 
-    start_us = 0
-    if envelope.start_time is not UNSET:
-        keys += 1
-        start_us = _moment(envelope.start_time, "start_time", latest_us)
+    start, end, start_us, end_us = envelope.start_time, envelope.end_time, 0, None
+    if start is not UNSET:
+        start_us = _moment(start, "start_time", latest_us)
     elif op == _UPSERT:
         raise RefusedError(Reason.MISSING_FIELD, "start_time", "start_time is missing")
-    end_us = None
-    if envelope.end_time is not UNSET:
-        keys += 1
-        if envelope.end_time is not None:
-            end_us = _moment(envelope.end_time, "end_time", latest_us)
-            if end_us < start_us:
-                raise RefusedError(Reason.BAD_INTERVAL, "end_time", "the event ends before it starts")
+    if end is not UNSET and end is not None:
+        end_us = _moment(end, "end_time", latest_us)
+        if end_us < start_us:
+            raise RefusedError(Reason.BAD_INTERVAL, "end_time", "the event ends before it starts")
 
-    body = b""
-    app = None
+    body, app, sent = b"", None, envelope.value
     if op == _UPSERT:
-        if envelope.value is UNSET:
+        if sent is UNSET:
             raise RefusedError(Reason.MISSING_FIELD, "value", "value is missing")
         if event_type.max_span_us is not None:
             _check_span(event_type, start_us, end_us)
         form = event_type.usual
+        raw = sent if type(sent) is Raw else None
         try:
-            value = form.decode(envelope.value)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            value, form, app = _read_other_form(event_type, bytes(envelope.value), limits)
+            value = _convert(sent, form.type) if raw is None else form.decode(raw)
+        except _UNREADABLE:
+            value, form, app, raw = _read_other_form(event_type, sent, limits)
         if form.refine is not None:
             value = _refined(form, value, Span(start_us, end_us, latest_us), limits)
         text = _encode(value)
+        if raw is not None and (sent := bytes(raw)) != text and not says_the_same(sent, text):
+            raise InexactError
         body = b',"value":' + text
-        keys += 1 + (form.keys or text.count(b'":')) + (app is not None)
-    elif envelope.value is not UNSET:
-        keys += 1
+    elif sent is not UNSET:
+        value = read(bytes(sent)) if type(sent) is Raw else sent
+        if fault := value_fault(value, limits.max_depth - 1):
+            raise fault.inside(".value").refusal()
 
-    if envelope.device is not UNSET:
-        device, count, text = read_fields(envelope.device, "device", DEVICE_FIELDS, limits)
-        keys += 1 + count
+    sent = envelope.device
+    if sent is not UNSET and sent is not None:
+        device, text = read_fields(sent, "device", DEVICE_FIELDS, limits)
         if device:
             body += b',"device":' + text
-    if envelope.utc_offset is not UNSET:
-        keys += 1
-        if envelope.utc_offset is not None:
-            body += b',"utc_offset":%d' % envelope.utc_offset
-    source, source_text = _NO_SOURCE, b""
-    if envelope.source is not UNSET:
-        source, count, source_text = read_fields(envelope.source, "source", SOURCE_FIELDS, limits)
-        keys += 1 + count
+    sent = envelope.utc_offset
+    if sent is not UNSET and sent is not None:
+        body += b',"utc_offset":%d' % sent
+    source, text, sent = _NO_SOURCE, b"", envelope.source
+    if sent is not UNSET and sent is not None:
+        source, text = read_fields(sent, "source", SOURCE_FIELDS, limits)
         if source.get("recording") not in RECORDINGS:
             message = "recording must be auto, active, manual or unknown"
             raise RefusedError(Reason.WRONG_TYPE, "source.recording", message)
     if app is not None or origin.provider is not None:
         source = _completed(source, app, origin.provider)
-        source_text = _encode(source)
+        text = _encode(source)
     if source:
-        body += b',"source":' + source_text
+        body += b',"source":' + text
     body = b"{" + body[1:] + b"}"
+    version = 0 if envelope.version is UNSET else envelope.version
     # Twice as fast as Event(...), on the one path where that counts.
-    return tuple.__new__(Event, (envelope.id, event_type.name, start_us, end_us, version, op, body, index)), keys
+    return tuple.__new__(Event, (envelope.id, event_type.name, start_us, end_us, version, op, body, index))
+
+
+def only_type(fields: Any) -> str | None:
+    """The canonical type of an exactly read value that holds nothing of another type: each name in it is this one's."""
+    event_type = resolve(fields["type"]) if isinstance(fields, dict) and isinstance(fields.get("type"), str) else None
+    if event_type is None:
+        return None
+    for name, part in fields.items():
+        if name == "value":
+            own = _has_only(part, event_type.names)
+        elif name in {"device", "source"} and isinstance(part, dict):
+            own = not any(isinstance(each, dict | list) for each in part.values())
+        else:
+            own = name in _ENVELOPE_FIELDS and not isinstance(part, dict | list)
+        if not own:
+            return None
+    return event_type.name
+
+
+def _has_only(value: Any, names: frozenset[str]) -> bool:
+    if isinstance(value, dict):
+        return all(name in names and _has_only(part, names) for name, part in value.items())
+    return not isinstance(value, list) or all(_has_only(part, names) for part in value)
 
 
 def _moment(when: datetime, field: str, latest_us: int) -> int:
@@ -146,31 +173,49 @@ def _check_span(event_type: EventType, start_us: int, end_us: int | None) -> Non
         raise RefusedError(Reason.BAD_INTERVAL, "end_time", f"{event_type.name} is longer than {hours} hours")
 
 
-def _read_other_form(event_type: EventType, raw: bytes, limits: Limits) -> tuple[Any, Form, str | None]:
-    """Reads a value that is not of the usual form: another form, or with the ``source`` of the first API in it."""
-    forms = event_type.forms
-    usual = next(iter(forms))
-    try:
-        parts = _parts(raw)
-        source = parts.pop("source", None)
-        given = [field for field in forms if field in parts]
+def _read_other_form(event_type: EventType, sent: Any, limits: Limits) -> tuple[Any, Form, str | None, Raw | None]:
+    """Reads a value that is not of the usual form: another form, or with the ``source`` of the first API in it.
+
+    The bytes that were sent come back where they were read by type and not yet exactly.
+    """
+    forms, form, app = event_type.forms, event_type.usual, None
+    if type(sent) is Raw:
+        if (found := _read_quickly(event_type, sent)) is not None:
+            return *found, None, sent
+        sent = read(bytes(sent))
+    if isinstance(sent, dict):
+        given = [field for field in forms if field in sent]
         if len(given) > 1:
             raise RefusedError(
                 Reason.UNKNOWN_FIELD, f"value.{given[1]}", f"{given[0]} and {given[1]} exclude each other"
             )
-        app = None if source is None else _source_text(source, limits)
-        form = forms[given[0] if given else usual]
-        rest = raw if source is None else _encode(parts)
-        return form.decode(rest), form, app
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise explain(error, raw, "value", event_type.quantities) from None
-
-
-def _source_text(raw: Raw, limits: Limits) -> str:
+        if "source" in sent:
+            app = _source_text(sent["source"], limits)
+            sent = {field: part for field, part in sent.items() if field != "source"}
+        form = forms[given[0]] if given else form
+        samples = sent.get("samples")
+        if isinstance(samples, list) and len(samples) > limits.max_samples and "samples" in forms:
+            message = f"{len(samples)} samples are more than {limits.max_samples}"
+            raise RefusedError(Reason.TOO_LARGE, "value.samples", message)
     try:
-        text = _text(raw)
+        return _convert(sent, form.type), form, app, None
     except msgspec.ValidationError:
-        raise RefusedError(Reason.WRONG_TYPE, "value.source", "source must be text") from None
+        series_of = event_type.quantities[0].field if event_type.quantities else ""
+        raise why_refused(sent, form.type, "value", series_of) from None
+
+
+def _read_quickly(event_type: EventType, raw: Raw) -> tuple[Any, Form] | None:
+    try:
+        given = [field for field in _parts(raw) if field in event_type.forms or field == "source"]
+        form = event_type.forms[given[0]] if len(given) == 1 and given[0] != "source" else None
+        return None if form is None else (form.decode(raw), form)
+    except _UNREADABLE:
+        return None
+
+
+def _source_text(text: Any, limits: Limits) -> str:
+    if not isinstance(text, str):
+        raise RefusedError(Reason.WRONG_TYPE, "value.source", "source must be text")
     if len(text) > limits.max_string:
         raise RefusedError(Reason.BAD_STRING, "value.source", f"a text longer than {limits.max_string} characters")
     return text

@@ -1,83 +1,199 @@
-"""Telling the events of a delivery apart when it is almost JSON: one NaN must not cost the other 499 events."""
+"""Telling the parts of a delivery apart when it is almost JSON: one NaN must not cost the other 499 events.
+
+Brackets and texts are followed and nothing else, so that each part can then be read exactly on its own. One pass of a
+pattern without backtracking does it; only where a part nests deeper than an event may, its levels are stepped through,
+and their number is bounded.
+"""
 
 import re
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
-from bridge.decode.exact_json import TOLERANT
+from bridge.decode.exact_json import InexactError, read
 
-_BLANK = re.compile(r"[ \t\r\n]*+")
+_BLANK = re.compile(rb"[ \t\r\n]*+")
+_BATCH = rb'"batch"[ \t\r\n]*+:[ \t\r\n]*+("(?:[^"\\]++|\\.)*+")'
+_BATCH_FIRST = re.compile(rb"[ \t\r\n]*+\{[ \t\r\n]*+" + _BATCH, re.DOTALL)
+_BATCH_LAST = re.compile(rb",[ \t\r\n]*+" + _BATCH + rb"[ \t\r\n]*+\}[ \t\r\n]*+\Z", re.DOTALL)
+_NEAR = 2048
+
+_TEXT = rb'"(?:[^"\\]++|\\.)*+"'
+_FLAT = re.compile(rb'(?:[^"\[\]{}]++|' + _TEXT + rb")*+", re.DOTALL)
+_OPENING = frozenset({b"[", b"{"})
+_CLOSING = frozenset({b"]", b"}"})
+
+#: Steps through levels that are too deep, for one delivery.
+MOST_STEPS = 65_536
 
 
-class Salvaged(NamedTuple):
-    """The wrapper's fields other than ``events`` (empty without a wrapper) and each event's own bytes."""
+class Part(NamedTuple):
+    """The bytes of one value; ``deep`` when it nests deeper than was asked for."""
 
-    wrapper: list[tuple[str, Any]]
-    events: list[bytes]
+    raw: bytes
+    deep: bool
 
 
-def salvage(payload: bytes, most: int) -> Salvaged | None:
-    """The events of an array or a batch wrapper that a tolerant reader can follow, else None.
+class Parts(NamedTuple):
+    """``wrapper`` are the fields other than ``events`` of a batch (None without a wrapper); then each event."""
 
-    ``payload`` is not nested deeper than the limit. None also when there are more events than ``most``.
-    """
+    wrapper: list[tuple[str, Part]] | None
+    events: list[Part]
+
+
+class LostError(Exception):
+    """Where one part ends and the next begins cannot be seen: brackets or texts do not close as they should."""
+
+
+class TooManyError(Exception):
+    """There are more events than were asked for."""
+
+
+def take_apart(payload: bytes, levels: int, most: int) -> Parts:
+    """The events of an array, or of an object whose field ``events`` is one. Raises LostError and TooManyError."""
+    return _Taking(payload, levels, most).delivery()
+
+
+def nests_deeper(payload: bytes, levels: int) -> bool:
+    """Whether brackets open more levels than these somewhere; looks at the first MOST_STEPS brackets."""
+    at = depth = 0
+    for _ in range(MOST_STEPS):
+        found = _FLAT.match(payload, at)
+        at = at if found is None else found.end()
+        mark = payload[at : at + 1]
+        if mark in _OPENING:
+            depth += 1
+        elif mark in _CLOSING:
+            depth -= 1
+        else:
+            return False
+        if depth > levels:
+            return True
+        at += 1
+    return False
+
+
+def batch_of(payload: bytes) -> str | None:
+    """The batch id that a payload names at its start or end, whatever is wrong with the rest."""
+    found = _BATCH_FIRST.match(payload[:_NEAR]) or _BATCH_LAST.search(payload[-_NEAR:])
     try:
-        text = payload.decode()
-        at = _skip(text, 0)
-        if text[at] == "[":
-            wrapper: list[tuple[str, Any]] = []
-            events, at = _array(text, at, most)
-        else:
-            wrapper, events, at = _wrapper(text, at, most)
-        return Salvaged(wrapper, events) if _skip(text, at) == len(text) else None
-    except (ValueError, IndexError, RecursionError):
+        text = read(found[1]) if found else None
+    except InexactError:
         return None
+    return text if isinstance(text, str) else None
 
 
-def _skip(text: str, at: int) -> int:
-    match = _BLANK.match(text, at)
-    return at if match is None else match.end()
+@lru_cache(maxsize=8)
+def _patterns(levels: int) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """One value without more than this many levels; and anything within brackets without more than these."""
+    inside = rb'(?:[^"\[\]{}]++|' + _TEXT + rb")*+"
+    for _ in range(levels - 1):
+        inside = rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|[\[{]" + inside + rb"[\]}])*+"
+    value = rb"(?:[\[{]" + inside + rb"[\]}]|" + _TEXT + rb'|[^"\[\]{},]++)'
+    return re.compile(value, re.DOTALL), re.compile(inside, re.DOTALL)
 
 
-def _expect(text: str, at: int, mark: str) -> int:
-    at = _skip(text, at)
-    if text[at] != mark:
-        raise ValueError(mark)
-    return _skip(text, at + 1)
+class _Taking:
+    """One walk over a payload."""
 
+    def __init__(self, payload: bytes, levels: int, most: int) -> None:
+        self._payload = payload
+        self._value, self._inside = _patterns(levels)
+        self._most = most
+        self._steps = MOST_STEPS
+        self._at = 0
 
-def _array(text: str, at: int, most: int) -> tuple[list[bytes], int]:
-    events: list[bytes] = []
-    at = _expect(text, at, "[")
-    if text[at] == "]":
-        return events, at + 1
-    while len(events) < most:
-        _, end = TOLERANT.raw_decode(text, at)
-        events.append(text[at:end].encode())
-        at = _skip(text, end)
-        if text[at] == "]":
-            return events, at + 1
-        at = _expect(text, at, ",")
-    raise ValueError(most)
+    def delivery(self) -> Parts:
+        self._skip()
+        found = Parts(None, self._array()) if self._next() == b"[" else self._batch()
+        self._skip()
+        if self._at != len(self._payload):
+            raise LostError
+        return found
 
+    def _next(self) -> bytes:
+        return self._payload[self._at : self._at + 1]
 
-def _wrapper(text: str, at: int, most: int) -> tuple[list[tuple[str, Any]], list[bytes], int]:
-    """The fields, the events and the end of a batch wrapper; ``events`` is a field whose value is None."""
-    fields: list[tuple[str, Any]] = []
-    events: list[bytes] | None = None
-    at = _expect(text, at, "{")
-    while True:
-        key, at = TOLERANT.raw_decode(text, at)
-        at = _expect(text, at, ":")
-        if key == "events" and events is None:
-            events, at = _array(text, at, most)
-            fields.append((key, None))
+    def _skip(self) -> None:
+        found = _BLANK.match(self._payload, self._at)
+        self._at = self._at if found is None else found.end()
+
+    def _expect(self, mark: bytes) -> None:
+        self._skip()
+        if self._next() != mark:
+            raise LostError
+        self._at += 1
+        self._skip()
+
+    def _array(self) -> list[Part]:
+        events: list[Part] = []
+        self._expect(b"[")
+        if self._next() == b"]":
+            self._at += 1
+            return events
+        while len(events) <= self._most:
+            events.append(self._part())
+            self._skip()
+            if self._next() == b"]":
+                self._at += 1
+                return events
+            self._expect(b",")
+        raise TooManyError
+
+    def _batch(self) -> Parts:
+        fields: list[tuple[str, Part]] = []
+        events: list[Part] | None = None
+        self._expect(b"{")
+        while len(fields) <= self._most:
+            key = self._key()
+            self._expect(b":")
+            if key == "events" and events is None and self._next() == b"[":
+                events = self._array()
+            else:
+                fields.append((key, self._part()))
+            self._skip()
+            if self._next() == b"}":
+                self._at += 1
+                break
+            self._expect(b",")
+        if events is None:
+            raise LostError
+        return Parts(fields, events)
+
+    def _key(self) -> str:
+        try:
+            key = read(self._part().raw)
+        except InexactError:
+            key = None
+        if not isinstance(key, str):
+            raise LostError
+        return key
+
+    def _part(self) -> Part:
+        start = self._at
+        found = self._value.match(self._payload, start)
+        if found is not None:
+            self._at = found.end()
+        elif self._next() in _OPENING:
+            self._at = self._end_of_deep(start)
         else:
-            value, at = TOLERANT.raw_decode(text, at)
-            fields.append((key, value))
-        at = _skip(text, at)
-        if text[at] == "}":
-            break
-        at = _expect(text, at, ",")
-    if events is None:
-        raise ValueError("events")
-    return fields, events, at + 1
+            raise LostError
+        return Part(self._payload[start : self._at].rstrip(b" \t\r\n"), found is None)
+
+    def _end_of_deep(self, at: int) -> int:
+        """The end of a value that nests too deep, level by level."""
+        depth = 0
+        while self._steps:
+            self._steps -= 1
+            mark = self._payload[at : at + 1]
+            if mark in _OPENING:
+                depth += 1
+            elif mark in _CLOSING:
+                depth -= 1
+            else:
+                raise LostError
+            at += 1
+            if depth == 0:
+                return at
+            found = self._inside.match(self._payload, at)
+            at = at if found is None else found.end()
+        raise LostError

@@ -9,10 +9,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Permission, Permissions, Purpose
-from healthsync_mqtt.model.catalogue import resolve
 from healthsync_mqtt.model.event import Decoded, Rejection
 from healthsync_mqtt.model.reasons import Reason
 
@@ -25,19 +22,14 @@ _NOT_AGREED: Final = "the user has not agreed to data of this type being stored"
 _NOT_KEPT: Final = "refused, and not kept: the user has not agreed to all types being stored"
 
 
-class _Typed(msgspec.Struct):
-    type: str
-
-
-_peek = msgspec.json.Decoder(_Typed).decode
-
-
 class ConsentGate:
     """The consent that holds now. It starts closed; ``replace`` brings it up to date."""
 
     def __init__(self, permissions: Permissions = NOBODY) -> None:
         self.store: Mapping[str, Permission] = permissions[Purpose.store]
         self.share: Mapping[str, Permission] = permissions[Purpose.share]
+        #: another number after each ``replace``
+        self.version = 0
         self._changed: set[str] = set()
         self._lock = threading.Lock()
 
@@ -46,6 +38,7 @@ class ConsentGate:
         with self._lock:
             before, after = self.share, permissions[Purpose.share]
             self.store, self.share = permissions[Purpose.store], after
+            self.version += 1
             if before is not after:
                 users = before.keys() | after.keys()
                 self._changed |= {user for user in users if before.get(user) != after.get(user)}
@@ -76,7 +69,8 @@ class ConsentGate:
 def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:
     """``decoded`` without the content of what ``permission`` does not cover: events become rejections without bytes.
 
-    A rejection keeps its bytes only where they name a type that is covered: what cannot be read might be anything.
+    A rejection keeps its bytes only where the decoder read them exactly and found nothing in them but a type that is
+    covered (``Rejection.type``): what can be read in two ways, or has a place not of its type, might be anything.
     """
     accepted = []
     rejections = [_without_content(rejection, permission, now_us) for rejection in decoded.rejections]
@@ -90,18 +84,8 @@ def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:
 
 
 def _without_content(rejection: Rejection, permission: Permission, now_us: int) -> Rejection:
-    name = _type_in(rejection.raw)
-    if name is None:
+    if rejection.type is None:
         return rejection._replace(message=_NOT_KEPT, raw=b"")
-    if now_us < permission.span(name).until_us:
+    if now_us < permission.span(rejection.type).until_us:
         return rejection
     return Rejection(rejection.index, rejection.id, Reason.NO_CONSENT, "type", _NOT_AGREED, b"")
-
-
-def _type_in(raw: bytes) -> str | None:
-    """The canonical type that an event's bytes name, if they can be read that far."""
-    try:
-        found = resolve(_peek(raw).type)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return None if found is None else found.name

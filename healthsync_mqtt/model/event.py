@@ -36,6 +36,8 @@ class Rejection(NamedTuple):
 
     ``field`` is a dotted path (``value.bpm``); ``raw`` is the event's own bytes, or the whole payload when no event can
     be told apart in it. ``message`` goes back to the sender and may name the offending number; it goes into no log.
+    ``type`` is the canonical name when ``raw`` was read exactly and every name in it is one of this type's, so that it
+    holds nothing of another type; else None.
     """
 
     index: int  # type: ignore[assignment]  # the field shadows tuple.index, which nobody calls
@@ -44,12 +46,19 @@ class Rejection(NamedTuple):
     field: str | None
     message: str
     raw: bytes
+    type: str | None = None
 
 
 class Decoded(NamedTuple):
-    """All of a delivery: ``total == len(events) + len(rejections)``; a payload that is not JSON is one rejection."""
+    """All of a delivery: ``total == len(events) + len(rejections)``; a payload that is not JSON is one rejection.
+
+    ``size`` is the payload's length as it unfolded: what keeping the delivery takes. ``cost`` is how many bytes were
+    read to decide, over all passes: what its sender is charged.
+    """
 
     batch: str | None
     events: list[Event]
     rejections: list[Rejection]
     total: int
+    size: int = 0
+    cost: int = 0

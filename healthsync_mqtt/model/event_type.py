@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 
 import msgspec
 from msgspec import Meta
@@ -52,14 +52,12 @@ class Span(NamedTuple):
 class Form:
     """One shape of a value.
 
-    ``type`` is the msgspec type that describes it. ``refine`` (value, span, limits) returns what is stored or raises
-    RefusedError with a field below ``value``. ``keys`` is how many JSON keys the shape has when it is always the same
-    number, else 0.
+    ``type`` is the msgspec type that describes it, ``decode`` reads one from JSON. ``refine`` (value, span, limits)
+    returns what is stored or raises RefusedError with a field below ``value``.
     """
 
     type: Any
     refine: Callable[[Any, Span, Limits], Any] | None = None
-    keys: int = 0
     decode: Callable[[bytes], Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +70,7 @@ class EventType:
 
     ``forms`` are the shapes of its value by the field that marks each; ``usual`` is the first of them. ``quantities``
     are its numbers; ``unit`` is the unit of the first, None where the value is no number. A type with ``max_span_us``
-    needs an end_time.
+    needs an end_time. ``names`` are all the names that a value of it can have, at any depth.
     """
 
     name: str
@@ -83,14 +81,24 @@ class EventType:
     loinc: str | None = None
     max_span_us: int | None = None
     usual: Form = field(init=False)
+    names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "usual", next(iter(self.forms.values())))
+        object.__setattr__(self, "names", frozenset({"source"}).union(*(_names(f.type) for f in self.forms.values())))
 
     @property
     def unit(self) -> str | None:
         """The UCUM unit of the first quantity."""
         return self.quantities[0].unit if self.quantities else None
+
+
+def _names(described: Any) -> set[str]:
+    """The names of a type's fields, and of the types in them."""
+    if isinstance(described, type) and issubclass(described, msgspec.Struct):
+        fields = msgspec.structs.fields(described)
+        return {each.encode_name for each in fields}.union(*(_names(each.type) for each in fields))
+    return set().union(*(_names(part) for part in get_args(described)))
 
 
 def number(low: float, high: float) -> Any:
@@ -109,14 +117,14 @@ def struct(name: str, fields: list[Any]) -> type[msgspec.Struct]:
 def single(quantity: Quantity) -> Form:
     """``{"bpm": 72}``"""
     shape = struct("Single", [(quantity.field, number(quantity.low, quantity.high))])
-    return Form(shape, keys=1)
+    return Form(shape)
 
 
 def series(quantity: Quantity) -> Form:
     """``{"samples": [[0, 72], [1.5, 73]]}``: seconds after the start, at most a day, never going back; and values."""
     sample: Any = tuple[number(0, 86_400), number(quantity.low, quantity.high)]  # type: ignore[misc]
     shape = struct("Series", [("samples", Annotated[list[sample], Meta(min_length=1)])])
-    return Form(shape, _refine_series, keys=1)
+    return Form(shape, _refine_series)
 
 
 def _refine_series(value: Any, span: Span, limits: Limits) -> Any:

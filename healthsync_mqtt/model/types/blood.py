@@ -28,7 +28,7 @@ def _glucose_mmol(quantity: Quantity) -> Form:
         milligrams = round(value.mmol_l * MG_DL_PER_MMOL_L, 2)
         return stored(min(max(milligrams, quantity.low), quantity.high))
 
-    return Form(shape, refine, keys=1)
+    return Form(shape, refine)
 
 
 def _blood_pressure(systolic: Quantity, diastolic: Quantity, pulse: Quantity) -> Form:

@@ -123,3 +123,38 @@ def test_a_delivery_that_is_agreed_to_costs_next_to_nothing() -> None:
     gate, decoded = agreeing("alice"), Decoded(None, [], [], 0)
     best = min(timeit.repeat(lambda: gate.screen(decoded, "alice", NOW_US), number=2_000, repeat=5)) / 2_000
     assert best < 20e-6
+
+
+START = '"start_time":"2026-01-01T00:00:00Z"'
+SMUGGLED = {
+    "a repeated type": f'{{"id":"w","type":"weight","type":"hr",{START},"value":{{"kg":{CANARY}}}}}',
+    "the same with an escape": f'{{"id":"w","type":"weight","\\u0074ype":"hr",{START},"value":{{"kg":{CANARY}}}}}',
+    "a type in a batch object": f'{{"type":"hr","batch":"b","events":[{weight("w")}],"more":1}}',
+    "an event in an unknown field": f'{{"id":"a","type":"hr",{START},"value":{{"bpm":60}},"x":{weight("w")}}}',
+    "an event in the value": f'{{"id":"a","type":"hr",{START},"value":{{"bpm":600,"x":{weight("w")}}}}}',
+    "an event in the device": f'{{"id":"a","type":"hr",{START},"value":{{"bpm":600}},"device":{weight("w")}}}',
+    "another type's value": f'{{"id":"a","type":"hr",{START},"value":{{"kg":{CANARY}}}}}',
+    "what is not JSON": f'{{"id":"a","type":"hr","value":NaN,"x":{weight("w")}}}',
+    "a list": f'[[{weight("w")}],{{"type":"hr"}}',
+}
+
+
+@pytest.mark.parametrize("name", SMUGGLED)
+def test_bytes_are_kept_only_where_they_hold_nothing_but_a_type_that_is_agreed_to(name: str) -> None:
+    gate = ConsentGate(in_force(grant("alice", ["heart_rate"])))
+    for payload in (SMUGGLED[name], f"[{SMUGGLED[name]}]", f'{{"batch":"b","events":[{SMUGGLED[name]}]}}'):
+        found = screened(payload, gate)
+        assert CANARY not in repr(found)
+        assert all(rejection.raw == b"" for rejection in found.rejections)
+        assert found.rejections
+
+
+def test_bytes_of_a_type_that_is_agreed_to_are_kept() -> None:
+    gate = ConsentGate(in_force(grant("alice", ["heart_rate", "food"])))
+    for sent in (
+        heart_rate("a", "900"),
+        heart_rate("a", "900").replace('"value"', '"device":{"model":"m","lux":5},"value"'),
+        '{"id":"f","type":"food","start_time":"2026-01-01T00:00:00Z","value":{"items":[{"name":"x","sodium_mg":-1}]}}',
+    ):
+        (rejection,) = screened(sent, gate).rejections
+        assert rejection.raw == sent.encode()

