@@ -18,6 +18,7 @@ from bridge.jobs.revocations import Revocations
 from bridge.pipeline import Pipeline
 from bridge.service import Addresses
 from healthsync_mqtt.broker.embedded.door import FrontDoor
+from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import addresses
 from healthsync_mqtt.errors import UnavailableError
@@ -69,7 +70,9 @@ class EmbeddedEdge:
             time.time(),
         )
         self.rules = AccessRules(base.topics)
-        self.sessions = Sessions(settings.limits, self.rules)
+        self.store = SessionStore.open(paths.sessions_db)
+        self.sessions = Sessions(settings.limits, self.rules, self.store)
+        self.sessions.restore(self.directory.principal, self.directory.has_device)
         self.outlet = DoorOutlet(self.sessions)
         self.follower = CanonicalFeed(
             reader=base.reader,
@@ -95,6 +98,7 @@ class EmbeddedEdge:
             roster = Registry.open(paths.registry_db)  # of its own: a write that waits must not keep it waiting
             opened.callback(roster.close)
             edge = cls(base, identities, roster, AuditLog.open(paths.audit_db, paths.audit_key))
+            opened.callback(edge.store.close)
             opened.callback(edge.newcomers.close)
             opened.push_async_callback(edge.refused.close)
             opened.push_async_callback(edge.requests.drain)

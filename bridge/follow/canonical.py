@@ -51,8 +51,11 @@ class CanonicalFeed:
         self._reader = reader
         self._sessions = sessions
         self._events = CanonicalEvents(reader, registry)
+        self._chores = chores
         self._cursors = Cursors(chores, CURSOR)
         self._positions = positions(reader.cursors())
+        #: clients whose first place is in the log
+        self._placed = set(self._positions)
         self._looked_at: deque[str] = deque(self._positions)
         self._head = head
         #: how far the live sessions are
@@ -87,6 +90,28 @@ class CanonicalFeed:
             self._behind[session] = None
             self._loop.wake()
 
+    def prepare(self, session: Session, then: Callable[[], None]) -> None:
+        """The session will be fed; ``then`` is called when its first place in the log is durable.
+
+        Without that, a crash between the SUBACK and the next writing of places would lose what came in between.
+        """
+        client_id = session.client_id
+        if session.position is None:
+            session.position = min(self._positions.get(client_id, self._head), self._head)
+        if not session.persistent or client_id in self._placed:
+            then()
+            return
+        position = session.position
+        if client_id not in self._positions:
+            self._positions[client_id] = position
+            self._looked_at.append(client_id)
+
+        def kept() -> None:
+            self._placed.add(client_id)
+            then()
+
+        self._chores.add(lambda journal: journal.keep_cursors({CURSOR + client_id: position}), kept)
+
     def detach(self, session: Session) -> None:
         """Stop feeding; a persistent session goes on at what it has not acknowledged."""
         if session.persistent:
@@ -102,6 +127,7 @@ class CanonicalFeed:
 
     def forget(self, client_id: str) -> None:
         """No position is kept for this client."""
+        self._placed.discard(client_id)
         if self._positions.pop(client_id, None) is not None:
             self._cursors.drop(client_id)
             self._cursors.keep()

@@ -276,6 +276,11 @@ class DataPaths(BaseModel):
         return self.root / "events.db"
 
     @property
+    def sessions_db(self) -> Path:
+        """What the embedded broker owes to clients, and retained messages."""
+        return self.root / "sessions.db"
+
+    @property
     def registry_db(self) -> Path:
         """Users, devices, subscribers, consents."""
         return self.root / "registry.db"

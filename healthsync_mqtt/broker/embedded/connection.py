@@ -33,7 +33,7 @@ from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.identity.login.proof import Demand
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, encode
-from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode
+from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode, Suback, Unsuback
 from healthsync_mqtt.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class Connection:
                     self._carry(action)
                 case Listen():
                     assert self.session is not None
-                    out.append(encode(self._door.listen(self.session, action.asked)))
+                    self._door.listen(self.session, action.asked, self._answer)
                 case Flush():
                     self.flush()
                 case Judge():
@@ -244,6 +244,12 @@ class Connection:
         hold = self._door.take(self, what)
         if hold:
             self.reading.stop(hold)
+
+    def _answer(self, packet: Suback | Unsuback) -> None:
+        """What the client asked for is durable; it may be gone by now."""
+        if self._protocol.state is State.OPEN:
+            self._out.append(encode(packet))
+            self._write()
 
     def _write(self) -> None:
         """Everything that is to be sent, as one write."""

@@ -174,7 +174,7 @@ class FrontDoor:
 
     def expire_sessions(self) -> None:
         """End the sessions whose clients stayed away too long."""
-        for client_id in self.sessions.expire(self._clock()):
+        for client_id in self.sessions.expire(self.sessions.now()):
             self._feeder.forget(client_id)
 
     # -- the verbs of connections (``ports.Door``)
@@ -200,8 +200,8 @@ class FrontDoor:
         session, present = self.sessions.open(client, principal, clean=clean)
         if clean:
             self._feeder.forget(session.client_id)
-        if session.position is not None:
-            self._feeder.attach(session)
+        if present:
+            self.subscribing.resume(session)
         longest = self.limits.max_keep_alive_s
         return Entry(
             login=verdict,
@@ -226,16 +226,18 @@ class FrontDoor:
                 self._counters.publishes_refused += 1
                 return Hold.NONE
 
-    def listen(self, session: Session, asked: Subscribe | Unsubscribe) -> Suback | Unsuback:
+    def listen(
+        self, session: Session, asked: Subscribe | Unsubscribe, answer: Callable[[Suback | Unsuback], None]
+    ) -> None:
         """Add or take away filters."""
-        return self.subscribing.listen(session, asked)
+        self.subscribing.listen(session, asked, answer)
 
     def leave(self, client: Client, will: Will | None) -> None:
         """A connection has ended: its session may go on elsewhere."""
         session = client.session
         if session is not None:
             self._feeder.detach(session)
-            self.sessions.leave(client, session, self._clock())
+            self.sessions.leave(client, session, self.sessions.now())
         if will is not None and client.login is not None:
             self._publish_will(client.login.principal, will)
 

@@ -41,6 +41,9 @@ class Feeder(Protocol):
     def attach(self, session: Session) -> None:
         """The session is connected and has a filter on canonical topics, or has a new one."""
 
+    def prepare(self, session: Session, then: Callable[[], None]) -> None:
+        """The session will be fed from here on; ``then`` is called when that outlasts a crash."""
+
     def detach(self, session: Session) -> None:
         """The session's connection is gone; its position is kept if the session is persistent."""
 
@@ -115,8 +118,10 @@ class Door(Protocol):
     def take(self, client: Client, what: Events | Relay | Refuse) -> Hold:
         """Carry on what the client publishes; why it should be read no further for now."""
 
-    def listen(self, session: Session, asked: Subscribe | Unsubscribe) -> Suback | Unsuback:
-        """Add or take away filters."""
+    def listen(
+        self, session: Session, asked: Subscribe | Unsubscribe, answer: Callable[[Suback | Unsuback], None]
+    ) -> None:
+        """Add or take away filters; ``answer`` is called when that is durable, once at most."""
 
     def leave(self, client: Client, will: Will | None) -> None:
         """The connection has ended: its session may go on elsewhere. ``will`` is to be published."""

@@ -77,6 +77,10 @@ class Directory:
         """The entry of whom a token names: role, ``sub``, and ``did`` for a device."""
         return self._entries.get((role, subject, device))
 
+    def has_device(self, user: str, device: str) -> bool:
+        """Whether this user has this device now, neither removed nor suspended."""
+        return (Role.device, user, device) in self._entries
+
     def principal(self, client_id: str) -> Principal | None:
         """Who may connect under a client id, if anybody; for logins that are proved without a token."""
         return self._principals.get(client_id)

@@ -20,7 +20,7 @@ STATUS = "users/alice/devices/w/status"
 
 
 def held(session: Session) -> list[Message]:
-    return [*session._queue, *(flight.message for flight in session._inflight.values())]
+    return [*(each.message for each in session._queue), *(flight.message for flight in session._inflight.values())]
 
 
 async def test_an_absent_subscriber_keeps_no_more_than_its_bytes() -> None:

@@ -3,7 +3,7 @@
 The payload is the very object that the sessions wait with: one copy, whoever gets it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
@@ -34,8 +34,10 @@ class _Level:
 class RetainedMessages:
     """By topic. The bytes are bounded; the owner of most (first two levels: a user) makes room for others."""
 
-    def __init__(self, budget: ByteBudget) -> None:
+    def __init__(self, budget: ByteBudget, *, evicted: Callable[[str], None] = lambda _: None) -> None:
+        """``evicted`` is told of a topic whose message had to make room."""
         self._budget = budget
+        self._evicted = evicted
         self._root = _Level()
         self._by_topic: dict[str, Retained] = {}
         #: topics and bytes by owner
@@ -101,6 +103,7 @@ class RetainedMessages:
             return False
         for topic in list(self._owned[owner]):
             self.clear(topic)
+            self._evicted(topic)
             self.dropped += 1
             if self._held.get(owner, 0) <= most // 2:
                 break

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
+from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, Owed, Subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import encode, encode_publish
@@ -44,11 +45,37 @@ class Step(Enum):
     COMPLETION = auto()
 
 
+class Waiting(NamedTuple):
+    """A message in the queue; ``no`` orders what is kept over a restart, 0: that is not kept."""
+
+    message: Message
+    no: int
+
+
 class Outgoing(NamedTuple):
     """A message in flight."""
 
     message: Message
     step: Step
+    no: int
+
+
+class _Unreleased(set[int]):
+    """Packet ids, told to what keeps them."""
+
+    def __init__(self, note: Callable[[int, bool], None]) -> None:
+        super().__init__()
+        self._note = note
+
+    def add(self, packet_id: int, /) -> None:
+        if packet_id not in self:
+            super().add(packet_id)
+            self._note(packet_id, True)
+
+    def discard(self, packet_id: object, /) -> None:
+        if isinstance(packet_id, int) and packet_id in self:
+            super().discard(packet_id)
+            self._note(packet_id, False)
 
 
 class Recall(Protocol):
@@ -78,7 +105,10 @@ class Session:
         queue_limit: int,
         budget: ByteBudget,
         retained: Recall,
+        keep: Keep | None = None,
+        kept: KeptSession | None = None,
     ) -> None:
+        """``keep`` is told what has to outlast the process; ``kept`` is what an earlier one left of this session."""
         self.principal = principal
         self.client_id = principal.client_id
         self.persistent = persistent
@@ -86,20 +116,28 @@ class Session:
         #: log position through which canonical events were handed to this session; None = it has no such subscription
         self.position: int | None = None
         #: packet ids of QoS 2 messages from the client that wait for their PUBREL
-        self.unreleased: set[int] = set()
+        self.unreleased: set[int] = _Unreleased(self._note_unreleased)
         self.dropped = 0
         self._window = window
         self._queue_limit = queue_limit
         self._budget = budget
         self._retained = retained
         self._replays: dict[str, _Replay] = {}
-        self._queue: deque[Message] = deque()
+        self._queue: deque[Waiting] = deque()
         self._inflight: dict[int, Outgoing] = {}
         #: packet ids in flight that this connection has not been sent yet
         self._again: deque[int] = deque()
         self._last_id = 0
         #: bytes queued or in flight
         self.held_bytes = 0
+        # A session that ends with its connection is nothing to keep.
+        #: filters whose replay an earlier process did not finish
+        self.interrupted = () if kept is None else tuple(name for name, (_, on) in kept.filters.items() if on)
+        self._store = keep if persistent and keep is not None else KeepNothing()
+        self._last_no = 0
+        self.no = self._store.opened(principal) if kept is None else kept.no
+        if kept is not None:
+            self._restore(kept)
 
     @property
     def room(self) -> int:
@@ -130,9 +168,7 @@ class Session:
         ):
             self.dropped += 1
             return False
-        self._queue.append(message)
-        self.held_bytes += size
-        self._budget.take(size)
+        self._enqueue(message)
         return True
 
     def replay(self, topic_filter: str, topics: Sequence[str], qos: int, newest: int) -> None:
@@ -142,6 +178,7 @@ class Session:
         """
         self._replays.pop(topic_filter, None)
         self._replays[topic_filter] = _Replay(iter(topics), qos, newest)
+        self._store.filter(self.no, topic_filter, Subscribed(qos, replaying=True))
 
     def give_up_replay(self, topic_filter: str) -> None:
         """The client does not want this filter any more."""
@@ -159,16 +196,16 @@ class Session:
                 out.append(_once_more(packet_id, flight))
                 size += len(out[-1])
         while size < most and (queue or self._recall()):
-            message = queue[0]
+            message, no = queue[0]
             packet_id = 0
             if message.qos:
                 if len(self._inflight) >= self._window:
                     break
                 packet_id = self._next_id()
-                self._inflight[packet_id] = Outgoing(message, Step.RECEIPT)
+                self._move(packet_id, Outgoing(message, Step.RECEIPT, no))
             queue.popleft()
             if not packet_id:
-                self._give_back(message)
+                self._give_back(message, no)
             out.append(_publish(message, packet_id, dup=False))
             size += len(out[-1])
         return b"".join(out)
@@ -188,7 +225,7 @@ class Session:
         """QoS 2, second step: the PUBREL to send, also for an id we no longer know [MQTT-4.3.3-1]."""
         flight = self._inflight.get(packet_id)
         if flight is not None and flight.message.qos == 2:
-            self._inflight[packet_id] = Outgoing(flight.message, Step.COMPLETION)
+            self._move(packet_id, flight._replace(step=Step.COMPLETION))
         return encode(Pubrel(packet_id))
 
     def on_pubcomp(self, packet_id: int) -> None:
@@ -202,7 +239,7 @@ class Session:
         if self.position is None:
             return None
         waiting = [flight.message.after for flight in self._inflight.values() if flight.message.after >= 0]
-        waiting += [message.after for message in self._queue if message.after >= 0]
+        waiting += [message.after for message, _ in self._queue if message.after >= 0]
         return min(waiting, default=self.position)
 
     def disconnect(self) -> None:
@@ -250,28 +287,66 @@ class Session:
                 found = self._retained.get(topic)
                 if found is not None and found.number <= replay.newest:
                     message = Message(topic.encode(), found.payload, min(found.qos, replay.qos), retain=True)
-                    self._queue.append(message)
-                    self.held_bytes += message.size
-                    self._budget.take(message.size)
+                    self._enqueue(message)
                     return True
             del self._replays[topic_filter]
+            self._store.filter(self.no, topic_filter, Subscribed(replay.qos))
         return False
 
-    def _keep(self, wanted: Callable[[Message], bool]) -> None:
-        kept: deque[Message] = deque()
-        for message in self._queue:
-            if wanted(message):
-                kept.append(message)
+    def _restore(self, kept: KeptSession) -> None:
+        """As it was: what was sent is in flight under its packet id, the rest waits in its order."""
+        for no, owed in kept.owed.items():
+            message = Message(owed.topic, owed.payload, owed.qos, retain=owed.retain)
+            if owed.packet_id:
+                step = Step.COMPLETION if owed.completing else Step.RECEIPT
+                self._inflight[owed.packet_id] = Outgoing(message, step, no)
             else:
-                self._give_back(message)
+                self._queue.append(Waiting(message, no))
+            self.held_bytes += message.size
+            self._budget.take(message.size)
+            self._last_no = max(self._last_no, no)
+        self._last_id = max(self._inflight, default=0)
+        for packet_id in kept.unreleased:
+            set.add(self.unreleased, packet_id)
+
+    def _enqueue(self, message: Message) -> None:
+        no = 0
+        if self.persistent and message.qos and message.after < 0:
+            no = self._last_no = self._last_no + 1
+            self._store.owed(self.no, no, Owed(message.topic, message.payload, message.qos, message.retain))
+        self._queue.append(Waiting(message, no))
+        self.held_bytes += message.size
+        self._budget.take(message.size)
+
+    def _move(self, packet_id: int, flight: Outgoing) -> None:
+        """The message is in flight, at this step."""
+        self._inflight[packet_id] = flight
+        if flight.no:
+            topic, payload, qos, retain, _ = flight.message
+            completing = flight.step is Step.COMPLETION
+            self._store.owed(self.no, flight.no, Owed(topic, payload, qos, retain, packet_id, completing))
+
+    def _keep(self, wanted: Callable[[Message], bool]) -> None:
+        kept: deque[Waiting] = deque()
+        for waiting in self._queue:
+            if wanted(waiting.message):
+                kept.append(waiting)
+            else:
+                self._give_back(*waiting)
         self._queue = kept
 
     def _done(self, packet_id: int) -> None:
-        self._give_back(self._inflight.pop(packet_id).message)
+        flight = self._inflight.pop(packet_id)
+        self._give_back(flight.message, flight.no)
 
-    def _give_back(self, message: Message) -> None:
+    def _give_back(self, message: Message, no: int) -> None:
         self.held_bytes -= message.size
         self._budget.give_back(message.size)
+        if no:
+            self._store.owed(self.no, no, None)
+
+    def _note_unreleased(self, packet_id: int, waits: bool) -> None:  # noqa: FBT001  # called by position
+        self._store.unreleased(self.no, packet_id, waits=waits)
 
     def _next_id(self) -> int:
         candidate = self._last_id

@@ -1,5 +1,8 @@
 """SUBSCRIBE and UNSUBSCRIBE: each filter is decided, added, and followed by what is retained and what is fed."""
 
+from collections.abc import Callable
+from functools import partial
+
 from healthsync_mqtt.broker.embedded.ports import Feeder
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.session import Session
@@ -12,6 +15,8 @@ from healthsync_mqtt.topics.access import AccessRules, Decision
 from healthsync_mqtt.topics.registry import Channel
 
 log = get_logger("door")
+
+Answer = Callable[[Suback | Unsuback], None]
 
 
 class Subscribing:
@@ -34,12 +39,17 @@ class Subscribing:
         self._feeder = feeder
         self._counters = counters
 
-    def listen(self, session: Session, asked: Subscribe | Unsubscribe) -> Suback | Unsuback:
-        """Add or take away filters; the answer, which goes out before anything that follows from them."""
+    def listen(self, session: Session, asked: Subscribe | Unsubscribe, answer: Answer) -> None:
+        """Add or take away filters. The answer comes once they outlast a crash, before anything that follows from them.
+
+        That includes the place in the log from which canonical events are read: a client that has its SUBACK gets every
+        event from then on.
+        """
         if isinstance(asked, Unsubscribe):
             for topic_filter in asked.filters:
                 self._sessions.unsubscribe(session, topic_filter)
-            return Unsuback(asked.packet_id)
+            self._sessions.durable(session, partial(answer, Unsuback(asked.packet_id)))
+            return
         codes = []
         granted: dict[str, Channel | None] = {}
         for position, (topic_filter, qos) in enumerate(asked.filters):
@@ -50,17 +60,35 @@ class Subscribing:
                 codes.append(SUBSCRIBE_REFUSED)
                 continue
             codes.append(qos)
-            self._sessions.index.add(session, topic_filter, qos)
+            self._sessions.subscribe(session, topic_filter, qos)
             granted[topic_filter] = decision.channel
-        for topic_filter, channel in granted.items():  # once, however often the packet names it
-            self._follow(session, topic_filter, channel)
-        return Suback(asked.packet_id, tuple(codes))
+
+        def kept() -> None:
+            answer(Suback(asked.packet_id, tuple(codes)))
+            for topic_filter, channel in granted.items():  # once, however often the packet names it
+                self._follow(session, topic_filter, channel)
+
+        if any(map(_feeds, granted.values())):
+            self._feeder.prepare(session, partial(self._sessions.durable, session, kept))
+        elif granted:
+            self._sessions.durable(session, kept)
+        else:
+            kept()
+
+    def resume(self, session: Session) -> None:
+        """A session goes on: canonical events, too, when it has a filter for them."""
+        for topic_filter in self._sessions.index.filters(session):
+            if _feeds(self._rules.may_subscribe(session.principal, topic_filter).channel):
+                self._feeder.attach(session)
+                return
 
     def _follow(self, session: Session, topic_filter: str, channel: Channel | None) -> None:
         """What a new filter brings: retained messages and canonical events. Both are queued, and sent later."""
+        if self._sessions.index.granted(session, topic_filter) is None:
+            return  # given up in the meantime, or the session is over
         if channel is None or channel.retain:
             self._sessions.replay(session, topic_filter, self._embedded.delivered)
-        if channel is None or channel.key == "canonical":
+        if session.connected and _feeds(channel):
             self._feeder.attach(session)
 
     def _refusal(self, session: Session, topic_filter: str, position: int, decision: Decision) -> str:
@@ -73,3 +101,8 @@ class Subscribing:
         if index.granted(session, topic_filter) is None and index.count(session) >= self._limits.max_filters:
             return "max_filters"
         return ""
+
+
+def _feeds(channel: Channel | None) -> bool:
+    """Whether a filter of this channel, or of all, brings canonical events."""
+    return channel is None or channel.key == "canonical"

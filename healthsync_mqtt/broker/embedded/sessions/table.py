@@ -6,6 +6,7 @@ from typing import Protocol
 
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
 from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
+from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, Subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained, RetainedMessages
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.config.sections import LimitSettings
@@ -29,7 +30,9 @@ class Link(Protocol):
 class Sessions:
     """Sessions by client id. A client id belongs to one principal for ever, so a session never changes hands."""
 
-    def __init__(self, limits: LimitSettings, rules: AccessRules) -> None:
+    def __init__(self, limits: LimitSettings, rules: AccessRules, keep: Keep | None = None) -> None:
+        """``keep`` keeps persistent sessions and retained messages over a restart; without it nothing does."""
+        self._keep = keep or KeepNothing()
         self._limits = limits
         self._rules = rules
         self._sessions: dict[str, Session] = {}
@@ -39,7 +42,59 @@ class Sessions:
         self.index: Subscriptions[Session] = Subscriptions()
         each = max(limits.session_bytes, limits.max_packet)
         self._budget = ByteBudget(limits.sessions_bytes, each)
-        self.retained = RetainedMessages(ByteBudget(limits.retained_bytes, limits.retained_bytes))
+        self.retained = RetainedMessages(
+            ByteBudget(limits.retained_bytes, limits.retained_bytes),
+            evicted=lambda topic: self._keep.retain(topic, None),
+        )
+
+    def restore(self, today: Callable[[str], Principal | None], known: Callable[[str, str], bool]) -> None:
+        """Take over what an earlier run left, as far as its owners may have it today; before the first client.
+
+        ``today`` is the principal of a client id, ``known`` says whether a user has a device.
+        """
+        for kept in self._keep.sessions():
+            principal = today(kept.principal.client_id)
+            if principal is None or principal.role is not kept.principal.role:
+                self._keep.dropped(kept.no)
+                continue
+            session = self._session(principal, persistent=True, kept=kept)
+            self._sessions[session.client_id] = session
+            self._left_at[session.client_id] = self.now() if kept.left is None else kept.left
+            if kept.left is None:
+                self._keep.changed(session.no, principal, self.now())
+            for topic_filter, (qos, _) in kept.filters.items():
+                self.index.add(session, topic_filter, qos)
+            self._recheck(session, principal)
+        self._left_at = dict(sorted(self._left_at.items(), key=lambda each: each[1]))
+        for message in self._keep.retained():
+            parsed = self._rules.registry.parse(message.topic)
+            device = None if parsed is None else parsed[1].get("device")
+            if (
+                parsed is None
+                or (device is not None and not known(parsed[1]["user"], device))
+                or not self.retained.keep(message)
+            ):
+                self._keep.retain(message.topic, None)
+        for kept_session in self._sessions.values():
+            for topic_filter in kept_session.interrupted:
+                self.replay(kept_session, topic_filter, 0)
+
+    def now(self) -> float:
+        """Seconds of running time, by which sessions expire: no clock that is set ends one."""
+        return self._keep.running()
+
+    def durable(self, session: Session, then: Callable[[], None]) -> None:
+        """Call ``then`` when what the session has become so far outlasts the process; at once for a clean session."""
+        if session.persistent:
+            self._keep.durable(then)
+        else:
+            then()
+
+    def subscribe(self, session: Session, topic_filter: str, qos: int) -> None:
+        """The session has this filter from now on, or with another QoS."""
+        self.index.add(session, topic_filter, qos)
+        if session.persistent:
+            self._keep.filter(session.no, topic_filter, Subscribed(qos))
 
     @property
     def held_bytes(self) -> int:
@@ -74,17 +129,10 @@ class Sessions:
             session = None
         present = session is not None
         if session is None:
-            session = Session(
-                principal,
-                persistent=not clean,
-                window=self._limits.send_window,
-                queue_limit=self._limits.session_queue,
-                budget=self._budget,
-                retained=self.retained,
-            )
-            self._sessions[client_id] = session
+            session = self._sessions[client_id] = self._session(principal, persistent=not clean)
         else:
             self._recheck(session, principal)
+            self._keep.changed(session.no, principal, None)
         session.resume()
         self._links[client_id] = link
         self._left_at.pop(client_id, None)
@@ -100,6 +148,7 @@ class Sessions:
         session.disconnect()
         if session.persistent:
             self._left_at[session.client_id] = now
+            self._keep.changed(session.no, session.principal, now)
             self._make_room()
         else:
             self._discard(session)
@@ -155,8 +204,13 @@ class Sessions:
         """A message came through the router: keep it where that is asked for, and hand it to everyone who listens."""
         if retain and not message.payload:
             self.retained.clear(message.topic)
-        elif retain and not self.retained.keep(message) and self.retained.dropped == 1:
-            log.warning("door.retained_full", bytes=self.retained.held_bytes)
+            self._keep.retain(message.topic, None)
+        elif retain and self.retained.keep(message):
+            self._keep.retain(message.topic, message)
+        elif retain:
+            self._keep.retain(message.topic, None)
+            if self.retained.dropped == 1:
+                log.warning("door.retained_full", bytes=self.retained.held_bytes)
         self.fan_out(message.topic, message.payload, message.qos)
 
     def fan_out(self, topic: str, payload: bytes, qos: int) -> None:
@@ -201,6 +255,8 @@ class Sessions:
         """The session wants this filter no more."""
         self.index.remove(session, topic_filter)
         session.give_up_replay(topic_filter)
+        if session.persistent:
+            self._keep.filter(session.no, topic_filter, None)
 
     def _soon(self, session: Session) -> None:
         """Send what the session has, together with others."""
@@ -228,7 +284,21 @@ class Sessions:
             log.warning("door.session_evicted", client_id=oldest)
             self._discard(self._sessions[oldest])
 
+    def _session(self, principal: Principal, *, persistent: bool, kept: KeptSession | None = None) -> Session:
+        return Session(
+            principal,
+            persistent=persistent,
+            window=self._limits.send_window,
+            queue_limit=self._limits.session_queue,
+            budget=self._budget,
+            retained=self.retained,
+            keep=self._keep,
+            kept=kept,
+        )
+
     def _discard(self, session: Session) -> None:
+        if session.persistent:
+            self._keep.dropped(session.no)
         session.forget()
         session.connected = False
         self.index.drop(session)
