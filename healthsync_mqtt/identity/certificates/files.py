@@ -1,5 +1,7 @@
 """The CA and the server certificate as files, made and renewed at start, and the TLS contexts that use them.
 
+``ca.key`` is under the passphrase of the keys when there is one (``server.key`` is not: OpenSSL reads it at each swap).
+
 Files: ``ca.crt`` ``ca.key`` ``ca.crl`` ``server.crt`` ``server.key``. A directory without ``ca.key`` holds the
 operator's own certificates: they are used as they are and never renewed. Clients trust ``ca.crt``; when the CA is
 renewed it keeps its key and name, so that clients with the older file go on working until that file's own end.
@@ -27,6 +29,7 @@ from healthsync_mqtt.config.private_files import (
     read_private,
     write_durably,
 )
+from healthsync_mqtt.config.secrets import KEY_PASSPHRASE, key_passphrase
 from healthsync_mqtt.errors import ConfigError, ConflictError
 from healthsync_mqtt.identity.certificates.issuing import Authority, nears_its_end, new_authority
 
@@ -160,10 +163,13 @@ def host_names(hosts: Iterable[str]) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName(names)
 
 
-def write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    """A private key as a private file (PKCS #8)."""
+def write_key(path: Path, key: ec.EllipticCurvePrivateKey, passphrase: bytes | None = None) -> None:
+    """A private key as a private file (PKCS #8), encrypted where there is a passphrase."""
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    write_durably(path, key.private_bytes(encoding, form, serialization.NoEncryption()))
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase is not None:
+        encryption = serialization.BestAvailableEncryption(passphrase)
+    write_durably(path, key.private_bytes(encoding, form, encryption))
 
 
 def pem(certificate: x509.Certificate | x509.CertificateRevocationList) -> bytes:
@@ -212,8 +218,11 @@ def _dns_name(host: str) -> x509.DNSName:
 
 
 def _ensure_ca(paths: CertificatePaths, now: datetime) -> Authority:
+    passphrase = key_passphrase()
     if paths.ca_key.exists():
-        key = _load_key(paths.ca_key)
+        key = _load_key(paths.ca_key, passphrase)
+        if passphrase is not None and not _is_encrypted(paths.ca_key):
+            write_key(paths.ca_key, key, passphrase)  # it was made before there was a passphrase
         ca = load_certificate(paths.ca_cert) if paths.ca_cert.exists() else None
         if ca is not None and ca.public_key() != key.public_key():
             raise ConfigError(f"{paths.ca_cert} does not fit {paths.ca_key}", hint="restore both from one backup")
@@ -221,7 +230,7 @@ def _ensure_ca(paths: CertificatePaths, now: datetime) -> Authority:
             return Authority(key=key, certificate=ca)
     else:
         key, ca = ec.generate_private_key(ec.SECP256R1()), None
-        write_key(paths.ca_key, key)
+        write_key(paths.ca_key, key, passphrase)
     ca = new_authority(key, ca.subject if ca is not None else _ca_name(), now)
     write_durably(paths.ca_cert, pem(ca), mode=0o644)
     return Authority(key=key, certificate=ca)
@@ -273,10 +282,19 @@ def _check_foreign(paths: CertificatePaths, now: datetime) -> None:
     check_private(paths.server_key)
 
 
-def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
+def _is_encrypted(path: Path) -> bool:
+    return b"ENCRYPTED" in read_private(path).split(b"\n", 1)[0]
+
+
+def _load_key(path: Path, passphrase: bytes | None = None) -> ec.EllipticCurvePrivateKey:
+    encrypted = _is_encrypted(path)
+    if encrypted and passphrase is None:
+        raise ConfigError(f"{path} is encrypted and there is no passphrase", hint=f"set {KEY_PASSPHRASE}")
     try:
-        key = serialization.load_pem_private_key(read_private(path), password=None)
+        key = serialization.load_pem_private_key(read_private(path), password=passphrase if encrypted else None)
     except (ValueError, TypeError):
+        if encrypted:
+            raise ConfigError(f"{path} does not open with this passphrase", hint=f"check {KEY_PASSPHRASE}") from None
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ConfigError(f"{path} is not an EC private key", hint="restore it, or move it away with its certificate")

@@ -5,12 +5,15 @@ from typing import Any, Final
 
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.identity.consent.decisions import (
+    ALWAYS,
     NOBODY,
     PURPOSES,
     Action,
     Decision,
+    Permission,
     Permissions,
     Purpose,
+    Span,
     Standing,
     in_force,
     standings,
@@ -95,7 +98,7 @@ class ConsentBook:
             if newest == self._read_to:
                 return self._permissions
             if self._read_to == 0:
-                self._permissions = in_force(self.history())
+                self._permissions = self._read_all()
             else:
                 users = self._tables.rows(_SQL["users_since"], self._read_to)
                 changed = in_force(line for row in users for line in self.history(row["user_id"]))
@@ -104,6 +107,16 @@ class ConsentBook:
                 }
             self._read_to = newest
         return self._permissions
+
+    def _read_all(self) -> Permissions:
+        """Everybody's. Most users have decided once for a purpose, about everything: those need no history."""
+        permissions: dict[Purpose, dict[str, Permission]] = {purpose: {} for purpose in PURPOSES}
+        for user_id, purpose, since_us, until_us in self._tables.tuples(_SQL["plain"]):
+            span = Span(since_us, ALWAYS if until_us is None else until_us)
+            permissions[Purpose(purpose)][user_id] = Permission(span, {})
+        others = self._tables.rows(_SQL["users_not_plain"])
+        decided = in_force(line for row in others for line in self.history(row["user_id"]))
+        return {purpose: permissions[purpose] | dict(decided[purpose]) for purpose in PURPOSES}
 
     def _record(  # noqa: PLR0917 - a decision has that many parts
         self,

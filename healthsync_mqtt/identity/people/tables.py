@@ -46,6 +46,11 @@ class Tables:
         with self.read():
             return list(self._db.query(sql, parameters))
 
+    def tuples(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """The rows of a query that has many, as they come."""
+        with self.read():
+            return list(self._db.execute(sql, parameters).fetchall())
+
     def one(self, sql: str, *parameters: object) -> dict[str, Any] | None:
         """The first row of a query, if there is one."""
         rows = self.rows(sql, *parameters)

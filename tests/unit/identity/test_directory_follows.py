@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.errors import ConflictError, NotFoundError
+from healthsync_mqtt.identity.consent.decisions import PURPOSES, in_force
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.people.registry import Registry
 
@@ -152,3 +153,24 @@ def test_what_is_still_a_users_own_is_not_lost(registry: Registry) -> None:
     registry.revocation.suspend_user("alice", NOW_US)
     registry.revocation.resume_user("alice")
     assert directory.refresh() == frozenset()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_permissions_read_at_once_are_those_of_the_histories(registry: Registry, tmp_path: Path, seed: int) -> None:
+    random = Random(seed)
+    for number in range(12):
+        registry.add_user(f"u{number}", random.choice(["all", None, ["steps"]]), NOW_US)
+    for step in range(20):
+        user, purposes = f"u{random.randrange(12)}", random.sample(PURPOSES, random.randint(1, 3))
+        types = random.choice(["*", ["steps"], ["weight", "steps"]])
+        if random.random() < 0.5:
+            expires = random.choice([None, NOW_US + 10_000_000_000])
+            registry.consent.grant(user, types, NOW_US + step, purposes=purposes, expires_us=expires)
+        else:
+            registry.consent.withdraw(user, types, NOW_US + step, purposes=purposes)
+    with Registry.open(tmp_path / "registry.db") as other:
+        read = other.consent.permissions()
+        assert read == in_force(other.consent.history())
+        assert {purpose: dict(users) for purpose, users in read.items()} == {
+            purpose: dict(users) for purpose, users in registry.consent.permissions().items()
+        }

@@ -11,3 +11,13 @@ SELECT COALESCE(MAX(no), 0) AS no FROM consent_decisions
 
 -- name: users_since
 SELECT DISTINCT user_id FROM consent_decisions WHERE no > ?
+
+-- name: plain
+SELECT user_id, purpose, decided_us, expires_us FROM consent_decisions
+GROUP BY user_id, purpose HAVING count(*) = 1 AND action = 'grant' AND types = '*'
+
+-- name: users_not_plain
+SELECT DISTINCT user_id FROM (
+    SELECT user_id FROM consent_decisions
+    GROUP BY user_id, purpose HAVING NOT (count(*) = 1 AND action = 'grant' AND types = '*')
+)
