@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.external import ExternalEdge
 from bridge.process import run, serve
 from bridge.service import Ready
-from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.telemetry.log import configure
 
@@ -33,10 +33,15 @@ def main() -> int:
             sys.stdout.flush()
         yield
 
-    try:
-        settings = load_settings(arguments.data, {"external.shard": arguments.shard, "external.share": arguments.share})
+    def read() -> Settings:
+        options = {"external.shard": arguments.shard, "external.share": arguments.share}
+        settings = load_settings(arguments.data, options)
         configure(settings.log.level, settings.log.format)
-        run(lambda: serve(settings, ExternalEdge.open, around))
+        return settings
+
+    try:
+        settings = read()
+        run(lambda: serve(settings, ExternalEdge.open, around, reread=read))
     except HealthSyncError as error:
         sys.stderr.write(f"error: {error}\n" + (f"fix: {error.hint}\n" if error.hint else ""))
         return error.exit_code

@@ -196,8 +196,10 @@ class DoorServing:
         except TimeoutError:
             log.warning("bridge.clients_not_gone", connections=self.door.connections)
 
-    def reload(self) -> None:
-        """Certificates are looked at every two seconds anyway."""
+    async def reload(self) -> None:
+        """What is looked at every few seconds is looked at now."""
+        await self.certificates.look()
+        await self.keys.look()
 
     def report(self) -> EdgeReport:
         """The door's figures."""

@@ -101,7 +101,7 @@ class LinkServing:
         """Say goodbye."""
         await self.connections.close()
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Credentials and the CA are read at each connection anyway."""
 
     def report(self) -> EdgeReport:

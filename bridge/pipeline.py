@@ -102,7 +102,7 @@ class Pipeline:
         self._outlet = outlet
         self._observers = tuple(observers)
         self._fatal = failed
-        self._limits = limits
+        self.limits = limits
         self._backlog_limit = backlog_limit
         self._clock_us = clock_us
         self._loop = asyncio.get_running_loop()
@@ -146,7 +146,7 @@ class Pipeline:
         if self._closed:
             return True  # not taken and never acknowledged: the sender has it still
         now_us = self._clock_us()
-        limits, screen = self._limits, self.gate.screen
+        limits, screen = self.limits, self.gate.screen
         counters = self._counters
         waiting = self._waiting
         counters.messages_received += len(deliveries)

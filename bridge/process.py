@@ -13,6 +13,10 @@ from typing import Any
 
 from bridge.service import MakeEdge, Ready, Service
 from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("bridge")
 
 Around = Callable[[Ready], AbstractAsyncContextManager[Coroutine[Any, Any, object] | None]]
 """What the process does while the service is ready; what it yields ends the service when it returns or fails."""
@@ -31,14 +35,19 @@ def notify(state: str) -> None:
         channel.sendall(state.encode())
 
 
-async def serve(settings: Settings, make_edge: MakeEdge, around: Around) -> None:
-    """Run until SIGINT or SIGTERM. Raises what made going on impossible, and UnavailableError for a taken port."""
+async def serve(settings: Settings, make_edge: MakeEdge, around: Around, *, reread: Callable[[], Settings]) -> None:
+    """Run until SIGINT or SIGTERM. Raises what made going on impossible, and UnavailableError for a taken port.
+
+    SIGHUP reads the settings again with ``reread`` and the certificates; it never ends the process.
+    """
     loop = asyncio.get_running_loop()
-    interrupted = asyncio.Event()
+    interrupted, hung_up = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted.set)
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
     _tune_collector()
     async with Service.open(settings, make_edge) as service:
+        service.tasks.start("reload", _reload(service, hung_up, reread))
         ready: list[Ready] = []
 
         async def listen() -> None:
@@ -66,6 +75,18 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main())
+
+
+async def _reload(service: Service, hung_up: asyncio.Event, reread: Callable[[], Settings]) -> None:
+    while True:
+        await hung_up.wait()
+        hung_up.clear()
+        try:
+            settings = await asyncio.to_thread(reread)
+        except HealthSyncError as error:
+            log.error("bridge.reload_failed", error=error)  # noqa: TRY400  # no traceback
+        else:
+            await service.reload(settings)
 
 
 def _tune_collector() -> None:

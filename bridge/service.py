@@ -22,9 +22,11 @@ from bridge.jobs.presence import Announcer, Presence
 from bridge.jobs.release import Release
 from bridge.pipeline import Pipeline
 from bridge.ports import CommitObserver, Outlet
+from bridge.reload import changes
 from healthsync_mqtt import __version__
 from healthsync_mqtt.config.sections import EventSettings
 from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.model.report import BrokerReport, EdgeReport, JournalReport, ServiceReport
 from healthsync_mqtt.telemetry.log import get_logger
 
@@ -92,8 +94,8 @@ class Serving(Protocol):
     async def leave(self) -> None:
         """Send what is on its way, as far as that is quick, and end every connection."""
 
-    def reload(self) -> None:
-        """Use what has changed on disk and can change while running."""
+    async def reload(self) -> None:
+        """Use the certificates and keys that are on disk now. HealthSyncError: what was in use stays in use."""
 
     def report(self) -> EdgeReport:
         """What is known here only."""
@@ -145,7 +147,9 @@ class Service:
         self.journal = base.journal
         self.reader = base.reader
         self.tasks = base.tasks
-        self.release = Release(pipeline, base.chores, base.reader, event_limits(base.settings.events))
+        self.release = Release(pipeline, base.chores, base.reader)
+        self._retention = Retention.of(base.settings, base.chores)
+        self._settings = base.settings
         self.endpoint = Endpoint(base.settings.metrics, self.report)
         self._volume = volume
         self._announcer = announcer
@@ -234,6 +238,22 @@ class Service:
             certificates=edge.certificates,
         )
 
+    async def reload(self, settings: Settings) -> None:
+        """Go by these settings, as far as they can change while running, and by what is on disk now. Ends nothing."""
+        found = changes(self._settings, settings)
+        self.pipeline.limits = event_limits(settings.events)
+        self._volume.use(settings.limits.device_events_per_day)
+        if settings.retention != self._settings.retention:
+            self._retention.use(settings.retention.days)
+        self._settings = settings
+        log.info("bridge.reloaded", changed=list(found.now))
+        if found.at_next_start:
+            log.warning("bridge.needs_restart", changed=list(found.at_next_start))
+        try:
+            await self.serving.reload()
+        except HealthSyncError as error:
+            log.error("bridge.reload_failed", error=error)  # noqa: TRY400  # no traceback
+
     async def stop(self) -> None:
         """Take nothing more, commit and acknowledge what is in, say goodbye, end. Idempotent."""
         if self._stopped:
@@ -252,12 +272,11 @@ class Service:
         log.info("bridge.stopped", **{k: v for k, v in self.counters.snapshot().items() if isinstance(v, int)})
 
     def _start(self) -> None:
-        settings, tasks = self.ground.settings, self.tasks
+        tasks = self.tasks
         tasks.start("publish", self.edge.follower.run())
         tasks.start("ship", self.shipping.run())
         tasks.start("presence", self._announcer.run(self.serving.announce))
-        if settings.retention.days:
-            tasks.start("retain", Retention.of(settings, self.ground.chores).run())
+        tasks.start("retain", self._retention.run())
         tasks.every("positions", _TICK_S, self._positions)
 
     async def _positions(self) -> None:

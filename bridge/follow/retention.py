@@ -5,6 +5,7 @@ the pipeline in small portions, one between two commits. Nothing is kept: a swee
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Self
@@ -45,6 +46,8 @@ class Retention:
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._days = days
+        self._changed = asyncio.Event()
+        self._resting = False
         self._chores = chores
         self._open_reader = open_reader
         self._sinks = sinks
@@ -64,21 +67,38 @@ class Retention:
             sinks=Sinks(paths.root).names,
         )
 
+    def use(self, days: Mapping[str, int]) -> None:
+        """Keep for so long from now on."""
+        self._days = days
+        self._found.clear()
+        self._position = 0
+        self._changed.set()
+
     async def run(self) -> None:
-        """Sweep for ever, with a rest after each sweep; returns at once when everything is kept."""
-        while self._days:
+        """Sweep for ever, with a rest after each sweep or while everything is kept."""
+        while True:
+            more = False
             try:
-                more = await self.step()
+                more = bool(self._days) and await self.step()
             except (HealthSyncError, OSError) as error:
                 log.error("bridge.retention_failed", error=error)  # noqa: TRY400  # no traceback
-                more = False
-            await asyncio.sleep(_PAUSE_S if more else _REST_S)
+            await self._rest(_PAUSE_S if more else _REST_S)
+
+    async def _rest(self, seconds: float) -> None:
+        self._resting = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        self._resting = False
+        self._changed.clear()
 
     async def step(self) -> bool:
         """Purge one portion, or look for more; False when the sweep has come to its end."""
         if self._found:
-            await self._purge(self._found[0])
-            del self._found[0]
+            portion = self._found[0]
+            await self._purge(portion)
+            if self._found and self._found[0] is portion:
+                del self._found[0]
             return True
         more = await asyncio.to_thread(self._look)
         if not more and not self._found:

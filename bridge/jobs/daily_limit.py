@@ -22,6 +22,11 @@ class DailyVolume:
         self._events: dict[tuple[str, str], int] = {}
         self._over: set[tuple[str, str]] = set()
 
+    def use(self, most: int) -> None:
+        """Another limit from now on; what was counted today stays counted."""
+        self._most = most
+        self._over = {who for who, events in self._events.items() if most and events > most}
+
     def committed(self, commit: Commit) -> None:
         """Count what devices sent."""
         if self._most:

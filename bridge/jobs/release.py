@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from bridge.decode.delivery import Limits, decode
+from bridge.decode.delivery import decode
 from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from healthsync_mqtt.errors import NotFoundError
@@ -26,11 +26,10 @@ class _Nobody:
 class Release:
     """Replays rows of the quarantine, for an admin who has mended the cause (a newer version, a corrected clock)."""
 
-    def __init__(self, pipeline: Pipeline, chores: Chores, reader: LogReader, limits: Limits) -> None:
+    def __init__(self, pipeline: Pipeline, chores: Chores, reader: LogReader) -> None:
         self._pipeline = pipeline
         self._chores = chores
         self._reader = reader
-        self._limits = limits
 
     async def release(self, no: int) -> dict[str, Any]:
         """Try row ``no`` again: stored and taken out of the quarantine in one commit, or left where it is.
@@ -45,7 +44,7 @@ class Release:
         if not row.raw:  # nothing was kept: there was no consent
             return {"number": no, "outcome": "rejected", "reason": row.reason, "field": row.field}
         now_us = time.time_ns() // 1000
-        decoded = self._pipeline.gate.screen(decode(row.raw, origin, now_us, self._limits), row.user, now_us)
+        decoded = self._pipeline.gate.screen(decode(row.raw, origin, now_us, self._pipeline.limits), row.user, now_us)
         if decoded.rejections:
             first = decoded.rejections[0]
             return {"number": no, "outcome": "rejected", "reason": first.reason.value, "field": first.field}

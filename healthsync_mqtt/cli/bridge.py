@@ -36,12 +36,16 @@ def run(
     from bridge.process import serve
     from bridge.service import Ready
     from healthsync_mqtt.cli.service import AdminServer, ServiceFile
-    from healthsync_mqtt.config.settings import load_settings
+    from healthsync_mqtt.config.settings import Settings, load_settings
     from healthsync_mqtt.model.times import iso
     from healthsync_mqtt.telemetry.log import configure
 
-    settings = load_settings(data, {"external.shard": shard, "external.share": share})
-    configure(settings.log.level, settings.log.format)
+    def read() -> Settings:
+        found = load_settings(data, {"external.shard": shard, "external.share": share})
+        configure(found.log.level, found.log.format)
+        return found
+
+    settings = read()
 
     @asynccontextmanager
     async def around(ready: Ready) -> AsyncIterator[None]:
@@ -69,4 +73,4 @@ def run(
             finally:
                 ServiceFile.remove(settings.data)
 
-    run_process(lambda: serve(settings, ExternalEdge.open, around))
+    run_process(lambda: serve(settings, ExternalEdge.open, around, reread=read))

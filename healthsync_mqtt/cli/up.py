@@ -17,7 +17,7 @@ from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.times import iso
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from bridge.service import Ready, Service
 
@@ -45,19 +45,24 @@ def up(
     from healthsync_mqtt.telemetry.log import configure
 
     ports = {"broker.mqtt_port": mqtt_port, "broker.mqtts_port": mqtts_port, "broker.wss_port": wss_port}
-    settings = load_settings(Path(data) if data else None, ports)
-    # A live screen and a log cannot share one terminal: there only warnings get through.
-    quiet = demo and output.on_terminal()
-    configure("error" if quiet else settings.log.level, settings.log.format)
-    run(_Up(settings, demo=demo, as_json=json).run)
+
+    def read() -> Settings:
+        found = load_settings(Path(data) if data else None, ports)
+        # A live screen and a log cannot share one terminal: there only warnings get through.
+        quiet = demo and output.on_terminal()
+        configure("error" if quiet else found.log.level, found.log.format)
+        return found
+
+    run(_Up(read(), read, demo=demo, as_json=json).run)
 
 
 _EVERY = {"0.0.0.0": "every IPv4 address", "[::]": "every IPv6 address"}  # noqa: S104
 
 
 class _Up:
-    def __init__(self, settings: Settings, *, demo: bool, as_json: bool) -> None:
+    def __init__(self, settings: Settings, reread: "Callable[[], Settings]", *, demo: bool, as_json: bool) -> None:
         self._settings = settings
+        self._reread = reread
         self._place = DataDirectory(settings.data)
         self._demo = demo
         self._as_json = as_json
@@ -70,7 +75,7 @@ class _Up:
         limits = self._settings.limits
         raise_soft_limit(limits.max_connections + limits.max_unauthenticated)
         self._place.registry().close()  # makes the private directory before anything is written into it
-        await serve(self._settings, EmbeddedEdge.open, self._around)
+        await serve(self._settings, EmbeddedEdge.open, self._around, reread=self._reread)
 
     @asynccontextmanager
     async def _around(self, ready: "Ready") -> "AsyncIterator[Coroutine[Any, Any, object] | None]":

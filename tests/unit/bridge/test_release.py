@@ -18,8 +18,8 @@ async def test_what_is_good_by_now_is_stored_and_leaves() -> None:
         await bench.settle()
         reader = bench.log.reader()
         assert [row.event_id for row in reader.rejected()] == ["a"]
-        bench.pipeline._limits = DEFAULT
-        release = Release(bench.pipeline, bench.chores, reader, DEFAULT)
+        bench.pipeline.limits = DEFAULT
+        release = Release(bench.pipeline, bench.chores, reader)
         commits = bench.log.commits
         assert await release.release(1) == {"number": 1, "outcome": "released"}
         await bench.settle()
@@ -36,7 +36,7 @@ async def test_what_is_still_bad_stays() -> None:
     try:
         bench.pipeline.submit([delivery(bench.source(), 1, event("a", bpm=900))])
         await bench.settle()
-        release = Release(bench.pipeline, bench.chores, bench.log.reader(), DEFAULT)
+        release = Release(bench.pipeline, bench.chores, bench.log.reader())
         found = await release.release(1)
         assert found == {"number": 1, "outcome": "rejected", "reason": "out_of_range", "field": "value.bpm"}
         assert "900" not in json.dumps(found)

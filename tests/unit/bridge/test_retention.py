@@ -1,5 +1,6 @@
 """Sweeps: what is purged, when, and in which portions."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,7 +9,7 @@ import bridge.follow.retention as retention_module
 from bridge.follow.retention import Retention
 from healthsync_mqtt.model.event import Op
 from healthsync_mqtt.testing.log_items import item
-from tests.unit.bridge.stages import NOW_US, Bench
+from tests.unit.bridge.stages import NOW_US, Bench, until
 
 DAY_US = 86_400_000_000
 OLD_US = NOW_US - 31 * DAY_US
@@ -107,6 +108,14 @@ async def test_a_duplicate_that_comes_after_the_purge_is_a_duplicate(bench: Benc
     assert bench.log.stage([item("e0", start_us=OLD_US)], [], NOW_US) == [0]
 
 
-async def test_with_everything_kept_there_is_no_job(bench: Bench) -> None:
-    await sweeper(bench, days={}).run()
-    assert bench.log.commits == 0
+async def test_with_everything_kept_nothing_is_looked_for_until_the_settings_change(bench: Bench) -> None:
+    store(bench, OLD_US)
+    commits = bench.log.commits
+    retention = sweeper(bench, days={})
+    job = asyncio.create_task(retention.run())
+    await until(lambda: retention._resting)
+    assert (bench.log.commits, retention._position) == (commits, 0)
+    retention.use({"heart_rate": 30})
+    await until(lambda: bench.log.reader().read(0, 9, history=True) == [])
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)
