@@ -76,4 +76,5 @@ def version(data: Data = DATA, json: Json = False) -> None:  # noqa: ARG001  # -
 
 def main() -> None:
     """The console script."""
+    output.for_any_locale()
     app(prog_name="healthsync")

@@ -1,5 +1,6 @@
 """What commands print: data on stdout, talk on stderr; JSON lines when asked, tables only on a terminal."""
 
+import io
 import os
 import shutil
 import sys
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from healthsync_mqtt.errors import HealthSyncError, UsageError
+from healthsync_mqtt.model.text import ascii_json, escaped, escaped_json
 
 _encode = msgspec.json.Encoder().encode
 
@@ -24,7 +26,19 @@ def emit(value: Mapping[str, Any]) -> None:
 
 def emit_json(line: bytes) -> None:
     """One line that is JSON already."""
-    sys.stdout.write(line.decode() + "\n")
+    text = escaped_json(line.decode())
+    sys.stdout.write((text if _takes_unicode() else ascii_json(text)) + "\n")
+
+
+def for_any_locale() -> None:
+    """Let both streams take every text: what their encoding has no letter for is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _takes_unicode() -> bool:
+    return (sys.stdout.encoding or "ascii").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
 
 
 def flush() -> None:
@@ -34,7 +48,7 @@ def flush() -> None:
 
 def say(text: str) -> None:
     """Something for the person at the terminal, on stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(escaped(text, keep="\n\t") + "\n")
 
 
 def on_terminal() -> bool:
@@ -75,7 +89,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
     """Rows for people: a table on a terminal, tab-separated lines in a pipe. ``empty`` is said when there are none."""
-    listed = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    listed = [["" if cell is None else escaped(str(cell)) for cell in row] for row in rows]
     if not listed:
         if empty:
             say(empty)
@@ -94,7 +108,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
     """Name and value, one pair a line."""
-    listed = [(name, "" if value is None else str(value)) for name, value in pairs]
+    listed = [(name, "" if value is None else escaped(str(value))) for name, value in pairs]
     width = max((len(name) for name, _ in listed), default=0)
     for name, value in listed:
         sys.stdout.write(f"{name:<{width}}  {value}\n")
@@ -133,9 +147,9 @@ def failure(error: HealthSyncError, *, as_json: bool) -> None:
         )
         sys.stderr.flush()
         return
-    lines = Text.assemble(("error: ", "bold red"), str(error))
+    lines = Text.assemble(("error: ", "bold red"), escaped(str(error), keep="\n"))
     if error.hint:
-        lines.append("\nfix: ", "bold green").append(error.hint)
+        lines.append("\nfix: ", "bold green").append(escaped(error.hint, keep="\n"))
     console(stderr=True).print(lines)
 
 

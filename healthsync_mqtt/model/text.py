@@ -26,6 +26,7 @@ _JOINERS = "\u200c\u200d"
 _ANY = re.compile(f"[{_JOINERS}{_ALWAYS}]")
 _ANY_IN_JSON = re.compile(rf"\\|[{_JOINERS}{_ALWAYS}]")
 _FORBIDDEN = re.compile(f"[{_ALWAYS}]|(?<![^\x00-\xa0\u200c\u200d{_ALWAYS}])[\u200c\u200d]")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _FORBIDDEN_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*+\\[^\"\\/]|" + _FORBIDDEN.pattern)
 
 
@@ -53,6 +54,21 @@ def escaped(text: str, *, keep: str = "") -> str:
     Nothing is lost, and a terminal obeys none of it. ``keep`` names the characters that stay as they are.
     """
     return _FORBIDDEN.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
+
+
+def escaped_json(json: str) -> str:
+    r"""JSON on one line with each character that a text may not have as ``\uNNNN``: the same value, safe to show."""
+    return _FORBIDDEN.sub(_escape_json, json)
+
+
+def ascii_json(json: str) -> str:
+    r"""JSON with everything outside ASCII as ``\uNNNN``: the same value, for a terminal that knows nothing else."""
+    return _NOT_ASCII.sub(_escape_json, json)
+
+
+def _escape_json(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def _escape(character: str) -> str:

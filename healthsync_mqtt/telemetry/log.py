@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.telemetry.redaction import clean, clean_keys, encode_controls, redact
+from healthsync_mqtt.model.text import escaped
+from healthsync_mqtt.telemetry.redaction import clean, clean_keys, redact
 
 ROOT: Final = "healthsync"
 LogFormat = Literal["auto", "json", "console"]
@@ -113,8 +114,8 @@ class ConsoleFormatter(logging.Formatter):
         """The line; never raises."""
         fields = _fields(record)
         time, level, _logger, event = (fields.pop(key) for key in ("time", "level", "logger", "event"))
-        pairs = " ".join(f"{encode_controls(key)}={_shown(value)}" for key, value in fields.items())
-        return f"{time[11:23]} {level:<7} {encode_controls(event)} {pairs}".rstrip()
+        pairs = " ".join(f"{escaped(key)}={_shown(value)}" for key, value in fields.items())
+        return f"{time[11:23]} {level:<7} {escaped(event)} {pairs}".rstrip()
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -179,12 +180,12 @@ def _foreign(record: logging.LogRecord) -> str:
         text = record.getMessage()
     except Exception:  # noqa: BLE001 - a wrong format string in a library is no reason to fail here
         text = str(record.msg)
-    return redact(text.split("\n", 1)[0][:_MAX_FOREIGN])
+    return redact(text).split("\n", 1)[0][:_MAX_FOREIGN]
 
 
 def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    text = encode_controls(text)
+    text = escaped(text)
     quoted = not text or (isinstance(value, str) and any(char in text for char in ' "='))
     return json.dumps(text, ensure_ascii=False) if quoted else text
 

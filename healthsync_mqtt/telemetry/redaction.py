@@ -1,4 +1,4 @@
-"""What a log line may not carry: secrets, health values, and characters that a terminal obeys."""
+"""What a log line may not carry: secrets and health values. Characters that a terminal obeys: ``model.text``."""
 
 import math
 import re
@@ -11,19 +11,30 @@ MAX_TEXT: Final = 512
 
 _MAX_ITEMS = 32
 _MAX_DEPTH = 4
-_SECRET_WORDS = frozenset({"authorization", "body", "password", "payload", "pem", "raw", "secret", "token", "value"})
+_SECRET_WORDS = frozenset({
+    "apikey", "authorization", "body", "code", "credential", "credentials", "passphrase", "password", "payload", "pem",
+    "raw", "secret", "token", "value",
+})  # fmt: skip
+_SECRET_ENDS = ("api_key", "private_key")
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL)
 _BEARER = re.compile(r"\b(bearer|basic)\s+[^\s\"']+", re.IGNORECASE)
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/_-]{41,}={0,2}")
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)  # controls, and the invisible characters that reorder or hide the text around them
+#: What ``secrets.token_urlsafe(32)`` makes, and longer: base64url in one piece.
+_SECRET_RUN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{43,}(?![A-Za-z0-9_-])")
+_MIXED = tuple(re.compile(kind) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
 
 
-def is_secret_key(key: str) -> bool:
-    """Whether a value under this key is hidden: a secret word itself, or one at the end (``access_token``)."""
-    return key.lower().replace("-", "_").rsplit("_", 1)[-1] in _SECRET_WORDS
+def is_secret_key(key: str, value: object = "") -> bool:
+    """Whether a value under this key is hidden: a secret word itself, or one at the end (``access_token``).
+
+    A ``code`` that is a number is one of a protocol or a process, and no secret.
+    """
+    name = key.lower().replace("-", "_")
+    word = name.rsplit("_", 1)[-1]
+    if word == "code" and (value is None or isinstance(value, int)):
+        return False
+    return word in _SECRET_WORDS or name.endswith(_SECRET_ENDS)
 
 
 def redact(text: str) -> str:
@@ -33,12 +44,13 @@ def redact(text: str) -> str:
     if "eyJ" in text:
         text = _JWT.sub(REDACTED, text)
     text = _BEARER.sub(lambda found: f"{found[1]} {REDACTED}", text)
-    return _LONG_RUN.sub(_hide_base64, text)
+    return _LONG_RUN.sub(_hide_base64, _SECRET_RUN.sub(_hide_mixed, text))
 
 
-def encode_controls(text: str) -> str:
-    r"""``text`` with each character that could drive a terminal written as ``\xNN`` or ``\uNNNN``."""
-    return _UNSAFE.sub(_escape, text)
+def redacted_and_cut(text: str, most: int) -> str:
+    """``text`` without secrets and no longer than ``most`` characters: the cut comes last, so that it halves none."""
+    text = redact(text)
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def clean(value: Any, *, depth: int = 0) -> Any:
@@ -48,7 +60,7 @@ def clean(value: Any, *, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return redact(value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}…")
+        return redacted_and_cut(value, MAX_TEXT)
     if isinstance(value, bytes | bytearray | memoryview):
         return f"[{len(value)} bytes]"
     if isinstance(value, BaseException):
@@ -66,12 +78,12 @@ def clean(value: Any, *, depth: int = 0) -> Any:
 
 def clean_keys(keys: dict[str, Any], *, depth: int = 0) -> dict[str, Any]:
     """The keys of one log line, each value as it may be logged."""
-    return {key: REDACTED if is_secret_key(key) else clean(value, depth=depth) for key, value in keys.items()}
+    return {key: REDACTED if is_secret_key(key, value) else clean(value, depth=depth) for key, value in keys.items()}
 
 
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+def _hide_mixed(found: re.Match[str]) -> str:
+    """Hide a long piece with both cases and digits: one in 10^9 secrets has not all three, and names rarely do."""
+    return REDACTED if all(kind.search(found[0]) for kind in _MIXED) else found[0]
 
 
 def _hide_base64(found: re.Match[str]) -> str:
