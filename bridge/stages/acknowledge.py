@@ -1,7 +1,7 @@
 """Tell the senders, after the commit and never before: acknowledgements first, then receipts."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.event import Decoded
@@ -46,6 +46,11 @@ def acknowledge(outcomes: Iterable[Outcome]) -> None:
         source.acknowledge(waiting)
 
 
+_MOST_BYTES: Final = 65_000
+"""Bytes of one receipt: what the smallest of clients takes, with room for topic and header within 64 KiB."""
+_FRAME_BYTES: Final = 300  # keys, epoch, seq, batch id
+
+
 class _Tally:
     """Outcomes of one commit for one device that are told in one receipt."""
 
@@ -53,29 +58,70 @@ class _Tally:
         self.stored: list[str] = []
         self.duplicate: list[str] = []
         self.rejected: list[dict[str, object]] = []
+        #: at least the bytes that this takes
+        self.size = _FRAME_BYTES
 
     def add(self, outcome: Outcome) -> None:
+        """Everything of one delivery."""
         for event, seq in zip(outcome.decoded.events, outcome.seqs, strict=True):
             (self.stored if seq else self.duplicate).append(event.id)
         self.rejected += map(rejected_entry, outcome.decoded.rejections)
+        self.size += sum(map(_entry_bytes, self.rejected))
+
+    def lighten(self) -> None:
+        """Leave out of what was rejected the words, then the fields, as far as the receipt is too long with them."""
+        for word in ("message", "field"):
+            for entry in self.rejected:
+                if self.size <= _MOST_BYTES:
+                    return
+                self.size -= len(str(entry.pop(word, "")).encode())
 
 
 def receipts(outcomes: Iterable[Outcome], epoch: str, seq: int) -> list[bytes]:
-    """The receipts of one commit for one device: one for each named batch, one for everything else together.
+    """The receipts of one commit for one device: one for each named batch, and for everything else as few as it takes.
+
+    None is longer than any client takes. The receipt of a batch stays one message, so what is said of its rejected
+    events is shortened first; codes and places are never left out.
 
     ``seq`` is the position of the device's user: nothing in a receipt depends on what other users sent.
     """
-    plain: _Tally | None = None
+    plain: list[_Tally] = []
     out: list[bytes] = []
     for outcome in outcomes:
         if outcome.decoded.batch is None:
-            plain = plain or _Tally()
-            plain.add(outcome)
+            _tell(plain, outcome)
             continue
         tally = _Tally()
         tally.add(outcome)
+        tally.lighten()
         stored, duplicate = len(tally.stored), len(tally.duplicate)
         out.append(encode_receipt(epoch, seq, outcome.decoded.batch, stored, duplicate, tally.rejected))
-    if plain is not None:
-        out.append(encode_receipt(epoch, seq, None, plain.stored, plain.duplicate, plain.rejected))
+    out += [encode_receipt(epoch, seq, None, each.stored, each.duplicate, each.rejected) for each in plain]
     return out
+
+
+def _tell(tallies: list[_Tally], outcome: Outcome) -> None:
+    """Add a delivery to the last tally, and to further ones where that is full."""
+
+    def room(size: int) -> _Tally:
+        if not tallies or tallies[-1].size + size > _MOST_BYTES:
+            tallies.append(_Tally())
+        tallies[-1].size += size
+        return tallies[-1]
+
+    for event, seq in zip(outcome.decoded.events, outcome.seqs, strict=True):
+        tally = room(_json_bytes(event.id) + 1)
+        (tally.stored if seq else tally.duplicate).append(event.id)
+    for entry in map(rejected_entry, outcome.decoded.rejections):
+        room(_entry_bytes(entry)).rejected.append(entry)
+    if not tallies:
+        tallies.append(_Tally())
+
+
+def _entry_bytes(entry: dict[str, object]) -> int:
+    return 60 + sum(_json_bytes(str(value)) for value in entry.values())
+
+
+def _json_bytes(text: str) -> int:
+    """At least the bytes of ``text`` as a JSON string: a quote or a backslash takes two."""
+    return len(text.encode()) + text.count('"') + text.count("\\") + 2

@@ -1,0 +1,51 @@
+"""The pages that state the bounds, and the table that the code takes them from, say the same."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from healthsync_mqtt.broker.embedded import listeners, router
+from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
+from healthsync_mqtt.config.sections import EventSettings, LimitSettings
+
+DOCS = Path(__file__).parents[2] / "docs"
+ROW = re.compile(r"^\| `((?:limits|events)\.\w+)` \| ([\d.,]+) \|", re.MULTILINE)
+FIXED = re.compile(r"^\| `([a-z_.]+)` \| ([\d,]+) \| \w", re.MULTILINE)
+
+IN_CODE = {
+    f"{section}.{name}": float(field.default)
+    for section, model in (("limits", LimitSettings), ("events", EventSettings))
+    for name, field in model.model_fields.items()
+}
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+@pytest.mark.parametrize("page", ["howto/limits.md", "security.md"])
+def test_every_bound_is_stated_with_its_default(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    stated = {name: number(value) for name, value in ROW.findall(text.partition("## Every bound")[2])}
+    assert stated == IN_CODE
+
+
+def test_the_fixed_bounds_are_those_of_the_code() -> None:
+    text = (DOCS / "howto" / "limits.md").read_text(encoding="utf-8").partition("These are not settings")[2]
+    assert {name: number(value) for name, value in FIXED.findall(text)} == {
+        "router.messages": router._MOST_BEHIND,
+        "router.bytes": router._MOST_BYTES_BEHIND,
+        "handshake_s": listeners._HANDSHAKE_S,
+        "failures.remembered": AddressGuard._REMEMBER,
+        "write_buffer": 65_536,  # asyncio's and uvloop's high-water mark
+    }
+
+
+def test_the_strict_profile_can_be_set() -> None:
+    text = (DOCS / "howto" / "limits.md").read_text(encoding="utf-8")
+    profile = re.findall(r"^(\w+) = (\d+)$", text.partition("[limits]")[2].partition("```")[0], re.MULTILINE)
+    strict = LimitSettings(**{name: int(value) for name, value in profile})  # type: ignore[arg-type]
+    assert profile
+    assert all(number(value) < IN_CODE[f"limits.{name}"] for name, value in profile)
+    assert strict.max_packet == 131_072
