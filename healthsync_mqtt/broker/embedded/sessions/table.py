@@ -1,10 +1,12 @@
 """All sessions: who is connected, who takes over whom, who listens to what, and the fan-out of a message."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
+from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
 from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, Subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained, RetainedMessages
@@ -34,6 +36,7 @@ class Sessions:
         """``keep`` keeps persistent sessions and retained messages over a restart; without it nothing does."""
         self._keep = keep or KeepNothing()
         self._limits = limits
+        self._notices = Notices()
         self._rules = rules
         self._sessions: dict[str, Session] = {}
         self._links: dict[str, Link] = {}
@@ -249,7 +252,13 @@ class Sessions:
         heaviest = max(self._sessions.values(), key=lambda session: session.held_bytes, default=None)
         if heaviest is not None and heaviest.held_bytes > size:
             heaviest.shed()
-            log.warning("door.sessions_full", client_id=heaviest.client_id, bytes=self._budget.used)
+            self._say("door.sessions_full", heaviest.client_id, bytes=self._budget.used)
+
+    def _say(self, event: str, client_id: str, **what: int) -> None:
+        """A log line that a crowd can cause: once in a while."""
+        left_out = self._notices.due(event, time.monotonic())
+        if left_out is not None:
+            log.warning(event, client_id=client_id, left_out=left_out, **what)
 
     def unsubscribe(self, session: Session, topic_filter: str) -> None:
         """The session wants this filter no more."""
@@ -281,7 +290,7 @@ class Sessions:
     def _make_room(self) -> None:
         while len(self._sessions) > self._limits.max_sessions and self._left_at:
             oldest = next(iter(self._left_at))
-            log.warning("door.session_evicted", client_id=oldest)
+            self._say("door.session_evicted", oldest)
             self._discard(self._sessions[oldest])
 
     def _session(self, principal: Principal, *, persistent: bool, kept: KeptSession | None = None) -> Session:
