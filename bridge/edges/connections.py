@@ -55,6 +55,7 @@ class Connections:
         self._lost = lost
         self._store = CredentialStore(settings.paths.credentials)
         self._sentinel = Sentinel(settings, self._store, topics)
+        self._filters = subscriptions(topics, settings.external)
         self._versions = _VERSIONS[settings.external.protocol]
         self._loop = asyncio.get_running_loop()
         self._rng = SystemRandom()
@@ -122,9 +123,8 @@ class Connections:
         await self._sentinel.before_work()
         source = LinkSource(self._pipeline, self._origins)
         async with open_link(target, source.received) as link:
-            filters = subscriptions(self._topics, self._settings.external, link.agreed)
-            codes = await link.subscribe(filters)
-            refused = [name for name, code in zip(filters, codes, strict=True) if code >= 128]
+            codes = await link.subscribe(self._filters)
+            refused = [name for name, code in zip(self._filters, codes, strict=True) if code >= 128]
             if refused:
                 raise DeniedError(f"the broker refuses the bridge {', '.join(refused)}", hint="renew its access rules")
             self.link = link

@@ -37,6 +37,7 @@ def serve(
     from healthsync_mqtt.broker.external import serve as service
     from healthsync_mqtt.broker.external.emqx.evict import EmqxEvictor
     from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
+    from healthsync_mqtt.broker.external.identities import OWN
     from healthsync_mqtt.broker.external.management import Management
     from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
     from healthsync_mqtt.broker.external.rabbitmq.evict import RabbitEvictor
@@ -58,6 +59,8 @@ def serve(
         raise UsageError("the hooks take passwords and speak plain HTTP: this machine only", hint=hint)
     store = CredentialStore(settings.paths.credentials)
     secret, _ = store.ensure(service.SECRET_CREDENTIAL)
+    for own in OWN:  # canaries of a newer version, too
+        store.ensure(own.client_id)
     evictors: list[service.Evictor] = []
     if rabbitmq:
         evictors.append(RabbitEvictor(Management.at(rabbitmq, ADMIN, store.ensure(ADMIN)[0])))

@@ -95,7 +95,8 @@ def credentials(bridges: Bridges = None, data: Data = DATA, json: Json = False) 
     store = CredentialStore(settings.paths.credentials)
     wanted = [bridge_client_id(name) for name in _bridges(settings, bridges)]
     for name in (*wanted, *(each.client_id for each in OWN), ADMIN, SECRET_CREDENTIAL):
-        _, made = store.ensure(name)
+        made = store.find(name) is None
+        store.ensure(name)
         if json:
             output.emit({"client_id": name, "file": str(store.directory / name), "made": made})
         elif made:
@@ -130,7 +131,7 @@ def provision(
 def _provision(settings: Settings, bridges: list[str], *, as_json: bool) -> int:
     """One run; the generation of the registry that it followed."""
     from healthsync_mqtt.broker.external.access import external_address
-    from healthsync_mqtt.broker.external.identities import principals
+    from healthsync_mqtt.broker.external.identities import epochs, principals
     from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
     from healthsync_mqtt.broker.external.mosquitto.provision import provision_mosquitto
     from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -144,7 +145,9 @@ def _provision(settings: Settings, bridges: list[str], *, as_json: bool) -> int:
     wanted = principals(roster, bridges)
     rules = AccessRules(TopicRegistry.load(settings.topics_file))
     admin = store.need(ADMIN, "render the broker's configuration first: healthsync broker render mosquitto --out DIR")
-    done = asyncio.run(provision_mosquitto(external_address(settings), admin, rules, wanted.values(), store))
+    done = asyncio.run(
+        provision_mosquitto(external_address(settings), admin, rules, wanted.values(), store, epochs=epochs(roster))
+    )
     new = [str(store.directory / name) for name in done.new_credentials]
     if as_json:
         output.emit({"event": "provisioned", "commands": dict(done.commands), "new_credentials": new})
@@ -188,6 +191,67 @@ def check(data: Data = DATA, json: Json = False) -> None:
     output.listing(shown, {"check": "CHECK", "good": "GOOD", "message": "FOUND", "fix": "FIX"}, as_json=json)
     if any(each.vital and each.good is False for each in findings):
         raise HealthSyncError("the bridge cannot keep its promises on this broker", hint="see the lines above")
+
+
+passwords = new_group("Passwords of clients of external brokers: who has one, and new ones.")
+app.add_typer(passwords, name="password")
+
+
+@passwords.command("list")
+def list_passwords(data: Data = DATA, json: Json = False) -> None:
+    """List whose passwords there are, and which of them a revocation made void. No password is shown.
+
+    Example: healthsync broker password list
+    """
+    from healthsync_mqtt.broker.external.identities import epochs
+    from healthsync_mqtt.identity.login.credentials import CredentialStore, epoch_of
+    from healthsync_mqtt.identity.people.registry import Registry
+
+    settings = load_settings(data)
+    store = CredentialStore(settings.paths.credentials)
+    with Registry.open(settings.paths.registry_db) as registry:
+        known = epochs(registry.roster())
+    shown = [
+        {
+            "client_id": name,
+            "state": "void" if epoch_of(store.need(name, "")) < known.get(name, 0) else "good",
+            "file": str(store.directory / name),
+        }
+        for name in store.names()
+    ]
+    empty = "no passwords yet; make them: healthsync broker provision, or: healthsync broker credentials"
+    output.listing(shown, {"client_id": "CLIENT", "state": "STATE", "file": "FILE"}, as_json=json, empty=empty)
+
+
+@passwords.command("rotate")
+def rotate(
+    client_ids: Annotated[list[str], typer.Argument(help="Client ids, as `broker password list` shows them.")],
+    *,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Make new passwords. The old ones are void with the hooks at once, on Mosquitto at the next `broker provision`.
+
+    Example: healthsync broker password rotate alice-watch-1
+    """
+    from healthsync_mqtt.broker.external.identities import epochs
+    from healthsync_mqtt.identity.login.credentials import CredentialStore
+    from healthsync_mqtt.identity.people.registry import Registry
+
+    settings = load_settings(data)
+    store = CredentialStore(settings.paths.credentials)
+    with Registry.open(settings.paths.registry_db) as registry:
+        known = epochs(registry.roster())
+    for name in client_ids:
+        store.need(name, "see: healthsync broker password list")
+    for name in client_ids:
+        store.rotate(name, known.get(name, 0))
+        if json:
+            output.emit({"client_id": name, "file": str(store.directory / name), "rotated": True})
+        else:
+            output.say(f"new password in {store.directory / name}")
+    if not json:
+        output.say("On Mosquitto, tell the broker: healthsync broker provision mosquitto")
 
 
 def _bridges(settings: Settings, text: str | None) -> list[str]:

@@ -48,13 +48,19 @@ def hand_out(
         epoch=epoch,
         acl=_emqx_rights(principal) if emqx else (),
     )
-    if as_json:
-        output.emit(identity | dict(renewal or {}))
+    secrets = dict(renewal or {})
     if token_file is not None:
-        write_durably(token_file, identity["token"].encode())
+        # Whoever names a file wants no secret on stdout: not the other token either.
+        write_durably(token_file, identity.pop("token").encode())
+        identity["token_file"] = str(token_file)
+        if "refresh_token" in secrets:
+            renewing = token_file.with_name(f"{token_file.name}.refresh")
+            write_durably(renewing, secrets.pop("refresh_token").encode())
+            secrets["refresh_token_file"] = str(renewing)
     if as_json:
+        output.emit(identity | secrets)
         return
-    shown = {key: value for key, value in identity.items() if value is not None and key != "token"}
+    shown = {key: value for key, value in identity.items() if value is not None and not key.startswith("token")}
     output.facts([*shown.items(), ("token", token_file or identity["token"])])
     if token_file is None:
         output.say("The token is not shown again. It is the MQTT password; the client id and username are above.")

@@ -15,7 +15,7 @@ service is restored from an older backup.
 import logging
 
 from healthsync_mqtt.client.backoff import Backoff, Clock, SystemClock
-from healthsync_mqtt.client.credentials import Credentials
+from healthsync_mqtt.client.credentials import Credentials, TokenExpiredError
 from healthsync_mqtt.client.device import DeviceClient
 from healthsync_mqtt.client.enrolment import enroll
 from healthsync_mqtt.client.link import ClientState
@@ -46,6 +46,7 @@ __all__ = [
     "SqliteOutbox",
     "Stored",
     "SystemClock",
+    "TokenExpiredError",
     "Transport",
     "enroll",
 ]

@@ -1,5 +1,6 @@
 """A device's identity as ``healthsync device add … --json`` prints it, or as an enrolment returns it."""
 
+import base64
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,11 +8,23 @@ from pathlib import Path
 from typing import Any, Self
 
 from healthsync_mqtt.config.private_files import make_private_directory, write_durably
-from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.errors import DeniedError, InputError
 from healthsync_mqtt.model.times import iso
 
 _NEEDED = ("user_id", "device_id", "client_id", "username", "token")
 _HINT = "save the output of: healthsync device add USER DEVICE --json"
+
+
+class TokenExpiredError(DeniedError):
+    """The token's time is over, and the client cannot renew it by itself."""
+
+    reason = "token_expired"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the token has expired",
+            hint="issue a new one: healthsync device token USER DEVICE (an enrolled device renews its own)",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +79,16 @@ class Credentials:
         if not self.file.parent.exists():
             make_private_directory(self.file.parent)
         write_durably(self.file, json.dumps(values).encode() + b"\n")
+
+
+def expired(token: str, now: float) -> bool:
+    """Whether a token says that its time is over; False for what is no token. Nothing is verified here."""
+    try:
+        body = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return float(claims["exp"]) <= now
+    except (IndexError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _seconds(text: object) -> float | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from healthsync_mqtt.errors import DeniedError, InputError
 from healthsync_mqtt.mqtt.links.client import MqttTransport, tls_context
 from healthsync_mqtt.topics.registry import TopicRegistry
 
+_LOG = logging.getLogger("healthsync_mqtt.client")
 LOGIN: Final = "enroll"
 ANSWER_WITHIN_S: Final = 15.0
 _MARGIN_S: Final = 60.0
@@ -83,8 +85,8 @@ async def exchange(
 class Renewal:
     """The access token of a device, renewed in time: what a DeviceClient asks for before each connection.
 
-    New credentials are on disk before they are used, because the refresh token before them is void by then. When the
-    answer is lost the same request is made again, and the service gives the same answer for a minute.
+    New credentials are written before they are used, where the disk takes them: the one before is void by then. When
+    the answer is lost the same request is made again, and the service gives the same answer for a minute.
     """
 
     def __init__(
@@ -100,9 +102,12 @@ class Renewal:
         self._topics = topics
         self._clock: Clock = clock or SystemClock()
         self._refused = False
+        self._unsaved = False
 
     async def __call__(self) -> str:
         """A token that is good for at least a minute. Raises DeniedError, ConnectionLostError."""
+        if self._unsaved:
+            await self._save()
         known = self.credentials
         ends = known.expires_at
         if known.refresh_token is None or (
@@ -111,9 +116,18 @@ class Renewal:
             return known.token
         answer = await exchange(self._make, self._topics, known.refresh_token, {"refresh_token": known.refresh_token})
         renewed = replace(Credentials.from_mapping(answer), file=known.file)
-        await asyncio.to_thread(renewed.save)
-        self.credentials, self._refused = renewed, False
+        # The service has changed already: with a full disk they are used all the same, and written when they can be.
+        self.credentials, self._refused, self._unsaved = renewed, False, True
+        await self._save()
         return renewed.token
+
+    async def _save(self) -> None:
+        try:
+            await asyncio.to_thread(self.credentials.save)
+        except OSError as error:
+            _LOG.warning("client.credentials_not_saved %s", error.__class__.__name__)
+        else:
+            self._unsaved = False
 
     def refused(self) -> bool:
         """The service refused the token; whether another one can be had at once."""

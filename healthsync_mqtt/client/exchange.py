@@ -15,9 +15,12 @@ from healthsync_mqtt.client.outbox import Entry, Outbox, Position
 from healthsync_mqtt.client.results import Accepted, Duplicate, Rejected, Result, Stored
 from healthsync_mqtt.client.transport import Connection, ConnectionLostError
 from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.model.receipt import Receipt, parse_receipt
 
 _LOG = logging.getLogger("healthsync_mqtt.client")
+_OF_BATCHES = frozenset({Reason.TOO_MANY.value, Reason.TOO_LARGE.value, Reason.DECOMPRESS_LIMIT.value})
+_VAIN = 2
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -84,6 +87,10 @@ class Ledger:
         self.boundaries: set[int] = set()
         self.sent: dict[str, Sent] = {}
         self.connection = 0
+        #: the most events in a batch that the service is known to take; None: it refused none yet
+        self.most: int | None = None
+        #: connections in a row that ended with batches on their way and without one receipt
+        self.vain = 0
         self._batches = 0
 
     async def store(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -96,6 +103,19 @@ class Ledger:
         """A new batch id: never used before by this device."""
         self._batches += 1
         return f"{session}-{self._batches}"
+
+    def smaller(self, than: int) -> None:
+        """Send batches of less than so many events."""
+        self.most = max(1, min(than, self.most or than) // 2)
+        _LOG.warning("client.batches_halved most=%d", self.most)
+
+    def ended(self, connection: int, *, progress: bool) -> None:
+        """A connection is over. One that is cut at each batch may be cut because of its size."""
+        sizes = [len(sent.entries) for sent in self.sent.values() if sent.connection == connection]
+        self.vain = self.vain + 1 if sizes and not progress else 0
+        if self.vain >= _VAIN and max(sizes) > 1:
+            self.smaller(max(sizes))
+            self.vain = 0
 
     def forget_older_than(self, connection: int) -> None:
         """Drop batches that left before ``connection``: their receipts will not come any more."""
@@ -126,6 +146,7 @@ class Exchange:
         self._slots = asyncio.Semaphore(window.max_in_flight)
         self._flying: set[int] = set()
         self._cursor = 0
+        self._rewinds = 0
         self._compared = False
         self._publishing: set[asyncio.Future[None]] = set()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -150,6 +171,7 @@ class Exchange:
             rest = [task for task in (*tasks, *self._publishing) if not task.done()]
             for task in rest:
                 task.cancel()
+            self._ledger.ended(self._number, progress=self.progress)
             await asyncio.gather(*tasks, *self._publishing, return_exceptions=True)
 
     async def _send(self) -> None:
@@ -174,15 +196,19 @@ class Exchange:
         ledger, window = self._ledger, self._window
         while True:
             ledger.changed.clear()
-            limit = window.batch_size + (len(self._flying) if self._cursor == 0 else 0)
+            most = min(window.batch_size, ledger.most or window.batch_size)
+            limit = most + (len(self._flying) if self._cursor == 0 else 0)
+            rewinds = self._rewinds
             rows = await ledger.store(ledger.outbox.pending, self._cursor, limit)
+            if rewinds != self._rewinds:
+                continue  # what was read is not what comes first any more
             entries: list[Entry] = []
             size = 0
             for row in rows:
                 if row.key in self._flying:
                     continue
                 size += len(row.payload) + 1
-                full = len(entries) >= window.batch_size or size > window.max_bytes or row.key in ledger.boundaries
+                full = len(entries) >= most or size > window.max_bytes or row.key in ledger.boundaries
                 if entries and full:
                     break
                 entries.append(row)
@@ -216,6 +242,9 @@ class Exchange:
             _LOG.warning("client.receipt_does_not_fit batch=%s", receipt.batch)
             return
         del ledger.sent[receipt.batch]
+        if _batch_refused(settled):
+            self._split(settled.entries, fresh=sent.connection == self._number)
+            return
         now, fresh = ledger.clock.time(), sent.connection == self._number
         position = Position(receipt.epoch, receipt.seq)
         known = ledger.outbox.position()
@@ -225,7 +254,7 @@ class Exchange:
             # again. What it has already comes back as a duplicate.
             count = await ledger.store(ledger.outbox.rewind, now)
             _LOG.warning("client.log_went_back resending=%d", count)
-            self._cursor = 0
+            self._start_over()
         elif behind and known is not None:
             position = known
         self._compared = self._compared or fresh
@@ -244,6 +273,22 @@ class Exchange:
         ledger.on_settled(settled)
         ledger.changed.set()
 
+    def _split(self, entries: Sequence[Entry], *, fresh: bool) -> None:
+        """The service takes no batch of this size: smaller ones from now on, and these events again."""
+        self._ledger.smaller(len(entries))
+        for entry in entries:
+            self._flying.discard(entry.key)
+        self._start_over()
+        if fresh:
+            self._slots.release()
+        self.progress = True
+        self._ledger.changed.set()
+
+    def _start_over(self) -> None:
+        """Read the outbox from its beginning, whatever a reading under way brings."""
+        self._cursor = 0
+        self._rewinds += 1
+
     async def _watch(self) -> None:
         ledger, timeout = self._ledger, self._window.receipt_timeout
         while True:
@@ -251,6 +296,13 @@ class Exchange:
             oldest = min((s.at for s in ledger.sent.values() if s.connection == self._number), default=None)
             if oldest is not None and ledger.clock.monotonic() - oldest >= timeout:
                 raise ConnectionLostError(f"no receipt within {timeout:g} s", hint="see: healthsync status")
+
+
+def _batch_refused(settled: Settled) -> bool:
+    """Whether a batch was refused for its size, and not its events for what they are."""
+    reasons = {result.reason for result in settled.results if isinstance(result, Rejected)}
+    whole = settled.rejected == len(settled.entries) > 1
+    return whole and len(reasons) == 1 and reasons <= _OF_BATCHES
 
 
 def _count(value: list[str] | int) -> int:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from random import Random
 
 from healthsync_mqtt.client.backoff import Backoff, Clock
+from healthsync_mqtt.client.credentials import TokenExpiredError, expired
 from healthsync_mqtt.client.enrolment import Renewal
 from healthsync_mqtt.client.exchange import Exchange, Ledger, Window
 from healthsync_mqtt.client.transport import Connection, ConnectionLostError, Transport
-from healthsync_mqtt.errors import DeniedError, HealthSyncError, UnavailableError
+from healthsync_mqtt.errors import DeniedError, HealthSyncError, StoreError, UnavailableError
 
 _LOG = logging.getLogger("healthsync_mqtt.client")
 
@@ -99,6 +100,9 @@ class Link:
                 except DeniedError as error:
                     if isinstance(self._token, Renewal) and self._token.refused():
                         continue  # with a fresh token, at once
+                    if isinstance(self._token, str) and expired(self._token, self._clock.time()):
+                        self._note(TokenExpiredError(), ClientState.DENIED)
+                        return  # the same token will not become good
                     self._note(error, ClientState.DENIED)
                     if self._fail_when_denied:
                         return
@@ -106,6 +110,11 @@ class Link:
                 except ConnectionLostError as error:
                     self._note(error, ClientState.WAITING)
                     failures = 1 if exchange is not None and exchange.progress else failures + 1
+                    delay = self._backoff.delay(failures, self._rng)
+                except StoreError as error:
+                    # The disk is full, say. What was not settled is sent again, and is a duplicate then.
+                    self._note(error, ClientState.WAITING)
+                    failures += 1
                     delay = self._backoff.delay(failures, self._rng)
                 if await self._stopped_within(delay):
                     return

@@ -69,8 +69,11 @@ class SqliteOutbox:
         return keys
 
     def pending(self, after: int, limit: int) -> list[Entry]:
-        with self._lock:
-            return [Entry(*row) for row in self._db.execute(_SQL["pending"], (after, limit))]
+        try:
+            with self._lock:
+                return [Entry(*row) for row in self._db.execute(_SQL["pending"], (after, limit))]
+        except sqlite3.Error as error:
+            raise self._failure("read", error) from error
 
     def waiting(self) -> int:
         return self._waiting
@@ -94,8 +97,11 @@ class SqliteOutbox:
             raise self._failure("write", error) from error
 
     def position(self) -> Position | None:
-        with self._lock:
-            row = self._db.execute(_SQL["position"]).fetchone()
+        try:
+            with self._lock:
+                row = self._db.execute(_SQL["position"]).fetchone()
+        except sqlite3.Error as error:
+            raise self._failure("read", error) from error
         return Position(*row) if row else None
 
     def rewind(self, now: float) -> int:

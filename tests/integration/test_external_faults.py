@@ -13,19 +13,18 @@ from tests.support.soak_external import soak
 
 pytestmark = [pytest.mark.real_server, pytest.mark.soak]
 
-NOTHING = {"bridge_kills": 0, "broker_kills": 0, "cuts": 0, "away": 0, "shards": False, "shares": False}
+NOTHING = {"bridge_kills": 0, "broker_kills": 0, "cuts": 0, "away": 0, "shards": False}
 
 
 @pytest.mark.parametrize(
     "faults",
-    [{"bridge_kills": 4}, {"broker_kills": 2}, {"cuts": 2}, {"away": 5_000}, {"shards": True}, {"shares": True}],
+    [{"bridge_kills": 4}, {"broker_kills": 2}, {"cuts": 2}, {"away": 5_000}, {"shards": True}],
     ids=[
         "bridge killed",
         "broker killed",
         "network cut",
         "bridge away for 5,000 messages",
         "one of two bridges killed",
-        "one of two bridges with a shared subscription killed",
     ],
 )
 async def test_what_devices_were_told_is_stored_once(tmp_path: Path, faults: dict[str, int]) -> None:

@@ -260,3 +260,31 @@ async def _allow_everything(broker: Mosquitto) -> None:
         password = broker.store.need(ADMIN, "")
         await admin.login(Account(client_id="loose", username=ADMIN, password=password))
         await admin.publish("$CONTROL/dynamic-security/v1", json.dumps({"commands": commands}).encode())
+
+
+async def test_a_revoked_or_rotated_password_ends_at_the_broker(broker: Mosquitto) -> None:
+    """`token revoke`, remove and add, and `broker password rotate` reach what Mosquitto has learnt."""
+    with broker.registry() as registry:
+        registry.add_device("alice", "old", NOW)
+    await broker.provision()
+
+    async def accepted(account: Account) -> bool:
+        async with talk(broker.address) as connection:
+            return not (await connection.login(account)).code
+
+    first = broker.account("alice-old")
+    assert await accepted(first)
+    with broker.registry() as registry:
+        registry.revocation.revoke_device_tokens("alice", "old", NOW)
+    await broker.provision()
+    second = broker.account("alice-old")
+    assert (await accepted(first), await accepted(second)) == (False, True)
+    with broker.registry() as registry:
+        registry.remove_device("alice", "old", NOW)
+        registry.add_device("alice", "old", NOW + 1)
+    await broker.provision()
+    third = broker.account("alice-old")
+    assert (await accepted(second), await accepted(third)) == (False, True)
+    broker.store.rotate("alice-old", 9)
+    await broker.provision()
+    assert (await accepted(third), await accepted(broker.account("alice-old"))) == (False, True)

@@ -22,8 +22,6 @@ from tests.support.mosquitto import Mosquitto
 
 USERS = 4
 WINDOW = 10
-GROUP = "pool"
-"""As the part of a bridge: it shares the work with the others by shared subscriptions."""
 ORDERED = "seq"
 """A user whose device sends one after the other and never twice, as long as the broker lives."""
 
@@ -61,7 +59,7 @@ class Rig:
         await self.broker.provision(*(name for name, _ in self.bridges))
         async with Proxy(self.broker.port) as proxy:
             for name, part in self.bridges:
-                how = ["--share", GROUP] if part == GROUP else ["--shard", part] if part else []
+                how = ["--shard", part] if part else []
                 self.processes[name] = BridgeProcess(self._data(name, proxy.port), *how)
             tasks: list[asyncio.Task[None]] = []
             try:
@@ -204,7 +202,7 @@ class Rig:
         """Compare what devices were told with what is in the logs; how many events are stored."""
         stored: dict[str, list[str]] = {}
         for name, part in self.bridges:
-            shard = "" if part == GROUP else part
+            shard = part
             process = self.processes[name]
             with SqliteLogReader.open(process.data / "events.db") as reader:
                 rows = reader.read(0, 10_000_000, history=True)

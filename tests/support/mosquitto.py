@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from healthsync_mqtt.broker.external.access import external_tls
-from healthsync_mqtt.broker.external.identities import principals
+from healthsync_mqtt.broker.external.identities import epochs, principals
 from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
 from healthsync_mqtt.broker.external.mosquitto.provision import Provisioned, provision_mosquitto
 from healthsync_mqtt.broker.external.plan import Plan
@@ -122,7 +122,9 @@ class Mosquitto:
             roster = registry.roster()
         wanted = principals(roster, bridges or (self.settings.bridge.id,))
         admin = self.store.need(ADMIN, "")
-        return await provision_mosquitto(self.address, admin, self.rules, wanted.values(), self.store)
+        return await provision_mosquitto(
+            self.address, admin, self.rules, wanted.values(), self.store, epochs=epochs(roster)
+        )
 
     def account(self, client_id: str) -> Account:
         return Account(client_id=client_id, username=client_id, password=self.store.need(client_id, ""))

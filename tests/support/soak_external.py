@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.support.external_bridge import Proxy
-from tests.support.external_rig import GROUP, Rig
+from tests.support.external_rig import Rig
 
 
 async def soak(
@@ -24,7 +24,6 @@ async def soak(
     cuts: int,
     away: int,
     shards: bool,
-    shares: bool,
 ) -> list[Rig]:
     """All faults, one kind after the other, each on a broker and log of its own."""
     rigs: list[Rig] = []
@@ -71,9 +70,6 @@ async def soak(
         await run("away", bridge_is_away, ordered=False)
     if shards:
         await run("shards", one_of_two_dies, ordered=True, bridges=(("main", "1/2"), ("second", "2/2")))
-    if shares:
-        # The broker deals messages out in turn: what it keeps for a bridge that is away waits until that is back.
-        await run("shares", one_of_two_dies, ordered=False, bridges=(("main", GROUP), ("second", GROUP)))
     return rigs
 
 
@@ -102,7 +98,6 @@ def main() -> int:
                 cuts=given.cuts,
                 away=given.away,
                 shards=True,
-                shares=True,
             )
         )
     return any(rig.violations for rig in rigs)

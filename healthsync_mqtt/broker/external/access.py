@@ -8,7 +8,7 @@ from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.mqtt.codec.packets import Will
-from healthsync_mqtt.mqtt.links.port import Account, Address, Agreed, LastWill, Target
+from healthsync_mqtt.mqtt.links.port import Account, Address, LastWill, Target
 from healthsync_mqtt.mqtt.links.tls import tls_context
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -53,15 +53,12 @@ def external_target(settings: Settings, store: CredentialStore, version: int, wi
     )
 
 
-def subscriptions(topics: TopicRegistry, external: ExternalSettings, agreed: Agreed) -> list[str]:
-    """The bridge's filters, shared when it is one of a group. ConfigError where the broker shares nothing."""
-    filters = list(topics.bridge_filters())
-    if not external.share:
-        return filters
-    if external.shard:
-        raise ConfigError("external.share and external.shard exclude each other", hint="remove one of them")
-    if not agreed.shared_subscriptions:
+def subscriptions(topics: TopicRegistry, external: ExternalSettings) -> list[str]:
+    """The bridge's filters. ConfigError for a group that shares all messages: each member has a log of its own."""
+    if external.share:
         raise ConfigError(
-            "the broker has no shared subscriptions", hint="give each bridge a part of the users: --shard 1/2, 2/2"
+            "bridges cannot share all messages while each has a log of its own: an event would be stored twice, a "
+            "correction undone, a deleted event brought back",
+            hint="give each bridge a part of the users instead: healthsync bridge run --shard 1/2, and --shard 2/2",
         )
-    return [f"$share/{external.share}/{name}" for name in filters]
+    return list(topics.bridge_filters())

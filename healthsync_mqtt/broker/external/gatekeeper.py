@@ -3,11 +3,11 @@
 import contextlib
 import hmac
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from healthsync_mqtt.broker.external.identities import OWN, bridge_principal
 from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
-from healthsync_mqtt.errors import StoreError, TokenError
+from healthsync_mqtt.errors import HealthSyncError, StoreError, TokenError
 from healthsync_mqtt.identity.keys.store import LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
@@ -18,6 +18,8 @@ from healthsync_mqtt.topics.access import AccessRules
 
 _LOGIN_S = 86_400.0
 _MOST_REMEMBERED = 1_000_000
+STALE_S = 30.0
+"""Nobody is let in by a registry that was last read so long ago; who is connected is promised 60 s."""
 
 
 class Gatekeeper:
@@ -32,6 +34,7 @@ class Gatekeeper:
         store: CredentialStore,
         rules: AccessRules,
         bridges: Iterable[str],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         own = [*OWN, *map(bridge_principal, bridges)]
         self.rules = rules
@@ -41,12 +44,17 @@ class Gatekeeper:
         self._store = store
         self._own: Mapping[str, Principal] = {principal.client_id: principal for principal in own}
         self._logins: dict[str, Login] = {}
+        self._owed: set[str] = set()
+        self._clock = clock
+        self._read_at = clock()
 
     def login(self, client_id: str, username: str, password: str, now: float) -> Login:
         """Check a login: client id and username are the same, the password is a token or credential. TokenError."""
         if client_id != username:
             # Also what an embedded broker lets into its lobby: enrolment is its business.
             raise TokenError("the username is not the client id")
+        if self.stale:
+            raise TokenError("the registry cannot be followed")
         own = self._own.get(client_id)
         secret = password.encode("utf-8", "replace")
         if own is None:
@@ -70,7 +78,7 @@ class Gatekeeper:
 
         A broker that does not pass the client id gives the username twice: they were the same at the login.
         """
-        if client_id != username:
+        if client_id != username or self.stale:
             return None
         login = self._logins.get(client_id)
         if login is not None and (login.expires_at <= now or self._revoked(login)):
@@ -91,16 +99,39 @@ class Gatekeeper:
         return self.rules.may_subscribe(principal, topic_filter).allowed
 
     def refresh(self) -> frozenset[str]:
-        """Read the registry again; the client ids whose right to be connected ended or changed."""
-        gone = self._keys.refresh(time.time_ns() // 1000)
-        self._chain.catch_up()
+        """Read the registry again; the client ids whose right to be connected ended or changed.
+
+        What cannot be read is raised, after the rest was: a loose key file hides no revocation.
+        """
+        broken: HealthSyncError | None = None
+        gone: Collection[str] = frozenset()
+        for read in (self._chain.catch_up, self._directory.catch_up):
+            try:
+                read()
+            except HealthSyncError as error:
+                broken = error
+        try:
+            gone = self._keys.refresh(time.time_ns() // 1000)
+        except HealthSyncError as error:
+            broken = error
+        if broken is None:
+            self._read_at = self._clock()
         logins = self._logins.copy()  # at once: logins go on in another thread
         lost = self._directory.refresh() | {
             name for name, login in logins.items() if self._revoked(login) or login.kid in gone
         }
         for client_id in lost:
             self._logins.pop(client_id, None)
-        return frozenset(lost)
+        self._owed |= lost
+        if broken is not None:
+            raise broken
+        owed, self._owed = frozenset(self._owed), set()
+        return owed
+
+    @property
+    def stale(self) -> bool:
+        """Whether the registry could not be followed for so long that a revocation may have been missed."""
+        return self._clock() - self._read_at > STALE_S
 
     def _authenticate(self, proof: Proof, now: float) -> Login:
         try:

@@ -46,6 +46,11 @@ CLOUD: Final = Principal(
 OWN: Final = (CANARY_A, CANARY_B, PROBE, PERCH, READER, CLOUD)
 
 
+def epochs(roster: Roster) -> dict[str, int]:
+    """The epoch of everybody in the registry, by client id."""
+    return {member.principal.client_id: member.token_epoch for member in roster.members}
+
+
 def principals(roster: Roster, bridge_ids: Iterable[str]) -> dict[str, Principal]:
     """Every principal that may connect, by client id. ConflictError when a device took the name of a bridge."""
     own = [*OWN, *map(bridge_principal, bridge_ids)]

@@ -53,12 +53,16 @@ def application(
         said: Answer = answer(gate, question)
         return Response(said.body, said.status, media_type=said.content_type)
 
+    watch = Watch(gate, evictors)
+
     async def health(_request: Request) -> Response:
+        if gate.stale or watch.problem:
+            return PlainTextResponse(f"{watch.problem or 'the registry cannot be followed'}\n", 503)
         return PlainTextResponse("ok\n")
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        watching = asyncio.create_task(_watch(gate, evictors), name="auth.registry")
+        watching = asyncio.create_task(watch.run(), name="auth.registry")
         yield
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -67,21 +71,41 @@ def application(
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-async def _watch(gate: Gatekeeper, evictors: tuple[Evictor, ...]) -> None:
-    """Follow the registry; throw out at the broker who lost the right to be connected, until that has worked."""
-    owed: set[str] = set()
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            owed |= await loop.run_in_executor(None, gate.refresh)
-            for client_id in sorted(owed):
-                for evictor in evictors:
-                    await loop.run_in_executor(None, partial(evictor.evict, client_id))
-                owed.discard(client_id)
+class Watch:
+    """Follows the registry, and throws out at the broker who lost the right to be connected, until that has worked."""
+
+    def __init__(self, gate: Gatekeeper, evictors: tuple[Evictor, ...]) -> None:
+        self._gate = gate
+        self._evictors = evictors
+        self._owed: set[str] = set()
+        #: what does not work at the moment, in words; empty: all of it works
+        self.problem = ""
+
+    async def run(self) -> None:
+        """For ever: whatever goes wrong is said, and tried again."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                self._owed |= await loop.run_in_executor(None, self._gate.refresh)
+            except Exception as error:  # noqa: BLE001  # a watch that ended would keep the gate open
+                self._failed("registry", error)
+            else:
+                self.problem = ""
+            for client_id in sorted(self._owed):
+                try:
+                    for evictor in self._evictors:
+                        await loop.run_in_executor(None, partial(evictor.evict, client_id))
+                except Exception as error:  # noqa: BLE001  # the same
+                    self._failed("eviction", error)
+                    break
+                self._owed.discard(client_id)
                 log.info("auth.evicted", client_id=client_id)
-        except HealthSyncError as error:
-            log.warning("auth.upkeep_failed", problem=str(error), owed=len(owed))
-        await asyncio.sleep(_REFRESH_S)
+            await asyncio.sleep(_REFRESH_S)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        said = str(error) if isinstance(error, HealthSyncError) else error.__class__.__name__
+        self.problem = f"{what}: {said}"
+        log.warning("auth.upkeep_failed", what=what, problem=said, owed=len(self._owed))
 
 
 def run(app: Any, host: str, port: int, *, said: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from healthsync_mqtt.errors import ConfigError
-from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.credentials import CredentialStore, epoch_of
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.proof import Answer, Denied, Login, Proof
 
@@ -46,6 +46,8 @@ class CredentialLogin:
         fits = hmac.compare_digest(known, proof.password) and known != b""
         if proof.username != proof.client_id or not fits:
             return Denied("the credential does not fit", perhaps_new=not known)
+        if epoch_of(known.decode("ascii", "replace")) < self._directory.epoch(principal):
+            return Denied("the credential is older than a revocation")
         return Login(principal=principal, expires_at=now + _LOGIN_S, jti="credential")
 
     def catch_up(self) -> None:

@@ -3,6 +3,9 @@
 One private file a client id in ``credentials/`` of the data directory. The client id, username and password that a
 device got from a provisioned broker are also accepted by the access hooks and by the embedded broker, so that moving
 between brokers changes nothing on the device.
+
+A password is good for one epoch of its holder, which it names: whatever revokes the holder's tokens (``token revoke``,
+a removal) raises the epoch, and voids the password with them. One that names none is of epoch 0.
 """
 
 import hmac
@@ -15,6 +18,8 @@ from healthsync_mqtt.errors import ConfigError, NotFoundError
 from healthsync_mqtt.topics.grammar import is_id
 
 _BYTES = 32
+_MARK = "~"
+"""Between the epoch and the rest of a password; the rest has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +28,32 @@ class CredentialStore:
 
     directory: Path
 
-    def ensure(self, client_id: str) -> tuple[str, bool]:
-        """The credential of a client id, and whether it had to be made."""
+    def ensure(self, client_id: str, epoch: int = 0) -> tuple[str, bool]:
+        """The credential of a client id in its holder's ``epoch``, and whether a broker has not been ``told`` of it."""
         known = self.find(client_id)
-        if known is not None:
-            return known, False
+        if known is not None and epoch_of(known) >= epoch:
+            return known, self._untold(client_id).exists()
+        return self.rotate(client_id, epoch), True
+
+    def rotate(self, client_id: str, epoch: int = 0) -> str:
+        """Make a new credential; the old one is void here at once, and at a broker that is told."""
         make_private_directory(self.directory)
         made = secrets.token_urlsafe(_BYTES)
+        if epoch:
+            made = f"{epoch}{_MARK}{made}"
+        write_durably(self._untold(client_id), b"")  # first: a crash in between tells a broker what it knows
         write_durably(self._path(client_id), made.encode())
-        return made, True
+        return made
+
+    def told(self, client_id: str) -> None:
+        """The broker knows the credential."""
+        self._untold(client_id).unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        """The client ids that have a credential."""
+        if not self.directory.is_dir():
+            return []
+        return sorted(path.name for path in self.directory.iterdir() if is_id(path.name))
 
     def find(self, client_id: str) -> str | None:
         """The credential of a client id; ConfigError when its file is readable by others."""
@@ -56,7 +78,16 @@ class CredentialStore:
         known = self.find(client_id)
         return known is not None and hmac.compare_digest(known.encode(), password)
 
+    def _untold(self, client_id: str) -> Path:
+        return self.directory / f".untold.{client_id}"
+
     def _path(self, client_id: str) -> Path:
         if not is_id(client_id):
             raise ConfigError("a credential is kept for an id only", hint="use A-Z a-z 0-9 - _")
         return self.directory / client_id
+
+
+def epoch_of(password: str) -> int:
+    """The epoch of its holder that a password is good for."""
+    epoch, mark, _ = password.partition(_MARK)
+    return int(epoch) if mark and epoch.isdecimal() else 0

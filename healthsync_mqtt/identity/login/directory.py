@@ -85,6 +85,11 @@ class Directory:
         """Who may connect under a client id, if anybody; for logins that are proved without a token."""
         return self._principals.get(client_id)
 
+    def epoch(self, principal: Principal) -> int:
+        """The epoch from which on what was issued to the principal is good."""
+        entry = self._entries.get(_key(principal))
+        return 0 if entry is None else entry.epoch
+
     def is_active(self, principal: Principal) -> bool:
         """Whether this very principal, with these rights, may be connected now."""
         entry = self._entries.get(_key(principal))

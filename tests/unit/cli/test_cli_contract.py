@@ -41,6 +41,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "key list", "key rotate", "key retire", "key jwks",
         "sink add influxdb", "sink list", "sink status", "sink pause", "sink resume", "sink backfill", "sink reconcile",
         "sink user", "bridge run", "broker render", "broker provision", "broker check", "broker credentials",
+        "broker password list", "broker password rotate",
         "auth serve",
         "cert init-ca", "cert issue", "cert renew", "cert list", "cert revoke", "cert inspect",
     }  # fmt: skip

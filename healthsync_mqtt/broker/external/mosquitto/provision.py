@@ -41,15 +41,18 @@ async def provision_mosquitto(
     rules: AccessRules,
     principals: Iterable[Principal],
     store: CredentialStore,
+    *,
+    epochs: Mapping[str, int],
 ) -> Provisioned:
     """Create, change and disable clients so that exactly ``principals`` may connect, each to its own topics.
 
+    ``epochs`` are those of the registry's principals, by client id: a password of an older one is replaced.
     Raises DeniedError when the broker refuses the admin, UnavailableError when it cannot be reached or refuses a
     command.
     """
     wanted = []
     for principal in principals:
-        password, fresh = store.ensure(principal.client_id)
+        password, fresh = store.ensure(principal.client_id, epochs.get(principal.client_id, 0))
         grants = grants_of(rules, principal)
         group = principal.role is Role.bridge
         wanted.append(
@@ -66,15 +69,11 @@ async def provision_mosquitto(
             raise DeniedError("the broker has no dynamic security", hint="load its plugin: healthsync broker render")
         control = _Control(connection)
         commands = list(changes(await control.present(), wanted))
-        try:
-            for start in range(0, len(commands), _A_MESSAGE):
-                await control.say(commands[start : start + _A_MESSAGE])
-        except BaseException:
-            # A password that the broker may not have learnt is made again at the next run.
-            for client in wanted:
-                if client.fresh:
-                    store.forget(client.client_id)
-            raise
+        for start in range(0, len(commands), _A_MESSAGE):
+            await control.say(commands[start : start + _A_MESSAGE])
+        # What the broker may not have learnt is told again at the next run.
+        for client in wanted:
+            store.told(client.client_id)
         await connection.goodbye()
     counts: dict[str, int] = {}
     for command in commands:
