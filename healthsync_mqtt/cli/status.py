@@ -70,7 +70,9 @@ def current(place: DataDirectory) -> dict[str, Any]:
 
 
 def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Who is slowed down or over the daily limit, and certificates that end soon."""
+    """Tasks that are down, who is slowed down or over the daily limit, and certificates that end soon."""
+    for name in shown.get("tasks_down", []):
+        yield "task down", f"{name}; the log says why: bridge.task_lost"
     for each in shown.get("limited", []):
         yield "slowed down", f"{each['kind']} {each['name']}, for {each['wait_s']:.1f} s more"
     for each in shown.get("over_daily_limit", []):

@@ -174,6 +174,7 @@ METRICS: Final = (
     Metric("uptime_seconds", _G, "Since the start of the service.", _at("uptime_s")),
     Metric("broker_connected", _G, "1 while the bridge is connected with the broker; the embedded one always is.",
            _at("broker", "connected")),
+    Metric("tasks_down", _G, "Background tasks that fail or hang; /readyz names them.", _length("tasks_down")),
     Metric("journal_working", _G, "1 while the last commit worked; else events wait and nothing is acknowledged.",
            _at("journal", "working")),
     Metric("commit_running_seconds", _G, "Age of the commit that is under way; 0 between commits.",

@@ -278,7 +278,7 @@ async def test_stop_ends_every_connection_and_keeps_what_was_acknowledged(tmp_pa
             stopping = asyncio.create_task(house.service.stop())
             acknowledged = {p.packet_id for p in await peers[0].closed() if isinstance(p, Puback)} | {1}
             await stopping
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 8
             assert await peers[1].closed() == []
             assert await silent.closed() == []
             with pytest.raises(ConnectionClosed):

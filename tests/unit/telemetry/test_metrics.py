@@ -41,6 +41,7 @@ def report(counters: Counters | None = None, **more: Any) -> dict[str, Any]:
         "subscriber_lag": 3,
         "limited": [{"user": CANARY, "device": CANARY}],
         "over_daily_limit": [{"user": CANARY}],
+        "tasks_down": ["keys", "revocations"],
         "certificates": {"ca": 2_000_000_000.0, "server": 1_900_000_000.5, "clients": 4, "clients_ending": 1},
         "sinks": [
             SINK,
@@ -196,3 +197,7 @@ def test_nobody_is_named() -> None:
     words = {word for _, labels in read(text) for key, word in labels if key not in {"le", "version", "sink"}}
     closed = {*Reason, *metrics.OUTCOMES, *metrics.CONNECTION_LIMITS, *metrics.CERTIFICATE_ROLES, *metrics.SINK_STATES}
     assert words <= closed | {"embedded", "commit"}
+
+
+def test_tasks_that_are_down_are_counted_and_not_named() -> None:
+    assert read(exposition(report()))["healthsync_tasks_down", ()] == 2
