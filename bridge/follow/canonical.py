@@ -89,6 +89,9 @@ class CanonicalFeed:
         else:
             self._behind[session] = None
             self._loop.wake()
+        if session.persistent and session.client_id not in self._positions:
+            self._note(session)  # its first place is written down at once: a kill soon after must not lose it
+            self._cursors.keep()
 
     def prepare(self, session: Session, then: Callable[[], None]) -> None:
         """The session will be fed; ``then`` is called when its first place in the log is durable.

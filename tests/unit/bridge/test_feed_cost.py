@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bridge.follow.abandoned import living
 from bridge.follow.canonical import CanonicalFeed
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.storage.memory import MemoryEventLog
@@ -117,3 +118,23 @@ async def test_places_of_clients_that_may_not_come_back_are_dropped(stand: Stand
         third.connect("here", clean=False).reads = False
         third.publisher.drop_abandoned(lambda name: name != "gone", session_s=7 * 86_400)
         assert set(third.log.reader().cursors()) == {"subscriber:away", "subscriber:here"}
+
+
+async def test_the_first_place_of_a_session_is_written_down_at_once(stand: Stand) -> None:
+    stand.store("before")
+    stand.connect("app", clean=False)
+    assert stand.log.reader().cursors() == {"subscriber:app": 1}
+
+
+async def test_an_external_broker_begins_where_the_living_are_and_not_where_the_dead_were() -> None:
+    log = MemoryEventLog()
+    day_us = 86_400_000_000
+    now_us = 100 * day_us
+    for number, received_us in enumerate((now_us - 30 * day_us, now_us - day_us, now_us)):
+        log.stage([item(f"e{number}")], [], received_us)
+        log.commit()
+    for name, seq in (("revoked", 0), ("away-for-long", 0), ("backend", 1), ("other", 2)):
+        log.set_cursor(f"subscriber:{name}", seq)
+    log.commit()
+    registered = {"away-for-long", "backend", "other"}
+    assert living(log.reader(), registered, since_us=now_us - 7 * day_us) == {"backend": 1, "other": 2}

@@ -33,14 +33,16 @@ class Line:
         self.closed: list[str] = []
         self.packets: list[Publish] = []
         self.wanted = lambda: None
+        self._decoder = Decoder(1 << 28, 1 << 28, server=False)
+        self._acknowledged = self._parsed = 0
+        self._events: list[dict] = []
 
     def flush(self) -> None:
         assert self.session is not None
         if self.reads:
             data = self.session.transmit()
             while data:
-                decoder = Decoder(1 << 28, 1 << 28, server=False)
-                self.packets += [packet for packet in decoder.feed(data) if isinstance(packet, Publish)]
+                self.packets += [packet for packet in self._decoder.feed(data) if isinstance(packet, Publish)]
                 data = self.session.transmit()
 
     def close(self, reason: str, *, will: bool) -> None:
@@ -48,18 +50,19 @@ class Line:
 
     def acknowledge(self) -> None:
         assert self.session is not None
-        for packet in self.packets:
+        for packet in self.packets[self._acknowledged :]:
             if packet.qos:
                 self.session.on_puback(packet.packet_id)
+        self._acknowledged = len(self.packets)
         self.flush()
         self.wanted()
 
     def events(self) -> list[dict]:
-        found: list[dict] = []
-        for packet in self.packets:
+        for packet in self.packets[self._parsed :]:
             payload = json.loads(packet.payload)
-            found += payload if isinstance(payload, list) else [payload]
-        return found
+            self._events += payload if isinstance(payload, list) else [payload]
+        self._parsed = len(self.packets)
+        return self._events
 
     def ids(self) -> list[str]:
         return [event["id"] for event in self.events()]
