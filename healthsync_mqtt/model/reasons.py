@@ -30,7 +30,7 @@ class Reason(StrEnum):
     BAD_NUMBER = "bad_number"
     #: The event id, user id or batch id is empty, too long, or has characters that an id may not have.
     BAD_ID = "bad_id"
-    #: A text is too long, or has control characters, bidirectional overrides or unpaired surrogates.
+    #: A text is too long, or has controls, invisible formatting, private-use characters or half a surrogate pair.
     BAD_STRING = "bad_string"
     #: A time that is not an RFC 3339 date and time of the years 1970 to 9999.
     BAD_TIME = "bad_time"

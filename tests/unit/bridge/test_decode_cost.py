@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 from decode_examples import NOW_US, ORIGIN, event, payload, read
@@ -149,3 +150,12 @@ def test_the_short_way_accepts_nothing_that_the_exact_reader_refuses(value, name
     spelled = read(text.replace('"id"', '"\\u0069d"').encode())  # an escape is not for the short way
     assert short.events == spelled.events
     assert [each[:5] for each in short.rejections] == [each[:5] for each in spelled.rejections]
+
+
+def test_the_page_about_limits_states_these_bounds():
+    page = (Path(__file__).parents[3] / "docs" / "howto" / "limits.md").read_text()
+    assert MOST_PASSES == 6
+    assert "more than six times" in page
+    assert f"{MOST_EXPLAINED // 1024} KiB\nonce more" in page
+    assert f"past\n{PIECEWISE // 1024} KiB" in page
+    assert f"{MOST_STEPS:,}" in page
