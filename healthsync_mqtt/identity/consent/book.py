@@ -1,7 +1,7 @@
 """The history of consent in registry.db: lines are added, never changed."""
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.identity.consent.decisions import (
@@ -24,6 +24,14 @@ from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.sql import statements
 
 _SQL: Final = statements("people", "consent")
+
+
+class Fetched(NamedTuple):
+    """Rows of the history: up to which number, who decided once about everything, and the lines of the others."""
+
+    newest: int
+    plain: Sequence[tuple[Any, ...]]
+    decisions: Sequence[Decision]
 
 
 class ConsentBook:
@@ -93,30 +101,33 @@ class ConsentBook:
 
     def permissions(self) -> Permissions:
         """What the data path asks: the same object until a decision is added; then only its user is read again."""
+        return self.settled(self.fetch())
+
+    def fetch(self) -> Fetched:
+        """The rows that ``settled`` needs, in one short reading: while it lasts nobody can write."""
         with self._tables.read():
             newest = self._tables.number(_SQL["newest"])
             if newest == self._read_to:
-                return self._permissions
-            if self._read_to == 0:
-                self._permissions = self._read_all()
-            else:
+                return Fetched(newest, [], [])
+            if self._read_to:
                 users = self._tables.rows(_SQL["users_since"], self._read_to)
-                changed = in_force(line for row in users for line in self.history(row["user_id"]))
-                self._permissions = {
-                    purpose: {**self._permissions[purpose], **changed[purpose]} for purpose in PURPOSES
-                }
-            self._read_to = newest
-        return self._permissions
+                return Fetched(newest, [], [line for row in users for line in self.history(row["user_id"])])
+            # Most users have decided once for a purpose, about everything: those need no history.
+            others = self._tables.rows(_SQL["users_not_plain"])
+            decisions = [line for row in others for line in self.history(row["user_id"])]
+            return Fetched(newest, self._tables.tuples(_SQL["plain"]), decisions)
 
-    def _read_all(self) -> Permissions:
-        """Everybody's. Most users have decided once for a purpose, about everything: those need no history."""
-        permissions: dict[Purpose, dict[str, Permission]] = {purpose: {} for purpose in PURPOSES}
-        for user_id, purpose, since_us, until_us in self._tables.tuples(_SQL["plain"]):
-            span = Span(since_us, ALWAYS if until_us is None else until_us)
-            permissions[Purpose(purpose)][user_id] = Permission(span, {})
-        others = self._tables.rows(_SQL["users_not_plain"])
-        decided = in_force(line for row in others for line in self.history(row["user_id"]))
-        return {purpose: permissions[purpose] | dict(decided[purpose]) for purpose in PURPOSES}
+    def settled(self, fetched: Fetched) -> Permissions:
+        """The permissions that follow from it; outside of any reading."""
+        if fetched.newest != self._read_to:
+            permissions = {purpose: dict(users) for purpose, users in self._permissions.items()}
+            for user_id, purpose, since_us, until_us in fetched.plain:
+                span = Span(since_us, ALWAYS if until_us is None else until_us)
+                permissions[Purpose(purpose)][user_id] = Permission(span, {})
+            for purpose, users in in_force(fetched.decisions).items():
+                permissions[purpose] |= users
+            self._permissions, self._read_to = permissions, fetched.newest
+        return self._permissions
 
     def _record(  # noqa: PLR0917 - a decision has that many parts
         self,

@@ -42,6 +42,12 @@ _MOST_CHANGES: Final = 2_000
 """More of them than this are read as a whole: that costs less than one by one."""
 
 
+_DEVICE_COLUMNS: Final = (
+    "user_id", "device_id", "client_id", "created_us", "removed_us", "not_before_s", "suspended_us", "token_epoch",
+)  # fmt: skip
+"""What ``active_devices`` selects."""
+
+
 class Registry:
     """An open registry. Calls block for a file read or one fsync; they may come from any thread, one runs at a time."""
 
@@ -264,19 +270,25 @@ class Registry:
     def roster(self) -> Roster:
         """What a directory holds in memory, and the generation it belongs to, in one consistent reading."""
         now_us = time.time_ns() // 1000  # only to leave out what has expired
-        with self._tables.read():
-            return Roster(
-                generation=self._tables.generation(),
-                change=self._tables.number(PEOPLE["newest_change"]),
-                devices=tuple(Device(**row) for row in self._tables.rows(PEOPLE["active_devices"])),
-                subscribers=tuple(each for each in self.subscribers() if each.suspended_us is None),
-                admins=tuple(self.admins()),
-                permissions=self.consent.permissions(),
-                revoked_tokens=self.revocation.revoked(),
-                enrolments=tuple(self.enrolments.open(now_us)),
-                families=tuple(self.refresh_tokens.live(now_us)),
-                denied=self.certificates.denied(),
-            )
+        with self._tables.read():  # rows only: nobody can write meanwhile
+            generation, change = self._tables.generation(), self._tables.number(PEOPLE["newest_change"])
+            devices = self._tables.tuples(PEOPLE["active_devices"])
+            consents = self.consent.fetch()
+            subscribers, admins = self.subscribers(), self.admins()
+            revoked_tokens, denied = self.revocation.revoked(), self.certificates.denied()
+            enrolments, families = self.enrolments.open(now_us), self.refresh_tokens.live(now_us)
+        return Roster(
+            generation=generation,
+            change=change,
+            devices=tuple(Device(**dict(zip(_DEVICE_COLUMNS, row, strict=True))) for row in devices),
+            subscribers=tuple(each for each in subscribers if each.suspended_us is None),
+            admins=tuple(admins),
+            permissions=self.consent.settled(consents),
+            revoked_tokens=revoked_tokens,
+            enrolments=tuple(enrolments),
+            families=tuple(families),
+            denied=denied,
+        )
 
     def since(self, change: int) -> Delta | None:
         """What is different since ``change``; None when it is so much, or so long ago, that ``roster`` is to be read.
