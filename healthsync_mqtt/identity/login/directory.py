@@ -30,7 +30,7 @@ class RosterSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Membership:
     """Who may connect, and which tokens are good: of ``epoch``; of those that name none, from ``not_before_s`` on."""
 
     principal: Principal
@@ -62,7 +62,7 @@ class Directory:
         self._registry = registry
         self._generation = -1
         self._change = -1
-        self._entries: dict[_Key, Entry] = {}
+        self._entries: dict[_Key, Membership] = {}
         self._principals: dict[str, Principal] = {}
         self._lost: dict[str, int] = {}
         self._reading = threading.Lock()
@@ -73,7 +73,7 @@ class Directory:
         self.denied: frozenset[str] = frozenset()
         self.refresh()
 
-    def entry(self, role: Role, subject: str, device: str | None) -> Entry | None:
+    def entry(self, role: Role, subject: str, device: str | None) -> Membership | None:
         """The entry of whom a token names: role, ``sub``, and ``did`` for a device."""
         return self._entries.get((role, subject, device))
 
@@ -169,13 +169,13 @@ class Directory:
         self._generation, self._change = reading.generation, reading.change
 
 
-def _entries(members: Iterable[Member]) -> dict[_Key, Entry]:
+def _entries(members: Iterable[Member]) -> dict[_Key, Membership]:
     return {_key(entry.principal): entry for entry in map(_entry, members)}
 
 
-def _entry(member: Member) -> Entry:
+def _entry(member: Member) -> Membership:
     not_before_s = member.not_before_s if isinstance(member, Device) else 0
-    return Entry(member.principal, member.token_epoch, not_before_s)
+    return Membership(member.principal, member.token_epoch, not_before_s)
 
 
 def _key(principal: Principal) -> _Key:

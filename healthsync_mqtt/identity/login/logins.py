@@ -12,7 +12,7 @@ from healthsync_mqtt.identity.login.certificate_login import CertificateLogin
 from healthsync_mqtt.identity.login.credential_login import CredentialLogin
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.login.proof import Demand, Denied, Link, Login, PerhapsNewError, Proof
+from healthsync_mqtt.identity.login.proof import Demand, Denied, Login, LoginLink, PerhapsNewError, Proof
 from healthsync_mqtt.identity.login.token_login import TokenLogin
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
 
@@ -20,10 +20,10 @@ from healthsync_mqtt.identity.login.tokens import TokenVerifier
 class Logins:
     """Decides logins. A certificate and a token that come together have to be the same principal's."""
 
-    def __init__(self, directory: Directory, links: Sequence[Link]) -> None:
+    def __init__(self, directory: Directory, links: Sequence[LoginLink]) -> None:
         self._directory = directory
         self._certificates = CertificateLogin(directory)
-        self._links: Sequence[Link] = (self._certificates, directory.lobby, *links)
+        self._links: Sequence[LoginLink] = (self._certificates, directory.lobby, *links)
         self._told = directory.denied
 
     @classmethod

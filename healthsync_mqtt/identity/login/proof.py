@@ -69,7 +69,7 @@ Answer = Login | Denied | None
 """What a link of the chain says; None: this proof is for another link."""
 
 
-class Link(Protocol):
+class LoginLink(Protocol):
     """One way of proving who one is. Decides in memory: no link reads a file."""
 
     def answer(self, proof: Proof, now: float) -> Answer:
