@@ -25,6 +25,7 @@ from healthsync_mqtt.cli import (
 from healthsync_mqtt.cli.doctor.command import doctor
 from healthsync_mqtt.cli.group import HealthSyncGroup
 from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.publish import publish
 from healthsync_mqtt.cli.replay import replay
 from healthsync_mqtt.cli.simulate import simulate
 from healthsync_mqtt.cli.status import status
@@ -57,6 +58,7 @@ app.add_typer(bridge.app, name="bridge")
 app.add_typer(broker.app, name="broker")
 app.add_typer(auth.app, name="auth")
 app.add_typer(audit.app, name="audit")
+app.command("publish")(publish)
 app.command("replay")(replay)
 app.command("simulate")(simulate)
 app.command("doctor")(doctor)

@@ -53,7 +53,7 @@ def bridge(broker: RabbitMq) -> Iterator[BridgeProcess]:
 
 def account(broker: RabbitMq, principal: Principal) -> Account:
     name = principal.client_id
-    token = DataDirectory(broker.data).identity(principal, user_id=None, device_id=None)["token"]
+    token = DataDirectory(broker.data).identity(principal, user_id=None, device_id=None, epoch=0)["token"]
     return Account(client_id=name, username=name, password=token)
 
 
