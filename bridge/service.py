@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol
 
 from bridge.decode.delivery import Limits
@@ -231,6 +231,7 @@ class Service:
             connections=edge.connections,
             subscriber_lag=self.edge.follower.lag,
             sinks=self.shipping.status(),
+            storage=asdict(base.journal.health()),
             tasks_down=self.tasks.down,
             crowd=edge.crowd,
             limited=edge.limited,

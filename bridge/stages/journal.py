@@ -8,10 +8,14 @@ interpreter lock: measured 78 ms instead of 0.8 ms a commit.)
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.storage.port import EventLog, Item, Quarantined
+from healthsync_mqtt.storage.port import EventLog, Item, LogHealth, Quarantined
+
+#: The anchor of the log is this old at most while commits go on, and up to date when they pause.
+_ANCHOR_S = 1.0
 
 Done = Callable[[int, StoreError | None], None]
 """Called on the event loop: the head seq, or the error of a commit that stored nothing."""
@@ -30,6 +34,7 @@ class Journal:
         self._log = log
         self._requests: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._anchored_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -45,6 +50,10 @@ class Journal:
     def position(self, user: str) -> int:
         """How far the user's own events are: the ``seq`` that the user's devices see. Not while a commit runs."""
         return self._log.position(user)
+
+    def health(self) -> LogHealth:
+        """How the store is doing, beside what commits say."""
+        return self._log.health()
 
     def write(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
         """Write a group into the open transaction: its seq per item, 0 for a duplicate. Not while a commit runs."""
@@ -77,7 +86,7 @@ class Journal:
         self._log.close()
 
     def _run(self) -> None:
-        while (done := self._requests.get()) is not None:
+        while (done := self._next()) is not None:
             try:
                 head, error = self._log.commit(), None
             except StoreError as failure:
@@ -85,3 +94,18 @@ class Journal:
             except Exception as surprise:  # noqa: BLE001  # the thread must answer, whatever happened
                 head, error = 0, UnexpectedError(f"the commit ended with {type(surprise).__name__}")
             self._loop.call_soon_threadsafe(done, head, error)
+            if time.monotonic() - self._anchored_at >= _ANCHOR_S:
+                self._anchor()
+
+    def _next(self) -> Done | None:
+        """The next request; meanwhile the anchor is brought up to date when nothing comes."""
+        try:
+            return self._requests.get(timeout=_ANCHOR_S)
+        except queue.Empty:
+            self._anchor()
+            return self._requests.get()
+
+    def _anchor(self) -> None:
+        # The commit of this thread is over, and the next one starts here: none runs.
+        self._log.anchor()
+        self._anchored_at = time.monotonic()

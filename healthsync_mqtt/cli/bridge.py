@@ -9,7 +9,10 @@ import typer
 from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
+from healthsync_mqtt.cli.storage import AcceptRestored
+from healthsync_mqtt.cli.storage import accept_restored as take_restored
 
 app = new_group("The bridge alone, on an external broker.")
 
@@ -24,6 +27,7 @@ def run(
     *,
     shard: Annotated[str | None, typer.Option(help="Which part of the users, such as 2/8.")] = None,
     share: Annotated[str | None, typer.Option(help="Group of bridges that share all messages (MQTT 5).")] = None,
+    accept_restored: AcceptRestored = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -46,6 +50,8 @@ def run(
         return found
 
     settings = read()
+    if accept_restored:
+        take_restored(DataDirectory(settings.data))
 
     @asynccontextmanager
     async def around(ready: Ready) -> AsyncIterator[None]:

@@ -17,6 +17,7 @@ from healthsync_mqtt.cli import (
     output,
     rejected,
     sink,
+    storage,
     subscriber,
     token,
     topic,
@@ -52,6 +53,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(cert.app, name="cert")
 app.add_typer(events.app, name="events")
 app.add_typer(rejected.app, name="rejected")
+app.add_typer(storage.app, name="storage")
 app.add_typer(sink.app, name="sink")
 app.add_typer(topic.app, name="topic")
 app.add_typer(bridge.app, name="bridge")

@@ -12,6 +12,8 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.live import LiveView
 from healthsync_mqtt.cli.options import Json, now_us
 from healthsync_mqtt.cli.service import AdminServer, Handler, ServiceFile
+from healthsync_mqtt.cli.storage import AcceptRestored
+from healthsync_mqtt.cli.storage import accept_restored as take_restored
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.times import iso
@@ -33,6 +35,7 @@ def up(
     mqtts_port: Annotated[int | None, typer.Option(min=0, max=65535, help="MQTT over TLS.")] = None,
     wss_port: Annotated[int | None, typer.Option(min=0, max=65535, help="MQTT over WebSocket over TLS.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Also run a simulated watch, and show what happens.")] = False,
+    accept_restored: AcceptRestored = False,
     json: Json = False,
 ) -> None:
     """Run broker and bridge in one process until Ctrl-C.
@@ -53,7 +56,10 @@ def up(
         configure("error" if quiet else found.log.level, found.log.format)
         return found
 
-    run(_Up(read(), read, demo=demo, as_json=json).run)
+    settings = read()
+    if accept_restored:
+        take_restored(DataDirectory(settings.data))
+    run(_Up(settings, read, demo=demo, as_json=json).run)
 
 
 _EVERY = {"0.0.0.0": "every IPv4 address", "[::]": "every IPv6 address"}  # noqa: S104

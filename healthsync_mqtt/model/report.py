@@ -36,6 +36,7 @@ class EdgeReport:
 class ServiceReport:
     """Health, figures, who is slowed down or over a daily limit, and when certificates end (epoch seconds).
 
+    ``storage`` is how the files of the log do: its write-ahead log, checkpoints, who holds it, its anchor.
     ``tasks_down`` names the background tasks that do not do their work now.
     """
 
@@ -52,6 +53,7 @@ class ServiceReport:
     connections: int
     subscriber_lag: int
     sinks: Sequence[Mapping[str, Any]]
+    storage: Mapping[str, Any]
     tasks_down: tuple[str, ...] = ()
     crowd: Mapping[str, int] | None = None
     limited: Sequence[Mapping[str, Any]] | None = None

@@ -7,7 +7,7 @@ from secrets import token_hex
 from typing import Self
 
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.port import Item, Quarantined, RejectedRow, Totals
+from healthsync_mqtt.storage.port import Item, LogHealth, Quarantined, RejectedRow, Totals
 
 
 @dataclass(slots=True)
@@ -109,9 +109,22 @@ class MemoryEventLog:
         """See ``port.EventLog.purge``."""
         self._purges.append((type, before_us, seqs))
 
+    def anchor(self) -> None:
+        """See ``port.EventLog.anchor``: nothing of this log is left to be compared with it."""
+
+    def health(self) -> LogHealth:
+        """See ``port.EventLog.health``."""
+        return LogHealth()
+
     def close(self) -> None:
         """See ``port.EventLog.close``."""
         self._staged = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     @staticmethod
     def _stage_item(tables: _Tables, item: Item, received_us: int) -> int:

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 from healthsync_mqtt.config.sections import DataPaths
+from healthsync_mqtt.storage.anchor import Comparison
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.port import EventLog, LogReader
+from healthsync_mqtt.storage.sqlite.checkpoints import wal_bytes as wal_size
+from healthsync_mqtt.storage.sqlite.comparing import compare_files
+from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 
@@ -14,12 +18,28 @@ def has_log(data: Path) -> bool:
     return DataPaths(root=data).events_db.exists()
 
 
-def open_log(data: Path, *, codec: BodyCodec | None = None) -> EventLog:
+def open_log(data: Path, *, codec: BodyCodec | None = None, accept_restored: bool = False) -> EventLog:
     """The writer of a data directory's log, created when missing; one at a time, in all processes.
 
-    Raises UnavailableError when another writer has it, StoreError when it cannot be used safely.
+    Raises UnavailableError when another writer has it, StoreError when it cannot be used safely, RestoredError when it
+    is not the log that was here. ``accept_restored`` takes it as it is and gives it a new epoch.
     """
-    return SqliteEventLog.open(DataPaths(root=data).events_db, codec=codec)
+    return SqliteEventLog.open(DataPaths(root=data).events_db, codec=codec, accept_restored=accept_restored)
+
+
+def compare_with_anchor(data: Path) -> Comparison:
+    """What the log of a data directory is, seen from its anchor; changes nothing, also while the service runs."""
+    return compare_files(DataPaths(root=data).events_db)
+
+
+def wal_bytes(data: Path) -> int:
+    """The size of the log's write-ahead log, which is not in the database yet."""
+    return wal_size(DataPaths(root=data).events_db)
+
+
+def readers(data: Path) -> tuple[int, ...]:
+    """The ids of the processes that read the log right now, where the system tells."""
+    return readers_of(DataPaths(root=data).events_db)
 
 
 def open_reader(data: Path, *, codec: BodyCodec | None = None) -> LogReader:

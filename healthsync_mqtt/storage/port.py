@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self, TypedDict
 
 from healthsync_mqtt.model.event import Event, Rejection
@@ -47,6 +48,23 @@ class Totals(TypedDict):
     superseded: int
     rejected: int
     users: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogHealth:
+    """How the writer's store is doing, beside what its commits say."""
+
+    #: Size of the write-ahead log.
+    wal_bytes: int = 0
+    #: Checkpoints that failed one after the other until now, and the reason of the last; 0 and "" when it worked.
+    checkpoint_failures: int = 0
+    checkpoint_failing: str = ""
+    #: Pages that the last checkpoint could not move into the database, and the processes that read an older state.
+    pages_behind: int = 0
+    readers: tuple[int, ...] = ()
+    #: The head that the anchor names, and whether it could not be written the last time.
+    anchored: int = 0
+    anchor_failing: bool = False
 
 
 class EventLog(Protocol):
@@ -103,8 +121,22 @@ class EventLog(Protocol):
         also gives some free pages back to the file system.
         """
 
+    def anchor(self) -> None:
+        """Write down outside of the log how far it is durable, where that has changed since; cheap, and blocking.
+
+        May be called while the next group is staged, not while a commit runs. A failure is told by ``health``: what is
+        committed is durable without it.
+        """
+
+    def health(self) -> LogHealth:
+        """How the store is doing. From any thread."""
+
     def close(self) -> None:
-        """Roll back what is staged and release the log. Idempotent."""
+        """Roll back what is staged, write the anchor and release the log. Idempotent."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
 
 
 class LogReader(Protocol):

@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.storage.anchor import RestoredError
 from healthsync_mqtt.storage.sqlite import connection
 from healthsync_mqtt.storage.sqlite.connection import abandon
 from healthsync_mqtt.storage.sqlite.faults import DiskFaultError, DiskFullError
@@ -74,6 +75,14 @@ class Run:
         if self.log is not None:
             with suppress(StoreError):
                 self.log.close()
+
+    def kill(self) -> None:
+        """As kill -9: nothing is brought in order on the way out."""
+        self.vfs.kill()
+        if self.log is not None:
+            abandon(self.log._connection)
+            self.log._lock.release()
+            self.log = None
 
     def close(self) -> None:
         if self.log is not None:
@@ -169,8 +178,54 @@ def test_without_a_sync_per_commit_the_same_test_sees_losses(tmp_path: Path, mon
         run = Run(tmp_path / f"cut-{at}", Trouble.POWER_CUT, at)
         run.live()
         run.cut_power(at)
+        run.path.with_suffix(".anchor").unlink(missing_ok=True)
         lossy += not set(run.acknowledged) <= set(survivors(run.path))
     assert lossy > 10
+
+
+def test_the_anchor_finds_the_losses_of_such_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SYNCHRONOUS", ("NORMAL", 1))
+    found = 0
+    for at in range(1, operations_of_a_whole_run(tmp_path / "whole") + 1, 3):
+        run = Run(tmp_path / f"cut-{at}", Trouble.POWER_CUT, at)
+        run.live()
+        if run.log is not None:
+            run.log.anchor()
+        run.cut_power(at)
+        refused = False
+        try:
+            SqliteEventLog.open(run.path, tuning=SMALL).close()
+        except RestoredError:
+            refused = True
+            SqliteEventLog.open(run.path, tuning=SMALL, accept_restored=True).close()
+        assert refused != (set(run.acknowledged) <= set(survivors(run.path))), "refused where something is lost, only"
+        found += refused
+    assert found > 3
+
+
+def test_what_only_the_cache_held_after_a_failed_sync_is_not_taken_for_durable(tmp_path: Path) -> None:
+    """The sync of a commit fails, the process dies, the next one finds the commit whole, and then the power goes."""
+    failed = 0
+    for at in range(1, operations_of_a_whole_run(tmp_path / "whole") + 1, 2):
+        run = Run(tmp_path / f"sync-{at}", Trouble.SYNC_FAULT, at)
+        with suppress(StoreError):
+            run.open()
+        for ids in GROUPS if run.log is not None else []:
+            run.deliver(ids)
+            if run.errors:
+                break
+        run.kill()
+        failed += bool(run.errors)
+        asked = GROUPS[: len(run.acknowledged) // 4 + 1]
+        run.errors.clear()
+        run.open()
+        for ids in asked:
+            run.deliver(ids)  # a duplicate is acknowledged as what it is: stored
+        assert run.errors == []
+        run.kill()
+        run.vfs.cut_power(random.Random(at))
+        assert set(run.acknowledged) <= set(survivors(run.path))
+    assert failed > 10
 
 
 @pytest.mark.parametrize("trouble", [Trouble.FULL_ONCE, Trouble.FAULT_ONCE])

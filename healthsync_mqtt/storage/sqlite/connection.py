@@ -26,6 +26,9 @@ SYNCHRONOUS = ("FULL", 2)
 #: waiting for more would save no write and make the one commit that does it slower.
 CHECKPOINT_PAGES = 1000
 
+#: The event loop waits for this lock, so the writer gives up early; readers never hold it.
+WRITER_BUSY_MS = 1000
+
 _WAL_BYTES_KEPT = 64 * 1024 * 1024
 _WRITER_CACHE_KIB = 32 * 1024
 _READER_CACHE_KIB = 4 * 1024
@@ -79,7 +82,7 @@ def refuse_old_sqlite(version: str) -> None:
 
 
 def open_writer(path: Path, *, create: bool, vfs: str | None, exclusive: bool) -> apsw.Connection:
-    """A connection in WAL mode with ``synchronous=FULL``, its schema brought up to date."""
+    """A connection in WAL mode with ``synchronous=FULL``; its schema may be missing or older."""
     refuse_old_sqlite(apsw.sqlite_lib_version())
     _check_file(path, create=create)
     with translated("opening"):
@@ -89,7 +92,7 @@ def open_writer(path: Path, *, create: bool, vfs: str | None, exclusive: bool) -
     try:
         with translated("opening"):
             _prepare(connection, path, exclusive=exclusive)
-            migrate(connection)
+            _check_schema(connection)
     except BaseException:
         abandon(connection)
         raise
@@ -161,8 +164,7 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _prepare(connection: apsw.Connection, path: Path, *, exclusive: bool) -> None:
-    # The event loop waits for this lock, so it gives up early; readers never hold it.
-    connection.set_busy_timeout(1000)
+    connection.set_busy_timeout(WRITER_BUSY_MS)
     if exclusive:
         fetch(connection, "PRAGMA locking_mode=EXCLUSIVE")
     # Takes effect in a file without tables; an older file keeps its free pages until it is vacuumed once.
@@ -174,7 +176,6 @@ def _prepare(connection: apsw.Connection, path: Path, *, exclusive: bool) -> Non
     if _pragma(connection, "synchronous") != number:
         raise StoreError("SQLite does not sync each commit", hint="install apsw from PyPI")
     fetch(connection, "PRAGMA foreign_keys=ON")
-    fetch(connection, f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     fetch(connection, f"PRAGMA journal_size_limit={_WAL_BYTES_KEPT}")
     fetch(connection, f"PRAGMA cache_size=-{_WRITER_CACHE_KIB}")
     fetch(connection, "PRAGMA temp_store=MEMORY")
@@ -201,3 +202,8 @@ def _refuse_older_schema(connection: apsw.Connection, path: Path) -> None:
 
 def _pragma(connection: apsw.Connection, name: str) -> int:
     return int(fetch_value(connection, f"PRAGMA {name}"))
+
+
+def has_schema(connection: apsw.Connection) -> bool:
+    """Whether there are tables; a file that was just created has none."""
+    return _pragma(connection, "user_version") > 0

@@ -52,6 +52,8 @@ _DEFECTS = (
     apsw.MismatchError,
     apsw.RangeError,
     apsw.InternalError,
+    apsw.TooBigError,
+    apsw.BindingsError,
 )
 
 
@@ -76,4 +78,7 @@ def store_error(error: apsw.Error, doing: str) -> StoreError:
                 hint="nothing was acknowledged; report it with the log, and use the older version meanwhile",
             )
         case _:
-            return StoreError(f"the event log failed: {doing} ({type(error).__name__})")
+            return StoreError(
+                f"the event log failed: {doing} ({type(error).__name__})",
+                hint="it is tried again; see the service's log",
+            )

@@ -6,12 +6,17 @@ from typing import Self
 
 import apsw
 
+from healthsync_mqtt.storage.anchor import Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec, PlainCodec
-from healthsync_mqtt.storage.port import Item, Quarantined
+from healthsync_mqtt.storage.file_system import refuse_network_file_system
+from healthsync_mqtt.storage.port import Item, LogHealth, Quarantined
 from healthsync_mqtt.storage.sqlite import index as identities
-from healthsync_mqtt.storage.sqlite.connection import abandon, fetch, fetch_value, open_writer, translated
+from healthsync_mqtt.storage.sqlite.checkpoints import Checkpoints
+from healthsync_mqtt.storage.sqlite.comparing import LastRow, anchor_path, compare
+from healthsync_mqtt.storage.sqlite.connection import abandon, fetch, fetch_value, migrate, open_writer, translated
 from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
 from healthsync_mqtt.storage.sqlite.fence import WriterLock
+from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, IdentityIndex, Tuning
 from healthsync_mqtt.storage.sqlite.statements import statements
 from healthsync_mqtt.storage.sqlite.upkeep import Upkeep
@@ -24,19 +29,30 @@ _Row = tuple[int, int, int, int | None, int | None, int, int, int, int, int | No
 class SqliteEventLog:
     """EventLog on one SQLite file, one process at a time. See ``port.EventLog`` for the contract."""
 
-    def __init__(self, connection: apsw.Connection, lock: WriterLock, codec: BodyCodec, tuning: Tuning) -> None:
+    def __init__(
+        self, path: Path, connection: apsw.Connection, lock: WriterLock, codec: BodyCodec, tuning: Tuning
+    ) -> None:
         """Use ``open``."""
         self._connection = connection
         self._lock = lock
         self._codec = codec
         meta = dict(fetch(connection, _SQL["meta"]))
         self.epoch: str = meta["epoch"]
-        self._identity = identities.identity_function(meta["identity_secret"])
+        self._secret: bytes = meta["identity_secret"]
+        self._identity = identities.identity_function(self._secret)
         self._generation = fetch_value(connection, _SQL["take_over"])
+        self._checkpoints = Checkpoints(connection, path)
+        self._checkpoints.everything()
         self._index = IdentityIndex(connection, tuning)
         self._upkeep = Upkeep(connection, self._index)
         self._names: dict[str, int] = {}
         self._head = self._staged_head = 0
+        #: The last row, as its anchor knows it: what is committed and what is staged.
+        self._last: LastRow | None = None
+        self._staged_last: LastRow | None = None
+        self._anchor = AnchorFile(anchor_path(path))
+        self._anchored: int | None = None
+        self._anchor_failing = False
         #: The last position by user number: what is committed, as far as it was asked for, and what is staged.
         self._positions: dict[int, int] = {}
         self._staged_positions: dict[int, int] = {}
@@ -57,25 +73,40 @@ class SqliteEventLog:
         tuning: Tuning | None = None,
         vfs: str | None = None,
         exclusive: bool = False,
+        accept_restored: bool = False,
     ) -> Self:
         """Open the log for writing, bring its schema up to date and shut other writers out.
 
         Raises UnavailableError when another writer has it or there is none and not ``create``, StoreError when it
-        cannot be used safely. ``vfs`` names another SQLite file layer; ``exclusive`` also keeps readers out.
+        cannot be used safely, RestoredError when it is not the log that this directory had. With ``accept_restored``
+        it is taken as it is and gets a new epoch, so that devices send again what they keep. ``vfs`` names another
+        SQLite file layer; ``exclusive`` also keeps readers out.
         """
         path = Path(path)
+        if path.parent.is_dir():
+            refuse_network_file_system(path.parent)
         lock = WriterLock(path.parent / "writer.lock")
         try:
+            if create and not accept_restored and not path.exists():
+                compare(path, None).refuse()
             connection = open_writer(path, create=create, vfs=vfs, exclusive=exclusive)
             try:
                 with translated("opening"):
-                    return cls(connection, lock, codec or PlainCodec(), tuning or Tuning())
+                    if not accept_restored:
+                        compare(path, connection).refuse()
+                    migrate(connection)
+                    if accept_restored:
+                        fetch(connection, _SQL["mint_epoch"])
+                    log = cls(path, connection, lock, codec or PlainCodec(), tuning or Tuning())
+                if accept_restored:
+                    log.anchor()
             except BaseException:
                 abandon(connection)
                 raise
         except BaseException:
             lock.release()
             raise
+        return log
 
     def stage(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
         """See ``port.EventLog.stage``."""
@@ -110,6 +141,7 @@ class SqliteEventLog:
                 fetch(self._connection, "COMMIT")
                 if flushed:
                     self._index.recent = {}
+                self._checkpoints.after_commit()
         except BaseException as error:
             self._cursors = cursors | self._cursors
             self._discards = discards + self._discards
@@ -118,7 +150,7 @@ class SqliteEventLog:
             if isinstance(error, apsw.Error):
                 raise store_error(error, "committing") from error
             raise
-        self._head = self._staged_head
+        self._head, self._last = self._staged_head, self._staged_last
         self._positions |= self._staged_positions
         self._staged_positions = {}
         return self._head
@@ -126,7 +158,7 @@ class SqliteEventLog:
     def rollback(self) -> None:
         """See ``port.EventLog.rollback``."""
         self._stale = True
-        self._staged_head = self._head
+        self._staged_head, self._staged_last = self._head, self._last
         self._staged_positions = {}
         try:
             if self._connection.in_transaction:
@@ -164,11 +196,40 @@ class SqliteEventLog:
         """See ``port.EventLog.purge``."""
         self._purges.append((type, before_us, seqs))
 
+    def anchor(self) -> None:
+        """See ``port.EventLog.anchor``."""
+        last = self._last
+        head = 0 if last is None else last.seq
+        if head == self._anchored:
+            return
+        witness = "" if last is None else last.witness(self._secret)
+        try:
+            self._anchor.write(Anchor(self.epoch, head, witness))
+        except OSError:
+            self._anchor_failing = True
+        else:
+            self._anchored, self._anchor_failing = head, False
+
+    def health(self) -> LogHealth:
+        """See ``port.EventLog.health``."""
+        marks = self._checkpoints
+        size, behind = marks.wal_bytes, marks.behind
+        return LogHealth(
+            wal_bytes=size,
+            checkpoint_failures=marks.failures,
+            checkpoint_failing=marks.failing,
+            pages_behind=behind,
+            readers=readers_of(marks.path) if behind else (),
+            anchored=self._anchored or 0,
+            anchor_failing=self._anchor_failing,
+        )
+
     def close(self) -> None:
         """See ``port.EventLog.close``."""
         if self._closed:
             return
         self._closed = True
+        self.anchor()
         try:
             with translated("closing"):
                 if self._connection.in_transaction:
@@ -186,7 +247,10 @@ class SqliteEventLog:
 
     def _load(self) -> None:
         self._names = dict(fetch(self._connection, _SQL["names"]))
-        self._head = self._staged_head = fetch_value(self._connection, _SQL["head"])
+        self._last = self._staged_last = next(
+            (LastRow(*row) for row in fetch(self._connection, _SQL["last_row"])), None
+        )
+        self._head = self._staged_head = 0 if self._last is None else self._last.seq
         self._index.load()
         self._upkeep.forget()
         self._stale = False
@@ -249,7 +313,9 @@ class SqliteEventLog:
         self._connection.executemany(_SQL["append"], rows).fetchall()
         if superseded:
             self._connection.executemany(_SQL["supersede"], superseded).fetchall()
-        self._staged_head = head - 1
+        if rows:
+            self._staged_head = head - 1
+            self._staged_last = LastRow(head - 1, rows[-1][1], received_us)
         return seqs
 
     def _position(self, user_no: int) -> int:

@@ -37,7 +37,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "device add", "device list", "device show", "device token", "device remove",
         "subscriber add", "subscriber list", "subscriber token",
         "events list", "events tail", "events show",
-        "rejected list", "rejected show", "rejected replay",
+        "rejected list", "rejected show", "rejected replay", "storage status", "storage restore-check",
         "key list", "key rotate", "key retire", "key jwks",
         "sink add influxdb", "sink list", "sink status", "sink pause", "sink resume", "sink backfill", "sink reconcile",
         "sink user", "bridge run", "broker render", "broker provision", "broker check", "broker credentials",

@@ -36,6 +36,7 @@ def report(counters: Counters | None = None, **more: Any) -> dict[str, Any]:
         "head": 7,
         "broker": {"mode": "embedded", "connected": True},
         "journal": {"working": True, "commit_running_s": 0.0},
+        "storage": {"wal_bytes": 4096, "checkpoint_failures": 0, "pages_behind": 0, "anchor_failing": False},
         "counters": (counters or Counters()).snapshot(),
         "connections": 2,
         "subscriber_lag": 3,

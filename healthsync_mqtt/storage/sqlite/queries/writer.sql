@@ -7,8 +7,17 @@ UPDATE meta SET value = value + 1 WHERE name = 'writer' RETURNING value
 -- name: meta
 SELECT name, value FROM meta
 
+-- name: mint_epoch
+UPDATE meta SET value = lower(hex(randomblob(8))) WHERE name = 'epoch' RETURNING value
+
 -- name: head
 SELECT coalesce(max(seq), 0) FROM log
+
+-- name: last_row
+SELECT seq, identity, received_us FROM log ORDER BY seq DESC LIMIT 1
+
+-- name: row_at
+SELECT seq, identity, received_us FROM log WHERE seq = ?
 
 -- name: names
 SELECT name, no FROM names

@@ -1,0 +1,96 @@
+"""healthsync storage …"""
+
+from typing import Annotated, Any
+
+import typer
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.service import call
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.storage.opening import compare_with_anchor, open_log, readers, wal_bytes
+
+app = new_group("The event log as files: its state, and whether it is the one that was here.")
+
+AcceptRestored = Annotated[
+    bool,
+    typer.Option(
+        "--accept-restored", help="Take a log that was put back, and let devices send their last 72 hours again."
+    ),
+]
+
+
+@app.callback()
+def storage() -> None:
+    """The event log as files: its state, and whether it is the one that was here."""
+
+
+@app.command("status")
+def status(data: Data = DATA, json: Json = False) -> None:
+    """Say how large the log is, how it is encrypted, and whether its upkeep works.
+
+    Example: healthsync storage status --json
+    """
+    shown = current(DataDirectory(data))
+    if json:
+        output.emit(shown)
+    else:
+        output.facts((name.replace("_", " "), value) for name, value in shown.items())
+
+
+@app.command("restore-check")
+def restore_check(data: Data = DATA, json: Json = False) -> None:
+    """Say whether the log is the one that was here, or an older, cut or swapped one. Exit code 1: not.
+
+    Example: healthsync storage restore-check
+    """
+    place = DataDirectory(data)
+    seen = compare_with_anchor(place.path)
+    if json:
+        output.emit(seen._asdict() | {"verdict": seen.verdict.value, "sound": seen.sound})
+    else:
+        output.facts(
+            [
+                ("verdict", seen.verdict.value),
+                ("log", f"{seen.head} rows, epoch {seen.epoch or '-'}"),
+                ("anchor", f"{seen.anchored_head} rows, epoch {seen.anchored_epoch or '-'}"),
+            ]
+        )
+    seen.refuse()
+
+
+def current(place: DataDirectory) -> dict[str, Any]:
+    """The object of ``storage status --json``; what only a running service knows is there while it runs."""
+    seen = compare_with_anchor(place.path)
+    shown: dict[str, Any] = {
+        "encryption": "none",
+        "provider": None,
+        "users": 0,
+        "events": 0,
+        "superseded": 0,
+        "rejected": 0,
+        "epoch": seen.epoch,
+        "head": seen.head,
+        "anchor": seen.verdict.value,
+        "wal_bytes": wal_bytes(place.path),
+        "readers": list(readers(place.path)),
+    }
+    log = place.log()
+    if log is not None:
+        with log:
+            shown |= log.totals()
+    try:
+        answer = call(place.path, "status")
+    except UnavailableError:
+        return shown
+    return shown | {"service": answer.get("storage", {})}
+
+
+def accept_restored(place: DataDirectory) -> None:
+    """Take the log as it is and give it a new epoch, before a service is started on it. Written into the audit log."""
+    seen = compare_with_anchor(place.path)
+    with open_log(place.path, accept_restored=True) as log:
+        epoch = log.epoch
+    place.audit("storage.restored", verdict=seen.verdict.value, epoch=epoch, rows=seen.head)

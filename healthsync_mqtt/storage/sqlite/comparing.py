@@ -1,0 +1,82 @@
+"""A log in SQLite beside its anchor."""
+
+import os
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from healthsync_mqtt.storage.anchor import Anchor, AnchorFile, Comparison, UnreadableAnchorError, Verdict
+from healthsync_mqtt.storage.sqlite.connection import abandon, fetch, has_schema, snapshot, translated
+from healthsync_mqtt.storage.sqlite.statements import statements
+
+_SQL = statements("writer")
+
+
+class LastRow(NamedTuple):
+    """What stays of a row for as long as there is a log, purged or not."""
+
+    seq: int
+    identity: int
+    received_us: int
+
+    def witness(self, secret: bytes) -> str:
+        """A digest that another row, or the same event received at another time, does not have."""
+        return blake2b(b"%d:%d:%d" % self, digest_size=16, key=secret).hexdigest()
+
+
+def anchor_path(database: Path) -> Path:
+    """The anchor of a database: ``events.anchor`` beside ``events.db``."""
+    return database.with_suffix(".anchor")
+
+
+def compare_files(database: Path) -> Comparison:
+    """``compare`` with a connection of its own. A writer may go on meanwhile: the anchor is read first."""
+    if not database.exists() or not database.stat().st_size:
+        return compare(database, None)
+    anchor = _read(database)
+    with translated("reading"):
+        connection = apsw.Connection(os.fspath(database), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.set_busy_timeout(5000)
+            fetch(connection, "PRAGMA query_only=ON")
+            with snapshot(connection):
+                return _compare(anchor, connection)
+        finally:
+            abandon(connection)
+
+
+def compare(database: Path, connection: apsw.Connection | None) -> Comparison:
+    """What the log is, seen from its anchor; None where there is no file. Nothing is changed."""
+    return _compare(_read(database), connection)
+
+
+def _read(database: Path) -> Anchor | Verdict | None:
+    try:
+        return AnchorFile(anchor_path(database)).read()
+    except UnreadableAnchorError:
+        return Verdict.UNREADABLE
+
+
+def _compare(anchor: Anchor | Verdict | None, connection: apsw.Connection | None) -> Comparison:
+    if isinstance(anchor, Verdict):
+        return Comparison(anchor)
+    if connection is None or not has_schema(connection):
+        if anchor is None:
+            return Comparison(Verdict.UNANCHORED)
+        return Comparison(Verdict.MISSING, "", 0, anchor.epoch, anchor.head)
+    meta = dict(fetch(connection, _SQL["meta"]))
+    head: int = fetch(connection, _SQL["head"])[0][0]
+    if anchor is None:
+        return Comparison(Verdict.UNANCHORED, meta["epoch"], head)
+    verdict = Verdict.WHOLE
+    if anchor.epoch != meta["epoch"]:
+        verdict = Verdict.OTHER_EPOCH
+    elif anchor.head > head:
+        verdict = Verdict.SHORTER
+    elif anchor.head:
+        rows = fetch(connection, _SQL["row_at"], (anchor.head,))
+        if [LastRow(*row).witness(meta["identity_secret"]) for row in rows] != [anchor.witness]:
+            verdict = Verdict.OTHER_ROWS
+    return Comparison(verdict, meta["epoch"], head, anchor.epoch, anchor.head)

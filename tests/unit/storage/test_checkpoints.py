@@ -1,0 +1,144 @@
+"""What is in the write-ahead log comes into the database, and who or what is in the way is named."""
+
+import os
+import re
+from pathlib import Path
+
+import apsw
+import pytest
+
+from healthsync_mqtt.storage.sqlite import connection
+from healthsync_mqtt.storage.sqlite.faults import BusyError, DefectError, store_error
+from healthsync_mqtt.storage.sqlite.holders import readers_of
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.testing.crash_vfs import CrashVfs, Trouble
+from healthsync_mqtt.testing.log_items import NOW_US, item
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.db"
+
+
+@pytest.fixture(autouse=True)
+def checkpoint_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CHECKPOINT_PAGES", 20)
+
+
+def fill(log: SqliteEventLog, first: int, commits: int) -> None:
+    for n in range(first, first + commits):
+        log.stage([item(f"e{n}-{i}") for i in range(50)], [], NOW_US)
+        log.commit()
+
+
+def test_the_write_ahead_log_stays_small(path: Path) -> None:
+    with SqliteEventLog.open(path) as log:
+        fill(log, 0, 60)
+        assert log.health().wal_bytes < 100 * 4096
+        assert (log.health().pages_behind, log.health().checkpoint_failing) == (0, "")
+
+
+def test_a_reader_that_holds_the_log_is_named(path: Path) -> None:
+    with SqliteEventLog.open(path) as log, SqliteLogReader.open(path) as reader:
+        fill(log, 0, 2)
+        reader._connection.execute("BEGIN; SELECT count(*) FROM log").fetchall()
+        fill(log, 2, 30)
+        health = log.health()
+        assert health.pages_behind > 20
+        assert health.wal_bytes > 20 * 4096
+        assert health.readers == (os.getpid(),)
+        reader._connection.execute("COMMIT").fetchall()
+        fill(log, 32, 1)
+        assert log.health().pages_behind == 0
+        assert log.health().readers == ()
+
+
+def test_a_reader_of_an_older_state_keeps_the_log_from_opening_and_is_named(path: Path) -> None:
+    with SqliteEventLog.open(path) as log:
+        fill(log, 0, 1)
+    holder = apsw.Connection(str(path))
+    holder.execute("BEGIN; SELECT count(*) FROM log").fetchall()
+    other = apsw.Connection(str(path))
+    other.execute("UPDATE meta SET value = value + 1 WHERE name = 'writer'").fetchall()
+    with pytest.raises(BusyError) as caught:
+        SqliteEventLog.open(path)
+    assert re.search(rf"\b{os.getpid()}\b", caught.value.hint)
+    holder.execute("COMMIT").fetchall()
+    SqliteEventLog.open(path).close()
+    holder.close()
+    other.close()
+
+
+def test_a_checkpoint_that_fails_is_told_and_fails_no_commit(path: Path) -> None:
+    vfs = CrashVfs("checkpoint-fails", Trouble.FULL, None)
+    with SqliteEventLog.open(path, vfs="checkpoint-fails", exclusive=True) as log:
+        fill(log, 0, 1)
+        checkpoints = log._checkpoints
+        whole = checkpoints.after_commit
+
+        def full_meanwhile() -> None:
+            vfs._at = 1
+            whole()
+            vfs.heal()
+
+        checkpoints.after_commit = full_meanwhile  # type: ignore[method-assign]
+        fill(log, 1, 20)
+        assert log.head() == 21 * 50
+        assert log.health().checkpoint_failures > 1
+        assert log.health().checkpoint_failing == "disk_full"
+        checkpoints.after_commit = whole  # type: ignore[method-assign]
+        fill(log, 21, 1)
+        assert (log.health().checkpoint_failures, log.health().checkpoint_failing) == (0, "")
+
+
+LOCKS = """\
+1: POSIX  ADVISORY  READ 4242 fe:00:%(inode)d 123 123
+2: POSIX  ADVISORY  WRITE 17 fe:00:%(inode)d 120 120
+3: POSIX  ADVISORY  READ 18 fe:00:%(inode)d 128 128
+4: FLOCK  ADVISORY  WRITE 19 fe:00:%(inode)d 0 EOF
+5: POSIX  ADVISORY  READ 20 fe:00:1 124 124
+6: POSIX  ADVISORY  READ 7 fe:00:%(inode)d 126 126
+6: -> POSIX  ADVISORY  WRITE 8 fe:00:%(inode)d 126 126
+"""
+
+
+def test_only_read_marks_of_this_log_count(path: Path, tmp_path: Path) -> None:
+    shm = path.with_name("events.db-shm")
+    shm.touch()
+    locks = tmp_path / "locks"
+    locks.write_text(LOCKS % {"inode": shm.stat().st_ino})
+    assert readers_of(path, locks) == (7, 4242)
+    assert readers_of(path, tmp_path / "none") == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "retryable"),
+    [
+        (apsw.ConstraintError("x"), False),
+        (apsw.MismatchError("x"), False),
+        (apsw.SQLError("no such table"), False),
+        (apsw.RangeError("x"), False),
+        (apsw.TooBigError("x"), False),
+        (apsw.BindingsError("x"), False),
+        (apsw.FullError("x"), True),
+        (apsw.BusyError("x"), True),
+        (apsw.NoMemError("x"), True),
+    ],
+)
+def test_a_defect_of_ours_is_not_tried_again(error: apsw.Error, retryable: bool) -> None:
+    found = store_error(error, "committing")
+    assert found.retryable is retryable
+    assert isinstance(found, DefectError) is not retryable
+    assert found.hint
+
+
+def test_rows_that_break_a_constraint_end_as_a_defect(path: Path) -> None:
+    with SqliteEventLog.open(path) as log:
+        log.stage([item("a")], [], NOW_US)
+        log.commit()
+        log._connection.execute("DELETE FROM superseded; INSERT INTO superseded VALUES (1, 9)").fetchall()
+        with pytest.raises(DefectError) as caught:
+            log.stage([item("a", version=1)], [], NOW_US)
+        assert "ConstraintError" in str(caught.value)
+        assert log.stage([item("b")], [], NOW_US) == [2], "the log can still be used"
