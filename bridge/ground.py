@@ -14,6 +14,7 @@ from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -45,7 +46,7 @@ def ground(settings: Settings) -> Iterator[Ground]:
     paths = settings.paths
     topics = TopicRegistry.load(settings.topics_file, types=frozenset(CATALOGUE))
     with ExitStack() as opened:
-        journal = Journal(open_log(paths.root))
+        journal = Journal(open_log(paths.root, quotas=Quotas(**settings.quarantine.model_dump(exclude={"days"}))))
         opened.callback(journal.close)
         reader = open_reader(paths.root)
         opened.callback(reader.close)

@@ -41,7 +41,7 @@ class Release:
         if row is None:
             raise NotFoundError(f"there is no rejected event {no}", hint="healthsync rejected list")
         origin = Origin(row.user, row.device, row.provider, row.topic)
-        if not row.raw:  # nothing was kept: there was no consent
+        if not row.raw or row.truncated:  # not kept, or not all of it: no consent, or too long
             return {"number": no, "outcome": "rejected", "reason": row.reason, "field": row.field}
         now_us = time.time_ns() // 1000
         decoded = self._pipeline.gate.screen(decode(row.raw, origin, now_us, self._pipeline.limits), row.user, now_us)

@@ -71,6 +71,10 @@ class Journal:
         """Take a row out of the quarantine with the next commit. Not while a commit runs."""
         self._log.discard_rejected(no)
 
+    def purge_rejected(self, before_us: int, user: str | None = None) -> None:
+        """Take old refusals out of the quarantine with the next commit. Not while a commit runs."""
+        self._log.purge_rejected(before_us, user)
+
     def purge(self, type_name: str, before_us: int, seqs: Sequence[int]) -> None:
         """Empty old rows with the next commit. Not while a commit runs."""
         self._log.purge(type_name, before_us, seqs)

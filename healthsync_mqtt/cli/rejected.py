@@ -7,9 +7,10 @@ import typer
 from healthsync_mqtt.cli import output, service
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json
-from healthsync_mqtt.errors import NotFoundError, UsageError
+from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, moment, now_us
+from healthsync_mqtt.errors import NotFoundError, UnavailableError, UsageError
 from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.storage.opening import has_log, open_log
 from healthsync_mqtt.storage.port import RejectedRow
 
 app = new_group("Events that were refused, with the reason and what the device sent.")
@@ -117,6 +118,47 @@ def replay(
         raise typer.Exit(1)
 
 
+@app.command("purge")
+def purge(
+    *,
+    older_than: Annotated[str, typer.Option(help="Refused last before this: 30d, or a time.")] = "0s",
+    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    yes: Yes = False,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Remove rejected events for good.
+
+    Example: healthsync rejected purge --older-than 30d --yes
+    """
+    before_us = moment(older_than, now_us())
+    place = DataDirectory(data)
+    if not yes:
+        typer.confirm("Remove rejected events for good?", abort=True)
+    place.audit("rejected.purged", user=user, older_than=older_than)
+    before = _count(place)
+    try:
+        service.call(data, "rejected_purge", before_us=before_us, user=user)
+    except UnavailableError:
+        if has_log(place.path):
+            with open_log(place.path) as log:
+                log.purge_rejected(before_us, user)
+                log.commit()
+    removed = max(0, before - _count(place))
+    if json:
+        output.emit({"removed": removed})
+    else:
+        output.say(f"{removed} removed")
+
+
+def _count(place: DataDirectory) -> int:
+    log = place.log()
+    if log is None:
+        return 0
+    with log:
+        return log.totals()["rejected"]
+
+
 def _get(place: DataDirectory, number: int) -> RejectedRow:
     log = place.log()
     row = None
@@ -139,4 +181,9 @@ def _described(row: RejectedRow) -> dict[str, Any]:
         "topic": row.topic,
         "event_id": row.event_id,
         "received_at": iso(row.received_us),
+        "count": row.times,
+        "last_received_at": iso(row.last_us),
+        "bytes": row.size,
+        "truncated": row.truncated,
+        "sha256": row.sha256,
     }

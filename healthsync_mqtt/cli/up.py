@@ -162,6 +162,13 @@ def _handlers(service: "Service") -> dict[str, Handler]:
             raise UsageError("rejected_replay takes a number")
         return await service.release.release(number)
 
+    async def rejected_purge(arguments: dict[str, Any]) -> dict[str, Any]:
+        before_us, user = arguments.get("before_us"), arguments.get("user")
+        if not isinstance(before_us, int) or not (user is None or isinstance(user, str)):
+            raise UsageError("rejected_purge takes before_us and user")
+        await service.ground.chores.durable(lambda journal: journal.purge_rejected(before_us, user))
+        return {}
+
     async def clients(_arguments: dict[str, Any]) -> dict[str, Any]:
         return {"clients": serving.clients()}
 
@@ -171,4 +178,10 @@ def _handlers(service: "Service") -> dict[str, Handler]:
             raise NotFoundError(f"{client_id} is not connected", hint="healthsync client list")
         return {}
 
-    return {"status": status, "rejected_replay": rejected_replay, "clients": clients, "kick": kick}
+    return {
+        "status": status,
+        "rejected_replay": rejected_replay,
+        "rejected_purge": rejected_purge,
+        "clients": clients,
+        "kick": kick,
+    }

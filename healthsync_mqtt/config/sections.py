@@ -258,6 +258,21 @@ class RetentionSettings(Section):
     """Days after its start that an event of a type is kept at least, by type; other types are kept for ever."""
 
 
+class QuarantineSettings(Section):
+    """How much of what is refused is kept, in unfolded bytes with 512 for each row; what is oldest goes first."""
+
+    device_bytes: Bytes = 4 * 1024 * 1024
+    """Bytes kept of one device."""
+    user_bytes: Bytes = 16 * 1024 * 1024
+    """Bytes kept of one user."""
+    total_bytes: Bytes = 256 * 1024 * 1024
+    """Bytes kept in all."""
+    row_bytes: Bytes = 64 * 1024
+    """Bytes kept of one refusal; of longer ones the beginning, with their size and digest."""
+    days: Annotated[int, Field(ge=1, le=36_500)] = 90
+    """Days after which a refusal that did not come again is removed."""
+
+
 class DataPaths(BaseModel):
     """The files of a data directory."""
 

@@ -31,6 +31,7 @@ from healthsync_mqtt.config.sections import (
     LimitSettings,
     LogSettings,
     MetricsSettings,
+    QuarantineSettings,
     RetentionSettings,
     TokenSettings,
 )
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     external: ExternalSettings = ExternalSettings()
     retention: RetentionSettings = RetentionSettings()
+    quarantine: QuarantineSettings = QuarantineSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

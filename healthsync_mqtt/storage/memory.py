@@ -8,6 +8,7 @@ from typing import Self
 
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.port import Item, LogHealth, Quarantined, RejectedRow, Totals
+from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, fingerprint, kept
 
 
 @dataclass(slots=True)
@@ -17,6 +18,8 @@ class _Tables:
     positions: dict[str, int] = field(default_factory=dict)
     superseded: set[int] = field(default_factory=set)
     quarantine: dict[int, RejectedRow] = field(default_factory=dict)
+    #: The row of a refusal, while it is there.
+    refused: dict[bytes, int] = field(default_factory=dict)
     last_rejected: int = 0
     cursors: dict[str, int] = field(default_factory=dict)
     purged: dict[str, int] = field(default_factory=dict)
@@ -28,6 +31,7 @@ class _Tables:
             positions=self.positions.copy(),
             superseded=self.superseded.copy(),
             quarantine=self.quarantine.copy(),
+            refused=self.refused.copy(),
             last_rejected=self.last_rejected,
             cursors=self.cursors.copy(),
             purged=self.purged.copy(),
@@ -37,8 +41,10 @@ class _Tables:
 class MemoryEventLog:
     """EventLog that forgets everything with the process. See ``port.EventLog``."""
 
-    def __init__(self) -> None:
+    def __init__(self, quotas: Quotas | None = None) -> None:
         self.epoch = token_hex(8)
+        self._quotas = quotas or Quotas()
+        self._forgotten: list[tuple[int, str | None]] = []
         self.committed = _Tables()
         self._staged: _Tables | None = None
         self._cursors: dict[str, int | None] = {}
@@ -55,12 +61,8 @@ class MemoryEventLog:
             self._staged = self.committed.copy()
         tables = self._staged
         seqs = [self._stage_item(tables, item, received_us) for item in items]
-        for (user, device, provider, topic), at_us, rejection in rejected:
-            tables.last_rejected += 1
-            tables.quarantine[tables.last_rejected] = RejectedRow(
-                tables.last_rejected, str(rejection.reason), rejection.field, rejection.message, user, device, provider,
-                topic, at_us, rejection.id, rejection.raw,
-            )  # fmt: skip
+        for one in rejected:
+            self._refuse(tables, one)
         return seqs
 
     def commit(self) -> int:
@@ -73,11 +75,15 @@ class MemoryEventLog:
                 tables.cursors[name] = seq
         for no in self._discards:
             tables.quarantine.pop(no, None)
+        for before_us, user in self._forgotten:
+            for row in list(tables.quarantine.values()):
+                if row.last_us < before_us and user in {None, row.user}:
+                    del tables.quarantine[row.no]
         for type_name, before_us, seqs in self._purges:
             tables.purged[type_name] = max(before_us, tables.purged.get(type_name, before_us))
             for seq in seqs:
                 tables.log[seq - 1] = tables.log[seq - 1]._replace(body=b"")
-        self._cursors, self._discards, self._purges = {}, [], []
+        self._cursors, self._discards, self._purges, self._forgotten = {}, [], [], []
         self.committed, self._staged = tables, None
         return self.head()
 
@@ -105,6 +111,10 @@ class MemoryEventLog:
         """See ``port.EventLog.discard_rejected``."""
         self._discards.append(no)
 
+    def purge_rejected(self, before_us: int, user: str | None = None) -> None:
+        """See ``port.EventLog.purge_rejected``."""
+        self._forgotten.append((before_us, user))
+
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """See ``port.EventLog.purge``."""
         self._purges.append((type, before_us, seqs))
@@ -125,6 +135,29 @@ class MemoryEventLog:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _refuse(self, tables: _Tables, one: Quarantined) -> None:
+        origin, at_us, rejection = one
+        mark = fingerprint(origin, rejection)
+        if (no := tables.refused.get(mark, 0)) in tables.quarantine:
+            row = tables.quarantine[no]
+            tables.quarantine[no] = row._replace(times=row.times + 1, last_us=at_us)
+            return
+        part = kept(rejection.raw, self._quotas)
+        tables.last_rejected += 1
+        tables.refused[mark] = tables.last_rejected
+        tables.quarantine[tables.last_rejected] = RejectedRow(
+            tables.last_rejected, str(rejection.reason), rejection.field, rejection.message, *origin, at_us,
+            rejection.id, part.raw, part.size, part.sha256, 1, at_us,
+        )  # fmt: skip
+        for names, bound in (
+            (origin[:2], self._quotas.device_bytes),
+            (origin[:1], self._quotas.user_bytes),
+            ((), self._quotas.total_bytes),
+        ):
+            held = [row for row in tables.quarantine.values() if (row.user, row.device)[: len(names)] == names]
+            while len(held) > 1 and sum(len(row.raw) + ROW_COST for row in held) > bound:
+                del tables.quarantine[held.pop(0).no]
 
     @staticmethod
     def _stage_item(tables: _Tables, item: Item, received_us: int) -> int:

@@ -6,6 +6,7 @@ from healthsync_mqtt.config.sections import DataPaths
 from healthsync_mqtt.storage.anchor import Comparison
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.port import EventLog, LogReader
+from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sqlite.checkpoints import wal_bytes as wal_size
 from healthsync_mqtt.storage.sqlite.comparing import compare_files
 from healthsync_mqtt.storage.sqlite.holders import readers_of
@@ -18,13 +19,17 @@ def has_log(data: Path) -> bool:
     return DataPaths(root=data).events_db.exists()
 
 
-def open_log(data: Path, *, codec: BodyCodec | None = None, accept_restored: bool = False) -> EventLog:
+def open_log(
+    data: Path, *, codec: BodyCodec | None = None, accept_restored: bool = False, quotas: Quotas | None = None
+) -> EventLog:
     """The writer of a data directory's log, created when missing; one at a time, in all processes.
 
     Raises UnavailableError when another writer has it, StoreError when it cannot be used safely, RestoredError when it
     is not the log that was here. ``accept_restored`` takes it as it is and gives it a new epoch.
     """
-    return SqliteEventLog.open(DataPaths(root=data).events_db, codec=codec, accept_restored=accept_restored)
+    return SqliteEventLog.open(
+        DataPaths(root=data).events_db, codec=codec, accept_restored=accept_restored, quotas=quotas
+    )
 
 
 def compare_with_anchor(data: Path) -> Comparison:

@@ -26,7 +26,11 @@ class Quarantined(NamedTuple):
 
 
 class RejectedRow(NamedTuple):
-    """One row of the quarantine. ``no`` counts up and is never reused; ``raw`` is what the sender sent."""
+    """One row of the quarantine. ``no`` counts up and is never reused; ``raw`` is what the sender sent.
+
+    Of long bytes only the beginning is kept: then ``size`` is larger than ``raw`` and ``sha256`` the digest of all of
+    them. The same refusal again is not another row: ``times`` says how often it came, ``last_us`` when last.
+    """
 
     no: int
     reason: str
@@ -39,6 +43,15 @@ class RejectedRow(NamedTuple):
     received_us: int
     event_id: str | None
     raw: bytes
+    size: int
+    sha256: str | None
+    times: int
+    last_us: int
+
+    @property
+    def truncated(self) -> bool:
+        """Whether only the beginning was kept."""
+        return self.size > len(self.raw)
 
 
 class Totals(TypedDict):
@@ -65,6 +78,8 @@ class LogHealth:
     #: The head that the anchor names, and whether it could not be written the last time.
     anchored: int = 0
     anchor_failing: bool = False
+    #: Refused events that went because of a quota of the quarantine since the log was opened.
+    quarantine_evicted: int = 0
 
 
 class EventLog(Protocol):
@@ -113,6 +128,9 @@ class EventLog(Protocol):
 
     def discard_rejected(self, no: int) -> None:
         """Remove a row from the quarantine with the next commit."""
+
+    def purge_rejected(self, before_us: int, user: str | None = None) -> None:
+        """Remove what was last refused before this time from the quarantine with the next commit."""
 
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """Empty the bodies of these rows, all of this type and started before ``before_us``, with the next commit.

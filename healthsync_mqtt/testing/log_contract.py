@@ -10,6 +10,7 @@ A test module of an implementation inherits the suite and gives it an empty stor
                 yield Store(log, reader)
 """
 
+from hashlib import sha256
 from itertools import permutations, product
 from typing import NamedTuple
 
@@ -200,9 +201,52 @@ class EventLogContract:
         store.log.discard_rejected(second.no)
         store.log.commit()
         assert store.reader.rejected_get(second.no) is None
-        store.log.stage([], [rejected()], NOW_US)
+        store.log.stage([], [rejected(event_id="other")], NOW_US)
         store.log.commit()
         assert store.reader.rejected()[-1].no > second.no, "numbers are never reused"
+
+    def test_the_same_refusal_again_is_one_row_with_a_count(self, store: Store) -> None:
+        again = rejected()._replace(received_us=NOW_US + 9)
+        store.log.stage([], [rejected(), rejected(), rejected("bob"), rejected(raw=b"other")], NOW_US)
+        store.log.commit()
+        store.log.stage([], [again], NOW_US)
+        store.log.rollback()
+        store.log.stage([], [again], NOW_US)
+        store.log.commit()
+        rows = store.reader.rejected()
+        assert [(row.user, row.times, row.last_us) for row in rows] == [
+            ("alice", 3, NOW_US + 9),
+            ("bob", 1, NOW_US),
+            ("alice", 1, NOW_US),
+        ]
+        assert rows[0].received_us == NOW_US
+        store.log.discard_rejected(rows[0].no)
+        store.log.commit()
+        store.log.stage([], [again], NOW_US)
+        store.log.commit()
+        assert store.reader.rejected()[-1].times == 1, "what was taken out begins anew"
+
+    def test_of_long_refusals_the_beginning_is_kept(self, store: Store) -> None:
+        raw = b"x" * (64 * 1024 + 1)
+        store.log.stage([], [rejected(raw=raw), rejected(raw=raw[1:])], NOW_US)
+        store.log.commit()
+        long, whole = store.reader.rejected()
+        assert (long.raw, long.size, long.truncated) == (raw[1:], len(raw), True)
+        assert long.sha256 == sha256(raw).hexdigest()
+        assert (whole.raw, whole.size, whole.sha256, whole.truncated) == (raw[1:], 64 * 1024, None, False)
+
+    def test_old_refusals_are_purged_by_when_they_came_last(self, store: Store) -> None:
+        old, other = rejected(event_id="old"), rejected("bob")
+        store.log.stage([], [rejected(), old, other], NOW_US)
+        store.log.stage([], [rejected()._replace(received_us=NOW_US + 5)], NOW_US)
+        store.log.commit()
+        store.log.purge_rejected(NOW_US + 5, "alice")
+        assert len(store.reader.rejected()) == 3, "with the next commit"
+        store.log.commit()
+        assert [(row.user, row.event_id) for row in store.reader.rejected()] == [("alice", "bad"), ("bob", "bad")]
+        store.log.purge_rejected(NOW_US + 6)
+        store.log.commit()
+        assert store.reader.rejected() == []
 
     def test_names_of_later_users_are_read(self, store: Store) -> None:
         for n in range(5):

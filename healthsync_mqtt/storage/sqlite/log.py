@@ -10,6 +10,7 @@ from healthsync_mqtt.storage.anchor import Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec, PlainCodec
 from healthsync_mqtt.storage.file_system import refuse_network_file_system
 from healthsync_mqtt.storage.port import Item, LogHealth, Quarantined
+from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.checkpoints import Checkpoints
 from healthsync_mqtt.storage.sqlite.comparing import LastRow, anchor_path, compare
@@ -18,6 +19,7 @@ from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
 from healthsync_mqtt.storage.sqlite.fence import WriterLock
 from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, IdentityIndex, Tuning
+from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
 from healthsync_mqtt.storage.sqlite.statements import statements
 from healthsync_mqtt.storage.sqlite.upkeep import Upkeep
 
@@ -29,8 +31,14 @@ _Row = tuple[int, int, int, int | None, int | None, int, int, int, int, int | No
 class SqliteEventLog:
     """EventLog on one SQLite file, one process at a time. See ``port.EventLog`` for the contract."""
 
-    def __init__(
-        self, path: Path, connection: apsw.Connection, lock: WriterLock, codec: BodyCodec, tuning: Tuning
+    def __init__(  # noqa: PLR0917  # what ``open`` has made
+        self,
+        path: Path,
+        connection: apsw.Connection,
+        lock: WriterLock,
+        codec: BodyCodec,
+        tuning: Tuning,
+        quotas: Quotas,
     ) -> None:
         """Use ``open``."""
         self._connection = connection
@@ -45,6 +53,7 @@ class SqliteEventLog:
         self._checkpoints.everything()
         self._index = IdentityIndex(connection, tuning)
         self._upkeep = Upkeep(connection, self._index)
+        self._quarantine = Quarantine(connection, codec, quotas)
         self._names: dict[str, int] = {}
         self._head = self._staged_head = 0
         #: The last row, as its anchor knows it: what is committed and what is staged.
@@ -59,6 +68,7 @@ class SqliteEventLog:
         #: Cursors and discards that wait for the next commit; None drops a cursor.
         self._cursors: dict[str, int | None] = {}
         self._discards: list[int] = []
+        self._forgotten: list[tuple[int, str | None]] = []
         self._purges: list[tuple[str, int, Sequence[int]]] = []
         self._closed = False
         self._load()
@@ -74,6 +84,7 @@ class SqliteEventLog:
         vfs: str | None = None,
         exclusive: bool = False,
         accept_restored: bool = False,
+        quotas: Quotas | None = None,
     ) -> Self:
         """Open the log for writing, bring its schema up to date and shut other writers out.
 
@@ -97,7 +108,7 @@ class SqliteEventLog:
                     migrate(connection)
                     if accept_restored:
                         fetch(connection, _SQL["mint_epoch"])
-                    log = cls(path, connection, lock, codec or PlainCodec(), tuning or Tuning())
+                    log = cls(path, connection, lock, codec or PlainCodec(), tuning or Tuning(), quotas or Quotas())
                 if accept_restored:
                     log.anchor()
             except BaseException:
@@ -115,7 +126,7 @@ class SqliteEventLog:
                 self._begin()
             seqs = self._stage_items(items, received_us) if items else []
             if rejected:
-                self._connection.executemany(_SQL["quarantine"], map(self._quarantine_row, rejected)).fetchall()
+                self._quarantine.add(rejected)
         except apsw.Error as error:
             self.rollback()
             raise store_error(error, "staging") from error
@@ -128,12 +139,13 @@ class SqliteEventLog:
         """See ``port.EventLog.commit``."""
         cursors, self._cursors = self._cursors, {}
         discards, self._discards = self._discards, []
+        forgotten, self._forgotten = self._forgotten, []
         purges, self._purges = self._purges, []
         try:
-            if (cursors or discards or purges) and not self._connection.in_transaction:
+            if (cursors or discards or forgotten or purges) and not self._connection.in_transaction:
                 self._begin()
             if self._connection.in_transaction:
-                self._write_marks(cursors, discards)
+                self._write_marks(cursors, discards, forgotten)
                 self._connection.executemany(_SQL["set_position"], self._staged_positions.items()).fetchall()
                 if purges:
                     self._write_purges(purges)
@@ -145,12 +157,14 @@ class SqliteEventLog:
         except BaseException as error:
             self._cursors = cursors | self._cursors
             self._discards = discards + self._discards
+            self._forgotten = forgotten + self._forgotten
             self._purges = purges + self._purges
             self.rollback()
             if isinstance(error, apsw.Error):
                 raise store_error(error, "committing") from error
             raise
         self._head, self._last = self._staged_head, self._staged_last
+        self._quarantine.committed()
         self._positions |= self._staged_positions
         self._staged_positions = {}
         return self._head
@@ -160,6 +174,7 @@ class SqliteEventLog:
         self._stale = True
         self._staged_head, self._staged_last = self._head, self._last
         self._staged_positions = {}
+        self._quarantine.forget()
         try:
             if self._connection.in_transaction:
                 fetch(self._connection, "ROLLBACK")
@@ -192,6 +207,10 @@ class SqliteEventLog:
         """See ``port.EventLog.discard_rejected``."""
         self._discards.append(no)
 
+    def purge_rejected(self, before_us: int, user: str | None = None) -> None:
+        """See ``port.EventLog.purge_rejected``."""
+        self._forgotten.append((before_us, user))
+
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """See ``port.EventLog.purge``."""
         self._purges.append((type, before_us, seqs))
@@ -222,6 +241,7 @@ class SqliteEventLog:
             readers=readers_of(marks.path) if behind else (),
             anchored=self._anchored or 0,
             anchor_failing=self._anchor_failing,
+            quarantine_evicted=self._quarantine.evicted,
         )
 
     def close(self) -> None:
@@ -330,14 +350,18 @@ class SqliteEventLog:
         self._names[name] = number
         return number
 
-    def _write_marks(self, cursors: dict[str, int | None], discards: list[int]) -> None:
+    def _write_marks(
+        self, cursors: dict[str, int | None], discards: list[int], forgotten: list[tuple[int, str | None]]
+    ) -> None:
         for name, seq in cursors.items():
             if seq is None:
                 fetch(self._connection, _SQL["drop_cursor"], (name,))
             else:
                 fetch(self._connection, _SQL["set_cursor"], (name, seq))
         if discards:
-            self._connection.executemany(_SQL["discard_rejected"], [(no,) for no in discards]).fetchall()
+            self._quarantine.discard(discards)
+        for before_us, user in forgotten:
+            self._quarantine.purge(before_us, user)
 
     def _write_purges(self, purges: Sequence[tuple[str, int, Sequence[int]]]) -> None:
         for type_name, before_us, seqs in purges:
@@ -348,13 +372,3 @@ class SqliteEventLog:
             self._connection.executemany(_SQL["take_out"], numbers).fetchall()
             self._connection.executemany(_SQL["append"], rows).fetchall()
         fetch(self._connection, _SQL["reclaim"])
-
-    def _quarantine_row(
-        self, item: Quarantined
-    ) -> tuple[str, str | None, str, str, str | None, str | None, str, int, str | None, bytes]:
-        (user, device, provider, topic), received_us, rejection = item
-        raw = rejection.raw and self._codec.encode(user, rejection.raw)
-        return (
-            str(rejection.reason), rejection.field, rejection.message, user, device, provider, topic, received_us,
-            rejection.id, raw,
-        )  # fmt: skip

@@ -53,3 +53,17 @@ def test_restore_check_and_acceptance(log: Path, run, lines) -> None:
     assert taken["sound"]
     assert taken["epoch"] == taken["anchored_epoch"] != whole["epoch"]
     assert any(entry["action"] == "storage.restored" for entry in lines("audit", "list"))
+
+
+def test_purge_of_the_quarantine(log: Path, run, lines) -> None:
+    with open_log(log) as writer:
+        writer.stage([], [rejected("bob"), rejected("bob")], NOW_US)
+        writer.commit()
+    assert [(row["user_id"], row["count"], row["truncated"]) for row in lines("rejected", "list")] == [
+        ("alice", 1, False),
+        ("bob", 2, False),
+    ]
+    assert run("rejected", "purge").exit_code, "it asks first"
+    assert lines("rejected", "purge", "--user", "bob", "--older-than", "2027-01-01", "--yes") == [{"removed": 1}]
+    assert [row["user_id"] for row in lines("rejected", "list")] == ["alice"]
+    assert lines("rejected", "purge", "--older-than", "2020-01-01", "--yes") == [{"removed": 0}]

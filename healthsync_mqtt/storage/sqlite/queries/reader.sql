@@ -67,11 +67,13 @@ SELECT seq FROM cursors WHERE name = ?
 SELECT name, seq FROM cursors ORDER BY name
 
 -- name: rejected
-SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw FROM quarantine
+SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw,
+coalesce(size, length(raw)), sha256, count, coalesce(last_us, received_us) FROM quarantine
 WHERE no > :after AND (:user IS NULL OR user = :user) ORDER BY no LIMIT :limit
 
 -- name: rejected_get
-SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw FROM quarantine WHERE no = ?
+SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw,
+coalesce(size, length(raw)), sha256, count, coalesce(last_us, received_us) FROM quarantine WHERE no = ?
 
 -- name: superseded_count
 SELECT count(*) FROM superseded

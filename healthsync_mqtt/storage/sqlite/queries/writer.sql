@@ -41,18 +41,11 @@ SELECT user, id, version * 2 + op FROM log WHERE seq = ?
 -- name: supersede
 INSERT INTO superseded (seq, by_seq) VALUES (?, ?)
 
--- name: quarantine
-INSERT INTO quarantine (reason, field, message, user, device, provider, topic, received_us, event_id, raw)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-
 -- name: set_cursor
 INSERT INTO cursors (name, seq) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq
 
 -- name: drop_cursor
 DELETE FROM cursors WHERE name = ?
-
--- name: discard_rejected
-DELETE FROM quarantine WHERE no = ?
 
 -- name: without_body
 SELECT seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, x'', position FROM log

@@ -1,0 +1,47 @@
+"""How much of what is refused is kept: pure rules that every store applies."""
+
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
+from typing import NamedTuple
+
+from healthsync_mqtt.model.event import Rejection
+from healthsync_mqtt.model.origin import Origin
+
+#: What a row costs beside its bytes: refusals of which nothing is kept are bounded too.
+ROW_COST = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """Bounds of the quarantine, in unfolded bytes with ``ROW_COST`` for each row. What is oldest goes first."""
+
+    device_bytes: int = 4 * 1024 * 1024
+    user_bytes: int = 16 * 1024 * 1024
+    total_bytes: int = 256 * 1024 * 1024
+    #: Bytes that are kept of one refusal.
+    row_bytes: int = 64 * 1024
+
+
+class Kept(NamedTuple):
+    """What is kept of a refusal's bytes: the beginning, how many there were, their digest where that is not all."""
+
+    raw: bytes
+    size: int
+    sha256: str | None
+
+
+def kept(raw: bytes, quotas: Quotas) -> Kept:
+    """The part of ``raw`` that goes into the quarantine."""
+    if len(raw) <= quotas.row_bytes:
+        return Kept(raw, len(raw), None)
+    return Kept(raw[: quotas.row_bytes], len(raw), sha256(raw).hexdigest())
+
+
+def fingerprint(origin: Origin, rejection: Rejection) -> bytes:
+    """Equal for refusals of the same bytes of one sender for one reason."""
+    digest = blake2b(digest_size=16)
+    for part in (*origin, rejection.reason.value, rejection.field, rejection.id):
+        text = b"\xff" if part is None else part.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:%b" % (len(text), text))
+    digest.update(rejection.raw)
+    return digest.digest()

@@ -1,0 +1,117 @@
+"""What is refused cannot fill the disk: quotas by device, user and in all; the oldest goes first and is counted."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from healthsync_mqtt.storage import EventLog, LogReader, MemoryEventLog
+from healthsync_mqtt.storage.port import Quarantined
+from healthsync_mqtt.storage.quotas import ROW_COST, Quotas
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.testing.log_items import NOW_US, rejected
+
+KIB = 1024
+QUOTAS = Quotas(device_bytes=8 * KIB, user_bytes=12 * KIB, total_bytes=20 * KIB, row_bytes=2 * KIB)
+
+
+class Opened(NamedTuple):
+    log: EventLog
+    reader: LogReader
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
+    if request.param == "memory":
+        memory = MemoryEventLog(QUOTAS)
+        yield Opened(memory, memory.reader())
+        return
+    path = tmp_path / "events.db"
+    with SqliteEventLog.open(path, quotas=QUOTAS) as log, SqliteLogReader.open(path) as reader:
+        yield Opened(log, reader)
+
+
+def refused(n: int, user: str = "alice", device: str = "watch", size: int = KIB) -> Quarantined:
+    one = rejected(user, f"e{n}", b"x" * size)
+    return one._replace(origin=one.origin._replace(device=device))
+
+
+def held(reader: LogReader, **of: str) -> int:
+    rows = [row for row in reader.rejected(0, 9999) if all(getattr(row, key) == value for key, value in of.items())]
+    return sum(len(row.raw) + ROW_COST for row in rows)
+
+
+def flood(store: Opened, make: Callable[[int], Quarantined], count: int, a_commit: int = 7) -> None:
+    for n in range(0, count, a_commit):
+        store.log.stage([], [make(each) for each in range(n, min(n + a_commit, count))], NOW_US)
+        store.log.commit()
+
+
+def test_a_device_pushes_out_its_own_and_nobody_elses(store: Opened) -> None:
+    flood(store, lambda n: refused(n, "bob"), 3)
+    flood(store, lambda n: refused(n, "alice", "phone"), 2)
+    flood(store, refused, 100)
+    assert held(store.reader, user="alice", device="watch") <= QUOTAS.device_bytes
+    assert [row.event_id for row in store.reader.rejected(user="bob")] == ["e0", "e1", "e2"]
+    assert [row.event_id for row in store.reader.rejected(0, 99) if row.device == "phone"] == ["e0", "e1"]
+    kept = [row.event_id for row in store.reader.rejected(0, 99) if (row.user, row.device) == ("alice", "watch")]
+    assert kept == [f"e{n}" for n in range(100 - len(kept), 100)], "the oldest went"
+
+
+def test_many_devices_of_a_user_share_the_users_quota(store: Opened) -> None:
+    flood(store, lambda n: refused(n, "alice", f"d{n % 20}"), 100)
+    flood(store, lambda n: refused(n, "bob"), 2)
+    assert QUOTAS.user_bytes - 2 * KIB < held(store.reader, user="alice") <= QUOTAS.user_bytes
+    assert len(store.reader.rejected(user="bob")) == 2
+
+
+def test_all_users_share_the_whole(store: Opened) -> None:
+    flood(store, lambda n: refused(n, f"u{n}"), 100)
+    assert QUOTAS.total_bytes - 2 * KIB < held(store.reader) <= QUOTAS.total_bytes
+
+
+def test_refusals_of_which_nothing_is_kept_are_bounded_too(store: Opened) -> None:
+    flood(store, lambda n: refused(n, size=0), 100)
+    assert len(store.reader.rejected(0, 999)) == QUOTAS.device_bytes // ROW_COST
+
+
+def test_a_refusal_larger_than_a_quota_is_kept_alone(store: Opened) -> None:
+    flood(store, lambda n: refused(n, size=64 * KIB), 30)
+    assert all(len(row.raw) == QUOTAS.row_bytes for row in store.reader.rejected(0, 99))
+    assert held(store.reader) <= QUOTAS.device_bytes
+
+
+def test_what_went_is_counted_when_it_is_durable(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with SqliteEventLog.open(path, quotas=QUOTAS) as log:
+        store = Opened(log, SqliteLogReader.open(path))
+        flood(store, refused, 10)
+        before = log.health().quarantine_evicted
+        assert before == 10 - len(store.reader.rejected(0, 99))
+        log.stage([], [refused(n) for n in range(10, 13)], NOW_US)
+        log.rollback()
+        assert log.health().quarantine_evicted == before
+        store.reader.close()
+
+
+def test_neither_the_log_nor_its_write_ahead_log_grows_with_what_was_refused(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with SqliteEventLog.open(path, quotas=QUOTAS) as log:
+        for n in range(60):
+            log.stage([], [refused(n * 10 + i, size=64 * KIB) for i in range(10)], NOW_US)
+            log.commit()
+        assert log.health().wal_bytes < 6 * 1024 * KIB
+        assert path.stat().st_size + log.health().wal_bytes < 8 * 1024 * KIB
+
+
+def test_an_older_quarantine_is_brought_within_its_quota(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with SqliteEventLog.open(path) as log:
+        log.stage([], [refused(n) for n in range(50)], NOW_US)
+        log.commit()
+    with SqliteEventLog.open(path, quotas=QUOTAS) as log, SqliteLogReader.open(path) as reader:
+        log.stage([], [refused(99)], NOW_US)
+        log.commit()
+        assert held(reader) <= QUOTAS.device_bytes
