@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from typing import Final
 
-from bridge.edges.embedded import DoorOutlet, DoorSource
+from bridge.edges.embedded import DoorOutlet, DoorSource, RefusedMessages
 from bridge.edges.requests import TokenRequests
 from bridge.follow.canonical import CanonicalFeed
 from bridge.ground import Ground
@@ -113,7 +113,7 @@ class EmbeddedEdge:
             limits=base.settings.limits,
             rules=self.rules,
             logins=self.logins,
-            ingest=DoorSource(pipeline),
+            ingest=DoorSource(pipeline, RefusedMessages(base.topics, base.chores, self.outlet)),
             feeder=self.follower,
             requests=self.requests,
             sessions=self.sessions,
@@ -207,7 +207,7 @@ class DoorServing:
             connected=True,
             connections=self._edge.sessions.connected,
             crowd=self.door.crowd(),
-            limited=[asdict(each) for each in self.door.rates.limited()],
+            limited=[asdict(each) for each in self.door.limited()],
             certificates=asdict(self._edge.tls.expiry),
         )
 

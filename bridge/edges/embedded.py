@@ -1,19 +1,26 @@
 """Where deliveries come from. Here: the front door of the embedded broker, in the same process."""
 
+from typing import Any
+
 from bridge.pipeline import Pipeline
+from bridge.ports import Chores
 from bridge.stages.authorise import origin_of
+from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.topics.registry import Channel
+from healthsync_mqtt.model.reasons import Reason
+from healthsync_mqtt.model.receipt import encode_receipt
+from healthsync_mqtt.topics.registry import Channel, TopicRegistry
 
 
 class DoorSource:
     """Takes events from the front door (its ``Ingest``)."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, refused: "RefusedMessages") -> None:
         self._pipeline = pipeline
+        self._refused = refused
 
     def origin(self, channel: Channel, variables: dict[str, str], principal: Principal, topic: str) -> Origin:
         """Who the events of this topic are from."""
@@ -22,6 +29,10 @@ class DoorSource:
     def submit(self, deliveries: list[Delivery]) -> bool:
         """Hand over to the pipeline."""
         return self._pipeline.submit(deliveries)
+
+    def refuse(self, principal: Principal, reason: str, message: str) -> None:
+        """Tell a device that a message of its went nowhere."""
+        self._refused.add(principal, reason, message)
 
     def hold(self, source: Source) -> bool:
         """Whether a new connection has to wait for the backlog."""
@@ -45,3 +56,41 @@ class DoorOutlet:
     def send(self, topic: str, payload: bytes) -> None:
         """Publish, not retained."""
         self._sessions.fan_out(topic, payload, 1)
+
+
+class RefusedMessages:
+    """Receipts for messages that the door refused. They wait for the next commit: before it nobody knows the seq."""
+
+    _MOST = 1_000
+
+    def __init__(self, registry: TopicRegistry, chores: Chores, outlet: DoorOutlet) -> None:
+        self._registry = registry
+        self._chores = chores
+        self._outlet = outlet
+        self._waiting: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self._count = 0
+        self._receipts: list[tuple[str, bytes]] = []
+
+    def add(self, principal: Principal, reason: str, message: str) -> None:
+        """A refusal for a device; one too many before the next commit is told to nobody."""
+        if principal.user is None or principal.device is None or self._count >= self._MOST:
+            return
+        code = Reason.NOT_ALLOWED if reason == "not_allowed" else Reason.TOO_LARGE
+        entry = {"index": 0, "id": None, "code": code.value, "field": "topic", "message": message}
+        self._waiting.setdefault((principal.user, principal.device), []).append(entry)
+        self._count += 1
+        if self._count == 1:
+            self._chores.add(self._write, self._tell)
+
+    def _write(self, journal: Journal) -> None:
+        waiting, self._waiting, self._count = self._waiting, {}, 0
+        for (user, device), entries in waiting.items():
+            topic = self._registry.build("receipts", user=user, device=device)
+            receipt = encode_receipt(journal.epoch, journal.position(user), None, [], [], entries)
+            self._receipts.append((topic, receipt))
+
+    def _tell(self) -> None:
+        receipts, self._receipts = self._receipts, []
+        for topic, receipt in receipts:
+            if self._outlet.listening(topic):
+                self._outlet.send(topic, receipt)

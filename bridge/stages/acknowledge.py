@@ -36,7 +36,7 @@ def by_device(outcomes: Iterable[Outcome]) -> dict[Addressee, list[Outcome]]:
 def acknowledge(outcomes: Iterable[Outcome]) -> None:
     """Acknowledge every delivery to its source, in arrival order, one call a source."""
     tokens: dict[Source, list[int]] = {}
-    for (source, token, _, _), _, _ in outcomes:
+    for (source, token, _, _, _), _, _ in outcomes:
         waiting = tokens.get(source)
         if waiting is None:
             tokens[source] = [token]
@@ -60,6 +60,7 @@ class _Tally:
         self.rejected: list[dict[str, object]] = []
         #: at least the bytes that this takes
         self.size = _FRAME_BYTES
+        self.retained = False
 
     def add(self, outcome: Outcome) -> None:
         """Everything of one delivery."""
@@ -67,6 +68,12 @@ class _Tally:
             (self.stored if seq else self.duplicate).append(event.id)
         self.rejected += map(rejected_entry, outcome.decoded.rejections)
         self.size += sum(map(_entry_bytes, self.rejected))
+        self.retained = self.retained or outcome.delivery.retained
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """What the sender asked for and does not get."""
+        return ("retain",) if self.retained else ()
 
     def lighten(self) -> None:
         """Leave out of what was rejected the words, then the fields, as far as the receipt is too long with them."""
@@ -95,8 +102,8 @@ def receipts(outcomes: Iterable[Outcome], epoch: str, seq: int) -> list[bytes]:
         tally.add(outcome)
         tally.lighten()
         stored, duplicate = len(tally.stored), len(tally.duplicate)
-        out.append(encode_receipt(epoch, seq, outcome.decoded.batch, stored, duplicate, tally.rejected))
-    out += [encode_receipt(epoch, seq, None, each.stored, each.duplicate, each.rejected) for each in plain]
+        out.append(encode_receipt(epoch, seq, outcome.decoded.batch, stored, duplicate, tally.rejected, tally.ignored))
+    out += [encode_receipt(epoch, seq, None, one.stored, one.duplicate, one.rejected, one.ignored) for one in plain]
     return out
 
 
@@ -116,6 +123,7 @@ def _tell(tallies: list[_Tally], outcome: Outcome) -> None:
         room(_entry_bytes(entry)).rejected.append(entry)
     if not tallies:
         tallies.append(_Tally())
+    tallies[-1].retained = tallies[-1].retained or outcome.delivery.retained
 
 
 def _entry_bytes(entry: dict[str, object]) -> int:

@@ -146,6 +146,8 @@ class LimitSettings(Section):
     """Seconds that the session of a client that is away is kept."""
     max_sessions: Count = 50_000
     """Sessions kept, connected or not."""
+    refused_publishes: Count = 100
+    """Messages in a row that a client may not publish; one that sends nothing else is cut off."""
     max_unreleased: Annotated[int, Field(ge=1, le=65_535)] = 1_000
     """QoS 2 messages of one client whose release has not arrived."""
 

@@ -17,9 +17,13 @@ class Source(Protocol):
 
 
 class Delivery(NamedTuple):
-    """``token`` is the source's own mark for the message; ``payload`` its bytes as they arrived."""
+    """``token`` is the source's own mark for the message; ``payload`` its bytes as they arrived.
+
+    ``retained``: it came with RETAIN, which events topics do not have; the receipt says that it was ignored.
+    """
 
     source: Source
     token: int
     origin: Origin
     payload: bytes
+    retained: bool = False

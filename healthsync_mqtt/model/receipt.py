@@ -33,6 +33,8 @@ class Receipt(msgspec.Struct, frozen=True):
     stored: list[str] | int = 0
     duplicate: list[str] | int = 0
     rejected: list[RejectedEvent] = []
+    #: what the sender asked for and did not get: ``retain``
+    ignored: list[str] = []
 
 
 _encode = msgspec.json.Encoder().encode
@@ -55,6 +57,7 @@ def encode_receipt(  # noqa: PLR0917  # one argument a key, in their order
     stored: Sequence[str] | int,
     duplicate: Sequence[str] | int,
     rejected: Sequence[dict[str, Any]] = (),
+    ignored: Sequence[str] = (),
 ) -> bytes:
     """One receipt message as compact JSON; ``rejected`` as made by ``rejected_entry``; no batch, no ``batch`` key."""
     receipt: dict[str, Any] = {"epoch": epoch, "seq": seq}
@@ -63,6 +66,8 @@ def encode_receipt(  # noqa: PLR0917  # one argument a key, in their order
     receipt["stored"] = stored
     receipt["duplicate"] = duplicate
     receipt["rejected"] = rejected
+    if ignored:
+        receipt["ignored"] = ignored
     return _encode(receipt)
 
 

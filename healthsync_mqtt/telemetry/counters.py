@@ -108,6 +108,11 @@ class Counters:
         self.connections_refused += 1
         self.refused_by_reason[reason] += 1
 
+    def refuse_publish(self, reason: str) -> None:
+        """Count a message that was acknowledged and went nowhere, for ``reason`` (not_allowed, packet_too_large)."""
+        self.publishes_refused += 1
+        self.refused_by_reason[reason] += 1
+
     def tick(self, now: float) -> None:
         """Remember the figures at ``now`` (seconds of a monotonic clock), for ``rates``; about once a second."""
         self._ticks.append((now, self.received, self.stored))

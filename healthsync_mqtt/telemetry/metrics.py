@@ -22,6 +22,7 @@ CONNECTION_LIMITS: Final = (
     "unauthenticated_per_address",
     "tls_handshake",
 )
+PUBLISH_REFUSALS: Final = ("not_allowed", "packet_too_large")
 CERTIFICATE_ROLES: Final = ("ca", "server")
 SINK_STATES: Final = ("idle", "shipping", "waiting", "paused", "failed", "hung")
 
@@ -214,6 +215,8 @@ METRICS: Final = (
     Metric("logins_refused_total", _C, "Logins that were refused.", _at("counters", "logins_refused")),
     Metric("publishes_refused_total", _C, "Messages on topics that their sender may not publish on.",
            _at("counters", "publishes_refused")),
+    Metric("messages_refused_total", _C, "Messages that were acknowledged and went nowhere, by reason.",
+           _by_reason("refused_by_reason", PUBLISH_REFUSALS), ("reason",)),
     Metric("subscriptions_refused_total", _C, "Topic filters that were refused.",
            _at("counters", "subscriptions_refused")),
     Metric("devices_limited", _G, "Devices that are slowed down now because they send too fast.", _length("limited")),

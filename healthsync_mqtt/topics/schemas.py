@@ -103,6 +103,11 @@ _RECEIPT = _object(
                 },
             ),
         },
+        "ignored": {
+            "type": "array",
+            "items": {"type": "string", "enum": ["retain"]},
+            "description": "what was asked for and is not done: events are stored and never retained",
+        },
     },
 )
 

@@ -191,10 +191,27 @@ async def test_packet_size(house: House, bob: Bystander) -> None:
     for size, fits in ((4095, True), (4096, True), (4097, False)):
         peer = await house.connect(alice)
         peer.send(Publish(alice.status.encode(), b"x" * (size - head), 1, False, False, 1))
-        if fits:
-            assert await peer.next() == Puback(1)
-        else:
-            assert await peer.closed() == []
+        assert await peer.next() == Puback(1)
+        assert house.counters.refused_by_reason["packet_too_large"] == (0 if fits else 1)
+    await house.still_serves(bob)
+
+
+@settings(max_packet=4096)
+async def test_a_packet_over_the_limit_goes_by_unread_and_is_told(house: House, bob: Bystander) -> None:
+    alice = house.device("alice")
+    peer = await house.connect(alice)
+    assert await peer.subscribe((alice.receipts, 1)) == (1,)
+    head = 2 + len(alice.events) + 2
+    for qos in (1, 2):
+        await peer.publish(alice.events, b" " * (16 * 4096 - head), qos)
+        (told,) = (await peer.receipt()).rejected
+        assert told.code == "too_large"
+        assert told.message.endswith("send at most 4096 bytes in a packet")
+    await peer.publish(alice.events, event("behind"))
+    assert (await peer.receipt()).stored == ["behind"]
+    assert house.counters.refused_by_reason["packet_too_large"] == 2
+    peer.send(Publish(alice.events.encode(), b" " * (16 * 4096 - head + 1), 1, False, False, 9))
+    assert await peer.closed() == []
     await house.still_serves(bob)
 
 
@@ -238,22 +255,44 @@ async def test_batch_size(house: House, bob: Bystander) -> None:
     await house.still_serves(bob)
 
 
+@settings(refused_publishes=3)
+async def test_who_only_publishes_to_others_is_cut_off(house: House, bob: Bystander) -> None:
+    peer = await house.connect(house.device("alice"))
+    forged = [Publish(b"users/bob/events", event("forged"), 1, False, False, number) for number in range(1, 10)]
+    peer.send(*forged)
+    assert [packet[0] for packet in await peer.closed()] == [1, 2, 3, 4]
+    assert house.counters.publishes_refused == 4
+    await house.still_serves(bob)
+
+
 # -- T24, T25: topics
 
 
 @pytest.mark.parametrize(
     "topic",
     [
-        b"x" * 65_535, b"/" * 65_400, b"", b"//", b"users/bob/#", b"users/+/events",
-        b"users/alice/devices/watch/even\xfft",
-        b"users/alice/\x00events", b"users/alice\xed\xa0\x80/events", b"\xef\xbb\xbfusers/alice/events",
-        b"users/alice\xef\xbf\xbf/events", b"users/alice/events\x00",
+        b"", b"users/bob/#", b"users/+/events", b"users/alice/devices/watch/even\xfft",
+        b"users/alice/\x00events", b"users/alice\xed\xa0\x80/events", b"users/alice/events\x00",
     ],
 )  # fmt: skip
 async def test_hostile_topics_end_the_connection(house: House, bob: Bystander, topic: bytes) -> None:
     peer = await house.connect(house.device("alice"))
     peer.writer.write(raw_publish(topic, event("a")))
     assert await peer.closed() == []
+    assert house.stored() == []
+    await house.still_serves(bob)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [b"x" * 65_535, b"/" * 65_400, b"//", b"\xef\xbb\xbfusers/alice/events", b"users/alice\xef\xbf\xbf/events"],
+    ids=["long", "slashes", "empty-levels", "mark", "non-character"],
+)
+async def test_topics_that_nobody_has_go_nowhere(house: House, bob: Bystander, topic: bytes) -> None:
+    peer = await house.connect(house.device("alice"))
+    peer.writer.write(raw_publish(topic, event("a")))
+    assert await peer.settle() == []
+    assert house.counters.refused_by_reason["not_allowed"] == 1
     assert house.stored() == []
     await house.still_serves(bob)
 

@@ -171,7 +171,7 @@ async def test_origins_come_from_the_list(house: House) -> None:
 async def test_the_limit_of_a_packet_holds_over_websocket(house: House, bob: Bystander) -> None:
     watch = house.device("alice")
     head = 2 + len(watch.status) + 2
-    for size, fits in ((4096, True), (4097, False)):
+    for size, fits in ((4096, True), (4097, True), (16 * 4096, True), (16 * 4096 + 1, False)):
         async with web(house) as socket:
             peer = WebPeer(socket)
             await peer.send(login(watch))

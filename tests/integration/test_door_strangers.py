@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.mqtt.codec import encode
-from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, ConnectCode, Publish, Subscribe, Will
+from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, ConnectCode, Subscribe, Will
 from tests.support.inprocess import Bystander, House
 from tests.support.peer import Identity, event
 
@@ -227,23 +227,29 @@ async def test_a_will_with_a_wildcard_ends_the_connection(house: House, bob: Bys
     await house.still_serves(bob)
 
 
-async def test_retain_is_refused_where_the_topic_does_not_allow_it(house: House, bob: Bystander) -> None:
+async def test_retain_where_the_topic_does_not_allow_it_goes_nowhere(house: House, bob: Bystander) -> None:
+    """Acknowledged, told, and neither stored nor retained; an event is stored, and its flag ignored."""
     alice = house.device("alice")
     await bob.device.publish(bob.watch.status, b"bob is here", 1, retain=True)
+    peer = await house.connect(alice)
+    assert await peer.subscribe((alice.receipts, 1)) == (1,)
     for topic, payload in (
-        (alice.events, event("a")),
-        ("users/alice/events", event("a")),
         (bob.watch.status, b"forged"),
         (bob.watch.status, b""),
         (alice.commands, b"{}"),
         ("bridge/main/status", b""),
     ):
-        peer = await house.connect(alice)
-        peer.send(Publish(topic.encode(), payload, 1, True, False, 9))
-        assert await peer.closed() == []
-    assert house.stored("alice") == []
+        await peer.publish(topic, payload, 1, retain=True)
+        assert [each.code for each in (await peer.receipt()).rejected] == ["not_allowed"]
+    for name, topic in (("a", alice.events), ("b", "users/alice/events")):
+        await peer.publish(topic, event(name), 1, retain=True)
+        receipt = await peer.receipt()
+        assert (receipt.stored, receipt.ignored) == ([name], ["retain"])
+    await peer.publish(alice.events, event("c"))
+    assert (await peer.receipt()).ignored == []
+    assert house.stored("alice") == ["a", "b", "c"]
     admin = await house.connect(house.admin())
-    assert await admin.subscribe(("users/+/devices/+/status", 1)) == (1,)
+    assert await admin.subscribe(("users/+/devices/+/status", 1), ("users/alice/events", 1)) == (1, 1)
     assert (await admin.message()).payload == b"bob is here"
     assert await admin.settle() == []
     await house.still_serves(bob)
@@ -260,15 +266,22 @@ FOREIGN_TOPICS = [
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
-async def test_publishing_to_others_ends_the_connection(house: House, bob: Bystander, qos: int) -> None:
+async def test_publishing_to_others_goes_nowhere_and_is_told(house: House, bob: Bystander, qos: int) -> None:
     alice = house.device("alice")
+    peer = await house.connect(alice)
+    assert await peer.subscribe((alice.receipts, 1)) == (1,)
     for topic in FOREIGN_TOPICS:
-        peer = await house.connect(alice)
-        packet_id = 7 if qos else 0
-        peer.send(Publish(topic.encode(), event("forged"), qos, False, False, packet_id))
-        assert await peer.closed() == [], topic
+        await peer.publish(topic, event("forged"), qos)
+        (told,) = (await peer.receipt()).rejected
+        assert (told.code, told.field) == ("not_allowed", "topic")
+        assert told.message.startswith(f"{topic}: ")
+        assert told.message.endswith(f"publish events to {alice.events}")
     assert house.stored() == []
     assert house.counters.publishes_refused == len(FOREIGN_TOPICS)
+    assert house.counters.refused_by_reason["not_allowed"] == len(FOREIGN_TOPICS)
+    assert [each.topic for each in house.door.refusals.of(alice.client_id)] == FOREIGN_TOPICS[-10:]
+    await peer.publish(alice.events, event("own"))
+    assert house.stored() == ["own"]
     await house.still_serves(bob)
 
 

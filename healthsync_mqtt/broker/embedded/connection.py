@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 log = get_logger("door")
 
+SKIP = 16
+"""A message of up to so many times the limit goes by unread and is told; a longer one ends the connection."""
+
 _PACKETS = 256
 """Packets that are made of bytes at once: they take more memory than the bytes."""
 
@@ -56,8 +59,9 @@ class Connection:
         self._wire = wire
         self._wanted = wanted
         self._window = limits.receive_window
-        self._decoder = Decoder(limits.max_packet, limits.connect_bytes, server=True)
-        self._protocol = Protocol(self, max_unreleased=limits.max_unreleased)
+        skip = limits.max_packet * SKIP
+        self._decoder = Decoder(limits.max_packet, limits.connect_bytes, server=True, skip=skip)
+        self._protocol = Protocol(self, max_unreleased=limits.max_unreleased, max_refused=limits.refused_publishes)
         self._turns = turns
         self.place = Place.NOWHERE
         self.deferrals = Deferrals()
@@ -96,6 +100,11 @@ class Connection:
     def principal(self) -> Principal | None:
         """Who logged in; None before."""
         return None if self.login is None else self.login.principal
+
+    @property
+    def name(self) -> str:
+        """The client id it logged in with; ``?`` before."""
+        return self.login.principal.client_id if self.login is not None else "?"
 
     @property
     def session(self) -> Session | None:
@@ -211,7 +220,7 @@ class Connection:
         """Close from our side: take-over, revocation, expiry, shutdown."""
         if self._ended:
             return
-        log.info("door.connection_closed", reason=reason, client_id=self._name(), peer=self.peer)
+        log.info("door.connection_closed", reason=reason, client_id=self.name, peer=self.peer)
         self._wire.close()
         self._closed(will=will)
 
@@ -309,7 +318,7 @@ class Connection:
         self._write()
         if end.violation:
             log.warning(
-                "door.protocol_violation", reason=end.reason, client_id=self._name(), peer=self.peer, rule=end.rule
+                "door.protocol_violation", reason=end.reason, client_id=self.name, peer=self.peer, rule=end.rule
             )
             self._wire.abort()
         else:
@@ -324,6 +333,3 @@ class Connection:
         if self._refusal is not None:
             self._refusal.cancel()
         self._door.leave(self, self._protocol.closed(will=will))
-
-    def _name(self) -> str:
-        return self.principal.client_id if self.principal is not None else "?"

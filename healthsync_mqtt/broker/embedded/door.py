@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from healthsync_mqtt.broker.embedded.admission import Refusal, admission
-from healthsync_mqtt.broker.embedded.connection import Connection
+from healthsync_mqtt.broker.embedded.connection import SKIP, Connection
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, Knock, network
 from healthsync_mqtt.broker.embedded.limits.descriptors import connections_at_most
 from healthsync_mqtt.broker.embedded.limits.notices import Notices
-from healthsync_mqtt.broker.embedded.limits.rates import Rates
+from healthsync_mqtt.broker.embedded.limits.rates import Limited, Rates
 from healthsync_mqtt.broker.embedded.listeners import Listeners
 from healthsync_mqtt.broker.embedded.ports import Client, Entry, Feeder, Ingest, Later, Requests
 from healthsync_mqtt.broker.embedded.protocol import Events, Refuse, Relay
 from healthsync_mqtt.broker.embedded.reading import Hold
+from healthsync_mqtt.broker.embedded.refusals import Refusals
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.subscribing import Subscribing
@@ -42,7 +43,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
 )
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
-from healthsync_mqtt.topics.access import AccessRules, Decision
+from healthsync_mqtt.topics.access import AccessRules, Decision, Ground
 from healthsync_mqtt.topics.registry import Channel
 
 log = get_logger("door")
@@ -90,13 +91,14 @@ class FrontDoor:
         self._feeder = feeder
         self._counters = counters
         self._clock = clock
+        self.refusals = Refusals()
         self._turns = Turns()
         self._guard = AddressGuard(limits, most=connections_at_most())
         self._notices = Notices()
         self._takeovers = Takeovers(limits.takeovers_per_minute)
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
-        self.listeners = Listeners(self._accept, self, most=limits.max_packet + _FIXED_HEADER)
+        self.listeners = Listeners(self._accept, self, most=limits.max_packet * SKIP + _FIXED_HEADER)
         self._stopping = False
         self._embedded = EmbeddedBroker(self.sessions.routed, caught_up=self._caught_up, ended=self._router_ended)
         self.subscribing = Subscribing(
@@ -134,6 +136,14 @@ class FrontDoor:
     def connections(self) -> int:
         """Open connections, authenticated or not."""
         return self._guard.total
+
+    def limited(self) -> list[Limited]:
+        """Who was slowed down within about the last minute: by the rate of messages, or by the work they ask for."""
+        busy: dict[tuple[str, str], Limited] = {}
+        for client in self._turns.busy(self._connections):
+            kind, name = ("address", client.peer) if client.login is None else ("client", client.name)
+            busy[kind, name] = Limited(kind=kind, name=name, wait_s=0.0, by="work")
+        return self.rates.limited() + [busy[key] for key in sorted(busy)]
 
     def retain(self, topic: str, payload: bytes, qos: int = 1) -> None:
         """A retained message of the bridge."""
@@ -223,7 +233,7 @@ class FrontDoor:
                 self._relay(client, what.channel, what.message)
                 return Hold.ROUTER if self._embedded.behind else Hold.NONE
             case Refuse():
-                self._counters.publishes_refused += 1
+                self._refuse(client, what)
                 return Hold.NONE
 
     def listen(
@@ -299,14 +309,31 @@ class FrontDoor:
         return verdict
 
     def _route(self, principal: Principal, topic: str, retain: bool) -> tuple[Decision, Origin | None]:  # noqa: FBT001
-        """Decide a PUBLISH; with the origin when the topic is an events topic."""
+        """Decide a PUBLISH; with the origin when the topic is an events topic, where RETAIN means nothing."""
         decision = self.rules.may_publish(principal, topic, retain=retain)
         channel = decision.channel
+        if decision.reason is Ground.retain and channel is not None and channel.ingest:
+            decision = self.rules.may_publish(principal, topic)
         if decision.allowed and channel is not None and channel.ingest:
             parsed = self._registry.parse(topic)
             assert parsed is not None
             return decision, self.ingest.origin(channel, parsed[1], principal, topic)
         return decision, None
+
+    def _refuse(self, client: Client, refused: Refuse) -> None:
+        """Count it, remember it, and tell the device what it should have done."""
+        assert client.login is not None
+        principal, topic = client.login.principal, refused.topic.decode()
+        self._counters.refuse_publish(refused.reason)
+        self.refusals.note(principal.client_id, self._clock(), refused.reason, topic)
+        if principal.user is None or principal.device is None:
+            return
+        if refused.reason == "not_allowed":
+            own = self._registry.build("device_events", user=principal.user, device=principal.device)
+            advice = f"publish events to {own}"
+        else:
+            advice = f"send at most {self.limits.max_packet} bytes in a packet"
+        self.ingest.refuse(principal, refused.reason, f"{topic[:128]}: {refused.rule}; {advice}")
 
     def _relay(self, client: Client, channel: Channel | None, message: Publish) -> None:
         """A client's allowed message on a topic that is not an events topic: a request, or for other clients."""

@@ -28,6 +28,9 @@ class Ingest(Protocol):
     def submit(self, deliveries: list[Delivery]) -> bool:
         """Take the deliveries; True asks their connections to read no more until their ``resume`` is called."""
 
+    def refuse(self, principal: Principal, reason: str, message: str) -> None:
+        """Tell a device by receipt that a message of its went nowhere; ``reason`` is one of ``protocol.Refuse``."""
+
     def hold(self, source: Source) -> bool:
         """Whether a new connection must read no events before its ``resume`` is called."""
 

@@ -28,6 +28,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Publish,
     Pubrec,
     Pubrel,
+    Skipped,
     Subscribe,
     Unsubscribe,
     Will,
@@ -59,10 +60,11 @@ class Relay(NamedTuple):
 
 
 class Refuse(NamedTuple):
-    """A message that its sender may not publish."""
+    """A message that is acknowledged and goes nowhere. ``reason``: not_allowed, packet_too_large."""
 
-    decision: Decision
-    message: Publish
+    reason: str
+    topic: bytes
+    rule: str
 
 
 class Listen(NamedTuple):
@@ -113,7 +115,7 @@ _ANSWERS: Final = frozenset({Puback, Pubrec, Pubrel, Pubcomp})
 class Protocol:
     """The machine. ``source`` is who is told about the commit of its events."""
 
-    def __init__(self, source: Source, *, max_unreleased: int) -> None:
+    def __init__(self, source: Source, *, max_unreleased: int, max_refused: int) -> None:
         self.state = State.AWAITING_CONNECT
         #: what is published when the connection ends without a DISCONNECT
         self.will: Will | None = None
@@ -121,6 +123,9 @@ class Protocol:
         self.spent = self.counted = 0
         self._source = source
         self._max_unreleased = max_unreleased
+        self._max_refused = max_refused
+        #: messages in a row that were refused
+        self._refused = 0
         self._order = AckOrder()
         self._packets: deque[Packet] = deque()
         self._events: list[Delivery] = []
@@ -238,14 +243,12 @@ class Protocol:
         assert self._session is not None
         decision, origin = self._route(packet.topic.decode(), packet.retain)
         if not decision.allowed:
-            self._actions.append(Refuse(decision, packet))
-            # MQTT 3.1.1 has no negative PUBACK: a refused message must end the connection to be noticed at all.
-            self._end("not_allowed", violation=True, rule=decision.rule)
-            return _MESSAGE
+            return self._refuse("not_allowed", packet, decision.rule)
+        self._refused = 0
         token = token_of(packet.packet_id, packet.qos)
         if origin is not None:
             self._own[packet.topic] = origin
-            self._events.append(Delivery(self._source, token, origin, packet.payload))
+            self._events.append(Delivery(self._source, token, origin, packet.payload, packet.retain))
             return _MESSAGE + (len(packet.payload) >> _BYTES)
         unreleased = self._session.unreleased
         if packet.qos < 2 or packet.packet_id not in unreleased:
@@ -258,6 +261,24 @@ class Protocol:
         if self._order.answer(token, len(self._events)) and token:
             self._actions.append(Answer((token,)))
         return _MESSAGE + (len(packet.payload) >> _BYTES)
+
+    def _skipped(self, packet: Skipped) -> int:
+        return self._refuse("packet_too_large", packet, f"a packet of {packet.size} bytes")
+
+    def _refuse(self, reason: str, packet: Publish | Skipped, rule: str) -> int:
+        """Acknowledge a message that goes nowhere.
+
+        MQTT 3.1.1 has no negative PUBACK. A client that is cut off sends the same message first for ever, and nothing
+        behind it arrives; so it is told by receipt, and only one that sends nothing else is cut off.
+        """
+        self._actions.append(Refuse(reason, packet.topic, rule))
+        token = token_of(packet.packet_id, packet.qos)
+        if self._order.answer(token, len(self._events)) and token:
+            self._actions.append(Answer((token,)))
+        self._refused += 1
+        if self._refused > self._max_refused:
+            self._end(reason, violation=True, rule=rule)
+        return _MESSAGE
 
     def _puback(self, packet: Puback) -> int:
         assert self._session is not None
@@ -307,6 +328,7 @@ class Protocol:
         """The actions gathered. Events come first: what came before the end of a connection counts."""
         actions, self._actions = self._actions, []
         if self._events:
+            self._refused = 0
             self._order.delivered(len(self._events))
             actions.insert(0, Events(self._events))
             self._events = []
@@ -320,6 +342,7 @@ class Protocol:
             State.AWAITING_CONNECT: {Connect: _connect},
             State.OPEN: {
                 Publish: _publish,
+                Skipped: _skipped,
                 Puback: _puback,
                 Pubrec: _pubrec,
                 Pubcomp: _pubcomp,

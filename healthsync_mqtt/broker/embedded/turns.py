@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 TURN: Final = 500
 """Units of work that one client gets at once."""
@@ -48,6 +48,9 @@ class Waiter(Protocol):
 
     def turn(self, work: int) -> int:
         """Do about so much of it; what it cost."""
+
+
+W = TypeVar("W", bound=Waiter)
 
 
 class Deferrals:
@@ -114,7 +117,7 @@ class Turns:
             self._schedule()
             self._wait(waiter, Place.LIGHT)
 
-    def busy(self, waiters: Iterable[Waiter]) -> list[Waiter]:
+    def busy(self, waiters: Iterable[W]) -> list[W]:
         """Those of them who have had to wait for their turns a lot within the last minute."""
         now = self._clock()
         return [waiter for waiter in waiters if waiter.deferrals.count(now) >= _BUSY_TURNS]

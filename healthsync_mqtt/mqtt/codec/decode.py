@@ -12,7 +12,7 @@ from typing import Final
 from healthsync_mqtt.mqtt.codec import v3, v5
 from healthsync_mqtt.mqtt.codec.faults import Fault, MalformedPacket, PacketTooLarge, ProtocolError
 from healthsync_mqtt.mqtt.codec.fields import check_topic
-from healthsync_mqtt.mqtt.codec.packets import NO_PROPERTIES, Packet, PacketType, Puback, Publish
+from healthsync_mqtt.mqtt.codec.packets import NO_PROPERTIES, Packet, PacketType, Puback, Publish, Skipped
 
 # Topic names already found valid, per connection: a device uses few. Bounded in number and size (4 KiB a connection).
 _KNOWN_TOPICS: Final = 16
@@ -40,11 +40,13 @@ class Decoder:
 
     ``versions`` are the protocol levels that are spoken. A server's decoder learns the connection's version from its
     CONNECT; a client's speaks the only one it is given.
+
+    A PUBLISH longer than ``max_packet`` and not longer than ``skip`` goes by without being kept, and is ``Skipped``.
     """
 
     __slots__ = (
         "_at", "_buffer", "_data", "_failure", "_first", "_five", "_known", "_limit", "_max_packet", "_need",
-        "_parsers", "_publish", "_server", "_takes_five",
+        "_parsers", "_passing", "_publish", "_server", "_skip", "_takes_five",
     )  # fmt: skip
 
     def __init__(
@@ -54,7 +56,11 @@ class Decoder:
         server: bool = True,  # noqa: FBT001, FBT002
         *,
         versions: frozenset[int] = frozenset({3, 4}),
+        skip: int = 0,
     ) -> None:
+        self._skip = skip
+        #: bytes that are still to go by, of which packet
+        self._passing: tuple[int, Skipped] | None = None
         self._max_packet = max_packet
         self._limit = min(first_limit, max_packet)
         self._server = server
@@ -121,6 +127,8 @@ class Decoder:
     def _parse(self, data: bytes, pos: int, packets: list[Packet], most: int) -> int:
         """Append up to ``most`` whole packets of ``data`` from ``pos`` on; the place where the next one begins."""
         end, limit = len(data), self._limit
+        if self._passing is not None:
+            pos = self._pass(pos, end, packets)
         if self._first and end:
             if self._server and data[pos] != _CONNECT:
                 raise MalformedPacket(Fault.NOT_CONNECT, "the first packet is not CONNECT")
@@ -144,6 +152,14 @@ class Decoder:
                     if not body:
                         break
             if size > limit:
+                if limit < size <= self._skip and not self._first and first in flags_of:
+                    head = self._head(first, data, body, end)
+                    if head is None:
+                        need = body + 2 - pos if body + 2 > end else body + 4 + (data[body] << 8) + data[body + 1] - pos
+                        break
+                    self._passing = (size, head._replace(size=size))
+                    pos = self._pass(body, end, packets)
+                    continue
                 self._check_first(first)
                 raise PacketTooLarge(
                     Fault.TOO_LARGE,
@@ -213,6 +229,33 @@ class Decoder:
                 raise MalformedPacket(Fault.BAD_FLAGS, "PUBLISH with DUP at QoS 0")
         elif first != _CONNECT and first not in self._parsers:
             raise MalformedPacket(Fault.BAD_FLAGS, f"{PacketType(kind).name} with reserved flag bits")
+
+    def _head(self, first: int, data: bytes, body: int, end: int) -> Skipped | None:
+        """What begins a PUBLISH that is not going to be read; None when it is not all there."""
+        if body + 2 > end:
+            return None
+        qos = _PUBLISH_FLAGS[first][0]
+        at = body + 2 + (data[body] << 8) + data[body + 1]
+        if at + 2 > end:
+            return None
+        topic = data[body + 2 : at]
+        check_topic(topic)
+        packet_id = data[at] << 8 | data[at + 1] if qos else 0
+        if qos and not packet_id:
+            raise MalformedPacket(Fault.BAD_PACKET_ID, "packet identifier 0")
+        return Skipped(topic, 0, qos, packet_id)
+
+    def _pass(self, pos: int, end: int, packets: list[Packet]) -> int:
+        """Let bytes of a skipped packet go by; the place behind them."""
+        assert self._passing is not None
+        left, packet = self._passing
+        gone = min(left, end - pos)
+        if gone < left:
+            self._passing = (left - gone, packet)
+        else:
+            self._passing = None
+            packets.append(packet)
+        return pos + gone
 
     def _learn(self, topic: bytes) -> bytes:
         """Check a topic name and keep it, so that the next PUBLISH to it costs a look-up."""

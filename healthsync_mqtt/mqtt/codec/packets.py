@@ -164,6 +164,15 @@ class Publish(NamedTuple):
         )
 
 
+class Skipped(NamedTuple):
+    """A PUBLISH that was longer than the limit: its bytes went by unread. Decoded only; nothing encodes it."""
+
+    topic: bytes
+    size: int
+    qos: int = 0
+    packet_id: int = 0
+
+
 class Puback(NamedTuple):
     """Section 3.4: the answer to a PUBLISH at QoS 1. ``packet_id`` is 1..65535, here and below."""
 
@@ -265,6 +274,7 @@ Packet: TypeAlias = (
     Connect
     | Connack
     | Publish
+    | Skipped
     | Puback
     | Pubrec
     | Pubrel

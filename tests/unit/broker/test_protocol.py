@@ -19,6 +19,7 @@ from healthsync_mqtt.broker.embedded.protocol import (
     Judge,
     Listen,
     Protocol,
+    Refuse,
     Relay,
     Send,
 )
@@ -37,6 +38,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Publish,
     Pubrec,
     Pubrel,
+    Skipped,
     Suback,
     Subscribe,
     Unsuback,
@@ -60,6 +62,7 @@ PACKETS: tuple[Packet, ...] = (
     Connack(session_present=False, code=0),
     Publish(EVENTS, b"{}", 1, packet_id=1),
     Publish(STATUS, b"{}", 1, packet_id=2),
+    Skipped(EVENTS, 2_000_000, 1, 3),
     Puback(1),
     Pubrec(1),
     Pubrel(1),
@@ -88,9 +91,9 @@ def route(topic: str, retain: bool) -> tuple[Decision, Origin | None]:
     return decision, None
 
 
-def made(state: State, *, max_unreleased: int = 10) -> Protocol:
+def made(state: State, *, max_unreleased: int = 10, max_refused: int = 3) -> Protocol:
     """A protocol in this state."""
-    protocol = Protocol(Told(), max_unreleased=max_unreleased)
+    protocol = Protocol(Told(), max_unreleased=max_unreleased, max_refused=max_refused)
     if state is State.AWAITING_CONNECT:
         return protocol
     handle(protocol, Connect("alice-watch", will=WILL))
@@ -114,6 +117,7 @@ def kinds(actions: Sequence[Any]) -> list[type]:
 
 
 EXPECTED: dict[type, list[type]] = {
+    Skipped: [Refuse, Answer],
     Puback: [Flush],
     Pubrec: [Send],
     Pubrel: [Send],
@@ -271,3 +275,39 @@ def test_after_the_end_a_commit_is_answered_to_nobody() -> None:
     handle(protocol, Publish(EVENTS, b"{}", 1, packet_id=1))
     protocol.closed()
     assert protocol.acknowledged((1,)) == []
+
+
+FOREIGN = b"users/bob/events"
+
+
+def test_a_message_that_is_not_allowed_is_acknowledged_in_its_place_and_goes_nowhere() -> None:
+    protocol = made(State.OPEN)
+    event, foreign = Publish(EVENTS, b"{}", 1, packet_id=1), Publish(FOREIGN, b"{}", 1, packet_id=2)
+    actions = handle(protocol, event, foreign)
+    assert kinds(actions) == [Events, Refuse]
+    assert actions[1][:2] == ("not_allowed", FOREIGN)
+    assert protocol.acknowledged((1,)) == [Answer([1, 2])]
+    assert protocol.state is State.OPEN
+
+
+@pytest.mark.parametrize("poison", [Publish(FOREIGN, b"{}", 1, packet_id=9), Skipped(EVENTS, 2_000_000, 1, 9)])
+def test_only_who_sends_nothing_else_is_cut_off(poison: Packet) -> None:
+    protocol = made(State.OPEN, max_refused=3)
+    for _ in range(5):
+        assert kinds(handle(protocol, poison, poison, poison)) == [Refuse, Answer] * 3
+        assert kinds(handle(protocol, Publish(EVENTS, b"{}"))) == [Events]
+        protocol.acknowledged((0,))
+    assert kinds(handle(protocol, poison, poison, poison)) == [Refuse, Answer] * 3
+    assert kinds(handle(protocol, poison)) == [Refuse, Answer, End]
+    assert protocol.state is State.CLOSED
+
+
+def test_retain_is_remembered_of_an_event() -> None:
+    def lenient(topic: str, retain: bool) -> tuple[Decision, Origin | None]:
+        assert isinstance(retain, bool)
+        return route(topic, False)
+
+    protocol = made(State.JUDGING)
+    protocol.admitted(session(10, 10, WATCH), present=False, route=lenient)
+    (events,) = handle(protocol, Publish(EVENTS, b"1"), Publish(EVENTS, b"2", retain=True), Publish(EVENTS, b"3"))
+    assert [delivery.retained for delivery in events.deliveries] == [False, True, False]

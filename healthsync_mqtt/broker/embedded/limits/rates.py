@@ -59,11 +59,15 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limited:
-    """Who is slowed down: a client, or a user with all devices; for how long still, as things stand."""
+    """Who is slowed down: a client, a user with all devices, or an address; for how long still, as things stand.
+
+    ``by``: ``messages``, too many of them for its rate; ``work``, more than its turns, so that others come first.
+    """
 
     kind: str
     name: str
     wait_s: float
+    by: str = "messages"
 
 
 class Rates:
