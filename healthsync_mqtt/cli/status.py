@@ -74,10 +74,8 @@ def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name in shown.get("tasks_down", []):
         yield "task down", f"{name}; the log says why: bridge.task_lost"
     for each in shown.get("limited", []):
-        yield (
-            "slowed down",
-            f"{each['kind']} {each['name']}, by {each.get('by', 'messages')}, for {each['wait_s']:.1f} s more",
-        )
+        reason = "others come first" if each.get("by") == "work" else f"for {each['wait_s']:.1f} s more"
+        yield "slowed down", f"{each['kind']} {each['name']}, {reason}"
     for each in shown.get("over_daily_limit", []):
         yield "over the daily limit", f"{each['device_id']} of {each['user_id']}: {each['events']} events"
     ends = shown.get("certificates", {})
