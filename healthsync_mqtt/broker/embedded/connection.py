@@ -44,7 +44,7 @@ log = get_logger("door")
 SKIP = 16
 """A message of up to so many times the limit goes by unread and is told; a longer one ends the connection."""
 
-_PACKETS = 256
+_PACKETS = 64
 """Packets that are made of bytes at once: they take more memory than the bytes."""
 
 
@@ -171,7 +171,9 @@ class Connection:
             return 1
         data, cost = (b"", 1) if self._decoder.more else self._wire.read(work)
         try:
-            protocol.received(self._decoder.feed(data, _PACKETS))
+            packets = self._decoder.feed(data, _PACKETS)
+            cost += len(packets)
+            protocol.received(packets)
         except ProtocolError as error:
             protocol.received(error.packets)
             self._fault = error.reason

@@ -25,7 +25,7 @@ PROTOCOL_ERROR: Final = 1002
 UNSUPPORTED: Final = 1003
 TOO_BIG: Final = 1009
 
-_FRAME: Final = 8  # units of work of a frame; see ``turns``
+_FRAME: Final = 20  # units of work of a frame; see ``turns``
 _BYTES: Final = 10  # its payload costs its length >> this
 
 

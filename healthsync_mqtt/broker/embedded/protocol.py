@@ -101,11 +101,11 @@ Action: TypeAlias = Judge | Events | Relay | Refuse | Listen | Send | Answer | F
 
 
 # What a packet costs of a turn: about the microseconds that it takes here, for comparison with each other only.
-_CONTROL: Final = 3
+_CONTROL: Final = 6
 _EVENT: Final = 10
 _BYTES: Final = 5  # a payload costs its length >> this
 _MESSAGE: Final = 100
-_FILTER: Final = 30
+_FILTER: Final = 80
 _LOGIN: Final = 300
 
 _ANSWERS: Final = frozenset({Puback, Pubrec, Pubrel, Pubcomp})

@@ -1,0 +1,39 @@
+"""The flood suite, short: the kinds that once stopped the service for everybody. All of them: ``scripts/floods``."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from healthsync_mqtt.mqtt.codec import Decoder
+from tests.support.floods.bounds import broken
+from tests.support.floods.kinds import KINDS, Kind
+from tests.support.floods.run import flood
+from tests.support.identities import logins
+from tests.support.service import Service
+from tests.support.wire import Login
+
+
+@pytest.fixture(scope="module")
+def flooded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, list[Login]]]:
+    data = tmp_path_factory.mktemp("floods") / "data"
+    made = logins(data, users=2, devices=10)
+    with Service(data) as service:
+        yield service, made
+
+
+@pytest.mark.parametrize("kind", ["pingreq", "puback", "pubrec", "subscribe", "stranger-web-empty-frames", "web-pings"])
+@pytest.mark.parametrize("connections", [1, 10])
+def test_a_bystander_hardly_waits(flooded: tuple[Service, list[Login]], kind: str, connections: int) -> None:
+    service, made = flooded
+    attackers = tuple(each for each in made if each.user == "u1")[:connections]
+    found = flood(service, (kind,), made[0], attackers, seconds=0.5)
+    assert list(broken(found, margin=3.0)) == [], found
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_every_kind_is_what_it_says(kind: Kind) -> None:
+    """The blocks of a login are whole packets that the decoder knows; else the suite would flood with faults."""
+    block = kind.block(Login(client_id="u1-d0", token="t", topic="users/u1/devices/d0/events", user="u1", device="d0"))
+    assert len(block) > 10_000
+    if kind.login and not kind.web:
+        assert len(Decoder(1 << 20, server=False).feed(block)) > 0

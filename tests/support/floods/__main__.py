@@ -1,0 +1,59 @@
+"""scripts/floods: a line a flood; exit code 1 when a bystander waited too long or a revocation came too late."""
+
+import argparse
+import sys
+import tempfile
+from itertools import combinations
+from pathlib import Path
+
+from tests.support.floods.bounds import broken
+from tests.support.floods.kinds import KINDS
+from tests.support.floods.run import Found, flood
+from tests.support.identities import logins
+from tests.support.service import Service
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def line(found: Found) -> str:
+    """A flood in one line."""
+    revoked = "" if found.revoked_s is None else f", revoked in {found.revoked_s:.2f} s"
+    return (
+        f"{found.kind:40} x{found.connections:<3} PUBACK p99 {found.cpu_p99_ms:6.1f} ms of work, "
+        f"{found.wall_p99_ms:7.1f} ms; memory {found.grown_mb:+.0f} MB, disk {found.disk_mb:+.0f} MB{revoked}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/floods", description="Every kind of flood beside a bystander.")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of each flood (default 3)")
+    parser.add_argument("--hours", type=float, default=0.0, help="all of them in about this time, mixed in pairs too")
+    parser.add_argument("--only", choices=sorted(kind.name for kind in KINDS), action="append", help="only these")
+    parser.add_argument("--connections", type=int, nargs="+", default=[1, 50], help="attackers at once (default 1 50)")
+    asked = parser.parse_args()
+    rounds: list[tuple[str, ...]] = [(kind.name,) for kind in KINDS if not asked.only or kind.name in asked.only]
+    if asked.hours:
+        rounds += combinations([kind.name for kind in KINDS], 2)
+        asked.seconds = asked.hours * 3600 / (len(rounds) * len(asked.connections))
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="floods-") as directory:
+        data = Path(directory) / "data"
+        made = logins(data, users=2, devices=max(asked.connections))
+        attackers = tuple(each for each in made if each.user == "u1")
+        with Service(data) as service:
+            for kinds in rounds:
+                for count in asked.connections:
+                    found = flood(service, kinds, made[0], attackers[:count], seconds=asked.seconds)
+                    say(line(found))
+                    for reason in broken(found):
+                        failed += 1
+                        say(f"  BROKEN: {reason}")
+    say(f"{failed} broken")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

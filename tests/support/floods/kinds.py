@@ -1,0 +1,99 @@
+"""What attackers send, by name: a block of bytes that is written again and again."""
+
+import gzip
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from healthsync_mqtt.mqtt.codec import encode, encode_publish
+from healthsync_mqtt.mqtt.codec.packets import (
+    Pingreq,
+    Puback,
+    Pubcomp,
+    Pubrec,
+    Pubrel,
+    Subscribe,
+    Unsubscribe,
+)
+from tests.support.wire import Login
+
+_BLOCK = 32_768
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of flood. ``block`` makes its bytes for a login; ``web``: frames on the WebSocket listener."""
+
+    name: str
+    block: Callable[[Login], bytes]
+    login: bool = True
+    web: bool = False
+
+
+def _filled(packet: bytes) -> bytes:
+    return packet * max(1, _BLOCK // len(packet))
+
+
+def _web(opcode: int, payload: bytes = b"") -> bytes:
+    return bytes((0x80 | opcode, 0x80 | len(payload))) + b"\0\0\0\0" + payload
+
+
+def _status(login: Login) -> bytes:
+    return f"users/{login.user}/devices/{login.device}/status".encode()
+
+
+def _request(login: Login) -> bytes:
+    return f"users/{login.user}/devices/{login.device}/token/request".encode()
+
+
+def _bad_events() -> bytes:
+    events = [{"id": f"b{number}", "type": "heart_rate", "value": {"bpm": -1}} for number in range(500)]
+    return json.dumps(events).encode()
+
+
+def _events(login: Login) -> bytes:
+    event = '{"id":"%s","type":"heart_rate","start_time":"2026-01-01T00:00:00Z","value":{"bpm":60}}'
+    run = os.urandom(4).hex()
+    return b"".join(
+        encode_publish(login.topic.encode(), (event % f"{run}-{number}").encode(), 1, False, False, number)
+        for number in range(1, 200)
+    )
+
+
+def _packet(packet: bytes) -> Callable[[Login], bytes]:
+    block = _filled(packet)
+    return lambda _login: block
+
+
+def _message(topic: Callable[[Login], bytes], payload: bytes, qos: int = 0) -> Callable[[Login], bytes]:
+    return lambda login: _filled(encode_publish(topic(login), payload, qos, False, False, 1 if qos else 0))
+
+
+def _own(login: Login) -> bytes:
+    return login.topic.encode()
+
+
+FILTERS = tuple((f"users/u{number}/devices/d/receipts", 1) for number in range(64))
+
+KINDS: tuple[Kind, ...] = (
+    Kind(name="pingreq", block=_packet(encode(Pingreq()))),
+    Kind(name="puback", block=_packet(encode(Puback(7)))),
+    Kind(name="pubrec", block=_packet(encode(Pubrec(7)))),
+    Kind(name="pubrel", block=_packet(encode(Pubrel(7)))),
+    Kind(name="pubcomp", block=_packet(encode(Pubcomp(7)))),
+    Kind(name="subscribe", block=_packet(encode(Subscribe(1, FILTERS)))),
+    Kind(name="unsubscribe", block=_packet(encode(Unsubscribe(1, tuple(name for name, _ in FILTERS))))),
+    Kind(name="events", block=_events),
+    Kind(name="bad-events", block=_message(_own, _bad_events(), 1)),
+    Kind(name="bad-events-gzip", block=_message(_own, gzip.compress(_bad_events()), 1)),
+    Kind(name="status", block=_message(_status, b"x" * 100)),
+    Kind(name="requests", block=_message(_request, b"{}")),
+    Kind(name="web-empty-frames", block=_packet(_web(2)), web=True),
+    Kind(name="web-pings", block=_packet(_web(9, b"x")), web=True),
+    Kind(name="stranger-web-empty-frames", block=_packet(_web(2)), login=False, web=True),
+    Kind(name="stranger-web-pings", block=_packet(_web(9, b"x")), login=False, web=True),
+    Kind(name="stranger-web-continuations", block=_packet(_web(10, b"x" * 100)), login=False, web=True),
+    Kind(name="stranger-bytes", block=_packet(b"\x10"), login=False),
+    Kind(name="stranger-pingreq", block=_packet(encode(Pingreq())), login=False),
+)
