@@ -23,8 +23,13 @@ class Refusal(NamedTuple):
 
 
 def admission(packet: Connect, login: Callable[[Connect], Login], rules: AccessRules) -> Login | Refusal:
-    """Judge version, client id, credentials and will, in this order."""
-    if packet.protocol_level != 4 or packet.protocol_name != "MQTT":
+    """Judge version, client id, credentials and will, in this order; of MQTT 3.1 the credentials first.
+
+    Paho (Java, Go, C) tries a refused login again as MQTT 3.1 and reports what it is told then: a wrong token must not
+    be hidden by a version that nobody asked for.
+    """
+    old = (packet.protocol_name, packet.protocol_level) == ("MQIsdp", 3)
+    if not old and (packet.protocol_level != 4 or packet.protocol_name != "MQTT"):
         return Refusal(ConnectCode.BAD_PROTOCOL_VERSION, "bad_version")
     if not packet.client_id:
         return Refusal(ConnectCode.IDENTIFIER_REJECTED, "no_client_id")
@@ -33,6 +38,8 @@ def admission(packet: Connect, login: Callable[[Connect], Login], rules: AccessR
     except TokenError as error:
         perhaps_new = isinstance(error, PerhapsNewError)
         return Refusal(ConnectCode.NOT_AUTHORIZED, error.detail, held=True, perhaps_new=perhaps_new)
+    if old:
+        return Refusal(ConnectCode.BAD_PROTOCOL_VERSION, "bad_version")
     will = packet.will
     if will is not None and not rules.may_will(accepted.principal, will.topic, retain=will.retain).allowed:
         return Refusal(ConnectCode.NOT_AUTHORIZED, "will_not_allowed")

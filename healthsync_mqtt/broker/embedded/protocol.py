@@ -280,20 +280,34 @@ class Protocol:
             self._end(reason, violation=True, rule=rule)
         return _MESSAGE
 
+    def _fits(self, packet: Puback | Pubrec | Pubcomp) -> bool:
+        """Whether the acknowledgement is of the kind that the message needs [MQTT-4.3.2, 4.3.3]; else it is over."""
+        assert self._session is not None
+        fits = self._session.fits(type(packet), packet.packet_id)
+        if not fits:
+            self._end("wrong_acknowledgement", violation=True)
+        return fits
+
     def _puback(self, packet: Puback) -> int:
         assert self._session is not None
+        if not self._fits(packet):
+            return _CONTROL
         self._session.on_puback(packet.packet_id)
         self._progress = True
         return _CONTROL
 
     def _pubrec(self, packet: Pubrec) -> int:
         assert self._session is not None
+        if not self._fits(packet):
+            return _CONTROL
         self._session.on_pubrec(packet.packet_id)
         self._actions.append(Send(Pubrel(packet.packet_id)))  # also for an id we no longer know [MQTT-4.3.3-1]
         return _CONTROL
 
     def _pubcomp(self, packet: Pubcomp) -> int:
         assert self._session is not None
+        if not self._fits(packet):
+            return _CONTROL
         self._session.on_pubcomp(packet.packet_id)
         self._progress = True
         return _CONTROL

@@ -36,7 +36,6 @@ def never(_: Connect) -> Login:
     ("packet", "code"),
     [
         (Connect("a", protocol_level=5), ConnectCode.BAD_PROTOCOL_VERSION),
-        (Connect("a", protocol_level=3, protocol_name="MQIsdp"), ConnectCode.BAD_PROTOCOL_VERSION),
         (Connect("a", protocol_level=4, protocol_name="MQIsdp"), ConnectCode.BAD_PROTOCOL_VERSION),
         (Connect("a", protocol_level=3), ConnectCode.BAD_PROTOCOL_VERSION),
         (Connect("", clean_session=True), ConnectCode.IDENTIFIER_REJECTED),
@@ -47,6 +46,12 @@ def test_what_is_refused_without_a_login(packet: Connect, code: ConnectCode) -> 
     verdict = admission(packet, never, RULES)
     assert isinstance(verdict, Refusal)
     assert (verdict.code, verdict.held) == (code, False)
+
+
+def test_a_wrong_token_is_not_hidden_by_an_old_version() -> None:
+    old = Connect("a", protocol_level=3, protocol_name="MQIsdp")
+    assert admission(old, refuse, RULES) == Refusal(ConnectCode.NOT_AUTHORIZED, "expired", held=True)
+    assert admission(old, accept, RULES) == Refusal(ConnectCode.BAD_PROTOCOL_VERSION, "bad_version")
 
 
 def test_a_failed_login_is_held_back() -> None:

@@ -23,6 +23,7 @@ from healthsync_mqtt.broker.embedded.protocol import (
     Relay,
     Send,
 )
+from healthsync_mqtt.broker.embedded.sessions.session import Message
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec.packets import (
@@ -311,3 +312,35 @@ def test_retain_is_remembered_of_an_event() -> None:
     protocol.admitted(session(10, 10, WATCH), present=False, route=lenient)
     (events,) = handle(protocol, Publish(EVENTS, b"1"), Publish(EVENTS, b"2", retain=True), Publish(EVENTS, b"3"))
     assert [delivery.retained for delivery in events.deliveries] == [False, True, False]
+
+
+WRONG = [
+    (1, (), Pubrec(1)),
+    (1, (), Pubcomp(1)),
+    (2, (), Puback(1)),
+    (2, (), Pubcomp(1)),
+    (2, (Pubrec(1),), Puback(1)),
+]
+
+
+@pytest.mark.parametrize(("qos", "before", "wrong"), WRONG)
+def test_an_acknowledgement_of_the_wrong_kind_ends_the_connection(
+    qos: int, before: tuple[Packet, ...], wrong: Packet
+) -> None:
+    protocol = made(State.OPEN)
+    assert protocol.session is not None
+    protocol.session.offer(Message(b"t", b"x", qos))
+    protocol.session.transmit()
+    for packet in before:
+        assert End not in kinds(handle(protocol, packet))
+    assert handle(protocol, wrong) == [End("wrong_acknowledgement", violation=True)]
+
+
+@pytest.mark.parametrize("again", [Pubrec(1), Pubcomp(1)])
+def test_a_repeated_receipt_and_a_completion_are_right(again: Packet) -> None:
+    protocol = made(State.OPEN)
+    assert protocol.session is not None
+    protocol.session.offer(Message(b"t", b"x", 2))
+    protocol.session.transmit()
+    handle(protocol, Pubrec(1))
+    assert End not in kinds(handle(protocol, again))

@@ -196,7 +196,14 @@ def test_nobody_is_named() -> None:
     text = exposition(report(counters))
     assert CANARY not in text
     words = {word for _, labels in read(text) for key, word in labels if key not in {"le", "version", "sink"}}
-    closed = {*Reason, *metrics.OUTCOMES, *metrics.CONNECTION_LIMITS, *metrics.CERTIFICATE_ROLES, *metrics.SINK_STATES}
+    closed = {
+        *Reason,
+        *metrics.OUTCOMES,
+        *metrics.CONNECTION_LIMITS,
+        *metrics.PUBLISH_REFUSALS,
+        *metrics.CERTIFICATE_ROLES,
+        *metrics.SINK_STATES,
+    }
     assert words <= closed | {"embedded", "commit"}
 
 

@@ -18,7 +18,7 @@ from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, Kep
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import encode, encode_publish
-from healthsync_mqtt.mqtt.codec.packets import Pubrel
+from healthsync_mqtt.mqtt.codec.packets import Puback, Pubrec, Pubrel
 
 
 class Message(NamedTuple):
@@ -214,6 +214,15 @@ class Session:
         """A new connection: it is first sent everything in flight, in its first order, marked DUP."""
         self.connected = True
         self._again = deque(self._inflight)
+
+    def fits(self, answer: type, packet_id: int) -> bool:
+        """Whether this acknowledgement may come for what is in flight under the id; for an unknown id any may."""
+        flight = self._inflight.get(packet_id)
+        if flight is None:
+            return True
+        if flight.message.qos == 1:
+            return answer is Puback
+        return answer is Pubrec if flight.step is Step.RECEIPT else answer is not Puback
 
     def on_puback(self, packet_id: int) -> None:
         """QoS 1 is done. An unknown id (a repeated or foreign PUBACK) changes nothing."""
