@@ -105,7 +105,13 @@ class Shipping:
             started = loop.time()
             try:
                 code = await self._run_once(name)
-            except (OSError, ValueError, KeyError, TypeError) as error:  # no process to be had, or it talks nonsense
+            except (
+                HealthSyncError,
+                OSError,
+                ValueError,
+                KeyError,
+                TypeError,
+            ) as error:  # no process to be had, or it talks nonsense
                 log.error("ship.process_failed", sink=name, error=error)  # noqa: TRY400 - no traceback
                 code = -1
             if code == 0 or loop.time() - started > _STEADY_S:

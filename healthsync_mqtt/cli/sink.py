@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,71 +10,25 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us, type_name
-from healthsync_mqtt.errors import ConfigError, UnavailableError, UsageError
+from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, moment, now_us, type_name
+from healthsync_mqtt.cli.sink_setup import add_group, described, set_sink, tested
+from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.model.times import iso
-from healthsync_mqtt.sinks.config import SinkConfig, Sinks, made
+from healthsync_mqtt.sinks.config import InfluxConfig, Sinks
 
 app = new_group("Where events go after the log: InfluxDB and what speaks its protocol.")
-add_group = new_group("Add a sink.")
 app.add_typer(add_group, name="add")
+app.command("set")(set_sink)
+
+#: A process saves what it is doing at least every 10 s, and a request may hold it up.
+_SILENCE_S = 20.0
+#: States in which events arrive, or nobody wants them to.
+_WELL = {"idle", "shipping", "not started"}
 
 Name = Annotated[str, typer.Argument(help="The sink's name.")]
 User = Annotated[str | None, typer.Option(help="Only this user's events.")]
 Type = Annotated[str | None, typer.Option("--type", help="Only this type.")]
 Since = Annotated[str | None, typer.Option(help="Only events from this time on: 2026-11-23, or an age such as 7d.")]
-
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "v2": {"deletes": "delete", "settle_s": 0.0},
-    "v3": {"deletes": "mark", "settle_s": 0.0},
-    "v1": {"deletes": "delete", "settle_s": 0.0},
-    "victoria": {"deletes": "mark", "settle_s": 10.0},
-}
-
-
-@add_group.command("influxdb")
-def add_influxdb(  # noqa: PLR0917 - one argument an option
-    url: Annotated[str, typer.Argument(help="http(s)://host:port")],
-    name: Annotated[str, typer.Option(help="The sink's name.")] = "influxdb",
-    dialect: Annotated[str, typer.Option(help="v2 (2.x, Cloud, 1.8), v3 (3 Core), v1 (/write), victoria.")] = "v2",
-    org: Annotated[str, typer.Option(help="Organisation (2.x and Cloud).")] = "-",
-    bucket: Annotated[str, typer.Option(help="Bucket; database with v3 and v1.")] = "healthsync",
-    token_env: Annotated[str | None, typer.Option(help="The environment variable that holds the token.")] = None,
-    token_file: Annotated[Path | None, typer.Option(help="The file (mode 0600) that holds the token.")] = None,
-    token_secret: Annotated[str | None, typer.Option(help="The token's file in the secrets directory.")] = None,
-    ca_file: Annotated[Path | None, typer.Option(help="The CA of the server's certificate.")] = None,
-    deletes: Annotated[str | None, typer.Option(help="delete or mark; the dialect's own way if left out.")] = None,
-    replace: Annotated[bool, typer.Option(help="Replace the sink of this name; its place in the log stays.")] = False,
-    data: Data = DATA,
-    json: Json = False,
-) -> None:
-    """Ship all events, those of the past too, to InfluxDB or a server that speaks its protocol.
-
-    Example: healthsync sink add influxdb http://localhost:8086 --org home --bucket health --token-env INFLUX_TOKEN
-    """
-    if find_spec("influxdb_client") is None:
-        raise ConfigError("influxdb-client is not installed", hint="pip install 'healthsync-mqtt[influx]'")
-    if dialect not in _DEFAULTS:
-        raise UsageError(f"there is no dialect {dialect!r}", hint=f"one of: {', '.join(_DEFAULTS)}")
-    values = _DEFAULTS[dialect] | ({"deletes": deletes} if deletes else {})
-    place = {
-        "env": token_env,
-        "file": str(token_file.absolute()) if token_file else None,
-        "secret": token_secret,
-    }
-    sink = made(
-        name=name, url=url, dialect=dialect, org=org, bucket=bucket, token=place,
-        ca_file=str(ca_file.absolute()) if ca_file else None, **values,
-    )  # fmt: skip
-    if not any(place.values()) and not json:
-        output.say("no token is named: the server must take writes without one")
-    if url.startswith("http://") and any(place.values()) and not json:
-        output.say("the token goes over this connection unencrypted: use https:// outside of one machine")
-    Sinks(data).put(sink, replace=replace)
-    if json:
-        output.emit(_described(sink))
-    else:
-        output.say(f"added {name}; look at it: healthsync sink status {name}")
 
 
 @app.command("list")
@@ -86,8 +39,8 @@ def list_sinks(data: Data = DATA, json: Json = False) -> None:
     """
     sinks = Sinks(data)
     output.listing(
-        [_described(sinks.get(name)) for name in sinks.names()],
-        {"sink": "SINK", "url": "URL", "dialect": "DIALECT", "bucket": "BUCKET", "paused": "PAUSED"},
+        [described(sinks.get(name)) for name in sinks.names()],
+        {"sink": "SINK", "kind": "KIND", "target": "WHERE", "paused": "SUSPENDED"},
         as_json=json,
         empty="no sinks yet; add one: healthsync sink add influxdb http://localhost:8086 --token-env INFLUX_TOKEN",
     )
@@ -99,15 +52,21 @@ def status(
     data: Data = DATA,
     json: Json = False,
 ) -> None:
-    """Say what sinks are doing, how far behind they are, and what to do when one is paused.
+    """Say what sinks are doing, how far behind they are, and what to do. Exit code 1 when one does not ship.
 
     Example: healthsync sink status
     """
     sinks = Sinks(data)
     shown = [_status(data, sinks, one) for one in ([sinks.get(name).name] if name else sinks.names())]
-    if json or len(shown) != 1:
+    _show(shown, as_json=json)
+    if any(one["state"] not in _WELL and one["reason"] != "paused_by_operator" for one in shown):
+        raise typer.Exit(1)
+
+
+def _show(shown: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json or len(shown) != 1:
         columns = {"sink": "SINK", "state": "STATE", "reason": "REASON", "lag": "LAG", "refused_lines": "REFUSED"}
-        output.listing(shown, columns, as_json=json, empty="no sinks yet")
+        output.listing(shown, columns, as_json=as_json, empty="no sinks yet")
         return
     output.facts(
         (key.replace("_", " "), value) for key, value in shown[0].items() if not isinstance(value, dict | list)
@@ -116,9 +75,65 @@ def status(
         output.say(f"refused: seq {refusal['seq']}: {refusal['reason']}: {refusal['message']}")
 
 
-@app.command("pause")
-def pause(name: Name, data: Data = DATA, json: Json = False) -> None:
+@app.command("show")
+def show(name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Show what a sink is configured with, and what it is doing.
+
+    Example: healthsync sink show influxdb
+    """
+    sinks = Sinks(data)
+    shown = described(sinks.get(name)) | {"status": _status(data, sinks, name)}
+    if json:
+        output.emit(shown)
+        return
+    status = shown.pop("status")
+    output.facts((key.replace("_", " "), value) for key, value in shown.items() if value is not None)
+    output.facts([("state", status["state"]), ("reason", status["reason"]), ("lag", status.get("lag", ""))])
+
+
+@app.command("test")
+def try_sink(name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Try whether a sink works: write a point of no type, read it, delete it. Exit code 69 when it would not ship.
+
+    Example: healthsync sink test influxdb
+    """
+    findings = tested(Sinks(data).get(name))
+    output.listing(
+        [finding._asdict() for finding in findings],
+        {"tried": "TRIED", "works": "WORKS", "message": "MESSAGE"},
+        as_json=json,
+        empty="nothing was tried",
+    )
+
+
+@app.command("remove")
+def remove(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+    """Stop shipping to a sink and forget it. What it has already got stays there; added again, it begins anew.
+
+    Example: healthsync sink remove influxdb
+    """
+    sinks = Sinks(data)
+    sinks.get(name)
+    output.agree(f"Remove the sink {name}? Its server keeps what it has", yes=yes)
+    sinks.remove(name)
+    if json:
+        output.emit({"sink": name, "removed": True})
+    else:
+        output.say(f"{name} is removed; its server keeps what it has")
+
+
+@app.command("suspend")
+def suspend(name: Name, data: Data = DATA, json: Json = False) -> None:
     """Stop shipping to a sink; events stay in the log.
+
+    Example: healthsync sink suspend influxdb
+    """
+    _set_paused(data, name, paused=True, as_json=json)
+
+
+@app.command("pause", hidden=True)
+def pause(name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Stop shipping to a sink: the older word for suspend.
 
     Example: healthsync sink pause influxdb
     """
@@ -142,12 +157,12 @@ def user_tag(
 
     Example: healthsync sink user alice
     """
-    from healthsync_mqtt.sinks.pseudonym import Pseudonyms
+    from healthsync_mqtt.sinks.kinds import known_pseudonyms
 
     with DataDirectory(data).registry() as registry:
         registry.user(user)
     Sinks(data).prepare()
-    pseudonym = Pseudonyms.open(Sinks(data).pseudonyms).of(user)
+    pseudonym = known_pseudonyms(Sinks(data)).of(user)
     if json:
         output.emit({"user_id": user, "pseudonym": pseudonym})
     else:
@@ -229,9 +244,9 @@ def reconcile(  # noqa: PLR0917
         raise typer.Exit(1)
 
 
-def _ready(data: Path, name: str) -> tuple[Sinks, SinkConfig]:
+def _ready(data: Path, name: str) -> tuple[Sinks, InfluxConfig]:
     sinks = Sinks(data)
-    return sinks, sinks.get(name)
+    return sinks, sinks.influx(name)
 
 
 def _log(data: Path) -> Any:
@@ -239,12 +254,6 @@ def _log(data: Path) -> Any:
     if log is None:
         raise UnavailableError("there is no event log yet", hint="start the service once: healthsync up")
     return log
-
-
-def _described(sink: SinkConfig) -> dict[str, Any]:
-    shown = sink.model_dump(mode="json")
-    place = {key: value for key, value in shown.pop("token").items() if value is not None}
-    return {"sink": shown.pop("name"), **shown, "token_from": place or None}
 
 
 def _status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
@@ -256,6 +265,7 @@ def _status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
     if sinks.ledger(name).exists():
         ledger = SinkLedger.open(sinks.ledger(name))
         shown |= ledger.state()
+        shown |= _silent(sink.timeout_s, shown.pop("said_us", None))
         shown["refused_lines"] = ledger.refused_count()
         refused = [refusal._asdict() for refusal in ledger.refused(20)]
         ledger.close()
@@ -271,10 +281,18 @@ def _status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
     return shown | {"refused": refused, "at": iso(now_us())}
 
 
+def _silent(timeout_s: float, said_us: int | None) -> dict[str, Any]:
+    """What holds when the process of a sink has said nothing for longer than it may."""
+    if said_us is None or now_us() - said_us < (timeout_s + _SILENCE_S) * 1_000_000:
+        return {}
+    fix = "does the service run? healthsync status"
+    return {"state": "silent", "reason": "not_heard", "message": f"last heard at {iso(said_us)}", "fix": fix}
+
+
 def _set_paused(data: Path, name: str, *, paused: bool, as_json: bool) -> None:
-    sinks, sink = _ready(data, name)
-    sinks.put(sink.model_copy(update={"paused": paused}), replace=True)
+    sinks = Sinks(data)
+    sinks.put(sinks.get(name).model_copy(update={"paused": paused}), replace=True)
     if as_json:
         output.emit({"sink": name, "paused": paused})
     else:
-        output.say(f"{name} is {'paused' if paused else 'resumed'}")
+        output.say(f"{name} is {'suspended' if paused else 'resumed'}")

@@ -70,9 +70,15 @@ def current(place: DataDirectory) -> dict[str, Any]:
 
 
 def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Tasks that are down, who is slowed down or over the daily limit, and certificates that end soon."""
+    """Tasks that are down, sinks that do not ship, who is slowed down or over the limit, certificates that end soon."""
     for name in shown.get("tasks_down", []):
         yield "task down", f"{name}; the log says why: bridge.task_lost"
+    for each in shown.get("sinks", []):
+        if each["state"] not in {"idle", "shipping"}:
+            yield (
+                f"sink {each['sink']}",
+                f"{each['state']}: {each['reason']}; see: healthsync sink status {each['sink']}",
+            )
     for each in shown.get("limited", []):
         reason = "others come first" if each.get("by") == "work" else f"for {each['wait_s']:.1f} s more"
         yield "slowed down", f"{each['kind']} {each['name']}, {reason}"

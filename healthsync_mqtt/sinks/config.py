@@ -4,12 +4,13 @@ A file names where the token is, never the token: an environment variable, a pri
 directory (``HEALTHSYNC_SECRETS_DIR``, else ``/run/secrets``).
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from healthsync_mqtt.config.private_files import make_private_directory, read_private, write_durably
 from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError, UsageError
@@ -18,6 +19,7 @@ Dialect = Literal["v2", "v3", "v1", "victoria"]
 Deletes = Literal["delete", "mark"]
 
 _MAX_TOKEN = 4096
+_KINDS = {"influxdb", "file"}
 
 
 def _http_url(url: str) -> str:
@@ -72,15 +74,40 @@ class TokenPlace(BaseModel):
 
 
 class SinkConfig(BaseModel):
-    """One sink.
+    """What every sink has, whatever its kind."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    kind: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    flush_s: Annotated[float, Field(ge=0, le=60)] = 1.0
+    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    #: How long a server may lose what it has acknowledged when it crashes: 0 for InfluxDB, which has a log on disk; 20
+    #: for VictoriaMetrics, which lost its last 7 to 10 s when it was killed. What was sent within this time is sent
+    #: again when the server may have been restarted.
+    settle_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    series_budget: Annotated[int, Field(ge=15, le=100_000)] = 200
+    paused: bool = False
+
+    @property
+    def cursor(self) -> str:
+        """The name of its cursor in the event log."""
+        return f"sink:{self.name}"
+
+    @property
+    def target(self) -> str:
+        """Where its events go, for people."""
+        raise NotImplementedError
+
+
+class InfluxConfig(SinkConfig):
+    """A server that speaks InfluxDB's protocol.
 
     ``dialect``: v2 (``/api/v2/write``: 2.x, Cloud, 1.8, and others that speak it), v3 (``/api/v3/write_lp``), v1
     (``/write``), victoria (v2's writes, VictoriaMetrics' reads).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    kind: Literal["influxdb"] = "influxdb"
     url: Annotated[str, Field(max_length=1024), AfterValidator(_http_url)]
     dialect: Dialect = "v2"
     org: Text = "-"
@@ -91,18 +118,30 @@ class SinkConfig(BaseModel):
     """``mark`` where a server deletes no points: 3 Core, VictoriaMetrics."""
     ca_file: Path | None = None
     batch_bytes: Annotated[int, Field(ge=1_000, le=50_000_000)] = 1_000_000
-    flush_s: Annotated[float, Field(ge=0, le=60)] = 1.0
-    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
-    #: How long a server may lose what it has acknowledged when it crashes: 0 for InfluxDB, which has a log on disk;
-    #: about 10 for VictoriaMetrics. What was sent within this time is sent again after each new connection.
-    settle_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
-    series_budget: Annotated[int, Field(ge=15, le=100_000)] = 200
-    paused: bool = False
 
     @property
-    def cursor(self) -> str:
-        """The name of its cursor in the event log."""
-        return f"sink:{self.name}"
+    def target(self) -> str:
+        """See ``SinkConfig``."""
+        return self.url
+
+
+class FileConfig(SinkConfig):
+    """A folder of NDJSON files; a new one is begun where the last has ``file_bytes``."""
+
+    kind: Literal["file"] = "file"
+    path: Path
+    file_bytes: Annotated[int, Field(ge=1_000, le=1 << 40)] = 256_000_000
+
+    @property
+    def target(self) -> str:
+        """See ``SinkConfig``."""
+        return str(self.path)
+
+
+_ANY: TypeAdapter[InfluxConfig | FileConfig] = TypeAdapter(
+    Annotated[InfluxConfig | FileConfig, Field(discriminator="kind")]
+)
+_KIND_OF_OLD_FILES = "influxdb"
 
 
 class Sinks:
@@ -133,35 +172,68 @@ class Sinks:
         """The configured sinks."""
         return sorted(path.stem for path in self._path.glob("*.json"))
 
-    def get(self, name: str) -> SinkConfig:
+    def influx(self, name: str) -> InfluxConfig:
+        """One sink, which is an InfluxDB; UsageError when it is of another kind."""
+        config = self.get(name)
+        if not isinstance(config, InfluxConfig):
+            raise UsageError(
+                f"{name} is a {config.kind} sink", hint="this works with InfluxDB and what speaks its protocol"
+            )
+        return config
+
+    def remove(self, name: str) -> None:
+        """Forget a sink and what its ledger knows; NotFoundError."""
+        self.get(name)
+        self.file(name).unlink()
+        for ending in ("", "-journal"):
+            self.ledger(name).with_name(f"{name}.db{ending}").unlink(missing_ok=True)
+
+    def get(self, name: str) -> InfluxConfig | FileConfig:
         """One sink; NotFoundError when there is none of this name, ConfigError when its file cannot be read."""
         if name not in self.names():
             known = ", ".join(self.names()) or "none yet"
             raise NotFoundError(f"there is no sink {name}", hint=f"known: {known}")
         path = self.file(name)
         try:
-            return SinkConfig.model_validate_json(read_private(path))
+            return _of(json.loads(read_private(path)))
         except ValidationError as error:
-            raise ConfigError(f"{path}: {_problems(error)}", hint="healthsync sink add influxdb … --replace") from None
+            raise ConfigError(f"{path}: {_problems(error)}", hint="healthsync sink add … --replace") from None
+        except ValueError:
+            raise ConfigError(f"{path} is no JSON", hint="healthsync sink add … --replace") from None
+
+    def refuse_known(self, name: str) -> None:
+        """ConflictError when there is a sink of this name."""
+        if self.file(name).exists():
+            raise ConflictError(f"there is a sink {name} already", hint="choose another name, or --replace")
 
     def put(self, sink: SinkConfig, *, replace: bool = False) -> None:
         """Write a sink down; ConflictError when there is one of this name."""
         self.prepare()
-        if not replace and self.file(sink.name).exists():
-            raise ConflictError(f"there is a sink {sink.name} already", hint="choose another name, or --replace")
+        if not replace:
+            self.refuse_known(sink.name)
         write_durably(self.file(sink.name), sink.model_dump_json(indent=2).encode() + b"\n")
 
 
-def made(**values: object) -> SinkConfig:
+def made(**values: object) -> InfluxConfig | FileConfig:
     """A sink of what a person typed; UsageError naming the field."""
     try:
-        return SinkConfig.model_validate(values)
+        return _of(values)
     except ValidationError as error:
-        raise UsageError(_problems(error), hint="healthsync sink add influxdb --help") from None
+        raise UsageError(_problems(error), hint="healthsync sink add --help") from None
+
+
+def _of(values: object) -> InfluxConfig | FileConfig:
+    if isinstance(values, dict):
+        values = {"kind": _KIND_OF_OLD_FILES} | values
+    return _ANY.validate_python(values)
 
 
 def _problems(error: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'sink'}: {problem['msg'].removeprefix('Value error, ')}"
+        f"{_field(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
         for problem in error.errors(include_input=False, include_context=False, include_url=False)
     )
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in place if part not in _KINDS) or "sink"

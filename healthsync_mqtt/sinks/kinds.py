@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from healthsync_mqtt.sinks.config import SinkConfig, Sinks
+from healthsync_mqtt.sinks.config import FileConfig, InfluxConfig, SinkConfig, Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import Sink
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms, lost
@@ -10,21 +10,54 @@ from healthsync_mqtt.storage.port import LogReader
 
 if TYPE_CHECKING:
     from healthsync_mqtt.sinks.influx.packing import Packer
+    from healthsync_mqtt.sinks.port import Finding
 
 
 def open_sink(sinks: Sinks, config: SinkConfig, *, reader: LogReader, ledger: SinkLedger) -> Sink[Any]:
     """The sink of this configuration. LostPseudonymError when its points would get other owners."""
+    if isinstance(config, FileConfig):
+        from healthsync_mqtt.sinks.file.sink import FileSink
+
+        return FileSink(config, epoch=reader.epoch)
+    if not isinstance(config, InfluxConfig):
+        raise TypeError(config.kind)
     from healthsync_mqtt.sinks.influx.http import Influx
     from healthsync_mqtt.sinks.influx.sink import InfluxSink
 
     def connect() -> Influx:
-        now = sinks.get(config.name)
+        now = sinks.influx(config.name)
         return Influx(now, now.token.read())
 
     return InfluxSink(config, packer=open_packer(sinks, config, reader, ledger), ledger=ledger, connect=connect)
 
 
-def open_packer(sinks: Sinks, config: SinkConfig, reader: LogReader, ledger: SinkLedger) -> "Packer":
+def try_out(config: SinkConfig) -> "list[Finding]":
+    """Try whether this sink would work, before it is stored."""
+    if isinstance(config, FileConfig):
+        from healthsync_mqtt.sinks.file.trial import try_folder
+
+        return try_folder(config)
+    if not isinstance(config, InfluxConfig):
+        raise TypeError(config.kind)
+    from healthsync_mqtt.sinks.influx.trial import try_server
+
+    return try_server(config)
+
+
+def reach(config: SinkConfig) -> "Finding":
+    """Whether this sink is reached, and its token is where it should be; nothing is sent or changed."""
+    if isinstance(config, FileConfig):
+        from healthsync_mqtt.sinks.file.trial import see_folder
+
+        return see_folder(config)
+    if not isinstance(config, InfluxConfig):
+        raise TypeError(config.kind)
+    from healthsync_mqtt.sinks.influx.trial import reach_server
+
+    return reach_server(config)
+
+
+def open_packer(sinks: Sinks, config: InfluxConfig, reader: LogReader, ledger: SinkLedger) -> "Packer":
     """What makes the points of an InfluxDB sink."""
     from healthsync_mqtt.sinks.influx.mapping import Mapper
     from healthsync_mqtt.sinks.influx.packing import Packer
@@ -39,3 +72,12 @@ def open_pseudonyms(sinks: Sinks, ledger: SinkLedger) -> Pseudonyms:
     if not ledger.bind(pseudonyms.identity):
         raise lost(sinks.pseudonyms)
     return pseudonyms
+
+
+def known_pseudonyms(sinks: Sinks) -> Pseudonyms:
+    """The pseudonyms for a command: minted for a user whose points no sink has, and for nobody else."""
+    ledgers = [SinkLedger.open(sinks.ledger(name)) for name in sinks.names() if sinks.ledger(name).exists()]
+    known = {user for ledger in ledgers for user in ledger.users()}
+    for ledger in ledgers:
+        ledger.close()
+    return Pseudonyms.open(sinks.pseudonyms, known=known.__contains__)

@@ -35,6 +35,16 @@ class Step(NamedTuple):
     wait_s: float | None = None
 
 
+class Finding(NamedTuple):
+    """One thing that was tried with a sink. What is ``needed`` and does not work keeps it from shipping."""
+
+    tried: str
+    works: bool
+    needed: bool = True
+    message: str = ""
+    hint: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """A piece of the log, read in one snapshot.

@@ -56,7 +56,8 @@ def run(data: Path, name: str) -> None:
     sink = sinks.get(name)
     reader = open_reader(data)
     ledger = SinkLedger.open(sinks.ledger(name), budget=sink.series_budget)
-    cursor = reader.cursor(sink.cursor) or 0
+    # A ledger that is new, or older than the cursor, means that the bucket may lack what came before.
+    cursor = min(reader.cursor(sink.cursor) or 0, ledger.state().get("cursor", 0))
     coverage = Coverage.open(data / "registry.db")
     shipper = assemble(
         sinks, sink, reader=reader, ledger=ledger, cursor=cursor, keep=_tell_cursor, permit=coverage.permits

@@ -191,7 +191,7 @@ def test_a_token_is_never_written_down(home: Installation, tmp_path: Path) -> No
     token = tmp_path / "token"
     token.write_text("s3cr3t-t0ken\n")
     token.chmod(0o600)
-    home.add("https://influx.example", "--token-file", str(token))
+    home.add("https://influx.example", "--token-file", str(token), "--no-test")
     shown = home.run("list")[0]
     assert shown["token_from"] == {"file": str(token)}
     assert "s3cr3t" not in Sinks(home.data).file("main").read_text()

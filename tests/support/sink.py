@@ -7,7 +7,7 @@ from typing import Any
 from healthsync_mqtt.model.event import Event, Op
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.sinks.config import SinkConfig
+from healthsync_mqtt.sinks.config import InfluxConfig
 from healthsync_mqtt.sinks.influx.http import Influx
 from healthsync_mqtt.sinks.influx.mapping import Mapper
 from healthsync_mqtt.sinks.influx.packing import Packer
@@ -26,7 +26,7 @@ class Rig:
     def __init__(
         self, path: Path, url: str = "http://127.0.0.1:9", server: Server | None = None, **values: Any
     ) -> None:
-        self.config = SinkConfig(**{"name": "main", "url": url, "flush_s": 0.0, "timeout_s": 5.0} | values)
+        self.config = InfluxConfig(**{"name": "main", "url": url, "flush_s": 0.0, "timeout_s": 5.0} | values)
         self.log = MemoryEventLog()
         self.ledger = SinkLedger.open(path / "main.db", budget=self.config.series_budget)
         self.now = 0.0

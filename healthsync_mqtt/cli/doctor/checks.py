@@ -12,6 +12,7 @@ import apsw
 
 from healthsync_mqtt.cli.doctor.finding import Finding, Grade
 from healthsync_mqtt.cli.doctor.posture import posture, private_files
+from healthsync_mqtt.cli.doctor.sinks import sinks
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import now_us
 from healthsync_mqtt.cli.service import ServiceFile, call
@@ -35,6 +36,7 @@ def examine(data: Path) -> Iterator[Finding]:
     yield from _settings(place)
     yield from _files(place)
     yield from _certificates(place)
+    yield from sinks(data)
     yield _disk(data)
     service = _service(data)
     yield service

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.sinks.config import SinkConfig
+from healthsync_mqtt.sinks.config import InfluxConfig
 from healthsync_mqtt.sinks.influx.answers import MAX_WAIT_S, Means, Verdict, judge, judge_deletion
 from healthsync_mqtt.sinks.influx.dispatch import Dispatch, Sent
 from healthsync_mqtt.sinks.influx.line import Line
@@ -116,7 +116,7 @@ def overtaken(reader: LogReader, since: int, ship: Callable[[Slice, int], None])
 
 def repair(
     server: Server,
-    config: SinkConfig,
+    config: InfluxConfig,
     write: Sequence[Line],
     erase: Sequence[Line],
     sleep: Callable[[float], None] = time.sleep,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from healthsync_mqtt.model.catalogue import CATALOGUE
-from healthsync_mqtt.sinks.config import SinkConfig, Sinks
+from healthsync_mqtt.sinks.config import InfluxConfig, Sinks
 from healthsync_mqtt.sinks.coverage import Coverage
 from healthsync_mqtt.sinks.influx.backfill import Slice, drain, overtaken, repair
 from healthsync_mqtt.sinks.influx.http import Influx
@@ -43,7 +43,7 @@ class Comparison:
     def __init__(
         self,
         sinks: Sinks,
-        config: SinkConfig,
+        config: InfluxConfig,
         *,
         reader: LogReader,
         ledger: SinkLedger,
@@ -70,7 +70,7 @@ class Comparison:
 
     @classmethod
     @contextmanager
-    def open(cls, data: Path, config: SinkConfig) -> Iterator[Self]:
+    def open(cls, data: Path, config: InfluxConfig) -> Iterator[Self]:
         """Everything that a comparison needs. UnavailableError without a log, ConfigError without a token."""
         sinks = Sinks(data)
         with ExitStack() as stack:

@@ -16,7 +16,7 @@ import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
 
-from healthsync_mqtt.sinks.config import SinkConfig
+from healthsync_mqtt.sinks.config import InfluxConfig
 from healthsync_mqtt.sinks.influx.line import Answer, Line
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -31,7 +31,7 @@ class _DeadlineError(Exception):
 class Influx:
     """One server as a sink knows it. Not shared between threads; in the main thread a request has a hard deadline."""
 
-    def __init__(self, sink: SinkConfig, token: str | None) -> None:
+    def __init__(self, sink: InfluxConfig, token: str | None) -> None:
         self._sink = sink
         self._client: Any = InfluxDBClient(
             url=sink.url,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from healthsync_mqtt.errors import ConfigError
-from healthsync_mqtt.sinks.config import SinkConfig
+from healthsync_mqtt.sinks.config import InfluxConfig
 from healthsync_mqtt.sinks.influx.answers import Means, Verdict, judge, judge_deletion
 from healthsync_mqtt.sinks.influx.dispatch import Dispatch, Sent
 from healthsync_mqtt.sinks.influx.line import Answer, Line
@@ -61,7 +61,7 @@ class InfluxSink:
 
     def __init__(
         self,
-        config: SinkConfig,
+        config: InfluxConfig,
         *,
         packer: Packer,
         ledger: SinkLedger,

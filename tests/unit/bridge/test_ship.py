@@ -118,3 +118,39 @@ async def test_a_process_that_talks_nonsense_is_started_again(data: Path, tmp_pa
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_process_that_hangs_is_shown_as_such_and_started_again(data: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "runs"
+    script = tmp_path / "hanging.py"
+    said = json.dumps({"status": {"sink": "main", "state": "idle", "reason": "", "lag": 0, "cursor": 9}})
+    script.write_text(
+        f"import os, signal\nopen({str(marker)!r}, 'a').write('x')\nprint({said!r}, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    Sinks(data).put(made(name="main", url="http://127.0.0.1:9", timeout_s=0.2), replace=True)
+    states: list[dict] = []
+    ship = Shipping(data, chores=Chores(Journal()), command=(sys.executable, str(script)), silence_s=0.2)  # type: ignore[arg-type]
+    ship.on_change = lambda: states.extend(ship.status())
+    task = asyncio.create_task(ship.run())
+    await until(lambda: marker.exists() and len(marker.read_text()) >= 2)
+    hung = [status for status in states if status["state"] == "hung"]
+    assert hung
+    assert hung[0]["reason"] == "process_hangs"
+    assert "lag" not in hung[0]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_a_process_says_before_it_ends_is_its_reason(data: Path, tmp_path: Path) -> None:
+    failed = {"failed": {"reason": "pseudonym_lost", "message": "gone", "fix": "restore it"}}
+    changes: list[int] = []
+    script = tmp_path / "failing.py"
+    script.write_text(f"print({json.dumps(failed)!r}, flush=True)\nraise SystemExit(1)\n")
+    ship, _ = shipping(data, (sys.executable, str(script)), changes)
+    task = asyncio.create_task(ship.run())
+    await until(ship.status)
+    status = ship.status()[0]
+    assert [status[key] for key in ("state", "reason", "fix")] == ["failed", "pseudonym_lost", "restore it"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""A folder of NDJSON files as a sink."""

@@ -1,0 +1,82 @@
+"""Whether a server would work as a sink, before it becomes one: one point is written, read and deleted again.
+
+The point is of the measurement ``healthsync_check``, which no type has; where a server deletes no points it stays.
+"""
+
+import time
+from datetime import UTC, datetime
+
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.sinks.config import InfluxConfig
+from healthsync_mqtt.sinks.influx.answers import Means, judge, judge_deletion
+from healthsync_mqtt.sinks.influx.http import Influx
+from healthsync_mqtt.sinks.influx.line import Line
+from healthsync_mqtt.sinks.influx.readback import Readback
+from healthsync_mqtt.sinks.port import Finding
+
+_FAULTS = {
+    "unreachable": "does the server run, and is the URL its own?",
+    "timeout": "does the server run, and is the URL its own?",
+    "reset": "something closed the connection: is it https:// that the server wants?",
+    "tls": "name the CA of its certificate: --ca-file",
+}
+
+
+def reach_server(config: InfluxConfig) -> Finding:
+    """Whether it answers, whatever it says, and the token can be read."""
+    try:
+        server = Influx(config, config.token.read())
+    except HealthSyncError as error:
+        return Finding("token", works=False, message=str(error), hint=error.hint)
+    try:
+        return _reached(config, server)
+    finally:
+        server.close()
+
+
+def try_server(config: InfluxConfig) -> list[Finding]:
+    """What works, in the order of need; what needs something that does not work is not tried."""
+    try:
+        server = Influx(config, config.token.read())
+    except HealthSyncError as error:
+        return [Finding("token", works=False, message=str(error), hint=error.hint)]
+    try:
+        reached = _reached(config, server)
+        return [reached, *_tried(config, server)] if reached.works else [reached]
+    finally:
+        server.close()
+
+
+def _reached(config: InfluxConfig, server: Influx) -> Finding:
+    answer = server.probe()
+    if answer.status:
+        return Finding("reach", works=True)
+    fault = answer.fault or "unreachable"
+    return Finding("reach", works=False, message=f"{config.url}: {fault}", hint=_FAULTS.get(fault, ""))
+
+
+def _tried(config: InfluxConfig, server: Influx) -> list[Finding]:
+    now = datetime.now(UTC)
+    line = Line("healthsync_check,user=check", "ok=1.0", time.time_ns() // 1_000_000 * 1_000_000)
+    verdict = judge(server.write([line.text]), [line.text], now)
+    if verdict.means is not Means.ADVANCE:
+        said = f"{verdict.reason}: {verdict.message}".rstrip(": ")
+        return [Finding("write", works=False, message=said, hint=verdict.hint)]
+    findings = [Finding("write", works=True), _reads(config, server, line)]
+    if config.deletes == "delete":
+        verdict = judge_deletion(server.delete(line), now)
+        said = f"{verdict.reason}: {verdict.message}".rstrip(": ")
+        works = verdict.means is Means.ADVANCE
+        findings.append(Finding("delete", works=works, message="" if works else said, hint=verdict.hint))
+    return findings
+
+
+def _reads(config: InfluxConfig, server: Influx, line: Line) -> Finding:
+    """Reading is for reconcile only. What was written a moment ago need not be visible yet."""
+    try:
+        Readback(server, config.dialect, config.bucket).read(
+            "healthsync_check", "check", line.time_ns, line.time_ns + 1_000_000
+        )
+    except HealthSyncError as error:
+        return Finding("read", works=False, needed=False, message=str(error), hint="only reconcile needs it")
+    return Finding("read", works=True, needed=False)
