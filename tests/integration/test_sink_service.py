@@ -100,7 +100,7 @@ def test_an_outage_is_a_delay_and_the_service_says_why(tmp_path: Path) -> None:
     server.kill()
     with Service(data) as service:
         publish(service, who, 0, 500)
-        until(lambda: service.cli("sink", "status", "main")[0]["state"] == "waiting")
+        until(lambda: run_cli(data, "sink", "status", "main", check=False)[0]["state"] == "waiting")
         shown = service.cli("status")[0]["sinks"][0]
         assert (shown["reason"], shown["lag"]) == ("unreachable", 500)
         server.start()
