@@ -161,6 +161,9 @@ class Shipper:
     def _ship(self) -> float:
         assert self._shipment is not None
         step = self.sink.step(self._shipment)
+        if self._generation is None and step.next in {Next.GO_ON, Next.DONE}:
+            # From the first answer on: the server may be restarted while the first piece is on its way.
+            self._generation = self.sink.generation
         if step.next is not Next.DONE:
             return self._heed(step)
         self._counts["events"] += self._shipment.events

@@ -1,0 +1,8 @@
+"""``python -m healthsync_mqtt.testing.simulator``."""
+
+import sys
+
+from healthsync_mqtt.testing.simulator.many import main
+
+if __name__ == "__main__":
+    sys.exit(main())

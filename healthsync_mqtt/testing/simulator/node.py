@@ -1,0 +1,217 @@
+"""One life of a service in the simulation: the real pipeline, door, sessions, followers and log.
+
+What a machine gives is replaced: the disk by ``Disk``, the network by ``Network``, the time by the loop's. Who may log
+in is a list. Everything that promises something is the code that runs in production.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+import apsw
+
+from bridge.cursors import Cursors
+from bridge.edges.embedded import DoorOutlet, DoorSource, RefusedMessages
+from bridge.follow.canonical import CanonicalFeed
+from bridge.pipeline import Pipeline
+from bridge.ports import Chores
+from bridge.stages.consent import ConsentGate
+from healthsync_mqtt.broker.embedded.door import FrontDoor
+from healthsync_mqtt.broker.embedded.sessions.table import Sessions
+from healthsync_mqtt.broker.embedded.wire import Wire as SocketWire
+from healthsync_mqtt.config.sections import LimitSettings
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.newcomers import Newcomers
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.sinks.shipper import Shipper
+from healthsync_mqtt.storage.port import EventLog
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.testing.simulator.disk import Disk
+from healthsync_mqtt.testing.simulator.machine import FarTransport, SimulatedJournal, SnapshotReader
+from healthsync_mqtt.testing.simulator.network import End, Wire
+from healthsync_mqtt.testing.simulator.people import EmptyRoster, Roll, agreed
+from healthsync_mqtt.testing.simulator.sink import CONFIG, ConcurrentReader, Server, ServerSink
+from healthsync_mqtt.testing.simulator.virtual_time import WallClock
+from healthsync_mqtt.topics.access import AccessRules
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+LIMITS = LimitSettings()
+REGISTRY = TopicRegistry.load()
+RULES = AccessRules(REGISTRY)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a service is made of; a test replaces a part by one with a planted defect."""
+
+    open_log: Callable[..., EventLog] = SqliteEventLog.open
+    journal: Callable[[EventLog, Random], SimulatedJournal] = SimulatedJournal
+    sink: Callable[[Server], Any] = ServerSink
+    sink_reader: Callable[[SnapshotReader, Callable[[], None], Random], Any] = ConcurrentReader
+
+
+class Node:
+    """A running service. ``start`` may raise StoreError: then it does not run."""
+
+    def __init__(
+        self,
+        *,
+        disk: Disk,
+        path: Path,
+        roll: Roll,
+        users: list[str],
+        clock: WallClock,
+        chance: Random,
+        server: Server,
+        plan: Plan,
+    ) -> None:
+        self._server = server
+        self._plan = plan
+        self._disk = disk
+        self._path = path
+        self._roll = roll
+        self._users = users
+        self._clock = clock
+        self._chance = chance
+        self._tasks: list[asyncio.Task[Any]] = []
+        self.failure: BaseException | None = None
+        self.running = False
+        self.counters = Counters()
+
+    async def start(self, *, accept_restored: bool = False) -> None:
+        """Open the log and listen."""
+        chance, clock, plan = self._chance, self._clock, self._plan
+        self.log = plan.open_log(self._path, vfs=self._disk.name, exclusive=True, accept_restored=accept_restored)
+        self.journal = plan.journal(self.log, chance)
+        self.reader = SnapshotReader(self._disk, self._path)
+        gate, chores, sessions = ConsentGate(cast("Any", agreed(self._users))), Chores(), Sessions(LIMITS, RULES)
+        self.publisher = CanonicalFeed(
+            reader=cast("Any", self.reader),
+            head=self.journal.head(),
+            registry=REGISTRY,
+            chores=chores,
+            gate=gate,
+            sessions=sessions,
+            clock_us=clock.us,
+        )
+        outlet = DoorOutlet(sessions)
+        self.pipeline = Pipeline(
+            journal=self.journal,
+            registry=REGISTRY,
+            counters=self.counters,
+            bridge_id="sim",
+            gate=gate,
+            chores=chores,
+            outlet=outlet,
+            observers=(self.publisher,),
+            failed=self._fail,
+            clock_us=clock.us,
+        )
+        logins = Logins(Directory(EmptyRoster()), (self._roll,))
+        self.door = FrontDoor(
+            limits=LIMITS,
+            rules=RULES,
+            logins=logins,
+            newcomers=Newcomers(logins),
+            ingest=DoorSource(self.pipeline, RefusedMessages(REGISTRY, chores, outlet)),
+            feeder=self.publisher,
+            requests=cast("Any", None),
+            sessions=sessions,
+            counters=self.counters,
+            on_refused=lambda _reason, _peer, _claimed: None,
+            on_fatal=self._fail,
+            clock=clock.time,
+        )
+        await self.door.start()
+        self._shipped = Cursors(chores, "sink:")
+        self.shipper = Shipper(
+            CONFIG,
+            plan.sink(self._server),
+            reader=plan.sink_reader(self.reader, self.journal.hurry, chance),
+            cursor=self.reader.cursor("sink:simulated") or 0,
+            keep=self._keep,
+            clock=asyncio.get_running_loop().time,
+            now_us=clock.us,
+            jitter=chance.random,
+        )
+        self._tasks = [
+            asyncio.create_task(self._ship(), name="sim.ship"),
+            asyncio.create_task(self.publisher.run(), name="sim.publish"),
+            asyncio.create_task(self._keep_positions(), name="sim.positions"),
+        ]
+        self.running = True
+
+    def accept(self, wire: Wire) -> End | None:
+        """A new connection's far end (a transport's ``Door``)."""
+        if not self.running:
+            return None
+        protocol = SocketWire(self.door._accept, secure=True)  # noqa: SLF001  # what a listener does
+        far = FarTransport(wire, protocol)
+        protocol.connection_made(far)
+        return far
+
+    def revoke(self, client_id: str) -> None:
+        """What the revocation job does when it has seen a change."""
+        if self.running:
+            self.door.revoke([client_id])
+
+    async def stop(self) -> None:
+        """A clean stop."""
+        self.running = False
+        await self.door.stop_listening()
+        await self.pipeline.close(1.0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await self.door.stop()
+        self.publisher.keep()
+        await self.pipeline.settle(0.5)
+        await self._end()
+        self.pipeline.stop()
+        self.journal.close()
+        self.reader.close()
+
+    async def die(self) -> None:
+        """Kill -9: nothing is said, nothing is finished."""
+        self.running = False
+        self.pipeline.stop()
+        await self._end()
+        self.reader.close()
+        self._disk.dead = True
+        try:
+            with contextlib.suppress(StoreError, apsw.Error):
+                self.log.close()  # gives the locks back, as the kernel does for a dead process
+        finally:
+            self._disk.dead = False
+
+    def rows(self) -> list[Record]:
+        """Everything in the log, superseded rows too."""
+        return self.reader.read(0, 1_000_000, history=True)  # type: ignore[no-any-return]
+
+    def _keep(self, cursor: int) -> None:
+        self._shipped.move("simulated", cursor)
+
+    async def _ship(self) -> None:
+        while True:
+            due_s = self.shipper.step()
+            await asyncio.sleep(due_s + self._chance.expovariate(200.0))
+
+    async def _keep_positions(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self.publisher.keep()
+            self._shipped.keep()
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = error

@@ -1,0 +1,352 @@
+"""One seeded run: a service, its clients, a network and faults, on virtual time; the promises are checked on the way.
+
+Everything that happens follows from the seed. A run costs some tens of milliseconds, so that many seeds can be tried.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from random import Random
+
+from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.storage.anchor import RestoredError
+from healthsync_mqtt.testing.simulator.clients import Device, PlainDevice, Subscriber
+from healthsync_mqtt.testing.simulator.disk import Disk
+from healthsync_mqtt.testing.simulator.history import History
+from healthsync_mqtt.testing.simulator.network import End, Network, Wire
+from healthsync_mqtt.testing.simulator.node import Node, Plan
+from healthsync_mqtt.testing.simulator.people import Roll
+from healthsync_mqtt.testing.simulator.sink import Server
+from healthsync_mqtt.testing.simulator.virtual_time import StandstillError, VirtualLoop, WallClock
+
+_START_US = 1_795_413_600_000_000
+_WORK_S = 12.0
+_SETTLE_S = 600.0
+_USERS = ("alice", "bob")
+PLAIN = Plan()
+"""The service as it is."""
+
+
+class Fault(StrEnum):
+    """What may go wrong."""
+
+    KILL = "kill"
+    POWER_CUT = "power_cut"
+    RESTART = "restart"
+    CUT = "cut"
+    PARTITION = "partition"
+    SLOW = "slow"
+    FULL_DISK = "full_disk"
+    BROKEN_DISK = "broken_disk"
+    CLOCK_JUMP = "clock_jump"
+    REVOCATION = "revocation"
+    RESTORE = "restore"
+    SINK_AWAY = "sink_away"
+    SINK_CRASH = "sink_crash"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a seed came to; no violation is good."""
+
+    seed: int
+    faults: tuple[str, ...]
+    events: int
+    violations: tuple[str, ...]
+
+
+@dataclass
+class World:
+    """A run in progress."""
+
+    seed: int
+    directory: Path
+    plan: Plan = PLAIN
+    only: frozenset[Fault] | None = None
+    history: History = field(default_factory=History)
+    happened: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._chance = self._stream("faults")
+        self._starts = 0
+        self._accept = False
+        self._gone: set[tuple[str, str]] = set()
+        self._node: Node | None = None
+        self._backup: tuple[dict[str, bytes], int] | None = None
+        self._subscribed_at: dict[str, int] = {}
+        self._restored = False
+
+    async def run(self) -> None:
+        """The whole run: work with faults, then peace until everything has settled, then the last checks."""
+        loop, chance = asyncio.get_running_loop(), self._chance
+        self._clock = WallClock(loop, _START_US)
+        self._disk = Disk(f"simulated-{self.seed}-{id(self)}", self._stream("disk"))
+        self._network = Network(f"{self.seed}/network")
+        self._roll = Roll()
+        self._server = Server()
+        self._at_peace = asyncio.Event()
+        restores = self._allowed(Fault.RESTORE) and chance.random() < 0.2
+        devices = list(self._devices(plain=not restores))
+        subscribers = [self._subscriber("reader", None), self._subscriber("of-alice", frozenset({"alice"}))]
+        await self._start()
+        tasks = [asyncio.create_task(each.run(), name=f"sim.{each.name}") for each in subscribers]
+        for each in subscribers:
+            await each.subscribed.wait()
+            self._subscribed_at[each.name] = len(self._rows())
+        tasks.append(asyncio.create_task(self._supervise(), name="sim.supervisor"))
+        working = [
+            asyncio.create_task(each.run(_WORK_S, self._at_peace), name=f"sim.{each.principal.client_id}")
+            for each in devices
+        ]
+        await self._trouble(devices, restores=restores)
+        await self._peace()
+        try:
+            async with asyncio.timeout(_SETTLE_S):
+                await asyncio.gather(*working)
+        except TimeoutError:
+            self.history.violations.append("some device is not done although nothing is wrong any more")
+        await asyncio.sleep(20.0)
+        self._last_checks(subscribers)
+        for task in (*tasks, *working):
+            task.cancel()
+        await asyncio.gather(*tasks, *working, return_exceptions=True)
+        if self._node is not None:
+            await self._node.stop()
+
+    def accept(self, wire: Wire) -> End | None:
+        """Whoever runs now takes the connection."""
+        return None if self._node is None else self._node.accept(wire)
+
+    def _stream(self, name: str) -> Random:
+        """Chance of one part's own, so that a run does not depend on which part asks first."""
+        return Random(f"{self.seed}/{name}")  # noqa: S311  # a seed that replays, no secret
+
+    # -- people
+
+    def _devices(self, *, plain: bool) -> Iterator[Device | PlainDevice]:
+        for user in _USERS:
+            for number in range(self._chance.randint(1, 2)):
+                name = f"d{number}"
+                principal = Principal(role=Role.device, client_id=f"{user}-{name}", user=user, device=name)
+                kind = PlainDevice if plain and self._chance.random() < 0.5 else Device
+                self._roll.enroll(principal, f"token of {principal.client_id}")
+                yield kind(
+                    principal,
+                    f"token of {principal.client_id}",
+                    network=self._network,
+                    door=self,
+                    clock=self._clock,
+                    chance=self._stream(principal.client_id),
+                    history=self.history,
+                )
+
+    def _subscriber(self, name: str, users: frozenset[str] | None) -> Subscriber:
+        principal = Principal(role=Role.subscriber, client_id=name, users=users, types=None)
+        self._roll.enroll(principal, f"token of {name}")
+        return Subscriber(
+            principal,
+            f"token of {name}",
+            network=self._network,
+            door=self,
+            chance=self._stream(name),
+            history=self.history,
+        )
+
+    # -- the service
+
+    async def _start(self) -> None:
+        """Start, and again until it works, as a supervisor outside would."""
+        while True:
+            self._starts += 1
+            node = Node(
+                disk=self._disk, path=self.directory / "events.db", roll=self._roll, users=list(_USERS),
+                clock=self._clock, chance=self._stream(f"node {self._starts}"), server=self._server, plan=self.plan,
+            )  # fmt: skip
+            try:
+                await node.start(accept_restored=self._accept)
+            except RestoredError as error:
+                if not self._restored:
+                    self.history.violations.append(f"G1: the log is not taken for its own: {error}")
+                self._accept = True  # an admin was asked, and said yes
+                continue
+            except (StoreError, UnavailableError) as error:
+                self.happened.append(f"{self._now()} no start: {error}")
+                await asyncio.sleep(1.0)
+                continue
+            self._node = node
+            self._accept = False
+            return
+
+    async def _supervise(self) -> None:
+        """Start again what has ended on its own."""
+        while True:
+            await asyncio.sleep(0.5)
+            node = self._node
+            if node is not None and node.failure is not None:
+                self.happened.append(f"{self._now()} ended: {node.failure}")
+                await self._down(node)
+                await self._start()
+
+    async def _down(self, node: Node) -> None:
+        self._node = None
+        self._network.cut_all()
+        await node.die()
+
+    def _rows(self) -> list:  # type: ignore[type-arg]
+        return [] if self._node is None else self._node.rows()
+
+    # -- trouble and peace
+
+    def _allowed(self, fault: Fault) -> bool:
+        return self.only is None or fault in self.only
+
+    async def _trouble(self, devices: list[Device | PlainDevice], *, restores: bool) -> None:
+        loop, chance = asyncio.get_running_loop(), self._chance
+        faults = [fault for fault in Fault if self._allowed(fault) and (fault is not Fault.RESTORE or restores)]
+        while faults and loop.time() < _WORK_S:
+            await asyncio.sleep(chance.expovariate(0.5))
+            if restores and self._backup is None and chance.random() < 0.5:
+                self._backup = (self._disk.backup(), 0)
+            fault = chance.choice(faults)
+            self.happened.append(f"{self._now()} {fault.value}")
+            await self._cause(fault, devices)
+            self._check()
+
+    async def _cause(self, fault: Fault, devices: list[Device | PlainDevice]) -> None:
+        chance, node = self._chance, self._node
+        if node is None:  # it is being started again
+            return
+        match fault:
+            case Fault.KILL | Fault.POWER_CUT:
+                await self._down(node)
+                if fault is Fault.POWER_CUT:
+                    self._disk.cut_power()
+                await asyncio.sleep(chance.random() * 3)
+                await self._start()
+            case Fault.RESTART:
+                self._node = None
+                await node.stop()
+                self._network.cut_all()
+                await self._start()
+            case Fault.CUT:
+                self._network.cut_some()
+            case Fault.PARTITION:
+                self._network.partitioned = True
+                self._network.cut_all()
+                await asyncio.sleep(chance.random() * 8)
+                self._network.partitioned = False
+            case Fault.SLOW:
+                self._network.slow = chance.choice([5.0, 30.0])
+                await asyncio.sleep(chance.random() * 5)
+                self._network.slow = 1.0
+            case Fault.FULL_DISK:
+                self._disk.full = True
+                await asyncio.sleep(chance.random() * 5)
+                self._disk.full = False
+            case Fault.BROKEN_DISK:
+                self._disk.broken = True
+                await asyncio.sleep(chance.random())
+                self._disk.broken = False
+            case Fault.CLOCK_JUMP:
+                self._clock.error_us = chance.choice([-3_600, -30, 0, 30, 3_600]) * 1_000_000
+            case Fault.REVOCATION:
+                await self._revoke(chance.choice(devices))
+            case Fault.RESTORE:
+                await self._restore(node)
+            case Fault.SINK_AWAY:
+                self._server.away = True
+                await asyncio.sleep(chance.random() * 4)
+                self._server.away = False
+            case Fault.SINK_CRASH:
+                self._server.crash(asyncio.get_running_loop().time())
+
+    async def _revoke(self, device: Device | PlainDevice) -> None:
+        """G7: a second after the revocation nothing new of this device is stored."""
+        if len(self._gone) == len(_USERS) - 1 or self._node is None:
+            return
+        self._roll.revoke(device.principal.client_id)
+        self._gone.add((device.user, device.device))
+        await asyncio.sleep(0.25)
+        self._node.revoke(device.principal.client_id)
+        await asyncio.sleep(0.75)
+        if self._node is not None:
+            await self._node.pipeline.drain()  # what it sent before may wait for a disk
+        before = sum(row.device == device.device and row.user == device.user for row in self._rows())
+        await asyncio.sleep(2.0)
+        after = sum(row.device == device.device and row.user == device.user for row in self._rows())
+        if after != before:
+            self.history.violations.append(f"G7: {device.principal.client_id} stored events after its revocation")
+
+    async def _restore(self, node: Node) -> None:
+        if self._backup is None:
+            return
+        await self._down(node)
+        self._disk.restore(self._backup[0])
+        self._restored = self._accept = True
+        await self._start()
+
+    async def _peace(self) -> None:
+        self._network.partitioned = self._disk.full = self._disk.broken = self._server.away = False
+        self._network.slow = 1.0
+        self._clock.error_us = 0
+        await asyncio.sleep(6.0)
+        self._at_peace.set()
+
+    # -- checks
+
+    def _check(self) -> None:
+        if self._node is not None and not self._restored and not self._disk.broken:
+            self.history.violations += self.history.log(self._rows())
+
+    def _last_checks(self, subscribers: list[Subscriber]) -> None:
+        rows = self._rows()
+        found = self.history.violations
+        lost = frozenset(self._gone) if self._restored else frozenset()
+        found += self.history.log(rows, lost)
+        found += self.history.settled(rows, self._gone)
+        found += self.history.sink(self._server.points, rows, lost)
+        for each in subscribers:
+            after = 0 if self._restored else self._subscribed_at[each.name]
+            found += self.history.subscriber(each.name, rows, after, each.principal.users)
+
+    def _now(self) -> str:
+        return f"{asyncio.get_running_loop().time():.3f}"
+
+
+def simulate(
+    seed: int,
+    *,
+    plan: Plan = PLAIN,
+    only: frozenset[Fault] | None = None,
+) -> Outcome:
+    """Run one seed. ``only`` narrows the faults; ``plan`` may plant a defect."""
+    shared_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # what is synced there costs nothing
+    with tempfile.TemporaryDirectory(prefix="healthsync-sim-", dir=shared_memory) as directory:
+        world = World(seed, Path(directory), plan, only)
+        loop = VirtualLoop()
+        try:
+            loop.run_until_complete(world.run())
+        except StandstillError as error:
+            world.history.violations.append(f"standstill: {error}")
+        finally:
+            _close(loop)
+    return Outcome(
+        seed=seed,
+        faults=tuple(world.happened),
+        events=sum(map(len, world.history.sent.values())),
+        violations=tuple(dict.fromkeys(world.history.violations)),
+    )
+
+
+def _close(loop: VirtualLoop) -> None:
+    """End what a run has left, so that nothing of it is seen by the next one."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.close()

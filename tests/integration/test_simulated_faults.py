@@ -1,0 +1,36 @@
+"""A thousand seeds of the simulator, as ``scripts/simulate-faults`` runs them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from healthsync_mqtt.testing.simulator.many import arguments
+from healthsync_mqtt.testing.simulator.world import Fault
+
+TRIED = sorted(fault.value for fault in Fault if fault is not Fault.CLOCK_JUMP)
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "healthsync_mqtt.testing.simulator", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+
+
+def test_no_promise_breaks_in_a_thousand_seeds() -> None:
+    done = run("--seeds", "1000", *(word for fault in TRIED for word in ("--only", fault)))
+    assert done.returncode == 0, done.stdout
+    assert "1000 seeds" in done.stdout
+    assert " 0 broken" in done.stdout
+
+
+def test_what_happened_in_a_seed_is_shown() -> None:
+    done = run("--seeds", "1", "--first", "3", "--show", "--only", "kill", "--processes", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("seed 3: ")
+    assert " kill" in done.stdout
+
+
+def test_there_is_no_other_fault_to_ask_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        arguments(["--only", "earthquake"])
+    assert "power_cut" in capsys.readouterr().err

@@ -1,0 +1,155 @@
+"""The simulator finds planted defects of each kind, replays a seed exactly, and finds nothing in the service itself."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any
+
+import pytest
+
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.sinks import shipper
+from healthsync_mqtt.sinks.port import Next, Rows, Step
+from healthsync_mqtt.storage.port import Item, Quarantined
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.testing.simulator.machine import SimulatedJournal
+from healthsync_mqtt.testing.simulator.node import Plan
+from healthsync_mqtt.testing.simulator.sink import ConcurrentReader, ServerSink, Work
+from healthsync_mqtt.testing.simulator.virtual_time import StandstillError, VirtualLoop
+from healthsync_mqtt.testing.simulator.world import Fault, Outcome, simulate
+
+MOST_SEEDS = 60
+#: A server's clock that is behind still refuses good events for good: see docs/guarantees.md.
+TRIED = frozenset(Fault) - {Fault.CLOCK_JUMP}
+
+
+class EarlyJournal(SimulatedJournal):
+    """Says that a commit is done before it is."""
+
+    def commit(self, done: Callable[[int, StoreError | None], None]) -> None:
+        self._loop.call_later(0.001, done, self._log.head(), None)
+        self._loop.call_later(0.3, self._late)
+
+    def hurry(self) -> None:
+        """There is no commit to hurry."""
+
+    def _late(self) -> None:
+        with suppress(Exception):  # the process may be dead by now
+            self._log.commit()
+
+
+class SlowJournal(SimulatedJournal):
+    """Mostly in the middle of a commit."""
+
+    def commit(self, done: Callable[[int, StoreError | None], None]) -> None:
+        self._due = (self._loop.call_later(self._chance.expovariate(4.0), self._commit, done), done)
+
+
+class FirstWinsLog(SqliteEventLog):
+    """De-duplicates by arrival: what comes second under an id is a duplicate, whatever its version."""
+
+    def stage(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
+        seen: set[tuple[str, str]] = self.__dict__.setdefault("seen", set())
+        fresh = []
+        for item in items:
+            key = (item.origin.user, item.event.id)
+            if key not in seen:
+                seen.add(key)
+                fresh.append(item)
+        seqs = iter(super().stage(fresh, rejected, received_us))
+        return [next(seqs) if item in fresh else 0 for item in items]
+
+
+class HastySink(ServerSink):
+    """Says that everything has arrived, and sends it afterwards."""
+
+    def __init__(self, server: Any) -> None:
+        super().__init__(server)
+        self._later: list[Work] = []
+
+    def begin(self, rows: Rows) -> Work:
+        work = super().begin(rows)
+        self._later.append(Work(rows, list(work.left)))
+        work.left.clear()
+        return work
+
+    def mend(self, now_us: int) -> Step:
+        if self._later and super().step(self._later[0]).next is Next.DONE:
+            self._later.pop(0)
+        return super().mend(now_us)
+
+
+class TornReader(ConcurrentReader):
+    """Reads each page of a piece as the log is at that moment."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+def found(plan: Plan, *faults: Fault) -> Outcome | None:
+    """The first seed at which a promise breaks."""
+    for seed in range(MOST_SEEDS):
+        outcome = simulate(seed, plan=plan, only=frozenset(faults))
+        if outcome.violations:
+            return outcome
+    return None
+
+
+def test_an_acknowledgement_before_the_commit_is_found() -> None:
+    outcome = found(Plan(journal=EarlyJournal), Fault.POWER_CUT)
+    assert outcome is not None
+    assert any(each.startswith("G1") for each in outcome.violations), outcome
+    assert simulate(outcome.seed, only=frozenset({Fault.POWER_CUT})).violations == ()
+
+
+def test_a_dedupe_by_arrival_order_is_found() -> None:
+    outcome = found(Plan(open_log=FirstWinsLog.open))
+    assert outcome is not None
+    assert any(each.startswith(("G1", "G5")) for each in outcome.violations), outcome
+
+
+def test_a_cursor_before_its_effect_is_found() -> None:
+    outcome = found(Plan(sink=HastySink), Fault.KILL, Fault.SINK_AWAY)
+    assert outcome is not None
+    assert any(each.startswith(("G2", "G6")) for each in outcome.violations), outcome
+
+
+def test_a_torn_snapshot_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipper, "_ROWS_A_READ", 2)
+    outcome = found(Plan(journal=SlowJournal, sink_reader=TornReader), Fault.SINK_AWAY)
+    assert outcome is not None
+    assert any(each.startswith("G2: the sink") for each in outcome.violations), outcome
+    whole = simulate(outcome.seed, plan=Plan(journal=SlowJournal), only=frozenset({Fault.SINK_AWAY}))
+    assert whole.violations == ()
+
+
+@pytest.mark.parametrize("seed", [3, 7])
+def test_a_seed_replays_exactly(seed: int) -> None:
+    assert simulate(seed) == simulate(seed)
+
+
+def test_the_service_as_it_is_keeps_its_promises() -> None:
+    broken = [outcome for outcome in (simulate(seed, only=TRIED) for seed in range(25)) if outcome.violations]
+    assert broken == []
+
+
+def test_a_program_that_waits_for_nothing_is_found() -> None:
+    loop = VirtualLoop()
+    try:
+        with pytest.raises(StandstillError):
+            loop.run_until_complete(loop.create_future())
+    finally:
+        loop.close()
+
+
+def test_time_passes_only_when_everybody_waits() -> None:
+    async def hours() -> float:
+        import asyncio
+
+        await asyncio.sleep(7200)
+        return asyncio.get_running_loop().time()
+
+    loop = VirtualLoop()
+    try:
+        assert loop.run_until_complete(hours()) == pytest.approx(7200)
+    finally:
+        loop.close()
