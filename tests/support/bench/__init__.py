@@ -1,1 +1,1 @@
-"""The benchmark of DESIGN §10: every figure beside the floor and stock amqtt, measured in the same run."""
+"""The benchmark of docs/guarantees.md: every figure beside the floor and stock amqtt, measured in the same run."""

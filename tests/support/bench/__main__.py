@@ -14,7 +14,7 @@ ROWS = rows.ROWS | users.ROWS | sinks.ROWS | external.ROWS
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="The table of DESIGN §10, with floors.")
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="The table of docs/guarantees.md, with floors.")
     parser.add_argument("--only", action="append", choices=sorted(ROWS), help="one row; may be given again")
     parser.add_argument("--seconds", type=float, default=5, help="length of one measurement (default 5)")
     parser.add_argument("--repeats", type=int, default=3, help="measurements a row (default 3); the median counts")

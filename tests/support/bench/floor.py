@@ -33,7 +33,7 @@ class HeartRate(Strict):
 
 
 class Envelope(Strict):
-    """The fields of an event, with the rules of DESIGN §5 as pydantic states them."""
+    """The fields of an event, with the rules of docs/reference/events.md as pydantic states them."""
 
     id: Id
     user_id: Id | None = None

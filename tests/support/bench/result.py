@@ -14,7 +14,7 @@ from typing import Any
 class Result:
     """One measured quantity. ``values`` holds every repeat; ``floor``, ``own`` and ``stock`` are medians of this run.
 
-    ``target`` is the text of DESIGN §10; ``met`` is None where a run of this size cannot tell.
+    ``target`` is the text of docs/guarantees.md; ``met`` is None where a run of this size cannot tell.
     """
 
     row: str

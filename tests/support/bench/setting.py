@@ -19,7 +19,7 @@ ANONYMOUS = [Login(client_id=f"d{n}", topic=f"users/u0/devices/d{n}/events") for
 
 @dataclass(slots=True, kw_only=True)
 class Setting:
-    """What a run was asked for: ``seconds`` is the length of one measurement, ``full`` the sizes of DESIGN §10."""
+    """What a run was asked for: ``seconds`` is the length of one measurement, ``full`` those of docs/guarantees.md."""
 
     directory: Path
     seconds: float
