@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from healthsync_mqtt.model.limits import Limits
+from healthsync_mqtt.model.points import Spread, one_number, several_numbers
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 
@@ -70,7 +71,8 @@ class EventType:
 
     ``forms`` are the shapes of its value by the field that marks each; ``usual`` is the first of them. ``quantities``
     are its numbers; ``unit`` is the unit of the first, None where the value is no number. A type with ``max_span_us``
-    needs an end_time. ``names`` are all the names that a value of it can have, at any depth.
+    needs an end_time. ``spread`` is how its values become points: its own way, or what its quantities say. ``names``
+    are all the names that a value of it can have, at any depth.
     """
 
     name: str
@@ -80,10 +82,13 @@ class EventType:
     aliases: tuple[str, ...] = ()
     loinc: str | None = None
     max_span_us: int | None = None
+    own_spread: Spread | None = None
+    spread: Spread = field(init=False)
     usual: Form = field(init=False)
     names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "spread", self.own_spread or _usual_spread(self))
         object.__setattr__(self, "usual", next(iter(self.forms.values())))
         object.__setattr__(self, "names", frozenset({"source"}).union(*(_names(f.type) for f in self.forms.values())))
 
@@ -91,6 +96,13 @@ class EventType:
     def unit(self) -> str | None:
         """The UCUM unit of the first quantity."""
         return self.quantities[0].unit if self.quantities else None
+
+
+def _usual_spread(of: EventType) -> Spread:
+    fields = tuple(quantity.field for quantity in of.quantities)
+    if len(fields) == 1:
+        return one_number(of.name, fields[0], lasts=of.kind is Kind.INTERVAL)
+    return several_numbers(of.name, fields)
 
 
 def _names(described: Any) -> set[str]:

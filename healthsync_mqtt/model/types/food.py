@@ -1,12 +1,13 @@
 """Food: a meal with its items and nutrients."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
 from healthsync_mqtt.model.event_type import EventType, Form, Kind, Quantity, Span, number, struct
 from healthsync_mqtt.model.limits import Limits
+from healthsync_mqtt.model.points import US, Point, Spread, optional_floats, present
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 MAX_ITEMS = 100
@@ -69,6 +70,32 @@ def _food(nutrients: tuple[Quantity, ...], amounts: tuple[Quantity, ...]) -> For
     return Form(shape, refine)
 
 
+def _spread(nutrients: tuple[str, ...], amounts: tuple[str, ...]) -> Spread:
+    """The meal with its totals, and each item that has a number."""
+    item = msgspec.defstruct("StoredItem", optional_floats(amounts + nutrients))
+    no_items: Any = msgspec.field(default_factory=list)
+    fields: list[Any] = [("meal", str | None, None), ("items", list[item], no_items)]  # type: ignore[valid-type]
+    stored = msgspec.defstruct("StoredFood", [*fields, *optional_floats(nutrients)], gc=False)
+
+    def points(value: Any, start_us: int, end_us: int | None) -> list[Point]:
+        meal: list[tuple[str, float | str]] = [("meal", value.meal)] if value.meal in get_args(Meals) else []
+        meal.append(("items", len(value.items)))
+        for name in nutrients:
+            amount = getattr(value, name)
+            eaten = [part for item in value.items if (part := getattr(item, name)) is not None]
+            if amount is not None or eaten:
+                meal.append((name, sum(eaten) if amount is None else amount))
+        if end_us is not None:
+            meal.append(("duration_s", (end_us - start_us) / US))
+        items = [present(each, amounts + nutrients) for each in value.items]
+        return [
+            Point("food", start_us, tuple(meal)),
+            *(Point("food_item", start_us, found) for found in items if found),
+        ]
+
+    return Spread(stored=stored, points=points, parts=("food_item",), texts=frozenset({"meal"}))
+
+
 TYPES = (
     EventType(
         name="food",
@@ -77,5 +104,6 @@ TYPES = (
         forms={"items": _food(_NUTRIENTS, _AMOUNTS)},
         aliases=("nutrition", "meal"),
         loinc="80453-4",
+        own_spread=_spread(tuple(each.field for each in _NUTRIENTS), tuple(each.field for each in _AMOUNTS)),
     ),
 )

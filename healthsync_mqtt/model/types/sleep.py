@@ -1,13 +1,14 @@
 """Sleep: a night with its stages."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
 from healthsync_mqtt.model.event_type import EventType, Form, Kind, Span
 from healthsync_mqtt.model.limits import Limits
+from healthsync_mqtt.model.points import US, Point, Spread
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.times import iso, micros
 
@@ -47,6 +48,36 @@ def _refine_sleep(value: Sleep, span: Span, _limits: Limits) -> Any:
     return {"stages": stages} if stages else {}
 
 
+class StoredSleep(msgspec.Struct, gc=False):
+    """A night as it is stored."""
+
+    stages: list[SleepStage] = []
+
+
+#: Stages as numbers, for servers that chart no text. The higher, the deeper.
+STAGE_LEVELS = {
+    "unknown": 0.0, "out_of_bed": 1.0, "awake": 2.0, "awake_in_bed": 3.0, "in_bed": 4.0, "rem": 5.0, "light": 6.0,
+    "asleep": 7.0, "deep": 8.0,
+}  # fmt: skip
+
+
+def _points(value: StoredSleep, start_us: int, end_us: int | None) -> list[Point]:
+    """The night with the seconds of each stage, and each stage."""
+    totals: dict[str, int] = {}
+    stages: list[Point] = []
+    for stage in sorted(value.stages, key=lambda stage: (stage.start_time, stage.end_time, stage.stage)):
+        at_us, span_us = micros(stage.start_time), micros(stage.end_time) - micros(stage.start_time)
+        totals[stage.stage] = totals.get(stage.stage, 0) + span_us
+        level = STAGE_LEVELS[stage.stage]
+        fields = (("stage", stage.stage), ("level", level), ("duration_s", span_us / US))
+        stages.append(Point("sleep_stage", at_us, fields))
+    night: list[tuple[str, float]] = [("stages", len(stages))]
+    if end_us is not None:
+        night.append(("duration_s", (end_us - start_us) / US))
+    night += [(f"{stage}_s", totals[stage] / US) for stage in get_args(Stages) if stage in totals]
+    return [Point("sleep", start_us, tuple(night)), *stages]
+
+
 TYPES = (
     EventType(
         name="sleep",
@@ -56,5 +87,6 @@ TYPES = (
         aliases=("sleep_session",),
         loinc="93832-4",
         max_span_us=48 * _HOUR_US,
+        own_spread=Spread(stored=StoredSleep, points=_points, parts=("sleep_stage",), texts=frozenset({"stage"})),
     ),
 )

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.sinks.config import Dialect
 from healthsync_mqtt.sinks.influx.line import Answer, Line
 from healthsync_mqtt.sinks.influx.lineprotocol import tag_set
-from healthsync_mqtt.sinks.influx.mapping import TEXTS
 
 Value = float | str | bool
+#: Fields that are words: to VictoriaMetrics they are no numbers.
+_TEXTS = frozenset[str]().union(*(of.spread.texts for of in CATALOGUE.values()))
 _TAGS = ("device", "provider", "recording", "user")
 _MS = 1_000_000
 
@@ -133,13 +135,19 @@ class Readback:
             labels = part["metric"]
             series = measurement + tag_set((key, labels.get(key)) for key in _TAGS)
             name = labels["__name__"].removeprefix(f"{measurement}_")
-            if (measurement, name.partition("_")[0]) in {("sleep", "stage"), ("food", "item")}:
+            if labels["__name__"].startswith(_parts(measurement)):
                 continue  # sleep_stage_level is of the measurement sleep_stage
-            if name in TEXTS:
+            if name in _TEXTS:
                 continue  # to VictoriaMetrics a text is the number 0
             for at, value in zip(part["timestamps"], part["values"], strict=True):
                 found[Sample(series, name, at * _MS)] = float(value)
         return found
+
+
+def _parts(measurement: str) -> tuple[str, ...]:
+    """What the names of a type's further measurements begin with, where a measurement is a prefix of the name."""
+    of = CATALOGUE.get(measurement)
+    return () if of is None else tuple(f"{part}_" for part in of.spread.parts)
 
 
 def _good(answer: Answer) -> str:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.event import Op
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError, flag
-from healthsync_mqtt.sinks.influx.mapping import PARTS
 from healthsync_mqtt.sinks.influx.packing import Packer
 from healthsync_mqtt.sinks.influx.readback import Readback, Sample, Value, samples_of
 from healthsync_mqtt.storage.port import LogReader
@@ -123,7 +123,7 @@ class Reconciliation:
         with self._reader.snapshot():
             _, _, lines = self._expected(user, type_name, since_us, 0)
             first_ns = self._first_ns(since_us, self._reader.purged_before(type_name))
-        measurements = [type_name, *([PARTS[type_name]] if type_name in PARTS else [])]
+        measurements = [type_name, *(CATALOGUE[type_name].spread.parts if type_name in CATALOGUE else ())]
         keys = [key for key in lines if first_ns is None or key[1] * _DAY_NS >= first_ns]
         return sorted(keys, key=lambda key: (measurements.index(key[0]), key[1]))
 

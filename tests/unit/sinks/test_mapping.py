@@ -11,8 +11,9 @@ from bridge.decode.delivery import decode
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.model.types.sleep import STAGE_LEVELS
 from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError
-from healthsync_mqtt.sinks.influx.mapping import PARTS, STAGE_LEVELS, Mapper
+from healthsync_mqtt.sinks.influx.mapping import Mapper
 from healthsync_mqtt.sinks.influx.point_time import slot
 from healthsync_mqtt.sinks.series import PROVIDERS, RECORDINGS, SeriesSource
 from tests.support.line_protocol import ParsedPoint, parse
@@ -215,7 +216,7 @@ def check(of: Record, *, marks: bool) -> None:
     assert len(got) == len(lines) == body.count("\n") + 1
     assert len({(point.measurement, tuple(sorted(point.tags.items())), point.time_ns) for point in got}) == len(got)
     for point, line in zip(got, lines, strict=True):
-        assert point.measurement in {of.type, PARTS.get(of.type)}
+        assert point.measurement in {of.type, *CATALOGUE[of.type].spread.parts}
         assert point.tags.keys() <= TAGS
         assert point.tags["user"] == SUBJECT
         assert point.tags.get("provider") in PROVIDERS | {None}
@@ -225,3 +226,8 @@ def check(of: Record, *, marks: bool) -> None:
         for name, found in point.fields.items():
             assert type(found) is NUMBERS.get(name, float)
             assert not isinstance(found, float) or math.isfinite(found)
+
+
+def test_what_an_older_rule_let_in_makes_no_two_points_one() -> None:
+    samples = [(0.0, 20.0), (1.0, 20.0), (0.0, 20.0)]
+    check(record({"samples": samples}, "body_temperature"), marks=False)
