@@ -49,9 +49,9 @@ def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def environment(at: Path, package: Path) -> Path:
+def environment(at: Path, package: Path, python: str = sys.executable) -> Path:
     """A virtual environment that sees the installed dependencies and has the package from ``package``."""
-    run(sys.executable, "-m", "venv", at, cwd=at.parent)
+    run(python, "-m", "venv", at, cwd=at.parent)
     site = next((at / "lib").glob("python*/site-packages"))
     # Only the dependencies: our own editable installation is reached through a .pth file, which is not read from here.
     here = next(Path(path) for path in sys.path if path.endswith("site-packages"))

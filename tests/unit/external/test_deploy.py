@@ -1,8 +1,10 @@
 """Deployment files, as far as they can be checked without a container engine or systemd."""
 
 import configparser
+import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -40,6 +42,15 @@ def test_a_unit_runs_a_command_that_exists_and_is_hardened(path: Path) -> None:
     assert (service["ProtectSystem"], service["UMask"], service["StateDirectoryMode"]) == ("strict", "0077", "0700")
 
 
+def waits_for_setup(services: dict[str, Any], service: dict[str, Any]) -> bool:
+    """It starts after setup has ended well, by itself or behind one that does."""
+    behind = service.get("depends_on", {})
+    if behind.get("setup", {}).get("condition") == "service_completed_successfully":
+        return True
+    shared = service.get("network_mode", "").removeprefix("service:")
+    return any(waits_for_setup(services, services[name]) for name in [*behind, *filter(None, [shared])])
+
+
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
 def test_a_compose_file_names_volumes_services_commands_and_settings_that_exist(path: Path) -> None:
     document = yaml.safe_load(path.read_text())
@@ -48,10 +59,17 @@ def test_a_compose_file_names_volumes_services_commands_and_settings_that_exist(
     for service in services.values():
         assert set(service.get("depends_on", [])) <= set(services)
         for volume in service.get("volumes", []):
-            assert volume.split(":")[0] in document["volumes"]
+            source = volume.split(":")[0]
+            assert (path.parent / source).exists() if source.startswith(".") else source in document["volumes"]
         for name in service.get("environment", {}):
             if name.startswith(ENV_PREFIX):
                 assert name.removeprefix(ENV_PREFIX).lower().replace("__", ".") in keys
         if service.get("image") == "healthsync-mqtt" and "entrypoint" not in service:
             check_command(service["command"])
         assert ":latest" not in service["image"]
+    assert "profiles" not in services["setup"], "it runs by itself, before the others"
+    waits = {name for name, service in services.items() if waits_for_setup(services, service)}
+    assert waits == services.keys() - {"setup"}
+    assert "${" not in re.sub(r"\$\{\w+:-[^}]*\}", "", path.read_text()), (
+        "a variable without a default has to be prepared"
+    )
