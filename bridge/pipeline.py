@@ -1,28 +1,30 @@
 """The order of the stages: decode, consent, journal, acknowledge, publish. The only place that acknowledges.
 
-Deliveries are decoded as they come. While one group is being committed the next one gathers; when the commit is done
-its senders are told and the next group is written. So the group grows with the load and the disk's latency is shared;
-a group is bounded, so that writing it never holds the loop for long.
+Deliveries are decoded as they come, what takes long beside the loop (``Aside``). While one group is being committed the
+next one gathers; when the commit is done its senders are told and the next group is written. So the group grows with
+the load and the disk's latency is shared; a group is bounded, so that writing it never holds the loop for long.
 """
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final
 
-from bridge.decode.delivery import DEFAULT, Limits, decode
-from bridge.ports import Chore, Chores, Commit, CommitObserver, Outlet
+from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
+from bridge.decode.inflate import unfolded
+from bridge.group import Group, Waiting, held_bytes
+from bridge.ports import Chores, Commit, CommitObserver, Outlet
 from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
+from bridge.stages.aside import STRETCH, Aside
 from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from bridge.stages.quarantine import announcement, quarantined
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.event import Decoded
-from healthsync_mqtt.storage.port import Item, Quarantined
+from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.telemetry.outage import Outage
@@ -35,8 +37,6 @@ _RETRY_MOST_S = 5.0
 GROUP_EVENTS: Final = 5_000
 GROUP_BYTES: Final = 8 * 1024 * 1024
 """Bounds of one commit: no further delivery is taken into a group that has so many events or held bytes."""
-_EVENT_BYTES: Final = 300
-"""What an event or a refusal takes in memory beside its own bytes, roughly."""
 
 
 class Phase(Enum):
@@ -55,24 +55,6 @@ _NEXT: Final = {
     Phase.RETRYING: {Phase.COMMITTING, Phase.STOPPED},
     Phase.STOPPED: {Phase.STOPPED},
 }
-
-
-class _Waiting(NamedTuple):
-    delivery: Delivery
-    decoded: Decoded
-    size: int
-
-
-@dataclass(slots=True)
-class _Group:
-    """What one commit makes durable. Each of its chores is written once; the log keeps it over a commit that fails."""
-
-    waiting: list[_Waiting]
-    size: int
-    chores: list[Chore]
-    written: int = 0
-    refused: list[Quarantined] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
 
 
 class Pipeline:
@@ -113,9 +95,10 @@ class Pipeline:
         self._scheduled = False
         self._closed = False
         self._backlog = 0
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Waiting] = deque()
+        self._aside = Aside(decode=self._decode, quick=self._quick, ready=self._decoded, failed=self._give_up)
         self._chores = chores
-        self._group = _Group([], 0, [])
+        self._group = Group([], 0, [])
         #: sources that were told to read no more; None while there is room
         self._full: set[Source] | None = None
         self._idle = asyncio.Event()
@@ -146,23 +129,32 @@ class Pipeline:
         if self._closed:
             return True  # not taken and never acknowledged: the sender has it still
         now_us = self._clock_us()
-        limits, screen = self.limits, self.gate.screen
-        counters = self._counters
-        waiting = self._waiting
-        counters.messages_received += len(deliveries)
+        limits, aside = self.limits, self._aside
+        self._counters.messages_received += len(deliveries)
+        spent = 0
         for delivery in deliveries:
-            origin = delivery.origin
-            decoded = screen(decode(delivery.payload, origin, now_us, limits), origin.user, now_us)
-            counters.received += decoded.total
-            size = _held(delivery, decoded)
-            self._backlog += size
-            waiting.append(_Waiting(delivery, decoded, size))
+            if spent > STRETCH or (aside.sources and delivery.source in aside.sources):
+                decoded = None
+            else:
+                decoded = decode_if_quick(delivery.payload, delivery.origin, now_us, limits)
+            if decoded is None:
+                held = unfolded(delivery.payload, limits)
+                self._backlog += held
+                aside.put(delivery, held)
+            else:
+                spent += self._take(delivery, decoded, now_us)
         self._schedule()
         if self._full is None and self._backlog <= self._backlog_limit:
             return False
         self._full = self._full or set()
         self._full.update(delivery.source for delivery in deliveries)
         return True
+
+    def store(self, delivery: Delivery, decoded: Decoded) -> None:
+        """Queue a delivery that is decoded and screened, for the commit of the next chore at the latest."""
+        self._counters.messages_received += 1
+        self._take(delivery, decoded, self._clock_us())
+        self._schedule()
 
     def hold(self, source: Source) -> bool:
         """Whether the backlog is full: then a new source reads nothing before its ``resume``."""
@@ -188,6 +180,7 @@ class Pipeline:
                 await self.drain()
         except TimeoutError:
             log.warning("bridge.not_drained", events=self._counters.in_flight)
+            self._aside.close()
             self._waiting.clear()  # its events are still in flight, and counted as failed by ``stop``
 
     async def settle(self, within_s: float) -> None:
@@ -203,8 +196,35 @@ class Pipeline:
         self._enter(Phase.STOPPED)
         self._counters.failed += self._counters.in_flight
         self._counters.messages_failed += self._counters.messages_in_flight
+        self._aside.close()
         self._chores.close()
         self._idle.set()
+
+    # -- decoding
+
+    def _take(self, delivery: Delivery, decoded: Decoded, now_us: int) -> int:
+        """Queue what is decoded; what that took beyond reading it once, which its sender is charged."""
+        more = decoded.work - len(delivery.payload)
+        if more > 0:
+            delivery.source.charge(more)
+        decoded = self.gate.screen(decoded, delivery.origin.user, now_us)
+        self._counters.received += decoded.total
+        size = held_bytes(delivery, decoded)
+        self._backlog += size
+        self._waiting.append(Waiting(delivery, decoded, size))
+        return max(0, more)
+
+    def _quick(self, delivery: Delivery) -> Decoded | None:
+        return decode_if_quick(delivery.payload, delivery.origin, self._clock_us(), self.limits)
+
+    def _decode(self, delivery: Delivery, pause: Callable[[], None]) -> Decoded:
+        """In the thread of ``Aside``."""
+        return decode(delivery.payload, delivery.origin, self._clock_us(), self.limits, pause)
+
+    def _decoded(self, delivery: Delivery, decoded: Decoded, held: int) -> None:
+        self._backlog -= held
+        self._take(delivery, decoded, self._clock_us())
+        self._schedule()
 
     # -- one group
 
@@ -226,13 +246,14 @@ class Pipeline:
         if self._phase is Phase.STOPPED:
             return
         if not self._waiting and not self._chores:
-            self._idle.set()
+            if not self._aside.sources:
+                self._idle.set()
             return
         self._group = self._next_group()
         self._enter(Phase.COMMITTING)
         self._attempt()
 
-    def _next_group(self) -> _Group:
+    def _next_group(self) -> Group:
         """The oldest deliveries, as many as a commit may have and at least one, and every chore."""
         waiting, group = self._waiting, []
         events = size = 0
@@ -241,7 +262,7 @@ class Pipeline:
             events += each.decoded.total
             size += each.size
             group.append(each)
-        return _Group(group, size, self._chores.take())
+        return Group(group, size, self._chores.take())
 
     def _attempt(self) -> None:
         group = self._group
@@ -281,7 +302,7 @@ class Pipeline:
         screen = self.gate.screen
         for waiting in (self._group.waiting, self._waiting):
             for place, (delivery, decoded, size) in enumerate(waiting):
-                waiting[place] = _Waiting(delivery, screen(decoded, delivery.origin.user, now_us), size)
+                waiting[place] = Waiting(delivery, screen(decoded, delivery.origin.user, now_us), size)
 
     def _committed(self, head: int, error: StoreError | None) -> None:
         took, self._commit_from = self.commit_running_s, None
@@ -292,7 +313,7 @@ class Pipeline:
             return
         self._outage.worked(self._loop.time())
         self._retry_s = _RETRY_FIRST_S
-        group, self._group = self._group, _Group([], 0, [])
+        group, self._group = self._group, Group([], 0, [])
         now_us = self._clock_us()
         try:
             self._counters.commit(took, now_us)
@@ -335,7 +356,7 @@ class Pipeline:
 
     # -- after the commit
 
-    def _count(self, group: _Group) -> None:
+    def _count(self, group: Group) -> None:
         counters = self._counters
         self._backlog -= group.size
         for _, decoded, seqs in group.outcomes:
@@ -346,7 +367,7 @@ class Pipeline:
             for rejection in decoded.rejections:
                 counters.reject(rejection.reason.value)
 
-    def _tell(self, group: _Group) -> None:
+    def _tell(self, group: Group) -> None:
         outlet = self._outlet
         for addressee, told in by_device(group.outcomes).items():
             topic = self._receipt_topic(addressee)
@@ -363,13 +384,3 @@ class Pipeline:
             topic = self._registry.build("receipts", user=addressee.user, device=addressee.device)
             self._receipt_topics[addressee] = topic
         return topic
-
-
-def _held(delivery: Delivery, decoded: Decoded) -> int:
-    """Bytes that a delivery holds until it is committed: what it was unfolded to counts, not what came in."""
-    size = len(delivery.payload)
-    for event in decoded.events:
-        size += _EVENT_BYTES + len(event.body)
-    for rejection in decoded.rejections:
-        size += _EVENT_BYTES + len(rejection.raw)
-    return size

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from bridge.decode.exact_json import MOST_EXPLAINED, InexactError, explain, read, says_the_same, text_fault
-from bridge.decode.inflate import MAGIC, inflate
-from bridge.decode.read_event import UnreadEnvelope, only_type, read_envelope, read_event
+from bridge.decode.inflate import MAGIC, inflate, says_it_unfolds_to
+from bridge.decode.read_event import UnreadEnvelope, has_ignored_value, only_type, read_envelope, read_event
 from bridge.decode.recover import LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
 from healthsync_mqtt.model.limits import DEFAULT, Limits
@@ -20,10 +20,14 @@ from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import is_clean, may_be_unclean, printable
 
-__all__ = ["DEFAULT", "Limits", "decode"]
+__all__ = ["DEFAULT", "Limits", "decode", "decode_if_quick"]
 
 #: A longer payload is read an event at a time, so that no single step of it takes long.
 PIECEWISE = 131_072
+
+#: Unfolded bytes that are read on the event loop: when all is well with them, and when it is not.
+QUICK = PIECEWISE
+QUICK_IF_BAD = 16_384
 
 #: How often a byte of a payload is read at most (``Decoded.cost`` counts), beside MOST_EXPLAINED bytes once more.
 MOST_PASSES = 6
@@ -60,6 +64,8 @@ def decode(
         if payload[:2] == MAGIC:
             content = inflate(payload, limits)
             size = len(content)
+            if (found := _at_once(content, origin, latest_us, limits)) is not None:
+                return found
         return _Reading(payload, content, origin, latest_us, limits, pause).decoded()
     except RefusedError as refusal:
         unfolded = min(limits.max_payload, limits.max_ratio * size) if refusal.code is Reason.DECOMPRESS_LIMIT else size
@@ -67,6 +73,23 @@ def decode(
     except Exception as error:  # noqa: BLE001  # no payload may stop the bridge, not even one that finds a defect
         defect = RefusedError(Reason.MALFORMED, None, f"cannot be read: {type(error).__name__}")
         return _refused(payload, defect, None, size, size)
+
+
+def decode_if_quick(payload: bytes, origin: Origin, now_us: int, limits: Limits = DEFAULT) -> Decoded | None:
+    """The same where that is quick, a few milliseconds at most; None for what is long, or not well and not short."""
+    content = payload
+    if len(payload) > QUICK:
+        return None
+    if payload[:2] == MAGIC:
+        if says_it_unfolds_to(payload) > QUICK:
+            return None
+        try:
+            content = inflate(payload, limits)
+        except RefusedError:
+            return decode(payload, origin, now_us, limits)
+    if len(content) > QUICK_IF_BAD:
+        return _at_once(content, origin, now_us + limits.max_future_us, limits)
+    return decode(payload, origin, now_us, limits)
 
 
 class _Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,6 +195,8 @@ class _Reading:
         origin, latest_us, limits = self._origin, self._latest_us, self._limits
         events: list[Event] = []
         refused: dict[int, RefusedError] = {}
+        if any(map(has_ignored_value, items)):
+            self._cost += self._size
         for index, fields in enumerate(items):
             try:
                 events.append(read_event(read_envelope(fields), index, origin, latest_us, limits))
@@ -259,6 +284,8 @@ class _Reading:
             fields = read(part.raw)
         except InexactError:
             return self._inexact(index, part.raw)
+        if has_ignored_value(fields):
+            self._cost += len(part.raw)
         try:
             if may_be_unclean(part.raw) and _is_unclean(fields) and (fault := text_fault(fields)):
                 raise fault.refusal()

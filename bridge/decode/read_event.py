@@ -102,9 +102,7 @@ def read_event(envelope: Envelope, index: int, origin: Origin, latest_us: int, l
             raise InexactError
         body = b',"value":' + text
     elif sent is not UNSET:
-        value = read(bytes(sent)) if type(sent) is Raw else sent
-        if fault := value_fault(value, limits.max_depth - 1):
-            raise fault.inside(".value").refusal()
+        _check_ignored(event_type, sent, limits)
 
     sent = envelope.device
     if sent is not UNSET and sent is not None:
@@ -129,6 +127,11 @@ def read_event(envelope: Envelope, index: int, origin: Origin, latest_us: int, l
     version = 0 if envelope.version is UNSET else envelope.version
     # Twice as fast as Event(...), on the one path where that counts.
     return tuple.__new__(Event, (envelope.id, event_type.name, start_us, end_us, version, op, body, index))
+
+
+def has_ignored_value(fields: Any) -> bool:
+    """Whether an exactly read value is a delete with a value, which may have to be walked through."""
+    return isinstance(fields, dict) and fields.get("op") == "delete" and "value" in fields
 
 
 def only_type(fields: Any) -> str | None:
@@ -163,6 +166,26 @@ def _moment(when: datetime, field: str, latest_us: int) -> int:
     if us < 0:
         raise RefusedError(Reason.BAD_TIME, field, f"{field} is before 1970")
     return us
+
+
+def _check_ignored(event_type: EventType, sent: Any, limits: Limits) -> None:
+    """The value of a delete, which is not kept: one of a form of its type is well, any other is walked through."""
+    form = event_type.usual
+    if type(sent) is Raw:
+        try:
+            found = form.decode(sent)
+        except _UNREADABLE:
+            raise InexactError from None  # read exactly it is walked through, and that is counted
+        if not says_the_same(bytes(sent), _encode(found)):
+            raise InexactError
+        return
+    given = [field for field in event_type.forms if field in sent] if isinstance(sent, dict) else []
+    form = event_type.forms[given[0]] if given else form
+    try:
+        _convert(sent, form.type)
+    except msgspec.ValidationError:
+        if fault := value_fault(sent, limits.max_depth - 1):
+            raise fault.inside(".value").refusal() from None
 
 
 def _check_span(event_type: EventType, start_us: int, end_us: int | None) -> None:

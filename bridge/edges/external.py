@@ -103,6 +103,9 @@ class LinkSource:
         if self._link is not None:
             self._link.acknowledge(answers(self._order.acknowledge(tokens)))
 
+    def charge(self, cost: int) -> None:
+        """Nothing: who sent what is the broker's to slow down, and all senders share this connection."""
+
     def resume(self) -> None:
         """Read again."""
         if self._link is not None:

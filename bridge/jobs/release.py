@@ -19,6 +19,9 @@ class _Nobody:
     def acknowledge(self, tokens: Sequence[int]) -> None:
         pass
 
+    def charge(self, cost: int) -> None:
+        pass
+
     def resume(self) -> None:
         pass
 
@@ -48,6 +51,6 @@ class Release:
         if decoded.rejections:
             first = decoded.rejections[0]
             return {"number": no, "outcome": "rejected", "reason": first.reason.value, "field": first.field}
-        self._pipeline.submit([Delivery(_Nobody(), 0, origin, row.raw)])
+        self._pipeline.store(Delivery(_Nobody(), 0, origin, row.raw), decoded)
         await self._chores.durable(lambda journal: journal.discard_rejected(no))
         return {"number": no, "outcome": "released"}

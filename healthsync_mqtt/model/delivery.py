@@ -12,6 +12,9 @@ class Source(Protocol):
     def acknowledge(self, tokens: Sequence[int]) -> None:
         """The deliveries with these tokens are durable; tokens come in arrival order. Must not raise."""
 
+    def charge(self, cost: int) -> None:
+        """Deciding a delivery took so many bytes of reading more than its length says. Must not raise."""
+
     def resume(self) -> None:
         """The backlog that this source was told to wait for is worked off: read again. Must not raise."""
 

@@ -1,9 +1,12 @@
 """What the decoder makes of a delivery: accepted events and rejections."""
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from healthsync_mqtt.model.reasons import Reason
+
+REFUSAL_WORK: Final = 1_000
+"""What refusing one event takes beside the bytes that are read for it, in bytes of a good delivery."""
 
 
 class Op(IntEnum):
@@ -53,7 +56,7 @@ class Decoded(NamedTuple):
     """All of a delivery: ``total == len(events) + len(rejections)``; a payload that is not JSON is one rejection.
 
     ``size`` is the payload's length as it unfolded: what keeping the delivery takes. ``cost`` is how many bytes were
-    read to decide, over all passes: what its sender is charged.
+    read to decide, over all passes.
     """
 
     batch: str | None
@@ -62,3 +65,8 @@ class Decoded(NamedTuple):
     total: int
     size: int = 0
     cost: int = 0
+
+    @property
+    def work(self) -> int:
+        """What deciding took, in bytes of a good delivery: what was read, and the reasons that were written."""
+        return self.cost + REFUSAL_WORK * len(self.rejections)

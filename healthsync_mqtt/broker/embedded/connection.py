@@ -44,6 +44,11 @@ log = get_logger("door")
 SKIP = 16
 """A message of up to so many times the limit goes by unread and is told; a longer one ends the connection."""
 
+_DEAR = 5
+"""Reading beyond a payload's length costs a turn its bytes >> this, as the payload itself does."""
+_DEAR_MESSAGE = 256
+"""So many bytes of such reading count as a message of the device and its user."""
+
 _PACKETS = 64
 """Packets that are made of bytes at once: they take more memory than the bytes."""
 
@@ -70,6 +75,7 @@ class Connection:
         self._refusal: asyncio.TimerHandle | None = None
         self._out: list[bytes] = []
         self._fault: str | None = None
+        self._dear = 0
         self._ended = self._lost = self._gone = False
         self.login: Login | None = None
         self.opened_us = time.time_ns() // 1000
@@ -161,11 +167,12 @@ class Connection:
         """The next thing: packets, or the next packets from the bytes, or the next bytes from the wire."""
         protocol = self._protocol
         if protocol.ready:
+            self._dear = 0
             self._perform(protocol.run(work))
             self.reading.passed(protocol.counted)
             if protocol.waiting > self._window:
                 self.reading.stop(Hold.WINDOW)
-            return protocol.spent
+            return protocol.spent + (self._dear >> _DEAR)
         if self._fault is not None:
             self._perform(protocol.violated(self._fault))
             return 1
@@ -197,6 +204,11 @@ class Connection:
         self._perform(self._protocol.acknowledged(tokens))
         if Hold.WINDOW in self.reading.held and self._protocol.waiting <= self._window // 2:
             self.reading.release(Hold.WINDOW)
+
+    def charge(self, cost: int) -> None:
+        """Deliveries took so much more to decide than their length says: within a turn they cost of the turn, too."""
+        self._dear += cost
+        self.reading.passed(cost / _DEAR_MESSAGE)
 
     def resume(self) -> None:
         """The journal has caught up: read again, if reading was stopped for its sake."""

@@ -81,8 +81,8 @@ class Reading:
         for reason in (Hold.OUTBOX, Hold.RATE, Hold.SHUTDOWN):
             self.release(reason)
 
-    def passed(self, count: int) -> None:
-        """So many messages were read. Over the limit none is read before the debt is paid off."""
+    def passed(self, count: float) -> None:
+        """So many messages were read, or as much work. Over the limit none is read before the debt is paid off."""
         if self.gate is None:
             return
         wait = self.gate.take(count, time.monotonic())

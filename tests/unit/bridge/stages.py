@@ -49,11 +49,15 @@ class Notes:
         self.calls: list[list[int]] = []
         self.stored_then: list[int] = []
         self.resumed = 0
+        self.charged: list[int] = []
 
     def acknowledge(self, tokens: Sequence[int]) -> None:
         self.calls.append(list(tokens))
         self.tokens += tokens
         self.stored_then.append(len(self._log.committed.log))
+
+    def charge(self, cost: int) -> None:
+        self.charged.append(cost)
 
     def resume(self) -> None:
         self.resumed += 1

@@ -9,9 +9,10 @@ from decode_examples import NOW_US, ORIGIN, event, payload, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.decode.delivery import MOST_PASSES, PIECEWISE, decode
+from bridge.decode.delivery import MOST_PASSES, PIECEWISE, QUICK, QUICK_IF_BAD, decode
 from bridge.decode.exact_json import MOST_EXPLAINED
 from bridge.decode.recover import MOST_STEPS, LostError, take_apart
+from healthsync_mqtt.model.event import REFUSAL_WORK
 
 GOOD = payload(event(id="good"))
 SERIES = "[[" + "],[".join(["0,72"] * 149_000 + ["0,900"]) + "]]"
@@ -159,3 +160,5 @@ def test_the_page_about_limits_states_these_bounds():
     assert f"{MOST_EXPLAINED // 1024} KiB\nonce more" in page
     assert f"past\n{PIECEWISE // 1024} KiB" in page
     assert f"{MOST_STEPS:,}" in page
+    assert f"past {QUICK // 1024} KiB unfolded, or past {QUICK_IF_BAD // 1024} KiB" in page
+    assert f"a refused event as {REFUSAL_WORK:,} bytes" in page

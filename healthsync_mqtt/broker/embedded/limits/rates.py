@@ -38,7 +38,7 @@ class Gate:
         self._device = device
         self._user = user
 
-    def take(self, count: int, now: float) -> float:
+    def take(self, count: float, now: float) -> float:
         """Count messages read at ``now`` (monotonic seconds); how long to read no more, 0.0 within the limits."""
         device, user = self._device, self._user
         # Written out for both, without max(): this runs for every read, and a call costs as much as the arithmetic.

@@ -1,0 +1,43 @@
+"""What one commit makes durable: deliveries that are decoded, and chores."""
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from bridge.ports import Chore
+from bridge.stages.acknowledge import Outcome
+from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.event import Decoded
+from healthsync_mqtt.storage.port import Quarantined
+
+_EVENT_BYTES: Final = 300
+"""What an event or a refusal takes in memory beside its own bytes, roughly."""
+
+
+class Waiting(NamedTuple):
+    """A delivery that waits for its commit, and the bytes that it holds until then."""
+
+    delivery: Delivery
+    decoded: Decoded
+    size: int
+
+
+@dataclass(slots=True)
+class Group:
+    """What one commit makes durable. Each of its chores is written once; the log keeps it over a commit that fails."""
+
+    waiting: list[Waiting]
+    size: int
+    chores: list[Chore]
+    written: int = 0
+    refused: list[Quarantined] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+def held_bytes(delivery: Delivery, decoded: Decoded) -> int:
+    """Bytes that a delivery holds until it is committed: what it was unfolded to counts, not what came in."""
+    size = len(delivery.payload)
+    for event in decoded.events:
+        size += _EVENT_BYTES + len(event.body)
+    for rejection in decoded.rejections:
+        size += _EVENT_BYTES + len(rejection.raw)
+    return size

@@ -1,0 +1,135 @@
+"""Decode beside the event loop what takes long, one delivery after another in a thread of its own.
+
+Of each source the deliveries stay in their order: what a source sends after one that is decoded here follows behind it.
+Other sources go on, and one that has much here takes turns with the others.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from healthsync_mqtt.model.delivery import Delivery, Source
+from healthsync_mqtt.model.event import Decoded
+
+STRETCH: Final = 131_072
+"""Work (``Decoded.work``) that one look at a source's deliveries may take on the loop."""
+
+_SLICE_S: Final = 0.0005
+_LET_IN_S: Final = 0.00005
+
+
+class _Job(NamedTuple):
+    delivery: Delivery
+    #: bytes that it counts for in the backlog until it is decoded
+    held: int
+
+
+class _AbandonedError(BaseException):
+    """The result is not wanted any more. The decoder catches every Exception."""
+
+
+class Aside:
+    """``decode`` runs in the thread and may call what it is given to let the loop in; everything else is on the loop.
+
+    ``quick`` decodes at once, or returns None for what takes long. ``ready`` gets each delivery when it is decoded
+    and what it was ``held`` for, ``failed`` the error that ended the thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        decode: Callable[[Delivery, Callable[[], None]], Decoded],
+        quick: Callable[[Delivery], Decoded | None],
+        ready: Callable[[Delivery, Decoded, int], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._decode = decode
+        self._quick = quick
+        self._ready = ready
+        self._failed = failed
+        self._loop = asyncio.get_running_loop()
+        self._requests: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._sliced_at = 0.0
+        #: deliveries by source, each source's first one in the thread or on its way there; empty: nothing is here
+        self.sources: dict[Source, deque[_Job]] = {}
+
+    def put(self, delivery: Delivery, held: int) -> None:
+        """Decode this delivery after everything else of its source; never ``ready`` once closed."""
+        if self._closed:
+            return
+        job, waiting = _Job(delivery, held), self.sources.get(delivery.source)
+        if waiting is not None:
+            waiting.append(job)
+            return
+        self.sources[delivery.source] = deque([job])
+        self._request(job)
+
+    def close(self) -> None:
+        """Give up what is here, without waiting for it. Idempotent."""
+        self._closed = True
+        self.sources.clear()
+        self._requests.put(None)
+
+    # -- on the loop
+
+    def _request(self, job: _Job) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
+            self._thread.start()
+        self._requests.put(job)
+
+    def _done(self, job: _Job, decoded: Decoded) -> None:
+        if not self._closed:
+            source = job.delivery.source
+            self.sources[source].popleft()
+            self._ready(job.delivery, decoded, job.held)
+            self._follow(source)
+
+    def _follow(self, source: Source) -> None:
+        """What came behind: at once as far as it is quick, a stretch at a time; the next long one to the thread."""
+        if self._closed:
+            return
+        waiting, spent = self.sources[source], 0
+        while waiting:
+            if spent > STRETCH:
+                self._loop.call_soon(self._follow, source)
+                return
+            job = waiting[0]
+            decoded = self._quick(job.delivery)
+            if decoded is None:
+                self._request(job)
+                return
+            spent += decoded.work
+            waiting.popleft()
+            self._ready(job.delivery, decoded, job.held)
+        del self.sources[source]
+
+    # -- in the thread
+
+    def _run(self) -> None:
+        try:
+            while (job := self._requests.get()) is not None and not self._closed:
+                self._sliced_at = time.monotonic()
+                self._tell(self._done, job, self._decode(job.delivery, self._let_in))
+        except _AbandonedError:
+            return
+        except Exception as error:  # noqa: BLE001  # whatever it is, nobody may wait for this thread for ever
+            self._tell(self._failed, error)
+
+    def _tell(self, what: Callable[..., None], *values: object) -> None:
+        if not self._closed:  # after that the loop may be gone
+            self._loop.call_soon_threadsafe(what, *values)
+
+    def _let_in(self) -> None:
+        """Give the interpreter's lock to the loop for a moment."""
+        if self._closed:
+            raise _AbandonedError
+        if time.monotonic() - self._sliced_at > _SLICE_S:
+            time.sleep(_LET_IN_S)
+            self._sliced_at = time.monotonic()
