@@ -32,6 +32,8 @@ class Upkeep:
         flushed = len(self._index.recent) >= self._tuning.rows_per_block
         if flushed:
             self._flush(head)
+        if self._index.catch_up is not None and self._index.catch_up.step(staged_rows):
+            self._index.catch_up = None
         self._credit += staged_rows
         while self._credit >= self._tuning.rows_per_step:
             self._credit -= self._tuning.rows_per_step
@@ -72,7 +74,7 @@ class Upkeep:
 
     def _save_part(self) -> bool:
         """Write the next part of a filter that has grown enough since it was saved."""
-        if self._saving is None:
+        if self._saving is None and self._index.catch_up is None:
             self._saving = self._unsaved_filter()
         if self._saving is None:
             return False

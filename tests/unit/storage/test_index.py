@@ -70,11 +70,16 @@ def test_a_saved_filter_holds_every_row_it_claims(open_log: Opener) -> None:
             "SELECT generation, first_seq, through FROM identity_filter"
         ).fetchall():
             held = index.Filter(generation, log._index.filters[generation - 1].bits_log2, first_seq, through)
-            for part, bits in log._connection.execute(index.SQL["filter_parts"], (generation,)).fetchall():
-                held.bits[part * len(bits) : (part + 1) * len(bits)] = bits
+            for part, bits in log._connection.execute(
+                "SELECT part, bits FROM identity_filter_part WHERE generation = ?", (generation,)
+            ).fetchall():
+                held.add_part(part, bits)
             saved = bytes(held.bits)
             held.add_all(
-                row[0] for row in log._connection.execute(index.SQL["identities"], (first_seq, through)).fetchall()
+                row[0]
+                for row in log._connection.execute(
+                    "SELECT identity FROM log WHERE seq BETWEEN ? AND ?", (first_seq, through)
+                ).fetchall()
             )
             assert bytes(held.bits) == saved
 

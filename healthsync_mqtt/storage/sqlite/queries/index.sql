@@ -7,11 +7,19 @@ INSERT INTO block (last_seq) VALUES (?)
 -- name: unindexed
 SELECT identity, seq FROM log WHERE seq > ? ORDER BY seq
 
--- name: identities
-SELECT identity FROM log WHERE seq BETWEEN ? AND ?
-
 -- name: newest_of
 SELECT max(i.seq) FROM identity_run AS r CROSS JOIN identity AS i ON i.run = r.run AND i.identity = ?
+
+-- name: is_after
+SELECT 1 FROM identity_run AS r CROSS JOIN identity AS i ON i.run = r.run AND i.identity = ?
+WHERE r.last_seq > ? LIMIT 1
+
+-- name: rows_in_runs_after
+SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM identity_run WHERE last_seq > ?
+
+-- name: identities_after
+SELECT i.identity, i.seq FROM identity_run AS r CROSS JOIN identity AS i
+ON i.run = r.run AND i.identity BETWEEN :low AND :high WHERE r.last_seq > :after AND i.seq > :after
 
 -- name: add_run
 INSERT INTO identity_run (level, first_seq, last_seq, merged_below)
@@ -61,8 +69,8 @@ SELECT generation, bits_log2, first_seq, through FROM identity_filter ORDER BY g
 -- name: add_filter
 INSERT INTO identity_filter (generation, bits_log2, first_seq, through) VALUES (?, ?, ?, ?)
 
--- name: filter_parts
-SELECT part, bits FROM identity_filter_part WHERE generation = ?
+-- name: filter_part
+SELECT bits FROM identity_filter_part WHERE generation = ? AND part = ?
 
 -- name: set_filter_part
 INSERT INTO identity_filter_part (generation, part, bits) VALUES (?, ?, ?)
