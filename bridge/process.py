@@ -99,4 +99,4 @@ def _tune_collector() -> None:
 
 def _tune_threads() -> None:
     """A commit takes the interpreter's lock dozens of times; beside a busy loop each would wait for 5 ms by default."""
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(0.001)

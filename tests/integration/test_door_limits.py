@@ -308,7 +308,7 @@ async def test_hostile_filters_end_the_connection(house: House, bob: Bystander, 
 
 async def test_huge_filters_are_refused_quickly(house: House, bob: Bystander) -> None:
     peer = await house.connect(house.device("alice"))
-    wanted = ["/".join("+" * 30_000), "+a" * 20_000, "/" * 60_000, "x" * 65_000, "users/" + "+/" * 10_000 + "#"]
+    wanted = ["/".join("+" * 30_000), "/" * 60_000, "x" * 65_000, "users/" + "+/" * 10_000 + "#"]
     assert await peer.subscribe(*((f, 1) for f in wanted)) == (0x80,) * len(wanted)
     await house.still_serves(bob)
 

@@ -142,10 +142,8 @@ FOREIGN_FILTERS = [
     "users/bob/devices/watch/receipts/#",
     "/",
     "//",
-    "users/bo+/devices/watch/status",
-    "users/bob#",
-    "users/#/status",
 ]
+MISPLACED_WILDCARDS = ["users/bo+/devices/watch/status", "users/bob#", "users/#/status", "+a" * 20_000]
 
 
 async def test_subscriptions_to_others_are_refused_filter_by_filter(house: House, bob: Bystander) -> None:
@@ -162,6 +160,28 @@ async def test_subscriptions_to_others_are_refused_filter_by_filter(house: House
     assert (await peer.message()).payload == b"mine"
     assert await peer.settle() == []
     assert house.counters.subscriptions_refused == len(FOREIGN_FILTERS)
+
+
+@pytest.mark.parametrize("topic_filter", MISPLACED_WILDCARDS)
+async def test_a_misplaced_wildcard_ends_the_connection(house: House, bob: Bystander, topic_filter: str) -> None:
+    peer = await house.connect(house.device("alice"))
+    peer.send(Subscribe(1, ((topic_filter, 1),)))
+    assert await peer.closed() == []
+    await house.still_serves(bob)
+
+
+async def test_refused_filters_are_one_line_of_log_however_many(
+    house: House, bob: Bystander, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = await house.connect(house.device("alice"))
+    filters = tuple((f"users/bob/x{number:04}", 1) for number in range(1_000))  # 50 packets of them are 800 KB
+    for _ in range(50):
+        assert await peer.subscribe(*filters) == (0x80,) * len(filters)
+    said = [record for record in caplog.records if record.message == "door.subscribe_refused"]
+    assert len(said) == 1
+    assert len(str(vars(said[0]))) < 2_000
+    assert house.counters.subscriptions_refused == 50 * len(filters)
+    await house.still_serves(bob)
 
 
 async def test_a_subscriber_reads_its_users_and_types_only(house: House, bob: Bystander) -> None:

@@ -49,7 +49,7 @@ _DEAR = 5
 _DEAR_MESSAGE = 256
 """So many bytes of such reading count as a message of the device and its user."""
 
-_PACKETS = 64
+_PACKETS = 128
 """Packets that are made of bytes at once: they take more memory than the bytes."""
 
 

@@ -5,6 +5,7 @@ them. What a packet may do in a state is a table; what is not in it ends the con
 is a turn for them (``run``), and behind a CONNECT until it is judged.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -107,6 +108,9 @@ _BYTES: Final = 5  # a payload costs its length >> this
 _MESSAGE: Final = 100
 _FILTER: Final = 80
 _LOGIN: Final = 300
+
+_MISPLACED: Final = re.compile(r"[^/][+#]|\+[^/]|#.", re.DOTALL)
+"""A wildcard that is not alone in its level, or a ``#`` that is not the last one [MQTT-4.7.1-2, 4.7.1-3]."""
 
 _ANSWERS: Final = frozenset({Puback, Pubrec, Pubrel, Pubcomp})
 """What clients send because we sent something: not counted as messages, but charged like everything."""
@@ -319,7 +323,11 @@ class Protocol:
         return _CONTROL
 
     def _listen(self, packet: Subscribe | Unsubscribe) -> int:
-        self._actions.append(Listen(packet))
+        filters = packet.filters if isinstance(packet, Unsubscribe) else (each for each, _ in packet.filters)
+        if any(map(_MISPLACED.search, filters)):
+            self._end("misplaced_wildcard", violation=True)
+        else:
+            self._actions.append(Listen(packet))
         return _CONTROL + _FILTER * len(packet.filters)
 
     def _ping(self, _packet: Pingreq) -> int:

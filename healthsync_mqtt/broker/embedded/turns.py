@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Final, Protocol, TypeVar
 
-TURN: Final = 500
+TURN: Final = 1_000
 """Units of work that one client gets at once."""
 LIGHT_TURN: Final = 60
 """The same for one that has not used up a turn lately: who needs more is not light."""

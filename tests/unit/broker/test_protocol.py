@@ -344,3 +344,15 @@ def test_a_repeated_receipt_and_a_completion_are_right(again: Packet) -> None:
     protocol.session.transmit()
     handle(protocol, Pubrec(1))
     assert End not in kinds(handle(protocol, again))
+
+
+@pytest.mark.parametrize("topic_filter", ["ab/+e", "+a", "a+", "a#", "#/b", "a/#/b", "##", "++", "a/#\n", "é+"])
+def test_a_wildcard_that_is_not_alone_in_its_level_ends_the_connection(topic_filter: str) -> None:
+    for packet in (Subscribe(1, (("a", 0), (topic_filter, 1))), Unsubscribe(1, ("a", topic_filter))):
+        assert handle(made(State.OPEN), packet) == [End("misplaced_wildcard", violation=True)]
+
+
+@pytest.mark.parametrize("topic_filter", ["+", "#", "a/+", "a/+/b", "+/+/#", "/+", "/#", "+/", "$share/g/#"])
+def test_wildcards_in_their_places_are_listened_to(topic_filter: str) -> None:
+    packet = Subscribe(1, ((topic_filter, 1),))
+    assert handle(made(State.OPEN), packet) == [Listen(packet)]

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.decode.delivery import decode
@@ -202,6 +202,7 @@ RECORDS = st.builds(
 
 
 @given(RECORDS, st.booleans())
+@example(of=record({"samples": [(0.0, 20.0), (1.0, 20.0), (0.0, 20.0)]}, "body_temperature"), marks=True)
 def test_whatever_stands_in_the_log_adds_no_line_field_or_series(of: Record, marks: bool) -> None:
     check(of, marks=marks)
 

@@ -1,8 +1,11 @@
 """SUBSCRIBE and UNSUBSCRIBE: each filter is decided, added, and followed by what is retained and what is fed."""
 
+import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
+from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.ports import Feeder
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.session import Session
@@ -38,6 +41,7 @@ class Subscribing:
         self._embedded = embedded
         self._feeder = feeder
         self._counters = counters
+        self._notices = Notices()
 
     def listen(self, session: Session, asked: Subscribe | Unsubscribe, answer: Answer) -> None:
         """Add or take away filters. The answer comes once they outlast a crash, before anything that follows from them.
@@ -52,16 +56,24 @@ class Subscribing:
             return
         codes = []
         granted: dict[str, Channel | None] = {}
-        for position, (topic_filter, qos) in enumerate(asked.filters):
+        refused: Counter[str] = Counter()
+        rule = ""
+        most = self._limits.filters_per_subscribe
+        for topic_filter, qos in asked.filters[:most]:
             decision = self._rules.may_subscribe(session.principal, topic_filter)
-            if reason := self._refusal(session, topic_filter, position, decision):
-                log.warning("door.subscribe_refused", client_id=session.client_id, reason=reason, rule=decision.rule)
-                self._counters.subscriptions_refused += 1
+            if reason := self._refusal(session, topic_filter, decision):
+                refused[reason] += 1
+                rule = rule or decision.rule
                 codes.append(SUBSCRIBE_REFUSED)
                 continue
             codes.append(qos)
             self._sessions.subscribe(session, topic_filter, qos)
             granted[topic_filter] = decision.channel
+        if unread := len(asked.filters) - len(codes):
+            refused["filters_per_subscribe"] += unread
+            codes += [SUBSCRIBE_REFUSED] * unread
+        if refused:
+            self._refused(session, refused, rule)
 
         def kept() -> None:
             answer(Suback(asked.packet_id, tuple(codes)))
@@ -91,10 +103,22 @@ class Subscribing:
         if session.connected and _feeds(channel):
             self._feeder.attach(session)
 
-    def _refusal(self, session: Session, topic_filter: str, position: int, decision: Decision) -> str:
+    def _refused(self, session: Session, refused: Counter[str], rule: str) -> None:
+        """Count the filters of a packet that were refused, and say so: one line a client once in a while."""
+        self._counters.subscriptions_refused += refused.total()
+        left_out = self._notices.due(session.client_id, time.monotonic())
+        if left_out is not None:
+            log.warning(
+                "door.subscribe_refused",
+                client_id=session.client_id,
+                reason=refused.most_common(1)[0][0],
+                filters=refused.total(),
+                rule=rule,
+                left_out=left_out,
+            )
+
+    def _refusal(self, session: Session, topic_filter: str, decision: Decision) -> str:
         """Why a filter is refused; nothing when it is granted."""
-        if position >= self._limits.filters_per_subscribe:
-            return "filters_per_subscribe"
         if not decision.allowed:
             return decision.reason.value
         index = self._sessions.index
