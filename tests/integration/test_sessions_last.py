@@ -104,6 +104,31 @@ async def test_a_suback_is_a_promise_even_when_the_service_is_killed_at_once(tmp
         assert ids((await app.message()).payload) == ["first"]
 
 
+async def test_an_acknowledged_message_for_an_absent_client_outlasts_a_kill_at_once(
+    tmp_path: Path, peers: list[Peer]
+) -> None:
+    """It was acknowledged before it was written down, and lost for 20 ms."""
+    with Service(tmp_path / "data") as service:
+        service.cli("user", "add", "alice", "--consent", "all")
+        watch = device(service, "alice", "watch")
+        (made,) = service.cli("subscriber", "add", "app", "--users", "alice")
+        app_id = Identity(client_id=made["client_id"], token=made["token"])
+        app, _ = await connect(service, app_id, peers)
+        assert await app.subscribe((watch.status, 1)) == (1,)
+        await app.leave()
+        sent: list[bytes] = []
+        for turn in range(4):
+            phone, _ = await connect(service, watch, peers)
+            for n in range(3):
+                sent.append(b"%d of %d" % (n, turn))
+                await phone.publish(watch.status, sent[-1], 1 + n % 2, retain=True)
+            service.kill()
+            service.start()
+        app, present = await connect(service, app_id, peers)
+        assert present
+        assert [(await app.message()).payload for _ in sent] == sent
+
+
 async def test_what_was_acknowledged_or_given_up_does_not_come_again(tmp_path: Path) -> None:
     data = tmp_path / "data"
     async with opened(data) as house:

@@ -1,7 +1,8 @@
 """The order of a connection's acknowledgements [MQTT-4.6.0-2]. Pure.
 
-Event messages are acknowledged after their commit, other messages at once; both must be answered in the order in which
-the messages came. A token is a packet id (QoS 1), a packet id with the bit ``QOS2`` (QoS 2), or 0 (QoS 0, no answer).
+Event messages are acknowledged after their commit, messages for other clients when what is owed of them outlasts a
+crash, all else at once; all must be answered in the order in which the messages came. A token is a packet id (QoS 1), a
+packet id with the bit ``QOS2`` (QoS 2), or 0 (QoS 0, no answer).
 """
 
 from collections import deque
@@ -18,18 +19,32 @@ def token_of(packet_id: int, qos: int) -> int:
     return packet_id if qos < 2 else packet_id | QOS2
 
 
+class Other:
+    """The answer to a message that is no event. It waits for its turn and until it is ``ready``."""
+
+    __slots__ = ("after", "ready", "token")
+
+    def __init__(self, after: int, token: int, *, ready: bool) -> None:
+        #: event deliveries that are answered before it
+        self.after = after
+        self.token = token
+        self.ready = ready
+
+
 class AckOrder:
-    """Counts event deliveries of one connection and holds back the answers that must come after theirs."""
+    """Counts event deliveries of one connection and holds back the answers that must come after others."""
 
     def __init__(self) -> None:
         self._delivered = 0
-        self._acknowledged = 0
-        self._later: deque[tuple[int, int]] = deque()
+        self._answered = 0
+        #: events that are durable and wait behind another message
+        self._durable: deque[int] = deque()
+        self._others: deque[Other] = deque()
 
     @property
     def waiting(self) -> int:
-        """Messages that are not answered yet: event deliveries, and what has to wait behind them."""
-        return self._delivered - self._acknowledged + len(self._later)
+        """Messages that are not answered yet: event deliveries, and what has to wait behind them or for itself."""
+        return self._delivered - self._answered + len(self._others)
 
     def delivered(self, count: int) -> None:
         """So many event messages were handed to the journal."""
@@ -37,27 +52,47 @@ class AckOrder:
 
     def acknowledge(self, tokens: Sequence[int]) -> Sequence[int]:
         """The oldest event deliveries are durable: the tokens to answer now, with those that waited behind them."""
-        if not self._later:
-            self._acknowledged += len(tokens)
+        if not self._others:
+            self._answered += len(tokens)
             return tokens
-        out: list[int] = []
-        for token in tokens:
-            out.append(token)
-            self._acknowledged += 1
-            while self._later and self._later[0][0] <= self._acknowledged:
-                out.append(self._later.popleft()[1])
-        return out
+        self._durable.extend(tokens)
+        return self._due()
 
     def answer(self, token: int, gathered: int = 0) -> bool:
-        """Whether another message is answered now; not when events are ahead of it: then it waits behind them.
+        """Whether another message is answered now; not when something is ahead of it: then it waits behind that.
 
         ``gathered`` events of the same turn have not been handed over yet.
         """
-        before = self._delivered + gathered
-        if token and before > self._acknowledged:
-            self._later.append((before, token))
+        after = self._delivered + gathered
+        if token and (after > self._answered or self._others):
+            self._others.append(Other(after, token, ready=True))
             return False
         return True
+
+    def hold(self, token: int, gathered: int = 0) -> Other:
+        """Another message that is answered when it is its turn and ``release`` was called."""
+        other = Other(self._delivered + gathered, token, ready=False)
+        self._others.append(other)
+        return other
+
+    def release(self, other: Other) -> Sequence[int]:
+        """``other`` may be answered: the tokens to answer now."""
+        other.ready = True
+        return self._due()
+
+    def _due(self) -> list[int]:
+        out: list[int] = []
+        others, durable = self._others, self._durable
+        while True:
+            if others and others[0].after <= self._answered:
+                if not others[0].ready:
+                    return out
+                out.append(others.popleft().token)
+            elif durable:
+                out.append(durable.popleft())
+                self._answered += 1
+            else:
+                return out
 
 
 def answers(tokens: Sequence[int]) -> bytes:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from healthsync_mqtt.broker.embedded.ackorder import answers
+from healthsync_mqtt.broker.embedded.ackorder import Other, answers
 from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.deadlines import Deadline, Deadlines
 from healthsync_mqtt.broker.embedded.lifecycle import State
@@ -201,7 +201,14 @@ class Connection:
 
     def acknowledge(self, tokens: Sequence[int]) -> None:
         """The event deliveries with these tokens are durable: answer them in order, in one write."""
-        self._perform(self._protocol.acknowledged(tokens))
+        self._answered(self._protocol.acknowledged(tokens))
+
+    def relayed(self, held: Other) -> None:
+        """What is owed of a message for others outlasts a crash: answer it when its turn comes."""
+        self._answered(self._protocol.relayed(held))
+
+    def _answered(self, actions: Sequence[Action]) -> None:
+        self._perform(actions)
         if Hold.WINDOW in self.reading.held and self._protocol.waiting <= self._window // 2:
             self.reading.release(Hold.WINDOW)
 

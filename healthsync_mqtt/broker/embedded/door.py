@@ -34,7 +34,6 @@ from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.mqtt.codec.packets import (
     Connect,
     ConnectCode,
-    Publish,
     Suback,
     Subscribe,
     Unsuback,
@@ -230,7 +229,7 @@ class FrontDoor:
             case Events():
                 return Hold.JOURNAL if self.ingest.submit(what.deliveries) else Hold.NONE
             case Relay():
-                self._relay(client, what.channel, what.message)
+                self._relay(client, what)
                 return Hold.ROUTER if self._embedded.behind else Hold.NONE
             case Refuse():
                 self._refuse(client, what)
@@ -335,13 +334,17 @@ class FrontDoor:
             advice = f"send at most {self.limits.max_packet} bytes in a packet"
         self.ingest.refuse(principal, refused.reason, f"{topic[:128]}: {refused.rule}; {advice}")
 
-    def _relay(self, client: Client, channel: Channel | None, message: Publish) -> None:
+    def _relay(self, client: Client, what: Relay) -> None:
         """A client's allowed message on a topic that is not an events topic: a request, or for other clients."""
-        topic = message.topic.decode()
+        channel, message, held = what
+        topic, relayed = message.topic.decode(), None if held is None else partial(client.relayed, held)
         if channel is not None and channel.answer:
             self._ask(client, channel, topic, message.payload)
+            if relayed is not None:
+                relayed()
         else:
-            self._embedded.publish(topic, message.payload, message.qos, retain=message.retain)
+            then = None if relayed is None else partial(self.sessions.outlasting, relayed)
+            self._embedded.publish(topic, message.payload, message.qos, retain=message.retain, then=then)
 
     def _ask(self, client: Client, channel: Channel, topic: str, payload: bytes) -> None:
         """Hand over a request; the answer goes to the connection that asked, and to nobody else."""

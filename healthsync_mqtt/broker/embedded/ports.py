@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from healthsync_mqtt.broker.embedded.ackorder import Other
 from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.limits.rates import Gate
@@ -110,6 +111,9 @@ class Client(Link, Source, Protocol):
     @property
     def session(self) -> Session | None:
         """Its session; None before its CONNECT is accepted."""
+
+    def relayed(self, held: Other) -> None:
+        """What is owed of a message of its for others outlasts a crash."""
 
 
 class Door(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
-from healthsync_mqtt.broker.embedded.ackorder import AckOrder, token_of
+from healthsync_mqtt.broker.embedded.ackorder import AckOrder, Other, token_of
 from healthsync_mqtt.broker.embedded.lifecycle import State, entered
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.model.delivery import Delivery, Source
@@ -54,10 +54,11 @@ class Events(NamedTuple):
 
 
 class Relay(NamedTuple):
-    """An allowed message on ``channel`` that is no event: for other clients, or a request to the bridge."""
+    """An allowed message that is no event; acknowledged once ``relayed`` is told of ``held`` (none at QoS 0)."""
 
     channel: Channel | None
     message: Publish
+    held: Other | None
 
 
 class Refuse(NamedTuple):
@@ -217,7 +218,12 @@ class Protocol:
     def acknowledged(self, tokens: Sequence[int]) -> list[Action]:
         """These events are durable."""
         answers = self._order.acknowledge(tokens)
-        return [Answer(answers)] if self.state is State.OPEN else []
+        return [Answer(answers)] if answers and self.state is State.OPEN else []
+
+    def relayed(self, held: Other) -> list[Action]:
+        """What is owed of this message outlasts a crash."""
+        answers = self._order.release(held)
+        return [Answer(answers)] if answers and self.state is State.OPEN else []
 
     def violated(self, reason: str) -> list[Action]:
         """The client broke the protocol on a level below packets, or in time."""
@@ -261,8 +267,9 @@ class Protocol:
                     self._end("too_many_unreleased", violation=True)
                     return _MESSAGE
                 unreleased.add(packet.packet_id)
-            self._actions.append(Relay(decision.channel, packet))
-        if self._order.answer(token, len(self._events)) and token:
+            held = self._order.hold(token, len(self._events)) if token else None
+            self._actions.append(Relay(decision.channel, packet, held))
+        elif self._order.answer(token, len(self._events)) and token:
             self._actions.append(Answer((token,)))
         return _MESSAGE + (len(packet.payload) >> _BYTES)
 

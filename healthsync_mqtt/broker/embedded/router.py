@@ -126,7 +126,7 @@ class EmbeddedBroker:
         self._filters: Sequence[str] = ()
         self._sent = 0
         self._delivered = 0
-        self._pending: dict[int, tuple[Retained, bool]] = {}
+        self._pending: dict[int, tuple[Retained, bool, Callable[[], None] | None]] = {}
         self._pending_bytes = 0
         self._behind = False
         self._starts: deque[float] = deque(maxlen=_STARTS)
@@ -162,12 +162,17 @@ class EmbeddedBroker:
             await asyncio.wait([watch])
         await self._stop_broker()
 
-    def publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> None:
-        """Hand a message to amqtt; an empty retained payload clears the retained message. Nothing when stopped."""
+    def publish(
+        self, topic: str, payload: bytes, qos: int, *, retain: bool, then: Callable[[], None] | None = None
+    ) -> None:
+        """Hand a message to amqtt; an empty retained payload clears the retained message. Nothing when stopped.
+
+        ``then`` is called when it has been delivered.
+        """
         if self._broker is None and self._watch is None:
             return
         self._sent += 1
-        self._pending[self._sent] = Retained(topic, payload, qos, self._sent), retain
+        self._pending[self._sent] = Retained(topic, payload, qos, self._sent), retain, then
         self._pending_bytes += len(payload)
         if self._up:
             self._feed(self._sent, topic)
@@ -191,9 +196,9 @@ class EmbeddedBroker:
         """Message ``number`` came back, or a later one: all up to it go on, in their order."""
         while self._delivered < number:
             self._delivered += 1
-            message, retain = self._pending.pop(self._delivered)
+            message, retain, then = self._pending.pop(self._delivered)
             self._pending_bytes -= len(message.payload)
-            self._hand_on(message, retain=retain)
+            self._hand_on(message, retain=retain, then=then)
         if (
             self._behind
             and self._sent - self._delivered <= _MOST_BEHIND // 2
@@ -202,10 +207,12 @@ class EmbeddedBroker:
             self._behind = False
             self._caught_up()
 
-    def _hand_on(self, message: Retained, *, retain: bool) -> None:
+    def _hand_on(self, message: Retained, *, retain: bool, then: Callable[[], None] | None) -> None:
         # Nothing that fails here may unwind into amqtt, whose tasks would end with it, or keep others waiting.
         try:
             self._deliver(message, retain)
+            if then is not None:
+                then()
         except Exception as error:  # noqa: BLE001
             log.error("door.delivery_failed", error=error)  # noqa: TRY400
 
@@ -234,7 +241,7 @@ class EmbeddedBroker:
             granted.cancel()
             raise UnavailableError("the embedded router did not start", hint="restart the service")
         self._up = True
-        for number, (message, _) in self._pending.items():
+        for number, (message, *_) in self._pending.items():
             self._feed(number, message.topic)
 
     async def _stop_broker(self) -> None:

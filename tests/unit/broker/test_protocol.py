@@ -142,7 +142,7 @@ def test_every_packet_in_every_state(state: State, packet: Packet) -> None:
         assert actions == [Judge(packet)]
         assert protocol.state is State.JUDGING
     elif state is State.OPEN and isinstance(packet, Publish):
-        assert kinds(actions) == ([Events] if packet.topic == EVENTS else [Relay, Answer])
+        assert kinds(actions) == ([Events] if packet.topic == EVENTS else [Relay])
     elif state is State.OPEN and type(packet) in EXPECTED:
         assert kinds(actions) == EXPECTED[type(packet)]
     else:
@@ -204,9 +204,12 @@ def test_events_before_the_end_count_and_those_behind_it_do_not() -> None:
 def test_unreleased_ids_are_capped_and_repeated_ones_are_not_relayed_again() -> None:
     protocol = made(State.OPEN, max_unreleased=2)
     first, second, third = (Publish(STATUS, b"x", 2, packet_id=number) for number in (1, 2, 3))
-    assert kinds(handle(protocol, first, second, first)) == [Relay, Answer, Relay, Answer, Answer]
+    relays = handle(protocol, first, second, first)
+    assert kinds(relays) == [Relay, Relay]
+    ids = [[token & 0xFFFF for token in done.tokens] for each in relays for done in protocol.relayed(each.held)]
+    assert ids == [[1], [2, 1]]
     assert handle(protocol, Pubrel(1)) == [Send(Pubcomp(1))]
-    assert kinds(handle(protocol, first)) == [Relay, Answer]
+    assert kinds(handle(protocol, first)) == [Relay]
     assert handle(protocol, third) == [End("too_many_unreleased", violation=True)]
 
 
@@ -246,6 +249,7 @@ def test_answers_leave_in_the_order_of_the_messages_whatever_the_turns(
     protocol.acknowledged((0,))
     answered: list[int] = []
     pending: list[int] = []
+    relayed: list[Any] = []
 
     def note(actions: Sequence[Any]) -> None:
         for action in actions:
@@ -253,6 +257,8 @@ def test_answers_leave_in_the_order_of_the_messages_whatever_the_turns(
                 pending.extend(delivery.token for delivery in action.deliveries)
             elif isinstance(action, Answer):
                 answered.extend(token & 0xFFFF for token in action.tokens if token)
+            elif isinstance(action, Relay) and action.held is not None:
+                relayed.append(action.held)
 
     for number, (is_event, qos) in enumerate(messages, 1):
         topic = EVENTS if is_event else STATUS
@@ -263,10 +269,14 @@ def test_answers_leave_in_the_order_of_the_messages_whatever_the_turns(
             count = data.draw(st.integers(1, len(pending)))
             tokens = [pending.pop(0) for _ in range(count)]
             note(protocol.acknowledged(tokens))
+        while relayed and data.draw(st.booleans()):
+            note(protocol.relayed(relayed.pop(data.draw(st.integers(0, len(relayed) - 1)))))
     while protocol.ready:
         note(protocol.run(MUCH))
     if pending:
         note(protocol.acknowledged(pending))
+    for held in relayed:
+        note(protocol.relayed(held))
     assert answered == [number for number, (_, qos) in enumerate(messages, 1) if qos]
     assert protocol.waiting == 0
 
@@ -276,6 +286,19 @@ def test_after_the_end_a_commit_is_answered_to_nobody() -> None:
     handle(protocol, Publish(EVENTS, b"{}", 1, packet_id=1))
     protocol.closed()
     assert protocol.acknowledged((1,)) == []
+
+
+def test_a_relayed_message_is_answered_when_what_is_owed_of_it_is_durable_and_events_wait_behind_it() -> None:
+    protocol = made(State.OPEN)
+    status, event = Publish(STATUS, b"on", 1, packet_id=1), Publish(EVENTS, b"{}", 1, packet_id=2)
+    events, relay = handle(protocol, status, event)
+    assert (type(events), type(relay)) == (Events, Relay)
+    assert protocol.acknowledged((2,)) == []
+    assert protocol.waiting == 2
+    assert protocol.relayed(relay.held) == [Answer([1, 2])]
+    assert protocol.waiting == 0
+    (quiet,) = handle(protocol, Publish(STATUS, b"on"))
+    assert quiet.held is None
 
 
 FOREIGN = b"users/bob/events"

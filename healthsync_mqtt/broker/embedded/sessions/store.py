@@ -143,6 +143,9 @@ class SessionStore:
 
     def durable(self, then: Callable[[], None]) -> None:
         """Call ``then`` on the event loop when everything said so far is on disk."""
+        if not self._rows and self._writing is None and not self._waiting:
+            then()
+            return
         self._waiting.append(then)
         self._soon(0.0)
 

@@ -93,6 +93,10 @@ class Sessions:
         else:
             then()
 
+    def outlasting(self, then: Callable[[], None]) -> None:
+        """Call ``then`` when all that sessions are owed and all that is retained so far outlasts the process."""
+        self._keep.durable(then)
+
     def subscribe(self, session: Session, topic_filter: str, qos: int) -> None:
         """The session has this filter from now on, or with another QoS."""
         self.index.add(session, topic_filter, qos)
