@@ -1,0 +1,221 @@
+"""CONTRIBUTING's table "where does a new … go", followed word by word in a copy of the tree, and seen to work."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.service import HEALTHSYNC, Service
+
+ROOT = Path(__file__).parents[2]
+
+COMMAND = '''"""healthsync lantern …"""
+
+import typer
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.group import new_group
+
+app = new_group("Lanterns.")
+
+
+@app.command("light")
+def light() -> None:
+    """Light the lantern.
+
+    Example: healthsync lantern light
+    """
+    output.emit({"lit": True})
+
+
+@app.command("dim")
+def dim() -> None:
+    """Dim the lantern.
+
+    Example: healthsync lantern dim
+    """
+'''
+
+TOPIC = """
+  lantern:
+    topic: users/{user}/lanterns/{kind}
+    direction: peer
+    payload: Command
+    qos: 1
+    retain: false
+    roles:
+      publish: [device]
+      subscribe: [subscriber]
+    summary: What a lantern says.
+"""
+
+FOLLOWER = '''"""Counts lanterns in the log into a file."""
+
+from pathlib import Path
+
+from bridge.cursors import Cursors
+from bridge.ports import Chores
+from healthsync_mqtt.storage.port import LogReader
+
+
+class Lanterns:
+    """One reader of the log, with a cursor."""
+
+    def __init__(self, reader: LogReader, chores: Chores, out: Path) -> None:
+        self._reader, self._out, self._at = reader, out, 0
+        self._kept = Cursors(chores, "lanterns:")
+
+    async def look(self) -> None:
+        """Take the next events on."""
+        for record in self._reader.read(self._at, 100):
+            self._at = record.seq
+            with self._out.open("a") as out:
+                out.write(f"{record.type}\\n")
+            self._kept.move("all", self._at)
+        self._kept.keep()
+'''
+
+BELL = '''class BellConfig(SinkConfig):
+    """A bell."""
+
+    kind: Literal["bell"] = "bell"
+
+    @property
+    def target(self) -> str:
+        """See ``SinkConfig``."""
+        return "the tower"
+
+
+'''
+
+BELL_COMMAND = '''
+
+@add_group.command("bell")
+def add_bell(name: str = "bell", data: Data = DATA, json: Json = False) -> None:
+    """Ring at each event.
+
+    Example: healthsync sink add bell
+    """
+    _store(data, made(kind="bell", name=name), replace=False, test=False, as_json=json)
+'''
+
+
+def change(file: Path, before: str, after: str) -> None:
+    text = file.read_text()
+    assert text.count(before) == 1, f"{file}: {before!r}"
+    file.write_text(text.replace(before, after))
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree with one more of each kind, where CONTRIBUTING says."""
+    copy = tmp_path_factory.mktemp("tree")
+    for name in ("healthsync_mqtt", "bridge"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "topics.yaml", copy)
+    packages = copy / "healthsync_mqtt"
+    # type
+    vitals = packages / "model" / "types" / "vitals.py"
+    vitals.write_text(vitals.read_text() + 'TYPES = (*TYPES, instant("aura", Quantity("glow", "1", 0, 10), "shine"))\n')
+    # topic
+    topics = copy / "topics.yaml"
+    topics.write_text(topics.read_text() + TOPIC)
+    # command
+    (packages / "cli" / "lantern.py").write_text(COMMAND)
+    change(packages / "cli" / "main.py", "    key,\n", "    key,\n    lantern,\n")
+    line = 'app.add_typer(audit.app, name="audit")\n'
+    change(packages / "cli" / "main.py", line, line + 'app.add_typer(lantern.app, name="lantern")\n')
+    # follower
+    (copy / "bridge" / "follow" / "lanterns.py").write_text(FOLLOWER)
+    start = '        tasks.start("ship", self.shipping.run())\n'
+    follower = 'Lanterns(self.reader, self.ground.chores, self.ground.settings.paths.root / "lanterns.txt")'
+    service = copy / "bridge" / "service.py"
+    change(service, start, f'{start}        tasks.every("lanterns", 0.05, {follower}.look)\n')
+    line = "from bridge.follow.retention import Retention\n"
+    change(service, line, f"from bridge.follow.lanterns import Lanterns\n{line}")
+    # sink
+    config = packages / "sinks" / "config.py"
+    change(
+        config,
+        "_ANY: TypeAdapter[InfluxConfig | FileConfig]",
+        f"{BELL}_ANY: TypeAdapter[InfluxConfig | FileConfig | BellConfig]",
+    )
+    change(
+        config, "Annotated[InfluxConfig | FileConfig, Field", "Annotated[InfluxConfig | FileConfig | BellConfig, Field"
+    )
+    setup = packages / "cli" / "sink_setup.py"
+    setup.write_text(setup.read_text() + BELL_COMMAND)
+    # format
+    (packages / "formats" / "lantern.py").write_text(
+        'def read_lantern(raw: bytes) -> list[dict]:\n    return [{"type": "aura", "value": {"glow": int(raw)}}]\n'
+    )
+    return copy
+
+
+def cli(tree: Path, data: Path, *words: str) -> list[Any]:
+    environment = os.environ | {"PYTHONPATH": str(tree), "HEALTHSYNC_DATA": str(data)}
+    done = subprocess.run([*HEALTHSYNC, *words], env=environment, cwd=tree, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) if line.startswith("{") else line for line in done.stdout.splitlines()]
+
+
+def test_a_new_topic_is_listed_and_its_roles_decide(tree: Path, tmp_path: Path) -> None:
+    listed = {each["topic"] for each in cli(tree, tmp_path, "topic", "list", "--json")}
+    assert "users/{user}/lanterns/{kind}" in listed
+    cli(tree, tmp_path, "user", "add", "alice", "--consent", "all")
+    cli(tree, tmp_path, "device", "add", "alice", "watch", "--json")
+    ours = ["--publish", "users/alice/lanterns/red"]
+    cli(tree, tmp_path, "topic", "check", "--as", "alice/watch", *ours)
+    with pytest.raises(AssertionError):
+        cli(tree, tmp_path, "topic", "check", "--as", "alice/watch", "--publish", "users/bob/lanterns/red")
+
+
+def test_a_new_command_is_in_the_help_and_runs(tree: Path, tmp_path: Path) -> None:
+    assert any("lantern" in line for line in cli(tree, tmp_path, "--help"))
+    assert cli(tree, tmp_path, "lantern", "light") == [{"lit": True}]
+
+
+def test_a_new_type_is_accepted_stored_and_listed_and_a_new_follower_sees_it(tree: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    cli(tree, data, "user", "add", "alice", "--consent", "all")
+    cli(tree, data, "device", "add", "alice", "watch", "--json")
+    event = tmp_path / "event.json"
+    event.write_text(
+        json.dumps({"id": "a", "type": "shine", "start_time": "2026-11-23T06:00:00Z", "value": {"glow": 3}})
+    )
+    with Service(data, env={"PYTHONPATH": str(tree)}, wrapper=("env", "-C", str(tree))) as service:
+        (told,) = cli(tree, data, "publish", str(event), "--user", "alice", "--device", "watch", "--json")
+        assert told["outcome"] == "stored"
+        (listed,) = cli(tree, data, "events", "list", "--user", "alice", "--type", "aura", "--json")
+        assert listed["value"] == {"glow": 3}
+        seen = data / "lanterns.txt"
+        # One pass of the follower begins after the commit at the latest; the status waits its turn behind nothing else.
+        while not seen.is_file():
+            assert service.running, service.log_tail()
+            assert not cli(tree, data, "status", "--json")[0]["tasks_down"]
+        assert seen.read_text() == "aura\n"
+
+
+def test_a_new_kind_of_sink_can_be_added_and_is_listed(tree: Path, tmp_path: Path) -> None:
+    assert any("bell" in line for line in cli(tree, tmp_path, "sink", "add", "--help"))
+    cli(tree, tmp_path, "sink", "add", "bell")
+    (listed,) = cli(tree, tmp_path, "sink", "list", "--json")
+    assert (listed["kind"], listed["target"]) == ("bell", "the tower")
+
+
+def test_a_new_format_makes_events(tree: Path) -> None:
+    code = "from healthsync_mqtt.formats.lantern import read_lantern; print(read_lantern(b'4')[0]['type'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "aura\n"
