@@ -21,6 +21,7 @@ CONNECTION_LIMITS: Final = (
     "max_unauthenticated",
     "unauthenticated_per_address",
     "tls_handshake",
+    "origin",
 )
 PUBLISH_REFUSALS: Final = ("not_allowed", "packet_too_large")
 CERTIFICATE_ROLES: Final = ("ca", "server")

@@ -52,6 +52,18 @@ async def test_a_handshake_that_fails_is_counted_and_said(
     await house.still_serves(bob)
 
 
+async def test_strangers_who_break_the_protocol_are_one_line_of_log(
+    house: House, bob: Bystander, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(20):
+        peer = await silent(house.ready.mqtt)
+        house.peers.append(peer)
+        peer.writer.write(b"\xc0\x00")  # PINGREQ first
+        await peer.ended()
+    assert sum(record.message == "door.protocol_violation" for record in caplog.records) == 1
+    await house.still_serves(bob)
+
+
 async def test_a_client_that_does_not_trust_us_is_told_apart(house: House, caplog: pytest.LogCaptureFixture) -> None:
     host, _, port = house.ready.mqtts.rpartition(":")
 

@@ -156,12 +156,15 @@ async def test_the_sub_protocol_has_to_be_mqtt(house: House, options: dict[str, 
 
 
 @pytest.mark.parametrize("changes", [{"broker.allowed_origins": ("https://app.example",)}])
-async def test_origins_come_from_the_list(house: House) -> None:
+async def test_origins_come_from_the_list(house: House, caplog: pytest.LogCaptureFixture) -> None:
     for origin in ("https://evil.example", "https://app.example.evil.example", "http://app.example", "null"):
         with pytest.raises(InvalidStatus) as refused:
             async with web(house, origin=origin):
                 pass
         assert refused.value.response.status_code == 403
+    assert house.counters.refused_by_reason["origin"] == 4
+    (said,) = [record for record in caplog.records if record.message == "door.origin_refused"]
+    assert "allowed_origins" in str(said.__dict__)
     for origin in ("https://app.example", None):
         async with web(house, origin=origin) as socket:
             assert socket.subprotocol == "mqtt"

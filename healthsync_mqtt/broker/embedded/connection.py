@@ -338,9 +338,7 @@ class Connection:
     def _end(self, end: End) -> None:
         self._write()
         if end.violation:
-            log.warning(
-                "door.protocol_violation", reason=end.reason, client_id=self.name, peer=self.peer, rule=end.rule
-            )
+            self._door.say("door.protocol_violation", self, end.reason, client_id=self.name, rule=end.rule)
             self._wire.abort()
         else:
             self._wire.close()

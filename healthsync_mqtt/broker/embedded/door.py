@@ -1,3 +1,4 @@
+# long: one class that wires the rooms of the door and has each verb in a few lines; the work is in the modules it calls
 """The front door: every listener, every login, every access decision; amqtt is behind it and meets nobody."""
 
 import asyncio
@@ -241,6 +242,11 @@ class FrontDoor:
         """Add or take away filters."""
         self.subscribing.listen(session, asked, answer)
 
+    def say(self, event: str, client: Client, reason: str, **what: object) -> None:
+        """A log line that a client can cause as often as it likes."""
+        who = network(client.peer) if client.login is None else client.login.principal.client_id
+        self._say(event, f"{who} {reason}", reason=reason, peer=client.peer, **what)
+
     def leave(self, client: Client, will: Will | None) -> None:
         """A connection has ended: its session may go on elsewhere."""
         session = client.session
@@ -282,6 +288,12 @@ class FrontDoor:
         reason = str(getattr(error, "reason", "") or type(error).__name__)
         self._say("door.tls_failed", network(peer), peer=peer, reason=reason)
 
+    def foreign(self, peer: str) -> None:
+        """A browser's page was refused for its origin."""
+        self._counters.refuse_connection("origin")
+        hint = "name the page's origin in broker.allowed_origins"
+        self._say("door.origin_refused", network(peer), peer=peer, hint=hint)
+
     def gone(self, knock: Knock) -> None:
         """A connection is closed: from now on it counts no more."""
         self._guard.closed(knock)
@@ -303,7 +315,7 @@ class FrontDoor:
         verdict = admission(asked, lambda _: self._logins.authenticate(proof, client.clients, now), self.rules)
         taken = isinstance(verdict, Login) and self.sessions.is_connected(asked.client_id)
         if taken and not self._takeovers.allow(asked.client_id, now):
-            log.warning("door.token_cloned", client_id=asked.client_id, peer=client.peer)
+            self._say("door.token_cloned", asked.client_id, client_id=asked.client_id, peer=client.peer)
             return Refusal(ConnectCode.SERVER_UNAVAILABLE, "token_cloned", held=True)
         return verdict
 
@@ -361,7 +373,7 @@ class FrontDoor:
         if session in self.sessions.index.match(name):
             self.requests.take(channel, login, payload, answer)
         else:
-            log.warning("door.request_without_ear", client_id=session.client_id, channel=channel.key)
+            self.say("door.request_without_ear", client, channel.key, client_id=session.client_id, channel=channel.key)
 
     def _publish_will(self, principal: Principal, will: Will) -> None:
         """Publish a will, if its principal may still set it."""

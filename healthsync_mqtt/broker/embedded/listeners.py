@@ -31,6 +31,9 @@ class Threshold(Protocol):
     def failed(self, peer: str, error: Exception) -> None:
         """Its TLS handshake failed."""
 
+    def foreign(self, peer: str) -> None:
+        """A browser's page was refused for its origin."""
+
     def gone(self, knock: Knock) -> None:
         """It is closed. Said again it changes nothing."""
 
@@ -166,6 +169,7 @@ class Listeners:
             return
         wire.knock = knock
         wire.on_lost = lambda: self._threshold.gone(knock)
+        wire.on_foreign = lambda: self._threshold.foreign(peer)
         accepted.setblocking(False)
         task = asyncio.get_running_loop().create_task(self._arrive(wire, accepted, peer, kind))
         self._arriving.add(task)

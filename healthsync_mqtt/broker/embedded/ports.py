@@ -130,6 +130,9 @@ class Door(Protocol):
     ) -> None:
         """Add or take away filters; ``answer`` is called when that is durable, once at most."""
 
+    def say(self, event: str, client: Client, reason: str, **what: object) -> None:
+        """A log line that this client can cause as often as it likes: once in a while, by who it is and ``reason``."""
+
     def leave(self, client: Client, will: Will | None) -> None:
         """The connection has ended: its session may go on elsewhere. ``will`` is to be published."""
 

@@ -51,6 +51,8 @@ class Wire(asyncio.Protocol):
         #: how it is counted, and who is told when it is gone
         self.knock: Knock | None = None
         self.on_lost: Callable[[], None] = lambda: None
+        #: told when a page of another site is refused
+        self.on_foreign: Callable[[], None] = lambda: None
         #: whether the pipe stands, after any handshake
         self.stands = False
         self.secure = secure
@@ -206,6 +208,7 @@ class WebSocketWire(Wire):
         for event in opening.events_received():
             if isinstance(event, Request):
                 if self._is_foreign(event):
+                    self.on_foreign()
                     response = opening.reject(403, "this origin is not allowed: broker.allowed_origins\n")
                 else:
                     response = opening.accept(event)
