@@ -73,3 +73,18 @@ def test_a_compose_file_names_volumes_services_commands_and_settings_that_exist(
     assert "${" not in re.sub(r"\$\{\w+:-[^}]*\}", "", path.read_text()), (
         "a variable without a default has to be prepared"
     )
+
+
+def test_the_page_about_systemd_names_units_paths_and_commands_that_exist() -> None:
+    page = (DEPLOY.parent / "docs" / "howto" / "systemd.md").read_text()
+    ours = [
+        line.partition("/opt/healthsync/bin/healthsync ")[2]
+        for line in page.splitlines()
+        if "sudo -u healthsync" in line
+    ]
+    assert len(ours) == 3
+    for line in ours:
+        check_command(shlex.split(line))
+    assert all(f"deploy/systemd/{path.name}" in page for path in UNITS)
+    for path in UNITS:
+        assert "HEALTHSYNC_DATA=/var/lib/healthsync" in path.read_text()
