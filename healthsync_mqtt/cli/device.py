@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out, token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
@@ -18,8 +18,8 @@ from healthsync_mqtt.model.times import iso
 
 app = new_group("Devices that publish events.")
 
-User = Annotated[str, typer.Argument(help="The user's id.")]
-Name = Annotated[str, typer.Argument(help="The device's id, unique for its user.")]
+User = Annotated[str, typer.Argument(help="The user's id.", autocompletion=completion.users)]
+Name = Annotated[str, typer.Argument(help="The device's id, unique for its user.", autocompletion=completion.devices)]
 
 
 @app.command("add")

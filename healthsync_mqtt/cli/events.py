@@ -1,13 +1,14 @@
 """healthsync events …"""
 
 import time
+from collections import deque
 from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us, type_name
@@ -19,8 +20,8 @@ app = new_group("The events in the log.")
 
 _PAGE = 1000
 _POLL_S = 0.25
-User = Annotated[str | None, typer.Option(help="Only this user's events.")]
-Type = Annotated[str | None, typer.Option(help="Only this type (aliases too).")]
+User = Annotated[str | None, typer.Option(help="Only this user's events.", autocompletion=completion.users)]
+Type = Annotated[str | None, typer.Option(help="Only this type (aliases too).", autocompletion=completion.types)]
 _COLUMNS = ("SEQ", "START", "USER", "DEVICE", "TYPE", "VALUE")
 
 
@@ -30,6 +31,8 @@ def list_events(
     user: User = None,
     type: Type = None,  # noqa: A002  # named like the field
     since: Annotated[str | None, typer.Option(help="Started at or after: 2026-11-23T06:00:00Z, or 24h.")] = None,
+    until: Annotated[str | None, typer.Option(help="Started before: a time, or an age, as with --since.")] = None,
+    device: Annotated[str | None, typer.Option(help="Only this device's.", autocompletion=completion.devices)] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the newest in the log.")] = None,
     history: Annotated[bool, typer.Option("--history", help="Also versions that newer ones replaced.")] = False,
     data: Data = DATA,
@@ -39,24 +42,35 @@ def list_events(
 
     Example: healthsync events list --user alice --type heart_rate --since 24h
     """
-    since_us = None if since is None else moment(since, now_us())
+    now = now_us()
+    since_us = None if since is None else moment(since, now)
+    until_us = None if until is None else moment(until, now)
     wanted = None if type is None else type_name(type)
     place = DataDirectory(data)
     with_log = place.log()
     if with_log is None:
         output.table(_COLUMNS, (), empty="" if json else "no events yet; start the service: healthsync up")
         return
-    place.audit("events.listed", user=user, type=wanted, since=since, limit=limit)
+    place.audit("events.listed", user=user, device=device, type=wanted, since=since, until=until, limit=limit)
+
+    def chosen(record: Record) -> bool:
+        return device in {None, record.device} and (until_us is None or record.start_us < until_us)
+
     with with_log as log:
-        if limit is not None:
-            _print(
-                log.read(0, limit, user=user, type=wanted, since_us=since_us, history=history, newest=True), json=json
-            )
-            return
+        newest: deque[Record] = deque(maxlen=limit)
         after = 0
+        if limit is not None and device is None and until_us is None:
+            newest += log.read(0, limit, user=user, type=wanted, since_us=since_us, history=history, newest=True)
+            after = log.head()
         while page := log.read(after, _PAGE, user=user, type=wanted, since_us=since_us, history=history):
-            _print(page, json=json)
             after = page[-1].seq
+            found = filter(chosen, page)
+            if limit is None:
+                _print(found, json=json)
+            else:
+                newest += found
+        if limit is not None:
+            _print(newest, json=json)
 
 
 @app.command("tail")

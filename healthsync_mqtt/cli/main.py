@@ -1,5 +1,7 @@
 """``healthsync``: the commands, noun by noun."""
 
+from typing import Annotated
+
 import typer
 
 from healthsync_mqtt import __version__
@@ -10,6 +12,7 @@ from healthsync_mqtt.cli import (
     broker,
     cert,
     client,
+    config,
     consent,
     device,
     events,
@@ -34,12 +37,30 @@ from healthsync_mqtt.cli.up import up
 
 app = typer.Typer(
     cls=HealthSyncGroup,
-    help="Health data over MQTT: durable, de-duplicated, isolated per user.\n\nExample: healthsync up --demo",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        output.facts([("healthsync", __version__)])
+        raise typer.Exit
+
+
+@app.callback()
+def healthsync(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Health data over MQTT: durable, de-duplicated, isolated per user.
+
+    Example: healthsync up --demo
+    """
+
 
 app.command("up")(up)
 app.command("status")(status)
@@ -54,6 +75,7 @@ app.add_typer(cert.app, name="cert")
 app.add_typer(events.app, name="events")
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(storage.app, name="storage")
+app.add_typer(config.app, name="config")
 app.add_typer(sink.app, name="sink")
 app.add_typer(topic.app, name="topic")
 app.add_typer(bridge.app, name="bridge")

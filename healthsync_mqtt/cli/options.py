@@ -10,12 +10,47 @@ from typing import Annotated
 
 import typer
 
+from healthsync_mqtt.config.names import nearest
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
 from healthsync_mqtt.model.times import iso, micros
 
+
+def existing_data(data: Path) -> Path:
+    """``data``, unless there is none and a data directory of nearly this name, or in this one, is there: UsageError."""
+    if (data / "registry.db").exists() or (data / "events.db").exists():
+        return data
+    meant = _nearest_data(data)
+    if meant is None or (data.exists() and meant.parent != data):
+        return data
+    raise UsageError(
+        f"{data} is no data directory",
+        hint=f"--data {meant}; a new one is made by: healthsync up --data {data}",
+    )
+
+
+def _nearest_data(data: Path) -> Path | None:
+    """The data directory that was meant perhaps: one in it, or one beside it with nearly its name."""
+    try:
+        if (data / "data" / "registry.db").exists():
+            return data / "data"
+        beside = {each.parent.name: each.parent for each in data.parent.glob("*/registry.db")}
+    except OSError:
+        return None
+    meant = nearest(data.name, beside)
+    return None if meant is None else beside[meant]
+
+
 Data = Annotated[
-    Path, typer.Option("--data", envvar="HEALTHSYNC_DATA", help="The data directory.", show_default="./data")
+    Path,
+    typer.Option(
+        "--data",
+        envvar="HEALTHSYNC_DATA",
+        help="The data directory.",
+        show_default="./data",
+        callback=existing_data,
+        is_eager=True,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from healthsync_mqtt.errors import HealthSyncError, UsageError
 from healthsync_mqtt.model.text import ascii_json, escaped, escaped_json
 
 _encode = msgspec.json.Encoder().encode
+_MICROSECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{6}Z")
 
 
 def emit(value: Mapping[str, Any]) -> None:
@@ -87,9 +89,17 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
-    """Rows for people: a table on a terminal, tab-separated lines in a pipe. ``empty`` is said when there are none."""
-    listed = [["" if cell is None else escaped(str(cell)) for cell in row] for row in rows]
+def _cell(value: object) -> str:
+    """A value in a table: times without their microseconds."""
+    return "" if value is None else _MICROSECONDS.sub(r"\1Z", escaped(str(value)))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "", paged: bool = False) -> None:
+    """Rows for people: a table on a terminal, tab-separated lines in a pipe. ``empty`` is said when there are none.
+
+    ``paged``: more rows than the terminal has lines go through the pager ($PAGER, else less or more).
+    """
+    listed = [[_cell(cell) for cell in row] for row in rows]
     if not listed:
         if empty:
             say(empty)
@@ -103,7 +113,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
         shown.add_column(column, overflow="fold")
     for row in listed:
         shown.add_row(*(Text(cell) for cell in row))
-    console().print(shown)
+    screen = console()
+    if paged and can_ask() and len(listed) + 2 > screen.height:
+        with screen.pager():
+            screen.print(shown)
+    else:
+        screen.print(shown)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
@@ -129,7 +144,7 @@ def listing(
         return
     nicer = shown or {}
     rows = ([nicer.get(key, _plain)(item.get(key)) for key in columns] for item in items)
-    table(list(columns.values()), rows, empty=empty)
+    table(list(columns.values()), rows, empty=empty, paged=True)
 
 
 def qr_code(text: str) -> None:

@@ -1,5 +1,6 @@
 """healthsync rejected …"""
 
+from collections import deque
 from typing import Annotated, Any
 
 import typer
@@ -23,7 +24,7 @@ Number = Annotated[int, typer.Argument(min=1, help="The number that `rejected li
 def list_rejected(
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the oldest.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the newest.")] = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -31,7 +32,7 @@ def list_rejected(
 
     Example: healthsync rejected list --user alice
     """
-    found: list[dict[str, Any]] = []
+    found: deque[dict[str, Any]] = deque(maxlen=limit)
     place = DataDirectory(data)
     log = place.log()
     if log is not None:
@@ -41,9 +42,6 @@ def list_rejected(
             while page := log.rejected(after, _PAGE, user=user):
                 found += [_described(row) for row in page if reason in {None, row.reason}]
                 after = page[-1].no
-                if limit is not None and len(found) >= limit:
-                    del found[limit:]
-                    break
     output.listing(
         found,
         {

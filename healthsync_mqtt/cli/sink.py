@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, moment, now_us, type_name
@@ -25,7 +25,7 @@ _SILENCE_S = 20.0
 #: States in which events arrive, or nobody wants them to.
 _WELL = {"idle", "shipping", "not started"}
 
-Name = Annotated[str, typer.Argument(help="The sink's name.")]
+Name = Annotated[str, typer.Argument(help="The sink's name.", autocompletion=completion.sinks)]
 User = Annotated[str | None, typer.Option(help="Only this user's events.")]
 Type = Annotated[str | None, typer.Option("--type", help="Only this type.")]
 Since = Annotated[str | None, typer.Option(help="Only events from this time on: 2026-11-23, or an age such as 7d.")]

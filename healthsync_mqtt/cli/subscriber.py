@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
@@ -15,7 +15,12 @@ from healthsync_mqtt.model.times import iso
 
 app = new_group("Backends that read canonical events.")
 
-Name = Annotated[str, typer.Argument(help="The subscriber's name: also its client id and username.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="The subscriber's name: also its client id and username.", autocompletion=completion.subscribers
+    ),
+]
 
 
 @app.command("add")

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.consent import described, purposes
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
@@ -18,7 +18,7 @@ from healthsync_mqtt.model.times import iso
 
 app = new_group("People whose data is kept.")
 
-Name = Annotated[str, typer.Argument(help="The user's id.")]
+Name = Annotated[str, typer.Argument(help="The user's id.", autocompletion=completion.users)]
 
 
 @app.command("add")

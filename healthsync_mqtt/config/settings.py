@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.sections import (
     BridgeSettings,
     BrokerSettings,
@@ -147,8 +148,9 @@ def _environment() -> dict[str, Any]:
     for name in os.environ:
         section, nested, _ = name.upper().removeprefix(ENV_PREFIX).partition(_NESTED)
         if name.upper().startswith(ENV_PREFIX) and nested and section.lower() not in Settings.model_fields:
+            meant = did_you_mean(section.lower(), Settings.model_fields)
             raise ConfigError(
-                f"{name}: there is no section {section.lower()}", hint=f"unset {name}, or correct its name"
+                f"{name}: there is no section {section.lower()}", hint=f"{meant}unset {name}, or correct its name"
             )
     try:
         source = EnvSettingsSource(Settings)
@@ -185,7 +187,7 @@ def _config_error(error: ValidationError, sources: _Sources) -> ConfigError:
         origin = _origin(path, sources)
         if problem["type"] == "extra_forbidden":
             problems.append(f"{origin}: there is no setting {key}")
-            hint = f"remove {key}, or correct its name"
+            hint = f"{did_you_mean(key, _keys(Settings, ''))}remove {key}, or correct its name"
         else:
             problems.append(f"{origin}: {key}: {problem['msg'].removeprefix('Value error, ')}")
     return ConfigError("; ".join(problems), hint=hint)
@@ -234,6 +236,14 @@ def _merge(lower: Mapping[str, Any], higher: Mapping[str, Any]) -> dict[str, Any
         below = merged.get(key)
         merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+def _keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """The dotted keys of all settings, and of the sections."""
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        if isinstance(field.default, BaseModel):
+            yield from _keys(type(field.default), f"{prefix}{name}.")
 
 
 def _leaves(model: BaseModel, prefix: str) -> Iterator[tuple[str, Any, str]]:

@@ -38,7 +38,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "subscriber add", "subscriber list", "subscriber token",
         "events list", "events tail", "events show",
         "rejected list", "rejected show", "rejected replay", "rejected purge",
-        "storage status", "storage restore-check",
+        "storage status", "storage restore-check", "config show", "config check",
         "key list", "key rotate", "key retire", "key jwks",
         "sink add influxdb", "sink add file", "sink list", "sink show", "sink status", "sink set", "sink test",
         "sink suspend", "sink pause", "sink resume", "sink remove", "sink backfill", "sink reconcile",

@@ -50,6 +50,22 @@ class TestEvents:
         assert [e["id"] for e in lines("events", "list", "--user", "alice", "--limit", "2")] == ["e8", "e9"]
         assert len(lines("events", "list", "--user", "alice", "--since", "2026-11-22T07:00:00Z")) == 3
 
+    def test_list_by_device_and_until_an_instant(self, lines) -> None:
+        assert lines("events", "list", "--device", "phone") == []
+        assert len(lines("events", "list", "--device", "watch", "--user", "alice")) == 10
+        early = ("events", "list", "--user", "alice", "--until", "2026-11-22T03:00:00Z")
+        assert [e["id"] for e in lines(*early)] == ["e0", "e1", "e2"], "until is not included, since is"
+        assert [e["id"] for e in lines(*early, "--limit", "2")] == ["e1", "e2"], "the newest of what is asked for"
+        assert [e["id"] for e in lines(*early, "--since", "2026-11-22T02:00:00Z")] == ["e2"]
+        assert lines(*early, "--device", "phone", "--limit", "1") == []
+
+    def test_limit_means_the_newest_in_every_list(self, lines) -> None:
+        assert [row["user_id"] for row in lines("rejected", "list", "--limit", "1")] == ["bob"]
+        assert [row["user_id"] for row in lines("rejected", "list")] == ["alice", "bob"]
+        assert [e["seq"] for e in lines("events", "list", "--limit", "1")] == [11]
+        lines("user", "add", "zoe", "--consent", "all")
+        assert [row["action"] for row in lines("audit", "list", "--limit", "1")] == ["consent.granted"]
+
     def test_show_by_seq_and_by_id(self, lines) -> None:
         assert lines("events", "show", "2")[0]["id"] == "e1"
         assert lines("events", "show", "e1", "--user", "alice")[0]["seq"] == 2
