@@ -79,7 +79,7 @@ def test_a_wrong_variable_is_named_with_the_nearest_right_one(
     assert "very-secret" not in result.output
     monkeypatch.setenv("HEALTHSYNC_BROKR__MQTT_PORT", "1")
     result = run("config", "check")
-    assert result.exit_code == 1
+    assert result.exit_code == 78
     assert "did you mean broker?" in result.stderr
 
 
