@@ -36,6 +36,7 @@ class ExternalEdge:
             registry=base.topics,
             chores=base.chores,
             gate=base.gate,
+            counters=base.counters,
             places=living(
                 base.reader,
                 consent.subscribers(),

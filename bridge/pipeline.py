@@ -15,7 +15,7 @@ from typing import Final
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
 from bridge.group import Group, Waiting, held_bytes
-from bridge.ports import Chores, Commit, CommitObserver, Outlet
+from bridge.ports import UNSENT_FIX, Chores, Commit, CommitObserver, Outlet
 from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
 from bridge.stages.aside import STRETCH, Aside
 from bridge.stages.consent import ConsentGate
@@ -372,11 +372,21 @@ class Pipeline:
         for addressee, told in by_device(group.outcomes).items():
             topic = self._receipt_topic(addressee)
             if outlet.listening(topic):
-                for receipt in receipts(told, self._journal.epoch, self._journal.position(addressee.user)):
-                    outlet.send(topic, receipt)
+                seq = self._journal.position(addressee.user)
+                for receipt in receipts(told, self._journal.epoch, seq, outlet.room(topic)):
+                    if not outlet.send(topic, receipt):
+                        self._unsent("receipt", len(receipt), outlet.room(topic))
         if group.refused and outlet.listening(self._rejected_topic):
             for row in group.refused:
-                outlet.send(self._rejected_topic, announcement(row))
+                said = announcement(row)
+                if not outlet.send(self._rejected_topic, said):
+                    self._unsent("rejected", len(said), outlet.room(self._rejected_topic))
+
+    def _unsent(self, kind: str, size: int, room: int) -> None:
+        """Count what the broker does not take, and say so at the first of each kind."""
+        if not self._counters.unsent[kind]:
+            log.warning("bridge.not_sent", kind=kind, bytes=size, room=room, fix=UNSENT_FIX)
+        self._counters.unsent[kind] += 1
 
     def _receipt_topic(self, addressee: Addressee) -> str:
         topic = self._receipt_topics.get(addressee)

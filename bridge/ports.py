@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from bridge.stages.acknowledge import Outcome
 from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import UnavailableError
+
+UNSENT_FIX: Final = "let the broker take packets of limits.max_packet and 1,024 bytes more"
+"""What to do when the broker refuses a message for its size."""
 
 
 class Outlet(Protocol):
@@ -15,8 +18,11 @@ class Outlet(Protocol):
     def listening(self, topic: str) -> bool:
         """Whether anybody would get a message on this topic."""
 
-    def send(self, topic: str, payload: bytes) -> None:
-        """Publish, not retained."""
+    def room(self, topic: str) -> int:
+        """Bytes of the largest payload that can be sent on this topic."""
+
+    def send(self, topic: str, payload: bytes) -> bool:
+        """Publish, not retained; False when it was not taken."""
 
 
 class Commit(NamedTuple):

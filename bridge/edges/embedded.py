@@ -12,6 +12,7 @@ from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.model.receipt import encode_receipt
+from healthsync_mqtt.mqtt.links.port import MAX_PACKET
 from healthsync_mqtt.topics.registry import Channel, TopicRegistry
 
 
@@ -53,9 +54,14 @@ class DoorOutlet:
         """Whether a session would get a message on this topic."""
         return self._sessions.listening(topic)
 
-    def send(self, topic: str, payload: bytes) -> None:
+    def room(self, topic: str) -> int:  # noqa: ARG002
+        """Nothing between the bridge and its sessions has a limit."""
+        return MAX_PACKET
+
+    def send(self, topic: str, payload: bytes) -> bool:
         """Publish, not retained."""
         self._sessions.fan_out(topic, payload, 1)
+        return True
 
 
 class RefusedMessages:

@@ -129,7 +129,10 @@ class LinkOutlet:
         """Whether the message can be sent at all."""
         return self._link is not None and self._link.alive
 
-    def send(self, topic: str, payload: bytes) -> None:
-        """Publish, not retained."""
-        if self._link is not None:
-            self._link.send(topic, payload)
+    def room(self, topic: str) -> int:
+        """What the broker takes, as far as it says so."""
+        return self._link.room(topic) if self._link is not None else 0
+
+    def send(self, topic: str, payload: bytes) -> bool:
+        """Publish, not retained; False when it is larger than the broker takes, or too much waits for the broker."""
+        return self._link is not None and self._link.send(topic, payload)

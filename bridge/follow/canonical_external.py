@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.cursors import Cursors
-from bridge.follow.canonical_events import CanonicalEvents
+from bridge.follow.canonical_events import CanonicalEvent, CanonicalEvents
 from bridge.follow.loop import CursorLoop
-from bridge.ports import Chores, Commit
+from bridge.ports import UNSENT_FIX, Chores, Commit
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.mqtt.links.port import BrokerLink
 from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.registry import TopicRegistry
+
+log = get_logger("bridge")
 
 _AGAIN_S: Final = 0.5
 
@@ -47,10 +51,12 @@ class CanonicalPublisher:
         registry: TopicRegistry,
         chores: Chores,
         gate: ConsentGate,
+        counters: Counters,
         places: Mapping[str, int],
         pages: int = 4,
     ) -> None:
         self._gate = gate
+        self._counters = counters
         self._name = f"publish:{bridge_id}"
         self._events = CanonicalEvents(reader, registry)
         self._cursors = Cursors(chores)
@@ -105,6 +111,9 @@ class CanonicalPublisher:
         for event in events:
             if not self._gate.shares(event.record, now_us):
                 continue
+            if len(event.payload) > link.room(event.topic):
+                self._set_aside(event, link.room(event.topic))
+                continue
             page.owed += 1
             if not link.send(event.topic, event.payload, done=lambda: self._taken(link, page)):
                 # Gone, or too much waits there: this page is sent again, from its start.
@@ -114,6 +123,11 @@ class CanonicalPublisher:
                 return False
         self._taken(link, page)
         return True
+
+    def _set_aside(self, event: CanonicalEvent, room: int) -> None:
+        """Never sent: it stays in the log, and what comes after it does not wait."""
+        self._counters.unsent["canonical"] += 1
+        log.warning("bridge.not_sent", kind="canonical", seq=event.record.seq, room=room, fix=UNSENT_FIX)
 
     def _taken(self, link: BrokerLink, page: _Page) -> None:
         if link is not self._link:

@@ -46,7 +46,7 @@ def acknowledge(outcomes: Iterable[Outcome]) -> None:
         source.acknowledge(waiting)
 
 
-_MOST_BYTES: Final = 65_000
+MOST_BYTES: Final = 65_000
 """Bytes of one receipt: what the smallest of clients takes, with room for topic and header within 64 KiB."""
 _FRAME_BYTES: Final = 300  # keys, epoch, seq, batch id
 
@@ -75,43 +75,45 @@ class _Tally:
         """What the sender asked for and does not get."""
         return ("retain",) if self.retained else ()
 
-    def lighten(self) -> None:
+    def lighten(self, most: int) -> None:
         """Leave out of what was rejected the words, then the fields, as far as the receipt is too long with them."""
         for word in ("message", "field"):
             for entry in self.rejected:
-                if self.size <= _MOST_BYTES:
+                if self.size <= most:
                     return
                 self.size -= len(str(entry.pop(word, "")).encode())
 
 
-def receipts(outcomes: Iterable[Outcome], epoch: str, seq: int) -> list[bytes]:
+def receipts(outcomes: Iterable[Outcome], epoch: str, seq: int, room: int = MOST_BYTES) -> list[bytes]:
     """The receipts of one commit for one device: one for each named batch, and for everything else as few as it takes.
 
     None is longer than any client takes. The receipt of a batch stays one message, so what is said of its rejected
-    events is shortened first; codes and places are never left out.
+    events is shortened first; codes and places are never left out. ``room`` is what the way to the device takes, where
+    that is less; a batch's receipt may still be longer than that.
 
     ``seq`` is the position of the device's user: nothing in a receipt depends on what other users sent.
     """
+    most = min(MOST_BYTES, room)
     plain: list[_Tally] = []
     out: list[bytes] = []
     for outcome in outcomes:
         if outcome.decoded.batch is None:
-            _tell(plain, outcome)
+            _tell(plain, outcome, most)
             continue
         tally = _Tally()
         tally.add(outcome)
-        tally.lighten()
+        tally.lighten(most)
         stored, duplicate = len(tally.stored), len(tally.duplicate)
         out.append(encode_receipt(epoch, seq, outcome.decoded.batch, stored, duplicate, tally.rejected, tally.ignored))
     out += [encode_receipt(epoch, seq, None, one.stored, one.duplicate, one.rejected, one.ignored) for one in plain]
     return out
 
 
-def _tell(tallies: list[_Tally], outcome: Outcome) -> None:
+def _tell(tallies: list[_Tally], outcome: Outcome, most: int) -> None:
     """Add a delivery to the last tally, and to further ones where that is full."""
 
     def room(size: int) -> _Tally:
-        if not tallies or tallies[-1].size + size > _MOST_BYTES:
+        if not tallies or tallies[-1].size + size > most:
             tallies.append(_Tally())
         tallies[-1].size += size
         return tallies[-1]

@@ -79,6 +79,8 @@ def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 f"sink {each['sink']}",
                 f"{each['state']}: {each['reason']}; see: healthsync sink status {each['sink']}",
             )
+    for kind, number in shown.get("counters", {}).get("unsent", {}).items():
+        yield "not sent", f"{number} ({kind}): the broker takes no message so large; the log says more: bridge.not_sent"
     for each in shown.get("limited", []):
         reason = "others come first" if each.get("by") == "work" else f"for {each['wait_s']:.1f} s more"
         yield "slowed down", f"{each['kind']} {each['name']}, {reason}"

@@ -39,6 +39,7 @@ class Counters:
         "rejected_by_reason",
         "stored",
         "subscriptions_refused",
+        "unsent",
     )
 
     def __init__(self) -> None:
@@ -60,6 +61,8 @@ class Counters:
         self.connections_refused = 0
         self.refused_by_reason: Counter[str] = Counter()
         self.logins_refused = 0
+        #: messages of the bridge that the broker did not take, by kind: receipt, rejected, canonical
+        self.unsent: Counter[str] = Counter()
         self.commits = 0
         self.commit_seconds = 0.0
         self.commit_buckets = [0] * (len(COMMIT_BOUNDS_S) + 1)
@@ -148,6 +151,7 @@ class Counters:
             "connections_refused": self.connections_refused,
             "refused_by_reason": dict(sorted(self.refused_by_reason.items())),
             "logins_refused": self.logins_refused,
+            "unsent": dict(sorted(self.unsent.items())),
             "commits": self.commits,
             "commit_seconds": self.commit_seconds,
             "commit_buckets": list(self.commit_buckets),

@@ -23,6 +23,7 @@ CONNECTION_LIMITS: Final = (
     "tls_handshake",
     "origin",
 )
+UNSENT: Final = ("receipt", "rejected", "canonical")
 PUBLISH_REFUSALS: Final = ("not_allowed", "packet_too_large")
 CERTIFICATE_ROLES: Final = ("ca", "server")
 SINK_STATES: Final = ("idle", "shipping", "waiting", "paused", "failed", "hung")
@@ -218,6 +219,8 @@ METRICS: Final = (
            _at("counters", "publishes_refused")),
     Metric("messages_refused_total", _C, "Messages that were acknowledged and went nowhere, by reason.",
            _by_reason("refused_by_reason", PUBLISH_REFUSALS), ("reason",)),
+    Metric("messages_unsent_total", _C, "Messages of the bridge that the external broker did not take, by kind.",
+           _by_reason("unsent", UNSENT), ("kind",)),
     Metric("subscriptions_refused_total", _C, "Topic filters that were refused.",
            _at("counters", "subscriptions_refused")),
     Metric("devices_limited", _G, "Devices that are slowed down now because they send too fast.", _length("limited")),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,13 +14,17 @@ from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from bridge.stages.journal import Journal
+from healthsync_mqtt.broker.external.access import subscriptions
 from healthsync_mqtt.broker.external.identities import CANARY_A
 from healthsync_mqtt.broker.external.shard import Shard
+from healthsync_mqtt.config.sections import ExternalSettings
+from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.mqtt.codec import encode_pubacks
 from healthsync_mqtt.mqtt.codec.packets import Publish
 from healthsync_mqtt.mqtt.links.port import Agreed
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.telemetry.metrics import METRICS
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support.consent import agreeing
 from tests.support.external_bridge import until
@@ -44,8 +49,11 @@ class FakeLink:
     def acknowledge(self, data: bytes) -> None:
         self.acknowledged += data
 
+    def room(self, topic: str) -> int:
+        return self.agreed.max_packet - 10 - len(topic)
+
     def send(self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[], None] | None = None) -> bool:
-        if not self.alive:
+        if not self.alive or len(payload) > self.room(topic):
             return False
         self.sent.append((topic, payload))
         self.owed.append(done)
@@ -90,6 +98,7 @@ class Bench:
             registry=TOPICS,
             chores=self.chores,
             gate=self.gate,
+            counters=self.counters,
             places={},
         )
         self.pipeline = Pipeline(
@@ -259,3 +268,96 @@ async def test_a_link_that_takes_no_more_is_tried_again(bench: Bench) -> None:
         await until(lambda: bool(link.sent))
         link.take(1)
         assert canonical.lag == 0
+
+
+def limited(most: int) -> FakeLink:
+    """To a broker that takes packets of so many bytes."""
+    link = FakeLink()
+    link.agreed = replace(link.agreed, max_packet=most)
+    return link
+
+
+async def test_receipts_are_split_to_what_the_broker_takes(bench: Bench) -> None:
+    link, source = limited(600), bench.source()
+    source.release(link)
+    bench.outlet.connected(link)
+    names = [f"event-{number:058}" for number in range(40)]
+    source.received([message(number + 1, name=name) for number, name in enumerate(names)])
+    await bench.pipeline.drain()
+    told = [json.loads(payload) for _, payload in link.sent]
+    assert sorted(name for each in told for name in each["stored"]) == names
+    assert bench.counters.snapshot()["unsent"] == {}
+
+
+async def test_what_the_broker_does_not_take_is_counted_and_the_event_is_stored(bench: Bench) -> None:
+    link, source = limited(60), bench.source()
+    source.release(link)
+    bench.outlet.connected(link)
+    source.received([message(1), message(2)])
+    await bench.pipeline.drain()
+    assert (bench.log.head(), link.sent) == (2, [])
+    assert bench.counters.snapshot()["unsent"]["receipt"] >= 1
+    (metric,) = (each for each in METRICS if each.name == "messages_unsent_total")
+    samples = {each.labels[0]: each.value for each in metric.read({"counters": bench.counters.snapshot()})}
+    assert samples["receipt"] >= 1
+    assert samples["canonical"] == 0
+
+
+async def test_a_canonical_event_larger_than_the_broker_takes_holds_up_no_other(bench: Bench) -> None:
+    async with publishing(bench) as canonical:
+        link = limited(500)
+        canonical.connected(link)
+        source = bench.source()
+        source.release(FakeLink())
+        source.received([message(1), message(2, name="x" * 64), message(3)])
+        source.received([large(4), message(5)])
+        await bench.pipeline.drain()
+        await until(lambda: len(link.sent) == 4)
+        link.take(4)
+        assert canonical.lag == 0
+    assert [json.loads(payload)["id"] for _, payload in link.sent] == ["e1", "x" * 64, "e3", "e5"]
+    assert bench.counters.snapshot()["unsent"] == {"canonical": 1}
+
+
+def large(packet_id: int) -> Publish:
+    body = json.loads(message(packet_id).payload)
+    body["value"] = {"samples": [[second, 70] for second in range(100)]}
+    return Publish(b"users/alice/devices/watch/events", json.dumps(body).encode(), 1, packet_id=packet_id)
+
+
+async def test_a_user_who_moves_to_another_shard_loses_nothing_and_duplicates_are_harmless(bench: Bench) -> None:
+    """What the first bridge acknowledged stays in its log; what it did not, and what is sent again, is the second's."""
+    other = Bench()
+    first, second = FakeLink(), FakeLink()
+    bench.outlet.connected(first)
+    other.outlet.connected(second)
+    home = next(number for number in (1, 2) if Shard(number, 2).owns("alice"))
+    away = 3 - home
+    before, after = bench.source(f"{home}/2"), other.source("1/1")
+    idle = other.source(f"{away}/2")
+    for source, link in ((before, first), (after, second), (idle, FakeLink())):
+        source.release(link)
+    for source in (before, idle):
+        source.received([message(1), message(2)])
+    await bench.pipeline.drain()
+    await other.pipeline.drain()
+    assert (bench.log.head(), other.log.head()) == (2, 0)
+    # The device has the receipts of both. It resends the second under the new epoch, and sends a third.
+    after.received([message(1, name="e2"), message(2, name="e3"), message(3, name="e3")])
+    await other.pipeline.drain()
+    stored = [{row.id for row in each.log.reader().read(0, 10)} for each in (bench, other)]
+    assert stored == [{"e1", "e2"}, {"e2", "e3"}]
+    receipts = [json.loads(payload) for _, payload in first.sent + second.sent]
+    assert len({each["epoch"] for each in receipts}) == 2
+    assert sorted(name for each in receipts for name in each["stored"]) == ["e1", "e2", "e2", "e3"]
+    assert [name for each in receipts for name in each["duplicate"]] == ["e3"]
+    other.pipeline.stop()
+    other.journal.close()
+
+
+@pytest.mark.parametrize("group", ["all", "two"])
+def test_bridges_may_not_share_all_messages(group: str) -> None:
+    with pytest.raises(ConfigError, match="each has a log of its own") as refused:
+        subscriptions(TOPICS, ExternalSettings(share=group))
+    assert "--shard 1/2" in refused.value.hint
+    assert subscriptions(TOPICS, ExternalSettings(shard="1/2")) == list(TOPICS.bridge_filters())

@@ -201,6 +201,7 @@ def test_nobody_is_named() -> None:
         *metrics.OUTCOMES,
         *metrics.CONNECTION_LIMITS,
         *metrics.PUBLISH_REFUSALS,
+        *metrics.UNSENT,
         *metrics.CERTIFICATE_ROLES,
         *metrics.SINK_STATES,
     }
