@@ -66,10 +66,11 @@ class ExternalEdge:
             base.topics,
             pipeline,
             base.counters,
-            origins=Origins(base.topics, Shard.parse(external.shard)),
+            origins=Origins(base.topics, Shard.parse(external.shard), base.status_topic),
             outlet=self.outlet,
             users=(self.follower.connected,) if external.canonical else (),
             status_topic=base.status_topic,
+            online=lambda: status(Presence.online),
             lost=lambda: status(Presence.lost),
         )
         base.tasks.start("connections", connections.run())

@@ -6,6 +6,7 @@ from random import SystemRandom
 from typing import Final
 
 from bridge.edges.external import LinkOutlet, LinkSource, Origins
+from bridge.edges.namesake import Namesake, NamesakeError
 from bridge.edges.sentinel import Sentinel
 from bridge.pipeline import Pipeline
 from bridge.supervisor import Supervisor
@@ -43,6 +44,7 @@ class Connections:
         outlet: LinkOutlet,
         users: tuple[Callable[[BrokerLink | None], None], ...],
         status_topic: str,
+        online: Callable[[], bytes],
         lost: Callable[[], bytes],
     ) -> None:
         self._settings = settings
@@ -52,7 +54,9 @@ class Connections:
         self._origins = origins
         self._users = (outlet.connected, *users)
         self._status_topic = status_topic
+        self._online = online
         self._lost = lost
+        self._namesake = Namesake(settings.bridge.id, status_topic)
         self._store = CredentialStore(settings.paths.credentials)
         self._sentinel = Sentinel(settings, self._store, topics)
         self._filters = subscriptions(topics, settings.external)
@@ -84,7 +88,7 @@ class Connections:
                     self._versions = self._versions[1:]
                     continue
                 self._away(error)
-            except CrossingError:
+            except (CrossingError, NamesakeError):
                 raise
             except (DeniedError, UnavailableError) as error:
                 self._away(error)
@@ -121,12 +125,13 @@ class Connections:
         will = LastWill(topic=self._status_topic, payload=self._lost())
         target = external_target(self._settings, self._store, version, will)
         await self._sentinel.before_work()
-        source = LinkSource(self._pipeline, self._origins)
+        source = LinkSource(self._pipeline, self._origins, self._namesake.hears)
         async with open_link(target, source.received) as link:
             codes = await link.subscribe(self._filters)
             refused = [name for name, code in zip(self._filters, codes, strict=True) if code >= 128]
             if refused:
                 raise DeniedError(f"the broker refuses the bridge {', '.join(refused)}", hint="renew its access rules")
+            await self._namesake.look(link, self._online())
             self.link = link
             try:
                 await self._work(link, source)

@@ -4,7 +4,7 @@ Each connection has a source of its own. What a source has handed over is acknow
 is gone, nowhere: the broker sends it again on the next one, and the journal finds it stored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from bridge.pipeline import Pipeline
@@ -29,7 +29,8 @@ _FOREIGN: Final = Origin("", None, None, "foreign")
 class Origins:
     """The origin of each topic, remembered across connections."""
 
-    def __init__(self, registry: TopicRegistry, shard: Shard) -> None:
+    def __init__(self, registry: TopicRegistry, shard: Shard, status_topic: str = "") -> None:
+        self._status_topic = status_topic
         self._registry = registry
         self._shard = shard
         self._known: dict[bytes, Origin] = {}
@@ -47,6 +48,8 @@ class Origins:
             text = topic.decode()
         except UnicodeDecodeError:
             return _FOREIGN
+        if text == self._status_topic:
+            return _FOREIGN
         parsed = self._registry.parse(text)
         if parsed is None or not parsed[0].ingest:
             log.warning("bridge.unknown_topic", bytes=len(topic))
@@ -60,7 +63,10 @@ class Origins:
 class LinkSource:
     """The deliveries of one connection (a ``Source``). It holds them back until ``release``."""
 
-    def __init__(self, pipeline: Pipeline, origins: Origins) -> None:
+    def __init__(
+        self, pipeline: Pipeline, origins: Origins, aside: Callable[[Publish], bool] = lambda _message: False
+    ) -> None:
+        self._aside = aside
         self._pipeline = pipeline
         self._origins = origins
         self._order = AckOrder()
@@ -75,7 +81,7 @@ class LinkSource:
     def received(self, messages: list[Publish]) -> None:
         """Take what one read brought."""
         if self._link is None:
-            self._held += messages
+            self._held += [message for message in messages if not self._aside(message)]
             return
         find = self._origins.find
         deliveries: list[Delivery] = []

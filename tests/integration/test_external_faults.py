@@ -1,10 +1,12 @@
 """A short run of scripts/soak-external: kills and cuts on a real Mosquitto, and what devices were told is stored."""
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
+from bridge.edges.namesake import NamesakeError
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from tests.support.external_bridge import BridgeProcess
@@ -47,3 +49,22 @@ async def test_two_bridges_on_one_data_directory_are_fenced(tmp_path: Path) -> N
             assert first.process is not None
             assert first.process.poll() is None
         SqliteEventLog.open(broker.settings.paths.events_db).close()
+
+
+async def test_of_two_bridges_with_one_id_the_younger_one_stops_and_the_older_one_goes_on(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as broker:
+        await broker.provision()
+        with BridgeProcess(broker.data) as first:
+            other = tmp_path / "other"
+            shutil.copytree(
+                broker.data, other, ignore=shutil.ignore_patterns("events.db*", "anchor*", "*.lock", "service*")
+            )
+            second = BridgeProcess(other).start(wait=False)
+            assert second.process is not None
+            assert second.process.wait(60) == NamesakeError.exit_code
+            assert "is at work already" in second.log()
+            second.end()
+            assert first.process is not None
+            assert first.process.poll() is None
+            assert first.end() == 0
+        assert "bridge.namesake" in first.log()

@@ -173,10 +173,17 @@ class Link(asyncio.Protocol):
         if not taken.is_set():
             raise ConnectionLostError(f"the connection ended while publishing: {self._over.result()}")
 
-    async def subscribe(self, filters: Sequence[str], *, qos: int = 1, timeout: float | None = None) -> list[int]:  # noqa: ASYNC109
+    async def subscribe(
+        self,
+        filters: Sequence[str],
+        *,
+        qos: int = 1,
+        retained: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> list[int]:
         packet_id = self._id()
         # In 5 without retained messages: events are not retained; what somebody retained there is not replayed.
-        options = qos | (2 << RETAIN_HANDLING_SHIFT if self._version == 5 else 0)
+        options = qos | (2 << RETAIN_HANDLING_SHIFT if self._version == 5 and not retained else 0)
         data = self._encode(Subscribe(packet_id, tuple((name, options) for name in filters)))
         answer = self._subscribing[packet_id] = self._loop.create_future()
         self.write(data)

@@ -116,8 +116,11 @@ class BrokerLink(Protocol):
     def send(self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[], None] | None = None) -> bool:
         """Publish at QoS 1; ``done`` is called at the PUBACK. False when it was not sent: gone, or too many wait."""
 
-    async def subscribe(self, filters: Sequence[str]) -> list[int]:
-        """Subscribe at QoS 1: a code per filter, 128 or more when refused. Raises ConnectionLostError."""
+    async def subscribe(self, filters: Sequence[str], *, qos: int = 1, retained: bool = False) -> list[int]:
+        """Subscribe: a code per filter, 128 or more when refused. Raises ConnectionLostError.
+
+        ``retained``: retained messages are wanted; without it MQTT 5 sends none.
+        """
 
     def pause(self) -> None:
         """Read no more; the broker keeps what it has."""

@@ -65,7 +65,7 @@ class FakeLink:
             if done is not None:
                 done()
 
-    async def subscribe(self, filters: Sequence[str]) -> list[int]:
+    async def subscribe(self, filters: Sequence[str], **_how: Any) -> list[int]:
         return [1] * len(filters)
 
     def pause(self) -> None:
