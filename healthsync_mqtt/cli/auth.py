@@ -41,6 +41,7 @@ def serve(
     from healthsync_mqtt.broker.external.management import Management
     from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
     from healthsync_mqtt.broker.external.rabbitmq.evict import RabbitEvictor
+    from healthsync_mqtt.broker.external.remembered import RememberedLogins
     from healthsync_mqtt.config.settings import load_settings
     from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
     from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -73,7 +74,15 @@ def serve(
         logins = Logins.of(directory, TokenVerifier(keys), store)
         rules = AccessRules(TopicRegistry.load(settings.topics_file))
         bridge_ids = names(bridges) if bridges else [settings.bridge.id]
-        gate = Gatekeeper(directory=directory, logins=logins, keys=keys, store=store, rules=rules, bridges=bridge_ids)
+        gate = Gatekeeper(
+            directory=directory,
+            logins=logins,
+            keys=keys,
+            store=store,
+            rules=rules,
+            bridges=bridge_ids,
+            remembered=RememberedLogins(settings.paths.hook_logins),
+        )
 
         def said(address: str) -> None:
             if json:

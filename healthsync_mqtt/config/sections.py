@@ -328,6 +328,11 @@ class DataPaths(BaseModel):
         return self.root / "credentials"
 
     @property
+    def hook_logins(self) -> Path:
+        """Whom the access hooks have let in; without secrets."""
+        return self.root / "hook-logins.jsonl"
+
+    @property
     def service_file(self) -> Path:
         """Ports and process id of a running service."""
         return self.root / "service.json"

@@ -4,7 +4,8 @@
 export PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 # Command, Debian's package and Homebrew's name of each.
 servers="mosquitto:mosquitto:mosquitto mosquitto_pub:mosquitto-clients:mosquitto rabbitmq-server:rabbitmq-server:rabbitmq
-    victoria-metrics:victoria-metrics:victoriametrics influxd:influxdb:influxdb@1"
+    victoria-metrics:victoria-metrics:victoriametrics influxd:influxdb:influxdb@1
+    mvn:maven:maven java:default-jdk-headless:openjdk"
 
 in_ci() { # the same words as tests/conftest.py
     case $(printf '%s' "${CI:-}" | tr '[:upper:]' '[:lower:]') in '' | 0 | false) return 1 ;; esac
@@ -29,7 +30,23 @@ install_debian() {
     "${install[@]}" "$@" >/dev/null 2>&1 || true
 }
 
+fetch_jars() { # HiveMQ CE and Moquette, from Maven Central into Maven's own store
+    command -v mvn >/dev/null 2>&1 && command -v java >/dev/null 2>&1 || return 0
+    local name fetch
+    for name in hivemq moquette; do
+        fetch=(mvn -q -B -f tests/support/java/pom.xml -P "$name" dependency:build-classpath -Dmdep.outputFile=/dev/null)
+        "${fetch[@]}" -o >/dev/null 2>&1 && continue
+        say "fetching the broker $name for the tests (once, some minutes; into Maven's own store)"
+        "${fetch[@]}" >/dev/null 2>&1 || true
+    done
+}
+
 install_servers() {
+    install_packages
+    fetch_jars
+}
+
+install_packages() {
     [ -n "$(missing 2)" ] || return 0
     if command -v apt-get >/dev/null 2>&1; then
         say "installing Debian packages for the tests:" $(missing 2)

@@ -39,7 +39,7 @@ def class_path(profile: str) -> str:
             if done.returncode == 0:
                 return out.read_text().strip()
     missing = f"Maven has no {profile}: {done.stdout[-300:]}"
-    if os.environ.get("CI") == "true":
+    if os.environ.get("CI", "").lower() not in {"", "0", "false"}:
         pytest.fail(missing)
     pytest.skip(missing)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from healthsync_mqtt.broker.external.identities import OWN, bridge_principal
 from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
+from healthsync_mqtt.broker.external.remembered import Note, RememberedLogins, rights_of
 from healthsync_mqtt.errors import HealthSyncError, StoreError, TokenError
 from healthsync_mqtt.identity.keys.store import LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -34,6 +35,7 @@ class Gatekeeper:
         store: CredentialStore,
         rules: AccessRules,
         bridges: Iterable[str],
+        remembered: RememberedLogins | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         own = [*OWN, *map(bridge_principal, bridges)]
@@ -43,10 +45,15 @@ class Gatekeeper:
         self._keys = keys
         self._store = store
         self._own: Mapping[str, Principal] = {principal.client_id: principal for principal in own}
+        self._remembered = remembered
+        self._notes: dict[str, Note] = {}
+        self._fresh: dict[str, Note] = {}
         self._logins: dict[str, Login] = {}
         self._owed: set[str] = set()
         self._clock = clock
         self._read_at = clock()
+        if remembered is not None:
+            self._recall(remembered.read(time.time()))
 
     def login(self, client_id: str, username: str, password: str, now: float) -> Login:
         """Check a login: client id and username are the same, the password is a token or credential. TokenError."""
@@ -66,6 +73,9 @@ class Gatekeeper:
         if len(self._logins) >= _MOST_REMEMBERED:
             self._logins.clear()
         self._logins[client_id] = login
+        if self._remembered is not None and own is None:
+            rights = rights_of(login.principal, self._directory.epoch(login.principal))
+            self._fresh[client_id] = Note(client_id, rights, login.expires_at, login.jti, login.kid)
         return login
 
     def is_operator(self, username: str, password: str) -> bool:
@@ -116,6 +126,10 @@ class Gatekeeper:
             broken = error
         if broken is None:
             self._read_at = self._clock()
+        try:
+            self._write_down()
+        except HealthSyncError as error:
+            broken = error
         logins = self._logins.copy()  # at once: logins go on in another thread
         lost = self._directory.refresh() | {
             name for name, login in logins.items() if self._revoked(login) or login.kid in gone
@@ -132,6 +146,33 @@ class Gatekeeper:
     def stale(self) -> bool:
         """Whether the registry could not be followed for so long that a revocation may have been missed."""
         return self._clock() - self._read_at > STALE_S
+
+    def _recall(self, notes: Mapping[str, Note]) -> None:
+        """Logins of an earlier run: whoever may do something else by now, or nothing, is owed an eviction."""
+        for name, note in notes.items():
+            principal = self._directory.principal(name)
+            if (
+                principal is None
+                or rights_of(principal, self._directory.epoch(principal)) != note.rights
+                or note.jti in self._directory.revoked_tokens
+                or (note.kid is not None and note.kid not in self._keys.public)
+            ):
+                self._owed.add(name)
+            else:
+                self._notes[name] = note
+                self._logins[name] = Login(principal=principal, expires_at=note.expires_at, jti=note.jti, kid=note.kid)
+
+    def _write_down(self) -> None:
+        """Note the logins since the last time. What is owed stays in the file until the next login of that client."""
+        if self._remembered is None or not self._fresh:
+            return
+        fresh, self._fresh = self._fresh, {}
+        self._notes |= fresh
+        try:
+            self._remembered.add(fresh.values(), self._notes)
+        except HealthSyncError:
+            self._fresh = fresh | self._fresh
+            raise
 
     def _authenticate(self, proof: Proof, now: float) -> Login:
         try:

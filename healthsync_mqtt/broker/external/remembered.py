@@ -1,0 +1,83 @@
+"""Logins that the access hooks have allowed, in a file: what was revoked while they were down is found afterwards.
+
+A line is added for each login, about once a second; the file is written anew when it is read, and when it has grown.
+What the last second before a crash allowed is not in it. There is no secret in it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from healthsync_mqtt.config.private_files import create_private, read_private, write_durably
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.model.principal import Principal
+
+_SPARE: Final = 10_000
+
+
+class Note(NamedTuple):
+    """One login. ``rights`` names whom it let in, with what, in which epoch."""
+
+    client_id: str
+    rights: str
+    expires_at: float
+    jti: str | None
+    kid: str | None
+
+
+def rights_of(principal: Principal, epoch: int) -> str:
+    """The same text as long as the principal may do the same, and nothing that it was given was revoked."""
+
+    def listed(names: frozenset[str] | None) -> list[str] | None:
+        return None if names is None else sorted(names)
+
+    said = [principal.role.value, principal.user, principal.device, principal.provider, epoch]
+    whole = json.dumps([*said, listed(principal.users), listed(principal.types), principal.batches])
+    return hashlib.sha256(whole.encode()).hexdigest()[:32]
+
+
+class RememberedLogins:
+    """The newest login of each client id."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines = 0
+
+    def read(self, now: float) -> dict[str, Note]:
+        """What is not over; a line that a crash has cut is left out. HealthSyncError when it cannot be read."""
+        if not self._path.exists():
+            return {}
+        notes: dict[str, Note] = {}
+        for line in read_private(self._path).splitlines():
+            try:
+                client_id, rights, expires_at, jti, kid = json.loads(line)
+                notes[client_id] = Note(str(client_id), str(rights), float(expires_at), jti, kid)
+            except (ValueError, TypeError):
+                continue
+        self._lines = len(notes)
+        return {name: note for name, note in notes.items() if note.expires_at > now}
+
+    def add(self, notes: Iterable[Note], all_of: Mapping[str, Note]) -> None:
+        """On disk when this returns. ``all_of`` is what remains when the file is written anew. StoreError."""
+        lines = [json.dumps(note) for note in notes]
+        try:
+            if self._lines + len(lines) > 2 * len(all_of) + _SPARE or not self._path.exists():
+                lines = [json.dumps(note) for note in all_of.values()]
+                self._lines = 0
+                write_durably(self._path, _text(lines))
+            else:
+                create_private(self._path)
+                with self._path.open("ab") as file:
+                    file.write(b"\n" + _text(lines))  # a line that a crash has cut ends here
+                    file.flush()
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise StoreError(f"{self._path} cannot be written: {error.strerror}", hint="see: df, ls -l") from None
+        self._lines += len(lines)
+
+
+def _text(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()

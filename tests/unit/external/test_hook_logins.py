@@ -1,0 +1,177 @@
+"""The hooks after a restart: what was revoked meanwhile is thrown out; a registry that is lost lets nobody in."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from healthsync_mqtt.broker.external.gatekeeper import STALE_S, Gatekeeper
+from healthsync_mqtt.broker.external.remembered import RememberedLogins
+from healthsync_mqtt.broker.external.serve import application
+from healthsync_mqtt.errors import StoreError, TokenError
+from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
+from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.topics.access import AccessRules
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+
+class Hooks:
+    """An installation whose hooks can be started anew."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.now_us = time.time_ns() // 1000
+        self.now = self.now_us / 1e6
+        self.registry = Registry.open(root / "registry.db")
+        self.registry.add_user("alice", "all", self.now_us)
+        self.keys = LiveKeys(KeyStore(root / "keys"), self.now_us)
+        self.issuer = TokenIssuer(self.keys)
+        self.tokens = {}
+        for name in ("watch", "scale", "old", "band"):
+            device = self.registry.add_device("alice", name, self.now_us)
+            lifetime = 1 if name == "old" else 3600
+            self.tokens[f"alice-{name}"] = self.issuer.issue(device.principal, lifetime_s=lifetime, now=self.now)
+
+    @property
+    def file(self) -> Path:
+        return self.root / "hook-logins.jsonl"
+
+    def start(self, clock: Callable[[], float] = time.monotonic) -> Gatekeeper:
+        directory = Directory(self.registry)
+        store = CredentialStore(self.root / "credentials")
+        return Gatekeeper(
+            directory=directory,
+            logins=Logins.of(directory, TokenVerifier(self.keys), store),
+            keys=self.keys,
+            store=store,
+            rules=AccessRules(TopicRegistry.load()),
+            bridges=["main"],
+            remembered=RememberedLogins(self.file),
+            clock=clock,
+        )
+
+    def all_in(self, gate: Gatekeeper) -> None:
+        for name, issued in self.tokens.items():
+            gate.login(name, name, issued.token, self.now)
+        assert gate.refresh() == frozenset()
+
+
+@pytest.fixture
+def hooks(tmp_path: Path) -> Hooks:
+    return Hooks(tmp_path)
+
+
+def test_what_was_revoked_while_the_hooks_were_down_is_thrown_out_after(hooks: Hooks) -> None:
+    hooks.all_in(hooks.start())
+    hooks.registry.revocation.revoke_token(hooks.tokens["alice-watch"].jti, hooks.now_us)
+    hooks.registry.revocation.revoke_device_tokens("alice", "scale", hooks.now_us)
+    gate = hooks.start()
+    assert gate.refresh() == {"alice-watch", "alice-scale"}
+    assert gate.refresh() == frozenset()
+    assert gate.who("alice-band", "alice-band", hooks.now) is not None
+
+
+def test_a_login_that_is_remembered_is_still_found_when_its_token_is_revoked_later(hooks: Hooks) -> None:
+    hooks.all_in(hooks.start())
+    gate = hooks.start()
+    assert gate.refresh() == frozenset()
+    hooks.registry.revocation.revoke_token(hooks.tokens["alice-watch"].jti, hooks.now_us)
+    assert gate.refresh() == {"alice-watch"}
+
+
+def test_a_cut_line_costs_only_itself_and_no_secret_is_in_the_file(hooks: Hooks) -> None:
+    hooks.all_in(hooks.start())
+    text = hooks.file.read_text()
+    assert not any(issued.token in text for issued in hooks.tokens.values())
+    assert hooks.file.stat().st_mode & 0o777 == 0o600
+    hooks.file.write_text(text + '["alice-ba')
+    gate = hooks.start()
+    gate.login("alice-watch", "alice-watch", hooks.tokens["alice-watch"].token, hooks.now)
+    gate.refresh()
+    hooks.registry.revocation.revoke_token(hooks.tokens["alice-watch"].jti, hooks.now_us)
+    assert hooks.start().refresh() == {"alice-watch"}
+
+
+def test_a_full_disk_hides_no_revocation(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = hooks.start()
+
+    def full(*_: object) -> None:
+        raise StoreError("no space", hint="make some")
+
+    monkeypatch.setattr(RememberedLogins, "add", full)
+    gate.login("alice-watch", "alice-watch", hooks.tokens["alice-watch"].token, hooks.now)
+    hooks.registry.revocation.revoke_token(hooks.tokens["alice-watch"].jti, hooks.now_us)
+    with pytest.raises(StoreError):
+        gate.refresh()
+    monkeypatch.undo()
+    assert gate.refresh() == {"alice-watch"}
+    assert hooks.file.exists()
+
+
+def test_the_file_does_not_grow_for_ever(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("healthsync_mqtt.broker.external.remembered._SPARE", 10)
+    gate = hooks.start()
+    for _ in range(50):
+        gate.login("alice-watch", "alice-watch", hooks.tokens["alice-watch"].token, hooks.now)
+        gate.refresh()
+    assert len(hooks.file.read_text().split()) < 80
+
+
+async def ask(app: Any, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+    """One request to an ASGI application."""
+    said: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        said.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "root_path": ""}
+    headers = [(b"content-type", b"application/json")]
+    await app(scope | {"query_string": b"", "headers": headers, "http_version": "1.1"}, receive, send)
+    return said[0]["status"], b"".join(message.get("body", b"") for message in said[1:])
+
+
+async def test_after_30_s_without_the_registry_nobody_is_let_in_and_health_says_503(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    gate = hooks.start(lambda: clock[0])
+    issued = hooks.tokens["alice-watch"]
+    app = application(gate, "secret")
+    asked = json.dumps({"clientid": "alice-watch", "username": "alice-watch", "password": issued.token}).encode()
+
+    async def result() -> str:
+        status, body = await ask(app, "POST", "/secret/emqx/auth", asked)
+        assert status == 200
+        return str(json.loads(body)["result"])
+
+    def broken() -> None:
+        raise StoreError("the registry is away", hint="bring it back")
+
+    monkeypatch.setattr(gate._directory, "catch_up", broken)
+    monkeypatch.setattr(gate._chain, "catch_up", broken)
+    clock[0] += STALE_S
+    assert await ask(app, "GET", "/health") == (200, b"ok\n")
+    assert await result() == "allow"
+    assert gate.who("alice-watch", "alice-watch", hooks.now) is not None
+    with pytest.raises(StoreError):
+        gate.refresh()
+    clock[0] += 0.1
+    assert await result() == "deny"
+    assert gate.who("alice-watch", "alice-watch", hooks.now) is None
+    with pytest.raises(TokenError):
+        gate.login("alice-watch", "alice-watch", issued.token, hooks.now)
+    assert await ask(app, "GET", "/health") == (503, b"the registry cannot be followed\n")
+    monkeypatch.undo()
+    gate.refresh()
+    assert await result() == "allow"
+    assert (await ask(app, "GET", "/health"))[0] == 200
