@@ -306,7 +306,9 @@ class _Reading:
             refusal = RefusedError(Reason.TOO_DEEP, None, f"nested deeper than {self._limits.max_depth} levels")
             fields = None
         kept_type = only_type(fields)
-        return Rejection(index, _id_in(fields), refusal.code, refusal.field, str(refusal), part.raw, kept_type)
+        return Rejection(
+            index, _id_in(fields), refusal.code, refusal.field, str(refusal), part.raw, kept_type, refusal.retry
+        )
 
     # -- the whole delivery is refused
 

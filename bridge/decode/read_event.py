@@ -75,11 +75,11 @@ def read_event(envelope: Envelope, index: int, origin: Origin, latest_us: int, l
 
     start, end, start_us, end_us = envelope.start_time, envelope.end_time, 0, None
     if start is not UNSET:
-        start_us = _moment(start, "start_time", latest_us)
+        start_us = _moment(start, "start_time", latest_us, limits)
     elif op == _UPSERT:
         raise RefusedError(Reason.MISSING_FIELD, "start_time", "start_time is missing")
     if end is not UNSET and end is not None:
-        end_us = _moment(end, "end_time", latest_us)
+        end_us = _moment(end, "end_time", latest_us, limits)
         if end_us < start_us:
             raise RefusedError(Reason.BAD_INTERVAL, "end_time", "the event ends before it starts")
 
@@ -157,12 +157,13 @@ def _has_only(value: Any, names: frozenset[str]) -> bool:
     return not isinstance(value, list) or all(_has_only(part, names) for part in value)
 
 
-def _moment(when: datetime, field: str, latest_us: int) -> int:
+def _moment(when: datetime, field: str, latest_us: int, limits: Limits) -> int:
     if when.tzinfo is None:
         raise RefusedError(Reason.NAIVE_TIME, field, f"{field} has no offset")
     us = micros(when)
     if us > latest_us:
-        raise RefusedError(Reason.FUTURE_TIME, field, f"{field} is in the future")
+        doubtful = us <= latest_us + limits.doubtful_future_us
+        raise RefusedError(Reason.FUTURE_TIME, field, f"{field} is in the future", retry=doubtful)
     if us < 0:
         raise RefusedError(Reason.BAD_TIME, field, f"{field} is before 1970")
     return us
@@ -249,7 +250,7 @@ def _refined(form: Form, value: Any, span: Span, limits: Limits) -> Any:
     try:
         return form.refine(value, span, limits)
     except RefusedError as refusal:
-        raise RefusedError(refusal.code, f"value.{refusal.field}", str(refusal)) from None
+        raise RefusedError(refusal.code, f"value.{refusal.field}", str(refusal), retry=refusal.retry) from None
 
 
 def _completed(source: dict[str, Any], app: str | None, provider: str | None) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from healthsync_mqtt.model.receipt import Receipt, parse_receipt
 _LOG = logging.getLogger("healthsync_mqtt.client")
 _OF_BATCHES = frozenset({Reason.TOO_MANY.value, Reason.TOO_LARGE.value, Reason.DECOMPRESS_LIMIT.value})
 _VAIN = 2
+_KEEP_FIRST_S = 30.0
+_KEEP_MOST_S = 900.0
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -69,11 +71,31 @@ def settle(entries: Sequence[Entry], receipt: Receipt) -> Settled | None:
     for index, entry in enumerate(entries):
         item = rejected.get(index)
         results.append(
-            Rejected(id=entry.id, reason=item.code, field=item.field, message=item.message)
+            Rejected(id=entry.id, reason=item.code, field=item.field, message=item.message, retry=item.retry)
             if item
             else fate(id=entry.id)
         )
     return Settled(entries, results, stored, duplicate, len(rejected))
+
+
+def final(settled: Settled) -> Settled:
+    """The same without the events that are to be sent again later."""
+    pairs = [
+        (entry, result) for entry, result in zip(settled.entries, settled.results, strict=True) if not _kept(result)
+    ]
+    left_out = len(settled.entries) - len(pairs)
+    return settled._replace(
+        entries=[entry for entry, _ in pairs],
+        results=[result for _, result in pairs],
+        rejected=settled.rejected - left_out,
+    )
+
+
+class Kept(NamedTuple):
+    """An event that the service may take later: how often it did not, and when (monotonic) it is sent again."""
+
+    times: int
+    at: float
 
 
 class Ledger:
@@ -91,6 +113,8 @@ class Ledger:
         self.most: int | None = None
         #: connections in a row that ended with batches on their way and without one receipt
         self.vain = 0
+        #: events by key that the service refused for now
+        self.kept: dict[int, Kept] = {}
         self._batches = 0
 
     async def store(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -103,6 +127,16 @@ class Ledger:
         """A new batch id: never used before by this device."""
         self._batches += 1
         return f"{session}-{self._batches}"
+
+    def keep(self, key: int) -> None:
+        """Send this event again, but not at once."""
+        times = self.kept[key].times + 1 if key in self.kept else 1
+        wait = min(_KEEP_MOST_S, _KEEP_FIRST_S * 2.0 ** min(times - 1, 16))
+        self.kept[key] = Kept(times, self.clock.monotonic() + wait)
+
+    def held_back(self, key: int) -> bool:
+        """Whether the time of this event has not come again."""
+        return key in self.kept and self.kept[key].at > self.clock.monotonic()
 
     def smaller(self, than: int) -> None:
         """Send batches of less than so many events."""
@@ -205,7 +239,7 @@ class Exchange:
             entries: list[Entry] = []
             size = 0
             for row in rows:
-                if row.key in self._flying:
+                if row.key in self._flying or ledger.held_back(row.key):
                     continue
                 size += len(row.payload) + 1
                 full = len(entries) >= most or size > window.max_bytes or row.key in ledger.boundaries
@@ -260,17 +294,22 @@ class Exchange:
         self._compared = self._compared or fresh
         pairs = list(zip(settled.entries, settled.results, strict=True))
         accepted = [entry.key for entry, result in pairs if isinstance(result, Accepted)]
-        refused = [entry.key for entry, result in pairs if isinstance(result, Rejected)]
+        refused = [entry.key for entry, result in pairs if isinstance(result, Rejected) and not result.retry]
         await ledger.store(ledger.outbox.acknowledge, accepted, position, now)
         if refused:
             await ledger.store(ledger.outbox.discard, refused)
         for entry in settled.entries:
             self._flying.discard(entry.key)
             ledger.boundaries.discard(entry.key)
+        for entry, result in pairs:
+            if _kept(result):
+                ledger.keep(entry.key)
+            else:
+                ledger.kept.pop(entry.key, None)
         if fresh:
             self._slots.release()
         self.progress = True
-        ledger.on_settled(settled)
+        ledger.on_settled(final(settled))
         ledger.changed.set()
 
     def _split(self, entries: Sequence[Entry], *, fresh: bool) -> None:
@@ -293,6 +332,9 @@ class Exchange:
         ledger, timeout = self._ledger, self._window.receipt_timeout
         while True:
             await ledger.clock.sleep(timeout / 2)
+            if any(key not in self._flying and not ledger.held_back(key) for key in ledger.kept):
+                self._start_over()
+                ledger.changed.set()
             oldest = min((s.at for s in ledger.sent.values() if s.connection == self._number), default=None)
             if oldest is not None and ledger.clock.monotonic() - oldest >= timeout:
                 raise ConnectionLostError(f"no receipt within {timeout:g} s", hint="see: healthsync status")
@@ -303,6 +345,10 @@ def _batch_refused(settled: Settled) -> bool:
     reasons = {result.reason for result in settled.results if isinstance(result, Rejected)}
     whole = settled.rejected == len(settled.entries) > 1
     return whole and len(reasons) == 1 and reasons <= _OF_BATCHES
+
+
+def _kept(result: Result) -> bool:
+    return isinstance(result, Rejected) and result.retry
 
 
 def _count(value: list[str] | int) -> int:

@@ -38,6 +38,8 @@ class Rejected(Result):
     reason: str
     field: str | None = None
     message: str = ""
+    #: the event may be accepted later as it is: the client keeps it, and says nothing of it yet
+    retry: bool = False
 
 
 class Results(Sequence[Result]):

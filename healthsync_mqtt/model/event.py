@@ -39,6 +39,7 @@ class Rejection(NamedTuple):
 
     ``field`` is a dotted path (``value.bpm``); ``raw`` is the event's own bytes, or the whole payload when no event can
     be told apart in it. ``message`` goes back to the sender and may name the offending number; it goes into no log.
+    ``retry``: the same bytes may be accepted later, when the bridge's clock has moved on or was put right.
     ``type`` is the canonical name when ``raw`` was read exactly and every name in it is one of this type's, so that it
     holds nothing of another type; else None.
     """
@@ -50,6 +51,7 @@ class Rejection(NamedTuple):
     message: str
     raw: bytes
     type: str | None = None
+    retry: bool = False
 
 
 class Decoded(NamedTuple):

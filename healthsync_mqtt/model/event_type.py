@@ -147,8 +147,11 @@ def _refine_series(value: Any, span: Span, limits: Limits) -> Any:
     if seconds != sorted(seconds):
         place = next(i for i in range(1, len(seconds)) if seconds[i] < seconds[i - 1])
         raise RefusedError(Reason.BAD_INTERVAL, f"samples[{place}][0]", "the seconds of the samples go back")
-    if span.start_us + seconds[-1] * 1_000_000 > span.latest_us:
-        raise RefusedError(Reason.FUTURE_TIME, f"samples[{len(seconds) - 1}][0]", "the last sample is in the future")
+    last_us = span.start_us + seconds[-1] * 1_000_000
+    if last_us > span.latest_us:
+        doubtful = last_us <= span.latest_us + limits.doubtful_future_us
+        field = f"samples[{len(seconds) - 1}][0]"
+        raise RefusedError(Reason.FUTURE_TIME, field, "the last sample is in the future", retry=doubtful)
     return value
 
 

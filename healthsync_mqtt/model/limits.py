@@ -25,6 +25,8 @@ class Limits:
     max_unknown: int = 16
     #: How far a time may lie ahead of the bridge's clock, in microseconds.
     max_future_us: int = 600_000_000
+    #: How far beyond that it may be our clock that is wrong: such an event is to be sent again later.
+    doubtful_future_us: int = 86_400_000_000
 
 
 DEFAULT = Limits()

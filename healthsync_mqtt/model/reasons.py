@@ -36,7 +36,8 @@ class Reason(StrEnum):
     BAD_TIME = "bad_time"
     #: A time without an offset or Z.
     NAIVE_TIME = "naive_time"
-    #: A time further ahead of the bridge's clock than the allowance for clock error.
+    #: A time further ahead of the bridge's clock than the allowance for clock error. Where it is less than
+    #: a day ahead, the bridge's clock may be wrong: the receipt says ``retry``, keep the event and send it again later.
     FUTURE_TIME = "future_time"
     #: The end lies before the start, the span is too long, or a part lies outside its session.
     BAD_INTERVAL = "bad_interval"
@@ -53,9 +54,13 @@ class Reason(StrEnum):
 
 
 class RefusedError(InputError):
-    """One event cannot be accepted: ``code`` is why, ``field`` the dotted path of what is wrong, if it has one."""
+    """One event cannot be accepted: ``code`` is why, ``field`` the dotted path of what is wrong, if it has one.
 
-    def __init__(self, code: Reason, field: str | None, message: str) -> None:
+    ``retry``: time alone may mend it.
+    """
+
+    def __init__(self, code: Reason, field: str | None, message: str, *, retry: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.field = field
+        self.retry = retry

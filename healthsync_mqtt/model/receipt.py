@@ -17,6 +17,8 @@ class RejectedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     field: str | None = None
     message: str = ""
+    #: the same event may be accepted later: keep it, wait, send it again
+    retry: bool = False
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -47,6 +49,8 @@ def rejected_entry(rejection: Rejection) -> dict[str, Any]:
     if rejection.field is not None:
         entry["field"] = rejection.field
     entry["message"] = rejection.message
+    if rejection.retry:
+        entry["retry"] = True
     return entry
 
 
