@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Permission, Permissions, Purpose
-from healthsync_mqtt.model.event import Decoded, Rejection
+from healthsync_mqtt.model.event import Decoded, Omitted, Rejection, omitted
 from healthsync_mqtt.model.reasons import Reason
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:
     """``decoded`` without the content of what ``permission`` does not cover: events become rejections without bytes.
 
     A rejection keeps its bytes only where the decoder read them exactly and found nothing in them but a type that is
-    covered (``Rejection.type``): what can be read in two ways, or has a place not of its type, might be anything.
+    covered (``Rejection.type``): what can be read in two ways, or has a place not of its type, might be anything. Of
+    bytes that are not kept their number and digest are; of a sound event not even these.
     """
     accepted = []
     rejections = [_without_content(rejection, permission, now_us) for rejection in decoded.rejections]
@@ -85,7 +86,13 @@ def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:
 
 def _without_content(rejection: Rejection, permission: Permission, now_us: int) -> Rejection:
     if rejection.type is None:
-        return rejection._replace(message=_NOT_KEPT, raw=b"")
+        return rejection._replace(message=_NOT_KEPT, raw=b"", omitted=_omitted(rejection))
     if now_us < permission.span(rejection.type).until_us:
         return rejection
-    return Rejection(rejection.index, rejection.id, Reason.NO_CONSENT, "type", _NOT_AGREED, b"")
+    return Rejection(
+        rejection.index, rejection.id, Reason.NO_CONSENT, "type", _NOT_AGREED, b"", omitted=_omitted(rejection)
+    )
+
+
+def _omitted(rejection: Rejection) -> Omitted:
+    return rejection.omitted or omitted(rejection.raw)

@@ -1,9 +1,8 @@
 """Where rejected events go: kept with their bytes and reason, and announced to admins without the payload."""
 
-import hashlib
 import json
 
-from healthsync_mqtt.model.event import Rejection
+from healthsync_mqtt.model.event import Rejection, omitted
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.port import Quarantined
@@ -17,6 +16,7 @@ def quarantined(origin: Origin, rejections: list[Rejection], received_us: int) -
 def announcement(row: Quarantined) -> bytes:
     """The message for ``bridge/{bridge}/rejected``: reason, place and a digest, never the payload or the message."""
     origin, received_us, rejection = row
+    sent = rejection.omitted or omitted(rejection.raw)
     return json.dumps(
         {
             "reason": rejection.reason.value,
@@ -24,8 +24,8 @@ def announcement(row: Quarantined) -> bytes:
             "user_id": origin.user,
             "device_id": origin.device,
             "topic": origin.topic,
-            "sha256": hashlib.sha256(rejection.raw).hexdigest(),
-            "bytes": len(rejection.raw),
+            "sha256": sent.sha256,
+            "bytes": sent.size,
             "received_at": iso(received_us),
         }
     ).encode()

@@ -1,6 +1,7 @@
 """What the decoder makes of a delivery: accepted events and rejections."""
 
 from enum import IntEnum
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from healthsync_mqtt.model.reasons import Reason
@@ -34,12 +35,25 @@ class Event(NamedTuple):
     index: int  # type: ignore[assignment]  # the field shadows tuple.index, which nobody calls
 
 
+class Omitted(NamedTuple):
+    """Bytes that are not kept: how many, and their SHA-256 in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+def omitted(raw: bytes) -> Omitted:
+    """What is said of bytes in their place."""
+    return Omitted(len(raw), sha256(raw).hexdigest())
+
+
 class Rejection(NamedTuple):
     """One event that was not accepted.
 
     ``field`` is a dotted path (``value.bpm``); ``raw`` is the event's own bytes, or the whole payload when no event can
     be told apart in it. ``message`` goes back to the sender and may name the offending number; it goes into no log.
     ``retry``: the same bytes may be accepted later, when the bridge's clock has moved on or was put right.
+    ``omitted``: what was sent instead of ``raw``, which is empty then because it may not be kept.
     ``type`` is the canonical name when ``raw`` was read exactly and every name in it is one of this type's, so that it
     holds nothing of another type; else None.
     """
@@ -52,6 +66,7 @@ class Rejection(NamedTuple):
     raw: bytes
     type: str | None = None
     retry: bool = False
+    omitted: Omitted | None = None
 
 
 class Decoded(NamedTuple):

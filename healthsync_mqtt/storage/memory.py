@@ -143,7 +143,7 @@ class MemoryEventLog:
             row = tables.quarantine[no]
             tables.quarantine[no] = row._replace(times=row.times + 1, last_us=at_us)
             return
-        part = kept(rejection.raw, self._quotas)
+        part = kept(rejection, self._quotas)
         tables.last_rejected += 1
         tables.refused[mark] = tables.last_rejected
         tables.quarantine[tables.last_rejected] = RejectedRow(

@@ -30,8 +30,11 @@ class Kept(NamedTuple):
     sha256: str | None
 
 
-def kept(raw: bytes, quotas: Quotas) -> Kept:
-    """The part of ``raw`` that goes into the quarantine."""
+def kept(rejection: Rejection, quotas: Quotas) -> Kept:
+    """The part of a rejection's bytes that goes into the quarantine."""
+    raw, omitted = rejection.raw, rejection.omitted
+    if omitted is not None:
+        return Kept(b"", omitted.size, omitted.sha256)
     if len(raw) <= quotas.row_bytes:
         return Kept(raw, len(raw), None)
     return Kept(raw[: quotas.row_bytes], len(raw), sha256(raw).hexdigest())
@@ -44,4 +47,6 @@ def fingerprint(origin: Origin, rejection: Rejection) -> bytes:
         text = b"\xff" if part is None else part.encode("utf-8", "surrogatepass")
         digest.update(b"%d:%b" % (len(text), text))
     digest.update(rejection.raw)
+    if rejection.omitted is not None:
+        digest.update(rejection.omitted.sha256.encode())
     return digest.digest()

@@ -14,7 +14,7 @@ from hashlib import sha256
 from itertools import permutations, product
 from typing import NamedTuple
 
-from healthsync_mqtt.model.event import Op
+from healthsync_mqtt.model.event import Op, omitted
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.port import EventLog, LogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
@@ -234,6 +234,18 @@ class EventLogContract:
         assert (long.raw, long.size, long.truncated) == (raw[1:], len(raw), True)
         assert long.sha256 == sha256(raw).hexdigest()
         assert (whole.raw, whole.size, whole.sha256, whole.truncated) == (raw[1:], 64 * 1024, None, False)
+
+    def test_of_bytes_that_are_not_kept_their_number_and_digest_are(self, store: Store) -> None:
+        sent = [b"x" * 70, b"y" * 80, b"x" * 70]
+        for raw in sent:
+            one = rejected(raw=b"")
+            store.log.stage([], [one._replace(rejection=one.rejection._replace(omitted=omitted(raw)))], NOW_US)
+        store.log.commit()
+        rows = store.reader.rejected()
+        assert [(row.raw, row.size, row.sha256, row.times) for row in rows] == [
+            (b"", 70, sha256(sent[0]).hexdigest(), 2),
+            (b"", 80, sha256(sent[1]).hexdigest(), 1),
+        ]
 
     def test_old_refusals_are_purged_by_when_they_came_last(self, store: Store) -> None:
         old, other = rejected(event_id="old"), rejected("bob")

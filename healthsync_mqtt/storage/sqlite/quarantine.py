@@ -51,7 +51,7 @@ class Quarantine:
             if fetch(self._connection, _SQL["count_up"], (received_us, mark)):
                 continue
             user, device, provider, topic = origin
-            part = kept(rejection.raw, self._quotas)
+            part = kept(rejection, self._quotas)
             raw = part.raw and self._codec.encode(user, part.raw)
             fetch(
                 self._connection,

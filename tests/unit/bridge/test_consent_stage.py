@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bridge.decode.delivery import decode
 from bridge.stages.consent import ConsentGate, stripped
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Action, Purpose, in_force
-from healthsync_mqtt.model.event import Decoded
+from healthsync_mqtt.model.event import Decoded, omitted
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.model.record import Record
@@ -147,6 +147,8 @@ def test_bytes_are_kept_only_where_they_hold_nothing_but_a_type_that_is_agreed_t
         assert CANARY not in repr(found)
         assert all(rejection.raw == b"" for rejection in found.rejections)
         assert found.rejections
+        whole = decode(payload.encode(), ORIGIN, NOW_US).rejections
+        assert [rejection.omitted for rejection in found.rejections] == [omitted(one.raw) for one in whole]
 
 
 def test_bytes_of_a_type_that_is_agreed_to_are_kept() -> None:

@@ -84,18 +84,21 @@ def again(got: Event) -> bytes:
     return json.dumps(envelope | json.loads(got.body)).encode()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes(data):
     for sent in (data, b"{" + data, b"[" + data + b"]", gzip.compress(data), b"\x1f\x8b\x08" + data):
         sane(decode(sent, ORIGIN, NOW_US), sent)
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_any_json(value):
     for sent in (json.dumps(value).encode(), payload(value), payload(value, event())):
         sane(decode(sent, ORIGIN, NOW_US), sent)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(event(device=1, source=1, op=1, version=1, end_time=1))), json_values))
 def test_any_json_in_any_field(changes):
     sent = payload(event(**changes), event(id="good"), batch="b")
@@ -104,7 +107,7 @@ def test_any_json_in_any_field(changes):
     assert any(e.id == "good" for e in got.events)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(good_events(), st.data())
 def test_any_mutation_of_good_json(good, data):
     sent = bytearray(payload(good))
@@ -152,7 +155,7 @@ members = st.tuples(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(
     st.lists(members, max_size=3), st.sampled_from(['{"bpm":72}', '{"bpm":72,"bpm" :73}', '{"bpm":72,"source":":"}'])
 )
@@ -167,6 +170,7 @@ def test_no_spelling_hides_a_repeated_key(fields, value):
         assert bool(got.events) == unambiguous(sent)
 
 
+@settings(deadline=None)
 @given(good_events())
 def test_canonical_events_decode_to_themselves(sent):
     got = read(payload(sent))
@@ -174,6 +178,7 @@ def test_canonical_events_decode_to_themselves(sent):
     assert read(again(got.events[0])).events == got.events
 
 
+@settings(deadline=None)
 @given(good_events())
 def test_every_json_spelling_is_the_same_event(sent):
     compact = read(payload(sent))
@@ -181,6 +186,7 @@ def test_every_json_spelling_is_the_same_event(sent):
         assert compact[:4] == read(spelling.encode())[:4]
 
 
+@settings(deadline=None)
 @given(good_events())
 def test_the_canonical_json_is_json_and_says_what_was_sent(sent):
     (got,) = read(payload(sent)).events
@@ -194,7 +200,7 @@ def test_the_canonical_json_is_json_and_says_what_was_sent(sent):
     assert canonical.get("device", {}) == sent.get("device", {})
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(good_events() | st.builds(event, value=json_values), min_size=2, max_size=6), st.randoms())
 def test_permuting_a_batch_permutes_the_results(events, random):
     order = list(range(len(events)))

@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from bridge.stages.quarantine import announcement, quarantined
-from healthsync_mqtt.model.event import Rejection
+from healthsync_mqtt.model.event import Rejection, omitted
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason
 
@@ -27,3 +27,10 @@ def test_a_notice_names_reason_place_and_digest() -> None:
         "bytes": len(RAW),
         "received_at": "2026-11-23T06:00:00.000000Z",
     }
+
+
+def test_of_bytes_that_are_not_kept_the_number_and_digest_are_told() -> None:
+    sent = Rejection(4, None, Reason.UNKNOWN_FIELD, "x", "refused, and not kept", b"", omitted=omitted(RAW))
+    (row,) = quarantined(ORIGIN, [sent], 1_795_413_600_000_000)
+    notice = json.loads(announcement(row))
+    assert (notice["sha256"], notice["bytes"]) == (hashlib.sha256(RAW).hexdigest(), len(RAW))
