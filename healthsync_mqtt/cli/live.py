@@ -15,6 +15,7 @@ from rich.text import Text
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.events import row
 from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.model.text import escaped
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
 
@@ -59,7 +60,7 @@ class Sight:
             listed.add_column(name, no_wrap=True)
         listed.add_column("VALUE", ratio=1, no_wrap=True, overflow="ellipsis")
         for record in reversed(self.last):
-            listed.add_row(*(Text(str(cell or "")) for cell in row(record)))
+            listed.add_row(*(Text(escaped(str(cell or ""))) for cell in row(record)))
         listeners = Text("  ".join(f"{name} {address}" for name, address in where.items()), style="dim")
         return Group(
             Text("HealthSync MQTT", style="bold"), listeners, Text(), head, Text(), listed, Text("Ctrl-C stops", "dim")

@@ -70,7 +70,7 @@ def command() -> str:
 
 def agree(question: str, *, yes: bool) -> None:
     """Ask a person whether to go on, and end the command if not. Where nobody can be asked, or ``yes``, go on."""
-    if not yes and can_ask() and not typer.confirm(question, err=True):
+    if not yes and can_ask() and not typer.confirm(escaped(question), err=True):
         raise typer.Exit(1)
 
 
@@ -80,7 +80,7 @@ def must_agree(question: str, fix: str, *, yes: bool, as_json: bool) -> None:
         return
     if as_json or not can_ask():
         raise UsageError(question, hint=fix)
-    if not typer.confirm(question, err=True):
+    if not typer.confirm(escaped(question), err=True):
         raise typer.Exit(1)
 
 
