@@ -17,7 +17,8 @@ from healthsync_mqtt.errors import ConflictError
 from healthsync_mqtt.identity.consent.decisions import PURPOSES
 
 USER = "demo"
-DEVICE = "demo-watch"
+DEVICE = "simulator"
+"""No name that a reader would give: README's own device of the same user is ``watch``."""
 _PAUSE_S = 0.1
 _TOGETHER = 5
 

@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Group
 from rich.live import Live
@@ -13,13 +13,47 @@ from rich.table import Table
 from rich.text import Text
 
 from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.demo import DEVICE, USER
 from healthsync_mqtt.cli.events import row
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.options import now_us
+from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.model.text import escaped
+from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
 
-_LAST = 12
+_OWN, _SIMULATED, _REFUSED = 4, 3, 3
+"""Rows of each part: with the rest they are the 24 lines of the smallest usual terminal."""
+_PAGE = 1000
+_LATELY_US: Final = 15 * 60 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Whose events the board lists: everybody's, one user's, or one device's."""
+
+    user: str | None = None
+    device: str | None = None
+
+    @classmethod
+    def of(cls, text: str | None) -> "Wanted":
+        """``alice`` or ``alice/watch-1``; None: everybody's."""
+        user, _, device = (text or "").partition("/")
+        return cls(user=user or None, device=device or None)
+
+    def __contains__(self, who: tuple[str, str | None]) -> bool:
+        return self.user in {None, who[0]} and self.device in {None, who[1]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An event or a login that was refused."""
+
+    at_us: int
+    client: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +62,15 @@ class Sight:
 
     counters: dict[str, Any]
     rate: float
-    last: tuple[Record, ...]
+    own: tuple[Record, ...] = ()
+    simulated: tuple[Record, ...] = ()
+    refused: tuple[Refusal, ...] = ()
 
     def line(self) -> str:
         """The one-line form."""
         figures = self.counters
-        newest = " ".join(str(cell) for cell in row(self.last[-1])[1:]) if self.last else ""
+        last = max((*self.own, *self.simulated), key=lambda record: record.seq, default=None)
+        newest = " ".join(str(cell) for cell in row(last)[1:]) if last else ""
         return (
             f"{self.rate:.0f} events/s  stored {figures['stored']}  duplicate {figures['duplicate']}"
             f"  rejected {figures['rejected']}  {newest}"
@@ -45,45 +82,144 @@ class Sight:
         figures = {name: self.counters.get(name, 0) for name in names}
         return {"event": "progress", "events_per_second": round(self.rate, 1), "counters": figures}
 
-    def screen(self, where: dict[str, str]) -> Group:
-        """The terminal form."""
-        head = Table.grid(padding=(0, 3))
-        head.add_row(
-            Text.assemble((f"{self.rate:,.0f}", "bold cyan"), " events/s"),
-            Text.assemble(("stored ", "dim"), (f"{self.counters['stored']:,}", "bold green")),
-            Text.assemble(("duplicate ", "dim"), (f"{self.counters['duplicate']:,}", "bold yellow")),
-            Text.assemble(("rejected ", "dim"), (f"{self.counters['rejected']:,}", "bold red")),
-            Text.assemble(("connections ", "dim"), str(self.counters.get("connections", 0))),
-        )
-        listed = Table(box=None, pad_edge=False, header_style="dim", expand=True)
-        for name in ("SEQ", "START", "USER", "DEVICE", "TYPE"):
-            listed.add_column(name, no_wrap=True)
-        listed.add_column("VALUE", ratio=1, no_wrap=True, overflow="ellipsis")
-        for record in reversed(self.last):
-            listed.add_row(*(Text(escaped(str(cell or ""))) for cell in row(record)))
-        listeners = Text("  ".join(f"{name} {address}" for name, address in where.items()), style="dim")
+    def screen(self, where: Mapping[str, str], following: Sequence[str]) -> Group:
+        """The terminal form; ``following`` are the commands that a reader may type next."""
+        counted = Text(no_wrap=True, overflow="ellipsis")
+        counted.append(f"{self.rate:,.0f}", "bold cyan").append(" events/s")
+        styles = {"stored": "bold green", "duplicate": "bold yellow", "rejected": "bold red"}
+        for name, style in styles.items():
+            counted.append(f"   {name} ", "dim").append(f"{self.counters[name]:,}", style)
+        refused = self.counters.get("logins_refused", 0) + self.counters.get("publishes_refused", 0)
+        counted.append("   logins, messages refused ", "dim").append(f"{refused:,}", "bold red" if refused else "")
         return Group(
-            Text("HealthSync MQTT", style="bold"), listeners, Text(), head, Text(), listed, Text("Ctrl-C stops", "dim")
+            Text.assemble(("HealthSync MQTT", "bold"), ("   Ctrl-C stops", "dim")),
+            _line("  ".join(f"{name} {address}" for name, address in where.items())),
+            counted,
+            Text(),
+            Text("your devices", "bold cyan"),
+            _events(self.own, "nothing yet"),
+            Text(),
+            Text(f"the simulator (user {USER}, device {DEVICE})", "bold"),
+            _events(self.simulated, "-"),
+            Text(),
+            Text("refused", "bold red"),
+            _refusals(self.refused),
+            Text(),
+            *(_line(("Next: " if number == 0 else "      ") + each) for number, each in enumerate(following)),
         )
+
+
+def _line(text: str) -> Text:
+    return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _rows(widths: Sequence[int], rows: Iterable[Sequence[object]], empty: str) -> Table:
+    listed = Table.grid(padding=(0, 1), expand=True)
+    for width in widths:
+        listed.add_column(no_wrap=True, overflow="ellipsis", width=width)
+    listed.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    shown = [[Text(escaped("" if cell is None else str(cell))) for cell in each] for each in rows]
+    for cells in shown:
+        listed.add_row(*cells)
+    if not shown:
+        listed.add_row(Text(empty, "dim"))
+    return listed
+
+
+def _events(records: Sequence[Record], empty: str) -> Table:
+    def cells(record: Record) -> tuple[object, ...]:
+        _, start, user, device, type_, value = row(record)
+        return start, f"{user}/{device or '-'}", type_, value
+
+    return _rows((20, 22, 12), map(cells, reversed(records)), empty)
+
+
+def _refusals(refused: Sequence[Refusal]) -> Table:
+    return _rows((9, 24), ((iso(each.at_us)[11:19] + "Z", each.client, each.reason) for each in refused), "nothing")
+
+
+class Board:
+    """What the view lists, gathered as it comes: the simulator's flood drives nobody else off the screen."""
+
+    def __init__(self, log: LogReader, registry: Registry, wanted: Wanted) -> None:
+        self._log = log
+        self._registry = registry
+        self._wanted = wanted
+        self._own: deque[Record] = deque(maxlen=_OWN)
+        self._simulated: deque[Record] = deque(maxlen=_SIMULATED)
+        self._rejected: deque[Refusal] = deque(maxlen=_REFUSED)
+        self._seq = 0
+        self._no = _last_rejected(log)
+
+    def look(self, counters: Mapping[str, Any], rate: float) -> Sight:
+        """Everything up to now. Of a rush of events only the newest thousand are looked at."""
+        for record in self._log.read(self._seq, _PAGE, history=True, newest=True):
+            self._seq = record.seq
+            if (record.user, record.device) == (USER, DEVICE):
+                self._simulated.append(record)
+            elif (record.user, record.device) in self._wanted:
+                self._own.append(record)
+        for row_ in self._log.rejected(self._no, 100):
+            self._no = row_.no
+            if (row_.user, row_.device) in self._wanted:
+                who = f"{row_.user}/{row_.device or row_.provider or '-'}"
+                self._rejected.append(
+                    Refusal(at_us=row_.received_us, client=who, reason=f"{row_.reason}: {row_.message}")
+                )
+        logins = (
+            Refusal(at_us=each.last_us, client=each.client_id, reason=f"login: {each.reason} ({each.address})")
+            for each in self._registry.refused_logins.since(now_us() - _LATELY_US)
+        )
+        newest = sorted((*self._rejected, *logins), key=lambda each: each.at_us, reverse=True)[:_REFUSED]
+        return Sight(
+            counters=dict(counters),
+            rate=rate,
+            own=tuple(self._own),
+            simulated=tuple(self._simulated),
+            refused=tuple(newest),
+        )
+
+
+def _last_rejected(log: LogReader) -> int:
+    """The number of the newest refusal: numbers only grow, so that halving finds it without reading them all."""
+    low, high = 0, 1
+    while log.rejected(high, 1):
+        low, high = high, high * 2
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if log.rejected(middle, 1) else (low, middle)
+    return low
 
 
 class LiveView:
     """Watches a running service of this process until its task is cancelled."""
 
-    def __init__(self, service: Any, data: Path, where: dict[str, str], *, as_json: bool) -> None:
+    def __init__(
+        self,
+        service: Any,
+        place: DataDirectory,
+        where: Mapping[str, str],
+        following: Sequence[str],
+        *,
+        wanted: Wanted,
+        as_json: bool,
+    ) -> None:
         self._service = service
-        self._data = data
+        self._place = place
         self._where = where
+        self._following = following
+        self._wanted = wanted
         self._as_json = as_json
         self._marks: deque[tuple[float, int]] = deque(maxlen=6)
 
     async def run(self) -> None:
         """Show until cancelled."""
-        with open_reader(self._data) as log:
+        with open_reader(self._place.path) as log, self._place.registry() as registry:
+            board = Board(log, registry, self._wanted)
             if self._as_json or not output.on_terminal():
                 while True:
                     await asyncio.sleep(1)
-                    sight = self._look(log)
+                    sight = self._look(board)
                     if self._as_json:
                         output.emit(sight.as_dict())
                     else:
@@ -92,12 +228,12 @@ class LiveView:
             console = output.console()
             with Live(console=console, screen=True, auto_refresh=False) as live:
                 while True:
-                    live.update(self._look(log).screen(self._where), refresh=True)
+                    live.update(self._look(board).screen(self._where, self._following), refresh=True)
                     await asyncio.sleep(0.5)
 
-    def _look(self, log: LogReader) -> Sight:
+    def _look(self, board: Board) -> Sight:
         counters = self._service.counters.snapshot()
         self._marks.append((time.monotonic(), counters["received"]))
         (since, before), (now, after) = self._marks[0], self._marks[-1]
         rate = (after - before) / (now - since) if now > since else 0.0
-        return Sight(counters=counters, rate=rate, last=tuple(log.read(0, _LAST, newest=True)))
+        return board.look(counters, rate)

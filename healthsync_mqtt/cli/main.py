@@ -31,6 +31,7 @@ from healthsync_mqtt.cli.group import HealthSyncGroup
 from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.cli.publish import publish
 from healthsync_mqtt.cli.replay import replay
+from healthsync_mqtt.cli.sample import sample
 from healthsync_mqtt.cli.simulate import simulate
 from healthsync_mqtt.cli.status import status
 from healthsync_mqtt.cli.up import up
@@ -84,6 +85,7 @@ app.add_typer(auth.app, name="auth")
 app.add_typer(audit.app, name="audit")
 app.command("publish")(publish)
 app.command("replay")(replay)
+app.command("sample")(sample)
 app.command("simulate")(simulate)
 app.command("doctor")(doctor)
 

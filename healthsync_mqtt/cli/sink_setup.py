@@ -52,7 +52,7 @@ def add_influxdb(  # noqa: PLR0917 - one argument an option
     Example: healthsync sink add influxdb http://localhost:8086 --org home --bucket health --token-env INFLUX_TOKEN
     """
     if find_spec("influxdb_client") is None:
-        raise ConfigError("influxdb-client is not installed", hint="pip install 'healthsync-mqtt[influx]'")
+        raise ConfigError("influxdb-client is not installed", hint="in the checkout: pip install '.[influx]'")
     if dialect not in _DEFAULTS:
         raise UsageError(f"there is no dialect {dialect!r}", hint=f"one of: {', '.join(_DEFAULTS)}")
     values = _DEFAULTS[dialect] | ({"deletes": deletes} if deletes else {})

@@ -9,7 +9,7 @@ from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.demo import demo_login, run_watch
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.live import LiveView
+from healthsync_mqtt.cli.live import LiveView, Wanted
 from healthsync_mqtt.cli.options import Json, now_us
 from healthsync_mqtt.cli.service import AdminServer, Handler, ServiceFile
 from healthsync_mqtt.cli.storage import AcceptRestored
@@ -35,6 +35,9 @@ def up(
     mqtts_port: Annotated[int | None, typer.Option(min=0, max=65535, help="MQTT over TLS.")] = None,
     wss_port: Annotated[int | None, typer.Option(min=0, max=65535, help="MQTT over WebSocket over TLS.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Also run a simulated watch, and show what happens.")] = False,
+    show: Annotated[
+        str | None, typer.Option(help="With --demo: list only these events: of alice, or of alice/watch-1.")
+    ] = None,
     accept_restored: AcceptRestored = False,
     json: Json = False,
 ) -> None:
@@ -59,18 +62,21 @@ def up(
     settings = read()
     if accept_restored:
         take_restored(DataDirectory(settings.data))
-    run(_Up(settings, read, demo=demo, as_json=json).run)
+    run(_Up(settings, read, demo=demo, wanted=Wanted.of(show), as_json=json).run)
 
 
 _EVERY = {"0.0.0.0": "every IPv4 address", "[::]": "every IPv6 address"}  # noqa: S104
 
 
 class _Up:
-    def __init__(self, settings: Settings, reread: "Callable[[], Settings]", *, demo: bool, as_json: bool) -> None:
+    def __init__(
+        self, settings: Settings, reread: "Callable[[], Settings]", *, demo: bool, wanted: Wanted, as_json: bool
+    ) -> None:
         self._settings = settings
         self._reread = reread
         self._place = DataDirectory(settings.data)
         self._demo = demo
+        self._wanted = wanted
         self._as_json = as_json
 
     async def run(self) -> None:
@@ -107,7 +113,9 @@ class _Up:
                     yield None
                 else:
                     where = {"mqtts": service.mqtts, "wss": service.wss, "mqtt": service.mqtt}
-                    view = LiveView(ready.service, self._place.path, where, as_json=self._as_json)
+                    view = LiveView(
+                        ready.service, self._place, where, self._next(), wanted=self._wanted, as_json=self._as_json
+                    )
                     demo.start("demo.watch", run_watch(service, login))
                     demo.start("demo.view", view.run())
                     yield demo.first()
@@ -121,7 +129,6 @@ class _Up:
             output.emit({"event": "ready"} | {name: getattr(service, name) for name in names} | {"bound": bound})
             output.flush()
             return
-        option = "" if self._settings.data.name == "data" else f" --data {self._settings.data}"
         output.facts(
             [
                 ("MQTT over TLS", _where(service.mqtts, bound["mqtts"])),
@@ -130,15 +137,15 @@ class _Up:
                 ("CA file", service.ca_file),
             ]
         )
-        command = output.command()
         output.say(
-            "\nNext, in another terminal:\n"
-            f"  {command} user add alice --consent all{option}\n"
-            f"  {command} device add alice watch-1{option}\n"
-            f"  {command} events tail{option}\n"
-            "Ctrl-C stops."
+            "\n".join(("\nNext, in another terminal:", *(f"  {each}" for each in self._next()), "Ctrl-C stops."))
         )
         output.flush()
+
+    def _next(self) -> tuple[str, ...]:
+        option = "" if self._settings.data.name == "data" else f" --data {self._settings.data}"
+        words = ("user add alice --consent all", "device add alice watch-1", "events tail --user alice")
+        return tuple(f"{output.command()} {each}{option}" for each in words)
 
 
 def _where(here: str, bound: tuple[str, ...]) -> str:

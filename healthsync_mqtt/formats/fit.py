@@ -78,7 +78,7 @@ def _messages(content: bytes) -> Iterator[Any]:
     try:
         import fitdecode
     except ImportError:
-        raise UnavailableError("reading FIT files needs fitdecode", hint="pip install 'healthsync-mqtt[fit]'") from None
+        raise UnavailableError("FIT files need fitdecode", hint="pip install '.[fit]', in the checkout") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about fields that no one reads here

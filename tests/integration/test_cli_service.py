@@ -121,7 +121,7 @@ def test_demo_prints_json_lines_and_stores_a_day(tmp_path: Path) -> None:
         while len(events) < 20:
             events = service.cli("events", "list", "--user", "demo")
         balanced(service)
-    assert {event["device_id"] for event in events} == {"demo-watch"}
+    assert {event["device_id"] for event in events} == {"simulator"}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def application(
         from starlette.responses import PlainTextResponse, Response  # noqa: PLC0415
         from starlette.routing import Route  # noqa: PLC0415
     except ImportError:
-        raise ConfigError("the access hooks need Starlette", hint="pip install 'healthsync-mqtt[hooks]'") from None
+        raise ConfigError("the access hooks need Starlette", hint="in the checkout: pip install '.[hooks]'") from None
 
     async def hook(request: Request) -> Response:
         if not hmac.compare_digest(request.path_params["secret"].encode(), secret.encode()):

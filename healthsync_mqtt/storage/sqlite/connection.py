@@ -189,7 +189,7 @@ def _check_schema(connection: apsw.Connection) -> None:
     if version > migrations()[-1][0]:
         raise StoreError(
             f"the event log was written by a newer version (schema {version})",
-            hint="upgrade: pip install -U healthsync-mqtt",
+            hint="upgrade: in the checkout, git pull, then scripts/up or pip install .",
         )
 
 
