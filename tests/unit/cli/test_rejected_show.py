@@ -47,6 +47,6 @@ def test_the_live_view_shows_old_events_without_their_control_characters() -> No
     record = Record(1, "alice", "watch", None, "a", "heart_rate", NOW_US, None, NOW_US, 0, 0, body, 1)
     counters = {"stored": 1, "duplicate": 0, "rejected": 0}
     shown = io.StringIO()
-    Console(file=shown, width=300).print(Sight(counters=counters, rate=1.0, last=(record,)).screen({}))
+    Console(file=shown, width=300).print(Sight(counters=counters, rate=1.0, own=(record,)).screen({}, ()))
     assert "heart_rate" in shown.getvalue()
     assert not set(shown.getvalue()) & (set(HOSTILE) - set(map(chr, range(0x20, 0x7F))))
