@@ -95,7 +95,7 @@ def test_doctor_finds_the_service(service: Service) -> None:
 
 def test_ready_line_has_the_promised_keys_and_stop_is_clean(tmp_path: Path) -> None:
     service = Service(tmp_path / "data").start()
-    assert set(service.ready) == {"event", "mqtt", "mqtts", "wss", "ca_file", "pid"}
+    assert set(service.ready) == {"event", "mqtt", "mqtts", "wss", "ca_file", "pid", "bound"}
     assert service.ready["pid"] == service.pid
     assert (tmp_path / "data" / "service.json").exists()
     assert service.stop() == 0
