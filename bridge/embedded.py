@@ -167,7 +167,9 @@ class DoorServing:
             )
         except OSError as error:
             raise UnavailableError(
-                f"cannot listen: {error.strerror or error}", hint="choose other ports: healthsync up --mqtts-port 0"
+                f"cannot listen: {error.strerror or error}",
+                hint="stop what listens there, or take free ports: the same command with"
+                " --mqtt-port 0 --mqtts-port 0 --wss-port 0",
             ) from error
         return Addresses(
             mqtt=str(mqtt[0].here),

@@ -8,6 +8,7 @@ import typer
 from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.demo import demo_login, run_watch
+from healthsync_mqtt.cli.demo_tokens import DemoTokens
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.live import LiveView, Wanted
 from healthsync_mqtt.cli.options import Json, now_us
@@ -93,8 +94,11 @@ class _Up:
     async def _around(self, ready: "Ready") -> "AsyncIterator[Coroutine[Any, Any, object] | None]":
         from bridge.supervisor import Supervisor
 
-        login = demo_login(self._place) if self._demo else None
-        data = self._place.path
+        data, lifetime_s = self._place.path, self._settings.token.lifetime_s
+        tokens = DemoTokens(self._place, lifetime_s)
+        if self._demo:
+            demo_login(self._place, lifetime_s)
+            tokens.renew()
         async with AdminServer(data / "service.sock", _handlers(ready.service)) as admin, Supervisor() as demo:
             service = ServiceFile(
                 pid=ready.pid,
@@ -109,14 +113,15 @@ class _Up:
             service.write(data)
             try:
                 self._say_ready(service, ready.bound)
-                if login is None:
+                if not self._demo:
                     yield None
                 else:
                     where = {"mqtts": service.mqtts, "wss": service.wss, "mqtt": service.mqtt}
                     view = LiveView(
                         ready.service, self._place, where, self._next(), wanted=self._wanted, as_json=self._as_json
                     )
-                    demo.start("demo.watch", run_watch(service, login))
+                    demo.start("demo.watch", run_watch(service, self._place, lifetime_s))
+                    demo.start("demo.tokens", tokens.run())
                     demo.start("demo.view", view.run())
                     yield demo.first()
             finally:

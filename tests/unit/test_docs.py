@@ -87,3 +87,20 @@ def test_a_committed_key_and_a_long_module_are_found(tmp_path: Path, monkeypatch
     fine.write_text("# long: one noun, every one of its states\n" + "x = 1\n" * 400)
     found = list(tree.faults([key, named, long, fine]))
     assert [line.split(":")[0] for line in found] == ["notes.md", "server.key", "bridge/all.py"]
+
+
+def test_the_readmes_layout_names_what_is_there() -> None:
+    layout = read("README.md").split("## Layout")[1].split("```")[1]
+    rooms = {
+        "bridge": {path.name for path in (ROOT / "bridge").iterdir() if path.is_dir()},
+        "healthsync_mqtt": {path.name for path in (ROOT / "healthsync_mqtt").iterdir() if path.is_dir()},
+        "scripts": {path.name for path in (ROOT / "scripts").iterdir()} - {"support"},
+        "docs": {path.stem for path in (ROOT / "docs").iterdir()},
+        "tests": {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()},
+    }
+    parts = {part.split("/")[0]: part for part in re.split(r"\n(?=\S)", layout.strip())}
+    for room, names in rooms.items():
+        missing = [
+            name for name in names if not name.startswith("_") and not re.search(rf"(?<![\w-]){name}\b", parts[room])
+        ]
+        assert missing == [], room

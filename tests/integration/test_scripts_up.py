@@ -1,0 +1,81 @@
+"""scripts/up as people start it: once, and with a second data directory beside the first."""
+
+import contextlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.support import tree
+from tests.support.service import Service
+
+FREE = ["--mqtt-port", "0", "--mqtts-port", "0", "--wss-port", "0"]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose environment was made before: scripts/up installs nothing."""
+    root = tmp_path / "checkout"
+    (root / "scripts").mkdir(parents=True)
+    for name in ("up", "support"):
+        (root / "scripts" / name).symlink_to(tree.ROOT / "scripts" / name)
+    (root / "certs").mkdir()
+    made = root / ".venv" / "installed"
+    made.mkdir(parents=True)
+    (root / ".venv" / "bin").mkdir()
+    for name in ("requirements.lock", "pyproject.toml"):
+        (root / name).write_bytes((tree.ROOT / name).read_bytes())
+    (made / "at").write_text(str(root))
+    (made / "requirements.lock").write_bytes((root / "requirements.lock").read_bytes())
+    (made / "requirements.lock.pyproject").write_bytes((root / "pyproject.toml").read_bytes())
+    for name, command in (("python", ""), ("healthsync", '-c "from healthsync_mqtt.cli.main import main; main()"')):
+        program = root / ".venv" / "bin" / name
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {command} "$@"\n')
+        program.chmod(0o755)
+    return root
+
+
+class Started(Service):
+    """A run of scripts/up instead of ``healthsync up``."""
+
+    def __init__(self, checkout: Path, data: Path, *options: str) -> None:
+        super().__init__(data)
+        chosen = [] if data == checkout / "data" else ["--data", str(data)]
+        self._command = [str(checkout / "scripts" / "up"), *chosen, "--json", *options]
+        self._env.pop("HEALTHSYNC_DATA", None)
+
+
+@contextlib.contextmanager
+def first_of(checkout: Path) -> Iterator[Service]:
+    with Started(checkout, checkout / "data", *FREE) as service:
+        yield service
+
+
+def test_a_second_one_says_how_it_can_run_beside_and_takes_nothing_from_the_first(
+    checkout: Path, tmp_path: Path
+) -> None:
+    with first_of(checkout) as first:
+        ca = (checkout / "certs" / "ca.crt").read_bytes()
+        assert ca == first.ca_file.read_bytes()
+        for name in ("demo-watch.token", "demo-app.token"):
+            assert (checkout / "data" / name).stat().st_mode & 0o777 == 0o600
+        taken = ["--mqtt-port", str(first.mqtt[1]), "--mqtts-port", str(first.mqtts[1])]
+        refused = subprocess.run(
+            [str(checkout / "scripts/up"), "--data", str(tmp_path / "other"), *taken, "--wss-port", str(first.wss[1])],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert refused.returncode == 69, refused.stderr
+        fix = re.findall(r"--\w+-port 0", refused.stderr)
+        assert len(fix) == 3
+        options = [word for each in fix for word in each.split()]
+        with Started(checkout, tmp_path / "other", *options) as second:
+            assert second.mqtts != first.mqtts
+            assert str(tmp_path / "other" / "certs" / "ca.crt") in second.log_tail()
+            assert (checkout / "certs" / "ca.crt").read_bytes() == ca
+            assert first.cli("events", "list", "--user", "demo", "--limit", "1")
