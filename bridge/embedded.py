@@ -209,6 +209,11 @@ class DoorServing:
             connected=True,
             connections=self._edge.sessions.connected,
             crowd=self.door.crowd(),
+            sessions={
+                "written": self._edge.store.healthy,
+                "dropped_messages": self._edge.sessions.dropped,
+                "router_restarts": self.door.router_restarts(),
+            },
             limited=[asdict(each) for each in self.door.limited()],
             certificates=asdict(self._edge.tls.expiry),
         )

@@ -235,6 +235,7 @@ class Service:
             storage=asdict(base.journal.health()),
             tasks_down=self.tasks.down,
             crowd=edge.crowd,
+            sessions=edge.sessions,
             limited=edge.limited,
             over_daily_limit=self._volume.over(),
             certificates=edge.certificates,

@@ -73,6 +73,13 @@ def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Tasks that are down, sinks that do not ship, who is slowed down or over the limit, certificates that end soon."""
     for name in shown.get("tasks_down", []):
         yield "task down", f"{name}; the log says why: bridge.task_lost"
+    sessions = shown.get("sessions", {})
+    if not sessions.get("written", True):
+        yield "sessions", "sessions.db cannot be written; messages for others are not acknowledged until it can"
+    if sessions.get("dropped_messages"):
+        yield "sessions", f"{sessions['dropped_messages']} messages found no room in their session"
+    if sessions.get("router_restarts"):
+        yield "router", f"begun anew {sessions['router_restarts']} times since the start"
     for each in shown.get("sinks", []):
         if each["state"] not in {"idle", "shipping"}:
             yield (

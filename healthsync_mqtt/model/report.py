@@ -28,6 +28,7 @@ class EdgeReport:
     connected: bool
     connections: int
     crowd: Mapping[str, int] | None = None
+    sessions: Mapping[str, int] | None = None
     limited: Sequence[Mapping[str, Any]] | None = None
     certificates: Mapping[str, Any] | None = None
 
@@ -37,6 +38,7 @@ class ServiceReport:
     """Health, figures, who is slowed down or over a daily limit, and when certificates end (epoch seconds).
 
     ``storage`` is how the files of the log do: its write-ahead log, checkpoints, who holds it, its anchor.
+    ``sessions`` says whether what clients are owed can be written, and what was dropped or begun anew.
     ``tasks_down`` names the background tasks that do not do their work now.
     """
 
@@ -56,6 +58,7 @@ class ServiceReport:
     storage: Mapping[str, Any]
     tasks_down: tuple[str, ...] = ()
     crowd: Mapping[str, int] | None = None
+    sessions: Mapping[str, int] | None = None
     limited: Sequence[Mapping[str, Any]] | None = None
     over_daily_limit: Sequence[Mapping[str, Any]] | None = None
     certificates: Mapping[str, Any] | None = None

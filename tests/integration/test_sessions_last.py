@@ -127,6 +127,8 @@ async def test_an_acknowledged_message_for_an_absent_client_outlasts_a_kill_at_o
         app, present = await connect(service, app_id, peers)
         assert present
         assert [(await app.message()).payload for _ in sent] == sent
+        (shown,) = service.cli("status")
+        assert shown["sessions"] == {"written": True, "dropped_messages": 0, "router_restarts": 0}
 
 
 async def test_what_was_acknowledged_or_given_up_does_not_come_again(tmp_path: Path) -> None:
@@ -200,3 +202,17 @@ async def test_no_clock_that_is_set_ends_a_session(tmp_path: Path, wall: float, 
         assert house.door.sessions.snapshot() == []
     async with opened(data) as house:
         assert house.door.sessions.snapshot() == []
+
+
+async def test_messages_that_found_no_room_are_counted_over_all_sessions(tmp_path: Path) -> None:
+    async with opened(tmp_path / "data", {"limits": {"session_queue": 10}}) as house:
+        watch, app_id = house.device("alice"), house.subscriber("app", ["alice"])
+        app = await house.connect(app_id, clean=False)
+        assert await app.subscribe((watch.status, 1)) == (1,)
+        await app.leave()
+        await house.until(lambda: house.door.sessions.connected == 0, "it is gone")
+        assert house.door.sessions.dropped == 0
+        phone = await house.connect(watch)
+        for n in range(13):
+            await phone.publish(watch.status, b"%d" % n, 1)
+        assert house.door.sessions.dropped == 3

@@ -303,6 +303,10 @@ class FrontDoor:
         self._counters.refuse_connection("max_connections")
         self._say("door.descriptors_exhausted", "", error=error.strerror, hint="raise the limit of open files")
 
+    def router_restarts(self) -> int:
+        """How often routing had to begin anew."""
+        return self._embedded.restarts
+
     def crowd(self) -> dict[str, int]:
         """How full the tables of connections are."""
         guard = self._guard

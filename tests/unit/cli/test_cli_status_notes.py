@@ -28,6 +28,17 @@ def test_who_is_slowed_down_and_over_the_limit() -> None:
     ]
 
 
+def test_sessions_that_are_not_kept() -> None:
+    well = {"sessions": {"written": True, "dropped_messages": 0, "router_restarts": 0}}
+    assert list(_noteworthy(certificates() | well)) == []
+    ill = {"sessions": {"written": False, "dropped_messages": 3, "router_restarts": 1}}
+    assert list(_noteworthy(certificates() | ill)) == [
+        ("sessions", "sessions.db cannot be written; messages for others are not acknowledged until it can"),
+        ("sessions", "3 messages found no room in their session"),
+        ("router", "begun anew 1 times since the start"),
+    ]
+
+
 def test_certificates_that_end_soon() -> None:
     shown = certificates(server=time.time() + 13 * DAY_S, clients_ending=2)
     names, texts = zip(*_noteworthy(shown), strict=True)

@@ -109,6 +109,11 @@ class Sessions:
         return self._budget.used
 
     @property
+    def dropped(self) -> int:
+        """Messages that found no room, of the sessions that there are."""
+        return sum(session.dropped for session in self._sessions.values())
+
+    @property
     def connected(self) -> int:
         """Clients with an open connection."""
         return len(self._links)
