@@ -1,0 +1,137 @@
+"""Every setting has a test that sets it to another value and sees its effect. A new one is refused without."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from healthsync_mqtt.config.settings import load_settings
+
+ROOT = Path(__file__).parents[3]
+
+TABLE: Final = """
+tests/unit/config/test_settings.py::test_the_data_directory_is_found
+    data
+tests/integration/test_cli_service.py::test_t17_no_service_without_access_rules
+    topics_file
+tests/integration/test_door_addresses.py::test_another_loopback_address_is_shown_and_used
+    broker.host
+tests/integration/test_scripts_up.py::test_a_second_one_says_how_it_can_run_beside_and_takes_nothing_from_the_first
+    broker.mqtt_port broker.mqtts_port broker.wss_port
+tests/integration/test_door_addresses.py::test_ipv6_alone
+    broker.mqtts_host
+tests/integration/test_door_addresses.py::test_both_families_with_one_setting
+    broker.wss_host
+tests/integration/test_client_certificates.py::test_without_a_certificate_there_is_no_handshake
+    broker.mqtts_clients
+tests/integration/test_settings_seen.py::test_the_websocket_listener_asks_for_a_certificate_and_the_other_does_not
+    broker.wss_clients
+tests/integration/test_door_listeners.py::test_origins_come_from_the_list
+    broker.allowed_origins
+tests/integration/test_settings_seen.py::test_the_server_certificate_carries_the_hosts
+    broker.certificate_hosts
+tests/integration/test_settings_seen.py::test_the_oldest_tls_that_is_spoken
+    broker.tls_minimum
+tests/integration/test_door_limits.py::test_packet_size
+    limits.max_packet
+tests/integration/test_door_limits.py::test_connect_is_bounded
+    limits.connect_bytes
+tests/integration/test_door_limits.py::test_silence_is_cut_off
+    limits.connect_timeout_s
+tests/integration/test_settings_seen.py::test_who_asks_for_no_keep_alive_is_held_to_the_longest
+    limits.max_keep_alive_s
+tests/unit/broker/test_addresses.py::test_a_table_full_of_logins_refuses_the_newcomer
+    limits.max_connections
+tests/integration/test_door_limits.py::test_connections_of_an_address_are_bounded
+    limits.connections_per_address
+tests/unit/broker/test_addresses.py::test_the_oldest_of_the_address_that_has_most_makes_room
+    limits.max_unauthenticated
+tests/integration/test_door_limits.py::test_waiting_connections_of_an_address_are_bounded
+    limits.unauthenticated_per_address
+tests/integration/test_door_limits.py::test_failed_logins_slow_down
+    limits.failed_login_base_s limits.failed_login_max_s
+tests/integration/test_door_takeover.py::test_t10_a_cloned_token_is_slowed_down_and_reported
+    limits.takeovers_per_minute
+tests/integration/test_door_limits.py::test_filters
+    limits.max_filters limits.filters_per_subscribe
+tests/integration/test_door_publish.py::test_window_stops_and_goes_on
+    limits.receive_window
+tests/integration/test_door_publish.py::test_back_pressure_ends_for_every_client
+    limits.backlog_bytes
+tests/integration/test_floods.py::test_t31_a_flood_is_slowed_down_and_loses_nothing
+    limits.device_messages_per_s limits.device_burst
+tests/unit/broker/test_rates.py::test_a_user_has_one_bucket_for_all_devices_and_none_of_it_is_anothers
+    limits.user_messages_per_s limits.user_burst
+tests/unit/config/test_bridge_settings.py::test_the_daily_limit_is_the_one_set
+    limits.device_events_per_day
+tests/integration/test_door_limits.py::test_a_full_queue_does_not_stop_acknowledgements
+    limits.send_window limits.session_queue
+tests/unit/config/test_bridge_settings.py::test_messages_kept_for_one_client_keep_to_their_bytes
+    limits.session_bytes
+tests/unit/broker/test_session_bytes.py::test_those_who_want_everything_leave_room_for_the_rest
+    limits.sessions_bytes
+tests/unit/config/test_setting_effects.py::test_retained_messages_keep_to_their_bytes
+    limits.retained_bytes
+tests/unit/broker/test_sessions.py::test_sessions_expire_and_the_oldest_absent_ones_make_room
+    limits.session_expiry_s limits.max_sessions
+tests/integration/test_door_limits.py::test_who_only_publishes_to_others_is_cut_off
+    limits.refused_publishes
+tests/integration/test_door_limits.py::test_unreleased_messages
+    limits.max_unreleased
+tests/unit/config/test_setting_effects.py::test_the_decoder_keeps_to_its_settings
+    events.max_payload events.max_events events.max_depth events.max_string events.max_batch_id
+    events.max_unknown events.max_samples events.max_future_s
+tests/unit/config/test_bridge_settings.py::test_gzip_unfolds_as_far_as_set
+    events.max_ratio
+tests/integration/test_hangup.py::test_settings_and_certificates_are_read_again_and_bad_ones_change_nothing
+    log.level
+tests/unit/config/test_bridge_settings.py::test_the_log_is_written_in_the_format_and_level_that_are_set
+    log.format
+tests/unit/config/test_bridge_settings.py::test_new_tokens_live_as_long_as_set
+    token.lifetime_s
+tests/integration/test_settings_seen.py::test_an_enrolled_devices_token_lives_as_long_as_set
+    token.access_s
+tests/unit/config/test_setting_effects.py::test_the_bridges_own_connection_is_as_set
+    bridge.id external.host external.port external.tls external.ca_file external.receive_maximum
+    external.session_expiry_s external.keep_alive_s
+tests/unit/config/test_bridge_settings.py::test_the_metrics_are_where_they_are_set
+    metrics.host
+tests/integration/test_metrics_endpoint.py::test_off_unless_asked_for
+    metrics.port
+tests/unit/config/test_setting_effects.py::test_the_bridges_own_certificate_is_used_with_its_key
+    external.cert_file external.key_file
+tests/unit/config/test_bridge_settings.py::test_the_broker_hears_the_version_that_is_set
+    external.protocol
+tests/integration/test_external_faults.py::test_what_devices_were_told_is_stored_once
+    external.registry_file
+tests/unit/external/test_external_source.py::test_bridges_may_not_share_all_messages
+    external.share
+tests/unit/external/test_external_source.py::test_a_shard_stores_its_users_and_acknowledges_the_others
+    external.shard
+tests/unit/config/test_bridge_settings.py::test_canonical_events_follow_a_connection_when_that_is_set
+    external.canonical
+tests/integration/test_external_mosquitto.py::test_the_bridge_stops_when_the_rules_can_be_crossed
+    external.canary external.canary_interval_s
+tests/unit/bridge/test_reload.py::test_retention_goes_by_other_days_at_once
+    retention.days
+tests/unit/config/test_quarantine_setting.py::test_the_quotas_of_the_settings_hold_in_the_log
+    quarantine.device_bytes quarantine.row_bytes
+tests/unit/config/test_bridge_settings.py::test_the_quarantine_keeps_what_is_set
+    quarantine.user_bytes quarantine.total_bytes
+tests/unit/config/test_bridge_settings.py::test_the_quarantine_keeps_it_for_as_long_as_set
+    quarantine.days
+"""
+"""A test, and below it the settings whose effect it sees."""
+
+SEEN_BY: Final = {test: keys.split() for test, keys in re.findall(r"^(\S+)\n((?: .*\n)+)", TABLE, re.MULTILINE)}
+
+
+def test_every_setting_is_seen_by_one_test(tmp_path: Path) -> None:
+    seen = Counter(key for keys in SEEN_BY.values() for key in keys)
+    assert seen == Counter(each.key for each in load_settings(tmp_path).describe())
+
+
+def test_those_tests_are_there() -> None:
+    for test in SEEN_BY:
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), test
