@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 from bridge.edges.embedded import DoorOutlet, DoorSource, RefusedMessages
 from bridge.edges.requests import TokenRequests
@@ -15,6 +15,7 @@ from bridge.jobs.credentials import CertificateWatch, KeyWatch
 from bridge.jobs.presence import Presence
 from bridge.jobs.refused_logins import RefusedLogins
 from bridge.jobs.revocations import Revocations
+from bridge.jobs.trace import Traced, Traces
 from bridge.pipeline import Pipeline
 from bridge.service import Addresses
 from healthsync_mqtt.broker.embedded.door import FrontDoor
@@ -83,6 +84,8 @@ class EmbeddedEdge:
             sessions=self.sessions,
         )
         self.refused = RefusedLogins(audit, identities)
+        self.traces = Traces()
+        self.observers = (self.traces,)
         self.requests = TokenRequests(
             TokenExchange(identities, TokenIssuer(self.keys), audit, lifetime_s=settings.token.access_s), self.directory
         )
@@ -113,13 +116,15 @@ class EmbeddedEdge:
             limits=base.settings.limits,
             rules=self.rules,
             logins=self.logins,
-            ingest=DoorSource(pipeline, RefusedMessages(base.topics, base.chores, self.outlet)),
+            ingest=DoorSource(
+                pipeline, RefusedMessages(base.topics, base.chores, self.outlet), self.traces.refused_message
+            ),
             feeder=self.follower,
             requests=self.requests,
             sessions=self.sessions,
             counters=base.counters,
             newcomers=self.newcomers,
-            on_refused=self.refused.note,
+            on_refused=self._login_refused,
             on_fatal=base.tasks.fail,
         )
         serving = DoorServing(self, door)
@@ -129,6 +134,10 @@ class EmbeddedEdge:
             yield serving
         finally:
             await serving.leave()
+
+    def _login_refused(self, reason: str, peer: str, claimed: str) -> None:
+        self.refused.note(reason, peer, claimed)
+        self.traces.refused_login(reason, peer, claimed)
 
 
 class DoorServing:
@@ -221,6 +230,11 @@ class DoorServing:
     def clients(self) -> list[dict[str, str]]:
         """Who is connected: client id, role, address, since when."""
         return self.door.clients()
+
+    def trace(self, who: Traced, after: int) -> dict[str, Any]:
+        """See ``Traces.look``."""
+        connection = next((each for each in self.clients() if each["client_id"] == who.client_id), None)
+        return self._edge.traces.look(who, after, connection)
 
     def kick(self, client_id: str) -> bool:
         """Close the connection of a client; whether there was one."""

@@ -29,6 +29,7 @@ class ExternalEdge:
         self.ground = base
         self.consent = consent
         self.outlet = LinkOutlet()
+        self.observers = ()
         self.follower = CanonicalPublisher(
             bridge_id=base.settings.bridge.id,
             reader=base.reader,

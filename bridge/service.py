@@ -7,7 +7,7 @@ canonical events reach subscribers. ``embedded`` and ``external`` make one each.
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol
@@ -117,6 +117,10 @@ class Edge(Protocol):
     def follower(self) -> CanonicalFollower:
         """How canonical events go out."""
 
+    @property
+    def observers(self) -> Sequence[CommitObserver]:
+        """Who else is told of every commit."""
+
     def serve(self, pipeline: Pipeline, status: Callable[[Presence], bytes]) -> AbstractAsyncContextManager[Serving]:
         """Deliver to this pipeline; ``status`` makes what is said of the bridge's presence."""
 
@@ -175,7 +179,7 @@ class Service:
                     gate=base.gate,
                     chores=base.chores,
                     outlet=edge.outlet,
-                    observers=(volume, edge.follower),
+                    observers=(volume, edge.follower, *edge.observers),
                     failed=base.tasks.fail,
                 )
                 announcer = Announcer(base.started_us, base.session, shipping.summary, changed)

@@ -1,5 +1,6 @@
 """Where deliveries come from. Here: the front door of the embedded broker, in the same process."""
 
+from collections.abc import Callable
 from typing import Any
 
 from bridge.pipeline import Pipeline
@@ -19,9 +20,16 @@ from healthsync_mqtt.topics.registry import Channel, TopicRegistry
 class DoorSource:
     """Takes events from the front door (its ``Ingest``)."""
 
-    def __init__(self, pipeline: Pipeline, refused: "RefusedMessages") -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        refused: "RefusedMessages",
+        traced: Callable[[Principal, str, str], None] = lambda *_: None,
+    ) -> None:
+        """``traced`` is told of each message that is refused, beside its sender."""
         self._pipeline = pipeline
         self._refused = refused
+        self._traced = traced
 
     def origin(self, channel: Channel, variables: dict[str, str], principal: Principal, topic: str) -> Origin:
         """Who the events of this topic are from."""
@@ -34,6 +42,7 @@ class DoorSource:
     def refuse(self, principal: Principal, reason: str, message: str) -> None:
         """Tell a device that a message of its went nowhere."""
         self._refused.add(principal, reason, message)
+        self._traced(principal, reason, message)
 
     def hold(self, source: Source) -> bool:
         """Whether a new connection has to wait for the backlog."""

@@ -34,6 +34,7 @@ from healthsync_mqtt.cli.replay import replay
 from healthsync_mqtt.cli.sample import sample
 from healthsync_mqtt.cli.simulate import simulate
 from healthsync_mqtt.cli.status import status
+from healthsync_mqtt.cli.trace import trace
 from healthsync_mqtt.cli.up import up
 
 app = typer.Typer(
@@ -83,6 +84,7 @@ app.add_typer(bridge.app, name="bridge")
 app.add_typer(broker.app, name="broker")
 app.add_typer(auth.app, name="auth")
 app.add_typer(audit.app, name="audit")
+app.command("trace")(trace)
 app.command("publish")(publish)
 app.command("replay")(replay)
 app.command("sample")(sample)

@@ -161,6 +161,7 @@ def _where(here: str, bound: tuple[str, ...]) -> str:
 
 def _handlers(service: "Service") -> dict[str, Handler]:
     from bridge.embedded import DoorServing
+    from bridge.jobs.trace import Traced
 
     serving = service.serving
     assert isinstance(serving, DoorServing)
@@ -190,7 +191,14 @@ def _handlers(service: "Service") -> dict[str, Handler]:
             raise NotFoundError(f"{client_id} is not connected", hint="healthsync client list")
         return {}
 
+    async def trace(arguments: dict[str, Any]) -> dict[str, Any]:
+        client_id, after = arguments.get("client_id"), arguments.get("after")
+        if not isinstance(client_id, str) or not isinstance(after, int):
+            raise UsageError("trace takes client_id, user, device and after")
+        return serving.trace(Traced(client_id, arguments.get("user"), arguments.get("device")), after)
+
     return {
+        "trace": trace,
         "status": status,
         "rejected_replay": rejected_replay,
         "rejected_purge": rejected_purge,
