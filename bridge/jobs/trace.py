@@ -77,7 +77,9 @@ class Traces:
         if not self._traces:
             return
         self._forget()
-        wanted = {(trace.who.user, trace.who.device): trace for trace in self._traces.values() if trace.who.device}
+        wanted: dict[tuple[str | None, str | None], _Trace] = {
+            (trace.who.user, trace.who.device): trace for trace in self._traces.values() if trace.who.device
+        }
         for outcome in commit.outcomes:
             origin = outcome.delivery.origin
             if trace := wanted.get((origin.user, origin.device)):

@@ -58,7 +58,7 @@ def trace(
         return
 
 
-def _known(registry: Registry, client: str) -> dict[str, str | None]:
+def _known(registry: Registry, client: str) -> dict[str, Any]:
     for each in registry.devices():
         if each.client_id == client:
             return {"client_id": client, "user": each.user_id, "device": each.device_id}
