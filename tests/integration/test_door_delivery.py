@@ -431,7 +431,7 @@ async def test_rejections_are_announced_to_admins_without_the_payload(house: Hou
 
 
 async def test_a_device_of_the_same_name_belongs_to_its_user(house: House) -> None:
-    """alice's watch and bob's watch: the topic alone says whose receipt it is."""
+    """alice's watch and bob's watch: the topic alone says whose receipt it is, and a forged one goes nowhere."""
     alice, bob = house.device("alice"), house.device("bob")
     peers = [await house.connect(identity) for identity in (alice, bob)]
     for identity, peer in zip((alice, bob), peers, strict=True):
@@ -439,5 +439,7 @@ async def test_a_device_of_the_same_name_belongs_to_its_user(house: House) -> No
         await peer.publish(identity.events, event("same"))
     assert [(await peer.receipt()).stored for peer in peers] == [["same"], ["same"]]
     forged = dataclasses.replace(bob, user="alice")
-    peers[1].send(Publish(forged.events.encode(), event("x"), 1, False, False, 9))
-    assert await peers[1].closed() == []
+    await peers[1].publish(forged.events, event("x"))
+    assert [(each.code, each.field) for each in (await peers[1].receipt()).rejected] == [("not_allowed", "topic")]
+    assert (house.stored("alice"), house.stored("bob")) == (["same"], ["same"])
+    assert [await peer.settle() for peer in peers] == [[], []]

@@ -101,8 +101,10 @@ async def test_the_lobby_reaches_its_own_two_topics_only(house: House, bob: Byst
     peer = await enter(house, opened(house))
     filters = ("enroll/enroll-b/response", "enroll/+/response", "#", "users/alice/#", "users/bob/canonical/+")
     assert await peer.subscribe(*((name, 1) for name in filters)) == (128,) * len(filters)
-    peer.send(Publish(b"users/bob/devices/watch/events", event("x"), 1, False, False, 7))
-    await peer.closed()
+    await peer.publish("users/bob/devices/watch/events", event("x"))
+    assert await peer.settle() == []
+    assert house.counters.refused_by_reason["not_allowed"] == 1
+    assert [each.topic for each in house.door.refusals.of("enroll-a")] == ["users/bob/devices/watch/events"]
     assert "x" not in house.stored()
     await house.still_serves(bob)
 

@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTv311
 
+from healthsync_mqtt.model.receipt import parse_receipt
 from tests.support.inprocess import House, opened
 from tests.support.peer import Identity
 
@@ -267,10 +268,15 @@ async def test_dollar_topics(house: House) -> None:
         device = paho(watch)
         device.connect()
         assert device.subscribe("$SYS/#", 2) == [0x80]
-        device.client.publish("$watch/status", b"", 1)
-        assert device.gone.wait(SOON)
+        assert device.subscribe(watch.receipts, 1) == [1]
+        device.publish("$watch/status", b"", 1)
+        topic, payload, _, _ = device.message()
+        told = [(each.code, each.field) for each in parse_receipt(payload).rejected]
+        assert (topic, told) == (watch.receipts, [("not_allowed", "topic")])
+        assert not device.gone.is_set()
 
     await play(house, scene)
+    assert house.counters.refused_by_reason["not_allowed"] == 1
 
 
 async def test_unsubscribe(house: House) -> None:

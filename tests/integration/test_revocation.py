@@ -165,8 +165,11 @@ async def test_t18_a_captured_publish_and_another_users_id_have_one_effect_each(
     await thief.publish(eve.events, event("e1", 62))
     other = await house.connect(alice)
     await other.publish(alice.events, event("e1", 63))
+    assert await thief.subscribe((eve.receipts, 1)) == (1,)
     thief.send(captured)
-    await thief.closed()
+    assert await thief.expect(Puback) == Puback(captured.packet_id)
+    assert [(each.code, each.field) for each in (await thief.receipt()).rejected] == [("not_allowed", "topic")]
+    assert house.counters.refused_by_reason["not_allowed"] == 1
     records = house.service.reader.read(0, 10, history=True)
     assert [(record.user, record.id, record.body) for record in records] == [
         ("alice", "e1", b'{"value":{"bpm":61}}'),

@@ -1,12 +1,13 @@
 """sessions.db: what is kept, what is never written, failing commits, several payloads of one, and a file of another."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -85,6 +86,28 @@ async def test_everything_is_there_again_without_a_clean_end(store: SessionStore
         )
     ]
     assert retained == [Retained("a/b", b"on", 1, 0)]
+
+
+@pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_what_is_said_while_a_group_is_due_at_once_is_written_with_it(
+    path: Path, loop_factory: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def scene() -> tuple[list[KeptSession], list[Retained]]:
+        store = SessionStore.open(path)
+        try:
+            no, done = store.opened(APP), asyncio.Event()
+            store.durable(done.set)
+            store.filter(no, "a/b", Subscribed(1))
+            store.durable(lambda: None)
+            async with asyncio.timeout(20):
+                await done.wait()
+            return reopened(path)
+        finally:
+            store.close()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        (session,), _ = runner.run(scene())
+    assert session.filters == {"a/b": Subscribed(1)}
 
 
 async def test_what_is_acknowledged_before_its_turn_is_never_written(store: SessionStore) -> None:

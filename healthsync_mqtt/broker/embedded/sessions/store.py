@@ -61,7 +61,9 @@ class SessionStore:
         self._waiting: list[Callable[[], None]] = []
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="sessions")
         self._writing: Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        #: when the timer is due, by the loop's clock: uvloop's handle of a timer that is due at once does not say
+        self._due = 0.0
         self._outage = Outage(log, "door.sessions")
         self._closed = False
 
@@ -158,11 +160,16 @@ class SessionStore:
     def _soon(self, seconds: float) -> None:
         if self._closed or self._writing is not None:
             return
-        loop = asyncio.get_running_loop()
+        due = asyncio.get_running_loop().time() + seconds
         if self._timer is not None:
-            if self._timer.when() <= loop.time() + seconds:
+            if self._due <= due:
                 return
             self._timer.cancel()
+        self._write_in(seconds)
+
+    def _write_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + seconds
         self._timer = loop.call_later(seconds, self._write)
 
     def _write(self) -> None:
@@ -183,7 +190,7 @@ class SessionStore:
             self._merge(group.rows)
             self._waiting = group.waiting + self._waiting
             if not self._closed:
-                self._timer = asyncio.get_running_loop().call_later(_RETRY_S, self._write)
+                self._write_in(_RETRY_S)
             return
         self._outage.worked(now)
         for then in group.waiting:
