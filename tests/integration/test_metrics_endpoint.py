@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from healthsync_mqtt.config.sections import MetricsSettings
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
 from healthsync_mqtt.model.report import BrokerReport, JournalReport, ServiceReport
+from healthsync_mqtt.storage.port import LogHealth
 from tests.support.inprocess import Bystander, House, opened
 from tests.support.peer import SOON, event
 
@@ -216,6 +218,7 @@ async def test_an_external_bridge_says_that_its_broker_is_away() -> None:
         connections=0,
         subscriber_lag=0,
         sinks=[],
+        storage=asdict(LogHealth()),
         tasks_down=("consent",),
     )
     async with Endpoint(MetricsSettings(port=0), lambda: status) as endpoint:
