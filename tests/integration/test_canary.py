@@ -28,6 +28,8 @@ from tests.support.peer import Identity, Peer
 from tests.support.service import HEALTHSYNC, Service
 
 STORES = ("events.db", "events.db-wal")
+SESSIONS = ("sessions.db", "sessions.db-wal")
+"""A status that is retained is kept over a restart."""
 DEBUG = {
     "HEALTHSYNC_LOG__LEVEL": "debug",
     "HEALTHSYNC_LOG__FORMAT": "json",
@@ -132,7 +134,7 @@ def measured(event_id: str, **changes: object) -> dict:
 async def good_traffic(run: Run, alice: Identity) -> None:
     cage = run.cage
     peer = await run.knock(tls=True)
-    await peer.connect(alice, will=Will(alice.status, cage.bird("will").encode(), 1, True))
+    await peer.connect(alice, will=Will(alice.status, cage.bird("will", stores=SESSIONS).encode(), 1, True))
     assert await peer.subscribe((alice.receipts, 1), (alice.commands, 1)) == (1, 1)
     events = [
         measured("g1", value={"bpm": 71.39391737}, source={"app": cage.bird("source", stores=STORES)}),
@@ -212,10 +214,17 @@ async def broken_packets(run: Run, alice: Identity) -> None:
     cage = run.cage
     topic = alice.events.encode()
     good = encode(Publish(topic, cage.bird("payload of a wrong packet id").encode(), 1, False, False, 7))
+    for data in (
+        encode(Publish(b"users/bob/devices/watch/events", cage.bird("for another").encode(), 1, False, False, 1)),
+        encode(Publish(topic, cage.bird("retained event", stores=STORES).encode(), 1, True, False, 1)),
+    ):
+        peer = await run.knock()
+        await peer.connect(alice)
+        peer.send(data)
+        await peer.settle()
+        await peer.leave()
     raw = [
         good.replace(b"\x00\x07", b"\x00\x00", 1),
-        encode(Publish(b"users/bob/devices/watch/events", cage.bird("for another").encode(), 1, False, False, 1)),
-        encode(Publish(topic, cage.bird("retained event").encode(), 1, True, False, 1)),
         b"\xf3\x10" + cage.bird("reserved packet").encode(),
         b"\x32\xff\xff\xff\x7f" + cage.bird("endless").encode(),
         encode(Subscribe(1, (("a/" + "b", 1),)))[:-1] + b"\x07" + cage.bird("bad QoS").encode(),

@@ -36,4 +36,4 @@ def test_every_kind_is_what_it_says(kind: Kind) -> None:
     block = kind.block(Login(client_id="u1-d0", token="t", topic="users/u1/devices/d0/events", user="u1", device="d0"))
     assert len(block) > 10_000
     if kind.login and not kind.web:
-        assert len(Decoder(1 << 20, server=False).feed(block)) > 0
+        assert len(Decoder(1 << 20, 1 << 20, server=False).feed(block)) > 0

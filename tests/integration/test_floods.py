@@ -116,9 +116,7 @@ async def test_t31_a_flood_is_slowed_down_and_loses_nothing(house: House, bob: B
     began = time.monotonic()
     peer.send(flood(alice, 250))
     await house.until(house.door.rates.limited, "the flood is noticed")
-    bob_began = time.monotonic()
     await house.still_serves(bob)
-    assert time.monotonic() - bob_began < 2
     (shown,) = [each for each in house.service.report().as_json()["limited"] if each["name"] == alice.client_id]
     assert shown["kind"] == "client"
     await acknowledged(peer, 250)

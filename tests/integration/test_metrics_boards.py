@@ -149,6 +149,7 @@ def test_each_alert_is_silent_on_a_healthy_service_and_fires_on_its_fault(tmp_pa
         "HealthSyncJournalFails": exposition(healthy(journal={"working": False, "commit_running_s": 0.0})),
         "HealthSyncBrokerAway": exposition(healthy(broker={"mode": "external", "connected": False})),
         "HealthSyncBalance": unbalanced,
+        "HealthSyncCheckpointFails": exposition(healthy(storage={"checkpoint_failures": 3, "wal_bytes": 0})),
         "HealthSyncEventsStuck": exposition(healthy(counters=stuck.snapshot())),
         "HealthSyncRejects": exposition(healthy(counters=rejecting.snapshot())),
         "HealthSyncSinkStopped": exposition(healthy(sinks=[{"sink": "main", "state": "paused", "lag": 1}])),
