@@ -1,6 +1,11 @@
 """The fields that packets are made of (sections 1.5 of both standards), read within the bounds of their packet."""
 
-from healthsync_mqtt.mqtt.codec.faults import Fault, MalformedPacket
+from typing import Final
+
+from healthsync_mqtt.mqtt.codec.faults import Fault, MalformedPacket, PacketTooLarge
+
+#: Filters in one SUBSCRIBE or UNSUBSCRIBE: without a bound, 1 MiB of them grows thirtyfold in memory.
+MAX_FILTERS: Final = 1024
 
 
 def check_topic(topic: bytes) -> None:
@@ -47,6 +52,24 @@ def field(data: bytes, pos: int, stop: int) -> tuple[bytes, int]:
     size, pos = number(data, pos, stop)
     end = _within(pos + size, stop)
     return data[pos:end], end
+
+
+def topic_filter_field(data: bytes, pos: int, stop: int, already: int) -> tuple[str, int]:
+    """A topic filter of a packet that has had ``already`` before it."""
+    if already == MAX_FILTERS:
+        raise PacketTooLarge(
+            Fault.TOO_MANY_FILTERS, f"more than {MAX_FILTERS} filters in one packet", hint="use several packets"
+        )
+    raw, pos = field(data, pos, stop)
+    if not raw:
+        raise MalformedPacket(Fault.EMPTY_TOPIC, "a topic filter is empty")
+    return text(raw), pos
+
+
+def check_some(count: int) -> None:
+    """Raise when a list that must not be empty is."""
+    if not count:
+        raise MalformedPacket(Fault.NO_FILTERS, "a packet that must list at least one filter or code lists none")
 
 
 def ended(pos: int, stop: int) -> None:

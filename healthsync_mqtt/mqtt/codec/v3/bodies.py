@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from healthsync_mqtt.mqtt.codec.faults import Fault, MalformedPacket, PacketTooLarge
+from healthsync_mqtt.mqtt.codec.faults import Fault, MalformedPacket
 from healthsync_mqtt.mqtt.codec.fields import (
     PASSWORD,
     USERNAME,
@@ -16,12 +16,14 @@ from healthsync_mqtt.mqtt.codec.fields import (
     WILL_RETAIN,
     byte,
     check_connect_flags,
+    check_some,
     check_topic,
     ended,
     field,
     number,
     packet_id,
     text,
+    topic_filter_field,
 )
 from healthsync_mqtt.mqtt.codec.packets import (
     SUBSCRIBE_REFUSED,
@@ -44,9 +46,6 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsubscribe,
     Will,
 )
-
-#: Filters in one SUBSCRIBE or UNSUBSCRIBE: without a bound, 1 MiB of them grows thirtyfold in memory.
-MAX_FILTERS: Final = 1024
 
 Parser = Callable[[bytes, int, int], Packet]
 Identified = TypeVar("Identified", Puback, Pubrec, Pubrel, Pubcomp, Unsuback)
@@ -122,19 +121,19 @@ def _subscribe(data: bytes, pos: int, stop: int) -> Subscribe:
     identifier, pos = packet_id(data, pos, stop)
     filters: list[tuple[str, int]] = []
     while pos < stop:
-        topic_filter, pos = _filter(data, pos, stop, len(filters))
+        topic_filter, pos = topic_filter_field(data, pos, stop, len(filters))
         qos, pos = byte(data, pos, stop)
         if qos > 2:
             raise MalformedPacket(Fault.BAD_QOS, "SUBSCRIBE with a requested QoS above 2")
         filters.append((topic_filter, qos))
-    _check_some(len(filters))
+    check_some(len(filters))
     return Subscribe(identifier, tuple(filters))
 
 
 def _suback(data: bytes, pos: int, stop: int) -> Suback:
     identifier, pos = packet_id(data, pos, stop)
     codes = tuple(data[pos:stop])
-    _check_some(len(codes))
+    check_some(len(codes))
     if any(code > 2 and code != SUBSCRIBE_REFUSED for code in codes):
         raise MalformedPacket(Fault.BAD_CODE, "SUBACK with a reserved return code")
     return Suback(identifier, codes)
@@ -144,9 +143,9 @@ def _unsubscribe(data: bytes, pos: int, stop: int) -> Unsubscribe:
     identifier, pos = packet_id(data, pos, stop)
     filters: list[str] = []
     while pos < stop:
-        topic_filter, pos = _filter(data, pos, stop, len(filters))
+        topic_filter, pos = topic_filter_field(data, pos, stop, len(filters))
         filters.append(topic_filter)
-    _check_some(len(filters))
+    check_some(len(filters))
     return Unsubscribe(identifier, tuple(filters))
 
 
@@ -156,22 +155,6 @@ def _empty(packet: Packet) -> Parser:
         return packet
 
     return parse
-
-
-def _filter(data: bytes, pos: int, stop: int, already: int) -> tuple[str, int]:
-    if already == MAX_FILTERS:
-        raise PacketTooLarge(
-            Fault.TOO_MANY_FILTERS, f"more than {MAX_FILTERS} filters in one packet", hint="use several packets"
-        )
-    raw, pos = field(data, pos, stop)
-    if not raw:
-        raise MalformedPacket(Fault.EMPTY_TOPIC, "a topic filter is empty")
-    return text(raw), pos
-
-
-def _check_some(count: int) -> None:
-    if not count:
-        raise MalformedPacket(Fault.NO_FILTERS, "a packet that must list at least one filter or code lists none")
 
 
 #: The parser for each legal first byte except those of PUBLISH and CONNECT (the flags are fixed by

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from healthsync_mqtt.mqtt.codec.faults import Fault, MalformedPacket, PacketTooLarge
+from healthsync_mqtt.mqtt.codec.faults import Fault, MalformedPacket
 from healthsync_mqtt.mqtt.codec.fields import (
     PASSWORD,
     USERNAME,
@@ -12,12 +12,14 @@ from healthsync_mqtt.mqtt.codec.fields import (
     WILL_RETAIN,
     byte,
     check_connect_flags,
+    check_some,
     check_topic,
     ended,
     field,
     number,
     packet_id,
     text,
+    topic_filter_field,
 )
 from healthsync_mqtt.mqtt.codec.packets import (
     NO_PROPERTIES,
@@ -42,7 +44,6 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsubscribe,
     Will,
 )
-from healthsync_mqtt.mqtt.codec.v3.bodies import MAX_FILTERS
 from healthsync_mqtt.mqtt.codec.v5.properties import Place, read
 from healthsync_mqtt.mqtt.codec.v5.reasons import ALLOWED
 
@@ -133,14 +134,14 @@ def _subscribe(data: bytes, pos: int, stop: int) -> Subscribe:
     properties, pos = _properties(data, pos, stop, Place.SUBSCRIBE)
     filters: list[tuple[str, int]] = []
     while pos < stop:
-        topic_filter, pos = _filter(data, pos, stop, len(filters))
+        topic_filter, pos = topic_filter_field(data, pos, stop, len(filters))
         options, pos = byte(data, pos, stop)
         if options & 3 == 3 or options >> 4 & 3 == 3 or options & 0xC0:
             raise MalformedPacket(Fault.BAD_QOS, "SUBSCRIBE with subscription options that do not exist")
         if options & 4 and topic_filter.startswith("$share/"):
             raise MalformedPacket(Fault.BAD_FLAGS, "SUBSCRIBE with No Local on a shared subscription")
         filters.append((topic_filter, options))
-    _check_some(len(filters))
+    check_some(len(filters))
     return Subscribe(identifier, tuple(filters), properties)
 
 
@@ -158,7 +159,7 @@ def _coded(data: bytes, pos: int, stop: int, kind: PacketType) -> tuple[int, Pro
     identifier, pos = packet_id(data, pos, stop)
     properties, pos = _properties(data, pos, stop, Place(kind))
     codes = tuple(data[pos:stop])
-    _check_some(len(codes))
+    check_some(len(codes))
     if not ALLOWED[kind].issuperset(codes):
         raise MalformedPacket(Fault.BAD_CODE, f"{kind.name} with a reason code that it cannot have")
     return identifier, properties, codes
@@ -169,9 +170,9 @@ def _unsubscribe(data: bytes, pos: int, stop: int) -> Unsubscribe:
     properties, pos = _properties(data, pos, stop, Place.UNSUBSCRIBE)
     filters: list[str] = []
     while pos < stop:
-        topic_filter, pos = _filter(data, pos, stop, len(filters))
+        topic_filter, pos = topic_filter_field(data, pos, stop, len(filters))
         filters.append(topic_filter)
-    _check_some(len(filters))
+    check_some(len(filters))
     return Unsubscribe(identifier, tuple(filters), properties)
 
 
@@ -223,22 +224,6 @@ def _properties(data: bytes, pos: int, stop: int, place: Place) -> tuple[Propert
 def _check_authentication(properties: Properties) -> None:
     if Property.AUTHENTICATION_DATA in properties and Property.AUTHENTICATION_METHOD not in properties:
         raise MalformedPacket(Fault.BAD_PROPERTY, "authentication data without an authentication method")
-
-
-def _filter(data: bytes, pos: int, stop: int, already: int) -> tuple[str, int]:
-    if already == MAX_FILTERS:
-        raise PacketTooLarge(
-            Fault.TOO_MANY_FILTERS, f"more than {MAX_FILTERS} filters in one packet", hint="use several packets"
-        )
-    raw, pos = field(data, pos, stop)
-    if not raw:
-        raise MalformedPacket(Fault.EMPTY_TOPIC, "a topic filter is empty")
-    return text(raw), pos
-
-
-def _check_some(count: int) -> None:
-    if not count:
-        raise MalformedPacket(Fault.NO_FILTERS, "a packet that must list at least one filter or code lists none")
 
 
 #: The parser for each legal first byte except those of PUBLISH and CONNECT.
