@@ -1,14 +1,16 @@
 """Fixtures of the tests with real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
 
+from tests.support.influx_double import InfluxDouble
 from tests.support.inprocess import Bystander, House, opened
+from tests.support.sink import Rig
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -40,3 +42,30 @@ async def house(tmp_path: Path, changes: dict[str, Any]) -> AsyncIterator[House]
 async def bob(house: House) -> Bystander:
     """A user who has nothing to do with the test, and must not notice it."""
     return await Bystander.arrive(house)
+
+
+@pytest.fixture
+def server() -> Iterator[InfluxDouble]:
+    """A double of InfluxDB on a port of its own."""
+    with InfluxDouble() as double:
+        yield double
+
+
+@pytest.fixture
+def rigs(server: InfluxDouble, tmp_path: Path) -> Iterator[Callable[..., Rig]]:
+    """Makes sinks that ship to ``server``, with the settings that a test names; closed when it ends."""
+    made: list[Rig] = []
+
+    def rig(**values) -> Rig:
+        made.append(Rig(tmp_path, server.url, **values))
+        return made[-1]
+
+    yield rig
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def rig(rigs) -> Rig:
+    """A sink that ships to ``server``, with the settings of a test."""
+    return rigs()

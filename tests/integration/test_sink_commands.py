@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,6 @@ def run(data: Path) -> Run:
         return [json.loads(line) for line in result.output.splitlines() if line.startswith("{")]
 
     return run
-
-
-@pytest.fixture
-def server() -> Iterator[InfluxDouble]:
-    with InfluxDouble() as double:
-        yield double
 
 
 def test_a_sink_is_tried_before_it_is_stored_and_leaves_nothing_behind(

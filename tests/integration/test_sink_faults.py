@@ -2,7 +2,6 @@
 
 import ast
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +16,7 @@ from healthsync_mqtt.sinks.series import PROVIDERS
 from healthsync_mqtt.sinks.shipper import Phase
 from tests.support import influx_double as canned
 from tests.support.influx_double import InfluxDouble, Reply, Request
-from tests.support.sink import NOW_US, Rig, event, pulses
-
-
-@pytest.fixture
-def server() -> Iterator[InfluxDouble]:
-    with InfluxDouble() as double:
-        yield double
-
-
-@pytest.fixture
-def rigs(server: InfluxDouble, tmp_path: Path) -> Iterator:
-    made: list[Rig] = []
-
-    def rig(**values) -> Rig:
-        made.append(Rig(tmp_path, server.url, **values))
-        return made[-1]
-
-    yield rig
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def rig(rigs) -> Rig:
-    return rigs()
-
-
-def bpm(server: InfluxDouble) -> list:
-    return server.values("heart_rate", "bpm")
+from tests.support.sink import NOW_US, Rig, bpm, event, pulses
 
 
 class BetweenPages:

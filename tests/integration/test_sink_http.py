@@ -1,7 +1,6 @@
 """A sink against the scripted server, over real HTTP: every answer, every way of not answering."""
 
 import json
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,35 +11,7 @@ from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.sinks.shipper import Phase
 from tests.support import influx_double as canned
 from tests.support.influx_double import InfluxDouble, Reply
-from tests.support.sink import NOW_US, Rig, event, pulses
-
-
-@pytest.fixture
-def server() -> Iterator[InfluxDouble]:
-    with InfluxDouble() as double:
-        yield double
-
-
-@pytest.fixture
-def rigs(server: InfluxDouble, tmp_path: Path) -> Iterator:
-    made: list[Rig] = []
-
-    def rig(**values) -> Rig:
-        made.append(Rig(tmp_path, server.url, **values))
-        return made[-1]
-
-    yield rig
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def rig(rigs) -> Rig:
-    return rigs()
-
-
-def bpm(server: InfluxDouble) -> list:
-    return server.values("heart_rate", "bpm")
+from tests.support.sink import NOW_US, Rig, bpm, event, pulses
 
 
 def test_events_arrive_and_the_cursor_follows(rig: Rig, server: InfluxDouble) -> None:

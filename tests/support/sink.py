@@ -16,6 +16,7 @@ from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.shipper import Phase, Shipper
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import Item
+from tests.support.influx_double import InfluxDouble
 
 NOW_US = 1_790_000_000_000_000
 
@@ -116,3 +117,8 @@ def pulses(count: int, *, first: int = 0, step_us: int = 1_000_000, stem: str = 
         event(f"{stem}{place}", {"bpm": 60 + place % 90}, start_us=NOW_US + place * step_us)
         for place in range(first, first + count)
     ]
+
+
+def bpm(server: InfluxDouble) -> list[Any]:
+    """The heart rates, in order of time, that ``server`` holds."""
+    return server.values("heart_rate", "bpm")
