@@ -9,7 +9,7 @@ acknowledgements ended.
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -19,6 +19,7 @@ from bridge.follow.canonical_events import PAGE, CanonicalEvent, CanonicalEvents
 from bridge.follow.loop import CursorLoop
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
+from healthsync_mqtt.broker.embedded.ports import Wish
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.storage.port import LogReader
@@ -93,7 +94,7 @@ class CanonicalFeed:
             self._note(session)  # its first place is written down at once: a kill soon after must not lose it
             self._cursors.keep()
 
-    def prepare(self, session: Session, then: Callable[[], None]) -> None:
+    def prepare(self, session: Session, wishes: Sequence[Wish], then: Callable[[], None]) -> None:  # noqa: ARG002
         """The session will be fed; ``then`` is called when its first place in the log is durable.
 
         Without that, a crash between the SUBACK and the next writing of places would lose what came in between.

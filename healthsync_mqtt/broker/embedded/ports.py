@@ -1,7 +1,7 @@
 """The sides of the front door: what it needs from above, and the verbs that a connection knows of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from healthsync_mqtt.broker.embedded.ackorder import Other
@@ -39,14 +39,27 @@ class Ingest(Protocol):
         """A connection is gone and waits for no ``resume``."""
 
 
+class Wish(NamedTuple):
+    """A filter that brings canonical events and was granted, as its SUBSCRIBE asked for it.
+
+    ``identifier`` is MQTT 5's subscription identifier, 0: none; ``properties`` are the user properties of the packet,
+    in their order and as the client wrote them.
+    """
+
+    topic_filter: str
+    qos: int
+    identifier: int = 0
+    properties: tuple[tuple[str, str], ...] = ()
+
+
 class Feeder(Protocol):
     """The reader of the event log that fills sessions with canonical events."""
 
     def attach(self, session: Session) -> None:
         """The session is connected and has a filter on canonical topics, or has a new one."""
 
-    def prepare(self, session: Session, then: Callable[[], None]) -> None:
-        """The session will be fed from here on; ``then`` is called when that outlasts a crash."""
+    def prepare(self, session: Session, wishes: Sequence[Wish], then: Callable[[], None]) -> None:
+        """The session will be fed from here on, by these new filters; ``then`` is called when that outlasts a crash."""
 
     def detach(self, session: Session) -> None:
         """The session's connection is gone; its position is kept if the session is persistent."""

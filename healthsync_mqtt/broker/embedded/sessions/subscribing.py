@@ -2,16 +2,16 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from healthsync_mqtt.broker.embedded.limits.notices import Notices
-from healthsync_mqtt.broker.embedded.ports import Feeder
+from healthsync_mqtt.broker.embedded.ports import Feeder, Wish
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings
-from healthsync_mqtt.mqtt.codec.packets import SUBSCRIBE_REFUSED, Suback, Subscribe, Unsuback, Unsubscribe
+from healthsync_mqtt.mqtt.codec.packets import SUBSCRIBE_REFUSED, Property, Suback, Subscribe, Unsuback, Unsubscribe
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessRules, Decision
@@ -80,8 +80,9 @@ class Subscribing:
             for topic_filter, channel in granted.items():  # once, however often the packet names it
                 self._follow(session, topic_filter, channel)
 
-        if any(map(_feeds, granted.values())):
-            self._feeder.prepare(session, partial(self._sessions.durable, session, kept))
+        wishes = _wishes(asked, codes, granted)
+        if wishes:
+            self._feeder.prepare(session, wishes, partial(self._sessions.durable, session, kept))
         elif granted:
             self._sessions.durable(session, kept)
         else:
@@ -130,3 +131,11 @@ class Subscribing:
 def _feeds(channel: Channel | None) -> bool:
     """Whether a filter of this channel, or of all, brings canonical events."""
     return channel is None or channel.key == "canonical"
+
+
+def _wishes(asked: Subscribe, codes: Sequence[int], granted: Mapping[str, Channel | None]) -> list[Wish]:
+    """The granted filters of a packet that bring canonical events, with what the packet says beside them."""
+    identifier = asked.properties.get(Property.SUBSCRIPTION_ID, (0,))[0]
+    properties = asked.properties.get(Property.USER_PROPERTY, ())
+    qos = {name: code for (name, _), code in zip(asked.filters, codes, strict=True) if code != SUBSCRIBE_REFUSED}
+    return [Wish(name, qos[name], identifier, properties) for name, channel in granted.items() if _feeds(channel)]
