@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import child
 from tests.support.service import Service
 
 ALONE = pytest.StashKey[bool]()
@@ -47,6 +48,17 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped in CI, where real servers must be there: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """What a test starts has ended when it ends, with its pipes closed; fixtures of modules end what they start."""
+    since = child.count()
+    yield
+    left = child.left(since)
+    for process in left:
+        child.end(process)
+    assert not left, f"left behind: {[process.args for process in left]}"
 
 
 @pytest.fixture(scope="session")

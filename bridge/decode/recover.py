@@ -12,13 +12,15 @@ from typing import NamedTuple
 from bridge.decode.exact_json import InexactError, read
 
 _BLANK = re.compile(rb"[ \t\r\n]*+")
-_BATCH = rb'"batch"[ \t\r\n]*+:[ \t\r\n]*+("(?:[^"\\]++|\\.)*+")'
+# A repetition that never gives back ends each time with an empty alternative, so that its last round always matches:
+# CPython before 3.11.5 does not step back from a round that failed halfway (its issue 106052); Debian 12 has 3.11.2.
+_TEXT = rb'"(?:[^"\\]++|\\.|)*+"'
+_BATCH = rb'"batch"[ \t\r\n]*+:[ \t\r\n]*+(' + _TEXT + rb")"
 _BATCH_FIRST = re.compile(rb"[ \t\r\n]*+\{[ \t\r\n]*+" + _BATCH, re.DOTALL)
 _BATCH_LAST = re.compile(rb",[ \t\r\n]*+" + _BATCH + rb"[ \t\r\n]*+\}[ \t\r\n]*+\Z", re.DOTALL)
 _NEAR = 2048
 
-_TEXT = rb'"(?:[^"\\]++|\\.)*+"'
-_FLAT = re.compile(rb'(?:[^"\[\]{}]++|' + _TEXT + rb")*+", re.DOTALL)
+_FLAT = re.compile(rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|)*+", re.DOTALL)
 _OPENING = frozenset({b"[", b"{"})
 _CLOSING = frozenset({b"]", b"}"})
 
@@ -85,9 +87,9 @@ def batch_of(payload: bytes) -> str | None:
 @lru_cache(maxsize=8)
 def _patterns(levels: int) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     """One value without more than this many levels; and anything within brackets without more than these."""
-    inside = rb'(?:[^"\[\]{}]++|' + _TEXT + rb")*+"
+    inside = rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|)*+"
     for _ in range(levels - 1):
-        inside = rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|[\[{]" + inside + rb"[\]}])*+"
+        inside = rb'(?:[^"\[\]{}]++|' + _TEXT + rb"|[\[{]" + inside + rb"[\]}]|)*+"
     value = rb"(?:[\[{]" + inside + rb"[\]}]|" + _TEXT + rb'|[^"\[\]{},]++)'
     return re.compile(value, re.DOTALL), re.compile(inside, re.DOTALL)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import child
 from tests.support.service import HEALTHSYNC, Service, run_cli
 
 OUTCOMES = ("stored", "duplicate", "rejected", "failed", "in_flight")
@@ -65,7 +66,7 @@ def test_simulate_is_deterministic_for_a_seed(service: Service) -> None:
 
 def test_tail_follows_what_is_stored(service: Service) -> None:
     service.cli("simulate", "--count", "1", "--seed", "90", "--day", "2026-11-01")
-    tail = subprocess.Popen(
+    tail = child.start(
         [*HEALTHSYNC, "events", "tail", "-n", "0", "--count", "5", "--data", str(service.data), "--json"],
         stdout=subprocess.PIPE,
         text=True,
@@ -81,10 +82,7 @@ def test_tail_follows_what_is_stored(service: Service) -> None:
         assert len(events) == 5
         assert [event["seq"] for event in events] == sorted(event["seq"] for event in events)
     finally:
-        tail.kill()
-        tail.wait()
-        if tail.stdout:
-            tail.stdout.close()
+        child.end(tail)
 
 
 def test_doctor_finds_the_service(service: Service) -> None:

@@ -18,6 +18,7 @@ from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
+from tests.support import child
 from tests.support.external_bridge import BridgeProcess, until
 from tests.support.java_brokers import JavaBroker
 from tests.support.mosquitto import Mosquitto, wait_listening
@@ -83,10 +84,10 @@ async def test_every_channel_that_is_open_to_a_stranger_is_named(broker: Mosquit
 
 async def bridge_ends(broker: Mosquitto) -> str:
     """Start a bridge that must not stay; its log."""
-    bridge = BridgeProcess(broker.data).start(wait=False)
-    await until(lambda: bridge.process is not None and bridge.process.poll() is not None, within=60)
-    assert bridge.end() == ConfigError.exit_code, bridge.log()
-    return bridge.log()
+    with BridgeProcess(broker.data).start(wait=False) as bridge:
+        await until(lambda: bridge.process is not None and bridge.process.poll() is not None, within=60)
+        assert bridge.end() == ConfigError.exit_code, bridge.log()
+        return bridge.log()
 
 
 @pytest.mark.real_server
@@ -103,12 +104,11 @@ async def test_a_mosquitto_without_rules_ends_the_bridge(tmp_path: Path) -> None
         wait_listening(broker.port, process)
         assert "renew its access rules" in await bridge_ends(broker)
     finally:
-        process.terminate()
-        process.wait(10)
+        child.end(process)
 
 
 def _mosquitto(config: Path) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", str(config)])
+    return child.start([shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", str(config)])
 
 
 @pytest.mark.parametrize("name", ["HiveMq", "Moquette"])

@@ -41,11 +41,10 @@ async def test_two_bridges_on_one_data_directory_are_fenced(tmp_path: Path) -> N
     with Mosquitto(tmp_path) as broker:
         await broker.provision()
         with BridgeProcess(broker.data) as first:
-            second = BridgeProcess(broker.data).start(wait=False)
-            assert second.process is not None
-            assert second.process.wait(20) == UnavailableError.exit_code
-            assert "another writer has the event log" in second.log()
-            second.end()
+            with BridgeProcess(broker.data).start(wait=False) as second:
+                assert second.process is not None
+                assert second.process.wait(20) == UnavailableError.exit_code
+                assert "another writer has the event log" in second.log()
             assert first.process is not None
             assert first.process.poll() is None
         SqliteEventLog.open(broker.settings.paths.events_db).close()
@@ -59,11 +58,10 @@ async def test_of_two_bridges_with_one_id_the_younger_one_stops_and_the_older_on
             shutil.copytree(
                 broker.data, other, ignore=shutil.ignore_patterns("events.db*", "anchor*", "*.lock", "service*")
             )
-            second = BridgeProcess(other).start(wait=False)
-            assert second.process is not None
-            assert second.process.wait(60) == NamesakeError.exit_code
-            assert "is at work already" in second.log()
-            second.end()
+            with BridgeProcess(other).start(wait=False) as second:
+                assert second.process is not None
+                assert second.process.wait(60) == NamesakeError.exit_code
+                assert "is at work already" in second.log()
             assert first.process is not None
             assert first.process.poll() is None
             assert first.end() == 0

@@ -248,9 +248,9 @@ async def test_the_bridge_stops_when_the_rules_can_be_crossed(broker: Mosquitto,
             await until(lambda: running.process is not None and running.process.poll() is not None)
             assert running.end() == 78
             assert "can be crossed" in running.log()
-        refused = BridgeProcess(spare.data).start(wait=False)
-        await until(lambda: refused.process is not None and refused.process.poll() is not None)
-        assert refused.end() == 78
+        with BridgeProcess(spare.data).start(wait=False) as refused:
+            await until(lambda: refused.process is not None and refused.process.poll() is not None)
+            assert refused.end() == 78
 
 
 async def _allow_everything(broker: Mosquitto) -> None:

@@ -14,6 +14,7 @@ import aiomqtt
 import paho.mqtt.client as paho
 import pytest
 
+from tests.support import child
 from tests.support.service import Service, run_cli
 
 LISTENERS = ("mqtt", "mqtts", "wss")
@@ -67,7 +68,7 @@ def test_mosquitto_pub_and_sub(setup: Setup, listener: str, qos: int) -> None:
     subscribe = mosquitto(
         setup, "mosquitto_sub", listener, setup.subscriber, "-q", "1", "-C", "1", "-t", "users/alice/canonical/weight"
     )
-    waiting = subprocess.Popen(subscribe, stdout=subprocess.PIPE, text=True)
+    waiting = child.start(subscribe, stdout=subprocess.PIPE, text=True)
     published = []
     try:
         for _ in range(20):

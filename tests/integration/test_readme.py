@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import child
 from tests.support.servers import Influxd
 from tests.support.service import Service, run_cli
 
@@ -85,9 +86,7 @@ def test_publish_and_list(checkout: Path, up: Service) -> None:
 @pytest.mark.real_server
 def test_subscribe(checkout: Path, up: Service) -> None:
     subscribe = block("Subscribe", "sh").replace("-p 8883", f"-p {up.mqtts[1]}")
-    waiting = subprocess.Popen(
-        ["bash", "-c", f"exec {subscribe.strip()}"], cwd=checkout, stdout=subprocess.PIPE, text=True
-    )
+    waiting = child.start(["bash", "-c", f"exec {subscribe.strip()}"], cwd=checkout, stdout=subprocess.PIPE, text=True)
     try:
         # mosquitto_sub says nothing when it has subscribed: publish until it has what it waits for.
         for number in range(20):

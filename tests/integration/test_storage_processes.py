@@ -14,6 +14,7 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item
+from tests.support import child
 
 READER = """
 import json, sys
@@ -36,7 +37,7 @@ for n in range(1_000_000):
 
 
 def start(script: str, path: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+    return child.start(
         [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import child
 from tests.support.service import HEALTHSYNC, Service, run_cli
 
 
@@ -23,7 +24,7 @@ def test_messages_and_refusals_are_shown_without_values(tmp_path: Path) -> None:
         def publish(where: str, payload: str, token: str) -> None:
             subprocess.run([*words, "-P", token, "-t", where, "-m", payload], check=False, timeout=15)
 
-        tracing = subprocess.Popen(
+        tracing = child.start(
             [*HEALTHSYNC, "trace", "alice-watch", "--for", "60s", "--count", "4", "--data", str(data), "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -13,6 +13,8 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Self
 
+from tests.support import child
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -28,9 +30,13 @@ class BridgeProcess:
     def start(self, *, wait: bool = True) -> Self:
         command = [sys.executable, "-m", "bridge", "--data", str(self.data), "--json", *self._options]
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+            self.process = child.start(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
         if wait:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:
+                child.end(self.process)
+                raise
         return self
 
     def wait_ready(self, within: float = 30) -> None:
@@ -46,15 +52,9 @@ class BridgeProcess:
 
     def end(self, number: int = signal.SIGTERM, within: float = 20) -> int:
         """Send a signal and wait for the end; its exit code."""
-        assert self.process
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.send_signal(number)
-        try:
-            return self.process.wait(within)
-        finally:
-            if self.process.stdout:
-                self.process.stdout.close()
+        code = child.end(self.process, number, within)
+        assert code is not None
+        return code
 
     def kill(self) -> None:
         self.end(signal.SIGKILL)
@@ -63,11 +63,10 @@ class BridgeProcess:
         return self.log_path.read_text(errors="replace")[-3000:]
 
     def __enter__(self) -> Self:
-        return self.start()
+        return self if self.process else self.start()
 
     def __exit__(self, *_: object) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.end()
+        child.end(self.process, signal.SIGTERM)
 
 
 class Wire(Enum):

@@ -19,7 +19,8 @@ import pytest
 from healthsync_mqtt.broker.external.identities import OWN, bridge_client_id
 from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
 from healthsync_mqtt.mqtt.links.port import Address
-from tests.support.mosquitto import Mosquitto, free_port, wait_listening
+from tests.support import child
+from tests.support.mosquitto import Mosquitto, free_port
 
 FOLDER = Path(__file__).parent / "java"
 HEALTHSYNC = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]
@@ -71,24 +72,22 @@ class JavaBroker(Mosquitto):
         source = FOLDER / f"{self._name}.java"
         command = ["java", "-Xmx512m", "-cp", self.jars, str(source), str(self.port), str(folder), *url]
         with (self.root / "java.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_listening(self.port, self.process, within=120)
+            self.process = child.start(command, stdout=log, stderr=log)
+        self.wait_listening(within=120)
         return self
 
     def start_hooks(self) -> None:
         """Run ``healthsync auth serve``."""
         command = [*HEALTHSYNC, "auth", "serve", "--data", str(self.data), "--port", str(self.hooks_port), "--json"]
         with (self.root / "hooks.log").open("ab") as log:
-            self.hooks = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            self.hooks = child.start(command, stdout=subprocess.PIPE, stderr=log, text=True)
         assert self.hooks.stdout
         with self.hooks.stdout as ready:  # it says this one line
             assert ready.readline(), (self.root / "hooks.log").read_text()[-2000:]
 
     def end(self, number: int = signal.SIGTERM) -> None:
         super().end(number)
-        if self.hooks is not None and self.hooks.poll() is None:
-            self.hooks.terminate()
-            self.hooks.wait(10)
+        child.end(self.hooks, signal.SIGTERM)
 
     def log(self) -> str:
         return (self.root / "java.log").read_text(errors="replace")[-4000:]

@@ -23,6 +23,7 @@ from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.mqtt.links.port import Account, Address
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
+from tests.support import child
 
 
 def free_port() -> int:
@@ -95,14 +96,21 @@ class Mosquitto:
             self.render()
         binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         with (self.root / "mosquitto.log").open("ab") as log:
-            self.process = subprocess.Popen([binary, "-c", str(config)], stdout=log, stderr=log)
-        wait_listening(self.port, self.process)
+            self.process = child.start([binary, "-c", str(config)], stdout=log, stderr=log)
+        self.wait_listening()
         return self
 
+    def wait_listening(self, within: float = 15) -> None:
+        """Return when it listens; nothing is left running when it does not."""
+        assert self.process
+        try:
+            wait_listening(self.port, self.process, within)
+        except BaseException:
+            self.end(signal.SIGKILL)
+            raise
+
     def end(self, number: int = signal.SIGTERM) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(number)
-            self.process.wait(20)
+        child.end(self.process, number)
 
     def kill(self) -> None:
         self.end(signal.SIGKILL)

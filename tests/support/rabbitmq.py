@@ -15,7 +15,8 @@ from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
 from healthsync_mqtt.broker.external.plan import Plan
 from healthsync_mqtt.broker.external.render import render, write
 from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
-from tests.support.mosquitto import Mosquitto, free_port, wait_listening
+from tests.support import child
+from tests.support.mosquitto import Mosquitto, free_port
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 HEALTHSYNC = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]
@@ -80,9 +81,9 @@ class RabbitMq(Mosquitto):
         epmd = shutil.which("epmd") or "epmd"
         with (self.root / "rabbitmq.log").open("ab") as log:
             # Its own port mapper, so that none stays behind as a daemon.
-            self._epmd = subprocess.Popen([epmd], env=env, stdout=log, stderr=log)
-            self.process = subprocess.Popen([str(SERVER)], env=env, stdout=log, stderr=log, start_new_session=True)
-        wait_listening(self.port, self.process, within=90)
+            self._epmd = child.start([epmd], env=env, stdout=log, stderr=log)
+            self.process = child.start([str(SERVER)], env=env, stdout=log, stderr=log, start_new_session=True)
+        self.wait_listening(within=90)
         return self
 
     def start_hooks(self) -> None:
@@ -92,7 +93,7 @@ class RabbitMq(Mosquitto):
             "--rabbitmq", f"http://127.0.0.1:{self.management_port}", "--json",
         ]  # fmt: skip
         with (self.root / "hooks.log").open("ab") as log:
-            self.hooks = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            self.hooks = child.start(command, stdout=subprocess.PIPE, stderr=log, text=True)
         assert self.hooks.stdout
         with self.hooks.stdout as ready:  # it says this one line
             assert ready.readline(), (self.root / "hooks.log").read_text()[-2000:]
@@ -102,9 +103,7 @@ class RabbitMq(Mosquitto):
             os.killpg(self.process.pid, number)  # the script and the machine it runs
             self.process.wait(30)
         for helper in (self.hooks, self._epmd):
-            if helper is not None and helper.poll() is None:
-                helper.terminate()
-                helper.wait(10)
+            child.end(helper, signal.SIGTERM)
 
     def log(self) -> str:
         return (self.root / "rabbitmq.log").read_text(errors="replace")[-4000:]

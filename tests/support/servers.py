@@ -1,9 +1,7 @@
 """Real servers from Debian's packages on free loopback ports: VictoriaMetrics, and InfluxDB 1.6 (``/write`` only)."""
 
 import json
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -14,6 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+
+from tests.support import child
 
 _READY_S = 30
 
@@ -46,25 +46,28 @@ class RealServer:
     def start(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log)
+            self.process = child.start(self.command(), stdout=log, stderr=log)
+        try:
+            self._wait_ready(self.process)
+        except BaseException:
+            child.end(self.process)
+            raise
+        return self
+
+    def _wait_ready(self, process: "subprocess.Popen[bytes]") -> None:
         until = time.monotonic() + _READY_S
         while True:
             try:
                 self.get(self.ready_path)
             except OSError:
-                if time.monotonic() > until or self.process.poll() is not None:
+                if time.monotonic() > until or process.poll() is not None:
                     raise
                 time.sleep(0.02)
             else:
-                return self
+                return
 
     def kill(self) -> None:
-        self._end(signal.SIGKILL)
-
-    def _end(self, number: int) -> None:
-        assert self.process
-        os.kill(self.process.pid, number)
-        self.process.wait(30)
+        child.end(self.process)
 
     def get(self, path: str, **query: str) -> bytes:
         target = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
@@ -76,8 +79,7 @@ class RealServer:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
-        if self.process and self.process.poll() is None:
-            self.kill()
+        self.kill()
 
 
 class VictoriaMetrics(RealServer):

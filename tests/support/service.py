@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support import child
+
 HEALTHSYNC = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]
 READY_WITHIN = 30.0
 Address = tuple[str, int]
@@ -71,18 +73,22 @@ class Service:
         began = time.perf_counter()
         log = self.log_path.open("ab")
         with log:
-            self.process = subprocess.Popen(
+            self.process = child.start(
                 self._command,
                 env=self._env,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                preexec_fn=self._limit_files if self._file_limit else None,  # noqa: PLW1509
+                preexec_fn=self._limit_files if self._file_limit else None,
             )
         self._lines = queue.Queue()
         threading.Thread(target=self._read, args=(self.process, self._lines), daemon=True).start()
         if wait:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:
+                self.kill()
+                raise
             self.started_in = time.perf_counter() - began
         return self
 
@@ -110,6 +116,7 @@ class Service:
             except queue.Empty:
                 raise NotReadyError(f"no ready line within {within} s\n{self.log_tail()}") from None
             if line is None:
+                self._lines.put(None)  # for whoever waits for the end
                 raise NotReadyError(f"the service ended before it was ready\n{self.log_tail()}")
             message = json.loads(line)
             if message.get("event") == "ready":
@@ -165,18 +172,18 @@ class Service:
     def _end(self, within: float) -> int:
         assert self.process
         try:
-            code = self.process.wait(within)
-        except subprocess.TimeoutExpired:
+            return self.process.wait(within)
+        except BaseException:
             self.process.kill()
             self.process.wait(10)
             raise
-        if self.process.stdout:
-            # The reader thread ends at end of file; closing under it would be a race.
-            with contextlib.suppress(queue.Empty):
-                while self._lines.get(timeout=5) is not None:
-                    pass
-            self.process.stdout.close()
-        return code
+        finally:
+            if self.process.stdout and not self.process.stdout.closed:
+                # The reader thread ends at end of file; closing under it would be a race.
+                with contextlib.suppress(queue.Empty):
+                    while self._lines.get(timeout=5) is not None:
+                        pass
+                self.process.stdout.close()
 
     def cli(self, *arguments: str, check: bool = True) -> list[Any]:
         """Run another command on the same data directory."""
@@ -186,7 +193,7 @@ class Service:
         return self if self.running else self.start()
 
     def __exit__(self, *_: object) -> None:
-        if self.running:
+        if self.process and self.process.stdout and not self.process.stdout.closed:
             try:
                 self.stop()
             except subprocess.TimeoutExpired:

@@ -14,6 +14,7 @@ from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from tests.support import child
 from tests.support.wire import Login
 from tests.support.workload import payloads
 
@@ -29,7 +30,7 @@ class GeneratorError(Exception):
 
 def start(task: dict[str, Any]) -> "subprocess.Popen[str]":
     """The generator at work on ``task``; its result comes as a JSON line on stdout."""
-    process = subprocess.Popen(
+    process = child.start(
         GENERATOR,
         cwd=ROOT,
         stdin=subprocess.PIPE,
@@ -37,15 +38,22 @@ def start(task: dict[str, Any]) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdin
-    process.stdin.write(json.dumps(task) + "\n")
-    process.stdin.flush()
+    try:
+        assert process.stdin
+        process.stdin.write(json.dumps(task) + "\n")
+        process.stdin.flush()
+    except BaseException:
+        child.end(process)
+        raise
     return process
 
 
 def finish(process: "subprocess.Popen[str]") -> dict[str, Any]:
     """The generator's result; raises GeneratorError when it failed."""
-    output, errors = process.communicate(timeout=600)
+    try:
+        output, errors = process.communicate(timeout=600)
+    finally:
+        child.end(process)
     if process.returncode:
         raise GeneratorError(errors.strip()[-1500:])
     found: dict[str, Any] = json.loads(output.splitlines()[-1])

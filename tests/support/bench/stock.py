@@ -12,6 +12,8 @@ from pathlib import Path
 import amqtt.scripts
 import yaml
 
+from tests.support import child
+
 
 def free_port() -> int:
     """A port that is free now; amqtt cannot say which one it was given."""
@@ -30,17 +32,13 @@ def stock_amqtt() -> Iterator[tuple[str, int]]:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "broker.yaml"
         path.write_text(yaml.safe_dump(settings))
-        process = subprocess.Popen(
+        with child.started(
             [sys.executable, "-c", "from amqtt.scripts.broker_script import main; main()", "-c", str(path)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )
-        try:
+        ) as process:
             wait_for(address, process)
             yield address
-        finally:
-            process.kill()
-            process.wait()
 
 
 def wait_for(address: tuple[str, int], process: "subprocess.Popen[bytes]", within: float = 15) -> None:

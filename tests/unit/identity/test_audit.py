@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import pytest
 
 from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.identity.audit.log import HEAD_LOST, AuditLog, plain, subject_of
+from tests.support import child
 
 ROWS = 6
 
@@ -160,7 +160,7 @@ def test_threads_and_processes_append_to_one_chain(log: AuditLog) -> None:
         "for n in range(5): log.append('x', actor='y', now_us=n)"
     )
     key = log._path.parent / "keys" / "audit.key"
-    writers = [subprocess.Popen([sys.executable, "-c", script, str(log._path), str(key)]) for _ in range(2)]
+    writers = [child.start([sys.executable, "-c", script, str(log._path), str(key)]) for _ in range(2)]
     threads = [
         threading.Thread(target=lambda: [log.append("x", actor="y", now_us=n) for n in range(5)]) for _ in range(2)
     ]

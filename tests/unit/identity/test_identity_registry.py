@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.people import schema
 from healthsync_mqtt.identity.people.registry import Registry, check_id
 from healthsync_mqtt.topics.grammar import is_id
+from tests.support import child
 
 NOW_US = 1_800_000_000_000_000
 HOSTILE = [
@@ -218,7 +218,7 @@ def test_several_processes_write_at_once(path: Path) -> None:
         "registry = Registry.open(Path(sys.argv[1]))\n"
         "for n in range(10): registry.add_user(f'{sys.argv[2]}-{n}', 'all', 1)"
     )
-    writers = [subprocess.Popen([sys.executable, "-c", script, str(path), f"w{n}"]) for n in range(3)]
+    writers = [child.start([sys.executable, "-c", script, str(path), f"w{n}"]) for n in range(3)]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     with Registry.open(path) as registry:
         assert len(registry.users()) == 30
