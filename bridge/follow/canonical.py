@@ -1,3 +1,4 @@
+# long: one session goes through all of these states, and what moves it between them stands together
 """Canonical events to subscribers of the embedded broker. Each has a position in the log and is fed at its own pace.
 
 Who has everything is *live*: new rows are matched once and given to the sessions that follow them, so that a commit
@@ -5,11 +6,15 @@ costs what is given and nothing for everybody else. Who is not (a slow reader, o
 the log from its own position until it is live again. No event is dropped for a slow one, nothing is buffered for it.
 The position of a persistent session is kept in the log, so that it goes on after a crash of either side where its
 acknowledgements ended.
+
+A SUBSCRIBE may ask for the past (``from``): the session goes back to there, and its other filters have a *floor*, up
+to which they bring nothing again. Filters of shared groups are fed by ``shared``.
 """
 
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -17,12 +22,17 @@ from bridge.cursors import Cursors
 from bridge.follow.abandoned import CURSOR, abandoned, positions, received_after
 from bridge.follow.canonical_events import PAGE, CanonicalEvent, CanonicalEvents, arrays
 from bridge.follow.loop import CursorLoop
+from bridge.follow.shared import SharedFeed, user_level
+from bridge.follow.since import place
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
-from healthsync_mqtt.broker.embedded.ports import Wish
+from healthsync_mqtt.broker.embedded.ports import Unfed, Wish
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
+from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.model.since import PROPERTY, FromPosition, Since, parse_since
 from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.topics.grammar import is_id, matches, shared_filter
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 _MOST_GIVEN: Final = 2_000
@@ -70,8 +80,20 @@ class CanonicalFeed:
         self._resting: dict[Session, None] = {}
         #: were given something, or acknowledged something, since the last ``keep``
         self._moved: set[Session] = set()
+        self._user_level = user_level(registry)
         self._loop = CursorLoop(self._step)
         self.run = self._loop.run
+        self.shared = SharedFeed(
+            cursors=reader.cursors(),
+            head=head,
+            registry=registry,
+            events=self._events,
+            chores=chores,
+            gate=gate,
+            sessions=sessions,
+            woken=self._loop.wake,
+            clock_us=clock_us,
+        )
 
     # -- the door's side
 
@@ -85,7 +107,7 @@ class CanonicalFeed:
             self._resting[session] = None
             self._moved.add(session)
         self._stalled.discard(session)
-        if session.position == self._front:
+        if session.position == self._front and not session.floors:
             self._live.add(session)
         else:
             self._behind[session] = None
@@ -94,21 +116,55 @@ class CanonicalFeed:
             self._note(session)  # its first place is written down at once: a kill soon after must not lose it
             self._cursors.keep()
 
-    def prepare(self, session: Session, wishes: Sequence[Wish], then: Callable[[], None]) -> None:  # noqa: ARG002
+    def join(self, session: Session, topic_filter: str, qos: int) -> None:
+        """The session is connected, and a member of the group of this shared filter."""
+        self.shared.attach(session, {topic_filter: qos})
+
+    def leave(self, session: Session, topic_filter: str) -> None:
+        """The session does not want this filter any more."""
+        session.floors.pop(topic_filter, None)
+        self.shared.leave(session, topic_filter)
+
+    def refusal(self, session: Session, wish: Wish) -> Unfed | None:
+        """Why a filter that may be had cannot be fed as it is asked for; None when it can."""
+        try:
+            since = _since(wish)
+        except InputError as error:
+            return Unfed("bad_from", f"{error}; {error.hint}")
+        if isinstance(since, FromPosition) and self._user_of(wish.topic_filter) is None:
+            return Unfed("bad_from", "a seq counts the events of one user, and the filter does not name one")
+        if shared_filter(wish.topic_filter) is None:
+            return None
+        return self.shared.refusal(session, wish.topic_filter)
+
+    def prepare(self, session: Session, wishes: Sequence[Wish], then: Callable[[], None]) -> None:
         """The session will be fed; ``then`` is called when its first place in the log is durable.
 
         Without that, a crash between the SUBACK and the next writing of places would lose what came in between.
         """
+        own = []
+        for wish in wishes:
+            start = self._start(wish)
+            if shared_filter(wish.topic_filter) is None:
+                own.append((wish.topic_filter, start))
+            else:
+                then = partial(self.shared.prepare, session, wish.topic_filter, start, then)
+        if not own:
+            then()
+            return
         client_id = session.client_id
         if session.position is None:
             session.position = min(self._positions.get(client_id, self._head), self._head)
+        for topic_filter, start in own:
+            self._begin(session, topic_filter, start)
         if not session.persistent or client_id in self._placed:
             then()
             return
-        position = session.position
+        position = session.acknowledged_position()
+        assert position is not None
         if client_id not in self._positions:
-            self._positions[client_id] = position
             self._looked_at.append(client_id)
+        self._positions[client_id] = position
 
         def kept() -> None:
             self._placed.add(client_id)
@@ -116,8 +172,37 @@ class CanonicalFeed:
 
         self._chores.add(lambda journal: journal.keep_cursors({CURSOR + client_id: position}), kept)
 
+    def _start(self, wish: Wish) -> int | None:
+        """The place in the log from which this filter is wanted; None: from now on."""
+        since = _since(wish)
+        return None if since is None else place(since, self._reader, self._head, self._user_of(wish.topic_filter))
+
+    def _begin(self, session: Session, topic_filter: str, start: int | None) -> None:
+        """The filter brings what comes after ``start``; the other filters bring nothing again."""
+        reached = self._front if session in self._live else session.position
+        assert reached is not None
+        if start is None:
+            if session.floors:
+                session.floors[topic_filter] = self._head
+            return
+        for name in self._sessions.index.filters(session):
+            if name != topic_filter:
+                session.floors[name] = max(session.floors.get(name, 0), reached)
+        session.floors[topic_filter] = start
+        if start < reached:
+            self._live.discard(session)
+            session.position = start
+            self._placed.discard(session.client_id)
+
+    def _user_of(self, topic_filter: str) -> str | None:
+        """The user that a filter on canonical topics names, if it names one."""
+        shared = shared_filter(topic_filter)
+        level = (shared.filter if shared else topic_filter).split("/")[self._user_level :]
+        return level[0] if level and is_id(level[0]) else None
+
     def detach(self, session: Session) -> None:
         """Stop feeding; a persistent session goes on at what it has not acknowledged."""
+        self.shared.detach(session)
         if session.persistent:
             self._note(session)
         if session in self._live:
@@ -138,6 +223,7 @@ class CanonicalFeed:
 
     def wanted(self, session: Session) -> None:
         """The session has taken something, and has room."""
+        self.shared.wanted(session)
         if session.persistent:
             self._moved.add(session)
         if session in self._stalled:
@@ -150,6 +236,7 @@ class CanonicalFeed:
     def committed(self, commit: Commit) -> None:
         """The log has grown."""
         self._head = commit.head
+        self.shared.committed(commit.head)
         self._loop.wake()
 
     def narrowed(self, users: frozenset[str]) -> None:
@@ -168,7 +255,8 @@ class CanonicalFeed:
     def lag(self) -> int:
         """Events that the slowest connected subscriber has not been handed yet."""
         slow = [session.position or 0 for session in (*self._behind, *self._stalled)]
-        return self._head - min(slow, default=self._front if self._live else self._head)
+        own = self._head - min(slow, default=self._front if self._live else self._head)
+        return max(own, self.shared.lag)
 
     def keep(self) -> None:
         """Write down how far persistent sessions have acknowledged, where that changed."""
@@ -180,10 +268,14 @@ class CanonicalFeed:
             self._resting[session] = None
             self._note(session)
         self._cursors.keep()
+        self.shared.keep()
 
     def drop_abandoned(self, registered: Callable[[str], bool], session_s: float, most: int = 100) -> None:
         """Forget the places of clients that may not or will not come back; looks at ``most`` of them, then goes on."""
         since_us = self._clock_us() - int(session_s * 1e6)
+        self.shared.drop_abandoned(
+            lambda seq: abandoned(seq, registered=True, received_after=self._received_after, since_us=since_us)
+        )
         for _ in range(min(most, len(self._looked_at))):
             client_id = self._looked_at.popleft()
             seq = self._positions.get(client_id)
@@ -215,7 +307,8 @@ class CanonicalFeed:
 
     def _step(self) -> bool:
         """One page to those who are live, and one to one of those who are behind; False when nobody took any."""
-        advanced = self._advance()
+        advanced = self.shared.step()
+        advanced = self._advance() or advanced
         session = next(iter(self._behind), None)
         if session is None:
             return advanced
@@ -281,26 +374,35 @@ class CanonicalFeed:
         """Give a session that is behind its next rows; then it is live, behind, or stalled."""
         after = session.position
         assert after is not None
-        if after == self._front:
+        floors = session.floors
+        if floors and after >= max(floors.values()):
+            floors.clear()
+        if after == self._front and not floors:
             self._live.add(session)
             return
         if not session.room or not session.connected:
             self._stalled.add(session)
             return
         self._behind[session] = None
-        if after > self._front:
+        if after >= self._front:
             return  # it is new and stands at the head, where those who are live will be in a moment
         granted: dict[str, int] = {}
         runs: dict[str, list[CanonicalEvent]] = {}
         now_us, shares, match = self._clock_us(), self._gate.shares, self._sessions.index.match
         room, size, batches = session.room, 0, session.principal.batches
+        filters = self._sessions.index.filters(session) if floors else {}
         page = self._events.after(after, self._front, _only_user(session))
         position = page[-1].record.seq if len(page) == PAGE else self._front
         for event in page:
             seq, topic = event.record.seq, event.topic
             if seq > self._front:
                 break
-            if topic not in granted:
+            if floors:
+                granted[topic] = max(
+                    (qos for name, qos in filters.items() if seq > floors.get(name, 0) and matches(name, topic)),
+                    default=-1,
+                )
+            elif topic not in granted:
                 granted[topic] = match(topic).get(session, -1)
             if granted[topic] < 0 or not shares(event.record, now_us):
                 continue
@@ -328,6 +430,11 @@ class CanonicalFeed:
             name, qos = topic.encode(), min(1, granted[topic])
             for payload in arrays(run):
                 self._hand(session, Message(name, payload, qos, after=after))
+
+
+def _since(wish: Wish) -> Since | None:
+    """What the first user property ``from`` of the SUBSCRIBE says; InputError when it says nothing that is known."""
+    return next((parse_since(value) for name, value in wish.properties if name == PROPERTY), None)
 
 
 def _only_user(session: Session) -> str | None:

@@ -14,6 +14,7 @@ from healthsync_mqtt.topics.grammar import (
     Template,
     TopicError,
     is_id,
+    shared_filter,
     validate_filter,
     validate_topic_name,
 )
@@ -99,6 +100,22 @@ class AccessRules:
         keys = ", ".join(channel.key for channel in reached)
         rule = f"{principal.role} subscribes to {keys} for {_terms(principal, reached[0])}"
         return _allow(reached[0] if len(reached) == 1 else None, rule)
+
+    def may_listen(self, principal: Principal, topic_filter: str) -> Decision:
+        """The same where there are shared groups: ``$share/{group}/{filter}`` may be had as ``filter`` may.
+
+        Events alone are divided: a shared filter reaches canonical topics and nothing else.
+        """
+        try:
+            shared = shared_filter(topic_filter)
+        except TopicError as error:
+            return _deny(Ground.bad_topic, None, str(error))
+        if shared is None:
+            return self.may_subscribe(principal, topic_filter)
+        decision = self.may_subscribe(principal, shared.filter)
+        if decision.allowed and (decision.channel is None or decision.channel.key != "canonical"):
+            return _deny(Ground.reserved, decision.channel, "a shared subscription is for canonical events alone")
+        return decision
 
     def _parse(self, topic: str) -> tuple[Channel, dict[str, str]] | Decision:
         if parsed := self.registry.parse(topic):

@@ -82,6 +82,24 @@ def matches(topic_filter: str, topic: str) -> bool:
     return all(want in ("+", level) for want, level in zip(wanted, levels, strict=False))
 
 
+class SharedFilter(NamedTuple):
+    """``$share/{group}/{filter}``: a filter whose messages the members of a group divide among them."""
+
+    group: str
+    filter: str
+
+
+def shared_filter(text: str) -> SharedFilter | None:
+    """The two parts of a shared filter; None for an ordinary one, TopicError where the group is no id."""
+    first, _, rest = text.partition("/")
+    if first != "$share":
+        return None
+    group, _, inner = rest.partition("/")
+    if not is_id(group):
+        raise TopicError("the name of the group is not an id", hint=f"$share/GROUP/FILTER; {_ID_HINT}")
+    return SharedFilter(group, validate_filter(inner))
+
+
 class Level(NamedTuple):
     """One level of a template: a literal, or the name of the variable that stands there."""
 

@@ -52,11 +52,27 @@ class Wish(NamedTuple):
     properties: tuple[tuple[str, str], ...] = ()
 
 
+class Unfed(NamedTuple):
+    """Why a filter that its client may have is not fed: a word for the log and counters, and a sentence."""
+
+    reason: str
+    said: str
+
+
 class Feeder(Protocol):
     """The reader of the event log that fills sessions with canonical events."""
 
     def attach(self, session: Session) -> None:
         """The session is connected and has a filter on canonical topics, or has a new one."""
+
+    def join(self, session: Session, topic_filter: str, qos: int) -> None:
+        """The same for the filter of a shared group: the session is a member from now on."""
+
+    def leave(self, session: Session, topic_filter: str) -> None:
+        """The client has unsubscribed."""
+
+    def refusal(self, session: Session, wish: Wish) -> Unfed | None:
+        """Why a filter cannot be fed as it is asked for, before anything of it is done; None when it can."""
 
     def prepare(self, session: Session, wishes: Sequence[Wish], then: Callable[[], None]) -> None:
         """The session will be fed from here on, by these new filters; ``then`` is called when that outlasts a crash."""

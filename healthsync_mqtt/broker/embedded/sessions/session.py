@@ -21,14 +21,25 @@ from healthsync_mqtt.mqtt.codec import encode, encode_publish
 from healthsync_mqtt.mqtt.codec.packets import Puback, Pubrec, Pubrel
 
 
+class Taker(Protocol):
+    """Who wants to know that a message is over: a shared group, whose events may be given to others."""
+
+    def over(self, session: "Session", seq: int) -> None:
+        """The session is done with this event: acknowledged, sent at QoS 0, or dropped."""
+
+
 class Message(NamedTuple):
-    """One message for the client. ``after`` is the log position before it for a canonical message, else -1."""
+    """One message for the client. ``after`` is the log position before it for a canonical message, else -1.
+
+    ``share`` is the group that a canonical message was given by; the session's own position does not count it.
+    """
 
     topic: bytes
     payload: bytes
     qos: int
     retain: bool = False
     after: int = -1
+    share: Taker | None = None
 
     @property
     def size(self) -> int:
@@ -115,6 +126,8 @@ class Session:
         self.connected = False
         #: log position through which canonical events were handed to this session; None = it has no such subscription
         self.position: int | None = None
+        #: filters that bring no canonical event up to this place in the log, although ``position`` is before it
+        self.floors: dict[str, int] = {}
         #: packet ids of QoS 2 messages from the client that wait for their PUBREL
         self.unreleased: set[int] = _Unreleased(self._note_unreleased)
         self.dropped = 0
@@ -247,9 +260,10 @@ class Session:
         """Log position through which the client has acknowledged every canonical event; None without a feed."""
         if self.position is None:
             return None
-        waiting = [flight.message.after for flight in self._inflight.values() if flight.message.after >= 0]
-        waiting += [message.after for message, _ in self._queue if message.after >= 0]
-        return min(waiting, default=self.position)
+        waiting = [flight.message for flight in self._inflight.values()]
+        waiting += [message for message, _ in self._queue]
+        own = (message.after for message in waiting if message.after >= 0 and message.share is None)
+        return min(own, default=self.position)
 
     def disconnect(self) -> None:
         """The connection is gone: QoS 0 messages that were not sent are given up, as the protocol has it."""
@@ -265,6 +279,14 @@ class Session:
         for packet_id, flight in tuple(self._inflight.items()):
             if withheld(flight.message.topic.decode()):
                 self._done(packet_id)
+
+    def withdraw(self, share: Taker, *, sent: bool) -> None:
+        """Drop what this group gave; what was sent and is not acknowledged too, if ``sent``."""
+        self._keep(lambda message: message.share is not share)
+        if sent:
+            for packet_id, flight in tuple(self._inflight.items()):
+                if flight.message.share is share:
+                    self._done(packet_id)
 
     def shed(self) -> None:
         """Give up half of what is kept, the oldest first: others need the room more. Canonical messages stay."""
@@ -331,7 +353,7 @@ class Session:
         """The message is in flight, at this step."""
         self._inflight[packet_id] = flight
         if flight.no:
-            topic, payload, qos, retain, _ = flight.message
+            topic, payload, qos, retain, *_ = flight.message
             completing = flight.step is Step.COMPLETION
             self._store.owed(self.no, flight.no, Owed(topic, payload, qos, retain, packet_id, completing))
 
@@ -353,6 +375,8 @@ class Session:
         self._budget.give_back(message.size)
         if no:
             self._store.owed(self.no, no, None)
+        if message.share is not None:
+            message.share.over(self, message.after + 1)
 
     def _note_unreleased(self, packet_id: int, waits: bool) -> None:  # noqa: FBT001  # called by position
         self._store.unreleased(self.no, packet_id, waits=waits)

@@ -52,6 +52,7 @@ class Subscribing:
         if isinstance(asked, Unsubscribe):
             for topic_filter in asked.filters:
                 self._sessions.unsubscribe(session, topic_filter)
+                self._feeder.leave(session, topic_filter)
             self._sessions.durable(session, partial(answer, Unsuback(asked.packet_id)))
             return
         codes = []
