@@ -16,6 +16,7 @@ from typing import Self
 from tests.support import child
 
 ROOT = Path(__file__).parents[2]
+_HUNG_S = 900
 
 
 class BridgeProcess:
@@ -45,6 +46,11 @@ class BridgeProcess:
         ready, _, _ = select.select([self.process.stdout], [], [], within)
         assert ready, f"the bridge is not ready after {within} s\n{self.log()}"
         assert '"ready"' in self.process.stdout.readline(), f"the bridge ended\n{self.log()}"
+
+    def wait_end(self) -> int:
+        """Wait until it ends by itself; its exit code. What hangs is told apart from what is slow, by much."""
+        assert self.process
+        return self.process.wait(_HUNG_S)
 
     def send(self, number: int) -> None:
         assert self.process

@@ -3,7 +3,8 @@
 Access rules of an external broker are configuration that others can change. So it is tried, at the start and every few
 minutes, by what arrives and not by what the broker answers: on every channel of ``topics.yaml`` the intruder publishes,
 retains, leaves a will and subscribes wherever the rules say that it may not. Controls show that each channel is open to
-those who may use it, so that a broken canary does not pass for a safe broker.
+those who may use it, so that a broken canary does not pass for a safe broker. For the same reason a broker that does
+not answer in time has refused nothing, and what must not arrive is waited for as long as what may arrive has taken.
 
 It runs on connections and topics of its own, before and beside the bridge's work. A crossing that was found is told
 whatever else breaks: on a broker without rules, say, where every login throws another one out.
@@ -19,7 +20,7 @@ from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, CLOUD
 from healthsync_mqtt.errors import ConfigError, UnavailableError
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec.packets import Will
-from healthsync_mqtt.mqtt.links.port import Account, Address, ConnectionLostError
+from healthsync_mqtt.mqtt.links.port import Account, Address, ConnectionLostError, NoAnswerError
 from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import Channel, TopicRegistry
@@ -27,7 +28,7 @@ from healthsync_mqtt.topics.registry import Channel, TopicRegistry
 _ARRIVAL_S = 5.0
 """How long a message that must arrive may take."""
 _SILENCE_S = 0.3
-"""How long to listen for a message that must not arrive, after everything else has passed the same way."""
+"""How long to listen at least for a message that must not arrive, after everything else has passed the same way."""
 _REFUSED = 128
 _AUDIENCE = (CANARY_B, PERCH, READER, CLOUD)
 _PROVISION = "give the canaries their credentials and rights: healthsync broker provision, or the access hooks"
@@ -128,7 +129,7 @@ class Canary:
                 Account(client_id=account.client_id, username=account.username, password=own.password),
             )
         for account in tries:
-            with contextlib.suppress(ConnectionLostError):
+            with _Refusals():
                 async with talk(self._address) as thief:
                     if not (await thief.login(account)).code:
                         who = "nobody knows" if account is made_up else f"is not its own ({account.client_id})"
@@ -138,58 +139,57 @@ class Canary:
         if await self._refuses_all():
             return
         for name in self._foreign_filters:
-            with contextlib.suppress(ConnectionLostError):
+            with _Refusals():
                 async with self._intruder() as a:
                     if a.code or (await a.subscribe(name))[0] >= _REFUSED:
                         continue
+                    patience = _Patience()
                     markers = await self._everything(audience)
-                    await a.hear(until=markers[-1], seconds=_SILENCE_S)
-                    if any(a.heard(marker) for marker in markers):
+                    await a.hear(until=markers, seconds=patience.seconds)
+                    if a.heard(*markers):
                         crossings.append(f"a client can read {name}")
 
     async def _refuses_all(self) -> bool:
-        try:
+        with _Refusals():
             async with self._intruder() as a:
                 return not a.code and all(code >= _REFUSED for code in await a.subscribe(*self._foreign_filters))
-        except ConnectionLostError:
-            return False
+        return False
 
     async def _everything(self, audience: "_Audience") -> list[bytes]:
         """Something on each topic that a canary may publish to, by the one that may."""
-        markers = []
-        for way in self._ways:
-            if way.publisher is not None:
-                markers.append(_marker())
-                await audience.of(way.publisher).publish(way.topic, markers[-1])
-        return markers
+        sent = [(way.publisher, way.topic, _marker()) for way in self._ways if way.publisher is not None]
+        await asyncio.gather(*(audience.of(publisher).publish(topic, marker) for publisher, topic, marker in sent))
+        return [marker for _, _, marker in sent]
 
     async def _write(self, audience: "_Audience", crossings: list[str]) -> None:
         tried: list[tuple[bytes, str]] = []
         for way in self._foreign_topics:
             marker, will = _marker(), _marker()
             tried.append((marker, f"a client can publish to {way.topic}"))
-            with contextlib.suppress(ConnectionLostError):
+            with _Refusals():
                 async with self._intruder() as a:
-                    await a.publish(way.topic, marker)
+                    await _say(a, way.topic, marker)
             if way.reader is None and await self._hears_itself(way.topic):
                 crossings.append(tried[-1][1])
             if way.will:
                 tried.append((will, f"a client can leave a will on {way.topic}"))
-                with contextlib.suppress(ConnectionLostError):
+                with _Refusals():
                     async with self._intruder(will=Will(way.topic, will, 1, retain=True)):
                         pass  # it is cut, which sends the will
+        patience = _Patience()
         await self._control(audience)
-        await asyncio.sleep(_SILENCE_S)
+        await asyncio.sleep(patience.seconds)
         crossings += [what for marker, what in tried if audience.heard(marker)]
 
     async def _hears_itself(self, topic: str) -> bool:
         """For a topic that none of the canaries may read: where rules are gone, the intruder reads it."""
         marker = _marker()
-        with contextlib.suppress(ConnectionLostError):
+        with _Refusals():
             async with self._intruder() as a:
                 await a.subscribe(topic)
-                await a.publish(topic, marker)
-                await a.hear(until=marker, seconds=_SILENCE_S)
+                patience = _Patience()
+                await _say(a, topic, marker)
+                await a.hear(until=marker, seconds=patience.seconds)
                 return a.heard(marker)
         return False
 
@@ -230,6 +230,33 @@ class Canary:
             await reader.hear(until=marker, seconds=_ARRIVAL_S)
             if not reader.heard(marker):
                 raise UnavailableError(f"what may be published to {way.topic} does not arrive", hint=_PROVISION)
+
+
+class _Patience:
+    """How long to wait for what must not come: as long as all that is rightful has taken since, at least a moment."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+
+    @property
+    def seconds(self) -> float:
+        return max(_SILENCE_S, self._loop.time() - self._since)
+
+
+class _Refusals:
+    """A broker may end the connection: that is its no. NoAnswerError goes on: a broker that is silent said nothing."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
+        return kind is not None and issubclass(kind, ConnectionLostError) and not issubclass(kind, NoAnswerError)
+
+
+async def _say(intruder: Talk, topic: str, payload: bytes) -> None:
+    """Publish. Some brokers never acknowledge what they throw away: whether it arrived is asked elsewhere."""
+    with contextlib.suppress(NoAnswerError):
+        await intruder.publish(topic, payload)
 
 
 @dataclass(frozen=True, slots=True)

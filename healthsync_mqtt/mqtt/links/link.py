@@ -30,6 +30,7 @@ from healthsync_mqtt.mqtt.links.port import (
     Address,
     Agreed,
     ConnectionLostError,
+    NoAnswerError,
     Target,
     TooLargeError,
 )
@@ -102,7 +103,7 @@ class Link(asyncio.Protocol):
     # -- the beginning
 
     async def login(self, target: Target) -> int:
-        """CONNECT, and the code of its CONNACK: 0 when accepted. Raises ConnectionLostError without an answer."""
+        """CONNECT, and the code of its CONNACK: 0 when accepted. ConnectionLostError; NoAnswerError when time is up."""
         self._version = target.version
         self._decoder = Decoder(
             target.max_packet, target.max_packet, server=False, versions=frozenset({target.version})
@@ -114,6 +115,7 @@ class Link(asyncio.Protocol):
                 await asyncio.wait((self._greeting, self._over), return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             self.end("the broker does not answer CONNECT")
+            raise NoAnswerError(self._over.result()) from None
         if not self._greeting.done():
             raise ConnectionLostError(self._over.result())
         answer = self._greeting.result()
@@ -191,7 +193,7 @@ class Link(asyncio.Protocol):
             async with asyncio.timeout(timeout or self._address.timeout):
                 await asyncio.wait((answer, self._over), return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
-            raise ConnectionLostError("the broker does not answer SUBSCRIBE") from None
+            raise NoAnswerError("the broker does not answer SUBSCRIBE") from None
         finally:
             self._subscribing.pop(packet_id, None)
         if not answer.done():
@@ -377,8 +379,10 @@ async def dial(address: Address, on_messages: Callable[[list[Publish]], None] = 
                 server_hostname=address.host if address.tls else None,
             )
     except (OSError, ssl.SSLError, TimeoutError) as error:
-        said = str(error) or ("no answer" if isinstance(error, TimeoutError) else error.__class__.__name__)
-        raise ConnectionLostError(f"cannot connect to {where}: {said}", hint=_hint(error)) from None
+        silent = isinstance(error, TimeoutError)
+        said = str(error) or ("no answer" if silent else error.__class__.__name__)
+        kind = NoAnswerError if silent else ConnectionLostError
+        raise kind(f"cannot connect to {where}: {said}", hint=_hint(error)) from None
     try:
         yield link
     finally:

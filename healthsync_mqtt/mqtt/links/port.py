@@ -18,6 +18,12 @@ class ConnectionLostError(UnavailableError):
     reason: ClassVar[str] = "connection_lost"
 
 
+class NoAnswerError(ConnectionLostError):
+    """The other side neither answered a step nor ended the connection: what it would have said is not known."""
+
+    reason: ClassVar[str] = "no_answer"
+
+
 class ProtocolRefusedError(ConnectionLostError):
     """The broker does not speak this version of MQTT, or went away when it heard it."""
 

@@ -13,14 +13,17 @@ from typing import Self
 from healthsync_mqtt.mqtt.codec import encode_puback
 from healthsync_mqtt.mqtt.codec.packets import Publish, Will
 from healthsync_mqtt.mqtt.links.link import Link, dial
-from healthsync_mqtt.mqtt.links.port import Account, Address, ConnectionLostError, Target
+from healthsync_mqtt.mqtt.links.port import Account, Address, NoAnswerError, Target
 
 _MAX_PACKET = 16_777_216
 
 
 @dataclass(slots=True)
 class Talk:
-    """One connection. Every step raises ConnectionLostError when the broker has closed it, or does not answer."""
+    """One connection. Every step raises ConnectionLostError when the broker has closed it.
+
+    Where it does not answer in time, that is a NoAnswerError.
+    """
 
     link: Link
     address: Address
@@ -67,18 +70,19 @@ class Talk:
             async with asyncio.timeout(self.address.timeout):
                 await self.link.publish(topic, payload, qos=qos, retain=retain)
         except TimeoutError:
-            raise ConnectionLostError("the broker does not answer (Puback expected)") from None
+            raise NoAnswerError("the broker does not answer (Puback expected)") from None
 
     async def publish_all(self, topic: str, payloads: Sequence[bytes]) -> None:
         """Many messages at QoS 1 without a pause between them."""
         for start in range(0, len(payloads), 50):
             await asyncio.gather(*(self.publish(topic, payload) for payload in payloads[start : start + 50]))
 
-    async def hear(self, *, until: bytes | None = None, seconds: float) -> list[Publish]:
-        """What has arrived after ``seconds``, or as soon as a message contains ``until``."""
+    async def hear(self, *, until: bytes | Sequence[bytes] = (), seconds: float) -> list[Publish]:
+        """What has arrived after ``seconds``, or as soon as a message contains ``until`` or one of these."""
+        markers = (until,) if isinstance(until, bytes) else tuple(until)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while until is None or not self.heard(until):
+                while not self.heard(*markers):
                     self._news.clear()
                     await self._wait()
         return self.messages
@@ -95,9 +99,9 @@ class Talk:
             over.cancel()
             await asyncio.gather(news, over, return_exceptions=True)
 
-    def heard(self, marker: bytes) -> bool:
-        """Whether a message with ``marker`` in it has arrived."""
-        return any(marker in message.payload for message in self.messages)
+    def heard(self, *markers: bytes) -> bool:
+        """Whether a message with one of these in it has arrived."""
+        return any(marker in message.payload for message in self.messages for marker in markers)
 
     async def goodbye(self) -> None:
         """DISCONNECT: no will is sent."""
