@@ -1,11 +1,15 @@
-"""The flood suite, short: the kinds that once stopped the service for everybody. All of them: ``scripts/floods``."""
+"""The flood suite, short: the kinds that once stopped the service for everybody. All of them: ``scripts/floods``.
+
+How long a bystander waits is asserted there, and in counted work by ``tests/unit/broker/test_turns.py``; here, that it
+is served at all, that memory is bounded, and that who is revoked is gone.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
 from healthsync_mqtt.mqtt.codec import Decoder
-from tests.support.floods.bounds import broken
+from tests.support.floods.bounds import harmed
 from tests.support.floods.kinds import KINDS, Kind
 from tests.support.floods.run import flood
 from tests.support.identities import logins
@@ -23,11 +27,14 @@ def flooded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service,
 
 @pytest.mark.parametrize("kind", ["pingreq", "puback", "pubrec", "subscribe", "stranger-web-empty-frames", "web-pings"])
 @pytest.mark.parametrize("connections", [1, 10])
-def test_a_bystander_hardly_waits(flooded: tuple[Service, list[Login]], kind: str, connections: int) -> None:
+def test_a_bystander_goes_on_and_who_is_revoked_is_gone(
+    flooded: tuple[Service, list[Login]], kind: str, connections: int
+) -> None:
     service, made = flooded
     attackers = tuple(each for each in made if each.user == "u1")[:connections]
     found = flood(service, (kind,), made[0], attackers, seconds=0.5)
-    assert list(broken(found, margin=3.0)) == [], found
+    assert found.waits >= 20
+    assert list(harmed(found)) == [], found
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

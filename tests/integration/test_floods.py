@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
@@ -113,51 +114,49 @@ async def test_t30_a_compressed_bomb_is_not_unfolded(house: House, bob: Bystande
 async def test_t31_a_flood_is_slowed_down_and_loses_nothing(house: House, bob: Bystander) -> None:
     alice = house.device("alice")
     peer = await house.connect(alice)
-    began = time.monotonic()
     peer.send(flood(alice, 250))
     await house.until(house.door.rates.limited, "the flood is noticed")
-    await house.still_serves(bob)
+    await bob.goes_on()
     (shown,) = [each for each in house.service.report().as_json()["limited"] if each["name"] == alice.client_id]
     assert shown["kind"] == "client"
     await acknowledged(peer, 250)
     await peer.publish(alice.events, event("one-more"))
-    assert time.monotonic() - began > 0.8 * (250 - 50) / 200
     assert len(house.stored("alice")) == 251
     await house.still_serves(bob)
 
 
-@pytest.mark.parametrize("changes", [{"limits.device_messages_per_s": 500, "limits.device_burst": 50}])
+@pytest.mark.parametrize("changes", [{"limits.device_messages_per_s": 0.01, "limits.device_burst": 50}])
 async def test_t31_ten_thousand_messages_of_one_device_delay_nobody_else(house: House, bob: Bystander) -> None:
+    """What is over the limit is read no further: some hundred messages that were on their way, and then none."""
     alice = house.device("alice")
     peer = await house.connect(alice)
     data = flood(alice, 10_000)
     peer.writer.write(data)
     await house.until(house.door.rates.limited, "the flood is noticed")
     for _ in range(5):
-        began = time.monotonic()
         await bob.goes_on()
-        assert time.monotonic() - began < 2
-    read = house.counters.messages_received
-    assert read < 10_000  # most of it still waits in the socket, where it costs us nothing
+    assert len(house.stored("alice")) <= 50 + 128  # most of it still waits in the socket, where it costs us nothing
     assert house.door.sessions.connected == 3
+    assert house.door.kick(alice.client_id)  # it is not read for hours, so nobody hears it leave
     await peer.leave()
     await house.until(lambda: house.counters.in_flight == 0, "what was read is stored")
     await house.still_serves(bob)
 
 
-@pytest.mark.parametrize("changes", [{"limits.device_messages_per_s": 20, "limits.device_burst": 50}])
+@pytest.mark.parametrize("changes", [{"limits.device_messages_per_s": 0.01, "limits.device_burst": 50}])
 async def test_t31_the_limit_outlives_the_connection(house: House, bob: Bystander) -> None:
     """What one connection has used up of the burst is not there for the next."""
     alice = house.device("alice")
-    began = time.monotonic()
     first = await house.connect(alice)
     first.send(flood(alice, 60))
     await acknowledged(first, 60)
-    again = await house.connect(alice)
-    again.send(flood(alice, 20, first=60))
-    await acknowledged(again, 20)
-    await again.publish(alice.events, event("last"))
-    assert time.monotonic() - began > 0.8 * (80 - 50) / 20
+    await house.connect(alice)
+    (held,) = [each.reading for each in house.door._connections if each.name == alice.client_id]
+    assert Hold.RATE in held.held
+    (limited,) = house.door.rates.limited()
+    assert limited.name == alice.client_id
+    assert 0.9 * (60 - 50) / 0.01 < limited.wait_s <= (60 + 2 - 50) / 0.01  # with the CONNECTs
+    assert house.door.kick(alice.client_id)
     await house.still_serves(bob)
 
 
@@ -172,9 +171,7 @@ async def test_t31_a_storm_of_reconnects_is_taken_in(house: House, bob: Bystande
         await peer.publish(identity.events, event(f"{identity.client_id}-1"))
 
     storm = asyncio.gather(*(arrive(identity) for identity in crowd))
-    began = time.monotonic()
     await bob.goes_on()
-    assert time.monotonic() - began < 2
     await storm
     assert len(house.stored("carol")) == 300
     await house.still_serves(bob)

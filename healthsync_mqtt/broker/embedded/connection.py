@@ -27,7 +27,7 @@ from healthsync_mqtt.broker.embedded.protocol import (
 )
 from healthsync_mqtt.broker.embedded.reading import Hold, Reading
 from healthsync_mqtt.broker.embedded.sessions.session import Session
-from healthsync_mqtt.broker.embedded.turns import Deferrals, Place, Turns
+from healthsync_mqtt.broker.embedded.turns import Account, Turns
 from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.identity.login.proof import Demand
@@ -68,8 +68,7 @@ class Connection:
         self._decoder = Decoder(limits.max_packet, limits.connect_bytes, server=True, skip=skip)
         self._protocol = Protocol(self, max_unreleased=limits.max_unreleased, max_refused=limits.refused_publishes)
         self._turns = turns
-        self.place = Place.NOWHERE
-        self.deferrals = Deferrals()
+        self.account = Account()
         self.reading = Reading(wire, lambda: turns.later(self))
         self._deadlines = Deadlines(self.reading, limits.connect_timeout_s, self._over)
         self._refusal: asyncio.TimerHandle | None = None

@@ -1,9 +1,13 @@
 """Turns: how much work the bytes of one client are before the others come. Fair, before and after login.
 
-What a client sends is handled at once as far as this pass of the loop still has room. The rest waits: the client is not
-read and gets a turn in each pass, after those who sent little (the idea of fq_codel: who has not used up a turn lately
-goes first, and can get there again only by way of the others' queue). Between two passes the loop does everything else:
-sockets, timers, commits. So a bystander waits for one pass at most, however many clients flood, and with whatever.
+What a client sends is handled at once as far as there is room. The rest waits: the client is not read, and gets a turn
+after each rest (the idea of fq_codel: who has used little lately goes first). So a bystander waits for one pass at
+most, however many clients flood, and with whatever.
+
+A pass is followed by a rest in which the loop does nothing for those who wait. A loop that is never idle starves the
+threads of this process: each needs the interpreter for a moment several times a commit, a look at the registry or a
+revocation, and one that is let go of for microseconds only is mostly taken back before another thread wakes up
+(measured: 250 ms a commit instead of 2).
 
 Work is counted in units of about a microsecond of this program on one core; they are for comparing, not for timing.
 """
@@ -18,9 +22,13 @@ from typing import Final, Protocol, TypeVar
 TURN: Final = 1_000
 """Units of work that one client gets at once."""
 LIGHT_TURN: Final = 60
-"""The same for one that has not used up a turn lately: who needs more is not light."""
+"""The same, and for each rest, for one that goes before those who wait."""
 PASS: Final = 4_000
-"""Units of work for all clients together between two looks at everything else."""
+"""Units of work for all clients together between two rests."""
+RESERVE: Final = 1_000
+"""Of these, what is left for clients that need little and come while others wait."""
+REST_S: Final = 0.001
+"""The least that the loop has for everything else, and other threads have the interpreter, after a pass."""
 
 _BUSY_TURNS: Final = 50
 _RECENT_S: Final = 60.0
@@ -30,17 +38,54 @@ class Place(Enum):
     """Where a client waits."""
 
     NOWHERE = auto()
-    #: it has not used up a turn lately
+    #: before the others: it has used little lately
     LIGHT = auto()
-    #: it has
+    #: it has used up a turn
     HEAVY = auto()
 
 
-class Waiter(Protocol):
-    """Somebody who takes turns. ``place`` and ``deferrals`` belong to ``Turns``."""
+class Account:
+    """What ``Turns`` knows of one client: where it waits, what it used lately, how often it had to wait."""
 
-    place: Place
-    deferrals: "Deferrals"
+    __slots__ = ("_before", "_count", "_rests", "_since", "_used", "place")
+
+    def __init__(self) -> None:
+        self.place = Place.NOWHERE
+        self._used = self._rests = 0
+        self._since = self._before = self._count = 0.0
+
+    def allowance(self, rests: int) -> int:
+        """Units that it may use before those who wait, after so many rests."""
+        if self._used:
+            self._used = max(0, self._used - LIGHT_TURN * (rests - self._rests))
+        self._rests = rests
+        return LIGHT_TURN - self._used
+
+    def charge(self, spent: int, rests: int) -> None:
+        """It has used so much; two turns are forgiven soon enough to be the most that is remembered."""
+        self.allowance(rests)
+        self._used = min(self._used + spent, 2 * TURN)
+
+    def deferred(self, now: float) -> None:
+        """It had to wait because it had used up its turn."""
+        self._roll(now)
+        self._count += 1
+
+    def deferrals(self, now: float) -> int:
+        """How often it had to, within about a minute."""
+        self._roll(now)
+        return int(self._before + self._count)
+
+    def _roll(self, now: float) -> None:
+        if now - self._since >= _RECENT_S:
+            self._before = self._count if now - self._since < 2 * _RECENT_S else 0.0
+            self._since, self._count = now, 0.0
+
+
+class Waiter(Protocol):
+    """Somebody who takes turns."""
+
+    account: Account
 
     @property
     def waits(self) -> bool:
@@ -53,43 +98,25 @@ class Waiter(Protocol):
 W = TypeVar("W", bound=Waiter)
 
 
-class Deferrals:
-    """How often within about a minute a client had to wait because it had used up its turn."""
-
-    __slots__ = ("_before", "_count", "_since")
-
-    def __init__(self) -> None:
-        self._since = self._before = self._count = 0.0
-
-    def note(self, now: float) -> None:
-        """It had to wait."""
-        self._roll(now)
-        self._count += 1
-
-    def count(self, now: float) -> int:
-        """How often lately."""
-        self._roll(now)
-        return int(self._before + self._count)
-
-    def _roll(self, now: float) -> None:
-        if now - self._since >= _RECENT_S:
-            self._before = self._count if now - self._since < 2 * _RECENT_S else 0.0
-            self._since, self._count = now, 0.0
-
-
 class Turns:
-    """The queue of those who have more to do than one turn. ``soon`` calls something in the next pass of the loop."""
+    """The queue of those who have more to do than one turn.
+
+    ``soon`` calls something in the next round of the loop, ``after`` after so many seconds.
+    """
 
     def __init__(
         self,
         soon: Callable[[Callable[[], None]], object] | None = None,
+        after: Callable[[float, Callable[[], None]], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._soon = soon or (lambda work: asyncio.get_running_loop().call_soon(work))
+        self._after = after or (lambda delay, work: asyncio.get_running_loop().call_later(delay, work))
         self._clock = clock
         self._light: deque[Waiter] = deque()
         self._heavy: deque[Waiter] = deque()
         self._left = PASS
+        self._rests = 0
         self._scheduled = False
 
     @property
@@ -98,61 +125,81 @@ class Turns:
         return len(self._light) + len(self._heavy)
 
     def arrived(self, waiter: Waiter) -> None:
-        """Something came in for ``waiter``: it has a turn at once if there is room in this pass, else it waits."""
-        if waiter.place is not Place.NOWHERE:
+        """Something came in for ``waiter``: it has a turn at once if there is room, else it waits."""
+        account = waiter.account
+        if account.place is not Place.NOWHERE:
             return
-        self._schedule()
-        if self._left <= 0 or self._light or self._heavy:
-            self._wait(waiter, Place.LIGHT)
+        if self._light or self._heavy or self._left <= RESERVE:
+            self._among_others(waiter)
             return
         while waiter.waits:
-            if self._left <= 0:
+            if self._left <= RESERVE:
                 self._wait(waiter, Place.HEAVY)
                 return
-            self._left -= waiter.turn(min(TURN, self._left))
+            self._left -= waiter.turn(min(TURN, self._left - RESERVE))
+        if self._left <= RESERVE:
+            self._schedule()
 
     def later(self, waiter: Waiter) -> None:
         """``waiter`` may go on after something that held it up; not from within whatever released it."""
-        if waiter.place is Place.NOWHERE and waiter.waits:
-            self._schedule()
+        if waiter.account.place is Place.NOWHERE and waiter.waits:
             self._wait(waiter, Place.LIGHT)
 
     def busy(self, waiters: Iterable[W]) -> list[W]:
         """Those of them who have had to wait for their turns a lot within the last minute."""
         now = self._clock()
-        return [waiter for waiter in waiters if waiter.deferrals.count(now) >= _BUSY_TURNS]
+        return [waiter for waiter in waiters if waiter.account.deferrals(now) >= _BUSY_TURNS]
 
-    def _schedule(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            self._soon(self._pass)
+    def _among_others(self, waiter: Waiter) -> None:
+        """Others wait: a little is done at once."""
+        allowance = waiter.account.allowance(self._rests)
+        if allowance > 0 and (self._light or self._left <= 0):
+            self._wait(waiter, Place.LIGHT)
+            return
+        if allowance > 0:
+            self._give(waiter, allowance)
+        if waiter.waits:
+            self._wait(waiter, Place.HEAVY)
+
+    def _give(self, waiter: Waiter, work: int) -> None:
+        spent = waiter.turn(work)
+        waiter.account.charge(spent, self._rests)
+        self._left -= spent
 
     def _wait(self, waiter: Waiter, place: Place) -> None:
-        waiter.place = place
+        waiter.account.place = place
         if place is Place.LIGHT:
             self._light.append(waiter)
         else:
-            waiter.deferrals.note(self._clock())
+            waiter.account.deferred(self._clock())
             self._heavy.append(waiter)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._scheduled:
+            return
+        self._scheduled = True
+        if self._left > RESERVE:
+            self._soon(self._pass)
+        else:
+            self._after(REST_S, self._rested)
+
+    def _rested(self) -> None:
+        self._left = PASS
+        self._rests += 1
+        self._pass()
 
     def _pass(self) -> None:
-        self._scheduled = False
-        self._left = PASS
-        while self._left > 0 and (self._light or self._heavy):
+        while (self._light and self._left > 0) or (self._heavy and self._left > RESERVE):
             queue = self._light or self._heavy
             waiter = queue.popleft()
-            came_from, waiter.place = waiter.place, Place.NOWHERE
+            account = waiter.account
+            came_from, account.place = account.place, Place.NOWHERE
+            if not waiter.waits:
+                continue
+            self._give(waiter, max(1, account.allowance(self._rests)) if came_from is Place.LIGHT else TURN)
             if waiter.waits:
-                self._left -= waiter.turn(LIGHT_TURN if came_from is Place.LIGHT else TURN)
-            if waiter.waits or came_from is Place.LIGHT:
-                # One that is done stays until the others have had their turns: it is light again only after that.
-                self._behind(waiter)
-        if self._light or self._heavy:
+                self._wait(waiter, Place.HEAVY)
+        self._scheduled = False
+        if self._light or self._heavy or self._left <= RESERVE:
             self._schedule()
-
-    def _behind(self, waiter: Waiter) -> None:
-        if waiter.waits:
-            self._wait(waiter, Place.HEAVY)
-        elif self._heavy:
-            waiter.place = Place.HEAVY
-            self._heavy.append(waiter)

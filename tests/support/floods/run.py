@@ -1,5 +1,6 @@
 """One flood: attackers in a process of their own, a bystander whose PUBACKs are timed, a revocation in the middle."""
 
+import math
 import multiprocessing
 import threading
 import time
@@ -22,7 +23,7 @@ class Found:
     """What a bystander met: waits for PUBACKs by the service's own processor time and by the wall, in ms.
 
     ``revoked_s`` and ``revoked_cpu_s``: from the change in the registry to the end of the flooding connection; None
-    when the flood has no login.
+    when the flood has no login, infinite when it did not end.
     """
 
     kind: str
@@ -123,7 +124,7 @@ def _revoked(service: Service, user: str, ended_at: "Synchronized[float]") -> tu
             if ended_at.value > last:
                 last, spent = ended_at.value, cpu_s(service.pid) - before
             if time.monotonic() - began > 30:
-                return 30.0, cpu_s(service.pid) - before
+                return math.inf, cpu_s(service.pid) - before
         return max(0.0, last - began), spent
     finally:
         registry.revocation.resume_user(user)

@@ -4,25 +4,34 @@ from collections.abc import Callable
 
 import pytest
 
-from healthsync_mqtt.broker.embedded.turns import LIGHT_TURN, PASS, TURN, Deferrals, Place, Turns
+from healthsync_mqtt.broker.embedded.turns import LIGHT_TURN, PASS, RESERVE, REST_S, TURN, Account, Place, Turns
 
 
 class Loop:
-    """A pass of the loop at a time."""
+    """A round of the loop at a time; a rest is a round."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self._soon: list[Callable[[], None]] = []
-        self.turns = Turns(self._soon.append, lambda: self.now)
+        self._later: list[Callable[[], None]] = []
+        #: how often everything else had the loop, and other threads the interpreter
+        self.rests = 0
+        self.turns = Turns(self._soon.append, self._after, lambda: self.now)
+
+    def _after(self, delay: float, work: Callable[[], None]) -> None:
+        assert delay >= REST_S
+        self._later.append(work)
 
     def run(self) -> None:
         soon, self._soon[:] = list(self._soon), []
-        for work in soon:
+        later, self._later[:] = list(self._later), []
+        self.rests += bool(later)
+        for work in soon + later:
             work()
 
     @property
     def idle(self) -> bool:
-        return not self._soon
+        return not self._soon and not self._later
 
 
 class Client:
@@ -31,8 +40,7 @@ class Client:
         self.done = 0
         self.turns = 0
         self.step = step
-        self.place = Place.NOWHERE
-        self.deferrals = Deferrals()
+        self.account = Account()
 
     @property
     def waits(self) -> bool:
@@ -49,7 +57,7 @@ class Client:
 
 
 def test_what_fits_is_done_at_once() -> None:
-    loop, client = Loop(), Client(PASS - 10)
+    loop, client = Loop(), Client(PASS - RESERVE - 10)
     loop.turns.arrived(client)
     assert not client.waits
     assert loop.turns.waiting == 0
@@ -75,7 +83,7 @@ def test_a_bystander_waits_for_one_pass_at_most(floods: int) -> None:
     attackers = [Client(1000 * PASS) for _ in range(floods)]
     for attacker in attackers:
         loop.turns.arrived(attacker)
-    while any(attacker.place is Place.LIGHT for attacker in attackers):
+    while any(attacker.account.place is Place.LIGHT for attacker in attackers):
         loop.run()
     before = sum(attacker.done for attacker in attackers)
     bystander = Client(10)
@@ -142,9 +150,9 @@ def test_one_that_waits_no_more_is_passed_over() -> None:
     gone.left = 0
     while not loop.idle:
         loop.run()
-    assert gone.turns == 0
+    assert gone.turns == 1  # at once, a little; and no turn for nothing
     assert loop.turns.waiting == 0
-    assert gone.place is Place.NOWHERE
+    assert gone.account.place is Place.NOWHERE
 
 
 def test_who_is_slowed_down_is_known_for_about_a_minute() -> None:
@@ -156,3 +164,68 @@ def test_who_is_slowed_down_is_known_for_about_a_minute() -> None:
     assert loop.turns.busy([flood, other]) == [flood]
     loop.now += 200
     assert loop.turns.busy([flood, other]) == []
+
+
+@pytest.mark.parametrize("floods", [1, 10, 500])
+def test_other_threads_have_the_interpreter_after_each_pass(floods: int) -> None:
+    """What was never idle starved the journal's thread: each commit took hundreds of passes."""
+    loop = Loop()
+    attackers = [Client(1000 * PASS) for _ in range(floods)]
+    for _ in range(200):
+        for attacker in attackers:
+            loop.turns.arrived(attacker)
+        loop.run()
+    assert loop.rests > 190
+    assert sum(attacker.done for attacker in attackers) <= (loop.rests + 1) * (PASS + attackers[0].step)
+
+
+def test_many_that_each_send_a_little_are_followed_by_rests_too() -> None:
+    loop = Loop()
+    came: list[Client] = []
+    for _ in range(50):
+        crowd = [Client(LIGHT_TURN) for _ in range(200)]
+        came += crowd
+        for client in crowd:
+            loop.turns.arrived(client)
+        loop.run()
+    done = sum(client.done for client in came)
+    assert done > 10 * PASS
+    assert done <= (loop.rests + 1) * (PASS + LIGHT_TURN)
+
+
+def test_a_little_is_done_at_once_while_floods_wait() -> None:
+    loop = Loop()
+    for attacker in [Client(1000 * PASS) for _ in range(50)]:
+        loop.turns.arrived(attacker)
+    while loop.rests < 5:
+        loop.run()
+    bystander = Client()
+    for _ in range(20):
+        for _ in range(3):
+            bystander.left = LIGHT_TURN // 3
+            loop.turns.arrived(bystander)
+            assert not bystander.waits
+        loop.run()
+
+
+def test_who_used_a_turn_is_not_light_before_it_is_forgiven() -> None:
+    account = Account()
+    assert account.allowance(0) == LIGHT_TURN
+    account.charge(LIGHT_TURN + 10, 0)
+    assert account.allowance(0) < 0
+    assert account.allowance(1) == LIGHT_TURN - 10
+    account.charge(1_000_000, 1)
+    assert account.allowance(1 + 2 * TURN // LIGHT_TURN) > 0
+
+
+def test_one_that_overdraws_its_turn_is_followed_by_a_rest() -> None:
+    """A payload is not cut in two: what it costs beyond the turn is taken from the pass."""
+    loop, dear = Loop(), Client(10 * PASS, step=10 * PASS)
+    loop.turns.arrived(dear)
+    assert not dear.waits
+    other = Client(TURN)
+    loop.turns.arrived(other)
+    assert other.done == 0
+    loop.run()
+    assert loop.rests == 1
+    assert not other.waits
