@@ -34,10 +34,5 @@ class Group:
 
 
 def held_bytes(delivery: Delivery, decoded: Decoded) -> int:
-    """Bytes that a delivery holds until it is committed: what it was unfolded to counts, not what came in."""
-    size = len(delivery.payload)
-    for event in decoded.events:
-        size += _EVENT_BYTES + len(event.body)
-    for rejection in decoded.rejections:
-        size += _EVENT_BYTES + len(rejection.raw)
-    return size
+    """Bytes that a delivery holds until it is committed: what came in, and what it was unfolded to in its events."""
+    return len(delivery.payload) + decoded.size + _EVENT_BYTES * decoded.total

@@ -204,15 +204,17 @@ class Pipeline:
 
     def _take(self, delivery: Delivery, decoded: Decoded, now_us: int) -> int:
         """Queue what is decoded; what that took beyond reading it once, which its sender is charged."""
-        more = decoded.work - len(delivery.payload)
-        if more > 0:
-            delivery.source.charge(more)
+        more = 0
+        if decoded.cost != len(delivery.payload) or decoded.rejections:
+            more = max(0, decoded.work - len(delivery.payload))
+            if more:
+                delivery.source.charge(more)
         decoded = self.gate.screen(decoded, delivery.origin.user, now_us)
         self._counters.received += decoded.total
         size = held_bytes(delivery, decoded)
         self._backlog += size
         self._waiting.append(Waiting(delivery, decoded, size))
-        return max(0, more)
+        return more
 
     def _quick(self, delivery: Delivery) -> Decoded | None:
         return decode_if_quick(delivery.payload, delivery.origin, self._clock_us(), self.limits)

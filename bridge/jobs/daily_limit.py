@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from bridge.ports import Commit
+from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("bridge")
@@ -29,10 +30,20 @@ class DailyVolume:
 
     def committed(self, commit: Commit) -> None:
         """Count what devices sent."""
-        if self._most:
-            for delivery, decoded, _ in commit.outcomes:
-                if delivery.origin.device is not None:
-                    self.add(delivery.origin.user, delivery.origin.device, decoded.total, commit.at_us)
+        if not self._most:
+            return
+        last: Origin | None = None  # deliveries of one device come in a row mostly: they are added up first
+        events = 0
+        for (_, _, origin, _, _), decoded, _ in commit.outcomes:
+            if origin is not last:
+                self._sent(last, events, commit.at_us)
+                last, events = origin, 0
+            events += decoded.total
+        self._sent(last, events, commit.at_us)
+
+    def _sent(self, origin: Origin | None, events: int, now_us: int) -> None:
+        if origin is not None and origin.device is not None:
+            self.add(origin.user, origin.device, events, now_us)
 
     def add(self, user: str, device: str, events: int, now_us: int) -> None:
         """So many events of a device were dealt with."""
