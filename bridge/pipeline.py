@@ -320,7 +320,7 @@ class Pipeline:
         try:
             self._counters.commit(took, now_us)
             self._count(group)
-            acknowledge(group.outcomes)
+            acknowledge(group.outcomes, self._journal.epoch, self._journal.position)
             self._tell(group)
             for chore in group.chores:
                 chore.done()

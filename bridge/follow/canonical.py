@@ -13,7 +13,7 @@ to which they bring nothing again. Filters of shared groups are fed by ``shared`
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -26,7 +26,9 @@ from bridge.follow.shared import SharedFeed, user_level
 from bridge.follow.since import place
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
+from healthsync_mqtt.broker.embedded.dialect import JSON
 from healthsync_mqtt.broker.embedded.ports import Unfed, Wish
+from healthsync_mqtt.broker.embedded.sessions.index import Granted, beside
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.errors import InputError
@@ -328,7 +330,7 @@ class CanonicalFeed:
             self._front = self._head  # the rest is purged
             return False
         started, now_us, shares = self._front, self._clock_us(), self._gate.shares
-        followers: dict[str, dict[Session, int]] = {}
+        followers: dict[str, dict[Session, Granted]] = {}
         runs: dict[Session, dict[str, list[CanonicalEvent]]] = {}
         served: set[Session] = set()
         given = 0
@@ -338,7 +340,7 @@ class CanonicalFeed:
             if found is None:
                 found = followers[topic] = self._sessions.index.match(topic)
             if found and shares(event.record, now_us):
-                messages: dict[int, Message] = {}
+                messages: dict[tuple[int, tuple[int, ...]], Message] = {}
                 for session, granted in found.items():
                     if session not in self._live:
                         continue
@@ -351,10 +353,10 @@ class CanonicalFeed:
                     if session.principal.batches:
                         runs.setdefault(session, {}).setdefault(topic, []).append(event)
                         continue
-                    qos = min(1, granted)
-                    message = messages.get(qos)
+                    same = (granted, granted.identifiers)
+                    message = messages.get(same)
                     if message is None:
-                        message = messages[qos] = Message(topic.encode(), event.payload, qos, after=seq - 1)
+                        message = messages[same] = _message(topic, event.payload, granted, seq - 1)
                     self._hand(session, message)
             self._front = seq
             if given >= _MOST_GIVEN:
@@ -386,7 +388,7 @@ class CanonicalFeed:
         self._behind[session] = None
         if after >= self._front:
             return  # it is new and stands at the head, where those who are live will be in a moment
-        granted: dict[str, int] = {}
+        granted: dict[str, Granted | None] = {}
         runs: dict[str, list[CanonicalEvent]] = {}
         now_us, shares, match = self._clock_us(), self._gate.shares, self._sessions.index.match
         room, size, batches = session.room, 0, session.principal.batches
@@ -398,13 +400,13 @@ class CanonicalFeed:
             if seq > self._front:
                 break
             if floors:
-                granted[topic] = max(
-                    (qos for name, qos in filters.items() if seq > floors.get(name, 0) and matches(name, topic)),
-                    default=-1,
+                granted[topic] = beside(
+                    each for name, each in filters.items() if seq > floors.get(name, 0) and matches(name, topic)
                 )
             elif topic not in granted:
-                granted[topic] = match(topic).get(session, -1)
-            if granted[topic] < 0 or not shares(event.record, now_us):
+                granted[topic] = match(topic).get(session)
+            grant = granted[topic]
+            if grant is None or not shares(event.record, now_us):
                 continue
             if not room or size > _BYTES_AT_ONCE:
                 position = seq - 1
@@ -414,7 +416,7 @@ class CanonicalFeed:
                 runs.setdefault(topic, []).append(event)
                 continue
             room -= 1
-            self._hand(session, Message(topic.encode(), event.payload, min(1, granted[topic]), after=seq - 1))
+            self._hand(session, _message(topic, event.payload, grant, seq - 1))
         self._hand_arrays(session, runs, granted, after)
         session.position = min(position, self._front)
 
@@ -424,12 +426,17 @@ class CanonicalFeed:
             self._moved.add(session)
 
     def _hand_arrays(
-        self, session: Session, runs: dict[str, list[CanonicalEvent]], granted: dict[str, int], after: int
+        self, session: Session, runs: dict[str, list[CanonicalEvent]], granted: Mapping[str, Granted | None], after: int
     ) -> None:
         for topic, run in runs.items():
-            name, qos = topic.encode(), min(1, granted[topic])
+            grant = granted[topic]
+            assert grant is not None
             for payload in arrays(run):
-                self._hand(session, Message(name, payload, qos, after=after))
+                self._hand(session, _message(topic, payload, grant, after))
+
+
+def _message(topic: str, payload: bytes, granted: Granted, after: int) -> Message:
+    return Message(topic.encode(), payload, min(1, int(granted)), False, after, None, JSON, 0.0, granted.identifiers)
 
 
 def _since(wish: Wish) -> Since | None:

@@ -19,6 +19,7 @@ from bridge.follow.canonical_events import PAGE, CanonicalEvent, CanonicalEvents
 from bridge.follow.shared_group import GroupName, SharedGroup, grant_of
 from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
+from healthsync_mqtt.broker.embedded.dialect import JSON
 from healthsync_mqtt.broker.embedded.ports import Unfed
 from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
@@ -343,7 +344,9 @@ class SharedFeed:
             group.share.acknowledge(member, seq)  # it is nobody's any more
             return
         qos = min(1, group.qos[member])
-        self._sessions.give(member, Message(event.topic.encode(), event.payload, qos, after=seq - 1, share=group))
+        self._sessions.give(
+            member, Message(event.topic.encode(), event.payload, qos, after=seq - 1, share=group, about=JSON)
+        )
 
     def _one_user(self, topic_filter: str) -> str | None:
         """The user that a filter on canonical topics names, if it names one: its rows are found by index."""

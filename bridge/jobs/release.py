@@ -8,7 +8,7 @@ from bridge.decode.delivery import decode
 from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from healthsync_mqtt.errors import NotFoundError
-from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.delivery import Delivery, Verdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import LogReader
 
@@ -16,7 +16,7 @@ from healthsync_mqtt.storage.port import LogReader
 class _Nobody:
     """A source that nobody waits behind: the commit itself is waited for."""
 
-    def acknowledge(self, tokens: Sequence[int]) -> None:
+    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[Verdict] = ()) -> None:
         pass
 
     def charge(self, cost: int) -> None:

@@ -1,9 +1,9 @@
 """Tell the senders, after the commit and never before: acknowledgements first, then receipts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from healthsync_mqtt.model.delivery import Delivery, Source
+from healthsync_mqtt.model.delivery import Delivery, Source, Verdict
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.receipt import encode_receipt, rejected_entry
 
@@ -33,17 +33,50 @@ def by_device(outcomes: Iterable[Outcome]) -> dict[Addressee, list[Outcome]]:
     return grouped
 
 
-def acknowledge(outcomes: Iterable[Outcome]) -> None:
-    """Acknowledge every delivery to its source, in arrival order, one call a source."""
+def acknowledge(outcomes: Iterable[Outcome], epoch: str, position: Callable[[str], int]) -> None:
+    """Acknowledge every delivery to its source, in arrival order, one call a source.
+
+    ``position`` is how far a user's own events are; it is told to who asked for it, with what became of the events.
+    """
     tokens: dict[Source, list[int]] = {}
-    for (source, token, _, _, _), _, _ in outcomes:
+    verdicts: dict[Source, list[Verdict]] = {}
+    same: dict[tuple[str, int, int], Verdict] = {}
+    for outcome in outcomes:
+        (source, token, _, _, _, told), _, _ = outcome
         waiting = tokens.get(source)
         if waiting is None:
             tokens[source] = [token]
         else:
             waiting.append(token)
+        if told:
+            verdicts.setdefault(source, []).append(_verdict(outcome, epoch, position, same))
     for source, waiting in tokens.items():
-        source.acknowledge(waiting)
+        found = verdicts.get(source)
+        if found is None:
+            source.acknowledge(waiting)
+        else:
+            source.acknowledge(waiting, found)
+
+
+def _verdict(
+    outcome: Outcome, epoch: str, position: Callable[[str], int], same: dict[tuple[str, int, int], Verdict]
+) -> Verdict:
+    """What became of a delivery; one object for all of a user in which nothing was refused and as much was stored."""
+    delivery, decoded, seqs = outcome
+    user, duplicate, rejections = delivery.origin.user, seqs.count(0), decoded.rejections
+    stored = len(seqs) - duplicate
+    key = (user, stored, duplicate)
+    found = None if rejections or delivery.retained else same.get(key)
+    if found is not None:
+        return found
+    made = Verdict(epoch, position(user), stored, duplicate)
+    if not rejections and not delivery.retained:
+        same[key] = made
+        return made
+    if rejections:
+        first = rejections[0]
+        made = made._replace(rejected=len(rejections), reason=first.reason.value, field=first.field or "")
+    return made._replace(ignored="retain") if delivery.retained else made
 
 
 MOST_BYTES: Final = 65_000

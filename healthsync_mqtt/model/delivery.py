@@ -6,11 +6,30 @@ from typing import NamedTuple, Protocol
 from healthsync_mqtt.model.origin import Origin
 
 
+class Verdict(NamedTuple):
+    """What became of the events of one delivery: as in a receipt, for a sender whose acknowledgements say it.
+
+    ``reason`` and ``field`` are those of the first rejection; ``ignored`` is what the sender asked for and did not get.
+    """
+
+    epoch: str
+    seq: int
+    stored: int
+    duplicate: int
+    rejected: int = 0
+    reason: str = ""
+    field: str = ""
+    ignored: str = ""
+
+
 class Source(Protocol):
     """Where deliveries come from. Only the pipeline calls its methods, ``acknowledge`` only after the commit."""
 
-    def acknowledge(self, tokens: Sequence[int]) -> None:
-        """The deliveries with these tokens are durable; tokens come in arrival order. Must not raise."""
+    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[Verdict] = ()) -> None:
+        """The deliveries with these tokens are durable; tokens come in arrival order. Must not raise.
+
+        ``verdicts`` has one for each token where the deliveries asked for it (``told``); a source asks for all or none.
+        """
 
     def charge(self, cost: int) -> None:
         """Deciding a delivery took so many bytes of reading more than its length says. Must not raise."""
@@ -23,6 +42,7 @@ class Delivery(NamedTuple):
     """``token`` is the source's own mark for the message; ``payload`` its bytes as they arrived.
 
     ``retained``: it came with RETAIN, which events topics do not have; the receipt says that it was ignored.
+    ``told``: its acknowledgement says what became of its events.
     """
 
     source: Source
@@ -30,3 +50,4 @@ class Delivery(NamedTuple):
     origin: Origin
     payload: bytes
     retained: bool = False
+    told: bool = False

@@ -2,16 +2,24 @@
 
 Event messages are acknowledged after their commit, messages for other clients when what is owed of them outlasts a
 crash, all else at once; all must be answered in the order in which the messages came. A token is a packet id (QoS 1), a
-packet id with the bit ``QOS2`` (QoS 2), or 0 (QoS 0, no answer).
+packet id with the bit ``QOS2`` (QoS 2), or 0 (QoS 0, no answer). What is answered for a message is its token in MQTT
+3.1.1, and in MQTT 5 a reply that says more; 0 in both where nothing is.
 """
 
 from collections import deque
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias, Union, cast
 
 from healthsync_mqtt.mqtt.codec import encode, encode_puback, encode_pubacks
 from healthsync_mqtt.mqtt.codec.packets import Pubrec
 
+if TYPE_CHECKING:
+    from healthsync_mqtt.broker.embedded.replies import Reply
+
 QOS2 = 1 << 16
+
+Answered: TypeAlias = Union[int, "Reply"]
+"""What is answered for a message; nothing to answer is 0."""
 
 
 def token_of(packet_id: int, qos: int) -> int:
@@ -24,7 +32,7 @@ class Other:
 
     __slots__ = ("after", "ready", "token")
 
-    def __init__(self, after: int, token: int, *, ready: bool) -> None:
+    def __init__(self, after: int, token: Answered, *, ready: bool) -> None:
         #: event deliveries that are answered before it
         self.after = after
         self.token = token
@@ -38,7 +46,7 @@ class AckOrder:
         self._delivered = 0
         self._answered = 0
         #: events that are durable and wait behind another message
-        self._durable: deque[int] = deque()
+        self._durable: deque[Answered] = deque()
         self._others: deque[Other] = deque()
 
     @property
@@ -50,7 +58,7 @@ class AckOrder:
         """So many event messages were handed to the journal."""
         self._delivered += count
 
-    def acknowledge(self, tokens: Sequence[int]) -> Sequence[int]:
+    def acknowledge(self, tokens: Sequence[Answered]) -> Sequence[Answered]:
         """The oldest event deliveries are durable: the tokens to answer now, with those that waited behind them."""
         if not self._others:
             self._answered += len(tokens)
@@ -58,7 +66,7 @@ class AckOrder:
         self._durable.extend(tokens)
         return self._due()
 
-    def answer(self, token: int, gathered: int = 0) -> bool:
+    def answer(self, token: Answered, gathered: int = 0) -> bool:
         """Whether another message is answered now; not when something is ahead of it: then it waits behind that.
 
         ``gathered`` events of the same turn have not been handed over yet.
@@ -69,19 +77,19 @@ class AckOrder:
             return False
         return True
 
-    def hold(self, token: int, gathered: int = 0) -> Other:
+    def hold(self, token: Answered, gathered: int = 0) -> Other:
         """Another message that is answered when it is its turn and ``release`` was called."""
         other = Other(self._delivered + gathered, token, ready=False)
         self._others.append(other)
         return other
 
-    def release(self, other: Other) -> Sequence[int]:
+    def release(self, other: Other) -> Sequence[Answered]:
         """``other`` may be answered: the tokens to answer now."""
         other.ready = True
         return self._due()
 
-    def _due(self) -> list[int]:
-        out: list[int] = []
+    def _due(self) -> list[Answered]:
+        out: list[Answered] = []
         others, durable = self._others, self._durable
         while True:
             if others and others[0].after <= self._answered:
@@ -95,8 +103,9 @@ class AckOrder:
                 return out
 
 
-def answers(tokens: Sequence[int]) -> bytes:
+def answers(answered: Sequence[Answered]) -> bytes:
     """The acknowledgements of these tokens in MQTT 3.1.1, as one block."""
+    tokens = cast("Sequence[int]", answered)
     if min(tokens) > 0 and max(tokens) < QOS2:
         return encode_pubacks(tokens)
     return b"".join(map(_answer, tokens))

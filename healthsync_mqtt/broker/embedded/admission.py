@@ -1,18 +1,32 @@
 """Whether a CONNECT is let in. Nothing that belongs to its client id is touched before it is."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError
-from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode
+from healthsync_mqtt.identity.login.proof import BannedError, Login, PerhapsNewError
+from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode, Property
+from healthsync_mqtt.mqtt.codec.v5 import Reason
 from healthsync_mqtt.topics.access import AccessRules
+
+METHOD: Final = "healthsync-token"
+"""The authentication method of MQTT 5: the authentication data is a token, in CONNECT and in AUTH."""
+
+_FIVE: Final = {
+    ConnectCode.BAD_PROTOCOL_VERSION: Reason.UNSUPPORTED_PROTOCOL_VERSION,
+    ConnectCode.IDENTIFIER_REJECTED: Reason.CLIENT_IDENTIFIER_NOT_VALID,
+    ConnectCode.SERVER_UNAVAILABLE: Reason.SERVER_UNAVAILABLE,
+    ConnectCode.BAD_CREDENTIALS: Reason.BAD_CREDENTIALS,
+    ConnectCode.NOT_AUTHORIZED: Reason.NOT_AUTHORIZED,
+}
+_VERSIONS: Final = {("MQIsdp", 3), ("MQTT", 4), ("MQTT", 5)}
 
 
 class Refusal(NamedTuple):
     """The CONNACK code, the reason for the log, and whether the answer is held back (a failed login), for how long.
 
-    ``perhaps_new``: whoever asks may be known after another reading of the registry.
+    ``perhaps_new``: whoever asks may be known after another reading of the registry. ``five`` is the reason code of
+    MQTT 5 where it says more than ``code``, ``advice`` the reason string there.
     """
 
     code: ConnectCode
@@ -20,27 +34,63 @@ class Refusal(NamedTuple):
     held: bool = False
     wait_s: float = 0.0
     perhaps_new: bool = False
+    five: Reason | None = None
+    advice: str = ""
+
+    @property
+    def answer(self) -> Reason:
+        """The reason code of MQTT 5."""
+        if self.five is not None:
+            return self.five
+        if self.held and self.code is ConnectCode.NOT_AUTHORIZED:
+            return Reason.BAD_CREDENTIALS
+        return _FIVE[self.code]
+
+
+def named(packet: Connect) -> Connect:
+    """The CONNECT with its proof in the places of MQTT 3.1.1: a token that came as authentication data is its password.
+
+    In MQTT 5 a client without a client id gets its user name for one: that is what its token is for.
+    """
+    about = packet.properties
+    if packet.protocol_level < 5:
+        return packet
+    client_id = packet.client_id or packet.username or ""
+    if Property.AUTHENTICATION_METHOD not in about:
+        return packet._replace(client_id=client_id)
+    secret = about.get(Property.AUTHENTICATION_DATA, packet.password)
+    return packet._replace(client_id=client_id, username=packet.username or client_id, password=secret)
 
 
 def admission(packet: Connect, login: Callable[[Connect], Login], rules: AccessRules) -> Login | Refusal:
-    """Judge version, client id, credentials and will, in this order; of MQTT 3.1 the credentials first.
+    """Judge version, method, client id, credentials and will, in this order.
 
-    Paho (Java, Go, C) tries a refused login again as MQTT 3.1 and reports what it is told then: a wrong token must not
-    be hidden by a version that nobody asked for.
+    MQTT 3.1 is spoken as 3.1.1. Paho (Java, Go, C) tries a refused login again as 3.1 and reports what it is told then:
+    the same as before.
     """
-    old = (packet.protocol_name, packet.protocol_level) == ("MQIsdp", 3)
-    if not old and (packet.protocol_level != 4 or packet.protocol_name != "MQTT"):
-        return Refusal(ConnectCode.BAD_PROTOCOL_VERSION, "bad_version")
+    if (packet.protocol_name, packet.protocol_level) not in _VERSIONS:
+        advice = "MQTT 5.0, 3.1.1 and 3.1 are spoken here"
+        return Refusal(ConnectCode.BAD_PROTOCOL_VERSION, "bad_version", advice=advice)
+    method = packet.properties.get(Property.AUTHENTICATION_METHOD)
+    if method is not None and method != METHOD:
+        five, advice = Reason.BAD_AUTHENTICATION_METHOD, f"the authentication method is {METHOD}, or none"
+        return Refusal(ConnectCode.NOT_AUTHORIZED, "bad_authentication_method", five=five, advice=advice)
     if not packet.client_id:
-        return Refusal(ConnectCode.IDENTIFIER_REJECTED, "no_client_id")
+        advice = "a client id, or a user name for one, is needed"
+        return Refusal(ConnectCode.IDENTIFIER_REJECTED, "no_client_id", advice=advice)
     try:
         accepted = login(packet)
     except TokenError as error:
         perhaps_new = isinstance(error, PerhapsNewError)
-        return Refusal(ConnectCode.NOT_AUTHORIZED, error.detail, held=True, perhaps_new=perhaps_new)
-    if old:
-        return Refusal(ConnectCode.BAD_PROTOCOL_VERSION, "bad_version")
+        banned = isinstance(error, BannedError) or (isinstance(error, PerhapsNewError) and error.banned)
+        return Refusal(
+            ConnectCode.NOT_AUTHORIZED,
+            error.detail,
+            held=True,
+            perhaps_new=perhaps_new,
+            five=Reason.BANNED if banned else None,
+        )
     will = packet.will
     if will is not None and not rules.may_will(accepted.principal, will.topic, retain=will.retain).allowed:
-        return Refusal(ConnectCode.NOT_AUTHORIZED, "will_not_allowed")
+        return Refusal(ConnectCode.NOT_AUTHORIZED, "will_not_allowed", advice="a will on this topic is not allowed")
     return accepted

@@ -5,14 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from healthsync_mqtt.broker.embedded.ackorder import Other, answers
-from healthsync_mqtt.broker.embedded.admission import Refusal
-from healthsync_mqtt.broker.embedded.deadlines import Deadline, Deadlines
-from healthsync_mqtt.broker.embedded.lifecycle import State
-from healthsync_mqtt.broker.embedded.limits.addresses import Knock
-from healthsync_mqtt.broker.embedded.ports import Door, Later
-from healthsync_mqtt.broker.embedded.protocol import (
-    DEAF,
+from healthsync_mqtt.broker.embedded.ackorder import Other
+from healthsync_mqtt.broker.embedded.actions import (
     Action,
     Answer,
     End,
@@ -20,20 +14,30 @@ from healthsync_mqtt.broker.embedded.protocol import (
     Flush,
     Judge,
     Listen,
-    Protocol,
     Refuse,
     Relay,
+    Renew,
     Send,
 )
+from healthsync_mqtt.broker.embedded.admission import Refusal
+from healthsync_mqtt.broker.embedded.deadlines import Deadline, Deadlines
+from healthsync_mqtt.broker.embedded.dialect import THREE, Dialect, dialect_of
+from healthsync_mqtt.broker.embedded.farewells import CODES
+from healthsync_mqtt.broker.embedded.lifecycle import State
+from healthsync_mqtt.broker.embedded.limits.addresses import Knock
+from healthsync_mqtt.broker.embedded.ports import Door, Later
+from healthsync_mqtt.broker.embedded.protocol import DEAF, Protocol
 from healthsync_mqtt.broker.embedded.reading import Hold, Reading
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.turns import Account, Turns
+from healthsync_mqtt.broker.embedded.welcome import receive_maximum
 from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.identity.login.proof import Demand
+from healthsync_mqtt.model.delivery import Verdict
 from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, encode
-from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode, Suback, Unsuback
+from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, v5
+from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Suback, Unsuback
 from healthsync_mqtt.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -65,8 +69,16 @@ class Connection:
         self._wanted = wanted
         self._window = limits.receive_window
         skip = limits.max_packet * SKIP
-        self._decoder = Decoder(limits.max_packet, limits.connect_bytes, server=True, skip=skip)
-        self._protocol = Protocol(self, max_unreleased=limits.max_unreleased, max_refused=limits.refused_publishes)
+        self._decoder = Decoder(
+            limits.max_packet, limits.connect_bytes, server=True, versions=frozenset({3, 4, 5}), skip=skip
+        )
+        self._protocol = Protocol(
+            self,
+            max_unreleased=limits.max_unreleased,
+            max_refused=limits.refused_publishes,
+            receive_maximum=receive_maximum(limits),
+        )
+        self.dialect: Dialect = THREE
         self._turns = turns
         self.account = Account()
         self.reading = Reading(wire, lambda: turns.later(self))
@@ -198,9 +210,9 @@ class Connection:
 
     # -- the pipeline's side
 
-    def acknowledge(self, tokens: Sequence[int]) -> None:
+    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[Verdict] = ()) -> None:
         """The event deliveries with these tokens are durable: answer them in order, in one write."""
-        self._answered(self._protocol.acknowledged(tokens))
+        self._answered(self._protocol.acknowledged(tokens, verdicts))
 
     def relayed(self, held: Other) -> None:
         """What is owed of a message for others outlasts a crash: answer it when its turn comes."""
@@ -241,6 +253,9 @@ class Connection:
         if self._ended:
             return
         log.info("door.connection_closed", reason=reason, client_id=self.name, peer=self.peer)
+        if self._protocol.state is State.OPEN:
+            self._out.append(self.dialect.farewell(reason, ""))
+            self._write()
         self._wire.close()
         self._closed(will=will)
 
@@ -253,9 +268,9 @@ class Connection:
                 case Events():
                     self._carry(action)
                 case Answer():
-                    out.append(answers(action.tokens))
+                    out.append(self.dialect.answers(action.tokens))
                 case Send():
-                    out.append(encode(action.packet))
+                    out.append(self.dialect.packet(action.packet))
                 case Relay() | Refuse():
                     self._carry(action)
                 case Listen():
@@ -264,7 +279,10 @@ class Connection:
                 case Flush():
                     self.flush()
                 case Judge():
+                    self.dialect = dialect_of(action.asked)
                     self._judge(action.asked)
+                case Renew():
+                    self._renew(action.secret)
                 case End():
                     self._end(action)
         self._write()
@@ -277,7 +295,7 @@ class Connection:
     def _answer(self, packet: Suback | Unsuback) -> None:
         """What the client asked for is durable; it may be gone by now."""
         if self._protocol.state is State.OPEN:
-            self._out.append(encode(packet))
+            self._out.append(self.dialect.packet(packet))
             self._write()
 
     def _write(self) -> None:
@@ -295,7 +313,7 @@ class Connection:
         verdict = self._door.enter(self, asked, last=last)
         if isinstance(verdict, Later):
             self.reading.stop(Hold.LOGIN)
-            verdict.ready.add_done_callback(lambda _: self._judge_again(asked))
+            verdict.ready.add_done_callback(lambda _: self._again(lambda: self._judge(asked, last=True)))
             return
         if isinstance(verdict, Refusal):
             self._refuse(verdict)
@@ -303,16 +321,31 @@ class Connection:
         self.login = verdict.login
         self.reading.gate = verdict.gate
         self._deadlines.opened(keep_alive_s=verdict.keep_alive_s, token_s=verdict.token_s)
-        self._perform(self._protocol.admitted(verdict.session, present=verdict.present, route=verdict.route))
+        self._perform(
+            self._protocol.admitted(verdict.session, present=verdict.present, route=verdict.route, about=verdict.about)
+        )
         if verdict.hold:
             self.reading.stop(verdict.hold)
         self.flush()
         principal = verdict.login.principal
         log.info("door.connected", client_id=principal.client_id, role=principal.role.value, peer=self.peer)
 
-    def _judge_again(self, asked: Connect) -> None:
+    def _renew(self, secret: bytes, *, last: bool = False) -> None:
+        verdict = self._door.renew(self, secret, last=last)
+        if isinstance(verdict, Later):
+            self.reading.stop(Hold.LOGIN)
+            verdict.ready.add_done_callback(lambda _: self._again(lambda: self._renew(secret, last=True)))
+        elif isinstance(verdict, Refusal):
+            self._perform(self._protocol.violated("re_authentication_refused"))
+        else:
+            self.login = verdict.login
+            self._deadlines.renewed(verdict.token_s)
+            self._perform(self._protocol.renewed(verdict.route))
+
+    def _again(self, judge: Callable[[], None]) -> None:
+        """The registry was read."""
         if not self._ended:
-            self._judge(asked, last=True)
+            judge()
             self.reading.release(Hold.LOGIN)
             self._turns.later(self)
             self._pace()
@@ -321,10 +354,10 @@ class Connection:
         self._protocol.refused()
         self.reading.stop(Hold.REFUSAL)
         log.warning("door.connection_refused", reason=refusal.reason, peer=self.peer, code=int(refusal.code))
-        self._refusal = asyncio.get_running_loop().call_later(refusal.wait_s, self._tell, refusal.code)
+        self._refusal = asyncio.get_running_loop().call_later(refusal.wait_s, self._tell, refusal)
 
-    def _tell(self, code: ConnectCode) -> None:
-        self._perform(self._protocol.told(code))
+    def _tell(self, refusal: Refusal) -> None:
+        self._perform(self._protocol.told(refusal))
 
     # -- ends
 
@@ -338,10 +371,22 @@ class Connection:
         self._write()
         if end.violation:
             self._door.say("door.protocol_violation", self, end.reason, client_id=self.name, rule=end.rule)
-            self._wire.abort()
+            words = self._last_words(end)
+            if words:
+                self._wire.write(words)
+                self._wire.close()
+            else:
+                self._wire.abort()
         else:
             self._wire.close()
         self._closed(will=True)
+
+    def _last_words(self, end: End) -> bytes:
+        """What a client that is cut off is told; a CONNECT that cannot be read is answered if it is MQTT 5."""
+        if self.session is not None:
+            return self.dialect.farewell(end.reason, end.rule)
+        code = CODES.get(end.reason) if self._decoder.five else None
+        return b"" if code is None else v5.encode(Connack(session_present=False, code=code))
 
     def _closed(self, *, will: bool) -> None:
         if self._ended:

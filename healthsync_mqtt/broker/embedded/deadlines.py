@@ -40,6 +40,12 @@ class Deadlines:
         self._silence = self._loop.call_later(self._keep_alive_s, self._check)
         self._token = self._loop.call_later(token_s, self._over, Deadline.TOKEN)
 
+    def renewed(self, token_s: float) -> None:
+        """The client has a new token, that lives so long."""
+        if self._token is not None:
+            self._token.cancel()
+        self._token = self._loop.call_later(token_s, self._over, Deadline.TOKEN)
+
     def cancel(self) -> None:
         """No time ends the connection any more."""
         for timer in (self._silence, self._token):

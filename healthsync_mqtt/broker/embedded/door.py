@@ -6,15 +6,16 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from healthsync_mqtt.broker.embedded.admission import Refusal, admission
+from healthsync_mqtt.broker.embedded.actions import Events, Refuse, Relay
+from healthsync_mqtt.broker.embedded.admission import Refusal, admission, named
 from healthsync_mqtt.broker.embedded.connection import SKIP, Connection
+from healthsync_mqtt.broker.embedded.dialect import JSON, forwarded
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, Knock, network
 from healthsync_mqtt.broker.embedded.limits.descriptors import connections_at_most
 from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.limits.rates import Limited, Rates
 from healthsync_mqtt.broker.embedded.listeners import Listeners
-from healthsync_mqtt.broker.embedded.ports import Client, Entry, Feeder, Ingest, Later, Requests
-from healthsync_mqtt.broker.embedded.protocol import Events, Refuse, Relay
+from healthsync_mqtt.broker.embedded.ports import Client, Entry, Feeder, Ingest, Later, Renewal, Requests
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.refusals import Refusals
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
@@ -23,18 +24,23 @@ from healthsync_mqtt.broker.embedded.sessions.subscribing import Subscribing
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.sessions.takeovers import Takeovers
 from healthsync_mqtt.broker.embedded.turns import Turns
+from healthsync_mqtt.broker.embedded.welcome import expiry_of, welcome
+from healthsync_mqtt.broker.embedded.wills import DelayedWills
 from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
-from healthsync_mqtt.errors import HealthSyncError, UnavailableError
+from healthsync_mqtt.errors import HealthSyncError, TokenError, UnavailableError
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
-from healthsync_mqtt.identity.login.proof import Login, Proof
+from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.mqtt.codec.packets import (
     Connect,
     ConnectCode,
+    Properties,
+    Property,
+    Publish,
     Suback,
     Subscribe,
     Unsuback,
@@ -95,6 +101,7 @@ class FrontDoor:
         self._turns = Turns()
         self._guard = AddressGuard(limits, most=connections_at_most())
         self._notices = Notices()
+        self._wills = DelayedWills(self._publish_will)
         self._takeovers = Takeovers(limits.takeovers_per_minute)
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
@@ -125,6 +132,7 @@ class FrontDoor:
         """Close every connection, then amqtt."""
         for connection in list(self._connections):
             connection.close("shutdown", will=True)
+        self._wills.release_all()
         if self._connections:
             await self._empty.wait()
         await self.listeners.closed()
@@ -153,6 +161,7 @@ class FrontDoor:
         """These identities lost their right: they are gone at once, and so is what a device said of its presence."""
         for client_id in client_ids:
             principal = self.sessions.revoke(client_id)
+            self._wills.cancel(client_id)
             self._feeder.forget(client_id)
             if principal is not None and principal.user is not None and principal.device is not None:
                 self.retain(self._registry.build("status", user=principal.user, device=principal.device), b"")
@@ -186,11 +195,13 @@ class FrontDoor:
         """End the sessions whose clients stayed away too long."""
         for client_id in self.sessions.expire(self.sessions.now()):
             self._feeder.forget(client_id)
+            self._wills.release(client_id)
 
     # -- the verbs of connections (``ports.Door``)
 
     def enter(self, client: Client, asked: Connect, *, last: bool = False) -> Entry | Refusal | Later:
         """Decide a CONNECT, before anything of its client id is touched; then open its session."""
+        said, asked = asked, named(asked)
         verdict = self._judge(client, asked)
         if isinstance(verdict, Refusal):
             if verdict.perhaps_new and not last:
@@ -206,23 +217,62 @@ class FrontDoor:
             self._guard.logged_in(client.knock)
         self._guard.succeeded(client.peer, asked.client_id)
         principal = verdict.principal
-        clean = asked.clean_session or principal.role is Role.enroll  # what it gets is for this connection only
-        session, present = self.sessions.open(client, principal, clean=clean)
-        if clean:
-            self._feeder.forget(session.client_id)
+        once = principal.role is Role.enroll  # what it gets is for this connection only
+        clean, expiry_s = asked.clean_session or once, 0.0 if once else expiry_of(asked)
+        if self.sessions.lapsed(asked.client_id) or clean:
+            self._feeder.forget(asked.client_id)
+        session, present = self.sessions.open(client, principal, clean=clean, expiry_s=expiry_s, dialect=client.dialect)
         if present:
+            self._wills.cancel(session.client_id)
             self.subscribing.resume(session)
+        else:
+            self._wills.release(session.client_id)
         longest = self.limits.max_keep_alive_s
+        keep_alive_s = min(asked.keep_alive or longest, longest)  # also for a client that asks for none
         return Entry(
             login=verdict,
             session=session,
             present=present,
             route=partial(self._route, principal),
             gate=self.rates.gate(principal),
-            keep_alive_s=min(asked.keep_alive or longest, longest),  # also for a client that asks for none
+            keep_alive_s=keep_alive_s,
             token_s=max(0.0, verdict.expires_at - self._clock()),
             hold=Hold.JOURNAL if self.ingest.hold(client) else Hold.NONE,
+            about=welcome(
+                said,
+                principal=principal,
+                limits=self.limits,
+                registry=self._registry,
+                keep_alive_s=keep_alive_s,
+                expiry_s=session.expiry_s,
+            ),
         )
+
+    def renew(self, client: Client, secret: bytes, *, last: bool = False) -> Renewal | Refusal | Later:
+        """Decide new credentials of a client that is connected: they have to be its own, and as good as at a login."""
+        assert client.login is not None
+        assert client.session is not None
+        before, now = client.login.principal, self._clock()
+        proof = Proof(before.client_id, before.client_id, secret, client.certificate)
+        try:
+            login = self._logins.authenticate(proof, client.clients, now)
+        except TokenError as error:
+            if isinstance(error, PerhapsNewError) and not last:
+                return Later(self._newcomers.reading())
+            return self._not_renewed(client, error.detail)
+        if login.principal.role is not before.role:
+            return self._not_renewed(client, "the new token is for another role")
+        self.sessions.renewed(client.session, login.principal)
+        route = partial(self._route, login.principal)
+        return Renewal(login=login, route=route, token_s=max(0.0, login.expires_at - now))
+
+    def _not_renewed(self, client: Client, reason: str) -> Refusal:
+        assert client.login is not None
+        client_id = client.login.principal.client_id
+        self._counters.logins_refused += 1
+        self.on_refused(reason, client.peer, client_id)
+        self._guard.failed(client.peer, client_id, time.monotonic())
+        return Refusal(ConnectCode.NOT_AUTHORIZED, reason, held=True)
 
     def take(self, client: Client, what: Events | Relay | Refuse) -> Hold:
         """Carry on what a client publishes; why it should be read no further for now."""
@@ -254,7 +304,8 @@ class FrontDoor:
             self._feeder.detach(session)
             self.sessions.leave(client, session, self.sessions.now())
         if will is not None and client.login is not None:
-            self._publish_will(client.login.principal, will)
+            delay_s = 0.0 if session is None else min(will.properties.get(Property.WILL_DELAY, 0), session.expiry_s)
+            self._wills.hold(client.login.principal, will, 0.0 if self._stopping else delay_s)
 
     def left(self, client: Client) -> None:
         """A connection's socket is closed."""
@@ -355,34 +406,58 @@ class FrontDoor:
         channel, message, held = what
         topic, relayed = message.topic.decode(), None if held is None else partial(client.relayed, held)
         if channel is not None and channel.answer:
-            self._ask(client, channel, topic, message.payload)
+            self._ask(client, channel, topic, message)
             if relayed is not None:
                 relayed()
         else:
             then = None if relayed is None else partial(self.sessions.outlasting, relayed)
-            self._embedded.publish(topic, message.payload, message.qos, retain=message.retain, then=then)
+            self._embedded.publish(
+                topic,
+                message.payload,
+                message.qos,
+                retain=message.retain,
+                then=then,
+                about=forwarded(message.properties),
+                expires=self._expiry(message.properties),
+                sender="" if client.login is None else client.login.principal.client_id,
+            )
 
-    def _ask(self, client: Client, channel: Channel, topic: str, payload: bytes) -> None:
-        """Hand over a request; the answer goes to the connection that asked, and to nobody else."""
+    def _expiry(self, properties: Properties) -> float:
+        """The running time at which a message with these properties expires; 0: never."""
+        seconds = properties.get(Property.MESSAGE_EXPIRY)
+        return 0.0 if seconds is None else self.sessions.now() + seconds
+
+    def _ask(self, client: Client, channel: Channel, topic: str, message: Publish) -> None:
+        """Hand over a request; the answer goes to the connection that asked, and to nobody else.
+
+        In MQTT 5 the request may name another topic for it, one that its client has subscribed to; correlation data
+        comes back as it was sent.
+        """
         parsed, session, login = self._registry.parse(topic), client.session, client.login
         assert parsed is not None
         assert session is not None
         assert login is not None
-        name = self._registry.build(channel.answer, **parsed[1])
+        asked = message.properties
+        name = asked.get(Property.RESPONSE_TOPIC) or self._registry.build(channel.answer, **parsed[1])
+        correlation = asked.get(Property.CORRELATION_DATA)
+        about = JSON if correlation is None else JSON + forwarded({Property.CORRELATION_DATA: correlation})
+        granted = self.sessions.index.match(name).get(session)
 
         def answer(body: bytes) -> None:
-            if client.session is session and session.connected:
-                self.sessions.give(session, Message(name.encode(), body, 1))
+            if client.session is session and session.connected and granted is not None:
+                identifiers = granted.identifiers
+                self.sessions.give(session, Message(name.encode(), body, 1, about=about, identifiers=identifiers))
 
-        if session in self.sessions.index.match(name):
-            self.requests.take(channel, login, payload, answer)
+        if granted is not None:
+            self.requests.take(channel, login, message.payload, answer)
         else:
             self.say("door.request_without_ear", client, channel.key, client_id=session.client_id, channel=channel.key)
 
     def _publish_will(self, principal: Principal, will: Will) -> None:
         """Publish a will, if its principal may still set it."""
         if self.rules.may_will(principal, will.topic, retain=will.retain).allowed:
-            self._embedded.publish(will.topic, will.payload, will.qos, retain=will.retain)
+            about, expires = forwarded(will.properties), self._expiry(will.properties)
+            self._embedded.publish(will.topic, will.payload, will.qos, retain=will.retain, about=about, expires=expires)
 
     def _caught_up(self) -> None:
         for connection in list(self._connections):

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from healthsync_mqtt.broker.embedded.ackorder import Other
+from healthsync_mqtt.broker.embedded.actions import Events, Refuse, Relay, Route
 from healthsync_mqtt.broker.embedded.admission import Refusal
+from healthsync_mqtt.broker.embedded.dialect import Dialect
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.limits.rates import Gate
-from healthsync_mqtt.broker.embedded.protocol import Events, Refuse, Relay, Route
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Link
@@ -16,7 +17,16 @@ from healthsync_mqtt.identity.login.proof import Demand, Login
 from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.mqtt.codec.packets import Connect, Suback, Subscribe, Unsuback, Unsubscribe, Will
+from healthsync_mqtt.mqtt.codec.packets import (
+    NO_PROPERTIES,
+    Connect,
+    Properties,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+    Will,
+)
 from healthsync_mqtt.topics.registry import Channel
 
 
@@ -106,10 +116,20 @@ class Entry(NamedTuple):
     token_s: float
     #: why it is not read yet
     hold: Hold
+    #: properties of the CONNACK
+    about: Properties = NO_PROPERTIES
+
+
+class Renewal(NamedTuple):
+    """New credentials were accepted: what the connection has from now on."""
+
+    login: Login
+    route: Route
+    token_s: float
 
 
 class Later(NamedTuple):
-    """A CONNECT that is to be decided once ``ready`` is done: its client may be known by then."""
+    """A CONNECT, or new credentials, that is to be decided once ``ready`` is done: its client may be known by then."""
 
     ready: asyncio.Future[None]
 
@@ -141,6 +161,10 @@ class Client(Link, Source, Protocol):
     def session(self) -> Session | None:
         """Its session; None before its CONNECT is accepted."""
 
+    @property
+    def dialect(self) -> Dialect:
+        """How it is spoken to."""
+
     def relayed(self, held: Other) -> None:
         """What is owed of a message of its for others outlasts a crash."""
 
@@ -150,6 +174,9 @@ class Door(Protocol):
 
     def enter(self, client: Client, asked: Connect, *, last: bool = False) -> Entry | Refusal | Later:
         """Decide a CONNECT, and open its session; at the ``last`` time of asking not later."""
+
+    def renew(self, client: Client, secret: bytes, *, last: bool = False) -> Renewal | Refusal | Later:
+        """Decide new credentials of a client that is connected."""
 
     def take(self, client: Client, what: Events | Relay | Refuse) -> Hold:
         """Carry on what the client publishes; why it should be read no further for now."""

@@ -1,22 +1,42 @@
+# long: one machine, a table and a few lines for each packet; what it asks for is in actions.py
 """The protocol of one connection: what each packet does in which state. Pure: packets and verdicts in, actions out.
 
 No socket, no loop, no clock, no encoding: the connection performs the actions in their order and says what came of
 them. What a packet may do in a state is a table; what is not in it ends the connection. Packets wait here until there
 is a turn for them (``run``), and behind a CONNECT until it is judged.
+
+One machine for MQTT 3.1, 3.1.1 and 5: what 5 adds has no bytes in the others.
 """
 
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from healthsync_mqtt.broker.embedded.ackorder import AckOrder, Other, token_of
+from healthsync_mqtt.broker.embedded.ackorder import AckOrder, Answered, Other, token_of
+from healthsync_mqtt.broker.embedded.actions import (
+    Action,
+    Answer,
+    End,
+    Events,
+    Flush,
+    Judge,
+    Listen,
+    Refuse,
+    Relay,
+    Renew,
+    Route,
+    Send,
+)
+from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.lifecycle import State, entered
+from healthsync_mqtt.broker.embedded.replies import DONE, Reply, Said, of_refusal, of_verdicts
 from healthsync_mqtt.broker.embedded.sessions.session import Session
-from healthsync_mqtt.model.delivery import Delivery, Source
-from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.delivery import Delivery, Source, Verdict
 from healthsync_mqtt.mqtt.codec.packets import (
+    NO_PROPERTIES,
+    Auth,
     Connack,
     Connect,
     ConnectCode,
@@ -24,6 +44,8 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Packet,
     Pingreq,
     Pingresp,
+    Properties,
+    Property,
     Puback,
     Pubcomp,
     Publish,
@@ -34,73 +56,11 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsubscribe,
     Will,
 )
+from healthsync_mqtt.mqtt.codec.v5 import Reason
 from healthsync_mqtt.topics.access import Decision
-from healthsync_mqtt.topics.registry import Channel
 
-Route: TypeAlias = Callable[[str, bool], tuple[Decision, Origin | None]]
-"""``(topic, retain)`` to the decision about a PUBLISH, and whose events they are on an events topic. Pure."""
-
-
-class Judge(NamedTuple):
-    """Decide this CONNECT and call ``admitted`` or ``refused``."""
-
-    asked: Connect
-
-
-class Events(NamedTuple):
-    """Messages for the journal, in their order."""
-
-    deliveries: list[Delivery]
-
-
-class Relay(NamedTuple):
-    """An allowed message that is no event; acknowledged once ``relayed`` is told of ``held`` (none at QoS 0)."""
-
-    channel: Channel | None
-    message: Publish
-    held: Other | None
-
-
-class Refuse(NamedTuple):
-    """A message that is acknowledged and goes nowhere. ``reason``: not_allowed, packet_too_large."""
-
-    reason: str
-    topic: bytes
-    rule: str
-
-
-class Listen(NamedTuple):
-    """Add or take away filters; the answer is the next thing to send."""
-
-    asked: Subscribe | Unsubscribe
-
-
-class Send(NamedTuple):
-    """Send a packet."""
-
-    packet: Packet
-
-
-class Answer(NamedTuple):
-    """Acknowledge these messages of the client, in this order (tokens of ``AckOrder``)."""
-
-    tokens: Sequence[int]
-
-
-class Flush(NamedTuple):
-    """The client has acknowledged something: send what its session has."""
-
-
-class End(NamedTuple):
-    """The connection is over. ``violation``: cut it; else what was written goes out first. An empty reason: it left."""
-
-    reason: str = ""
-    violation: bool = False
-    rule: str = ""
-
-
-Action: TypeAlias = Judge | Events | Relay | Refuse | Listen | Send | Answer | Flush | End
-
+if TYPE_CHECKING:
+    from healthsync_mqtt.model.origin import Origin
 
 # What a packet costs of a turn: about the microseconds that it takes here, for comparison with each other only.
 _CONTROL: Final = 6
@@ -109,6 +69,13 @@ _BYTES: Final = 5  # a payload costs its length >> this
 _MESSAGE: Final = 100
 _FILTER: Final = 80
 _LOGIN: Final = 300
+
+_PROPERTY: Final = 3  # a property that may repeat, and what else a packet says beside its message
+
+MOST_ALIASES: Final = 16
+"""Topic aliases that a client may have."""
+_LONGEST_ALIASED: Final = 512
+_TOO_LONG: Final = b"a topic name that no topic of ours has"
 
 _MISPLACED: Final = re.compile(r"[^/][+#]|\+[^/]|#.", re.DOTALL)
 """A wildcard that is not alone in its level, or a ``#`` that is not the last one [MQTT-4.7.1-2, 4.7.1-3]."""
@@ -120,7 +87,8 @@ _ANSWERS: Final = frozenset({Puback, Pubrec, Pubrel, Pubcomp})
 class Protocol:
     """The machine. ``source`` is who is told about the commit of its events."""
 
-    def __init__(self, source: Source, *, max_unreleased: int, max_refused: int) -> None:
+    def __init__(self, source: Source, *, max_unreleased: int, max_refused: int, receive_maximum: int = 65_535) -> None:
+        """``receive_maximum`` is what an MQTT 5 client is told that it may have unanswered."""
         self.state = State.AWAITING_CONNECT
         #: what is published when the connection ends without a DISCONNECT
         self.will: Will | None = None
@@ -129,6 +97,14 @@ class Protocol:
         self._source = source
         self._max_unreleased = max_unreleased
         self._max_refused = max_refused
+        self._receive_maximum = receive_maximum
+        #: whether the client speaks MQTT 5, and how it authenticates if it said so
+        self.five = False
+        self.method: str | None = None
+        self._old = False
+        self._aliases: dict[int, bytes] = {}
+        #: MQTT 5: packet ids of QoS 2 messages of this connection that are not finished
+        self._unfinished: set[int] = set()
         #: messages in a row that were refused
         self._refused = 0
         self._order = AckOrder()
@@ -168,18 +144,21 @@ class Protocol:
     def run(self, work: int) -> list[Action]:
         """Handle packets for about so much work, at least one."""
         packets, own, events, source = self._packets, self._own, self._events, self._source
-        pop, append = packets.popleft, events.append
+        pop, append, plain = packets.popleft, events.append, not self.five
         spent = taken = 0
         while packets and spent < work:
             packet = packets[0]
             if type(packet) is Publish and not packet.retain:
                 origin = own.get(packet.topic)
-                if origin is not None:
+                if origin is not None and (plain or (packet.qos < 2 and packet.properties is NO_PROPERTIES)):
                     pop()
                     payload = packet.payload
                     taken += 1
                     spent += _EVENT + (len(payload) >> _BYTES)
-                    append(Delivery(source, token_of(packet.packet_id, packet.qos), origin, payload))
+                    if plain:
+                        append(Delivery(source, token_of(packet.packet_id, packet.qos), origin, payload))
+                    else:
+                        append(Delivery(source, packet.packet_id, origin, payload, False, True))
                     continue
             steps = self.STEPS.get(self.state)
             if steps is None:
@@ -195,11 +174,14 @@ class Protocol:
         self.spent, self.counted = spent, taken
         return self._taken()
 
-    def admitted(self, session: Session, *, present: bool, route: Route) -> list[Action]:
-        """The CONNECT is accepted; ``present``: the session was there before."""
+    def admitted(
+        self, session: Session, *, present: bool, route: Route, about: Properties = NO_PROPERTIES
+    ) -> list[Action]:
+        """The CONNECT is accepted; ``present``: the session was there before; ``about``: what MQTT 5 is told."""
         self.state = entered(self.state, State.OPEN)
         self._session, self._route = session, route
-        self._actions.append(Send(Connack(present, ConnectCode.ACCEPTED)))
+        present = present and not self._old  # MQTT 3.1 has no such flag
+        self._actions.append(Send(Connack(present, ConnectCode.ACCEPTED, about)))
         return self._taken()
 
     def refused(self) -> None:
@@ -208,22 +190,38 @@ class Protocol:
         self.will = None
         self._packets.clear()
 
-    def told(self, code: ConnectCode) -> list[Action]:
+    def told(self, refusal: Refusal) -> list[Action]:
         """The time has come to send the refusal."""
         if self.state is State.REFUSING:
-            self._actions.append(Send(Connack(session_present=False, code=code)))
+            five = self.five
+            about = {Property.REASON_STRING: refusal.advice} if five and refusal.advice else NO_PROPERTIES
+            code: int = refusal.answer if five else refusal.code
+            self._actions.append(Send(Connack(session_present=False, code=code, properties=about)))
             self._end()
         return self._taken()
 
-    def acknowledged(self, tokens: Sequence[int]) -> list[Action]:
-        """These events are durable."""
-        answers = self._order.acknowledge(tokens)
-        return [Answer(answers)] if answers and self.state is State.OPEN else []
+    def renewed(self, route: Route) -> list[Action]:
+        """The new credentials are good."""
+        if self.state is State.OPEN:
+            self._route = route
+            self._own.clear()
+            self._actions.append(Send(Auth(0, {Property.AUTHENTICATION_METHOD: self.method})))
+        return self._taken()
+
+    def acknowledged(self, tokens: Sequence[int], verdicts: Sequence[Verdict] = ()) -> list[Action]:
+        """These events are durable; MQTT 5 is told what became of them."""
+        return self._answered(self._order.acknowledge(of_verdicts(tokens, verdicts) if self.five else tokens))
 
     def relayed(self, held: Other) -> list[Action]:
         """What is owed of this message outlasts a crash."""
-        answers = self._order.release(held)
-        return [Answer(answers)] if answers and self.state is State.OPEN else []
+        return self._answered(self._order.release(held))
+
+    def _answered(self, answers: Sequence[Answered]) -> list[Action]:
+        if not answers or self.state is not State.OPEN:
+            return []
+        if self._unfinished:
+            self._unfinished.difference_update(each.ends for each in answers if isinstance(each, Reply))
+        return [Answer(answers)]
 
     def violated(self, reason: str) -> list[Action]:
         """The client broke the protocol on a level below packets, or in time."""
@@ -245,21 +243,37 @@ class Protocol:
     def _connect(self, packet: Connect) -> int:
         self.state = entered(self.state, State.JUDGING)
         self.will = packet.will
+        self.five = packet.protocol_level > 4
+        self._old = packet.protocol_level == 3
+        self.method = packet.properties.get(Property.AUTHENTICATION_METHOD)
         self._actions.append(Judge(packet))
         return _LOGIN
 
     def _publish(self, packet: Publish) -> int:
         assert self._route is not None
         assert self._session is not None
+        cost = len(packet.payload) >> _BYTES
+        if packet.properties:
+            named = self._named(packet)
+            if named is None:
+                return _CONTROL
+            cost += _PROPERTY * sum(len(v) if type(v) is tuple else 1 for v in packet.properties.values())
+            packet = named
+        if self.five and packet.qos == 2 and not self._begun(packet.packet_id):
+            return _CONTROL
+        token = token_of(packet.packet_id, packet.qos)
+        origin = None if packet.retain else self._own.get(packet.topic)
+        if origin is not None:
+            self._events.append(Delivery(self._source, token, origin, packet.payload, False, self.five))
+            return _EVENT + cost
         decision, origin = self._route(packet.topic.decode(), packet.retain)
         if not decision.allowed:
-            return self._refuse("not_allowed", packet, decision.rule)
+            return self._refuse("not_allowed", packet, decision.rule, decision) + cost
         self._refused = 0
-        token = token_of(packet.packet_id, packet.qos)
         if origin is not None:
             self._own[packet.topic] = origin
-            self._events.append(Delivery(self._source, token, origin, packet.payload, packet.retain))
-            return _MESSAGE + (len(packet.payload) >> _BYTES)
+            self._events.append(Delivery(self._source, token, origin, packet.payload, packet.retain, self.five))
+            return _MESSAGE + cost
         unreleased = self._session.unreleased
         if packet.qos < 2 or packet.packet_id not in unreleased:
             if packet.qos == 2:
@@ -267,29 +281,64 @@ class Protocol:
                     self._end("too_many_unreleased", violation=True)
                     return _MESSAGE
                 unreleased.add(packet.packet_id)
-            held = self._order.hold(token, len(self._events)) if token else None
+            held = self._order.hold(self._answer(token, DONE), len(self._events)) if token else None
             self._actions.append(Relay(decision.channel, packet, held))
-        elif self._order.answer(token, len(self._events)) and token:
-            self._actions.append(Answer((token,)))
-        return _MESSAGE + (len(packet.payload) >> _BYTES)
+        else:
+            self._reply(token, DONE)
+        return _MESSAGE + cost
+
+    def _named(self, packet: Publish) -> Publish | None:
+        """The message with the topic that its alias stands for; None: that is nothing, and the connection is over."""
+        alias = packet.properties.get(Property.TOPIC_ALIAS)
+        if alias is None:
+            return packet
+        if alias > MOST_ALIASES:
+            self._end("topic_alias_invalid", violation=True)
+        elif packet.topic:
+            fits = len(packet.topic) <= _LONGEST_ALIASED
+            self._aliases[alias] = packet.topic if fits else _TOO_LONG
+            return packet
+        elif alias in self._aliases:
+            return packet._replace(topic=self._aliases[alias])
+        else:
+            self._end("unknown_topic_alias", violation=True)
+        return None
+
+    def _begun(self, packet_id: int) -> bool:
+        """Count a QoS 2 message of MQTT 5; False: more than it was told it may have, and the connection is over."""
+        self._unfinished.add(packet_id)
+        if len(self._unfinished) > self._receive_maximum:
+            self._end("receive_maximum_exceeded", violation=True)
+            return False
+        return True
 
     def _skipped(self, packet: Skipped) -> int:
-        return self._refuse("packet_too_large", packet, f"a packet of {packet.size} bytes")
+        if self.five and packet.qos == 2 and not self._begun(packet.packet_id):
+            return _CONTROL
+        return self._refuse("packet_too_large", packet, f"a packet of {packet.size} bytes", None)
 
-    def _refuse(self, reason: str, packet: Publish | Skipped, rule: str) -> int:
+    def _refuse(self, reason: str, packet: Publish | Skipped, rule: str, decision: Decision | None) -> int:
         """Acknowledge a message that goes nowhere.
 
         MQTT 3.1.1 has no negative PUBACK. A client that is cut off sends the same message first for ever, and nothing
         behind it arrives; so it is told by receipt, and only one that sends nothing else is cut off.
         """
         self._actions.append(Refuse(reason, packet.topic, rule))
-        token = token_of(packet.packet_id, packet.qos)
-        if self._order.answer(token, len(self._events)) and token:
-            self._actions.append(Answer((token,)))
+        self._reply(token_of(packet.packet_id, packet.qos), of_refusal(reason, decision, rule))
         self._refused += 1
         if self._refused > self._max_refused:
             self._end(reason, violation=True, rule=rule)
         return _MESSAGE
+
+    def _answer(self, token: int, said: Said) -> Answered:
+        """What is answered for a message of QoS 1 or 2."""
+        return Reply(token, said) if self.five else token
+
+    def _reply(self, token: int, said: Said) -> None:
+        """Answer a message in its turn."""
+        answer = self._answer(token, said) if token else 0
+        if answer and self._order.answer(answer, len(self._events)):
+            self._actions += self._answered((answer,))
 
     def _fits(self, packet: Puback | Pubrec | Pubcomp) -> bool:
         """Whether the acknowledgement is of the kind that the message needs [MQTT-4.3.2, 4.3.3]; else it is over."""
@@ -311,6 +360,10 @@ class Protocol:
         assert self._session is not None
         if not self._fits(packet):
             return _CONTROL
+        if packet.reason >= Reason.UNSPECIFIED:  # the client does not take it: that is its end [MQTT-4.3.3-4 of 5]
+            self._session.on_refused(packet.packet_id)
+            self._progress = True
+            return _CONTROL
         self._session.on_pubrec(packet.packet_id)
         self._actions.append(Send(Pubrel(packet.packet_id)))  # also for an id we no longer know [MQTT-4.3.3-1]
         return _CONTROL
@@ -326,6 +379,7 @@ class Protocol:
     def _pubrel(self, packet: Pubrel) -> int:
         assert self._session is not None
         self._session.unreleased.discard(packet.packet_id)
+        self._unfinished.discard(packet.packet_id)
         self._actions.append(Send(Pubcomp(packet.packet_id)))
         return _CONTROL
 
@@ -341,10 +395,26 @@ class Protocol:
         self._actions.append(Send(Pingresp()))
         return _CONTROL
 
-    def _disconnect(self, _packet: Disconnect) -> int:
-        self.will = None
+    def _disconnect(self, packet: Disconnect) -> int:
+        assert self._session is not None
+        expiry = packet.properties.get(Property.SESSION_EXPIRY)
+        if expiry and not self._session.expiry_s:
+            self._end("session_expiry_raised", violation=True)  # [MQTT-3.14.2-2 of 5]
+            return _CONTROL
+        if expiry is not None:
+            self._session.expiry_s = min(expiry, self._session.most_expiry_s)
+        if packet.reason != Reason.DISCONNECT_WITH_WILL:
+            self.will = None
         self._end()
         return _CONTROL
+
+    def _auth(self, packet: Auth) -> int:
+        method = packet.properties.get(Property.AUTHENTICATION_METHOD)
+        if packet.reason != Reason.RE_AUTHENTICATE or self.method is None or method != self.method:
+            self._end("unexpected_auth", violation=True)
+        else:
+            self._actions.append(Renew(packet.properties.get(Property.AUTHENTICATION_DATA, b"")))
+        return _LOGIN
 
     # -- inside
 
@@ -380,6 +450,7 @@ class Protocol:
                 Unsubscribe: _listen,
                 Pingreq: _ping,
                 Disconnect: _disconnect,
+                Auth: _auth,
             },
         }
     )

@@ -163,17 +163,26 @@ class EmbeddedBroker:
         await self._stop_broker()
 
     def publish(
-        self, topic: str, payload: bytes, qos: int, *, retain: bool, then: Callable[[], None] | None = None
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        *,
+        retain: bool,
+        then: Callable[[], None] | None = None,
+        about: bytes = b"",
+        expires: float = 0.0,
+        sender: str = "",
     ) -> None:
         """Hand a message to amqtt; an empty retained payload clears the retained message. Nothing when stopped.
 
-        ``then`` is called when it has been delivered.
+        ``then`` is called when it has been delivered; what else there is of it is as in ``Retained``.
         """
         if self._broker is None and self._watch is None:
             return
         self._sent += 1
-        self._pending[self._sent] = Retained(topic, payload, qos, self._sent), retain, then
-        self._pending_bytes += len(payload)
+        self._pending[self._sent] = Retained(topic, payload, qos, self._sent, about, expires, sender), retain, then
+        self._pending_bytes += len(payload) + len(about)
         if self._up:
             self._feed(self._sent, topic)
         self._behind = self._behind or (
@@ -197,7 +206,7 @@ class EmbeddedBroker:
         while self._delivered < number:
             self._delivered += 1
             message, retain, then = self._pending.pop(self._delivered)
-            self._pending_bytes -= len(message.payload)
+            self._pending_bytes -= len(message.payload) + len(message.about)
             self._hand_on(message, retain=retain, then=then)
         if (
             self._behind

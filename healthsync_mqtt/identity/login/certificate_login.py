@@ -28,7 +28,7 @@ class CertificateLogin:
         if found is None or found.role is not holder.role:
             # Registered a moment ago, perhaps. Only the holder of a certificate of our CA gets this far.
             detail = "the certificate's holder is not registered, or was removed or suspended"
-            return Denied(detail, perhaps_new=found is None)
+            return Denied(detail, perhaps_new=found is None, banned=True)
         return Login(principal=found, expires_at=holder.expires_at, jti=None, serial=holder.serial)
 
     def beside(self, login: Login, holder: CertificateHolder) -> Login | Denied:
@@ -48,7 +48,7 @@ class CertificateLogin:
         except TokenError as error:
             return Denied(error.detail)
         if holder.serial in self._directory.denied:
-            return Denied("the client certificate is revoked")
+            return Denied("the client certificate is revoked", banned=True)
         if now >= holder.expires_at:
             return Denied("the client certificate has expired")
         return holder

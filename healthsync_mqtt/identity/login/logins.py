@@ -12,7 +12,7 @@ from healthsync_mqtt.identity.login.certificate_login import CertificateLogin
 from healthsync_mqtt.identity.login.credential_login import CredentialLogin
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.login.proof import Demand, Denied, Login, LoginLink, PerhapsNewError, Proof
+from healthsync_mqtt.identity.login.proof import BannedError, Demand, Denied, Login, LoginLink, PerhapsNewError, Proof
 from healthsync_mqtt.identity.login.token_login import TokenLogin
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
 
@@ -45,7 +45,9 @@ class Logins:
         answer = self._answer(proof, demand, now)
         if isinstance(answer, Login):
             return answer
-        raise (PerhapsNewError if answer.perhaps_new else TokenError)(answer.detail)
+        if answer.perhaps_new:
+            raise PerhapsNewError(answer.detail, banned=answer.banned)
+        raise (BannedError if answer.banned else TokenError)(answer.detail)
 
     def catch_up(self) -> None:
         """Read again what has changed. Blocks for file reads; StoreError leaves what was last read in use."""

@@ -63,6 +63,8 @@ class Denied(NamedTuple):
 
     detail: str
     perhaps_new: bool = False
+    #: the proof was good, and taken from its holder
+    banned: bool = False
 
 
 Answer = Login | Denied | None
@@ -76,5 +78,13 @@ class LoginLink(Protocol):
         """The login that ``proof`` is good for at ``now`` (epoch seconds), why it is not, or None."""
 
 
+class BannedError(TokenError):
+    """The proof was good once: it was revoked, or its holder was."""
+
+
 class PerhapsNewError(TokenError):
-    """A refusal that may become a login once the registry was read again."""
+    """A refusal that may become a login once the registry was read again; else ``banned`` is as in ``Denied``."""
+
+    def __init__(self, detail: str, *, banned: bool = False) -> None:
+        super().__init__(detail)
+        self.banned = banned

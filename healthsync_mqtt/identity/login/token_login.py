@@ -22,14 +22,16 @@ class TokenLogin:
         entry = self._directory.entry(claims.role, claims.subject, claims.device)
         if entry is None:
             # Registered a moment ago, perhaps. Only a token that we signed gets this far, so strangers cannot ask.
-            return Denied("the token's holder is not registered, or was removed or suspended", perhaps_new=True)
+            return Denied(
+                "the token's holder is not registered, or was removed or suspended", perhaps_new=True, banned=True
+            )
         if not entry.takes(claims.epoch, claims.issued_at):
-            return Denied("the token is older than the last removal of its device")
+            return Denied("the token is older than the last removal of its device", banned=True)
         if claims.epoch is not None and claims.epoch > entry.epoch:
             # Its holder was revoked and given a new token a moment ago; what was read before that does not do.
             return Denied("the token is newer than what is known of its holder", perhaps_new=True)
         if claims.jti in self._directory.revoked_tokens:
-            return Denied("the token is revoked")
+            return Denied("the token is revoked", banned=True)
         expected = entry.principal.client_id
         if proof.client_id != expected:
             return Denied("the client id is not the token's")

@@ -80,6 +80,11 @@ class Decoder:
         return len(self._buffer)
 
     @property
+    def five(self) -> bool:
+        """Whether the peer speaks 5.0; of a CONNECT that is broken as far as its beginning says so."""
+        return self._five
+
+    @property
     def more(self) -> bool:
         """Whether bytes are left that ``most`` packets did not take: feed nothing, to go on with them."""
         return bool(self._data)
@@ -161,6 +166,8 @@ class Decoder:
                     pos = self._pass(body, end, packets)
                     continue
                 self._check_first(first)
+                if first == _CONNECT:
+                    self._speak(five=self._takes_five and data.startswith(v5.OPENING, body))
                 raise PacketTooLarge(
                     Fault.TOO_LARGE,
                     f"a packet declares {size} bytes, the limit is {limit}",
@@ -201,8 +208,8 @@ class Decoder:
                 append(_new(Puback, (packet_id, 0, NO_PROPERTIES)))
             elif first == _CONNECT:
                 five = self._takes_five and data.startswith(v5.OPENING, body, stop)
-                append((v5.connect if five else v3.connect)(data, body, stop))
                 self._speak(five=five)
+                append((v5.connect if five else v3.connect)(data, body, stop))
                 parsers, publish = self._parsers, self._publish
             elif (parser := parsers.get(first)) is not None:
                 append(parser(data, body, stop))

@@ -8,21 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from healthsync_mqtt.broker.embedded.actions import Answer, End, Events, Flush, Judge, Listen, Refuse, Relay, Send
+from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.lifecycle import State
-from healthsync_mqtt.broker.embedded.protocol import (
-    DEAF,
-    UNEXPECTED,
-    Answer,
-    End,
-    Events,
-    Flush,
-    Judge,
-    Listen,
-    Protocol,
-    Refuse,
-    Relay,
-    Send,
-)
+from healthsync_mqtt.broker.embedded.protocol import DEAF, UNEXPECTED, Protocol
 from healthsync_mqtt.broker.embedded.sessions.session import Message
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
@@ -175,8 +164,9 @@ def test_packets_behind_a_refused_connect_are_never_handled() -> None:
     handle(protocol, Connect("alice-watch", will=WILL), Publish(EVENTS, b"{}"))
     protocol.refused()
     assert protocol.run(MUCH) == []
-    assert protocol.told(ConnectCode.NOT_AUTHORIZED) == [Send(Connack(False, ConnectCode.NOT_AUTHORIZED)), End()]
-    assert protocol.told(ConnectCode.NOT_AUTHORIZED) == []
+    refusal = Refusal(ConnectCode.NOT_AUTHORIZED, "a bad token")
+    assert protocol.told(refusal) == [Send(Connack(False, ConnectCode.NOT_AUTHORIZED)), End()]
+    assert protocol.told(refusal) == []
     assert protocol.closed() is None
 
 

@@ -8,7 +8,7 @@ from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.subscribing import Subscribing
 from healthsync_mqtt.config.sections import LimitSettings
-from healthsync_mqtt.mqtt.codec.packets import Property, Suback, Subscribe
+from healthsync_mqtt.mqtt.codec.packets import Property, Subscribe
 from healthsync_mqtt.telemetry.counters import Counters
 from tests.unit.broker.test_sessions import RULES, FakeLink, sessions
 
@@ -50,6 +50,6 @@ def test_user_properties_and_the_identifier_come_with_each_granted_filter_that_i
         Wish("users/alice/canonical/+", 1, 7, said),
         Wish("users/alice/canonical/steps", 0, 7, said),
     ]
-    assert answers == [Suback(1, (1, 0x80, 0x80, 0))]
+    assert [(each.packet_id, each.codes) for each in answers] == [(1, (1, 0x87, 0x87, 0))]
     subscribing.listen(FakeLink(all_).session, Subscribe(2, filters[:1]), answers.append)
     assert feeder.wishes[2:] == [Wish("users/alice/canonical/+", 1)]

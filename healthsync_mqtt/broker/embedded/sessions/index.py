@@ -1,7 +1,52 @@
 """Who listens to what: an index from topic filters to sessions. Pure; matching costs O(levels), not O(filters)."""
 
-from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Final, Generic, Protocol, TypeVar
+
+from healthsync_mqtt.mqtt.codec.packets import NO_LOCAL, RETAIN_AS_PUBLISHED
+
+
+class Granted(int):
+    """A granted QoS, with what MQTT 5 asks for beside it: as a number it is the QoS."""
+
+    no_local = False
+    as_published = False
+    #: the identifiers of the subscriptions, several where several filters match
+    identifiers: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, options: int, identifier: int = 0) -> "Granted":
+        """What a SUBSCRIBE grants by these options (their QoS) and this subscription identifier, 0: none."""
+        qos, no_local, as_published = options & 3, bool(options & NO_LOCAL), bool(options & RETAIN_AS_PUBLISHED)
+        if not (no_local or as_published or identifier):
+            return _PLAIN[qos]
+        granted = cls(qos)
+        granted.no_local, granted.as_published = no_local, as_published
+        granted.identifiers = (identifier,) if identifier else ()
+        return granted
+
+    @property
+    def options(self) -> int:
+        """What ``of`` takes."""
+        return int(self) | (NO_LOCAL if self.no_local else 0) | (RETAIN_AS_PUBLISHED if self.as_published else 0)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a QoS and nothing else."""
+        return self is _PLAIN[self]
+
+    def beside(self, other: "Granted") -> "Granted":
+        """What holds for a message that both subscriptions match: it is sent once."""
+        if self.plain and other.plain:
+            return max(self, other)
+        both = Granted(max(self, other))
+        both.no_local = self.no_local and other.no_local
+        both.as_published = self.as_published or other.as_published
+        both.identifiers = self.identifiers + other.identifiers
+        return both
+
+
+_PLAIN: Final = (Granted(0), Granted(1), Granted(2))
 
 
 class Subscriber(Protocol):
@@ -18,19 +63,28 @@ class _Node(Generic[S]):
 
     def __init__(self) -> None:
         self.children: dict[str, _Node[S]] = {}
-        self.here: dict[S, int] = {}
+        self.here: dict[S, Granted] = {}
+
+
+def beside(granted: Iterable[Granted]) -> Granted | None:
+    """What holds for a message that all these subscriptions match; None of none."""
+    found: Granted | None = None
+    for each in granted:
+        found = each if found is None else found.beside(each)
+    return found
 
 
 class Subscriptions(Generic[S]):
     """Filters by session. Exact filters live in one dict, wildcard filters in a trie."""
 
     def __init__(self) -> None:
-        self._exact: dict[str, dict[S, int]] = {}
+        self._exact: dict[str, dict[S, Granted]] = {}
         self._root: _Node[S] = _Node()
-        self._filters: dict[S, dict[str, int]] = {}
+        self._filters: dict[S, dict[str, Granted]] = {}
 
     def add(self, session: S, topic_filter: str, qos: int) -> None:
-        """Subscribe, or replace the QoS of a filter that is there already [MQTT-3.8.4-3]."""
+        """Subscribe, or replace what was granted to a filter that is there already [MQTT-3.8.4-3]."""
+        qos = qos if isinstance(qos, Granted) else _PLAIN[qos]
         self._filters.setdefault(session, {})[topic_filter] = qos
         if "+" not in topic_filter and "#" not in topic_filter:
             self._exact.setdefault(topic_filter, {})[session] = qos
@@ -59,26 +113,26 @@ class Subscriptions(Generic[S]):
         for topic_filter in list(self._filters.get(session, ())):
             self.remove(session, topic_filter)
 
-    def granted(self, session: S, topic_filter: str) -> int | None:
-        """The QoS granted to a filter of the session; None when it has no such filter."""
+    def granted(self, session: S, topic_filter: str) -> Granted | None:
+        """What was granted to a filter of the session; None when it has no such filter."""
         return self._filters.get(session, {}).get(topic_filter)
 
     def count(self, session: S) -> int:
         """How many filters the session has."""
         return len(self._filters.get(session, ()))
 
-    def filters(self, session: S) -> dict[str, int]:
-        """The session's filters with their granted QoS; a copy."""
+    def filters(self, session: S) -> dict[str, Granted]:
+        """The session's filters with what was granted to them; a copy."""
         return dict(self._filters.get(session, {}))
 
-    def match(self, topic: str) -> dict[S, int]:
+    def match(self, topic: str) -> dict[S, Granted]:
         """Every session with a filter that matches, with the highest QoS among its matching filters."""
         found = dict(self._exact.get(topic, ()))
         if self._root.children:
             for node in _matching(self._root, topic.split("/"), 0):
-                for session, qos in node.here.items():
-                    if qos > found.get(session, -1):
-                        found[session] = qos
+                for session, granted in node.here.items():
+                    before = found.get(session)
+                    found[session] = granted if before is None else before.beside(granted)
         return found
 
     def _prune(self, node: _Node[S], levels: list[str], session: S) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from healthsync_mqtt.broker.embedded.sessions.index import Granted
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.model.principal import Principal
 
@@ -17,6 +18,10 @@ class Owed(NamedTuple):
     retain: bool
     packet_id: int = 0
     completing: bool = False
+    #: of MQTT 5: properties, the running time at which it expires (0: never), subscription identifiers
+    about: bytes = b""
+    expires: float = 0.0
+    identifiers: tuple[int, ...] = ()
 
 
 class Subscribed(NamedTuple):
@@ -24,6 +29,19 @@ class Subscribed(NamedTuple):
 
     qos: int
     replaying: bool = False
+    #: of MQTT 5: the options beside the QoS, and the subscription identifier (0: none)
+    options: int = 0
+    identifier: int = 0
+
+    @property
+    def granted(self) -> Granted:
+        """What was granted."""
+        return Granted.of(self.options | self.qos, self.identifier)
+
+
+def subscribed(granted: Granted, *, replaying: bool = False) -> Subscribed:
+    """A filter to which this was granted."""
+    return Subscribed(int(granted), replaying, granted.options - granted, *granted.identifiers)
 
 
 class KeptSession(NamedTuple):
@@ -35,6 +53,8 @@ class KeptSession(NamedTuple):
     filters: dict[str, Subscribed]
     owed: dict[int, Owed]
     unreleased: Sequence[int]
+    #: seconds that it is kept when its client is away; None: as long as any
+    expiry: float | None = None
 
 
 class Keep(Protocol):
@@ -52,8 +72,8 @@ class Keep(Protocol):
     def opened(self, principal: Principal) -> int:
         """A new session; its number."""
 
-    def changed(self, session: int, principal: Principal, left: float | None) -> None:
-        """The session's client has come, or left at this time."""
+    def changed(self, session: int, principal: Principal, left: float | None, expiry: float | None = None) -> None:
+        """The session's client has come, or left at this time; ``expiry`` as in ``KeptSession``."""
 
     def dropped(self, session: int) -> None:
         """The session and all it had is gone."""
@@ -97,7 +117,7 @@ class KeepNothing:
         self._last += 1
         return self._last
 
-    def changed(self, session: int, principal: Principal, left: float | None) -> None:
+    def changed(self, session: int, principal: Principal, left: float | None, expiry: float | None = None) -> None:
         """Nothing."""
 
     def dropped(self, session: int) -> None:

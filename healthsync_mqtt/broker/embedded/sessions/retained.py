@@ -10,17 +10,23 @@ from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
 
 
 class Retained(NamedTuple):
-    """A message with its publisher's QoS; ``number`` is its place among all that was routed, 0 in an earlier run."""
+    """A message with its publisher's QoS; ``number`` is its place among all that was routed, 0 in an earlier run.
+
+    ``about`` and ``expires`` are as in ``Message``; ``sender`` is the client that published it, empty for the bridge.
+    """
 
     topic: str
     payload: bytes
     qos: int
     number: int = 0
+    about: bytes = b""
+    expires: float = 0.0
+    sender: str = ""
 
     @property
     def size(self) -> int:
         """Bytes that it is counted with."""
-        return len(self.topic) + len(self.payload)
+        return len(self.topic) + len(self.payload) + len(self.about)
 
 
 class _Level:

@@ -11,13 +11,16 @@ in full for each.
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
+from math import ceil
 from typing import NamedTuple, Protocol
 
+from healthsync_mqtt.broker.embedded.dialect import THREE, Dialect
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
-from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, Owed, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.index import Granted
+from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, Owed, subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.mqtt.codec import encode, encode_publish
+from healthsync_mqtt.mqtt.codec import encode
 from healthsync_mqtt.mqtt.codec.packets import Puback, Pubrec, Pubrel
 
 
@@ -32,6 +35,8 @@ class Message(NamedTuple):
     """One message for the client. ``after`` is the log position before it for a canonical message, else -1.
 
     ``share`` is the group that a canonical message was given by; the session's own position does not count it.
+    ``about`` are its properties in MQTT 5 (see ``dialect``), ``expires`` is when it need not be sent any more, seconds
+    of running time (0: never), ``identifiers`` are those of the subscriptions that it comes for.
     """
 
     topic: bytes
@@ -40,11 +45,14 @@ class Message(NamedTuple):
     retain: bool = False
     after: int = -1
     share: Taker | None = None
+    about: bytes = b""
+    expires: float = 0.0
+    identifiers: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes that it is counted with."""
-        return len(self.topic) + len(self.payload)
+        return len(self.topic) + len(self.payload) + len(self.about)
 
 
 class Step(Enum):
@@ -100,7 +108,7 @@ class _Replay(NamedTuple):
     """Retained messages that are to be sent: a list of topics, not of messages. ``newest``: later ones come anyway."""
 
     topics: Iterator[str]
-    qos: int
+    granted: Granted
     newest: int
 
 
@@ -118,8 +126,13 @@ class Session:
         retained: Recall,
         keep: Keep | None = None,
         kept: KeptSession | None = None,
+        most_expiry_s: float = 604_800.0,
     ) -> None:
         """``keep`` is told what has to outlast the process; ``kept`` is what an earlier one left of this session."""
+        #: seconds that it is kept when its client is away, and the most that there are
+        self.expiry_s = most_expiry_s if persistent else 0.0
+        self.most_expiry_s = most_expiry_s
+        self._dialect: Dialect = THREE
         self.principal = principal
         self.client_id = principal.client_id
         self.persistent = persistent
@@ -131,7 +144,7 @@ class Session:
         #: packet ids of QoS 2 messages from the client that wait for their PUBREL
         self.unreleased: set[int] = _Unreleased(self._note_unreleased)
         self.dropped = 0
-        self._window = window
+        self._window = self._most_window = window
         self._queue_limit = queue_limit
         self._budget = budget
         self._retained = retained
@@ -145,7 +158,7 @@ class Session:
         self.held_bytes = 0
         # A session that ends with its connection is nothing to keep.
         #: filters whose replay an earlier process did not finish
-        self.interrupted = () if kept is None else tuple(name for name, (_, on) in kept.filters.items() if on)
+        self.interrupted = () if kept is None else tuple(name for name, each in kept.filters.items() if each.replaying)
         self._store = keep if persistent and keep is not None else KeepNothing()
         self._last_no = 0
         self.no = self._store.opened(principal) if kept is None else kept.no
@@ -184,14 +197,14 @@ class Session:
         self._enqueue(message)
         return True
 
-    def replay(self, topic_filter: str, topics: Sequence[str], qos: int, newest: int) -> None:
+    def replay(self, topic_filter: str, topics: Sequence[str], granted: Granted, newest: int) -> None:
         """Send what is retained on these topics once there is room, one replay a filter at a time.
 
         ``newest`` is the number of the last message that was routed: what is newer comes to this session as it is.
         """
         self._replays.pop(topic_filter, None)
-        self._replays[topic_filter] = _Replay(iter(topics), qos, newest)
-        self._store.filter(self.no, topic_filter, Subscribed(qos, replaying=True))
+        self._replays[topic_filter] = _Replay(iter(topics), granted, newest)
+        self._store.filter(self.no, topic_filter, subscribed(granted, replaying=True))
 
     def give_up_replay(self, topic_filter: str) -> None:
         """The client does not want this filter any more."""
@@ -206,10 +219,15 @@ class Session:
             packet_id = again.popleft()
             flight = self._inflight.get(packet_id)
             if flight is not None:
-                out.append(_once_more(packet_id, flight))
+                out.append(self._once_more(packet_id, flight))
                 size += len(out[-1])
         while size < most and (queue or self._recall()):
             message, no = queue[0]
+            left = 0
+            if message.expires and not (left := self._left(message)):
+                queue.popleft()
+                self._give_back(message, no)
+                continue
             packet_id = 0
             if message.qos:
                 if len(self._inflight) >= self._window:
@@ -217,15 +235,37 @@ class Session:
                 packet_id = self._next_id()
                 self._move(packet_id, Outgoing(message, Step.RECEIPT, no))
             queue.popleft()
+            data = self._dialect.publish(message, packet_id, dup=False, left=left)
             if not packet_id:
                 self._give_back(message, no)
-            out.append(_publish(message, packet_id, dup=False))
-            size += len(out[-1])
+            elif not data:
+                self._done(packet_id)
+            self.dropped += not data
+            out.append(data)
+            size += len(data)
         return b"".join(out)
 
-    def resume(self) -> None:
+    def _left(self, message: Message) -> int:
+        """Whole seconds until the message expires; 0: it has."""
+        return max(0, ceil(message.expires - self._store.running()))
+
+    def _once_more(self, packet_id: int, flight: Outgoing) -> bytes:
+        """What is in flight, on a new connection; what its client does not take any more is done."""
+        if flight.step is Step.COMPLETION:
+            return encode(Pubrel(packet_id))
+        message = flight.message
+        left = max(1, self._left(message)) if message.expires else 0
+        data = self._dialect.publish(message, packet_id, dup=True, left=left)
+        if not data:
+            self._done(packet_id)
+            self.dropped += 1
+        return data
+
+    def resume(self, dialect: Dialect = THREE) -> None:
         """A new connection: it is first sent everything in flight, in its first order, marked DUP."""
         self.connected = True
+        self._dialect = dialect
+        self._window = min(self._most_window, dialect.window)
         self._again = deque(self._inflight)
 
     def fits(self, answer: type, packet_id: int) -> bool:
@@ -250,6 +290,12 @@ class Session:
             self._move(packet_id, flight._replace(step=Step.COMPLETION))
         return encode(Pubrel(packet_id))
 
+    def on_refused(self, packet_id: int) -> None:
+        """The client does not take a QoS 2 message: that is its end."""
+        flight = self._inflight.get(packet_id)
+        if flight is not None and flight.message.qos == 2:
+            self._done(packet_id)
+
     def on_pubcomp(self, packet_id: int) -> None:
         """QoS 2 is done."""
         flight = self._inflight.get(packet_id)
@@ -270,7 +316,7 @@ class Session:
         self.connected = False
         self._again.clear()
         self._keep(lambda message: message.qos > 0)
-        for topic_filter in [name for name, replay in self._replays.items() if not replay.qos]:
+        for topic_filter in [name for name, replay in self._replays.items() if not replay.granted]:
             del self._replays[topic_filter]
 
     def withhold(self, withheld: Callable[[str], bool]) -> None:
@@ -317,17 +363,23 @@ class Session:
             for topic in replay.topics:
                 found = self._retained.get(topic)
                 if found is not None and found.number <= replay.newest:
-                    message = Message(topic.encode(), found.payload, min(found.qos, replay.qos), retain=True)
-                    self._enqueue(message)
+                    qos, identifiers = min(found.qos, int(replay.granted)), replay.granted.identifiers
+                    self._enqueue(
+                        Message(
+                            topic.encode(), found.payload, qos, True, -1, None, found.about, found.expires, identifiers
+                        )
+                    )
                     return True
             del self._replays[topic_filter]
-            self._store.filter(self.no, topic_filter, Subscribed(replay.qos))
+            self._store.filter(self.no, topic_filter, subscribed(replay.granted))
         return False
 
     def _restore(self, kept: KeptSession) -> None:
         """As it was: what was sent is in flight under its packet id, the rest waits in its order."""
         for no, owed in kept.owed.items():
-            message = Message(owed.topic, owed.payload, owed.qos, retain=owed.retain)
+            message = Message(
+                owed.topic, owed.payload, owed.qos, owed.retain, -1, None, owed.about, owed.expires, owed.identifiers
+            )
             if owed.packet_id:
                 step = Step.COMPLETION if owed.completing else Step.RECEIPT
                 self._inflight[owed.packet_id] = Outgoing(message, step, no)
@@ -344,7 +396,7 @@ class Session:
         no = 0
         if self.persistent and message.qos and message.after < 0:
             no = self._last_no = self._last_no + 1
-            self._store.owed(self.no, no, Owed(message.topic, message.payload, message.qos, message.retain))
+            self._store.owed(self.no, no, _owed(message))
         self._queue.append(Waiting(message, no))
         self.held_bytes += message.size
         self._budget.take(message.size)
@@ -353,9 +405,7 @@ class Session:
         """The message is in flight, at this step."""
         self._inflight[packet_id] = flight
         if flight.no:
-            topic, payload, qos, retain, *_ = flight.message
-            completing = flight.step is Step.COMPLETION
-            self._store.owed(self.no, flight.no, Owed(topic, payload, qos, retain, packet_id, completing))
+            self._store.owed(self.no, flight.no, _owed(flight.message, packet_id, flight.step))
 
     def _keep(self, wanted: Callable[[Message], bool]) -> None:
         kept: deque[Waiting] = deque()
@@ -390,11 +440,7 @@ class Session:
                 return candidate
 
 
-def _once_more(packet_id: int, flight: Outgoing) -> bytes:
-    if flight.step is Step.COMPLETION:
-        return encode(Pubrel(packet_id))
-    return _publish(flight.message, packet_id, dup=True)
-
-
-def _publish(message: Message, packet_id: int, *, dup: bool) -> bytes:
-    return encode_publish(message.topic, message.payload, message.qos, message.retain, dup, packet_id)
+def _owed(message: Message, packet_id: int = 0, step: Step = Step.RECEIPT) -> Owed:
+    topic, payload, qos, retain, _, _, about, expires, identifiers = message
+    completing = step is Step.COMPLETION
+    return Owed(topic, payload, qos, retain, packet_id, completing, about, expires, identifiers)

@@ -111,10 +111,10 @@ class SessionStore:
         self.changed(self._last, principal, None)
         return self._last
 
-    def changed(self, session: int, principal: Principal, left: float | None) -> None:
-        """The session's client has come, or left at this time."""
-        left_us = None if left is None else round(left * 1e6)
-        self._put(("session", session), (session, principal.client_id, principal_json(principal), left_us))
+    def changed(self, session: int, principal: Principal, left: float | None, expiry: float | None = None) -> None:
+        """The session's client has come, or left at this time; ``expiry`` as in ``KeptSession``."""
+        row = (session, principal.client_id, principal_json(principal), _us(left), _us(expiry))
+        self._put(("session", session), row)
 
     def dropped(self, session: int) -> None:
         """The session and all it had is gone."""
@@ -122,7 +122,11 @@ class SessionStore:
 
     def filter(self, session: int, topic_filter: str, kept: Subscribed | None) -> None:
         """A filter as it is now; None: gone."""
-        row = None if kept is None else (session, topic_filter, kept.qos, int(kept.replaying))
+        row = (
+            None
+            if kept is None
+            else (session, topic_filter, kept.qos, int(kept.replaying), kept.options, kept.identifier)
+        )
         self._put(("filter", session, topic_filter), row)
 
     def owed(self, session: int, no: int, message: Owed | None) -> None:
@@ -141,7 +145,7 @@ class SessionStore:
 
     def retain(self, topic: str, message: Retained | None) -> None:
         """The retained message of a topic; None: it has none."""
-        self._put(("retained", topic), None if message is None else (topic, message.payload, message.qos))
+        self._put(("retained", topic), None if message is None else _retained_row(message))
 
     def durable(self, then: Callable[[], None]) -> None:
         """Call ``then`` on the event loop when everything said so far is on disk."""
@@ -208,6 +212,14 @@ class SessionStore:
         self._rows = failed
 
 
+def _us(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1e6)
+
+
+def _retained_row(message: Retained) -> tuple[Any, ...]:
+    return message.topic, message.payload, message.qos, message.about, _us(message.expires)
+
+
 def _say(rows: dict[_Key, _Row], key: _Key, row: _Row) -> None:
     """The newest word counts. What is new or goes comes after what was said before; what changes stays in its place."""
     if row is None or rows.get(key) is None:
@@ -236,7 +248,10 @@ class _Database:
             self._prepare(path)
             self.running_us: int = self._all("running")[0][0]
             self.kept = self._load()
-            self.retained = [Retained(topic, body, qos) for topic, body, qos in self._all("retained")]
+            self.retained = [
+                Retained(topic, body, qos, 0, about, expires_us / 1e6)
+                for topic, body, qos, about, expires_us in self._all("retained")
+            ]
         except apsw.Error as error:
             self._connection.close(force=True)
             if isinstance(error, apsw.NotADBError | apsw.CorruptError):
@@ -300,20 +315,23 @@ class _Database:
         self._run(
             statements()["put_owed"],
             (session, no, message.topic, payload, message.qos, int(message.retain), message.packet_id,
-             int(message.completing)),
+             int(message.completing), message.about, round(message.expires * 1e6),
+             json.dumps(message.identifiers) if message.identifiers else ""),
         )  # fmt: skip
 
     def _load(self) -> list[KeptSession]:
         filters: dict[int, dict[str, Subscribed]] = {}
         owed: dict[int, dict[int, Owed]] = {}
         unreleased: dict[int, list[int]] = {}
-        for session, topic_filter, qos, replaying in self._all("filters"):
-            filters.setdefault(session, {})[topic_filter] = Subscribed(qos, bool(replaying))
+        for session, topic_filter, qos, replaying, options, identifier in self._all("filters"):
+            filters.setdefault(session, {})[topic_filter] = Subscribed(qos, bool(replaying), options, identifier)
         bodies = dict(self._all("payloads"))
-        for session, no, topic, payload, qos, retain, packet_id, completing in self._all("owed"):
+        for session, no, topic, payload, qos, retain, packet_id, completing, *more in self._all("owed"):
+            about, expires_us, identifiers = more
             owed.setdefault(session, {})[no] = Owed(
-                topic, bodies[payload], qos, bool(retain), packet_id, bool(completing)
-            )
+                topic, bodies[payload], qos, bool(retain), packet_id, bool(completing), about, expires_us / 1e6,
+                tuple(json.loads(identifiers)) if identifiers else (),
+            )  # fmt: skip
         for session, packet_id in self._all("unreleased"):
             unreleased.setdefault(session, []).append(packet_id)
         return [
@@ -324,8 +342,9 @@ class _Database:
                 filters.get(no, {}),
                 owed.get(no, {}),
                 unreleased.get(no, []),
+                None if expiry_us is None else expiry_us / 1e6,
             )
-            for no, principal, left_us in self._all("sessions")
+            for no, principal, left_us, expiry_us in self._all("sessions")
         ]
 
     def _prepare(self, path: Path) -> None:

@@ -2,24 +2,50 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Final, NamedTuple
 
 from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.ports import Feeder, Wish
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
+from healthsync_mqtt.broker.embedded.sessions.index import Granted
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings
-from healthsync_mqtt.mqtt.codec.packets import SUBSCRIBE_REFUSED, Property, Suback, Subscribe, Unsuback, Unsubscribe
+from healthsync_mqtt.mqtt.codec.packets import (
+    NO_PROPERTIES,
+    RETAIN_HANDLING_SHIFT,
+    Property,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+)
+from healthsync_mqtt.mqtt.codec.v5 import Reason
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
-from healthsync_mqtt.topics.access import AccessRules, Decision
+from healthsync_mqtt.topics.access import AccessRules, Decision, Ground
 from healthsync_mqtt.topics.registry import Channel
 
 log = get_logger("door")
 
+_CODES: Final = {
+    Ground.bad_topic: Reason.TOPIC_FILTER_INVALID,
+    Ground.unknown_topic: Reason.TOPIC_FILTER_INVALID,
+    "shared": Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+    "max_filters": Reason.QUOTA_EXCEEDED,
+}
+"""The reason codes of filters that are refused; all others are not authorized."""
+
 Answer = Callable[[Suback | Unsuback], None]
+
+
+class _Followed(NamedTuple):
+    """A granted filter: its channel (None: several), and whether what is retained for it is wanted."""
+
+    channel: Channel | None
+    retained: bool
 
 
 class Subscribing:
@@ -44,44 +70,45 @@ class Subscribing:
         self._notices = Notices()
 
     def listen(self, session: Session, asked: Subscribe | Unsubscribe, answer: Answer) -> None:
-        """Add or take away filters. The answer comes once they outlast a crash, before anything that follows from them.
+        """Add or take away filters; the codes of the answer are those of MQTT 5.
 
-        That includes the place in the log from which canonical events are read: a client that has its SUBACK gets every
-        event from then on.
+        It comes once the filters outlast a crash, before anything that follows from them. That includes the place in
+        the log from which canonical events are read: a client that has its SUBACK gets every event from then on.
         """
         if isinstance(asked, Unsubscribe):
-            for topic_filter in asked.filters:
-                self._sessions.unsubscribe(session, topic_filter)
-                self._feeder.leave(session, topic_filter)
-            self._sessions.durable(session, partial(answer, Unsuback(asked.packet_id)))
+            self._sessions.durable(session, partial(answer, self._unsubscribed(session, asked)))
             return
-        codes = []
-        granted: dict[str, Channel | None] = {}
+        codes: list[int] = []
+        granted: dict[str, _Followed] = {}
         refused: Counter[str] = Counter()
         rule = ""
-        most = self._limits.filters_per_subscribe
-        for topic_filter, qos in asked.filters[:most]:
+        identifier = asked.properties.get(Property.SUBSCRIPTION_ID, (0,))[0]
+        for topic_filter, options in asked.filters[: self._limits.filters_per_subscribe]:
             decision = self._rules.may_subscribe(session.principal, topic_filter)
             if reason := self._refusal(session, topic_filter, decision):
                 refused[reason] += 1
-                rule = rule or decision.rule
-                codes.append(SUBSCRIBE_REFUSED)
+                rule = rule or (reason if decision.allowed else decision.rule)
+                codes.append(_CODES.get(reason, Reason.NOT_AUTHORIZED))
                 continue
-            codes.append(qos)
-            self._sessions.subscribe(session, topic_filter, qos)
-            granted[topic_filter] = decision.channel
+            codes.append(options & 3)
+            handling = options >> RETAIN_HANDLING_SHIFT
+            fresh = self._sessions.index.granted(session, topic_filter) is None
+            self._sessions.subscribe(session, topic_filter, Granted.of(options, identifier))
+            granted[topic_filter] = _Followed(decision.channel, not handling or (fresh and handling == 1))
         if unread := len(asked.filters) - len(codes):
             refused["filters_per_subscribe"] += unread
-            codes += [SUBSCRIBE_REFUSED] * unread
+            codes += [Reason.QUOTA_EXCEEDED] * unread
+            rule = rule or "filters_per_subscribe"
         if refused:
             self._refused(session, refused, rule)
 
         def kept() -> None:
-            answer(Suback(asked.packet_id, tuple(codes)))
-            for topic_filter, channel in granted.items():  # once, however often the packet names it
-                self._follow(session, topic_filter, channel)
+            about = {Property.REASON_STRING: rule} if rule else NO_PROPERTIES
+            answer(Suback(asked.packet_id, tuple(codes), about))
+            for topic_filter, followed in granted.items():  # once, however often the packet names it
+                self._follow(session, topic_filter, followed)
 
-        wishes = _wishes(asked, codes, granted)
+        wishes = self._wishes(session, asked, granted)
         if wishes:
             self._feeder.prepare(session, wishes, partial(self._sessions.durable, session, kept))
         elif granted:
@@ -96,14 +123,34 @@ class Subscribing:
                 self._feeder.attach(session)
                 return
 
-    def _follow(self, session: Session, topic_filter: str, channel: Channel | None) -> None:
+    def _unsubscribed(self, session: Session, asked: Unsubscribe) -> Unsuback:
+        codes = []
+        for topic_filter in asked.filters:
+            there = self._sessions.index.granted(session, topic_filter) is not None
+            self._sessions.unsubscribe(session, topic_filter)
+            self._feeder.leave(session, topic_filter)
+            codes.append(Reason.SUCCESS if there else Reason.NO_SUBSCRIPTION_EXISTED)
+        return Unsuback(asked.packet_id, tuple(codes))
+
+    def _follow(self, session: Session, topic_filter: str, followed: "_Followed") -> None:
         """What a new filter brings: retained messages and canonical events. Both are queued, and sent later."""
         if self._sessions.index.granted(session, topic_filter) is None:
             return  # given up in the meantime, or the session is over
-        if channel is None or channel.retain:
+        channel = followed.channel
+        if followed.retained and (channel is None or channel.retain):
             self._sessions.replay(session, topic_filter, self._embedded.delivered)
         if session.connected and _feeds(channel):
             self._feeder.attach(session)
+
+    def _wishes(self, session: Session, asked: Subscribe, granted: "Mapping[str, _Followed]") -> list[Wish]:
+        """The granted filters of a packet that bring canonical events, with what the packet says beside them."""
+        identifier = asked.properties.get(Property.SUBSCRIPTION_ID, (0,))[0]
+        properties = asked.properties.get(Property.USER_PROPERTY, ())
+        return [
+            Wish(name, int(self._sessions.index.granted(session, name) or 0), identifier, properties)
+            for name, followed in granted.items()
+            if _feeds(followed.channel)
+        ]
 
     def _refused(self, session: Session, refused: Counter[str], rule: str) -> None:
         """Count the filters of a packet that were refused, and say so: one line a client once in a while."""
@@ -121,6 +168,8 @@ class Subscribing:
 
     def _refusal(self, session: Session, topic_filter: str, decision: Decision) -> str:
         """Why a filter is refused; nothing when it is granted."""
+        if topic_filter.startswith("$share/"):
+            return "shared"
         if not decision.allowed:
             return decision.reason.value
         index = self._sessions.index
@@ -132,11 +181,3 @@ class Subscribing:
 def _feeds(channel: Channel | None) -> bool:
     """Whether a filter of this channel, or of all, brings canonical events."""
     return channel is None or channel.key == "canonical"
-
-
-def _wishes(asked: Subscribe, codes: Sequence[int], granted: Mapping[str, Channel | None]) -> list[Wish]:
-    """The granted filters of a packet that bring canonical events, with what the packet says beside them."""
-    identifier = asked.properties.get(Property.SUBSCRIPTION_ID, (0,))[0]
-    properties = asked.properties.get(Property.USER_PROPERTY, ())
-    qos = {name: code for (name, _), code in zip(asked.filters, codes, strict=True) if code != SUBSCRIBE_REFUSED}
-    return [Wish(name, qos[name], identifier, properties) for name, channel in granted.items() if _feeds(channel)]

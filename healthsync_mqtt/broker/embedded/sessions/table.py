@@ -1,14 +1,16 @@
 """All sessions: who is connected, who takes over whom, who listens to what, and the fan-out of a message."""
 
 import asyncio
+import heapq
 import time
 from collections.abc import Callable
 from typing import Protocol
 
+from healthsync_mqtt.broker.embedded.dialect import JSON, THREE, Dialect
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
 from healthsync_mqtt.broker.embedded.limits.notices import Notices
-from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
-from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.index import Granted, Subscriptions
+from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained, RetainedMessages
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.config.sections import LimitSettings
@@ -41,6 +43,8 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._links: dict[str, Link] = {}
         self._left_at: dict[str, float] = {}
+        #: when the sessions of those who left end, soonest first; entries of those who came back are passed over
+        self._ends: list[tuple[float, str]] = []
         self._dirty: set[Session] = set()
         self.index: Subscriptions[Session] = Subscriptions()
         each = max(limits.session_bytes, limits.max_packet)
@@ -57,16 +61,20 @@ class Sessions:
         """
         for kept in self._keep.sessions():
             principal = today(kept.principal.client_id)
-            if principal is None or principal.role is not kept.principal.role:
+            ends = kept.left is None and kept.expiry == 0
+            if principal is None or principal.role is not kept.principal.role or ends:
                 self._keep.dropped(kept.no)
                 continue
             session = self._session(principal, persistent=True, kept=kept)
+            if kept.expiry is not None:
+                session.expiry_s = min(kept.expiry, session.most_expiry_s)
             self._sessions[session.client_id] = session
             self._left_at[session.client_id] = self.now() if kept.left is None else kept.left
             if kept.left is None:
-                self._keep.changed(session.no, principal, self.now())
-            for topic_filter, (qos, _) in kept.filters.items():
-                self.index.add(session, topic_filter, qos)
+                self._keep.changed(session.no, principal, self.now(), session.expiry_s)
+            self._note_end(session)
+            for topic_filter, filter_ in kept.filters.items():
+                self.index.add(session, topic_filter, filter_.granted)
             self._recheck(session, principal)
         self._left_at = dict(sorted(self._left_at.items(), key=lambda each: each[1]))
         for message in self._keep.retained():
@@ -97,11 +105,11 @@ class Sessions:
         """Call ``then`` when all that sessions are owed and all that is retained so far outlasts the process."""
         self._keep.durable(then)
 
-    def subscribe(self, session: Session, topic_filter: str, qos: int) -> None:
-        """The session has this filter from now on, or with another QoS."""
-        self.index.add(session, topic_filter, qos)
+    def subscribe(self, session: Session, topic_filter: str, granted: Granted) -> None:
+        """The session has this filter from now on, or with something else granted."""
+        self.index.add(session, topic_filter, granted)
         if session.persistent:
-            self._keep.filter(session.no, topic_filter, Subscribed(qos))
+            self._keep.filter(session.no, topic_filter, subscribed(granted))
 
     @property
     def held_bytes(self) -> int:
@@ -126,10 +134,22 @@ class Sessions:
         """Whether this client has an open connection."""
         return client_id in self._links
 
-    def open(self, link: Link, principal: Principal, *, clean: bool) -> tuple[Session, bool]:
+    def lapsed(self, client_id: str) -> bool:
+        """End the session of a client that is away, if its time is over; whether it was."""
+        session, left = self._sessions.get(client_id), self._left_at.get(client_id)
+        if session is None or left is None or left + session.expiry_s >= self.now():
+            return False
+        self._discard(session)
+        return True
+
+    def open(
+        self, link: Link, principal: Principal, *, clean: bool, expiry_s: float | None = None, dialect: Dialect = THREE
+    ) -> tuple[Session, bool]:
         """The session for an accepted CONNECT, and whether it was there before (session present).
 
-        A connection that the client still has elsewhere is closed first [MQTT-3.1.4-2].
+        A connection that the client still has elsewhere is closed first [MQTT-3.1.4-2]. ``clean``: nothing of an older
+        session is kept. ``expiry_s`` is how long this one is kept when the client is away; None: it ends with its
+        connection if it is clean, and is kept as long as any if not.
         """
         client_id = principal.client_id
         older = self._links.pop(client_id, None)
@@ -140,15 +160,26 @@ class Sessions:
             self._discard(session)
             session = None
         present = session is not None
+        if expiry_s is None:
+            expiry_s = 0.0 if clean else self._limits.session_expiry_s
         if session is None:
-            session = self._sessions[client_id] = self._session(principal, persistent=not clean)
+            session = self._sessions[client_id] = self._session(principal, persistent=expiry_s > 0)
         else:
             self._recheck(session, principal)
-            self._keep.changed(session.no, principal, None)
-        session.resume()
+        session.expiry_s = min(expiry_s, session.most_expiry_s)
+        if session.persistent:
+            self._keep.changed(session.no, principal, None, session.expiry_s)
+        session.resume(dialect)
         self._links[client_id] = link
         self._left_at.pop(client_id, None)
         return session, present
+
+    def renewed(self, session: Session, principal: Principal) -> None:
+        """The session's client is who it was, perhaps with other rights than at its CONNECT."""
+        if principal != session.principal:
+            self._recheck(session, principal)
+            if session.persistent:
+                self._keep.changed(session.no, principal, None, session.expiry_s)
 
     def leave(self, link: Link, session: Session, now: float) -> None:
         """The connection is gone; a clean session ends with it."""
@@ -158,23 +189,23 @@ class Sessions:
         if self._sessions.get(session.client_id) is not session:
             return
         session.disconnect()
-        if session.persistent:
+        if session.persistent and session.expiry_s:
             self._left_at[session.client_id] = now
-            self._keep.changed(session.no, session.principal, now)
+            self._note_end(session)
+            self._keep.changed(session.no, session.principal, now, session.expiry_s)
             self._make_room()
         else:
             self._discard(session)
 
     def expire(self, now: float) -> list[str]:
         """End the sessions whose clients have been away too long; their client ids."""
-        limit = now - self._limits.session_expiry_s
         gone = []
-        while self._left_at:  # in the order of leaving: the first that may stay ends the search
-            client_id, left = next(iter(self._left_at.items()))
-            if left >= limit:
-                break
-            gone.append(client_id)
-            self._discard(self._sessions[client_id])
+        while self._ends and self._ends[0][0] < now:
+            _, client_id = heapq.heappop(self._ends)
+            session, left = self._sessions.get(client_id), self._left_at.get(client_id)
+            if session is not None and left is not None and left + session.expiry_s < now:
+                gone.append(client_id)
+                self._discard(session)
         return gone
 
     def revoke(self, client_id: str) -> Principal | None:
@@ -223,13 +254,20 @@ class Sessions:
             self._keep.retain(message.topic, None)
             if self.retained.dropped == 1:
                 log.warning("door.retained_full", bytes=self.retained.held_bytes)
-        self.fan_out(message.topic, message.payload, message.qos)
+        self._hand_out(message, retain)
 
     def fan_out(self, topic: str, payload: bytes, qos: int) -> None:
+        """Queue a message of the bridge for every session with a matching filter."""
+        self._hand_out(Retained(topic, payload, qos, about=JSON), False)
+
+    def _hand_out(self, message: Retained, retain: bool) -> None:  # noqa: FBT001
         """Queue a message for every session with a matching filter, at the lower of its QoS and the granted one."""
+        topic, payload, qos, _, about, expires, sender = message
         name = topic.encode()
         for session, granted in self.index.match(topic).items():
-            self.give(session, Message(name, payload, min(qos, granted)))
+            if not (granted.no_local and session.client_id == sender):
+                level, kept = min(qos, int(granted)), retain and granted.as_published
+                self.give(session, Message(name, payload, level, kept, -1, None, about, expires, granted.identifiers))
 
     def forget(self, withheld: Callable[[str], bool]) -> None:
         """Drop what waits for any client on a topic that is ``withheld``, sent and not acknowledged or not yet sent."""
@@ -241,7 +279,12 @@ class Sessions:
     def replay(self, session: Session, topic_filter: str, newest: int) -> None:
         """Send what is retained for a filter of the session, as far as it was routed: up to message ``newest``."""
         granted = self.index.granted(session, topic_filter)
-        topics = [message.topic for message in self.retained.match(topic_filter)]
+        found, now = self.retained.match(topic_filter), self.now()
+        for message in found:
+            if message.expires and message.expires <= now:
+                self.retained.clear(message.topic)
+                self._keep.retain(message.topic, None)
+        topics = [message.topic for message in found if not message.expires or message.expires > now]
         if granted is not None and topics:
             session.replay(topic_filter, topics, granted, newest)
             self._soon(session)
@@ -312,7 +355,16 @@ class Sessions:
             retained=self.retained,
             keep=self._keep,
             kept=kept,
+            most_expiry_s=self._limits.session_expiry_s,
         )
+
+    def _note_end(self, session: Session) -> None:
+        """Its client is away: when it ends if nobody comes."""
+        left = self._left_at[session.client_id]
+        heapq.heappush(self._ends, (left + session.expiry_s, session.client_id))
+        if len(self._ends) > 2 * len(self._left_at) + 1_000:
+            self._ends = [(at + self._sessions[who].expiry_s, who) for who, at in self._left_at.items()]
+            heapq.heapify(self._ends)
 
     def _discard(self, session: Session) -> None:
         if session.persistent:

@@ -155,6 +155,12 @@ def write(properties: Properties, place: Place) -> bytes:
     """The properties with their length in front. EncodeError for one that this place does not have."""
     if not properties:
         return b"\0"
+    written = body(properties, place)
+    return write_variable(len(written)) + written
+
+
+def body(properties: Properties, place: Place) -> bytes:
+    """The properties without their length, so that others can be put behind them. EncodeError as in ``write``."""
     parts: list[bytes] = []
     for name, value in properties.items():
         rule = RULES[name]
@@ -167,8 +173,7 @@ def write(properties: Properties, place: Place) -> bytes:
             raise EncodeError(f"{name.name} stands 1 to {MAX_REPEATED} times")
         for each in values:
             parts += (bytes((name,)), _write_value(each, rule, name))
-    body = b"".join(parts)
-    return write_variable(len(body)) + body
+    return b"".join(parts)
 
 
 def write_variable(value: int) -> bytes:

@@ -1,21 +1,21 @@
 -- The statements of sessions.db by name: what puts a row and what takes it away.
 
 -- name: put_session
-INSERT INTO sessions (no, client_id, principal, left_us) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (no) DO UPDATE SET principal = ?3, left_us = ?4
+INSERT INTO sessions (no, client_id, principal, left_us, expiry_us) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (no) DO UPDATE SET principal = ?3, left_us = ?4, expiry_us = ?5
 
 -- name: drop_session
 DELETE FROM sessions WHERE no = ?1
 
 -- name: put_filter
-INSERT OR REPLACE INTO filters (session, filter, qos, replaying) VALUES (?1, ?2, ?3, ?4)
+INSERT OR REPLACE INTO filters (session, filter, qos, replaying, options, identifier) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 
 -- name: drop_filter
 DELETE FROM filters WHERE session = ?1 AND filter = ?2
 
 -- name: put_owed
-INSERT INTO owed (session, no, topic, payload, qos, retain, packet_id, completing)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+INSERT INTO owed (session, no, topic, payload, qos, retain, packet_id, completing, about, expires_us, identifiers)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
 ON CONFLICT (session, no) DO UPDATE SET packet_id = ?7, completing = ?8
 
 -- name: move_owed
@@ -31,7 +31,7 @@ INSERT OR IGNORE INTO unreleased (session, packet_id) VALUES (?1, ?2)
 DELETE FROM unreleased WHERE session = ?1 AND packet_id = ?2
 
 -- name: put_retained
-INSERT OR REPLACE INTO retained (topic, body, qos) VALUES (?1, ?2, ?3)
+INSERT OR REPLACE INTO retained (topic, body, qos, about, expires_us) VALUES (?1, ?2, ?3, ?4, ?5)
 
 -- name: drop_retained
 DELETE FROM retained WHERE topic = ?1
@@ -55,13 +55,14 @@ UPDATE service SET running_us = ?1
 SELECT running_us FROM service
 
 -- name: sessions
-SELECT no, principal, left_us FROM sessions ORDER BY left_us
+SELECT no, principal, left_us, expiry_us FROM sessions ORDER BY left_us
 
 -- name: filters
-SELECT session, filter, qos, replaying FROM filters
+SELECT session, filter, qos, replaying, options, identifier FROM filters
 
 -- name: owed
-SELECT session, no, topic, payload, qos, retain, packet_id, completing FROM owed ORDER BY session, no
+SELECT session, no, topic, payload, qos, retain, packet_id, completing, about, expires_us, identifiers
+FROM owed ORDER BY session, no
 
 -- name: unreleased
 SELECT session, packet_id FROM unreleased
@@ -70,4 +71,4 @@ SELECT session, packet_id FROM unreleased
 SELECT no, body FROM payloads
 
 -- name: retained
-SELECT topic, body, qos FROM retained
+SELECT topic, body, qos, about, expires_us FROM retained

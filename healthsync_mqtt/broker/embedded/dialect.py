@@ -1,0 +1,200 @@
+"""How packets to one client look on the wire: of its version of MQTT, and within what it said it takes.
+
+What MQTT 5 adds to a message is kept as the bytes of its properties (``Message.about``), which go to clients that speak
+5 and are nothing to others.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from healthsync_mqtt.broker.embedded.ackorder import QOS2, Answered, answers
+from healthsync_mqtt.broker.embedded.farewells import CODES
+from healthsync_mqtt.broker.embedded.replies import Reply, Said
+from healthsync_mqtt.mqtt.codec import encode, encode_publish, v5
+from healthsync_mqtt.mqtt.codec.packets import (
+    NO_PROPERTIES,
+    SUBSCRIBE_REFUSED,
+    Auth,
+    Connack,
+    Connect,
+    Disconnect,
+    Packet,
+    PacketType,
+    Properties,
+    Property,
+    Publish,
+    Suback,
+    Unsuback,
+)
+from healthsync_mqtt.mqtt.codec.v5.properties import Place, body, write, write_variable
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.broker.embedded.sessions.session import Message
+
+MOST_ALIASES: Final = 32
+"""Topics that are sent to one client by alias, if it takes so many."""
+_WINDOW: Final = 65_535
+_LONGEST: Final = 268_435_460  # of a packet with its header
+_FORWARDED: Final = (
+    Property.PAYLOAD_FORMAT,
+    Property.CONTENT_TYPE,
+    Property.RESPONSE_TOPIC,
+    Property.CORRELATION_DATA,
+    Property.USER_PROPERTY,
+)
+
+JSON: Final = body({Property.PAYLOAD_FORMAT: 1, Property.CONTENT_TYPE: "application/json"}, Place.PUBLISH)
+"""What is said of the bridge's own messages."""
+
+
+class Dialect(Protocol):
+    """What is sent to one client, as bytes."""
+
+    #: messages that the client takes before it answered one of them
+    window: int
+
+    def packet(self, packet: Packet) -> bytes:
+        """Any packet but PUBLISH; empty where the client takes none as long as that."""
+
+    def publish(self, message: "Message", packet_id: int, *, dup: bool, left: int) -> bytes:
+        """A message, ``left`` seconds before it expires (0: never does); empty where the client does not take it."""
+
+    def answers(self, tokens: Sequence[Answered]) -> bytes:
+        """The acknowledgements of messages, as one block."""
+
+    def farewell(self, reason: str, rule: str) -> bytes:
+        """What is said to a client whose connection is ended for this reason."""
+
+
+class Dialect3:
+    """MQTT 3.1.1, and 3.1."""
+
+    window: int = _WINDOW
+
+    def packet(self, packet: Packet) -> bytes:
+        """See ``Dialect``; an answer says less in this version."""
+        if type(packet) is Suback:
+            packet = Suback(packet.packet_id, tuple(min(code, SUBSCRIBE_REFUSED) for code in packet.codes))
+        elif type(packet) is Unsuback:
+            packet = Unsuback(packet.packet_id)
+        return encode(packet)
+
+    def publish(self, message: "Message", packet_id: int, *, dup: bool, left: int) -> bytes:  # noqa: ARG002
+        """See ``Dialect``."""
+        return encode_publish(message.topic, message.payload, message.qos, message.retain, dup, packet_id)
+
+    def answers(self, tokens: Sequence[Answered]) -> bytes:
+        """See ``Dialect``."""
+        return answers(tokens)
+
+    def farewell(self, reason: str, rule: str) -> bytes:  # noqa: ARG002
+        """Nothing: a server of this version has no words for it."""
+        return b""
+
+
+class Dialect5:
+    """MQTT 5, as one client's CONNECT asks for it."""
+
+    def __init__(self, asked: Properties) -> None:
+        self.window: int = asked.get(Property.RECEIVE_MAXIMUM, _WINDOW)
+        self._most: int = asked.get(Property.MAXIMUM_PACKET_SIZE, _LONGEST)
+        #: reason strings and user properties are wanted
+        self._telling = bool(asked.get(Property.REQUEST_PROBLEM_INFORMATION, 1))
+        self._free = min(MOST_ALIASES, asked.get(Property.TOPIC_ALIAS_MAXIMUM, 0))
+        self._aliases: dict[bytes, bytes] = {}
+        self._said: Said | None = None
+        self._tail = b""
+
+    def packet(self, packet: Packet) -> bytes:
+        """See ``Dialect``; what says too much is said shorter [MQTT-3.2.2-19 and the like]."""
+        about: Properties = getattr(packet, "properties", NO_PROPERTIES)
+        tells = Property.REASON_STRING in about or Property.USER_PROPERTY in about
+        if tells and not (self._telling or isinstance(packet, Connack | Disconnect | Publish)):
+            packet = _short(packet)
+        data = v5.encode(packet)
+        if len(data) > self._most and tells:
+            data = v5.encode(_short(packet))
+        return data if len(data) <= self._most else b""
+
+    def publish(self, message: "Message", packet_id: int, *, dup: bool, left: int) -> bytes:
+        """See ``Dialect``."""
+        name, about = message.topic, message.about
+        for identifier in message.identifiers:
+            about += b"\x0b" + write_variable(identifier)
+        if left:
+            about += b"\x02" + left.to_bytes(4, "big")
+        fresh = False
+        alias = self._aliases.get(name)
+        if alias is not None:
+            name, about = b"", about + alias
+        elif self._free:
+            fresh, alias = True, b"\x23" + (len(self._aliases) + 1).to_bytes(2, "big")
+            about += alias
+        qos, payload = message.qos, message.payload
+        head = len(name).to_bytes(2, "big") + name + (packet_id.to_bytes(2, "big") if qos else b"")
+        about = write_variable(len(about)) + about
+        size = write_variable(len(head) + len(about) + len(payload))
+        if 1 + len(size) + len(head) + len(about) + len(payload) > self._most:
+            return b""
+        if fresh and alias is not None:
+            self._aliases[name] = alias
+            self._free -= 1
+        first = 0x30 | qos << 1 | (1 if message.retain else 0) | (8 if dup else 0)
+        return b"".join((bytes((first,)), size, head, about, payload))
+
+    def answers(self, tokens: Sequence[Answered]) -> bytes:
+        """See ``Dialect``."""
+        out: list[bytes] = []
+        for reply in tokens:
+            if isinstance(reply, Reply):
+                token, said = reply
+                if said is not self._said:
+                    self._said, self._tail = said, self._told(said)
+                tail = self._tail
+                kind = PacketType.PUBREC << 4 if token & QOS2 else PacketType.PUBACK << 4
+                out.append(
+                    b"%c%b%b%b" % (kind, write_variable(2 + len(tail)), (token & 0xFFFF).to_bytes(2, "big"), tail)
+                )
+        return b"".join(out)
+
+    def farewell(self, reason: str, rule: str) -> bytes:
+        """A DISCONNECT with the code of the reason, and with words where there is a rule."""
+        code = CODES.get(reason)
+        if code is None:
+            return b""
+        return self.packet(Disconnect(code, {Property.REASON_STRING: rule or reason.replace("_", " ")}))
+
+    def _told(self, said: Said) -> bytes:
+        """Reason code and properties of an acknowledgement, as far as the client wants them and takes them."""
+        if self._telling and (said.about or said.string):
+            about: dict[Property, object] = {Property.REASON_STRING: said.string} if said.string else {}
+            if said.about:
+                about[Property.USER_PROPERTY] = said.about
+            tail = bytes((said.reason,)) + write(about, Place.PUBACK)
+            if 1 + 4 + 2 + len(tail) <= self._most:
+                return tail
+        return bytes((said.reason,)) if said.reason else b""
+
+
+THREE: Final = Dialect3()
+
+
+def dialect_of(asked: Connect) -> Dialect:
+    """How to speak to whoever sent this CONNECT; a version that is newer than ours is refused in ours."""
+    return Dialect5(asked.properties) if asked.protocol_level > 4 else THREE
+
+
+def forwarded(properties: Properties) -> bytes:
+    """What of a message's properties goes on to those who get it: unaltered and in its order [MQTT-3.3.2-17]."""
+    if not properties:
+        return b""
+    return body({name: properties[name] for name in _FORWARDED if name in properties}, Place.PUBLISH)
+
+
+def _short(packet: Packet) -> Packet:
+    """The packet without the words that may be left out."""
+    about: Properties = getattr(packet, "properties", NO_PROPERTIES)
+    rest: Properties = {k: about[k] for k in about if k not in {Property.REASON_STRING, Property.USER_PROPERTY}}
+    if isinstance(packet, Disconnect | Auth):
+        return type(packet)(packet.reason, rest)
+    return cast("Connack", packet)._replace(properties=rest)  # or any other named tuple

@@ -1,0 +1,70 @@
+"""What the acknowledgement of a message says to an MQTT 5 client: reason code, reason string, user properties. Pure."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from healthsync_mqtt.broker.embedded.ackorder import QOS2
+from healthsync_mqtt.model.delivery import Verdict
+from healthsync_mqtt.mqtt.codec.v5 import Reason
+from healthsync_mqtt.topics.access import Decision, Ground
+
+
+class Said(NamedTuple):
+    """What one acknowledgement says. Equal ones are one object where many follow each other."""
+
+    reason: int = 0
+    string: str = ""
+    about: tuple[tuple[str, str], ...] = ()
+
+
+class Reply(NamedTuple):
+    """The answer to a message; ``token`` as in ``AckOrder``, never 0."""
+
+    token: int
+    said: Said
+
+    @property
+    def ends(self) -> int:
+        """The packet id whose exchange ends with this answer although it is of QoS 2; 0: it does not."""
+        return self.token & 0xFFFF if self.token & QOS2 and self.said.reason >= Reason.UNSPECIFIED else 0
+
+
+DONE: Final = Said()
+"""It worked, and there is nothing to tell."""
+
+
+def of_verdict(verdict: Verdict) -> Said:
+    """What became of the events of a message. 0x99 only when not one of them was taken."""
+    about = [("stored", str(verdict.stored)), ("duplicate", str(verdict.duplicate))]
+    about += [("rejected", str(verdict.rejected)), ("seq", str(verdict.seq)), ("epoch", verdict.epoch)]
+    if verdict.reason:
+        about.append(("reason", verdict.reason))
+    if verdict.field:
+        about.append(("field", verdict.field))
+    if verdict.ignored:
+        about.append(("ignored", verdict.ignored))
+    refused = verdict.rejected and not verdict.stored and not verdict.duplicate
+    return Said(Reason.PAYLOAD_FORMAT_INVALID if refused else Reason.SUCCESS, "", tuple(about))
+
+
+def of_verdicts(tokens: Sequence[int], verdicts: Sequence[Verdict]) -> list[int | Reply]:
+    """The answers to events, in their order; 0 where none is wanted."""
+    out: list[int | Reply] = []
+    last, said = None, DONE
+    for token, verdict in zip(tokens, verdicts, strict=True):
+        if not token:
+            out.append(0)
+            continue
+        if verdict is not last:
+            last, said = verdict, of_verdict(verdict)
+        out.append(Reply(token, said))
+    return out
+
+
+def of_refusal(reason: str, decision: Decision | None, rule: str) -> Said:
+    """Why a message went nowhere. One that is too large breaks a limit; RETAIN where there is none has no code."""
+    if decision is None:
+        return Said(Reason.QUOTA_EXCEEDED, f"{reason}: {rule}")
+    if decision.reason is Ground.retain:
+        return Said(Reason.IMPLEMENTATION_SPECIFIC, rule)
+    return Said(Reason.NOT_AUTHORIZED, rule)
