@@ -1,3 +1,4 @@
+# long: one session, whose queue, window and exchanges are one state
 """A client's MQTT session: what it still has to get, in which state. Pure; the connection does the sending.
 
 The session outlives its connections when the client asked for that (clean session 0). Messages of QoS 1 and 2 stay in

@@ -1,3 +1,4 @@
+# long: the store and its file, which change together
 """sessions.db: what persistent sessions are owed, over a restart and a kill. Written in groups, in a thread of its own.
 
 What sessions say is gathered by what it is about, so that the newest word counts: a message that is acknowledged before
