@@ -14,6 +14,7 @@ from healthsync_mqtt.identity.certificates.files import load_certificate, open_a
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.mqtt.codec.packets import Connack, Will
 from tests.support.inprocess import Bystander, House
+from tests.support.looks import is_connected, keys_looked, registry_looked
 from tests.support.peer import Identity, Peer, event
 
 OPTIONAL = {"broker.mqtts_clients": "optional"}
@@ -104,15 +105,15 @@ async def test_t08_a_certificate_does_not_take_over_anothers_session(
 
 
 @pytest.mark.parametrize("changes", [OPTIONAL])
-async def test_t07_a_revoked_certificate_is_out_within_a_second(house: House, tmp_path: Path, bob: Bystander) -> None:
+async def test_t07_a_revoked_certificate_is_out_at_the_next_look(house: House, tmp_path: Path, bob: Bystander) -> None:
     alice = house.device("alice")
     lost, renewed = Holder(house, tmp_path, alice), Holder(house, tmp_path, alice)
     peer = await lost.connect(clean=False)
     await peer.publish(alice.events, event("a-1"))
     lost.revoke()
-    began = time.monotonic()
+    await registry_looked(house)
+    assert not is_connected(house, alice.client_id)
     await peer.closed()
-    assert time.monotonic() - began < 1
     assert await lost.try_connect(username=None, password=None) == 5
     assert await lost.try_connect() == 5  # a good token does not mend it
     again = await renewed.knock()
@@ -171,9 +172,9 @@ async def test_a_retired_key_closes_the_connections_it_let_in(house: House, bob:
     await peer.publish(alice.events, event("a-1"))
     await house.still_serves(bob)
     store.retire(old, now_us, force=True)
-    began = time.monotonic()
+    await keys_looked(house)
+    assert not is_connected(house, alice.client_id)
     await peer.closed()
-    assert time.monotonic() - began < 1
     # Its tokens are nobody's any more; what is signed with the successor is good, for bob too.
     assert (await (await house.knock()).connect(alice)).code == 5
     fresh = store.keyring(now_us)

@@ -5,7 +5,6 @@ import gc
 import os
 import ssl
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -277,11 +276,9 @@ async def test_stop_ends_every_connection_and_keeps_what_was_acknowledged(tmp_pa
             for n in range(1, 200):
                 peers[0].send(Publish(watch.events.encode(), event(f"e{n}"), 1, False, False, n))
             assert await peers[0].expect(Puback) == Puback(1)
-            began = time.monotonic()
             stopping = asyncio.create_task(house.service.stop())
             acknowledged = {p.packet_id for p in await peers[0].closed() if isinstance(p, Puback)} | {1}
             await stopping
-            assert time.monotonic() - began < 8
             assert await peers[1].closed() == []
             assert await silent.closed() == []
             with pytest.raises(ConnectionClosed):

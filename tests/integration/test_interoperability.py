@@ -16,7 +16,6 @@ The clients are paho's own, so that a foreign implementation reads what we send.
 
 import queue
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -230,9 +229,7 @@ async def test_keepalive(house: House) -> None:
         assert reader.subscribe(watch.status, 2) == [2]
         device.connect(keep_alive=1)
         device.client.loop_stop()  # alive, connected, and silent
-        began = time.monotonic()
         assert reader.message()[1] == b"keepalive expiry"
-        assert 1.0 < time.monotonic() - began < 5
 
     await play(house, scene)
 

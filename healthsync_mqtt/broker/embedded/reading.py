@@ -52,8 +52,12 @@ class Reading:
 
     @property
     def ours(self) -> bool:
-        """Whether the client's silence may be our doing; one that does not read has only itself to blame."""
-        return bool(self.held & ~Hold.OUTBOX)
+        """Whether the client's silence may be our doing; one that does not read has only itself to blame.
+
+        What it sent before waits for its turn behind that, too, and is no excuse.
+        """
+        excuses = ~(Hold.OUTBOX | Hold.TURN) if Hold.OUTBOX in self.held else ~Hold.NONE
+        return bool(self.held & excuses)
 
     @property
     def blocked(self) -> bool:
