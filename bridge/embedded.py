@@ -231,6 +231,10 @@ class DoorServing:
         """Who is connected: client id, role, address, since when."""
         return self.door.clients()
 
+    def places(self) -> list[dict[str, Any]]:
+        """How far subscribers and shared groups are, as JSON values."""
+        return [each._asdict() for each in self._edge.follower.places()]
+
     def trace(self, who: Traced, after: int) -> dict[str, Any]:
         """See ``Traces.look``."""
         connection = next((each for each in self.clients() if each["client_id"] == who.client_id), None)

@@ -73,6 +73,10 @@ class CanonicalFollower(CommitObserver, Protocol):
     def lag(self) -> int:
         """Events that the slowest subscriber has not been handed yet."""
 
+    @property
+    def lag_s(self) -> float:
+        """For how many seconds the oldest of them has waited."""
+
     async def run(self) -> None:
         """Follow for ever."""
 
@@ -235,6 +239,7 @@ class Service:
             counters=base.counters.snapshot(),
             connections=edge.connections,
             subscriber_lag=self.edge.follower.lag,
+            subscriber_lag_s=round(self.edge.follower.lag_s, 3),
             sinks=self.shipping.status(),
             storage=asdict(base.journal.health()),
             tasks_down=self.tasks.down,

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from bridge.cursors import Cursors
 from bridge.follow.abandoned import CURSOR, abandoned, positions, received_after
@@ -42,6 +42,16 @@ _MOST_GIVEN: Final = 2_000
 _BYTES_AT_ONCE: Final = 262_144
 _RESTING: Final = 50
 """Live sessions whose position is written down at each ``keep`` although nothing came for them."""
+
+
+class Place(NamedTuple):
+    """How far a subscriber, or a group and its members, has acknowledged. Of a group, ``name`` is its shared filter."""
+
+    name: str
+    seq: int
+    members: tuple[str, ...]
+    filters: tuple[str, ...]
+    group: bool = False
 
 
 class CanonicalFeed:
@@ -255,10 +265,34 @@ class CanonicalFeed:
 
     @property
     def lag(self) -> int:
-        """Events that the slowest connected subscriber has not been handed yet."""
+        """Events that the slowest connected subscriber, or group with members, has not been handed yet."""
+        return max(0, self._head - self._slowest())
+
+    @property
+    def lag_s(self) -> float:
+        """For how many seconds the oldest of them has waited."""
+        place = self._slowest()
+        received_us = self._received_after(place) if place < self._head else None
+        return 0.0 if received_us is None else max(0.0, (self._clock_us() - received_us) / 1e6)
+
+    def _slowest(self) -> int:
         slow = [session.position or 0 for session in (*self._behind, *self._stalled)]
-        own = self._head - min(slow, default=self._front if self._live else self._head)
-        return max(own, self.shared.lag)
+        own = min(slow, default=self._front if self._live else self._head)
+        return min(own, self._head - self.shared.lag)
+
+    def places(self) -> list[Place]:
+        """How far each subscriber and each group has acknowledged, connected or not."""
+        found = dict(self._positions)
+        for session in (*self._live, *self._behind, *self._stalled):
+            if session in self._live:
+                session.position = self._front
+            found[session.client_id] = session.acknowledged_position() or 0
+        own = [Place(client_id, seq, (), self._sessions.filters(client_id)) for client_id, seq in found.items()]
+        groups = [
+            Place(name.topic_filter, seq, tuple(members), (name.topic_filter,), group=True)
+            for name, seq, members in self.shared.groups()
+        ]
+        return sorted(own) + sorted(groups)
 
     def keep(self) -> None:
         """Write down how far persistent sessions have acknowledged, where that changed."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bridge.cursors import Cursors
+from bridge.follow.abandoned import received_after
 from bridge.follow.canonical_events import CanonicalEvent, CanonicalEvents
 from bridge.follow.loop import CursorLoop
 from bridge.ports import UNSENT_FIX, Chores, Commit
@@ -58,6 +59,7 @@ class CanonicalPublisher:
         self._gate = gate
         self._counters = counters
         self._name = f"publish:{bridge_id}"
+        self._reader = reader
         self._events = CanonicalEvents(reader, registry)
         self._cursors = Cursors(chores)
         self._most = pages
@@ -75,6 +77,12 @@ class CanonicalPublisher:
     def lag(self) -> int:
         """Rows that the broker has not acknowledged yet."""
         return self._head - self._acknowledged
+
+    @property
+    def lag_s(self) -> float:
+        """For how many seconds the oldest of them has waited."""
+        received_us = received_after(self._reader, self._acknowledged) if self.lag else None
+        return 0.0 if received_us is None else max(0.0, time.time() - received_us / 1e6)
 
     def connected(self, link: BrokerLink | None) -> None:
         """Publish over this connection, from what the last one did not get acknowledged; None: there is none."""

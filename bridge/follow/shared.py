@@ -181,11 +181,10 @@ class SharedFeed:
             if not group.qos and abandoned(self._cursor(group)):
                 self._forget(group)
 
-    def groups(self) -> Iterable[tuple[GroupName, int, list[str], int]]:
-        """Every group: its name, cursor, members and open events."""
+    def groups(self) -> Iterable[tuple[GroupName, int, list[str]]]:
+        """Every group: its name, how far it has acknowledged, its members."""
         for group in self._groups.values():
-            members = sorted(session.client_id for session in group.qos)
-            yield group.name, self._cursor(group), members, group.share.open
+            yield group.name, self._cursor(group), sorted(session.client_id for session in group.qos)
 
     @property
     def lag(self) -> int:

@@ -14,6 +14,8 @@ from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.certificates.server_tls import WARN_S
 
+_LATE_S = 10.0
+"""A subscriber that is so many seconds behind is worth a line."""
 _OUTCOMES = ("received", "stored", "duplicate", "rejected", "failed", "in_flight")
 
 
@@ -88,6 +90,9 @@ def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
             )
     for kind, number in shown.get("counters", {}).get("unsent", {}).items():
         yield "not sent", f"{number} ({kind}): the broker takes no message so large; the log says more: bridge.not_sent"
+    if shown.get("subscriber_lag_s", 0) > _LATE_S:
+        behind = f"the slowest is {shown['subscriber_lag']} events and {shown['subscriber_lag_s']:.0f} s behind"
+        yield "subscribers", f"{behind}; see: healthsync subscriber lag"
     for each in shown.get("limited", []):
         reason = "others come first" if each.get("by") == "work" else f"for {each['wait_s']:.1f} s more"
         yield "slowed down", f"{each['kind']} {each['name']}, {reason}"

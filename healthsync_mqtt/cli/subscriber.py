@@ -10,10 +10,12 @@ from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, names, now_us, type_names
+from healthsync_mqtt.cli.subscriber_lag import lag
 from healthsync_mqtt.identity.people.records import Subscriber
 from healthsync_mqtt.model.times import iso
 
 app = new_group("Backends that read canonical events.")
+app.command("lag")(lag)
 
 Name = Annotated[
     str,

@@ -185,6 +185,9 @@ def _handlers(service: "Service") -> dict[str, Handler]:
     async def clients(_arguments: dict[str, Any]) -> dict[str, Any]:
         return {"clients": serving.clients()}
 
+    async def places(_arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"places": serving.places()}
+
     async def kick(arguments: dict[str, Any]) -> dict[str, Any]:
         client_id = str(arguments.get("client_id"))
         if not serving.kick(client_id):
@@ -203,5 +206,6 @@ def _handlers(service: "Service") -> dict[str, Handler]:
         "rejected_replay": rejected_replay,
         "rejected_purge": rejected_purge,
         "clients": clients,
+        "places": places,
         "kick": kick,
     }

@@ -54,6 +54,7 @@ class ServiceReport:
     counters: Mapping[str, Any]
     connections: int
     subscriber_lag: int
+    subscriber_lag_s: float = 0.0
     sinks: Sequence[Mapping[str, Any]]
     storage: Mapping[str, Any]
     tasks_down: tuple[str, ...] = ()

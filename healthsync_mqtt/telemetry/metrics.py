@@ -228,6 +228,8 @@ METRICS: Final = (
            _length("over_daily_limit")),
     Metric("subscriber_lag_events", _G, "Events that the slowest connected subscriber has not been handed yet.",
            _at("subscriber_lag")),
+    Metric("subscriber_lag_seconds", _G, "For how long the oldest event that it has not been handed has waited.",
+           _at("subscriber_lag_s")),
     Metric("sink_lag_events", _G, "Events that the sink has not taken yet.", _sinks("lag"), ("sink",)),
     Metric("sink_state", _G, "1 for the state that the sink is in, 0 for the others.", _sink_states,
            ("sink", "state")),

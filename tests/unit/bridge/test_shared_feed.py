@@ -299,3 +299,15 @@ async def test_four_consumers_killed_at_random_a_hundred_times(stand: Stand, see
     assert handed.total() > 50  # kills did leave something behind
     stand.publisher.keep()
     assert set(stand.log.reader().cursors().values()) == {len(stored)}
+
+
+async def test_places_and_lag_say_who_is_behind_groups_included(stand: Stand) -> None:
+    slow, own = grown(stand, "slow", ALICE), stand.connect("app", clean=False)
+    stand.store("x", "y")
+    await until(lambda: own.ids() == ["x", "y"])
+    own.acknowledge()
+    places = {place.name: (place.seq, place.members) for place in stand.publisher.places()}
+    assert places == {"app": (2, ()), ALICE: (0, ("slow",))}
+    assert stand.publisher.lag == 0  # handed, though not acknowledged
+    stand.disconnect(slow)
+    assert stand.publisher.places()[-1].members == ()

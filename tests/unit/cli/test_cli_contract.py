@@ -36,7 +36,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "device enroll", "device suspend", "device resume", "token revoke",
         "audit list", "audit verify",
         "device add", "device list", "device show", "device token", "device remove",
-        "subscriber add", "subscriber list", "subscriber token",
+        "subscriber add", "subscriber list", "subscriber token", "subscriber lag",
         "events list", "events tail", "events show",
         "rejected list", "rejected show", "rejected replay", "rejected purge",
         "storage status", "storage restore-check", "config show", "config check",

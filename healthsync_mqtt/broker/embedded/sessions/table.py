@@ -130,6 +130,11 @@ class Sessions:
         """Whether this client has a session, connected or not."""
         return client_id in self._sessions
 
+    def filters(self, client_id: str) -> tuple[str, ...]:
+        """The filters of this client's session; none when it has no session."""
+        session = self._sessions.get(client_id)
+        return () if session is None else tuple(self.index.filters(session))
+
     def is_connected(self, client_id: str) -> bool:
         """Whether this client has an open connection."""
         return client_id in self._links
