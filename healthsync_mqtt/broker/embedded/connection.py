@@ -38,12 +38,9 @@ from healthsync_mqtt.model.delivery import Verdict
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, v5
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Suback, Unsuback
-from healthsync_mqtt.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from healthsync_mqtt.identity.login.proof import Login
-
-log = get_logger("door")
 
 SKIP = 16
 """A message of up to so many times the limit goes by unread and is told; a longer one ends the connection."""
@@ -252,7 +249,7 @@ class Connection:
         """Close from our side: take-over, revocation, expiry, shutdown."""
         if self._ended:
             return
-        log.info("door.connection_closed", reason=reason, client_id=self.name, peer=self.peer)
+        self._door.tell("door.connection_closed", self, self.name, reason=reason)
         if self._protocol.state is State.OPEN:
             self._out.append(self.dialect.farewell(reason, ""))
             self._write()
@@ -328,7 +325,7 @@ class Connection:
             self.reading.stop(verdict.hold)
         self.flush()
         principal = verdict.login.principal
-        log.info("door.connected", client_id=principal.client_id, role=principal.role.value, peer=self.peer)
+        self._door.tell("door.connected", self, principal.client_id, role=principal.role.value)
 
     def _renew(self, secret: bytes, *, last: bool = False) -> None:
         verdict = self._door.renew(self, secret, last=last)
@@ -353,7 +350,7 @@ class Connection:
     def _refuse(self, refusal: Refusal) -> None:
         self._protocol.refused()
         self.reading.stop(Hold.REFUSAL)
-        log.warning("door.connection_refused", reason=refusal.reason, peer=self.peer, code=int(refusal.code))
+        self._door.say("door.connection_refused", self, refusal.reason, code=int(refusal.code))
         self._refusal = asyncio.get_running_loop().call_later(refusal.wait_s, self._tell, refusal)
 
     def _tell(self, refusal: Refusal) -> None:

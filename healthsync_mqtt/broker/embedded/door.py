@@ -58,6 +58,8 @@ log = get_logger("door")
 _FIXED_HEADER = 5
 #: The part of all connections that there can be at which that is said.
 _NEARLY = 0.9
+#: Lines of log of one kind, and for one reason, that a client or a stranger's address causes in ten seconds.
+_EACH = 5
 
 
 class FrontDoor:
@@ -295,7 +297,13 @@ class FrontDoor:
     def say(self, event: str, client: Client, reason: str, **what: object) -> None:
         """A log line that a client can cause as often as it likes."""
         who = network(client.peer) if client.login is None else client.login.principal.client_id
-        self._say(event, f"{who} {reason}", reason=reason, peer=client.peer, **what)
+        self._say(event, f"{who} {reason}", _EACH, reason=reason, peer=client.peer, **what)
+
+    def tell(self, event: str, client: Client, client_id: str, **what: object) -> None:
+        """A log line of what a client did in good order, as often as it likes."""
+        left_out = self._notices.due((event, client_id), time.monotonic(), _EACH)
+        if left_out is not None:
+            log.info(event, client_id=client_id, peer=client.peer, left_out=left_out, **what)
 
     def leave(self, client: Client, will: Will | None) -> None:
         """A connection has ended: its session may go on elsewhere."""
@@ -475,9 +483,9 @@ class FrontDoor:
         self._connections.add(connection)
         return connection
 
-    def _say(self, event: str, key: str, **what: object) -> None:
-        """A log line that strangers can cause: once in a while."""
-        left_out = self._notices.due((event, key), time.monotonic())
+    def _say(self, event: str, key: str, burst: int = 1, **what: object) -> None:
+        """A log line that strangers can cause: ``burst`` of them once in a while."""
+        left_out = self._notices.due((event, key), time.monotonic(), burst)
         if left_out is not None:
             log.warning(event, left_out=left_out, **what)
 

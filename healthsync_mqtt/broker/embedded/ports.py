@@ -189,6 +189,9 @@ class Door(Protocol):
     def say(self, event: str, client: Client, reason: str, **what: object) -> None:
         """A log line that this client can cause as often as it likes: once in a while, by who it is and ``reason``."""
 
+    def tell(self, event: str, client: Client, client_id: str, **what: object) -> None:
+        """A log line of what this client did in good order, as often as it likes: some in a while."""
+
     def leave(self, client: Client, will: Will | None) -> None:
         """The connection has ended: its session may go on elsewhere. ``will`` is to be published."""
 

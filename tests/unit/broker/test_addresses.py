@@ -179,3 +179,15 @@ def test_notices_come_at_once_then_once_in_a_while() -> None:
     for n in range(5_000):
         notices.due(n, 30)
     assert len(notices._said) == 1_000
+
+
+def test_some_notices_of_a_kind_come_at_once() -> None:
+    notices = Notices(10)
+    assert [notices.due("a", now, 3) for now in (0, 1, 2, 3, 4, 10)] == [0, 0, 0, None, None, 2]
+
+
+def test_a_crowd_of_sources_has_a_bounded_number_of_lines() -> None:
+    notices = Notices(10, most=50)
+    assert sum(notices.due(n, 0) is not None for n in range(500)) == 50
+    assert notices.due(499, 9) is None
+    assert notices.due(499, 10) == 2

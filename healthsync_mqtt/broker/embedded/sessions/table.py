@@ -300,7 +300,7 @@ class Sessions:
             self._relieve(session.held_bytes + message.size)
         if not session.offer(message):
             if session.dropped == 1:
-                log.warning("door.queue_full", client_id=session.client_id, connected=session.connected)
+                self._say("door.queue_full", session.client_id, connected=session.connected)
             return
         self._soon(session)
 
@@ -312,8 +312,8 @@ class Sessions:
             self._say("door.sessions_full", heaviest.client_id, bytes=self._budget.used)
 
     def _say(self, event: str, client_id: str, **what: int) -> None:
-        """A log line that a crowd can cause: once in a while."""
-        left_out = self._notices.due(event, time.monotonic())
+        """A log line that a client can cause again and again: once in a while, for each of some of a crowd."""
+        left_out = self._notices.due((event, client_id), time.monotonic())
         if left_out is not None:
             log.warning(event, client_id=client_id, left_out=left_out, **what)
 
