@@ -14,11 +14,12 @@ _EVENT_BYTES: Final = 300
 
 
 class Waiting(NamedTuple):
-    """A delivery that waits for its commit, and the bytes that it holds until then."""
+    """A delivery that waits for its commit, the bytes that it holds until then, and what that commit does beside."""
 
     delivery: Delivery
     decoded: Decoded
     size: int
+    chore: Chore | None = None
 
 
 @dataclass(slots=True)

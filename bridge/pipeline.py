@@ -15,7 +15,7 @@ from typing import Final
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
 from bridge.group import Group, Waiting, held_bytes
-from bridge.ports import UNSENT_FIX, Chores, Commit, CommitObserver, Outlet
+from bridge.ports import UNSENT_FIX, Chore, Chores, Commit, CommitObserver, Outlet
 from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
 from bridge.stages.aside import STRETCH, Aside
 from bridge.stages.consent import ConsentGate
@@ -150,10 +150,10 @@ class Pipeline:
         self._full.update(delivery.source for delivery in deliveries)
         return True
 
-    def store(self, delivery: Delivery, decoded: Decoded) -> None:
-        """Queue a delivery that is decoded and screened, for the commit of the next chore at the latest."""
+    def store(self, delivery: Delivery, decoded: Decoded, chore: Chore) -> None:
+        """Queue a delivery that is decoded and screened; the commit that stores it does this chore, too."""
         self._counters.messages_received += 1
-        self._take(delivery, decoded, self._clock_us())
+        self._take(delivery, decoded, self._clock_us(), chore)
         self._schedule()
 
     def hold(self, source: Source) -> bool:
@@ -202,7 +202,7 @@ class Pipeline:
 
     # -- decoding
 
-    def _take(self, delivery: Delivery, decoded: Decoded, now_us: int) -> int:
+    def _take(self, delivery: Delivery, decoded: Decoded, now_us: int, chore: Chore | None = None) -> int:
         """Queue what is decoded; what that took beyond reading it once, which its sender is charged."""
         more = 0
         if decoded.cost != len(delivery.payload) or decoded.rejections:
@@ -213,7 +213,7 @@ class Pipeline:
         self._counters.received += decoded.total
         size = held_bytes(delivery, decoded)
         self._backlog += size
-        self._waiting.append(Waiting(delivery, decoded, size))
+        self._waiting.append(Waiting(delivery, decoded, size, chore))
         return more
 
     def _quick(self, delivery: Delivery) -> Decoded | None:
@@ -257,14 +257,16 @@ class Pipeline:
 
     def _next_group(self) -> Group:
         """The oldest deliveries, as many as a commit may have and at least one, and every chore."""
-        waiting, group = self._waiting, []
+        waiting, group, chores = self._waiting, [], self._chores.take()
         events = size = 0
         while waiting and events < GROUP_EVENTS and size < GROUP_BYTES:
             each = waiting.popleft()
             events += each.decoded.total
             size += each.size
             group.append(each)
-        return Group(group, size, self._chores.take())
+            if each.chore is not None:
+                chores.append(each.chore)
+        return Group(group, size, chores)
 
     def _attempt(self) -> None:
         group = self._group
@@ -273,7 +275,7 @@ class Pipeline:
         group.refused = []
         if self._consent != self.gate.version:
             self._screen_again(received_us)
-        for delivery, decoded, _ in group.waiting:
+        for delivery, decoded, _, _ in group.waiting:
             origin = delivery.origin
             items += [Item(origin, event) for event in decoded.events]
             if decoded.rejections:
@@ -291,7 +293,7 @@ class Pipeline:
             return
         group.outcomes = []
         at = 0
-        for delivery, decoded, _ in group.waiting:
+        for delivery, decoded, _, _ in group.waiting:
             end = at + len(decoded.events)
             group.outcomes.append(Outcome(delivery, decoded, seqs[at:end]))
             at = end
@@ -303,8 +305,8 @@ class Pipeline:
         self._consent = self.gate.version
         screen = self.gate.screen
         for waiting in (self._group.waiting, self._waiting):
-            for place, (delivery, decoded, size) in enumerate(waiting):
-                waiting[place] = Waiting(delivery, screen(decoded, delivery.origin.user, now_us), size)
+            for place, each in enumerate(waiting):
+                waiting[place] = each._replace(decoded=screen(each.decoded, each.delivery.origin.user, now_us))
 
     def _committed(self, head: int, error: StoreError | None) -> None:
         took, self._commit_from = self.commit_running_s, None

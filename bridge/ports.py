@@ -64,11 +64,7 @@ class Chores:
 
     async def durable(self, write: Callable[[Journal], None]) -> None:
         """Write with the next commit and return after it. UnavailableError when the pipeline stops before."""
-        if self._closed:
-            raise _stopping()
-        promise: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._promised.add(promise)
-        promise.add_done_callback(self._promised.discard)
+        promise = self.promise()
 
         def kept() -> None:
             if not promise.done():
@@ -76,6 +72,15 @@ class Chores:
 
         self.add(write, kept)
         await promise
+
+    def promise(self) -> asyncio.Future[None]:
+        """Something to wait for that a commit will bring about. UnavailableError when the pipeline stops before."""
+        if self._closed:
+            raise _stopping()
+        promise: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._promised.add(promise)
+        promise.add_done_callback(self._promised.discard)
+        return promise
 
     def take(self) -> list[Chore]:
         """Everything that waits."""

@@ -37,6 +37,7 @@ _KEEP_S = 0.3
 """Seconds that a clean stop gives what is in, and then the cursors."""
 _TICK_S = 1.0
 _QUARANTINE_S = 3600.0
+_HELD_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,14 +292,16 @@ class Service:
         tasks.start("retain", self._retention.run())
         tasks.every("positions", _TICK_S, self._positions)
         tasks.every("quarantine", _QUARANTINE_S, self._purge_rejected)
+        tasks.every("held", _HELD_S, self.release.take_due)
         self._old_refusals_go()
 
     async def _purge_rejected(self) -> None:
         self._old_refusals_go()
 
     def _old_refusals_go(self) -> None:
-        before_us = time.time_ns() // 1000 - self.ground.settings.quarantine.days * 86_400_000_000
-        self.ground.chores.add(lambda journal: journal.purge_rejected(before_us))
+        now_us = time.time_ns() // 1000
+        before_us = now_us - self.ground.settings.quarantine.days * 86_400_000_000
+        self.ground.chores.add(lambda journal: journal.purge_rejected(before_us, spare_due_us=now_us))
 
     async def _positions(self) -> None:
         self.counters.tick(time.monotonic())

@@ -307,7 +307,15 @@ class _Reading:
             fields = None
         kept_type = only_type(fields)
         return Rejection(
-            index, _id_in(fields), refusal.code, refusal.field, str(refusal), part.raw, kept_type, refusal.retry
+            index,
+            _id_in(fields),
+            refusal.code,
+            refusal.field,
+            str(refusal),
+            part.raw,
+            kept_type,
+            refusal.retry,
+            due_us=refusal.due_us,
         )
 
     # -- the whole delivery is refused

@@ -163,7 +163,8 @@ def _moment(when: datetime, field: str, latest_us: int, limits: Limits) -> int:
     us = micros(when)
     if us > latest_us:
         doubtful = us <= latest_us + limits.doubtful_future_us
-        raise RefusedError(Reason.FUTURE_TIME, field, f"{field} is in the future", retry=doubtful)
+        due_us = us - limits.max_future_us
+        raise RefusedError(Reason.FUTURE_TIME, field, f"{field} is in the future", retry=doubtful, due_us=due_us)
     if us < 0:
         raise RefusedError(Reason.BAD_TIME, field, f"{field} is before 1970")
     return us
@@ -250,7 +251,9 @@ def _refined(form: Form, value: Any, span: Span, limits: Limits) -> Any:
     try:
         return form.refine(value, span, limits)
     except RefusedError as refusal:
-        raise RefusedError(refusal.code, f"value.{refusal.field}", str(refusal), retry=refusal.retry) from None
+        raise RefusedError(
+            refusal.code, f"value.{refusal.field}", str(refusal), retry=refusal.retry, due_us=refusal.due_us
+        ) from None
 
 
 def _completed(source: dict[str, Any], app: str | None, provider: str | None) -> dict[str, Any]:

@@ -1,16 +1,32 @@
-"""Out of the quarantine: rejected bytes go through the pipeline again, as if their sender had sent them now."""
+"""Out of the quarantine: rejected bytes go through the pipeline again, as if their sender had sent them now.
 
+An admin asks for it who has mended the cause. What was refused for its time is tried again by itself, once the clock
+says that it may be taken: of two clocks that disagree, ours may have been the wrong one.
+"""
+
+import asyncio
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
 
-from bridge.decode.delivery import decode
+from bridge.decode.delivery import QUICK, decode
 from bridge.pipeline import Pipeline
-from bridge.ports import Chores
+from bridge.ports import Chore, Chores
+from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.model.delivery import Delivery, Verdict
+from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.origin import Origin
-from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.storage.port import LogReader, RejectedRow
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("bridge")
+
+_AT_ONCE: Final = 100
+_BYTES_AT_ONCE: Final = 262_144
+"""Of held events that are tried again in one commit."""
+_COMMITS: Final = 50
 
 
 class _Nobody:
@@ -27,12 +43,20 @@ class _Nobody:
 
 
 class Release:
-    """Replays rows of the quarantine, for an admin who has mended the cause (a newer version, a corrected clock)."""
+    """Replays rows of the quarantine."""
 
-    def __init__(self, pipeline: Pipeline, chores: Chores, reader: LogReader) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        chores: Chores,
+        reader: LogReader,
+        *,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
         self._pipeline = pipeline
         self._chores = chores
         self._reader = reader
+        self._clock_us = clock_us
 
     async def release(self, no: int) -> dict[str, Any]:
         """Try row ``no`` again: stored and taken out of the quarantine in one commit, or left where it is.
@@ -43,14 +67,89 @@ class Release:
         row = self._reader.rejected_get(no)
         if row is None:
             raise NotFoundError(f"there is no rejected event {no}", hint="healthsync rejected list")
-        origin = Origin(row.user, row.device, row.provider, row.topic)
         if not row.raw or row.truncated:  # not kept, or not all of it: no consent, or too long
             return {"number": no, "outcome": "rejected", "reason": row.reason, "field": row.field}
-        now_us = time.time_ns() // 1000
-        decoded = self._pipeline.gate.screen(decode(row.raw, origin, now_us, self._pipeline.limits), row.user, now_us)
+        decoded = await self._decoded(row)
         if decoded.rejections:
             first = decoded.rejections[0]
             return {"number": no, "outcome": "rejected", "reason": first.reason.value, "field": first.field}
-        self._pipeline.store(Delivery(_Nobody(), 0, origin, row.raw), decoded)
-        await self._chores.durable(lambda journal: journal.discard_rejected(no))
+        await self._store([(row, decoded)])
         return {"number": no, "outcome": "released"}
+
+    async def take_due(self) -> None:
+        """Take what is held and due, some thousands of it: stored, or refused again for the reason that it has now."""
+        taken = 0
+        for _ in range(_COMMITS):
+            if not (rows := self._due()):
+                break
+            good: list[tuple[RejectedRow, Decoded]] = []
+            bad: dict[int, int | None] = {}
+            for row in rows:
+                decoded = await self._decoded(row)
+                if decoded.rejections:
+                    bad[row.no] = decoded.rejections[0].due_us
+                else:
+                    good.append((row, decoded))
+            await self._store(good)
+            await self._hold(bad)
+            taken += len(good)
+        if taken:
+            log.info("bridge.held_events_taken", events=taken)
+
+    def _due(self) -> list[RejectedRow]:
+        rows: list[RejectedRow] = []
+        held = 0
+        for no in self._reader.rejected_due(self._clock_us(), _AT_ONCE):
+            row = self._reader.rejected_get(no)
+            if row is not None:
+                rows.append(row)
+                held += len(row.raw)
+            if held >= _BYTES_AT_ONCE:
+                break
+        return rows
+
+    async def _decoded(self, row: RejectedRow) -> Decoded:
+        now_us, limits = self._clock_us(), self._pipeline.limits
+        origin = _origin(row)
+        if len(row.raw) <= QUICK:
+            decoded = decode(row.raw, origin, now_us, limits)
+        else:
+            decoded = await asyncio.to_thread(decode, row.raw, origin, now_us, limits)
+        return self._pipeline.gate.screen(decoded, row.user, now_us)
+
+    async def _hold(self, bad: Mapping[int, int | None]) -> None:
+        """What is refused again: held on where only the clock is against it, else an admin finds it as it was."""
+        if not bad:
+            return
+        now_us = self._clock_us()
+
+        def write(journal: Journal) -> None:
+            for no, due_us in bad.items():
+                journal.hold_rejected(no, due_us, now_us)
+
+        await self._chores.durable(write)
+
+    async def _store(self, good: Sequence[tuple[RejectedRow, Decoded]]) -> None:
+        """Store each of them, and take it out of the quarantine, in one commit."""
+        if not good:
+            return
+        stored, left = self._chores.promise(), len(good)
+
+        def done() -> None:
+            nonlocal left
+            left -= 1
+            if not left and not stored.done():
+                stored.set_result(None)
+
+        for row, decoded in good:
+            chore = Chore(partial(_discard, row.no), done)
+            self._pipeline.store(Delivery(_Nobody(), 0, _origin(row), row.raw), decoded, chore)
+        await stored
+
+
+def _discard(no: int, journal: Journal) -> None:
+    journal.discard_rejected(no)
+
+
+def _origin(row: RejectedRow) -> Origin:
+    return Origin(row.user, row.device, row.provider, row.topic)

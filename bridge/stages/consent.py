@@ -86,7 +86,7 @@ def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:
 
 def _without_content(rejection: Rejection, permission: Permission, now_us: int) -> Rejection:
     if rejection.type is None:
-        return rejection._replace(message=_NOT_KEPT, raw=b"", omitted=_omitted(rejection))
+        return rejection._replace(message=_NOT_KEPT, raw=b"", omitted=_omitted(rejection), due_us=None)
     if now_us < permission.span(rejection.type).until_us:
         return rejection
     return Rejection(

@@ -71,9 +71,13 @@ class Journal:
         """Take a row out of the quarantine with the next commit. Not while a commit runs."""
         self._log.discard_rejected(no)
 
-    def purge_rejected(self, before_us: int, user: str | None = None) -> None:
+    def hold_rejected(self, no: int, due_us: int | None, at_us: int) -> None:
+        """Say until when a row of the quarantine is held, with the next commit. Not while a commit runs."""
+        self._log.hold_rejected(no, due_us, at_us)
+
+    def purge_rejected(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
         """Take old refusals out of the quarantine with the next commit. Not while a commit runs."""
-        self._log.purge_rejected(before_us, user)
+        self._log.purge_rejected(before_us, user, spare_due_us=spare_due_us)
 
     def purge(self, type_name: str, before_us: int, seqs: Sequence[int]) -> None:
         """Empty old rows with the next commit. Not while a commit runs."""

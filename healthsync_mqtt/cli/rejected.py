@@ -181,6 +181,7 @@ def _described(row: RejectedRow) -> dict[str, Any]:
         "received_at": iso(row.received_us),
         "count": row.times,
         "last_received_at": iso(row.last_us),
+        "held_until": None if row.due_us is None else iso(row.due_us),
         "bytes": row.size,
         "truncated": row.truncated,
         "sha256": row.sha256,

@@ -71,7 +71,14 @@ def settle(entries: Sequence[Entry], receipt: Receipt) -> Settled | None:
     for index, entry in enumerate(entries):
         item = rejected.get(index)
         results.append(
-            Rejected(id=entry.id, reason=item.code, field=item.field, message=item.message, retry=item.retry)
+            Rejected(
+                id=entry.id,
+                reason=item.code,
+                field=item.field,
+                message=item.message,
+                retry=item.retry,
+                held=item.held,
+            )
             if item
             else fate(id=entry.id)
         )
@@ -293,8 +300,13 @@ class Exchange:
             position = known
         self._compared = self._compared or fresh
         pairs = list(zip(settled.entries, settled.results, strict=True))
-        accepted = [entry.key for entry, result in pairs if isinstance(result, Accepted)]
-        refused = [entry.key for entry, result in pairs if isinstance(result, Rejected) and not result.retry]
+        # What is held is the service's now, and is sent again like everything else when its log went back.
+        accepted = [entry.key for entry, result in pairs if isinstance(result, Accepted) or _held(result)]
+        refused = [
+            entry.key
+            for entry, result in pairs
+            if isinstance(result, Rejected) and not result.retry and not _held(result)
+        ]
         await ledger.store(ledger.outbox.acknowledge, accepted, position, now)
         if refused:
             await ledger.store(ledger.outbox.discard, refused)
@@ -349,6 +361,10 @@ def _batch_refused(settled: Settled) -> bool:
 
 def _kept(result: Result) -> bool:
     return isinstance(result, Rejected) and result.retry
+
+
+def _held(result: Result) -> bool:
+    return isinstance(result, Rejected) and result.held and not result.retry
 
 
 def _count(value: list[str] | int) -> int:

@@ -33,13 +33,15 @@ class Duplicate(Accepted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected(Result):
-    """The event is quarantined and will not be accepted as it is: ``reason`` is a word of ``model.reasons.Reason``."""
+    """The event is quarantined and not accepted as it is: ``reason`` is a word of ``model.reasons.Reason``."""
 
     reason: str
     field: str | None = None
     message: str = ""
     #: the event may be accepted later as it is: the client keeps it, and says nothing of it yet
     retry: bool = False
+    #: the service took it aside because of its time, and stores it by itself when that has come
+    held: bool = False
 
 
 class Results(Sequence[Result]):

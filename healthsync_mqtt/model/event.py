@@ -53,6 +53,7 @@ class Rejection(NamedTuple):
     ``field`` is a dotted path (``value.bpm``); ``raw`` is the event's own bytes, or the whole payload when no event can
     be told apart in it. ``message`` goes back to the sender and may name the offending number; it goes into no log.
     ``retry``: the same bytes may be accepted later, when the bridge's clock has moved on or was put right.
+    ``due_us``: what the clock must say for that; ``raw`` is held until then and tried again.
     ``omitted``: what was sent instead of ``raw``, which is empty then because it may not be kept.
     ``type`` is the canonical name when ``raw`` was read exactly and every name in it is one of this type's, so that it
     holds nothing of another type; else None.
@@ -67,6 +68,7 @@ class Rejection(NamedTuple):
     type: str | None = None
     retry: bool = False
     omitted: Omitted | None = None
+    due_us: int | None = None
 
 
 class Decoded(NamedTuple):

@@ -151,7 +151,8 @@ def _refine_series(value: Any, span: Span, limits: Limits) -> Any:
     if last_us > span.latest_us:
         doubtful = last_us <= span.latest_us + limits.doubtful_future_us
         field = f"samples[{len(seconds) - 1}][0]"
-        raise RefusedError(Reason.FUTURE_TIME, field, "the last sample is in the future", retry=doubtful)
+        due_us = int(last_us) + 1 - limits.max_future_us
+        raise RefusedError(Reason.FUTURE_TIME, field, "the last sample is in the future", retry=doubtful, due_us=due_us)
     return value
 
 

@@ -36,8 +36,9 @@ class Reason(StrEnum):
     BAD_TIME = "bad_time"
     #: A time without an offset or Z.
     NAIVE_TIME = "naive_time"
-    #: A time further ahead of the bridge's clock than the allowance for clock error. Where it is less than
-    #: a day ahead, the bridge's clock may be wrong: the receipt says ``retry``, keep the event and send it again later.
+    #: A time further ahead of the bridge's clock than the allowance for clock error. One of the clocks is wrong,
+    #: perhaps the bridge's: it holds the event (the receipt says ``held``) and takes it when its clock allows. Where it
+    #: is less than a day ahead, the receipt says ``retry``, too: keep the event and send it again later.
     FUTURE_TIME = "future_time"
     #: The end lies before the start, the span is too long, or a part lies outside its session.
     BAD_INTERVAL = "bad_interval"
@@ -56,11 +57,14 @@ class Reason(StrEnum):
 class RefusedError(InputError):
     """One event cannot be accepted: ``code`` is why, ``field`` the dotted path of what is wrong, if it has one.
 
-    ``retry``: time alone may mend it.
+    ``retry``: time alone may mend it. ``due_us``: it will, when the bridge's clock says this.
     """
 
-    def __init__(self, code: Reason, field: str | None, message: str, *, retry: bool = False) -> None:
+    def __init__(
+        self, code: Reason, field: str | None, message: str, *, retry: bool = False, due_us: int | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.field = field
         self.retry = retry
+        self.due_us = due_us

@@ -19,6 +19,8 @@ class RejectedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str = ""
     #: the same event may be accepted later: keep it, wait, send it again
     retry: bool = False
+    #: the service keeps the event and takes it by itself when its clock allows: nobody need send it again
+    held: bool = False
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -51,6 +53,8 @@ def rejected_entry(rejection: Rejection) -> dict[str, Any]:
     entry["message"] = rejection.message
     if rejection.retry:
         entry["retry"] = True
+    if rejection.due_us is not None:
+        entry["held"] = True
     return entry
 
 

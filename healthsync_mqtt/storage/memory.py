@@ -8,7 +8,7 @@ from typing import Self
 
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.port import Item, LogHealth, Quarantined, RejectedRow, Totals
-from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, fingerprint, kept
+from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, kept
 
 
 @dataclass(slots=True)
@@ -44,7 +44,8 @@ class MemoryEventLog:
     def __init__(self, quotas: Quotas | None = None) -> None:
         self.epoch = token_hex(8)
         self._quotas = quotas or Quotas()
-        self._forgotten: list[tuple[int, str | None]] = []
+        self._forgotten: list[tuple[int, str | None, int | None]] = []
+        self._holds: list[tuple[int, int | None, int]] = []
         self.committed = _Tables()
         self._staged: _Tables | None = None
         self._cursors: dict[str, int | None] = {}
@@ -75,15 +76,19 @@ class MemoryEventLog:
                 tables.cursors[name] = seq
         for no in self._discards:
             tables.quarantine.pop(no, None)
-        for before_us, user in self._forgotten:
+        for no, due_us, at_us in self._holds:
+            if no in tables.quarantine:
+                tables.quarantine[no] = tables.quarantine[no]._replace(due_us=due_us, last_us=at_us)
+        for before_us, user, spare_us in self._forgotten:
             for row in list(tables.quarantine.values()):
-                if row.last_us < before_us and user in {None, row.user}:
+                spared = spare_us is not None and row.due_us is not None and row.due_us <= spare_us
+                if row.last_us < before_us and user in {None, row.user} and not spared:
                     del tables.quarantine[row.no]
         for type_name, before_us, seqs in self._purges:
             tables.purged[type_name] = max(before_us, tables.purged.get(type_name, before_us))
             for seq in seqs:
                 tables.log[seq - 1] = tables.log[seq - 1]._replace(body=b"")
-        self._cursors, self._discards, self._purges, self._forgotten = {}, [], [], []
+        self._cursors, self._discards, self._purges, self._forgotten, self._holds = {}, [], [], [], []
         self.committed, self._staged = tables, None
         return self.head()
 
@@ -111,9 +116,13 @@ class MemoryEventLog:
         """See ``port.EventLog.discard_rejected``."""
         self._discards.append(no)
 
-    def purge_rejected(self, before_us: int, user: str | None = None) -> None:
+    def hold_rejected(self, no: int, due_us: int | None, at_us: int) -> None:
+        """See ``port.EventLog.hold_rejected``."""
+        self._holds.append((no, due_us, at_us))
+
+    def purge_rejected(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
         """See ``port.EventLog.purge_rejected``."""
-        self._forgotten.append((before_us, user))
+        self._forgotten.append((before_us, user, spare_due_us))
 
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """See ``port.EventLog.purge``."""
@@ -141,14 +150,15 @@ class MemoryEventLog:
         mark = fingerprint(origin, rejection)
         if (no := tables.refused.get(mark, 0)) in tables.quarantine:
             row = tables.quarantine[no]
-            tables.quarantine[no] = row._replace(times=row.times + 1, last_us=at_us)
+            due_us = None if row.truncated else due(rejection)
+            tables.quarantine[no] = row._replace(times=row.times + 1, last_us=at_us, due_us=due_us)
             return
         part = kept(rejection, self._quotas)
         tables.last_rejected += 1
         tables.refused[mark] = tables.last_rejected
         tables.quarantine[tables.last_rejected] = RejectedRow(
             tables.last_rejected, str(rejection.reason), rejection.field, rejection.message, *origin, at_us,
-            rejection.id, part.raw, part.size, part.sha256, 1, at_us,
+            rejection.id, part.raw, part.size, part.sha256, 1, at_us, due(rejection),
         )  # fmt: skip
         for names, bound in (
             (origin[:2], self._quotas.device_bytes),
@@ -290,6 +300,11 @@ class MemoryLogReader:
         """See ``port.LogReader.rejected``."""
         rows = (row for row in self._committed.quarantine.values() if row.no > after and user in (None, row.user))
         return list(rows)[:limit]
+
+    def rejected_due(self, now_us: int, limit: int) -> list[int]:
+        """See ``port.LogReader.rejected_due``."""
+        held = [row for row in self._committed.quarantine.values() if row.due_us is not None and row.due_us <= now_us]
+        return [row.no for row in sorted(held, key=lambda row: (row.due_us, row.no))][:limit]
 
     def rejected_get(self, no: int) -> RejectedRow | None:
         """See ``port.LogReader.rejected_get``."""

@@ -30,6 +30,7 @@ class RejectedRow(NamedTuple):
 
     Of long bytes only the beginning is kept: then ``size`` is larger than ``raw`` and ``sha256`` the digest of all of
     them. The same refusal again is not another row: ``times`` says how often it came, ``last_us`` when last.
+    ``due_us``: it is held, whole, and tried again when the clock says this.
     """
 
     no: int
@@ -47,6 +48,7 @@ class RejectedRow(NamedTuple):
     sha256: str | None
     times: int
     last_us: int
+    due_us: int | None = None
 
     @property
     def truncated(self) -> bool:
@@ -129,8 +131,14 @@ class EventLog(Protocol):
     def discard_rejected(self, no: int) -> None:
         """Remove a row from the quarantine with the next commit."""
 
-    def purge_rejected(self, before_us: int, user: str | None = None) -> None:
-        """Remove what was last refused before this time from the quarantine with the next commit."""
+    def hold_rejected(self, no: int, due_us: int | None, at_us: int) -> None:
+        """Say with the next commit that a row was refused again now, and when it is tried again; None: it is not."""
+
+    def purge_rejected(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
+        """Remove what was last refused before this time from the quarantine with the next commit.
+
+        ``spare_due_us``: not what is held until this time or an earlier one.
+        """
 
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """Empty the bodies of these rows, all of this type and started before ``before_us``, with the next commit.
@@ -223,6 +231,9 @@ class LogReader(Protocol):
 
     def rejected(self, after: int = 0, limit: int = 100, *, user: str | None = None) -> list[RejectedRow]:
         """At most ``limit`` rows of the quarantine with no > ``after``, oldest first."""
+
+    def rejected_due(self, now_us: int, limit: int) -> list[int]:
+        """The numbers of at most ``limit`` rows that are held until ``now_us`` or an earlier time, earliest first."""
 
     def rejected_get(self, no: int) -> RejectedRow | None:
         """One row of the quarantine."""

@@ -18,7 +18,7 @@ class Quotas:
     device_bytes: int = 4 * 1024 * 1024
     user_bytes: int = 16 * 1024 * 1024
     total_bytes: int = 256 * 1024 * 1024
-    #: Bytes that are kept of one refusal.
+    #: Bytes that are kept of one refusal; of one that is held, to be tried again, all are.
     row_bytes: int = 64 * 1024
 
 
@@ -35,9 +35,14 @@ def kept(rejection: Rejection, quotas: Quotas) -> Kept:
     raw, omitted = rejection.raw, rejection.omitted
     if omitted is not None:
         return Kept(b"", omitted.size, omitted.sha256)
-    if len(raw) <= quotas.row_bytes:
+    if len(raw) <= quotas.row_bytes or rejection.due_us is not None:
         return Kept(raw, len(raw), None)
     return Kept(raw[: quotas.row_bytes], len(raw), sha256(raw).hexdigest())
+
+
+def due(rejection: Rejection) -> int | None:
+    """When it is tried again; None for what is not kept whole."""
+    return rejection.due_us if rejection.raw and rejection.omitted is None else None
 
 
 def fingerprint(origin: Origin, rejection: Rejection) -> bytes:

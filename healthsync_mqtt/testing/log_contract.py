@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from healthsync_mqtt.model.event import Op, omitted
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.port import EventLog, LogReader
+from healthsync_mqtt.storage.port import EventLog, LogReader, Quarantined
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 
 
@@ -246,6 +246,61 @@ class EventLogContract:
             (b"", 70, sha256(sent[0]).hexdigest(), 2),
             (b"", 80, sha256(sent[1]).hexdigest(), 1),
         ]
+
+    def test_what_is_held_is_whole_and_due_when_the_clock_says_so(self, store: Store) -> None:
+        def held(event_id: str, due_us: int | None, raw: bytes = b"{}") -> Quarantined:
+            one = rejected(event_id=event_id, raw=raw)
+            return one._replace(rejection=one.rejection._replace(due_us=due_us))
+
+        long = b"x" * (64 * 1024 + 1)
+        store.log.stage([], [held("b", 20, long), held("never", None), held("a", 10), held("c", 30)], NOW_US)
+        store.log.commit()
+        rows = {row.event_id: row for row in store.reader.rejected()}
+        assert (rows["b"].raw, rows["b"].truncated, rows["b"].due_us, rows["never"].due_us) == (long, False, 20, None)
+        a, b, c = (rows[each].no for each in "abc")
+        assert store.reader.rejected_due(9, 9) == []
+        assert store.reader.rejected_due(20, 9) == [a, b]
+        assert store.reader.rejected_due(99, 2) == [a, b]
+        assert store.reader.rejected_due(99, 9) == [a, b, c]
+        store.log.hold_rejected(a, 40, NOW_US + 7)
+        store.log.hold_rejected(b, None, NOW_US)
+        store.log.commit()
+        assert store.reader.rejected_due(99, 9) == [c, a]
+        found = store.reader.rejected_get(a)
+        assert found is not None
+        assert (found.due_us, found.last_us) == (40, NOW_US + 7)
+
+    def test_a_repeat_of_what_is_held_is_held_still(self, store: Store) -> None:
+        one = rejected()
+        store.log.stage([], [one], NOW_US)
+        store.log.commit()
+        store.log.stage([], [one._replace(rejection=one.rejection._replace(due_us=5))], NOW_US)
+        store.log.commit()
+        assert [(row.times, row.due_us) for row in store.reader.rejected()] == [(2, 5)]
+
+    def test_what_is_due_is_not_purged_before_it_was_tried(self, store: Store) -> None:
+        """A row of a time when the clock said 1970 is old at once when the clock is right."""
+        ones = [rejected(event_id=name) for name in ("due", "later", "plain")]
+        times = zip(ones, (NOW_US, NOW_US + 2, None), strict=True)
+        held = [one._replace(rejection=one.rejection._replace(due_us=due_us)) for one, due_us in times]
+        store.log.stage([], held, NOW_US)
+        store.log.commit()
+        store.log.purge_rejected(NOW_US + 1, spare_due_us=NOW_US + 1)
+        store.log.commit()
+        assert [row.event_id for row in store.reader.rejected()] == ["due"]
+        store.log.purge_rejected(NOW_US + 1)
+        store.log.commit()
+        assert store.reader.rejected() == []
+
+    def test_what_left_the_quarantine_counts_no_more(self, store: Store) -> None:
+        for number in range(20):
+            raw = bytes([65 + number]) * 1_000_000
+            one = rejected(raw=raw, event_id=f"h{number}")
+            store.log.stage([], [one._replace(rejection=one.rejection._replace(due_us=number))], NOW_US)
+            store.log.discard_rejected(number)
+            store.log.commit()
+        assert [row.event_id for row in store.reader.rejected()] == ["h19"]
+        assert store.log.health().quarantine_evicted == 0
 
     def test_old_refusals_are_purged_by_when_they_came_last(self, store: Store) -> None:
         old, other = rejected(event_id="old"), rejected("bob")

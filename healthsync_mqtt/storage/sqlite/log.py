@@ -1,6 +1,7 @@
 """The event log in SQLite: rows are inserted where the caller is, only COMMIT (write and fsync) blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -65,10 +66,9 @@ class SqliteEventLog:
         #: The last position by user number: what is committed, as far as it was asked for, and what is staged.
         self._positions: dict[int, int] = {}
         self._staged_positions: dict[int, int] = {}
-        #: Cursors and discards that wait for the next commit; None drops a cursor.
+        #: Cursors that wait for the next commit (None drops one), and what is to be done in the quarantine.
         self._cursors: dict[str, int | None] = {}
-        self._discards: list[int] = []
-        self._forgotten: list[tuple[int, str | None]] = []
+        self._tidying: list[Callable[[], None]] = []
         self._purges: list[tuple[str, int, Sequence[int]]] = []
         self._closed = False
         self._load()
@@ -138,14 +138,13 @@ class SqliteEventLog:
     def commit(self) -> int:
         """See ``port.EventLog.commit``."""
         cursors, self._cursors = self._cursors, {}
-        discards, self._discards = self._discards, []
-        forgotten, self._forgotten = self._forgotten, []
+        tidying, self._tidying = self._tidying, []
         purges, self._purges = self._purges, []
         try:
-            if (cursors or discards or forgotten or purges) and not self._connection.in_transaction:
+            if (cursors or tidying or purges) and not self._connection.in_transaction:
                 self._begin()
             if self._connection.in_transaction:
-                self._write_marks(cursors, discards, forgotten)
+                self._write_marks(cursors, tidying)
                 self._connection.executemany(_SQL["set_position"], self._staged_positions.items()).fetchall()
                 if purges:
                     self._write_purges(purges)
@@ -156,8 +155,7 @@ class SqliteEventLog:
                 self._checkpoints.after_commit()
         except BaseException as error:
             self._cursors = cursors | self._cursors
-            self._discards = discards + self._discards
-            self._forgotten = forgotten + self._forgotten
+            self._tidying = tidying + self._tidying
             self._purges = purges + self._purges
             self.rollback()
             if isinstance(error, apsw.Error):
@@ -205,11 +203,15 @@ class SqliteEventLog:
 
     def discard_rejected(self, no: int) -> None:
         """See ``port.EventLog.discard_rejected``."""
-        self._discards.append(no)
+        self._tidying.append(partial(self._quarantine.discard, no))
 
-    def purge_rejected(self, before_us: int, user: str | None = None) -> None:
+    def hold_rejected(self, no: int, due_us: int | None, at_us: int) -> None:
+        """See ``port.EventLog.hold_rejected``."""
+        self._tidying.append(partial(self._quarantine.hold, no, due_us, at_us))
+
+    def purge_rejected(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
         """See ``port.EventLog.purge_rejected``."""
-        self._forgotten.append((before_us, user))
+        self._tidying.append(partial(self._quarantine.purge, before_us, user, spare_due_us))
 
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """See ``port.EventLog.purge``."""
@@ -350,18 +352,14 @@ class SqliteEventLog:
         self._names[name] = number
         return number
 
-    def _write_marks(
-        self, cursors: dict[str, int | None], discards: list[int], forgotten: list[tuple[int, str | None]]
-    ) -> None:
+    def _write_marks(self, cursors: dict[str, int | None], tidying: Sequence[Callable[[], None]]) -> None:
         for name, seq in cursors.items():
             if seq is None:
                 fetch(self._connection, _SQL["drop_cursor"], (name,))
             else:
                 fetch(self._connection, _SQL["set_cursor"], (name, seq))
-        if discards:
-            self._quarantine.discard(discards)
-        for before_us, user in forgotten:
-            self._quarantine.purge(before_us, user)
+        for each in tidying:
+            each()
 
     def _write_purges(self, purges: Sequence[tuple[str, int, Sequence[int]]]) -> None:
         for type_name, before_us, seqs in purges:

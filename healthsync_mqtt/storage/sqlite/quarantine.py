@@ -7,7 +7,7 @@ import apsw
 
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.port import Quarantined
-from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, fingerprint, kept
+from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, kept
 from healthsync_mqtt.storage.sqlite.connection import fetch
 from healthsync_mqtt.storage.sqlite.statements import statements
 
@@ -48,7 +48,8 @@ class Quarantine:
             self._load()
         for origin, received_us, rejection in rejected:
             mark = fingerprint(origin, rejection)
-            if fetch(self._connection, _SQL["count_up"], (received_us, mark)):
+            due_us = due(rejection)
+            if fetch(self._connection, _SQL["count_up"], (received_us, due_us, mark)):
                 continue
             user, device, provider, topic = origin
             part = kept(rejection, self._quotas)
@@ -58,20 +59,25 @@ class Quarantine:
                 _SQL["add"],
                 (
                     str(rejection.reason), rejection.field, rejection.message, user, device, provider, topic,
-                    received_us, rejection.id, raw, mark, part.size, part.sha256,
+                    received_us, rejection.id, raw, mark, part.size, part.sha256, due_us,
                 ),
             )  # fmt: skip
             self._count((user, device), len(raw) + ROW_COST)
             self._make_room((user, device))
 
-    def discard(self, numbers: Sequence[int]) -> None:
-        """Take these rows out."""
-        self._connection.executemany(_SQL["discard"], [(no,) for no in numbers]).fetchall()
-        self._held = None
+    def discard(self, no: int) -> None:
+        """Take a row out."""
+        for user, device, size in fetch(self._connection, _SQL["discard"], (no,)):
+            if self._held is not None:
+                self._count((user, device), -(size + ROW_COST))
 
-    def purge(self, before_us: int, user: str | None) -> None:
-        """Take out what was last refused before a time."""
-        fetch(self._connection, _SQL["purge"], {"before": before_us, "user": user})
+    def hold(self, no: int, due_us: int | None, at_us: int) -> None:
+        """Until when, and since when."""
+        fetch(self._connection, _SQL["hold"], (due_us, at_us, no))
+
+    def purge(self, before_us: int, user: str | None, spare_due_us: int | None) -> None:
+        """Take out what was last refused before a time, but for what is due."""
+        fetch(self._connection, _SQL["purge"], {"before": before_us, "user": user, "spare": spare_due_us})
         self._held = None
 
     def _load(self) -> None:
@@ -100,8 +106,6 @@ class Quarantine:
         rows = fetch(self._connection, _SQL[which], bindings)
         if len(rows) < 2:
             return False
-        no, user, device, size = rows[0]
-        fetch(self._connection, _SQL["discard"], (no,))
-        self._count((user, device), -(size + ROW_COST))
+        self.discard(rows[0][0])
         self._evicted += 1
         return True

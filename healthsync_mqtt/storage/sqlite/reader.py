@@ -148,6 +148,11 @@ class SqliteLogReader:
         with translated("reading"):
             return self._rejected(self._query("rejected", {"after": after, "limit": limit, "user": user}))
 
+    def rejected_due(self, now_us: int, limit: int) -> list[int]:
+        """See ``port.LogReader.rejected_due``."""
+        with translated("reading"):
+            return [row[0] for row in self._query("rejected_due", (now_us, limit))]
+
     def rejected_get(self, no: int) -> RejectedRow | None:
         """See ``port.LogReader.rejected_get``."""
         with translated("reading"):

@@ -77,10 +77,16 @@ class History:
 
     # -- checks
 
-    def log(self, rows: Iterable[Record], gone: AbstractSet[tuple[str, str]] = frozenset()) -> Iterator[str]:
+    def log(
+        self,
+        rows: Iterable[Record],
+        gone: AbstractSet[tuple[str, str]] = frozenset(),
+        held: AbstractSet[tuple[str, str, int]] = frozenset(),
+    ) -> Iterator[str]:
         """G1, G2, G3 and G5 against everything in the log.
 
-        ``gone``: revoked devices of a restored log, which cannot send again what the backup did not have.
+        ``gone``: revoked devices of a restored log, which cannot send again what the backup did not have. ``held``:
+        user, id and rank of what the service keeps aside until its clock allows it.
         """
         latest: dict[Key, int] = {}
         seen: set[tuple[Key, int]] = set()
@@ -108,7 +114,7 @@ class History:
             if version.value is not None and json.loads(row.body)["value"] != version.value:
                 yield f"seq {row.seq}: {row.user}/{row.id} is stored with another value than it was sent with"
         for key, rank in self.acknowledged.items():
-            if latest.get(key, -1) < rank and not self._of(key, gone):
+            if latest.get(key, -1) < rank and (*key, rank) not in held and not self._of(key, gone):
                 yield f"G1: {key.user}/{key.id} of rank {rank} was acknowledged and is not in the log"
 
     def settled(self, rows: Iterable[Record], gone: set[tuple[str, str]]) -> Iterator[str]:

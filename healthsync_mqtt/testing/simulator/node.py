@@ -6,6 +6,7 @@ in is a list. Everything that promises something is the code that runs in produc
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import apsw
 from bridge.cursors import Cursors
 from bridge.edges.embedded import DoorOutlet, DoorSource, RefusedMessages
 from bridge.follow.canonical import CanonicalFeed
+from bridge.jobs.release import Release
 from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
@@ -24,7 +26,7 @@ from healthsync_mqtt.broker.embedded.door import FrontDoor
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.wire import Wire as SocketWire
 from healthsync_mqtt.config.sections import LimitSettings
-from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.errors import HealthSyncError, StoreError
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
@@ -114,6 +116,7 @@ class Node:
             failed=self._fail,
             clock_us=clock.us,
         )
+        self._release = Release(self.pipeline, chores, cast("Any", self.reader), clock_us=clock.us)
         logins = Logins(Directory(EmptyRoster()), (self._roll,))
         self.door = FrontDoor(
             limits=LIMITS,
@@ -145,6 +148,7 @@ class Node:
             asyncio.create_task(self._ship(), name="sim.ship"),
             asyncio.create_task(self.publisher.run(), name="sim.publish"),
             asyncio.create_task(self._keep_positions(), name="sim.positions"),
+            asyncio.create_task(self._take_held(), name="sim.held"),
         ]
         self.running = True
 
@@ -194,6 +198,15 @@ class Node:
         """Everything in the log, superseded rows too."""
         return self.reader.read(0, 1_000_000, history=True)  # type: ignore[no-any-return]
 
+    def held(self) -> set[tuple[str, str, int]]:
+        """User, id and rank of every event that waits in the quarantine for its time."""
+        found = set()
+        for row in self.reader.rejected(0, 1_000_000):
+            if row.due_us is not None:
+                event = json.loads(row.raw)
+                found.add((row.user, event["id"], event.get("version", 0) * 2 + (event.get("op") == "delete")))
+        return found
+
     def _keep(self, cursor: int) -> None:
         self._shipped.move("simulated", cursor)
 
@@ -207,6 +220,12 @@ class Node:
             await asyncio.sleep(1.0)
             self.publisher.keep()
             self._shipped.keep()
+
+    async def _take_held(self) -> None:
+        while True:
+            await asyncio.sleep(5.0)
+            with contextlib.suppress(HealthSyncError, apsw.Error):
+                await self._release.take_due()
 
     async def _end(self) -> None:
         for task in self._tasks:

@@ -84,3 +84,33 @@ async def test_what_is_refused_for_good_is_reported_at_once(make_client: Any, ou
         results = await client.publish([event(0), event(1)])
     assert (results.stored, results.rejected) == (1, 1)
     assert outbox.waiting() == 0
+
+
+async def test_what_the_service_holds_is_told_and_kept_like_what_it_has(
+    make_client: Any, clock: FakeClock, outbox: Any
+) -> None:
+    """It is the service's from now on; if its log goes back, what it held has gone with it and is sent again."""
+    service = Holding()
+    service.early = {"e1"}
+    async with make_client(transport=service, outbox=outbox) as client:
+        results = await client.publish([event(0), event(1), event(2)])
+        assert [getattr(each, "held", False) for each in results] == [False, True, False]
+        assert (results.stored, results.rejected) == (2, 1)
+        assert outbox.waiting() == 0
+        assert outbox.rewind(clock.time()) == 3
+
+
+class Holding(Behind):
+    """Refuses as future_time for longer than a sender should try, and keeps what it refuses."""
+
+    def flush(self) -> None:
+        for place, receipt in enumerate(self.queue):
+            told = json.loads(receipt)
+            for entry in told["rejected"]:
+                entry["held"] = True
+            self.queue[place] = json.dumps(told).encode()
+        super().flush()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.retry = False

@@ -18,8 +18,7 @@ from healthsync_mqtt.testing.simulator.virtual_time import StandstillError, Virt
 from healthsync_mqtt.testing.simulator.world import Fault, Outcome, simulate
 
 MOST_SEEDS = 60
-#: A server's clock that is behind still refuses good events for good: see docs/guarantees.md.
-TRIED = frozenset(Fault) - {Fault.CLOCK_JUMP}
+TRIED = frozenset(Fault)
 
 
 class EarlyJournal(SimulatedJournal):
@@ -120,6 +119,21 @@ def test_a_torn_snapshot_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any(each.startswith("G2: the sink") for each in outcome.violations), outcome
     whole = simulate(outcome.seed, plan=Plan(journal=SlowJournal), only=frozenset({Fault.SINK_AWAY}))
     assert whole.violations == ()
+
+
+class ForgetfulLog(SqliteEventLog):
+    """Refuses for good what its clock finds early: the acknowledgement was the last that anybody hears of it."""
+
+    def stage(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
+        for_good = [row._replace(rejection=row.rejection._replace(due_us=None)) for row in rejected]
+        return super().stage(items, for_good, received_us)
+
+
+def test_a_refusal_for_good_by_a_wrong_clock_is_found() -> None:
+    outcome = found(Plan(open_log=ForgetfulLog.open), Fault.CLOCK_JUMP)
+    assert outcome is not None
+    assert any(each.startswith("G1") for each in outcome.violations), outcome
+    assert simulate(outcome.seed, only=frozenset({Fault.CLOCK_JUMP})).violations == ()
 
 
 @pytest.mark.parametrize("seed", [3, 7])

@@ -1,25 +1,29 @@
 -- name: add
-INSERT INTO quarantine (reason, field, message, user, device, provider, topic, received_us, event_id, raw, fingerprint, size, sha256)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO quarantine (reason, field, message, user, device, provider, topic, received_us, event_id, raw, fingerprint, size, sha256, due_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: count_up
-UPDATE quarantine SET count = count + 1, last_us = ?
+UPDATE quarantine SET count = count + 1, last_us = ?, due_us = iif(sha256 IS NULL, ?, NULL)
 WHERE no = (SELECT no FROM quarantine WHERE fingerprint = ? LIMIT 1) RETURNING no
 
 -- name: discard
-DELETE FROM quarantine WHERE no = ?
+DELETE FROM quarantine WHERE no = ? RETURNING user, device, length(raw)
+
+-- name: hold
+UPDATE quarantine SET due_us = ?, last_us = ? WHERE no = ?
 
 -- name: purge
 DELETE FROM quarantine WHERE coalesce(last_us, received_us) < :before AND (:user IS NULL OR user = :user)
+AND coalesce(due_us > :spare, 1)
 
 -- name: held
 SELECT user, device, sum(length(raw)) + count(*) * ? FROM quarantine GROUP BY user, device
 
 -- name: oldest_of_device
-SELECT no, user, device, length(raw) FROM quarantine WHERE user = ? AND device IS ? ORDER BY no LIMIT 2
+SELECT no FROM quarantine WHERE user = ? AND device IS ? ORDER BY no LIMIT 2
 
 -- name: oldest_of_user
-SELECT no, user, device, length(raw) FROM quarantine INDEXED BY quarantine_user WHERE user = ? ORDER BY no LIMIT 2
+SELECT no FROM quarantine INDEXED BY quarantine_user WHERE user = ? ORDER BY no LIMIT 2
 
 -- name: oldest
-SELECT no, user, device, length(raw) FROM quarantine ORDER BY no LIMIT 2
+SELECT no FROM quarantine ORDER BY no LIMIT 2
