@@ -27,6 +27,7 @@ def clone(tmp_path: Path) -> Path:
     root = tmp_path / "somewhere" / "clone"
     (root / "tests" / "support").mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "conftest.py", root / "tests")
+    shutil.copy(ROOT / "tests" / "support" / "child.py", root / "tests" / "support")
     shutil.copy(ROOT / "pyproject.toml", root)
     for name in ("tests/__init__.py", "tests/support/__init__.py"):
         (root / name).write_text("")
