@@ -235,6 +235,11 @@ class DoorServing:
         """How far subscribers and shared groups are, as JSON values."""
         return [each._asdict() for each in self._edge.follower.places()]
 
+    async def turned_away(self) -> list[dict[str, Any]]:
+        """Who came to the door lately and never said who they are; what is known of refused logins is written down."""
+        await self._edge.refused.write()
+        return [asdict(each) for each in self.door.strangers.newest()]
+
     def trace(self, who: Traced, after: int) -> dict[str, Any]:
         """See ``Traces.look``."""
         connection = next((each for each in self.clients() if each["client_id"] == who.client_id), None)

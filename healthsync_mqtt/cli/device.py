@@ -10,7 +10,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out, token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain, last_event_at
+from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain, last_event_at, strangers
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
 from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S
 from healthsync_mqtt.identity.people.records import Device
@@ -219,6 +219,7 @@ def why(user: User, device: Name, data: Data = DATA, json: Json = False) -> None
     Example: healthsync device why alice watch-1
     """
     place = DataDirectory(data)
+    nameless = strangers(place)
     with place.registry() as registry:
         owner, found = registry.user(user), registry.device(user, device)
         refused = registry.refused_logins.of(found.client_id)
@@ -228,7 +229,7 @@ def why(user: User, device: Name, data: Data = DATA, json: Json = False) -> None
         state = f"it is suspended: healthsync device resume {user} {device}"
     if owner.suspended_us is not None:
         state = f"the user is suspended: healthsync user resume {user}"
-    explain(_described(found) | alive, state, refused, as_json=json)
+    explain(_described(found) | alive, state, refused, nameless, as_json=json)
 
 
 def _known(place: DataDirectory, user: str, device: str) -> None:

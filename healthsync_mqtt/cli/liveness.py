@@ -4,47 +4,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.advice import advice
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.service import call
-from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.identity.login.refused import RefusedLogin
 from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.times import iso
 
 ONLINE: Final[Mapping[object, str]] = {True: "yes", False: "no", None: "?"}
 """How a table shows it; without a service nobody knows."""
+MOST_STRANGERS: Final = 10
+"""So many connections without a name are shown to a person; --json has them all."""
 LATELY_US: Final = 24 * 3_600_000_000
 """How far back a refused login is worth a remark in a list."""
-
-ADVICE: Final[tuple[tuple[str, str], ...]] = (
-    ("the token has expired", "give it a new token: healthsync device token USER DEVICE; or let it refresh its own"),
-    ("the token is not valid yet", "its clock or this machine's is wrong: compare both"),
-    ("the token is revoked", "give it a new token: healthsync device token USER DEVICE"),
-    ("the token is older than the last removal", "give it a new token: healthsync device token USER DEVICE"),
-    ("the token is newer", "the registry is older than the token: was a backup restored?"),
-    ("the token's holder is not registered", "add or resume it: healthsync device add, device resume, user resume"),
-    ("the client id is not the", "its client id has to be the one that its token was printed with"),
-    ("the username is not the", "its username has to be its client id"),
-    ("kid names no key of ours", "its token is of another installation, or its key was retired: give it a new token"),
-    ("the signature does not fit", "its token was cut or changed on its way: copy it again"),
-    ("the token is not three parts", "its password is no token: use the token of healthsync device add"),
-    ("there is no password", "send the token as the MQTT password"),
-    ("the credential does not fit", "its password is another than the one that was provisioned"),
-    ("there is no client certificate", "this listener wants a certificate: healthsync cert issue device USER DEVICE"),
-    ("the client certificate is revoked", "issue another one: healthsync cert issue device USER DEVICE"),
-    ("the client certificate has expired", "issue another one: healthsync cert issue device USER DEVICE"),
-    ("the certificate's holder is not registered", "add or resume it: healthsync device add, device resume"),
-    ("will_not_allowed", "a will may go to the device's own status topic only: healthsync device show USER DEVICE"),
-    ("token_cloned", "two clients use one token and drive each other out: give each a device of its own"),
-    ("bad_version", "it has to speak MQTT 3.1.1"),
-    ("the code", "print a new code: healthsync device enroll USER DEVICE"),
-)
-"""What a refusal begins with, and what to do about it."""
-
-
-def advice(reason: str) -> str:
-    """What to do about a refusal."""
-    return next((fix for start, fix in ADVICE if reason.startswith(start)), "look at the service's log at that time")
 
 
 def live_clients(place: DataDirectory) -> Mapping[str, Mapping[str, Any]] | None:
@@ -65,8 +38,35 @@ def described_refusal(refused: RefusedLogin) -> dict[str, Any]:
         "count": refused.count,
         "address": refused.address,
         "reason": refused.reason,
-        "what_to_do": advice(refused.reason),
+        "meaning": advice(refused.reason).words,
+        "what_to_do": advice(refused.reason).fix,
     }
+
+
+def strangers(place: DataDirectory) -> list[dict[str, Any]]:
+    """Who came to the running service lately and never said who they are, newest first; [] when no service answers.
+
+    The service writes down before it answers which logins it refused, so that the registry knows them from here on.
+    """
+    try:
+        answer = call(place.path, "turned_away", within_s=5.0)
+    except HealthSyncError:
+        return []
+    found = []
+    for each in answer["turned_away"]:
+        meant = advice(each["reason"])
+        found.append(
+            {
+                "last_at": iso(each["last_us"]),
+                "first_at": iso(each["first_us"]),
+                "count": each["count"],
+                "address": each["address"],
+                "reason": each["reason"],
+                "meaning": meant.words,
+                "what_to_do": meant.fix,
+            }
+        )
+    return found
 
 
 class Liveness:
@@ -89,23 +89,40 @@ class Liveness:
         }
 
 
-def explain(shown: Mapping[str, Any], state: str, refused: list[RefusedLogin], *, as_json: bool) -> None:
-    """Print what is known of a client that cannot connect."""
+def explain(
+    shown: Mapping[str, Any],
+    state: str,
+    refused: list[RefusedLogin],
+    nameless: list[dict[str, Any]],
+    *,
+    as_json: bool,
+) -> None:
+    """Print what is known of a client that cannot connect, and who came to the door without a name."""
     listed = [described_refusal(each) for each in refused]
     if as_json:
-        output.emit({**shown, "state": state, "refused": listed})
+        output.emit({**shown, "state": state, "refused": listed, "strangers": nameless})
         return
     output.facts([("client id", shown["client_id"]), ("now", state), ("connected", ONLINE[shown["online"]])])
     for each in listed:
-        output.facts(
-            [
-                ("refused", f"{each['last_at']} from {each['address']}, {each['count']} in all"),
-                ("reason", each["reason"]),
-                ("what to do", each["what_to_do"]),
-            ]
-        )
-    if not listed:
+        _told("refused", each)
+    for each in nameless[:MOST_STRANGERS]:
+        _told("nameless", each)
+    if listed:
+        output.say("Refused: logins that claimed this client id; whose they were is not known.")
+    if nameless:
+        output.say("Nameless: connections that ended before they said who they are; one may be this client's.")
+    if not listed and not nameless:
         output.say("No refused login of this client id is known. Does it reach the service? See: healthsync status")
+
+
+def _told(kind: str, each: Mapping[str, Any]) -> None:
+    output.facts(
+        [
+            (kind, f"{output.time(each['last_at'])} from {each['address']}, {each['count']} in all"),
+            ("reason", each["meaning"]),
+            ("what to do", each["what_to_do"]),
+        ]
+    )
 
 
 def last_event_at(place: DataDirectory, user_id: str, device_id: str | None = None) -> str | None:

@@ -89,9 +89,14 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
+def time(text: str) -> str:
+    """A time for people: without its microseconds."""
+    return _MICROSECONDS.sub(r"\1Z", text)
+
+
 def _cell(value: object) -> str:
     """A value in a table: times without their microseconds."""
-    return "" if value is None else _MICROSECONDS.sub(r"\1Z", escaped(str(value)))
+    return "" if value is None else time(escaped(str(value)))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "", paged: bool = False) -> None:
@@ -123,7 +128,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
     """Name and value, one pair a line."""
-    listed = [(name, "" if value is None else escaped(str(value))) for name, value in pairs]
+    listed = [(name, _cell(value)) for name, value in pairs]
     width = max((len(name) for name, _ in listed), default=0)
     for name, value in listed:
         sys.stdout.write(f"{name:<{width}}  {value}\n")

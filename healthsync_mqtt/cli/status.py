@@ -8,6 +8,7 @@ from typing import Any
 
 from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.advice import advice
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.cli.service import ServiceFile, call
@@ -88,6 +89,8 @@ def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 f"sink {each['sink']}",
                 f"{each['state']}: {each['reason']}; see: healthsync sink status {each['sink']}",
             )
+    for kind, number in shown.get("counters", {}).get("tls_failures", {}).items():
+        yield "TLS failed", f"{number}: {advice(f'tls_{kind}').words}"
     for kind, number in shown.get("counters", {}).get("unsent", {}).items():
         yield "not sent", f"{number} ({kind}): the broker takes no message so large; the log says more: bridge.not_sent"
     if shown.get("subscriber_lag_s", 0) > _LATE_S:

@@ -8,7 +8,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain
+from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain, strangers
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, names, now_us, type_names
 from healthsync_mqtt.cli.subscriber_lag import lag
 from healthsync_mqtt.identity.people.records import Subscriber
@@ -133,6 +133,7 @@ def why(name: Name, data: Data = DATA, json: Json = False) -> None:
     Example: healthsync subscriber why dashboard
     """
     place = DataDirectory(data)
+    nameless = strangers(place)
     with place.registry() as registry:
         found = registry.subscriber(name)
         refused = registry.refused_logins.of(name)
@@ -140,7 +141,7 @@ def why(name: Name, data: Data = DATA, json: Json = False) -> None:
     state = "it may connect"
     if found.suspended_us is not None:
         state = f"it is suspended: healthsync subscriber resume {name}"
-    explain(_described(found) | alive, state, refused, as_json=json)
+    explain(_described(found) | alive, state, refused, nameless, as_json=json)
 
 
 @app.command("suspend")

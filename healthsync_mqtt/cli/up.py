@@ -194,6 +194,9 @@ def _handlers(service: "Service") -> dict[str, Handler]:
             raise NotFoundError(f"{client_id} is not connected", hint="healthsync client list")
         return {}
 
+    async def turned_away(_arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"turned_away": await serving.turned_away()}
+
     async def trace(arguments: dict[str, Any]) -> dict[str, Any]:
         client_id, after = arguments.get("client_id"), arguments.get("after")
         if not isinstance(client_id, str) or not isinstance(after, int):
@@ -207,5 +210,6 @@ def _handlers(service: "Service") -> dict[str, Handler]:
         "rejected_purge": rejected_purge,
         "clients": clients,
         "places": places,
+        "turned_away": turned_away,
         "kick": kick,
     }

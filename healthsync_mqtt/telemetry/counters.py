@@ -39,6 +39,7 @@ class Counters:
         "rejected_by_reason",
         "stored",
         "subscriptions_refused",
+        "tls_failures",
         "unsent",
     )
 
@@ -60,6 +61,8 @@ class Counters:
         self.connections_closed = 0
         self.connections_refused = 0
         self.refused_by_reason: Counter[str] = Counter()
+        #: TLS handshakes that failed, by what the client did
+        self.tls_failures: Counter[str] = Counter()
         self.logins_refused = 0
         #: messages of the bridge that the broker did not take, by kind: receipt, rejected, canonical
         self.unsent: Counter[str] = Counter()
@@ -111,6 +114,11 @@ class Counters:
         self.connections_refused += 1
         self.refused_by_reason[reason] += 1
 
+    def fail_tls(self, kind: str) -> None:
+        """Count a TLS handshake that failed, by its ``kind`` (``TlsFailure``); it is a connection refused, too."""
+        self.refuse_connection("tls_handshake")
+        self.tls_failures[kind] += 1
+
     def refuse_publish(self, reason: str) -> None:
         """Count a message that was acknowledged and went nowhere, for ``reason`` (not_allowed, packet_too_large)."""
         self.publishes_refused += 1
@@ -150,6 +158,7 @@ class Counters:
             "connections_opened": self.connections_opened,
             "connections_refused": self.connections_refused,
             "refused_by_reason": dict(sorted(self.refused_by_reason.items())),
+            "tls_failures": dict(sorted(self.tls_failures.items())),
             "logins_refused": self.logins_refused,
             "unsent": dict(sorted(self.unsent.items())),
             "commits": self.commits,

@@ -22,6 +22,18 @@ CONNECTION_LIMITS: Final = (
     "unauthenticated_per_address",
     "tls_handshake",
     "origin",
+    "wrong_protocol",
+)
+TLS_FAILURES: Final = (
+    "plain_mqtt",
+    "plain_http",
+    "wrong_ca",
+    "certificate_refused",
+    "client_certificate",
+    "old_tls",
+    "timeout",
+    "hung_up",
+    "other",
 )
 UNSENT: Final = ("receipt", "rejected", "canonical")
 PUBLISH_REFUSALS: Final = ("not_allowed", "packet_too_large")
@@ -214,6 +226,8 @@ METRICS: Final = (
     Metric("connections_opened_total", _C, "Connections that were opened.", _at("counters", "connections_opened")),
     Metric("connections_refused_total", _C, "Connections that were turned away, by the limit that was reached.",
            _by_reason("refused_by_reason", CONNECTION_LIMITS), ("limit",)),
+    Metric("tls_failures_total", _C, "TLS handshakes that failed, by what the client did.",
+           _by_reason("tls_failures", TLS_FAILURES), ("kind",)),
     Metric("logins_refused_total", _C, "Logins that were refused.", _at("counters", "logins_refused")),
     Metric("publishes_refused_total", _C, "Messages on topics that their sender may not publish on.",
            _at("counters", "publishes_refused")),

@@ -31,13 +31,14 @@ from healthsync_mqtt.broker.embedded.reading import Hold, Reading
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.turns import Account, Turns
 from healthsync_mqtt.broker.embedded.welcome import receive_maximum
-from healthsync_mqtt.broker.embedded.wire import Wire
+from healthsync_mqtt.broker.embedded.wire import Wire, tongue
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.identity.login.proof import Demand
 from healthsync_mqtt.model.delivery import Verdict
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, v5
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Suback, Unsuback
+from healthsync_mqtt.topics.grammar import is_id
 
 if TYPE_CHECKING:
     from healthsync_mqtt.identity.login.proof import Login
@@ -191,7 +192,7 @@ class Connection:
             protocol.received(packets)
         except ProtocolError as error:
             protocol.received(error.packets)
-            self._fault = error.reason
+            self._fault = (tongue(data) if protocol.state is State.AWAITING_CONNECT else None) or error.reason
         return cost
 
     def _pace(self) -> None:
@@ -313,7 +314,7 @@ class Connection:
             verdict.ready.add_done_callback(lambda _: self._again(lambda: self._judge(asked, last=True)))
             return
         if isinstance(verdict, Refusal):
-            self._refuse(verdict)
+            self._refuse(verdict, asked.client_id)
             return
         self.login = verdict.login
         self.reading.gate = verdict.gate
@@ -347,10 +348,12 @@ class Connection:
             self._turns.later(self)
             self._pace()
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal, claimed: str) -> None:
         self._protocol.refused()
         self.reading.stop(Hold.REFUSAL)
-        self._door.say("door.connection_refused", self, refusal.reason, code=int(refusal.code))
+        name = claimed if is_id(claimed) else None
+        about = {"code": int(refusal.code), "claimed_client_id": name}
+        self._door.say("door.connection_refused", self, refusal.reason, **about)
         self._refusal = asyncio.get_running_loop().call_later(refusal.wait_s, self._tell, refusal)
 
     def _tell(self, refusal: Refusal) -> None:

@@ -14,6 +14,7 @@ from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, Knock
 from healthsync_mqtt.broker.embedded.limits.descriptors import connections_at_most
 from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.limits.rates import Limited, Rates
+from healthsync_mqtt.broker.embedded.limits.turned_away import Strangers
 from healthsync_mqtt.broker.embedded.listeners import Listeners
 from healthsync_mqtt.broker.embedded.ports import Client, Entry, Feeder, Ingest, Later, Renewal, Requests
 from healthsync_mqtt.broker.embedded.reading import Hold
@@ -23,10 +24,11 @@ from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.subscribing import Subscribing
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.sessions.takeovers import Takeovers
+from healthsync_mqtt.broker.embedded.tls_failures import tls_failure
 from healthsync_mqtt.broker.embedded.turns import Turns
 from healthsync_mqtt.broker.embedded.welcome import expiry_of, welcome
 from healthsync_mqtt.broker.embedded.wills import DelayedWills
-from healthsync_mqtt.broker.embedded.wire import Wire
+from healthsync_mqtt.broker.embedded.wire import Tongue, Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.errors import HealthSyncError, TokenError, UnavailableError
 from healthsync_mqtt.identity.login.logins import Logins
@@ -56,6 +58,7 @@ log = get_logger("door")
 
 #: Bytes before the length that ``max_packet`` bounds: so a packet of that size fits into one WebSocket message.
 _FIXED_HEADER = 5
+_WRONG_PROTOCOL = frozenset(map(str, Tongue))
 #: The part of all connections that there can be at which that is said.
 _NEARLY = 0.9
 #: Lines of log of one kind, and for one reason, that a client or a stranger's address causes in ten seconds.
@@ -100,6 +103,7 @@ class FrontDoor:
         self._counters = counters
         self._clock = clock
         self.refusals = Refusals()
+        self.strangers = Strangers()
         self._turns = Turns()
         self._guard = AddressGuard(limits, most=connections_at_most())
         self._notices = Notices()
@@ -208,10 +212,10 @@ class FrontDoor:
         if isinstance(verdict, Refusal):
             if verdict.perhaps_new and not last:
                 return Later(self._newcomers.reading())
+            self.on_refused(verdict.reason, client.peer, asked.client_id)
             if not verdict.held:
                 return verdict
             self._counters.logins_refused += 1
-            self.on_refused(verdict.reason, client.peer, asked.client_id)
             if client.knock is not None and (too_many := self._guard.refused(client.knock)) is not None:
                 too_many.leave()
             return verdict._replace(wait_s=self._guard.failed(client.peer, asked.client_id, time.monotonic()))
@@ -297,6 +301,8 @@ class FrontDoor:
     def say(self, event: str, client: Client, reason: str, **what: object) -> None:
         """A log line that a client can cause as often as it likes."""
         who = network(client.peer) if client.login is None else client.login.principal.client_id
+        if client.login is None and event == "door.protocol_violation":
+            self._turned_away(reason, client.peer)
         self._say(event, f"{who} {reason}", _EACH, reason=reason, peer=client.peer, **what)
 
     def tell(self, event: str, client: Client, client_id: str, **what: object) -> None:
@@ -333,6 +339,7 @@ class FrontDoor:
         verdict = guard.admit(peer, leave)
         if verdict.limit:
             self._counters.refuse_connection(verdict.limit)
+            self._turned_away(verdict.limit, peer)
             who = "newcomer" if verdict.knock is None else "oldest"
             self._say("door.connection_limit", verdict.limit, limit=verdict.limit, peer=peer, closed=who)
         if verdict.makes_room is not None:
@@ -343,15 +350,23 @@ class FrontDoor:
 
     def failed(self, peer: str, error: Exception) -> None:
         """A TLS handshake failed: what the client did, as far as its bytes say so."""
-        self._counters.refuse_connection("tls_handshake")
+        kind = tls_failure(error)
+        self._counters.fail_tls(kind)
+        self._turned_away(f"tls_{kind}", peer)
         reason = str(getattr(error, "reason", "") or type(error).__name__)
-        self._say("door.tls_failed", network(peer), peer=peer, reason=reason)
+        self._say("door.tls_failed", f"{network(peer)} {kind}", peer=peer, kind=kind.value, reason=reason)
 
     def foreign(self, peer: str) -> None:
         """A browser's page was refused for its origin."""
         self._counters.refuse_connection("origin")
+        self._turned_away("origin", peer)
         hint = "name the page's origin in broker.allowed_origins"
         self._say("door.origin_refused", network(peer), peer=peer, hint=hint)
+
+    def stray(self, peer: str) -> None:
+        """MQTT came to the WebSocket port."""
+        self._turned_away(Tongue.mqtt_on_websocket_port, peer)
+        self._say("door.wrong_port", network(peer), peer=peer, reason=Tongue.mqtt_on_websocket_port.value)
 
     def gone(self, knock: Knock) -> None:
         """A connection is closed: from now on it counts no more."""
@@ -372,6 +387,11 @@ class FrontDoor:
         return {"open": guard.total, "most": guard.most, "not_logged_in": guard.waiting, "refusals_held": guard.held}
 
     # -- inside
+
+    def _turned_away(self, reason: str, peer: str) -> None:
+        if reason in _WRONG_PROTOCOL:
+            self._counters.refuse_connection("wrong_protocol")
+        self.strangers.note(str(reason), peer, int(self._clock() * 1_000_000))
 
     def _judge(self, client: Client, asked: Connect) -> Login | Refusal:
         proof, now = Proof(asked.client_id, asked.username, asked.password, client.certificate), self._clock()

@@ -34,6 +34,9 @@ class Threshold(Protocol):
     def foreign(self, peer: str) -> None:
         """A browser's page was refused for its origin."""
 
+    def stray(self, peer: str) -> None:
+        """MQTT came to the WebSocket port."""
+
     def gone(self, knock: Knock) -> None:
         """It is closed. Said again it changes nothing."""
 
@@ -170,6 +173,7 @@ class Listeners:
         wire.knock = knock
         wire.on_lost = lambda: self._threshold.gone(knock)
         wire.on_foreign = lambda: self._threshold.foreign(peer)
+        wire.on_stray = lambda: self._threshold.stray(peer)
         accepted.setblocking(False)
         task = asyncio.get_running_loop().create_task(self._arrive(wire, accepted, peer, kind))
         self._arriving.add(task)

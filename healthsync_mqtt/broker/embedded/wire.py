@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Protocol, cast
 
 from websockets.exceptions import NegotiationError
@@ -40,6 +41,29 @@ _BYTES = 10  # bytes of the stream cost their number >> this in units of work
 _LINE = 8  # units of work of a line of the HTTP request
 
 
+class Tongue(StrEnum):
+    """What came to a port that speaks something else."""
+
+    tls_on_plain_port = "tls_on_plain_port"
+    http_on_mqtt_port = "http_on_mqtt_port"
+    mqtt_on_websocket_port = "mqtt_on_websocket_port"
+
+
+_TONGUES = (
+    (b"\x16\x03", Tongue.tls_on_plain_port),
+    (b"GET ", Tongue.http_on_mqtt_port),
+    (b"POST", Tongue.http_on_mqtt_port),
+    (b"HEAD", Tongue.http_on_mqtt_port),
+)
+"""How other protocols begin: a TLS handshake, and HTTP, as a WebSocket does."""
+_CONNECT = b"\x10"
+
+
+def tongue(data: bytes) -> Tongue | None:
+    """What the first bytes of a client are that are no MQTT; None when nobody can tell."""
+    return next((found for start, found in _TONGUES if data.startswith(start)), None)
+
+
 class Wire(asyncio.Protocol):
     """TCP or TLS. ``accept`` is called once the pipe stands and returns its listener, or None to refuse it."""
 
@@ -53,6 +77,8 @@ class Wire(asyncio.Protocol):
         self.on_lost: Callable[[], None] = lambda: None
         #: told when a page of another site is refused
         self.on_foreign: Callable[[], None] = lambda: None
+        #: told when MQTT comes where a WebSocket is to be opened first
+        self.on_stray: Callable[[], None] = lambda: None
         #: whether the pipe stands, after any handshake
         self.stands = False
         self.secure = secure
@@ -202,6 +228,10 @@ class WebSocketWire(Wire):
 
     def _open(self, opening: ServerProtocol) -> int:
         """Read one line of the HTTP request, and answer when it was the last; what it cost."""
+        if self._inbox.startswith(_CONNECT):
+            self.on_stray()
+            self._end()
+            return _LINE
         end = self._inbox.find(b"\n") + 1 or len(self._inbox)
         opening.receive_data(bytes(self._inbox[:end]))
         del self._inbox[:end]

@@ -1,5 +1,6 @@
 """Users, devices and subscribers from the command line: removed, suspended, explained; each with its audit row."""
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,13 +8,17 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.cli.liveness import ADVICE, advice
+import healthsync_mqtt
+from healthsync_mqtt.broker.embedded.tls_failures import TlsFailure
+from healthsync_mqtt.broker.embedded.wire import Tongue
+from healthsync_mqtt.cli.advice import DOOR, LOGINS, advice
 from healthsync_mqtt.errors import StoreError, TokenError
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.keys.store import KeyStore
 from healthsync_mqtt.identity.login.refused import RefusedLogin
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
 from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.telemetry.metrics import CONNECTION_LIMITS, TLS_FAILURES
 from tests.support.entrance import Entrance
 
 Lines = Callable[..., list[dict[str, Any]]]
@@ -116,9 +121,23 @@ def test_why_tells_the_last_refusals_and_what_to_do(lines: Lines, run: Run, data
 
 
 def test_every_refusal_of_ours_has_advice() -> None:
-    assert len({start for start, _ in ADVICE}) == len(ADVICE)
-    for reason in ("the code is wrong", "the token is not yours", "kid names no key of ours", "anything"):
-        assert advice(reason)
+    assert len({start for start, _ in LOGINS}) == len(LOGINS)
+    for failure in TlsFailure:
+        assert f"tls_{failure}" in DOOR
+    for reason in (*Tongue, *CONNECTION_LIMITS, "will_not_allowed", "token_cloned", "bad_version", "no_client_id"):
+        assert reason in DOOR or reason in {"tls_handshake", "wrong_protocol"}, reason
+    admission = (Path(healthsync_mqtt.__file__).parent / "broker/embedded/admission.py").read_text(encoding="utf-8")
+    assert set(re.findall(r'Refusal\([\w.]+, "(\w+)"', admission)) - set(DOOR) == set()
+    raised = set()
+    for module in (Path(healthsync_mqtt.__file__).parent / "identity" / "login").glob("*.py"):
+        raised |= set(re.findall(r'(?:TokenError|_refuse|Denied)\("([^"]+)"', module.read_text(encoding="utf-8")))
+    assert len(raised) > 30
+    fallback = advice("something else").fix
+    assert {reason for reason in raised if advice(reason).fix == fallback} == set()
+
+
+def test_the_metric_knows_every_way_that_tls_fails() -> None:
+    assert set(TLS_FAILURES) == set(TlsFailure)
 
 
 @pytest.mark.usefixtures("alice")

@@ -18,6 +18,7 @@ UNEXPORTED = {
     "connections_refused": "the sum of connections_refused_total",
     "rejected_by_reason": "its parts are",
     "refused_by_reason": "its parts are",
+    "tls_failures": "its parts are",
 }
 CANARY = "canary-of-alice"
 SINK = {
@@ -200,6 +201,7 @@ def test_nobody_is_named() -> None:
         *Reason,
         *metrics.OUTCOMES,
         *metrics.CONNECTION_LIMITS,
+        *metrics.TLS_FAILURES,
         *metrics.PUBLISH_REFUSALS,
         *metrics.UNSENT,
         *metrics.CERTIFICATE_ROLES,
