@@ -20,13 +20,12 @@ from typing import Final, NamedTuple
 
 from bridge.cursors import Cursors
 from bridge.follow.abandoned import CURSOR, abandoned, positions, received_after
-from bridge.follow.canonical_events import PAGE, CanonicalEvent, CanonicalEvents, arrays
+from bridge.follow.canonical_events import PAGE, CanonicalEvent, CanonicalEvents, arrays, canonical_message
 from bridge.follow.loop import CursorLoop
 from bridge.follow.shared import SharedFeed, user_level
 from bridge.follow.since import place
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
-from healthsync_mqtt.broker.embedded.dialect import JSON
 from healthsync_mqtt.broker.embedded.ports import Unfed, Wish
 from healthsync_mqtt.broker.embedded.sessions.index import Granted, beside
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
@@ -128,9 +127,9 @@ class CanonicalFeed:
             self._note(session)  # its first place is written down at once: a kill soon after must not lose it
             self._cursors.keep()
 
-    def join(self, session: Session, topic_filter: str, qos: int) -> None:
+    def join(self, session: Session, topic_filter: str, granted: Granted) -> None:
         """The session is connected, and a member of the group of this shared filter."""
-        self.shared.attach(session, {topic_filter: qos})
+        self.shared.join(session, topic_filter, granted)
 
     def leave(self, session: Session, topic_filter: str) -> None:
         """The session does not want this filter any more."""
@@ -390,7 +389,7 @@ class CanonicalFeed:
                     same = (granted, granted.identifiers)
                     message = messages.get(same)
                     if message is None:
-                        message = messages[same] = _message(topic, event.payload, granted, seq - 1)
+                        message = messages[same] = canonical_message(topic, event.payload, granted, seq - 1)
                     self._hand(session, message)
             self._front = seq
             if given >= _MOST_GIVEN:
@@ -450,7 +449,7 @@ class CanonicalFeed:
                 runs.setdefault(topic, []).append(event)
                 continue
             room -= 1
-            self._hand(session, _message(topic, event.payload, grant, seq - 1))
+            self._hand(session, canonical_message(topic, event.payload, grant, seq - 1))
         self._hand_arrays(session, runs, granted, after)
         session.position = min(position, self._front)
 
@@ -466,11 +465,7 @@ class CanonicalFeed:
             grant = granted[topic]
             assert grant is not None
             for payload in arrays(run):
-                self._hand(session, _message(topic, payload, grant, after))
-
-
-def _message(topic: str, payload: bytes, granted: Granted, after: int) -> Message:
-    return Message(topic.encode(), payload, min(1, int(granted)), False, after, None, JSON, 0.0, granted.identifiers)
+                self._hand(session, canonical_message(topic, payload, grant, after))
 
 
 def _since(wish: Wish) -> Since | None:

@@ -15,14 +15,13 @@ from itertools import islice
 from typing import Final
 
 from bridge.cursors import Cursors
-from bridge.follow.canonical_events import PAGE, CanonicalEvent, CanonicalEvents
+from bridge.follow.canonical_events import PAGE, CanonicalEvent, CanonicalEvents, canonical_message
 from bridge.follow.shared_group import GroupName, SharedGroup, grant_of
 from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
-from healthsync_mqtt.broker.embedded.dialect import JSON
 from healthsync_mqtt.broker.embedded.ports import Unfed
-from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
-from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
+from healthsync_mqtt.broker.embedded.sessions.index import Granted, Subscriptions
+from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.topics.grammar import is_id, matches
 from healthsync_mqtt.topics.registry import TopicRegistry
@@ -91,7 +90,7 @@ class SharedFeed:
         """Why the session cannot become a member of this group."""
         group = self._groups.get((topic_filter, grant_of(session.principal)))
         if group is not None:
-            if session in group.qos or len(group.qos) < MOST_MEMBERS:
+            if session in group.members or len(group.members) < MOST_MEMBERS:
                 return None
             return Unfed("group_full", f"a group has at most {MOST_MEMBERS} members")
         opened = sum(each.name.opened_by == session.client_id for each in self._groups.values())
@@ -120,20 +119,19 @@ class SharedFeed:
 
         self._chores.add(lambda journal: journal.keep_cursors({PREFIX + chosen.name.cursor: place}), kept)
 
-    def attach(self, session: Session, filters: Mapping[str, int]) -> None:
-        """The session is connected: a member of the groups of these shared filters, with their QoS."""
+    def join(self, session: Session, topic_filter: str, granted: Granted) -> None:
+        """The session is connected, and a member of the group of this filter."""
         grant = grant_of(session.principal)
-        for topic_filter, qos in filters.items():
-            group = self._groups.get((topic_filter, grant))
-            if group is None:  # its place was given up while the session was away
-                group = self._open(GroupName(topic_filter, grant, session.client_id), self._head)
-                self._moved.add(group)
-            if not group.qos:
-                self._wake(group)
-            group.qos[session] = qos
-            self._joined.setdefault(session, {})[topic_filter] = group
-            group.share.join(session)
-            self._stir(group)
+        group = self._groups.get((topic_filter, grant))
+        if group is None:  # its place was given up while the session was away
+            group = self._open(GroupName(topic_filter, grant, session.client_id), self._head)
+            self._moved.add(group)
+        if not group.members:
+            self._wake(group)
+        group.members[session] = granted
+        self._joined.setdefault(session, {})[topic_filter] = group
+        group.share.join(session)
+        self._stir(group)
 
     def leave(self, session: Session, topic_filter: str) -> None:
         """The session is no member any more; what it was sent and has not acknowledged, others get."""
@@ -178,18 +176,18 @@ class SharedFeed:
     def drop_abandoned(self, abandoned: Callable[[int], bool]) -> None:
         """Forget the groups without members whose place is ``abandoned``."""
         for group in list(self._groups.values()):
-            if not group.qos and abandoned(self._cursor(group)):
+            if not group.members and abandoned(self._cursor(group)):
                 self._forget(group)
 
     def groups(self) -> Iterable[tuple[GroupName, int, list[str]]]:
         """Every group: its name, how far it has acknowledged, its members."""
         for group in self._groups.values():
-            yield group.name, self._cursor(group), sorted(session.client_id for session in group.qos)
+            yield group.name, self._cursor(group), sorted(session.client_id for session in group.members)
 
     @property
     def lag(self) -> int:
         """Events that the slowest group with members has not been read for."""
-        places = [group.share.front for group in self._groups.values() if group.qos and group not in self._live]
+        places = [group.share.front for group in self._groups.values() if group.members and group not in self._live]
         return self._head - min(places, default=self._front if self._live else self._head)
 
     def step(self) -> bool:
@@ -224,18 +222,18 @@ class SharedFeed:
         return self._front
 
     def _part(self, session: Session, group: SharedGroup, *, sent: bool) -> None:
-        if group.qos.pop(session, None) is None:
+        if group.members.pop(session, None) is None:
             return
         group.share.leave(session)
         session.withdraw(group, sent=sent)
-        if group.qos:
+        if group.members:
             self._stir(group)
         else:
             self._rest(group)
 
     def _wake(self, group: SharedGroup) -> None:
         """Its first member is there: it reads on."""
-        self._index.add(group, group.filter, 1)
+        self._index.add(group, group.filter, Granted(1))
         if group.share.front == self._front:
             self._live.add(group)
         else:
@@ -252,7 +250,7 @@ class SharedFeed:
         self._moved.add(group)
 
     def _stir(self, group: SharedGroup) -> None:
-        if group.qos:
+        if group.members:
             self._moved.add(group)
             self._due[group] = None
             self._woken()
@@ -333,7 +331,7 @@ class SharedFeed:
                 self._hand(group, handed.member, handed.seq)
             else:
                 self._due[group] = None
-            if group.qos and group not in self._live and group.share.room > 0:
+            if group.members and group not in self._live and group.share.room > 0:
                 self._behind[group] = None
         return given
 
@@ -342,10 +340,8 @@ class SharedFeed:
         if event is None or not self._gate.shares(event.record, self._clock_us()):
             group.share.acknowledge(member, seq)  # it is nobody's any more
             return
-        qos = min(1, group.qos[member])
-        self._sessions.give(
-            member, Message(event.topic.encode(), event.payload, qos, after=seq - 1, share=group, about=JSON)
-        )
+        granted = group.members[member]
+        self._sessions.give(member, canonical_message(event.topic, event.payload, granted, seq - 1, group))
 
     def _one_user(self, topic_filter: str) -> str | None:
         """The user that a filter on canonical topics names, if it names one: its rows are found by index."""

@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.follow.share import Share
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.grammar import shared_filter
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.broker.embedded.sessions.index import Granted
 
 MOST_OPEN: Final = 10_000
 """Events that a group has taken and that are not acknowledged; beyond it the group reads on when some are."""
@@ -41,9 +44,9 @@ def grant_of(principal: Principal) -> str:
 
 
 class SharedGroup:
-    """One group: what is open in it, and the QoS of its members."""
+    """One group: what is open in it, and its members."""
 
-    __slots__ = ("filter", "name", "qos", "share", "stirred", "written")
+    __slots__ = ("filter", "members", "name", "share", "stirred", "written")
 
     def __init__(self, name: GroupName, cursor: int, stirred: Callable[["SharedGroup"], None]) -> None:
         shared = shared_filter(name.topic_filter)
@@ -51,7 +54,8 @@ class SharedGroup:
         self.name = name
         self.filter = shared.filter
         self.share: Share[Session] = Share(cursor, most=MOST_OPEN)
-        self.qos: dict[Session, int] = {}
+        #: with what each was granted
+        self.members: dict[Session, Granted] = {}
         self.stirred = stirred
         #: the cursor that was written down last
         self.written = -1

@@ -99,7 +99,7 @@ async def test_connack_says_what_holds_here(house: House) -> None:
         Property.RETAIN_AVAILABLE: 1,
         Property.WILDCARD_SUBSCRIPTION_AVAILABLE: 1,
         Property.SUBSCRIPTION_IDS_AVAILABLE: 1,
-        Property.SHARED_SUBSCRIPTION_AVAILABLE: 0,
+        Property.SHARED_SUBSCRIPTION_AVAILABLE: 1,
         Property.SESSION_EXPIRY: int(limits.session_expiry_s),
         Property.ASSIGNED_CLIENT_ID: alice.client_id,
         Property.SERVER_KEEP_ALIVE: limits.max_keep_alive_s,
@@ -159,8 +159,12 @@ async def test_suback_and_unsuback_codes(house: House) -> None:
         ("users/bob/canonical/+", 1),
         ("no/such", 1),
         ("$share/g/users/alice/canonical/+", 1),
+        ("$share/g/users/bob/canonical/+", 1),
+        ("$share/g/users/alice/#", 1),
+        ("$share/g.h/users/alice/canonical/+", 1),
+        ("$share/g", 1),
     )
-    assert answer.codes == (2, 0x87, 0x8F, 0x9E)
+    assert answer.codes == (2, 0x87, 0x8F, 1, 0x87, 0x87, 0x8F, 0x8F)
     assert answer.properties[Property.REASON_STRING]
     assert (await app.forgo("users/alice/canonical/+", "users/alice/canonical/+")).codes == (0, 0x11)
     watch = await connect(house, alice)

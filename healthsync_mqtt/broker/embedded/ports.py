@@ -11,6 +11,7 @@ from healthsync_mqtt.broker.embedded.dialect import Dialect
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.limits.rates import Gate
 from healthsync_mqtt.broker.embedded.reading import Hold
+from healthsync_mqtt.broker.embedded.sessions.index import Granted
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Link
 from healthsync_mqtt.identity.login.proof import Demand, Login
@@ -75,7 +76,7 @@ class Feeder(Protocol):
     def attach(self, session: Session) -> None:
         """The session is connected and has a filter on canonical topics, or has a new one."""
 
-    def join(self, session: Session, topic_filter: str, qos: int) -> None:
+    def join(self, session: Session, topic_filter: str, granted: Granted) -> None:
         """The same for the filter of a shared group: the session is a member from now on."""
 
     def leave(self, session: Session, topic_filter: str) -> None:

@@ -38,7 +38,7 @@ def welcome(
         Property.RETAIN_AVAILABLE: 1,
         Property.WILDCARD_SUBSCRIPTION_AVAILABLE: 1,
         Property.SUBSCRIPTION_IDS_AVAILABLE: 1,
-        Property.SHARED_SUBSCRIPTION_AVAILABLE: 0,
+        Property.SHARED_SUBSCRIPTION_AVAILABLE: 1,
     }
     if asked.properties.get(Property.SESSION_EXPIRY, 0) != expiry_s:
         about[Property.SESSION_EXPIRY] = int(expiry_s)

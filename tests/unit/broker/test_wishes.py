@@ -23,6 +23,9 @@ class Feeder:
         self.wishes += wishes
         then()
 
+    def refusal(self, session: Session, wish: Wish) -> None:
+        """Everything is fed."""
+
     def attach(self, session: Session) -> None:
         """Nothing is fed here."""
 

@@ -167,6 +167,11 @@ class Session:
             self._restore(kept)
 
     @property
+    def modern(self) -> bool:
+        """Whether its connection speaks MQTT 5."""
+        return self._dialect is not THREE
+
+    @property
     def room(self) -> int:
         """How many canonical messages the session takes now."""
         if self.held_bytes > self._budget.each // 2:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -35,8 +35,13 @@ _CODES: Final = {
     Ground.unknown_topic: Reason.TOPIC_FILTER_INVALID,
     "shared": Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
     "max_filters": Reason.QUOTA_EXCEEDED,
+    "group_full": Reason.QUOTA_EXCEEDED,
+    "max_groups": Reason.QUOTA_EXCEEDED,
+    "bad_from": Reason.IMPLEMENTATION_SPECIFIC,
 }
 """The reason codes of filters that are refused; all others are not authorized."""
+
+_SHARED: Final = "$share/"
 
 Answer = Callable[[Suback | Unsuback], None]
 
@@ -83,11 +88,15 @@ class Subscribing:
         refused: Counter[str] = Counter()
         rule = ""
         identifier = asked.properties.get(Property.SUBSCRIPTION_ID, (0,))[0]
+        properties = asked.properties.get(Property.USER_PROPERTY, ())
+        wishes: dict[str, Wish] = {}
         for topic_filter, options in asked.filters[: self._limits.filters_per_subscribe]:
-            decision = self._rules.may_subscribe(session.principal, topic_filter)
-            if reason := self._refusal(session, topic_filter, decision):
+            decision = self._decision(session, topic_filter)
+            wish = Wish(topic_filter, options & 3, identifier, properties)
+            reason, said = self._refusal(session, wish, decision)
+            if reason:
                 refused[reason] += 1
-                rule = rule or (reason if decision.allowed else decision.rule)
+                rule = rule or said
                 codes.append(_CODES.get(reason, Reason.NOT_AUTHORIZED))
                 continue
             codes.append(options & 3)
@@ -95,6 +104,8 @@ class Subscribing:
             fresh = self._sessions.index.granted(session, topic_filter) is None
             self._sessions.subscribe(session, topic_filter, Granted.of(options, identifier))
             granted[topic_filter] = _Followed(decision.channel, not handling or (fresh and handling == 1))
+            if _feeds(decision.channel):
+                wishes[topic_filter] = wish
         if unread := len(asked.filters) - len(codes):
             refused["filters_per_subscribe"] += unread
             codes += [Reason.QUOTA_EXCEEDED] * unread
@@ -108,9 +119,8 @@ class Subscribing:
             for topic_filter, followed in granted.items():  # once, however often the packet names it
                 self._follow(session, topic_filter, followed)
 
-        wishes = self._wishes(session, asked, granted)
         if wishes:
-            self._feeder.prepare(session, wishes, partial(self._sessions.durable, session, kept))
+            self._feeder.prepare(session, list(wishes.values()), partial(self._sessions.durable, session, kept))
         elif granted:
             self._sessions.durable(session, kept)
         else:
@@ -118,10 +128,13 @@ class Subscribing:
 
     def resume(self, session: Session) -> None:
         """A session goes on: canonical events, too, when it has a filter for them."""
-        for topic_filter in self._sessions.index.filters(session):
-            if _feeds(self._rules.may_subscribe(session.principal, topic_filter).channel):
+        own = False
+        for topic_filter, granted in self._sessions.index.filters(session).items():
+            if topic_filter.startswith(_SHARED):
+                self._feeder.join(session, topic_filter, granted)
+            elif not own and _feeds(self._rules.may_subscribe(session.principal, topic_filter).channel):
+                own = True
                 self._feeder.attach(session)
-                return
 
     def _unsubscribed(self, session: Session, asked: Unsubscribe) -> Unsuback:
         codes = []
@@ -134,23 +147,21 @@ class Subscribing:
 
     def _follow(self, session: Session, topic_filter: str, followed: "_Followed") -> None:
         """What a new filter brings: retained messages and canonical events. Both are queued, and sent later."""
-        if self._sessions.index.granted(session, topic_filter) is None:
+        granted = self._sessions.index.granted(session, topic_filter)
+        if granted is None:
             return  # given up in the meantime, or the session is over
         channel = followed.channel
         if followed.retained and (channel is None or channel.retain):
             self._sessions.replay(session, topic_filter, self._embedded.delivered)
-        if session.connected and _feeds(channel):
+        if session.connected and topic_filter.startswith(_SHARED):
+            self._feeder.join(session, topic_filter, granted)
+        elif session.connected and _feeds(channel):
             self._feeder.attach(session)
 
-    def _wishes(self, session: Session, asked: Subscribe, granted: "Mapping[str, _Followed]") -> list[Wish]:
-        """The granted filters of a packet that bring canonical events, with what the packet says beside them."""
-        identifier = asked.properties.get(Property.SUBSCRIPTION_ID, (0,))[0]
-        properties = asked.properties.get(Property.USER_PROPERTY, ())
-        return [
-            Wish(name, int(self._sessions.index.granted(session, name) or 0), identifier, properties)
-            for name, followed in granted.items()
-            if _feeds(followed.channel)
-        ]
+    def _decision(self, session: Session, topic_filter: str) -> Decision:
+        """Whether the session may have this filter; shared ones are MQTT 5's."""
+        decide = self._rules.may_listen if session.modern else self._rules.may_subscribe
+        return decide(session.principal, topic_filter)
 
     def _refused(self, session: Session, refused: Counter[str], rule: str) -> None:
         """Count the filters of a packet that were refused, and say so: one line a client once in a while."""
@@ -166,16 +177,18 @@ class Subscribing:
                 left_out=left_out,
             )
 
-    def _refusal(self, session: Session, topic_filter: str, decision: Decision) -> str:
-        """Why a filter is refused; nothing when it is granted."""
-        if topic_filter.startswith("$share/"):
-            return "shared"
+    def _refusal(self, session: Session, wish: Wish, decision: Decision) -> tuple[str, str]:
+        """Why a filter is refused, as a word and in words; two empty ones when it is granted."""
+        topic_filter = wish.topic_filter
         if not decision.allowed:
-            return decision.reason.value
+            shared = decision.reason is Ground.reserved and topic_filter.startswith(_SHARED)
+            return "shared" if shared else decision.reason.value, decision.rule
         index = self._sessions.index
         if index.granted(session, topic_filter) is None and index.count(session) >= self._limits.max_filters:
-            return "max_filters"
-        return ""
+            return "max_filters", f"a session has at most {self._limits.max_filters} filters"
+        if _feeds(decision.channel) and (unfed := self._feeder.refusal(session, wish)) is not None:
+            return unfed
+        return "", ""
 
 
 def _feeds(channel: Channel | None) -> bool:

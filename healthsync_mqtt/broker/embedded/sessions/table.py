@@ -341,7 +341,7 @@ class Sessions:
         """A resumed session keeps only the filters that its principal may have today."""
         session.principal = principal
         for topic_filter in self.index.filters(session):
-            if not self._rules.may_subscribe(principal, topic_filter).allowed:
+            if not self._rules.may_listen(principal, topic_filter).allowed:
                 self.unsubscribe(session, topic_filter)
 
     def _make_room(self) -> None:
