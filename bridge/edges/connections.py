@@ -99,8 +99,9 @@ class Connections:
         """Retained on the bridge's status topic, on this connection and the next ones."""
         self._status = status
         self._said.clear()
-        if self.link is None or not self.link.send(self._status_topic, status, retain=True, done=self._said.set):
-            self._said.set()
+        said = self._said
+        if self.link is None or not self.link.send(self._status_topic, status, retain=True, done=lambda _: said.set()):
+            said.set()
 
     def pause(self) -> None:
         """Read no more."""

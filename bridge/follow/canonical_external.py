@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bridge.cursors import Cursors
@@ -17,6 +18,7 @@ from bridge.follow.canonical_events import CanonicalEvent, CanonicalEvents
 from bridge.follow.loop import CursorLoop
 from bridge.ports import UNSENT_FIX, Chores, Commit
 from bridge.stages.consent import ConsentGate
+from healthsync_mqtt.mqtt.codec.packets import Puback
 from healthsync_mqtt.mqtt.links.port import BrokerLink
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.telemetry.counters import Counters
@@ -26,6 +28,9 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 log = get_logger("bridge")
 
 _AGAIN_S: Final = 0.5
+_REFUSED: Final = 0x80
+_FOR_GOOD: Final = frozenset({0x90, 0x95, 0x99})
+"""Reason codes that the same message gets again: invalid topic, too large, invalid payload."""
 
 
 @dataclass(slots=True)
@@ -66,6 +71,8 @@ class CanonicalPublisher:
         self._head = head
         self._link: BrokerLink | None = None
         self._sent: deque[_Page] = deque()
+        #: the broker has refused a message for now, and gets no more for a moment
+        self._refused = False
         self._loop = CursorLoop(self._step)
         self.run = self._loop.run
         known = reader.cursor(self._name)
@@ -108,6 +115,8 @@ class CanonicalPublisher:
         link = self._link
         if link is None or not link.alive or self._position >= self._head or len(self._sent) >= self._most:
             return False
+        if self._refused:
+            return False
         events = self._events.after(self._position, self._head)
         if not events:
             self._position = self._head  # the rest is purged
@@ -123,7 +132,7 @@ class CanonicalPublisher:
                 self._set_aside(event, link.room(event.topic))
                 continue
             page.owed += 1
-            if not link.send(event.topic, event.payload, done=lambda: self._taken(link, page)):
+            if not link.send(event.topic, event.payload, done=partial(self._answered, link, page, event)):
                 # Gone, or too much waits there: this page is sent again, from its start.
                 self._sent.remove(page)
                 self._position = before
@@ -136,6 +145,23 @@ class CanonicalPublisher:
         """Never sent: it stays in the log, and what comes after it does not wait."""
         self._counters.unsent["canonical"] += 1
         log.warning("bridge.not_sent", kind="canonical", seq=event.record.seq, room=room, fix=UNSENT_FIX)
+
+    def _answered(self, link: BrokerLink, page: _Page, event: CanonicalEvent, answer: Puback) -> None:
+        """The broker's word on one message: MQTT 5 can say no. What it may take later it is sent later."""
+        if answer.reason < _REFUSED:
+            self._taken(link, page)
+        elif link is self._link and answer.reason in _FOR_GOOD:
+            self._set_aside(event, link.room(event.topic))
+            self._taken(link, page)
+        elif link is self._link and not self._refused:
+            self._refused = True
+            self._sent = deque()
+            self._position = self._acknowledged
+            asyncio.get_running_loop().call_later(_AGAIN_S, self._try_again)
+
+    def _try_again(self) -> None:
+        self._refused = False
+        self._loop.wake()
 
     def _taken(self, link: BrokerLink, page: _Page) -> None:
         if link is not self._link:

@@ -7,7 +7,8 @@ A new device gets its credentials for the code that ``healthsync device enroll``
 
     credentials = await enroll("localhost", code="K7QF-3M2D-9XWP-HT4V", save_to=Path("watch.json"), ca_file=…)
 
-It connects over TLS with a token, waits for receipts, reconnects, and sends again whatever was not receipted. An outbox
+It speaks MQTT 5 where the service does and reads from each acknowledgement what became of the events, else MQTT 3.1.1
+and receipts. It connects over TLS with a token, reconnects, and sends again whatever was not receipted. An outbox
 on disk (``SqliteOutbox``) keeps events across restarts of the device, and acknowledged ones for 72 h in case the
 service is restored from an older backup.
 """
@@ -22,13 +23,23 @@ from healthsync_mqtt.client.link import ClientState
 from healthsync_mqtt.client.outbox import Entry, MemoryOutbox, Outbox
 from healthsync_mqtt.client.outbox_file import SqliteOutbox
 from healthsync_mqtt.client.results import Accepted, Duplicate, Rejected, Result, Results, Stored
-from healthsync_mqtt.client.transport import Connection, ConnectionLostError, Transport
+from healthsync_mqtt.client.transport import Answer, Connection, ConnectionLostError, Transport
+from healthsync_mqtt.mqtt.links.farewell import (
+    DismissedError,
+    MovedError,
+    OverQuotaError,
+    ServerClosedError,
+    ShuttingDownError,
+    TakenOverError,
+    TokenEndedError,
+)
 
 # Silent unless the program that uses the client sets up logging.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "Accepted",
+    "Answer",
     "Backoff",
     "ClientState",
     "Clock",
@@ -36,16 +47,23 @@ __all__ = [
     "ConnectionLostError",
     "Credentials",
     "DeviceClient",
+    "DismissedError",
     "Duplicate",
     "Entry",
     "MemoryOutbox",
+    "MovedError",
     "Outbox",
+    "OverQuotaError",
     "Rejected",
     "Result",
     "Results",
+    "ServerClosedError",
+    "ShuttingDownError",
     "SqliteOutbox",
     "Stored",
     "SystemClock",
+    "TakenOverError",
+    "TokenEndedError",
     "TokenExpiredError",
     "Transport",
     "enroll",

@@ -81,14 +81,20 @@ class Credentials:
         write_durably(self.file, json.dumps(values).encode() + b"\n")
 
 
-def expired(token: str, now: float) -> bool:
-    """Whether a token says that its time is over; False for what is no token. Nothing is verified here."""
+def ends(token: str) -> float | None:
+    """When a token says that its time is over (epoch seconds); None for what says nothing. Nothing is verified here."""
     try:
         body = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        return float(claims["exp"]) <= now
+        return float(claims["exp"])
     except (IndexError, ValueError, KeyError, TypeError):
-        return False
+        return None
+
+
+def expired(token: str, now: float) -> bool:
+    """Whether a token says that its time is over; False for what is no token."""
+    end = ends(token)
+    return end is not None and end <= now
 
 
 def _seconds(text: object) -> float | None:

@@ -14,6 +14,7 @@ from healthsync_mqtt.client.credentials import Credentials
 from healthsync_mqtt.client.transport import ConnectionLostError, Transport
 from healthsync_mqtt.errors import DeniedError, InputError
 from healthsync_mqtt.mqtt.links.client import MqttTransport, tls_context
+from healthsync_mqtt.mqtt.links.manners import PLAIN, Manners
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 _LOG = logging.getLogger("healthsync_mqtt.client")
@@ -29,7 +30,10 @@ MakeTransport = Callable[[str], Transport]
 def lobby_transport(host: str, port: int, *, ca_file: Path | None, tls: bool) -> MakeTransport:
     """How a client connects that has a code or a refresh token and nothing else."""
     context = tls_context(ca_file) if tls else None
-    return lambda client_id: MqttTransport(host=host, port=port, client_id=client_id, username=LOGIN, tls=context)
+    manners = Manners(PLAIN)
+    return lambda client_id: MqttTransport(
+        host=host, port=port, client_id=client_id, username=LOGIN, tls=context, manners=manners
+    )
 
 
 async def enroll(

@@ -1,4 +1,7 @@
-"""One connection's work: send what is pending in the outbox, and settle it by the receipts.
+# long: one connection's events from the outbox to their fate, which comes by two ways that settle alike
+"""One connection's work: send what is pending in the outbox, and settle it by acknowledgements or receipts.
+
+Where the service speaks MQTT 5, a PUBACK says what became of its batch (``told``); else a receipt does.
 
 Every send gets a batch id of its own. A receipt for a batch of this connection shows the log as it is now; one for an
 earlier connection's batch (delivered late from the session) settles its events and says nothing about the log today.
@@ -8,19 +11,25 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+import msgspec
 
 from healthsync_mqtt.client.backoff import Clock
 from healthsync_mqtt.client.outbox import Entry, Outbox, Position
 from healthsync_mqtt.client.results import Accepted, Duplicate, Rejected, Result, Stored
-from healthsync_mqtt.client.transport import Connection, ConnectionLostError
-from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.client.transport import Answer, Connection, ConnectionLostError
+from healthsync_mqtt.errors import DeniedError, HealthSyncError, InputError
 from healthsync_mqtt.model.reasons import Reason
-from healthsync_mqtt.model.receipt import Receipt, parse_receipt
+from healthsync_mqtt.model.receipt import Receipt, RejectedEvent, parse_receipt
 
 _LOG = logging.getLogger("healthsync_mqtt.client")
 _OF_BATCHES = frozenset({Reason.TOO_MANY.value, Reason.TOO_LARGE.value, Reason.DECOMPRESS_LIMIT.value})
 _VAIN = 2
+_REFUSED = 0x80
+_NOT_AUTHORIZED = 0x87
+_entry = msgspec.json.Decoder(RejectedEvent).decode
 _KEEP_FIRST_S = 30.0
 _KEEP_MOST_S = 900.0
 P = ParamSpec("P")
@@ -83,6 +92,43 @@ def settle(entries: Sequence[Entry], receipt: Receipt) -> Settled | None:
             else fate(id=entry.id)
         )
     return Settled(entries, results, stored, duplicate, len(rejected))
+
+
+def told(batch: str, answer: Answer) -> Receipt | None:
+    """The acknowledgement of a batch as a receipt; None when it says nothing of events.
+
+    It lists as many rejections as fit; of a single event the first reason is enough.
+    """
+    counts = [answer.get(name) for name in ("stored", "duplicate", "rejected", "seq")]
+    epoch = answer.get("epoch")
+    if epoch is None or not all(count is not None and count.isascii() and count.isdigit() for count in counts):
+        return None
+    stored, duplicate, rejected, seq = (int(count or 0) for count in counts)
+    entries = []
+    for text in (value for name, value in answer.said if name == "rejection"):
+        try:
+            entries.append(_entry(text))
+        except (msgspec.MsgspecError, UnicodeError):
+            return None
+    if rejected == 1 and not entries and not stored and not duplicate:
+        entries = [RejectedEvent(0, None, answer.get("reason") or "rejected", answer.get("field"), answer.why)]
+    return Receipt(epoch, seq, batch, stored, duplicate, entries)
+
+
+def _unnamed(receipt: Receipt, answer: Answer) -> int:
+    """How many rejections the acknowledgement counts and does not list."""
+    return int(answer.get("rejected") or 0) - len(receipt.rejected)
+
+
+def refusal(answer: Answer) -> HealthSyncError:
+    """A message that was not taken at all: nothing is settled by it, and everything stays in the outbox."""
+    why = f": {answer.why}" if answer.why else f" (code {answer.code:#04x})"
+    if answer.code == _NOT_AUTHORIZED:
+        return DeniedError(
+            f"the service does not take events of this device{why}",
+            hint="see what it may publish: healthsync topic explain",
+        )
+    return ConnectionLostError(f"the service took no events{why}", hint="see: healthsync status")
 
 
 def final(settled: Settled) -> Settled:
@@ -189,7 +235,8 @@ class Exchange:
         self._cursor = 0
         self._rewinds = 0
         self._compared = False
-        self._publishing: set[asyncio.Future[None]] = set()
+        self._publishing: set[asyncio.Future[Answer | None]] = set()
+        self._answers: asyncio.Queue[tuple[str, Answer]] = asyncio.Queue()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ledger.connection += 1
         self._number = ledger.connection
@@ -200,6 +247,7 @@ class Exchange:
         """Work until the connection is lost (raises ConnectionLostError) or the task is cancelled."""
         tasks: list[asyncio.Future[Any]] = [
             asyncio.create_task(self._receive(), name="healthsync receipts"),
+            asyncio.create_task(self._hear(), name="healthsync answers"),
             asyncio.create_task(self._send(), name="healthsync sender"),
             asyncio.create_task(self._watch(), name="healthsync watch"),
             self._broken,
@@ -226,12 +274,33 @@ class Exchange:
             payload = b'{"batch":"%b","events":[%b]}' % (batch.encode(), b",".join(entry.payload for entry in entries))
             publishing = asyncio.ensure_future(self._connection.publish(self._events_topic, payload))
             self._publishing.add(publishing)
-            publishing.add_done_callback(self._published)
+            publishing.add_done_callback(partial(self._published, batch))
 
-    def _published(self, publishing: asyncio.Future[None]) -> None:
+    def _published(self, batch: str, publishing: asyncio.Future[Answer | None]) -> None:
         self._publishing.discard(publishing)
-        if not publishing.cancelled() and (error := publishing.exception()) and not self._broken.done():
+        if publishing.cancelled():
+            return
+        if (error := publishing.exception()) is None:
+            answer = publishing.result()
+            if answer is not None:
+                self._answers.put_nowait((batch, answer))
+        elif not self._broken.done():
             self._broken.set_exception(error)
+
+    async def _hear(self) -> None:
+        """Settle by what acknowledgements say. Raises what a refusal of all means for the connection."""
+        while True:
+            batch, answer = await self._answers.get()
+            receipt = told(batch, answer)
+            sent = self._ledger.sent.get(batch)
+            if receipt is not None:
+                if sent is not None and _unnamed(receipt, answer) > 0 and len(sent.entries) > 1:
+                    del self._ledger.sent[batch]
+                    self._split(sent.entries, fresh=True)
+                else:
+                    await self._settle(receipt)
+            elif answer.code >= _REFUSED:
+                raise refusal(answer)
 
     async def _next_batch(self) -> list[Entry]:
         ledger, window = self._ledger, self._window

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from random import Random
 
 from healthsync_mqtt.client.backoff import Backoff, Clock
-from healthsync_mqtt.client.credentials import TokenExpiredError, expired
+from healthsync_mqtt.client.credentials import TokenExpiredError, ends, expired
 from healthsync_mqtt.client.enrolment import Renewal
 from healthsync_mqtt.client.exchange import Exchange, Ledger, Window
 from healthsync_mqtt.client.transport import Connection, ConnectionLostError, Transport
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, StoreError, UnavailableError
+from healthsync_mqtt.mqtt.links.farewell import TakenOverError
 
 _LOG = logging.getLogger("healthsync_mqtt.client")
+_BEFORE_S = 50.0
+"""So long before its end a token is replaced on a live connection; within a minute of it a new one can be had."""
+_RETRY_S = 10.0
 
 Token = str | Callable[[], str] | Callable[[], Awaitable[str]]
 
@@ -84,6 +88,8 @@ class Link:
         self._clock = clock
         self._rng = rng
         self._fail_when_denied = fail_when_denied
+        #: the token that was used last
+        self._used = ""
 
     async def run(self) -> None:
         """Return when stopped or finally refused; errors of the connection end up in ``last_error``."""
@@ -107,6 +113,9 @@ class Link:
                     if self._fail_when_denied:
                         return
                     delay = self._backoff.denied(self._rng)
+                except TakenOverError as error:
+                    self._note(error, ClientState.WAITING)  # coming back fast would only take it over again
+                    delay = self._backoff.denied(self._rng)
                 except ConnectionLostError as error:
                     self._note(error, ClientState.WAITING)
                     failures = 1 if exchange is not None and exchange.progress else failures + 1
@@ -128,7 +137,25 @@ class Link:
             return self.last_error
         return UnavailableError("the client is closed", hint="publish inside `async with DeviceClient(…)`")
 
+    async def _renew(self, connection: Connection) -> None:
+        """Give the service each next token before the one before it ends. What fails here ends no connection."""
+        given = self._used
+        while connection.renews and not isinstance(self._token, str) and (end := ends(given)) is not None:
+            await self._clock.sleep(max(_RETRY_S, end - self._clock.time() - _BEFORE_S))
+            try:
+                token = await self._current_token()
+                if token != given:
+                    await connection.renew(token)
+                    given = token
+            except HealthSyncError as error:
+                # The token may be good for another connection, or another one can be had then.
+                _LOG.warning("client.not_renewed %s", error)
+
     async def _current_token(self) -> str:
+        self._used = await self._next_token()
+        return self._used
+
+    async def _next_token(self) -> str:
         if isinstance(self._token, str):
             return self._token
         token = self._token()
@@ -144,7 +171,8 @@ class Link:
             receipts_topic=topics.receipts,
             window=self._window,
         )
-        await connection.subscribe(topics.receipts)
+        if not connection.tells:
+            await connection.subscribe(topics.receipts)
         await connection.publish(topics.status, status_payload("online", self._session), retain=True)
         if self.last_error is not None:
             _LOG.info("client.connected client_id=%s", self._name)
@@ -156,14 +184,15 @@ class Link:
         """Return when asked to stop; otherwise the connection's end is raised."""
         work = asyncio.create_task(exchange.run(), name="healthsync exchange")
         stop = asyncio.create_task(self.stop.wait(), name="healthsync stop")
+        renewal = asyncio.create_task(self._renew(connection), name="healthsync renewal")
         try:
             await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 await work
         finally:
-            for task in (work, stop):
+            for task in (work, stop, renewal):
                 task.cancel()
-            await asyncio.gather(work, stop, return_exceptions=True)
+            await asyncio.gather(work, stop, renewal, return_exceptions=True)
         with contextlib.suppress(ConnectionLostError, TimeoutError):
             async with asyncio.timeout(5):
                 await connection.publish(self._topics.status, status_payload("offline", self._session), retain=True)

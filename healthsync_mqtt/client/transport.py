@@ -5,15 +5,30 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from healthsync_mqtt.mqtt.links.client import ConnectionLostError
+from healthsync_mqtt.mqtt.links.port import Answer
 
-__all__ = ["Connection", "ConnectionLostError", "Transport"]
+__all__ = ["Answer", "Connection", "ConnectionLostError", "Transport"]
 
 
 class Connection(Protocol):
     """One live connection. Every method raises ConnectionLostError once it is gone; it never comes back."""
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Send at QoS 1; return when the server acknowledged it (which is not yet a receipt)."""
+    @property
+    def tells(self) -> bool:
+        """Whether acknowledgements say what became of events, so that nobody has to listen for receipts."""
+
+    @property
+    def renews(self) -> bool:
+        """Whether ``renew`` can be called."""
+
+    async def renew(self, token: str) -> None:
+        """Log in with another token on this connection. Raises ConnectionLostError when it is refused."""
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> Answer | None:
+        """Send at QoS 1; return when the server acknowledged it (which is not yet a receipt).
+
+        None: it was acknowledged, and nothing more can be said, as in MQTT 3.1.1.
+        """
         ...
 
     async def subscribe(self, topic: str) -> None:

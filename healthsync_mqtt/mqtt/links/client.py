@@ -1,4 +1,4 @@
-"""MQTT connections of a device: MQTT 3.1.1, a session that lasts, a token as password.
+"""MQTT connections of a device: of MQTT 5 where the server speaks it, else 3.1.1, with a session that lasts.
 
 One connection object per connection; what it did not get acknowledged, the caller's own outbox sends again.
 """
@@ -7,15 +7,25 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 
 from healthsync_mqtt.errors import ConfigError, DeniedError
 from healthsync_mqtt.mqtt.codec import encode_puback
-from healthsync_mqtt.mqtt.codec.packets import Publish, Will
+from healthsync_mqtt.mqtt.codec.packets import Property, Publish, Will
 from healthsync_mqtt.mqtt.links.greeting import login_refused
 from healthsync_mqtt.mqtt.links.link import Link, dial
-from healthsync_mqtt.mqtt.links.port import Account, Address, ConnectionLostError, LastWill, Target
+from healthsync_mqtt.mqtt.links.manners import METHOD, Manner, Manners
+from healthsync_mqtt.mqtt.links.port import (
+    Account,
+    Address,
+    Answer,
+    ConnectionLostError,
+    LastWill,
+    NoAnswerError,
+    Target,
+)
 from healthsync_mqtt.mqtt.links.tls import tls_context
 
 __all__ = ["ConnectionLostError", "LastWill", "MqttConnection", "MqttTransport", "tls_context"]
@@ -26,7 +36,7 @@ _REFUSED = 0x80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttTransport:
-    """How one client connects: MQTT 3.1.1 with a persistent session, over TLS unless the host is loopback."""
+    """How one client connects: with a persistent session, over TLS unless the host is loopback."""
 
     host: str
     port: int
@@ -36,6 +46,8 @@ class MqttTransport:
     will: LastWill | None = None
     keep_alive: int = 30
     timeout: float = 10.0
+    manners: Manners = field(default_factory=Manners, compare=False)
+    """How the server is greeted; what it took is remembered here."""
 
     def __post_init__(self) -> None:
         if self.tls is None and not _is_loopback(self.host):
@@ -47,18 +59,8 @@ class MqttTransport:
     @contextlib.asynccontextmanager
     async def connect(self, token: str) -> AsyncIterator["MqttConnection"]:
         """Connect and log in with ``token``. Raises DeniedError when refused, ConnectionLostError otherwise."""
-        address = Address(host=self.host, port=self.port, tls=self.tls, timeout=self.timeout)
-        target = Target(
-            address=address,
-            account=Account(client_id=self.client_id, username=self.username, password=token),
-            version=4,
-            will=Will(self.will.topic, self.will.payload, 1, retain=True) if self.will else None,
-            keep_alive=self.keep_alive,
-            in_flight=_IN_FLIGHT,  # the caller bounds it
-        )
-        inbox: asyncio.Queue[Publish] = asyncio.Queue()
-        async with dial(address, lambda messages: _keep(inbox, messages)) as link:
-            code = await link.login(target)
+        async with contextlib.AsyncExitStack() as opened:
+            link, inbox, code = await self._greeted(opened, token)
             if login_refused(code):
                 raise DeniedError(
                     "the service refused the login", hint="issue a new token: healthsync device token USER DEVICE"
@@ -72,6 +74,41 @@ class MqttTransport:
             finally:
                 await link.close()
 
+    async def _greeted(self, opened: contextlib.AsyncExitStack, token: str) -> tuple[Link, asyncio.Queue[Publish], int]:
+        """A connection and the code of its CONNACK, in the best manner that the server takes."""
+        address = Address(host=self.host, port=self.port, tls=self.tls, timeout=self.timeout)
+        manner = self.manners.next(asyncio.get_running_loop().time())
+        while True:
+            inbox: asyncio.Queue[Publish] = asyncio.Queue()
+            async with contextlib.AsyncExitStack() as trial:
+                link = await trial.enter_async_context(dial(address, partial(_keep, inbox)))
+                try:
+                    code = await link.login(self._target(address, token, manner))
+                except NoAnswerError:
+                    raise
+                except ConnectionLostError:
+                    lower = self.manners.closed(manner)
+                    if lower is None:
+                        raise
+                else:
+                    lower = self.manners.refused(manner, code)
+                    if lower is None:
+                        self.manners.worked(manner, asyncio.get_running_loop().time())
+                        opened.push_async_exit(trial.pop_all())
+                        return link, inbox, code
+            manner = lower
+
+    def _target(self, address: Address, token: str, manner: Manner) -> Target:
+        return Target(
+            address=address,
+            account=Account(client_id=self.client_id, username=self.username, password=token),
+            version=manner.version,
+            method=METHOD if manner.method else "",
+            will=Will(self.will.topic, self.will.payload, 1, retain=True) if self.will else None,
+            keep_alive=self.keep_alive,
+            in_flight=_IN_FLIGHT,  # the caller bounds it
+        )
+
 
 class MqttConnection:
     """One live connection; see ``client.transport.Connection`` for the contract."""
@@ -80,9 +117,27 @@ class MqttConnection:
         self._link = link
         self._inbox = inbox
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    @property
+    def tells(self) -> bool:
+        """Whether the other side is a HealthSync service that speaks MQTT 5: its PUBACKs say what became of events."""
+        return self._link.agreed.method == METHOD
+
+    @property
+    def renews(self) -> bool:
+        """Whether it takes another token on this connection."""
+        return self._link.agreed.method == METHOD
+
+    async def renew(self, token: str) -> None:
+        """Log in with another token on this connection."""
+        await self._link.renew(token.encode())
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> Answer | None:
         """Send at QoS 1 and wait for the PUBACK, however long the server holds it back."""
-        await self._link.publish(topic, payload, retain=retain)
+        answer = await self._link.publish(topic, payload, retain=retain)
+        if answer is None or self._link.agreed.version < 5:
+            return None
+        about = answer.properties
+        return Answer(answer.reason, about.get(Property.USER_PROPERTY, ()), about.get(Property.REASON_STRING, ""))
 
     async def subscribe(self, topic: str) -> None:
         """Subscribe at QoS 1. Raises DeniedError when the server refuses the topic."""

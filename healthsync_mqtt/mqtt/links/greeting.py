@@ -14,6 +14,8 @@ def connect(target: Target) -> bytes:
             Property.RECEIVE_MAXIMUM: target.receive_maximum,
             Property.MAXIMUM_PACKET_SIZE: target.max_packet,
         }
+        if target.method:
+            properties = {**properties, Property.AUTHENTICATION_METHOD: target.method}
     packet = Connect(
         client_id=target.account.client_id,
         clean_session=target.clean,
@@ -40,12 +42,18 @@ def agreement(target: Target, answer: Connack) -> Agreed:
         retain=said.get(Property.RETAIN_AVAILABLE, 1) == 1,
         max_packet=said.get(Property.MAXIMUM_PACKET_SIZE, MAX_PACKET),
         keep_alive=float(said.get(Property.SERVER_KEEP_ALIVE, target.keep_alive)),
+        method=said.get(Property.AUTHENTICATION_METHOD, ""),
     )
 
 
 def version_refused(code: int) -> bool:
     """Whether a CONNACK's code says that the version is not spoken."""
     return code in {1, 132}
+
+
+def method_refused(code: int) -> bool:
+    """Whether a CONNACK's code says that the authentication method is unknown; without one the login may be good."""
+    return code == 140
 
 
 def login_refused(code: int) -> bool:

@@ -1,3 +1,4 @@
+# long: one connection from CONNECT to its end: what may be said on it, in which state, stands together
 """One MQTT connection as a client, over our own codec: what devices, bridges, canaries and probes connect with.
 
 It takes whole reads apart at once, hands messages over in one list, and acknowledges none of them by itself: that is
@@ -15,15 +16,19 @@ from typing import Any, NamedTuple
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, v3, v5
 from healthsync_mqtt.mqtt.codec.packets import (
     RETAIN_HANDLING_SHIFT,
+    Auth,
     Connack,
     Disconnect,
     Packet,
     Pingreq,
+    Property,
     Puback,
     Publish,
     Suback,
     Subscribe,
 )
+from healthsync_mqtt.mqtt.codec.v5 import Reason
+from healthsync_mqtt.mqtt.links.farewell import ServerClosedError, farewell
 from healthsync_mqtt.mqtt.links.greeting import agreement, connect
 from healthsync_mqtt.mqtt.links.port import (
     MAX_PACKET,
@@ -63,7 +68,7 @@ class _Unsent(NamedTuple):
     topic: bytes
     payload: bytes
     retain: bool
-    done: Callable[[], None] | None
+    done: Callable[[Puback], None] | None
 
 
 class Link(asyncio.Protocol):
@@ -85,10 +90,13 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._greeting: asyncio.Future[Connack] = self._loop.create_future()
         self._subscribing: dict[int, asyncio.Future[Suback]] = {}
-        self._owed: dict[int, Callable[[], None] | None] = {}
+        self._owed: dict[int, Callable[[Puback], None] | None] = {}
         self._unsent: deque[_Unsent] = deque()
         self._next_id = 0
+        self._renewing: asyncio.Future[None] | None = None
         self._over: asyncio.Future[str] = self._loop.create_future()
+        #: what the server said at the end, if it said something
+        self._farewell: ServerClosedError | None = None
         self._gone = asyncio.Event()
 
     @property
@@ -117,7 +125,7 @@ class Link(asyncio.Protocol):
             self.end("the broker does not answer CONNECT")
             raise NoAnswerError(self._over.result()) from None
         if not self._greeting.done():
-            raise ConnectionLostError(self._over.result())
+            raise self._lost()
         answer = self._greeting.result()
         if answer.code:
             return answer.code
@@ -147,7 +155,9 @@ class Link(asyncio.Protocol):
     def room(self, topic: str) -> int:
         return self.agreed.max_packet - _HEADER - len(topic.encode())
 
-    def send(self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[], None] | None = None) -> bool:
+    def send(
+        self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[Puback], None] | None = None
+    ) -> bool:
         if not self.alive or len(self._owed) + len(self._unsent) >= _MOST_WAITING or len(payload) > self.room(topic):
             return False
         message = _Unsent(topic.encode(), payload, retain, done)
@@ -157,23 +167,39 @@ class Link(asyncio.Protocol):
             self._publish(message)
         return True
 
-    async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
+    async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> Puback | None:
         """Publish, at QoS 1 until its PUBACK, however long that is held back. ConnectionLostError, TooLargeError."""
         if not qos:
             self.write(self._encoded(_Unsent(topic.encode(), payload, retain, None), 0, 0))
-            return
+            return None
         if self.alive and len(payload) > self.room(topic):
             raise TooLargeError(len(payload) + _HEADER + len(topic), self.agreed.max_packet)
-        taken = asyncio.Event()
-        if not self.send(topic, payload, retain=retain, done=taken.set):
-            raise ConnectionLostError("the connection ended while publishing")
-        waiting = asyncio.ensure_future(taken.wait())
+        taken: asyncio.Future[Puback] = self._loop.create_future()
+        if not self.send(topic, payload, retain=retain, done=taken.set_result):
+            raise self._lost("the connection ended while publishing: ")
         try:
-            await asyncio.wait((waiting, self._over), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((taken, self._over), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._forget(taken)
+            raise
+        if not taken.done():
+            raise self._lost("the connection ended while publishing: ")
+        return taken.result()
+
+    async def renew(self, secret: bytes) -> None:
+        """Give new credentials on this connection (AUTH); returns when they are accepted. ConnectionLostError."""
+        about = {Property.AUTHENTICATION_METHOD: self.agreed.method, Property.AUTHENTICATION_DATA: secret}
+        renewing = self._renewing = self._loop.create_future()
+        self.write(self._encode(Auth(Reason.RE_AUTHENTICATE, about)))
+        try:
+            async with asyncio.timeout(self._address.timeout):
+                await asyncio.wait((renewing, self._over), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            raise NoAnswerError("the server does not answer AUTH") from None
         finally:
-            waiting.cancel()
-        if not taken.is_set():
-            raise ConnectionLostError(f"the connection ended while publishing: {self._over.result()}")
+            self._renewing = None
+        if not renewing.done():
+            raise self._lost("the new credentials were not accepted: ")
 
     async def subscribe(
         self,
@@ -197,11 +223,11 @@ class Link(asyncio.Protocol):
         finally:
             self._subscribing.pop(packet_id, None)
         if not answer.done():
-            raise ConnectionLostError(f"the broker closed the connection at SUBSCRIBE: {self._over.result()}")
+            raise self._lost("the broker closed the connection at SUBSCRIBE: ")
         codes = list(answer.result().codes)
         if len(codes) != len(filters):
             self.end("a SUBACK with another number of codes")
-            raise ConnectionLostError(self._over.result())
+            raise self._lost()
         return codes
 
     def _may_send(self) -> bool:
@@ -224,13 +250,30 @@ class Link(asyncio.Protocol):
             if self._next_id not in self._owed and self._next_id not in self._subscribing:
                 return self._next_id
 
-    def _taken(self, packet_id: int) -> None:
-        if packet_id not in self._owed:
+    def _taken(self, packet: Puback) -> None:
+        if packet.packet_id not in self._owed:
             return
-        done = self._owed.pop(packet_id)
+        done = self._owed.pop(packet.packet_id)
         self.resume_writing()
         if done is not None:
-            done()
+            done(packet)
+
+    def _forget(self, taken: asyncio.Future[Puback]) -> None:
+        """Nobody waits for this answer any more; it may still come."""
+        for packet_id, done in self._owed.items():
+            if done == taken.set_result:
+                self._owed[packet_id] = None
+                return
+        self._unsent = deque(
+            message._replace(done=None) if message.done == taken.set_result else message for message in self._unsent
+        )
+
+    def _lost(self, when: str = "") -> ConnectionLostError:
+        """The end of this connection as an error: the server's own farewell, if there was one."""
+        said = self._farewell
+        if said is not None:
+            return type(said)(str(said), hint=said.hint, code=said.code)
+        return ConnectionLostError(f"{when}{self._over.result() if self._over.done() else 'it is over'}")
 
     def resume_writing(self) -> None:
         while self._unsent and self._may_send():
@@ -273,7 +316,7 @@ class Link(asyncio.Protocol):
             case Puback():
                 if packet.reason >= 128:
                     log.warning("mqtt.publish_refused", code=packet.reason)
-                self._taken(packet.packet_id)
+                self._taken(packet)
             case Suback():
                 waiting = self._subscribing.get(packet.packet_id)
                 if waiting is not None and not waiting.done():
@@ -285,8 +328,14 @@ class Link(asyncio.Protocol):
                 if packet.code == 0:
                     self.state = State.ACCEPTED  # messages may stand in the same read
                 self._greeting.set_result(packet)
+            case Auth():
+                if self._renewing is None or self._renewing.done():
+                    self.end("an AUTH that nobody asked for")
+                elif packet.reason == 0:
+                    self._renewing.set_result(None)
             case Disconnect():
-                self.end(_DISCONNECTS.get(packet.reason, f"the broker closed it (code {packet.reason})"))
+                self._farewell = farewell(packet)
+                self.end(str(self._farewell))
             case _:
                 pass
 
@@ -334,8 +383,8 @@ class Link(asyncio.Protocol):
             self._transport.abort()
 
     async def ended(self) -> None:
-        why = await asyncio.shield(self._over)
-        raise ConnectionLostError(f"the connection to the broker ended: {why}")
+        await asyncio.shield(self._over)
+        raise self._lost("the connection to the broker ended: ")
 
     async def close(self) -> None:
         if self.state is not State.ACCEPTED:
@@ -354,14 +403,6 @@ class Link(asyncio.Protocol):
                 await self._gone.wait()
         except TimeoutError:
             self._transport.abort()
-
-
-_DISCONNECTS = {
-    0x8B: "the broker shuts down",
-    0x8E: "another client took over the client id",
-    0x95: "a packet was too large for the broker",
-    0x97: "the broker's quota is used up",
-}
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.mqtt.codec.packets import Will
+from healthsync_mqtt.mqtt.codec.packets import Puback, Will
 
 MAX_PACKET = 268_435_455
 """What MQTT allows where nobody says less."""
@@ -86,6 +86,8 @@ class Target:
     max_packet: int = 2_097_152
     session_expiry_s: int = 7 * 86_400
     in_flight: int = 1_000
+    method: str = ""
+    """The authentication method of MQTT 5 by which a new password can be given later, on the live connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,21 @@ class Agreed:
     retain: bool
     max_packet: int = MAX_PACKET
     keep_alive: float = 30.0
+    method: str = ""
+    """The authentication method that both sides have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an acknowledgement of MQTT 5 said: its reason code, the user properties, the reason string."""
+
+    code: int = 0
+    said: tuple[tuple[str, str], ...] = ()
+    why: str = ""
+
+    def get(self, name: str) -> str | None:
+        """The first user property of this name."""
+        return next((value for key, value in self.said if key == name), None)
 
 
 class BrokerLink(Protocol):
@@ -119,8 +136,10 @@ class BrokerLink(Protocol):
     def room(self, topic: str) -> int:
         """The largest payload that the other side takes on this topic."""
 
-    def send(self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[], None] | None = None) -> bool:
-        """Publish at QoS 1; ``done`` is called at the PUBACK. False when it was not sent: gone, or too many wait."""
+    def send(
+        self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[Puback], None] | None = None
+    ) -> bool:
+        """Publish at QoS 1; ``done`` is called with the PUBACK. False when it was not sent: gone, or too many wait."""
 
     async def subscribe(self, filters: Sequence[str], *, qos: int = 1, retained: bool = False) -> list[int]:
         """Subscribe: a code per filter, 128 or more when refused. Raises ConnectionLostError.

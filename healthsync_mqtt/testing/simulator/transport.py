@@ -43,6 +43,8 @@ class MqttLink:
         self._inbox: asyncio.Queue[tuple[str, bytes] | None] = asyncio.Queue()
         self._last_id = 0
         self.alive = True
+        #: it speaks MQTT 3.1.1
+        self.tells = self.renews = False
 
     # -- the network's side
 
@@ -94,6 +96,10 @@ class MqttLink:
         if answer.code:
             raise DeniedError(f"the service refuses the login with code {int(answer.code)}")
         return answer
+
+    async def renew(self, token: str) -> None:  # noqa: ARG002
+        """Not in this version."""
+        raise ConnectionLostError("MQTT 3.1.1 has no AUTH")
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Send at QoS 1 and wait for the PUBACK."""

@@ -6,6 +6,7 @@ import json
 from collections import deque
 
 from healthsync_mqtt.client import ConnectionLostError
+from healthsync_mqtt.client.transport import Answer
 from healthsync_mqtt.errors import DeniedError
 
 
@@ -52,6 +53,18 @@ async def until(condition) -> None:
             await settle()
 
 
+def answered(receipt: dict, named: int) -> Answer:
+    """A receipt as the embedded broker says it in a PUBACK."""
+    rejected = receipt["rejected"]
+    said = [(name, str(receipt[name])) for name in ("stored", "duplicate")]
+    said += [("rejected", str(len(rejected))), ("seq", str(receipt["seq"])), ("epoch", receipt["epoch"])]
+    if rejected:
+        said += [("reason", rejected[0]["code"]), ("field", rejected[0]["field"])]
+        said += [("rejection", json.dumps(each)) for each in rejected[:named]]
+    none_taken = rejected and not receipt["stored"] and not receipt["duplicate"]
+    return Answer(0x99 if none_taken else 0, tuple(said))
+
+
 class FakeService:
     """A transport whose connections share one log. ``drop_*`` fail once; ``hold`` keeps receipts back."""
 
@@ -72,6 +85,11 @@ class FakeService:
         self.lose_receipts = 0
         self.reject: dict[str, str] = {}
         self.repeat_receipts = 1
+        #: it speaks MQTT 5: acknowledgements say what receipts say, ``named`` rejections at most
+        self.tells = False
+        self.named = 32
+        self.answer: Answer | None = None
+        self.renewal_fails = False
 
     @contextlib.asynccontextmanager
     async def connect(self, token: str):
@@ -90,7 +108,7 @@ class FakeService:
             connection.lose()
             self.live = None
 
-    def receive(self, payload: bytes) -> None:
+    def receive(self, payload: bytes) -> Answer | None:
         batch = json.loads(payload)
         self.deliveries.append(batch)
         stored = duplicate = 0
@@ -109,12 +127,15 @@ class FakeService:
                 self.log[event["id"]] = event
         receipt = {"epoch": self.epoch, "seq": self.seq, "batch": batch["batch"], "stored": stored}
         receipt |= {"duplicate": duplicate, "rejected": rejected}
+        if self.tells:
+            return self.answer or answered(receipt, self.named)
         if self.lose_receipts:
             self.lose_receipts -= 1
-            return
+            return None
         for _ in range(self.repeat_receipts):
             self.queue.append(json.dumps(receipt).encode())
         self.flush()
+        return None
 
     def flush(self) -> None:
         while self.queue and self.live and not self.hold:
@@ -130,12 +151,15 @@ class FakeConnection:
         self.service = service
         self.arrived: asyncio.Queue = asyncio.Queue()
         self.lost = False
+        self.tells = self.renews = service.tells
+        self.renewed: list[str] = []
+        self.end_with: ConnectionLostError | None = None
 
     def lose(self) -> None:
         self.lost = True
         self.arrived.put_nowait(None)
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> Answer | None:
         if self.lost:
             raise ConnectionLostError("gone")
         if topic.endswith("/status"):
@@ -143,7 +167,13 @@ class FakeConnection:
         else:
             assert topic == "users/alice/devices/watch/events"
             assert not retain
-            self.service.receive(payload)
+            return self.service.receive(payload)
+        return None
+
+    async def renew(self, token: str) -> None:
+        if self.service.renewal_fails:
+            raise ConnectionLostError("not accepted")
+        self.renewed.append(token)
 
     async def subscribe(self, topic: str) -> None:
         self.service.subscribed.append(topic)
@@ -151,4 +181,4 @@ class FakeConnection:
     async def messages(self):
         while (item := await self.arrived.get()) is not None:
             yield item
-        raise ConnectionLostError("gone")
+        raise self.end_with or ConnectionLostError("gone")

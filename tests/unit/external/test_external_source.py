@@ -20,7 +20,7 @@ from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.config.sections import ExternalSettings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.mqtt.codec import encode_pubacks
-from healthsync_mqtt.mqtt.codec.packets import Publish
+from healthsync_mqtt.mqtt.codec.packets import Puback, Publish
 from healthsync_mqtt.mqtt.links.port import Agreed
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.telemetry.counters import Counters
@@ -59,11 +59,11 @@ class FakeLink:
         self.owed.append(done)
         return True
 
-    def take(self, count: int) -> None:
+    def take(self, count: int, code: int = 0) -> None:
         for _ in range(count):
             done = self.owed.pop(0)
             if done is not None:
-                done()
+                done(Puback(1, code))
 
     async def subscribe(self, filters: Sequence[str], **_how: Any) -> list[int]:
         return [1] * len(filters)
@@ -248,6 +248,22 @@ async def test_a_new_connection_gets_what_the_last_one_did_not_get_acknowledged(
         old.take(1)  # too late: its connection is gone
         assert canonical.lag == 1
         assert [json.loads(payload)["id"] for _, payload in new.sent] == ["e2"]
+
+
+async def test_what_the_broker_refuses_for_now_is_sent_again_and_what_it_never_takes_is_set_aside(bench: Bench) -> None:
+    async with publishing(bench) as canonical:
+        link = FakeLink()
+        canonical.connected(link)
+        await store(bench, 1, 2)
+        await until(lambda: len(link.sent) == 2)
+        link.take(1)
+        link.take(1, 0x97)  # over its quota: later
+        assert canonical.lag == 2
+        await until(lambda: len(link.sent) == 4)
+        link.take(1, 0x10)  # nobody listens: taken all the same
+        link.take(1, 0x99)  # it will never take this one
+        assert canonical.lag == 0
+    assert bench.counters.unsent == {"canonical": 1}
 
 
 async def test_a_link_that_takes_no_more_is_tried_again(bench: Bench) -> None:

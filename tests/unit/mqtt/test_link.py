@@ -102,7 +102,7 @@ async def test_nothing_is_acknowledged_before_it_is_said_and_then_in_that_order(
 async def test_messages_of_the_bridge_are_counted_when_the_broker_took_them(broker: FakeBroker) -> None:
     done = asyncio.Event()
     async with open_link(target(broker.port), lambda _: None) as link:
-        assert link.send("a/b", b"hello", done=done.set)
+        assert link.send("a/b", b"hello", done=lambda _: done.set())
         async with asyncio.timeout(5):
             await done.wait()
     assert [(p.topic, p.payload, p.qos) for p in broker.of(Publish)] == [(b"a/b", b"hello", 1)]  # type: ignore[attr-defined]
