@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from healthsync_mqtt.model.delivery import Delivery, Source, Verdict
-from healthsync_mqtt.model.event import Decoded
-from healthsync_mqtt.model.receipt import encode_receipt, rejected_entry
+from healthsync_mqtt.model.event import Decoded, Rejection
+from healthsync_mqtt.model.receipt import encode_entry, encode_receipt, rejected_entry
 
 
 class Outcome(NamedTuple):
@@ -75,8 +75,28 @@ def _verdict(
         return made
     if rejections:
         first = rejections[0]
-        made = made._replace(rejected=len(rejections), reason=first.reason.value, field=first.field or "")
+        made = made._replace(
+            rejected=len(rejections), reason=first.reason.value, field=first.field or "", rejections=_listed(rejections)
+        )
     return made._replace(ignored="retain") if delivery.retained else made
+
+
+MOST_LISTED: Final = 32
+_LISTED_BYTES: Final = 16_384
+"""Rejections of one delivery that its acknowledgement lists, and their bytes."""
+
+
+def _listed(rejections: Sequence[Rejection]) -> tuple[str, ...]:
+    """The first rejections as in a receipt, as far as there is room."""
+    listed: list[str] = []
+    size = 0
+    for rejection in rejections[:MOST_LISTED]:
+        text = encode_entry(rejection)
+        size += len(text)
+        if size > _LISTED_BYTES:
+            break
+        listed.append(text)
+    return tuple(listed)
 
 
 MOST_BYTES: Final = 65_000

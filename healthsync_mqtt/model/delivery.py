@@ -10,6 +10,7 @@ class Verdict(NamedTuple):
     """What became of the events of one delivery: as in a receipt, for a sender whose acknowledgements say it.
 
     ``reason`` and ``field`` are those of the first rejection; ``ignored`` is what the sender asked for and did not get.
+    ``rejections`` are entries of a receipt as JSON, as many as there is room for.
     """
 
     epoch: str
@@ -20,6 +21,7 @@ class Verdict(NamedTuple):
     reason: str = ""
     field: str = ""
     ignored: str = ""
+    rejections: tuple[str, ...] = ()
 
 
 class Source(Protocol):

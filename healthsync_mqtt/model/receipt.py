@@ -58,6 +58,11 @@ def rejected_entry(rejection: Rejection) -> dict[str, Any]:
     return entry
 
 
+def encode_entry(rejection: Rejection) -> str:
+    """The same as compact JSON."""
+    return _encode(rejected_entry(rejection)).decode()
+
+
 def encode_receipt(  # noqa: PLR0917  # one argument a key, in their order
     epoch: str,
     seq: int,

@@ -43,6 +43,7 @@ def of_verdict(verdict: Verdict) -> Said:
         about.append(("field", verdict.field))
     if verdict.ignored:
         about.append(("ignored", verdict.ignored))
+    about += (("rejection", entry) for entry in verdict.rejections)
     refused = verdict.rejected and not verdict.stored and not verdict.duplicate
     return Said(Reason.PAYLOAD_FORMAT_INVALID if refused else Reason.SUCCESS, "", tuple(about))
 
