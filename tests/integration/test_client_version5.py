@@ -1,0 +1,83 @@
+"""The device client and the service in MQTT 5: results from acknowledgements, a new token on a live connection."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from healthsync_mqtt.client import Credentials, DeviceClient, DismissedError, Rejected, Stored, TakenOverError
+from healthsync_mqtt.client import link as client_link
+from healthsync_mqtt.client.backoff import Backoff
+from tests.support.inprocess import House
+from tests.support.peer import Identity
+
+
+def event(number: int, bpm: int = 60) -> dict:
+    return {"id": f"e{number}", "type": "heart_rate", "start_time": "2026-01-01T00:00:00Z", "value": {"bpm": bpm}}
+
+
+def client(house: House, identity: Identity, **options: object) -> DeviceClient:
+    host, _, port = house.ready.mqtts.rpartition(":")
+    credentials = Credentials(
+        user_id=identity.user,
+        device_id=identity.device,
+        client_id=identity.client_id,
+        username=identity.client_id,
+        token=identity.token,
+    )
+    ca_file = Path(house.ready.ca_file)
+    return DeviceClient(host, int(port), credentials=credentials, ca_file=ca_file, **options)  # type: ignore[arg-type]
+
+
+async def test_results_come_from_acknowledgements_and_no_receipt_is_asked_for(house: House) -> None:
+    alice = house.device("alice")
+    async with client(house, alice) as watch:
+        assert list(await watch.publish(event(1))) == [Stored(id="e1")]
+        results = await watch.publish([event(1), event(2), event(3, bpm=900), event(4), event(5, bpm=-1)])
+        assert [type(each) for each in results if not isinstance(each, Rejected)] != []
+        assert [(each.id, each.reason, each.field) for each in results if isinstance(each, Rejected)] == [
+            ("e3", "out_of_range", "value.bpm"),
+            ("e5", "out_of_range", "value.bpm"),
+        ]
+        assert (results.stored, results.duplicate, results.rejected) == (2, 1, 2)
+        many = await watch.publish([event(n, bpm=-1) for n in range(100, 200)])
+        assert {(each.reason, each.field) for each in many if isinstance(each, Rejected)} == {
+            ("out_of_range", "value.bpm")
+        }
+        assert many.rejected == 100
+        assert house.edge.sessions.filters(alice.client_id) == ()
+    assert house.stored() == ["e1", "e2", "e4"]
+
+
+async def test_a_new_token_keeps_the_connection_past_the_end_of_the_first(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = house.device("alice")
+    principal = house.registry.device("alice", "watch").principal
+    monkeypatch.setattr(client_link, "_BEFORE_S", 3.0)
+    monkeypatch.setattr(client_link, "_RETRY_S", 0.05)
+    ends: list[float] = []
+
+    def fresh() -> str:
+        ends.append(int(time.time()) + 4.0)
+        return house.token(principal, 4)
+
+    async with client(house, alice, token=fresh) as watch:
+        (before,) = house.door.clients()
+        await asyncio.sleep(ends[0] + 1.0 - time.time())
+        assert (await watch.publish(event(1))).stored == 1
+        (after,) = house.door.clients()
+        assert after == before
+        assert len(ends) > 1
+
+
+async def test_what_the_service_says_at_the_end_is_an_error_of_its_kind(house: House) -> None:
+    alice = house.device("alice")
+    slow = Backoff(first=60.0, longest=60.0)
+    async with client(house, alice, backoff=slow) as first, client(house, alice, backoff=slow) as second:
+        await house.until(lambda: isinstance(first.last_error, TakenOverError), "the first is told")
+        assert house.door.kick(alice.client_id)
+        await house.until(lambda: isinstance(second.last_error, DismissedError), "the second is told")
+        assert first.last_error is not None
+        assert first.last_error.hint
