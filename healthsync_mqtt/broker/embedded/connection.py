@@ -396,3 +396,5 @@ class Connection:
         if self._refusal is not None:
             self._refusal.cancel()
         self._door.leave(self, self._protocol.closed(will=will))
+        if self._lost:  # what it brought waited for a turn: none comes for nothing
+            self._pace()

@@ -190,6 +190,14 @@ class Turns:
         self._pass()
 
     def _pass(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self._scheduled = False
+            if self._light or self._heavy or self._left <= RESERVE:
+                self._schedule()
+
+    def _serve(self) -> None:
         while (self._light and self._left > 0) or (self._heavy and self._left > RESERVE):
             queue = self._light or self._heavy
             waiter = queue.popleft()
@@ -200,6 +208,3 @@ class Turns:
             self._give(waiter, max(1, account.allowance(self._rests)) if came_from is Place.LIGHT else TURN)
             if waiter.waits:
                 self._wait(waiter, Place.HEAVY)
-        self._scheduled = False
-        if self._light or self._heavy or self._left <= RESERVE:
-            self._schedule()

@@ -85,6 +85,8 @@ class Wire(asyncio.Protocol):
         #: what the listener asks of clients besides a token
         self.clients = clients
         self.congested = False
+        #: whether nothing more can be sent; the loop says so in the log at every try
+        self._mute = False
         self.peer = "?"
         self._cut: asyncio.TimerHandle | None = None
         self._inbox = bytearray()
@@ -131,6 +133,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio names it
         """The socket is closed."""
+        self._mute = True
         if self._cut is not None:
             self._cut.cancel()
         listener, self._listener = self._listener, None
@@ -151,8 +154,9 @@ class Wire(asyncio.Protocol):
             self._listener.writable()
 
     def write(self, data: bytes) -> None:
-        """Send bytes."""
-        self.transport.write(data)
+        """Send bytes, if there is anybody to get them."""
+        if not self._mute:
+            self.transport.write(data)
 
     def pause(self) -> None:
         """Stop reading: back-pressure."""
@@ -166,6 +170,7 @@ class Wire(asyncio.Protocol):
 
     def close(self) -> None:
         """Close after what was written has gone out, or at once when the peer does not take it in time."""
+        self._mute = True
         self._inbox.clear()
         self.transport.close()
         if self._cut is None:
@@ -173,6 +178,7 @@ class Wire(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once."""
+        self._mute = True
         self._inbox.clear()
         self.transport.abort()
 
@@ -206,7 +212,7 @@ class WebSocketWire(Wire):
             taken, held = self._frames.take(view, work - spent)
         del self._inbox[:taken]
         if held.reply:
-            self.transport.write(held.reply)
+            super().write(held.reply)
         if held.over:
             self._end()
         return held.payload, spent + held.cost
@@ -214,12 +220,12 @@ class WebSocketWire(Wire):
     def write(self, data: bytes) -> None:
         """Send bytes as one binary frame."""
         if self._opening is None and not self._over:
-            self.transport.write(frame(Opcode.BINARY, data))
+            super().write(frame(Opcode.BINARY, data))
 
     def close(self) -> None:
         """Close the WebSocket, then the socket."""
         if self._opening is None and not self._over:
-            self.transport.write(close_frame(NORMAL))
+            super().write(close_frame(NORMAL))
         self._end()
 
     def _end(self) -> None:
@@ -245,7 +251,7 @@ class WebSocketWire(Wire):
                 opening.send_response(response)
         for chunk in opening.data_to_send():
             if chunk:
-                self.transport.write(chunk)
+                super().write(chunk)
         if opening.state is State.OPEN:
             self._opening = None
         elif opening.close_expected() and not self.transport.is_closing():

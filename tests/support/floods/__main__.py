@@ -21,8 +21,9 @@ def say(text: str) -> None:
 def line(found: Found) -> str:
     """A flood in one line."""
     revoked = "" if found.revoked_s is None else f", revoked in {found.revoked_s:.2f} s"
+    kind = found.kind if len(found.kind) <= 40 else f"{found.kind.count('+') + 1} kinds mixed"
     return (
-        f"{found.kind:40} x{found.connections:<3} PUBACK p99 {found.cpu_p99_ms:6.1f} ms of work, "
+        f"{kind:40} x{found.connections:<3} PUBACK p99 {found.cpu_p99_ms:6.1f} ms of work, "
         f"{found.wall_p99_ms:7.1f} ms; memory {found.grown_mb:+.0f} MB, disk {found.disk_mb:+.0f} MB{revoked}"
     )
 
@@ -35,6 +36,8 @@ def main() -> int:
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 50], help="attackers at once (default 1 50)")
     asked = parser.parse_args()
     rounds: list[tuple[str, ...]] = [(kind.name,) for kind in KINDS if not asked.only or kind.name in asked.only]
+    if not asked.only:
+        rounds += [tuple(kind.name for kind in KINDS if kind.login), tuple(kind.name for kind in KINDS)]
     if asked.hours:
         rounds += combinations([kind.name for kind in KINDS], 2)
         asked.seconds = asked.hours * 3600 / (len(rounds) * len(asked.connections))
@@ -45,7 +48,7 @@ def main() -> int:
         attackers = tuple(each for each in made if each.user == "u1")
         with Service(data) as service:
             for kinds in rounds:
-                for count in asked.connections:
+                for count in asked.connections if len(kinds) == 1 else [max(asked.connections)]:
                     found = flood(service, kinds, made[0], attackers[:count], seconds=asked.seconds)
                     say(line(found))
                     for reason in broken(found):

@@ -4,6 +4,7 @@ import contextlib
 import selectors
 import socket
 import ssl
+import struct
 import time
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
@@ -18,6 +19,10 @@ _UPGRADE = (
     b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
 )
+_ACCEPTED = b"\x20\x02\x00\x00"
+_BUSY = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_AGAIN_S = 0.02
+_BOTH = selectors.EVENT_READ | selectors.EVENT_WRITE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,74 +32,117 @@ class Task:
     kinds: tuple[str, ...]
     logins: tuple[Login, ...]
     mqtt: tuple[str, int]
+    mqtts: tuple[str, int]
     wss: tuple[str, int]
     ca_file: Path
     seconds: float
 
 
 class Attacker:
-    """One connection that writes its block again and again and throws away what it is sent."""
+    """One connection that writes its block again and again and throws away what it is sent.
 
-    def __init__(self, task: Task, kind: Kind, login: Login) -> None:
-        self.task = task
+    Each has an address of its own, so that limits by address do not protect the service from all of them together.
+    """
+
+    def __init__(self, task: Task, kind: Kind, login: Login, number: int) -> None:
         self.kind = kind
-        self.login = login
-        self.block = kind.block(login)
-        self.at = 0
+        self._port = task.wss if kind.web else task.mqtts if kind.tls or kind.raw else task.mqtt
+        self._source = (f"127.0.{1 + number // 250}.{1 + number % 250}", 0)
+        self._tls = tls_context(task.ca_file)
+        self._block = kind.block(login)
+        self._greeting = _greeting(kind, login)
+        self._out = memoryview(b"")
+        self._greeted = False
+        #: whether it has logged in, on this connection; a refused login is not tried again
+        self.accepted = False
         self.socket = self._opened()
 
     def _opened(self) -> socket.socket:
-        task, kind = self.task, self.kind
-        raw = socket.create_connection(task.wss if kind.web else task.mqtt, timeout=10)
-        if kind.web:
-            raw = tls_context(task.ca_file).wrap_socket(raw, server_hostname="localhost")
-            raw.sendall(_UPGRADE)
-            raw.recv(4096)
-        if kind.login:
-            name, token = self.login.client_id, (self.login.token or "").encode()
-            asked = encode(Connect(name, True, 600, name, token))
-            raw.sendall(b"\x82\xfe" + len(asked).to_bytes(2, "big") + b"\0\0\0\0" + asked if kind.web else asked)
-            raw.recv(64)
-        raw.setblocking(False)
+        raw = socket.create_connection(self._port, timeout=10, source_address=self._source)
+        try:
+            if self.kind.churn:  # leave no port waiting behind
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if self.kind.web or self.kind.tls:
+                raw = self._tls.wrap_socket(raw, server_hostname="localhost")
+            if self.kind.web:
+                raw.sendall(_UPGRADE)
+                raw.recv(4096)
+            raw.setblocking(False)
+        except BaseException:
+            raw.close()
+            raise
+        self._out, self._greeted, self.accepted = memoryview(self._greeting), False, False
         return raw
 
-    def write(self) -> None:
-        """Write what the socket takes."""
-        with contextlib.suppress(BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            self.at = (self.at + self.socket.send(self.block[self.at :])) % len(self.block)
+    def again(self) -> None:
+        """Leave and come back."""
+        self.socket.close()
+        self.socket = self._opened()
+
+    def write(self) -> bool:
+        """Write what the socket takes; False when this connection has had its time."""
+        if not self._out:
+            if self._greeted and self.kind.churn:
+                return False
+            if self.kind.login and not self.accepted:
+                return True
+            self._greeted = True
+            self._out = memoryview(self._block)
+            if not self._out:
+                return not self.kind.churn
+        with contextlib.suppress(*_BUSY):
+            self._out = self._out[self.socket.send(self._out) :]
+        return True
 
     def read(self) -> bool:
         """Read and throw away; False at the end."""
-        with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return bool(self.socket.recv(1 << 20))
+        with contextlib.suppress(*_BUSY):
+            data = self.socket.recv(1 << 20)
+            self.accepted = self.accepted or (self.kind.login and _ACCEPTED in data)
+            return bool(data)
         return True
 
 
+def _greeting(kind: Kind, login: Login) -> bytes:
+    if not kind.login:
+        return b""
+    asked = encode(Connect(login.client_id, True, 600, login.client_id, (login.token or "").encode()))
+    return b"\x82\xfe" + len(asked).to_bytes(2, "big") + b"\0\0\0\0" + asked if kind.web else asked
+
+
 def attack(task: Task, ended_at: "Synchronized[float]") -> None:
-    """Flood for the task's time. ``ended_at``: when (monotonic) the service last closed one of the connections."""
+    """Flood for the task's time. ``ended_at``: when (monotonic) the service last closed one that had logged in."""
     kinds = {kind.name: kind for kind in KINDS}
     selector = selectors.DefaultSelector()
     until = time.monotonic() + task.seconds
+    away: list[tuple[float, Attacker]] = []
     for number, login in enumerate(task.logins):
         with contextlib.suppress(OSError):
-            attacker = Attacker(task, kinds[task.kinds[number % len(task.kinds)]], login)
-            selector.register(attacker.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, attacker)
+            attacker = Attacker(task, kinds[task.kinds[number % len(task.kinds)]], login, number)
+            selector.register(attacker.socket, _BOTH, attacker)
     while time.monotonic() < until:
-        for key, mask in selector.select(0.1):
+        for key, mask in selector.select(_AGAIN_S):
             attacker = key.data
+            done = False
             try:
                 alive = attacker.read() if mask & selectors.EVENT_READ else True
-                if mask & selectors.EVENT_WRITE:
-                    attacker.write()
+                if alive and mask & selectors.EVENT_WRITE:
+                    done = not attacker.write()
             except OSError:
                 alive = False
-            if not alive:
+            if alive and not done:
+                continue
+            selector.unregister(attacker.socket)
+            if attacker.accepted and not done:
                 ended_at.value = time.monotonic()
-                selector.unregister(attacker.socket)
-                attacker.socket.close()
-                if not attacker.kind.login:
-                    with contextlib.suppress(OSError):
-                        attacker.socket = attacker._opened()
-                        selector.register(attacker.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, attacker)
+            away.append((time.monotonic() + (0.0 if done else _AGAIN_S), attacker))
+        now = time.monotonic()
+        back, away = [each for at, each in away if at <= now], [(at, each) for at, each in away if at > now]
+        for attacker in back:
+            try:
+                attacker.again()
+                selector.register(attacker.socket, _BOTH, attacker)
+            except OSError:
+                away.append((now + _AGAIN_S, attacker))
         if not selector.get_map():
-            time.sleep(0.05)
+            time.sleep(0.005)

@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.mqtt.codec import encode, encode_publish
 from healthsync_mqtt.mqtt.codec.packets import (
+    Connect,
     Pingreq,
     Puback,
     Pubcomp,
@@ -23,12 +25,19 @@ _BLOCK = 32_768
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of flood. ``block`` makes its bytes for a login; ``web``: frames on the WebSocket listener."""
+    """One kind of flood. ``block`` makes its bytes for a login; ``web``: frames on the WebSocket listener.
+
+    ``tls``: MQTT over TLS. ``raw``: to the port of TLS, and none is spoken. ``churn``: the block is written once a
+    connection, which then leaves and comes back.
+    """
 
     name: str
     block: Callable[[Login], bytes]
     login: bool = True
     web: bool = False
+    tls: bool = False
+    raw: bool = False
+    churn: bool = False
 
 
 def _filled(packet: bytes) -> bytes:
@@ -74,6 +83,25 @@ def _own(login: Login) -> bytes:
     return login.topic.encode()
 
 
+def _connect(client_id: str, password: bytes, *, level: int = 4) -> bytes:
+    return encode(Connect(client_id, True, 600, client_id or "x", password, None, protocol_level=level))
+
+
+def _oversized(login: Login, qos: int) -> bytes:
+    return encode_publish(login.topic.encode(), bytes(LimitSettings().max_packet), qos, False, False, 1 if qos else 0)
+
+
+def _half_hello(_login: Login) -> bytes:
+    """The beginning of a TLS handshake whose rest never comes."""
+    return bytes.fromhex("160301020001000200030300") + bytes(200)
+
+
+def _tampered(login: Login) -> bytes:
+    """A token whose signature is wrong: it costs a verification."""
+    token = login.token or ""
+    return _connect(login.client_id, (token[:-8] + ("A" * 8)).encode())
+
+
 FILTERS = tuple((f"users/u{number}/devices/d/receipts", 1) for number in range(64))
 
 KINDS: tuple[Kind, ...] = (
@@ -96,4 +124,20 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="stranger-web-continuations", block=_packet(_web(10, b"x" * 100)), login=False, web=True),
     Kind(name="stranger-bytes", block=_packet(b"\x10"), login=False),
     Kind(name="stranger-pingreq", block=_packet(encode(Pingreq())), login=False),
+    Kind(name="oversized-events", block=lambda login: _oversized(login, 1)),
+    Kind(name="oversized-qos-0", block=lambda login: _oversized(login, 0)),
+    Kind(name="not-allowed", block=_message(lambda _: b"users/u0/devices/d0/events", b"{}", 1)),
+    Kind(name="reconnects", block=lambda _: b"", churn=True),
+    Kind(name="reconnects-web", block=lambda _: b"", churn=True, web=True),
+    Kind(name="stranger-bad-tokens", block=_tampered, login=False, churn=True),
+    Kind(name="stranger-bad-tokens-waiting", block=_tampered, login=False),
+    Kind(name="stranger-no-tokens", block=lambda _: _connect("nobody", b"x"), login=False, churn=True),
+    Kind(name="stranger-bad-version", block=lambda _: _connect("nobody", b"x", level=9), login=False, churn=True),
+    Kind(
+        name="stranger-oversized-connect", block=lambda _: b"\x10\xff\xff\x7f" + bytes(1 << 16), login=False, churn=True
+    ),
+    Kind(name="stranger-handshakes", block=lambda _: b"", login=False, tls=True, churn=True),
+    Kind(name="stranger-upgrades", block=lambda _: b"", login=False, web=True, churn=True),
+    Kind(name="stranger-half-handshakes", block=_half_hello, login=False, raw=True, churn=True),
+    Kind(name="stranger-connections", block=lambda _: b"", login=False, churn=True),
 )

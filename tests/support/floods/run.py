@@ -68,7 +68,7 @@ def flood(
     context = multiprocessing.get_context("spawn")
     ended_at = context.Value("d", 0.0)
     task = Task(
-        kinds=kinds, logins=attackers, mqtt=service.mqtt, wss=service.wss, ca_file=service.ca_file,
+        kinds=kinds, logins=attackers, mqtt=service.mqtt, mqtts=service.mqtts, wss=service.wss, ca_file=service.ca_file,
         seconds=WARM_S + seconds + 60.0,
     )  # fmt: skip
     memory, disk = resident_mb(service.pid), disk_mb(service.data)

@@ -218,6 +218,23 @@ def test_who_used_a_turn_is_not_light_before_it_is_forgiven() -> None:
     assert account.allowance(1 + 2 * TURN // LIGHT_TURN) > 0
 
 
+def test_a_turn_that_fails_stops_nobody_else() -> None:
+    class Broken(Client):
+        def turn(self, work: int) -> int:
+            self.left = 0
+            raise ValueError("broken")
+
+    loop = Loop()
+    broken, other = Broken(PASS), Client(2 * TURN)
+    loop.turns.later(broken)
+    loop.turns.later(other)
+    with pytest.raises(ValueError, match="broken"):
+        loop.run()
+    while not loop.idle:
+        loop.run()
+    assert other.done == 2 * TURN
+
+
 def test_one_that_overdraws_its_turn_is_followed_by_a_rest() -> None:
     """A payload is not cut in two: what it costs beyond the turn is taken from the pass."""
     loop, dear = Loop(), Client(10 * PASS, step=10 * PASS)
