@@ -90,15 +90,12 @@ class Enrolments:
 
     def open(self, now_us: int) -> list[Enrolment]:
         """The codes that may still be used, or asked about again."""
-        return [Enrolment(**row) for row in self._tables.rows(_SQL["open_enrolments"], now_us, GRACE_US, MAX_TRIES)]
+        return self._tables.records(Enrolment, _SQL["open_enrolments"], now_us, GRACE_US, MAX_TRIES)
 
     def find(self, handle: str) -> Enrolment | None:
         """One code, open or not; whoever holds it in memory looks at its end, its tries and its use."""
-        row = self._tables.one(_SQL["enrolment"], handle)
-        if row is None or row["tries"] >= MAX_TRIES:
-            return None
-        del row["created_us"]
-        return Enrolment(**row)
+        found = self._row(handle)
+        return None if found is None or found.tries >= MAX_TRIES else found
 
     def forget(self, user_id: str) -> None:
         """The codes of a user are void, inside ``Registry.write``."""
@@ -108,31 +105,34 @@ class Enrolments:
         """Write down how often each handle was tried with a wrong code; a lower number changes nothing."""
         with self._tables.write(quiet=True):
             for handle, number in tries.items():
-                row = self._tables.one(_SQL["enrolment"], handle)
-                if row is not None and row["tries"] < number:
+                known = self._row(handle)
+                if known is not None and known.tries < number:
                     self._tables.update("enrolments", handle, {"tries": number})
 
     def redeem(self, handle: str, now_us: int, client_id: str | None = None) -> tuple[str, str]:
         """Use a code up, inside ``Registry.write``: its user and device. TokenError for everybody but the first."""
-        row = self._tables.one(_SQL["enrolment"], handle)
-        if row is None or row["used_us"] is not None:
+        known = self._row(handle)
+        if known is None or known.used_us is not None:
             raise TokenError("the code was used")
-        if row["expires_us"] <= now_us or row["tries"] >= MAX_TRIES:
+        if known.expires_us <= now_us or known.tries >= MAX_TRIES:
             raise TokenError("the code has expired or is locked")
         self._tables.update("enrolments", handle, {"used_us": now_us, "used_by": client_id})
-        return row["user_id"], row["device_id"]
+        return known.user_id, known.device_id
 
     def again(self, handle: str, now_us: int, client_id: str) -> tuple[str, str] | None:
         """User and device of a code that this client id used a moment ago; None when it did not, or too long ago."""
-        row = self._tables.one(_SQL["enrolment"], handle)
-        if row is None or row["used_by"] != client_id or not 0 <= now_us - row["used_us"] <= GRACE_US:
+        known = self._row(handle)
+        if known is None or known.used_us is None or known.used_by != client_id:
             return None
-        return row["user_id"], row["device_id"]
+        return (known.user_id, known.device_id) if 0 <= now_us - known.used_us <= GRACE_US else None
+
+    def _row(self, handle: str) -> Enrolment | None:
+        return self._tables.record(Enrolment, _SQL["enrolment"], handle)
 
     def _free_code(self) -> str:
         for _ in range(100):
             code = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_CHARS))
-            if self._tables.one(_SQL["enrolment"], handle_of(code)) is None:
+            if self._row(handle_of(code)) is None:
                 return code
         raise ConflictError("too many codes are open", hint="wait ten minutes")
 

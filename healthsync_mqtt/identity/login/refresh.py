@@ -14,7 +14,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -63,6 +63,17 @@ class Refreshed:
     user_id: str
     device_id: str
     expires_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chain(Family):
+    """A family as it is kept, with the digests of its newest token and of the one before."""
+
+    newest_sha256: str = field(repr=False)
+    newest_us: int
+    parent_sha256: str | None = field(repr=False)
+    sealed_newest: str | None = field(repr=False)
+    revoked_us: int | None
 
 
 def family_of(token: str) -> str | None:
@@ -120,61 +131,64 @@ class RefreshTokens:
 
     def turn(self, token: str, now_us: int) -> "Refreshed | Reused":
         """``rotate`` inside ``Registry.write``, which commits also where it ended a family. TokenError as there."""
-        row = self._row(token, now_us)
+        chain = self._chain_of(token, now_us)
         digest = _digest(token)
-        if hmac.compare_digest(digest, row["newest_sha256"]):
-            return self._next(row, token, now_us)
-        again = self._same_again(row, token, digest, now_us)
+        if hmac.compare_digest(digest, chain.newest_sha256):
+            return self._next(chain, token, now_us)
+        again = self._same_again(chain, token, digest, now_us)
         if again is not None:
             return again
         with self._tables.write():  # directories have to hear of it
             changes = {"revoked_us": now_us, "revoked_for": "a token was used twice", "sealed_newest": None}
-            self._tables.update("refresh_families", row["family"], changes)
-        return Reused(row["user_id"], row["device_id"])
+            self._tables.update("refresh_families", chain.family, changes)
+        return Reused(chain.user_id, chain.device_id)
 
     def is_unused(self, user_id: str, device_id: str) -> bool:
         """Whether the device has one living family, and its first token was never exchanged."""
-        families = [
-            self._tables.one(_SQL["family"], row["family"])
-            for row in self._tables.rows(PEOPLE["families_of_device"], user_id, device_id)
-        ]
-        return len(families) == 1 and families[0] is not None and families[0]["parent_sha256"] is None
+        families = self._tables.rows(PEOPLE["families_of_device"], user_id, device_id)
+        chain = self._chain(families[0]["family"]) if len(families) == 1 else None
+        return chain is not None and chain.parent_sha256 is None
 
     def find(self, family: str) -> Family | None:
         """A family that is not revoked; whoever holds it in memory looks at its end."""
-        row = self._tables.one(_SQL["family"], family)
-        if row is None or row["revoked_us"] is not None:
+        chain = self._chain(family)
+        if chain is None or chain.revoked_us is not None:
             return None
-        return Family(**{name: row[name] for name in Family.__slots__})
+        return Family(**{name: getattr(chain, name) for name in Family.__slots__})
 
     def holder(self, token: str) -> tuple[str, str] | None:
         """User and device of a genuine token, be it worth anything or not; None for an invented one."""
-        family = family_of(token)
-        row = family and self._tables.one(_SQL["family"], family)
-        return (row["user_id"], row["device_id"]) if row and is_genuine(token, row["tag_key"]) else None
+        chain = self._named_by(token)
+        return None if chain is None else (chain.user_id, chain.device_id)
 
     def live(self, now_us: int) -> list[Family]:
         """The families that are not revoked and not at their end."""
-        rows = self._tables.rows(_SQL["live_families"], now_us, now_us - IDLE_S * _SECOND_US)
-        return [Family(**row) for row in rows]
+        return self._tables.records(Family, _SQL["live_families"], now_us, now_us - IDLE_S * _SECOND_US)
 
-    def _row(self, token: str, now_us: int) -> dict[str, Any]:
+    def _chain(self, family: str) -> _Chain | None:
+        return self._tables.record(_Chain, _SQL["family"], family)
+
+    def _named_by(self, token: str) -> _Chain | None:
         family = family_of(token)
-        row = family and self._tables.one(_SQL["family"], family)
-        if not row or not is_genuine(token, row["tag_key"]):
-            raise TokenError("no refresh token of ours")
-        if row["revoked_us"] is not None:
-            raise TokenError("the refresh token's family is revoked")
-        if now_us >= _end(row["expires_us"], row["newest_us"]):
-            raise TokenError("the refresh token has expired")
-        return row
+        chain = None if family is None else self._chain(family)
+        return chain if chain is not None and is_genuine(token, chain.tag_key) else None
 
-    def _next(self, row: dict[str, Any], parent: str, now_us: int) -> Refreshed:
-        token = _mint(row["family"], row["tag_key"])
-        sealed = AESGCM(_sealing_key(parent)).encrypt(_NONCE, token.encode(), row["family"].encode())
+    def _chain_of(self, token: str, now_us: int) -> _Chain:
+        chain = self._named_by(token)
+        if chain is None:
+            raise TokenError("no refresh token of ours")
+        if chain.revoked_us is not None:
+            raise TokenError("the refresh token's family is revoked")
+        if now_us >= _end(chain.expires_us, chain.newest_us):
+            raise TokenError("the refresh token has expired")
+        return chain
+
+    def _next(self, chain: _Chain, parent: str, now_us: int) -> Refreshed:
+        token = _mint(chain.family, chain.tag_key)
+        sealed = AESGCM(_sealing_key(parent)).encrypt(_NONCE, token.encode(), chain.family.encode())
         self._tables.update(
             "refresh_families",
-            row["family"],
+            chain.family,
             {
                 "newest_sha256": _digest(token),
                 "newest_us": now_us,
@@ -182,26 +196,26 @@ class RefreshTokens:
                 "sealed_newest": base64.b64encode(sealed).decode(),
             },
         )
-        return _refreshed(row, token, now_us)
+        return _refreshed(chain, token, now_us)
 
     @staticmethod
-    def _same_again(row: dict[str, Any], parent: str, digest: str, now_us: int) -> Refreshed | None:
+    def _same_again(chain: _Chain, parent: str, digest: str, now_us: int) -> Refreshed | None:
         """The newest token once more for its parent, while it is fresh and (being the newest) unused."""
-        known, sealed = row["parent_sha256"], row["sealed_newest"]
+        known, sealed = chain.parent_sha256, chain.sealed_newest
         if known is None or sealed is None or not hmac.compare_digest(digest, known):
             return None
-        if now_us - row["newest_us"] > GRACE_S * _SECOND_US:
+        if now_us - chain.newest_us > GRACE_S * _SECOND_US:
             return None
         try:
-            token = AESGCM(_sealing_key(parent)).decrypt(_NONCE, base64.b64decode(sealed), row["family"].encode())
+            token = AESGCM(_sealing_key(parent)).decrypt(_NONCE, base64.b64decode(sealed), chain.family.encode())
         except InvalidTag:
             return None
-        return _refreshed(row, token.decode(), row["newest_us"])
+        return _refreshed(chain, token.decode(), chain.newest_us)
 
 
-def _refreshed(row: dict[str, Any], token: str, issued_us: int) -> Refreshed:
-    end = _end(row["expires_us"], issued_us)
-    return Refreshed(token=token, user_id=row["user_id"], device_id=row["device_id"], expires_us=end)
+def _refreshed(chain: _Chain, token: str, issued_us: int) -> Refreshed:
+    end = _end(chain.expires_us, issued_us)
+    return Refreshed(token=token, user_id=chain.user_id, device_id=chain.device_id, expires_us=end)
 
 
 def _end(family_us: int, issued_us: int) -> int:

@@ -3,13 +3,15 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 from sqlite_utils.db import Table
 
 from healthsync_mqtt.errors import StoreError
+
+R = TypeVar("R")
 
 
 class Tables:
@@ -45,6 +47,14 @@ class Tables:
         """The rows of a query as dictionaries."""
         with self.read():
             return list(self._db.query(sql, parameters))
+
+    def records(self, kind: Callable[..., R], sql: str, *parameters: object) -> list[R]:
+        """The rows of a query as values: its columns are the fields of ``kind``."""
+        return [kind(**row) for row in self.rows(sql, *parameters)]
+
+    def record(self, kind: Callable[..., R], sql: str, *parameters: object) -> R | None:
+        """The first of them, if there is one."""
+        return next(iter(self.records(kind, sql, *parameters)), None)
 
     def tuples(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """The rows of a query that has many, as they come."""

@@ -1,5 +1,5 @@
 -- name: enrolment
-SELECT handle, user_id, device_id, code_sha256, created_us, expires_us, tries, used_us, used_by
+SELECT handle, user_id, device_id, code_sha256, expires_us, tries, used_us, used_by
 FROM enrolments WHERE handle = ?
 
 -- name: open_enrolments
@@ -7,8 +7,8 @@ SELECT handle, user_id, device_id, code_sha256, expires_us, tries, used_us, used
 WHERE (used_us IS NULL OR used_us > ?1 - ?2) AND expires_us > ?1 AND tries < ?3
 
 -- name: family
-SELECT family, user_id, device_id, tag_key, created_us, expires_us, newest_sha256, newest_us, parent_sha256,
-    sealed_newest, revoked_us, revoked_for
+SELECT family, user_id, device_id, tag_key, expires_us, newest_sha256, newest_us, parent_sha256, sealed_newest,
+    revoked_us
 FROM refresh_families WHERE family = ?
 
 -- name: live_families
