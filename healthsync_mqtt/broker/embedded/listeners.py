@@ -12,13 +12,15 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
+from healthsync_mqtt.broker.embedded.turns import REST_S
 from healthsync_mqtt.broker.embedded.wire import Accept, WebSocketWire, Wire
 from healthsync_mqtt.identity.login.proof import Demand
 
 _HANDSHAKE_S = 10.0
 _BACKLOG = 1024
-#: Connections that are accepted in one turn of the loop, and the pause when the system has no descriptor for one.
-_AT_ONCE = 64
+#: Connections that are accepted between two rests of the loop: each is some work, and a TLS handshake is more.
+_AT_ONCE = 8
+#: The pause when the system has no descriptor for one.
 _PAUSE_S = 0.5
 
 
@@ -136,11 +138,15 @@ class Listeners:
                 continue
             except OSError as error:
                 self._threshold.exhausted(error)
-                loop = asyncio.get_running_loop()
-                loop.remove_reader(listening)
-                loop.call_later(_PAUSE_S, self._again, listening)
+                self._pause(listening, _PAUSE_S)
                 return
             self._knock(accepted, str(address[0]), kind)
+        self._pause(listening, REST_S)
+
+    def _pause(self, listening: socket.socket, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        loop.call_later(seconds, self._again, listening)
 
     def _again(self, listening: socket.socket) -> None:
         if listening in self._sockets:

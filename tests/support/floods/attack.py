@@ -8,6 +8,7 @@ import struct
 import time
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from healthsync_mqtt.mqtt.codec import encode
@@ -110,8 +111,11 @@ def _greeting(kind: Kind, login: Login) -> bytes:
     return b"\x82\xfe" + len(asked).to_bytes(2, "big") + b"\0\0\0\0" + asked if kind.web else asked
 
 
-def attack(task: Task, ended_at: "Synchronized[float]") -> None:
-    """Flood for the task's time. ``ended_at``: when (monotonic) the service last closed one that had logged in."""
+def attack(task: Task, ended_at: "Synchronized[float]", ready: Event) -> None:
+    """Flood for the task's time; ``ready`` is set when all have connected.
+
+    ``ended_at``: when (monotonic) the service last closed one that had logged in.
+    """
     kinds = {kind.name: kind for kind in KINDS}
     selector = selectors.DefaultSelector()
     until = time.monotonic() + task.seconds
@@ -120,6 +124,7 @@ def attack(task: Task, ended_at: "Synchronized[float]") -> None:
         with contextlib.suppress(OSError):
             attacker = Attacker(task, kinds[task.kinds[number % len(task.kinds)]], login, number)
             selector.register(attacker.socket, _BOTH, attacker)
+    ready.set()
     while time.monotonic() < until:
         for key, mask in selector.select(_AGAIN_S):
             attacker = key.data

@@ -66,18 +66,19 @@ def flood(
 ) -> Found:
     """Flood for ``seconds``; the attackers' user is suspended at the end."""
     context = multiprocessing.get_context("spawn")
-    ended_at = context.Value("d", 0.0)
+    ended_at, ready = context.Value("d", 0.0), context.Event()
     task = Task(
         kinds=kinds, logins=attackers, mqtt=service.mqtt, mqtts=service.mqtts, wss=service.wss, ca_file=service.ca_file,
         seconds=WARM_S + seconds + 60.0,
     )  # fmt: skip
     memory, disk = resident_mb(service.pid), disk_mb(service.data)
-    process = context.Process(target=attack, args=(task, ended_at), daemon=True)
+    process = context.Process(target=attack, args=(task, ended_at, ready), daemon=True)
     line = connect(service.mqtt, bystander, timeout=60)
     cpu: list[float] = []
     wall: list[float] = []
     try:
         process.start()
+        ready.wait(60)
         time.sleep(WARM_S)
         until = time.monotonic() + seconds
         number = 0
@@ -92,7 +93,7 @@ def flood(
             cpu.append(cpu_s(service.pid) - cpu_before)
             time.sleep(0.01)
         grown, disk = resident_mb(service.pid) - memory, disk_mb(service.data) - disk
-        login = any(kind.login for kind in KINDS if kind.name in kinds)
+        login = any(kind.login and not kind.churn for kind in KINDS if kind.name in kinds)
         revoked = _revoked(service, attackers[0].user, ended_at) if login else (None, None)
     finally:
         line.close()
