@@ -15,6 +15,7 @@ from bridge.jobs.credentials import CertificateWatch, KeyWatch
 from bridge.jobs.presence import Presence
 from bridge.jobs.refused_logins import RefusedLogins
 from bridge.jobs.revocations import Revocations
+from bridge.jobs.sightings import Sightings
 from bridge.jobs.trace import Traced, Traces
 from bridge.pipeline import Pipeline
 from bridge.service import Addresses
@@ -44,6 +45,7 @@ _REVOCATION_S = 0.25
 _KEYS_S = 0.5
 _CERTIFICATES_S = 2.0
 _REFUSALS_S = 5.0
+_SIGHTINGS_S = 10.0
 _SESSIONS_S = 60.0
 _LEAVE_S = 0.5
 """Seconds that a clean stop gives clients to take what was sent to them."""
@@ -85,7 +87,8 @@ class EmbeddedEdge:
         )
         self.refused = RefusedLogins(audit, identities)
         self.traces = Traces()
-        self.observers = (self.traces,)
+        self.sightings = Sightings(identities)
+        self.observers = (self.traces, self.sightings)
         self.requests = TokenRequests(
             TokenExchange(identities, TokenIssuer(self.keys), audit, lifetime_s=settings.token.access_s), self.directory
         )
@@ -104,6 +107,7 @@ class EmbeddedEdge:
             opened.callback(edge.store.close)
             opened.callback(edge.newcomers.close)
             opened.push_async_callback(edge.refused.close)
+            opened.push_async_callback(edge.sightings.write)
             opened.push_async_callback(edge.requests.drain)
             yield edge
 
@@ -124,6 +128,7 @@ class EmbeddedEdge:
             sessions=self.sessions,
             counters=base.counters,
             newcomers=self.newcomers,
+            arrivals=self.sightings,
             on_refused=self._login_refused,
             on_fatal=base.tasks.fail,
         )
@@ -159,6 +164,7 @@ class DoorServing:
         tasks.every("keys", _KEYS_S, self.keys.look)
         tasks.every("certificates", _CERTIFICATES_S, self.certificates.look)
         tasks.every("refusals", _REFUSALS_S, edge.refused.write)
+        tasks.every("sightings", _SIGHTINGS_S, edge.sightings.write)
         tasks.every("sessions", _SESSIONS_S, self._sessions)
 
     async def listen(self) -> Addresses:
@@ -234,6 +240,10 @@ class DoorServing:
     def places(self) -> list[dict[str, Any]]:
         """How far subscribers and shared groups are, as JSON values."""
         return [each._asdict() for each in self._edge.follower.places()]
+
+    async def noted(self) -> None:
+        """Write down now who was here."""
+        await self._edge.sightings.write()
 
     async def turned_away(self) -> list[dict[str, Any]]:
         """Who came to the door lately and never said who they are; what is known of refused logins is written down."""

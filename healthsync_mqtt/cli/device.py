@@ -10,7 +10,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out, token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain, last_event_at, strangers
+from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness, explain, strangers
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
 from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S
 from healthsync_mqtt.identity.people.records import Device
@@ -78,7 +78,7 @@ def list_devices(
     data: Data = DATA,
     json: Json = False,
 ) -> None:
-    """List devices: connected or not, from where, when the last event came, how often refused in a day.
+    """List devices: connected or not, last seen, last event, address, version, how often refused in a day.
 
     Example: healthsync device list --user alice
     """
@@ -86,12 +86,14 @@ def list_devices(
     with place.registry() as registry:
         alive = Liveness(place, registry, now_us())
         devices = [_described(device) | alive.of(device.client_id) for device in registry.devices(user)]
-    for each in devices:
-        each["last_event_at"] = last_event_at(place, each["user_id"], each["device_id"])
+    with LastEvents(place) as events:
+        for each in devices:
+            each["last_event_at"] = each["last_event_at"] or events.of_device(each["user_id"], each["device_id"])
     output.listing(
         devices,
-        {"user_id": "USER", "device_id": "DEVICE", "client_id": "CLIENT ID", "online": "ONLINE", "address": "ADDRESS"}
-        | {"last_event_at": "LAST EVENT", "refused_lately": "REFUSED", "suspended_at": "SUSPENDED"},
+        {"user_id": "USER", "device_id": "DEVICE", "client_id": "CLIENT ID", "online": "ONLINE"}
+        | {"last_seen_at": "LAST SEEN", "last_event_at": "LAST EVENT", "address": "ADDRESS", "version": "VERSION"}
+        | {"refused_lately": "REFUSED", "suspended_at": "SUSPENDED"},
         shown={"online": ONLINE.get},
         as_json=json,
         empty="no devices yet; add one: healthsync device add USER DEVICE",
@@ -100,23 +102,29 @@ def list_devices(
 
 @app.command("show")
 def show(user: User, device: Name, data: Data = DATA, json: Json = False) -> None:
-    """Show a device and the topics it uses.
+    """Show a device: whether it is connected, when and from where it last was, and the topics it uses.
 
     Example: healthsync device show alice watch-1
     """
     from healthsync_mqtt.topics.registry import TopicRegistry
 
-    with DataDirectory(data).registry() as registry:
+    place = DataDirectory(data)
+    with place.registry() as registry, LastEvents(place) as events:
         found = registry.device(user, device)
+        alive = Liveness(place, registry, now_us()).of(found.client_id)
+        alive["last_event_at"] = alive["last_event_at"] or events.of_device(user, device)
     topics = TopicRegistry.load()
     keys = {"events": "device_events", "receipts": "receipts", "status": "status", "commands": "commands"}
-    shown = _described(found) | {
-        "topics": {name: topics.build(key, user=user, device=device) for name, key in keys.items()}
-    }
+    shown = (
+        _described(found)
+        | alive
+        | {"topics": {name: topics.build(key, user=user, device=device) for name, key in keys.items()}}
+    )
     if json:
         output.emit(shown)
         return
     flat = {key: value for key, value in shown.items() if key != "topics"} | shown["topics"]
+    flat["online"] = ONLINE[shown["online"]]
     output.facts(flat.items())
 
 

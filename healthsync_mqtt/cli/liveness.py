@@ -1,7 +1,7 @@
 """What is known of clients besides their registration: connected now, the last event, refused lately."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.advice import advice
@@ -16,6 +16,7 @@ ONLINE: Final[Mapping[object, str]] = {True: "yes", False: "no", None: "?"}
 """How a table shows it; without a service nobody knows."""
 MOST_STRANGERS: Final = 10
 """So many connections without a name are shown to a person; --json has them all."""
+_OF_LAST: Final = ("address", "connected_at", "last_seen_at", "last_event_at", "protocol", "version")
 LATELY_US: Final = 24 * 3_600_000_000
 """How far back a refused login is worth a remark in a list."""
 
@@ -73,20 +74,72 @@ class Liveness:
     """Reads for one command what the service, the log and the registry know of clients."""
 
     def __init__(self, place: DataDirectory, registry: Registry, now_us: int) -> None:
-        self._clients = live_clients(place)
+        self._clients = live_clients(place)  # the service writes down who was here before it answers
+        self._seen = registry.sightings.all()
         self._refused: dict[str, int] = {}
         for each in registry.refused_logins.since(now_us - LATELY_US):
             self._refused[each.client_id] = self._refused.get(each.client_id, 0) + each.count
 
     def of(self, client_id: str) -> dict[str, Any]:
-        """Whether it is connected (None: no service runs), from where and since when; how often refused in a day."""
+        """Whether it is connected (None: no service runs), its last login, event and version; refused in a day.
+
+        ``address`` and ``connected_at`` are of its connection, or else of its last one.
+        """
         found = None if self._clients is None else self._clients.get(client_id)
-        return {
-            "online": None if self._clients is None else found is not None,
-            "address": None if found is None else found["address"],
-            "connected_at": None if found is None else found["connected_at"],
-            "refused_lately": self._refused.get(client_id, 0),
-        }
+        seen = self._seen.get(client_id)
+        last: dict[str, Any] = dict.fromkeys(_OF_LAST)
+        if seen is not None:
+            last |= {
+                "address": seen.address,
+                "connected_at": _time(seen.connected_us),
+                "last_seen_at": iso(seen.seen_us),
+                "last_event_at": _time(seen.event_us),
+                "protocol": seen.protocol,
+                "version": seen.version,
+            }
+        if found is not None:
+            last |= {"address": found["address"], "connected_at": found["connected_at"]}
+        online = None if self._clients is None else found is not None
+        return {"online": online, **last, "refused_lately": self._refused.get(client_id, 0)}
+
+
+def _time(us: int | None) -> str | None:
+    return None if us is None else iso(us)
+
+
+class LastEvents:
+    """When the newest events in the log were received, of users and of devices that no service has noted yet.
+
+    Use as a context manager. Of a device it is looked for among its user's last thousand, and read once a user.
+    """
+
+    def __init__(self, place: DataDirectory) -> None:
+        self._log = place.log()
+        self._known: dict[str, dict[str | None, int]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._log is not None:
+            self._log.close()
+
+    def of_user(self, user_id: str) -> str | None:
+        """The newest event of a user, whatever brought it."""
+        if self._log is None:
+            return None
+        newest = self._log.read(0, 1, user=user_id, history=True, newest=True)
+        return iso(newest[0].received_us) if newest else None
+
+    def of_device(self, user_id: str, device_id: str) -> str | None:
+        """The newest event that a device brought."""
+        if self._log is None:
+            return None
+        if user_id not in self._known:
+            times = self._known.setdefault(user_id, {})
+            for each in self._log.read(0, 1_000, user=user_id, history=True, newest=True):
+                times[each.device] = max(each.received_us, times.get(each.device, 0))
+        return _time(self._known[user_id].get(device_id))
 
 
 def explain(
@@ -123,14 +176,3 @@ def _told(kind: str, each: Mapping[str, Any]) -> None:
             ("what to do", each["what_to_do"]),
         ]
     )
-
-
-def last_event_at(place: DataDirectory, user_id: str, device_id: str | None = None) -> str | None:
-    """When the newest event of a user, or of a device, was received; looked for among the user's last thousand."""
-    log = place.log()
-    if log is None:
-        return None
-    with log:
-        records = log.read(0, 1 if device_id is None else 1_000, user=user_id, history=True, newest=True)
-    times = [each.received_us for each in records if device_id is None or each.device == device_id]
-    return iso(max(times)) if times else None

@@ -102,8 +102,8 @@ def list_subscribers(data: Data = DATA, json: Json = False) -> None:
         subscribers = [_described(each) | alive.of(each.name) for each in registry.subscribers()]
     output.listing(
         subscribers,
-        {"name": "NAME", "users": "USERS", "types": "TYPES", "online": "ONLINE", "address": "ADDRESS"}
-        | {"refused_lately": "REFUSED", "suspended_at": "SUSPENDED"},
+        {"name": "NAME", "users": "USERS", "types": "TYPES", "online": "ONLINE", "last_seen_at": "LAST SEEN"}
+        | {"address": "ADDRESS", "refused_lately": "REFUSED", "suspended_at": "SUSPENDED"},
         as_json=json,
         empty="no subscribers yet; add one: healthsync subscriber add NAME --users '*'",
         shown={"online": ONLINE.get},

@@ -183,6 +183,7 @@ def _handlers(service: "Service") -> dict[str, Handler]:
         return {}
 
     async def clients(_arguments: dict[str, Any]) -> dict[str, Any]:
+        await serving.noted()
         return {"clients": serving.clients()}
 
     async def places(_arguments: dict[str, Any]) -> dict[str, Any]:

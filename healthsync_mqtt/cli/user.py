@@ -8,7 +8,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.consent import described, purposes
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.liveness import last_event_at
+from healthsync_mqtt.cli.liveness import LastEvents
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us, operator, type_names
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.consent.decisions import Purpose
@@ -63,8 +63,9 @@ def list_users(data: Data = DATA, json: Json = False) -> None:
     place = DataDirectory(data)
     with place.registry() as registry:
         users = [_described(registry, user) for user in registry.users()]
-    for each in users:
-        each["last_event_at"] = last_event_at(place, each["user_id"])
+    with LastEvents(place) as events:
+        for each in users:
+            each["last_event_at"] = events.of_user(each["user_id"])
     output.listing(
         users,
         {"user_id": "USER", "devices": "DEVICES", "consent": "CONSENT NOW", "last_event_at": "LAST EVENT"}

@@ -16,7 +16,7 @@ from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.limits.rates import Limited, Rates
 from healthsync_mqtt.broker.embedded.limits.turned_away import Strangers
 from healthsync_mqtt.broker.embedded.listeners import Listeners
-from healthsync_mqtt.broker.embedded.ports import Client, Entry, Feeder, Ingest, Later, Renewal, Requests
+from healthsync_mqtt.broker.embedded.ports import Arrivals, Client, Entry, Feeder, Ingest, Later, Renewal, Requests
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.refusals import Refusals
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
@@ -80,6 +80,7 @@ class FrontDoor:
         sessions: Sessions,
         counters: Counters,
         newcomers: Newcomers,
+        arrivals: Arrivals,
         on_refused: Callable[[str, str, str], None],
         on_fatal: Callable[[HealthSyncError], None],
         clock: Callable[[], float] = time.time,
@@ -92,6 +93,7 @@ class FrontDoor:
         self.rules = rules
         self.ingest = ingest
         self.requests = requests
+        self._arrivals = arrivals
         self.on_refused = on_refused
         self.on_fatal = on_fatal
         self.sessions = sessions
@@ -222,6 +224,7 @@ class FrontDoor:
         if client.knock is not None:
             self._guard.logged_in(client.knock)
         self._guard.succeeded(client.peer, asked.client_id)
+        self._arrivals.entered(asked.client_id, client.peer, asked.protocol_level)
         principal = verdict.principal
         once = principal.role is Role.enroll  # what it gets is for this connection only
         clean, expiry_s = asked.clean_session or once, 0.0 if once else expiry_of(asked)
@@ -317,6 +320,8 @@ class FrontDoor:
         if session is not None:
             self._feeder.detach(session)
             self.sessions.leave(client, session, self.sessions.now())
+        if client.login is not None:
+            self._arrivals.left(client.login.principal.client_id)
         if will is not None and client.login is not None:
             delay_s = 0.0 if session is None else min(will.properties.get(Property.WILL_DELAY, 0), session.expiry_s)
             self._wills.hold(client.login.principal, will, 0.0 if self._stopping else delay_s)

@@ -98,6 +98,16 @@ class Feeder(Protocol):
         """The session has room."""
 
 
+class Arrivals(Protocol):
+    """Who keeps who was here."""
+
+    def entered(self, client_id: str, peer: str, level: int) -> None:
+        """A client logged in, from this address, with this protocol level of MQTT."""
+
+    def left(self, client_id: str) -> None:
+        """A client's connection has ended."""
+
+
 class Requests(Protocol):
     """Who answers what clients ask the bridge."""
 

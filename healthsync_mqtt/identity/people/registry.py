@@ -34,6 +34,7 @@ from healthsync_mqtt.identity.people.names import check_id, checked_names, dump_
 from healthsync_mqtt.identity.people.records import Admin, Delta, Device, Roster, Subscriber, User
 from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
 from healthsync_mqtt.identity.people.schema import open_database
+from healthsync_mqtt.identity.people.sightings import SightingBook
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.topics.grammar import ID_MAX
@@ -60,6 +61,7 @@ class Registry:
         self.refresh_tokens = RefreshTokens(tables)
         self.refused_logins = RefusedLoginBook(tables)
         self.audit_outbox = AuditOutbox(tables)
+        self.sightings = SightingBook(tables)
 
     @classmethod
     def open(cls, path: Path) -> Self:

@@ -38,7 +38,7 @@ from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.testing.simulator.disk import Disk
 from healthsync_mqtt.testing.simulator.machine import FarTransport, SimulatedJournal, SnapshotReader
 from healthsync_mqtt.testing.simulator.network import End, Wire
-from healthsync_mqtt.testing.simulator.people import EmptyRoster, Roll, agreed
+from healthsync_mqtt.testing.simulator.people import EmptyRoster, Roll, Unwatched, agreed
 from healthsync_mqtt.testing.simulator.sink import CONFIG, ConcurrentReader, Server, ServerSink
 from healthsync_mqtt.testing.simulator.virtual_time import WallClock
 from healthsync_mqtt.topics.access import AccessRules
@@ -128,6 +128,7 @@ class Node:
             requests=cast("Any", None),
             sessions=sessions,
             counters=self.counters,
+            arrivals=Unwatched(),
             on_refused=lambda _reason, _peer, _claimed: None,
             on_fatal=self._fail,
             clock=clock.time,

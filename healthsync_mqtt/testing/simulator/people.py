@@ -76,3 +76,13 @@ def agreed(users: list[str]) -> Mapping[Any, Any]:
         for user in users
         for purpose in PURPOSES
     )
+
+
+class Unwatched:
+    """Nobody keeps who was here: the door's ``Arrivals``."""
+
+    def entered(self, client_id: str, peer: str, level: int) -> None:
+        """Nothing is noted."""
+
+    def left(self, client_id: str) -> None:
+        """Nothing is noted."""
