@@ -62,20 +62,19 @@ def mosquitto(setup: Setup, tool: str, listener: str, login: dict[str, str], *mo
 
 
 @pytest.mark.real_server
+@pytest.mark.parametrize("version", ["mqttv311", "mqttv5"])
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize("listener", ["mqtt", "mqtts"])
-def test_mosquitto_pub_and_sub(setup: Setup, listener: str, qos: int) -> None:
-    subscribe = mosquitto(
-        setup, "mosquitto_sub", listener, setup.subscriber, "-q", "1", "-C", "1", "-t", "users/alice/canonical/weight"
-    )
+def test_mosquitto_pub_and_sub(setup: Setup, listener: str, qos: int, version: str) -> None:
+    reading = ("-V", version, "-q", "1", "-C", "1", "-t", "users/alice/canonical/weight")
+    subscribe = mosquitto(setup, "mosquitto_sub", listener, setup.subscriber, *reading)
     waiting = child.start(subscribe, stdout=subprocess.PIPE, text=True)
     published = []
     try:
         for _ in range(20):
             published.append(fresh_id())
-            publish = mosquitto(
-                setup, "mosquitto_pub", listener, setup.device, "-q", str(qos), "-t", TOPIC, "-m", event(published[-1])
-            )
+            saying = ("-V", version, "-q", str(qos), "-t", TOPIC, "-m", event(published[-1]))
+            publish = mosquitto(setup, "mosquitto_pub", listener, setup.device, *saying)
             subprocess.run(publish, check=True, timeout=WAIT_S)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 waiting.wait(0.5)
@@ -99,10 +98,13 @@ def test_mosquitto_pub_is_refused_with_another_devices_name(setup: Setup) -> Non
     assert setup.stored("e-stranger") == 0
 
 
-def paho_client(setup: Setup, listener: str, login: dict[str, str]) -> paho.Client:
+def paho_client(
+    setup: Setup, listener: str, login: dict[str, str], version: paho.MQTTProtocolVersion = paho.MQTTv311
+) -> paho.Client:
     client = paho.Client(
         paho.CallbackAPIVersion.VERSION2,
         client_id=login["client_id"],
+        protocol=version,
         transport="websockets" if listener == "wss" else "tcp",
     )
     client.username_pw_set(login["username"], login["token"])
@@ -126,15 +128,18 @@ def connected(setup: Setup, client: paho.Client, listener: str) -> Iterator[None
         client.loop_stop()
 
 
+@pytest.mark.parametrize("versions", [(paho.MQTTv311,) * 2, (paho.MQTTv5,) * 2, (paho.MQTTv311, paho.MQTTv5)], ids=str)
 @pytest.mark.parametrize("qos", [1, 2])
 @pytest.mark.parametrize("listener", LISTENERS)
-def test_paho(setup: Setup, listener: str, qos: int) -> None:
+def test_paho(setup: Setup, listener: str, qos: int, versions: tuple[paho.MQTTProtocolVersion, ...]) -> None:
     received: queue.Queue[bytes] = queue.Queue()
     subscribed: queue.Queue[object] = queue.Queue()
-    reader = paho_client(setup, listener, setup.subscriber)
+    reader = paho_client(setup, listener, setup.subscriber, versions[0])
     reader.on_message = lambda _client, _data, message: received.put(message.payload)
     reader.on_subscribe = lambda _client, _data, _mid, codes, _properties: subscribed.put(codes)
-    writer = paho_client(setup, listener, setup.device)
+    writer = paho_client(setup, listener, setup.device, versions[1])
+    told: queue.Queue[dict[str, str]] = queue.Queue()
+    writer.on_publish = lambda _client, _data, _mid, _code, about: told.put(dict(getattr(about, "UserProperty", ())))
     event_id = fresh_id()
     with connected(setup, reader, listener), connected(setup, writer, listener):
         reader.subscribe("users/alice/canonical/weight", 1)
@@ -142,16 +147,20 @@ def test_paho(setup: Setup, listener: str, qos: int) -> None:
         writer.publish(TOPIC, event(event_id), qos).wait_for_publish(WAIT_S)
         assert json.loads(received.get(timeout=WAIT_S))["id"] == event_id
     assert setup.stored(event_id) == 1
+    if versions[1] == paho.MQTTv5 and qos == 1:
+        assert told.get(timeout=WAIT_S)["stored"] == "1"
 
 
+@pytest.mark.parametrize("version", [aiomqtt.ProtocolVersion.V311, aiomqtt.ProtocolVersion.V5])
 @pytest.mark.parametrize("listener", LISTENERS)
-async def test_aiomqtt(setup: Setup, listener: str) -> None:
+async def test_aiomqtt(setup: Setup, listener: str, version: aiomqtt.ProtocolVersion) -> None:
     host, port = getattr(setup.service, listener)
 
     def client(login: dict[str, str]) -> aiomqtt.Client:
         return aiomqtt.Client(
             host,
             port,
+            protocol=version,
             identifier=login["client_id"],
             username=login["username"],
             password=login["token"],

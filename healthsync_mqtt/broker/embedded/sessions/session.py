@@ -128,12 +128,17 @@ class Session:
         keep: Keep | None = None,
         kept: KeptSession | None = None,
         most_expiry_s: float = 604_800.0,
+        now: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """``keep`` is told what has to outlast the process; ``kept`` is what an earlier one left of this session."""
+        """``keep`` is told what has to outlast the process; ``kept`` is what an earlier one left of this session.
+
+        ``now`` is the running time by which messages expire.
+        """
         #: seconds that it is kept when its client is away, and the most that there are
         self.expiry_s = most_expiry_s if persistent else 0.0
         self.most_expiry_s = most_expiry_s
         self._dialect: Dialect = THREE
+        self._now = now
         self.principal = principal
         self.client_id = principal.client_id
         self.persistent = persistent
@@ -253,7 +258,7 @@ class Session:
 
     def _left(self, message: Message) -> int:
         """Whole seconds until the message expires; 0: it has."""
-        return max(0, ceil(message.expires - self._store.running()))
+        return max(0, ceil(message.expires - self._now()))
 
     def _once_more(self, packet_id: int, flight: Outgoing) -> bytes:
         """What is in flight, on a new connection; what its client does not take any more is done."""

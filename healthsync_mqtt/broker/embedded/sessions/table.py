@@ -361,6 +361,7 @@ class Sessions:
             keep=self._keep,
             kept=kept,
             most_expiry_s=self._limits.session_expiry_s,
+            now=self.now,
         )
 
     def _note_end(self, session: Session) -> None:
