@@ -157,8 +157,9 @@ class Session:
         self._replays: dict[str, _Replay] = {}
         self._queue: deque[Waiting] = deque()
         self._inflight: dict[int, Outgoing] = {}
-        #: packet ids in flight that this connection has not been sent yet
+        #: packet ids in flight that this connection has not been sent yet, and those that it has
         self._again: deque[int] = deque()
+        self._sent: set[int] = set()
         self._last_id = 0
         #: bytes queued or in flight
         self.held_bytes = 0
@@ -227,8 +228,10 @@ class Session:
         size = 0
         queue, again = self._queue, self._again
         while again and size < most:
+            flight = self._inflight.get(again[0])
+            if flight is not None and flight.step is Step.RECEIPT and len(self._sent) >= self._window:
+                break
             packet_id = again.popleft()
-            flight = self._inflight.get(packet_id)
             if flight is not None:
                 out.append(self._once_more(packet_id, flight))
                 size += len(out[-1])
@@ -244,6 +247,7 @@ class Session:
                 if len(self._inflight) >= self._window:
                     break
                 packet_id = self._next_id()
+                self._sent.add(packet_id)
                 self._move(packet_id, Outgoing(message, Step.RECEIPT, no))
             queue.popleft()
             data = self._dialect.publish(message, packet_id, dup=False, left=left)
@@ -262,6 +266,7 @@ class Session:
 
     def _once_more(self, packet_id: int, flight: Outgoing) -> bytes:
         """What is in flight, on a new connection; what its client does not take any more is done."""
+        self._sent.add(packet_id)
         if flight.step is Step.COMPLETION:
             return encode(Pubrel(packet_id))
         message = flight.message
@@ -275,6 +280,7 @@ class Session:
     def resume(self, dialect: Dialect = THREE) -> None:
         """A new connection: it is first sent everything in flight, in its first order, marked DUP."""
         self.connected = True
+        self._sent.clear()
         self._dialect = dialect
         self._window = min(self._most_window, dialect.window)
         self._again = deque(self._inflight)
@@ -362,6 +368,7 @@ class Session:
         self._queue.clear()
         self._inflight.clear()
         self._again.clear()
+        self._sent.clear()
         self._replays.clear()
         self.unreleased.clear()
 
@@ -429,6 +436,7 @@ class Session:
 
     def _done(self, packet_id: int) -> None:
         flight = self._inflight.pop(packet_id)
+        self._sent.discard(packet_id)
         self._give_back(flight.message, flight.no)
 
     def _give_back(self, message: Message, no: int) -> None:
