@@ -7,6 +7,8 @@ import pytest
 
 from healthsync_mqtt.mqtt.codec.packets import (
     Auth,
+    Connack,
+    Connect,
     Disconnect,
     Property,
     Pubcomp,
@@ -14,6 +16,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Pubrel,
     Will,
 )
+from tests.integration.test_enrolment import identity, opened
 from tests.support.inprocess import House
 from tests.support.peer import Identity, event
 from tests.support.peer5 import Peer5, told
@@ -210,3 +213,35 @@ async def test_new_credentials_on_a_live_connection(house: House) -> None:
     assert (await watch.expect(Auth)).reason == 0
     watch.send(Auth(0x19, method | {Property.AUTHENTICATION_DATA: fresh.encode()}))
     assert (await watch.farewell()).reason == 0x87
+
+
+async def test_a_fresh_token_outlives_the_first_one(house: House) -> None:
+    method = {Property.AUTHENTICATION_METHOD: "healthsync-token"}
+    renewed, left = (house.device("alice", name, lifetime_s=2) for name in ("watch", "phone"))
+    watch = await connect(house, renewed, about=method)
+    phone = await connect(house, left, about=method)
+    found = house.edge.directory.principal(renewed.client_id)
+    assert found is not None
+    fresh = house.token(found, 3600).encode()
+    watch.send(Auth(0x19, method | {Property.AUTHENTICATION_DATA: fresh}))
+    assert await watch.expect(Auth) == Auth(0, method)
+    assert (await phone.farewell()).reason == 0xA0, "its token was as old as the first one of the watch"
+    assert (await watch.put(renewed.events, event("later"))).reason == 0
+
+
+@pytest.mark.parametrize("changes", [{"limits.failed_login_base_s": 0.001}], ids=["quick refusals"])
+async def test_enrolment_is_a_request_with_its_answer(house: House) -> None:
+    code = opened(house)
+    guest = await knock(house)
+    method = {Property.AUTHENTICATION_METHOD: "healthsync-token", Property.AUTHENTICATION_DATA: code.encode()}
+    asked = Connect("enroll-a", True, 60, "enroll", None, None, 5, "MQTT", method | {Property.SESSION_EXPIRY: 100})
+    guest.send(asked._replace(properties=asked.properties | {Property.REQUEST_RESPONSE_INFORMATION: 1}))
+    answer = await guest.expect(Connack)
+    assert (answer.code, answer.properties[Property.SESSION_EXPIRY]) == (0, 0), "a guest has no session that lasts"
+    response = answer.properties[Property.RESPONSE_INFORMATION]
+    await guest.ask((response, 1))
+    await guest.put("enroll/enroll-a/request", b"{}", response_topic=response, correlation_data=b"x")
+    message = await guest.message()
+    assert (message.topic, message.properties[Property.CORRELATION_DATA]) == (response.encode(), b"x")
+    phone = await connect(house, identity(json.loads(message.payload)))
+    assert (await phone.put("users/alice/devices/phone/events", event("e1"))).reason == 0

@@ -1,6 +1,7 @@
 """The attackers: a process of its own, so that its work is not taken for the bystander's wait."""
 
 import contextlib
+import re
 import selectors
 import socket
 import ssl
@@ -11,8 +12,8 @@ from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from healthsync_mqtt.mqtt.codec import encode
-from healthsync_mqtt.mqtt.codec.packets import Connect
+from healthsync_mqtt.mqtt.codec import encode, v5
+from healthsync_mqtt.mqtt.codec.packets import Connect, Property
 from tests.support.floods.kinds import KINDS, Kind
 from tests.support.wire import Login, tls_context
 
@@ -21,6 +22,7 @@ _UPGRADE = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
 )
 _ACCEPTED = b"\x20\x02\x00\x00"
+_ACCEPTED5 = re.compile(rb"\x20.\x00\x00", re.DOTALL)
 _BUSY = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _AGAIN_S = 0.02
 _BOTH = selectors.EVENT_READ | selectors.EVENT_WRITE
@@ -99,7 +101,9 @@ class Attacker:
         """Read and throw away; False at the end."""
         with contextlib.suppress(*_BUSY):
             data = self.socket.recv(1 << 20)
-            self.accepted = self.accepted or (self.kind.login and _ACCEPTED in data)
+            self.accepted = self.accepted or (
+                self.kind.login and (_ACCEPTED in data or _ACCEPTED5.match(data) is not None)
+            )
             return bool(data)
         return True
 
@@ -107,8 +111,13 @@ class Attacker:
 def _greeting(kind: Kind, login: Login) -> bytes:
     if not kind.login:
         return b""
-    asked = encode(Connect(login.client_id, True, 600, login.client_id, (login.token or "").encode()))
-    return b"\x82\xfe" + len(asked).to_bytes(2, "big") + b"\0\0\0\0" + asked if kind.web else asked
+    asked = Connect(login.client_id, True, 600, login.client_id, (login.token or "").encode())
+    if kind.version < 5:
+        said = encode(asked)
+    else:
+        method = {Property.AUTHENTICATION_METHOD: "healthsync-token"}  # so that AUTH is not refused for that
+        said = v5.encode(asked._replace(protocol_level=kind.version, properties=method))
+    return b"\x82\xfe" + len(said).to_bytes(2, "big") + b"\0\0\0\0" + said if kind.web else said
 
 
 def attack(task: Task, ended_at: "Synchronized[float]", ready: Event) -> None:

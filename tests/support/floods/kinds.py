@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from healthsync_mqtt.config.sections import LimitSettings
-from healthsync_mqtt.mqtt.codec import encode, encode_publish
+from healthsync_mqtt.mqtt.codec import encode, encode_publish, v5
 from healthsync_mqtt.mqtt.codec.packets import (
+    Auth,
     Connect,
     Pingreq,
+    Properties,
+    Property,
     Puback,
     Pubcomp,
     Pubrec,
@@ -29,6 +32,7 @@ class Kind:
 
     ``tls``: MQTT over TLS. ``raw``: to the port of TLS, and none is spoken. ``churn``: the block is written once a
     connection, which then leaves and comes back.
+    ``version`` is the protocol level that its CONNECT names.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Kind:
     tls: bool = False
     raw: bool = False
     churn: bool = False
+    version: int = 4
 
 
 def _filled(packet: bytes) -> bytes:
@@ -102,6 +107,27 @@ def _tampered(login: Login) -> bytes:
     return _connect(login.client_id, (token[:-8] + ("A" * 8)).encode())
 
 
+_MANY = {Property.USER_PROPERTY: (("name", "value"),) * 64}
+_METHOD = {Property.AUTHENTICATION_METHOD: "healthsync-token"}
+
+
+def _message5(topic: Callable[[Login], bytes], about: Properties, qos: int = 0) -> Callable[[Login], bytes]:
+    return lambda login: _filled(v5.encode_publish(topic(login), b"{}", qos, False, False, 1 if qos else 0, about))
+
+
+def _aliases(login: Login) -> bytes:
+    topic = login.topic.encode()
+    given = b"".join(
+        v5.encode_publish(topic, b"{}", properties={Property.TOPIC_ALIAS: number}) for number in range(1, 17)
+    )
+    return _filled(given + v5.encode_publish(b"", b"{}", properties={Property.TOPIC_ALIAS: 16}))
+
+
+def _renewals(login: Login) -> bytes:
+    secret = {Property.AUTHENTICATION_DATA: (login.token or "").encode()}
+    return _filled(v5.encode(Auth(0x19, _METHOD | secret)))
+
+
 FILTERS = tuple((f"users/u{number}/devices/d/receipts", 1) for number in range(64))
 
 KINDS: tuple[Kind, ...] = (
@@ -123,6 +149,13 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="stranger-web-pings", block=_packet(_web(9, b"x")), login=False, web=True),
     Kind(name="stranger-web-continuations", block=_packet(_web(10, b"x" * 100)), login=False, web=True),
     Kind(name="stranger-bytes", block=_packet(b"\x10"), login=False),
+    Kind(name="v5-properties", block=_message5(_own, _MANY, 1), version=5),
+    Kind(name="v5-status-properties", block=_message5(_status, _MANY), version=5),
+    Kind(name="v5-aliases", block=_aliases, version=5),
+    Kind(name="v5-auth", block=_renewals, version=5),
+    Kind(name="v5-pubrec-refusals", block=_packet(v5.encode(Pubrec(7, 0x97, _MANY))), version=5),
+    Kind(name="v5-subscribe", block=_packet(v5.encode(Subscribe(1, FILTERS, _MANY))), version=5),
+    Kind(name="v5-not-allowed", block=_message5(lambda _: b"users/other/events", _MANY, 1), version=5),
     Kind(name="stranger-pingreq", block=_packet(encode(Pingreq())), login=False),
     Kind(name="oversized-events", block=lambda login: _oversized(login, 1)),
     Kind(name="oversized-qos-0", block=lambda login: _oversized(login, 0)),
