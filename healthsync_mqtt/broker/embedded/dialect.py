@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from healthsync_mqtt.broker.embedded.ackorder import QOS2, Answered, answers
 from healthsync_mqtt.broker.embedded.farewells import CODES
-from healthsync_mqtt.broker.embedded.replies import Reply, Said
+from healthsync_mqtt.broker.embedded.replies import LISTED, Reply, Said
 from healthsync_mqtt.mqtt.codec import encode, encode_publish, v5
 from healthsync_mqtt.mqtt.codec.packets import (
     NO_PROPERTIES,
@@ -166,14 +166,22 @@ class Dialect5:
 
     def _told(self, said: Said) -> bytes:
         """Reason code and properties of an acknowledgement, as far as the client wants them and takes them."""
-        if self._telling and (said.about or said.string):
-            about: dict[Property, object] = {Property.REASON_STRING: said.string} if said.string else {}
-            if said.about:
-                about[Property.USER_PROPERTY] = said.about
-            tail = bytes((said.reason,)) + write(about, Place.PUBACK)
-            if 1 + 4 + 2 + len(tail) <= self._most:
-                return tail
+        if self._telling:
+            counts = tuple(each for each in said.about if each[0] != LISTED)
+            for about in (said.about, counts):
+                tail = _tail(said, about)
+                if 1 + 4 + 2 + len(tail) <= self._most:
+                    return tail
         return bytes((said.reason,)) if said.reason else b""
+
+
+def _tail(said: Said, user: tuple[tuple[str, str], ...]) -> bytes:
+    about: dict[Property, object] = {Property.REASON_STRING: said.string} if said.string else {}
+    if user:
+        about[Property.USER_PROPERTY] = user
+    if not about:
+        return bytes((said.reason,)) if said.reason else b""
+    return bytes((said.reason,)) + write(about, Place.PUBACK)
 
 
 THREE: Final = Dialect3()

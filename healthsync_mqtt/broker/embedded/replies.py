@@ -29,6 +29,9 @@ class Reply(NamedTuple):
         return self.token & 0xFFFF if self.token & QOS2 and self.said.reason >= Reason.UNSPECIFIED else 0
 
 
+LISTED: Final = "rejection"
+"""The user property of one refused event, there as often as there is room."""
+
 DONE: Final = Said()
 """It worked, and there is nothing to tell."""
 
@@ -43,7 +46,7 @@ def of_verdict(verdict: Verdict) -> Said:
         about.append(("field", verdict.field))
     if verdict.ignored:
         about.append(("ignored", verdict.ignored))
-    about += (("rejection", entry) for entry in verdict.rejections)
+    about += ((LISTED, entry) for entry in verdict.rejections)
     refused = verdict.rejected and not verdict.stored and not verdict.duplicate
     return Said(Reason.PAYLOAD_FORMAT_INVALID if refused else Reason.SUCCESS, "", tuple(about))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from healthsync_mqtt.broker.embedded.ackorder import QOS2
 from healthsync_mqtt.broker.embedded.dialect import JSON, MOST_ALIASES, THREE, Dialect5, dialect_of, forwarded
 from healthsync_mqtt.broker.embedded.farewells import CODES
-from healthsync_mqtt.broker.embedded.replies import DONE, Reply, Said
+from healthsync_mqtt.broker.embedded.replies import DONE, LISTED, Reply, Said
 from healthsync_mqtt.broker.embedded.sessions.session import Message
 from healthsync_mqtt.mqtt.codec import Decoder, Fault, encode, encode_publish
 from healthsync_mqtt.mqtt.codec.packets import (
@@ -70,6 +70,13 @@ def test_acknowledgements_say_what_they_are_told_to() -> None:
     assert type(second) is Pubrec
     for quiet in (Dialect5({Property.REQUEST_PROBLEM_INFORMATION: 0}), Dialect5({Property.MAXIMUM_PACKET_SIZE: 30})):
         assert read(quiet.answers(replies))[1] == Pubrec(2, 0x99)
+
+
+def test_what_was_refused_is_counted_where_there_is_no_room_to_list_it() -> None:
+    counts = (("stored", "0"), ("rejected", "9"))
+    said = Said(0, "", (*counts, *((LISTED, "x" * 50),) * 9))
+    (answer,) = read(Dialect5({Property.MAXIMUM_PACKET_SIZE: 100}).answers([Reply(1, said)]))
+    assert answer == Puback(1, 0, {Property.USER_PROPERTY: counts})
 
 
 def test_problem_information_is_left_out_where_nobody_wants_it_but_in_connack_and_disconnect() -> None:
