@@ -13,7 +13,7 @@ _EVENT_BYTES: Final = 300
 """What an event or a refusal takes in memory beside its own bytes, roughly."""
 
 
-class Waiting(NamedTuple):
+class WaitingDelivery(NamedTuple):
     """A delivery that waits for its commit, the bytes that it holds until then, and what that commit does beside."""
 
     delivery: Delivery
@@ -26,7 +26,7 @@ class Waiting(NamedTuple):
 class Group:
     """What one commit makes durable. Each of its chores is written once; the log keeps it over a commit that fails."""
 
-    waiting: list[Waiting]
+    waiting: list[WaitingDelivery]
     size: int
     chores: list[Chore]
     written: int = 0

@@ -14,7 +14,7 @@ from typing import Final
 
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
-from bridge.group import Group, Waiting, held_bytes
+from bridge.group import Group, WaitingDelivery, held_bytes
 from bridge.ports import UNSENT_FIX, Chore, Chores, Commit, CommitObserver, Outlet
 from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
 from bridge.stages.aside import STRETCH, Aside
@@ -39,7 +39,7 @@ GROUP_BYTES: Final = 8 * 1024 * 1024
 """Bounds of one commit: no further delivery is taken into a group that has so many events or held bytes."""
 
 
-class Phase(Enum):
+class PipelinePhase(Enum):
     """What the pipeline waits for."""
 
     IDLE = auto()
@@ -50,10 +50,10 @@ class Phase(Enum):
 
 
 _NEXT: Final = {
-    Phase.IDLE: {Phase.COMMITTING, Phase.STOPPED},
-    Phase.COMMITTING: {Phase.IDLE, Phase.RETRYING, Phase.STOPPED},
-    Phase.RETRYING: {Phase.COMMITTING, Phase.STOPPED},
-    Phase.STOPPED: {Phase.STOPPED},
+    PipelinePhase.IDLE: {PipelinePhase.COMMITTING, PipelinePhase.STOPPED},
+    PipelinePhase.COMMITTING: {PipelinePhase.IDLE, PipelinePhase.RETRYING, PipelinePhase.STOPPED},
+    PipelinePhase.RETRYING: {PipelinePhase.COMMITTING, PipelinePhase.STOPPED},
+    PipelinePhase.STOPPED: {PipelinePhase.STOPPED},
 }
 
 
@@ -91,11 +91,11 @@ class Pipeline:
         self._outage = Outage(log, "bridge.journal")
         self._rejected_topic = registry.build("bridge_rejected", bridge=bridge_id)
         self._receipt_topics: dict[Addressee, str] = {}
-        self._phase = Phase.IDLE
+        self._phase = PipelinePhase.IDLE
         self._scheduled = False
         self._closed = False
         self._backlog = 0
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[WaitingDelivery] = deque()
         self._aside = Aside(decode=self._decode, quick=self._quick, ready=self._decoded, failed=self._give_up)
         self._chores = chores
         self._group = Group([], 0, [])
@@ -193,7 +193,7 @@ class Pipeline:
 
     def stop(self) -> None:
         """Give up what is not committed: it is counted as failed and nobody was told otherwise."""
-        self._enter(Phase.STOPPED)
+        self._enter(PipelinePhase.STOPPED)
         self._counters.failed += self._counters.in_flight
         self._counters.messages_failed += self._counters.messages_in_flight
         self._aside.close()
@@ -213,7 +213,7 @@ class Pipeline:
         self._counters.received += decoded.total
         size = held_bytes(delivery, decoded)
         self._backlog += size
-        self._waiting.append(Waiting(delivery, decoded, size, chore))
+        self._waiting.append(WaitingDelivery(delivery, decoded, size, chore))
         return more
 
     def _quick(self, delivery: Delivery) -> Decoded | None:
@@ -230,29 +230,29 @@ class Pipeline:
 
     # -- one group
 
-    def _enter(self, phase: Phase) -> None:
+    def _enter(self, phase: PipelinePhase) -> None:
         assert phase in _NEXT[self._phase], (self._phase, phase)
         self._phase = phase
 
     def _schedule(self) -> None:
-        if self._phase is Phase.STOPPED:
+        if self._phase is PipelinePhase.STOPPED:
             return
         self._idle.clear()
-        if self._phase is Phase.IDLE and not self._scheduled:
+        if self._phase is PipelinePhase.IDLE and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._write)
 
     def _write(self) -> None:
         """Write the next group and start its commit."""
         self._scheduled = False
-        if self._phase is Phase.STOPPED:
+        if self._phase is PipelinePhase.STOPPED:
             return
         if not self._waiting and not self._chores:
             if not self._aside.sources:
                 self._idle.set()
             return
         self._group = self._next_group()
-        self._enter(Phase.COMMITTING)
+        self._enter(PipelinePhase.COMMITTING)
         self._attempt()
 
     def _next_group(self) -> Group:
@@ -310,7 +310,7 @@ class Pipeline:
 
     def _committed(self, head: int, error: StoreError | None) -> None:
         took, self._commit_from = self.commit_running_s, None
-        if self._phase is Phase.STOPPED:
+        if self._phase is PipelinePhase.STOPPED:
             return
         if error is not None:
             self._failed(error)
@@ -336,7 +336,7 @@ class Pipeline:
             sources, self._full = self._full, None
             for source in sources:
                 source.resume()
-        self._enter(Phase.IDLE)
+        self._enter(PipelinePhase.IDLE)
         self._write()
 
     def _failed(self, error: StoreError) -> None:
@@ -345,7 +345,7 @@ class Pipeline:
         if not error.retryable:
             self._give_up(error)
             return
-        self._enter(Phase.RETRYING)
+        self._enter(PipelinePhase.RETRYING)
         self._loop.call_later(self._retry_s, self._again)
         self._retry_s = min(_RETRY_MOST_S, self._retry_s * 2)
 
@@ -354,8 +354,8 @@ class Pipeline:
         self._fatal(error)
 
     def _again(self) -> None:
-        if self._phase is Phase.RETRYING:
-            self._enter(Phase.COMMITTING)
+        if self._phase is PipelinePhase.RETRYING:
+            self._enter(PipelinePhase.COMMITTING)
             self._attempt()
 
     # -- after the commit

@@ -66,7 +66,7 @@ def decode(
             size = len(content)
             if (found := _at_once(content, origin, latest_us, limits)) is not None:
                 return found
-        return _Reading(payload, content, origin, latest_us, limits, pause).decoded()
+        return _Decoding(payload, content, origin, latest_us, limits, pause).decoded()
     except RefusedError as refusal:
         unfolded = min(limits.max_payload, limits.max_ratio * size) if refusal.code is Reason.DECOMPRESS_LIMIT else size
         return _refused(payload, refusal, None, unfolded, unfolded)
@@ -144,7 +144,7 @@ def _batch_id(batch: object, limits: Limits) -> str | None:
     return None
 
 
-class _Reading:
+class _Decoding:
     """The decoding of one delivery, which counts what it reads."""
 
     def __init__(  # noqa: PLR0917  # made in one place

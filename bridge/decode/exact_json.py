@@ -46,14 +46,14 @@ def says_the_same(raw: bytes, written: bytes) -> bool:
     return _BACKSLASH not in raw and raw.count(b'"') == written.count(b'"')
 
 
-class Fault(NamedTuple):
+class ValueFault(NamedTuple):
     """Something wrong in a value: ``path`` leads to it (``.samples[1][0]``), ``message`` says what."""
 
     reason: Reason
     path: str
     message: str
 
-    def inside(self, step: str) -> "Fault":
+    def inside(self, step: str) -> "ValueFault":
         """The same fault, seen from the value around."""
         return self._replace(path=step + self.path)
 
@@ -62,33 +62,33 @@ class Fault(NamedTuple):
         return RefusedError(self.reason, self.path.removeprefix(".") or None, self.message)
 
 
-def text_fault(value: Any) -> Fault | None:
+def text_fault(value: Any) -> ValueFault | None:
     """The first text of a value that has characters no text may have, depth first in the order of the JSON."""
     kind = type(value)
     if kind is str:
-        return None if is_clean(value) else Fault(Reason.BAD_STRING, "", _BAD_TEXT)
+        return None if is_clean(value) else ValueFault(Reason.BAD_STRING, "", _BAD_TEXT)
     if kind is list:
         for place, part in enumerate(value):
             if fault := text_fault(part):
                 return fault.inside(f"[{place}]")
     elif kind is dict:
         for key, part in value.items():
-            fault = text_fault(part) if is_clean(key) else Fault(Reason.BAD_STRING, "", _BAD_TEXT)
+            fault = text_fault(part) if is_clean(key) else ValueFault(Reason.BAD_STRING, "", _BAD_TEXT)
             if fault:
                 return fault.inside(f".{printable(key)}")
     return None
 
 
-def number_fault(value: float) -> Fault | None:
+def number_fault(value: float) -> ValueFault | None:
     """Whether a number is one that every reader of JSON can carry."""
     if type(value) is int:
         if abs(value) <= MAX_INTEGER:
             return None
-        return Fault(Reason.BAD_NUMBER, "", f"{value if abs(value) < _SHOWN else 'the number'} is beyond 2^53")
-    return None if math.isfinite(value) else Fault(Reason.BAD_NUMBER, "", "the number is not finite or too long")
+        return ValueFault(Reason.BAD_NUMBER, "", f"{value if abs(value) < _SHOWN else 'the number'} is beyond 2^53")
+    return None if math.isfinite(value) else ValueFault(Reason.BAD_NUMBER, "", "the number is not finite or too long")
 
 
-def value_fault(value: Any, depth: int) -> Fault | None:
+def value_fault(value: Any, depth: int) -> ValueFault | None:
     """The first thing in a value of any shape that no event may carry: texts, numbers, more levels than these."""
     kind = type(value)
     if kind is int or kind is float:
@@ -96,7 +96,7 @@ def value_fault(value: Any, depth: int) -> Fault | None:
     if kind is str:
         return text_fault(value)
     if (kind is list or kind is dict) and depth < 1:
-        return Fault(Reason.TOO_DEEP, "", "nested too deep")
+        return ValueFault(Reason.TOO_DEEP, "", "nested too deep")
     if kind is list:
         for place, part in enumerate(value):
             if fault := value_fault(part, depth - 1):
@@ -174,23 +174,25 @@ def _integer(digits: str) -> int | float:
 _TOLERANT = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, strict=False)
 
 
-def _inexact(value: Any) -> Fault | None:
+def _inexact(value: Any) -> ValueFault | None:
     """The first thing in a tolerantly read value that the exact reader does not take."""
     kind = type(value)
     if kind is str:
-        return None if is_clean(value) else Fault(Reason.BAD_STRING, "", _BAD_TEXT)
+        return None if is_clean(value) else ValueFault(Reason.BAD_STRING, "", _BAD_TEXT)
     if kind is float:
-        return None if math.isfinite(value) else Fault(Reason.BAD_NUMBER, "", "the number is not finite or too long")
+        return (
+            None if math.isfinite(value) else ValueFault(Reason.BAD_NUMBER, "", "the number is not finite or too long")
+        )
     if kind is list:
         for place, part in enumerate(value):
             if fault := _inexact(part):
                 return fault.inside(f"[{place}]")
     elif kind is _Repeated:
         key = printable(value.key)
-        return Fault(Reason.REPEATED_KEY, f".{key}", f"the key {key} is there twice")
+        return ValueFault(Reason.REPEATED_KEY, f".{key}", f"the key {key} is there twice")
     elif kind is dict:
         for key, part in value.items():
-            fault = _inexact(part) if is_clean(key) else Fault(Reason.BAD_STRING, "", _BAD_TEXT)
+            fault = _inexact(part) if is_clean(key) else ValueFault(Reason.BAD_STRING, "", _BAD_TEXT)
             if fault:
                 return fault.inside(f".{printable(key)}")
     return None

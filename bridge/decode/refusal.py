@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import msgspec
 
-from bridge.decode.exact_json import Fault, number_fault
+from bridge.decode.exact_json import ValueFault, number_fault
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import printable
 
@@ -23,7 +23,7 @@ _WORDS: dict[type, str] = {
     bool: "bool", int: "int", float: "float", str: "str", type(None): "null", dict: "object", list: "array",
 }  # fmt: skip
 
-_Check = Callable[[Any], Fault | None]
+_Check = Callable[[Any], ValueFault | None]
 
 
 class _Part(NamedTuple):
@@ -39,7 +39,7 @@ def why_refused(value: Any, wanted: Any, within: str = "", series_of: str = "") 
     Faults are told without their subject, which is the last step of the path; the second number of a sample is called
     ``series_of``.
     """
-    fault = checker(wanted)(value) or Fault(Reason.WRONG_TYPE, "", "cannot be read")
+    fault = checker(wanted)(value) or ValueFault(Reason.WRONG_TYPE, "", "cannot be read")
     path = (within + fault.path).removeprefix(".")
     subject = path.rpartition(".")[2] or "the event"
     if subject.startswith("samples[") and subject.endswith("][1]"):
@@ -61,11 +61,11 @@ def checker(wanted: Any) -> _Check:
         kinds |= part.kinds
     words = " or ".join(part.word for part in parts if part.word != "null")
 
-    def find(value: Any) -> Fault | None:
+    def find(value: Any) -> ValueFault | None:
         check = kinds.get(type(value))
         if check is not None:
             return check(value)
-        return Fault(Reason.WRONG_TYPE, "", f"must be {words}, not {_WORDS.get(type(value), 'that')}")
+        return ValueFault(Reason.WRONG_TYPE, "", f"must be {words}, not {_WORDS.get(type(value), 'that')}")
 
     return find
 
@@ -101,11 +101,11 @@ def _part(wanted: Any) -> _Part:
 
 
 def _fixed(reason: Reason, message: str) -> _Check:
-    return lambda _: Fault(reason, "", message)
+    return lambda _: ValueFault(reason, "", message)
 
 
 def _number(meta: msgspec.Meta) -> _Check:
-    def find(value: Any) -> Fault | None:
+    def find(value: Any) -> ValueFault | None:
         if fault := number_fault(value):
             return fault
         for limit, relation, broken in (
@@ -113,33 +113,33 @@ def _number(meta: msgspec.Meta) -> _Check:
             (meta.ge, "below", meta.ge is not None and value < meta.ge),
         ):
             if broken:
-                return Fault(Reason.OUT_OF_RANGE, "", f"{value} is {relation} {limit:.15g}")
+                return ValueFault(Reason.OUT_OF_RANGE, "", f"{value} is {relation} {limit:.15g}")
         return None
 
     return find
 
 
 def _length(meta: msgspec.Meta, short: Reason, long: Reason, unit: str) -> _Check:
-    def find(value: Any) -> Fault | None:
+    def find(value: Any) -> ValueFault | None:
         if meta.min_length is not None and len(value) < meta.min_length:
-            return Fault(short, "", f"must have at least {meta.min_length} {unit}")
+            return ValueFault(short, "", f"must have at least {meta.min_length} {unit}")
         if meta.max_length is not None and len(value) > meta.max_length:
-            return Fault(long, "", f"must have at most {meta.max_length} {unit}")
+            return ValueFault(long, "", f"must have at most {meta.max_length} {unit}")
         return None
 
     return find
 
 
-def _moment(value: str) -> Fault | None:
+def _moment(value: str) -> ValueFault | None:
     try:
         msgspec.convert(value, datetime)
     except msgspec.ValidationError:
-        return Fault(Reason.BAD_TIME, "", "is not an RFC 3339 date and time")
+        return ValueFault(Reason.BAD_TIME, "", "is not an RFC 3339 date and time")
     return None
 
 
 def _word(words: frozenset[str]) -> _Check:
-    wrong = Fault(Reason.WRONG_TYPE, "", "is none of the words it may be")
+    wrong = ValueFault(Reason.WRONG_TYPE, "", "is none of the words it may be")
     return lambda value: None if value in words else wrong
 
 
@@ -148,7 +148,7 @@ def _list(item: Any, meta: msgspec.Meta) -> _Check:
     find_in = checker(item)
     block_type: Any = list[item]
 
-    def find(value: Any) -> Fault | None:
+    def find(value: Any) -> ValueFault | None:
         if fault := length(value):
             return fault
         for start in range(0, len(value), _BLOCK):
@@ -167,9 +167,9 @@ def _list(item: Any, meta: msgspec.Meta) -> _Check:
 def _tuple(items: tuple[Any, ...]) -> _Check:
     checks = [checker(item) for item in items]
 
-    def find(value: Any) -> Fault | None:
+    def find(value: Any) -> ValueFault | None:
         if len(value) != len(checks):
-            return Fault(Reason.WRONG_TYPE, "", f"must have exactly {len(checks)} entries")
+            return ValueFault(Reason.WRONG_TYPE, "", f"must have exactly {len(checks)} entries")
         for place, (check, part) in enumerate(zip(checks, value, strict=True)):
             if fault := check(part):
                 return fault.inside(f"[{place}]")
@@ -182,15 +182,15 @@ def _object(wanted: Any) -> _Check:
     fields = {field.encode_name: checker(field.type) for field in msgspec.structs.fields(wanted)}
     required = [field.encode_name for field in msgspec.structs.fields(wanted) if field.required]
 
-    def find(value: Any) -> Fault | None:
+    def find(value: Any) -> ValueFault | None:
         for key, part in value.items():
             check = fields.get(key)
-            fault = Fault(Reason.UNKNOWN_FIELD, "", "is no field here") if check is None else check(part)
+            fault = ValueFault(Reason.UNKNOWN_FIELD, "", "is no field here") if check is None else check(part)
             if fault:
                 return fault.inside(f".{printable(key)}")
         for name in required:
             if name not in value:
-                return Fault(Reason.MISSING_FIELD, f".{name}", "is missing")
+                return ValueFault(Reason.MISSING_FIELD, f".{name}", "is missing")
         return None
 
     return find

@@ -12,7 +12,7 @@ from bridge.stages.authorise import origin_of
 from healthsync_mqtt.broker.embedded.ackorder import AckOrder, answers
 from healthsync_mqtt.broker.external.identities import CANARY_USERS
 from healthsync_mqtt.broker.external.shard import Shard
-from healthsync_mqtt.model.delivery import Delivery, Verdict
+from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.mqtt.codec.packets import Publish
 from healthsync_mqtt.mqtt.links.port import BrokerLink
@@ -104,7 +104,7 @@ class LinkSource:
         if held:
             self.received(held)
 
-    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[Verdict] = ()) -> None:  # noqa: ARG002
+    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict] = ()) -> None:  # noqa: ARG002
         """The oldest deliveries are durable: PUBACK, unless the connection they came over is gone."""
         if self._link is not None:
             self._link.acknowledge(answers(self._order.acknowledge(tokens)))

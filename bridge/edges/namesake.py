@@ -39,7 +39,7 @@ class Status(NamedTuple):
     status: str = ""
 
 
-class Other(Enum):
+class OtherBridge(Enum):
     """What is known of another bridge."""
 
     #: there is none, or it left, or it is the younger one
@@ -59,7 +59,7 @@ def read_status(payload: bytes) -> Status | None:
         return None
 
 
-class Sightings:
+class NamesakeWatch:
     """The decision. ``saw`` is told, at each connection, whose status stood there before ours. Pure."""
 
     def __init__(self, own: Status) -> None:
@@ -67,16 +67,16 @@ class Sightings:
         self._spoken = False
         self._count = 0
 
-    def saw(self, other: Status | None) -> Other:
+    def saw(self, other: Status | None) -> OtherBridge:
         """What stood there; our own status stands there from now on."""
         spoken, self._spoken = self._spoken, True
         if other is None or other.session == self._own.session or other.status == "offline":
             self._count = 0
-            return Other.NONE
+            return OtherBridge.NONE
         if other[:2] > self._own[:2]:
-            return Other.NONE
+            return OtherBridge.NONE
         self._count += spoken
-        return Other.LIVES if self._count >= _ENOUGH else Other.PERHAPS
+        return OtherBridge.LIVES if self._count >= _ENOUGH else OtherBridge.PERHAPS
 
     def alone(self) -> None:
         """Nobody took the connection while we waited for it."""
@@ -90,7 +90,7 @@ class Namesake:
         self._bridge_id = bridge_id
         self._topic = topic
         self._grace_s = grace_s
-        self._sightings: Sightings | None = None
+        self._sightings: NamesakeWatch | None = None
         self._own: Status | None = None
         self._before: Status | None = None
         self._echo = asyncio.Event()
@@ -115,7 +115,7 @@ class Namesake:
         if self._deaf:
             return
         own = self._begin(online)
-        sightings = self._sightings = self._sightings or Sightings(own)
+        sightings = self._sightings = self._sightings or NamesakeWatch(own)
         (code,) = await link.subscribe((self._topic,), qos=0, retained=True)
         if code >= _REFUSED:
             self._deaf = True
@@ -128,12 +128,12 @@ class Namesake:
             log.warning("bridge.namesake_unseen", fix="let the broker keep retained messages")
             return
         other = sightings.saw(self._before)
-        if other is Other.LIVES:
+        if other is OtherBridge.LIVES:
             raise NamesakeError(
                 f"a bridge with the id {self._bridge_id} is at work already",
                 hint="stop that one, or give this one an id of its own: bridge.id, and --shard for its part of users",
             )
-        if other is Other.PERHAPS:
+        if other is OtherBridge.PERHAPS:
             log.warning("bridge.namesake_perhaps", bridge=self._bridge_id, wait_s=self._grace_s)
             await _happens(link, asyncio.Event().wait(), self._grace_s)
             sightings.alone()

@@ -9,7 +9,7 @@ import msgspec
 
 from healthsync_mqtt.errors import HealthSyncError, InputError
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.login.exchange import DeviceName, Granted, TokenExchange
+from healthsync_mqtt.identity.login.exchange import DeviceName, GrantedTokens, TokenExchange
 from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.times import iso
@@ -69,7 +69,7 @@ class TokenRequests:
         else:
             answer(_response(transaction, {"status": "ok"} | as_json(granted)))
 
-    def _grant(self, login: Login, request: TokenRequest) -> Granted:
+    def _grant(self, login: Login, request: TokenRequest) -> GrantedTokens:
         now = self._clock()
         principal = login.principal
         if principal.role is Role.device:
@@ -87,7 +87,7 @@ class TokenRequests:
         return granted
 
 
-def as_json(granted: Granted) -> dict[str, Any]:
+def as_json(granted: GrantedTokens) -> dict[str, Any]:
     """Credentials as ``device add --json`` prints them, and the refresh token."""
     return {
         "user_id": granted.user_id,

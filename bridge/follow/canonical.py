@@ -27,7 +27,7 @@ from bridge.follow.since import place
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.ports import Unfed, Wish
-from healthsync_mqtt.broker.embedded.sessions.index import Granted, beside
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos, beside
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.errors import InputError
@@ -43,7 +43,7 @@ _RESTING: Final = 50
 """Live sessions whose position is written down at each ``keep`` although nothing came for them."""
 
 
-class Place(NamedTuple):
+class ReaderPlace(NamedTuple):
     """How far a subscriber, or a group and its members, has acknowledged. Of a group, ``name`` is its shared filter."""
 
     name: str
@@ -127,7 +127,7 @@ class CanonicalFeed:
             self._note(session)  # its first place is written down at once: a kill soon after must not lose it
             self._cursors.keep()
 
-    def join(self, session: Session, topic_filter: str, granted: Granted) -> None:
+    def join(self, session: Session, topic_filter: str, granted: GrantedQos) -> None:
         """The session is connected, and a member of the group of this shared filter."""
         self.shared.join(session, topic_filter, granted)
 
@@ -279,16 +279,16 @@ class CanonicalFeed:
         own = min(slow, default=self._front if self._live else self._head)
         return min(own, self._head - self.shared.lag)
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[ReaderPlace]:
         """How far each subscriber and each group has acknowledged, connected or not."""
         found = dict(self._positions)
         for session in (*self._live, *self._behind, *self._stalled):
             if session in self._live:
                 session.position = self._front
             found[session.client_id] = session.acknowledged_position() or 0
-        own = [Place(client_id, seq, (), self._sessions.filters(client_id)) for client_id, seq in found.items()]
+        own = [ReaderPlace(client_id, seq, (), self._sessions.filters(client_id)) for client_id, seq in found.items()]
         groups = [
-            Place(name.topic_filter, seq, tuple(members), (name.topic_filter,), group=True)
+            ReaderPlace(name.topic_filter, seq, tuple(members), (name.topic_filter,), group=True)
             for name, seq, members in self.shared.groups()
         ]
         return sorted(own) + sorted(groups)
@@ -363,7 +363,7 @@ class CanonicalFeed:
             self._front = self._head  # the rest is purged
             return False
         started, now_us, shares = self._front, self._clock_us(), self._gate.shares
-        followers: dict[str, dict[Session, Granted]] = {}
+        followers: dict[str, dict[Session, GrantedQos]] = {}
         runs: dict[Session, dict[str, list[CanonicalEvent]]] = {}
         served: set[Session] = set()
         given = 0
@@ -421,7 +421,7 @@ class CanonicalFeed:
         self._behind[session] = None
         if after >= self._front:
             return  # it is new and stands at the head, where those who are live will be in a moment
-        granted: dict[str, Granted | None] = {}
+        granted: dict[str, GrantedQos | None] = {}
         runs: dict[str, list[CanonicalEvent]] = {}
         now_us, shares, match = self._clock_us(), self._gate.shares, self._sessions.index.match
         room, size, batches = session.room, 0, session.principal.batches
@@ -459,7 +459,11 @@ class CanonicalFeed:
             self._moved.add(session)
 
     def _hand_arrays(
-        self, session: Session, runs: dict[str, list[CanonicalEvent]], granted: Mapping[str, Granted | None], after: int
+        self,
+        session: Session,
+        runs: dict[str, list[CanonicalEvent]],
+        granted: Mapping[str, GrantedQos | None],
+        after: int,
     ) -> None:
         for topic, run in runs.items():
             grant = granted[topic]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from healthsync_mqtt.broker.embedded.dialect import JSON
-from healthsync_mqtt.broker.embedded.sessions.index import Granted
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Taker
 from healthsync_mqtt.model.record import Record, canonical_json
 from healthsync_mqtt.storage.port import LogReader
@@ -99,6 +99,8 @@ def _joined(part: Sequence[bytes]) -> bytes:
     return part[0] if len(part) == 1 else b"[" + b",".join(part) + b"]"
 
 
-def canonical_message(topic: str, payload: bytes, granted: Granted, after: int, share: Taker | None = None) -> Message:
+def canonical_message(
+    topic: str, payload: bytes, granted: GrantedQos, after: int, share: Taker | None = None
+) -> Message:
     """One event, or several, for a session; ``after`` is the place in the log before it."""
     return Message(topic.encode(), payload, min(1, int(granted)), False, after, share, JSON, 0.0, granted.identifiers)

@@ -20,7 +20,7 @@ from bridge.follow.shared_group import GroupName, SharedGroup, grant_of
 from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.ports import Unfed
-from healthsync_mqtt.broker.embedded.sessions.index import Granted, Subscriptions
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos, Subscriptions
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.topics.grammar import is_id, matches
@@ -119,7 +119,7 @@ class SharedFeed:
 
         self._chores.add(lambda journal: journal.keep_cursors({PREFIX + chosen.name.cursor: place}), kept)
 
-    def join(self, session: Session, topic_filter: str, granted: Granted) -> None:
+    def join(self, session: Session, topic_filter: str, granted: GrantedQos) -> None:
         """The session is connected, and a member of the group of this filter."""
         grant = grant_of(session.principal)
         group = self._groups.get((topic_filter, grant))
@@ -233,7 +233,7 @@ class SharedFeed:
 
     def _wake(self, group: SharedGroup) -> None:
         """Its first member is there: it reads on."""
-        self._index.add(group, group.filter, Granted(1))
+        self._index.add(group, group.filter, GrantedQos(1))
         if group.share.front == self._front:
             self._live.add(group)
         else:

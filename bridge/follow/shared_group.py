@@ -10,7 +10,7 @@ from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.grammar import shared_filter
 
 if TYPE_CHECKING:
-    from healthsync_mqtt.broker.embedded.sessions.index import Granted
+    from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 
 MOST_OPEN: Final = 10_000
 """Events that a group has taken and that are not acknowledged; beyond it the group reads on when some are."""
@@ -55,7 +55,7 @@ class SharedGroup:
         self.filter = shared.filter
         self.share: Share[Session] = Share(cursor, most=MOST_OPEN)
         #: with what each was granted
-        self.members: dict[Session, Granted] = {}
+        self.members: dict[Session, GrantedQos] = {}
         self.stirred = stirred
         #: the cursor that was written down last
         self.written = -1

@@ -15,7 +15,7 @@ from bridge.pipeline import Pipeline
 from bridge.ports import Chore, Chores
 from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import NotFoundError
-from healthsync_mqtt.model.delivery import Delivery, Verdict
+from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import LogReader, RejectedRow
@@ -32,7 +32,7 @@ _COMMITS: Final = 50
 class _Nobody:
     """A source that nobody waits behind: the commit itself is waited for."""
 
-    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[Verdict] = ()) -> None:
+    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict] = ()) -> None:
         pass
 
     def charge(self, cost: int) -> None:

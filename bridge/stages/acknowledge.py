@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
-from healthsync_mqtt.model.delivery import Delivery, Source, Verdict
+from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict, Source
 from healthsync_mqtt.model.event import Decoded, Rejection
 from healthsync_mqtt.model.receipt import encode_entry, encode_receipt, rejected_entry
 
@@ -39,8 +39,8 @@ def acknowledge(outcomes: Iterable[Outcome], epoch: str, position: Callable[[str
     ``position`` is how far a user's own events are; it is told to who asked for it, with what became of the events.
     """
     tokens: dict[Source, list[int]] = {}
-    verdicts: dict[Source, list[Verdict]] = {}
-    same: dict[tuple[str, int, int], Verdict] = {}
+    verdicts: dict[Source, list[DeliveryVerdict]] = {}
+    same: dict[tuple[str, int, int], DeliveryVerdict] = {}
     for outcome in outcomes:
         (source, token, _, _, _, told), _, _ = outcome
         waiting = tokens.get(source)
@@ -59,8 +59,8 @@ def acknowledge(outcomes: Iterable[Outcome], epoch: str, position: Callable[[str
 
 
 def _verdict(
-    outcome: Outcome, epoch: str, position: Callable[[str], int], same: dict[tuple[str, int, int], Verdict]
-) -> Verdict:
+    outcome: Outcome, epoch: str, position: Callable[[str], int], same: dict[tuple[str, int, int], DeliveryVerdict]
+) -> DeliveryVerdict:
     """What became of a delivery; one object for all of a user in which nothing was refused and as much was stored."""
     delivery, decoded, seqs = outcome
     user, duplicate, rejections = delivery.origin.user, seqs.count(0), decoded.rejections
@@ -69,7 +69,7 @@ def _verdict(
     found = None if rejections or delivery.retained else same.get(key)
     if found is not None:
         return found
-    made = Verdict(epoch, position(user), stored, duplicate)
+    made = DeliveryVerdict(epoch, position(user), stored, duplicate)
     if not rejections and not delivery.retained:
         same[key] = made
         return made

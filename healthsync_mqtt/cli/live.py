@@ -48,7 +48,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class SeenRefusal:
     """An event or a login that was refused."""
 
     at_us: int
@@ -64,7 +64,7 @@ class Sight:
     rate: float
     own: tuple[Record, ...] = ()
     simulated: tuple[Record, ...] = ()
-    refused: tuple[Refusal, ...] = ()
+    refused: tuple[SeenRefusal, ...] = ()
 
     def line(self) -> str:
         """The one-line form."""
@@ -134,7 +134,7 @@ def _events(records: Sequence[Record], empty: str) -> Table:
     return _rows((20, 22, 12), map(cells, reversed(records)), empty)
 
 
-def _refusals(refused: Sequence[Refusal]) -> Table:
+def _refusals(refused: Sequence[SeenRefusal]) -> Table:
     return _rows((9, 24), ((iso(each.at_us)[11:19] + "Z", each.client, each.reason) for each in refused), "nothing")
 
 
@@ -147,7 +147,7 @@ class Board:
         self._wanted = wanted
         self._own: deque[Record] = deque(maxlen=_OWN)
         self._simulated: deque[Record] = deque(maxlen=_SIMULATED)
-        self._rejected: deque[Refusal] = deque(maxlen=_REFUSED)
+        self._rejected: deque[SeenRefusal] = deque(maxlen=_REFUSED)
         self._seq = 0
         self._no = _last_rejected(log)
 
@@ -164,10 +164,10 @@ class Board:
             if (row_.user, row_.device) in self._wanted:
                 who = f"{row_.user}/{row_.device or row_.provider or '-'}"
                 self._rejected.append(
-                    Refusal(at_us=row_.received_us, client=who, reason=f"{row_.reason}: {row_.message}")
+                    SeenRefusal(at_us=row_.received_us, client=who, reason=f"{row_.reason}: {row_.message}")
                 )
         logins = (
-            Refusal(at_us=each.last_us, client=each.client_id, reason=f"login: {each.reason} ({each.address})")
+            SeenRefusal(at_us=each.last_us, client=each.client_id, reason=f"login: {each.reason} ({each.address})")
             for each in self._registry.refused_logins.since(now_us() - _LATELY_US)
         )
         newest = sorted((*self._rejected, *logins), key=lambda each: each.at_us, reverse=True)[:_REFUSED]

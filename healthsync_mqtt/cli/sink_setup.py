@@ -11,7 +11,7 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.errors import ConfigError, UnavailableError, UsageError
 from healthsync_mqtt.sinks.config import FileConfig, InfluxConfig, SinkConfig, Sinks, made
-from healthsync_mqtt.sinks.port import Finding
+from healthsync_mqtt.sinks.port import TrialFinding
 
 add_group = new_group("Add a sink.")
 
@@ -126,7 +126,7 @@ def set_sink(  # noqa: PLR0917 - one argument an option
     _store(data, sink, replace=True, test=not no_test, as_json=json)
 
 
-def tested(config: SinkConfig) -> list[Finding]:
+def tested(config: SinkConfig) -> list[TrialFinding]:
     """What works of this sink; UnavailableError when something does not that it needs."""
     from healthsync_mqtt.sinks.kinds import try_out
 

@@ -33,7 +33,7 @@ class _Reader(NamedTuple):
     wants: Callable[[Record], bool]
 
 
-class _Waiting(NamedTuple):
+class _WaitingEvents(NamedTuple):
     events: int
     more: bool
     oldest_us: int | None
@@ -106,7 +106,7 @@ def _by_grant(subscriber: Subscriber | None) -> Callable[[Record], bool]:
     return lambda record: (users is None or record.user in users) and (types is None or record.type in types)
 
 
-def _waiting(log: LogReader, reader: _Reader) -> _Waiting:
+def _waiting(log: LogReader, reader: _Reader) -> _WaitingEvents:
     events, looked, after = 0, 0, reader.place
     oldest: int | None = None
     while looked < _MOST and (page := log.read(after, _PAGE, history=True)):
@@ -115,10 +115,10 @@ def _waiting(log: LogReader, reader: _Reader) -> _Waiting:
                 events += 1
                 oldest = record.received_us if oldest is None else oldest
         after, looked = page[-1].seq, looked + len(page)
-    return _Waiting(events, looked >= _MOST, oldest)
+    return _WaitingEvents(events, looked >= _MOST, oldest)
 
 
-def _row(reader: _Reader, waiting: _Waiting, now: int) -> Mapping[str, Any] | dict[str, Any]:
+def _row(reader: _Reader, waiting: _WaitingEvents, now: int) -> Mapping[str, Any] | dict[str, Any]:
     oldest = waiting.oldest_us
     return {
         "name": reader.name,

@@ -14,7 +14,7 @@ from healthsync_mqtt.errors import DeniedError, NotFoundError, UsageError
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
-from healthsync_mqtt.topics.explain import Line, explain_publish, explain_subscribe
+from healthsync_mqtt.topics.explain import ChannelLine, explain_publish, explain_subscribe
 from healthsync_mqtt.topics.registry import Channel, TopicRegistry
 
 app = new_group("The MQTT topics.")
@@ -106,7 +106,7 @@ def _principal(data: Path, who: str) -> Principal:
     raise NotFoundError(f"nobody has the client id {who}", hint="healthsync device list; healthsync subscriber list")
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _line(line: ChannelLine) -> dict[str, Any]:
     decision = line.decision
     assert decision is not None
     return {

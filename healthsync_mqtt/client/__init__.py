@@ -20,10 +20,10 @@ from healthsync_mqtt.client.credentials import Credentials, TokenExpiredError
 from healthsync_mqtt.client.device import DeviceClient
 from healthsync_mqtt.client.enrolment import enroll
 from healthsync_mqtt.client.link import ClientState
-from healthsync_mqtt.client.outbox import Entry, MemoryOutbox, Outbox
+from healthsync_mqtt.client.outbox import MemoryOutbox, Outbox, OutboxEntry
 from healthsync_mqtt.client.outbox_file import SqliteOutbox
 from healthsync_mqtt.client.results import Accepted, Duplicate, Rejected, Result, Results, Stored
-from healthsync_mqtt.client.transport import Answer, Connection, ConnectionLostError, Transport
+from healthsync_mqtt.client.transport import Answer, ConnectionLostError, DeviceConnection, Transport
 from healthsync_mqtt.mqtt.links.farewell import (
     DismissedError,
     MovedError,
@@ -43,16 +43,16 @@ __all__ = [
     "Backoff",
     "ClientState",
     "Clock",
-    "Connection",
     "ConnectionLostError",
     "Credentials",
     "DeviceClient",
+    "DeviceConnection",
     "DismissedError",
     "Duplicate",
-    "Entry",
     "MemoryOutbox",
     "MovedError",
     "Outbox",
+    "OutboxEntry",
     "OverQuotaError",
     "Rejected",
     "Result",

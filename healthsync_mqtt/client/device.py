@@ -13,7 +13,7 @@ from healthsync_mqtt.client.credentials import Credentials
 from healthsync_mqtt.client.enrolment import Renewal, lobby_transport
 from healthsync_mqtt.client.exchange import Ledger, Settled, Window
 from healthsync_mqtt.client.handover import Call, encode_events
-from healthsync_mqtt.client.link import ClientState, DeviceTopics, Link, Token, new_session, status_payload
+from healthsync_mqtt.client.link import ClientState, DeviceLink, DeviceTopics, Token, new_session, status_payload
 from healthsync_mqtt.client.outbox import MemoryOutbox, Outbox
 from healthsync_mqtt.client.results import Results
 from healthsync_mqtt.client.transport import Transport
@@ -113,7 +113,7 @@ class DeviceClient:
         if self._running is not None:
             raise UsageError("a DeviceClient is entered once", hint="make a new DeviceClient")
         self._ledger = Ledger(self._outbox, self._clock, self._on_settled)
-        self._link = Link(
+        self._link = DeviceLink(
             self._transport,
             self._ledger,
             name=self._credentials.client_id,

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 import msgspec
 
 from healthsync_mqtt.client.backoff import Clock
-from healthsync_mqtt.client.outbox import Entry, Outbox, Position
+from healthsync_mqtt.client.outbox import Outbox, OutboxEntry, Position
 from healthsync_mqtt.client.results import Accepted, Duplicate, Rejected, Result, Stored
-from healthsync_mqtt.client.transport import Answer, Connection, ConnectionLostError
+from healthsync_mqtt.client.transport import Answer, ConnectionLostError, DeviceConnection
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, InputError
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.model.receipt import Receipt, RejectedEvent, parse_receipt
@@ -46,10 +46,10 @@ class Window:
     receipt_timeout: float = 30.0
 
 
-class Sent(NamedTuple):
+class SentBatch(NamedTuple):
     """A batch on its way: its events, the connection it left on and when (monotonic seconds)."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[OutboxEntry]
     connection: int
     at: float
 
@@ -57,14 +57,14 @@ class Sent(NamedTuple):
 class Settled(NamedTuple):
     """What a receipt says about one batch; the results stand in the order of the entries."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[OutboxEntry]
     results: list[Result]
     stored: int
     duplicate: int
     rejected: int
 
 
-def settle(entries: Sequence[Entry], receipt: Receipt) -> Settled | None:
+def settle(entries: Sequence[OutboxEntry], receipt: Receipt) -> Settled | None:
     """Read a receipt as the fate of each event of its batch; None when its counts cannot be about this batch."""
     stored, duplicate = _count(receipt.stored), _count(receipt.duplicate)
     rejected = {item.index: item for item in receipt.rejected}
@@ -144,7 +144,7 @@ def final(settled: Settled) -> Settled:
     )
 
 
-class Kept(NamedTuple):
+class PostponedEvent(NamedTuple):
     """An event that the service may take later: how often it did not, and when (monotonic) it is sent again."""
 
     times: int
@@ -160,14 +160,14 @@ class Ledger:
         self.on_settled = on_settled
         self.changed = asyncio.Event()
         self.boundaries: set[int] = set()
-        self.sent: dict[str, Sent] = {}
+        self.sent: dict[str, SentBatch] = {}
         self.connection = 0
         #: the most events in a batch that the service is known to take; None: it refused none yet
         self.most: int | None = None
         #: connections in a row that ended with batches on their way and without one receipt
         self.vain = 0
         #: events by key that the service refused for now
-        self.kept: dict[int, Kept] = {}
+        self.kept: dict[int, PostponedEvent] = {}
         self._batches = 0
 
     async def store(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -185,7 +185,7 @@ class Ledger:
         """Send this event again, but not at once."""
         times = self.kept[key].times + 1 if key in self.kept else 1
         wait = min(_KEEP_MOST_S, _KEEP_FIRST_S * 2.0 ** min(times - 1, 16))
-        self.kept[key] = Kept(times, self.clock.monotonic() + wait)
+        self.kept[key] = PostponedEvent(times, self.clock.monotonic() + wait)
 
     def held_back(self, key: int) -> bool:
         """Whether the time of this event has not come again."""
@@ -215,7 +215,7 @@ class Exchange:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: DeviceConnection,
         ledger: Ledger,
         *,
         session: str,
@@ -269,7 +269,7 @@ class Exchange:
             await self._slots.acquire()
             entries = await self._next_batch()
             batch = ledger.batch_id(self._session)
-            ledger.sent[batch] = Sent(entries, self._number, ledger.clock.monotonic())
+            ledger.sent[batch] = SentBatch(entries, self._number, ledger.clock.monotonic())
             self._flying.update(entry.key for entry in entries)
             payload = b'{"batch":"%b","events":[%b]}' % (batch.encode(), b",".join(entry.payload for entry in entries))
             publishing = asyncio.ensure_future(self._connection.publish(self._events_topic, payload))
@@ -302,7 +302,7 @@ class Exchange:
             elif answer.code >= _REFUSED:
                 raise refusal(answer)
 
-    async def _next_batch(self) -> list[Entry]:
+    async def _next_batch(self) -> list[OutboxEntry]:
         ledger, window = self._ledger, self._window
         while True:
             ledger.changed.clear()
@@ -312,7 +312,7 @@ class Exchange:
             rows = await ledger.store(ledger.outbox.pending, self._cursor, limit)
             if rewinds != self._rewinds:
                 continue  # what was read is not what comes first any more
-            entries: list[Entry] = []
+            entries: list[OutboxEntry] = []
             size = 0
             for row in rows:
                 if row.key in self._flying or ledger.held_back(row.key):
@@ -393,7 +393,7 @@ class Exchange:
         ledger.on_settled(final(settled))
         ledger.changed.set()
 
-    def _split(self, entries: Sequence[Entry], *, fresh: bool) -> None:
+    def _split(self, entries: Sequence[OutboxEntry], *, fresh: bool) -> None:
         """The service takes no batch of this size: smaller ones from now on, and these events again."""
         self._ledger.smaller(len(entries))
         for entry in entries:

@@ -13,7 +13,7 @@ from healthsync_mqtt.client.backoff import Backoff, Clock
 from healthsync_mqtt.client.credentials import TokenExpiredError, ends, expired
 from healthsync_mqtt.client.enrolment import Renewal
 from healthsync_mqtt.client.exchange import Exchange, Ledger, Window
-from healthsync_mqtt.client.transport import Connection, ConnectionLostError, Transport
+from healthsync_mqtt.client.transport import ConnectionLostError, DeviceConnection, Transport
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, StoreError, UnavailableError
 from healthsync_mqtt.mqtt.links.farewell import TakenOverError
 
@@ -54,7 +54,7 @@ def status_payload(status: str, session: str) -> bytes:
     return b'{"status":"%b","session":"%b"}' % (status.encode(), session.encode())
 
 
-class Link:
+class DeviceLink:
     """Keeps one device connected until ``stop`` is set, or until a refusal when ``fail_when_denied``."""
 
     def __init__(
@@ -137,7 +137,7 @@ class Link:
             return self.last_error
         return UnavailableError("the client is closed", hint="publish inside `async with DeviceClient(…)`")
 
-    async def _renew(self, connection: Connection) -> None:
+    async def _renew(self, connection: DeviceConnection) -> None:
         """Give the service each next token before the one before it ends. What fails here ends no connection."""
         given = self._used
         while connection.renews and not isinstance(self._token, str) and (end := ends(given)) is not None:
@@ -161,7 +161,7 @@ class Link:
         token = self._token()
         return token if isinstance(token, str) else await token
 
-    async def _greet(self, connection: Connection) -> Exchange:
+    async def _greet(self, connection: DeviceConnection) -> Exchange:
         topics = self._topics
         exchange = Exchange(
             connection,
@@ -180,7 +180,7 @@ class Link:
         self._resolve_first(None)
         return exchange
 
-    async def _serve(self, exchange: Exchange, connection: Connection) -> None:
+    async def _serve(self, exchange: Exchange, connection: DeviceConnection) -> None:
         """Return when asked to stop; otherwise the connection's end is raised."""
         work = asyncio.create_task(exchange.run(), name="healthsync exchange")
         stop = asyncio.create_task(self.stop.wait(), name="healthsync stop")

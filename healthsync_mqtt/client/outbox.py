@@ -12,7 +12,7 @@ KEEP_ACKNOWLEDGED_S = 72 * 3600.0
 """How long acknowledged rows are kept for a service that is restored from an older backup."""
 
 
-class Entry(NamedTuple):
+class OutboxEntry(NamedTuple):
     """One waiting event: its row, its id and its JSON."""
 
     key: int
@@ -39,7 +39,7 @@ class Outbox(Protocol):
         """Append (id, JSON) rows and return their keys; durable on return if the outbox is."""
         ...
 
-    def pending(self, after: int, limit: int) -> list[Entry]:
+    def pending(self, after: int, limit: int) -> list[OutboxEntry]:
         """The first ``limit`` unreceipted rows with a key above ``after``, in order."""
         ...
 
@@ -76,19 +76,19 @@ class MemoryOutbox:
     def __init__(self, *, capacity: int = 10_000, keep: int = 10_000) -> None:
         self.capacity = capacity
         self._keep = keep
-        self._rows: dict[int, Entry] = {}
-        self._acknowledged: dict[int, tuple[Entry, float]] = {}
+        self._rows: dict[int, OutboxEntry] = {}
+        self._acknowledged: dict[int, tuple[OutboxEntry, float]] = {}
         self._last = 0
         self._position: Position | None = None
 
     def put(self, events: Sequence[tuple[str, bytes]]) -> Sequence[int]:
         keys = range(self._last + 1, self._last + 1 + len(events))
         for key, (event_id, payload) in zip(keys, events, strict=True):
-            self._rows[key] = Entry(key, event_id, payload)
+            self._rows[key] = OutboxEntry(key, event_id, payload)
         self._last = keys[-1] if events else self._last
         return keys
 
-    def pending(self, after: int, limit: int) -> list[Entry]:
+    def pending(self, after: int, limit: int) -> list[OutboxEntry]:
         return list(islice((entry for key, entry in self._rows.items() if key > after), limit))
 
     def waiting(self) -> int:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from healthsync_mqtt.client.outbox import KEEP_ACKNOWLEDGED_S, Entry, Position
+from healthsync_mqtt.client.outbox import KEEP_ACKNOWLEDGED_S, OutboxEntry, Position
 from healthsync_mqtt.errors import StoreError
 
 _STATEMENT = re.compile(r"-- name: (\w+)\n(.*?)(?=\n-- name: |\Z)", re.DOTALL)
@@ -68,10 +68,10 @@ class SqliteOutbox:
         self._waiting += len(keys)
         return keys
 
-    def pending(self, after: int, limit: int) -> list[Entry]:
+    def pending(self, after: int, limit: int) -> list[OutboxEntry]:
         try:
             with self._lock:
-                return [Entry(*row) for row in self._db.execute(_SQL["pending"], (after, limit))]
+                return [OutboxEntry(*row) for row in self._db.execute(_SQL["pending"], (after, limit))]
         except sqlite3.Error as error:
             raise self._failure("read", error) from error
 

@@ -7,10 +7,10 @@ from typing import Protocol
 from healthsync_mqtt.mqtt.links.client import ConnectionLostError
 from healthsync_mqtt.mqtt.links.port import Answer
 
-__all__ = ["Answer", "Connection", "ConnectionLostError", "Transport"]
+__all__ = ["Answer", "ConnectionLostError", "DeviceConnection", "Transport"]
 
 
-class Connection(Protocol):
+class DeviceConnection(Protocol):
     """One live connection. Every method raises ConnectionLostError once it is gone; it never comes back."""
 
     @property
@@ -43,6 +43,6 @@ class Connection(Protocol):
 class Transport(Protocol):
     """Makes connections for one device."""
 
-    def connect(self, token: str) -> AbstractAsyncContextManager[Connection]:
+    def connect(self, token: str) -> AbstractAsyncContextManager[DeviceConnection]:
         """Connect and log in. Raises ConnectionLostError when unreachable, DeniedError when refused."""
         ...

@@ -27,7 +27,7 @@ class FitFile:
 
 
 @dataclass(slots=True)
-class _Reading:
+class _FitReading:
     user: str
     digest: str
     device: dict[str, str] = field(default_factory=lambda: {"platform": "garmin"})
@@ -48,7 +48,7 @@ def read_fit(path: Path, *, user: str, salvage: bool = False) -> FitFile:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", hint="check the path") from None
-    reading = _Reading(user=user, digest=hashlib.sha256(user.encode() + b"/" + content).hexdigest()[:20])
+    reading = _FitReading(user=user, digest=hashlib.sha256(user.encode() + b"/" + content).hexdigest()[:20])
     damage = None
     try:
         for message in _messages(content):
@@ -94,7 +94,7 @@ def _messages(content: bytes) -> Iterator[Any]:
         raise _DamagedError(error.__class__.__name__) from None
 
 
-def _take(reading: _Reading, message: Any) -> None:
+def _take(reading: _FitReading, message: Any) -> None:
     def value(name: str) -> Any:
         return message.get_value(name, fallback=None)
 
@@ -122,7 +122,7 @@ def _take(reading: _Reading, message: Any) -> None:
             return
 
 
-def _take_record(reading: _Reading, value: Any) -> None:
+def _take_record(reading: _FitReading, value: Any) -> None:
     at = value("timestamp")
     if not isinstance(at, datetime):
         return
@@ -141,7 +141,9 @@ def _take_record(reading: _Reading, value: Any) -> None:
         reading.anchor = (at, meters)
 
 
-def _add(reading: _Reading, type_: str, start: datetime, value: dict[str, Any], *, end: datetime | None = None) -> None:
+def _add(
+    reading: _FitReading, type_: str, start: datetime, value: dict[str, Any], *, end: datetime | None = None
+) -> None:
     number = len(reading.events)
     event: Event = {
         "id": f"fit-{reading.digest}-{number}-{int(start.timestamp())}-{type_}",

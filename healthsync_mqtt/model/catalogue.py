@@ -6,10 +6,10 @@ Ranges are wide on purpose: they refuse what no body or sensor produces, they do
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from healthsync_mqtt.model.event_type import EventType, Kind
+from healthsync_mqtt.model.event_type import EventType, TimeKind
 from healthsync_mqtt.model.types import activity, blood, body, food, heart, sleep, vitals
 
-__all__ = ["CATALOGUE", "EventType", "Kind", "resolve"]
+__all__ = ["CATALOGUE", "EventType", "TimeKind", "resolve"]
 
 _FAMILIES = (activity, heart, vitals, body, blood, sleep, food)
 _TYPES: tuple[EventType, ...] = tuple(event_type for family in _FAMILIES for event_type in family.TYPES)

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from healthsync_mqtt.model.origin import Origin
 
 
-class Verdict(NamedTuple):
+class DeliveryVerdict(NamedTuple):
     """What became of the events of one delivery: as in a receipt, for a sender whose acknowledgements say it.
 
     ``reason`` and ``field`` are those of the first rejection; ``ignored`` is what the sender asked for and did not get.
@@ -27,7 +27,7 @@ class Verdict(NamedTuple):
 class Source(Protocol):
     """Where deliveries come from. Only the pipeline calls its methods, ``acknowledge`` only after the commit."""
 
-    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[Verdict] = ()) -> None:
+    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict] = ()) -> None:
         """The deliveries with these tokens are durable; tokens come in arrival order. Must not raise.
 
         ``verdicts`` has one for each token where the deliveries asked for it (``told``); a source asks for all or none.

@@ -19,7 +19,7 @@ from healthsync_mqtt.model.points import Spread, one_number, several_numbers
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 
-class Kind(StrEnum):
+class TimeKind(StrEnum):
     """How an event lies in time."""
 
     #: A measurement at one moment, or a series of them.
@@ -76,7 +76,7 @@ class EventType:
     """
 
     name: str
-    kind: Kind
+    kind: TimeKind
     quantities: tuple[Quantity, ...]
     forms: Mapping[str, Form]
     aliases: tuple[str, ...] = ()
@@ -101,7 +101,7 @@ class EventType:
 def _usual_spread(of: EventType) -> Spread:
     fields = tuple(quantity.field for quantity in of.quantities)
     if len(fields) == 1:
-        return one_number(of.name, fields[0], lasts=of.kind is Kind.INTERVAL)
+        return one_number(of.name, fields[0], lasts=of.kind is TimeKind.INTERVAL)
     return several_numbers(of.name, fields)
 
 
@@ -160,7 +160,7 @@ def instant(name: str, quantity: Quantity, *aliases: str, more: Mapping[str, For
     """A type whose events are one number at a moment, or a series of them; ``more`` are further forms."""
     forms = {quantity.field: single(quantity), "samples": series(quantity), **(more or {})}
     return EventType(
-        name=name, kind=Kind.INSTANT, quantities=(quantity,), forms=forms, aliases=aliases, loinc=quantity.loinc
+        name=name, kind=TimeKind.INSTANT, quantities=(quantity,), forms=forms, aliases=aliases, loinc=quantity.loinc
     )
 
 
@@ -168,5 +168,5 @@ def interval(name: str, quantity: Quantity, *aliases: str) -> EventType:
     """A type whose events are an amount between a start and an end."""
     forms = {quantity.field: single(quantity)}
     return EventType(
-        name=name, kind=Kind.INTERVAL, quantities=(quantity,), forms=forms, aliases=aliases, loinc=quantity.loinc
+        name=name, kind=TimeKind.INTERVAL, quantities=(quantity,), forms=forms, aliases=aliases, loinc=quantity.loinc
     )

@@ -10,7 +10,7 @@ from healthsync_mqtt.storage.port import LogReader
 
 if TYPE_CHECKING:
     from healthsync_mqtt.sinks.influx.packing import Packer
-    from healthsync_mqtt.sinks.port import Finding
+    from healthsync_mqtt.sinks.port import TrialFinding
 
 
 def open_sink(sinks: Sinks, config: SinkConfig, *, reader: LogReader, ledger: SinkLedger) -> Sink[Any]:
@@ -31,7 +31,7 @@ def open_sink(sinks: Sinks, config: SinkConfig, *, reader: LogReader, ledger: Si
     return InfluxSink(config, packer=open_packer(sinks, config, reader, ledger), ledger=ledger, connect=connect)
 
 
-def try_out(config: SinkConfig) -> "list[Finding]":
+def try_out(config: SinkConfig) -> "list[TrialFinding]":
     """Try whether this sink would work, before it is stored."""
     if isinstance(config, FileConfig):
         from healthsync_mqtt.sinks.file.trial import try_folder
@@ -44,7 +44,7 @@ def try_out(config: SinkConfig) -> "list[Finding]":
     return try_server(config)
 
 
-def reach(config: SinkConfig) -> "Finding":
+def reach(config: SinkConfig) -> "TrialFinding":
     """Whether this sink is reached, and its token is where it should be; nothing is sent or changed."""
     if isinstance(config, FileConfig):
         from healthsync_mqtt.sinks.file.trial import see_folder

@@ -16,7 +16,7 @@ from healthsync_mqtt.telemetry.log import get_logger
 log = get_logger("sink")
 
 
-class Refusal(NamedTuple):
+class RefusedLine(NamedTuple):
     """One line that the server, or we, would not take: the event's seq, the line's place in it, why.
 
     ``message`` is what the server said, without the line and so without a health value. ``status`` is 0 for ours.
@@ -29,7 +29,7 @@ class Refusal(NamedTuple):
     message: str
 
 
-class Owed(NamedTuple):
+class OwedPoint(NamedTuple):
     """One point that must go and that the server would not delete, because of the row ``seq``."""
 
     series: str
@@ -66,7 +66,7 @@ class SinkLedger:
 
     # -- refused lines
 
-    def refuse(self, refusals: Iterable[Refusal], now_us: int, due_us: int = 0) -> None:
+    def refuse(self, refusals: Iterable[RefusedLine], now_us: int, due_us: int = 0) -> None:
         """Keep refused lines; the same line again replaces the older entry. ``due_us``: try again then, 0 = never."""
         self._database.write("refuse", [(*refusal, now_us, due_us) for refusal in refusals])
 
@@ -78,9 +78,9 @@ class SinkLedger:
         """Forget what was refused of these events: they are superseded."""
         self._database.write("forgive", [(seq,) for seq in seqs])
 
-    def refused(self, limit: int = 100) -> list[Refusal]:
+    def refused(self, limit: int = 100) -> list[RefusedLine]:
         """The latest refused lines."""
-        return [Refusal(*row) for row in self._database.rows("refused", limit)]
+        return [RefusedLine(*row) for row in self._database.rows("refused", limit)]
 
     def refused_between(self, first: int, last: int) -> set[tuple[int, int]]:
         """Refused lines, (seq, place), of these rows."""
@@ -100,7 +100,7 @@ class SinkLedger:
 
     # -- owed erasures
 
-    def owe(self, owed: Iterable[Owed], due_us: int) -> None:
+    def owe(self, owed: Iterable[OwedPoint], due_us: int) -> None:
         """Keep points that the server would not delete."""
         rows = [(one.series, one.time_ns, one.seq, one.reason, one.message, due_us) for one in owed]
         self._database.write("owe", rows)
@@ -109,13 +109,13 @@ class SinkLedger:
         """Forget a point that is gone now."""
         self._database.write("settle", [(series, time_ns)])
 
-    def owed_due(self, now_us: int) -> Owed | None:
+    def owed_due(self, now_us: int) -> OwedPoint | None:
         """The point to try again first; None while none is due."""
-        return next((Owed(*row) for row in self._database.rows("owed_due", now_us)), None)
+        return next((OwedPoint(*row) for row in self._database.rows("owed_due", now_us)), None)
 
-    def owed(self, limit: int = 100) -> list[Owed]:
+    def owed(self, limit: int = 100) -> list[OwedPoint]:
         """The latest of them."""
-        return [Owed(*row) for row in self._database.rows("owed", limit)]
+        return [OwedPoint(*row) for row in self._database.rows("owed", limit)]
 
     def owed_count(self) -> int:
         """How many points are owed."""

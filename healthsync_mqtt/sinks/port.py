@@ -25,7 +25,7 @@ class Next(Enum):
     PAUSE = auto()
 
 
-class Step(NamedTuple):
+class SinkStep(NamedTuple):
     """What one step came to. ``message`` is what the server said, free of values; ``wait_s`` what it asked for."""
 
     next: Next
@@ -35,7 +35,7 @@ class Step(NamedTuple):
     wait_s: float | None = None
 
 
-class Finding(NamedTuple):
+class TrialFinding(NamedTuple):
     """One thing that was tried with a sink. What is ``needed`` and does not work keeps it from shipping."""
 
     tried: str
@@ -87,13 +87,13 @@ class Sink(Protocol[S]):
     def begin(self, rows: Rows) -> S:
         """Make the work of these rows; asks no server."""
 
-    def step(self, shipment: S) -> Step:
+    def step(self, shipment: S) -> SinkStep:
         """Do the next piece of it: at most one request."""
 
-    def mend(self, now_us: int) -> Step:
+    def mend(self, now_us: int) -> SinkStep:
         """Try again one thing that was kept aside and is due; DONE when nothing is."""
 
-    def probe(self) -> Step:
+    def probe(self) -> SinkStep:
         """Ask the server for a sign of life: GO_ON, WAIT or PAUSE."""
 
     @property

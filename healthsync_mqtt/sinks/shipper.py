@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.config import SinkConfig
-from healthsync_mqtt.sinks.port import Next, Rows, Shipment, Sink, Step
+from healthsync_mqtt.sinks.port import Next, Rows, Shipment, Sink, SinkStep
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.telemetry.outage import Outage
@@ -29,10 +29,10 @@ _PROBE_S = 30.0
 _MEND_S = 1.0
 _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 60.0
 _ROWS, _ROWS_A_READ, _BODY_BYTES = 5000, 250, 4_000_000
-_NOTHING = Step(Next.DONE)
+_NOTHING = SinkStep(Next.DONE)
 
 
-class Phase(StrEnum):
+class SinkPhase(StrEnum):
     """What a sink is doing."""
 
     IDLE = "idle"
@@ -64,7 +64,7 @@ class Shipper:
     ) -> None:
         self.config = config
         self.cursor = cursor
-        self.phase = Phase.IDLE
+        self.phase = SinkPhase.IDLE
         self.sink = sink
         self._reader = reader
         self._keep = keep
@@ -91,7 +91,7 @@ class Shipper:
     def step(self) -> float:
         """Do the next piece of work; the seconds until the next one is due."""
         if self.config.paused:
-            self._pause(Step(Next.PAUSE, "paused_by_operator", hint=f"healthsync sink resume {self.config.name}"))
+            self._pause(SinkStep(Next.PAUSE, "paused_by_operator", hint=f"healthsync sink resume {self.config.name}"))
             return _POLL_S
         now = self._clock()
         if now < self._not_before:
@@ -107,13 +107,13 @@ class Shipper:
         self.config = config
         self.sink.disconnect()
         self._not_before = 0.0
-        if self.phase is Phase.PAUSED:
-            self.phase = Phase.IDLE
+        if self.phase is SinkPhase.PAUSED:
+            self.phase = SinkPhase.IDLE
 
     def status(self) -> dict[str, Any]:
         """What ``sink status`` and ``bridge/{bridge}/status`` show."""
         head = self._reader.head()
-        waits = self.phase in {Phase.WAITING, Phase.PAUSED}
+        waits = self.phase in {SinkPhase.WAITING, SinkPhase.PAUSED}
         of_sink = self.sink.status()
         return {
             "sink": self.config.name,
@@ -143,8 +143,8 @@ class Shipper:
                 after = rows[-1].seq if rows else after
             if not records:
                 self._rows_since = None
-                if self.phase is Phase.SHIPPING:
-                    self.phase = Phase.IDLE
+                if self.phase is SinkPhase.SHIPPING:
+                    self.phase = SinkPhase.IDLE
                 return False
             if self._rows_since is None:
                 self._rows_since = now
@@ -190,7 +190,7 @@ class Shipper:
             return _POLL_S
         return self._heed(step)
 
-    def _heed(self, step: Step) -> float:
+    def _heed(self, step: SinkStep) -> float:
         if step.next is Next.PAUSE:
             self._pause(step)
             return _POLL_S
@@ -198,14 +198,14 @@ class Shipper:
             self._wait(step)
             return _POLL_S
         self._worked()
-        self.phase = Phase.SHIPPING
+        self.phase = SinkPhase.SHIPPING
         return 0.0
 
     def _worked(self) -> None:
         self._outage.worked(self._clock())
         self._wait_s = _FIRST_WAIT_S
-        if self.phase in {Phase.WAITING, Phase.PAUSED}:
-            self.phase = Phase.IDLE
+        if self.phase in {SinkPhase.WAITING, SinkPhase.PAUSED}:
+            self.phase = SinkPhase.IDLE
 
     # -- a server may lose what it acknowledged when it crashes
 
@@ -245,9 +245,9 @@ class Shipper:
 
     # -- not now
 
-    def _wait(self, step: Step) -> None:
+    def _wait(self, step: SinkStep) -> None:
         """Exponential, jittered between half and all of it; what the server asks for is the least."""
-        self.phase, self._trouble = Phase.WAITING, step
+        self.phase, self._trouble = SinkPhase.WAITING, step
         self._counts["failures"] += 1
         self._outage.failed(self._clock(), reason=step.reason, status=step.message)
         pause = self._wait_s * (0.5 + 0.5 * self._jitter())
@@ -256,10 +256,10 @@ class Shipper:
         self._not_before = self._clock() + pause
         self._wait_s = min(self._wait_s * 2, _MOST_WAIT_S)
 
-    def _pause(self, step: Step) -> None:
+    def _pause(self, step: SinkStep) -> None:
         """The server is asked again every 30 s; its token is read anew then."""
-        if self.phase is not Phase.PAUSED or self._trouble.reason != step.reason:
+        if self.phase is not SinkPhase.PAUSED or self._trouble.reason != step.reason:
             log.warning("sink.paused", sink=self.config.name, reason=step.reason, message=step.message)
-        self.phase, self._trouble = Phase.PAUSED, step
+        self.phase, self._trouble = SinkPhase.PAUSED, step
         self.sink.disconnect()
         self._not_before = self._clock() + _PROBE_S

@@ -22,7 +22,7 @@ class Anchor(NamedTuple):
     witness: str
 
 
-class Verdict(StrEnum):
+class AnchorVerdict(StrEnum):
     """What a log is, seen from its anchor."""
 
     #: It holds everything that its anchor says.
@@ -42,14 +42,14 @@ class Verdict(StrEnum):
 
 
 #: With these the log is what this directory had.
-SOUND = frozenset({Verdict.WHOLE, Verdict.UNANCHORED})
+SOUND = frozenset({AnchorVerdict.WHOLE, AnchorVerdict.UNANCHORED})
 
 _WORDS = {
-    Verdict.MISSING: "there was an event log here, and it is gone",
-    Verdict.UNREADABLE: "the anchor of the event log cannot be read",
-    Verdict.OTHER_EPOCH: "this is another event log than the one that was here",
-    Verdict.SHORTER: "the event log has lost rows at its end",
-    Verdict.OTHER_ROWS: "the event log holds other rows than the ones that were acknowledged",
+    AnchorVerdict.MISSING: "there was an event log here, and it is gone",
+    AnchorVerdict.UNREADABLE: "the anchor of the event log cannot be read",
+    AnchorVerdict.OTHER_EPOCH: "this is another event log than the one that was here",
+    AnchorVerdict.SHORTER: "the event log has lost rows at its end",
+    AnchorVerdict.OTHER_ROWS: "the event log holds other rows than the ones that were acknowledged",
 }
 
 
@@ -60,10 +60,10 @@ class RestoredError(StoreError):
     retryable: ClassVar[bool] = False
 
 
-class Comparison(NamedTuple):
+class AnchorComparison(NamedTuple):
     """A log beside its anchor. Numbers are 0 and names empty where there is nothing to tell."""
 
-    verdict: Verdict
+    verdict: AnchorVerdict
     epoch: str = ""
     head: int = 0
     anchored_epoch: str = ""
@@ -78,7 +78,7 @@ class Comparison(NamedTuple):
         """RestoredError unless the log is sound."""
         if self.sound:
             return
-        numbers = f" (it has {self.head} of {self.anchored_head} rows)" if self.verdict is Verdict.SHORTER else ""
+        numbers = f" (it has {self.head} of {self.anchored_head} rows)" if self.verdict is AnchorVerdict.SHORTER else ""
         raise RestoredError(
             f"{_WORDS[self.verdict]}{numbers}",
             hint="put the right files back, or start with what is there and let devices send their last 72 hours "

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from healthsync_mqtt.config.sections import DataPaths
-from healthsync_mqtt.storage.anchor import Comparison
+from healthsync_mqtt.storage.anchor import AnchorComparison
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.port import EventLog, LogReader
 from healthsync_mqtt.storage.quotas import Quotas
@@ -32,7 +32,7 @@ def open_log(
     )
 
 
-def compare_with_anchor(data: Path) -> Comparison:
+def compare_with_anchor(data: Path) -> AnchorComparison:
     """What the log of a data directory is, seen from its anchor; changes nothing, also while the service runs."""
     return compare_files(DataPaths(root=data).events_db)
 

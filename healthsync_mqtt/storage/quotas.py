@@ -22,7 +22,7 @@ class Quotas:
     row_bytes: int = 64 * 1024
 
 
-class Kept(NamedTuple):
+class KeptBytes(NamedTuple):
     """What is kept of a refusal's bytes: the beginning, how many there were, their digest where that is not all."""
 
     raw: bytes
@@ -30,14 +30,14 @@ class Kept(NamedTuple):
     sha256: str | None
 
 
-def kept(rejection: Rejection, quotas: Quotas) -> Kept:
+def kept(rejection: Rejection, quotas: Quotas) -> KeptBytes:
     """The part of a rejection's bytes that goes into the quarantine."""
     raw, omitted = rejection.raw, rejection.omitted
     if omitted is not None:
-        return Kept(b"", omitted.size, omitted.sha256)
+        return KeptBytes(b"", omitted.size, omitted.sha256)
     if len(raw) <= quotas.row_bytes or rejection.due_us is not None:
-        return Kept(raw, len(raw), None)
-    return Kept(raw[: quotas.row_bytes], len(raw), sha256(raw).hexdigest())
+        return KeptBytes(raw, len(raw), None)
+    return KeptBytes(raw[: quotas.row_bytes], len(raw), sha256(raw).hexdigest())
 
 
 def due(rejection: Rejection) -> int | None:

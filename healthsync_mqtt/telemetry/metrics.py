@@ -44,7 +44,7 @@ Report = Mapping[str, Any]
 """What ``healthsync status --json`` shows of a running service."""
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """Types of metrics, in Prometheus' words."""
 
     COUNTER = "counter"
@@ -52,7 +52,7 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"
 
 
-class Sample(NamedTuple):
+class MetricValue(NamedTuple):
     """One value; ``labels`` in the order of the metric's, ``suffix`` for the parts of a histogram."""
 
     value: float
@@ -65,9 +65,9 @@ class Metric:
     """A metric: its name without the prefix, what it says, its labels and how it is read from a report."""
 
     name: str
-    kind: Kind
+    kind: MetricKind
     help: str
-    read: Callable[[Report], Iterable[Sample]]
+    read: Callable[[Report], Iterable[MetricValue]]
     labels: tuple[str, ...] = ()
 
     @property
@@ -88,7 +88,7 @@ def _family(metric: Metric, report: Report) -> str:
     return "\n".join([*lines, *samples, ""]) if samples else ""
 
 
-def _line(name: str, metric: Metric, sample: Sample) -> str:
+def _line(name: str, metric: Metric, sample: MetricValue) -> str:
     names = (*metric.labels, "le") if sample.suffix == "_bucket" else metric.labels
     pairs = ",".join(f'{key}="{_quoted(text)}"' for key, text in zip(names, sample.labels, strict=True))
     return f"{name}{sample.suffix}{'{' + pairs + '}' if pairs else ''} {_number(sample.value)}"
@@ -109,78 +109,80 @@ def _number(value: float) -> str:
 # -- readers
 
 
-def _at(*path: str, scale: float = 1) -> Callable[[Report], Iterator[Sample]]:
+def _at(*path: str, scale: float = 1) -> Callable[[Report], Iterator[MetricValue]]:
     """The figure at ``path``, if the report has it."""
 
-    def read(report: Report) -> Iterator[Sample]:
+    def read(report: Report) -> Iterator[MetricValue]:
         found: Any = report
         for part in path:
             if part not in found:
                 return
             found = found[part]
-        yield Sample(found * scale if scale != 1 else found)
+        yield MetricValue(found * scale if scale != 1 else found)
 
     return read
 
 
-def _some(*path: str, scale: float = 1) -> Callable[[Report], Iterator[Sample]]:
+def _some(*path: str, scale: float = 1) -> Callable[[Report], Iterator[MetricValue]]:
     """The same; not while it is 0, which means that there is none yet."""
     return lambda report: (sample for sample in _at(*path, scale=scale)(report) if sample.value)
 
 
-def _each(words: tuple[str, ...], prefix: str = "") -> Callable[[Report], Iterator[Sample]]:
+def _each(words: tuple[str, ...], prefix: str = "") -> Callable[[Report], Iterator[MetricValue]]:
     """The counter of each word."""
-    return lambda report: (Sample(report["counters"][prefix + word], (word,)) for word in words)
+    return lambda report: (MetricValue(report["counters"][prefix + word], (word,)) for word in words)
 
 
-def _by_reason(key: str, words: tuple[str, ...]) -> Callable[[Report], Iterator[Sample]]:
+def _by_reason(key: str, words: tuple[str, ...]) -> Callable[[Report], Iterator[MetricValue]]:
     """Each word's part of a counter; from the start, so that the first one is seen as a rise."""
-    return lambda report: (Sample(report["counters"][key].get(word, 0), (word,)) for word in words)
+    return lambda report: (MetricValue(report["counters"][key].get(word, 0), (word,)) for word in words)
 
 
-def _length(key: str) -> Callable[[Report], Iterator[Sample]]:
-    return lambda report: (Sample(len(report[each])) for each in (key,) if each in report)
+def _length(key: str) -> Callable[[Report], Iterator[MetricValue]]:
+    return lambda report: (MetricValue(len(report[each])) for each in (key,) if each in report)
 
 
-def _sinks(key: str) -> Callable[[Report], Iterator[Sample]]:
+def _sinks(key: str) -> Callable[[Report], Iterator[MetricValue]]:
     """A figure of each sink that has it."""
-    return lambda report: (Sample(sink[key], (sink["sink"],)) for sink in report.get("sinks", ()) if key in sink)
+    return lambda report: (MetricValue(sink[key], (sink["sink"],)) for sink in report.get("sinks", ()) if key in sink)
 
 
-def _sink_counts(key: str) -> Callable[[Report], Iterator[Sample]]:
+def _sink_counts(key: str) -> Callable[[Report], Iterator[MetricValue]]:
     return lambda report: (
-        Sample(sink["since_start"][key], (sink["sink"],)) for sink in report.get("sinks", ()) if "since_start" in sink
+        MetricValue(sink["since_start"][key], (sink["sink"],))
+        for sink in report.get("sinks", ())
+        if "since_start" in sink
     )
 
 
-def _sink_states(report: Report) -> Iterator[Sample]:
+def _sink_states(report: Report) -> Iterator[MetricValue]:
     for sink in report.get("sinks", ()):
         for state in SINK_STATES:
-            yield Sample(sink["state"] == state, (sink["sink"], state))
+            yield MetricValue(sink["state"] == state, (sink["sink"], state))
 
 
-def _certificates(report: Report) -> Iterator[Sample]:
+def _certificates(report: Report) -> Iterator[MetricValue]:
     ends = report.get("certificates", {})
     for role in CERTIFICATE_ROLES:
         if ends.get(role):
-            yield Sample(ends[role], (role,))
+            yield MetricValue(ends[role], (role,))
 
 
-def _build(report: Report) -> Iterator[Sample]:
-    yield Sample(1, (report["version"], report["broker"]["mode"]))
+def _build(report: Report) -> Iterator[MetricValue]:
+    yield MetricValue(1, (report["version"], report["broker"]["mode"]))
 
 
-def _commits(report: Report) -> Iterator[Sample]:
+def _commits(report: Report) -> Iterator[MetricValue]:
     counters = report["counters"]
     below = 0
     for bound, count in zip((*map(repr, COMMIT_BOUNDS_S), "+Inf"), counters["commit_buckets"], strict=True):
         below += count
-        yield Sample(below, ("commit", bound), "_bucket")
-    yield Sample(counters["commit_seconds"], ("commit",), "_sum")
-    yield Sample(below, ("commit",), "_count")
+        yield MetricValue(below, ("commit", bound), "_bucket")
+    yield MetricValue(counters["commit_seconds"], ("commit",), "_sum")
+    yield MetricValue(below, ("commit",), "_count")
 
 
-_C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+_C, _G, _H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
 
 # fmt: off
 METRICS: Final = (

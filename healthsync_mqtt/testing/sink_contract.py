@@ -16,7 +16,7 @@ _START_US = 1_790_000_000_000_000
 _MOST_STEPS = 1000
 
 
-class Target(Protocol):
+class SinkTarget(Protocol):
     """A server, or a folder, and sinks on it."""
 
     def open(self) -> Sink[Any]:
@@ -53,7 +53,7 @@ def _plain(records: Sequence[Record], **more: Any) -> Rows:
 class SinkContract:
     """The tests."""
 
-    def test_what_is_shipped_is_there(self, target: Target) -> None:
+    def test_what_is_shipped_is_there(self, target: SinkTarget) -> None:
         """And in order."""
         sink = target.open()
         sink.warm_up(0)
@@ -62,7 +62,7 @@ class SinkContract:
         sink.close()
         sink.close()
 
-    def test_twice_is_once(self, target: Target) -> None:
+    def test_twice_is_once(self, target: SinkTarget) -> None:
         """Also in a new process that was killed before the cursor was kept, and in other pieces."""
         records = [row(n, f"e{n}", 60.0 + n, at_s=n) for n in range(1, 10)]
         first = target.open()
@@ -75,7 +75,7 @@ class SinkContract:
         again.close()
         assert [value for _, value in target.there()] == [60.0 + n for n in range(1, 10)]
 
-    def test_a_later_version_replaces_and_a_tombstone_takes_away(self, target: Target) -> None:
+    def test_a_later_version_replaces_and_a_tombstone_takes_away(self, target: SinkTarget) -> None:
         """Moved in time, too."""
         sink = target.open()
         old = [row(1, "a", 61.0), row(2, "b", 62.0, at_s=1), row(3, "c", 63.0, at_s=2)]
@@ -86,7 +86,7 @@ class SinkContract:
         sink.close()
         assert [value for _, value in target.there()] == [63.0, 71.0]
 
-    def test_what_consent_does_not_cover_is_not_written(self, target: Target) -> None:
+    def test_what_consent_does_not_cover_is_not_written(self, target: SinkTarget) -> None:
         """The cursor moves on."""
         sink = target.open()
         records = [row(1, "a", 61.0), row(2, "b", 62.0, at_s=1)]
@@ -94,7 +94,7 @@ class SinkContract:
         sink.close()
         assert [value for _, value in target.there()] == [62.0]
 
-    def test_a_server_that_is_away_is_waited_for(self, target: Target) -> None:
+    def test_a_server_that_is_away_is_waited_for(self, target: SinkTarget) -> None:
         """Never raised, never taken for done; the same shipment goes on afterwards."""
         sink = target.open()
         target.away(away=True)
@@ -108,7 +108,7 @@ class SinkContract:
         sink.close()
         assert [value for _, value in target.there()] == [61.0]
 
-    def test_nothing_kept_aside_is_nothing_to_mend(self, target: Target) -> None:
+    def test_nothing_kept_aside_is_nothing_to_mend(self, target: SinkTarget) -> None:
         """And the status can be printed."""
         sink = target.open()
         assert sink.mend(_START_US).next is Next.DONE

@@ -21,7 +21,7 @@ from healthsync_mqtt.topics.grammar import (
 from healthsync_mqtt.topics.registry import Channel, TopicRegistry
 
 
-class Ground(StrEnum):
+class AccessGround(StrEnum):
     """Why a decision fell as it did."""
 
     allowed = "allowed"
@@ -36,11 +36,11 @@ class Ground(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class AccessDecision:
     """An answer and its grounds; ``rule`` says in words which line of ``topics.yaml`` decided, for ``--explain``."""
 
     allowed: bool
-    reason: Ground
+    reason: AccessGround
     channel: Channel | None
     rule: str
 
@@ -51,38 +51,38 @@ class AccessRules:
     def __init__(self, registry: TopicRegistry) -> None:
         self.registry = registry
 
-    def may_publish(self, principal: Principal, topic: str, *, retain: bool = False) -> Decision:
+    def may_publish(self, principal: Principal, topic: str, *, retain: bool = False) -> AccessDecision:
         """Whether ``principal`` may publish to ``topic``, with the RETAIN flag as given."""
         parsed = self._parse(topic)
-        if isinstance(parsed, Decision):
+        if isinstance(parsed, AccessDecision):
             return parsed
         channel, variables = parsed
         if principal.role not in channel.roles_publish:
-            return _deny(Ground.role, channel, f"{principal.role} does not publish {channel.key}")
+            return _deny(AccessGround.role, channel, f"{principal.role} does not publish {channel.key}")
         if not owns(principal, variables):
-            return _deny(Ground.identity, channel, f"{channel.key} is for {_terms(principal, channel)} only")
+            return _deny(AccessGround.identity, channel, f"{channel.key} is for {_terms(principal, channel)} only")
         if retain and not channel.retain:
-            return _deny(Ground.retain, channel, f"{channel.key} has retain: false")
+            return _deny(AccessGround.retain, channel, f"{channel.key} has retain: false")
         return _allow(channel, f"{principal.role} publishes {channel.key} for {_terms(principal, channel)}")
 
-    def may_will(self, principal: Principal, topic: str, *, retain: bool = False) -> Decision:
+    def may_will(self, principal: Principal, topic: str, *, retain: bool = False) -> AccessDecision:
         """Whether ``principal`` may set its will on ``topic``: a device on its own status, a bridge on its own kind."""
         decision = self.may_publish(principal, topic, retain=retain)
         channel = decision.channel
         if decision.allowed and channel and not channel.will:
-            return _deny(Ground.will, channel, f"{channel.key} has will: false")
+            return _deny(AccessGround.will, channel, f"{channel.key} has will: false")
         return decision
 
-    def may_subscribe(self, principal: Principal, topic_filter: str) -> Decision:
+    def may_subscribe(self, principal: Principal, topic_filter: str) -> AccessDecision:
         """Whether every declared topic that ``topic_filter`` matches may be read by ``principal``, and there is one."""
         if topic_filter.startswith("$"):
-            return _deny(Ground.reserved, None, "topics that start with $ and shared subscriptions are refused")
+            return _deny(AccessGround.reserved, None, "topics that start with $ and shared subscriptions are refused")
         if len(topic_filter) > TOPIC_MAX_BYTES:
-            return _deny(Ground.unknown_topic, None, f"no declared topic is longer than {TOPIC_MAX_BYTES} bytes")
+            return _deny(AccessGround.unknown_topic, None, f"no declared topic is longer than {TOPIC_MAX_BYTES} bytes")
         try:
             levels = validate_filter(topic_filter).split("/")
         except TopicError as error:
-            return _deny(Ground.bad_topic, None, str(error))
+            return _deny(AccessGround.bad_topic, None, str(error))
         reached = []
         wild = "+" in levels or levels[-1] == "#"
         for channel in self.registry:
@@ -91,17 +91,17 @@ class AccessRules:
             if not _reaches(levels, channel.template, self.registry.types):
                 continue
             if principal.role not in channel.roles_subscribe:
-                return _deny(Ground.role, channel, f"{principal.role} does not subscribe to {channel.key}")
+                return _deny(AccessGround.role, channel, f"{principal.role} does not subscribe to {channel.key}")
             if ground := _leak(levels, channel.template, principal):
                 return _deny(ground, channel, f"{channel.key} is for {_terms(principal, channel)} only")
             reached.append(channel)
         if not reached:
-            return _deny(Ground.unknown_topic, None, "no declared topic matches")
+            return _deny(AccessGround.unknown_topic, None, "no declared topic matches")
         keys = ", ".join(channel.key for channel in reached)
         rule = f"{principal.role} subscribes to {keys} for {_terms(principal, reached[0])}"
         return _allow(reached[0] if len(reached) == 1 else None, rule)
 
-    def may_listen(self, principal: Principal, topic_filter: str) -> Decision:
+    def may_listen(self, principal: Principal, topic_filter: str) -> AccessDecision:
         """The same where there are shared groups: ``$share/{group}/{filter}`` may be had as ``filter`` may.
 
         Events alone are divided: a shared filter reaches canonical topics and nothing else.
@@ -109,32 +109,32 @@ class AccessRules:
         try:
             shared = shared_filter(topic_filter)
         except TopicError as error:
-            return _deny(Ground.bad_topic, None, str(error))
+            return _deny(AccessGround.bad_topic, None, str(error))
         if shared is None:
             return self.may_subscribe(principal, topic_filter)
         decision = self.may_subscribe(principal, shared.filter)
         if decision.allowed and (decision.channel is None or decision.channel.key != "canonical"):
-            return _deny(Ground.reserved, decision.channel, "a shared subscription is for canonical events alone")
+            return _deny(AccessGround.reserved, decision.channel, "a shared subscription is for canonical events alone")
         return decision
 
-    def _parse(self, topic: str) -> tuple[Channel, dict[str, str]] | Decision:
+    def _parse(self, topic: str) -> tuple[Channel, dict[str, str]] | AccessDecision:
         if parsed := self.registry.parse(topic):
             return parsed
         if topic.startswith("$"):
-            return _deny(Ground.reserved, None, "topics that start with $ are refused")
+            return _deny(AccessGround.reserved, None, "topics that start with $ are refused")
         try:
             validate_topic_name(topic)
         except TopicError as error:
-            return _deny(Ground.bad_topic, None, str(error))
-        return _deny(Ground.unknown_topic, None, "no declared topic is like this")
+            return _deny(AccessGround.bad_topic, None, str(error))
+        return _deny(AccessGround.unknown_topic, None, "no declared topic is like this")
 
 
-def _allow(channel: Channel | None, rule: str) -> Decision:
-    return Decision(True, Ground.allowed, channel, rule)
+def _allow(channel: Channel | None, rule: str) -> AccessDecision:
+    return AccessDecision(True, AccessGround.allowed, channel, rule)
 
 
-def _deny(ground: Ground, channel: Channel | None, rule: str) -> Decision:
-    return Decision(False, ground, channel, rule)
+def _deny(ground: AccessGround, channel: Channel | None, rule: str) -> AccessDecision:
+    return AccessDecision(False, ground, channel, rule)
 
 
 _NOTHING: frozenset[str] = frozenset()
@@ -194,7 +194,7 @@ def _reaches(levels: list[str], template: Template, types: frozenset[str] | None
     return True
 
 
-def _leak(levels: list[str], template: Template, principal: Principal) -> Ground | None:
+def _leak(levels: list[str], template: Template, principal: Principal) -> AccessGround | None:
     """Why a filter that reaches ``template`` also matches topics outside the principal's ids, None when it does not."""
     for position, (text, variable) in enumerate(template.levels):
         if not variable:
@@ -202,9 +202,9 @@ def _leak(levels: list[str], template: Template, principal: Principal) -> Ground
         want = levels[position] if position < len(levels) else "#"
         if want in {"+", "#"}:
             if bound(principal, text) is not None:
-                return Ground.wildcard
+                return AccessGround.wildcard
         elif not owns(principal, {text: want}):
-            return Ground.identity
+            return AccessGround.identity
     return None
 
 

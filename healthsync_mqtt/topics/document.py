@@ -55,18 +55,18 @@ def _not_a_bool(value: object) -> object:
     return str(value) if isinstance(value, bool) else value
 
 
-class _Entry(BaseModel):
+class _DocumentEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class RolesEntry(_Entry):
+class RolesEntry(_DocumentEntry):
     """Who may publish and who may subscribe."""
 
     publish: Annotated[tuple[Role, ...], Field(min_length=1)]
     subscribe: Annotated[tuple[Role, ...], Field(min_length=1)]
 
 
-class ChannelEntry(_Entry):
+class ChannelEntry(_DocumentEntry):
     """One channel as it is written in the file."""
 
     topic: str
@@ -81,7 +81,7 @@ class ChannelEntry(_Entry):
     answer: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_]{0,63})?$")] = ""
 
 
-class _File(_Entry):
+class _TopicsFile(_DocumentEntry):
     prefix: str = ""
     channels: Annotated[
         dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")], ChannelEntry],
@@ -127,7 +127,7 @@ def read_document(text: str, file: str) -> Document:
     data = walk.value(node, ())
     problems = walk.problems
     try:
-        parsed = _File.model_validate(data)
+        parsed = _TopicsFile.model_validate(data)
     except ValidationError as error:
         problems += _shape_problems(error, file, walk.lines)
     else:
@@ -192,7 +192,7 @@ def _shape_problems(error: ValidationError, file: str, lines: Mapping[Path, int]
             case "missing":
                 what, fix = f"`{name}` is missing", f"add `{name}: {_EXAMPLES.get(str(name), '…')}`"
             case "extra_forbidden":
-                model = _File if len(path) == 1 else RolesEntry if path[-2] == "roles" else ChannelEntry
+                model = _TopicsFile if len(path) == 1 else RolesEntry if path[-2] == "roles" else ChannelEntry
                 what, fix = f"`{name}` is no known field", f"use only: {', '.join(model.model_fields)}"
             case "enum" | "literal_error":
                 what, fix = f"{given!r} is not allowed here", f"use one of: {context['expected']}"

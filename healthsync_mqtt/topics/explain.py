@@ -7,26 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.topics.access import AccessRules, Decision, Ground
+from healthsync_mqtt.topics.access import AccessDecision, AccessGround, AccessRules
 from healthsync_mqtt.topics.registry import Channel, TopicRegistry
 
-_NOT_CONCERNED = frozenset({Ground.unknown_topic, Ground.bad_topic, Ground.reserved})
+_NOT_CONCERNED = frozenset({AccessGround.unknown_topic, AccessGround.bad_topic, AccessGround.reserved})
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChannelLine:
     """What one channel says; ``decision`` is None when the topic or filter does not touch it."""
 
     channel: Channel
-    decision: Decision | None
+    decision: AccessDecision | None
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The decision as the door makes it, and a line for each declared channel."""
 
-    decision: Decision
-    lines: tuple[Line, ...]
+    decision: AccessDecision
+    lines: tuple[ChannelLine, ...]
 
 
 def explain_publish(rules: AccessRules, principal: Principal, topic: str, *, retain: bool = False) -> Explanation:
@@ -39,10 +39,10 @@ def explain_subscribe(rules: AccessRules, principal: Principal, topic_filter: st
     return _explained(rules, lambda each: each.may_subscribe(principal, topic_filter))
 
 
-def _explained(rules: AccessRules, ask: Callable[[AccessRules], Decision]) -> Explanation:
+def _explained(rules: AccessRules, ask: Callable[[AccessRules], AccessDecision]) -> Explanation:
     registry = rules.registry
     lines = []
     for channel in registry:
         decision = ask(AccessRules(TopicRegistry([channel], types=registry.types)))
-        lines.append(Line(channel, None if decision.reason in _NOT_CONCERNED else decision))
+        lines.append(ChannelLine(channel, None if decision.reason in _NOT_CONCERNED else decision))
     return Explanation(ask(rules), tuple(lines))

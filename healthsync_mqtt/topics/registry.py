@@ -49,7 +49,7 @@ class TopicRegistry:
         """``types`` limits what ``{type}`` may be (None = any id). Raises ConflictingTemplatesError."""
         self.channels: Mapping[str, Channel] = {channel.key: channel for channel in channels}
         self.types = types
-        self._root = _Node()
+        self._root = _GrammarNode()
         for channel in self.channels.values():
             _insert(self._root, channel)
 
@@ -132,15 +132,15 @@ def default_path() -> Path:
 
 
 @dataclass(slots=True)
-class _Node:
-    literals: dict[str, "_Node"] = field(default_factory=dict)
-    variable: "_Node | None" = None
+class _GrammarNode:
+    literals: dict[str, "_GrammarNode"] = field(default_factory=dict)
+    variable: "_GrammarNode | None" = None
     channel: Channel | None = None
     owner: str = ""
     """Key of the channel that made this node, for messages."""
 
 
-def _insert(root: _Node, channel: Channel) -> None:
+def _insert(root: _GrammarNode, channel: Channel) -> None:
     """Literals and a variable never share a place, so that a parse has one way to go and filters cannot overlap."""
     node = root
     for text, variable in channel.template.levels:
@@ -149,13 +149,13 @@ def _insert(root: _Node, channel: Channel) -> None:
                 name, other = next(iter(node.literals.items()))
                 message = f"{{{text}}} stands where `{other.owner}` has the literal {name!r}"
                 raise ConflictingTemplatesError(channel.key, message)
-            node.variable = node.variable or _Node(owner=channel.key)
+            node.variable = node.variable or _GrammarNode(owner=channel.key)
             node = node.variable
         else:
             if node.variable:
                 message = f"the literal {text!r} stands where `{node.variable.owner}` has a variable"
                 raise ConflictingTemplatesError(channel.key, message)
-            node = node.literals.setdefault(text, _Node(owner=channel.key))
+            node = node.literals.setdefault(text, _GrammarNode(owner=channel.key))
     if node.channel:
         raise ConflictingTemplatesError(channel.key, f"the same topics as `{node.channel.key}`")
     node.channel = channel

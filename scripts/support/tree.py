@@ -1,8 +1,9 @@
-"""Checks of the tree itself: the length of modules, and no key or token in what is committed."""
+"""Checks of the tree: the length of modules, what a class name means, and no key or token in what is committed."""
 
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,10 @@ ROOT = Path(__file__).parents[2]
 LONGEST = 400
 WHY = re.compile(r"# long: \S")
 SHORT = ("healthsync_mqtt/", "bridge/", "scripts/", "tests/support/")
+SHIPPED = ("healthsync_mqtt/", "bridge/")
+CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
+#: Class names that two files may have, and why both mean the same.
+SHARED_NAMES: dict[str, str] = {}
 SECRET_NAMES = re.compile(r"(\.key|\.pem|\.p12|\.token|\.db|id_ed25519)$")
 SECRETS = {
     "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16}"),
@@ -26,11 +31,12 @@ def tracked() -> list[Path]:
         capture_output=True,
         text=True,
     ).stdout
-    return [path for name in sorted(names.split("\0")) if name and (path := ROOT / name).is_file()]
+    return [path for name in sorted(set(names.split("\0"))) if name and (path := ROOT / name).is_file()]
 
 
 def faults(files: list[Path]) -> Iterator[str]:
     """One line for each thing that must not be so."""
+    classes: dict[str, list[str]] = defaultdict(list)
     for path in files:
         name = path.relative_to(ROOT).as_posix()
         if SECRET_NAMES.search(name) and not name.startswith("tests/fixtures/"):
@@ -42,6 +48,12 @@ def faults(files: list[Path]) -> Iterator[str]:
         lines = text.count("\n") if path.suffix == ".py" and name.startswith(SHORT) else 0
         if lines > LONGEST and not WHY.match(text):
             yield f"{name}: {lines} lines; past {LONGEST} the first line says why: `# long: …`"
+        if path.suffix == ".py" and name.startswith(SHIPPED):
+            for noun in CLASS.findall(text):
+                classes[noun].append(name)
+    for noun, names in classes.items():
+        if len(names) > 1 and noun not in SHARED_NAMES:
+            yield f"{names[-1]}: a class of {names[0]} is called {noun} too; a name means one thing"
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from healthsync_mqtt.broker.external.canary import Canary, CrossingError
 from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B
 from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN, CONTROL, role_name
 from healthsync_mqtt.errors import ConfigError
-from healthsync_mqtt.mqtt.links.port import Account
+from healthsync_mqtt.mqtt.links.port import ClientLogin
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.topics.access import AccessRules
@@ -57,7 +57,7 @@ async def command(broker: Mosquitto, name: str, *rules: tuple[str, str]) -> None
         for kind, topic in rules
     ]
     async with talk(broker.address) as admin:
-        await admin.login(Account(client_id="opener", username=ADMIN, password=broker.store.need(ADMIN, "")))
+        await admin.login(ClientLogin(client_id="opener", username=ADMIN, password=broker.store.need(ADMIN, "")))
         await admin.publish(CONTROL, json.dumps({"commands": said}).encode())
 
 

@@ -13,7 +13,7 @@ from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
 from healthsync_mqtt.broker.external.promises import examine
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.mqtt.codec.packets import Will
-from healthsync_mqtt.mqtt.links.port import Account, ConnectionLostError
+from healthsync_mqtt.mqtt.links.port import ClientLogin, ConnectionLostError
 from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess, until
@@ -114,7 +114,7 @@ async def test_a_login_with_another_client_id_is_refused_and_disturbs_nobody(
     await bob.subscribe("users/bob/devices/watch/receipts")
     password = broker.account("alice-watch").password
     async with talk(broker.address) as thief:
-        await thief.login(Account(client_id="bob-watch", username=username, password=password), clean=clean)
+        await thief.login(ClientLogin(client_id="bob-watch", username=username, password=password), clean=clean)
         assert thief.code in {4, 5}
     await bob.publish("users/bob/devices/watch/status", b"still here")
 
@@ -124,7 +124,7 @@ async def test_wrong_credentials_are_refused(broker: Mosquitto, client_id: str) 
     """T09."""
     for password in ("", "wrong", broker.account("alice-watch").password):
         async with talk(broker.address) as stranger:
-            await stranger.login(Account(client_id=client_id, username=client_id, password=password))
+            await stranger.login(ClientLogin(client_id=client_id, username=client_id, password=password))
             assert stranger.code in {4, 5}
 
 
@@ -135,7 +135,7 @@ async def test_odd_names_do_not_log_in(broker: Mosquitto, name: str) -> None:
     """T11, at the broker."""
     try:
         async with talk(broker.address) as odd:
-            await odd.login(Account(client_id=name, username=name, password="x"))
+            await odd.login(ClientLogin(client_id=name, username=name, password="x"))
             assert odd.code
     except ConnectionLostError:
         pass
@@ -258,7 +258,7 @@ async def _allow_everything(broker: Mosquitto) -> None:
     commands = [{"command": "addRoleACL", "rolename": "healthsync:healthsync-canary-a-probe"} | acl for acl in loose]
     async with talk(broker.address) as admin:
         password = broker.store.need(ADMIN, "")
-        await admin.login(Account(client_id="loose", username=ADMIN, password=password))
+        await admin.login(ClientLogin(client_id="loose", username=ADMIN, password=password))
         await admin.publish("$CONTROL/dynamic-security/v1", json.dumps({"commands": commands}).encode())
 
 
@@ -268,7 +268,7 @@ async def test_a_revoked_or_rotated_password_ends_at_the_broker(broker: Mosquitt
         registry.add_device("alice", "old", NOW)
     await broker.provision()
 
-    async def accepted(account: Account) -> bool:
+    async def accepted(account: ClientLogin) -> bool:
         async with talk(broker.address) as connection:
             return not (await connection.login(account)).code
 

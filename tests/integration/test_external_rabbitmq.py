@@ -12,7 +12,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec.packets import Will
-from healthsync_mqtt.mqtt.links.port import Account, ConnectionLostError
+from healthsync_mqtt.mqtt.links.port import ClientLogin, ConnectionLostError
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess, until
@@ -51,13 +51,13 @@ def bridge(broker: RabbitMq) -> Iterator[BridgeProcess]:
         yield running
 
 
-def account(broker: RabbitMq, principal: Principal) -> Account:
+def account(broker: RabbitMq, principal: Principal) -> ClientLogin:
     name = principal.client_id
     token = DataDirectory(broker.data).identity(principal, user_id=None, device_id=None, epoch=0)["token"]
-    return Account(client_id=name, username=name, password=token)
+    return ClientLogin(client_id=name, username=name, password=token)
 
 
-def device(broker: RabbitMq, user: str, name: str = "watch") -> Account:
+def device(broker: RabbitMq, user: str, name: str = "watch") -> ClientLogin:
     with broker.registry() as registry:
         return account(broker, registry.device(user, name).principal)
 
@@ -89,10 +89,10 @@ async def test_the_second_user_is_out_of_reach(broker: RabbitMq, bridge: BridgeP
         await victim.login(bob)
         await victim.subscribe("users/bob/devices/watch/receipts", "users/bob/devices/watch/status")
         for thief in (
-            Account(client_id=bob.client_id, username=alice.username, password=alice.password),
-            Account(client_id=bob.client_id, username=bob.username, password=alice.password),
-            Account(client_id="healthsync-bridge-main", username="healthsync-bridge-main", password=alice.password),
-            Account(client_id="x", username="guest", password="guest"),
+            ClientLogin(client_id=bob.client_id, username=alice.username, password=alice.password),
+            ClientLogin(client_id=bob.client_id, username=bob.username, password=alice.password),
+            ClientLogin(client_id="healthsync-bridge-main", username="healthsync-bridge-main", password=alice.password),
+            ClientLogin(client_id="x", username="guest", password="guest"),
         ):
             assert await _refused(broker, thief)
         for name in ("users/bob/devices/watch/receipts", "users/bob/#", "#", "users/+/devices/+/status", "$share/g/#"):
@@ -115,7 +115,7 @@ async def test_the_second_user_is_out_of_reach(broker: RabbitMq, bridge: BridgeP
     assert stored(broker.data, "bob") == ["truth"]
 
 
-async def _refused(broker: RabbitMq, who: Account) -> bool:
+async def _refused(broker: RabbitMq, who: ClientLogin) -> bool:
     try:
         async with talk(broker.address) as connection:
             await connection.login(who)

@@ -13,7 +13,7 @@ from healthsync_mqtt.model.event import Op
 from healthsync_mqtt.sinks.influx.http import Influx
 from healthsync_mqtt.sinks.influx.readback import Readback
 from healthsync_mqtt.sinks.series import PROVIDERS
-from healthsync_mqtt.sinks.shipper import Phase
+from healthsync_mqtt.sinks.shipper import SinkPhase
 from tests.support import influx_double as canned
 from tests.support.influx_double import InfluxDouble, Reply, Request
 from tests.support.sink import NOW_US, Rig, bpm, event, pulses
@@ -56,7 +56,7 @@ def test_a_proxys_400_after_a_204_refuses_no_line(rig: Rig, server: InfluxDouble
     html = Reply(400, "<html><body>400 Bad Request</body></html>", (("Content-Type", "text/html"),))
     server.script = [html] * 3
     rig.store(*pulses(200, first=1))
-    assert rig.ship() is Phase.PAUSED
+    assert rig.ship() is SinkPhase.PAUSED
     assert (rig.kept[-1], rig.ledger.refused_count(), rig.shipper.status()["lag"]) == (1, 0, 200)
     for _ in range(4):
         rig.later(31)
@@ -75,7 +75,7 @@ def test_a_line_that_the_server_fails_on_is_kept_aside_after_a_while_and_tried_a
 ) -> None:
     server.always = poisoned
     rig.store(*pulses(90))
-    assert rig.ship() is Phase.WAITING
+    assert rig.ship() is SinkPhase.WAITING
     assert "panic" in rig.shipper.status()["message"]
     for _ in range(40):
         rig.later(61)
@@ -94,7 +94,7 @@ def test_a_server_that_fails_on_everything_loses_no_line(rig: Rig, server: Influ
     server.always = lambda _request: broken
     rig.store(*pulses(50))
     for _ in range(60):
-        assert rig.later(61) is Phase.WAITING
+        assert rig.later(61) is SinkPhase.WAITING
     assert (rig.ledger.refused_count(), rig.kept) == (0, [])
     server.always = None
     for _ in range(3):
@@ -113,7 +113,7 @@ def test_2_0_answers_500_for_retention_and_the_good_lines_go_on(rig: Rig, server
 
     server.always = answer
     rig.store(*pulses(90))
-    assert rig.ship() is Phase.IDLE
+    assert rig.ship() is SinkPhase.IDLE
     assert len(bpm(server)) == 89
     assert [(one.seq, one.reason) for one in rig.ledger.refused()] == [(7, "outside_retention")]
 
@@ -157,7 +157,7 @@ def test_an_idle_sink_hears_that_its_server_is_gone(rigs, server: InfluxDouble) 
     server.always = lambda _request: canned.RESET
     for _ in range(5):
         rig.later(5)
-    assert (rig.shipper.phase, rig.kept) == (Phase.WAITING, [])
+    assert (rig.shipper.phase, rig.kept) == (SinkPhase.WAITING, [])
 
 
 # -- deletions
@@ -173,7 +173,7 @@ def test_2_7_deletes_what_a_tombstone_names(rig: Rig, server: InfluxDouble, type
     rig.ship()
     assert server.points
     rig.store(event("a", type_name=type_name, op=Op.DELETE))
-    assert rig.ship() is Phase.IDLE
+    assert rig.ship() is SinkPhase.IDLE
     assert server.points == {}
     for request in server.requests:
         if request.path == "/api/v2/delete":

@@ -8,7 +8,7 @@ import pytest
 
 from healthsync_mqtt.model.event import Op
 from healthsync_mqtt.sinks.influx.line import Line
-from healthsync_mqtt.sinks.shipper import Phase
+from healthsync_mqtt.sinks.shipper import SinkPhase
 from tests.support import influx_double as canned
 from tests.support.influx_double import InfluxDouble, Reply
 from tests.support.sink import NOW_US, Rig, bpm, event, pulses
@@ -16,7 +16,7 @@ from tests.support.sink import NOW_US, Rig, bpm, event, pulses
 
 def test_events_arrive_and_the_cursor_follows(rig: Rig, server: InfluxDouble) -> None:
     rig.store(*pulses(250))
-    assert rig.ship() is Phase.IDLE
+    assert rig.ship() is SinkPhase.IDLE
     assert bpm(server) == [60.0 + place % 90 for place in range(250)]
     assert rig.kept == [250]
     request = server.requests[0]
@@ -73,13 +73,13 @@ def test_what_an_operator_must_mend_pauses_and_goes_on_when_mended(
 ) -> None:
     server.script = [reply]
     rig.store(*pulses(20))
-    assert rig.ship() is Phase.PAUSED
+    assert rig.ship() is SinkPhase.PAUSED
     status = rig.shipper.status()
     assert (status["reason"], status["lag"], bool(status["fix"])) == (reason, 20, True)
     assert (rig.kept, rig.ledger.refused_count()) == ([], 0)
-    assert rig.later(29) is Phase.PAUSED
+    assert rig.later(29) is SinkPhase.PAUSED
     assert len(server.requests) == 1
-    assert rig.later(2) is Phase.IDLE
+    assert rig.later(2) is SinkPhase.IDLE
     assert len(bpm(server)) == 20
     assert rig.shipper.status()["reason"] == ""
 
@@ -98,12 +98,12 @@ def test_what_passes_by_itself_is_waited_for(
 ) -> None:
     server.script = [reply, reply]
     rig.store(*pulses(20))
-    assert rig.ship() is Phase.WAITING
+    assert rig.ship() is SinkPhase.WAITING
     assert rig.shipper.status()["reason"] == reason
-    assert rig.later(least_s * 0.99) is Phase.WAITING
+    assert rig.later(least_s * 0.99) is SinkPhase.WAITING
     assert len(server.requests) == 1
-    assert rig.later(least_s + 1) is Phase.WAITING
-    assert rig.later(100) is Phase.IDLE
+    assert rig.later(least_s + 1) is SinkPhase.WAITING
+    assert rig.later(100) is SinkPhase.IDLE
     assert bpm(server) == [60.0 + place for place in range(20)]
     assert rig.kept == [20]
 
@@ -113,16 +113,16 @@ def test_a_server_that_hangs_or_trickles_is_left_at_the_deadline(rigs, server: I
     rig = rigs(timeout_s=0.3)
     server.script = [reply]
     rig.store(*pulses(5))
-    assert rig.ship() is Phase.WAITING
+    assert rig.ship() is SinkPhase.WAITING
     assert rig.shipper.status()["reason"] == "timeout"
-    assert rig.later(10) is Phase.IDLE
+    assert rig.later(10) is SinkPhase.IDLE
     assert len(bpm(server)) == 5
 
 
 def test_nobody_listens(rigs, tmp_path: Path) -> None:
     rig = Rig(tmp_path, "http://127.0.0.1:9")
     rig.store(*pulses(5))
-    assert rig.ship() is Phase.WAITING
+    assert rig.ship() is SinkPhase.WAITING
     assert rig.shipper.status()["reason"] == "unreachable"
     rig.close()
 
@@ -187,7 +187,7 @@ def refuse_without_a_word(request: canned.Request) -> Reply:
 def test_exactly_the_refused_lines_are_kept_aside(rig: Rig, server: InfluxDouble, answers, most: int) -> None:
     server.always = answers
     rig.store(*pulses(90))
-    assert rig.ship() is Phase.IDLE
+    assert rig.ship() is SinkPhase.IDLE
     assert bpm(server) == [60.0 + place for place in range(90) if place not in {6, 23}]
     assert sorted(refusal.seq for refusal in rig.ledger.refused()) == [7, 24]
     assert rig.kept == [90]
@@ -200,7 +200,7 @@ def test_a_whole_batch_outside_the_retention_costs_one_request(rig: Rig, server:
         "points beyond retention policy", len(request.lines), lambda _line: False
     )
     rig.store(*pulses(500))
-    assert rig.ship() is Phase.IDLE
+    assert rig.ship() is SinkPhase.IDLE
     assert (len(server.requests), rig.ledger.refused_count(), rig.kept) == (1, 500, [500])
     assert rig.ledger.refused()[0].reason == "outside_retention"
 
@@ -208,7 +208,7 @@ def test_a_whole_batch_outside_the_retention_costs_one_request(rig: Rig, server:
 def test_too_large_is_halved_until_it_fits(rig: Rig, server: InfluxDouble) -> None:
     server.always = lambda request: canned.TOO_LARGE if len(request.lines) > 10 else canned.NO_CONTENT
     rig.store(*pulses(90))
-    assert rig.ship() is Phase.IDLE
+    assert rig.ship() is SinkPhase.IDLE
     assert len(bpm(server)) == 90
     assert rig.ledger.refused_count() == 0
 
@@ -238,7 +238,7 @@ def test_a_crash_after_the_write_writes_the_same_points_again(rig: Rig, server: 
     points = dict(server.points)
     rig.kept.clear()
     rig.restart()
-    assert rig.ship() is Phase.IDLE
+    assert rig.ship() is SinkPhase.IDLE
     assert server.points == points
     assert set(server.writes.values()) == {2}
 
@@ -280,7 +280,7 @@ def test_a_tombstone_deletes_all_points_of_its_event(rig: Rig, server: InfluxDou
     rig.store(event("a", samples), event("b", {"bpm": 71}))
     rig.ship()
     rig.store(event("a", op=Op.DELETE))
-    assert rig.ship() is Phase.IDLE
+    assert rig.ship() is SinkPhase.IDLE
     assert bpm(server) == [71.0]
 
 
@@ -319,7 +319,7 @@ def test_a_deletion_that_the_server_refuses_is_owed_and_stops_nobody(rig: Rig, s
     server.always = cannot_delete
     rig.store(event("a", op=Op.DELETE))
     rig.store(event("c", {"bpm": 73}))
-    assert rig.ship() is Phase.IDLE
+    assert rig.ship() is SinkPhase.IDLE
     assert rig.kept[-1] == rig.log.head()
     assert sorted(bpm(server)) == [71.0, 72.0, 73.0]
     assert rig.shipper.status()["owed_deletions"] == 1
@@ -378,7 +378,7 @@ def test_many_sources_of_one_device_stay_within_the_budget_of_series(rigs, serve
 
 def test_an_event_that_cannot_be_mapped_holds_up_nobody(rig: Rig, server: InfluxDouble) -> None:
     rig.store(event("a"), event("b", {"bpm": "seventy"}), event("c"))
-    assert rig.ship() is Phase.IDLE
+    assert rig.ship() is SinkPhase.IDLE
     assert len(server.points) == 2
     assert [(refusal.seq, refusal.reason) for refusal in rig.ledger.refused()] == [(2, "unmappable")]
 
@@ -386,12 +386,12 @@ def test_an_event_that_cannot_be_mapped_holds_up_nobody(rig: Rig, server: Influx
 def test_pause_and_resume_by_the_operator(rig: Rig, server: InfluxDouble) -> None:
     rig.store(*pulses(3))
     rig.shipper.wake(rig.config.model_copy(update={"paused": True}))
-    assert rig.ship() is Phase.PAUSED
+    assert rig.ship() is SinkPhase.PAUSED
     assert rig.shipper.status()["reason"] == "paused_by_operator"
-    assert rig.later(100) is Phase.PAUSED
+    assert rig.later(100) is SinkPhase.PAUSED
     assert not server.requests
     rig.shipper.wake(rig.config)
-    assert rig.ship() is Phase.IDLE
+    assert rig.ship() is SinkPhase.IDLE
     assert len(server.points) == 3
 
 
@@ -399,20 +399,20 @@ def test_a_missing_token_pauses(rigs, monkeypatch: pytest.MonkeyPatch, server: I
     monkeypatch.delenv("SINK_TOKEN", raising=False)
     rig = rigs(token={"env": "SINK_TOKEN"})
     rig.store(*pulses(3))
-    assert rig.ship() is Phase.PAUSED
+    assert rig.ship() is SinkPhase.PAUSED
     assert rig.shipper.status()["reason"] == "no_token"
     monkeypatch.setenv("SINK_TOKEN", "t")
-    assert rig.later(31) is Phase.IDLE
+    assert rig.later(31) is SinkPhase.IDLE
 
 
 def test_a_long_outage_only_grows_the_lag(rig: Rig, server: InfluxDouble) -> None:
     server.always = lambda _request: canned.BUSY
     for hour in range(24):
         rig.store(*pulses(100, first=hour * 100))
-        assert rig.later(3600) is Phase.WAITING
+        assert rig.later(3600) is SinkPhase.WAITING
         assert rig.shipper.status()["lag"] == (hour + 1) * 100
     server.always = None
-    assert rig.later(100) is Phase.IDLE
+    assert rig.later(100) is SinkPhase.IDLE
     assert (len(server.points), rig.kept[-1]) == (2400, 2400)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.model.event import Op
-from healthsync_mqtt.sinks.shipper import Phase
+from healthsync_mqtt.sinks.shipper import SinkPhase
 from tests.support.servers import Influxd, VictoriaMetrics
 from tests.support.sink import NOW_US, Rig, event, pulses
 
@@ -27,7 +27,7 @@ def influxd(tmp_path: Path) -> Iterator[Influxd]:
 
 def until_idle(rig: Rig) -> None:
     for _ in range(100):
-        if rig.later(100) is Phase.IDLE:
+        if rig.later(100) is SinkPhase.IDLE:
             return
     raise AssertionError(rig.shipper.status())
 
@@ -65,7 +65,7 @@ def test_victoria_metrics_holds_every_point_after_kills_of_both_sides(
             rig.restart()
         rig.store(*pulses(500, first=total))
         total += 500
-        assert rig.later(1) in {Phase.WAITING, Phase.IDLE}
+        assert rig.later(1) in {SinkPhase.WAITING, SinkPhase.IDLE}
         victoria.start()
         rig.later(60)
     until_idle(rig)
@@ -135,6 +135,6 @@ def test_influxdb_refuses_a_changed_type_and_only_those_lines_are_kept_aside(inf
 def test_a_database_that_does_not_exist_pauses(influxd: Influxd, tmp_path: Path) -> None:
     rig = Rig(tmp_path, influxd.url, dialect="v1", bucket="nowhere")
     rig.store(*pulses(2))
-    assert rig.ship() is Phase.PAUSED
+    assert rig.ship() is SinkPhase.PAUSED
     assert rig.shipper.status()["reason"] == "not_found"
     rig.close()

@@ -1,7 +1,7 @@
 """Gates for stages under test."""
 
 from bridge.stages.consent import ConsentGate
-from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, Decision, Permissions, Purpose, in_force
+from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, ConsentDecision, Permissions, Purpose, in_force
 
 
 def grant(
@@ -12,10 +12,10 @@ def grant(
     at_us: int = 0,
     expires_us: int | None = None,
     action: Action = Action.grant,
-) -> list[Decision]:
+) -> list[ConsentDecision]:
     """The decisions of one grant (or of one withdrawal)."""
     return [
-        Decision(
+        ConsentDecision(
             user_id=user,
             action=action,
             purpose=purpose,

@@ -20,7 +20,7 @@ from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.people.registry import Registry
-from healthsync_mqtt.mqtt.links.port import Account, Address
+from healthsync_mqtt.mqtt.links.port import Address, ClientLogin
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support import child
@@ -134,8 +134,8 @@ class Mosquitto:
             self.address, admin, self.rules, wanted.values(), self.store, epochs=epochs(roster)
         )
 
-    def account(self, client_id: str) -> Account:
-        return Account(client_id=client_id, username=client_id, password=self.store.need(client_id, ""))
+    def account(self, client_id: str) -> ClientLogin:
+        return ClientLogin(client_id=client_id, username=client_id, password=self.store.need(client_id, ""))
 
     def __enter__(self) -> Self:
         return self.start()

@@ -11,9 +11,9 @@ from healthsync_mqtt.sinks.config import InfluxConfig
 from healthsync_mqtt.sinks.influx.http import Influx
 from healthsync_mqtt.sinks.influx.mapping import Mapper
 from healthsync_mqtt.sinks.influx.packing import Packer
-from healthsync_mqtt.sinks.influx.sink import InfluxSink, Server
+from healthsync_mqtt.sinks.influx.sink import InfluxSink, LineServer
 from healthsync_mqtt.sinks.ledger import SinkLedger
-from healthsync_mqtt.sinks.shipper import Phase, Shipper
+from healthsync_mqtt.sinks.shipper import Shipper, SinkPhase
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import Item
 from tests.support.influx_double import InfluxDouble
@@ -25,7 +25,7 @@ class Rig:
     """``rig.store(...)`` puts events into the log, ``rig.ship()`` works until the sink has nothing to do now."""
 
     def __init__(
-        self, path: Path, url: str = "http://127.0.0.1:9", server: Server | None = None, **values: Any
+        self, path: Path, url: str = "http://127.0.0.1:9", server: LineServer | None = None, **values: Any
     ) -> None:
         self.config = InfluxConfig(**{"name": "main", "url": url, "flush_s": 0.0, "timeout_s": 5.0} | values)
         self.log = MemoryEventLog()
@@ -64,7 +64,7 @@ class Rig:
     def _permits(self, record: Record) -> bool:
         return bool(self.permit(record))
 
-    def _connect(self) -> Server:
+    def _connect(self) -> LineServer:
         self.connects += 1
         if self._server is not None:
             return self._server
@@ -82,14 +82,14 @@ class Rig:
         self.log.stage([Item(origin, event) for event in events], [], NOW_US)
         return self.log.commit()
 
-    def ship(self, steps: int = 5000) -> Phase:
+    def ship(self, steps: int = 5000) -> SinkPhase:
         """Work until a pause is asked for; the phase then."""
         for _ in range(steps):
             if self.shipper.step() > 0:
                 return self.shipper.phase
         raise AssertionError("it never rests")
 
-    def later(self, seconds: float) -> Phase:
+    def later(self, seconds: float) -> SinkPhase:
         self.now += seconds
         return self.ship()
 

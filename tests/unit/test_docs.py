@@ -89,6 +89,15 @@ def test_a_committed_key_and_a_long_module_are_found(tmp_path: Path, monkeypatch
     assert [line.split(":")[0] for line in found] == ["notes.md", "server.key", "bridge/all.py"]
 
 
+def test_a_class_name_that_means_two_things_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "ROOT", tmp_path)
+    files = [tmp_path / name for name in ("bridge/one.py", "healthsync_mqtt/two.py", "tests/three.py")]
+    for path in files:
+        path.parent.mkdir()
+        path.write_text("class Verdict:\n    class Inner: ...\n")
+    assert [line.split(":")[0] for line in tree.faults(files)] == ["healthsync_mqtt/two.py"]
+
+
 def test_the_readmes_layout_names_what_is_there() -> None:
     layout = read("README.md").split("## Layout")[1].split("```")[1]
     rooms = {

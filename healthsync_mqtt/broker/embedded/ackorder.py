@@ -27,7 +27,7 @@ def token_of(packet_id: int, qos: int) -> int:
     return packet_id if qos < 2 else packet_id | QOS2
 
 
-class Other:
+class OtherAnswer:
     """The answer to a message that is no event. It waits for its turn and until it is ``ready``."""
 
     __slots__ = ("after", "ready", "token")
@@ -47,7 +47,7 @@ class AckOrder:
         self._answered = 0
         #: events that are durable and wait behind another message
         self._durable: deque[Answered] = deque()
-        self._others: deque[Other] = deque()
+        self._others: deque[OtherAnswer] = deque()
 
     @property
     def waiting(self) -> int:
@@ -73,17 +73,17 @@ class AckOrder:
         """
         after = self._delivered + gathered
         if token and (after > self._answered or self._others):
-            self._others.append(Other(after, token, ready=True))
+            self._others.append(OtherAnswer(after, token, ready=True))
             return False
         return True
 
-    def hold(self, token: Answered, gathered: int = 0) -> Other:
+    def hold(self, token: Answered, gathered: int = 0) -> OtherAnswer:
         """Another message that is answered when it is its turn and ``release`` was called."""
-        other = Other(self._delivered + gathered, token, ready=False)
+        other = OtherAnswer(self._delivered + gathered, token, ready=False)
         self._others.append(other)
         return other
 
-    def release(self, other: Other) -> Sequence[Answered]:
+    def release(self, other: OtherAnswer) -> Sequence[Answered]:
         """``other`` may be answered: the tokens to answer now."""
         other.ready = True
         return self._due()

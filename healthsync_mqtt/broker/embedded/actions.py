@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from healthsync_mqtt.broker.embedded.ackorder import Answered, Other
+from healthsync_mqtt.broker.embedded.ackorder import Answered, OtherAnswer
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.mqtt.codec.packets import Connect, Packet, Publish, Subscribe, Unsubscribe
-from healthsync_mqtt.topics.access import Decision
+from healthsync_mqtt.topics.access import AccessDecision
 from healthsync_mqtt.topics.registry import Channel
 
-Route: TypeAlias = Callable[[str, bool], tuple[Decision, Origin | None]]
+Route: TypeAlias = Callable[[str, bool], tuple[AccessDecision, Origin | None]]
 """``(topic, retain)`` to the decision about a PUBLISH, and whose events they are on an events topic. Pure."""
 
 
@@ -31,7 +31,7 @@ class Relay(NamedTuple):
 
     channel: Channel | None
     message: Publish
-    held: Other | None
+    held: OtherAnswer | None
 
 
 class Refuse(NamedTuple):
@@ -54,7 +54,7 @@ class Send(NamedTuple):
     packet: Packet
 
 
-class Answer(NamedTuple):
+class Acknowledge(NamedTuple):
     """Acknowledge these messages of the client, in this order: what ``AckOrder`` was given for them."""
 
     tokens: Sequence[Answered]
@@ -70,7 +70,7 @@ class Flush(NamedTuple):
     """The client has acknowledged something: send what its session has."""
 
 
-class End(NamedTuple):
+class EndConnection(NamedTuple):
     """The connection is over. ``violation``: cut it; else what was written goes out first. An empty reason: it left."""
 
     reason: str = ""
@@ -78,4 +78,4 @@ class End(NamedTuple):
     rule: str = ""
 
 
-Action: TypeAlias = Judge | Events | Relay | Refuse | Listen | Send | Answer | Flush | Renew | End
+Action: TypeAlias = Judge | Events | Relay | Refuse | Listen | Send | Acknowledge | Flush | Renew | EndConnection

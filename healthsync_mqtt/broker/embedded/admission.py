@@ -6,18 +6,18 @@ from typing import Final, NamedTuple
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.identity.login.proof import BannedError, Login, PerhapsNewError
 from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode, Property
-from healthsync_mqtt.mqtt.codec.v5 import Reason
+from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.topics.access import AccessRules
 
 METHOD: Final = "healthsync-token"
 """The authentication method of MQTT 5: the authentication data is a token, in CONNECT and in AUTH."""
 
 _FIVE: Final = {
-    ConnectCode.BAD_PROTOCOL_VERSION: Reason.UNSUPPORTED_PROTOCOL_VERSION,
-    ConnectCode.IDENTIFIER_REJECTED: Reason.CLIENT_IDENTIFIER_NOT_VALID,
-    ConnectCode.SERVER_UNAVAILABLE: Reason.SERVER_UNAVAILABLE,
-    ConnectCode.BAD_CREDENTIALS: Reason.BAD_CREDENTIALS,
-    ConnectCode.NOT_AUTHORIZED: Reason.NOT_AUTHORIZED,
+    ConnectCode.BAD_PROTOCOL_VERSION: ReasonCode.UNSUPPORTED_PROTOCOL_VERSION,
+    ConnectCode.IDENTIFIER_REJECTED: ReasonCode.CLIENT_IDENTIFIER_NOT_VALID,
+    ConnectCode.SERVER_UNAVAILABLE: ReasonCode.SERVER_UNAVAILABLE,
+    ConnectCode.BAD_CREDENTIALS: ReasonCode.BAD_CREDENTIALS,
+    ConnectCode.NOT_AUTHORIZED: ReasonCode.NOT_AUTHORIZED,
 }
 _VERSIONS: Final = {("MQIsdp", 3), ("MQTT", 4), ("MQTT", 5)}
 
@@ -34,16 +34,16 @@ class Refusal(NamedTuple):
     held: bool = False
     wait_s: float = 0.0
     perhaps_new: bool = False
-    five: Reason | None = None
+    five: ReasonCode | None = None
     advice: str = ""
 
     @property
-    def answer(self) -> Reason:
+    def answer(self) -> ReasonCode:
         """The reason code of MQTT 5."""
         if self.five is not None:
             return self.five
         if self.held and self.code is ConnectCode.NOT_AUTHORIZED:
-            return Reason.BAD_CREDENTIALS
+            return ReasonCode.BAD_CREDENTIALS
         return _FIVE[self.code]
 
 
@@ -73,7 +73,7 @@ def admission(packet: Connect, login: Callable[[Connect], Login], rules: AccessR
         return Refusal(ConnectCode.BAD_PROTOCOL_VERSION, "bad_version", advice=advice)
     method = packet.properties.get(Property.AUTHENTICATION_METHOD)
     if method is not None and method != METHOD:
-        five, advice = Reason.BAD_AUTHENTICATION_METHOD, f"the authentication method is {METHOD}, or none"
+        five, advice = ReasonCode.BAD_AUTHENTICATION_METHOD, f"the authentication method is {METHOD}, or none"
         return Refusal(ConnectCode.NOT_AUTHORIZED, "bad_authentication_method", five=five, advice=advice)
     if not packet.client_id:
         advice = "a client id, or a user name for one, is needed"
@@ -88,7 +88,7 @@ def admission(packet: Connect, login: Callable[[Connect], Login], rules: AccessR
             error.detail,
             held=True,
             perhaps_new=perhaps_new,
-            five=Reason.BANNED if banned else None,
+            five=ReasonCode.BANNED if banned else None,
         )
     will = packet.will
     if will is not None and not rules.may_will(accepted.principal, will.topic, retain=will.retain).allowed:

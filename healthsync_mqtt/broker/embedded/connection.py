@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from healthsync_mqtt.broker.embedded.ackorder import Other
+from healthsync_mqtt.broker.embedded.ackorder import OtherAnswer
 from healthsync_mqtt.broker.embedded.actions import (
+    Acknowledge,
     Action,
-    Answer,
-    End,
+    EndConnection,
     Events,
     Flush,
     Judge,
@@ -23,18 +23,18 @@ from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.deadlines import Deadline, Deadlines
 from healthsync_mqtt.broker.embedded.dialect import THREE, Dialect, dialect_of
 from healthsync_mqtt.broker.embedded.farewells import CODES
-from healthsync_mqtt.broker.embedded.lifecycle import State
+from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.ports import Door, Later
 from healthsync_mqtt.broker.embedded.protocol import DEAF, Protocol
 from healthsync_mqtt.broker.embedded.reading import Hold, Reading
 from healthsync_mqtt.broker.embedded.sessions.session import Session
-from healthsync_mqtt.broker.embedded.turns import Account, Turns
+from healthsync_mqtt.broker.embedded.turns import TurnAccount, Turns
 from healthsync_mqtt.broker.embedded.welcome import receive_maximum
 from healthsync_mqtt.broker.embedded.wire import Wire, tongue
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.identity.login.proof import Demand
-from healthsync_mqtt.model.delivery import Verdict
+from healthsync_mqtt.model.delivery import DeliveryVerdict
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, v5
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Suback, Unsuback
@@ -78,7 +78,7 @@ class Connection:
         )
         self.dialect: Dialect = THREE
         self._turns = turns
-        self.account = Account()
+        self.account = TurnAccount()
         self.reading = Reading(wire, lambda: turns.later(self))
         self._deadlines = Deadlines(self.reading, limits.connect_timeout_s, self._over)
         self._refusal: asyncio.TimerHandle | None = None
@@ -192,7 +192,7 @@ class Connection:
             protocol.received(packets)
         except ProtocolError as error:
             protocol.received(error.packets)
-            self._fault = (tongue(data) if protocol.state is State.AWAITING_CONNECT else None) or error.reason
+            self._fault = (tongue(data) if protocol.state is ConnectionState.AWAITING_CONNECT else None) or error.reason
         return cost
 
     def _pace(self) -> None:
@@ -208,11 +208,11 @@ class Connection:
 
     # -- the pipeline's side
 
-    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[Verdict] = ()) -> None:
+    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict] = ()) -> None:
         """The event deliveries with these tokens are durable: answer them in order, in one write."""
         self._answered(self._protocol.acknowledged(tokens, verdicts))
 
-    def relayed(self, held: Other) -> None:
+    def relayed(self, held: OtherAnswer) -> None:
         """What is owed of a message for others outlasts a crash: answer it when its turn comes."""
         self._answered(self._protocol.relayed(held))
 
@@ -235,7 +235,7 @@ class Connection:
     def flush(self) -> None:
         """Send what the session has, as far as the client reads."""
         session = self.session
-        if session is None or self._protocol.state is not State.OPEN:
+        if session is None or self._protocol.state is not ConnectionState.OPEN:
             return
         self._write()
         while not self._wire.congested:
@@ -251,7 +251,7 @@ class Connection:
         if self._ended:
             return
         self._door.tell("door.connection_closed", self, self.name, reason=reason)
-        if self._protocol.state is State.OPEN:
+        if self._protocol.state is ConnectionState.OPEN:
             self._out.append(self.dialect.farewell(reason, ""))
             self._write()
         self._wire.close()
@@ -265,7 +265,7 @@ class Connection:
             match action:
                 case Events():
                     self._carry(action)
-                case Answer():
+                case Acknowledge():
                     out.append(self.dialect.answers(action.tokens))
                 case Send():
                     out.append(self.dialect.packet(action.packet))
@@ -281,7 +281,7 @@ class Connection:
                     self._judge(action.asked)
                 case Renew():
                     self._renew(action.secret)
-                case End():
+                case EndConnection():
                     self._end(action)
         self._write()
 
@@ -292,7 +292,7 @@ class Connection:
 
     def _answer(self, packet: Suback | Unsuback) -> None:
         """What the client asked for is durable; it may be gone by now."""
-        if self._protocol.state is State.OPEN:
+        if self._protocol.state is ConnectionState.OPEN:
             self._out.append(self.dialect.packet(packet))
             self._write()
 
@@ -367,7 +367,7 @@ class Connection:
         else:
             self._perform(self._protocol.violated(deadline.value))
 
-    def _end(self, end: End) -> None:
+    def _end(self, end: EndConnection) -> None:
         self._write()
         if end.violation:
             self._door.say("door.protocol_violation", self, end.reason, client_id=self.name, rule=end.rule)
@@ -381,7 +381,7 @@ class Connection:
             self._wire.close()
         self._closed(will=True)
 
-    def _last_words(self, end: End) -> bytes:
+    def _last_words(self, end: EndConnection) -> bytes:
         """What a client that is cut off is told; a CONNECT that cannot be read is answered if it is MQTT 5."""
         if self.session is not None:
             return self.dialect.farewell(end.reason, end.rule)

@@ -26,7 +26,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Suback,
     Unsuback,
 )
-from healthsync_mqtt.mqtt.codec.v5.properties import Place, body, write, write_variable
+from healthsync_mqtt.mqtt.codec.v5.properties import PropertyPlace, body, write, write_variable
 
 if TYPE_CHECKING:
     from healthsync_mqtt.broker.embedded.sessions.session import Message
@@ -43,7 +43,7 @@ _FORWARDED: Final = (
     Property.USER_PROPERTY,
 )
 
-JSON: Final = body({Property.PAYLOAD_FORMAT: 1, Property.CONTENT_TYPE: "application/json"}, Place.PUBLISH)
+JSON: Final = body({Property.PAYLOAD_FORMAT: 1, Property.CONTENT_TYPE: "application/json"}, PropertyPlace.PUBLISH)
 """What is said of the bridge's own messages."""
 
 
@@ -181,7 +181,7 @@ def _tail(said: Said, user: tuple[tuple[str, str], ...]) -> bytes:
         about[Property.USER_PROPERTY] = user
     if not about:
         return bytes((said.reason,)) if said.reason else b""
-    return bytes((said.reason,)) + write(about, Place.PUBACK)
+    return bytes((said.reason,)) + write(about, PropertyPlace.PUBACK)
 
 
 THREE: Final = Dialect3()
@@ -196,7 +196,7 @@ def forwarded(properties: Properties) -> bytes:
     """What of a message's properties goes on to those who get it: unaltered and in its order [MQTT-3.3.2-17]."""
     if not properties:
         return b""
-    return body({name: properties[name] for name in _FORWARDED if name in properties}, Place.PUBLISH)
+    return body({name: properties[name] for name in _FORWARDED if name in properties}, PropertyPlace.PUBLISH)
 
 
 def _short(packet: Packet) -> Packet:

@@ -16,7 +16,7 @@ from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.limits.rates import Limited, Rates
 from healthsync_mqtt.broker.embedded.limits.turned_away import Strangers
 from healthsync_mqtt.broker.embedded.listeners import Listeners
-from healthsync_mqtt.broker.embedded.ports import Arrivals, Client, Entry, Feeder, Ingest, Later, Renewal, Requests
+from healthsync_mqtt.broker.embedded.ports import Arrivals, Client, Entry, Feeder, Ingest, Later, RenewedEntry, Requests
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.refusals import Refusals
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
@@ -51,7 +51,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
 )
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
-from healthsync_mqtt.topics.access import AccessRules, Decision, Ground
+from healthsync_mqtt.topics.access import AccessDecision, AccessGround, AccessRules
 from healthsync_mqtt.topics.registry import Channel
 
 log = get_logger("door")
@@ -257,7 +257,7 @@ class FrontDoor:
             ),
         )
 
-    def renew(self, client: Client, secret: bytes, *, last: bool = False) -> Renewal | Refusal | Later:
+    def renew(self, client: Client, secret: bytes, *, last: bool = False) -> RenewedEntry | Refusal | Later:
         """Decide new credentials of a client that is connected: they have to be its own, and as good as at a login."""
         assert client.login is not None
         assert client.session is not None
@@ -273,7 +273,7 @@ class FrontDoor:
             return self._not_renewed(client, "the new token is for another role")
         self.sessions.renewed(client.session, login.principal)
         route = partial(self._route, login.principal)
-        return Renewal(login=login, route=route, token_s=max(0.0, login.expires_at - now))
+        return RenewedEntry(login=login, route=route, token_s=max(0.0, login.expires_at - now))
 
     def _not_renewed(self, client: Client, reason: str) -> Refusal:
         assert client.login is not None
@@ -407,11 +407,11 @@ class FrontDoor:
             return Refusal(ConnectCode.SERVER_UNAVAILABLE, "token_cloned", held=True)
         return verdict
 
-    def _route(self, principal: Principal, topic: str, retain: bool) -> tuple[Decision, Origin | None]:  # noqa: FBT001
+    def _route(self, principal: Principal, topic: str, retain: bool) -> tuple[AccessDecision, Origin | None]:  # noqa: FBT001
         """Decide a PUBLISH; with the origin when the topic is an events topic, where RETAIN means nothing."""
         decision = self.rules.may_publish(principal, topic, retain=retain)
         channel = decision.channel
-        if decision.reason is Ground.retain and channel is not None and channel.ingest:
+        if decision.reason is AccessGround.retain and channel is not None and channel.ingest:
             decision = self.rules.may_publish(principal, topic)
         if decision.allowed and channel is not None and channel.ingest:
             parsed = self._registry.parse(topic)

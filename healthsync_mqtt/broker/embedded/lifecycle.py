@@ -3,7 +3,7 @@
 from enum import Enum, auto
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """Where a connection is."""
 
     AWAITING_CONNECT = auto()
@@ -15,16 +15,16 @@ class State(Enum):
     CLOSED = auto()
 
 
-TRANSITIONS: dict[State, frozenset[State]] = {
-    State.AWAITING_CONNECT: frozenset({State.JUDGING, State.CLOSED}),
-    State.JUDGING: frozenset({State.REFUSING, State.OPEN, State.CLOSED}),
-    State.REFUSING: frozenset({State.CLOSED}),
-    State.OPEN: frozenset({State.CLOSED}),
-    State.CLOSED: frozenset(),
+TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
+    ConnectionState.AWAITING_CONNECT: frozenset({ConnectionState.JUDGING, ConnectionState.CLOSED}),
+    ConnectionState.JUDGING: frozenset({ConnectionState.REFUSING, ConnectionState.OPEN, ConnectionState.CLOSED}),
+    ConnectionState.REFUSING: frozenset({ConnectionState.CLOSED}),
+    ConnectionState.OPEN: frozenset({ConnectionState.CLOSED}),
+    ConnectionState.CLOSED: frozenset(),
 }
 
 
-def entered(state: State, following: State) -> State:
+def entered(state: ConnectionState, following: ConnectionState) -> ConnectionState:
     """``following``, where it may follow; RuntimeError for a way that does not exist: a defect of ours."""
     if following not in TRANSITIONS[state]:
         raise RuntimeError(f"no way from {state.name} to {following.name}")

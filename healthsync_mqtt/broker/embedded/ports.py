@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from healthsync_mqtt.broker.embedded.ackorder import Other
+from healthsync_mqtt.broker.embedded.ackorder import OtherAnswer
 from healthsync_mqtt.broker.embedded.actions import Events, Refuse, Relay, Route
 from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.dialect import Dialect
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.limits.rates import Gate
 from healthsync_mqtt.broker.embedded.reading import Hold
-from healthsync_mqtt.broker.embedded.sessions.index import Granted
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.session import Session
-from healthsync_mqtt.broker.embedded.sessions.table import Link
+from healthsync_mqtt.broker.embedded.sessions.table import SessionLink
 from healthsync_mqtt.identity.login.proof import Demand, Login
 from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.origin import Origin
@@ -76,7 +76,7 @@ class Feeder(Protocol):
     def attach(self, session: Session) -> None:
         """The session is connected and has a filter on canonical topics, or has a new one."""
 
-    def join(self, session: Session, topic_filter: str, granted: Granted) -> None:
+    def join(self, session: Session, topic_filter: str, granted: GrantedQos) -> None:
         """The same for the filter of a shared group: the session is a member from now on."""
 
     def leave(self, session: Session, topic_filter: str) -> None:
@@ -131,7 +131,7 @@ class Entry(NamedTuple):
     about: Properties = NO_PROPERTIES
 
 
-class Renewal(NamedTuple):
+class RenewedEntry(NamedTuple):
     """New credentials were accepted: what the connection has from now on."""
 
     login: Login
@@ -145,7 +145,7 @@ class Later(NamedTuple):
     ready: asyncio.Future[None]
 
 
-class Client(Link, Source, Protocol):
+class Client(SessionLink, Source, Protocol):
     """A connection, as the door sees it."""
 
     @property
@@ -176,7 +176,7 @@ class Client(Link, Source, Protocol):
     def dialect(self) -> Dialect:
         """How it is spoken to."""
 
-    def relayed(self, held: Other) -> None:
+    def relayed(self, held: OtherAnswer) -> None:
         """What is owed of a message of its for others outlasts a crash."""
 
 
@@ -186,7 +186,7 @@ class Door(Protocol):
     def enter(self, client: Client, asked: Connect, *, last: bool = False) -> Entry | Refusal | Later:
         """Decide a CONNECT, and open its session; at the ``last`` time of asking not later."""
 
-    def renew(self, client: Client, secret: bytes, *, last: bool = False) -> Renewal | Refusal | Later:
+    def renew(self, client: Client, secret: bytes, *, last: bool = False) -> RenewedEntry | Refusal | Later:
         """Decide new credentials of a client that is connected."""
 
     def take(self, client: Client, what: Events | Relay | Refuse) -> Hold:

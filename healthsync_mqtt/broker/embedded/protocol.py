@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from healthsync_mqtt.broker.embedded.ackorder import AckOrder, Answered, Other, token_of
+from healthsync_mqtt.broker.embedded.ackorder import AckOrder, Answered, OtherAnswer, token_of
 from healthsync_mqtt.broker.embedded.actions import (
+    Acknowledge,
     Action,
-    Answer,
-    End,
+    EndConnection,
     Events,
     Flush,
     Judge,
@@ -30,10 +30,10 @@ from healthsync_mqtt.broker.embedded.actions import (
     Send,
 )
 from healthsync_mqtt.broker.embedded.admission import Refusal
-from healthsync_mqtt.broker.embedded.lifecycle import State, entered
+from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState, entered
 from healthsync_mqtt.broker.embedded.replies import DONE, Reply, Said, of_refusal, of_verdicts
 from healthsync_mqtt.broker.embedded.sessions.session import Session
-from healthsync_mqtt.model.delivery import Delivery, Source, Verdict
+from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict, Source
 from healthsync_mqtt.mqtt.codec.packets import (
     NO_PROPERTIES,
     Auth,
@@ -56,8 +56,8 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsubscribe,
     Will,
 )
-from healthsync_mqtt.mqtt.codec.v5 import Reason
-from healthsync_mqtt.topics.access import Decision
+from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
+from healthsync_mqtt.topics.access import AccessDecision
 
 if TYPE_CHECKING:
     from healthsync_mqtt.model.origin import Origin
@@ -89,7 +89,7 @@ class Protocol:
 
     def __init__(self, source: Source, *, max_unreleased: int, max_refused: int, receive_maximum: int = 65_535) -> None:
         """``receive_maximum`` is what an MQTT 5 client is told that it may have unanswered."""
-        self.state = State.AWAITING_CONNECT
+        self.state = ConnectionState.AWAITING_CONNECT
         #: what is published when the connection ends without a DISCONNECT
         self.will: Will | None = None
         #: what the last ``run`` cost, and how many messages it took; acknowledgements are none
@@ -178,7 +178,7 @@ class Protocol:
         self, session: Session, *, present: bool, route: Route, about: Properties = NO_PROPERTIES
     ) -> list[Action]:
         """The CONNECT is accepted; ``present``: the session was there before; ``about``: what MQTT 5 is told."""
-        self.state = entered(self.state, State.OPEN)
+        self.state = entered(self.state, ConnectionState.OPEN)
         self._session, self._route = session, route
         present = present and not self._old  # MQTT 3.1 has no such flag
         self._actions.append(Send(Connack(present, ConnectCode.ACCEPTED, about)))
@@ -186,13 +186,13 @@ class Protocol:
 
     def refused(self) -> None:
         """The CONNECT is not accepted: nothing more is heard, the answer is yet to be sent."""
-        self.state = entered(self.state, State.REFUSING)
+        self.state = entered(self.state, ConnectionState.REFUSING)
         self.will = None
         self._packets.clear()
 
     def told(self, refusal: Refusal) -> list[Action]:
         """The time has come to send the refusal."""
-        if self.state is State.REFUSING:
+        if self.state is ConnectionState.REFUSING:
             five = self.five
             about = {Property.REASON_STRING: refusal.advice} if five and refusal.advice else NO_PROPERTIES
             code: int = refusal.answer if five else refusal.code
@@ -202,37 +202,37 @@ class Protocol:
 
     def renewed(self, route: Route) -> list[Action]:
         """The new credentials are good."""
-        if self.state is State.OPEN:
+        if self.state is ConnectionState.OPEN:
             self._route = route
             self._own.clear()
             self._actions.append(Send(Auth(0, {Property.AUTHENTICATION_METHOD: self.method})))
         return self._taken()
 
-    def acknowledged(self, tokens: Sequence[int], verdicts: Sequence[Verdict] = ()) -> list[Action]:
+    def acknowledged(self, tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict] = ()) -> list[Action]:
         """These events are durable; MQTT 5 is told what became of them."""
         return self._answered(self._order.acknowledge(of_verdicts(tokens, verdicts) if self.five else tokens))
 
-    def relayed(self, held: Other) -> list[Action]:
+    def relayed(self, held: OtherAnswer) -> list[Action]:
         """What is owed of this message outlasts a crash."""
         return self._answered(self._order.release(held))
 
     def _answered(self, answers: Sequence[Answered]) -> list[Action]:
-        if not answers or self.state is not State.OPEN:
+        if not answers or self.state is not ConnectionState.OPEN:
             return []
         if self._unfinished:
             self._unfinished.difference_update(each.ends for each in answers if isinstance(each, Reply))
-        return [Answer(answers)]
+        return [Acknowledge(answers)]
 
     def violated(self, reason: str) -> list[Action]:
         """The client broke the protocol on a level below packets, or in time."""
-        if self.state is not State.CLOSED:
+        if self.state is not ConnectionState.CLOSED:
             self._end(reason, violation=True)
         return self._taken()
 
     def closed(self, *, will: bool = True) -> Will | None:
         """The connection is over, for whatever reason; the will that is to be published."""
-        if self.state is not State.CLOSED:
-            self.state = entered(self.state, State.CLOSED)
+        if self.state is not ConnectionState.CLOSED:
+            self.state = entered(self.state, ConnectionState.CLOSED)
         self._packets.clear()
         self._own.clear()
         left, self.will = self.will, None
@@ -241,7 +241,7 @@ class Protocol:
     # -- one packet each: its cost
 
     def _connect(self, packet: Connect) -> int:
-        self.state = entered(self.state, State.JUDGING)
+        self.state = entered(self.state, ConnectionState.JUDGING)
         self.will = packet.will
         self.five = packet.protocol_level > 4
         self._old = packet.protocol_level == 3
@@ -317,7 +317,7 @@ class Protocol:
             return _CONTROL
         return self._refuse("packet_too_large", packet, f"a packet of {packet.size} bytes", None)
 
-    def _refuse(self, reason: str, packet: Publish | Skipped, rule: str, decision: Decision | None) -> int:
+    def _refuse(self, reason: str, packet: Publish | Skipped, rule: str, decision: AccessDecision | None) -> int:
         """Acknowledge a message that goes nowhere.
 
         MQTT 3.1.1 has no negative PUBACK. A client that is cut off sends the same message first for ever, and nothing
@@ -360,7 +360,7 @@ class Protocol:
         assert self._session is not None
         if not self._fits(packet):
             return _CONTROL
-        if packet.reason >= Reason.UNSPECIFIED:  # the client does not take it: that is its end [MQTT-4.3.3-4 of 5]
+        if packet.reason >= ReasonCode.UNSPECIFIED:  # the client does not take it: that is its end [MQTT-4.3.3-4 of 5]
             self._session.on_refused(packet.packet_id)
             self._progress = True
             return _CONTROL
@@ -403,14 +403,14 @@ class Protocol:
             return _CONTROL
         if expiry is not None:
             self._session.expiry_s = min(expiry, self._session.most_expiry_s)
-        if packet.reason != Reason.DISCONNECT_WITH_WILL:
+        if packet.reason != ReasonCode.DISCONNECT_WITH_WILL:
             self.will = None
         self._end()
         return _CONTROL
 
     def _auth(self, packet: Auth) -> int:
         method = packet.properties.get(Property.AUTHENTICATION_METHOD)
-        if packet.reason != Reason.RE_AUTHENTICATE or self.method is None or method != self.method:
+        if packet.reason != ReasonCode.RE_AUTHENTICATE or self.method is None or method != self.method:
             self._end("unexpected_auth", violation=True)
         else:
             self._actions.append(Renew(packet.properties.get(Property.AUTHENTICATION_DATA, b"")))
@@ -419,9 +419,9 @@ class Protocol:
     # -- inside
 
     def _end(self, reason: str = "", *, violation: bool = False, rule: str = "") -> None:
-        self.state = entered(self.state, State.CLOSED)
+        self.state = entered(self.state, ConnectionState.CLOSED)
         self._packets.clear()
-        self._actions.append(End(reason, violation, rule))
+        self._actions.append(EndConnection(reason, violation, rule))
 
     def _taken(self) -> list[Action]:
         """The actions gathered. Events come first: what came before the end of a connection counts."""
@@ -436,10 +436,10 @@ class Protocol:
             actions.append(Flush())
         return actions
 
-    STEPS: ClassVar[Mapping[State, Mapping[type, Callable[[Any, Any], int]]]] = MappingProxyType(
+    STEPS: ClassVar[Mapping[ConnectionState, Mapping[type, Callable[[Any, Any], int]]]] = MappingProxyType(
         {
-            State.AWAITING_CONNECT: {Connect: _connect},
-            State.OPEN: {
+            ConnectionState.AWAITING_CONNECT: {Connect: _connect},
+            ConnectionState.OPEN: {
                 Publish: _publish,
                 Skipped: _skipped,
                 Puback: _puback,
@@ -457,13 +457,13 @@ class Protocol:
     """What each packet does in each state. A state that is not here handles none: they wait, or are not heard."""
 
 
-UNEXPECTED: Final[Mapping[State, str]] = MappingProxyType(
+UNEXPECTED: Final[Mapping[ConnectionState, str]] = MappingProxyType(
     {
-        State.AWAITING_CONNECT: "not_connect",
-        State.OPEN: "unexpected_packet",
+        ConnectionState.AWAITING_CONNECT: "not_connect",
+        ConnectionState.OPEN: "unexpected_packet",
     }
 )
 """Why the connection ends at a packet that the state has no step for."""
 
-DEAF: Final = frozenset({State.REFUSING, State.CLOSED})
+DEAF: Final = frozenset({ConnectionState.REFUSING, ConnectionState.CLOSED})
 """Nothing that comes in counts any more."""

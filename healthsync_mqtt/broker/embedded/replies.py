@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from healthsync_mqtt.broker.embedded.ackorder import QOS2
-from healthsync_mqtt.model.delivery import Verdict
-from healthsync_mqtt.mqtt.codec.v5 import Reason
-from healthsync_mqtt.topics.access import Decision, Ground
+from healthsync_mqtt.model.delivery import DeliveryVerdict
+from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
+from healthsync_mqtt.topics.access import AccessDecision, AccessGround
 
 
 class Said(NamedTuple):
@@ -26,7 +26,7 @@ class Reply(NamedTuple):
     @property
     def ends(self) -> int:
         """The packet id whose exchange ends with this answer although it is of QoS 2; 0: it does not."""
-        return self.token & 0xFFFF if self.token & QOS2 and self.said.reason >= Reason.UNSPECIFIED else 0
+        return self.token & 0xFFFF if self.token & QOS2 and self.said.reason >= ReasonCode.UNSPECIFIED else 0
 
 
 LISTED: Final = "rejection"
@@ -36,7 +36,7 @@ DONE: Final = Said()
 """It worked, and there is nothing to tell."""
 
 
-def of_verdict(verdict: Verdict) -> Said:
+def of_verdict(verdict: DeliveryVerdict) -> Said:
     """What became of the events of a message. 0x99 only when not one of them was taken."""
     about = [("stored", str(verdict.stored)), ("duplicate", str(verdict.duplicate))]
     about += [("rejected", str(verdict.rejected)), ("seq", str(verdict.seq)), ("epoch", verdict.epoch)]
@@ -48,10 +48,10 @@ def of_verdict(verdict: Verdict) -> Said:
         about.append(("ignored", verdict.ignored))
     about += ((LISTED, entry) for entry in verdict.rejections)
     refused = verdict.rejected and not verdict.stored and not verdict.duplicate
-    return Said(Reason.PAYLOAD_FORMAT_INVALID if refused else Reason.SUCCESS, "", tuple(about))
+    return Said(ReasonCode.PAYLOAD_FORMAT_INVALID if refused else ReasonCode.SUCCESS, "", tuple(about))
 
 
-def of_verdicts(tokens: Sequence[int], verdicts: Sequence[Verdict]) -> list[int | Reply]:
+def of_verdicts(tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict]) -> list[int | Reply]:
     """The answers to events, in their order; 0 where none is wanted."""
     out: list[int | Reply] = []
     last, said = None, DONE
@@ -65,10 +65,10 @@ def of_verdicts(tokens: Sequence[int], verdicts: Sequence[Verdict]) -> list[int 
     return out
 
 
-def of_refusal(reason: str, decision: Decision | None, rule: str) -> Said:
+def of_refusal(reason: str, decision: AccessDecision | None, rule: str) -> Said:
     """Why a message went nowhere. One that is too large breaks a limit; RETAIN where there is none has no code."""
     if decision is None:
-        return Said(Reason.QUOTA_EXCEEDED, f"{reason}: {rule}")
-    if decision.reason is Ground.retain:
-        return Said(Reason.IMPLEMENTATION_SPECIFIC, rule)
-    return Said(Reason.NOT_AUTHORIZED, rule)
+        return Said(ReasonCode.QUOTA_EXCEEDED, f"{reason}: {rule}")
+    if decision.reason is AccessGround.retain:
+        return Said(ReasonCode.IMPLEMENTATION_SPECIFIC, rule)
+    return Said(ReasonCode.NOT_AUTHORIZED, rule)

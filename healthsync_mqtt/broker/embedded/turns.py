@@ -34,7 +34,7 @@ _BUSY_TURNS: Final = 50
 _RECENT_S: Final = 60.0
 
 
-class Place(Enum):
+class WaitingPlace(Enum):
     """Where a client waits."""
 
     NOWHERE = auto()
@@ -44,13 +44,13 @@ class Place(Enum):
     HEAVY = auto()
 
 
-class Account:
+class TurnAccount:
     """What ``Turns`` knows of one client: where it waits, what it used lately, how often it had to wait."""
 
     __slots__ = ("_before", "_count", "_rests", "_since", "_used", "place")
 
     def __init__(self) -> None:
-        self.place = Place.NOWHERE
+        self.place = WaitingPlace.NOWHERE
         self._used = self._rests = 0
         self._since = self._before = self._count = 0.0
 
@@ -85,7 +85,7 @@ class Account:
 class Waiter(Protocol):
     """Somebody who takes turns."""
 
-    account: Account
+    account: TurnAccount
 
     @property
     def waits(self) -> bool:
@@ -127,14 +127,14 @@ class Turns:
     def arrived(self, waiter: Waiter) -> None:
         """Something came in for ``waiter``: it has a turn at once if there is room, else it waits."""
         account = waiter.account
-        if account.place is not Place.NOWHERE:
+        if account.place is not WaitingPlace.NOWHERE:
             return
         if self._light or self._heavy or self._left <= RESERVE:
             self._among_others(waiter)
             return
         while waiter.waits:
             if self._left <= RESERVE:
-                self._wait(waiter, Place.HEAVY)
+                self._wait(waiter, WaitingPlace.HEAVY)
                 return
             self._left -= waiter.turn(min(TURN, self._left - RESERVE))
         if self._left <= RESERVE:
@@ -142,8 +142,8 @@ class Turns:
 
     def later(self, waiter: Waiter) -> None:
         """``waiter`` may go on after something that held it up; not from within whatever released it."""
-        if waiter.account.place is Place.NOWHERE and waiter.waits:
-            self._wait(waiter, Place.LIGHT)
+        if waiter.account.place is WaitingPlace.NOWHERE and waiter.waits:
+            self._wait(waiter, WaitingPlace.LIGHT)
 
     def busy(self, waiters: Iterable[W]) -> list[W]:
         """Those of them who have had to wait for their turns a lot within the last minute."""
@@ -154,21 +154,21 @@ class Turns:
         """Others wait: a little is done at once."""
         allowance = waiter.account.allowance(self._rests)
         if allowance > 0 and (self._light or self._left <= 0):
-            self._wait(waiter, Place.LIGHT)
+            self._wait(waiter, WaitingPlace.LIGHT)
             return
         if allowance > 0:
             self._give(waiter, allowance)
         if waiter.waits:
-            self._wait(waiter, Place.HEAVY)
+            self._wait(waiter, WaitingPlace.HEAVY)
 
     def _give(self, waiter: Waiter, work: int) -> None:
         spent = waiter.turn(work)
         waiter.account.charge(spent, self._rests)
         self._left -= spent
 
-    def _wait(self, waiter: Waiter, place: Place) -> None:
+    def _wait(self, waiter: Waiter, place: WaitingPlace) -> None:
         waiter.account.place = place
-        if place is Place.LIGHT:
+        if place is WaitingPlace.LIGHT:
             self._light.append(waiter)
         else:
             waiter.account.deferred(self._clock())
@@ -202,9 +202,9 @@ class Turns:
             queue = self._light or self._heavy
             waiter = queue.popleft()
             account = waiter.account
-            came_from, account.place = account.place, Place.NOWHERE
+            came_from, account.place = account.place, WaitingPlace.NOWHERE
             if not waiter.waits:
                 continue
-            self._give(waiter, max(1, account.allowance(self._rests)) if came_from is Place.LIGHT else TURN)
+            self._give(waiter, max(1, account.allowance(self._rests)) if came_from is WaitingPlace.LIGHT else TURN)
             if waiter.waits:
-                self._wait(waiter, Place.HEAVY)
+                self._wait(waiter, WaitingPlace.HEAVY)

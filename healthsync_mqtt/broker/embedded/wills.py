@@ -11,7 +11,7 @@ MOST: Final = 10_000
 """Wills that wait at once; one more publishes the oldest."""
 
 
-class _Waiting(NamedTuple):
+class _WaitingWill(NamedTuple):
     timer: asyncio.TimerHandle
     principal: Principal
     will: Will
@@ -22,7 +22,7 @@ class DelayedWills:
 
     def __init__(self, publish: Callable[[Principal, Will], None]) -> None:
         self._publish = publish
-        self._waiting: dict[str, _Waiting] = {}
+        self._waiting: dict[str, _WaitingWill] = {}
 
     def hold(self, principal: Principal, will: Will, delay_s: float) -> None:
         """Publish it in so many seconds, if nothing else is said before; at once without a delay."""
@@ -32,7 +32,7 @@ class DelayedWills:
             self._publish(principal, will)
             return
         timer = asyncio.get_running_loop().call_later(delay_s, self.release, client_id)
-        self._waiting[client_id] = _Waiting(timer, principal, will)
+        self._waiting[client_id] = _WaitingWill(timer, principal, will)
         if len(self._waiting) > MOST:
             self.release(next(iter(self._waiting)))
 

@@ -12,7 +12,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from healthsync_mqtt.broker.embedded.frames import NORMAL, Frames, Opcode, close_frame, frame
-from healthsync_mqtt.broker.embedded.limits.addresses import Knock, Standing
+from healthsync_mqtt.broker.embedded.limits.addresses import ConnectionStanding, Knock
 from healthsync_mqtt.identity.login.proof import Demand
 
 
@@ -105,7 +105,7 @@ class Wire(asyncio.Protocol):
     @property
     def evicted(self) -> bool:
         """Whether it had to make room for others."""
-        return self.knock is not None and self.knock.standing is Standing.GONE
+        return self.knock is not None and self.knock.standing is ConnectionStanding.GONE
 
     @property
     def certificate(self) -> bytes | None:

@@ -8,7 +8,7 @@ from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.mqtt.codec.packets import Will
-from healthsync_mqtt.mqtt.links.port import Account, Address, LastWill, Target
+from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, LastWill, Target
 from healthsync_mqtt.mqtt.links.tls import tls_context
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -43,7 +43,7 @@ def external_target(settings: Settings, store: CredentialStore, version: int, wi
     client_id = bridge_client_id(settings.bridge.id)
     return Target(
         address=Address(host=external.host, port=external.port, tls=external_tls(external), timeout=10.0),
-        account=Account(client_id=client_id, username=client_id, password=store.need(client_id, _NO_CREDENTIAL)),
+        account=ClientLogin(client_id=client_id, username=client_id, password=store.need(client_id, _NO_CREDENTIAL)),
         version=version,
         will=Will(will.topic, will.payload, 1, retain=True),
         keep_alive=external.keep_alive_s,

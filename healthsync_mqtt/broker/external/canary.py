@@ -20,7 +20,7 @@ from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, CLOUD
 from healthsync_mqtt.errors import ConfigError, UnavailableError
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec.packets import Will
-from healthsync_mqtt.mqtt.links.port import Account, Address, ConnectionLostError, NoAnswerError
+from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, ConnectionLostError, NoAnswerError
 from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import Channel, TopicRegistry
@@ -63,7 +63,7 @@ class Canary:
     def __init__(self, address: Address, password: Callable[[str], str], topics: TopicRegistry) -> None:
         self._address = address
         self._accounts = {
-            each: Account(client_id=each.client_id, username=each.client_id, password=password(each.client_id))
+            each: ClientLogin(client_id=each.client_id, username=each.client_id, password=password(each.client_id))
             for each in (CANARY_A, *_AUDIENCE)
         }
         self._rules = AccessRules(topics)
@@ -121,12 +121,12 @@ class Canary:
     async def _impersonate(self, crossings: list[str]) -> None:
         """Whether the intruder's password, or none that was ever given, opens somebody else's session."""
         own = self._accounts[CANARY_A]
-        made_up = Account(client_id=f"canary-{secrets.token_hex(4)}", username="canary", password=_text())
+        made_up = ClientLogin(client_id=f"canary-{secrets.token_hex(4)}", username="canary", password=_text())
         tries = [made_up]
         for account in (self._accounts[each] for each in _AUDIENCE):
             tries += (
-                Account(client_id=account.client_id, username=own.username, password=own.password),
-                Account(client_id=account.client_id, username=account.username, password=own.password),
+                ClientLogin(client_id=account.client_id, username=own.username, password=own.password),
+                ClientLogin(client_id=account.client_id, username=account.username, password=own.password),
             )
         for account in tries:
             with _Refusals():

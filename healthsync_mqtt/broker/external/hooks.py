@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from healthsync_mqtt.broker.external.emqx import hooks as emqx
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
 from healthsync_mqtt.broker.external.mosquitto import goauth
-from healthsync_mqtt.broker.external.question import Answer, Hook, Question, Unreadable
+from healthsync_mqtt.broker.external.question import Hook, HookAnswer, Question, Unreadable
 from healthsync_mqtt.broker.external.rabbitmq import hooks as rabbitmq
 from healthsync_mqtt.broker.external.vernemq import hooks as vernemq
 from healthsync_mqtt.errors import HealthSyncError
@@ -19,11 +19,11 @@ log = get_logger("auth")
 _HOOKS: Mapping[str, Hook] = {**emqx.HOOKS, **rabbitmq.HOOKS, **goauth.HOOKS, **vernemq.HOOKS}
 
 
-def answer(gate: Gatekeeper, question: Question) -> Answer:
+def answer(gate: Gatekeeper, question: Question) -> HookAnswer:
     """The answer to a question; 404 for a path that is no hook. Whatever goes wrong, the answer is no."""
     hook = _HOOKS.get(question.path)
     if hook is None:
-        return Answer(b'{"error":"no such hook"}', status=404)
+        return HookAnswer(b'{"error":"no such hook"}', status=404)
     try:
         return hook.decide(gate, question)
     except (Unreadable, ValueError, RecursionError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from healthsync_mqtt.broker.external.identities import PROBE, bridge_client_id
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
-from healthsync_mqtt.mqtt.links.port import Account, Address, ConnectionLostError, NoAnswerError
+from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, ConnectionLostError, NoAnswerError
 from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -19,7 +19,7 @@ _HINT = "make it: healthsync broker provision, or: healthsync broker credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class PromiseFinding:
     """One answer. ``good`` is None where it could not be found out; without a ``vital`` one the bridge loses events."""
 
     name: str
@@ -29,12 +29,14 @@ class Finding:
     vital: bool = False
 
 
-async def examine(address: Address, store: CredentialStore, topics: TopicRegistry, bridge_id: str) -> list[Finding]:
+async def examine(
+    address: Address, store: CredentialStore, topics: TopicRegistry, bridge_id: str
+) -> list[PromiseFinding]:
     """All findings. UnavailableError when the canary cannot log in at all."""
     name = PROBE.client_id
-    account = Account(client_id=name, username=name, password=store.need(name, _HINT))
+    account = ClientLogin(client_id=name, username=name, password=store.need(name, _HINT))
     bridge = bridge_client_id(bridge_id)
-    sender = Account(client_id=f"{bridge}-check", username=bridge, password=store.need(bridge, _HINT))
+    sender = ClientLogin(client_id=f"{bridge}-check", username=bridge, password=store.need(bridge, _HINT))
     own = topics.build("status", user=str(PROBE.user), device="probe")
     async with talk(address) as first:
         await first.login(account)
@@ -48,7 +50,7 @@ async def examine(address: Address, store: CredentialStore, topics: TopicRegistr
     ]
 
 
-async def _redelivery(address: Address, account: Account, own: str) -> Finding:
+async def _redelivery(address: Address, account: ClientLogin, own: str) -> PromiseFinding:
     """Whether a message that was not acknowledged comes again on the next connection."""
     marker = secrets.token_hex(8).encode()
     async with talk(address, acknowledges=False) as first:
@@ -60,14 +62,14 @@ async def _redelivery(address: Address, account: Account, own: str) -> Finding:
         first.abort()
     again = await _come_back(address, account, until=marker)
     if not got:
-        return Finding(
+        return PromiseFinding(
             name="redelivery",
             good=None,
             message="cannot be tried: what the canary publishes to itself does not arrive",
             fix="let devices read their own status: renew the access rules",
         )
     good = again.session_present and again.heard(marker)
-    return Finding(
+    return PromiseFinding(
         name="redelivery",
         good=good,
         message="sends again what was not acknowledged" if good else "forgets what was not acknowledged",
@@ -76,7 +78,7 @@ async def _redelivery(address: Address, account: Account, own: str) -> Finding:
     )
 
 
-async def _queue(address: Address, account: Account, own: str) -> Finding:
+async def _queue(address: Address, account: ClientLogin, own: str) -> PromiseFinding:
     """Whether more than the usual limit of 1,000 messages waits for a client that is away."""
     async with talk(address) as gone:
         await gone.login(account, clean=False)
@@ -92,7 +94,7 @@ async def _queue(address: Address, account: Account, own: str) -> Finding:
         busy.abort()
     again = await _come_back(address, account, until=f"{mark}-{_QUEUED - 1}".encode())
     kept = len({bytes(message.payload) for message in again.messages if mark.encode() in message.payload})
-    return Finding(
+    return PromiseFinding(
         name="queue",
         good=kept == _QUEUED,
         message=f"{kept} of {_QUEUED} messages for a client that is away were kept",
@@ -100,7 +102,7 @@ async def _queue(address: Address, account: Account, own: str) -> Finding:
     )
 
 
-async def _come_back(address: Address, account: Account, until: bytes) -> Talk:
+async def _come_back(address: Address, account: ClientLogin, until: bytes) -> Talk:
     """The canary's session once more, until this message has come, and then its end."""
     async with talk(address) as again:
         await again.login(account, clean=False)
@@ -114,17 +116,17 @@ async def _come_back(address: Address, account: Account, until: bytes) -> Talk:
     return again
 
 
-async def _binding(address: Address, other_name: Account) -> Finding:
+async def _binding(address: Address, other_name: ClientLogin) -> PromiseFinding:
     """Whether a login is bound to its client id."""
     try:
         async with talk(address) as wrong:
             await wrong.login(other_name)
             good = wrong.code != 0
     except NoAnswerError as error:
-        return Finding(name="client_id_binding", good=None, message=f"cannot be told: {error}")
+        return PromiseFinding(name="client_id_binding", good=None, message=f"cannot be told: {error}")
     except ConnectionLostError:
         good = True
-    return Finding(
+    return PromiseFinding(
         name="client_id_binding",
         good=good,
         message="a login works with its own client id only" if good else "a login works with any client id",
@@ -133,7 +135,7 @@ async def _binding(address: Address, other_name: Account) -> Finding:
     )
 
 
-async def _version5(address: Address, account: Account) -> Finding:
+async def _version5(address: Address, account: ClientLogin) -> PromiseFinding:
     """Whether the broker speaks MQTT 5, and whether it then has shared subscriptions."""
     good = shares = False
     with contextlib.suppress(ConnectionLostError):
@@ -144,4 +146,4 @@ async def _version5(address: Address, account: Account) -> Finding:
         message = "no: 3.1.1 is spoken, bridges share the work by shards"
     else:
         message = "yes, with shared subscriptions" if shares else "yes, without shared subscriptions"
-    return Finding(name="mqtt5", good=good, message=message)
+    return PromiseFinding(name="mqtt5", good=good, message=message)

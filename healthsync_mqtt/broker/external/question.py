@@ -24,7 +24,7 @@ class Question(NamedTuple):
     now: float
 
 
-class Answer(NamedTuple):
+class HookAnswer(NamedTuple):
     """A hook's response."""
 
     body: bytes
@@ -39,12 +39,12 @@ class Unreadable(Exception):  # noqa: N818  # it is no error of ours
 class Hook(NamedTuple):
     """One hook of a broker: who decides, and what is said when the question cannot be answered."""
 
-    decide: Callable[[Gatekeeper, Question], Answer]
-    refusal: Answer
+    decide: Callable[[Gatekeeper, Question], HookAnswer]
+    refusal: HookAnswer
 
 
-def said(value: Mapping[str, Any]) -> Answer:
-    return Answer(json.dumps(value, separators=(",", ":")).encode())
+def said(value: Mapping[str, Any]) -> HookAnswer:
+    return HookAnswer(json.dumps(value, separators=(",", ":")).encode())
 
 
 def read_json(body: bytes) -> dict[str, Any]:

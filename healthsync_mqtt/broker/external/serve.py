@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
 from healthsync_mqtt.broker.external.hooks import answer
-from healthsync_mqtt.broker.external.question import Answer, Question
+from healthsync_mqtt.broker.external.question import HookAnswer, Question
 from healthsync_mqtt.errors import ConfigError, HealthSyncError
 from healthsync_mqtt.telemetry.log import get_logger
 
@@ -50,7 +50,7 @@ def application(
                 return Response(b"", 413)
         path = "/" + request.path_params["path"]
         question = Question(path, {key.lower(): value for key, value in request.headers.items()}, bytes(body), clock())
-        said: Answer = answer(gate, question)
+        said: HookAnswer = answer(gate, question)
         return Response(said.body, said.status, media_type=said.content_type)
 
     watch = Watch(gate, evictors)

@@ -9,11 +9,11 @@ from healthsync_mqtt.identity.consent.decisions import (
     NOBODY,
     PURPOSES,
     Action,
-    Decision,
+    ConsentDecision,
+    ConsentSpan,
     Permission,
     Permissions,
     Purpose,
-    Span,
     Standing,
     in_force,
     standings,
@@ -31,7 +31,7 @@ class Fetched(NamedTuple):
 
     newest: int
     plain: Sequence[tuple[Any, ...]]
-    decisions: Sequence[Decision]
+    decisions: Sequence[ConsentDecision]
 
 
 class ConsentBook:
@@ -72,7 +72,7 @@ class ConsentBook:
         line = {"expires_us": None, "text_version": None, "recorded_by": recorded_by}
         self._record(Action.withdraw, user_id, types, now_us, purposes, line)
 
-    def history(self, user_id: str | None = None) -> list[Decision]:
+    def history(self, user_id: str | None = None) -> list[ConsentDecision]:
         """Every decision of one user or of all, oldest first; NotFoundError for an unknown user."""
         with self._tables.read():
             if user_id is None:
@@ -82,7 +82,7 @@ class ConsentBook:
                     user_of(self._tables, user_id)  # raises; the history of one who was removed is still told
                 rows = self._tables.rows(_SQL["history"], user_id)
         return [
-            Decision(
+            ConsentDecision(
                 user_id=row["user_id"],
                 action=Action(row["action"]),
                 purpose=Purpose(row["purpose"]),
@@ -122,7 +122,7 @@ class ConsentBook:
         if fetched.newest != self._read_to:
             permissions = {purpose: dict(users) for purpose, users in self._permissions.items()}
             for user_id, purpose, since_us, until_us in fetched.plain:
-                span = Span(since_us, ALWAYS if until_us is None else until_us)
+                span = ConsentSpan(since_us, ALWAYS if until_us is None else until_us)
                 permissions[Purpose(purpose)][user_id] = Permission(span, {})
             for purpose, users in in_force(fetched.decisions).items():
                 permissions[purpose] |= users

@@ -37,7 +37,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class ConsentDecision:
     """One line of a user's history. ``types`` None = all; ``expires_us`` None = until withdrawn.
 
     ``text_version`` names the wording that the user agreed to; ``recorded_by`` who wrote it down.
@@ -53,7 +53,7 @@ class Decision:
     recorded_by: str
 
 
-class Span(NamedTuple):
+class ConsentSpan(NamedTuple):
     """A permission in time: for what is received from ``since_us`` on, used before ``until_us``."""
 
     since_us: int
@@ -64,16 +64,16 @@ class Span(NamedTuple):
         return self.since_us <= received_us and now_us < self.until_us
 
 
-NOTHING: Final = Span(0, NEVER)
+NOTHING: Final = ConsentSpan(0, NEVER)
 
 
 class Permission(NamedTuple):
     """One user's permission for one purpose: ``rest`` for every type that ``types`` does not name."""
 
-    rest: Span
-    types: Mapping[str, Span]
+    rest: ConsentSpan
+    types: Mapping[str, ConsentSpan]
 
-    def span(self, type_name: str) -> Span:
+    def span(self, type_name: str) -> ConsentSpan:
         """The permission for one type."""
         return self.types.get(type_name, self.rest)
 
@@ -107,7 +107,7 @@ class Standing:
         return self.withdrawn_us is None and (self.expires_us is None or now_us < self.expires_us)
 
 
-def standings(decisions: Iterable[Decision]) -> list[Standing]:
+def standings(decisions: Iterable[ConsentDecision]) -> list[Standing]:
     """What one user's decisions, oldest first, come to: at most one line for each purpose and type."""
     held: dict[tuple[Purpose, str | None], Standing] = {}
     for decision in decisions:
@@ -131,15 +131,15 @@ def standings(decisions: Iterable[Decision]) -> list[Standing]:
     return sorted(held.values(), key=lambda standing: (PURPOSES.index(standing.purpose), standing.type or ""))
 
 
-def in_force(decisions: Iterable[Decision]) -> Permissions:
+def in_force(decisions: Iterable[ConsentDecision]) -> Permissions:
     """The permissions of every user in ``decisions``, which are in the order of their recording."""
-    by_user: dict[str, list[Decision]] = {}
+    by_user: dict[str, list[ConsentDecision]] = {}
     for decision in decisions:
         by_user.setdefault(decision.user_id, []).append(decision)
     permissions: dict[Purpose, dict[str, Permission]] = {purpose: {} for purpose in PURPOSES}
     for user, own in by_user.items():
-        rest: dict[Purpose, Span] = {}
-        types: dict[Purpose, dict[str, Span]] = {}
+        rest: dict[Purpose, ConsentSpan] = {}
+        types: dict[Purpose, dict[str, ConsentSpan]] = {}
         for standing in standings(own):
             if standing.type is None:
                 rest[standing.purpose] = _span(standing)
@@ -150,7 +150,7 @@ def in_force(decisions: Iterable[Decision]) -> Permissions:
     return permissions
 
 
-def _granted(decision: Decision, type_name: str | None, before: Standing | None) -> Standing:
+def _granted(decision: ConsentDecision, type_name: str | None, before: Standing | None) -> Standing:
     # A grant that renews one which still holds goes on from its beginning: nothing in between falls out.
     unbroken = before is not None and before.holds(decision.decided_us)
     return Standing(
@@ -164,7 +164,7 @@ def _granted(decision: Decision, type_name: str | None, before: Standing | None)
     )
 
 
-def _withdrawn(decision: Decision, standing: Standing, type_name: str | None = None) -> Standing:
+def _withdrawn(decision: ConsentDecision, standing: Standing, type_name: str | None = None) -> Standing:
     return Standing(
         purpose=standing.purpose,
         type=standing.type if type_name is None else type_name,
@@ -176,7 +176,7 @@ def _withdrawn(decision: Decision, standing: Standing, type_name: str | None = N
     )
 
 
-def _span(standing: Standing) -> Span:
+def _span(standing: Standing) -> ConsentSpan:
     if standing.withdrawn_us is not None:
         return NOTHING
-    return Span(standing.granted_us, ALWAYS if standing.expires_us is None else standing.expires_us)
+    return ConsentSpan(standing.granted_us, ALWAYS if standing.expires_us is None else standing.expires_us)

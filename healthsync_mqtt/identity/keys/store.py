@@ -38,7 +38,7 @@ _SECOND_US: Final = 1_000_000
 _ACTIVE: Final = "active"  # releases before 0.2 named the signing key in this file and kept no records
 
 
-class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _KeyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kid: str
     public: str
     created_us: int
@@ -47,7 +47,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    keys: list[_Entry]
+    keys: list[_KeyEntry]
 
 
 class KeyStore:
@@ -167,7 +167,7 @@ class KeyStore:
 
     def _write(self, records: list[KeyRecord]) -> None:
         entries = [
-            _Entry(
+            _KeyEntry(
                 kid=each.kid,
                 public=base64.b64encode(each.public.public_bytes_raw()).decode(),
                 created_us=each.created_us,
@@ -272,7 +272,7 @@ class LiveKeys:
 _SIGNERS = frozenset({KeyState.signing, KeyState.next})
 
 
-def _record(entry: _Entry) -> KeyRecord:
+def _record(entry: _KeyEntry) -> KeyRecord:
     public = Ed25519PublicKey.from_public_bytes(base64.b64decode(entry.public, validate=True))
     if key_id(public) != entry.kid:
         raise ValueError("the kid is another key's")

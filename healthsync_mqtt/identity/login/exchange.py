@@ -30,7 +30,7 @@ class DeviceName(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
+class GrantedTokens:
     """What a device gets: its names, an access token until ``expires_at`` (epoch seconds), the next refresh token."""
 
     user_id: str
@@ -52,7 +52,7 @@ class TokenExchange:
         self._audit = audit
         self._lifetime_s = lifetime_s
 
-    def enrol(self, handle: str, now: float, client_id: str) -> Granted:
+    def enrol(self, handle: str, now: float, client_id: str) -> GrantedTokens:
         """Use up the code with this handle, which was checked at the login. TokenError for all but the first.
 
         A device that is there already gets new credentials, and its older ones end. One whose answer was lost may ask
@@ -78,7 +78,7 @@ class TokenExchange:
         self._carry_notes()
         return granted
 
-    def exchange(self, token: str, now: float, holder: DeviceName | None = None) -> Granted:
+    def exchange(self, token: str, now: float, holder: DeviceName | None = None) -> GrantedTokens:
         """A new access token and the next refresh token for a refresh token, of ``holder`` where it is known.
 
         TokenError when it is worth nothing, or another device's. ReuseError when it was used before: its family is
@@ -121,10 +121,10 @@ class TokenExchange:
             raise TokenError("the refresh token's device is suspended")
         return device
 
-    def _granted(self, device: Device, refresh: Refreshed, now: float, action: str) -> Granted:
+    def _granted(self, device: Device, refresh: Refreshed, now: float, action: str) -> GrantedTokens:
         issued = self._issuer.issue(device.principal, lifetime_s=self._lifetime_s, now=now, epoch=device.token_epoch)
         self._note(action, device.user_id, device.device_id, int(now * 1_000_000), jti=issued.jti)
-        return Granted(
+        return GrantedTokens(
             user_id=device.user_id,
             device_id=device.device_id,
             client_id=device.client_id,

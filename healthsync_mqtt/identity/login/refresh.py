@@ -66,7 +66,7 @@ class Refreshed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Chain(Family):
+class _TokenFamily(Family):
     """A family as it is kept, with the digests of its newest token and of the one before."""
 
     newest_sha256: str = field(repr=False)
@@ -165,15 +165,15 @@ class RefreshTokens:
         """The families that are not revoked and not at their end."""
         return self._tables.records(Family, _SQL["live_families"], now_us, now_us - IDLE_S * _SECOND_US)
 
-    def _chain(self, family: str) -> _Chain | None:
-        return self._tables.record(_Chain, _SQL["family"], family)
+    def _chain(self, family: str) -> _TokenFamily | None:
+        return self._tables.record(_TokenFamily, _SQL["family"], family)
 
-    def _named_by(self, token: str) -> _Chain | None:
+    def _named_by(self, token: str) -> _TokenFamily | None:
         family = family_of(token)
         chain = None if family is None else self._chain(family)
         return chain if chain is not None and is_genuine(token, chain.tag_key) else None
 
-    def _chain_of(self, token: str, now_us: int) -> _Chain:
+    def _chain_of(self, token: str, now_us: int) -> _TokenFamily:
         chain = self._named_by(token)
         if chain is None:
             raise TokenError("no refresh token of ours")
@@ -183,7 +183,7 @@ class RefreshTokens:
             raise TokenError("the refresh token has expired")
         return chain
 
-    def _next(self, chain: _Chain, parent: str, now_us: int) -> Refreshed:
+    def _next(self, chain: _TokenFamily, parent: str, now_us: int) -> Refreshed:
         token = _mint(chain.family, chain.tag_key)
         sealed = AESGCM(_sealing_key(parent)).encrypt(_NONCE, token.encode(), chain.family.encode())
         self._tables.update(
@@ -199,7 +199,7 @@ class RefreshTokens:
         return _refreshed(chain, token, now_us)
 
     @staticmethod
-    def _same_again(chain: _Chain, parent: str, digest: str, now_us: int) -> Refreshed | None:
+    def _same_again(chain: _TokenFamily, parent: str, digest: str, now_us: int) -> Refreshed | None:
         """The newest token once more for its parent, while it is fresh and (being the newest) unused."""
         known, sealed = chain.parent_sha256, chain.sealed_newest
         if known is None or sealed is None or not hmac.compare_digest(digest, known):
@@ -213,7 +213,7 @@ class RefreshTokens:
         return _refreshed(chain, token.decode(), chain.newest_us)
 
 
-def _refreshed(chain: _Chain, token: str, issued_us: int) -> Refreshed:
+def _refreshed(chain: _TokenFamily, token: str, issued_us: int) -> Refreshed:
     end = _end(chain.expires_us, issued_us)
     return Refreshed(token=token, user_id=chain.user_id, device_id=chain.device_id, expires_us=end)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from healthsync_mqtt.model.event_type import EventType, Form, Kind, Quantity, Span, instant, number, struct
+from healthsync_mqtt.model.event_type import EventType, Form, Quantity, Span, TimeKind, instant, number, struct
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
@@ -55,7 +55,7 @@ TYPES = (
     instant("glucose", _GLUCOSE, "blood_glucose", more={"mmol_l": _glucose_mmol(_GLUCOSE)}),
     EventType(
         name="blood_pressure",
-        kind=Kind.INSTANT,
+        kind=TimeKind.INSTANT,
         quantities=_BLOOD_PRESSURE,
         forms={"systolic": _blood_pressure(*_BLOOD_PRESSURE)},
         aliases=("bp",),

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from healthsync_mqtt.model.event_type import EventType, Form, Kind, Quantity, Span, number, struct
+from healthsync_mqtt.model.event_type import EventType, Form, Quantity, Span, TimeKind, number, struct
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.points import US, Point, Spread, optional_floats, present
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -99,7 +99,7 @@ def _spread(nutrients: tuple[str, ...], amounts: tuple[str, ...]) -> Spread:
 TYPES = (
     EventType(
         name="food",
-        kind=Kind.SESSION,
+        kind=TimeKind.SESSION,
         quantities=(*_NUTRIENTS, *_AMOUNTS),
         forms={"items": _food(_NUTRIENTS, _AMOUNTS)},
         aliases=("nutrition", "meal"),

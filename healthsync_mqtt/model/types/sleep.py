@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from healthsync_mqtt.model.event_type import EventType, Form, Kind, Span
+from healthsync_mqtt.model.event_type import EventType, Form, Span, TimeKind
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.points import US, Point, Spread
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -81,7 +81,7 @@ def _points(value: StoredSleep, start_us: int, end_us: int | None) -> list[Point
 TYPES = (
     EventType(
         name="sleep",
-        kind=Kind.SESSION,
+        kind=TimeKind.SESSION,
         quantities=(),
         forms={"stages": Form(Sleep, _refine_sleep)},
         aliases=("sleep_session",),

@@ -18,9 +18,9 @@ from healthsync_mqtt.mqtt.links.greeting import login_refused
 from healthsync_mqtt.mqtt.links.link import Link, dial
 from healthsync_mqtt.mqtt.links.manners import METHOD, Manner, Manners
 from healthsync_mqtt.mqtt.links.port import (
-    Account,
     Address,
     Answer,
+    ClientLogin,
     ConnectionLostError,
     LastWill,
     NoAnswerError,
@@ -101,7 +101,7 @@ class MqttTransport:
     def _target(self, address: Address, token: str, manner: Manner) -> Target:
         return Target(
             address=address,
-            account=Account(client_id=self.client_id, username=self.username, password=token),
+            account=ClientLogin(client_id=self.client_id, username=self.username, password=token),
             version=manner.version,
             method=METHOD if manner.method else "",
             will=Will(self.will.topic, self.will.payload, 1, retain=True) if self.will else None,

@@ -27,7 +27,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Suback,
     Subscribe,
 )
-from healthsync_mqtt.mqtt.codec.v5 import Reason
+from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.mqtt.links.farewell import ServerClosedError, farewell
 from healthsync_mqtt.mqtt.links.greeting import agreement, connect
 from healthsync_mqtt.mqtt.links.port import (
@@ -51,7 +51,7 @@ _HEADER = 5 + 2 + 2 + 1
 """Bytes of a PUBLISH besides its topic and payload, at most."""
 
 
-class State(Enum):
+class LinkState(Enum):
     """Where a connection is."""
 
     #: the socket is open, nothing was said
@@ -76,7 +76,7 @@ class Link(asyncio.Protocol):
 
     def __init__(self, address: Address, on_messages: Callable[[list[Publish]], None]) -> None:
         self.on_messages = on_messages
-        self.state = State.OPEN
+        self.state = LinkState.OPEN
         self.paused = False
         self._address = address
         self._loop = asyncio.get_running_loop()
@@ -106,7 +106,7 @@ class Link(asyncio.Protocol):
 
     @property
     def alive(self) -> bool:
-        return self.state is State.ACCEPTED
+        return self.state is LinkState.ACCEPTED
 
     # -- the beginning
 
@@ -116,7 +116,7 @@ class Link(asyncio.Protocol):
         self._decoder = Decoder(
             target.max_packet, target.max_packet, server=False, versions=frozenset({target.version})
         )
-        self.state = State.GREETING
+        self.state = LinkState.GREETING
         self.write(connect(target))
         try:
             async with asyncio.timeout(target.address.timeout):
@@ -133,7 +133,7 @@ class Link(asyncio.Protocol):
         # 3.1.1 has no word for it: brokers' own limits begin at ten, and what is beyond them waits in their queues.
         self._window = min(agreed.send_window or target.in_flight, target.in_flight)
         self._keep_alive = agreed.keep_alive
-        self.state = State.ACCEPTED
+        self.state = LinkState.ACCEPTED
         self._watch()
         return 0
 
@@ -144,7 +144,7 @@ class Link(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes as they are, unless the connection is over."""
-        if self._transport is not None and self.state is not State.ENDED:
+        if self._transport is not None and self.state is not LinkState.ENDED:
             self._said = self._loop.time()
             self._transport.write(data)
 
@@ -190,7 +190,7 @@ class Link(asyncio.Protocol):
         """Give new credentials on this connection (AUTH); returns when they are accepted. ConnectionLostError."""
         about = {Property.AUTHENTICATION_METHOD: self.agreed.method, Property.AUTHENTICATION_DATA: secret}
         renewing = self._renewing = self._loop.create_future()
-        self.write(self._encode(Auth(Reason.RE_AUTHENTICATE, about)))
+        self.write(self._encode(Auth(ReasonCode.RE_AUTHENTICATE, about)))
         try:
             async with asyncio.timeout(self._address.timeout):
                 await asyncio.wait((renewing, self._over), return_when=asyncio.FIRST_COMPLETED)
@@ -286,7 +286,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
-        if self.state is State.ENDED:
+        if self.state is LinkState.ENDED:
             return
         broken: ProtocolError | None = None
         try:
@@ -306,7 +306,7 @@ class Link(asyncio.Protocol):
         if broken is not None:
             log.warning("mqtt.protocol_error", problem=str(broken))
             self.end(f"the broker broke the protocol: {broken}")
-        elif messages and self.state is State.ACCEPTED:
+        elif messages and self.state is LinkState.ACCEPTED:
             self.on_messages(messages)
         elif messages:
             self.end("messages before CONNACK")
@@ -326,7 +326,7 @@ class Link(asyncio.Protocol):
                     self.end("a second CONNACK")
                     return
                 if packet.code == 0:
-                    self.state = State.ACCEPTED  # messages may stand in the same read
+                    self.state = LinkState.ACCEPTED  # messages may stand in the same read
                 self._greeting.set_result(packet)
             case Auth():
                 if self._renewing is None or self._renewing.done():
@@ -358,7 +358,7 @@ class Link(asyncio.Protocol):
 
     def _watch(self) -> None:
         """Ask whether the other side is there, and end the connection when it is not."""
-        if self.state is State.ENDED or not self._keep_alive:
+        if self.state is LinkState.ENDED or not self._keep_alive:
             return
         now = self._loop.time()
         if self.paused:
@@ -372,9 +372,9 @@ class Link(asyncio.Protocol):
 
     def end(self, why: str) -> None:
         """Cut the connection: the broker sends the will. Nothing happens when it is over already."""
-        if self.state is State.ENDED:
+        if self.state is LinkState.ENDED:
             return
-        self.state = State.ENDED
+        self.state = LinkState.ENDED
         if self._timer is not None:
             self._timer.cancel()
         if not self._over.done():
@@ -387,10 +387,10 @@ class Link(asyncio.Protocol):
         raise self._lost("the connection to the broker ended: ")
 
     async def close(self) -> None:
-        if self.state is not State.ACCEPTED:
+        if self.state is not LinkState.ACCEPTED:
             return
         self.write(self._encode(Disconnect()))
-        self.state = State.ENDED
+        self.state = LinkState.ENDED
         if self._timer is not None:
             self._timer.cancel()
         if self.paused:

@@ -51,7 +51,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class ClientLogin:
     """What a client says about itself."""
 
     client_id: str
@@ -77,7 +77,7 @@ class Target:
     """
 
     address: Address
-    account: Account
+    account: ClientLogin
     version: int = 5
     clean: bool = False
     will: Will | None = None

@@ -13,7 +13,7 @@ from typing import Self
 from healthsync_mqtt.mqtt.codec import encode_puback
 from healthsync_mqtt.mqtt.codec.packets import Publish, Will
 from healthsync_mqtt.mqtt.links.link import Link, dial
-from healthsync_mqtt.mqtt.links.port import Account, Address, NoAnswerError, Target
+from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, NoAnswerError, Target
 
 _MAX_PACKET = 16_777_216
 
@@ -45,7 +45,9 @@ class Talk:
         """Whether the broker has them (MQTT 5)."""
         return not self.code and self.link.agreed.shared_subscriptions
 
-    async def login(self, account: Account, *, clean: bool = True, will: Will | None = None, version: int = 4) -> Self:
+    async def login(
+        self, account: ClientLogin, *, clean: bool = True, will: Will | None = None, version: int = 4
+    ) -> Self:
         """CONNECT; ``code`` is the CONNACK's, 0 when accepted."""
         target = Target(
             address=self.address,

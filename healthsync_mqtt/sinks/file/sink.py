@@ -15,9 +15,9 @@ from healthsync_mqtt.config.private_files import create_private, make_private_di
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.model.record import canonical_json
 from healthsync_mqtt.sinks.config import FileConfig
-from healthsync_mqtt.sinks.port import Next, Rows, Step
+from healthsync_mqtt.sinks.port import Next, Rows, SinkStep
 
-_DONE = Step(Next.DONE)
+_DONE = SinkStep(Next.DONE)
 
 
 @dataclass(slots=True)
@@ -52,26 +52,28 @@ class FileSink:
         ]
         return FileShipment(lines, rows.through, len(rows.records))
 
-    def step(self, shipment: FileShipment) -> Step:
+    def step(self, shipment: FileShipment) -> SinkStep:
         """See ``port.Sink``: all of it at once."""
         try:
             self._append(shipment)
         except HealthSyncError as error:
             self.disconnect()
-            return Step(Next.WAIT, "unwritable", str(error), error.hint)
+            return SinkStep(Next.WAIT, "unwritable", str(error), error.hint)
         except (OSError, ValueError) as error:
             self.disconnect()
             word = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "its place is unreadable"
-            return Step(Next.WAIT, "unwritable", f"{self._folder}: {word}", "is the disk full, or the folder not ours?")
+            return SinkStep(
+                Next.WAIT, "unwritable", f"{self._folder}: {word}", "is the disk full, or the folder not ours?"
+            )
         return _DONE
 
-    def mend(self, now_us: int) -> Step:  # noqa: ARG002
+    def mend(self, now_us: int) -> SinkStep:  # noqa: ARG002
         """See ``port.Sink``: nothing is ever kept aside."""
         return _DONE
 
-    def probe(self) -> Step:
+    def probe(self) -> SinkStep:
         """See ``port.Sink``."""
-        return Step(Next.GO_ON)
+        return SinkStep(Next.GO_ON)
 
     def disconnect(self) -> None:
         """See ``port.Sink``."""

@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from healthsync_mqtt.sinks.influx.line import Answer
+from healthsync_mqtt.sinks.influx.line import ServerAnswer
 
 MAX_WAIT_S = 900.0
 _MAX_MESSAGE = 200
@@ -49,7 +49,7 @@ class Means(Enum):
     PAUSE = auto()
 
 
-class Verdict(NamedTuple):
+class AnswerVerdict(NamedTuple):
     """``lines`` are places in what was sent, ``wait_s`` what the server asked for, ``message`` free of lines."""
 
     means: Means
@@ -88,20 +88,20 @@ _OVERLOADED = re.compile(
 )
 
 
-def judge(answer: Answer, lines: Sequence[str], now: datetime) -> Verdict:
+def judge(answer: ServerAnswer, lines: Sequence[str], now: datetime) -> AnswerVerdict:
     """What the answer to ``lines`` means."""
     status = answer.status
     if status == 204:
-        return Verdict(Means.ADVANCE)
+        return AnswerVerdict(Means.ADVANCE)
     if status == 0:
-        return Verdict(Means.WAIT, answer.fault or "unreachable")
+        return AnswerVerdict(Means.WAIT, answer.fault or "unreachable")
     if status in {400, 422}:
         return _bad_lines(answer, lines) if _of_the_server(answer, _ABOUT_LINES) else _unexpected(answer, lines)
     if status == 413 or (status == 500 and _TOO_LARGE.match(answer.body)):
         return _too_large(answer, lines)
     if status in _PAUSES:
         reason, hint = _PAUSES[status]
-        return Verdict(Means.PAUSE, reason, message=_said(answer.body, lines), hint=hint)
+        return AnswerVerdict(Means.PAUSE, reason, message=_said(answer.body, lines), hint=hint)
     if status == 500 and _of_the_server(answer, _ABOUT_LINES):
         return _bad_lines(answer, lines)  # 2.0 and 2.1 answer so for retention and type conflicts
     if status in _LATER or status >= 500:
@@ -109,15 +109,15 @@ def judge(answer: Answer, lines: Sequence[str], now: datetime) -> Verdict:
     return _unexpected(answer, lines)
 
 
-def judge_deletion(answer: Answer, now: datetime) -> Verdict:
+def judge_deletion(answer: ServerAnswer, now: datetime) -> AnswerVerdict:
     """What the answer to the deletion of one point means: done, REFUSE (kept aside, the others go on), later, or pause.
 
     1.x answers a statement that failed with 200 too, and a server that knows no DELETE with the rows of something.
     """
     if answer.status == 204 or (answer.status == 200 and _ran(answer.body)):
-        return Verdict(Means.ADVANCE)
+        return AnswerVerdict(Means.ADVANCE)
     if answer.status in {200, 400, 404, 405, 422, 501}:
-        return Verdict(
+        return AnswerVerdict(
             Means.REFUSE,
             "cannot_delete",
             message=_said(answer.body, ()) or f"status {answer.status}",
@@ -125,7 +125,7 @@ def judge_deletion(answer: Answer, now: datetime) -> Verdict:
         )
     verdict = judge(answer, (), now)
     waits = answer.status == 413 or verdict.means in {Means.HALVE, Means.BISECT, Means.DOUBT}
-    return Verdict(Means.WAIT, "unavailable", message=verdict.message) if waits else verdict
+    return AnswerVerdict(Means.WAIT, "unavailable", message=verdict.message) if waits else verdict
 
 
 def _ran(body: str) -> bool:
@@ -135,15 +135,15 @@ def _ran(body: str) -> bool:
     )
 
 
-def _of_the_server(answer: Answer, words: re.Pattern[str]) -> bool:
+def _of_the_server(answer: ServerAnswer, words: re.Pattern[str]) -> bool:
     """Whether this is InfluxDB speaking: an object in JSON with its member for what it says, and these words there."""
     detail = _json(answer.body)
     said = detail.get("message", detail.get("error"))
     return isinstance(said, str) and bool(words.search(said))
 
 
-def _unexpected(answer: Answer, lines: Sequence[str]) -> Verdict:
-    return Verdict(
+def _unexpected(answer: ServerAnswer, lines: Sequence[str]) -> AnswerVerdict:
+    return AnswerVerdict(
         Means.PAUSE,
         "unexpected_answer",
         message=f"status {answer.status}: {_said(answer.body, lines)}".rstrip(": "),
@@ -151,21 +151,21 @@ def _unexpected(answer: Answer, lines: Sequence[str]) -> Verdict:
     )
 
 
-def _too_large(answer: Answer, lines: Sequence[str]) -> Verdict:
+def _too_large(answer: ServerAnswer, lines: Sequence[str]) -> AnswerVerdict:
     if len(lines) > 1 or (_TOO_LARGE.search(answer.body) and not answer.body.lstrip().startswith("<")):
-        return Verdict(Means.HALVE, "too_large", message="the request is larger than the server takes")
-    return Verdict(
+        return AnswerVerdict(Means.HALVE, "too_large", message="the request is larger than the server takes")
+    return AnswerVerdict(
         Means.PAUSE, "too_large", message="something before the server takes no request of one line",
         hint="raise the limit of the proxy before the server",
     )  # fmt: skip
 
 
-def _later(answer: Answer, lines: Sequence[str], now: datetime) -> Verdict:
+def _later(answer: ServerAnswer, lines: Sequence[str], now: datetime) -> AnswerVerdict:
     status = answer.status
     reason = "rate_limited" if status == 429 else "timeout" if status == 408 else "unavailable"
     said = _said(answer.body, lines) if _json(answer.body) else ""
     doubtful = status == 500 and said and not _OVERLOADED.search(answer.body)
-    return Verdict(
+    return AnswerVerdict(
         Means.DOUBT if doubtful else Means.WAIT,
         "server_error" if doubtful else reason,
         wait_s=retry_after_s(answer.retry_after, now),
@@ -189,20 +189,20 @@ def retry_after_s(text: str | None, now: datetime) -> float | None:
     return min(max((when - now).total_seconds(), 0.0), MAX_WAIT_S)
 
 
-def _bad_lines(answer: Answer, lines: Sequence[str]) -> Verdict:
+def _bad_lines(answer: ServerAnswer, lines: Sequence[str]) -> AnswerVerdict:
     detail = _json(answer.body)
     said = _said(answer.body, lines)
     reason = _reason(said)
     listed = _listed(detail, lines)
     if listed:
-        return Verdict(Means.REFUSE, _reason(f"{said} {detail['data']}"), listed, message=said)
+        return AnswerVerdict(Means.REFUSE, _reason(f"{said} {detail['data']}"), listed, message=said)
     dropped = _DROPPED.search(answer.body)
     if lines and dropped and int(dropped[1]) >= len(lines):
-        return Verdict(Means.REFUSE, reason, tuple(range(len(lines))), message=said)
+        return AnswerVerdict(Means.REFUSE, reason, tuple(range(len(lines))), message=said)
     suspects = _suspects(detail, answer.body, lines)
     if len(lines) > 1 and suspects:
-        return Verdict(Means.SUSPECT, reason, suspects, message=said)
-    return Verdict(Means.BISECT, reason, message=said)
+        return AnswerVerdict(Means.SUSPECT, reason, suspects, message=said)
+    return AnswerVerdict(Means.BISECT, reason, message=said)
 
 
 def _listed(detail: dict[str, Any], lines: Sequence[str]) -> tuple[int, ...]:

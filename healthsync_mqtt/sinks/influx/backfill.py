@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.config import InfluxConfig
-from healthsync_mqtt.sinks.influx.answers import MAX_WAIT_S, Means, Verdict, judge, judge_deletion
-from healthsync_mqtt.sinks.influx.dispatch import Dispatch, Sent
+from healthsync_mqtt.sinks.influx.answers import MAX_WAIT_S, AnswerVerdict, Means, judge, judge_deletion
+from healthsync_mqtt.sinks.influx.dispatch import Dispatch, SentLine
 from healthsync_mqtt.sinks.influx.line import Line
-from healthsync_mqtt.sinks.influx.sink import Server
-from healthsync_mqtt.sinks.shipper import Phase, Shipper
+from healthsync_mqtt.sinks.influx.sink import LineServer
+from healthsync_mqtt.sinks.shipper import Shipper, SinkPhase
 from healthsync_mqtt.storage.port import LogReader
 
 _GIVE_UP_AFTER = 8
@@ -88,13 +88,13 @@ def drain(shipper: Shipper, progress: Callable[[int], None], sleep: Callable[[fl
         wait = shipper.step()
         if shipper.cursor != before:
             progress(shipper.cursor)
-        status = shipper.status() if shipper.phase in {Phase.PAUSED, Phase.WAITING} else {}
-        if shipper.phase is Phase.PAUSED:
+        status = shipper.status() if shipper.phase in {SinkPhase.PAUSED, SinkPhase.WAITING} else {}
+        if shipper.phase is SinkPhase.PAUSED:
             raise UnavailableError(f"{status['reason']}: {status['message']}".rstrip(": "), hint=status["fix"])
         away = away + wait if status else 0.0
         if away > MAX_WAIT_S:
             raise UnavailableError(f"the server is away: {status['reason']}", hint="try again when it is back")
-        if shipper.phase is Phase.IDLE and wait:
+        if shipper.phase is SinkPhase.IDLE and wait:
             return
         if wait:
             sleep(wait)
@@ -115,7 +115,7 @@ def overtaken(reader: LogReader, since: int, ship: Callable[[Slice, int], None])
 
 
 def repair(
-    server: Server,
+    server: LineServer,
     config: InfluxConfig,
     write: Sequence[Line],
     erase: Sequence[Line],
@@ -130,7 +130,7 @@ def repair(
             refused += verdict.means is not Means.ADVANCE
     else:
         marks = list(erase)
-    lines = [Sent(0, place, line) for place, line in enumerate([*marks, *write])]
+    lines = [SentLine(0, place, line) for place, line in enumerate([*marks, *write])]
     dispatch = Dispatch(lines, config.batch_bytes)
     while part := dispatch.part:
         texts = [sent.line.text for sent in part]
@@ -138,7 +138,7 @@ def repair(
     return refused + len(dispatch.refused)
 
 
-def _insist(attempt: Callable[[], Verdict], sleep: Callable[[float], None]) -> Verdict:
+def _insist(attempt: Callable[[], AnswerVerdict], sleep: Callable[[float], None]) -> AnswerVerdict:
     wait = _FIRST_WAIT_S
     for _ in range(_GIVE_UP_AFTER):
         verdict = attempt()

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from healthsync_mqtt.sinks.influx.answers import Means, Verdict
+from healthsync_mqtt.sinks.influx.answers import AnswerVerdict, Means
 from healthsync_mqtt.sinks.influx.line import Line
 
 
-class Sent(NamedTuple):
+class SentLine(NamedTuple):
     """A line with the event it is of."""
 
     seq: int
@@ -18,24 +18,24 @@ class Sent(NamedTuple):
 class Refused(NamedTuple):
     """A line that is given up, and the verdict on it."""
 
-    sent: Sent
-    verdict: Verdict
+    sent: SentLine
+    verdict: AnswerVerdict
 
 
 class Dispatch:
     """Sends all, in parts where it must: every line ends accepted or refused, none is forgotten."""
 
-    def __init__(self, lines: Sequence[Sent], max_bytes: int) -> None:
-        self._parts: list[Sequence[Sent]] = [part for part in reversed(_parts(lines, max_bytes)) if part]
+    def __init__(self, lines: Sequence[SentLine], max_bytes: int) -> None:
+        self._parts: list[Sequence[SentLine]] = [part for part in reversed(_parts(lines, max_bytes)) if part]
         self.refused: list[Refused] = []
         self.accepted = 0
 
     @property
-    def part(self) -> Sequence[Sent]:
+    def part(self) -> Sequence[SentLine]:
         """What is to be sent now; empty when all is done."""
         return self._parts[-1] if self._parts else ()
 
-    def took(self, verdict: Verdict) -> None:
+    def took(self, verdict: AnswerVerdict) -> None:
         """The verdict on the part. WAIT, DOUBT and PAUSE change nothing."""
         if verdict.means in {Means.WAIT, Means.DOUBT, Means.PAUSE}:
             return
@@ -60,21 +60,21 @@ class Dispatch:
         """Send the other parts first."""
         self._parts.insert(0, self._parts.pop())
 
-    def _push(self, part: Sequence[Sent]) -> None:
+    def _push(self, part: Sequence[SentLine]) -> None:
         if part:
             self._parts.append(part)
 
-    def _refuse(self, lines: Sequence[Sent], verdict: Verdict) -> None:
+    def _refuse(self, lines: Sequence[SentLine], verdict: AnswerVerdict) -> None:
         self.refused += [Refused(sent, verdict) for sent in lines]
 
 
-def _without(part: Sequence[Sent], places: Sequence[int]) -> list[Sent]:
+def _without(part: Sequence[SentLine], places: Sequence[int]) -> list[SentLine]:
     gone = set(places)
     return [sent for place, sent in enumerate(part) if place not in gone]
 
 
-def _parts(lines: Sequence[Sent], max_bytes: int) -> list[list[Sent]]:
-    parts: list[list[Sent]] = [[]]
+def _parts(lines: Sequence[SentLine], max_bytes: int) -> list[list[SentLine]]:
+    parts: list[list[SentLine]] = [[]]
     size = 0
     for sent in lines:
         length = len(sent.line.series) + len(sent.line.fields) + 22

@@ -17,7 +17,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
 
 from healthsync_mqtt.sinks.config import InfluxConfig
-from healthsync_mqtt.sinks.influx.line import Answer, Line
+from healthsync_mqtt.sinks.influx.line import Line, ServerAnswer
 
 _GZIP = 16 + zlib.MAX_WBITS
 _LEVEL = 1  # twice the size of level 9 at a tenth of its time
@@ -64,7 +64,7 @@ class Influx:
     def _connected(self) -> None:
         self._connects += 1
 
-    def write(self, lines: list[str]) -> Answer:
+    def write(self, lines: list[str]) -> ServerAnswer:
         """Send lines, with times in nanoseconds, as gzip."""
         sink = self._sink
         if sink.dialect in {"v2", "victoria"}:
@@ -79,7 +79,7 @@ class Influx:
         headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding": "gzip"}
         return self._answer("POST", path, query, headers, body)
 
-    def delete(self, line: Line) -> Answer:
+    def delete(self, line: Line) -> ServerAnswer:
         """Delete the one point of this line: its series, its nanosecond."""
         sink = self._sink
         measurement, *tags = line.series.split(",")
@@ -101,21 +101,23 @@ class Influx:
             {"start": at, "stop": at, "predicate": predicate},
         )
 
-    def probe(self) -> Answer:
+    def probe(self) -> ServerAnswer:
         """A sign of life, whatever it says."""
         return self._answer("GET", "/health", {}, {}, None)
 
-    def get(self, path: str, query: Mapping[str, str]) -> Answer:
+    def get(self, path: str, query: Mapping[str, str]) -> ServerAnswer:
         """Read something."""
         return self._answer("GET", path, query, {"Accept": "application/json"}, None)
 
-    def query(self, statement: str) -> Answer:
+    def query(self, statement: str) -> ServerAnswer:
         """Run a Flux query; the answer is CSV that names the data type of each column."""
         headers = {"Content-Type": "application/json", "Accept": "application/csv"}
         asked = {"query": statement, "dialect": {"header": True, "annotations": ["datatype"]}}
         return self._answer("POST", "/api/v2/query", {"org": self._sink.org}, headers, asked)
 
-    def _answer(self, method: str, path: str, query: Mapping[str, str], headers: dict[str, str], body: Any) -> Answer:
+    def _answer(
+        self, method: str, path: str, query: Mapping[str, str], headers: dict[str, str], body: Any
+    ) -> ServerAnswer:
         try:
             with _deadline(self._sink.timeout_s):
                 response = self._client.api_client.call_api(
@@ -131,13 +133,13 @@ class Influx:
         except ApiException as error:
             return _of(error)
         except urllib3.exceptions.NewConnectionError:  # before the time-outs: to urllib3 it is one of them
-            return Answer(0, fault="unreachable")
+            return ServerAnswer(0, fault="unreachable")
         except (_DeadlineError, urllib3.exceptions.TimeoutError):
-            return Answer(0, fault="timeout")
+            return ServerAnswer(0, fault="timeout")
         except urllib3.exceptions.SSLError:
-            return Answer(0, fault="tls")
+            return ServerAnswer(0, fault="tls")
         except (urllib3.exceptions.HTTPError, OSError):
-            return Answer(0, fault="reset")
+            return ServerAnswer(0, fault="reset")
 
 
 def _counting(pool: Any, connected: Callable[[], None]) -> Any:
@@ -151,17 +153,17 @@ def _counting(pool: Any, connected: Callable[[], None]) -> Any:
     return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
 
 
-def _read(response: Any) -> Answer:
+def _read(response: Any) -> ServerAnswer:
     body: bytes = response.data
-    return Answer(response.status, body.decode("utf-8", "replace"), response.headers.get("Retry-After"))
+    return ServerAnswer(response.status, body.decode("utf-8", "replace"), response.headers.get("Retry-After"))
 
 
-def _of(error: Any) -> Answer:
+def _of(error: Any) -> ServerAnswer:
     if not error.status:  # the client's word for a failed TLS handshake
-        return Answer(0, fault="tls")
+        return ServerAnswer(0, fault="tls")
     body = error.body.decode("utf-8", "replace") if isinstance(error.body, bytes) else str(error.body or "")
     headers = error.headers or {}
-    return Answer(error.status, body[:_MAX_BODY], headers.get("Retry-After"))
+    return ServerAnswer(error.status, body[:_MAX_BODY], headers.get("Retry-After"))
 
 
 def _rfc3339(time_ns: int) -> str:

@@ -26,7 +26,7 @@ class Line(NamedTuple):
         return frozenset(part.partition("=")[0] for part in self.fields.split(","))
 
 
-class Answer(NamedTuple):
+class ServerAnswer(NamedTuple):
     """What came back from the server: a status, or 0 and the word of what went wrong before one came.
 
     ``fault``: timeout, unreachable, reset, tls, unreadable.

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from healthsync_mqtt.model.event import Op
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.config import Deletes
-from healthsync_mqtt.sinks.influx.dispatch import Sent
+from healthsync_mqtt.sinks.influx.dispatch import SentLine
 from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError, flag
 from healthsync_mqtt.sinks.influx.mapping import Mapper
-from healthsync_mqtt.sinks.ledger import Refusal, SinkLedger
+from healthsync_mqtt.sinks.ledger import RefusedLine, SinkLedger
 from healthsync_mqtt.sinks.port import Rows
 from healthsync_mqtt.storage.port import LogReader
 
@@ -39,8 +39,8 @@ class Chunk:
     through: int
     events: int
     erasures: list[Erasure] = field(default_factory=list)
-    lines: list[Sent] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
+    lines: list[SentLine] = field(default_factory=list)
+    refusals: list[RefusedLine] = field(default_factory=list)
 
 
 class Packer:
@@ -76,15 +76,15 @@ class Packer:
             try:
                 lines = [] if record.seq in rows.withheld else self._placed(record)
             except UnmappableError as error:
-                chunk.refusals.append(Refusal(record.seq, 0, error.reason, 0, str(error)))
+                chunk.refusals.append(RefusedLine(record.seq, 0, error.reason, 0, str(error)))
                 lines = []
-            chunk.lines += [Sent(record.seq, place, line) for place, line in enumerate(lines)]
+            chunk.lines += [SentLine(record.seq, place, line) for place, line in enumerate(lines)]
             for line in self._outdated(record, rows.older.get(record.seq, ()), lines, chunk):
                 erased[line.point] = Erasure(record.seq, line)
         if self._deletes == "delete":
             chunk.erasures = list(erased.values())
         else:
-            chunk.lines[:0] = [Sent(0, place, mark(one.line)) for place, one in enumerate(erased.values())]
+            chunk.lines[:0] = [SentLine(0, place, mark(one.line)) for place, one in enumerate(erased.values())]
         return chunk
 
     def latest(self, seq: int) -> Record | None:
@@ -100,7 +100,9 @@ class Packer:
         for record in older:
             if record.op == Op.UPSERT and not record.body:
                 chunk.refusals.append(
-                    Refusal(newer.seq, 0, "purged", 0, _BODY_GONE if self._deletes == "delete" else _BODY_GONE_MARKS)
+                    RefusedLine(
+                        newer.seq, 0, "purged", 0, _BODY_GONE if self._deletes == "delete" else _BODY_GONE_MARKS
+                    )
                 )
                 if self._deletes == "delete":
                     outdated.append(self._mapper.first_point(record))

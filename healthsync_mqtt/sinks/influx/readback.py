@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.sinks.config import Dialect
-from healthsync_mqtt.sinks.influx.line import Answer, Line
+from healthsync_mqtt.sinks.influx.line import Line, ServerAnswer
 from healthsync_mqtt.sinks.influx.lineprotocol import tag_set
 
 Value = float | str | bool
@@ -21,7 +21,7 @@ _TAGS = ("device", "provider", "recording", "user")
 _MS = 1_000_000
 
 
-class Sample(NamedTuple):
+class StoredField(NamedTuple):
     """One field of one point: series as it is written, field, nanoseconds."""
 
     series: str
@@ -29,31 +29,31 @@ class Sample(NamedTuple):
     time_ns: int
 
 
-class Source(Protocol):
+class ReadbackServer(Protocol):
     """The reading side of ``influx.Influx``."""
 
-    def get(self, path: str, query: dict[str, str]) -> Answer: ...
+    def get(self, path: str, query: dict[str, str]) -> ServerAnswer: ...
 
-    def query(self, statement: str) -> Answer: ...
+    def query(self, statement: str) -> ServerAnswer: ...
 
 
-def samples_of(line: Line) -> Iterator[tuple[Sample, Value]]:
+def samples_of(line: Line) -> Iterator[tuple[StoredField, Value]]:
     """The samples of a line that we wrote."""
     for part in line.fields.split(","):
         name, _, text = part.partition("=")
         value: Value = text[1:-1] if text[0] == '"' else text == "true" if text in {"true", "false"} else float(text)
-        yield Sample(line.series, name, line.time_ns), value
+        yield StoredField(line.series, name, line.time_ns), value
 
 
 class Readback:
     """Reads a bucket of one dialect. The names that go into queries are words of our own making (``lineprotocol``)."""
 
-    def __init__(self, source: Source, dialect: Dialect, bucket: str) -> None:
+    def __init__(self, source: ReadbackServer, dialect: Dialect, bucket: str) -> None:
         self._source = source
         self._dialect = dialect
         self._bucket = bucket
 
-    def comparable(self, samples: Iterable[tuple[Sample, Value]]) -> dict[Sample, Value]:
+    def comparable(self, samples: Iterable[tuple[StoredField, Value]]) -> dict[StoredField, Value]:
         """Samples as this server can give them back: VictoriaMetrics keeps milliseconds and numbers."""
         if self._dialect != "victoria":
             return dict(samples)
@@ -63,7 +63,7 @@ class Readback:
             if not isinstance(value, str)
         }
 
-    def read(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[Sample, Value]:
+    def read(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[StoredField, Value]:
         """Every sample of a measurement and user in [start, stop). UnavailableError when it cannot be read."""
         reads = {"v2": self._flux, "v3": self._sql, "v1": self._influxql, "victoria": self._export}
         try:
@@ -75,7 +75,7 @@ class Readback:
                 hint="is the sink's dialect right, and nothing between it and you?",
             ) from None
 
-    def _flux(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[Sample, Value]:
+    def _flux(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[StoredField, Value]:
         bucket = json.dumps(self._bucket)
         body = _good(
             self._source.query(
@@ -83,15 +83,15 @@ class Readback:
                 f' |> filter(fn: (r) => r._measurement == "{measurement}" and r.user == "{subject}")'
             )
         )
-        found: dict[Sample, Value] = {}
+        found: dict[StoredField, Value] = {}
         for row in _annotated(body):
             series = measurement + tag_set((key, row.get(key) or None) for key in _TAGS)
             kind, text = row["#_value"], row["_value"]
             value: Value = text if kind == "string" else text == "true" if kind == "boolean" else float(text)
-            found[Sample(series, row["_field"], _nanoseconds(row["_time"]))] = value
+            found[StoredField(series, row["_field"], _nanoseconds(row["_time"]))] = value
         return found
 
-    def _sql(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[Sample, Value]:
+    def _sql(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[StoredField, Value]:
         statement = (
             f'SELECT * FROM "{measurement}" WHERE "user" = \'{subject}\' '  # noqa: S608 - words only
             f"AND time >= '{_iso(start_ns)}' AND time < '{_iso(stop_ns)}'"
@@ -99,15 +99,15 @@ class Readback:
         answer = self._source.get("/api/v3/query_sql", {"db": self._bucket, "q": statement, "format": "json"})
         if answer.status in {400, 404, 500} and re.search("table .*not found|does not exist", answer.body):  # 500: 3.6
             return {}
-        found: dict[Sample, Value] = {}
+        found: dict[StoredField, Value] = {}
         for row in json.loads(_good(answer)):
             series = measurement + tag_set((key, row.get(key)) for key in _TAGS)
             at = _nanoseconds(row["time"])
             fields = ((key, value) for key, value in row.items() if key not in _TAGS and key != "time")
-            found |= {Sample(series, key, at): _typed(value) for key, value in fields if value is not None}
+            found |= {StoredField(series, key, at): _typed(value) for key, value in fields if value is not None}
         return found
 
-    def _influxql(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[Sample, Value]:
+    def _influxql(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[StoredField, Value]:
         statement = (
             f'SELECT * FROM "{measurement}" WHERE "user" = \'{subject}\' '  # noqa: S608 - words only
             f"AND time >= {start_ns} AND time < {stop_ns} GROUP BY *"
@@ -116,20 +116,20 @@ class Readback:
         (result,) = json.loads(_good(self._source.get("/query", query)))["results"]
         if "error" in result:
             raise UnavailableError("the server did not run the query", hint="look at its log")
-        found: dict[Sample, Value] = {}
+        found: dict[StoredField, Value] = {}
         for part in result.get("series", ()):
             series = measurement + tag_set((key, value or None) for key, value in part.get("tags", {}).items())
             for at, *values in part["values"]:
                 fields = zip(part["columns"][1:], values, strict=True)
-                found |= {Sample(series, key, at): _typed(value) for key, value in fields if value is not None}
+                found |= {StoredField(series, key, at): _typed(value) for key, value in fields if value is not None}
         return found
 
-    def _export(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[Sample, Value]:
+    def _export(self, measurement: str, subject: str, start_ns: int, stop_ns: int) -> dict[StoredField, Value]:
         match = f'{{__name__=~"{measurement}_[a-z0-9_]+",user="{subject}"}}'
         self._source.get("/internal/force_flush", {})  # what it took in the last second is not shown otherwise
         query = {"match[]": match, "start": str(start_ns // _MS / 1000), "end": str((stop_ns - 1) // _MS / 1000)}
         body = _good(self._source.get("/api/v1/export", query))
-        found: dict[Sample, Value] = {}
+        found: dict[StoredField, Value] = {}
         for text in body.splitlines():
             part = json.loads(text)
             labels = part["metric"]
@@ -140,7 +140,7 @@ class Readback:
             if name in _TEXTS:
                 continue  # to VictoriaMetrics a text is the number 0
             for at, value in zip(part["timestamps"], part["values"], strict=True):
-                found[Sample(series, name, at * _MS)] = float(value)
+                found[StoredField(series, name, at * _MS)] = float(value)
         return found
 
 
@@ -150,7 +150,7 @@ def _parts(measurement: str) -> tuple[str, ...]:
     return () if of is None else tuple(f"{part}_" for part in of.spread.parts)
 
 
-def _good(answer: Answer) -> str:
+def _good(answer: ServerAnswer) -> str:
     if answer.status != 200:
         why = f"status {answer.status}" if answer.status else answer.fault
         raise UnavailableError(f"the server cannot be read: {why}", hint="give the token read permission, or try later")

@@ -20,7 +20,7 @@ from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError, flag
 from healthsync_mqtt.sinks.influx.packing import Packer
-from healthsync_mqtt.sinks.influx.readback import Readback, Sample, Value, samples_of
+from healthsync_mqtt.sinks.influx.readback import Readback, StoredField, Value, samples_of
 from healthsync_mqtt.storage.port import LogReader
 
 _DAY_NS = 86_400_000_000_000
@@ -53,7 +53,7 @@ class Difference:
         return not (self.missing or self.wrong or self.surplus)
 
 
-def checksum(samples: Mapping[Sample, Value]) -> str:
+def checksum(samples: Mapping[StoredField, Value]) -> str:
     """Of a set of samples, in any order: the sum of their hashes."""
     total = 0
     for (series, name, time_ns), value in samples.items():
@@ -65,9 +65,9 @@ def checksum(samples: Mapping[Sample, Value]) -> str:
 class _Log(NamedTuple):
     """Samples that must be in the bucket, samples that may, and the lines they are of."""
 
-    expected: dict[Sample, Value]
-    allowed: dict[Sample, Value]
-    lines: dict[Sample, Line]
+    expected: dict[StoredField, Value]
+    allowed: dict[StoredField, Value]
+    lines: dict[StoredField, Line]
 
 
 class Reconciliation:
@@ -168,7 +168,7 @@ class Reconciliation:
             after = last
             yield from ((row, row.seq not in latest) for row in rows if row.op == Op.UPSERT)
 
-    def _difference(self, user: str, key: tuple[str, int], found: dict[Sample, Value], log: "_Log") -> Difference:
+    def _difference(self, user: str, key: tuple[str, int], found: dict[StoredField, Value], log: "_Log") -> Difference:
         expected, allowed, lines = log
         if self._marks:
             gone = {(series, at) for (series, name, at), value in found.items() if name == "deleted" and value}

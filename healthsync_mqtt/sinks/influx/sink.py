@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.sinks.config import InfluxConfig
-from healthsync_mqtt.sinks.influx.answers import Means, Verdict, judge, judge_deletion
-from healthsync_mqtt.sinks.influx.dispatch import Dispatch, Sent
-from healthsync_mqtt.sinks.influx.line import Answer, Line
+from healthsync_mqtt.sinks.influx.answers import AnswerVerdict, Means, judge, judge_deletion
+from healthsync_mqtt.sinks.influx.dispatch import Dispatch, SentLine
+from healthsync_mqtt.sinks.influx.line import Line, ServerAnswer
 from healthsync_mqtt.sinks.influx.packing import Chunk, Packer, mark
-from healthsync_mqtt.sinks.ledger import Owed, Refusal, SinkLedger
-from healthsync_mqtt.sinks.port import Next, Rows, Step
+from healthsync_mqtt.sinks.ledger import OwedPoint, RefusedLine, SinkLedger
+from healthsync_mqtt.sinks.port import Next, Rows, SinkStep
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("sink")
@@ -26,20 +26,20 @@ log = get_logger("sink")
 _DOUBTS = 6
 _FIRST_RETRY_S, _MOST_RETRY_S = 60, 6 * 3600
 _S_US = 1_000_000
-_GO_ON, _DONE = Step(Next.GO_ON), Step(Next.DONE)
+_GO_ON, _DONE = SinkStep(Next.GO_ON), SinkStep(Next.DONE)
 
 
-class Server(Protocol):
+class LineServer(Protocol):
     """Where lines go."""
 
     @property
     def connections(self) -> int: ...
 
-    def write(self, lines: list[str]) -> Answer: ...
+    def write(self, lines: list[str]) -> ServerAnswer: ...
 
-    def delete(self, line: Line) -> Answer: ...
+    def delete(self, line: Line) -> ServerAnswer: ...
 
-    def probe(self) -> Answer: ...
+    def probe(self) -> ServerAnswer: ...
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class InfluxSink:
         *,
         packer: Packer,
         ledger: SinkLedger,
-        connect: Callable[[], Server],
+        connect: Callable[[], LineServer],
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._config = config
@@ -73,7 +73,7 @@ class InfluxSink:
         self._ledger = ledger
         self._connect = connect
         self._now_us = now_us
-        self._server: Server | None = None
+        self._server: LineServer | None = None
         self._generation = 0
         self._connections = 0
         #: A line that the server took: whether it takes any now can be tried with it, for it overwrites itself.
@@ -89,7 +89,7 @@ class InfluxSink:
         chunk = self._packer.pack(rows)
         return InfluxShipment(chunk, Dispatch(chunk.lines, self._config.batch_bytes))
 
-    def step(self, shipment: InfluxShipment) -> Step:
+    def step(self, shipment: InfluxShipment) -> SinkStep:
         """See ``port.Sink``. First what must go, then what is written: a point may be both."""
         chunk, dispatch = shipment.chunk, shipment.dispatch
         try:
@@ -102,7 +102,7 @@ class InfluxSink:
         self._finish(chunk, dispatch)
         return _DONE
 
-    def mend(self, now_us: int) -> Step:
+    def mend(self, now_us: int) -> SinkStep:
         """See ``port.Sink``: a point that is owed first, then a refused event."""
         try:
             if owed := self._ledger.owed_due(now_us):
@@ -117,13 +117,13 @@ class InfluxSink:
         """Everything that is kept aside is due: somebody has changed something, on one side or the other."""
         self._ledger.owed_due_now()
 
-    def probe(self) -> Step:
+    def probe(self) -> SinkStep:
         """See ``port.Sink``."""
         try:
             answer = self._open().probe()
         except ConfigError as error:
             return _no_token(error)
-        return _GO_ON if answer.status else Step(Next.WAIT, answer.fault or "unreachable")
+        return _GO_ON if answer.status else SinkStep(Next.WAIT, answer.fault or "unreachable")
 
     @property
     def generation(self) -> int:
@@ -156,19 +156,19 @@ class InfluxSink:
 
     # -- one request
 
-    def _open(self) -> Server:
+    def _open(self) -> LineServer:
         if self._server is None:
             self._server = self._connect()
         return self._server
 
-    def _judge(self, lines: list[str]) -> Verdict:
+    def _judge(self, lines: list[str]) -> AnswerVerdict:
         self._counts["requests"] += 1
         return judge(self._open().write(lines), lines, self._wall())
 
     def _wall(self) -> datetime:
         return datetime.fromtimestamp(self._now_us() / 1e6, UTC)
 
-    def _write(self, shipment: InfluxShipment, lines: list[str]) -> Step:
+    def _write(self, shipment: InfluxShipment, lines: list[str]) -> SinkStep:
         verdict = self._judge(lines)
         if verdict.means is Means.DOUBT:
             verdict = self._doubt(shipment, verdict)
@@ -179,7 +179,7 @@ class InfluxSink:
         shipment.dispatch.took(verdict)
         return _GO_ON
 
-    def _doubt(self, shipment: InfluxShipment, verdict: Verdict) -> Verdict:
+    def _doubt(self, shipment: InfluxShipment, verdict: AnswerVerdict) -> AnswerVerdict:
         """The server fails on these lines: an outage, unless it takes others at the same time."""
         shipment.doubts += 1
         if shipment.doubts < _DOUBTS:
@@ -192,7 +192,7 @@ class InfluxSink:
         shipment.dispatch.put_off()
         return verdict._replace(means=Means.WAIT)
 
-    def _erase(self, chunk: Chunk) -> Step:
+    def _erase(self, chunk: Chunk) -> SinkStep:
         seq, line = chunk.erasures[0]
         self._counts["requests"] += 1
         verdict = judge_deletion(self._open().delete(line), self._wall())
@@ -201,7 +201,7 @@ class InfluxSink:
         if verdict.means is Means.ADVANCE:
             self._counts["deleted"] += 1
         else:
-            owed = Owed(line.series, line.time_ns, seq, 0, verdict.reason, verdict.message)
+            owed = OwedPoint(line.series, line.time_ns, seq, 0, verdict.reason, verdict.message)
             self._ledger.owe([owed], self._now_us() + _FIRST_RETRY_S * _S_US)
             log.warning("sink.deletion_owed", sink=self._config.name, seq=seq, message=verdict.message)
         chunk.erasures.pop(0)
@@ -209,9 +209,9 @@ class InfluxSink:
 
     def _finish(self, chunk: Chunk, dispatch: Dispatch) -> None:
         refusals = list(chunk.refusals)
-        failed: list[Refusal] = []
+        failed: list[RefusedLine] = []
         for (seq, place, _), verdict in dispatch.refused:
-            kept = Refusal(
+            kept = RefusedLine(
                 seq, place, verdict.reason, 500 if verdict.reason == "server_error" else 400, verdict.message
             )
             (failed if kept.status == 500 else refusals).append(kept)
@@ -223,7 +223,7 @@ class InfluxSink:
         self._counts["points"] += dispatch.accepted
         self._counts["refused"] += len(refused)
 
-    def _keep_refused(self, refusals: list[Refusal], failed: list[Refusal], now_us: int, tries: int) -> None:
+    def _keep_refused(self, refusals: list[RefusedLine], failed: list[RefusedLine], now_us: int, tries: int) -> None:
         self._ledger.refuse(refusals, now_us)
         self._ledger.refuse(failed, now_us, now_us + _retry_us(tries))
         if refusals or failed:
@@ -235,7 +235,7 @@ class InfluxSink:
 
     # -- what was kept aside
 
-    def _settle(self, owed: Owed, now_us: int) -> Step:
+    def _settle(self, owed: OwedPoint, now_us: int) -> SinkStep:
         """Delete the point, then write what the latest version has there: it may have come back since."""
         gone = Line(owed.series, "", owed.time_ns)
         latest = self._packer.latest(owed.seq)
@@ -260,11 +260,11 @@ class InfluxSink:
         self._ledger.settle(owed.series, owed.time_ns)
         return _GO_ON
 
-    def _later(self, owed: Owed, now_us: int) -> Step:
+    def _later(self, owed: OwedPoint, now_us: int) -> SinkStep:
         self._ledger.owe([owed], now_us + _retry_us(owed.tries))
         return _GO_ON
 
-    def _write_again(self, seq: int, tries: int, now_us: int) -> Step:
+    def _write_again(self, seq: int, tries: int, now_us: int) -> SinkStep:
         """The lines of one event that the server failed on, each alone."""
         record = self._packer.latest(seq)
         if record is None or record.seq != seq:
@@ -272,7 +272,9 @@ class InfluxSink:
             return _GO_ON
         places = self._ledger.refused_between(seq, seq)
         lines = [
-            Sent(seq, place, line) for place, line in enumerate(self._packer.lines(record)) if (seq, place) in places
+            SentLine(seq, place, line)
+            for place, line in enumerate(self._packer.lines(record))
+            if (seq, place) in places
         ]
         for sent in lines:
             verdict = self._judge([sent.line.text])
@@ -282,7 +284,7 @@ class InfluxSink:
                 self._ledger.accept([(seq, sent.place)])
                 continue
             failing = verdict.means is Means.DOUBT
-            kept = [Refusal(seq, sent.place, verdict.reason, 500 if failing else 400, verdict.message)]
+            kept = [RefusedLine(seq, sent.place, verdict.reason, 500 if failing else 400, verdict.message)]
             self._keep_refused([] if failing else kept, kept if failing else [], now_us, tries)
         if not lines:
             self._ledger.forgive([seq])
@@ -293,10 +295,10 @@ def _retry_us(tries: int) -> int:
     return int(min(_FIRST_RETRY_S << min(tries, 20), _MOST_RETRY_S)) * _S_US
 
 
-def _step(verdict: Verdict) -> Step:
+def _step(verdict: AnswerVerdict) -> SinkStep:
     next_ = Next.PAUSE if verdict.means is Means.PAUSE else Next.WAIT
-    return Step(next_, verdict.reason, verdict.message, verdict.hint, verdict.wait_s)
+    return SinkStep(next_, verdict.reason, verdict.message, verdict.hint, verdict.wait_s)
 
 
-def _no_token(error: ConfigError) -> Step:
-    return Step(Next.PAUSE, "no_token", str(error), error.hint)
+def _no_token(error: ConfigError) -> SinkStep:
+    return SinkStep(Next.PAUSE, "no_token", str(error), error.hint)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import apsw
 
-from healthsync_mqtt.storage.anchor import Anchor, AnchorFile, Comparison, UnreadableAnchorError, Verdict
+from healthsync_mqtt.storage.anchor import Anchor, AnchorComparison, AnchorFile, AnchorVerdict, UnreadableAnchorError
 from healthsync_mqtt.storage.sqlite.connection import abandon, fetch, has_schema, snapshot, translated
 from healthsync_mqtt.storage.sqlite.statements import statements
 
@@ -31,7 +31,7 @@ def anchor_path(database: Path) -> Path:
     return database.with_suffix(".anchor")
 
 
-def compare_files(database: Path) -> Comparison:
+def compare_files(database: Path) -> AnchorComparison:
     """``compare`` with a connection of its own. A writer may go on meanwhile: the anchor is read first."""
     if not database.exists() or not database.stat().st_size:
         return compare(database, None)
@@ -47,36 +47,36 @@ def compare_files(database: Path) -> Comparison:
             abandon(connection)
 
 
-def compare(database: Path, connection: apsw.Connection | None) -> Comparison:
+def compare(database: Path, connection: apsw.Connection | None) -> AnchorComparison:
     """What the log is, seen from its anchor; None where there is no file. Nothing is changed."""
     return _compare(_read(database), connection)
 
 
-def _read(database: Path) -> Anchor | Verdict | None:
+def _read(database: Path) -> Anchor | AnchorVerdict | None:
     try:
         return AnchorFile(anchor_path(database)).read()
     except UnreadableAnchorError:
-        return Verdict.UNREADABLE
+        return AnchorVerdict.UNREADABLE
 
 
-def _compare(anchor: Anchor | Verdict | None, connection: apsw.Connection | None) -> Comparison:
-    if isinstance(anchor, Verdict):
-        return Comparison(anchor)
+def _compare(anchor: Anchor | AnchorVerdict | None, connection: apsw.Connection | None) -> AnchorComparison:
+    if isinstance(anchor, AnchorVerdict):
+        return AnchorComparison(anchor)
     if connection is None or not has_schema(connection):
         if anchor is None:
-            return Comparison(Verdict.UNANCHORED)
-        return Comparison(Verdict.MISSING, "", 0, anchor.epoch, anchor.head)
+            return AnchorComparison(AnchorVerdict.UNANCHORED)
+        return AnchorComparison(AnchorVerdict.MISSING, "", 0, anchor.epoch, anchor.head)
     meta = dict(fetch(connection, _SQL["meta"]))
     head: int = fetch(connection, _SQL["head"])[0][0]
     if anchor is None:
-        return Comparison(Verdict.UNANCHORED, meta["epoch"], head)
-    verdict = Verdict.WHOLE
+        return AnchorComparison(AnchorVerdict.UNANCHORED, meta["epoch"], head)
+    verdict = AnchorVerdict.WHOLE
     if anchor.epoch != meta["epoch"]:
-        verdict = Verdict.OTHER_EPOCH
+        verdict = AnchorVerdict.OTHER_EPOCH
     elif anchor.head > head:
-        verdict = Verdict.SHORTER
+        verdict = AnchorVerdict.SHORTER
     elif anchor.head:
         rows = fetch(connection, _SQL["row_at"], (anchor.head,))
         if [LastRow(*row).witness(meta["identity_secret"]) for row in rows] != [anchor.witness]:
-            verdict = Verdict.OTHER_ROWS
-    return Comparison(verdict, meta["epoch"], head, anchor.epoch, anchor.head)
+            verdict = AnchorVerdict.OTHER_ROWS
+    return AnchorComparison(verdict, meta["epoch"], head, anchor.epoch, anchor.head)

@@ -10,7 +10,7 @@ from typing import Any
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.client.credentials import Credentials
 from healthsync_mqtt.client.device import DeviceClient
-from healthsync_mqtt.client.outbox import Entry, MemoryOutbox, Position
+from healthsync_mqtt.client.outbox import MemoryOutbox, OutboxEntry, Position
 from healthsync_mqtt.client.transport import ConnectionLostError
 from healthsync_mqtt.errors import DeniedError, HealthSyncError
 from healthsync_mqtt.model.principal import Principal
@@ -18,7 +18,7 @@ from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.testing.simulator.history import History
 from healthsync_mqtt.testing.simulator.network import Network
 from healthsync_mqtt.testing.simulator.node import REGISTRY
-from healthsync_mqtt.testing.simulator.transport import Door, SimulatedTransport
+from healthsync_mqtt.testing.simulator.transport import SimulatedListener, SimulatedTransport
 from healthsync_mqtt.testing.simulator.virtual_time import WallClock
 
 _BACKOFF = Backoff(first=0.5, longest=4.0)
@@ -78,7 +78,7 @@ class RecordingOutbox(MemoryOutbox):
         """The receipt says that these are in the log."""
         keys = list(keys)
         for key in keys:
-            entry: Entry | None = self._rows.get(key)
+            entry: OutboxEntry | None = self._rows.get(key)
             if entry is not None:
                 self._history.acknowledge(self._user, json.loads(entry.payload))
         super().acknowledge(keys, position, now)
@@ -92,12 +92,12 @@ class RecordingOutbox(MemoryOutbox):
         super().discard(keys)
 
 
-class Device:
+class SimulatedDevice:
     """The project's own client with its outbox."""
 
     def __init__(
-        self, principal: Principal, token: str, *, network: Network, door: Door, clock: WallClock, chance: Random,
-        history: History,
+        self, principal: Principal, token: str, *, network: Network, door: SimulatedListener, clock: WallClock,
+        chance: Random, history: History,
     ) -> None:  # fmt: skip
         assert principal.user is not None
         assert principal.device is not None
@@ -152,8 +152,8 @@ class PlainDevice:
     """A device that knows PUBACK and nothing else: what is not acknowledged is sent again."""
 
     def __init__(
-        self, principal: Principal, token: str, *, network: Network, door: Door, clock: WallClock, chance: Random,
-        history: History,
+        self, principal: Principal, token: str, *, network: Network, door: SimulatedListener, clock: WallClock,
+        chance: Random, history: History,
     ) -> None:  # fmt: skip
         assert principal.user is not None
         assert principal.device is not None
@@ -192,11 +192,18 @@ class PlainDevice:
             self._waiting.remove(event)
 
 
-class Subscriber:
+class SimulatedSubscriber:
     """A backend with a persistent session: it subscribes at every connection and acknowledges what comes."""
 
     def __init__(
-        self, principal: Principal, token: str, *, network: Network, door: Door, chance: Random, history: History
+        self,
+        principal: Principal,
+        token: str,
+        *,
+        network: Network,
+        door: SimulatedListener,
+        chance: Random,
+        history: History,
     ) -> None:
         self.principal = principal
         self.name = principal.client_id

@@ -37,14 +37,14 @@ class Disk(apsw.VFS):
 
     # -- what SQLite calls
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "_File":  # type: ignore[override]  # noqa: N802
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "_OpenFile":  # type: ignore[override]  # noqa: N802
         """A file, made when it is not there."""
         path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
         if path not in self._images:
             self.check()
             self._images[path] = _Image()
         flags[1] = flags[0]
-        return _File(self, self._images[path])
+        return _OpenFile(self, self._images[path])
 
     def xAccess(self, pathname: str, flags: int) -> bool:  # noqa: ARG002, N802
         """Whether there is such a file."""
@@ -132,7 +132,7 @@ class View(apsw.VFS):
         return name
 
 
-class _File:
+class _OpenFile:
     """One open file, for SQLite. Locks always succeed: there is one connection."""
 
     def __init__(self, disk: Disk, image: _Image) -> None:
@@ -189,7 +189,7 @@ class _File:
         return 0
 
 
-class _Shown(_File):
+class _Shown(_OpenFile):
     """A file of a view."""
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: ARG002, N802

@@ -10,13 +10,13 @@ from typing import Any
 import apsw
 
 from bridge.stages.journal import Done, Journal
-from healthsync_mqtt.broker.embedded.wire import Wire as SocketWire
+from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.storage.codec import PlainCodec
 from healthsync_mqtt.storage.port import EventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.simulator.disk import Disk, View
-from healthsync_mqtt.testing.simulator.network import Wire
+from healthsync_mqtt.testing.simulator.network import SimulatedWire
 
 ANCHOR_S = 1.0
 """As often as the real journal brings the log's anchor up to date."""
@@ -106,7 +106,7 @@ class SnapshotReader:
 class FarTransport(asyncio.Transport):
     """The service's end of a simulated connection, under the door's own ``Wire``."""
 
-    def __init__(self, wire: Wire, protocol: SocketWire) -> None:
+    def __init__(self, wire: SimulatedWire, protocol: Wire) -> None:
         super().__init__({"peername": ("192.0.2.1", 1)})
         self._wire = wire
         self._protocol = protocol

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from healthsync_mqtt.testing.simulator.world import Fault, Outcome, simulate
+from healthsync_mqtt.testing.simulator.world import SeedOutcome, SimulatedFault, simulate
 
 
 def arguments(words: Iterable[str] | None = None) -> argparse.Namespace:
@@ -20,14 +20,16 @@ def arguments(words: Iterable[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, default=1000, help="how many (default 1000)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
-    parser.add_argument("--only", action="append", choices=[fault.value for fault in Fault], help="only these faults")
+    parser.add_argument(
+        "--only", action="append", choices=[fault.value for fault in SimulatedFault], help="only these faults"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep-going", action="store_true", help="try every seed, also after one that broke")
     parser.add_argument("--show", action="store_true", help="what happened in each seed")
     return parser.parse_args(None if words is None else list(words))
 
 
-def say(outcome: Outcome) -> None:
+def say(outcome: SeedOutcome) -> None:
     """What happened, and what broke."""
     print(f"seed {outcome.seed}: {outcome.events} events; {', '.join(outcome.faults) or 'no fault'}")
     for violation in outcome.violations:
@@ -37,10 +39,10 @@ def say(outcome: Outcome) -> None:
 class Task:
     """One seed, in a process of its own."""
 
-    def __init__(self, only: frozenset[Fault] | None) -> None:
+    def __init__(self, only: frozenset[SimulatedFault] | None) -> None:
         self._only = only
 
-    def __call__(self, seed: int) -> Outcome:
+    def __call__(self, seed: int) -> SeedOutcome:
         return simulate(seed, only=self._only)
 
 
@@ -53,7 +55,7 @@ def _quiet() -> None:
 def main(words: Iterable[str] | None = None) -> int:
     """Try the seeds. 1 when a promise broke."""
     asked = arguments(words)
-    only = None if asked.only is None else frozenset(map(Fault, asked.only))
+    only = None if asked.only is None else frozenset(map(SimulatedFault, asked.only))
     began, tried, events, broken = time.monotonic(), 0, 0, 0
     seeds = range(asked.first, asked.first + asked.seeds)
     with multiprocessing.get_context("spawn").Pool(asked.processes, initializer=_quiet) as pool:

@@ -11,7 +11,7 @@ from typing import Protocol
 _LONGEST_S = 3.0
 
 
-class End(Protocol):
+class WireUser(Protocol):
     """Whoever sits at one end of a connection."""
 
     def received(self, data: bytes) -> None:
@@ -49,10 +49,10 @@ class Pipe:
             self._deliver(data)
 
 
-class Wire:
+class SimulatedWire:
     """One end of a connection, as the program at that end sees it."""
 
-    def __init__(self, connection: "Connection", out: Pipe) -> None:
+    def __init__(self, connection: "SimulatedConnection", out: Pipe) -> None:
         self._connection = connection
         self._out = out
 
@@ -69,21 +69,21 @@ class Wire:
         self._connection.cut()
 
 
-class Connection:
+class SimulatedConnection:
     """Both directions between a device (``near``) and a service (``far``)."""
 
     def __init__(self, network: "Network", name: str) -> None:
         self._network = network
         # Of its own: what happens on one connection must not depend on the order in which others send.
         self._chance = Random(name)  # noqa: S311
-        self._near: End | None = None
-        self._far: End | None = None
+        self._near: WireUser | None = None
+        self._far: WireUser | None = None
         self._to_near = Pipe(network, Random(f"{name}/near"), self._at_near)  # noqa: S311
         self._to_far = Pipe(network, Random(f"{name}/far"), self._at_far)  # noqa: S311
-        self.near = Wire(self, self._to_far)
-        self.far = Wire(self, self._to_near)
+        self.near = SimulatedWire(self, self._to_far)
+        self.far = SimulatedWire(self, self._to_near)
 
-    def join(self, near: End, far: End) -> None:
+    def join(self, near: WireUser, far: WireUser) -> None:
         """Both ends are there; from now on bytes are delivered."""
         self._near, self._far = near, far
 
@@ -120,23 +120,23 @@ class Network:
         self.partitioned = False
         self.slow = 1.0
         #: in the order in which they were made: a set's order would differ from run to run
-        self._connections: dict[Connection, None] = {}
+        self._connections: dict[SimulatedConnection, None] = {}
 
     def latency(self, chance: Random) -> float:
         """Seconds until the next bytes arrive: mostly milliseconds, now and then much more."""
         usual = chance.expovariate(200.0)
         return min(_LONGEST_S, self.slow * (usual if chance.random() < 0.98 else usual * 100))
 
-    def connect(self) -> Connection | None:
+    def connect(self) -> SimulatedConnection | None:
         """A new connection, None when none can be made now."""
         if self.partitioned:
             return None
         self._made += 1
-        connection = Connection(self, f"{self._seed}/{self._made}")
+        connection = SimulatedConnection(self, f"{self._seed}/{self._made}")
         self._connections[connection] = None
         return connection
 
-    def gone(self, connection: Connection) -> None:
+    def gone(self, connection: SimulatedConnection) -> None:
         """A connection ended."""
         self._connections.pop(connection, None)
 

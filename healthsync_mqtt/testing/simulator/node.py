@@ -24,7 +24,7 @@ from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.door import FrontDoor
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
-from healthsync_mqtt.broker.embedded.wire import Wire as SocketWire
+from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.errors import HealthSyncError, StoreError
 from healthsync_mqtt.identity.login.directory import Directory
@@ -37,9 +37,9 @@ from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.testing.simulator.disk import Disk
 from healthsync_mqtt.testing.simulator.machine import FarTransport, SimulatedJournal, SnapshotReader
-from healthsync_mqtt.testing.simulator.network import End, Wire
+from healthsync_mqtt.testing.simulator.network import SimulatedWire, WireUser
 from healthsync_mqtt.testing.simulator.people import EmptyRoster, Roll, Unwatched, agreed
-from healthsync_mqtt.testing.simulator.sink import CONFIG, ConcurrentReader, Server, ServerSink
+from healthsync_mqtt.testing.simulator.sink import CONFIG, ConcurrentReader, ServerSink, SimulatedServer
 from healthsync_mqtt.testing.simulator.virtual_time import WallClock
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
@@ -50,12 +50,12 @@ RULES = AccessRules(REGISTRY)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ServiceParts:
     """What a service is made of; a test replaces a part by one with a planted defect."""
 
     open_log: Callable[..., EventLog] = SqliteEventLog.open
     journal: Callable[[EventLog, Random], SimulatedJournal] = SimulatedJournal
-    sink: Callable[[Server], Any] = ServerSink
+    sink: Callable[[SimulatedServer], Any] = ServerSink
     sink_reader: Callable[[SnapshotReader, Callable[[], None], Random], Any] = ConcurrentReader
 
 
@@ -71,8 +71,8 @@ class Node:
         users: list[str],
         clock: WallClock,
         chance: Random,
-        server: Server,
-        plan: Plan,
+        server: SimulatedServer,
+        plan: ServiceParts,
     ) -> None:
         self._server = server
         self._plan = plan
@@ -153,11 +153,11 @@ class Node:
         ]
         self.running = True
 
-    def accept(self, wire: Wire) -> End | None:
+    def accept(self, wire: SimulatedWire) -> WireUser | None:
         """A new connection's far end (a transport's ``Door``)."""
         if not self.running:
             return None
-        protocol = SocketWire(self.door._accept, secure=True)  # noqa: SLF001  # what a listener does
+        protocol = Wire(self.door._accept, secure=True)  # noqa: SLF001  # what a listener does
         far = FarTransport(wire, protocol)
         protocol.connection_made(far)
         return far

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from healthsync_mqtt.identity.consent.decisions import NOBODY, PURPOSES, Action, Decision, in_force
+from healthsync_mqtt.identity.consent.decisions import NOBODY, PURPOSES, Action, ConsentDecision, in_force
 from healthsync_mqtt.identity.login.proof import Answer, Denied, Login, Proof
 from healthsync_mqtt.identity.people.records import Delta, Roster
 from healthsync_mqtt.model.principal import Principal
@@ -63,7 +63,7 @@ class EmptyRoster:
 def agreed(users: list[str]) -> Mapping[Any, Any]:
     """Everybody agrees to everything."""
     return in_force(
-        Decision(
+        ConsentDecision(
             user_id=user,
             action=Action.grant,
             purpose=purpose,

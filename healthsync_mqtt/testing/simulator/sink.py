@@ -10,13 +10,13 @@ from typing import Any
 
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.config import SinkConfig
-from healthsync_mqtt.sinks.port import Next, Rows, Step
+from healthsync_mqtt.sinks.port import Next, Rows, SinkStep
 
 SETTLE_S = 2.0
 CONFIG = SinkConfig(kind="simulated", name="simulated", flush_s=0.3, settle_s=SETTLE_S)
 
 
-class Server:
+class SimulatedServer:
     """Points by (user, event id). A crash loses the writes of the last moments, acknowledged ones too."""
 
     def __init__(self) -> None:
@@ -60,9 +60,9 @@ class Work:
 
 
 class ServerSink:
-    """The sink of a ``Server`` (``sinks.port.Sink``): deletions first, then points, as for time series."""
+    """The sink of a ``SimulatedServer`` (``sinks.port.Sink``): deletions first, then points, as for time series."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: SimulatedServer) -> None:
         self._server = server
 
     def warm_up(self, cursor: int) -> None:
@@ -74,23 +74,23 @@ class ServerSink:
         there = [((record.user, record.id), _value(record)) for record in rows.records if not record.op]
         return Work(rows, [*gone, *there])
 
-    def step(self, shipment: Work) -> Step:
+    def step(self, shipment: Work) -> SinkStep:
         """One request."""
         if self._server.away:
-            return Step(Next.WAIT, "unreachable")
+            return SinkStep(Next.WAIT, "unreachable")
         if not shipment.left:
-            return Step(Next.DONE)
+            return SinkStep(Next.DONE)
         key, value = shipment.left.pop(0)
         self._server.put(key, value, asyncio.get_running_loop().time())
-        return Step(Next.GO_ON)
+        return SinkStep(Next.GO_ON)
 
-    def mend(self, now_us: int) -> Step:  # noqa: ARG002
+    def mend(self, now_us: int) -> SinkStep:  # noqa: ARG002
         """Nothing is kept aside."""
-        return Step(Next.DONE)
+        return SinkStep(Next.DONE)
 
-    def probe(self) -> Step:
+    def probe(self) -> SinkStep:
         """A sign of life."""
-        return Step(Next.WAIT, "unreachable") if self._server.away else Step(Next.GO_ON)
+        return SinkStep(Next.WAIT, "unreachable") if self._server.away else SinkStep(Next.GO_ON)
 
     @property
     def generation(self) -> int:

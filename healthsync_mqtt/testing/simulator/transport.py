@@ -18,23 +18,23 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Suback,
     Subscribe,
 )
-from healthsync_mqtt.testing.simulator.network import Connection, End, Network, Wire
+from healthsync_mqtt.testing.simulator.network import Network, SimulatedConnection, SimulatedWire, WireUser
 
 _MOST_BYTES = 16 * 1024 * 1024
 _ANSWER_S = 20.0
 _KEEP_ALIVE_S = 30
 
 
-class Door(Protocol):
+class SimulatedListener(Protocol):
     """Whoever listens: takes a new connection's far end, or refuses it with None."""
 
-    def accept(self, wire: Wire) -> End | None: ...
+    def accept(self, wire: SimulatedWire) -> WireUser | None: ...
 
 
 class MqttLink:
-    """One MQTT connection of a device or a subscriber (the client's ``Connection``)."""
+    """One MQTT connection of a device or a subscriber (the client's ``SimulatedConnection``)."""
 
-    def __init__(self, connection: Connection, heard: Callable[[str, bytes], None] | None) -> None:
+    def __init__(self, connection: SimulatedConnection, heard: Callable[[str, bytes], None] | None) -> None:
         self._heard = heard
         self._wire = connection.near
         self._decoder = Decoder(_MOST_BYTES, server=False)
@@ -157,7 +157,7 @@ class SimulatedTransport:
     def __init__(
         self,
         network: Network,
-        door: Door,
+        door: SimulatedListener,
         client_id: str,
         *,
         clean: bool = False,

@@ -14,13 +14,13 @@ from random import Random
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.storage.anchor import RestoredError
-from healthsync_mqtt.testing.simulator.clients import Device, PlainDevice, Subscriber
+from healthsync_mqtt.testing.simulator.clients import PlainDevice, SimulatedDevice, SimulatedSubscriber
 from healthsync_mqtt.testing.simulator.disk import Disk
 from healthsync_mqtt.testing.simulator.history import History
-from healthsync_mqtt.testing.simulator.network import End, Network, Wire
-from healthsync_mqtt.testing.simulator.node import Node, Plan
+from healthsync_mqtt.testing.simulator.network import Network, SimulatedWire, WireUser
+from healthsync_mqtt.testing.simulator.node import Node, ServiceParts
 from healthsync_mqtt.testing.simulator.people import Roll
-from healthsync_mqtt.testing.simulator.sink import Server
+from healthsync_mqtt.testing.simulator.sink import SimulatedServer
 from healthsync_mqtt.testing.simulator.virtual_time import StandstillError, VirtualLoop, WallClock
 
 _START_US = 1_795_413_600_000_000
@@ -29,11 +29,11 @@ _SETTLE_S = 600.0
 _USERS = ("alice", "bob")
 _CLOCK_ERRORS_S = (-1_795_000_000, -40_000_000, -90_000, -3_600, -30, 0, 30, 3_600, 90_000, 400_000_000)
 """NTP jumps, a clock that is days or a year behind, one that has begun again in 1970, one that is years ahead."""
-PLAIN = Plan()
+PLAIN = ServiceParts()
 """The service as it is."""
 
 
-class Fault(StrEnum):
+class SimulatedFault(StrEnum):
     """What may go wrong."""
 
     KILL = "kill"
@@ -52,7 +52,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SeedOutcome:
     """What a seed came to; no violation is good."""
 
     seed: int
@@ -67,8 +67,8 @@ class World:
 
     seed: int
     directory: Path
-    plan: Plan = PLAIN
-    only: frozenset[Fault] | None = None
+    plan: ServiceParts = PLAIN
+    only: frozenset[SimulatedFault] | None = None
     history: History = field(default_factory=History)
     happened: list[str] = field(default_factory=list)
 
@@ -89,9 +89,9 @@ class World:
         self._disk = Disk(f"simulated-{self.seed}-{id(self)}", self._stream("disk"))
         self._network = Network(f"{self.seed}/network")
         self._roll = Roll()
-        self._server = Server()
+        self._server = SimulatedServer()
         self._at_peace = asyncio.Event()
-        restores = self._allowed(Fault.RESTORE) and chance.random() < 0.2
+        restores = self._allowed(SimulatedFault.RESTORE) and chance.random() < 0.2
         devices = list(self._devices(plain=not restores))
         subscribers = [self._subscriber("reader", None), self._subscriber("of-alice", frozenset({"alice"}))]
         await self._start()
@@ -119,7 +119,7 @@ class World:
         if self._node is not None:
             await self._node.stop()
 
-    def accept(self, wire: Wire) -> End | None:
+    def accept(self, wire: SimulatedWire) -> WireUser | None:
         """Whoever runs now takes the connection."""
         return None if self._node is None else self._node.accept(wire)
 
@@ -129,12 +129,12 @@ class World:
 
     # -- people
 
-    def _devices(self, *, plain: bool) -> Iterator[Device | PlainDevice]:
+    def _devices(self, *, plain: bool) -> Iterator[SimulatedDevice | PlainDevice]:
         for user in _USERS:
             for number in range(self._chance.randint(1, 2)):
                 name = f"d{number}"
                 principal = Principal(role=Role.device, client_id=f"{user}-{name}", user=user, device=name)
-                kind = PlainDevice if plain and self._chance.random() < 0.5 else Device
+                kind = PlainDevice if plain and self._chance.random() < 0.5 else SimulatedDevice
                 self._roll.enroll(principal, f"token of {principal.client_id}")
                 yield kind(
                     principal,
@@ -146,10 +146,10 @@ class World:
                     history=self.history,
                 )
 
-    def _subscriber(self, name: str, users: frozenset[str] | None) -> Subscriber:
+    def _subscriber(self, name: str, users: frozenset[str] | None) -> SimulatedSubscriber:
         principal = Principal(role=Role.subscriber, client_id=name, users=users, types=None)
         self._roll.enroll(principal, f"token of {name}")
-        return Subscriber(
+        return SimulatedSubscriber(
             principal,
             f"token of {name}",
             network=self._network,
@@ -204,7 +204,7 @@ class World:
     def _held(self) -> set[tuple[str, str, int]]:
         return set() if self._node is None else self._node.held()
 
-    def _stored(self, device: Device | PlainDevice) -> set[tuple[str, str, int]]:
+    def _stored(self, device: SimulatedDevice | PlainDevice) -> set[tuple[str, str, int]]:
         return {
             (row.user, row.id, row.version * 2 + row.op)
             for row in self._rows()
@@ -213,12 +213,16 @@ class World:
 
     # -- trouble and peace
 
-    def _allowed(self, fault: Fault) -> bool:
+    def _allowed(self, fault: SimulatedFault) -> bool:
         return self.only is None or fault in self.only
 
-    async def _trouble(self, devices: list[Device | PlainDevice], *, restores: bool) -> None:
+    async def _trouble(self, devices: list[SimulatedDevice | PlainDevice], *, restores: bool) -> None:
         loop, chance = asyncio.get_running_loop(), self._chance
-        faults = [fault for fault in Fault if self._allowed(fault) and (fault is not Fault.RESTORE or restores)]
+        faults = [
+            fault
+            for fault in SimulatedFault
+            if self._allowed(fault) and (fault is not SimulatedFault.RESTORE or restores)
+        ]
         while faults and loop.time() < _WORK_S:
             await asyncio.sleep(chance.expovariate(0.5))
             if restores and self._backup is None and chance.random() < 0.5:
@@ -228,55 +232,55 @@ class World:
             await self._cause(fault, devices)
             self._check()
 
-    async def _cause(self, fault: Fault, devices: list[Device | PlainDevice]) -> None:
+    async def _cause(self, fault: SimulatedFault, devices: list[SimulatedDevice | PlainDevice]) -> None:
         chance, node = self._chance, self._node
         if node is None:  # it is being started again
             return
         match fault:
-            case Fault.KILL | Fault.POWER_CUT:
+            case SimulatedFault.KILL | SimulatedFault.POWER_CUT:
                 await self._down(node)
-                if fault is Fault.POWER_CUT:
+                if fault is SimulatedFault.POWER_CUT:
                     self._disk.cut_power()
                 await asyncio.sleep(chance.random() * 3)
                 await self._start()
-            case Fault.RESTART:
+            case SimulatedFault.RESTART:
                 self._node = None
                 await node.stop()
                 self._network.cut_all()
                 await self._start()
-            case Fault.CUT:
+            case SimulatedFault.CUT:
                 self._network.cut_some()
-            case Fault.PARTITION:
+            case SimulatedFault.PARTITION:
                 self._network.partitioned = True
                 self._network.cut_all()
                 await asyncio.sleep(chance.random() * 8)
                 self._network.partitioned = False
-            case Fault.SLOW:
+            case SimulatedFault.SLOW:
                 self._network.slow = chance.choice([5.0, 30.0])
                 await asyncio.sleep(chance.random() * 5)
                 self._network.slow = 1.0
-            case Fault.FULL_DISK:
+            case SimulatedFault.FULL_DISK:
                 self._disk.full = True
                 await asyncio.sleep(chance.random() * 5)
                 self._disk.full = False
-            case Fault.BROKEN_DISK:
+            case SimulatedFault.BROKEN_DISK:
                 self._disk.broken = True
                 await asyncio.sleep(chance.random())
                 self._disk.broken = False
-            case Fault.CLOCK_JUMP:
+            case SimulatedFault.CLOCK_JUMP:
                 self._clock.error_us = chance.choice(_CLOCK_ERRORS_S) * 1_000_000
-            case Fault.REVOCATION:
+            case SimulatedFault.REVOCATION:
                 await self._revoke(chance.choice(devices))
-            case Fault.RESTORE:
+            case SimulatedFault.RESTORE:
                 await self._restore(node)
-            case Fault.SINK_AWAY:
+            case SimulatedFault.SINK_AWAY:
                 self._server.away = True
                 await asyncio.sleep(chance.random() * 4)
                 self._server.away = False
-            case Fault.SINK_CRASH:
+            case SimulatedFault.SINK_CRASH:
                 self._server.crash(asyncio.get_running_loop().time())
 
-    async def _revoke(self, device: Device | PlainDevice) -> None:
+    async def _revoke(self, device: SimulatedDevice | PlainDevice) -> None:
         """G7: a second after the revocation nothing new of this device is stored."""
         if len(self._gone) == len(_USERS) - 1 or self._node is None:
             return
@@ -313,7 +317,7 @@ class World:
         if self._node is not None and not self._restored and not self._disk.broken:
             self.history.violations += self.history.log(self._rows(), held=self._held())
 
-    def _last_checks(self, subscribers: list[Subscriber]) -> None:
+    def _last_checks(self, subscribers: list[SimulatedSubscriber]) -> None:
         rows = self._rows()
         found = self.history.violations
         lost = frozenset(self._gone) if self._restored else frozenset()
@@ -331,9 +335,9 @@ class World:
 def simulate(
     seed: int,
     *,
-    plan: Plan = PLAIN,
-    only: frozenset[Fault] | None = None,
-) -> Outcome:
+    plan: ServiceParts = PLAIN,
+    only: frozenset[SimulatedFault] | None = None,
+) -> SeedOutcome:
     """Run one seed. ``only`` narrows the faults; ``plan`` may plant a defect."""
     shared_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # what is synced there costs nothing
     with tempfile.TemporaryDirectory(prefix="healthsync-sim-", dir=shared_memory) as directory:
@@ -345,7 +349,7 @@ def simulate(
             world.history.violations.append(f"standstill: {error}")
         finally:
             _close(loop)
-    return Outcome(
+    return SeedOutcome(
         seed=seed,
         faults=tuple(world.happened),
         events=sum(map(len, world.history.sent.values())),

@@ -10,7 +10,7 @@ from bridge.pipeline import Pipeline
 from bridge.ports import Chores, Commit
 from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.model.delivery import Delivery, Verdict
+from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.telemetry.counters import Counters
@@ -46,13 +46,13 @@ class Notes:
     def __init__(self, log: GatedLog) -> None:
         self._log = log
         self.tokens: list[int] = []
-        self.verdicts: list[Verdict] = []
+        self.verdicts: list[DeliveryVerdict] = []
         self.calls: list[list[int]] = []
         self.stored_then: list[int] = []
         self.resumed = 0
         self.charged: list[int] = []
 
-    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[Verdict] = ()) -> None:
+    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict] = ()) -> None:
         self.verdicts += verdicts
         self.calls.append(list(tokens))
         self.tokens += tokens

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bridge.decode.delivery import decode
 from bridge.stages.authorise import origin_of
 from bridge.stages.consent import ConsentGate
-from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, Decision, in_force
+from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, ConsentDecision, in_force
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.record import canonical_dict
 from healthsync_mqtt.storage.memory import MemoryEventLog
@@ -108,9 +108,9 @@ class World:
     def __init__(self) -> None:
         self.log = MemoryEventLog()
         self.now = 1_795_413_600_000_000
-        self.history: list[Decision] = [
-            Decision(user_id=user, action=Action.grant, purpose=purpose, types=None, decided_us=0, expires_us=None,
-                     text_version=None, recorded_by="test")
+        self.history: list[ConsentDecision] = [
+            ConsentDecision(user_id=user, action=Action.grant, purpose=purpose, types=None, decided_us=0,
+                            expires_us=None, text_version=None, recorded_by="test")
             for user in USERS for purpose in PURPOSES
         ]  # fmt: skip
         self.gate = ConsentGate(in_force(self.history))
@@ -128,7 +128,7 @@ class World:
         action, purpose, types, lasting = step.argument
         expires = None if lasting is None or action is Action.withdraw else self.now + lasting
         self.history.append(
-            Decision(user_id=step.user, action=action, purpose=purpose, types=types, decided_us=self.now,
+            ConsentDecision(user_id=step.user, action=action, purpose=purpose, types=types, decided_us=self.now,
                      expires_us=expires, text_version=None, recorded_by="test")
         )  # fmt: skip
         self.gate.replace(in_force(self.history))

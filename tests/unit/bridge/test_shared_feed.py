@@ -8,7 +8,7 @@ import pytest
 
 from bridge.follow.shared import MOST_GROUPS, MOST_MEMBERS
 from healthsync_mqtt.broker.embedded.ports import Wish
-from healthsync_mqtt.broker.embedded.sessions.index import Granted
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from tests.support.consent import agreed
@@ -29,7 +29,7 @@ def grown(stand: Stand, name: str, topic_filter: str = ALL, *, since: str | None
     session, _ = stand.sessions.open(line, principal, clean=bool(more.get("clean", True)))
     line.session, line.wanted = session, lambda: stand.publisher.wanted(session)
     qos = 0 if more.get("qos") == 0 else 1
-    stand.sessions.index.add(session, topic_filter, Granted.of(qos))
+    stand.sessions.index.add(session, topic_filter, GrantedQos.of(qos))
     properties = () if since is None else (("from", since),)
     wish = Wish(topic_filter, qos, 0, properties)
     refusal = stand.publisher.refusal(session, wish)
@@ -37,7 +37,7 @@ def grown(stand: Stand, name: str, topic_filter: str = ALL, *, since: str | None
     done: list[bool] = []
     stand.publisher.prepare(session, [wish], lambda: done.append(True))
     assert done == [True]
-    stand.publisher.join(session, topic_filter, Granted.of(qos))
+    stand.publisher.join(session, topic_filter, GrantedQos.of(qos))
     return line
 
 
@@ -160,9 +160,9 @@ async def test_other_filters_other_names_and_other_grants_are_other_groups(stand
 async def test_a_group_and_a_subscription_of_ones_own_are_counted_apart(stand: Stand) -> None:
     line = stand.connect("a", "users/alice/canonical/steps", clean=False)
     assert line.session is not None
-    stand.sessions.index.add(line.session, ALICE, Granted.of(1))
+    stand.sessions.index.add(line.session, ALICE, GrantedQos.of(1))
     stand.publisher.prepare(line.session, [Wish(ALICE, 1)], lambda: None)
-    stand.publisher.join(line.session, ALICE, Granted.of(1))
+    stand.publisher.join(line.session, ALICE, GrantedQos.of(1))
     stand.store("x")
     await until(lambda: line.ids() == ["x"])  # by the group, and not acknowledged
     stand.publisher.keep()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, Knock, Standing, network
+from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, ConnectionStanding, Knock, network
 from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.config.sections import LimitSettings
 
@@ -31,13 +31,13 @@ def test_the_oldest_of_the_address_that_has_most_makes_room() -> None:
     first, *_ = [admit(guard, "192.0.2.1") for _ in range(3)]
     verdict = guard.admit("192.0.2.1", lambda: None)
     assert (verdict.limit, verdict.makes_room) == ("unauthenticated_per_address", first)
-    assert first.standing is Standing.GONE
+    assert first.standing is ConnectionStanding.GONE
     verdict = guard.admit("192.0.2.2", lambda: None)
     assert verdict.limit == "max_unauthenticated"
     assert verdict.makes_room is not None
     assert verdict.makes_room.address == "192.0.2.1"
     assert verdict.knock is not None
-    assert lonely.standing is Standing.WAITING
+    assert lonely.standing is ConnectionStanding.WAITING
     assert (guard.total, guard.waiting) == (4, 4)
 
 
@@ -49,7 +49,7 @@ def test_silent_connections_of_many_addresses_lock_no_newcomer_out() -> None:
     for n in range(500):
         knock = admit(guard, f"203.0.113.{n % 250}")
         guard.admit("198.51.100.1", lambda: None)  # they go on
-        assert knock.standing is Standing.WAITING
+        assert knock.standing is ConnectionStanding.WAITING
         guard.logged_in(knock)
     assert guard.waiting <= 1_000
 
@@ -163,9 +163,9 @@ def test_the_tables_balance_whatever_happens(seed: int, steps: int) -> None:
                 guard.closed(chance.choice(alive))
             case _:
                 pass
-        alive = [knock for knock in alive if knock.standing is not Standing.GONE]
+        alive = [knock for knock in alive if knock.standing is not ConnectionStanding.GONE]
         assert guard.total == len(alive)
-        assert guard.waiting == sum(knock.standing is Standing.WAITING for knock in alive) <= 5
+        assert guard.waiting == sum(knock.standing is ConnectionStanding.WAITING for knock in alive) <= 5
         assert guard.total - guard.held <= 12
     for knock in alive:
         guard.closed(knock)

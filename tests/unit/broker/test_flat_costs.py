@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from healthsync_mqtt.broker.embedded.sessions.index import Granted
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings
@@ -41,7 +41,7 @@ def crowd(size: int) -> tuple[Sessions, list[FakeLink]]:
     for n in range(size):
         link = FakeLink(all_, device(n))
         for word in ("receipts", "commands"):
-            all_.subscribe(link.session, f"users/u{n}/devices/w/{word}", Granted.of(1))
+            all_.subscribe(link.session, f"users/u{n}/devices/w/{word}", GrantedQos.of(1))
         all_.retained.keep(Retained(f"users/u{n}/devices/w/status", b"on", 1, n))
         links.append(link)
     for link in links[::2]:
@@ -55,7 +55,7 @@ WORK: dict[str, Callable[[Sessions, list[FakeLink]], object]] = {
     "nobody has expired": lambda all_, links: all_.expire(149.0),
     "a message for one": lambda all_, links: all_.index.match("users/u3/devices/w/commands"),
     "what is retained for one filter": lambda all_, links: all_.retained.match("users/u3/devices/+/status"),
-    "a subscription": lambda all_, links: all_.subscribe(links[1].session, "users/u1/devices/w/x", Granted.of(1)),
+    "a subscription": lambda all_, links: all_.subscribe(links[1].session, "users/u1/devices/w/x", GrantedQos.of(1)),
     "an identity is revoked": lambda all_, links: all_.revoke(device(5).client_id),
 }
 

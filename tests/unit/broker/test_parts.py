@@ -9,7 +9,7 @@ from paho.mqtt.client import topic_matches_sub
 
 from healthsync_mqtt.broker.embedded.ackorder import AckOrder, token_of
 from healthsync_mqtt.broker.embedded.ackorder import answers as encoded
-from healthsync_mqtt.broker.embedded.lifecycle import TRANSITIONS, State, entered
+from healthsync_mqtt.broker.embedded.lifecycle import TRANSITIONS, ConnectionState, entered
 from healthsync_mqtt.broker.embedded.reading import Hold, Reading
 from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
 from healthsync_mqtt.mqtt.codec import Decoder
@@ -119,12 +119,12 @@ def test_only_a_client_that_does_not_read_is_to_blame_for_its_silence() -> None:
     assert reading.ours
 
 
-@pytest.mark.parametrize(("before", "after"), list(itertools.product(State, State)))
-def test_a_connection_goes_one_way(before: State, after: State) -> None:
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(ConnectionState, ConnectionState)))
+def test_a_connection_goes_one_way(before: ConnectionState, after: ConnectionState) -> None:
     if after in TRANSITIONS[before]:
         assert entered(before, after) is after
     else:
         with pytest.raises(RuntimeError, match=before.name):
             entered(before, after)
-    assert State.CLOSED not in TRANSITIONS[State.CLOSED]
-    assert State.OPEN not in TRANSITIONS[State.REFUSING]
+    assert ConnectionState.CLOSED not in TRANSITIONS[ConnectionState.CLOSED]
+    assert ConnectionState.OPEN not in TRANSITIONS[ConnectionState.REFUSING]

@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthsync_mqtt.broker.embedded.actions import Answer, End, Events, Flush, Judge, Listen, Refuse, Relay, Send
+from healthsync_mqtt.broker.embedded.actions import (
+    Acknowledge,
+    EndConnection,
+    Events,
+    Flush,
+    Judge,
+    Listen,
+    Refuse,
+    Relay,
+    Send,
+)
 from healthsync_mqtt.broker.embedded.admission import Refusal
-from healthsync_mqtt.broker.embedded.lifecycle import State
+from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState
 from healthsync_mqtt.broker.embedded.protocol import DEAF, UNEXPECTED, Protocol
 from healthsync_mqtt.broker.embedded.sessions.session import Message
 from healthsync_mqtt.model.origin import Origin
@@ -35,7 +45,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsubscribe,
     Will,
 )
-from healthsync_mqtt.topics.access import AccessRules, Decision
+from healthsync_mqtt.topics.access import AccessDecision, AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.unit.broker.test_session import session
 
@@ -74,24 +84,24 @@ class Told:
         """Nothing: the tests ask the protocol."""
 
 
-def route(topic: str, retain: bool) -> tuple[Decision, Origin | None]:
+def route(topic: str, retain: bool) -> tuple[AccessDecision, Origin | None]:
     decision = RULES.may_publish(WATCH, topic, retain=retain)
     if decision.channel is not None and decision.channel.ingest:
         return decision, Origin("alice", "watch", None, topic)
     return decision, None
 
 
-def made(state: State, *, max_unreleased: int = 10, max_refused: int = 3) -> Protocol:
+def made(state: ConnectionState, *, max_unreleased: int = 10, max_refused: int = 3) -> Protocol:
     """A protocol in this state."""
     protocol = Protocol(Told(), max_unreleased=max_unreleased, max_refused=max_refused)
-    if state is State.AWAITING_CONNECT:
+    if state is ConnectionState.AWAITING_CONNECT:
         return protocol
     handle(protocol, Connect("alice-watch", will=WILL))
-    if state is State.REFUSING:
+    if state is ConnectionState.REFUSING:
         protocol.refused()
-    elif state is State.OPEN:
+    elif state is ConnectionState.OPEN:
         protocol.admitted(session(10, 10, WATCH), present=False, route=route)
-    elif state is State.CLOSED:
+    elif state is ConnectionState.CLOSED:
         protocol.closed()
     assert protocol.state is state
     return protocol
@@ -107,7 +117,7 @@ def kinds(actions: Sequence[Any]) -> list[type]:
 
 
 EXPECTED: dict[type, list[type]] = {
-    Skipped: [Refuse, Answer],
+    Skipped: [Refuse, Acknowledge],
     Puback: [Flush],
     Pubrec: [Send],
     Pubrel: [Send],
@@ -115,40 +125,40 @@ EXPECTED: dict[type, list[type]] = {
     Subscribe: [Listen],
     Unsubscribe: [Listen],
     Pingreq: [Send],
-    Disconnect: [End],
+    Disconnect: [EndConnection],
 }
 
 
-@pytest.mark.parametrize(("state", "packet"), list(product(State, PACKETS)))
-def test_every_packet_in_every_state(state: State, packet: Packet) -> None:
+@pytest.mark.parametrize(("state", "packet"), list(product(ConnectionState, PACKETS)))
+def test_every_packet_in_every_state(state: ConnectionState, packet: Packet) -> None:
     protocol = made(state)
     actions = handle(protocol, packet)
-    if state in DEAF or state is State.JUDGING:
+    if state in DEAF or state is ConnectionState.JUDGING:
         assert actions == []
         assert protocol.state is state
         assert not protocol.ready
-    elif state is State.AWAITING_CONNECT and isinstance(packet, Connect):
+    elif state is ConnectionState.AWAITING_CONNECT and isinstance(packet, Connect):
         assert actions == [Judge(packet)]
-        assert protocol.state is State.JUDGING
-    elif state is State.OPEN and isinstance(packet, Publish):
+        assert protocol.state is ConnectionState.JUDGING
+    elif state is ConnectionState.OPEN and isinstance(packet, Publish):
         assert kinds(actions) == ([Events] if packet.topic == EVENTS else [Relay])
-    elif state is State.OPEN and type(packet) in EXPECTED:
+    elif state is ConnectionState.OPEN and type(packet) in EXPECTED:
         assert kinds(actions) == EXPECTED[type(packet)]
     else:
-        assert actions == [End(UNEXPECTED[state], violation=True)]
-        assert protocol.state is State.CLOSED
+        assert actions == [EndConnection(UNEXPECTED[state], violation=True)]
+        assert protocol.state is ConnectionState.CLOSED
 
 
-@pytest.mark.parametrize("state", [State.AWAITING_CONNECT, State.JUDGING, State.OPEN])
-def test_whoever_breaks_the_protocol_is_cut_once(state: State) -> None:
+@pytest.mark.parametrize("state", [ConnectionState.AWAITING_CONNECT, ConnectionState.JUDGING, ConnectionState.OPEN])
+def test_whoever_breaks_the_protocol_is_cut_once(state: ConnectionState) -> None:
     protocol = made(state)
-    assert protocol.violated("too_large") == [End("too_large", violation=True)]
+    assert protocol.violated("too_large") == [EndConnection("too_large", violation=True)]
     assert protocol.violated("too_large") == []
     assert handle(protocol, *PACKETS) == []
 
 
 def test_packets_behind_a_connect_wait_for_its_verdict() -> None:
-    protocol = made(State.AWAITING_CONNECT)
+    protocol = made(ConnectionState.AWAITING_CONNECT)
     assert handle(protocol, Connect("alice-watch"), Pingreq(), Publish(EVENTS, b"{}")) == [
         Judge(Connect("alice-watch"))
     ]
@@ -160,24 +170,24 @@ def test_packets_behind_a_connect_wait_for_its_verdict() -> None:
 
 
 def test_packets_behind_a_refused_connect_are_never_handled() -> None:
-    protocol = made(State.AWAITING_CONNECT)
+    protocol = made(ConnectionState.AWAITING_CONNECT)
     handle(protocol, Connect("alice-watch", will=WILL), Publish(EVENTS, b"{}"))
     protocol.refused()
     assert protocol.run(MUCH) == []
     refusal = Refusal(ConnectCode.NOT_AUTHORIZED, "a bad token")
-    assert protocol.told(refusal) == [Send(Connack(False, ConnectCode.NOT_AUTHORIZED)), End()]
+    assert protocol.told(refusal) == [Send(Connack(False, ConnectCode.NOT_AUTHORIZED)), EndConnection()]
     assert protocol.told(refusal) == []
     assert protocol.closed() is None
 
 
 def test_the_will_is_left_by_who_does_not_say_goodbye() -> None:
-    assert made(State.OPEN).closed() == WILL
-    assert made(State.OPEN).closed(will=False) is None
-    assert made(State.REFUSING).closed() is None
-    left = made(State.OPEN)
+    assert made(ConnectionState.OPEN).closed() == WILL
+    assert made(ConnectionState.OPEN).closed(will=False) is None
+    assert made(ConnectionState.REFUSING).closed() is None
+    left = made(ConnectionState.OPEN)
     handle(left, Disconnect())
     assert left.closed() is None
-    cut = made(State.OPEN)
+    cut = made(ConnectionState.OPEN)
     handle(cut, Connect("again"))
     assert cut.closed() == WILL
     assert cut.closed() is None
@@ -185,14 +195,14 @@ def test_the_will_is_left_by_who_does_not_say_goodbye() -> None:
 
 def test_events_before_the_end_count_and_those_behind_it_do_not() -> None:
     for end in (Disconnect(), Suback(1, (0,))):
-        protocol = made(State.OPEN)
+        protocol = made(ConnectionState.OPEN)
         actions = handle(protocol, Publish(EVENTS, b"1"), end, Publish(EVENTS, b"2"))
-        assert kinds(actions) == [Events, End]
+        assert kinds(actions) == [Events, EndConnection]
         assert [delivery.payload for delivery in actions[0].deliveries] == [b"1"]
 
 
 def test_unreleased_ids_are_capped_and_repeated_ones_are_not_relayed_again() -> None:
-    protocol = made(State.OPEN, max_unreleased=2)
+    protocol = made(ConnectionState.OPEN, max_unreleased=2)
     first, second, third = (Publish(STATUS, b"x", 2, packet_id=number) for number in (1, 2, 3))
     relays = handle(protocol, first, second, first)
     assert kinds(relays) == [Relay, Relay]
@@ -200,11 +210,11 @@ def test_unreleased_ids_are_capped_and_repeated_ones_are_not_relayed_again() -> 
     assert ids == [[1], [2, 1]]
     assert handle(protocol, Pubrel(1)) == [Send(Pubcomp(1))]
     assert kinds(handle(protocol, first)) == [Relay]
-    assert handle(protocol, third) == [End("too_many_unreleased", violation=True)]
+    assert handle(protocol, third) == [EndConnection("too_many_unreleased", violation=True)]
 
 
 def test_a_turn_handles_at_least_one_packet_and_stops_when_its_work_is_done() -> None:
-    protocol = made(State.OPEN)
+    protocol = made(ConnectionState.OPEN)
     protocol.received([Pingreq()] * 10)
     assert kinds(protocol.run(0)) == []
     assert kinds(protocol.run(1)) == [Send]
@@ -216,7 +226,7 @@ def test_a_turn_handles_at_least_one_packet_and_stops_when_its_work_is_done() ->
 
 
 def cost(*packets: Packet) -> int:
-    protocol = made(State.OPEN)
+    protocol = made(ConnectionState.OPEN)
     handle(protocol, Publish(EVENTS, b""))
     handle(protocol, *packets)
     return protocol.spent
@@ -234,7 +244,7 @@ def test_what_costs_more_is_charged_more() -> None:
 def test_answers_leave_in_the_order_of_the_messages_whatever_the_turns(
     messages: list[tuple[bool, int]], data: st.DataObject
 ) -> None:
-    protocol = made(State.OPEN, max_unreleased=100)
+    protocol = made(ConnectionState.OPEN, max_unreleased=100)
     handle(protocol, Publish(EVENTS, b"first"))
     protocol.acknowledged((0,))
     answered: list[int] = []
@@ -245,7 +255,7 @@ def test_answers_leave_in_the_order_of_the_messages_whatever_the_turns(
         for action in actions:
             if isinstance(action, Events):
                 pending.extend(delivery.token for delivery in action.deliveries)
-            elif isinstance(action, Answer):
+            elif isinstance(action, Acknowledge):
                 answered.extend(token & 0xFFFF for token in action.tokens if token)
             elif isinstance(action, Relay) and action.held is not None:
                 relayed.append(action.held)
@@ -272,20 +282,20 @@ def test_answers_leave_in_the_order_of_the_messages_whatever_the_turns(
 
 
 def test_after_the_end_a_commit_is_answered_to_nobody() -> None:
-    protocol = made(State.OPEN)
+    protocol = made(ConnectionState.OPEN)
     handle(protocol, Publish(EVENTS, b"{}", 1, packet_id=1))
     protocol.closed()
     assert protocol.acknowledged((1,)) == []
 
 
 def test_a_relayed_message_is_answered_when_what_is_owed_of_it_is_durable_and_events_wait_behind_it() -> None:
-    protocol = made(State.OPEN)
+    protocol = made(ConnectionState.OPEN)
     status, event = Publish(STATUS, b"on", 1, packet_id=1), Publish(EVENTS, b"{}", 1, packet_id=2)
     events, relay = handle(protocol, status, event)
     assert (type(events), type(relay)) == (Events, Relay)
     assert protocol.acknowledged((2,)) == []
     assert protocol.waiting == 2
-    assert protocol.relayed(relay.held) == [Answer([1, 2])]
+    assert protocol.relayed(relay.held) == [Acknowledge([1, 2])]
     assert protocol.waiting == 0
     (quiet,) = handle(protocol, Publish(STATUS, b"on"))
     assert quiet.held is None
@@ -295,33 +305,33 @@ FOREIGN = b"users/bob/events"
 
 
 def test_a_message_that_is_not_allowed_is_acknowledged_in_its_place_and_goes_nowhere() -> None:
-    protocol = made(State.OPEN)
+    protocol = made(ConnectionState.OPEN)
     event, foreign = Publish(EVENTS, b"{}", 1, packet_id=1), Publish(FOREIGN, b"{}", 1, packet_id=2)
     actions = handle(protocol, event, foreign)
     assert kinds(actions) == [Events, Refuse]
     assert actions[1][:2] == ("not_allowed", FOREIGN)
-    assert protocol.acknowledged((1,)) == [Answer([1, 2])]
-    assert protocol.state is State.OPEN
+    assert protocol.acknowledged((1,)) == [Acknowledge([1, 2])]
+    assert protocol.state is ConnectionState.OPEN
 
 
 @pytest.mark.parametrize("poison", [Publish(FOREIGN, b"{}", 1, packet_id=9), Skipped(EVENTS, 2_000_000, 1, 9)])
 def test_only_who_sends_nothing_else_is_cut_off(poison: Packet) -> None:
-    protocol = made(State.OPEN, max_refused=3)
+    protocol = made(ConnectionState.OPEN, max_refused=3)
     for _ in range(5):
-        assert kinds(handle(protocol, poison, poison, poison)) == [Refuse, Answer] * 3
+        assert kinds(handle(protocol, poison, poison, poison)) == [Refuse, Acknowledge] * 3
         assert kinds(handle(protocol, Publish(EVENTS, b"{}"))) == [Events]
         protocol.acknowledged((0,))
-    assert kinds(handle(protocol, poison, poison, poison)) == [Refuse, Answer] * 3
-    assert kinds(handle(protocol, poison)) == [Refuse, Answer, End]
-    assert protocol.state is State.CLOSED
+    assert kinds(handle(protocol, poison, poison, poison)) == [Refuse, Acknowledge] * 3
+    assert kinds(handle(protocol, poison)) == [Refuse, Acknowledge, EndConnection]
+    assert protocol.state is ConnectionState.CLOSED
 
 
 def test_retain_is_remembered_of_an_event() -> None:
-    def lenient(topic: str, retain: bool) -> tuple[Decision, Origin | None]:
+    def lenient(topic: str, retain: bool) -> tuple[AccessDecision, Origin | None]:
         assert isinstance(retain, bool)
         return route(topic, False)
 
-    protocol = made(State.JUDGING)
+    protocol = made(ConnectionState.JUDGING)
     protocol.admitted(session(10, 10, WATCH), present=False, route=lenient)
     (events,) = handle(protocol, Publish(EVENTS, b"1"), Publish(EVENTS, b"2", retain=True), Publish(EVENTS, b"3"))
     assert [delivery.retained for delivery in events.deliveries] == [False, True, False]
@@ -340,32 +350,32 @@ WRONG = [
 def test_an_acknowledgement_of_the_wrong_kind_ends_the_connection(
     qos: int, before: tuple[Packet, ...], wrong: Packet
 ) -> None:
-    protocol = made(State.OPEN)
+    protocol = made(ConnectionState.OPEN)
     assert protocol.session is not None
     protocol.session.offer(Message(b"t", b"x", qos))
     protocol.session.transmit()
     for packet in before:
-        assert End not in kinds(handle(protocol, packet))
-    assert handle(protocol, wrong) == [End("wrong_acknowledgement", violation=True)]
+        assert EndConnection not in kinds(handle(protocol, packet))
+    assert handle(protocol, wrong) == [EndConnection("wrong_acknowledgement", violation=True)]
 
 
 @pytest.mark.parametrize("again", [Pubrec(1), Pubcomp(1)])
 def test_a_repeated_receipt_and_a_completion_are_right(again: Packet) -> None:
-    protocol = made(State.OPEN)
+    protocol = made(ConnectionState.OPEN)
     assert protocol.session is not None
     protocol.session.offer(Message(b"t", b"x", 2))
     protocol.session.transmit()
     handle(protocol, Pubrec(1))
-    assert End not in kinds(handle(protocol, again))
+    assert EndConnection not in kinds(handle(protocol, again))
 
 
 @pytest.mark.parametrize("topic_filter", ["ab/+e", "+a", "a+", "a#", "#/b", "a/#/b", "##", "++", "a/#\n", "é+"])
 def test_a_wildcard_that_is_not_alone_in_its_level_ends_the_connection(topic_filter: str) -> None:
     for packet in (Subscribe(1, (("a", 0), (topic_filter, 1))), Unsubscribe(1, ("a", topic_filter))):
-        assert handle(made(State.OPEN), packet) == [End("misplaced_wildcard", violation=True)]
+        assert handle(made(ConnectionState.OPEN), packet) == [EndConnection("misplaced_wildcard", violation=True)]
 
 
 @pytest.mark.parametrize("topic_filter", ["+", "#", "a/+", "a/+/b", "+/+/#", "/+", "/#", "+/", "$share/g/#"])
 def test_wildcards_in_their_places_are_listened_to(topic_filter: str) -> None:
     packet = Subscribe(1, ((topic_filter, 1),))
-    assert handle(made(State.OPEN), packet) == [Listen(packet)]
+    assert handle(made(ConnectionState.OPEN), packet) == [Listen(packet)]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.broker.embedded.actions import (
-    Answer,
-    End,
+    Acknowledge,
+    EndConnection,
     Events,
     Flush,
     Judge,
@@ -21,11 +21,11 @@ from healthsync_mqtt.broker.embedded.actions import (
     Send,
 )
 from healthsync_mqtt.broker.embedded.admission import Refusal
-from healthsync_mqtt.broker.embedded.lifecycle import State
+from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState
 from healthsync_mqtt.broker.embedded.protocol import DEAF, MOST_ALIASES, UNEXPECTED, Protocol
 from healthsync_mqtt.broker.embedded.replies import Reply, Said, of_verdict
 from healthsync_mqtt.broker.embedded.sessions.session import Message
-from healthsync_mqtt.model.delivery import Verdict
+from healthsync_mqtt.model.delivery import DeliveryVerdict
 from healthsync_mqtt.mqtt.codec.packets import (
     NO_PROPERTIES,
     Auth,
@@ -48,21 +48,23 @@ from tests.unit.broker.test_session import session
 
 METHOD = {Property.AUTHENTICATION_METHOD: "healthsync-token"}
 CONNECT = Connect("alice-watch", protocol_level=5, properties=METHOD)
-STORED = Verdict("e", 1, 1, 0)
+STORED = DeliveryVerdict("e", 1, 1, 0)
 AUTH = Auth(Reason.RE_AUTHENTICATE, METHOD | {Property.AUTHENTICATION_DATA: b"token"})
 
 
-def made(state: State = State.OPEN, *, asked: Connect = CONNECT, most: int = 10, refused: int = 3) -> Protocol:
+def made(
+    state: ConnectionState = ConnectionState.OPEN, *, asked: Connect = CONNECT, most: int = 10, refused: int = 3
+) -> Protocol:
     """A protocol in this state, that speaks MQTT 5."""
     protocol = Protocol(Told(), max_unreleased=100, max_refused=refused, receive_maximum=most)
-    if state is State.AWAITING_CONNECT:
+    if state is ConnectionState.AWAITING_CONNECT:
         return protocol
     handle(protocol, asked)
-    if state is State.REFUSING:
+    if state is ConnectionState.REFUSING:
         protocol.refused()
-    elif state is State.OPEN:
+    elif state is ConnectionState.OPEN:
         protocol.admitted(session(10, 10, WATCH), present=False, route=route)
-    elif state is State.CLOSED:
+    elif state is ConnectionState.CLOSED:
         protocol.closed()
     assert protocol.state is state
     return protocol
@@ -75,41 +77,41 @@ def handle(protocol: Protocol, *packets: Packet) -> list[Any]:
 
 def answers(actions: Sequence[Any]) -> list[tuple[int, int]]:
     """Packet id and reason code of what was answered."""
-    replies = [reply for action in actions if isinstance(action, Answer) for reply in action.tokens if reply]
+    replies = [reply for action in actions if isinstance(action, Acknowledge) for reply in action.tokens if reply]
     return [(reply.token & 0xFFFF, reply.said.reason) for reply in replies if isinstance(reply, Reply)]
 
 
-@pytest.mark.parametrize(("state", "packet"), list(product(State, (*PACKETS, CONNECT, AUTH))))
-def test_every_packet_in_every_state(state: State, packet: Packet) -> None:
+@pytest.mark.parametrize(("state", "packet"), list(product(ConnectionState, (*PACKETS, CONNECT, AUTH))))
+def test_every_packet_in_every_state(state: ConnectionState, packet: Packet) -> None:
     protocol = made(state)
     actions = handle(protocol, packet)
-    if state in DEAF or state is State.JUDGING:
+    if state in DEAF or state is ConnectionState.JUDGING:
         assert actions == []
-    elif state is State.AWAITING_CONNECT and isinstance(packet, Connect):
+    elif state is ConnectionState.AWAITING_CONNECT and isinstance(packet, Connect):
         assert actions == [Judge(packet)]
-    elif state is State.OPEN and isinstance(packet, Publish):
+    elif state is ConnectionState.OPEN and isinstance(packet, Publish):
         assert kinds(actions) == ([Events] if packet.topic == EVENTS else [Relay])
-    elif state is State.OPEN and isinstance(packet, Auth):
+    elif state is ConnectionState.OPEN and isinstance(packet, Auth):
         assert actions == [Renew(b"token")]
-    elif state is State.OPEN and type(packet) in EXPECTED:
+    elif state is ConnectionState.OPEN and type(packet) in EXPECTED:
         assert kinds(actions) == EXPECTED[type(packet)]
     else:
-        assert actions == [End(UNEXPECTED[state], violation=True)]
-        assert protocol.state is State.CLOSED
+        assert actions == [EndConnection(UNEXPECTED[state], violation=True)]
+        assert protocol.state is ConnectionState.CLOSED
 
 
 @pytest.mark.parametrize(
     ("verdict", "code"),
     [
         (STORED, 0),
-        (Verdict("e", 1, 0, 1), 0),
-        (Verdict("e", 1, 1, 0, 5, "out_of_range", "value.bpm"), 0),
-        (Verdict("e", 1, 0, 1, 5, "out_of_range", "value.bpm"), 0),
-        (Verdict("e", 1, 0, 0, 1, "malformed"), 0x99),
-        (Verdict("e", 1, 1, 0, ignored="retain"), 0),
+        (DeliveryVerdict("e", 1, 0, 1), 0),
+        (DeliveryVerdict("e", 1, 1, 0, 5, "out_of_range", "value.bpm"), 0),
+        (DeliveryVerdict("e", 1, 0, 1, 5, "out_of_range", "value.bpm"), 0),
+        (DeliveryVerdict("e", 1, 0, 0, 1, "malformed"), 0x99),
+        (DeliveryVerdict("e", 1, 1, 0, ignored="retain"), 0),
     ],
 )
-def test_a_verdict_is_a_code_and_user_properties(verdict: Verdict, code: int) -> None:
+def test_a_verdict_is_a_code_and_user_properties(verdict: DeliveryVerdict, code: int) -> None:
     said = of_verdict(verdict)
     assert said.reason == code
     told = verdict._asdict()
@@ -120,7 +122,7 @@ def test_a_verdict_is_a_code_and_user_properties(verdict: Verdict, code: int) ->
 
 def test_events_are_answered_with_their_verdicts_and_qos_0_with_nothing() -> None:
     protocol = made()
-    refused = Verdict("e", 1, 0, 0, 1, "malformed")
+    refused = DeliveryVerdict("e", 1, 0, 0, 1, "malformed")
     (events,) = handle(
         protocol,
         Publish(EVENTS, b"0"),
@@ -144,19 +146,29 @@ def test_refusals_have_their_codes_and_words() -> None:
         Skipped(EVENTS, 2_000_000, 2, 4),
         Publish(FOREIGN, b"{}"),
     )
-    assert kinds(actions) == [Refuse, Answer, Refuse, Answer, Refuse, Answer, Refuse, Answer, Refuse]
+    assert kinds(actions) == [
+        Refuse,
+        Acknowledge,
+        Refuse,
+        Acknowledge,
+        Refuse,
+        Acknowledge,
+        Refuse,
+        Acknowledge,
+        Refuse,
+    ]
     assert answers(actions) == [(1, 0x87), (2, 0x83), (3, 0x97), (4, 0x97)]
-    assert all(a.tokens[0].said.string for a in actions if isinstance(a, Answer))
+    assert all(a.tokens[0].said.string for a in actions if isinstance(a, Acknowledge))
 
 
 def test_a_refused_connect_is_answered_in_its_version() -> None:
     refusal = Refusal(ConnectCode.NOT_AUTHORIZED, "a bad token", held=True, advice="get another")
-    assert made(State.REFUSING).told(refusal)[0] == Send(
+    assert made(ConnectionState.REFUSING).told(refusal)[0] == Send(
         Connack(False, Reason.BAD_CREDENTIALS, {Property.REASON_STRING: "get another"})
     )
-    old = made(State.REFUSING, asked=Connect("alice-watch"))
+    old = made(ConnectionState.REFUSING, asked=Connect("alice-watch"))
     assert old.told(refusal)[0] == Send(Connack(False, ConnectCode.NOT_AUTHORIZED))
-    newer = made(State.REFUSING, asked=Connect("", protocol_level=6))
+    newer = made(ConnectionState.REFUSING, asked=Connect("", protocol_level=6))
     unknown = Refusal(ConnectCode.BAD_PROTOCOL_VERSION, "bad_version")
     assert newer.told(unknown)[0] == Send(Connack(False, Reason.UNSUPPORTED_PROTOCOL_VERSION))
 
@@ -186,12 +198,12 @@ def test_an_alias_stands_for_the_topic_it_was_given_last() -> None:
     ],
 )
 def test_what_ends_the_connection(packet: Packet, reason: str) -> None:
-    assert handle(made(), packet) == [End(reason, violation=True)]
+    assert handle(made(), packet) == [EndConnection(reason, violation=True)]
 
 
 def test_auth_is_for_those_who_named_a_method() -> None:
     plain = made(asked=Connect("alice-watch", protocol_level=5))
-    assert handle(plain, AUTH) == [End("unexpected_auth", violation=True)]
+    assert handle(plain, AUTH) == [EndConnection("unexpected_auth", violation=True)]
 
 
 def test_new_credentials_are_answered_and_decide_from_then_on() -> None:
@@ -222,12 +234,12 @@ def test_unreleased_messages_are_counted_of_all_topics_and_a_refused_one_is_over
         handle(protocol, Publish(FOREIGN, b"", 2, packet_id=number + 1))
     handle(protocol, Publish(EVENTS, b"", 2, packet_id=60), Publish(STATUS, b"", 2, packet_id=61))
     handle(protocol, Publish(EVENTS, b"", 2, packet_id=62), Publish(EVENTS, b"", 2, packet_id=62))
-    assert protocol.state is State.OPEN
+    assert protocol.state is ConnectionState.OPEN
     assert handle(protocol, Pubrel(60)) == [Send(Pubcomp(60))]
     handle(protocol, Publish(EVENTS, b"", 2, packet_id=63))
-    assert protocol.state is State.OPEN
+    assert protocol.state is ConnectionState.OPEN
     actions = handle(protocol, Publish(EVENTS, b"", 2, packet_id=64))
-    assert actions == [End("receive_maximum_exceeded", violation=True)]
+    assert actions == [EndConnection("receive_maximum_exceeded", violation=True)]
 
 
 def test_a_client_may_refuse_what_it_is_sent() -> None:
@@ -243,7 +255,7 @@ def test_a_client_may_refuse_what_it_is_sent() -> None:
 def test_a_disconnect_may_ask_for_the_will(reason: int, left: bool) -> None:
     will = PACKETS[0].will  # type: ignore[union-attr]
     protocol = made(asked=CONNECT._replace(will=will))
-    assert handle(protocol, Disconnect(reason)) == [End()]
+    assert handle(protocol, Disconnect(reason)) == [EndConnection()]
     assert (protocol.closed() == will) is left
 
 
@@ -257,7 +269,7 @@ def test_a_disconnect_may_shorten_the_session_and_not_raise_it_from_nothing() ->
     assert protocol.session is not None
     protocol.session.expiry_s = 0
     raised = handle(protocol, Disconnect(0, {Property.SESSION_EXPIRY: 1}))
-    assert raised == [End("session_expiry_raised", violation=True)]
+    assert raised == [EndConnection("session_expiry_raised", violation=True)]
 
 
 def cost(*packets: Packet) -> int:

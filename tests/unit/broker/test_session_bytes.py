@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
-from healthsync_mqtt.broker.embedded.sessions.index import Granted
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained, RetainedMessages
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
@@ -151,7 +151,7 @@ def test_bytes_balance_whatever_happens(seed: int, steps: list[str]) -> None:
             case "withhold":
                 s.withhold(lambda topic: topic == "a")
             case "replay":
-                s.replay("r", ["r"], Granted.of(1), 1)
+                s.replay("r", ["r"], GrantedQos.of(1), 1)
             case _:
                 pass
         assert s.held_bytes == budget.used == sum(m.size for m in held(s))

@@ -11,7 +11,7 @@ import uvloop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, Owed, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, OwedMessage, Subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore, principal_json, principal_of
 from healthsync_mqtt.errors import ConfigError
@@ -65,9 +65,9 @@ async def test_everything_is_there_again_without_a_clean_end(store: SessionStore
     store.filter(no, "users/+/canonical/#", Subscribed(1))
     store.filter(no, "gone", Subscribed(1))
     store.filter(no, "gone", None)
-    store.owed(no, 1, Owed(b"t", b"one", 1, retain=False))
-    store.owed(no, 2, Owed(b"t", b"two", 2, retain=True))
-    store.owed(no, 2, Owed(b"t", b"two", 2, retain=True, packet_id=7, completing=True))
+    store.owed(no, 1, OwedMessage(b"t", b"one", 1, retain=False))
+    store.owed(no, 2, OwedMessage(b"t", b"two", 2, retain=True))
+    store.owed(no, 2, OwedMessage(b"t", b"two", 2, retain=True, packet_id=7, completing=True))
     store.unreleased(no, 9, waits=True)
     store.unreleased(no, 10, waits=True)
     store.unreleased(no, 10, waits=False)
@@ -81,7 +81,7 @@ async def test_everything_is_there_again_without_a_clean_end(store: SessionStore
             APP,
             12.5,
             {"users/+/canonical/#": Subscribed(1)},
-            {1: Owed(b"t", b"one", 1, False), 2: Owed(b"t", b"two", 2, True, 7, True)},
+            {1: OwedMessage(b"t", b"one", 1, False), 2: OwedMessage(b"t", b"two", 2, True, 7, True)},
             [9],
         )
     ]
@@ -113,8 +113,8 @@ def test_what_is_said_while_a_group_is_due_at_once_is_written_with_it(
 async def test_what_is_acknowledged_before_its_turn_is_never_written(store: SessionStore) -> None:
     no = store.opened(APP)
     for n in range(1, 101):
-        store.owed(no, n, Owed(b"t", b"x" * 1000, 1, retain=False))
-        store.owed(no, n, Owed(b"t", b"x" * 1000, 1, retain=False, packet_id=n))
+        store.owed(no, n, OwedMessage(b"t", b"x" * 1000, 1, retain=False))
+        store.owed(no, n, OwedMessage(b"t", b"x" * 1000, 1, retain=False, packet_id=n))
         store.owed(no, n, None)
     assert [key[0] for key in store._rows] == ["session"]
     await durable(store)
@@ -125,7 +125,7 @@ async def test_one_payload_is_written_once_and_goes_with_the_last_who_waits(stor
     payload = bytes(100_000)
     sessions = [store.opened(Principal(role=Role.subscriber, client_id=f"c{n}")) for n in range(20)]
     for no in sessions:
-        store.owed(no, 1, Owed(b"t", payload, 1, retain=False))
+        store.owed(no, 1, OwedMessage(b"t", payload, 1, retain=False))
     await durable(store)
     assert count(store, "payloads") == 1
     assert all(kept.owed[1].payload == payload for kept in reopened(path)[0])
@@ -143,9 +143,9 @@ async def test_one_payload_is_written_once_and_goes_with_the_last_who_waits(stor
 async def test_a_client_s_next_session_has_nothing_of_the_one_before(store: SessionStore, path: Path) -> None:
     old = store.opened(APP)
     store.filter(old, "a", Subscribed(1))
-    store.owed(old, 1, Owed(b"t", b"x", 1, retain=False))
+    store.owed(old, 1, OwedMessage(b"t", b"x", 1, retain=False))
     await durable(store)
-    store.owed(old, 2, Owed(b"t", b"y", 1, retain=False))
+    store.owed(old, 2, OwedMessage(b"t", b"y", 1, retain=False))
     store.dropped(old)
     new = store.opened(APP)
     store.filter(new, "b", Subscribed(0))
@@ -162,15 +162,15 @@ async def test_a_group_that_fails_is_written_with_the_next(
     await durable(store)
     limit = count_pages(store)
     store._database._connection.execute(f"PRAGMA max_page_count={limit}")
-    store.owed(no, 1, Owed(b"t", bytes(100_000), 1, retain=False))
-    store.owed(no, 2, Owed(b"t", b"small", 1, retain=False))
+    store.owed(no, 1, OwedMessage(b"t", bytes(100_000), 1, retain=False))
+    store.owed(no, 2, OwedMessage(b"t", b"small", 1, retain=False))
     told = asyncio.Event()
     store.durable(told.set)
     async with asyncio.timeout(20):
         while store.healthy:  # noqa: ASYNC110  # no event says it
             await asyncio.sleep(0.005)
     assert not told.is_set()
-    store.owed(no, 1, Owed(b"t", bytes(100_000), 1, retain=False, packet_id=3))
+    store.owed(no, 1, OwedMessage(b"t", bytes(100_000), 1, retain=False, packet_id=3))
     store.owed(no, 2, None)
     store._database._connection.execute("PRAGMA max_page_count=1000000")
     async with asyncio.timeout(20):
@@ -178,7 +178,7 @@ async def test_a_group_that_fails_is_written_with_the_next(
     await durable(store)
     assert store.healthy
     ((kept,), _) = reopened(path)
-    assert kept.owed == {1: Owed(b"t", bytes(100_000), 1, False, 3)}
+    assert kept.owed == {1: OwedMessage(b"t", bytes(100_000), 1, False, 3)}
 
 
 def count_pages(store: SessionStore) -> int:
@@ -233,7 +233,7 @@ def test_the_file_says_what_was_said(tmp_path: Path, steps: list[tuple[str, int,
         for name in ("sessions.db", "sessions.db-wal", "sessions.db-shm"):
             (tmp_path / "data" / name).unlink(missing_ok=True)
         store = SessionStore.open(path)
-        model: dict[str, tuple[int, dict[str, Subscribed], dict[int, Owed]]] = {}
+        model: dict[str, tuple[int, dict[str, Subscribed], dict[int, OwedMessage]]] = {}
         kept: dict[str, bytes] = {}
         for step, who, what in steps:
             client = f"c{who}"
@@ -253,7 +253,7 @@ def test_the_file_says_what_was_said(tmp_path: Path, steps: list[tuple[str, int,
                     store.filter(no, f"f{what}", None)
                 case "owe" if no:
                     number = max(owed, default=what) + 1
-                    owed[number] = Owed(b"t", bytes([what]), 1, retain=False)
+                    owed[number] = OwedMessage(b"t", bytes([what]), 1, retain=False)
                     store.owed(no, number, owed[number])
                 case "send" if owed:
                     number = min(owed)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.broker.embedded import sessions as room
 from healthsync_mqtt.broker.embedded.dialect import Dialect5
-from healthsync_mqtt.broker.embedded.sessions.index import Granted, Subscriptions, beside
-from healthsync_mqtt.broker.embedded.sessions.kept import Owed, Subscribed, subscribed
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos, Subscriptions, beside
+from healthsync_mqtt.broker.embedded.sessions.kept import OwedMessage, Subscribed, subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore, principal_json
@@ -28,7 +28,7 @@ from tests.unit.broker.test_sessions import RULES, sessions
 
 STATUS = "users/alice/devices/w/status"
 GRANTED = st.builds(
-    Granted.of, st.sampled_from([q | n | r for q in (0, 1, 2) for n in (0, 4) for r in (0, 8)]), st.integers(0, 9)
+    GrantedQos.of, st.sampled_from([q | n | r for q in (0, 1, 2) for n in (0, 4) for r in (0, 8)]), st.integers(0, 9)
 )
 
 
@@ -52,7 +52,7 @@ class Link:
 
 
 @given(GRANTED, GRANTED)
-def test_a_message_of_two_subscriptions_is_sent_once_for_both(one: Granted, other: Granted) -> None:
+def test_a_message_of_two_subscriptions_is_sent_once_for_both(one: GrantedQos, other: GrantedQos) -> None:
     both = one.beside(other)
     assert int(both) == max(int(one), int(other))
     assert both.no_local is (one.no_local and other.no_local)
@@ -70,7 +70,7 @@ def test_a_message_of_two_subscriptions_is_sent_once_for_both(one: Granted, othe
 
 
 @given(GRANTED)
-def test_what_was_granted_is_kept_as_it_is(granted: Granted) -> None:
+def test_what_was_granted_is_kept_as_it_is(granted: GrantedQos) -> None:
     again = subscribed(granted).granted
     assert (int(again), again.options, again.identifiers) == (int(granted), granted.options, granted.identifiers)
     assert granted.plain is (granted.options < 3 and not granted.identifiers)
@@ -111,8 +111,8 @@ async def test_options_decide_who_gets_what(tmp_path: Path) -> None:
     del tmp_path
     all_ = sessions()
     app, watch = Link(all_, clean=True), Link(all_, WATCH, clean=True)
-    all_.subscribe(app.session, STATUS, Granted.of(1 | RETAIN_AS_PUBLISHED, 4))
-    all_.subscribe(watch.session, STATUS, Granted.of(1 | NO_LOCAL))
+    all_.subscribe(app.session, STATUS, GrantedQos.of(1 | RETAIN_AS_PUBLISHED, 4))
+    all_.subscribe(watch.session, STATUS, GrantedQos.of(1 | NO_LOCAL))
     all_.routed(Retained(STATUS, b"on", 1, 1, b"", 0.0, WATCH.client_id), True)
     await asyncio.sleep(0)
     assert (app.session.backlog, watch.session.backlog) == (1, 0)
@@ -126,7 +126,7 @@ def test_a_retained_message_that_has_expired_is_there_no_more() -> None:
     all_ = sessions()
     all_.routed(Retained(STATUS, b"on", 1, 1, b"", all_.now() - 1), True)
     app = Link(all_, clean=True)
-    all_.subscribe(app.session, STATUS, Granted.of(1))
+    all_.subscribe(app.session, STATUS, GrantedQos.of(1))
     all_.replay(app.session, STATUS, 10)
     assert app.session.transmit() == b""
     assert len(all_.retained) == 0
@@ -138,7 +138,7 @@ async def test_what_5_adds_is_there_again_after_a_kill(tmp_path: Path) -> None:
     no = store.opened(APP)
     store.changed(no, APP, 12.5, 60.0)
     filter_ = Subscribed(1, False, NO_LOCAL | RETAIN_AS_PUBLISHED, 7)
-    owed = Owed(b"t", b"one", 1, False, about=b"\x01\x01", expires=99.5, identifiers=(7, 8))
+    owed = OwedMessage(b"t", b"one", 1, False, about=b"\x01\x01", expires=99.5, identifiers=(7, 8))
     kept = Retained("a/b", b"on", 1, 0, b"\x01\x01", 77.25)
     store.filter(no, "users/+/canonical/#", filter_)
     store.owed(no, 1, owed)
@@ -185,7 +185,7 @@ async def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None
     store = SessionStore.open(path)
     (found,) = store.sessions()
     assert found.filters == {"f/+": Subscribed(2)}
-    assert found.owed == {1: Owed(b"t", b"hi", 1, retain=False, packet_id=9)}
+    assert found.owed == {1: OwedMessage(b"t", b"hi", 1, retain=False, packet_id=9)}
     assert (found.left, found.expiry) == (5.0, None)
     assert list(store.retained()) == [Retained("a/b", b"on", 1)]
     store.close()

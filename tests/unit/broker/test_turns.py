@@ -4,7 +4,16 @@ from collections.abc import Callable
 
 import pytest
 
-from healthsync_mqtt.broker.embedded.turns import LIGHT_TURN, PASS, RESERVE, REST_S, TURN, Account, Place, Turns
+from healthsync_mqtt.broker.embedded.turns import (
+    LIGHT_TURN,
+    PASS,
+    RESERVE,
+    REST_S,
+    TURN,
+    TurnAccount,
+    Turns,
+    WaitingPlace,
+)
 
 
 class Loop:
@@ -40,7 +49,7 @@ class Client:
         self.done = 0
         self.turns = 0
         self.step = step
-        self.account = Account()
+        self.account = TurnAccount()
 
     @property
     def waits(self) -> bool:
@@ -83,7 +92,7 @@ def test_a_bystander_waits_for_one_pass_at_most(floods: int) -> None:
     attackers = [Client(1000 * PASS) for _ in range(floods)]
     for attacker in attackers:
         loop.turns.arrived(attacker)
-    while any(attacker.account.place is Place.LIGHT for attacker in attackers):
+    while any(attacker.account.place is WaitingPlace.LIGHT for attacker in attackers):
         loop.run()
     before = sum(attacker.done for attacker in attackers)
     bystander = Client(10)
@@ -152,7 +161,7 @@ def test_one_that_waits_no_more_is_passed_over() -> None:
         loop.run()
     assert gone.turns == 1  # at once, a little; and no turn for nothing
     assert loop.turns.waiting == 0
-    assert gone.account.place is Place.NOWHERE
+    assert gone.account.place is WaitingPlace.NOWHERE
 
 
 def test_who_is_slowed_down_is_known_for_about_a_minute() -> None:
@@ -209,7 +218,7 @@ def test_a_little_is_done_at_once_while_floods_wait() -> None:
 
 
 def test_who_used_a_turn_is_not_light_before_it_is_forgiven() -> None:
-    account = Account()
+    account = TurnAccount()
     assert account.allowance(0) == LIGHT_TURN
     account.charge(LIGHT_TURN + 10, 0)
     assert account.allowance(0) < 0

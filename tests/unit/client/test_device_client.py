@@ -7,7 +7,7 @@ import pytest
 
 from healthsync_mqtt.client import Accepted, ClientState, Duplicate, MemoryOutbox, Rejected, SqliteOutbox, Stored
 from healthsync_mqtt.client.exchange import settle as read_receipt
-from healthsync_mqtt.client.outbox import Entry
+from healthsync_mqtt.client.outbox import OutboxEntry
 from healthsync_mqtt.errors import ConfigError, DeniedError, InputError, UnavailableError, UsageError
 from healthsync_mqtt.model.receipt import Receipt
 
@@ -332,8 +332,8 @@ def test_batch_size_has_the_limits_of_the_service(make_client) -> None:
         make_client(batch_size=501)
 
 
-def entries(count: int) -> list[Entry]:
-    return [Entry(n, f"e{n}", b"{}") for n in range(count)]
+def entries(count: int) -> list[OutboxEntry]:
+    return [OutboxEntry(n, f"e{n}", b"{}") for n in range(count)]
 
 
 def receipt(**values) -> Receipt:

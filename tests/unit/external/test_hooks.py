@@ -13,7 +13,7 @@ from healthsync_mqtt.broker.external.emqx.hooks import emqx_acl
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
 from healthsync_mqtt.broker.external.hooks import _HOOKS, answer
 from healthsync_mqtt.broker.external.identities import CANARY_A, bridge_client_id
-from healthsync_mqtt.broker.external.question import Answer, Question
+from healthsync_mqtt.broker.external.question import HookAnswer, Question
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
@@ -51,7 +51,7 @@ class House:
         self.token = issuer.issue(self.alice.principal, lifetime_s=3600, now=NOW).token
         self.dash_token = issuer.issue(self.dash.principal, lifetime_s=3600, now=NOW).token
 
-    def ask(self, path: str, body: bytes, headers: Mapping[str, str] | None = None, now: float = NOW) -> Answer:
+    def ask(self, path: str, body: bytes, headers: Mapping[str, str] | None = None, now: float = NOW) -> HookAnswer:
         return answer(self.gate, Question(path, headers or {}, body, now))
 
     def json(self, path: str, body: object, headers: Mapping[str, str] | None = None, now: float = NOW) -> bytes:

@@ -11,7 +11,7 @@ from healthsync_mqtt.identity.consent.decisions import (
     NO_PERMISSION,
     PURPOSES,
     Action,
-    Decision,
+    ConsentDecision,
     Purpose,
     in_force,
     standings,
@@ -23,7 +23,7 @@ USERS = ["alice", "bob"]
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Decision]:
+def histories(draw: st.DrawFn) -> list[ConsentDecision]:
     """Decisions of two users, in the order of time."""
     history = []
     at = 0
@@ -32,7 +32,7 @@ def histories(draw: st.DrawFn) -> list[Decision]:
         action = draw(st.sampled_from(Action))
         expires = draw(st.none() | st.integers(1, 20).map(lambda after, at=at: at + after))
         history.append(
-            Decision(
+            ConsentDecision(
                 user_id=draw(st.sampled_from(USERS)),
                 action=action,
                 purpose=draw(st.sampled_from(PURPOSES)),
@@ -46,7 +46,7 @@ def histories(draw: st.DrawFn) -> list[Decision]:
     return history
 
 
-def oracle(history: list[Decision], user: str, purpose: Purpose, type_name: str, now: int) -> bool:
+def oracle(history: list[ConsentDecision], user: str, purpose: Purpose, type_name: str, now: int) -> bool:
     """The last decision that names the type decides."""
     for decision in reversed(history):
         named = decision.types is None or type_name in decision.types
@@ -57,7 +57,7 @@ def oracle(history: list[Decision], user: str, purpose: Purpose, type_name: str,
 
 
 @given(histories(), st.integers(0, 100))
-def test_the_last_decision_about_a_type_holds(history: list[Decision], after: int) -> None:
+def test_the_last_decision_about_a_type_holds(history: list[ConsentDecision], after: int) -> None:
     now = (history[-1].decided_us if history else 0) + after
     permissions = in_force(history)
     for user in USERS:
@@ -71,7 +71,7 @@ def test_the_last_decision_about_a_type_holds(history: list[Decision], after: in
 
 
 @given(histories())
-def test_what_is_shown_is_what_holds(history: list[Decision]) -> None:
+def test_what_is_shown_is_what_holds(history: list[ConsentDecision]) -> None:
     own = [decision for decision in history if decision.user_id == "alice"]
     now = history[-1].decided_us if history else 0
     lines = {(line.purpose, line.type): line for line in standings(own)}
@@ -82,14 +82,16 @@ def test_what_is_shown_is_what_holds(history: list[Decision]) -> None:
 
 
 @given(histories())
-def test_one_users_decisions_say_nothing_about_another(history: list[Decision]) -> None:
+def test_one_users_decisions_say_nothing_about_another(history: list[ConsentDecision]) -> None:
     together = in_force(history)
     alone = in_force(decision for decision in history if decision.user_id == "alice")
     assert all(together[purpose].get("alice") == alone[purpose].get("alice") for purpose in PURPOSES)
 
 
 @given(histories(), st.integers(0, 60))
-def test_a_grant_covers_what_comes_after_it_and_a_renewal_leaves_no_gap(history: list[Decision], received: int) -> None:
+def test_a_grant_covers_what_comes_after_it_and_a_renewal_leaves_no_gap(
+    history: list[ConsentDecision], received: int
+) -> None:
     """What was received while there was no consent is not shared by a later grant."""
     now = history[-1].decided_us if history else 0
     own = [decision for decision in history if decision.user_id == "alice"]
@@ -102,8 +104,8 @@ def test_a_grant_covers_what_comes_after_it_and_a_renewal_leaves_no_gap(history:
 
 
 def test_a_grant_of_everything_brings_back_nothing_of_a_type_that_was_withdrawn() -> None:
-    def decision(action: Action, types: frozenset[str] | None, at: int) -> Decision:
-        return Decision(
+    def decision(action: Action, types: frozenset[str] | None, at: int) -> ConsentDecision:
+        return ConsentDecision(
             user_id="alice", action=action, purpose=Purpose.share, types=types, decided_us=at, expires_us=None,
             text_version=None, recorded_by="test",
         )  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.model.catalogue import CATALOGUE, Kind, resolve
+from healthsync_mqtt.model.catalogue import CATALOGUE, TimeKind, resolve
 from healthsync_mqtt.model.reasons import Reason
 
 UCUM = {
@@ -44,7 +44,7 @@ def test_aliases_resolve(alias, name):
 @pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=lambda t: t.name)
 def test_every_type_is_whole(event_type):
     assert event_type.usual is next(iter(event_type.forms.values()))
-    assert ("samples" in event_type.forms) == (event_type.kind is Kind.INSTANT and len(event_type.quantities) == 1)
+    assert ("samples" in event_type.forms) == (event_type.kind is TimeKind.INSTANT and len(event_type.quantities) == 1)
     for quantity in event_type.quantities:
         assert quantity.low < quantity.high
         assert quantity.unit in UCUM

@@ -28,7 +28,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsubscribe,
     Will,
 )
-from healthsync_mqtt.mqtt.codec.v5.properties import RULES, Place
+from healthsync_mqtt.mqtt.codec.v5.properties import RULES, PropertyPlace
 from healthsync_mqtt.mqtt.codec.v5.reasons import ALLOWED
 
 CONNECT = bytes.fromhex("10 0e 0004 4d515454 05 02 003c 00 0001 64")
@@ -163,7 +163,7 @@ def _value(name: Property) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def properties(draw: st.DrawFn, place: Place, *, without: tuple[Property, ...] = ()) -> Any:
+def properties(draw: st.DrawFn, place: PropertyPlace, *, without: tuple[Property, ...] = ()) -> Any:
     """Any properties that may stand in ``place``."""
     allowed = [Property(name) for name, rule in RULES.items() if place in rule.places and name not in without]
     chosen = draw(st.lists(st.sampled_from(allowed), unique=True, max_size=4))
@@ -171,7 +171,7 @@ def properties(draw: st.DrawFn, place: Place, *, without: tuple[Property, ...] =
     for name in chosen:
         value = draw(_value(name))
         if name is P.SUBSCRIPTION_ID:
-            more = draw(st.lists(_value(name), max_size=2)) if place is Place.PUBLISH else []
+            more = draw(st.lists(_value(name), max_size=2)) if place is PropertyPlace.PUBLISH else []
             value = (value, *more)
         found[name] = value
     if P.AUTHENTICATION_DATA in found and P.AUTHENTICATION_METHOD not in found:
@@ -183,10 +183,10 @@ def properties(draw: st.DrawFn, place: Place, *, without: tuple[Property, ...] =
 def connects(draw: st.DrawFn) -> Connect:
     will = None
     if draw(st.booleans()):
-        about = draw(properties(Place.WILL))
+        about = draw(properties(PropertyPlace.WILL))
         will = Will(draw(topics), draw(st.binary(max_size=50)), draw(qos_levels), draw(st.booleans()), about)
     username, password = draw(st.none() | strings), draw(st.none() | st.binary(max_size=50))
-    about = draw(properties(Place.CONNECT))
+    about = draw(properties(PropertyPlace.CONNECT))
     keep_alive = draw(st.integers(0, 65535))
     return Connect(draw(strings), draw(st.booleans()), keep_alive, username, password, will, 5, "MQTT", about)
 
@@ -196,7 +196,7 @@ def publishes(draw: st.DrawFn) -> Publish:
     qos = draw(qos_levels)
     dup = draw(st.booleans()) if qos else False
     packet_id = draw(packet_ids) if qos else 0
-    about = draw(properties(Place.PUBLISH))
+    about = draw(properties(PropertyPlace.PUBLISH))
     topic = draw(topics).encode() if P.TOPIC_ALIAS not in about or draw(st.booleans()) else b""
     return Publish(topic, draw(st.binary(max_size=300)), qos, draw(st.booleans()), dup, packet_id, about)
 
@@ -206,12 +206,12 @@ def _reason(kind: PacketType) -> st.SearchStrategy[int]:
 
 
 def _acknowledgement(packet: Any, kind: PacketType) -> st.SearchStrategy[Packet]:
-    return st.builds(packet, packet_ids, _reason(kind), properties(Place(kind)))
+    return st.builds(packet, packet_ids, _reason(kind), properties(PropertyPlace(kind)))
 
 
 def _coded(packet: Any, kind: PacketType) -> st.SearchStrategy[Packet]:
     codes = st.lists(_reason(kind), min_size=1, max_size=8).map(tuple)
-    return st.builds(packet, packet_ids, codes, properties(Place(kind)))
+    return st.builds(packet, packet_ids, codes, properties(PropertyPlace(kind)))
 
 
 options = st.builds(lambda qos, more, handling: qos | more | handling << 4, qos_levels, st.sampled_from([0, 4, 8, 12]),
@@ -219,26 +219,32 @@ options = st.builds(lambda qos, more, handling: qos | more | handling << 4, qos_
 subscriptions = st.tuples(filters.filter(lambda name: not name.startswith("$share/")), options)
 auths = st.builds(
     lambda reason, method, about: Auth(reason, {**about, P.AUTHENTICATION_METHOD: method}),
-    _reason(PacketType.AUTH), strings, properties(Place.AUTH),
+    _reason(PacketType.AUTH), strings, properties(PropertyPlace.AUTH),
 )  # fmt: skip
 packets = st.one_of(
     connects(),
-    st.builds(Connack, st.booleans(), st.just(0), properties(Place.CONNACK)),
-    st.builds(Connack, st.just(False), _reason(PacketType.CONNACK), properties(Place.CONNACK)),
+    st.builds(Connack, st.booleans(), st.just(0), properties(PropertyPlace.CONNACK)),
+    st.builds(Connack, st.just(False), _reason(PacketType.CONNACK), properties(PropertyPlace.CONNACK)),
     publishes(),
     _acknowledgement(Puback, PacketType.PUBACK),
     _acknowledgement(Pubrec, PacketType.PUBREC),
     _acknowledgement(Pubrel, PacketType.PUBREL),
     _acknowledgement(Pubcomp, PacketType.PUBCOMP),
     st.builds(
-        Subscribe, packet_ids, st.lists(subscriptions, min_size=1, max_size=8).map(tuple), properties(Place.SUBSCRIBE)
+        Subscribe,
+        packet_ids,
+        st.lists(subscriptions, min_size=1, max_size=8).map(tuple),
+        properties(PropertyPlace.SUBSCRIBE),
     ),
     _coded(Suback, PacketType.SUBACK),
     st.builds(
-        Unsubscribe, packet_ids, st.lists(filters, min_size=1, max_size=8).map(tuple), properties(Place.UNSUBSCRIBE)
+        Unsubscribe,
+        packet_ids,
+        st.lists(filters, min_size=1, max_size=8).map(tuple),
+        properties(PropertyPlace.UNSUBSCRIBE),
     ),
     _coded(Unsuback, PacketType.UNSUBACK),
     st.sampled_from([Pingreq(), Pingresp(), Auth()]),
-    st.builds(Disconnect, _reason(PacketType.DISCONNECT), properties(Place.DISCONNECT)),
+    st.builds(Disconnect, _reason(PacketType.DISCONNECT), properties(PropertyPlace.DISCONNECT)),
     auths,
 )

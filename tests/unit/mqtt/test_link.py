@@ -8,7 +8,7 @@ import pytest
 from healthsync_mqtt.errors import DeniedError
 from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_pubacks, encode_publish
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Disconnect, Packet, Puback, Publish, Suback, Subscribe
-from healthsync_mqtt.mqtt.links.port import Account, Address, ConnectionLostError, ProtocolRefusedError, Target
+from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, ConnectionLostError, ProtocolRefusedError, Target
 from healthsync_mqtt.mqtt.links.work import open_link
 from tests.support.external_bridge import until
 
@@ -75,7 +75,7 @@ async def broker() -> AsyncIterator[FakeBroker]:
 def target(port: int, version: int = 4) -> Target:
     return Target(
         address=Address(host="127.0.0.1", port=port, timeout=3.0),
-        account=Account(client_id="b", username="b", password="p"),
+        account=ClientLogin(client_id="b", username="b", password="p"),
         version=version,
     )
 

@@ -28,7 +28,15 @@ from healthsync_mqtt.mqtt.codec.packets import (
 )
 from healthsync_mqtt.mqtt.codec.v5 import encode, encode_puback
 from healthsync_mqtt.mqtt.codec.v5 import publish as parse_publish
-from healthsync_mqtt.mqtt.codec.v5.properties import MAX_REPEATED, RULES, Place, read, variable, write, write_variable
+from healthsync_mqtt.mqtt.codec.v5.properties import (
+    MAX_REPEATED,
+    RULES,
+    PropertyPlace,
+    read,
+    variable,
+    write,
+    write_variable,
+)
 
 BOTH = frozenset({3, 4, 5})
 FAULTS = [
@@ -124,10 +132,10 @@ def test_too_many_user_properties() -> None:
     assert reader().feed(encode(packet)) == [packet]
     more = b"\x26\x00\x01k\x00\x01v" * (MAX_REPEATED + 1)
     with pytest.raises(PacketTooLarge) as caught:
-        read(write_variable(len(more)) + more, 0, len(more) + 2, Place.PUBLISH)
+        read(write_variable(len(more)) + more, 0, len(more) + 2, PropertyPlace.PUBLISH)
     assert caught.value.reason is Fault.TOO_MANY_PROPERTIES
     with pytest.raises(EncodeError):
-        write({Property.USER_PROPERTY: (("k", "v"),) * (MAX_REPEATED + 1)}, Place.PUBLISH)
+        write({Property.USER_PROPERTY: (("k", "v"),) * (MAX_REPEATED + 1)}, PropertyPlace.PUBLISH)
 
 
 def test_the_version_of_a_connection_is_that_of_its_connect() -> None:
@@ -267,20 +275,22 @@ def test_pubacks_are_as_short_as_they_can_be() -> None:
 
 
 PAHO = [
-    (Place.CONNECT, PacketTypes.CONNECT, Property.SESSION_EXPIRY, "SessionExpiryInterval", 77),
-    (Place.CONNECT, PacketTypes.CONNECT, Property.AUTHENTICATION_METHOD, "AuthenticationMethod", "m"),
-    (Place.CONNACK, PacketTypes.CONNACK, Property.SERVER_KEEP_ALIVE, "ServerKeepAlive", 30),
-    (Place.CONNACK, PacketTypes.CONNACK, Property.MAXIMUM_QOS, "MaximumQoS", 1),
-    (Place.PUBLISH, PacketTypes.PUBLISH, Property.CORRELATION_DATA, "CorrelationData", b"\0\xff"),
-    (Place.PUBLISH, PacketTypes.PUBLISH, Property.MESSAGE_EXPIRY, "MessageExpiryInterval", 2**32 - 1),
-    (Place.WILL, PacketTypes.WILLMESSAGE, Property.WILL_DELAY, "WillDelayInterval", 5),
-    (Place.PUBACK, PacketTypes.PUBACK, Property.REASON_STRING, "ReasonString", "ä"),
-    (Place.DISCONNECT, PacketTypes.DISCONNECT, Property.SERVER_REFERENCE, "ServerReference", "h:1"),
+    (PropertyPlace.CONNECT, PacketTypes.CONNECT, Property.SESSION_EXPIRY, "SessionExpiryInterval", 77),
+    (PropertyPlace.CONNECT, PacketTypes.CONNECT, Property.AUTHENTICATION_METHOD, "AuthenticationMethod", "m"),
+    (PropertyPlace.CONNACK, PacketTypes.CONNACK, Property.SERVER_KEEP_ALIVE, "ServerKeepAlive", 30),
+    (PropertyPlace.CONNACK, PacketTypes.CONNACK, Property.MAXIMUM_QOS, "MaximumQoS", 1),
+    (PropertyPlace.PUBLISH, PacketTypes.PUBLISH, Property.CORRELATION_DATA, "CorrelationData", b"\0\xff"),
+    (PropertyPlace.PUBLISH, PacketTypes.PUBLISH, Property.MESSAGE_EXPIRY, "MessageExpiryInterval", 2**32 - 1),
+    (PropertyPlace.WILL, PacketTypes.WILLMESSAGE, Property.WILL_DELAY, "WillDelayInterval", 5),
+    (PropertyPlace.PUBACK, PacketTypes.PUBACK, Property.REASON_STRING, "ReasonString", "ä"),
+    (PropertyPlace.DISCONNECT, PacketTypes.DISCONNECT, Property.SERVER_REFERENCE, "ServerReference", "h:1"),
 ]
 
 
 @pytest.mark.parametrize(("place", "theirs", "name", "attribute", "value"), PAHO, ids=[row[3] for row in PAHO])
-def test_properties_through_paho(place: Place, theirs: int, name: Property, attribute: str, value: object) -> None:
+def test_properties_through_paho(
+    place: PropertyPlace, theirs: int, name: Property, attribute: str, value: object
+) -> None:
     paho = PahoProperties(theirs)
     setattr(paho, attribute, value)
     paho.UserProperty = ("k", "v")

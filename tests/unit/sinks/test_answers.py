@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from healthsync_mqtt.sinks.influx.answers import Means, judge, judge_deletion, retry_after_s
-from healthsync_mqtt.sinks.influx.line import Answer
+from healthsync_mqtt.sinks.influx.line import ServerAnswer
 from tests.support import influx_double as canned
 from tests.support.influx_double import Reply
 
@@ -14,8 +14,8 @@ NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 LINES = [f"heart_rate,user=5e bpm={60 + place}.0 {place}" for place in range(4)]
 
 
-def answer(reply: Reply) -> Answer:
-    return Answer(reply.status, reply.body, dict(reply.headers).get("Retry-After"))
+def answer(reply: Reply) -> ServerAnswer:
+    return ServerAnswer(reply.status, reply.body, dict(reply.headers).get("Retry-After"))
 
 
 def judged(reply: Reply, lines: list[str] = LINES):
@@ -51,7 +51,7 @@ def test_statuses(reply: Reply, means: Means, reason: str) -> None:
 
 @pytest.mark.parametrize("fault", ["timeout", "unreachable", "reset", "tls"])
 def test_no_answer_is_waited_for(fault: str) -> None:
-    verdict = judge(Answer(0, fault=fault), LINES, NOW)
+    verdict = judge(ServerAnswer(0, fault=fault), LINES, NOW)
     assert (verdict.means, verdict.reason) == (Means.WAIT, fault)
 
 
@@ -159,17 +159,17 @@ def test_what_the_server_said_carries_no_value() -> None:
 
 
 def test_deletions() -> None:
-    assert judge_deletion(Answer(204), NOW).means is Means.ADVANCE
-    assert judge_deletion(Answer(200, '{"results":[{"statement_id":0}]}\n'), NOW).means is Means.ADVANCE
+    assert judge_deletion(ServerAnswer(204), NOW).means is Means.ADVANCE
+    assert judge_deletion(ServerAnswer(200, '{"results":[{"statement_id":0}]}\n'), NOW).means is Means.ADVANCE
     failed = '{"results":[{"statement_id":0,"error":"shard 1: fields not supported in WHERE clause during deletion"}]}'
     rows = (
         '{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["_internal"]]}]}]}'
     )
     for body in (failed, rows, "", "<html>", "[]"):
-        assert judge_deletion(Answer(200, body), NOW).means is Means.REFUSE
+        assert judge_deletion(ServerAnswer(200, body), NOW).means is Means.REFUSE
     for status in (400, 404, 405, 501):
-        verdict = judge_deletion(Answer(status), NOW)
+        verdict = judge_deletion(ServerAnswer(status), NOW)
         assert (verdict.means, verdict.reason) == (Means.REFUSE, "cannot_delete")
-    assert judge_deletion(Answer(401), NOW).reason == "unauthorized"
-    assert judge_deletion(Answer(503, retry_after="3"), NOW).wait_s == 3.0
-    assert judge_deletion(Answer(413), NOW).means is Means.WAIT
+    assert judge_deletion(ServerAnswer(401), NOW).reason == "unauthorized"
+    assert judge_deletion(ServerAnswer(503, retry_after="3"), NOW).wait_s == 3.0
+    assert judge_deletion(ServerAnswer(413), NOW).means is Means.WAIT

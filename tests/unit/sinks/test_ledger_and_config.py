@@ -7,7 +7,7 @@ import pytest
 
 from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError, StoreError, UsageError
 from healthsync_mqtt.sinks.config import Sinks, TokenPlace, made
-from healthsync_mqtt.sinks.ledger import Refusal, SinkLedger
+from healthsync_mqtt.sinks.ledger import RefusedLine, SinkLedger
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
 from healthsync_mqtt.sinks.series import SeriesSource
 
@@ -18,14 +18,14 @@ def source(device: str, user: str = "alice", type_name: str = "heart_rate") -> S
 
 def test_the_ledger_survives_its_process(tmp_path: Path) -> None:
     ledger = SinkLedger.open(tmp_path / "main.db", budget=2)
-    ledger.refuse([Refusal(7, 1, "refused", 400, "why"), Refusal(9, 0, "unmappable", 0, "what")], 5)
+    ledger.refuse([RefusedLine(7, 1, "refused", 400, "why"), RefusedLine(9, 0, "unmappable", 0, "what")], 5)
     ledger.displace("alice", "e1", 3)
     ledger.save_state({"state": "idle"})
     assert [ledger.admit(source(device)) for device in ("a", "b", "c", "a", "c")] == [True, True, False, True, False]
     assert ledger.admit(source("a", "bob"))
     ledger.close()
     again = SinkLedger.open(tmp_path / "main.db", budget=2)
-    assert again.refused() == [Refusal(9, 0, "unmappable", 0, "what"), Refusal(7, 1, "refused", 400, "why")]
+    assert again.refused() == [RefusedLine(9, 0, "unmappable", 0, "what"), RefusedLine(7, 1, "refused", 400, "why")]
     assert again.refused_events() == [7, 9]
     assert (again.shift("alice", "e1"), again.shift("bob", "e1")) == (3, 0)
     assert (again.state(), again.over_budget, again.series_count("alice")) == ({"state": "idle"}, {"alice"}, 2)
@@ -42,7 +42,7 @@ def test_a_ledger_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     blocker.execute("BEGIN EXCLUSIVE")
     ledger._database._connection.execute("PRAGMA busy_timeout=1")
     with pytest.raises(StoreError):
-        ledger.refuse([Refusal(7, 1, "refused", 400, "why")], 5)
+        ledger.refuse([RefusedLine(7, 1, "refused", 400, "why")], 5)
     blocker.close()
     assert ledger.refused_count() == 0
     ledger.close()

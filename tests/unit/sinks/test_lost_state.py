@@ -9,7 +9,7 @@ import pytest
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.sinks.config import Sinks, made
 from healthsync_mqtt.sinks.kinds import known_pseudonyms, open_pseudonyms
-from healthsync_mqtt.sinks.ledger import Owed, SinkLedger
+from healthsync_mqtt.sinks.ledger import OwedPoint, SinkLedger
 from healthsync_mqtt.sinks.pseudonym import LostPseudonymError
 from healthsync_mqtt.sinks.series import SeriesSource
 
@@ -112,7 +112,7 @@ def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_owed_is_due_again_later_each_time(tmp_path: Path) -> None:
     ledger = SinkLedger.open(tmp_path / "main.db")
-    owed = Owed("heart_rate,user=a", 17, 3, 0, "cannot_delete", "why")
+    owed = OwedPoint("heart_rate,user=a", 17, 3, 0, "cannot_delete", "why")
     ledger.owe([owed], 100)
     assert ledger.owed_due(99) is None
     assert ledger.owed_due(100) == owed

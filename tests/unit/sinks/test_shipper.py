@@ -3,7 +3,7 @@
 import random
 
 from healthsync_mqtt.sinks.config import SinkConfig
-from healthsync_mqtt.sinks.port import Next, Rows, Step
+from healthsync_mqtt.sinks.port import Next, Rows, SinkStep
 from healthsync_mqtt.sinks.shipper import Shipper
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.testing.log_items import item
@@ -23,21 +23,21 @@ class Forgetful:
         self.events = len(self._left)
         return self
 
-    def step(self, shipment: "Forgetful") -> Step:
+    def step(self, shipment: "Forgetful") -> SinkStep:
         if not shipment._left:
-            return Step(Next.DONE)
+            return SinkStep(Next.DONE)
         self.held.add(shipment._left.pop(0))
-        return Step(Next.GO_ON)
+        return SinkStep(Next.GO_ON)
 
     def restart(self) -> None:
         self.generation += 1
         self.held.clear()
 
-    def mend(self, now_us: int) -> Step:
-        return Step(Next.DONE)
+    def mend(self, now_us: int) -> SinkStep:
+        return SinkStep(Next.DONE)
 
-    def probe(self) -> Step:
-        return Step(Next.GO_ON)
+    def probe(self) -> SinkStep:
+        return SinkStep(Next.GO_ON)
 
 
 def test_a_restart_within_the_first_piece_is_noticed() -> None:

@@ -9,14 +9,14 @@ import pytest
 
 from healthsync_mqtt.sinks.config import FileConfig, InfluxConfig
 from healthsync_mqtt.sinks.file.sink import FileSink
-from healthsync_mqtt.sinks.influx.line import Answer, Line
+from healthsync_mqtt.sinks.influx.line import Line, ServerAnswer
 from healthsync_mqtt.sinks.influx.mapping import Mapper
 from healthsync_mqtt.sinks.influx.packing import Packer
 from healthsync_mqtt.sinks.influx.sink import InfluxSink
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import Next, Rows, Sink
 from healthsync_mqtt.storage.memory import MemoryEventLog
-from healthsync_mqtt.testing.sink_contract import SinkContract, Target, row, ship
+from healthsync_mqtt.testing.sink_contract import SinkContract, SinkTarget, row, ship
 from tests.support.line_protocol import parse
 
 
@@ -28,24 +28,24 @@ class Server:
         self.connections = 1
         self.away = False
 
-    def write(self, lines: list[str]) -> Answer:
+    def write(self, lines: list[str]) -> ServerAnswer:
         if self.away:
-            return Answer(0, fault="unreachable")
+            return ServerAnswer(0, fault="unreachable")
         for point in parse("\n".join(lines)):
             key = (point.measurement, tuple(sorted(point.tags.items())), point.time_ns)
             self.points.setdefault(key, {}).update(point.fields)
-        return Answer(204)
+        return ServerAnswer(204)
 
-    def delete(self, line: Line) -> Answer:
+    def delete(self, line: Line) -> ServerAnswer:
         (wanted,) = parse(f"{line.series} x=1 {line.time_ns}")
         for key in list(self.points):
             same = key[0] == wanted.measurement and key[2] == wanted.time_ns
             if same and wanted.tags.items() <= dict(key[1]).items():
                 del self.points[key]
-        return Answer(204)
+        return ServerAnswer(204)
 
-    def probe(self) -> Answer:
-        return Answer(0, fault="unreachable") if self.away else Answer(200)
+    def probe(self) -> ServerAnswer:
+        return ServerAnswer(0, fault="unreachable") if self.away else ServerAnswer(200)
 
 
 class InfluxTarget:
@@ -102,7 +102,7 @@ class FileTarget:
 
 class TestInfluxDeletes(SinkContract):
     @pytest.fixture
-    def target(self, tmp_path: Path) -> Iterator[Target]:
+    def target(self, tmp_path: Path) -> Iterator[SinkTarget]:
         target = InfluxTarget(tmp_path, "delete")
         yield target
         target.close()
@@ -110,7 +110,7 @@ class TestInfluxDeletes(SinkContract):
 
 class TestInfluxMarks(SinkContract):
     @pytest.fixture
-    def target(self, tmp_path: Path) -> Iterator[Target]:
+    def target(self, tmp_path: Path) -> Iterator[SinkTarget]:
         target = InfluxTarget(tmp_path, "mark")
         yield target
         target.close()
@@ -118,7 +118,7 @@ class TestInfluxMarks(SinkContract):
 
 class TestFile(SinkContract):
     @pytest.fixture
-    def target(self, tmp_path: Path) -> Target:
+    def target(self, tmp_path: Path) -> SinkTarget:
         return FileTarget(tmp_path)
 
 

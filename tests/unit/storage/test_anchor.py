@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.storage.anchor import RestoredError, Verdict
+from healthsync_mqtt.storage.anchor import AnchorVerdict, RestoredError
 from healthsync_mqtt.storage.opening import compare_with_anchor
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.testing.log_items import NOW_US, item
@@ -89,16 +89,16 @@ def damage_the_anchor(path: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "verdict"),
     [
-        (put_back_older, Verdict.SHORTER),
-        (put_back_older_and_grown, Verdict.OTHER_ROWS),
-        (swap, Verdict.OTHER_EPOCH),
-        (lose_the_wal, Verdict.SHORTER),
-        (lose_the_file, Verdict.MISSING),
-        (damage_the_anchor, Verdict.UNREADABLE),
+        (put_back_older, AnchorVerdict.SHORTER),
+        (put_back_older_and_grown, AnchorVerdict.OTHER_ROWS),
+        (swap, AnchorVerdict.OTHER_EPOCH),
+        (lose_the_wal, AnchorVerdict.SHORTER),
+        (lose_the_file, AnchorVerdict.MISSING),
+        (damage_the_anchor, AnchorVerdict.UNREADABLE),
     ],
 )
 def test_another_log_is_refused_until_it_is_accepted_and_then_has_a_new_epoch(
-    path: Path, harm: Callable[[Path], None], verdict: Verdict
+    path: Path, harm: Callable[[Path], None], verdict: AnchorVerdict
 ) -> None:
     harm(path)
     before = path.exists()
@@ -117,13 +117,13 @@ def test_another_log_is_refused_until_it_is_accepted_and_then_has_a_new_epoch(
         log.commit()
     assert minted != seen.epoch
     assert store(path, "newer") == minted, "the new epoch stays"
-    assert compare_with_anchor(path.parent).verdict is Verdict.WHOLE
+    assert compare_with_anchor(path.parent).verdict is AnchorVerdict.WHOLE
 
 
 def test_a_directory_of_before_opens_and_gets_its_anchor(path: Path) -> None:
     epoch = store(path, "a")
     path.with_suffix(".anchor").unlink()
-    assert compare_with_anchor(path.parent).verdict is Verdict.UNANCHORED
+    assert compare_with_anchor(path.parent).verdict is AnchorVerdict.UNANCHORED
     assert store(path) == epoch
     anchor = json.loads(path.with_suffix(".anchor").read_bytes())
     assert (anchor["epoch"], anchor["head"]) == (epoch, 1)

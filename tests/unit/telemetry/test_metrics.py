@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.telemetry import metrics
 from healthsync_mqtt.telemetry.counters import COMMIT_BOUNDS_S, Counters
-from healthsync_mqtt.telemetry.metrics import METRICS, Kind, Metric, Sample, exposition
+from healthsync_mqtt.telemetry.metrics import METRICS, Metric, MetricKind, MetricValue, exposition
 
 LINE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)+)\})? (\S+)$')
 LABEL = re.compile(r'([a-z_]+)="((?:[^"\\\n]|\\[\\"n])*)"')
@@ -88,7 +88,7 @@ def test_the_format() -> None:
 
 @given(st.text())
 def test_a_label_stays_one_label_whatever_is_in_it(name: str) -> None:
-    line = metrics._line("x", Metric("x", Kind.GAUGE, "", lambda _: (), ("sink",)), Sample(1.5, (name,)))
+    line = metrics._line("x", Metric("x", MetricKind.GAUGE, "", lambda _: (), ("sink",)), MetricValue(1.5, (name,)))
     assert "\n" not in line
     key, quoted = LABEL.findall(line)[0]
     unescaped = re.sub(r"\\(.)", lambda match: {"n": "\n"}.get(match[1], match[1]), quoted)
@@ -105,7 +105,7 @@ def test_names_follow_the_rules() -> None:
     assert len(set(names)) == len(names)
     for metric in METRICS:
         assert re.fullmatch(r"[a-z][a-z_]+", metric.name)
-        assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER), metric.name
+        assert metric.name.endswith("_total") == (metric.kind is MetricKind.COUNTER), metric.name
         assert metric.help.endswith(".")
         assert "_ms" not in metric.name
         assert "\n" not in metric.help

@@ -8,17 +8,17 @@ import pytest
 
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.sinks import shipper
-from healthsync_mqtt.sinks.port import Next, Rows, Step
+from healthsync_mqtt.sinks.port import Next, Rows, SinkStep
 from healthsync_mqtt.storage.port import Item, Quarantined
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.testing.simulator.machine import SimulatedJournal
-from healthsync_mqtt.testing.simulator.node import Plan
+from healthsync_mqtt.testing.simulator.node import ServiceParts
 from healthsync_mqtt.testing.simulator.sink import ConcurrentReader, ServerSink, Work
 from healthsync_mqtt.testing.simulator.virtual_time import StandstillError, VirtualLoop
-from healthsync_mqtt.testing.simulator.world import Fault, Outcome, simulate
+from healthsync_mqtt.testing.simulator.world import SeedOutcome, SimulatedFault, simulate
 
 MOST_SEEDS = 60
-TRIED = frozenset(Fault)
+TRIED = frozenset(SimulatedFault)
 
 
 class EarlyJournal(SimulatedJournal):
@@ -71,7 +71,7 @@ class HastySink(ServerSink):
         work.left.clear()
         return work
 
-    def mend(self, now_us: int) -> Step:
+    def mend(self, now_us: int) -> SinkStep:
         if self._later and super().step(self._later[0]).next is Next.DONE:
             self._later.pop(0)
         return super().mend(now_us)
@@ -84,7 +84,7 @@ class TornReader(ConcurrentReader):
         return nullcontext()
 
 
-def found(plan: Plan, *faults: Fault) -> Outcome | None:
+def found(plan: ServiceParts, *faults: SimulatedFault) -> SeedOutcome | None:
     """The first seed at which a promise breaks."""
     for seed in range(MOST_SEEDS):
         outcome = simulate(seed, plan=plan, only=frozenset(faults))
@@ -94,30 +94,30 @@ def found(plan: Plan, *faults: Fault) -> Outcome | None:
 
 
 def test_an_acknowledgement_before_the_commit_is_found() -> None:
-    outcome = found(Plan(journal=EarlyJournal), Fault.POWER_CUT)
+    outcome = found(ServiceParts(journal=EarlyJournal), SimulatedFault.POWER_CUT)
     assert outcome is not None
     assert any(each.startswith("G1") for each in outcome.violations), outcome
-    assert simulate(outcome.seed, only=frozenset({Fault.POWER_CUT})).violations == ()
+    assert simulate(outcome.seed, only=frozenset({SimulatedFault.POWER_CUT})).violations == ()
 
 
 def test_a_dedupe_by_arrival_order_is_found() -> None:
-    outcome = found(Plan(open_log=FirstWinsLog.open))
+    outcome = found(ServiceParts(open_log=FirstWinsLog.open))
     assert outcome is not None
     assert any(each.startswith(("G1", "G5")) for each in outcome.violations), outcome
 
 
 def test_a_cursor_before_its_effect_is_found() -> None:
-    outcome = found(Plan(sink=HastySink), Fault.KILL, Fault.SINK_AWAY)
+    outcome = found(ServiceParts(sink=HastySink), SimulatedFault.KILL, SimulatedFault.SINK_AWAY)
     assert outcome is not None
     assert any(each.startswith(("G2", "G6")) for each in outcome.violations), outcome
 
 
 def test_a_torn_snapshot_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipper, "_ROWS_A_READ", 2)
-    outcome = found(Plan(journal=SlowJournal, sink_reader=TornReader), Fault.SINK_AWAY)
+    outcome = found(ServiceParts(journal=SlowJournal, sink_reader=TornReader), SimulatedFault.SINK_AWAY)
     assert outcome is not None
     assert any(each.startswith("G2: the sink") for each in outcome.violations), outcome
-    whole = simulate(outcome.seed, plan=Plan(journal=SlowJournal), only=frozenset({Fault.SINK_AWAY}))
+    whole = simulate(outcome.seed, plan=ServiceParts(journal=SlowJournal), only=frozenset({SimulatedFault.SINK_AWAY}))
     assert whole.violations == ()
 
 
@@ -130,10 +130,10 @@ class ForgetfulLog(SqliteEventLog):
 
 
 def test_a_refusal_for_good_by_a_wrong_clock_is_found() -> None:
-    outcome = found(Plan(open_log=ForgetfulLog.open), Fault.CLOCK_JUMP)
+    outcome = found(ServiceParts(open_log=ForgetfulLog.open), SimulatedFault.CLOCK_JUMP)
     assert outcome is not None
     assert any(each.startswith("G1") for each in outcome.violations), outcome
-    assert simulate(outcome.seed, only=frozenset({Fault.CLOCK_JUMP})).violations == ()
+    assert simulate(outcome.seed, only=frozenset({SimulatedFault.CLOCK_JUMP})).violations == ()
 
 
 @pytest.mark.parametrize("seed", [3, 7])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.model.principal import Principal, Role
-from healthsync_mqtt.topics import AccessRules, Ground, TopicRegistry, is_id, matches
+from healthsync_mqtt.topics import AccessGround, AccessRules, TopicRegistry, is_id, matches
 
 REGISTRY = TopicRegistry.load(types=None)
 RULES = AccessRules(REGISTRY)
@@ -101,122 +101,122 @@ def test_the_matrix_of_roles_and_channels(principal: Principal, key: str) -> Non
 @pytest.mark.parametrize(
     ("principal", "topic_filter", "ground"),
     [
-        (WATCH, "users/alice/devices/watch-1/receipts", Ground.allowed),
-        (WATCH, "users/alice/devices/watch-1/#", Ground.role),
-        (WATCH, "users/alice/devices/watch-1/+", Ground.role),
-        (WATCH, "users/alice/devices/+/receipts", Ground.wildcard),
-        (WATCH, "users/+/devices/watch-1/receipts", Ground.wildcard),
-        (WATCH, "+/alice/devices/watch-1/receipts", Ground.allowed),
-        (WATCH, "users/alice/devices/watch-1/receipts/#", Ground.allowed),
-        (WATCH, "users/alice/devices/watch-2/receipts", Ground.identity),
-        (WATCH, "users/bob/devices/watch-1/receipts", Ground.identity),
-        (WATCH, "users/alice/#", Ground.role),
-        (WATCH, "#", Ground.role),
-        (WATCH, "+/+/+/+/+", Ground.role),
-        (WATCH, "$share/g/users/alice/devices/watch-1/receipts", Ground.reserved),
-        (WATCH, "$share/g/#", Ground.reserved),
-        (WATCH, "$SYS/#", Ground.reserved),
-        (WATCH, "$queue/users/alice/devices/watch-1/receipts", Ground.reserved),
-        (WATCH, "$MQTT/#", Ground.reserved),
-        (WATCH, "users/alice/devices/watch-1/canonical", Ground.unknown_topic),
-        (WATCH, "users/alice/devices/watch 1/receipts", Ground.unknown_topic),
-        (WATCH, "a/#/b", Ground.bad_topic),
-        (WATCH, "a+", Ground.bad_topic),
-        (WATCH, "", Ground.bad_topic),
-        (WATCH, "\ud800", Ground.bad_topic),
-        (WATCH, "/".join(["+"] * 1000), Ground.unknown_topic),
-        (READER, "users/alice/canonical/+", Ground.allowed),
-        (READER, "users/alice/canonical/#", Ground.allowed),
-        (READER, "users/alice/canonical/steps", Ground.allowed),
-        (READER, "users/+/canonical/+", Ground.wildcard),
-        (READER, "users/bob/canonical/+", Ground.identity),
-        (READER, "users/alice/devices/+/status", Ground.allowed),
-        (READER, "users/alice/connections/+", Ground.allowed),
-        (READER, "users/alice/insights/#", Ground.allowed),
-        (READER, "users/alice/#", Ground.role),
-        (READER, "users/alice/canonical", Ground.unknown_topic),
-        (READER, "users/alice/canonical/steps/x", Ground.unknown_topic),
-        (READER, "bridge/#", Ground.role),
-        (STEPS, "users/alice/canonical/steps", Ground.allowed),
-        (STEPS, "users/alice/canonical/+", Ground.wildcard),
-        (STEPS, "users/alice/canonical/#", Ground.wildcard),
-        (STEPS, "users/alice/canonical/weight", Ground.identity),
-        (STEPS, "users/+/canonical/steps", Ground.wildcard),
-        (EVERYONE, "users/+/canonical/+", Ground.allowed),
-        (EVERYONE, "users/+/canonical/steps", Ground.allowed),
-        (EVERYONE, "users/#", Ground.role),
-        (EVERYONE, "users/+/events", Ground.role),
-        (ADMIN, "#", Ground.allowed),
-        (ADMIN, "bridge/+/status", Ground.allowed),
-        (ADMIN, "users/+/devices/+/#", Ground.allowed),
-        (ADMIN, "$SYS/#", Ground.reserved),
-        (ADMIN, "users/alice", Ground.unknown_topic),
-        (ADMIN, "users/" + "u" * 64 + "/devices/" + "d" * 64 + "/receipts", Ground.allowed),
-        (ADMIN, "elsewhere/#", Ground.unknown_topic),
-        (FITBIT, "users/+/adapters/fitbit/events", Ground.role),
-        (BRIDGE, "users/+/devices/+/events", Ground.allowed),
-        (BRIDGE, "enroll/+/request", Ground.allowed),
-        (WATCH, "users/alice/devices/watch-1/token/response", Ground.allowed),
-        (WATCH, "users/alice/devices/watch-1/token/+", Ground.unknown_topic),
-        (WATCH, "users/alice/devices/watch-1/token/response/#", Ground.unknown_topic),
-        (WATCH, "users/alice/devices/watch-2/token/response", Ground.identity),
-        (WATCH, "enroll/alice-watch-1/response", Ground.role),
-        (ADMIN, "users/alice/devices/watch-1/token/response", Ground.role),
-        (ADMIN, "enroll/+/response", Ground.unknown_topic),
-        (GUEST, "enroll/enroll-a/response", Ground.allowed),
-        (GUEST, "enroll/enroll-b/response", Ground.identity),
-        (GUEST, "enroll/+/response", Ground.unknown_topic),
-        (GUEST, "enroll/enroll-a/request", Ground.role),
-        (GUEST, "#", Ground.role),
-        (GUEST, "users/alice/devices/watch-1/receipts", Ground.role),
+        (WATCH, "users/alice/devices/watch-1/receipts", AccessGround.allowed),
+        (WATCH, "users/alice/devices/watch-1/#", AccessGround.role),
+        (WATCH, "users/alice/devices/watch-1/+", AccessGround.role),
+        (WATCH, "users/alice/devices/+/receipts", AccessGround.wildcard),
+        (WATCH, "users/+/devices/watch-1/receipts", AccessGround.wildcard),
+        (WATCH, "+/alice/devices/watch-1/receipts", AccessGround.allowed),
+        (WATCH, "users/alice/devices/watch-1/receipts/#", AccessGround.allowed),
+        (WATCH, "users/alice/devices/watch-2/receipts", AccessGround.identity),
+        (WATCH, "users/bob/devices/watch-1/receipts", AccessGround.identity),
+        (WATCH, "users/alice/#", AccessGround.role),
+        (WATCH, "#", AccessGround.role),
+        (WATCH, "+/+/+/+/+", AccessGround.role),
+        (WATCH, "$share/g/users/alice/devices/watch-1/receipts", AccessGround.reserved),
+        (WATCH, "$share/g/#", AccessGround.reserved),
+        (WATCH, "$SYS/#", AccessGround.reserved),
+        (WATCH, "$queue/users/alice/devices/watch-1/receipts", AccessGround.reserved),
+        (WATCH, "$MQTT/#", AccessGround.reserved),
+        (WATCH, "users/alice/devices/watch-1/canonical", AccessGround.unknown_topic),
+        (WATCH, "users/alice/devices/watch 1/receipts", AccessGround.unknown_topic),
+        (WATCH, "a/#/b", AccessGround.bad_topic),
+        (WATCH, "a+", AccessGround.bad_topic),
+        (WATCH, "", AccessGround.bad_topic),
+        (WATCH, "\ud800", AccessGround.bad_topic),
+        (WATCH, "/".join(["+"] * 1000), AccessGround.unknown_topic),
+        (READER, "users/alice/canonical/+", AccessGround.allowed),
+        (READER, "users/alice/canonical/#", AccessGround.allowed),
+        (READER, "users/alice/canonical/steps", AccessGround.allowed),
+        (READER, "users/+/canonical/+", AccessGround.wildcard),
+        (READER, "users/bob/canonical/+", AccessGround.identity),
+        (READER, "users/alice/devices/+/status", AccessGround.allowed),
+        (READER, "users/alice/connections/+", AccessGround.allowed),
+        (READER, "users/alice/insights/#", AccessGround.allowed),
+        (READER, "users/alice/#", AccessGround.role),
+        (READER, "users/alice/canonical", AccessGround.unknown_topic),
+        (READER, "users/alice/canonical/steps/x", AccessGround.unknown_topic),
+        (READER, "bridge/#", AccessGround.role),
+        (STEPS, "users/alice/canonical/steps", AccessGround.allowed),
+        (STEPS, "users/alice/canonical/+", AccessGround.wildcard),
+        (STEPS, "users/alice/canonical/#", AccessGround.wildcard),
+        (STEPS, "users/alice/canonical/weight", AccessGround.identity),
+        (STEPS, "users/+/canonical/steps", AccessGround.wildcard),
+        (EVERYONE, "users/+/canonical/+", AccessGround.allowed),
+        (EVERYONE, "users/+/canonical/steps", AccessGround.allowed),
+        (EVERYONE, "users/#", AccessGround.role),
+        (EVERYONE, "users/+/events", AccessGround.role),
+        (ADMIN, "#", AccessGround.allowed),
+        (ADMIN, "bridge/+/status", AccessGround.allowed),
+        (ADMIN, "users/+/devices/+/#", AccessGround.allowed),
+        (ADMIN, "$SYS/#", AccessGround.reserved),
+        (ADMIN, "users/alice", AccessGround.unknown_topic),
+        (ADMIN, "users/" + "u" * 64 + "/devices/" + "d" * 64 + "/receipts", AccessGround.allowed),
+        (ADMIN, "elsewhere/#", AccessGround.unknown_topic),
+        (FITBIT, "users/+/adapters/fitbit/events", AccessGround.role),
+        (BRIDGE, "users/+/devices/+/events", AccessGround.allowed),
+        (BRIDGE, "enroll/+/request", AccessGround.allowed),
+        (WATCH, "users/alice/devices/watch-1/token/response", AccessGround.allowed),
+        (WATCH, "users/alice/devices/watch-1/token/+", AccessGround.unknown_topic),
+        (WATCH, "users/alice/devices/watch-1/token/response/#", AccessGround.unknown_topic),
+        (WATCH, "users/alice/devices/watch-2/token/response", AccessGround.identity),
+        (WATCH, "enroll/alice-watch-1/response", AccessGround.role),
+        (ADMIN, "users/alice/devices/watch-1/token/response", AccessGround.role),
+        (ADMIN, "enroll/+/response", AccessGround.unknown_topic),
+        (GUEST, "enroll/enroll-a/response", AccessGround.allowed),
+        (GUEST, "enroll/enroll-b/response", AccessGround.identity),
+        (GUEST, "enroll/+/response", AccessGround.unknown_topic),
+        (GUEST, "enroll/enroll-a/request", AccessGround.role),
+        (GUEST, "#", AccessGround.role),
+        (GUEST, "users/alice/devices/watch-1/receipts", AccessGround.role),
     ],
 )
-def test_filters(principal: Principal, topic_filter: str, ground: Ground) -> None:
+def test_filters(principal: Principal, topic_filter: str, ground: AccessGround) -> None:
     decision = RULES.may_subscribe(principal, topic_filter)
-    assert (decision.reason, decision.allowed) == (ground, ground is Ground.allowed), decision.rule
+    assert (decision.reason, decision.allowed) == (ground, ground is AccessGround.allowed), decision.rule
     assert decision.rule
 
 
 @pytest.mark.parametrize(
     ("principal", "name", "ground"),
     [
-        (WATCH, "users/alice/events", Ground.allowed),
-        (WATCH, "users/alice/devices/watch-1/receipts", Ground.role),
-        (WATCH, "users/alice/devices/watch-1/commands", Ground.role),
-        (WATCH, "users/alice/canonical/steps", Ground.role),
-        (WATCH, "users/bob/events", Ground.identity),
-        (WATCH, "users/alice/devices/watch-2/events", Ground.identity),
-        (WATCH, "users/+/events", Ground.bad_topic),
-        (WATCH, "users/alice/events/", Ground.unknown_topic),
-        (WATCH, "/users/alice/events", Ground.unknown_topic),
-        (WATCH, "users//events", Ground.unknown_topic),
-        (WATCH, "x" * 65_535, Ground.unknown_topic),
-        (WATCH, "x" * 65_536, Ground.bad_topic),
-        (WATCH, "/" * 65_400, Ground.unknown_topic),
-        (WATCH, "//", Ground.unknown_topic),
-        (WATCH, "", Ground.bad_topic),
-        (WATCH, "users/alice\0/events", Ground.bad_topic),
-        (WATCH, "$SYS/broker", Ground.reserved),
-        (ADMIN, "users/alice/events", Ground.role),
-        (ADMIN, "elsewhere", Ground.unknown_topic),
-        (READER, "users/alice/devices/watch-1/commands", Ground.allowed),
-        (READER, "users/bob/devices/watch-1/commands", Ground.identity),
-        (FITBIT, "users/alice/adapters/fitbit/events", Ground.allowed),
-        (FITBIT, "users/alice/adapters/oura/events", Ground.identity),
+        (WATCH, "users/alice/events", AccessGround.allowed),
+        (WATCH, "users/alice/devices/watch-1/receipts", AccessGround.role),
+        (WATCH, "users/alice/devices/watch-1/commands", AccessGround.role),
+        (WATCH, "users/alice/canonical/steps", AccessGround.role),
+        (WATCH, "users/bob/events", AccessGround.identity),
+        (WATCH, "users/alice/devices/watch-2/events", AccessGround.identity),
+        (WATCH, "users/+/events", AccessGround.bad_topic),
+        (WATCH, "users/alice/events/", AccessGround.unknown_topic),
+        (WATCH, "/users/alice/events", AccessGround.unknown_topic),
+        (WATCH, "users//events", AccessGround.unknown_topic),
+        (WATCH, "x" * 65_535, AccessGround.unknown_topic),
+        (WATCH, "x" * 65_536, AccessGround.bad_topic),
+        (WATCH, "/" * 65_400, AccessGround.unknown_topic),
+        (WATCH, "//", AccessGround.unknown_topic),
+        (WATCH, "", AccessGround.bad_topic),
+        (WATCH, "users/alice\0/events", AccessGround.bad_topic),
+        (WATCH, "$SYS/broker", AccessGround.reserved),
+        (ADMIN, "users/alice/events", AccessGround.role),
+        (ADMIN, "elsewhere", AccessGround.unknown_topic),
+        (READER, "users/alice/devices/watch-1/commands", AccessGround.allowed),
+        (READER, "users/bob/devices/watch-1/commands", AccessGround.identity),
+        (FITBIT, "users/alice/adapters/fitbit/events", AccessGround.allowed),
+        (FITBIT, "users/alice/adapters/oura/events", AccessGround.identity),
     ],
 )
-def test_topics(principal: Principal, name: str, ground: Ground) -> None:
+def test_topics(principal: Principal, name: str, ground: AccessGround) -> None:
     decision = RULES.may_publish(principal, name)
-    assert (decision.reason, decision.allowed) == (ground, ground is Ground.allowed), decision.rule
+    assert (decision.reason, decision.allowed) == (ground, ground is AccessGround.allowed), decision.rule
 
 
 def test_retain_only_where_the_channel_allows_it() -> None:
     assert RULES.may_publish(WATCH, topic("status"), retain=True).allowed
     assert RULES.may_publish(FITBIT, topic("connection"), retain=True).allowed
-    assert RULES.may_publish(WATCH, topic("device_events"), retain=True).reason is Ground.retain
-    assert RULES.may_publish(ADMIN, topic("commands"), retain=True).reason is Ground.retain
-    assert RULES.may_publish(BRIDGE, topic("canonical"), retain=True).reason is Ground.retain
-    assert RULES.may_publish(WATCH, topic("status", user="bob"), retain=True).reason is Ground.identity
+    assert RULES.may_publish(WATCH, topic("device_events"), retain=True).reason is AccessGround.retain
+    assert RULES.may_publish(ADMIN, topic("commands"), retain=True).reason is AccessGround.retain
+    assert RULES.may_publish(BRIDGE, topic("canonical"), retain=True).reason is AccessGround.retain
+    assert RULES.may_publish(WATCH, topic("status", user="bob"), retain=True).reason is AccessGround.identity
 
 
 @pytest.mark.parametrize("retain", [False, True])
@@ -230,7 +230,7 @@ def test_a_device_sets_its_will_on_its_own_status_only(*, retain: bool) -> None:
             assert not RULES.may_will(principal, topic(key), retain=retain).allowed
     for name in ("$SYS/x", "users/+/devices/watch-1/status", "#", "", "elsewhere"):
         assert not RULES.may_will(WATCH, name, retain=retain).allowed
-    assert RULES.may_will(WATCH, topic("device_events")).reason is Ground.will
+    assert RULES.may_will(WATCH, topic("device_events")).reason is AccessGround.will
 
 
 @pytest.mark.parametrize(
@@ -254,14 +254,14 @@ def test_types_of_the_catalogue_limit_canonical_filters() -> None:
     rules = AccessRules(TopicRegistry.load())
     assert rules.may_subscribe(READER, "users/alice/canonical/steps").allowed
     assert rules.may_subscribe(READER, "users/alice/canonical/+").allowed
-    assert rules.may_subscribe(READER, "users/alice/canonical/hr").reason is Ground.unknown_topic
+    assert rules.may_subscribe(READER, "users/alice/canonical/hr").reason is AccessGround.unknown_topic
 
 
 def test_a_hash_above_a_bound_level_is_a_wildcard_there() -> None:
     rules = AccessRules(TopicRegistry([REGISTRY["canonical"]]))
     named_as_the_variable = Principal(role=Role.subscriber, client_id="x", users=None, types=frozenset({"type"}))
     for topic_filter in ("#", "users/#", "users/alice/#", "users/alice/canonical/#"):
-        assert rules.may_subscribe(named_as_the_variable, topic_filter).reason is Ground.wildcard
+        assert rules.may_subscribe(named_as_the_variable, topic_filter).reason is AccessGround.wildcard
         assert rules.may_subscribe(EVERYONE, topic_filter).allowed
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from healthsync_mqtt.config.sections import LimitSettings
 
 
-class Standing(Enum):
+class ConnectionStanding(Enum):
     """What a connection has come to."""
 
     #: it has shown nothing yet
@@ -33,10 +33,10 @@ class Knock:
     def __init__(self, address: str, leave: Callable[[], None]) -> None:
         self.address = address
         self.leave = leave
-        self.standing = Standing.WAITING
+        self.standing = ConnectionStanding.WAITING
 
 
-class Verdict(NamedTuple):
+class AddressVerdict(NamedTuple):
     """A connection is let in (``knock``) or not, because of a limit; ``makes_room`` has to go for it."""
 
     knock: Knock | None
@@ -76,12 +76,12 @@ class AddressGuard:
         """Refusals that are held back."""
         return len(self._held)
 
-    def admit(self, peer: str, leave: Callable[[], None]) -> Verdict:
+    def admit(self, peer: str, leave: Callable[[], None]) -> AddressVerdict:
         """Count a new connection, or say which limit refuses it."""
         address = network(peer)
         limit, victim = self._room(address)
         if limit and victim is None:
-            return Verdict(None, limit)
+            return AddressVerdict(None, limit)
         if victim is not None:
             self.closed(victim)
         knock = Knock(address, leave)
@@ -89,34 +89,34 @@ class AddressGuard:
         self._total_waiting += 1
         self._open[address] = self._open.get(address, 0) + 1
         self._waiting.setdefault(address, {})[knock] = None
-        return Verdict(knock, limit, victim)
+        return AddressVerdict(knock, limit, victim)
 
     def logged_in(self, knock: Knock) -> None:
         """The connection is authenticated: it no longer counts among those that wait."""
-        if knock.standing is Standing.WAITING:
+        if knock.standing is ConnectionStanding.WAITING:
             self._no_longer_waits(knock)
-            knock.standing = Standing.LOGGED_IN
+            knock.standing = ConnectionStanding.LOGGED_IN
 
     def refused(self, knock: Knock) -> Knock | None:
         """Its refusal is held back from now on; returns the one that must not be held back any longer for it."""
-        if knock.standing is not Standing.WAITING:
+        if knock.standing is not ConnectionStanding.WAITING:
             return None
         self._no_longer_waits(knock)
         self._leaves(knock)
-        knock.standing = Standing.REFUSED
+        knock.standing = ConnectionStanding.REFUSED
         self._held[knock] = None
         return next(iter(self._held)) if len(self._held) > self._limits.max_unauthenticated else None
 
     def closed(self, knock: Knock) -> None:
         """The connection is gone. Once more is no error."""
-        standing, knock.standing = knock.standing, Standing.GONE
-        if standing is Standing.GONE:
+        standing, knock.standing = knock.standing, ConnectionStanding.GONE
+        if standing is ConnectionStanding.GONE:
             return
         self._total -= 1
-        if standing is Standing.REFUSED:
+        if standing is ConnectionStanding.REFUSED:
             del self._held[knock]
             return
-        if standing is Standing.WAITING:
+        if standing is ConnectionStanding.WAITING:
             self._no_longer_waits(knock)
         self._leaves(knock)
 

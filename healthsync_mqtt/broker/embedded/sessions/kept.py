@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from healthsync_mqtt.broker.embedded.sessions.index import Granted
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.model.principal import Principal
 
 
-class Owed(NamedTuple):
+class OwedMessage(NamedTuple):
     """A message of QoS 1 or 2 that a session's client has not acknowledged; ``packet_id`` 0: it was not sent yet."""
 
     topic: bytes
@@ -34,12 +34,12 @@ class Subscribed(NamedTuple):
     identifier: int = 0
 
     @property
-    def granted(self) -> Granted:
+    def granted(self) -> GrantedQos:
         """What was granted."""
-        return Granted.of(self.options | self.qos, self.identifier)
+        return GrantedQos.of(self.options | self.qos, self.identifier)
 
 
-def subscribed(granted: Granted, *, replaying: bool = False) -> Subscribed:
+def subscribed(granted: GrantedQos, *, replaying: bool = False) -> Subscribed:
     """A filter to which this was granted."""
     return Subscribed(int(granted), replaying, granted.options - granted, *granted.identifiers)
 
@@ -51,7 +51,7 @@ class KeptSession(NamedTuple):
     principal: Principal
     left: float | None
     filters: dict[str, Subscribed]
-    owed: dict[int, Owed]
+    owed: dict[int, OwedMessage]
     unreleased: Sequence[int]
     #: seconds that it is kept when its client is away; None: as long as any
     expiry: float | None = None
@@ -81,7 +81,7 @@ class Keep(Protocol):
     def filter(self, session: int, topic_filter: str, kept: Subscribed | None) -> None:
         """A filter as it is now; None: gone."""
 
-    def owed(self, session: int, no: int, message: Owed | None) -> None:
+    def owed(self, session: int, no: int, message: OwedMessage | None) -> None:
         """A message as it is now; None: acknowledged, or given up."""
 
     def unreleased(self, session: int, packet_id: int, *, waits: bool) -> None:
@@ -126,7 +126,7 @@ class KeepNothing:
     def filter(self, session: int, topic_filter: str, kept: Subscribed | None) -> None:
         """Nothing."""
 
-    def owed(self, session: int, no: int, message: Owed | None) -> None:
+    def owed(self, session: int, no: int, message: OwedMessage | None) -> None:
         """Nothing."""
 
     def unreleased(self, session: int, packet_id: int, *, waits: bool) -> None:

@@ -17,8 +17,8 @@ from typing import NamedTuple, Protocol
 
 from healthsync_mqtt.broker.embedded.dialect import THREE, Dialect
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
-from healthsync_mqtt.broker.embedded.sessions.index import Granted
-from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, Owed, subscribed
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
+from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, OwedMessage, subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import encode
@@ -56,7 +56,7 @@ class Message(NamedTuple):
         return len(self.topic) + len(self.payload) + len(self.about)
 
 
-class Step(Enum):
+class InFlightStep(Enum):
     """What the client owes us for a message in flight."""
 
     #: a PUBACK, or the PUBREC of QoS 2
@@ -65,7 +65,7 @@ class Step(Enum):
     COMPLETION = auto()
 
 
-class Waiting(NamedTuple):
+class QueuedMessage(NamedTuple):
     """A message in the queue; ``no`` orders what is kept over a restart, 0: that is not kept."""
 
     message: Message
@@ -76,7 +76,7 @@ class Outgoing(NamedTuple):
     """A message in flight."""
 
     message: Message
-    step: Step
+    step: InFlightStep
     no: int
 
 
@@ -109,7 +109,7 @@ class _Replay(NamedTuple):
     """Retained messages that are to be sent: a list of topics, not of messages. ``newest``: later ones come anyway."""
 
     topics: Iterator[str]
-    granted: Granted
+    granted: GrantedQos
     newest: int
 
 
@@ -155,7 +155,7 @@ class Session:
         self._budget = budget
         self._retained = retained
         self._replays: dict[str, _Replay] = {}
-        self._queue: deque[Waiting] = deque()
+        self._queue: deque[QueuedMessage] = deque()
         self._inflight: dict[int, Outgoing] = {}
         #: packet ids in flight that this connection has not been sent yet, and those that it has
         self._again: deque[int] = deque()
@@ -209,7 +209,7 @@ class Session:
         self._enqueue(message)
         return True
 
-    def replay(self, topic_filter: str, topics: Sequence[str], granted: Granted, newest: int) -> None:
+    def replay(self, topic_filter: str, topics: Sequence[str], granted: GrantedQos, newest: int) -> None:
         """Send what is retained on these topics once there is room, one replay a filter at a time.
 
         ``newest`` is the number of the last message that was routed: what is newer comes to this session as it is.
@@ -229,7 +229,7 @@ class Session:
         queue, again = self._queue, self._again
         while again and size < most:
             flight = self._inflight.get(again[0])
-            if flight is not None and flight.step is Step.RECEIPT and len(self._sent) >= self._window:
+            if flight is not None and flight.step is InFlightStep.RECEIPT and len(self._sent) >= self._window:
                 break
             packet_id = again.popleft()
             if flight is not None:
@@ -248,7 +248,7 @@ class Session:
                     break
                 packet_id = self._next_id()
                 self._sent.add(packet_id)
-                self._move(packet_id, Outgoing(message, Step.RECEIPT, no))
+                self._move(packet_id, Outgoing(message, InFlightStep.RECEIPT, no))
             queue.popleft()
             data = self._dialect.publish(message, packet_id, dup=False, left=left)
             if not packet_id:
@@ -267,7 +267,7 @@ class Session:
     def _once_more(self, packet_id: int, flight: Outgoing) -> bytes:
         """What is in flight, on a new connection; what its client does not take any more is done."""
         self._sent.add(packet_id)
-        if flight.step is Step.COMPLETION:
+        if flight.step is InFlightStep.COMPLETION:
             return encode(Pubrel(packet_id))
         message = flight.message
         left = max(1, self._left(message)) if message.expires else 0
@@ -292,7 +292,7 @@ class Session:
             return True
         if flight.message.qos == 1:
             return answer is Puback
-        return answer is Pubrec if flight.step is Step.RECEIPT else answer is not Puback
+        return answer is Pubrec if flight.step is InFlightStep.RECEIPT else answer is not Puback
 
     def on_puback(self, packet_id: int) -> None:
         """QoS 1 is done. An unknown id (a repeated or foreign PUBACK) changes nothing."""
@@ -304,7 +304,7 @@ class Session:
         """QoS 2, second step: the PUBREL to send, also for an id we no longer know [MQTT-4.3.3-1]."""
         flight = self._inflight.get(packet_id)
         if flight is not None and flight.message.qos == 2:
-            self._move(packet_id, flight._replace(step=Step.COMPLETION))
+            self._move(packet_id, flight._replace(step=InFlightStep.COMPLETION))
         return encode(Pubrel(packet_id))
 
     def on_refused(self, packet_id: int) -> None:
@@ -316,7 +316,7 @@ class Session:
     def on_pubcomp(self, packet_id: int) -> None:
         """QoS 2 is done."""
         flight = self._inflight.get(packet_id)
-        if flight is not None and flight.step is Step.COMPLETION:
+        if flight is not None and flight.step is InFlightStep.COMPLETION:
             self._done(packet_id)
 
     def acknowledged_position(self) -> int | None:
@@ -399,10 +399,10 @@ class Session:
                 owed.topic, owed.payload, owed.qos, owed.retain, -1, None, owed.about, owed.expires, owed.identifiers
             )
             if owed.packet_id:
-                step = Step.COMPLETION if owed.completing else Step.RECEIPT
+                step = InFlightStep.COMPLETION if owed.completing else InFlightStep.RECEIPT
                 self._inflight[owed.packet_id] = Outgoing(message, step, no)
             else:
-                self._queue.append(Waiting(message, no))
+                self._queue.append(QueuedMessage(message, no))
             self.held_bytes += message.size
             self._budget.take(message.size)
             self._last_no = max(self._last_no, no)
@@ -415,7 +415,7 @@ class Session:
         if self.persistent and message.qos and message.after < 0:
             no = self._last_no = self._last_no + 1
             self._store.owed(self.no, no, _owed(message))
-        self._queue.append(Waiting(message, no))
+        self._queue.append(QueuedMessage(message, no))
         self.held_bytes += message.size
         self._budget.take(message.size)
 
@@ -426,7 +426,7 @@ class Session:
             self._store.owed(self.no, flight.no, _owed(flight.message, packet_id, flight.step))
 
     def _keep(self, wanted: Callable[[Message], bool]) -> None:
-        kept: deque[Waiting] = deque()
+        kept: deque[QueuedMessage] = deque()
         for waiting in self._queue:
             if wanted(waiting.message):
                 kept.append(waiting)
@@ -459,7 +459,7 @@ class Session:
                 return candidate
 
 
-def _owed(message: Message, packet_id: int = 0, step: Step = Step.RECEIPT) -> Owed:
+def _owed(message: Message, packet_id: int = 0, step: InFlightStep = InFlightStep.RECEIPT) -> OwedMessage:
     topic, payload, qos, retain, _, _, about, expires, identifiers = message
-    completing = step is Step.COMPLETION
-    return Owed(topic, payload, qos, retain, packet_id, completing, about, expires, identifiers)
+    completing = step is InFlightStep.COMPLETION
+    return OwedMessage(topic, payload, qos, retain, packet_id, completing, about, expires, identifiers)

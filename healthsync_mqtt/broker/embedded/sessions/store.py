@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import apsw
 
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, Owed, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, OwedMessage, Subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.config.private_files import create_private, make_private_directory
 from healthsync_mqtt.errors import ConfigError, StoreError
@@ -130,7 +130,7 @@ class SessionStore:
         )
         self._put(("filter", session, topic_filter), row)
 
-    def owed(self, session: int, no: int, message: Owed | None) -> None:
+    def owed(self, session: int, no: int, message: OwedMessage | None) -> None:
         """A message as it is now; None: acknowledged, or given up."""
         key = ("owed", session, no)
         before = self._rows.get(key)
@@ -322,14 +322,14 @@ class _Database:
 
     def _load(self) -> list[KeptSession]:
         filters: dict[int, dict[str, Subscribed]] = {}
-        owed: dict[int, dict[int, Owed]] = {}
+        owed: dict[int, dict[int, OwedMessage]] = {}
         unreleased: dict[int, list[int]] = {}
         for session, topic_filter, qos, replaying, options, identifier in self._all("filters"):
             filters.setdefault(session, {})[topic_filter] = Subscribed(qos, bool(replaying), options, identifier)
         bodies = dict(self._all("payloads"))
         for session, no, topic, payload, qos, retain, packet_id, completing, *more in self._all("owed"):
             about, expires_us, identifiers = more
-            owed.setdefault(session, {})[no] = Owed(
+            owed.setdefault(session, {})[no] = OwedMessage(
                 topic, bodies[payload], qos, bool(retain), packet_id, bool(completing), about, expires_us / 1e6,
                 tuple(json.loads(identifiers)) if identifiers else (),
             )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.ports import Feeder, Wish
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
-from healthsync_mqtt.broker.embedded.sessions.index import Granted
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings
@@ -22,22 +22,22 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsuback,
     Unsubscribe,
 )
-from healthsync_mqtt.mqtt.codec.v5 import Reason
+from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
-from healthsync_mqtt.topics.access import AccessRules, Decision, Ground
+from healthsync_mqtt.topics.access import AccessDecision, AccessGround, AccessRules
 from healthsync_mqtt.topics.registry import Channel
 
 log = get_logger("door")
 
 _CODES: Final = {
-    Ground.bad_topic: Reason.TOPIC_FILTER_INVALID,
-    Ground.unknown_topic: Reason.TOPIC_FILTER_INVALID,
-    "shared": Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
-    "max_filters": Reason.QUOTA_EXCEEDED,
-    "group_full": Reason.QUOTA_EXCEEDED,
-    "max_groups": Reason.QUOTA_EXCEEDED,
-    "bad_from": Reason.IMPLEMENTATION_SPECIFIC,
+    AccessGround.bad_topic: ReasonCode.TOPIC_FILTER_INVALID,
+    AccessGround.unknown_topic: ReasonCode.TOPIC_FILTER_INVALID,
+    "shared": ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+    "max_filters": ReasonCode.QUOTA_EXCEEDED,
+    "group_full": ReasonCode.QUOTA_EXCEEDED,
+    "max_groups": ReasonCode.QUOTA_EXCEEDED,
+    "bad_from": ReasonCode.IMPLEMENTATION_SPECIFIC,
 }
 """The reason codes of filters that are refused; all others are not authorized."""
 
@@ -97,18 +97,18 @@ class Subscribing:
             if reason:
                 refused[reason] += 1
                 rule = rule or said
-                codes.append(_CODES.get(reason, Reason.NOT_AUTHORIZED))
+                codes.append(_CODES.get(reason, ReasonCode.NOT_AUTHORIZED))
                 continue
             codes.append(options & 3)
             handling = options >> RETAIN_HANDLING_SHIFT
             fresh = self._sessions.index.granted(session, topic_filter) is None
-            self._sessions.subscribe(session, topic_filter, Granted.of(options, identifier))
+            self._sessions.subscribe(session, topic_filter, GrantedQos.of(options, identifier))
             granted[topic_filter] = _Followed(decision.channel, not handling or (fresh and handling == 1))
             if _feeds(decision.channel):
                 wishes[topic_filter] = wish
         if unread := len(asked.filters) - len(codes):
             refused["filters_per_subscribe"] += unread
-            codes += [Reason.QUOTA_EXCEEDED] * unread
+            codes += [ReasonCode.QUOTA_EXCEEDED] * unread
             rule = rule or "filters_per_subscribe"
         if refused:
             self._refused(session, refused, rule)
@@ -142,7 +142,7 @@ class Subscribing:
             there = self._sessions.index.granted(session, topic_filter) is not None
             self._sessions.unsubscribe(session, topic_filter)
             self._feeder.leave(session, topic_filter)
-            codes.append(Reason.SUCCESS if there else Reason.NO_SUBSCRIPTION_EXISTED)
+            codes.append(ReasonCode.SUCCESS if there else ReasonCode.NO_SUBSCRIPTION_EXISTED)
         return Unsuback(asked.packet_id, tuple(codes))
 
     def _follow(self, session: Session, topic_filter: str, followed: "_Followed") -> None:
@@ -158,7 +158,7 @@ class Subscribing:
         elif session.connected and _feeds(channel):
             self._feeder.attach(session)
 
-    def _decision(self, session: Session, topic_filter: str) -> Decision:
+    def _decision(self, session: Session, topic_filter: str) -> AccessDecision:
         """Whether the session may have this filter; shared ones are MQTT 5's."""
         decide = self._rules.may_listen if session.modern else self._rules.may_subscribe
         return decide(session.principal, topic_filter)
@@ -177,11 +177,11 @@ class Subscribing:
                 left_out=left_out,
             )
 
-    def _refusal(self, session: Session, wish: Wish, decision: Decision) -> tuple[str, str]:
+    def _refusal(self, session: Session, wish: Wish, decision: AccessDecision) -> tuple[str, str]:
         """Why a filter is refused, as a word and in words; two empty ones when it is granted."""
         topic_filter = wish.topic_filter
         if not decision.allowed:
-            shared = decision.reason is Ground.reserved and topic_filter.startswith(_SHARED)
+            shared = decision.reason is AccessGround.reserved and topic_filter.startswith(_SHARED)
             return "shared" if shared else decision.reason.value, decision.rule
         index = self._sessions.index
         if index.granted(session, topic_filter) is None and index.count(session) >= self._limits.max_filters:

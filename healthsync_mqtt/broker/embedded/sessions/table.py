@@ -9,7 +9,7 @@ from typing import Protocol
 from healthsync_mqtt.broker.embedded.dialect import JSON, THREE, Dialect
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
 from healthsync_mqtt.broker.embedded.limits.notices import Notices
-from healthsync_mqtt.broker.embedded.sessions.index import Granted, Subscriptions
+from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos, Subscriptions
 from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained, RetainedMessages
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
@@ -21,7 +21,7 @@ from healthsync_mqtt.topics.access import AccessRules
 log = get_logger("door")
 
 
-class Link(Protocol):
+class SessionLink(Protocol):
     """The connection of a session, as its session sees it."""
 
     def flush(self) -> None:
@@ -41,7 +41,7 @@ class Sessions:
         self._notices = Notices()
         self._rules = rules
         self._sessions: dict[str, Session] = {}
-        self._links: dict[str, Link] = {}
+        self._links: dict[str, SessionLink] = {}
         self._left_at: dict[str, float] = {}
         #: when the sessions of those who left end, soonest first; entries of those who came back are passed over
         self._ends: list[tuple[float, str]] = []
@@ -105,7 +105,7 @@ class Sessions:
         """Call ``then`` when all that sessions are owed and all that is retained so far outlasts the process."""
         self._keep.durable(then)
 
-    def subscribe(self, session: Session, topic_filter: str, granted: Granted) -> None:
+    def subscribe(self, session: Session, topic_filter: str, granted: GrantedQos) -> None:
         """The session has this filter from now on, or with something else granted."""
         self.index.add(session, topic_filter, granted)
         if session.persistent:
@@ -148,7 +148,13 @@ class Sessions:
         return True
 
     def open(
-        self, link: Link, principal: Principal, *, clean: bool, expiry_s: float | None = None, dialect: Dialect = THREE
+        self,
+        link: SessionLink,
+        principal: Principal,
+        *,
+        clean: bool,
+        expiry_s: float | None = None,
+        dialect: Dialect = THREE,
     ) -> tuple[Session, bool]:
         """The session for an accepted CONNECT, and whether it was there before (session present).
 
@@ -186,7 +192,7 @@ class Sessions:
             if session.persistent:
                 self._keep.changed(session.no, principal, None, session.expiry_s)
 
-    def leave(self, link: Link, session: Session, now: float) -> None:
+    def leave(self, link: SessionLink, session: Session, now: float) -> None:
         """The connection is gone; a clean session ends with it."""
         if self._links.get(session.client_id, link) is not link:
             return  # the session has another connection by now
@@ -224,7 +230,7 @@ class Sessions:
         self._discard(session)
         return session.principal
 
-    def links(self) -> list[Link]:
+    def links(self) -> list[SessionLink]:
         """The open connections; a copy."""
         return list(self._links.values())
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
 from healthsync_mqtt.broker.external.grants import grants_of
-from healthsync_mqtt.broker.external.question import Answer, Hook, Question, flag_of, read_json, said, text_of
+from healthsync_mqtt.broker.external.question import Hook, HookAnswer, Question, flag_of, read_json, said, text_of
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
@@ -37,7 +37,7 @@ def _literal(name: str) -> str:
     return f"eq {name}" if name.endswith("#") else name
 
 
-def _emqx_auth(gate: Gatekeeper, question: Question) -> Answer:
+def _emqx_auth(gate: Gatekeeper, question: Question) -> HookAnswer:
     asked = read_json(question.body)
     client_id, username, password = (text_of(asked, key) for key in ("clientid", "username", "password"))
     login = gate.login(client_id, username, password, question.now)
@@ -53,7 +53,7 @@ def _emqx_auth(gate: Gatekeeper, question: Question) -> Answer:
     return said(answer | ({"acl": acl} if acl else {}))
 
 
-def _emqx_acl(gate: Gatekeeper, question: Question) -> Answer:
+def _emqx_acl(gate: Gatekeeper, question: Question) -> HookAnswer:
     asked = read_json(question.body)
     client_id, username, topic, action = (text_of(asked, key) for key in ("clientid", "username", "topic", "action"))
     principal = gate.who(client_id, username, question.now)
@@ -64,5 +64,5 @@ def _emqx_acl(gate: Gatekeeper, question: Question) -> Answer:
     return said({"result": "allow" if allowed else "deny"})
 
 
-_DENY = Answer(b'{"result":"deny"}')
+_DENY = HookAnswer(b'{"result":"deny"}')
 HOOKS = {"/emqx/auth": Hook(_emqx_auth, _DENY), "/emqx/acl": Hook(_emqx_acl, _DENY)}

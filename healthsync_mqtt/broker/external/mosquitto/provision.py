@@ -19,7 +19,7 @@ from healthsync_mqtt.broker.external.mosquitto.dynsec import (
 from healthsync_mqtt.errors import DeniedError, UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.model.principal import Principal, Role
-from healthsync_mqtt.mqtt.links.port import Account, Address
+from healthsync_mqtt.mqtt.links.port import Address, ClientLogin
 from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.topics.access import AccessRules
 
@@ -59,7 +59,7 @@ async def provision_mosquitto(
             WantedClient(client_id=principal.client_id, password=password, fresh=fresh, grants=grants, group=group)
         )
     async with talk(address) as connection:
-        await connection.login(Account(client_id=f"{ADMIN}-provision", username=ADMIN, password=admin_password))
+        await connection.login(ClientLogin(client_id=f"{ADMIN}-provision", username=ADMIN, password=admin_password))
         if connection.code:
             raise DeniedError(
                 "the broker refuses the provisioning login",

@@ -1,30 +1,30 @@
 """RabbitMQ's HTTP hooks. Facts: the documentation of auth_backend_http."""
 
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
-from healthsync_mqtt.broker.external.question import TEXT, Answer, Hook, Question, read_form, text_of
+from healthsync_mqtt.broker.external.question import TEXT, Hook, HookAnswer, Question, read_form, text_of
 
 _MQTT_EXCHANGE = "amq.topic"
 _TO_MQTT = str.maketrans("./*", "/.+")
 
 
-def _rabbit_user(gate: Gatekeeper, question: Question) -> Answer:
+def _rabbit_user(gate: Gatekeeper, question: Question) -> HookAnswer:
     asked = read_form(question.body)
     username, password = text_of(asked, "username"), text_of(asked, "password")
     if gate.is_operator(username, password):
-        return Answer(b"allow administrator", TEXT)
+        return HookAnswer(b"allow administrator", TEXT)
     # Another protocol than MQTT gives no client id, and is not let in.
     gate.login(text_of(asked, "client_id"), username, password, question.now)
     return _ALLOW
 
 
-def _rabbit_vhost(gate: Gatekeeper, question: Question) -> Answer:
+def _rabbit_vhost(gate: Gatekeeper, question: Question) -> HookAnswer:
     asked = read_form(question.body)
     username = text_of(asked, "username")
     known = gate.who(username, username, question.now) is not None
     return _ALLOW if known and text_of(asked, "vhost") == "/" else _DENY
 
 
-def _rabbit_resource(gate: Gatekeeper, question: Question) -> Answer:
+def _rabbit_resource(gate: Gatekeeper, question: Question) -> HookAnswer:
     asked = read_form(question.body)
     username, name = text_of(asked, "username"), text_of(asked, "name")
     kind, permission = text_of(asked, "resource"), text_of(asked, "permission")
@@ -38,7 +38,7 @@ def _rabbit_resource(gate: Gatekeeper, question: Question) -> Answer:
     return _ALLOW if allowed else _DENY
 
 
-def _rabbit_topic(gate: Gatekeeper, question: Question) -> Answer:
+def _rabbit_topic(gate: Gatekeeper, question: Question) -> HookAnswer:
     asked = read_form(question.body)
     username, permission = text_of(asked, "username"), text_of(asked, "permission")
     principal = gate.who(username, username, question.now)
@@ -52,7 +52,7 @@ def _rabbit_topic(gate: Gatekeeper, question: Question) -> Answer:
     return _ALLOW if allowed else _DENY
 
 
-_ALLOW, _DENY = Answer(b"allow", TEXT), Answer(b"deny", TEXT)
+_ALLOW, _DENY = HookAnswer(b"allow", TEXT), HookAnswer(b"deny", TEXT)
 HOOKS = {
     "/rabbitmq/user": Hook(_rabbit_user, _DENY),
     "/rabbitmq/vhost": Hook(_rabbit_vhost, _DENY),

@@ -2,8 +2,8 @@
 
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
 from healthsync_mqtt.broker.external.question import (
-    Answer,
     Hook,
+    HookAnswer,
     Question,
     Unreadable,
     flag_of,
@@ -13,7 +13,7 @@ from healthsync_mqtt.broker.external.question import (
 )
 
 
-def _vernemq(gate: Gatekeeper, question: Question) -> Answer:
+def _vernemq(gate: Gatekeeper, question: Question) -> HookAnswer:
     hook = question.headers.get("vernemq-hook", "").removesuffix("_m5")
     asked = read_json(question.body)
     client_id, username = text_of(asked, "client_id"), text_of(asked, "username")
@@ -37,5 +37,5 @@ def _vernemq(gate: Gatekeeper, question: Question) -> Answer:
     return said({"result": "ok", "topics": topics})
 
 
-_YES, _NO = Answer(b'{"result":"ok"}'), Answer(b'{"result":{"error":"not_allowed"}}')
+_YES, _NO = HookAnswer(b'{"result":"ok"}'), HookAnswer(b'{"result":{"error":"not_allowed"}}')
 HOOKS = {"/vernemq": Hook(_vernemq, _NO)}

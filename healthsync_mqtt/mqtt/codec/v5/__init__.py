@@ -2,6 +2,6 @@
 
 from healthsync_mqtt.mqtt.codec.v5.bodies import OPENING, PARSERS, connect, publish
 from healthsync_mqtt.mqtt.codec.v5.encode import encode, encode_puback, encode_publish
-from healthsync_mqtt.mqtt.codec.v5.reasons import Reason
+from healthsync_mqtt.mqtt.codec.v5.reasons import ReasonCode
 
-__all__ = ["OPENING", "PARSERS", "Reason", "connect", "encode", "encode_puback", "encode_publish", "publish"]
+__all__ = ["OPENING", "PARSERS", "ReasonCode", "connect", "encode", "encode_puback", "encode_publish", "publish"]

@@ -44,7 +44,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsubscribe,
     Will,
 )
-from healthsync_mqtt.mqtt.codec.v5.properties import Place, read
+from healthsync_mqtt.mqtt.codec.v5.properties import PropertyPlace, read
 from healthsync_mqtt.mqtt.codec.v5.reasons import ALLOWED
 
 Parser = Callable[[bytes, int, int], Packet]
@@ -67,7 +67,7 @@ def publish(first: int, data: bytes, pos: int, stop: int) -> Publish:
     identifier = 0
     if qos:
         identifier, pos = packet_id(data, pos, stop)
-    properties, pos = _properties(data, pos, stop, Place.PUBLISH)
+    properties, pos = _properties(data, pos, stop, PropertyPlace.PUBLISH)
     if not topic and Property.TOPIC_ALIAS not in properties:
         raise MalformedPacket(Fault.NO_TOPIC, "PUBLISH with neither a topic name nor a topic alias")
     response = properties.get(Property.RESPONSE_TOPIC)
@@ -82,13 +82,13 @@ def connect(data: bytes, pos: int, stop: int) -> Connect:
     flags, pos = byte(data, pos, stop)
     check_connect_flags(flags, password_alone=True)
     keep_alive, pos = number(data, pos, stop)
-    properties, pos = _properties(data, pos, stop, Place.CONNECT)
+    properties, pos = _properties(data, pos, stop, PropertyPlace.CONNECT)
     _check_authentication(properties)
     raw, pos = field(data, pos, stop)
     client_id = text(raw)
     will = username = password = None
     if flags & WILL:
-        about, pos = _properties(data, pos, stop, Place.WILL)
+        about, pos = _properties(data, pos, stop, PropertyPlace.WILL)
         topic, pos = field(data, pos, stop)
         check_topic(topic)
         payload, pos = field(data, pos, stop)
@@ -107,14 +107,14 @@ def _connack(data: bytes, pos: int, stop: int) -> Connack:
     code, pos = _reason(data, pos, stop, PacketType.CONNACK)
     if flags > 1 or (flags and code):
         raise MalformedPacket(Fault.BAD_CONNECT_FLAGS, "CONNACK with a flag that its reason code does not allow")
-    properties, pos = _properties(data, pos, stop, Place.CONNACK)
+    properties, pos = _properties(data, pos, stop, PropertyPlace.CONNACK)
     _check_authentication(properties)
     ended(pos, stop)
     return Connack(bool(flags), code, properties)
 
 
 def _acknowledgement(packet: type[Acknowledgement], kind: PacketType) -> Callable[[bytes, int, int], Acknowledgement]:
-    place = Place(kind)
+    place = PropertyPlace(kind)
 
     def parse(data: bytes, pos: int, stop: int) -> Acknowledgement:
         identifier, pos = packet_id(data, pos, stop)
@@ -131,7 +131,7 @@ def _acknowledgement(packet: type[Acknowledgement], kind: PacketType) -> Callabl
 
 def _subscribe(data: bytes, pos: int, stop: int) -> Subscribe:
     identifier, pos = packet_id(data, pos, stop)
-    properties, pos = _properties(data, pos, stop, Place.SUBSCRIBE)
+    properties, pos = _properties(data, pos, stop, PropertyPlace.SUBSCRIBE)
     filters: list[tuple[str, int]] = []
     while pos < stop:
         topic_filter, pos = topic_filter_field(data, pos, stop, len(filters))
@@ -157,7 +157,7 @@ def _unsuback(data: bytes, pos: int, stop: int) -> Unsuback:
 
 def _coded(data: bytes, pos: int, stop: int, kind: PacketType) -> tuple[int, Properties, tuple[int, ...]]:
     identifier, pos = packet_id(data, pos, stop)
-    properties, pos = _properties(data, pos, stop, Place(kind))
+    properties, pos = _properties(data, pos, stop, PropertyPlace(kind))
     codes = tuple(data[pos:stop])
     check_some(len(codes))
     if not ALLOWED[kind].issuperset(codes):
@@ -167,7 +167,7 @@ def _coded(data: bytes, pos: int, stop: int, kind: PacketType) -> tuple[int, Pro
 
 def _unsubscribe(data: bytes, pos: int, stop: int) -> Unsubscribe:
     identifier, pos = packet_id(data, pos, stop)
-    properties, pos = _properties(data, pos, stop, Place.UNSUBSCRIBE)
+    properties, pos = _properties(data, pos, stop, PropertyPlace.UNSUBSCRIBE)
     filters: list[str] = []
     while pos < stop:
         topic_filter, pos = topic_filter_field(data, pos, stop, len(filters))
@@ -193,7 +193,7 @@ def _closing(data: bytes, pos: int, stop: int, kind: PacketType) -> tuple[int, P
     if pos < stop:
         reason, pos = _reason(data, pos, stop, kind)
     if pos < stop:
-        properties, pos = _properties(data, pos, stop, Place(kind))
+        properties, pos = _properties(data, pos, stop, PropertyPlace(kind))
     ended(pos, stop)
     return reason, properties
 
@@ -213,7 +213,7 @@ def _reason(data: bytes, pos: int, stop: int, kind: PacketType) -> tuple[int, in
     return reason, pos
 
 
-def _properties(data: bytes, pos: int, stop: int, place: Place) -> tuple[Properties, int]:
+def _properties(data: bytes, pos: int, stop: int, place: PropertyPlace) -> tuple[Properties, int]:
     if pos < stop and not data[pos]:
         return NO_PROPERTIES, pos + 1
     found: dict[Property, Any]

@@ -29,7 +29,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
 from healthsync_mqtt.mqtt.codec.v3.encode import check_topic_name, field, framed, length, packet_id, qos_level, string
 from healthsync_mqtt.mqtt.codec.v3.encode import filter_field as _filter
 from healthsync_mqtt.mqtt.codec.v5.bodies import OPENING
-from healthsync_mqtt.mqtt.codec.v5.properties import Place, write
+from healthsync_mqtt.mqtt.codec.v5.properties import PropertyPlace, write
 from healthsync_mqtt.mqtt.codec.v5.reasons import ALLOWED
 
 
@@ -66,7 +66,7 @@ def encode_publish(  # noqa: PLR0917  # called by position on the hot path
     size = len(topic)
     if size > 0xFFFF or (not size and Property.TOPIC_ALIAS not in properties):
         raise EncodeError("a topic name takes 1 to 65535 bytes, or a topic alias stands for it")
-    about = write(properties, Place.PUBLISH) if properties else b"\0"
+    about = write(properties, PropertyPlace.PUBLISH) if properties else b"\0"
     first = 0x30 | qos << 1 | (1 if retain else 0) | (8 if dup else 0)
     remaining = 2 + size + len(end) + len(about) + len(payload)
     return b"".join((bytes((first,)), length(remaining), size.to_bytes(2, "big"), topic, end, about, payload))
@@ -88,13 +88,13 @@ def _connect(packet: Connect) -> bytes:
         raise EncodeError("a keep-alive is 0 to 65535 seconds")
     _check_authentication(packet.properties)
     flags = 2 if packet.clean_session else 0
-    fields = [write(packet.properties, Place.CONNECT), string(packet.client_id)]
+    fields = [write(packet.properties, PropertyPlace.CONNECT), string(packet.client_id)]
     if packet.will is not None:
         will = packet.will
         topic = will.topic.encode(errors="surrogatepass")
         check_topic_name(topic)
         flags |= 0x04 | qos_level(will.qos) << 3 | (0x20 if will.retain else 0)
-        fields += [write(will.properties, Place.WILL), field(topic), field(will.payload)]
+        fields += [write(will.properties, PropertyPlace.WILL), field(topic), field(will.payload)]
     if packet.username is not None:
         flags |= 0x80
         fields.append(string(packet.username))
@@ -111,7 +111,7 @@ def _connack(packet: Connack) -> bytes:
     if packet.session_present and packet.code:
         raise EncodeError("CONNACK with a session beside a refusal")
     start = bytes((bool(packet.session_present), packet.code))
-    return framed(PacketType.CONNACK << 4, start, write(packet.properties, Place.CONNACK))
+    return framed(PacketType.CONNACK << 4, start, write(packet.properties, PropertyPlace.CONNACK))
 
 
 def _acknowledgement(kind: PacketType, flags: int) -> Callable[[Any], bytes]:
@@ -123,7 +123,7 @@ def _acknowledgement(kind: PacketType, flags: int) -> Callable[[Any], bytes]:
         if packet.reason or packet.properties:
             parts.append(bytes((packet.reason,)))
         if packet.properties:
-            parts.append(write(packet.properties, Place(kind)))
+            parts.append(write(packet.properties, PropertyPlace(kind)))
         return framed(first, *parts)
 
     return put
@@ -132,7 +132,7 @@ def _acknowledgement(kind: PacketType, flags: int) -> Callable[[Any], bytes]:
 def _subscribe(packet: Subscribe) -> bytes:
     if not packet.filters:
         raise EncodeError("SUBSCRIBE without filters")
-    parts = [packet_id(packet.packet_id), write(packet.properties, Place.SUBSCRIBE)]
+    parts = [packet_id(packet.packet_id), write(packet.properties, PropertyPlace.SUBSCRIBE)]
     for topic_filter, options in packet.filters:
         if not 0 <= options < 0x40 or options & 3 == 3 or options >> 4 == 3:
             raise EncodeError("SUBSCRIBE with subscription options that do not exist")
@@ -153,14 +153,14 @@ def _unsuback(packet: Unsuback) -> bytes:
 def _coded(kind: PacketType, packet: Suback | Unsuback) -> bytes:
     if not packet.codes or not ALLOWED[kind].issuperset(packet.codes):
         raise EncodeError(f"{kind.name} without codes, or with one that it cannot have")
-    about = write(packet.properties, Place(kind))
+    about = write(packet.properties, PropertyPlace(kind))
     return framed(kind << 4, packet_id(packet.packet_id), about, bytes(packet.codes))
 
 
 def _unsubscribe(packet: Unsubscribe) -> bytes:
     if not packet.filters:
         raise EncodeError("UNSUBSCRIBE without filters")
-    about = write(packet.properties, Place.UNSUBSCRIBE)
+    about = write(packet.properties, PropertyPlace.UNSUBSCRIBE)
     return framed(PacketType.UNSUBSCRIBE << 4 | 2, packet_id(packet.packet_id), about, *map(_filter, packet.filters))
 
 
@@ -174,7 +174,7 @@ def _closing(kind: PacketType) -> Callable[[Any], bytes]:
         if packet.reason or packet.properties:
             parts.append(bytes((packet.reason,)))
         if packet.properties:
-            parts.append(write(packet.properties, Place(kind)))
+            parts.append(write(packet.properties, PropertyPlace(kind)))
         return framed(kind << 4, *parts)
 
     return put

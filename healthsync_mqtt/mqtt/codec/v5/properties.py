@@ -29,7 +29,7 @@ class _Form(Enum):
     PAIR = auto()
 
 
-class Place(IntEnum):
+class PropertyPlace(IntEnum):
     """Where properties stand: a packet, or the will in a CONNECT."""
 
     CONNECT = PacketType.CONNECT
@@ -52,24 +52,24 @@ class _Rule(NamedTuple):
     """Form of a property's value, where it may stand, and the integers it may be."""
 
     form: _Form
-    places: frozenset[Place]
+    places: frozenset[PropertyPlace]
     low: int = 0
     high: int = 0xFFFF_FFFF
 
 
-def _in(*places: Place) -> frozenset[Place]:
+def _in(*places: PropertyPlace) -> frozenset[PropertyPlace]:
     return frozenset(places)
 
 
-_MESSAGE = _in(Place.PUBLISH, Place.WILL)
-_EVERYWHERE = frozenset(Place)
+_MESSAGE = _in(PropertyPlace.PUBLISH, PropertyPlace.WILL)
+_EVERYWHERE = frozenset(PropertyPlace)
 _ANSWERS = _in(
-    Place.CONNACK, Place.PUBACK, Place.PUBREC, Place.PUBREL, Place.PUBCOMP, Place.SUBACK, Place.UNSUBACK,
-    Place.DISCONNECT, Place.AUTH,
+    PropertyPlace.CONNACK, PropertyPlace.PUBACK, PropertyPlace.PUBREC, PropertyPlace.PUBREL,
+    PropertyPlace.PUBCOMP, PropertyPlace.SUBACK, PropertyPlace.UNSUBACK, PropertyPlace.DISCONNECT, PropertyPlace.AUTH,
 )  # fmt: skip
-_LOGIN = _in(Place.CONNECT, Place.CONNACK)
-_AUTHENTICATION = _in(Place.CONNECT, Place.CONNACK, Place.AUTH)
-_CONNACK = _in(Place.CONNACK)
+_LOGIN = _in(PropertyPlace.CONNECT, PropertyPlace.CONNACK)
+_AUTHENTICATION = _in(PropertyPlace.CONNECT, PropertyPlace.CONNACK, PropertyPlace.AUTH)
+_CONNACK = _in(PropertyPlace.CONNACK)
 
 RULES: Final[Mapping[int, _Rule]] = {
     Property.PAYLOAD_FORMAT: _Rule(_Form.BYTE, _MESSAGE, 0, 1),
@@ -77,21 +77,23 @@ RULES: Final[Mapping[int, _Rule]] = {
     Property.CONTENT_TYPE: _Rule(_Form.TEXT, _MESSAGE),
     Property.RESPONSE_TOPIC: _Rule(_Form.TEXT, _MESSAGE),
     Property.CORRELATION_DATA: _Rule(_Form.BINARY, _MESSAGE),
-    Property.SUBSCRIPTION_ID: _Rule(_Form.VARIABLE, _in(Place.PUBLISH, Place.SUBSCRIBE), 1, _LARGEST_VARIABLE),
-    Property.SESSION_EXPIRY: _Rule(_Form.FOUR_BYTES, _LOGIN | {Place.DISCONNECT}),
+    Property.SUBSCRIPTION_ID: _Rule(
+        _Form.VARIABLE, _in(PropertyPlace.PUBLISH, PropertyPlace.SUBSCRIBE), 1, _LARGEST_VARIABLE
+    ),
+    Property.SESSION_EXPIRY: _Rule(_Form.FOUR_BYTES, _LOGIN | {PropertyPlace.DISCONNECT}),
     Property.ASSIGNED_CLIENT_ID: _Rule(_Form.TEXT, _CONNACK),
     Property.SERVER_KEEP_ALIVE: _Rule(_Form.TWO_BYTES, _CONNACK),
     Property.AUTHENTICATION_METHOD: _Rule(_Form.TEXT, _AUTHENTICATION),
     Property.AUTHENTICATION_DATA: _Rule(_Form.BINARY, _AUTHENTICATION),
-    Property.REQUEST_PROBLEM_INFORMATION: _Rule(_Form.BYTE, _in(Place.CONNECT), 0, 1),
-    Property.WILL_DELAY: _Rule(_Form.FOUR_BYTES, _in(Place.WILL)),
-    Property.REQUEST_RESPONSE_INFORMATION: _Rule(_Form.BYTE, _in(Place.CONNECT), 0, 1),
+    Property.REQUEST_PROBLEM_INFORMATION: _Rule(_Form.BYTE, _in(PropertyPlace.CONNECT), 0, 1),
+    Property.WILL_DELAY: _Rule(_Form.FOUR_BYTES, _in(PropertyPlace.WILL)),
+    Property.REQUEST_RESPONSE_INFORMATION: _Rule(_Form.BYTE, _in(PropertyPlace.CONNECT), 0, 1),
     Property.RESPONSE_INFORMATION: _Rule(_Form.TEXT, _CONNACK),
-    Property.SERVER_REFERENCE: _Rule(_Form.TEXT, _CONNACK | {Place.DISCONNECT}),
+    Property.SERVER_REFERENCE: _Rule(_Form.TEXT, _CONNACK | {PropertyPlace.DISCONNECT}),
     Property.REASON_STRING: _Rule(_Form.TEXT, _ANSWERS),
     Property.RECEIVE_MAXIMUM: _Rule(_Form.TWO_BYTES, _LOGIN, 1),
     Property.TOPIC_ALIAS_MAXIMUM: _Rule(_Form.TWO_BYTES, _LOGIN),
-    Property.TOPIC_ALIAS: _Rule(_Form.TWO_BYTES, _in(Place.PUBLISH), 1),
+    Property.TOPIC_ALIAS: _Rule(_Form.TWO_BYTES, _in(PropertyPlace.PUBLISH), 1),
     Property.MAXIMUM_QOS: _Rule(_Form.BYTE, _CONNACK, 0, 1),
     Property.RETAIN_AVAILABLE: _Rule(_Form.BYTE, _CONNACK, 0, 1),
     Property.USER_PROPERTY: _Rule(_Form.PAIR, _EVERYWHERE),
@@ -118,7 +120,7 @@ def variable(data: bytes, pos: int, stop: int) -> tuple[int, int]:
     raise MalformedPacket(Fault.BAD_LENGTH, "a variable byte integer takes more than four bytes")
 
 
-def read(data: bytes, pos: int, stop: int, place: Place) -> tuple[dict[Property, Any], int]:
+def read(data: bytes, pos: int, stop: int, place: PropertyPlace) -> tuple[dict[Property, Any], int]:
     """The properties that begin at ``pos`` with their length, and the place after them."""
     size, pos = variable(data, pos, stop)
     end = pos + size
@@ -135,7 +137,7 @@ def read(data: bytes, pos: int, stop: int, place: Place) -> tuple[dict[Property,
         if place not in rule.places:
             raise MalformedPacket(Fault.BAD_PROPERTY, f"{name.name} has no place in {place.name}")
         value, pos = _read_value(data, pos, end, rule, name)
-        if name is Property.USER_PROPERTY or (name is Property.SUBSCRIPTION_ID and place is Place.PUBLISH):
+        if name is Property.USER_PROPERTY or (name is Property.SUBSCRIPTION_ID and place is PropertyPlace.PUBLISH):
             repeated += 1
             if repeated > MAX_REPEATED:
                 raise PacketTooLarge(
@@ -151,7 +153,7 @@ def read(data: bytes, pos: int, stop: int, place: Place) -> tuple[dict[Property,
     return found, end
 
 
-def write(properties: Properties, place: Place) -> bytes:
+def write(properties: Properties, place: PropertyPlace) -> bytes:
     """The properties with their length in front. EncodeError for one that this place does not have."""
     if not properties:
         return b"\0"
@@ -159,7 +161,7 @@ def write(properties: Properties, place: Place) -> bytes:
     return write_variable(len(written)) + written
 
 
-def body(properties: Properties, place: Place) -> bytes:
+def body(properties: Properties, place: PropertyPlace) -> bytes:
     """The properties without their length, so that others can be put behind them. EncodeError as in ``write``."""
     parts: list[bytes] = []
     for name, value in properties.items():
@@ -167,7 +169,7 @@ def body(properties: Properties, place: Place) -> bytes:
         if place not in rule.places:
             raise EncodeError(f"{name.name} has no place in {place.name}")
         values = value if name in (Property.USER_PROPERTY, Property.SUBSCRIPTION_ID) else (value,)
-        if name is Property.SUBSCRIPTION_ID and place is Place.SUBSCRIBE and len(values) != 1:
+        if name is Property.SUBSCRIPTION_ID and place is PropertyPlace.SUBSCRIBE and len(values) != 1:
             raise EncodeError("SUBSCRIBE has one subscription identifier at most")
         if not values or len(values) > MAX_REPEATED:
             raise EncodeError(f"{name.name} stands 1 to {MAX_REPEATED} times")

@@ -6,7 +6,7 @@ from typing import Final
 from healthsync_mqtt.mqtt.codec.packets import PacketType
 
 
-class Reason(IntEnum):
+class ReasonCode(IntEnum):
     """One byte that says how an operation went; 0x80 and above: it failed."""
 
     SUCCESS = 0x00
