@@ -90,6 +90,28 @@ def test_mosquitto_pub_and_sub(setup: Setup, listener: str, qos: int, version: s
 
 
 @pytest.mark.real_server
+def test_mosquitto_sub_of_version_5_gets_the_past_and_shares(setup: Setup) -> None:
+    event_id = fresh_id()
+    publish = mosquitto(setup, "mosquitto_pub", "mqtts", setup.device, "-q", "1", "-t", TOPIC, "-m", event(event_id))
+    subprocess.run(publish, check=True, timeout=WAIT_S)
+    weights = len(setup.service.cli("events", "list", "--user", "alice", "--type", "weight", "--limit", "1000"))
+    past = ("-V", "mqttv5", "-D", "SUBSCRIBE", "user-property", "from", "earliest", "-q", "1", "-C", str(weights))
+    for name in ("users/alice/canonical/weight", f"$share/{fresh_id()}/users/alice/canonical/weight"):
+        subscribe = mosquitto(setup, "mosquitto_sub", "mqtts", setup.subscriber, *past, "-t", name)
+        done = subprocess.run(subscribe, check=True, timeout=WAIT_S, capture_output=True, text=True)
+        assert json.loads(done.stdout.splitlines()[-1])["id"] == event_id
+
+
+@pytest.mark.real_server
+def test_mosquitto_pub_of_version_5_is_told_that_nothing_was_stored(setup: Setup) -> None:
+    wrong = json.dumps({"id": fresh_id(), "type": "weight", "start_time": "2025-11-23T06:00:00Z", "value": {"kg": -1}})
+    what = ("-V", "mqttv5", "-d", "-q", "1", "-t", TOPIC, "-m", wrong)
+    publish = mosquitto(setup, "mosquitto_pub", "mqtts", setup.device, *what)
+    done = subprocess.run(publish, check=False, timeout=WAIT_S, capture_output=True, text=True)
+    assert "RC:153" in done.stdout  # 0x99
+
+
+@pytest.mark.real_server
 def test_mosquitto_pub_is_refused_with_another_devices_name(setup: Setup) -> None:
     stranger = {**setup.device, "client_id": "alice-phone", "username": "alice-phone"}
     publish = mosquitto(setup, "mosquitto_pub", "mqtts", stranger, "-q", "1", "-t", TOPIC, "-m", event("e-stranger"))

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from healthsync_mqtt.model.receipt import parse_receipt
-from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_publish
+from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_publish, v5
 from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
     Connect,
     Packet,
+    Property,
     Puback,
     Pubcomp,
     Publish,
@@ -54,6 +55,8 @@ class Device:
     rng: random.Random
     where: Callable[[], Door | None]
     qos: int = 1
+    #: 4 is MQTT 3.1.1
+    version: int = 4
     sending: bool = True
     made: int = 0
     unacknowledged: list[Message] = field(default_factory=list)
@@ -86,13 +89,13 @@ class Device:
             writer.transport.abort()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        decoder = Decoder(1 << 20, server=False)
+        decoder = Decoder(1 << 20, server=False, versions=frozenset({self.version}))
         topic = f"users/{self.login.user}/devices/{self.login.device}"
         token = self.login.token or ""
-        writer.write(
-            encode(Connect(client_id=self.login.client_id, username=self.login.client_id, password=token.encode()))
-        )
-        writer.write(encode(Subscribe(packet_id=1, filters=((f"{topic}/receipts", 1),))))
+        name = self.login.client_id
+        asked = Connect(client_id=name, username=name, password=token.encode(), protocol_level=self.version)
+        writer.write(self._encode(asked))
+        writer.write(self._encode(Subscribe(packet_id=1, filters=((f"{topic}/receipts", 1),))))
         heard = asyncio.create_task(self._hear(reader, writer, decoder))
         try:
             while not heard.done() and (self.sending or self.unacknowledged or self.in_flight):
@@ -104,8 +107,9 @@ class Device:
                         break
                     packet_id = self._free_id()
                     self.in_flight[packet_id] = message
+                    publish = v5.encode_publish if self.version == 5 else encode_publish
                     writer.write(
-                        encode_publish(f"{topic}/events".encode(), message.payload, self.qos, False, False, packet_id)
+                        publish(f"{topic}/events".encode(), message.payload, self.qos, False, False, packet_id)
                     )
                 await asyncio.sleep(self.rng.uniform(0.005, 0.03))
         finally:
@@ -130,19 +134,28 @@ class Device:
             case Suback(codes=codes) if codes != (1,):
                 self.history.violations.append(f"{self.login.client_id} may not read its own receipts: SUBACK {codes}")
             case Puback(packet_id=packet_id):
-                self._acknowledged(self.in_flight.pop(packet_id))
+                self._acknowledged(self.in_flight.pop(packet_id), packet)
             case Pubrec(packet_id=packet_id):
                 if packet_id in self.in_flight:
-                    self._acknowledged(self.in_flight.pop(packet_id))
-                writer.write(encode(Pubrel(packet_id=packet_id)))
+                    self._acknowledged(self.in_flight.pop(packet_id), packet)
+                writer.write(self._encode(Pubrel(packet_id=packet_id)))
             case Publish(payload=payload, qos=qos, packet_id=packet_id):
                 self.history.receipt(self.login.user, self.login.device, parse_receipt(payload))
                 if qos:
-                    writer.write(encode(Puback(packet_id=packet_id)))
+                    writer.write(self._encode(Puback(packet_id=packet_id)))
             case Pubcomp() | _:
                 pass
 
-    def _acknowledged(self, message: Message) -> None:
+    def _encode(self, packet: Packet) -> bytes:
+        return v5.encode(packet) if self.version == 5 else encode(packet)
+
+    def _acknowledged(self, message: Message, answer: Puback | Pubrec) -> None:
+        if self.version == 5:
+            said = dict(answer.properties.get(Property.USER_PROPERTY, ()))
+            counted = int(said.get("stored", -1)) + int(said.get("duplicate", -1))
+            if answer.reason or counted != len(message.keys):
+                wrong = f"{self.login.client_id}: {len(message.keys)} events answered with {answer.reason} and {said}"
+                self.history.violations.append(wrong)
         self.history.acknowledge(message.keys)
         if self.rng.random() < 0.05:
             self.old.append(message)

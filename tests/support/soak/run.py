@@ -17,8 +17,9 @@ from tests.support.wire import tls_context
 
 READ_AT_ONCE = 5000
 USERS, DEVICES = 3, 2
-#: Devices beside the first two of each six use QoS 1 as well; one speaks QoS 2, one TLS.
-QOS = (1, 2, 1, 1, 1, 1)
+#: Of each six devices two speak QoS 2, one TLS, and three MQTT 5: both versions with both kinds of QoS.
+QOS = (1, 2, 1, 2, 1, 1)
+VERSIONS = (4, 5, 5, 4, 4, 5)
 
 
 class SoakError(Exception):
@@ -59,6 +60,7 @@ class Soak:
                     rng=random.Random(self.rng.random()),
                     where=(lambda: self.tls) if number == 2 else (lambda: self.door),
                     qos=QOS[number % len(QOS)],
+                    version=VERSIONS[number % len(VERSIONS)],
                 )
             )
         tasks = [asyncio.create_task(device.run(), name=device.login.client_id) for device in self.devices]
