@@ -136,7 +136,7 @@ def revoke(
 ) -> None:
     """Refuse a certificate for good; a connection that logged in with it is closed within a second.
 
-    Example: healthsync cert revoke 4f1e… --yes
+    Example: healthsync cert revoke 4f1e09 --yes
     """
     place = DataDirectory(data)
     now = datetime.now(UTC)

@@ -9,6 +9,8 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes
 from healthsync_mqtt.cli.service import call
+from healthsync_mqtt.errors import UsageError
+from healthsync_mqtt.model.principal import Role
 
 app = new_group("Connections of the running service.")
 
@@ -24,6 +26,8 @@ def list_clients(
 
     Example: healthsync client list
     """
+    if role is not None and role not in set(Role):
+        raise UsageError(f"there is no role {role!r}", hint="device, subscriber, admin or enroll")
     clients = call(DataDirectory(data).path, "clients")["clients"]
     found = [each for each in clients if role in {None, each["role"]}]
     output.listing(

@@ -11,7 +11,7 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out, token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness, explain, strangers
-from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us
 from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S
 from healthsync_mqtt.identity.people.records import Device
 from healthsync_mqtt.model.times import iso
@@ -132,7 +132,9 @@ def show(user: User, device: Name, data: Data = DATA, json: Json = False) -> Non
 def remove(
     user: User,
     device: Name,
+    *,
     yes: Yes = False,
+    dry_run: DryRun = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -141,6 +143,12 @@ def remove(
     Example: healthsync device remove alice watch-1 --yes
     """
     place = DataDirectory(data)
+    if dry_run:
+        with place.registry() as registry:
+            shown = _described(registry.device(user, device))
+        words = f"would end the login {shown['client_id']}; its events stay"
+        output.told(shown | {"removed": False}, words, as_json=json)
+        return
     _known(place, user, device)
     output.must_agree(
         f"Remove {device} of {user}? It is disconnected and may not come back",

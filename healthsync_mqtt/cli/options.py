@@ -54,6 +54,7 @@ Data = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]
 DATA = Path("data")
 
 _RELATIVE = re.compile(r"(\d{1,6})([smhdw])")

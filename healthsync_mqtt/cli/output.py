@@ -43,6 +43,14 @@ def _takes_unicode() -> bool:
     return (sys.stdout.encoding or "ascii").lower().replace("-", "") in {"utf8", "utf16", "utf32"}
 
 
+def told(value: Mapping[str, Any], words: str, *, as_json: bool) -> None:
+    """What a command did: as an object for programs, in words on stderr for people."""
+    if as_json:
+        emit(value)
+    else:
+        say(words)
+
+
 def flush() -> None:
     """Hand what was printed to the reader of a pipe now."""
     sys.stdout.flush()

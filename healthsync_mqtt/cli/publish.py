@@ -70,7 +70,9 @@ def events_in(text: bytes) -> list[dict[str, Any]]:
         inner = each["events"] if isinstance(each, dict) and "events" in each else each
         found += inner if isinstance(inner, list) else [inner]
     if not all(isinstance(event, dict) for event in found):
-        raise InputError("an event is a JSON object", hint='{"id": …, "type": …, "start_time": …, "value": {…}}')
+        raise InputError(
+            "an event is a JSON object", hint='{"id": "...", "type": "...", "start_time": "...", "value": {...}}'
+        )
     return found
 
 

@@ -1,6 +1,7 @@
 """healthsync rejected …"""
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -8,8 +9,9 @@ import typer
 from healthsync_mqtt.cli import output, service
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, moment, now_us
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, moment, now_us
 from healthsync_mqtt.errors import NotFoundError, UnavailableError, UsageError
+from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.opening import has_log, open_log
 from healthsync_mqtt.storage.port import RejectedRow
@@ -33,15 +35,12 @@ def list_rejected(
     Example: healthsync rejected list --user alice
     """
     found: deque[dict[str, Any]] = deque(maxlen=limit)
+    if reason is not None and reason not in set(Reason):
+        raise UsageError(f"there is no reason {reason!r}", hint=f"one of: {', '.join(Reason)}")
     place = DataDirectory(data)
-    log = place.log()
-    if log is not None:
+    if has_log(place.path):
         place.audit("rejected.listed", user=user, reason=reason, limit=limit)
-        with log:
-            after = 0
-            while page := log.rejected(after, _PAGE, user=user):
-                found += [_described(row) for row in page if reason in {None, row.reason}]
-                after = page[-1].no
+        found.extend(_described(row) for row in _rows(place, user) if reason in {None, row.reason})
     output.listing(
         found,
         {
@@ -92,15 +91,7 @@ def replay(
     place = DataDirectory(data)
     if bool(numbers) == all_:
         raise UsageError("which ones?", hint="healthsync rejected replay 3 4, or --all")
-    chosen = list(numbers or ())
-    if all_:
-        log = place.log()
-        if log is not None:
-            with log:
-                after = 0
-                while page := log.rejected(after, _PAGE, user=user):
-                    chosen += [row.no for row in page]
-                    after = page[-1].no
+    chosen = [row.no for row in _rows(place, user)] if all_ else list(numbers or ())
     place.audit("rejected.replayed", user=user, count=len(chosen))
     accepted = 0
     for number in chosen:
@@ -122,6 +113,7 @@ def purge(
     older_than: Annotated[str, typer.Option(help="Refused last before this: 30d, or a time.")] = "0s",
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
     yes: Yes = False,
+    dry_run: DryRun = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -131,8 +123,16 @@ def purge(
     """
     before_us = moment(older_than, now_us())
     place = DataDirectory(data)
-    if not yes:
-        typer.confirm("Remove rejected events for good?", abort=True)
+    if dry_run:
+        waiting = sum(_last_us(row) < before_us for row in _rows(place, user))
+        output.told({"removed": 0, "would_remove": waiting}, f"{waiting} would be removed", as_json=json)
+        return
+    output.must_agree(
+        "Remove rejected events for good?",
+        f"healthsync rejected purge --older-than {older_than} --yes, or --dry-run",
+        yes=yes,
+        as_json=json,
+    )
     place.audit("rejected.purged", user=user, older_than=older_than)
     before = _count(place)
     try:
@@ -143,10 +143,22 @@ def purge(
                 log.purge_rejected(before_us, user)
                 log.commit()
     removed = max(0, before - _count(place))
-    if json:
-        output.emit({"removed": removed})
-    else:
-        output.say(f"{removed} removed")
+    output.told({"removed": removed}, f"{removed} removed", as_json=json)
+
+
+def _last_us(row: RejectedRow) -> int:
+    return row.last_us or row.received_us
+
+
+def _rows(place: DataDirectory, user: str | None) -> Iterator[RejectedRow]:
+    log = place.log()
+    if log is None:
+        return
+    with log:
+        after = 0
+        while page := log.rejected(after, _PAGE, user=user):
+            yield from page
+            after = page[-1].no
 
 
 def _count(place: DataDirectory) -> int:

@@ -3,18 +3,21 @@
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, moment, now_us, type_name
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, moment, now_us, type_name
 from healthsync_mqtt.cli.sink_setup import add_group, described, set_sink, tested
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.config import InfluxConfig, Sinks
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.sinks.influx.backfill import Slice
 
 app = new_group("Where events go after the log: InfluxDB and what speaks its protocol.")
 app.add_typer(add_group, name="add")
@@ -107,19 +110,26 @@ def try_sink(name: Name, data: Data = DATA, json: Json = False) -> None:
 
 
 @app.command("remove")
-def remove(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+def remove(name: Name, yes: Yes = False, dry_run: DryRun = False, data: Data = DATA, json: Json = False) -> None:
     """Stop shipping to a sink and forget it. What it has already got stays there; added again, it begins anew.
 
-    Example: healthsync sink remove influxdb
+    Example: healthsync sink remove influxdb --yes
     """
     sinks = Sinks(data)
-    sinks.get(name)
-    output.agree(f"Remove the sink {name}? Its server keeps what it has", yes=yes)
+    found = sinks.get(name)
+    if dry_run:
+        output.told(
+            {"sink": name, "removed": False}, f"would forget {name}, which ships to {found.target}", as_json=json
+        )
+        return
+    output.must_agree(
+        f"Remove the sink {name}? Its server keeps what it has",
+        f"healthsync sink remove {name} --yes",
+        yes=yes,
+        as_json=json,
+    )
     sinks.remove(name)
-    if json:
-        output.emit({"sink": name, "removed": True})
-    else:
-        output.say(f"{name} is removed; its server keeps what it has")
+    output.told({"sink": name, "removed": True}, f"{name} is removed; its server keeps what it has", as_json=json)
 
 
 @app.command("suspend")
@@ -171,7 +181,13 @@ def user_tag(
 
 @app.command("backfill")
 def backfill(  # noqa: PLR0917
-    name: Name, user: User = None, type_: Type = None, since: Since = None, data: Data = DATA, json: Json = False
+    name: Name,
+    user: User = None,
+    type_: Type = None,
+    since: Since = None,
+    dry_run: DryRun = False,
+    data: Data = DATA,
+    json: Json = False,
 ) -> None:
     """Ship events of the log again, beside the running service; points that are there overwrite themselves.
 
@@ -187,6 +203,13 @@ def backfill(  # noqa: PLR0917
     since_us = moment(since, now_us()) if since else None
     with ExitStack() as stack:
         reader = stack.enter_context(_log(data))
+        if dry_run:
+            wanted = Slice(
+                reader, through=reader.head(), user=user, type=type_name(type_) if type_ else None, since_us=since_us
+            )
+            events = _count(wanted)
+            output.told({"sink": name, "events": events}, f"would ship {events} events again", as_json=json)
+            return
         ledger = SinkLedger.open(sinks.ledger(name), budget=sink.series_budget)
         stack.callback(ledger.close)
         more: dict[str, Any] = {}
@@ -217,7 +240,7 @@ def reconcile(  # noqa: PLR0917
     user: User = None,
     type_: Type = None,
     since: Since = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only compare.")] = False,
+    dry_run: DryRun = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -242,6 +265,13 @@ def reconcile(  # noqa: PLR0917
     output.listing(rows if json else differing, columns, as_json=json, empty=f"{len(rows)} days compared, all equal")
     if any(not row["repaired"] for row in differing):
         raise typer.Exit(1)
+
+
+def _count(rows: "Slice") -> int:
+    after = events = 0
+    while page := rows.read(after, 1_000):
+        events, after = events + len(page), page[-1].seq
+    return events
 
 
 def _ready(data: Path, name: str) -> tuple[Sinks, InfluxConfig]:

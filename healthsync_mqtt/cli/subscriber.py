@@ -9,7 +9,7 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain, strangers
-from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, names, now_us, type_names
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, names, now_us, type_names
 from healthsync_mqtt.cli.subscriber_lag import lag
 from healthsync_mqtt.identity.people.records import Subscriber
 from healthsync_mqtt.model.times import iso
@@ -177,12 +177,17 @@ def resume(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) 
 
 
 @app.command("remove")
-def remove(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+def remove(name: Name, yes: Yes = False, dry_run: DryRun = False, data: Data = DATA, json: Json = False) -> None:
     """Take away a subscriber's right to connect; its tokens are void, also if it is added again.
 
     Example: healthsync subscriber remove dashboard --yes
     """
     place = DataDirectory(data)
+    if dry_run:
+        with place.registry() as registry:
+            would = _described(registry.subscriber(name))
+        _told(would | {"removed": False}, f"would end the login {name}", as_json=json)
+        return
     _known(place, name)
     output.must_agree(
         f"Remove {name}? It is disconnected and may not come back",

@@ -9,7 +9,7 @@ from healthsync_mqtt.cli.consent import described, purposes
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import LastEvents
-from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us, operator, type_names
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us, operator, type_names
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.people.records import User
@@ -134,12 +134,20 @@ def resume(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) 
 
 
 @app.command("remove")
-def remove(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+def remove(name: Name, yes: Yes = False, dry_run: DryRun = False, data: Data = DATA, json: Json = False) -> None:
     """End a user's devices, tokens and consents. Live connections are closed within a second; stored events stay.
 
     Example: healthsync user remove alice --yes
     """
     place = DataDirectory(data)
+    if dry_run:
+        with place.registry() as registry:
+            shown = _described(registry, registry.user(name))
+        named = ", ".join(shown["devices"]) or "no device"
+        output.told(
+            shown | {"removed": False}, f"would end {named} of {name}, and every consent; its events stay", as_json=json
+        )
+        return
     _known(place, name)
     output.must_agree(
         f"Remove {name}? All devices of {name} are disconnected, and no consent is left",

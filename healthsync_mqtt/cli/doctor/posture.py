@@ -130,7 +130,7 @@ def _consents(registry: Registry, now_us: int) -> Iterator[Finding]:
         return
     named = ", ".join(without[:_MOST_NAMED]) + (" …" if len(without) > _MOST_NAMED else "")
     message = f"nothing is stored for {len(without)} users without consent: {named}"
-    fix = f"healthsync consent grant {without[0]} …, once they agreed"
+    fix = f"healthsync consent grant {without[0]} --types all, once they agreed"
     yield Finding(check="consent", grade=Grade.NOTE, message=message, fix=fix)
 
 

@@ -1,0 +1,249 @@
+"""Every command: once with --help, once well, once wrong; at 80 columns, with LANG=C's letters, without a terminal."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from click.testing import CliRunner, Result
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.main import app
+from tests.support.influx_double import InfluxDouble
+from tests.support.service import Service
+
+ROOT = Path(__file__).parents[2]
+COMMAND = typer.main.get_command(app)
+COLUMNS = 80
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """It runs until it is stopped, or needs a server of others: ``file`` runs it well, by these words."""
+
+    file: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """``well`` ends with 0 and prints ``says``; ``wrong`` ends with ``code`` and says what to do.
+
+    ``{name}`` is what an earlier row printed, or a path of the scene.
+    """
+
+    well: str | Elsewhere
+    wrong: str
+    says: str = ""
+    code: int = 2
+    keep: Mapping[str, str] = field(default_factory=dict)
+
+
+NOBODY = "http://127.0.0.1:9"
+
+WALK: dict[str, Row] = {
+    "version": Row("version", "version --jsn", "0."),
+    "user add": Row("user add alice --consent all", "user add alice --consent all", "added alice", code=1),
+    "user list": Row("user list", "user list alice", "alice"),
+    "user show": Row("user show alice", "user show nobody", "alice", code=1),
+    "user suspend": Row("user suspend alice", "user suspend nobody", "suspended", code=1),
+    "user resume": Row("user resume alice", "user resume nobody", "resumed", code=1),
+    "consent grant": Row("consent grant alice --types all", "consent grant alice --types hart_rate"),
+    "consent show": Row("consent show alice", "consent show nobody", code=1),
+    "consent history": Row("consent history alice", "consent history nobody", code=1),
+    "device add": Row("device add alice watch --token-file {tmp}/t", "device add nobody watch", "alice-watch", code=1),
+    "device token": Row("device token alice watch", "device token alice watch --lifetime 9d", "The token is not shown"),
+    "device list": Row("device list", "device list --user nobody", "watch", code=1),
+    "device show": Row("device show alice watch", "device show alice nothing", "last_seen_at", code=1),
+    "device why": Row("device why alice watch", "device why alice nothing", "it may connect", code=1),
+    "device suspend": Row("device suspend alice watch", "device suspend alice nothing", "suspended", code=1),
+    "device resume": Row("device resume alice watch", "device resume alice nothing", "resumed", code=1),
+    "device enroll": Row("device enroll alice ring", "device enroll nobody ring", "code", code=1),
+    "subscriber add": Row("subscriber add app --users *", "subscriber add app --users *", "app", code=1),
+    "subscriber token": Row("subscriber token app", "subscriber token nobody", "token", code=1),
+    "subscriber list": Row("subscriber list", "subscriber list app", "app"),
+    "subscriber show": Row("subscriber show app", "subscriber show nobody", "last_seen_at", code=1),
+    "subscriber why": Row("subscriber why app", "subscriber why nobody", "it may connect", code=1),
+    "subscriber lag": Row("subscriber lag", "subscriber lag app"),
+    "subscriber suspend": Row("subscriber suspend app", "subscriber suspend nobody", "suspended", code=1),
+    "subscriber resume": Row("subscriber resume app", "subscriber resume nobody", "resumed", code=1),
+    "up": Row(Elsewhere("tests/support/service.py", '"up", "--data"'), "up --mqtt-port many"),
+    "status": Row("status", "status --verbose", "running (process"),
+    "doctor": Row("doctor", "doctor now", "python"),
+    "publish": Row(
+        "publish {tmp}/event.json --user alice --device watch", "publish {tmp}/none --user alice --device w", code=1
+    ),
+    "sample": Row("sample {tmp}/walk.fit", "sample {tmp}/none/walk.fit", code=1),
+    "replay": Row(
+        "replay {tmp}/walk.fit --user alice --device garmin", "replay {tmp}/event.json --user alice --device g", code=1
+    ),
+    "simulate": Row(
+        "simulate --devices 1 --rate 50 --count 5 --seed 7 --day 2026-11-01", "simulate --devices 1 --duration long"
+    ),
+    "trace": Row("trace alice-watch --for 1s", "trace nobody --for 1s", code=1),
+    "client list": Row("client list", "client list --limit 0"),
+    "client kick": Row(
+        Elsewhere("tests/integration/test_members.py", 'serving.kick("alice-watch")'), "client kick app"
+    ),
+    "events list": Row("events list", "events list --type hart_rate", "heart_rate", keep={"event": r"^(\d+)\t"}),
+    "events show": Row("events show {event}", "events show 999999", "heart_rate", code=1),
+    "events tail": Row(Elsewhere("tests/integration/test_cli_service.py", '"tail"'), "events tail --type hart_rate"),
+    "rejected list": Row("rejected list", "rejected list --reason silly", keep={"number": r"^(\d+)\t"}),
+    "rejected show": Row("rejected show {number}", "rejected show 999999", code=1),
+    "rejected replay": Row(Elsewhere("tests/unit/bridge/test_release.py", "released"), "rejected replay"),
+    "rejected purge": Row("rejected purge --older-than 30d --yes", "rejected purge --older-than 30d"),
+    "storage status": Row("storage status", "storage status now", "epoch"),
+    "storage restore-check": Row("storage restore-check", "storage restore-check now"),
+    "config show": Row("config show", "config show now", "broker.mqtt_port"),
+    "config check": Row("config check", "config check now", "valid"),
+    "topic list": Row("topic list", "topic list now", "users/{user}/events"),
+    "topic check": Row("topic check --as alice/watch --publish users/alice/events", "topic check --as alice/watch"),
+    "key list": Row("key list", "key list now", keep={"kid": r"^(\S+)"}),
+    "key rotate": Row("key rotate", "key rotate --publish soon"),
+    "key retire": Row(
+        Elsewhere("tests/unit/cli/test_cli_contract.py", '"key", "retire"'), "key retire nobody --yes", code=1
+    ),
+    "key jwks": Row("key jwks", "key jwks now", '"keys"'),
+    "cert init-ca": Row(Elsewhere("tests/unit/cli/test_cli_cert.py", '"init-ca"'), "cert init-ca", code=1),
+    "cert issue": Row("cert issue device alice watch --out {tmp}", "cert issue device alice nothing", code=1),
+    "cert list": Row("cert list", "cert list now", "alice-watch", keep={"serial": r"^(\S+)\tdevice"}),
+    "cert renew": Row("cert renew device alice watch --out {tmp}", "cert renew device alice nothing", code=1),
+    "cert inspect": Row("cert inspect {data}/certs/ca.crt", "cert inspect {tmp}/none", code=1),
+    "cert revoke": Row("cert revoke {serial} --yes", "cert revoke 00 --yes", code=1),
+    "sink add influxdb": Row("sink add influxdb {influx}", f"sink add influxdb {NOBODY} --name other", code=69),
+    "sink add file": Row("sink add file {tmp}/out", "sink add file {tmp}/event.json --name other", code=69),
+    "sink list": Row("sink list", "sink list now", "influxdb"),
+    "sink status": Row("sink status influxdb", "sink status nobody", "state", code=1),
+    "sink show": Row("sink show influxdb", "sink show nobody", "target", code=1),
+    "sink set": Row("sink set influxdb --flush-s 0.5", "sink set influxdb"),
+    "sink test": Row("sink test influxdb", "sink test nobody", code=1),
+    "sink user": Row("sink user alice", "sink user nobody", "alice", code=1),
+    "sink suspend": Row("sink suspend influxdb", "sink suspend nobody", "suspended", code=1),
+    "sink backfill": Row("sink backfill influxdb", "sink backfill nobody", code=1),
+    "sink reconcile": Row("sink reconcile influxdb --dry-run", "sink reconcile nobody", code=1),
+    "sink resume": Row("sink resume influxdb", "sink resume nobody", "resumed", code=1),
+    "sink remove": Row("sink remove file --yes", "sink remove file --yes", "removed", code=1),
+    "broker render": Row(
+        "broker render mosquitto --out {tmp}/mosquitto", "broker render postfix --out {tmp}/p", code=1
+    ),
+    "broker credentials": Row("broker credentials", "broker credentials now"),
+    "broker password list": Row("broker password list", "broker password list now", "healthsync-hooks"),
+    "broker password rotate": Row("broker password rotate healthsync-hooks", "broker password rotate nobody", code=1),
+    "broker provision": Row(
+        Elsewhere("tests/integration/test_external_mosquitto.py", "provision"), "broker provision postfix"
+    ),
+    "broker check": Row(
+        Elsewhere("tests/integration/test_external_mosquitto.py", "await examine("), "broker check now"
+    ),
+    "bridge run": Row(Elsewhere("tests/support/external_bridge.py", '"-m", "bridge"'), "bridge run", code=69),
+    "auth serve": Row(Elsewhere("tests/support/rabbitmq.py", '"auth", "serve"'), "auth serve --port many"),
+    "token revoke": Row("token revoke --user alice --device watch", "token revoke"),
+    "audit list": Row("audit list", "audit list --limit 0", "user.added"),
+    "audit verify": Row("audit verify", "audit verify now"),
+    "consent withdraw": Row("consent withdraw alice", "consent withdraw nobody", code=1),
+    "subscriber remove": Row("subscriber remove app --yes", "subscriber remove app --yes", code=1),
+    "device remove": Row("device remove alice watch --yes", "device remove alice watch", code=1),
+    "user remove": Row("user remove alice --yes", "user remove alice", code=1),
+}
+"""In the order in which they run: what a later row needs, an earlier one has made."""
+
+
+class InC:
+    """The program under LANG=C: its streams take ASCII alone, as ``main`` prepares them."""
+
+    name = "healthsync"
+
+    def main(self, **options: Any) -> Any:
+        output.for_any_locale()
+        return COMMAND.main(**options)
+
+
+class Scene:
+    """A service, a sink's server, files; and what the rows printed."""
+
+    def __init__(self, data: Path, tmp: Path, influx: str) -> None:
+        self.known = {"data": str(data), "tmp": str(tmp), "influx": influx}
+        self.runner = CliRunner(
+            charset="ascii", env={"HEALTHSYNC_DATA": str(data), "COLUMNS": str(COLUMNS), "LANG": "C"}
+        )
+        self.results: dict[str, tuple[Result | None, Result]] = {}
+
+    def run(self, line: str) -> Result:
+        words = [word.format_map(self.known) if word != "users/{user}/events" else word for word in line.split()]
+        return self.runner.invoke(InC(), words)  # type: ignore[arg-type]  # CliRunner needs a name and main()
+
+
+def commands(group: Any = COMMAND, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        elif not command.hidden:
+            yield (*path, name)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    tmp = tmp_path_factory.mktemp("walk")
+    events = [
+        {"id": "one", "type": "heart_rate", "start_time": "2026-01-01T00:00:00Z", "value": {"bpm": 70}},
+    ]
+    (tmp / "event.json").write_text(json.dumps(events[0]))
+    (tmp / "bad.json").write_text(json.dumps(events[0] | {"id": "two", "value": {"bpm": 900}}))
+    with InfluxDouble() as influx, Service(tmp / "data") as service:
+        scene = Scene(service.data, tmp, influx.url)
+        for name, row in WALK.items():
+            if name == "rejected list":
+                assert scene.run("publish {tmp}/bad.json --user alice --device watch").exit_code == 1
+            well = None if isinstance(row.well, Elsewhere) else scene.run(row.well)
+            if well is not None:
+                for key, pattern in row.keep.items():
+                    found = re.search(pattern, well.stdout, re.MULTILINE)
+                    assert found, (name, well.output)
+                    scene.known[key] = found[1]
+            scene.results[name] = well, scene.run(row.wrong)
+        yield scene
+
+
+def test_every_command_has_a_row() -> None:
+    assert {" ".join(path) for path in commands()} == set(WALK)
+
+
+def test_the_reference_has_the_same_commands() -> None:
+    text = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^## healthsync (.+)$", text, re.MULTILINE)) == set(WALK)
+
+
+@pytest.mark.parametrize("name", WALK)
+def test_help_fits_eighty_columns(name: str) -> None:
+    runner = CliRunner(charset="ascii", env={"COLUMNS": str(COLUMNS), "LANG": "C"})
+    shown = runner.invoke(InC(), [*name.split(), "--help"])  # type: ignore[arg-type]
+    assert shown.exit_code == 0, shown.output
+    assert [line for line in shown.stdout.splitlines() if len(line) > COLUMNS] == []
+    assert f"Example: healthsync {name}" in shown.stdout
+    assert "--json" in shown.stdout
+
+
+@pytest.mark.parametrize("name", WALK)
+def test_well(name: str, scene: Scene) -> None:
+    row, well = WALK[name], scene.results[name][0]
+    if well is None:
+        assert isinstance(row.well, Elsewhere)
+        assert row.well.words in (ROOT / row.well.file).read_text(encoding="utf-8")
+        return
+    assert well.exit_code == 0, (well.output, well.stderr, well.exception)
+    assert row.says in well.stdout + well.stderr
+    assert "Traceback" not in well.output
+
+
+@pytest.mark.parametrize("name", WALK)
+def test_wrong(name: str, scene: Scene) -> None:
+    row, wrong = WALK[name], scene.results[name][1]
+    assert wrong.exit_code == row.code, (wrong.output, wrong.stderr, wrong.exception)
+    assert "Traceback" not in wrong.output
+    said = wrong.stderr
+    assert "Usage:" in said or ("error: " in said and "fix: " in said), said
+    assert wrong.stdout == ""
