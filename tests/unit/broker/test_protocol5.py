@@ -42,14 +42,14 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Pubrel,
     Skipped,
 )
-from healthsync_mqtt.mqtt.codec.v5 import Reason
+from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from tests.unit.broker.test_protocol import EVENTS, EXPECTED, FOREIGN, MUCH, PACKETS, STATUS, WATCH, Told, kinds, route
 from tests.unit.broker.test_session import session
 
 METHOD = {Property.AUTHENTICATION_METHOD: "healthsync-token"}
 CONNECT = Connect("alice-watch", protocol_level=5, properties=METHOD)
 STORED = DeliveryVerdict("e", 1, 1, 0)
-AUTH = Auth(Reason.RE_AUTHENTICATE, METHOD | {Property.AUTHENTICATION_DATA: b"token"})
+AUTH = Auth(ReasonCode.RE_AUTHENTICATE, METHOD | {Property.AUTHENTICATION_DATA: b"token"})
 
 
 def made(
@@ -164,13 +164,13 @@ def test_refusals_have_their_codes_and_words() -> None:
 def test_a_refused_connect_is_answered_in_its_version() -> None:
     refusal = Refusal(ConnectCode.NOT_AUTHORIZED, "a bad token", held=True, advice="get another")
     assert made(ConnectionState.REFUSING).told(refusal)[0] == Send(
-        Connack(False, Reason.BAD_CREDENTIALS, {Property.REASON_STRING: "get another"})
+        Connack(False, ReasonCode.BAD_CREDENTIALS, {Property.REASON_STRING: "get another"})
     )
     old = made(ConnectionState.REFUSING, asked=Connect("alice-watch"))
     assert old.told(refusal)[0] == Send(Connack(False, ConnectCode.NOT_AUTHORIZED))
     newer = made(ConnectionState.REFUSING, asked=Connect("", protocol_level=6))
     unknown = Refusal(ConnectCode.BAD_PROTOCOL_VERSION, "bad_version")
-    assert newer.told(unknown)[0] == Send(Connack(False, Reason.UNSUPPORTED_PROTOCOL_VERSION))
+    assert newer.told(unknown)[0] == Send(Connack(False, ReasonCode.UNSUPPORTED_PROTOCOL_VERSION))
 
 
 def aliased(topic: bytes, alias: int, payload: bytes = b"{}") -> Publish:
@@ -192,8 +192,8 @@ def test_an_alias_stands_for_the_topic_it_was_given_last() -> None:
     [
         (aliased(EVENTS, MOST_ALIASES + 1), "topic_alias_invalid"),
         (aliased(b"", 3), "unknown_topic_alias"),
-        (Auth(Reason.RE_AUTHENTICATE, {Property.AUTHENTICATION_METHOD: "other"}), "unexpected_auth"),
-        (Auth(Reason.CONTINUE_AUTHENTICATION, METHOD), "unexpected_auth"),
+        (Auth(ReasonCode.RE_AUTHENTICATE, {Property.AUTHENTICATION_METHOD: "other"}), "unexpected_auth"),
+        (Auth(ReasonCode.CONTINUE_AUTHENTICATION, METHOD), "unexpected_auth"),
         (Auth(), "unexpected_auth"),
     ],
 )
@@ -247,11 +247,11 @@ def test_a_client_may_refuse_what_it_is_sent() -> None:
     assert protocol.session is not None
     protocol.session.offer(Message(b"t", b"x", 2))
     protocol.session.transmit()
-    assert kinds(handle(protocol, Pubrec(1, Reason.QUOTA_EXCEEDED))) == [Flush]
+    assert kinds(handle(protocol, Pubrec(1, ReasonCode.QUOTA_EXCEEDED))) == [Flush]
     assert protocol.session.backlog == 0
 
 
-@pytest.mark.parametrize(("reason", "left"), [(0, False), (Reason.DISCONNECT_WITH_WILL, True)])
+@pytest.mark.parametrize(("reason", "left"), [(0, False), (ReasonCode.DISCONNECT_WITH_WILL, True)])
 def test_a_disconnect_may_ask_for_the_will(reason: int, left: bool) -> None:
     will = PACKETS[0].will  # type: ignore[union-attr]
     protocol = made(asked=CONNECT._replace(will=will))
