@@ -9,6 +9,7 @@ from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.demo import demo_login, run_watch
 from healthsync_mqtt.cli.demo_tokens import DemoTokens
+from healthsync_mqtt.cli.doctor.parts import missing
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.live import LiveView, Wanted
 from healthsync_mqtt.cli.options import Json, now_us
@@ -18,6 +19,9 @@ from healthsync_mqtt.cli.storage import accept_restored as take_restored
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("up")
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -76,6 +80,8 @@ class _Up:
         self._settings = settings
         self._reread = reread
         self._place = DataDirectory(settings.data)
+        self._fresh = not self._place.registry_db.exists() and not settings.paths.events_db.exists()
+        self._lost = missing(settings.data)
         self._demo = demo
         self._wanted = wanted
         self._as_json = as_json
@@ -112,6 +118,7 @@ class _Up:
             )
             service.write(data)
             try:
+                self._say_made_new()
                 self._say_ready(service, ready.bound)
                 if not self._demo:
                     yield None
@@ -127,6 +134,17 @@ class _Up:
             finally:
                 # The demo watch says goodbye before the service stops.
                 ServiceFile.remove(data)
+
+    def _say_made_new(self) -> None:
+        """What this start had to make: of a new installation in one line, of an old one loudly."""
+        for part in self._lost:
+            if part.path.exists():
+                log.error("up.made_anew", path=str(part.path), loss=part.loss)
+                output.say(f"WARNING: {part.path} was missing and is made new: {part.loss}")
+        if self._fresh and not self._as_json:
+            output.say(
+                f"made new in {self._settings.data}: registry, signing key, CA and server certificate, event log"
+            )
 
     def _say_ready(self, service: ServiceFile, bound: "Mapping[str, tuple[str, ...]]") -> None:
         if self._as_json:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import apsw
 
+from healthsync_mqtt.cli.doctor.databases import databases
 from healthsync_mqtt.cli.doctor.finding import Finding, Grade
+from healthsync_mqtt.cli.doctor.parts import parts
 from healthsync_mqtt.cli.doctor.posture import posture, private_files
 from healthsync_mqtt.cli.doctor.sinks import sinks
 from healthsync_mqtt.cli.installation import DataDirectory
@@ -33,6 +35,8 @@ def examine(data: Path) -> Iterator[Finding]:
     yield _python()
     yield _sqlite()
     yield _clock(place)
+    yield from parts(data)
+    yield from databases(data)
     yield from _settings(place)
     yield from _files(place)
     yield from _certificates(place)
