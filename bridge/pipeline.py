@@ -7,11 +7,11 @@ the load and the disk's latency is shared; a group is bounded, so that writing i
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Final
 
+from bridge.backlog import Backlog
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
 from bridge.group import Group, WaitingDelivery, held_bytes
@@ -36,7 +36,7 @@ _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 5.0
 GROUP_EVENTS: Final = 5_000
 GROUP_BYTES: Final = 8 * 1024 * 1024
-"""Bounds of one commit: no further delivery is taken into a group that has so many events or held bytes."""
+"""Bounds of one commit: no further delivery is taken into a group that is so much work or has so many held bytes."""
 
 
 class PipelinePhase(Enum):
@@ -95,7 +95,7 @@ class Pipeline:
         self._scheduled = False
         self._closed = False
         self._backlog = 0
-        self._waiting: deque[WaitingDelivery] = deque()
+        self._waiting = Backlog()
         self._aside = Aside(decode=self._decode, quick=self._quick, ready=self._decoded, failed=self._give_up)
         self._chores = chores
         self._group = Group([], 0, [])
@@ -256,17 +256,10 @@ class Pipeline:
         self._attempt()
 
     def _next_group(self) -> Group:
-        """The oldest deliveries, as many as a commit may have and at least one, and every chore."""
-        waiting, group, chores = self._waiting, [], self._chores.take()
-        events = size = 0
-        while waiting and events < GROUP_EVENTS and size < GROUP_BYTES:
-            each = waiting.popleft()
-            events += each.decoded.total
-            size += each.size
-            group.append(each)
-            if each.chore is not None:
-                chores.append(each.chore)
-        return Group(group, size, chores)
+        """As many deliveries as a commit may have and at least one, and every chore."""
+        chores, group = self._chores.take(), self._waiting.take(GROUP_EVENTS, GROUP_BYTES)
+        chores += [each.chore for each in group if each.chore is not None]
+        return Group(group, sum(each.size for each in group), chores)
 
     def _attempt(self) -> None:
         group = self._group
@@ -281,7 +274,8 @@ class Pipeline:
             if decoded.rejections:
                 group.refused += quarantined(origin, decoded.rejections, received_us)
         try:
-            seqs = self._journal.write(items, group.refused, received_us)
+            with self._aside.quiet():
+                seqs = self._journal.write(items, group.refused, received_us)
             for chore in group.chores[group.written :]:
                 group.written += 1
                 chore.write(self._journal)
@@ -304,9 +298,12 @@ class Pipeline:
         """Consent has changed while deliveries waited, for a commit that is tried again perhaps: it is asked anew."""
         self._consent = self.gate.version
         screen = self.gate.screen
-        for waiting in (self._group.waiting, self._waiting):
-            for place, each in enumerate(waiting):
-                waiting[place] = each._replace(decoded=screen(each.decoded, each.delivery.origin.user, now_us))
+
+        def screened(each: WaitingDelivery) -> WaitingDelivery:
+            return each._replace(decoded=screen(each.decoded, each.delivery.origin.user, now_us))
+
+        self._group.waiting = [screened(each) for each in self._group.waiting]
+        self._waiting.change(screened)
 
     def _committed(self, head: int, error: StoreError | None) -> None:
         took, self._commit_from = self.commit_running_s, None

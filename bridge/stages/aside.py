@@ -5,11 +5,12 @@ Other sources go on, and one that has much here takes turns with the others.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from healthsync_mqtt.model.delivery import Delivery, Source
@@ -56,6 +57,8 @@ class Aside:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._sliced_at = 0.0
+        self._may_decode = threading.Event()
+        self._may_decode.set()
         #: deliveries by source, each source's first one in the thread or on its way there; empty: nothing is here
         self.sources: dict[Source, deque[_Job]] = {}
 
@@ -75,6 +78,15 @@ class Aside:
         self._closed = True
         self.sources.clear()
         self._requests.put(None)
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Nothing is decoded meanwhile: each statement of SQL that the loop runs would wait for the interpreter."""
+        self._may_decode.clear()
+        try:
+            yield
+        finally:
+            self._may_decode.set()
 
     # -- on the loop
 
@@ -130,6 +142,7 @@ class Aside:
         """Give the interpreter's lock to the loop for a moment."""
         if self._closed:
             raise _AbandonedError
+        self._may_decode.wait()
         if time.monotonic() - self._sliced_at > _SLICE_S:
             time.sleep(_LET_IN_S)
             self._sliced_at = time.monotonic()

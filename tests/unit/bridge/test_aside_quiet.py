@@ -1,0 +1,33 @@
+"""While the loop writes rows, nothing is decoded beside it: each of its statements would wait for the interpreter."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from bridge.stages.aside import Aside
+from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.event import Decoded
+from healthsync_mqtt.model.origin import Origin
+
+
+async def test_the_decoder_waits_while_rows_are_written() -> None:
+    order: list[str] = []
+    started, decoded = threading.Event(), threading.Event()
+
+    def decode(_: Delivery, pause: Callable[[], None]) -> Decoded:
+        started.set()
+        pause()
+        order.append("decoded")
+        decoded.set()
+        return Decoded(None, [], [], 0)
+
+    source: Any = object()
+    aside = Aside(decode=decode, quick=lambda _: None, ready=lambda *_: None, failed=lambda _: None)
+    with aside.quiet():
+        aside.put(Delivery(source, 1, Origin("alice", "watch", None, "t"), b""), 0)
+        assert started.wait(10)
+        decoded.wait(0.1)
+        order.append("written")
+    assert decoded.wait(10)
+    assert order == ["written", "decoded"]
+    aside.close()

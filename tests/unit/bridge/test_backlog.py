@@ -1,0 +1,85 @@
+"""What waits for a commit is taken fairly once it is more than one commit takes."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.backlog import LIGHT, Backlog, work_of
+from bridge.group import WaitingDelivery
+from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.event import Decoded
+from healthsync_mqtt.model.origin import Origin
+
+MOST = 1_000
+
+
+def waiting(user: str, events: int = 1, *, refused: int = 0, source: Any = None, name: int = 0) -> WaitingDelivery:
+    nothing: Any = None
+    decoded = Decoded(None, [nothing] * events, [nothing] * refused, events + refused)
+    return WaitingDelivery(Delivery(source or user, name, Origin(user, "d", None, "t"), b""), decoded, 1)
+
+
+def commits(backlog: Backlog) -> list[list[WaitingDelivery]]:
+    found = []
+    while backlog:
+        found.append(backlog.take(MOST, 10**9))
+    return found
+
+
+def test_what_one_commit_takes_goes_in_its_order() -> None:
+    backlog = Backlog()
+    came = [waiting(f"u{n % 3}", n) for n in range(1, 30)]
+    for each in came:
+        backlog.append(each)
+    assert commits(backlog) == [came]
+
+
+def test_who_sends_little_waits_for_no_more_than_the_commit_that_runs() -> None:
+    """The bystander's event waited behind everything that fifty connections had sent before."""
+    backlog = Backlog()
+    for n in range(200):
+        backlog.append(waiting("mallory", 0, refused=500, name=n))
+    backlog.append(waiting("bob"))
+    backlog.append(waiting("carol", LIGHT))
+    first = backlog.take(MOST, 10**9)
+    assert {each.delivery.origin.user for each in first} == {"bob", "carol"}
+    for n in range(20):
+        assert [each.delivery.origin.user for each in backlog.take(MOST, 10**9)] == ["mallory"]  # and none starves
+        backlog.append(waiting("bob"))
+        assert [each.delivery.origin.user for each in backlog.take(MOST, 10**9)] == ["bob"], n
+
+
+def test_those_who_send_much_take_turns() -> None:
+    backlog = Backlog()
+    for n in range(50):
+        backlog.append(waiting("mallory", MOST, name=n))
+    for n in range(3):
+        backlog.append(waiting("bob", MOST, name=n))
+    users = [each.delivery.origin.user for commit in commits(backlog)[:6] for each in commit]
+    assert users.count("bob") == 3
+
+
+def test_a_commit_is_bounded_in_refused_events_too() -> None:
+    backlog = Backlog()
+    for n in range(40):
+        backlog.append(waiting(f"u{n % 4}", 0, refused=20))
+    found = commits(backlog)
+    assert max(sum(map(work_of, commit)) for commit in found) <= MOST + 200
+    assert sum(map(len, found)) == 40
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 400)), max_size=60), st.integers(0, 9))
+def test_what_is_of_one_source_or_one_user_keeps_its_order(came: list[tuple[int, int, int]], between: int) -> None:
+    backlog = Backlog()
+    taken: list[WaitingDelivery] = []
+    for number, (user, source, events) in enumerate(came):
+        backlog.append(waiting(f"u{user}", events, source=f"s{source}", name=number))
+        if between and number % between == 0:
+            taken += backlog.take(MOST, 10**9)
+    taken += [each for commit in commits(backlog) for each in commit]
+    assert sorted(each.delivery.token for each in taken) == list(range(len(came)))
+    for key in (lambda each: each.delivery.source, lambda each: each.delivery.origin.user):
+        for name in set(map(key, taken)):
+            tokens = [each.delivery.token for each in taken if key(each) == name]
+            assert tokens == sorted(tokens)
