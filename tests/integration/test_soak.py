@@ -8,10 +8,13 @@ from tests.support.soak.scenario import Plan, run
 
 
 @pytest.mark.soak
-def test_what_was_acknowledged_survives_kills_stops_and_a_full_disk(tmp_path: Path) -> None:
-    plan = Plan(seed=20261123, kills=5, pauses=(1.5,), full_disks=1)
+def test_what_was_acknowledged_survives_every_fault_of_the_soak(tmp_path: Path) -> None:
+    plan = Plan(seed=20261123, kills=5, pauses=(1.5,), full_disks=1, restores=2, jumps=6, swaps=1)
     outcome = run(plan, tmp_path, lambda text: None)
     assert outcome.violations == ()
-    assert outcome.faults == {"kill -9": 5, "SIGSTOP": 1, "disk full": 1}
+    assert outcome.faults == {
+        "kill -9": 5, "SIGSTOP": 1, "disk full": 1, "restore": 2, "clock jump": 6, "certificate swap": 1,
+    }  # fmt: skip
+    assert outcome.snapshots > 0
     assert outcome.stored == outcome.sent == outcome.acknowledged
     assert outcome.receipted > 0

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from healthsync_mqtt.model.receipt import parse_receipt
+from healthsync_mqtt.model.receipt import Receipt, parse_receipt
 from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_publish, v5
 from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
@@ -61,6 +61,11 @@ class Device:
     made: int = 0
     unacknowledged: list[Message] = field(default_factory=list)
     old: list[Message] = field(default_factory=list)
+    #: As long as this is set it keeps what was acknowledged, as a device does for 72 hours; None: it keeps nothing.
+    kept: list[Message] | None = None
+    #: Events of ``kept`` that it has sent again, because the log is another one now, until they are acknowledged.
+    resent: set[Key] = field(default_factory=set)
+    epoch: str = ""
     in_flight: dict[int, Message] = field(default_factory=dict)
     next_id: int = 0
 
@@ -140,11 +145,19 @@ class Device:
                     self._acknowledged(self.in_flight.pop(packet_id), packet)
                 writer.write(self._encode(Pubrel(packet_id=packet_id)))
             case Publish(payload=payload, qos=qos, packet_id=packet_id):
-                self.history.receipt(self.login.user, self.login.device, parse_receipt(payload))
+                self._told(parse_receipt(payload))
                 if qos:
                     writer.write(self._encode(Puback(packet_id=packet_id)))
             case Pubcomp() | _:
                 pass
+
+    def _told(self, receipt: Receipt) -> None:
+        self.history.receipt(self.login.user, self.login.device, receipt)
+        if self.epoch and receipt.epoch != self.epoch and self.kept is not None:
+            self.unacknowledged += self.kept
+            self.resent = {key for message in self.kept for key in message.keys}
+            self.kept = None
+        self.epoch = receipt.epoch
 
     def _encode(self, packet: Packet) -> bytes:
         return v5.encode(packet) if self.version == 5 else encode(packet)
@@ -157,6 +170,9 @@ class Device:
                 wrong = f"{self.login.client_id}: {len(message.keys)} events answered with {answer.reason} and {said}"
                 self.history.violations.append(wrong)
         self.history.acknowledge(message.keys)
+        self.resent.difference_update(message.keys)
+        if self.kept is not None:
+            self.kept.append(message)
         if self.rng.random() < 0.05:
             self.old.append(message)
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from enum import Enum, auto
 from pathlib import Path
 from typing import Self
@@ -22,16 +23,17 @@ _HUNG_S = 900
 class BridgeProcess:
     """One bridge on a data directory. Killed at the end of the ``with`` if it still runs."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(self, data: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
         self.data = data
+        self._env = os.environ | dict(env or {})
         self._options = options
         self.process: subprocess.Popen[str] | None = None
         self.log_path = data.with_name(f"{data.name}-bridge.log")
 
-    def start(self, *, wait: bool = True) -> Self:
-        command = [sys.executable, "-m", "bridge", "--data", str(self.data), "--json", *self._options]
+    def start(self, *more: str, wait: bool = True) -> Self:
+        command = [sys.executable, "-m", "bridge", "--data", str(self.data), "--json", *self._options, *more]
         with self.log_path.open("ab") as log:
-            self.process = child.start(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+            self.process = child.start(command, cwd=ROOT, env=self._env, stdout=subprocess.PIPE, stderr=log, text=True)
         if wait:
             try:
                 self.wait_ready()

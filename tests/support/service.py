@@ -68,13 +68,13 @@ class Service:
         self.ready: dict[str, Any] = {}
         self.started_in = 0.0
 
-    def start(self, *, wait: bool = True) -> Self:
-        """Start it and, with ``wait``, return when the ready line has come."""
+    def start(self, *more: str, wait: bool = True) -> Self:
+        """Start it, this time with ``more`` options, and with ``wait`` return when the ready line has come."""
         began = time.perf_counter()
         log = self.log_path.open("ab")
         with log:
             self.process = child.start(
-                self._command,
+                [*self._command, *more],
                 env=self._env,
                 stdout=subprocess.PIPE,
                 stderr=log,

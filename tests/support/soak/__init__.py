@@ -1,1 +1,1 @@
-"""Faults under load: kill -9, SIGSTOP, a full disk; a history checker decides."""
+"""Faults under load, in time and around the service; a history checker decides."""

@@ -21,11 +21,22 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="kill -9 of the service (default 200)")
     parser.add_argument("--pauses", type=float, nargs="*", default=[3.0, 6.0, 30.0], help="SIGSTOP lengths in seconds")
     parser.add_argument("--full-disks", type=int, default=2, help="tmpfs and file limit in turn (default 2)")
+    parser.add_argument("--restores", type=int, default=5, help="the log of some moments ago put back (default 5)")
+    parser.add_argument("--jumps", type=int, default=10, help="moves of the clock, half of them at start (default 10)")
+    parser.add_argument("--swaps", type=int, default=5, help="certificates replaced, file by file (default 5)")
     parser.add_argument("--seed", type=int, help="repeat the random choices of a run")
     asked = parser.parse_args()
     seed = secrets.randbelow(1 << 32) if asked.seed is None else asked.seed
     say(f"SEED={seed}")
-    plan = Plan(seed=seed, kills=asked.kills, pauses=tuple(asked.pauses), full_disks=asked.full_disks)
+    plan = Plan(
+        seed=seed,
+        kills=asked.kills,
+        pauses=tuple(asked.pauses),
+        full_disks=asked.full_disks,
+        restores=asked.restores,
+        jumps=asked.jumps,
+        swaps=asked.swaps,
+    )
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         try:
             found = run(plan, Path(directory), say)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.service import Service
 from tests.support.soak.run import Soak, SoakError
 
 DISK = "14m"
@@ -61,7 +60,7 @@ async def fill_disk(soak: Soak, *, mounted: bool) -> str:
     if mounted:
         ballast.write_bytes(bytes(BALLAST))
     else:
-        soak.service = Service(soak.data, file_limit=FILE_LIMIT)
+        soak.service = soak.made(file_limit=FILE_LIMIT)
     await soak.start()
     await soak.wait_progress()
     await until_quiet(soak)
@@ -77,7 +76,7 @@ async def fill_disk(soak: Soak, *, mounted: bool) -> str:
     ended = not soak.service.running
     await asyncio.to_thread(soak.service.kill)
     soak.gone()
-    soak.service = Service(soak.data)
+    soak.service = soak.made()
     await soak.start()
     await soak.wait_progress(events=100)
     await soak.compare()

@@ -7,12 +7,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.device import Device, Door
 from tests.support.history import History, LogCheck
 from tests.support.identities import logins
 from tests.support.service import NotReadyError, Service
+from tests.support.shifted import WallClock
 from tests.support.wire import tls_context
 
 READ_AT_ONCE = 5000
@@ -41,10 +44,17 @@ class Soak:
     devices: list[Device] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=dict)
     restarts: list[float] = field(default_factory=list)
+    clock: WallClock = field(init=False)
+    snapshots: int = 0
 
     def __post_init__(self) -> None:
         self.check = LogCheck(self.history)
-        self.service = Service(self.data)
+        self.clock = WallClock(self.data.with_name(f"{self.data.name}.clock"))
+        self.service = self.made()
+
+    def made(self, **how: Any) -> Service:
+        """A service on this data, with the clock of this run."""
+        return Service(self.data, env=self.clock.env, **how)
 
     def count(self, fault: str) -> None:
         self.faults[fault] = self.faults.get(fault, 0) + 1
@@ -64,6 +74,7 @@ class Soak:
                 )
             )
         tasks = [asyncio.create_task(device.run(), name=device.login.client_id) for device in self.devices]
+        watching = asyncio.create_task(self._watch(), name="reader")
         try:
             yield
             if not self.service.running:
@@ -76,13 +87,13 @@ class Soak:
             waiting = sum(len(device.unacknowledged) + len(device.in_flight) for device in self.devices)
             raise SoakError(f"{waiting} messages are not acknowledged after a minute on a healthy service") from None
         finally:
-            for task in tasks:
+            for task in (*tasks, watching):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, watching, return_exceptions=True)
 
-    async def start(self) -> None:
+    async def start(self, *options: str) -> None:
         """Start the service on the same directory and open the doors to the devices."""
-        await asyncio.to_thread(self.service.start)
+        await asyncio.to_thread(self.service.start, *options)
         self.restarts.append(self.service.started_in)
         self.open_doors()
 
@@ -107,13 +118,23 @@ class Soak:
                 raise SoakError(f"nothing is acknowledged for {within} s\n{self.service.log_tail()}")
             await asyncio.sleep(0.02)
 
+    async def _watch(self) -> None:
+        """A reader beside the writer, as a sink is: what it reads in pieces within one snapshot is one state."""
+        while True:
+            await asyncio.sleep(self.rng.uniform(0.05, 0.2))
+            if self.service.running:
+                # The service may be killed, or the log put back, at any moment of this.
+                with contextlib.suppress(HealthSyncError):
+                    self.history.violations += await asyncio.to_thread(torn, self.data / "events.db")
+                    self.snapshots += 1
+
     async def compare(self) -> None:
         """Read what the log gained and check it; the service runs."""
         promised = self.history.promised()
-        await asyncio.to_thread(self._read, self.check)
+        await asyncio.to_thread(self.read, self.check)
         self.history.violations += self.check.missing(promised)
 
-    def _read(self, check: LogCheck) -> None:
+    def read(self, check: LogCheck) -> None:
         reader = SqliteLogReader.open(self.data / "events.db")
         try:
             while rows := reader.read(check.seq, READ_AT_ONCE, history=True):
@@ -124,7 +145,7 @@ class Soak:
     async def finish(self) -> None:
         """Stop the service, read the whole log once more, and settle the account: everything sent is there."""
         whole = LogCheck(self.history)
-        await asyncio.to_thread(self._read, whole)
+        await asyncio.to_thread(self.read, whole)
         self.history.violations += whole.missing(self.history.acknowledged | self.history.receipted)
         self.history.violations += [
             f"{key.user}/{key.id} was sent to the end and is not in the log"
@@ -158,3 +179,19 @@ class Soak:
             raise SoakError(f"no restart after kill -9: {error}") from None
         await self.wait_progress()
         await self.compare()
+
+
+def torn(path: Path) -> list[str]:
+    """Read the end of a log in small pages within one snapshot while others write; what does not fit together."""
+    found = []
+    with SqliteLogReader.open(path) as reader, reader.snapshot():
+        head = reader.head()
+        after = max(0, head - 400)
+        while rows := reader.read(after, 50, history=True):
+            if [row.seq for row in rows] != list(range(after + 1, after + len(rows) + 1)):
+                found.append(f"rows after {after} do not follow one another in one snapshot")
+            after = rows[-1].seq
+            time.sleep(0.002)  # the writer commits meanwhile
+        if after != head or reader.head() != head:
+            found.append(f"a snapshot of {head} rows became one of {after}")
+    return found

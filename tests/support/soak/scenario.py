@@ -4,12 +4,17 @@ import asyncio
 import random
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.support.soak.faults import fill_disk, pause, small_disk
+from tests.support.soak.putting_back import restore
 from tests.support.soak.run import Soak
+from tests.support.soak.surroundings import JUMPS, jump, swap_certificates
+
+Fault = Callable[[Soak], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,20 @@ class Plan:
     kills: int = 200
     pauses: tuple[float, ...] = (3.0, 6.0)
     full_disks: int = 2
+    restores: int = 5
+    jumps: int = 10
+    swaps: int = 5
+
+    def between(self) -> list[Fault]:
+        """The faults that are spread between the kills, in an order that the seed decides."""
+        found: list[Fault] = [partial(pause, seconds=length) for length in self.pauses]
+        found += [restore] * self.restores + [swap_certificates] * self.swaps
+        found += [
+            partial(jump, seconds=JUMPS[number % len(JUMPS)], booting=number // len(JUMPS) % 2 == 1)
+            for number in range(self.jumps)
+        ]
+        random.Random(self.seed).shuffle(found)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +52,7 @@ class Outcome:
     stored: int
     restart: float
     slowest_restart: float
+    snapshots: int
     full_disk: tuple[str, ...]
     violations: tuple[str, ...]
 
@@ -45,24 +65,24 @@ async def soak(plan: Plan, directory: Path, say: Callable[[str], None]) -> Outco
 
     first = Soak(data=directory / "data", rng=rng, say=say)
     runs.append(first)
-    pauses = list(plan.pauses)
-    # The stops are spread between the kills.
-    moments = {int((number + 1) * plan.kills / (len(pauses) + 1)): length for number, length in enumerate(pauses)}
+    faults = plan.between()
+    done = 0
     try:
         async with first.load():
             await first.start()
             await first.wait_progress()
             for number in range(plan.kills):
-                if number in moments:
-                    await pause(first, moments.pop(number))
+                while done < len(faults) * (number + 1) // plan.kills:
+                    await faults[done](first)
+                    done += 1
                 await first.kill()
                 if (number + 1) % 10 == 0:
                     say(
                         f"{number + 1} kills, {len(first.history.acknowledged)} acknowledged, "
                         f"{violations(runs)} violations"
                     )
-            for length in moments.values():
-                await pause(first, length)
+            for fault in faults[done:]:
+                await fault(first)
         await first.finish()
     finally:
         first.service.kill()
@@ -103,6 +123,7 @@ def outcome(runs: list[Soak], how: list[str]) -> Outcome:
         stored=sum(len(run.check.stored) for run in runs),
         restart=statistics.median(restarts),
         slowest_restart=max(restarts),
+        snapshots=sum(run.snapshots for run in runs),
         full_disk=tuple(how),
         violations=tuple(line for run in runs for line in run.history.violations),
     )
