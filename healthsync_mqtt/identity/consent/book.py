@@ -121,8 +121,11 @@ class ConsentBook:
         """The permissions that follow from it; outside of any reading."""
         if fetched.newest != self._read_to:
             permissions = {purpose: dict(users) for purpose, users in self._permissions.items()}
+            stored = {user_id: since_us for user_id, purpose, since_us, _ in fetched.plain if purpose == Purpose.store}
             for user_id, purpose, since_us, until_us in fetched.plain:
-                span = ConsentSpan(since_us, ALWAYS if until_us is None else until_us)
+                # As ``Standing.begins_us``: nothing was stored before, so no clock has to say so.
+                begins_us = 0 if stored.get(user_id) == since_us else since_us
+                span = ConsentSpan(begins_us, ALWAYS if until_us is None else until_us)
                 permissions[Purpose(purpose)][user_id] = Permission(span, {})
             for purpose, users in in_force(fetched.decisions).items():
                 permissions[purpose] |= users

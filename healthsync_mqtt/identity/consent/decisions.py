@@ -92,11 +92,16 @@ NOBODY: Final[Permissions] = {purpose: {} for purpose in PURPOSES}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What holds for one purpose and one type (None: all that no other line names), and the decisions behind it."""
+    """What holds for one purpose and one type (None: all that no other line names), and the decisions behind it.
+
+    ``begins_us`` is from when on what was received is covered: ``granted_us``, or 0 where nothing can have been stored
+    before. Then no clock decides, which may have been behind when an event was received.
+    """
 
     purpose: Purpose
     type: str | None
     granted_us: int
+    begins_us: int
     expires_us: int | None
     withdrawn_us: int | None
     text_version: str | None
@@ -115,17 +120,19 @@ def standings(decisions: Iterable[ConsentDecision]) -> list[Standing]:
         if decision.types is None:
             older = {key: held.pop(key) for key in list(held) if key[0] is purpose}
             if decision.action is Action.grant:
-                held[purpose, None] = rest = _granted(decision, None, older.pop((purpose, None), None))
+                first = _is_first(decision, None, held)
+                rest = _granted(decision, None, older.pop((purpose, None), None), first=first)
+                held[purpose, None] = rest
                 # A type that was withdrawn, or granted, on its own begins at another time than the rest.
                 own = {key: _granted(decision, key[1], standing) for key, standing in older.items()}
-                held |= {key: standing for key, standing in own.items() if standing.granted_us != rest.granted_us}
+                held |= {key: standing for key, standing in own.items() if _since(standing) != _since(rest)}
             else:
                 held |= {key: _withdrawn(decision, standing) for key, standing in older.items()}
             continue
         for name in decision.types:
             before = held.get((purpose, name), held.get((purpose, None)))
             if decision.action is Action.grant:
-                held[purpose, name] = _granted(decision, name, before)
+                held[purpose, name] = _granted(decision, name, before, first=_is_first(decision, name, held))
             elif before is not None:
                 held[purpose, name] = _withdrawn(decision, before, name)
     return sorted(held.values(), key=lambda standing: (PURPOSES.index(standing.purpose), standing.type or ""))
@@ -150,13 +157,31 @@ def in_force(decisions: Iterable[ConsentDecision]) -> Permissions:
     return permissions
 
 
-def _granted(decision: ConsentDecision, type_name: str | None, before: Standing | None) -> Standing:
+def _is_first(
+    decision: ConsentDecision, type_name: str | None, held: Mapping[tuple[Purpose, str | None], Standing]
+) -> bool:
+    """Whether nothing of this type can have been stored before this grant: it is the one to store, or beside it."""
+    if decision.purpose is Purpose.store:
+        return True
+    store = held.get((Purpose.store, type_name), held.get((Purpose.store, None)))
+    return store is not None and store.begins_us == 0 and store.granted_us == decision.decided_us
+
+
+def _since(standing: Standing) -> tuple[int, int]:
+    return standing.granted_us, standing.begins_us
+
+
+def _granted(
+    decision: ConsentDecision, type_name: str | None, before: Standing | None, *, first: bool = False
+) -> Standing:
     # A grant that renews one which still holds goes on from its beginning: nothing in between falls out.
     unbroken = before is not None and before.holds(decision.decided_us)
+    begins_us = 0 if before is None and first else decision.decided_us
     return Standing(
         purpose=decision.purpose,
         type=type_name,
         granted_us=before.granted_us if before is not None and unbroken else decision.decided_us,
+        begins_us=before.begins_us if before is not None and unbroken else begins_us,
         expires_us=decision.expires_us,
         withdrawn_us=None,
         text_version=decision.text_version,
@@ -169,6 +194,7 @@ def _withdrawn(decision: ConsentDecision, standing: Standing, type_name: str | N
         purpose=standing.purpose,
         type=standing.type if type_name is None else type_name,
         granted_us=standing.granted_us,
+        begins_us=standing.begins_us,
         expires_us=standing.expires_us,
         withdrawn_us=standing.withdrawn_us if standing.withdrawn_us is not None else decision.decided_us,
         text_version=standing.text_version,
@@ -179,4 +205,4 @@ def _withdrawn(decision: ConsentDecision, standing: Standing, type_name: str | N
 def _span(standing: Standing) -> ConsentSpan:
     if standing.withdrawn_us is not None:
         return NOTHING
-    return ConsentSpan(standing.granted_us, ALWAYS if standing.expires_us is None else standing.expires_us)
+    return ConsentSpan(standing.begins_us, ALWAYS if standing.expires_us is None else standing.expires_us)
