@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import child
 from tests.support.service import Service
+
+# How long an example takes says how busy the machine is, and nothing about the project.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 ALONE = pytest.StashKey[bool]()
 """Set where a test is skipped because people clone the project without the recordings: nobody's failure."""

@@ -87,6 +87,7 @@ def test_nobody_at_the_url(run: Run, data: Path) -> None:
 def test_set_changes_what_is_named_and_tests_it(run: Run, data: Path, server: InfluxDouble) -> None:
     run("add", "influxdb", server.url)
     before = Sinks(data).get("influxdb")
+    server.buckets.add("other")
     run("set", "influxdb", "--bucket", "other", "--batch-bytes", "5000")
     assert Sinks(data).get("influxdb") == before.model_copy(update={"bucket": "other", "batch_bytes": 5000})
     run("set", "influxdb", "--url", NOBODY, code=69)

@@ -68,7 +68,7 @@ class Readback:
         reads = {"v2": self._flux, "v3": self._sql, "v1": self._influxql, "victoria": self._export}
         try:
             return reads[self._dialect](measurement, subject, start_ns, stop_ns)
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, csv.Error):
             # From None: what was read, and what Python says about it, may be a health value.
             raise UnavailableError(
                 "the server's answer cannot be read",
