@@ -5,7 +5,7 @@ somebody deleted or changed.
 
 The service goes on meanwhile, so the order of reading is what makes it true: first how far the sink is, then the
 bucket, then the log in one snapshot. What the bucket has by then is in the log, and what the sink had shipped before
-must be in the bucket. What came in between may be there.
+must be in the bucket. What came in between may be there, and what it superseded may be there still.
 """
 
 from collections import defaultdict
@@ -141,32 +141,48 @@ class Reconciliation:
         allowed: Any = defaultdict(dict)
         lines: Any = defaultdict(dict)
         margin = None if since_us is None else since_us - 2 * _DAY_NS // 1000  # a series reaches into later days
+        # Superseded, and by a row that the sink may not have come to: what it had there then.
+        standing: dict[str, Record] = {}
         for record, superseded in self._rows(user, type_name, margin):
-            try:
-                made = self._packer.lines(record)
-            except UnmappableError:
+            if record.seq <= through:
+                standing.pop(record.id, None)
+            if record.op != Op.UPSERT:
                 continue
-            for line in made:
-                key = (line.series.partition(",")[0], line.time_ns // _DAY_NS)
+            if superseded and record.seq <= through:
+                standing[record.id] = record
+            for key, line in self._lines(record):
                 lines[key]  # a day of which nothing is left is looked at too
-                if superseded:
+                if superseded and record.seq <= through:
                     continue
                 samples = self._readback.comparable(samples_of(line))
                 allowed[key] |= samples
-                if record.seq <= through and record.seq not in refused and self._permit(record):
-                    expected[key] |= samples
-                    lines[key] |= dict.fromkeys(samples, line)
+                if superseded or record.seq > through or record.seq in refused or not self._permit(record):
+                    continue
+                expected[key] |= samples
+                lines[key] |= dict.fromkeys(samples, line)
+        for record in standing.values():
+            for key, line in self._lines(record):
+                allowed[key] |= self._readback.comparable(samples_of(line))
         return expected, allowed, lines
 
+    def _lines(self, record: Record) -> Iterator[tuple[tuple[str, int], Line]]:
+        """Measurement and day of each line of a row; none of one that cannot be mapped."""
+        try:
+            made = self._packer.lines(record)
+        except UnmappableError:
+            return
+        for line in made:
+            yield (line.series.partition(",")[0], line.time_ns // _DAY_NS), line
+
     def _rows(self, user: str, type_name: str, since_us: int | None) -> Iterator[tuple[Record, bool]]:
-        """All upserts, and whether a later row supersedes each."""
+        """All rows in their order, and whether a later one supersedes each."""
         after = 0
         wanted = {"user": user, "type": type_name, "since_us": since_us}
         while rows := self._reader.read(after, _PAGE, history=True, **wanted):  # type: ignore[arg-type]
             last = rows[-1].seq
             latest = {row.seq for row in self._reader.read(after, _PAGE, **wanted) if row.seq <= last}  # type: ignore[arg-type]
             after = last
-            yield from ((row, row.seq not in latest) for row in rows if row.op == Op.UPSERT)
+            yield from ((row, row.seq not in latest) for row in rows)
 
     def _difference(self, user: str, key: tuple[str, int], found: dict[StoredField, Value], log: "_Log") -> Difference:
         expected, allowed, lines = log
