@@ -13,6 +13,7 @@ from bridge.process import run, serve
 from bridge.service import Ready
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.telemetry.log import configure
 
 
@@ -22,6 +23,11 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="the data directory (HEALTHSYNC_DATA, else ./data)")
     parser.add_argument("--shard", help="which part of the users, such as 2/8")
     parser.add_argument("--share", help="name of the group of bridges that share all messages")
+    parser.add_argument(
+        "--accept-restored",
+        action="store_true",
+        help="take a log that was put back, and let devices send their last 72 hours again",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON line when it is ready")
     arguments = parser.parse_args()
 
@@ -41,6 +47,8 @@ def main() -> int:
 
     try:
         settings = read()
+        if arguments.accept_restored:
+            open_log(settings.data, accept_restored=True).close()
         run(lambda: serve(settings, ExternalEdge.open, around, reread=read))
     except HealthSyncError as error:
         sys.stderr.write(f"error: {error}\n" + (f"fix: {error.hint}\n" if error.hint else ""))

@@ -82,7 +82,7 @@ class AnchorComparison(NamedTuple):
         raise RestoredError(
             f"{_WORDS[self.verdict]}{numbers}",
             hint="put the right files back, or start with what is there and let devices send their last 72 hours "
-            "again: healthsync up --accept-restored",
+            "again: healthsync up --accept-restored (a bridge: healthsync bridge run --accept-restored)",
         )
 
 

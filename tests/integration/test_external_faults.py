@@ -20,13 +20,21 @@ NOTHING = {"bridge_kills": 0, "broker_kills": 0, "cuts": 0, "away": 0, "shards":
 
 @pytest.mark.parametrize(
     "faults",
-    [{"bridge_kills": 4}, {"broker_kills": 2}, {"cuts": 2}, {"away": 5_000}, {"shards": True}],
+    [
+        {"bridge_kills": 4},
+        {"broker_kills": 2},
+        {"cuts": 2},
+        {"away": 5_000},
+        {"shards": True},
+        {"restores": 1, "hangs": 1, "jumps": 2, "swaps": 1},
+    ],
     ids=[
         "bridge killed",
         "broker killed",
         "network cut",
         "bridge away for 5,000 messages",
         "one of two bridges killed",
+        "log put back, bridge stopped, clock moved, certificate swapped",
     ],
 )
 async def test_what_devices_were_told_is_stored_once(tmp_path: Path, faults: dict[str, int]) -> None:

@@ -7,18 +7,26 @@ was told is stored, everything it sent is stored in the end, and each event is s
 import asyncio
 import contextlib
 import random
+import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.client.backoff import Backoff
+from healthsync_mqtt.identity.certificates.files import renew_server
 from healthsync_mqtt.mqtt.links.probe import talk
+from healthsync_mqtt.storage.anchor import AnchorFile
+from healthsync_mqtt.storage.sqlite.comparing import anchor_path
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess, Proxy, Wire
 from tests.support.mosquitto import Mosquitto
+from tests.support.shifted import WallClock
+from tests.support.soak.putting_back import copy_log, put_back
+from tests.support.soak.surroundings import shown_serial
 
 USERS = 4
 WINDOW = 10
@@ -42,10 +50,12 @@ class Rig:
     ordered: bool = True
     sending: bool = True
     broker: Mosquitto = field(init=False)
+    clock: WallClock = field(init=False)
     processes: dict[str, BridgeProcess] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.broker = Mosquitto(self.root)
+        self.clock = WallClock(self.root / "clock")
         now = time.time_ns() // 1000
         with self.broker.registry() as registry:
             for user in (*(f"u{number}" for number in range(USERS)), ORDERED):
@@ -60,7 +70,7 @@ class Rig:
         async with Proxy(self.broker.port) as proxy:
             for name, part in self.bridges:
                 how = ["--shard", part] if part else []
-                self.processes[name] = BridgeProcess(self._data(name, proxy.port), *how)
+                self.processes[name] = BridgeProcess(self._data(name, proxy.port), *how, env=self.clock.env)
             tasks: list[asyncio.Task[None]] = []
             try:
                 for process in self.processes.values():
@@ -138,6 +148,7 @@ class Rig:
                 while len(waiting) >= WINDOW and self.sending:
                     await asyncio.wait(waiting, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.gather(*waiting)
+            await client.drain()  # and what a log that was put back made it send again
 
     async def _publish(self, client: DeviceClient, user: str, names: list[str]) -> None:
         events = [
@@ -178,6 +189,57 @@ class Rig:
         await asyncio.to_thread(self.broker.kill)
         await asyncio.sleep(self.rng.uniform(0, 0.2))
         await asyncio.to_thread(self.broker.start)
+
+    async def restore(self) -> None:
+        """The bridge's log of some moments ago is put back: devices that know a receipt send again what it lacks."""
+        bridge = self.processes["main"]
+        log, copy = bridge.data / "events.db", self.root / "backup.db"
+        await asyncio.sleep(self.rng.uniform(0.1, 0.5))
+        await asyncio.to_thread(copy_log, log, copy)
+        with SqliteLogReader.open(copy) as reader:
+            copied = reader.head()
+        until = time.monotonic() + 30
+        while (anchor := AnchorFile(anchor_path(log)).read()) is None or anchor.head <= copied:
+            assert time.monotonic() < until, "the anchor does not move on"
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(bridge.kill)
+        put_back(copy, log)
+        await asyncio.to_thread(bridge.start, wait=False)
+        assert bridge.process
+        await asyncio.to_thread(bridge.process.wait, 30)
+        if bridge.end() == 0 or "--accept-restored" not in bridge.log():
+            self.violations.append("a log that was put back was opened without a word")
+        await asyncio.to_thread(bridge.start, "--accept-restored")
+        self.fault("restore")
+
+    async def hang(self, seconds: float) -> None:
+        """The bridge is stopped, longer than its broker waits for a sign of life; then it goes on."""
+        await asyncio.sleep(self.rng.uniform(0.1, 0.5))
+        self.processes["main"].send(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        self.processes["main"].send(signal.SIGCONT)
+        self.fault("SIGSTOP")
+
+    async def jump(self, seconds: float) -> None:
+        """The bridge's clock moves under load, and is put right."""
+        await asyncio.sleep(self.rng.uniform(0.1, 0.5))
+        self.clock.shift(seconds)
+        await asyncio.sleep(0.5)
+        self.clock.shift(0)
+        self.fault("clock jump")
+
+    async def swap_certificate(self, proxy: Proxy) -> None:
+        """The broker gets a new certificate, and everybody has to connect anew."""
+        serial = renew_server(self.broker.data / "certs", ["localhost"], datetime.now(UTC)).serial_number
+        assert self.broker.process
+        self.broker.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 30
+        while await asyncio.to_thread(shown_serial, ("localhost", self.broker.port)) != serial:
+            assert time.monotonic() < until, "the broker does not take its new certificate up"
+            await asyncio.sleep(0.05)
+        proxy.reset()
+        self.fault("certificate swap")
+        await asyncio.sleep(self.rng.uniform(0.1, 0.5))
 
     async def break_wire(self, proxy: Proxy) -> None:
         how = self.rng.choice(("reset", "slow", "silent"))

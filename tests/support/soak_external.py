@@ -9,10 +9,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from tests.support.external_bridge import Proxy
 from tests.support.external_rig import Rig
+from tests.support.soak.surroundings import JUMPS
 
 
 async def soak(
@@ -24,6 +26,10 @@ async def soak(
     cuts: int,
     away: int,
     shards: bool,
+    restores: int = 0,
+    hangs: int = 0,
+    jumps: int = 0,
+    swaps: int = 0,
 ) -> list[Rig]:
     """All faults, one kind after the other, each on a broker and log of its own."""
     rigs: list[Rig] = []
@@ -55,6 +61,15 @@ async def soak(
         await rig.in_order(away)
         await asyncio.to_thread(rig.processes["main"].start)
 
+    async def around_it(rig: Rig, proxy: Proxy) -> None:
+        faults: list[Callable[[], Awaitable[None]]] = [rig.restore] * restores
+        faults += [partial(rig.hang, 9.0)] * hangs  # the broker waits for 7.5 s
+        faults += [partial(rig.jump, JUMPS[number % len(JUMPS)]) for number in range(jumps)]
+        faults += [partial(rig.swap_certificate, proxy)] * swaps
+        rng.shuffle(faults)
+        for fault in faults:
+            await fault()
+
     async def one_of_two_dies(rig: Rig, _proxy: Proxy) -> None:
         for number in range(max(2, bridge_kills // 10)):
             await rig.kill_bridge(("main", "second")[number % 2])
@@ -68,6 +83,8 @@ async def soak(
         await run("wire", wire_breaks, ordered=True)
     if away:
         await run("away", bridge_is_away, ordered=False)
+    if restores or hangs or jumps or swaps:
+        await run("around", around_it, ordered=False)
     if shards:
         await run("shards", one_of_two_dies, ordered=True, bridges=(("main", "1/2"), ("second", "2/2")))
     return rigs
@@ -85,6 +102,10 @@ def main() -> int:
     parser.add_argument("--broker-kills", type=int, default=50)
     parser.add_argument("--cuts", type=int, default=40)
     parser.add_argument("--away", type=int, default=5000, help="messages while the bridge is away")
+    parser.add_argument("--restores", type=int, default=10)
+    parser.add_argument("--hangs", type=int, default=5)
+    parser.add_argument("--jumps", type=int, default=10)
+    parser.add_argument("--swaps", type=int, default=10)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     given = parser.parse_args()
     say({"seed": given.seed})
@@ -98,6 +119,10 @@ def main() -> int:
                 cuts=given.cuts,
                 away=given.away,
                 shards=True,
+                restores=given.restores,
+                hangs=given.hangs,
+                jumps=given.jumps,
+                swaps=given.swaps,
             )
         )
     return any(rig.violations for rig in rigs)

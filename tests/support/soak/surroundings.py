@@ -46,16 +46,16 @@ async def swap_certificates(soak: Soak) -> None:
     shutil.rmtree(made, ignore_errors=True)
     shutil.copytree(have, made)
     serial = renew_server(made, [], datetime.now(UTC)).serial_number
-    before = await asyncio.to_thread(_shown, soak.service.mqtts)
+    before = await asyncio.to_thread(shown_serial, soak.service.mqtts)
     (made / "server.crt").replace(have / "server.crt")
     soak.service.send(signal.SIGHUP)
     await asyncio.sleep(_STILL)
-    if await asyncio.to_thread(_shown, soak.service.mqtts) != before:
+    if await asyncio.to_thread(shown_serial, soak.service.mqtts) != before:
         soak.history.violations.append("a certificate without its key was taken up")
     (made / "server.key").replace(have / "server.key")
     soak.service.send(signal.SIGHUP)
     until = time.monotonic() + TAKEN_UP_WITHIN
-    while await asyncio.to_thread(_shown, soak.service.mqtts) != serial:
+    while await asyncio.to_thread(shown_serial, soak.service.mqtts) != serial:
         if time.monotonic() > until:
             raise SoakError("the new certificate is not taken up")
         await asyncio.sleep(0.05)
@@ -63,7 +63,7 @@ async def swap_certificates(soak: Soak) -> None:
     await soak.wait_progress()
 
 
-def _shown(address: tuple[str, int]) -> int:
+def shown_serial(address: tuple[str, int]) -> int:
     """The serial number of what a listener shows now."""
     pem = ssl.get_server_certificate(address, timeout=10)
     return load_der_x509_certificate(ssl.PEM_cert_to_DER_cert(pem)).serial_number
