@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from bridge.process import run, serve
 from bridge.service import Ready
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.storage.opening import open_log
+from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.storage.opening import compare_with_anchor, open_log
 from healthsync_mqtt.telemetry.log import configure
 
 
@@ -48,12 +50,21 @@ def main() -> int:
     try:
         settings = read()
         if arguments.accept_restored:
-            open_log(settings.data, accept_restored=True).close()
+            _accept_restored(settings)
         run(lambda: serve(settings, ExternalEdge.open, around, reread=read))
     except HealthSyncError as error:
         sys.stderr.write(f"error: {error}\n" + (f"fix: {error.hint}\n" if error.hint else ""))
         return error.exit_code
     return 0
+
+
+def _accept_restored(settings: Settings) -> None:
+    """Take the log as it is, with a new epoch; written down as ``healthsync bridge run`` does."""
+    seen = compare_with_anchor(settings.data)
+    with open_log(settings.data, accept_restored=True) as log:
+        detail = {"verdict": seen.verdict.value, "epoch": log.epoch, "rows": seen.head}
+    audit = AuditLog.open(settings.paths.audit_db, settings.paths.audit_key)
+    audit.append("storage.restored", actor="service", now_us=time.time_ns() // 1000, detail=detail)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ the log between two commits; one that is lost with a crash only means that some 
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -141,11 +142,14 @@ class Shipping:
         finally:
             process.stdin.close()
             try:
-                async with asyncio.timeout(_STOP_S):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_STOP_S):
+                        await process.wait()
+            finally:
+                # Cancelled again while it waits, nobody would come back to a process that is stopped.
+                if process.returncode is None:
+                    process.kill()
                     await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
 
     async def _listen(self, name: str, process: asyncio.subprocess.Process) -> bytes:
         """Its next line; empty at its end, which is brought about when it has hung too long."""
