@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from healthsync_mqtt.mqtt.links.port import Account, Address
+from healthsync_mqtt.mqtt.links.port import Address, ClientLogin
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.anchor import AnchorFile
 from healthsync_mqtt.storage.sqlite.comparing import anchor_path
@@ -69,7 +69,7 @@ class SinkSoak:
     data: Path = field(init=False)
     clock: WallClock = field(init=False)
     service: Service = field(init=False)
-    account: Account = field(init=False)
+    account: ClientLogin = field(init=False)
 
     def __post_init__(self) -> None:
         self.data = self.root / "data"
@@ -77,7 +77,7 @@ class SinkSoak:
         self.service = Service(self.data, env=self.clock.env)
         run_cli(self.data, "user", "add", "alice", "--consent", "all")
         who = run_cli(self.data, "device", "add", "alice", "watch")[0]
-        self.account = Account(client_id=who["client_id"], username=who["username"], password=who["token"])
+        self.account = ClientLogin(client_id=who["client_id"], username=who["username"], password=who["token"])
         add = ("sink", "add", "influxdb", self.server.url, "--name", "main", "--dialect", self.dialect)
         run_cli(self.data, *add)
         run_cli(self.data, "sink", "set", "main", "--timeout-s", str(TIMEOUT_S))

@@ -9,12 +9,12 @@ from bridge.jobs.sightings import Sightings, described
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.identity.people.registry import Registry
 
-T0 = 1_795_000_000_000_000
+STARTED_US = 1_795_000_000_000_000
 
 
 class Clock:
     def __init__(self) -> None:
-        self.us = T0
+        self.us = STARTED_US
 
     def __call__(self) -> int:
         self.us += 1_000_000
@@ -24,9 +24,9 @@ class Clock:
 @pytest.fixture
 def registry(tmp_path: Path) -> Any:
     with Registry.open(tmp_path / "registry.db") as registry:
-        registry.add_user("alice", "all", T0)
-        registry.add_device("alice", "watch", T0)
-        registry.add_subscriber("app", "*", "*", T0)
+        registry.add_user("alice", "all", STARTED_US)
+        registry.add_device("alice", "watch", STARTED_US)
+        registry.add_subscriber("app", "*", "*", STARTED_US)
         yield registry
 
 
@@ -42,7 +42,7 @@ def test_a_login_and_its_end_outlast_the_process(tmp_path: Path, registry: Regis
     assert set(seen) == {"alice-watch", "app"}
     watch = seen["alice-watch"]
     assert (watch.address, watch.protocol, watch.event_us) == ("192.0.2.7", "MQTT 5.0", None)
-    assert (watch.connected_us, watch.seen_us) == (T0 + 1_000_000, T0 + 2_000_000)
+    assert (watch.connected_us, watch.seen_us) == (STARTED_US + 1_000_000, STARTED_US + 2_000_000)
     assert seen["app"].protocol == "MQTT 3.1.1"
 
 
@@ -51,8 +51,8 @@ def test_who_is_removed_is_forgotten_and_not_noted_again(registry: Registry) -> 
     for client_id in ("alice-watch", "app"):
         sightings.entered(client_id, "192.0.2.7", 4)
     sightings.flush()
-    registry.remove_device("alice", "watch", T0)
-    registry.remove_subscriber("app", T0)
+    registry.remove_device("alice", "watch", STARTED_US)
+    registry.remove_subscriber("app", STARTED_US)
     assert registry.sightings.all() == {}
     for client_id in ("alice-watch", "app"):
         sightings.entered(client_id, "192.0.2.7", 4)
