@@ -27,20 +27,24 @@ def render(
     out: Annotated[Path, typer.Option(help="Directory for the files; the broker reads them and keeps its state here.")],
     host: Annotated[str, typer.Option(help="Address the broker listens on.")] = "0.0.0.0",  # noqa: S104
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of MQTT over TLS.")] = 8883,
-    user: Annotated[str, typer.Option(help="Account the broker runs as (mosquitto).")] = "",
+    user: Annotated[str, typer.Option(help="Account the broker runs as: root gives it the files.")] = "",
     hooks_url: Annotated[str, typer.Option(help="Where auth serve listens.")] = "http://127.0.0.1:8870",
     data: Data = DATA,
     json: Json = False,
 ) -> None:
     """Write complete, commented configuration for a broker.
 
-    Example: healthsync broker render mosquitto --out /etc/mosquitto/healthsync
+    With --user, as root, the broker gets copies of its certificate and key, and the files are its account's: it need
+    not see our data directory. Render again when the certificate was renewed.
+
+    Example: healthsync broker render mosquitto --out /etc/mosquitto/healthsync --user mosquitto
     """
     from datetime import UTC, datetime
 
     from healthsync_mqtt.broker.external.grants import grants_of
     from healthsync_mqtt.broker.external.identities import principals
     from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
+    from healthsync_mqtt.broker.external.ownership import give, handed_over
     from healthsync_mqtt.broker.external.plan import Plan
     from healthsync_mqtt.broker.external.render import render as rendered
     from healthsync_mqtt.broker.external.render import write
@@ -73,7 +77,10 @@ def render(
         admin_password=store.ensure(ADMIN)[0],
         hooks_secret=store.ensure(SECRET_CREDENTIAL)[0],
     )
-    for path in write(rendered(broker, plan), out):
+    plan, copies = handed_over(plan)
+    written = write(rendered(broker, plan) | copies, out)
+    give(out, user)
+    for path in written:
         if json:
             output.emit({"file": str(path)})
         else:

@@ -3,13 +3,12 @@
 import contextlib
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from scripts.support import tree
+from tests.support.checkout import make_checkout
 from tests.support.service import Service
 
 FREE = ["--mqtt-port", "0", "--mqtts-port", "0", "--wss-port", "0"]
@@ -17,25 +16,7 @@ FREE = ["--mqtt-port", "0", "--mqtts-port", "0", "--wss-port", "0"]
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout whose environment was made before: scripts/up installs nothing."""
-    root = tmp_path / "checkout"
-    (root / "scripts").mkdir(parents=True)
-    for name in ("up", "support"):
-        (root / "scripts" / name).symlink_to(tree.ROOT / "scripts" / name)
-    (root / "certs").mkdir()
-    made = root / ".venv" / "installed"
-    made.mkdir(parents=True)
-    (root / ".venv" / "bin").mkdir()
-    for name in ("requirements.lock", "pyproject.toml"):
-        (root / name).write_bytes((tree.ROOT / name).read_bytes())
-    (made / "at").write_text(str(root))
-    (made / "requirements.lock").write_bytes((root / "requirements.lock").read_bytes())
-    (made / "requirements.lock.pyproject").write_bytes((root / "pyproject.toml").read_bytes())
-    for name, command in (("python", ""), ("healthsync", '-c "from healthsync_mqtt.cli.main import main; main()"')):
-        program = root / ".venv" / "bin" / name
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} {command} "$@"\n')
-        program.chmod(0o755)
-    return root
+    return make_checkout(tmp_path / "checkout")
 
 
 class Started(Service):

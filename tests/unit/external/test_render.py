@@ -1,14 +1,18 @@
 """Rendered configuration: complete, without a placeholder left, secrets in private files only."""
 
 import json
+import os
+import pwd
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from healthsync_mqtt.broker.external.grants import grants_of
 from healthsync_mqtt.broker.external.identities import CANARY_A
+from healthsync_mqtt.broker.external.ownership import give, handed_over
 from healthsync_mqtt.broker.external.plan import Plan
 from healthsync_mqtt.broker.external.render import render, write
 from healthsync_mqtt.config.settings import load_settings
@@ -96,3 +100,27 @@ def test_a_path_cannot_write_configuration(tmp_path: Path, name: str) -> None:
 def test_an_unknown_broker_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nanomq"):
         render("nanomq", plan(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away: run as root")
+def test_the_files_and_copies_of_the_certificates_are_the_brokers_account_where_one_is_named(tmp_path: Path) -> None:
+    account = pwd.getpwnam("nobody")
+    paths = {name: tmp_path / name for name in ("ca.crt", "server.crt", "server.key")}
+    for name, path in paths.items():
+        path.write_text(name)
+    named, copies = handed_over(replace(plan(tmp_path), user="nobody"))
+    write(render("mosquitto", named) | copies, named.directory)
+    give(named.directory, "nobody")
+    conf = (named.directory / "mosquitto.conf").read_text()
+    assert f"keyfile {named.directory / 'server.key'}" in conf
+    for path in (named.directory, *named.directory.iterdir()):
+        assert (path.stat().st_uid, path.stat().st_gid) == (account.pw_uid, account.pw_gid), path
+    assert (named.directory / "server.key").stat().st_mode & 0o777 == 0o600
+    assert paths["server.key"].stat().st_uid == 0
+    with pytest.raises(InputError, match="no account"):
+        handed_over(replace(plan(tmp_path), user="nobody-of-that-name"))
+
+
+def test_without_an_account_the_broker_reads_the_files_of_the_data_directory(tmp_path: Path) -> None:
+    ours = plan(tmp_path)
+    assert handed_over(ours) == (ours, {})

@@ -1,0 +1,340 @@
+"""Every howto, typed line by line: on a service or broker of its own, with only ports, places and names swapped."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support import child
+from tests.support.checkout import make_checkout
+from tests.support.mosquitto import free_port
+from tests.support.pages import ROOT, TYPED, Block, Swap, Typed, Typist, blocks, pages
+from tests.support.rabbitmq import SERVER, installed
+from tests.support.service import Service, run_cli
+
+NOT_RUN = {"docs/howto/compose.md": 1, "docs/howto/emqx.md": 1}
+"""How many blocks of a page are not run; the page gives the reason of each."""
+DATA_LANGUAGES = {"json", "toml", "python", "sql", "text", "yaml"}
+
+
+class Walk:
+    """Types the blocks of one page from its top; ``done`` checks that none was left out."""
+
+    def __init__(self, page: str, typist: Typist) -> None:
+        self._left = [block for block in blocks(page) if block.typed]
+        self._typist = typist
+
+    def go(self, count: int) -> list[Typed]:
+        """Type the next blocks."""
+        now, self._left = self._left[:count], self._left[count:]
+        assert len(now) == count
+        return [typed for block in now for typed in self._typist.type(block)]
+
+    def done(self) -> None:
+        """All that can be typed was."""
+        assert self._left == []
+
+
+def programs(place: Path) -> Path:
+    """``healthsync`` as installed, and a ``pip`` that only finds out whether what a line asks for is there."""
+    place.mkdir()
+    lines = {
+        "healthsync": f'exec {sys.executable} -c "from healthsync_mqtt.cli.main import main; main()" "$@"',
+        "pip": f'cd {ROOT} && exec {sys.executable} -m pip "$@" --dry-run --no-index --no-build-isolation -q',
+    }
+    for name, line in lines.items():
+        (place / name).write_text(f"#!/bin/sh\n{line}\n")
+        (place / name).chmod(0o755)
+    return place
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that accounts of brokers can enter, beside pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="howto-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+Begin = Callable[..., Typist]
+
+
+@pytest.fixture
+def begin(place: Path) -> Iterator[Begin]:
+    """Makes the person at the keyboard; what they leave running ends with the test."""
+    made: list[Typist] = []
+    path = f"{programs(place / 'bin')}:{os.environ['PATH']}:/usr/sbin"
+
+    def typist(
+        swaps: Mapping[str, Swap] | None = None,
+        stays: Mapping[str, Callable[[], bool]] | None = None,
+        fails: frozenset[str] = frozenset(),
+        **env: str,
+    ) -> Typist:
+        plain = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        environment = plain | {"PATH": path, "HEALTHSYNC_DATA": str(place / "data")} | env
+        made.append(Typist(cwd=place, env=environment, swaps=swaps or {}, stays=stays or {}, fails=fails))
+        return made[-1]
+
+    yield typist
+    for one in made:
+        one.close()
+
+
+def test_every_block_is_typed_or_says_why_not() -> None:
+    for page in pages():
+        found = blocks(page)
+        fences = (ROOT / page).read_text(encoding="utf-8").count("\n```")
+        assert fences == 2 * len(found), f"{page}: a fence that is not read"
+        assert {block.language for block in found} <= {*TYPED, *DATA_LANGUAGES}, page
+        reasons = [block.reason for block in found if block.reason]
+        assert len(reasons) == NOT_RUN.get(page, 0), f"{page}: {reasons}"
+
+
+def settings_of(block: Block, data: Path) -> None:
+    """Put a block of settings where the service reads it."""
+    data.mkdir(exist_ok=True, mode=0o700)
+    (data / "healthsync.toml").write_text(block.text)
+
+
+def of_language(page: str, language: str) -> list[Block]:
+    return [block for block in blocks(page) if block.language == language]
+
+
+@pytest.mark.parametrize("page", [*pages(), "docs/operations.md", "docs/security.md"])
+def test_settings_that_a_page_shows_are_taken(page: str, tmp_path: Path) -> None:
+    for number, block in enumerate(of_language(page, "toml")):
+        data = tmp_path / str(number)
+        settings_of(block, data)
+        run_cli(data, "config", "check")
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if page != "README.md"])
+def test_json_that_a_page_shows_is_json(page: str) -> None:
+    for block in of_language(page, "json"):
+        json.loads(block.text)
+
+
+@pytest.mark.real_server
+def test_certificates(begin: Begin, place: Path) -> None:
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    run_cli(data, "device", "add", "alice", "watch-1")
+    run_cli(data, "cert", "init-ca")
+    shutil.copy(data / "certs" / "ca.crt", place / "ca.crt")
+    page = "docs/howto/certificates.md"
+    typist = begin()
+    walk = Walk(page, typist)
+    walk.go(3)
+    assert {path.suffix for path in (place / "for-the-broker").iterdir()} == {".crt", ".key"}
+    settings_of(of_language(page, "toml")[0], data)
+    with Service(data) as service:
+        serials = {row["serial"] for row in service.cli("cert", "list") if row.get("client_id") == "alice-watch-1"}
+        typist.swaps = {"-p 8883": f"-p {service.mqtts[1]}", "SERIAL": "".join(serials)}
+        walk.go(2)
+        assert [row["id"] for row in service.cli("events", "list", "--user", "alice")] == ["c-1"]
+        again = next(block for block in blocks(page) if "mosquitto_pub" in block.text)
+        typist.fails = frozenset({"mosquitto_pub"})
+        typist.type(again)
+    walk.done()
+
+
+def test_consent(begin: Begin, place: Path) -> None:
+    walk = Walk("docs/howto/consent.md", begin())
+    with Service(place / "data"):
+        walk.go(4)
+    walk.done()
+
+
+def test_enrolment(begin: Begin, place: Path) -> None:
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    with Service(data) as service:
+        shutil.copy(service.ca_file, place / "ca.crt")
+        walk = Walk("docs/howto/enrolment.md", begin())
+        (enrolled,) = walk.go(1)
+        code = next(line.split()[1] for line in enrolled.out.splitlines() if line.startswith("code"))
+        (program,) = of_language("docs/howto/enrolment.md", "python")
+        text = program.text.replace("K7QF-3M2D-9XWP-HT4V", code).replace(
+            '"health.example"', f'"localhost", {service.mqtts[1]}'
+        )
+        event = {"id": "e-1", "type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}
+        lines = "\n".join(f"    {line}" for line in text.splitlines())
+        (place / "enrol.py").write_text(
+            f"import asyncio\nevent = {event!r}\nasync def main():\n{lines}\nasyncio.run(main())\n"
+        )
+        Path(place / "watch.json").unlink(missing_ok=True)
+        typist = begin()
+        typist.run(next(Block("", "sh", f"{sys.executable} enrol.py", None).commands()))
+        assert [row["id"] for row in service.cli("events", "list", "--user", "alice")] == ["e-1"]
+    walk.done()
+
+
+def test_keys(begin: Begin, place: Path) -> None:
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    run_cli(data, "device", "add", "alice", "watch-1")
+
+    def key(state: str) -> str:
+        return next(row["kid"] for row in run_cli(data, "key", "list") if row["state"] == state)
+
+    with Service(data) as service:
+        typist = begin({" ID": lambda: " " + key("signing")}, fails=frozenset({"key retire ID\n"}))
+        walk = Walk("docs/howto/keys.md", typist)
+        walk.go(2)
+        assert json.loads((place / "jwks.json").read_text())["keys"]
+        walk.go(1)  # refused, as the page says: it signs
+        run_cli(data, "key", "retire", key("next"))  # the page: a rotation that is still to come is taken back so
+        stolen = key("signing")
+        typist.swaps = {" ID": f" {stolen}"}
+        walk.go(1)
+        assert key("signing") != stolen
+        assert service.running
+    walk.done()
+
+
+@pytest.mark.real_server
+def test_mosquitto(begin: Begin, place: Path) -> None:
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    run_cli(data, "device", "add", "alice", "watch")
+    port = str(free_port())
+    page = "docs/howto/mosquitto.md"
+    swaps: dict[str, Swap] = {
+        "--out /etc/mosquitto/healthsync": f"--out {place}/mosquitto --port {port} --host 127.0.0.1",
+        "/etc/mosquitto/healthsync": f"{place}/mosquitto",
+    }
+    if os.geteuid() != 0:
+        swaps["--user mosquitto"] = ""
+    typist = begin(
+        swaps,
+        {
+            "mosquitto -c": lambda: listens(port),
+            "provision mosquitto --watch": lambda: "alice-watch" in typist.said(),
+            "bridge run": lambda: "ready" in typist.said(),
+        },
+        HEALTHSYNC_EXTERNAL__PORT=port,
+    )
+    walk = Walk(page, typist)
+    settings = of_language(page, "toml")[0]
+    text = settings.text.replace("mqtt.example.org", "localhost").replace("/var/lib/healthsync", str(data))
+    settings_of(Block("", "toml", text, None), data)
+    walk.go(1)
+    walk.done()
+
+
+def listens(port: str) -> bool:
+    async def look() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", int(port))
+        except OSError:
+            return False
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    return asyncio.run(look())
+
+
+@pytest.mark.real_server
+def test_rabbitmq(begin: Begin, place: Path) -> None:
+    if not installed():
+        pytest.skip("rabbitmq-server is not installed: scripts/test installs it where it can")
+    data, hooks, management, port = place / "data", str(free_port()), str(free_port()), str(free_port())
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    out = place / "rabbitmq"
+    name = f"hs{free_port()}@localhost"
+    root = os.geteuid() == 0
+    # What Debian's own command does; it would also insist on Debian's places.
+    server = f"runuser -u rabbitmq -- {SERVER}" if root else str(SERVER)
+    for folder in ("home", "mnesia", "log"):
+        (place / folder).mkdir()
+        if root:
+            shutil.chown(place / folder, "rabbitmq", "rabbitmq")
+    environment = {
+        "HOME": str(place / "home"),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(free_port()),
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_NODENAME": name,
+        "RABBITMQ_MNESIA_BASE": str(place / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(place / "log"),
+        "RABBITMQ_PID_FILE": str(place / "log" / "rabbit.pid"),
+        "HEALTHSYNC_EXTERNAL__HOST": "localhost",
+        "HEALTHSYNC_EXTERNAL__PORT": port,
+        "HEALTHSYNC_EXTERNAL__CA_FILE": str(data / "certs" / "ca.crt"),
+    }
+    typist = begin(
+        {
+            "--out /etc/rabbitmq/healthsync --user rabbitmq": f"--out {out} --port {port} --host 127.0.0.1"
+            f" --hooks-url http://127.0.0.1:{hooks} {'--user rabbitmq' if root else ''}"
+            f" && sed -i 's/156[7]2/{management}/' {out}/rabbitmq.conf",
+            "/etc/rabbitmq/healthsync": str(out),
+            "auth serve": f"auth serve --port {hooks}",
+            "15672": management,
+            "enabled_plugins rabbitmq-server": f"enabled_plugins {server}",
+        },
+        {
+            "auth serve": lambda: listens(hooks),
+            "rabbitmq-server": lambda: listens(port),
+            "bridge run": lambda: "ready" in typist.said(),
+        },
+        **environment,
+    )
+    walk = Walk("docs/howto/rabbitmq.md", typist)
+    # Its own port mapper, so that none stays behind as a daemon.
+    with child.started([shutil.which("epmd") or "epmd"], env=typist.env):
+        walk.go(1)
+        typist.close()
+    walk.done()
+
+
+def test_emqx_as_far_as_it_goes_without_emqx(begin: Begin, place: Path) -> None:
+    data, hooks = place / "data", str(free_port())
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    secret = data / "credentials" / "emqx-api-secret"
+    typist = begin(
+        {
+            "/etc/emqx/healthsync": str(place / "emqx"),
+            "auth serve": f"auth serve --port {hooks}",
+            ":18083": f":{free_port()}",
+        },
+        {"auth serve": lambda: listens(hooks)},
+    )
+    secret.parent.mkdir(mode=0o700, parents=True)
+    secret.write_text("a-secret")
+    secret.chmod(0o600)
+    walk = Walk("docs/howto/emqx.md", typist)
+    walk.go(1)
+    assert (place / "emqx" / "emqx.conf").is_file()
+    walk.done()
+
+
+@pytest.mark.real_server
+def test_the_tutorial(begin: Begin, place: Path) -> None:
+    if shutil.which("victoria-metrics") is None:
+        pytest.skip("victoria-metrics is not installed: scripts/test installs it where it can")
+    make_checkout(place)
+    mqtts, charts = str(free_port()), str(free_port())
+    typist = begin(
+        {
+            "scripts/up": f"env -u HEALTHSYNC_DATA scripts/up --mqtt-port 0 --mqtts-port {mqtts} --wss-port 0",
+            "127.0.0.1:8428": f"127.0.0.1:{charts} -memory.allowedPercent=10",
+            "localhost:8428": f"127.0.0.1:{charts}",
+        },
+        {"scripts/up": lambda: "ready" in typist.said(), "victoria-metrics -": lambda: listens(charts)},
+    )
+    walk = Walk("docs/tutorial.md", typist)
+    told = walk.go(sum(block.typed for block in blocks("docs/tutorial.md")))
+    (drawn,) = (each.out.splitlines() for each in told if "query_range" in each.command.text)
+    values = [int(line.split()[0]) for line in drawn]
+    assert len(values) == 20
+    assert all(line.count("#") == pytest.approx(value / 2, abs=1) for line, value in zip(drawn, values, strict=True))
+    assert 70 < min(values) < max(values) < 120
+    walk.done()

@@ -1,0 +1,204 @@
+"""Reads a page as a person does who types its lines: the fenced blocks in order, what to type, what is shown.
+
+``console`` blocks hold commands after ``$ `` (a line that ends with a backslash goes on) and what those print; a block
+``sh`` is one script. A comment ``<!-- not run: REASON -->`` right above a block says why a test cannot run it. Other
+languages are not typed: they have tests that read them as what they are.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support import child
+
+ROOT = Path(__file__).parents[2]
+TYPED = ("console", "sh")
+_BLOCK = re.compile(
+    r"^(?:<!-- not run: (?P<reason>.+?) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_MASKS = (
+    (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)"), "<time>"),
+    (re.compile(r"\b[0-9A-Z]{4}(-[0-9A-Z]{4}){3}\b"), "<code>"),
+    (re.compile(r"\b[0-9a-f]{8}[0-9a-f-]{8,}\b"), "<id>"),
+    (re.compile(r"\s+"), " "),
+)
+READY_S = 90.0
+"""How long something that keeps running may take until it is ready; what hangs is told apart from what is slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing that is typed, and the lines that the page shows after it."""
+
+    text: str
+    shown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block of a page."""
+
+    section: str
+    language: str
+    text: str
+    reason: str | None
+    """Why it is not run here; None where it is."""
+
+    @property
+    def typed(self) -> bool:
+        return self.language in TYPED and self.reason is None
+
+    def commands(self) -> Iterator[Command]:
+        """What a person types at each prompt; a script is one command."""
+        if self.language != "console":
+            yield Command(self.text)
+            return
+        text, shown = "", list[str]()
+        for line in self.text.splitlines():
+            if text.endswith("\\"):
+                text = f"{text}\n{line}"
+            elif line.startswith("$ "):
+                if text:
+                    yield Command(text, tuple(shown))
+                text, shown = line[2:], []
+            else:
+                shown.append(line)
+        yield Command(text, tuple(shown))
+
+
+def blocks(page: str) -> list[Block]:
+    """The fenced blocks of a page of this repository, in order."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = []
+    for match in _BLOCK.finditer(text):
+        section = ["", *_HEADING.findall(text[: match.start()])][-1]
+        found.append(Block(section, match["language"], match["text"], match["reason"]))
+    return found
+
+
+def pages() -> list[str]:
+    """What a newcomer types from: README, the tutorial and every howto."""
+    howtos = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/howto").glob("*.md"))
+    return ["README.md", "docs/tutorial.md", *howtos]
+
+
+def masked(text: str) -> str:
+    """Without what differs from run to run: times, codes, ids, and how wide columns are."""
+    for pattern, instead in _MASKS:
+        text = pattern.sub(instead, text)
+    return text.strip()
+
+
+def is_shown(shown: str, printed: str) -> bool:
+    """Whether a line that was printed is the one that the page shows; an ellipsis there stands for anything."""
+    parts = [re.escape(part.strip()) for part in masked(shown).split("…")]
+    return re.fullmatch(r"\s*.*\s*".join(parts), masked(printed)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What came of a command."""
+
+    command: Command
+    code: int
+    out: str
+    err: str
+
+    def check(self) -> None:
+        """Every line that the page shows was printed, in that order."""
+        printed = iter(self.out.splitlines())
+        for shown in filter(str.strip, self.command.shown):
+            assert any(is_shown(shown, line) for line in printed), (
+                f"{self.command.text}\nshows {shown!r}; printed was\n{self.out}{self.err}"
+            )
+
+
+Swap = str | Callable[[], str]
+
+
+@dataclass(kw_only=True)
+class Typist:
+    """Types the blocks of a page in a directory. Close it: what keeps running ends then.
+
+    ``swaps``: what is written differently on this machine (ports, places, names learned on the way), word for word, the
+    first match first. ``stays``: commands that keep running, by a part of their text, each with what says that it is
+    ready. ``fails``: commands that the page says are refused.
+    """
+
+    cwd: Path
+    env: Mapping[str, str]
+    swaps: Mapping[str, Swap] = field(default_factory=dict)
+    stays: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
+    fails: frozenset[str] = frozenset()
+    _running: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def swapped(self, text: str) -> str:
+        """The text as it is typed here."""
+        for old, new in self.swaps.items():
+            if old in text:
+                text = text.replace(old, new if isinstance(new, str) else new())
+        return text
+
+    def type(self, block: Block) -> list[Typed]:
+        """Run each command of a block and compare with what the page shows."""
+        return [self.run(command) for command in block.commands()]
+
+    def run(self, command: Command) -> Typed:
+        """Type one command; one that keeps running is left to itself when it is ready."""
+        text = self.swapped(command.text)
+        for part, ready in self.stays.items():
+            if part in command.text:
+                self._stay(text, ready)
+                return Typed(command, 0, "", "")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text],
+            cwd=self.cwd,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        typed = Typed(command, done.returncode, done.stdout, done.stderr)
+        refused = any(part in command.text for part in self.fails)
+        assert (done.returncode != 0) == refused, f"{text}\nexit {done.returncode}\n{done.stdout}{done.stderr}"
+        typed.check()
+        return typed
+
+    def _stay(self, text: str, ready: Callable[[], bool]) -> None:
+        log = self.cwd / f"stays-{len(self._running)}.log"
+        with log.open("wb") as out:
+            # A session of its own, so that all it started ends with it.
+            process = child.start(
+                ["bash", "-euc", text],
+                cwd=self.cwd,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        self._running.append(process)
+        until = time.monotonic() + READY_S
+        while not ready():
+            assert process.poll() is None, f"{text}\nended\n{log.read_text(errors='replace')[-3000:]}"
+            assert time.monotonic() < until, f"{text}\nis not ready\n{log.read_text(errors='replace')[-3000:]}"
+            time.sleep(0.05)
+
+    def said(self) -> str:
+        """What those that keep running have said so far."""
+        return "".join(path.read_text(errors="replace") for path in sorted(self.cwd.glob("stays-*.log")))
+
+    def close(self) -> None:
+        """End what keeps running, the latest first."""
+        for process in reversed(self._running):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+            child.end(process, signal.SIGTERM)
