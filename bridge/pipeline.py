@@ -1,3 +1,4 @@
+# long: one state machine, from what arrives to what is acknowledged
 """The order of the stages: decode, consent, journal, acknowledge, publish. The only place that acknowledges.
 
 Deliveries are decoded as they come, what takes long beside the loop (``Aside``). While one group is being committed the
@@ -22,7 +23,8 @@ from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from bridge.stages.quarantine import announcement, quarantined
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.model.delivery import Delivery, Source
+from healthsync_mqtt.formats.catalogue import FORMATS
+from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, Source
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.telemetry.counters import Counters
@@ -133,7 +135,8 @@ class Pipeline:
         self._counters.messages_received += len(deliveries)
         spent = 0
         for delivery in deliveries:
-            if spent > STRETCH or (aside.sources and delivery.source in aside.sources):
+            behind = aside.sources and delivery.source in aside.sources
+            if spent > STRETCH or behind or delivery.form != OWN_FORM:
                 decoded = None
             else:
                 decoded = decode_if_quick(delivery.payload, delivery.origin, now_us, limits)
@@ -217,11 +220,14 @@ class Pipeline:
         return more
 
     def _quick(self, delivery: Delivery) -> Decoded | None:
+        if delivery.form != OWN_FORM:
+            return None
         return decode_if_quick(delivery.payload, delivery.origin, self._clock_us(), self.limits)
 
     def _decode(self, delivery: Delivery, pause: Callable[[], None]) -> Decoded:
         """In the thread of ``Aside``."""
-        return decode(delivery.payload, delivery.origin, self._clock_us(), self.limits, pause)
+        form = FORMATS[delivery.form]
+        return decode(delivery.payload, delivery.origin, self._clock_us(), self.limits, pause, form)
 
     def _decoded(self, delivery: Delivery, decoded: Decoded, held: int) -> None:
         self._backlog -= held

@@ -14,6 +14,8 @@ from bridge.decode.exact_json import MOST_EXPLAINED, InexactError, explain, read
 from bridge.decode.inflate import MAGIC, inflate, says_it_unfolds_to
 from bridge.decode.read_event import UnreadEnvelope, has_ignored_value, only_type, read_envelope, read_event
 from bridge.decode.recover import LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
+from healthsync_mqtt.formats.catalogue import OWN
+from healthsync_mqtt.formats.port import Format
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
 from healthsync_mqtt.model.limits import DEFAULT, Limits
 from healthsync_mqtt.model.origin import Origin
@@ -44,17 +46,24 @@ _WRAPPED = 2
 _encode = msgspec.json.Encoder().encode
 
 
-def decode(
-    payload: bytes, origin: Origin, now_us: int, limits: Limits = DEFAULT, pause: Callable[[], None] = lambda: None
+def decode(  # noqa: PLR0917  # made in one place
+    payload: bytes,
+    origin: Origin,
+    now_us: int,
+    limits: Limits = DEFAULT,
+    pause: Callable[[], None] = lambda: None,
+    form: Format = OWN,
 ) -> Decoded:
     """All events of one delivery: an event, an array or a batch wrapper, plain or as one gzip member.
 
     Never raises. Events keep their order; the same id twice is passed on twice. What cannot be taken apart into events
-    is one rejection with the whole payload. ``pause`` is called now and then where it takes long.
+    is one rejection with the whole payload. ``pause`` is called now and then where it takes long. A payload of another
+    ``form`` is first made our own JSON by it; what is refused then is refused as if the device had sent that.
     """
     latest_us = now_us + limits.max_future_us
     size = len(payload)
-    if size <= limits.max_payload and (found := _at_once(payload, origin, latest_us, limits)) is not None:
+    ours = form is OWN
+    if ours and size <= limits.max_payload and (found := _at_once(payload, origin, latest_us, limits)) is not None:
         return found
     content = payload
     try:
@@ -64,8 +73,11 @@ def decode(
         if payload[:2] == MAGIC:
             content = inflate(payload, limits)
             size = len(content)
-            if (found := _at_once(content, origin, latest_us, limits)) is not None:
-                return found
+        if not ours:
+            content = form.read(content, origin.user)
+            size = _bounded(content, limits)
+        if content is not payload and (found := _at_once(content, origin, latest_us, limits)) is not None:
+            return found
         return _Decoding(payload, content, origin, latest_us, limits, pause).decoded()
     except RefusedError as refusal:
         unfolded = min(limits.max_payload, limits.max_ratio * size) if refusal.code is Reason.DECOMPRESS_LIMIT else size
@@ -73,6 +85,13 @@ def decode(
     except Exception as error:  # noqa: BLE001  # no payload may stop the bridge, not even one that finds a defect
         defect = RefusedError(Reason.MALFORMED, None, f"cannot be read: {type(error).__name__}")
         return _refused(payload, defect, None, size, size)
+
+
+def _bounded(content: bytes, limits: Limits) -> int:
+    """The length of what a format wrote."""
+    if len(content) > limits.max_payload:
+        raise RefusedError(Reason.TOO_LARGE, None, f"its events are longer than {limits.max_payload} bytes")
+    return len(content)
 
 
 def decode_if_quick(payload: bytes, origin: Origin, now_us: int, limits: Limits = DEFAULT) -> Decoded | None:

@@ -42,7 +42,7 @@ def acknowledge(outcomes: Iterable[Outcome], epoch: str, position: Callable[[str
     verdicts: dict[Source, list[DeliveryVerdict]] = {}
     same: dict[tuple[str, int, int], DeliveryVerdict] = {}
     for outcome in outcomes:
-        (source, token, _, _, _, told), _, _ = outcome
+        (source, token, _, _, _, told, _), _, _ = outcome
         waiting = tokens.get(source)
         if waiting is None:
             tokens[source] = [token]

@@ -12,7 +12,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from healthsync_mqtt.errors import InputError, UnavailableError
+from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 Event = dict[str, Any]
 
@@ -48,13 +51,7 @@ def read_fit(path: Path, *, user: str, salvage: bool = False) -> FitFile:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", hint="check the path") from None
-    reading = _FitReading(user=user, digest=hashlib.sha256(user.encode() + b"/" + content).hexdigest()[:20])
-    damage = None
-    try:
-        for message in _messages(content):
-            _take(reading, message)
-    except _DamagedError as error:
-        damage = str(error)
+    reading, damage = _read(content, user)
     if damage and not salvage:
         raise InputError(
             f"{path.name} is damaged: {damage}",
@@ -68,6 +65,35 @@ def read_fit(path: Path, *, user: str, salvage: bool = False) -> FitFile:
             hint="use an activity, monitoring or weight file of the watch",
         )
     return FitFile(events=reading.events, records=reading.records, damage=damage)
+
+
+class Fit:
+    """Deliveries that are FIT files (``port.Format``)."""
+
+    name = "fit"
+
+    def read(self, content: bytes, user: str) -> bytes:
+        """An array of the file's events. A damaged file is refused whole: its sender has the good one still."""
+        reading, damage = _read(content, user)
+        if damage:
+            raise RefusedError(Reason.MALFORMED, None, f"the FIT file is damaged: {damage}")
+        if len(reading.people) > 1:
+            raise RefusedError(Reason.MALFORMED, None, "the FIT file holds the weights of several people")
+        if not reading.events:
+            raise RefusedError(Reason.MALFORMED, None, "the FIT file holds no heart rate, distance, steps or weight")
+        return msgspec.json.encode(reading.events)
+
+
+def _read(content: bytes, user: str) -> tuple[_FitReading, str | None]:
+    """What can be read, and what is wrong with the rest."""
+    digest = hashlib.sha256(user.encode() + b"/" + content).hexdigest()[:20]
+    reading = _FitReading(user=user, digest=digest)
+    try:
+        for message in _messages(content):
+            _take(reading, message)
+    except _DamagedError as error:
+        return reading, str(error)
+    return reading, None
 
 
 class _DamagedError(Exception):

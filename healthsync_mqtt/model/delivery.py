@@ -1,9 +1,12 @@
 """A delivery: one message of an events topic together with the way to acknowledge it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from healthsync_mqtt.model.origin import Origin
+
+OWN_FORM: Final = "json"
+"""The format of what is in no other: JSON as docs/reference says."""
 
 
 class DeliveryVerdict(NamedTuple):
@@ -44,7 +47,8 @@ class Delivery(NamedTuple):
     """``token`` is the source's own mark for the message; ``payload`` its bytes as they arrived.
 
     ``retained``: it came with RETAIN, which events topics do not have; the receipt says that it was ignored.
-    ``told``: its acknowledgement says what became of its events.
+    ``told``: its acknowledgement says what became of its events. ``form`` names the format it is written in, one of
+    ``formats.catalogue``.
     """
 
     source: Source
@@ -53,3 +57,4 @@ class Delivery(NamedTuple):
     payload: bytes
     retained: bool = False
     told: bool = False
+    form: str = OWN_FORM

@@ -80,6 +80,42 @@ class Lanterns:
         self._kept.keep()
 '''
 
+FORMAT = '''"""How brightly a lantern glows, as a plain number."""
+
+import json
+
+from healthsync_mqtt.model.reasons import Reason, RefusedError
+
+
+class Lantern:
+    """``port.Format``."""
+
+    name = "lantern"
+
+    def read(self, content: bytes, user: str) -> bytes:
+        """One event."""
+        if not content.isdigit():
+            raise RefusedError(Reason.MALFORMED, None, "not a number")
+        event = {"id": f"l-{user}", "type": "aura", "start_time": "2026-11-23T06:00:00Z"}
+        return json.dumps(event | {"value": {"glow": int(content)}}).encode()
+'''
+
+KEEPS_THE_CONTRACT = """
+import pytest
+from healthsync_mqtt.formats.catalogue import FORMATS
+from healthsync_mqtt.testing.format_contract import FormatContract
+
+
+class TestLantern(FormatContract):
+    @pytest.fixture
+    def form(self):
+        return FORMATS["lantern"]
+
+    @pytest.fixture
+    def samples(self):
+        return {b"4": 1}
+"""
+
 BELL = '''class BellConfig(SinkConfig):
     """A bell."""
 
@@ -151,9 +187,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     setup = packages / "cli" / "sink_setup.py"
     setup.write_text(setup.read_text() + BELL_COMMAND)
     # format
-    (packages / "formats" / "lantern.py").write_text(
-        'def read_lantern(raw: bytes) -> list[dict]:\n    return [{"type": "aura", "value": {"glow": int(raw)}}]\n'
-    )
+    (packages / "formats" / "lantern.py").write_text(FORMAT)
+    catalogue = packages / "formats" / "catalogue.py"
+    change(catalogue, "(OWN, Fit())", "(OWN, Fit(), Lantern())")
+    change(catalogue, "import Fit\n", "import Fit\nfrom healthsync_mqtt.formats.lantern import Lantern\n")
     return copy
 
 
@@ -208,14 +245,17 @@ def test_a_new_kind_of_sink_can_be_added_and_is_listed(tree: Path, tmp_path: Pat
     assert (listed["kind"], listed["target"]) == ("bell", "the tower")
 
 
-def test_a_new_format_makes_events(tree: Path) -> None:
-    code = "from healthsync_mqtt.formats.lantern import read_lantern; print(read_lantern(b'4')[0]['type'])"
+def test_a_new_format_keeps_the_contract_and_its_deliveries_are_events(tree: Path) -> None:
+    test = tree / "test_lantern.py"
+    test.write_text(KEEPS_THE_CONTRACT)
+    words = ("-q", "-p", "no:cacheprovider", "--rootdir", str(tree), str(test))
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-m", "pytest", *words],
         cwd=tree,
         env=os.environ | {"PYTHONPATH": str(tree)},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    assert done.stdout == "aura\n"
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout

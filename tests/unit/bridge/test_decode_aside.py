@@ -29,12 +29,14 @@ class Gates:
         self.threads: list[str] = []
         self.gave_up = threading.Event()
 
-        def gated(payload: bytes, origin: Any, now_us: int, limits: Any, pause: Callable[[], None]) -> Decoded:
+        def gated(  # noqa: PLR0917  # as decode
+            payload: bytes, origin: Any, now_us: int, limits: Any, pause: Callable[[], None], form: Any
+        ) -> Decoded:
             self.threads.append(threading.current_thread().name)
             self.entered.set()
             self.go_on.wait(10)
             try:
-                return decode(payload, origin, now_us, limits, pause)
+                return decode(payload, origin, now_us, limits, pause, form)
             except BaseException:
                 self.gave_up.set()
                 raise
