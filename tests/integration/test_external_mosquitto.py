@@ -13,6 +13,8 @@ from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
 from healthsync_mqtt.broker.external.promises import examine
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.mqtt.codec.packets import Will
+from healthsync_mqtt.mqtt.links.client import MqttTransport, tls_context
+from healthsync_mqtt.mqtt.links.manners import PLAIN
 from healthsync_mqtt.mqtt.links.port import ClientLogin, ConnectionLostError
 from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
@@ -89,6 +91,26 @@ async def test_the_device_client_works_as_on_the_embedded_broker(broker: Mosquit
     async with DeviceClient("localhost", broker.port, credentials=login, ca_file=broker.settings.external.ca_file) as c:
         results = await c.publish([json.loads(event(f"client-{n}", 60 + n)) for n in range(20)], within_s=10)
     assert results.stored == 20
+
+
+async def test_the_client_speaks_mqtt_5_here_and_is_told_what_it_may_not(
+    broker: Mosquitto, bridge: BridgeProcess
+) -> None:
+    account, ca_file = broker.account("alice-watch"), broker.settings.external.ca_file
+    transport = MqttTransport(
+        host="localhost", port=broker.port, client_id="alice-watch", username="alice-watch", tls=tls_context(ca_file)
+    )
+    for _ in range(2):  # the second time it knows that the authentication method is not known here
+        async with transport.connect(account.password) as connection:
+            assert (connection.tells, connection.renews) == (False, False)
+            own = await connection.publish("users/alice/devices/watch/events", event("spoken"))
+            foreign = await connection.publish("users/bob/devices/watch/events", event("spoken"))
+        assert own is not None
+        assert own.code in {0, 0x10}
+        assert foreign is not None
+        assert foreign.code == 0x87
+        assert transport.manners.next(0.0) == PLAIN
+    await until(lambda: "spoken" in stored(broker, "alice"))
 
 
 async def test_commands_and_presence_pass_between_clients(broker: Mosquitto, bridge: BridgeProcess) -> None:

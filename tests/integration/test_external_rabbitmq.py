@@ -12,6 +12,8 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec.packets import Will
+from healthsync_mqtt.mqtt.links.client import MqttTransport, tls_context
+from healthsync_mqtt.mqtt.links.manners import OLD, PLAIN
 from healthsync_mqtt.mqtt.links.port import ClientLogin, ConnectionLostError
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
@@ -145,6 +147,22 @@ async def test_without_the_hooks_nobody_gets_in(broker: RabbitMq) -> None:
     assert await _refused(broker, device(broker, "alice"))
     await asyncio.to_thread(broker.start_hooks)
     assert not await _refused(broker, device(broker, "alice"))
+
+
+async def test_the_client_finds_the_version_that_is_spoken_here(broker: RabbitMq, bridge: BridgeProcess) -> None:
+    who = device(broker, "alice")
+    transport = MqttTransport(
+        host="localhost",
+        port=broker.port,
+        client_id=who.client_id,
+        username=who.username,
+        tls=tls_context(broker.certificates.ca_cert),
+    )
+    async with transport.connect(who.password) as connection:
+        answer = await connection.publish("users/alice/devices/watch/events", event("spoken"))
+    assert transport.manners.next(0.0) in {OLD, PLAIN}  # RabbitMQ 3 speaks 3.1.1 alone, 4 both
+    assert (answer is None) == (transport.manners.next(0.0) == OLD)
+    await until(lambda: "spoken" in stored(broker.data, "alice"))
 
 
 async def test_a_data_directory_moves_to_an_external_broker_and_back_and_no_device_changes(
