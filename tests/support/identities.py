@@ -50,3 +50,17 @@ def subscribers(data: Path, count: int) -> list[Login]:
         made.append(Login(client_id=principal.client_id, token=token, topic=f"users/{user}/canonical/+", user=user))
     registry.close()
     return made
+
+
+def everybody(data: Path, count: int) -> list[Login]:
+    """So many subscribers of all users and types: one grant, so that they may be one group."""
+    registry = Registry.open(data / "registry.db")
+    now = time.time()
+    issuer = TokenIssuer(KeyStore(data / "keys").keyring(int(now * 1_000_000)))
+    made = []
+    for number in range(count):
+        principal = registry.add_subscriber(f"all-{number}", None, "*", int(now * 1_000_000)).principal
+        token = issuer.issue(principal, lifetime_s=DAY_S, now=now).token
+        made.append(Login(client_id=principal.client_id, token=token, topic="users/+/canonical/+"))
+    registry.close()
+    return made
