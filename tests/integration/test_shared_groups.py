@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from healthsync_mqtt.mqtt.codec.packets import Property, Puback, Publish
 from tests.support.inprocess import House
 from tests.support.peer import Identity, event
 from tests.support.peer5 import Peer5, told
+from tests.support.service import Service
 
 GROUP = "$share/g/users/alice/canonical/+"
 OWN = "users/alice/canonical/+"
@@ -187,3 +189,42 @@ async def test_only_events_are_divided(house: House, name: str) -> None:
     house.peers.append(app)
     await app.connect(house.admin())
     assert (await app.ask((name, 1))).codes == (0x9E,)
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_members_and_the_place_of_a_group_outlast_the_service(tmp_path: Path, end: str) -> None:
+    """Members with a session need no new SUBSCRIBE, and what nobody acknowledged comes after the restart."""
+    lasts = {Property.SESSION_EXPIRY: 3_600}
+    peers: list[Peer5] = []
+
+    async def opened(service: Service, identity: Identity, *, clean: bool) -> tuple[Peer5, bool]:
+        peer = await Peer5.open(service.ready["mqtt"])
+        peers.append(peer)
+        answer = await peer.connect(identity, clean=clean, about=lasts)
+        assert answer.code == 0
+        return peer, answer.session_present
+
+    with Service(tmp_path / "data") as service:
+        service.cli("user", "add", "alice", "--consent", "all")
+        (made,) = service.cli("device", "add", "alice", "watch")
+        watch = Identity(client_id=made["client_id"], token=made["token"], user="alice", device="watch")
+        (made,) = service.cli("subscriber", "add", "app", "--users", "alice")
+        app = Identity(client_id=made["client_id"], token=made["token"])
+        member, _ = await opened(service, app, clean=True)
+        assert (await member.ask((GROUP, 1))).codes == (1,)
+        phone, _ = await opened(service, watch, clean=True)
+        for name in ("a", "b"):
+            await phone.put(watch.events, event(name))
+        assert json.loads((await member.expect(Publish)).payload)["id"] == "a"
+        (service.kill if end == "kill" else service.stop)()
+        service.start()
+        phone, _ = await opened(service, watch, clean=True)
+        await phone.put(watch.events, event("c"))
+        member, present = await opened(service, app, clean=False)
+        assert present
+        given = [json.loads((await member.expect(Publish)).payload)["id"] for _ in range(3)]
+        assert given == ["a", "b", "c"]
+        (row,) = [row for row in service.cli("subscriber", "lag") if row["kind"] == "group"]
+        assert (row["name"], row["members"], row["waiting"]) == (GROUP, ["app"], 3)
+        for peer in peers:
+            await peer.leave()
