@@ -76,7 +76,11 @@ class AccessRules:
     def may_subscribe(self, principal: Principal, topic_filter: str) -> AccessDecision:
         """Whether every declared topic that ``topic_filter`` matches may be read by ``principal``, and there is one."""
         if topic_filter.startswith("$"):
-            return _deny(AccessGround.reserved, None, "topics that start with $ and shared subscriptions are refused")
+            return _deny(
+                AccessGround.reserved,
+                None,
+                "$ topics are refused; shared subscriptions are for MQTT 5 and events alone",
+            )
         if len(topic_filter) > TOPIC_MAX_BYTES:
             return _deny(AccessGround.unknown_topic, None, f"no declared topic is longer than {TOPIC_MAX_BYTES} bytes")
         try:
