@@ -8,7 +8,7 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.config.names import unknown_variables
-from healthsync_mqtt.config.settings import ENV_PREFIX, Setting, load_settings
+from healthsync_mqtt.config.settings import ENV_PREFIX, Setting, Settings, load_settings
 
 app = new_group("Settings: what they are and where they come from.")
 
@@ -22,11 +22,13 @@ def show(data: Data = DATA, json: Json = False) -> None:
 
     Example: healthsync config show
     """
+    settings = load_settings(data)
     output.listing(
-        map(_described, load_settings(data).describe()),
+        map(_described, settings.describe()),
         {"setting": "SETTING", "value": "VALUE", "origin": "FROM"},
         as_json=json,
     )
+    _say_unknown(_unknown(settings))
 
 
 @app.command("check")
@@ -36,19 +38,30 @@ def check(data: Data = DATA, json: Json = False) -> None:
     Example: healthsync config check
     """
     settings = load_settings(data)
-    names = [ENV_PREFIX + each.key.upper().replace(".", "__") for each in settings.describe()]
-    unknown = unknown_variables(ENV_PREFIX, names)
-    set_here = sum(each.origin != "default" for each in settings.describe())
+    described = settings.describe()
+    unknown = _unknown(settings)
+    set_here = sum(each.origin != "default" for each in described)
     if json:
         found = [{"variable": name, "nearest": near} for name, near in unknown]
         output.emit({"valid": True, "set": set_here, "unknown_variables": found})
     else:
-        output.facts([("settings", "valid"), ("set", f"{set_here} of {len(names)}; the others have their defaults")])
-        for name, near in unknown:
-            meant = f"did you mean {near}?" if near else "it means nothing to this program"
-            output.say(f"unknown variable {name}: {meant}")
+        output.facts(
+            [("settings", "valid"), ("set", f"{set_here} of {len(described)}; the others have their defaults")]
+        )
+        _say_unknown(unknown)
     if any(near for _, near in unknown):
         raise typer.Exit(1)
+
+
+def _unknown(settings: Settings) -> list[tuple[str, str | None]]:
+    names = [ENV_PREFIX + each.key.upper().replace(".", "__") for each in settings.describe()]
+    return unknown_variables(ENV_PREFIX, names)
+
+
+def _say_unknown(unknown: list[tuple[str, str | None]]) -> None:
+    for name, near in unknown:
+        meant = f"did you mean {near}?" if near else "it means nothing to this program"
+        output.say(f"unknown variable {name}: {meant}")
 
 
 def _described(setting: Setting) -> dict[str, Any]:

@@ -217,6 +217,7 @@ def enroll(user: User, device: Name, data: Data = DATA, json: Json = False) -> N
         code = change.registry.enrolments.create(user, device, now)
         change.note("device.enrolment_opened", user=user, device=device)
     expires = iso(now + CODE_LIFETIME_S * 1_000_000)
+    output.secret_follows("a terminal")
     if json:
         output.emit({"user_id": user, "device_id": device, "code": code, "expires_at": expires})
         return

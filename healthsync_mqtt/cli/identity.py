@@ -57,6 +57,8 @@ def hand_out(
             renewing = token_file.with_name(f"{token_file.name}.refresh")
             write_durably(renewing, secrets.pop("refresh_token").encode())
             secrets["refresh_token_file"] = str(renewing)
+    if token_file is None:
+        output.secret_follows("--token-file")
     if as_json:
         output.emit(identity | secrets)
         return

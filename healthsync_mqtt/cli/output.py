@@ -4,6 +4,7 @@ import io
 import os
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -59,6 +60,16 @@ def flush() -> None:
 def say(text: str) -> None:
     """Something for the person at the terminal, on stderr."""
     sys.stderr.write(escaped(text, keep="\n\t") + "\n")
+
+
+def secret_follows(instead: str) -> None:
+    """A secret is about to be printed: say so when stdout is a file that other accounts may read."""
+    try:
+        kind = os.fstat(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return
+    if stat.S_ISREG(kind.st_mode) and kind.st_mode & 0o077:
+        say(f"WARNING: other accounts may read the file that this secret goes to: chmod 600 it, or use {instead}")
 
 
 def on_terminal() -> bool:
