@@ -51,6 +51,7 @@ def list_events(
     if with_log is None:
         output.table(_COLUMNS, (), empty="" if json else "no events yet; start the service: healthsync up")
         return
+    place.expect_user(user)
     place.audit("events.listed", user=user, device=device, type=wanted, since=since, until=until, limit=limit)
 
     def chosen(record: Record) -> bool:
@@ -92,6 +93,7 @@ def tail(
     log = place.log()
     if log is None:
         raise UnavailableError(f"there is no event log in {data}", hint="start the service: healthsync up")
+    place.expect_user(user)
     place.audit("events.followed", user=user, type=wanted)
     with log:
         try:

@@ -79,6 +79,18 @@ class DataDirectory:
         """A reader of the event log; None before the service has run for the first time."""
         return open_reader(self.path) if has_log(self.path) else None
 
+    def expect_user(self, user_id: str | None) -> None:
+        """A filter names somebody. NotFoundError for a user that was never added and of whom there is no event."""
+        if user_id is None:
+            return
+        log = self.log()
+        if log is not None:
+            with log:
+                if log.read(0, 1, user=user_id, history=True) or log.rejected(0, 1, user=user_id):
+                    return
+        with self.registry() as registry:
+            registry.user(user_id)
+
     def identity(
         self,
         principal: Principal,

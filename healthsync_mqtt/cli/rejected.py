@@ -39,6 +39,7 @@ def list_rejected(
         raise UsageError(f"there is no reason {reason!r}", hint=f"one of: {', '.join(Reason)}")
     place = DataDirectory(data)
     if has_log(place.path):
+        place.expect_user(user)
         place.audit("rejected.listed", user=user, reason=reason, limit=limit)
         found.extend(_described(row) for row in _rows(place, user) if reason in {None, row.reason})
     output.listing(

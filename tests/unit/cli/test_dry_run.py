@@ -71,3 +71,22 @@ def test_a_backfill_can_be_tried(lines: Lines, data: Path) -> None:
     open_log(data).close()
     assert lines("sink", "backfill", "influxdb", "--dry-run") == [{"sink": "influxdb", "events": 0}]
     assert Sinks(data).names() == ["influxdb"]
+
+
+@pytest.mark.parametrize("words", ["events list", "events tail --count 1 --lines 0", "rejected list"])
+def test_a_user_that_nobody_added_is_no_success(lines: Lines, run: Run, data: Path, words: str) -> None:
+    lines("user", "add", "alice", "--consent", "all")
+    open_log(data).close()
+    result = run(*words.split(), "--user", "alcie")
+    assert (result.exit_code, "no user alcie" in result.stderr) == (1, True), result.output
+    assert [row["action"] for row in lines("audit", "list")] == ["user.added", "consent.granted"]
+
+
+def test_a_user_who_was_removed_still_has_events_to_list(lines: Lines, data: Path) -> None:
+    lines("user", "add", "alice", "--consent", "all")
+    with open_log(data) as log:
+        log.stage([], [rejected(raw=b"no")], NOW_US)
+        log.commit()
+    (row,) = lines("rejected", "list")
+    lines("user", "add", "bob", "--consent", "all")
+    assert lines("rejected", "list", "--user", row["user_id"]) == [row]

@@ -16,7 +16,7 @@ tests/integration/test_cli_service.py::test_t17_no_service_without_access_rules
     topics_file
 tests/integration/test_door_addresses.py::test_another_loopback_address_is_shown_and_used
     broker.host
-tests/integration/test_scripts_up.py::test_a_second_one_says_how_it_can_run_beside_and_takes_nothing_from_the_first
+tests/integration/test_settings_ports.py::test_a_listener_is_on_the_port_that_is_set
     broker.mqtt_port broker.mqtts_port broker.wss_port
 tests/integration/test_door_addresses.py::test_ipv6_alone
     broker.mqtts_host
@@ -135,3 +135,15 @@ def test_those_tests_are_there() -> None:
     for test in SEEN_BY:
         file, _, name = test.partition("::")
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), test
+
+
+def test_each_of_them_names_its_settings() -> None:
+    """In its file, or in what it has from tests/support: a row cannot point at a test of something else."""
+    for test, keys in SEEN_BY.items():
+        waiting, text = [test.partition("::")[0]], ""
+        for file in waiting:
+            text += (ROOT / file).read_text(encoding="utf-8")
+            used = re.findall(r"^from (tests\.support\.\w+) import", text, re.MULTILINE)
+            waiting += [name for each in used if (name := each.replace(".", "/") + ".py") not in waiting]
+        for key in keys:
+            assert re.search(rf"(?:\b|\\n){key.rpartition('.')[2]}\b", text, re.IGNORECASE), (test, key)
