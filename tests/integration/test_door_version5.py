@@ -121,6 +121,8 @@ async def test_connack_says_what_holds_here(house: House) -> None:
         ({"client_id": "", "username": None}, 0x85),
         ({"will": Will("users/bob/devices/w/status", b"x")}, 0x87),
         ({"properties": {Property.AUTHENTICATION_METHOD: "SCRAM-SHA-1"}}, 0x8C),
+        ({"properties": {Property.MAXIMUM_PACKET_SIZE: 31}}, 0x95),
+        ({"properties": {Property.MAXIMUM_PACKET_SIZE: 32, Property.SESSION_EXPIRY: 1 << 31}, "keep_alive": 0}, 0),
     ],
 )
 async def test_connack_codes(house: House, said: dict[str, Any], code: int) -> None:

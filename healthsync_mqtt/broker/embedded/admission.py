@@ -12,6 +12,9 @@ from healthsync_mqtt.topics.access import AccessRules
 METHOD: Final = "healthsync-token"
 """The authentication method of MQTT 5: the authentication data is a token, in CONNECT and in AUTH."""
 
+LEAST_PACKET: Final = 32
+"""The least maximum packet size of a client: with less it could not be told what holds here."""
+
 _FIVE: Final = {
     ConnectCode.BAD_PROTOCOL_VERSION: ReasonCode.UNSUPPORTED_PROTOCOL_VERSION,
     ConnectCode.IDENTIFIER_REJECTED: ReasonCode.CLIENT_IDENTIFIER_NOT_VALID,
@@ -71,6 +74,9 @@ def admission(packet: Connect, login: Callable[[Connect], Login], rules: AccessR
     if (packet.protocol_name, packet.protocol_level) not in _VERSIONS:
         advice = "MQTT 5.0, 3.1.1 and 3.1 are spoken here"
         return Refusal(ConnectCode.BAD_PROTOCOL_VERSION, "bad_version", advice=advice)
+    if packet.properties.get(Property.MAXIMUM_PACKET_SIZE, LEAST_PACKET) < LEAST_PACKET:
+        five, advice = ReasonCode.PACKET_TOO_LARGE, f"packets have up to {LEAST_PACKET} bytes at least"
+        return Refusal(ConnectCode.SERVER_UNAVAILABLE, "packets_too_small", five=five, advice=advice)
     method = packet.properties.get(Property.AUTHENTICATION_METHOD)
     if method is not None and method != METHOD:
         five, advice = ReasonCode.BAD_AUTHENTICATION_METHOD, f"the authentication method is {METHOD}, or none"

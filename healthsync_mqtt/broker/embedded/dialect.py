@@ -43,6 +43,21 @@ _FORWARDED: Final = (
     Property.USER_PROPERTY,
 )
 
+_LEFT_OUT: Final = frozenset(
+    {
+        Property.REASON_STRING,
+        Property.USER_PROPERTY,
+        Property.RESPONSE_INFORMATION,
+        # In CONNACK what follows means the same when it is left out, or nothing that binds the client.
+        Property.RETAIN_AVAILABLE,
+        Property.WILDCARD_SUBSCRIPTION_AVAILABLE,
+        Property.SUBSCRIPTION_IDS_AVAILABLE,
+        Property.SHARED_SUBSCRIPTION_AVAILABLE,
+        Property.MAXIMUM_PACKET_SIZE,
+        Property.TOPIC_ALIAS_MAXIMUM,
+    }
+)
+
 JSON: Final = body({Property.PAYLOAD_FORMAT: 1, Property.CONTENT_TYPE: "application/json"}, PropertyPlace.PUBLISH)
 """What is said of the bridge's own messages."""
 
@@ -112,7 +127,7 @@ class Dialect5:
         if tells and not (self._telling or isinstance(packet, Connack | Disconnect | Publish)):
             packet = _short(packet)
         data = v5.encode(packet)
-        if len(data) > self._most and tells:
+        if len(data) > self._most and (tells or isinstance(packet, Connack)):
             data = v5.encode(_short(packet))
         return data if len(data) <= self._most else b""
 
@@ -202,7 +217,7 @@ def forwarded(properties: Properties) -> bytes:
 def _short(packet: Packet) -> Packet:
     """The packet without the words that may be left out."""
     about: Properties = getattr(packet, "properties", NO_PROPERTIES)
-    rest: Properties = {k: about[k] for k in about if k not in {Property.REASON_STRING, Property.USER_PROPERTY}}
+    rest: Properties = {k: about[k] for k in about if k not in _LEFT_OUT}
     if isinstance(packet, Disconnect | Auth):
         return type(packet)(packet.reason, rest)
     return cast("Connack", packet)._replace(properties=rest)  # or any other named tuple

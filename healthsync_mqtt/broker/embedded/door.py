@@ -49,6 +49,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsubscribe,
     Will,
 )
+from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessDecision, AccessGround, AccessRules
@@ -404,7 +405,10 @@ class FrontDoor:
         taken = isinstance(verdict, Login) and self.sessions.is_connected(asked.client_id)
         if taken and not self._takeovers.allow(asked.client_id, now):
             self._say("door.token_cloned", asked.client_id, client_id=asked.client_id, peer=client.peer)
-            return Refusal(ConnectCode.SERVER_UNAVAILABLE, "token_cloned", held=True)
+            advice = "this client id takes its own connection over too often: its token is in two places"
+            return Refusal(
+                ConnectCode.SERVER_UNAVAILABLE, "token_cloned", held=True, five=ReasonCode.QUOTA_EXCEEDED, advice=advice
+            )
         return verdict
 
     def _route(self, principal: Principal, topic: str, retain: bool) -> tuple[AccessDecision, Origin | None]:  # noqa: FBT001

@@ -7,7 +7,7 @@ from typing import Final
 from healthsync_mqtt.mqtt.codec import Fault
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 
-_PROTOCOL_ERRORS: Final = {Fault.REPEATED_PROPERTY, Fault.NO_TOPIC, Fault.NO_FILTERS}
+_PROTOCOL_ERRORS: Final = {Fault.REPEATED_PROPERTY, Fault.BAD_VALUE, Fault.NO_TOPIC, Fault.NO_FILTERS}
 _LIMITS: Final = {Fault.TOO_MANY_PROPERTIES, Fault.TOO_MANY_FILTERS}
 
 

@@ -47,8 +47,10 @@ class Fault(StrEnum):
     BAD_CODE = "bad_code"
     #: SUBSCRIBE, SUBACK or UNSUBSCRIBE with an empty list (3.8.3-3, 3.10.3-2).
     NO_FILTERS = "no_filters"
-    #: A property that does not exist, has no place in its packet, or a value that it cannot have (5.0, 2.2.2).
+    #: A property that does not exist, or has no place in its packet (5.0, 2.2.2.2).
     BAD_PROPERTY = "bad_property"
+    #: A property with a value that it cannot have, such as a receive maximum of 0 (5.0, 3.1.2.11 and the like).
+    BAD_VALUE = "bad_value"
     #: A property that may stand once stands twice (5.0, 2.2.2.2).
     REPEATED_PROPERTY = "repeated_property"
     #: A topic name is empty and no topic alias stands for it (5.0, 3.3.2.1).

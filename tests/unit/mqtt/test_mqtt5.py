@@ -51,9 +51,9 @@ FAULTS = [
     ("bad_packet_id", "32 06 0001 61 0000 00"),
     ("no_topic", "30 03 0000 00"),
     ("no_topic", "30 05 0000 02 01 00"),
-    ("bad_property", "30 07 0001 61 03 23 0000"),
-    ("bad_property", "30 06 0001 61 02 01 02"),
-    ("bad_property", "30 06 0001 61 02 0b 00"),
+    ("bad_value", "30 07 0001 61 03 23 0000"),
+    ("bad_value", "30 06 0001 61 02 01 02"),
+    ("bad_value", "30 06 0001 61 02 0b 00"),
     ("bad_property", "30 06 0001 61 02 77 00"),
     ("bad_property", "30 07 0001 61 03 21 0001"),
     ("repeated_property", "30 08 0001 61 04 01 00 01 00"),
@@ -65,10 +65,10 @@ FAULTS = [
     ("bad_length", "30 05 0001 61 8000"),
     # CONNECT and CONNACK, 3.1 and 3.2
     ("bad_connect_flags", "10 0e 0004 4d515454 05 03 003c 00 0001 64"),
-    ("bad_property", "10 11 0004 4d515454 05 02 003c 03 21 0000 0001 64"),
-    ("bad_property", "10 13 0004 4d515454 05 02 003c 05 27 00000000 0001 64"),
-    ("bad_property", "10 10 0004 4d515454 05 02 003c 02 17 02 0001 64"),
-    ("bad_property", "10 11 0004 4d515454 05 02 003c 03 16 0000 0001 64"),
+    ("bad_value", "10 11 0004 4d515454 05 02 003c 03 21 0000 0001 64"),
+    ("bad_value", "10 13 0004 4d515454 05 02 003c 05 27 00000000 0001 64"),
+    ("bad_value", "10 10 0004 4d515454 05 02 003c 02 17 02 0001 64"),
+    ("bad_value", "10 11 0004 4d515454 05 02 003c 03 16 0000 0001 64"),
     ("bad_property", "10 10 0004 4d515454 05 02 003c 02 24 01 0001 64"),
     ("truncated", "10 0d 0004 4d515454 05 02 003c 00 0001"),
     ("trailing_bytes", "10 0f 0004 4d515454 05 02 003c 00 0001 64 00"),
@@ -94,8 +94,8 @@ FAULTS = [
     ("empty_topic", "a2 05 0001 00 0000"),
     # DISCONNECT and AUTH, 3.14 and 3.15
     ("bad_code", "e0 01 01"),
-    ("bad_property", "f0 01 19"),
-    ("bad_property", "f0 02 19 00"),
+    ("bad_value", "f0 01 19"),
+    ("bad_value", "f0 02 19 00"),
     ("bad_code", "f0 01 87"),
 ]
 
@@ -122,7 +122,7 @@ def test_what_is_refused(fault: str, raw: str) -> None:
 
 
 def test_every_fault_of_version_5_alone_is_tested() -> None:
-    only_5 = {Fault.BAD_PROPERTY, Fault.REPEATED_PROPERTY, Fault.NO_TOPIC}
+    only_5 = {Fault.BAD_PROPERTY, Fault.BAD_VALUE, Fault.REPEATED_PROPERTY, Fault.NO_TOPIC}
     assert only_5 <= {fault for fault, _ in FAULTS}
 
 

@@ -183,7 +183,7 @@ def _disconnect(data: bytes, pos: int, stop: int) -> Disconnect:
 def _auth(data: bytes, pos: int, stop: int) -> Auth:
     reason, properties = _closing(data, pos, stop, PacketType.AUTH)
     if pos < stop and Property.AUTHENTICATION_METHOD not in properties:
-        raise MalformedPacket(Fault.BAD_PROPERTY, "AUTH without an authentication method")
+        raise MalformedPacket(Fault.BAD_VALUE, "AUTH without an authentication method")
     return Auth(reason, properties)
 
 
@@ -223,7 +223,7 @@ def _properties(data: bytes, pos: int, stop: int, place: PropertyPlace) -> tuple
 
 def _check_authentication(properties: Properties) -> None:
     if Property.AUTHENTICATION_DATA in properties and Property.AUTHENTICATION_METHOD not in properties:
-        raise MalformedPacket(Fault.BAD_PROPERTY, "authentication data without an authentication method")
+        raise MalformedPacket(Fault.BAD_VALUE, "authentication data without an authentication method")
 
 
 #: The parser for each legal first byte except those of PUBLISH and CONNECT.

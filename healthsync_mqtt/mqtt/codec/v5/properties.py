@@ -207,7 +207,7 @@ def _read_value(data: bytes, pos: int, end: int, rule: _Rule, name: Property) ->
         width = {_Form.BYTE: 1, _Form.TWO_BYTES: 2, _Form.FOUR_BYTES: 4}[form]
         amount, pos = number(data, pos, end, width)
     if not rule.low <= amount <= rule.high:
-        raise MalformedPacket(Fault.BAD_PROPERTY, f"{name.name} has a value that it cannot have")
+        raise MalformedPacket(Fault.BAD_VALUE, f"{name.name} has a value that it cannot have")
     return amount, pos
 
 
