@@ -89,14 +89,15 @@ def _own(login: Login) -> bytes:
 
 
 def _connect(client_id: str, password: bytes, *, level: int = 4) -> bytes:
-    return encode(Connect(client_id, True, 600, client_id or "x", password, None, protocol_level=level))
+    asked = encode(Connect(client_id, True, 600, client_id or "x", password, None))
+    return asked.replace(b"MQTT\x04", b"MQTT" + bytes((level,)))
 
 
 def _oversized(login: Login, qos: int) -> bytes:
     return encode_publish(login.topic.encode(), bytes(LimitSettings().max_packet), qos, False, False, 1 if qos else 0)
 
 
-def _half_hello(_login: Login) -> bytes:
+def half_hello() -> bytes:
     """The beginning of a TLS handshake whose rest never comes."""
     return bytes.fromhex("160301020001000200030300") + bytes(200)
 
@@ -171,6 +172,6 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(name="stranger-handshakes", block=lambda _: b"", login=False, tls=True, churn=True),
     Kind(name="stranger-upgrades", block=lambda _: b"", login=False, web=True, churn=True),
-    Kind(name="stranger-half-handshakes", block=_half_hello, login=False, raw=True, churn=True),
+    Kind(name="stranger-half-handshakes", block=lambda _: half_hello(), login=False, raw=True, churn=True),
     Kind(name="stranger-connections", block=lambda _: b"", login=False, churn=True),
 )

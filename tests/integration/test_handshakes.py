@@ -1,0 +1,37 @@
+"""Three thousand TLS handshakes of one address that are never finished: bounded in number, memory and lines of log."""
+
+import json
+import socket
+from collections import Counter, deque
+from pathlib import Path
+
+from healthsync_mqtt.config.sections import LimitSettings
+from tests.support.floods.kinds import half_hello
+from tests.support.floods.run import resident_mb
+from tests.support.identities import logins
+from tests.support.service import Service
+from tests.support.wire import connect
+
+GROWN_MB = 60
+LINES = 20
+
+
+def test_handshakes_that_are_never_finished(tmp_path: Path) -> None:
+    (login,) = logins(tmp_path / "data", users=1, devices=1)
+    with Service(tmp_path / "data") as service:
+        before = resident_mb(service.pid)
+        said_before = len(service.log_path.read_text().splitlines())
+        held: deque[socket.socket] = deque()
+        for _ in range(3_000):
+            held.append(socket.create_connection(service.mqtts, timeout=30))
+            held[-1].sendall(half_hello())
+            if len(held) > 2 * LimitSettings().unauthenticated_per_address:  # it made room long ago
+                held.popleft().close()
+        connect(service.mqtt, login, timeout=30).close()  # who logs in is let in
+        assert resident_mb(service.pid) - before < GROWN_MB
+        for each in held:
+            each.close()
+        lines = [json.loads(line)["event"] for line in service.log_path.read_text().splitlines()[said_before:]]
+    said = Counter(lines)
+    assert said["door.connection_limit"] >= 1
+    assert sum(said.values()) <= LINES, said
