@@ -1,19 +1,17 @@
 """An outbox in one SQLite file: what was handed over survives a crash of the device."""
 
 import os
-import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 
 from healthsync_mqtt.client.outbox import KEEP_ACKNOWLEDGED_S, OutboxEntry, Position
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.sql_files import migrate, numbered, statements
 
-_STATEMENT = re.compile(r"-- name: (\w+)\n(.*?)(?=\n-- name: |\Z)", re.DOTALL)
-_SQL: dict[str, str] = dict(_STATEMENT.findall(files(__package__).joinpath("outbox.sql").read_text(encoding="utf-8")))
+_SQL = statements(__package__ or "", "outbox.sql")
 
 
 class SqliteOutbox:
@@ -34,9 +32,7 @@ class SqliteOutbox:
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = TRUNCATE")
             self._db.execute("PRAGMA synchronous = FULL")
-            with self._transaction():
-                for statement in _SQL["schema"].split(";"):
-                    self._db.execute(statement)
+            migrate(self._db, numbered(__package__ or "", "sql"), self._newer)
             self._waiting: int = self._db.execute(_SQL["waiting"]).fetchone()[0]
         except (OSError, sqlite3.Error) as error:
             raise self._failure("open", error) from error
@@ -57,6 +53,11 @@ class SqliteOutbox:
         return StoreError(
             f"cannot {verb} the outbox {self._path}: {error}",
             hint="free disk space, or let only one process use this outbox file",
+        )
+
+    def _newer(self, version: int, newest: int) -> StoreError:
+        return StoreError(
+            f"the outbox {self._path} has schema {version}; this program knows {newest}", hint="use the newer release"
         )
 
     def put(self, events: Sequence[tuple[str, bytes]]) -> Sequence[int]:

@@ -1,18 +1,14 @@
 """The small databases of sinks: opened private and durable, brought up to date by numbered migrations, SQL by name."""
 
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
 from healthsync_mqtt.config.private_files import create_private
 from healthsync_mqtt.errors import StoreError
-
-_NAMED = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.DOTALL | re.MULTILINE)
+from healthsync_mqtt.sql_files import migrate, numbered, statements
 
 
 class Database:
@@ -21,7 +17,7 @@ class Database:
     def __init__(self, connection: sqlite3.Connection, name: str, what: str) -> None:
         """Use ``open``."""
         self._connection = connection
-        self._sql = _statements(name)
+        self._sql = statements(__package__ or "", "sql", f"{name}.sql")
         self._what = what
 
     @classmethod
@@ -32,7 +28,8 @@ class Database:
             connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA secure_delete=ON")
-            _migrate(connection, path, name)
+            newer = StoreError(f"{path} is of a newer version of this program", hint="use that version")
+            migrate(connection, numbered(__package__ or "", "sql", name), lambda _theirs, _ours: newer)
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be used: {error}", hint="is the disk full?") from error
         return cls(connection, name, what)
@@ -69,51 +66,3 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-
-
-def _migrate(connection: sqlite3.Connection, path: Path, name: str) -> None:
-    scripts = _migrations(name)
-    newest = scripts[-1][0]
-    if _version(connection) > newest:
-        raise StoreError(f"{path} is of a newer version of this program", hint="use that version")
-    if _version(connection) == newest:
-        return
-    with _transaction(connection):
-        version = _version(connection)  # another process may have been first
-        for number, script in scripts:
-            if number > version:
-                for statement in _split(script):
-                    connection.execute(statement)
-        connection.execute(f"PRAGMA user_version={newest}")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
-
-
-def _split(script: str) -> Iterator[str]:
-    """The statements of a script, one by one: ``executescript`` would commit between them."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-@cache
-def _statements(name: str) -> dict[str, str]:
-    text = files(__package__).joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-    return {name: body.strip() for name, body in _NAMED.findall(text)}
-
-
-@cache
-def _migrations(name: str) -> tuple[tuple[int, str], ...]:
-    folder = files(__package__).joinpath("sql", name)
-    found = [
-        (int(entry.name[:4]), entry.read_text(encoding="utf-8"))
-        for entry in folder.iterdir()
-        if entry.name.endswith(".sql")
-    ]
-    return tuple(sorted(found))

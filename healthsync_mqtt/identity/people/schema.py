@@ -35,7 +35,7 @@ def open_database(path: Path) -> Database:
     return database
 
 
-def migrations() -> list[tuple[int, str]]:
+def migrations() -> sql.Steps:
     """The numbered steps as (version, SQL), oldest first."""
     return numbered("people")
 

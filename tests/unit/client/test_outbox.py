@@ -1,50 +1,15 @@
-"""One contract for every outbox."""
+"""What is each outbox's own; what all of them promise: test_outbox_contract.py."""
 
 from pathlib import Path
 
 import pytest
 
 from healthsync_mqtt.client import Credentials, MemoryOutbox, SqliteOutbox
-from healthsync_mqtt.client.outbox import KEEP_ACKNOWLEDGED_S, Position
+from healthsync_mqtt.client.outbox import Position
 from healthsync_mqtt.errors import InputError, StoreError
 
 ROWS = [("a", b"1"), ("b", b"2"), ("c", b"3")]
 HERE = Position("e", 5)
-
-
-def test_rows_wait_in_order_until_they_are_acknowledged(outbox) -> None:
-    keys = outbox.put(ROWS)
-    assert [entry[1:] for entry in outbox.pending(0, 10)] == ROWS
-    assert [entry.id for entry in outbox.pending(keys[0], 1)] == ["b"]
-    outbox.acknowledge([keys[1]], HERE, 0.0)
-    outbox.acknowledge([keys[1]], HERE, 0.0)
-    assert [entry.id for entry in outbox.pending(0, 10)] == ["a", "c"]
-    assert outbox.waiting() == 2
-    assert outbox.position() == HERE
-
-
-def test_rejected_rows_are_gone(outbox) -> None:
-    keys = outbox.put(ROWS)
-    outbox.discard(keys[:2])
-    assert [entry.id for entry in outbox.pending(0, 10)] == ["c"]
-    assert outbox.waiting() == 1
-    assert outbox.rewind(0.0) == 0
-
-
-def test_rewind_brings_back_72_hours(outbox) -> None:
-    keys = outbox.put(ROWS)
-    outbox.acknowledge(keys[:1], HERE, 0.0)
-    outbox.acknowledge(keys[1:2], HERE, 100.0)
-    assert outbox.rewind(KEEP_ACKNOWLEDGED_S + 50.0) == 1
-    assert [entry.id for entry in outbox.pending(0, 10)] == ["b", "c"]
-    assert outbox.waiting() == 2
-
-
-def test_keys_never_repeat(outbox) -> None:
-    first = outbox.put(ROWS)
-    outbox.discard(first)
-    assert min(outbox.put(ROWS)) > max(first)
-    outbox.close()
 
 
 def test_memory_keeps_a_bounded_number_of_acknowledged_rows() -> None:

@@ -1,0 +1,66 @@
+"""SQL from files: named statements, and the numbered steps of a schema. For every database of the project."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+Steps = Sequence[tuple[int, str]]
+"""(schema version, script), oldest first."""
+
+_NAMED: Final = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.DOTALL | re.MULTILINE)
+
+
+@cache
+def statements(package: str, *path: str) -> dict[str, str]:
+    """The statements of a file of a package by the name in the comment above each."""
+    text = files(package).joinpath(*path).read_text(encoding="utf-8")
+    return {name: body.strip() for name, body in _NAMED.findall(text)}
+
+
+@cache
+def numbered(package: str, *path: str) -> tuple[tuple[int, str], ...]:
+    """The steps ``NNNN_*.sql`` in a folder of a package."""
+    found = [each for each in files(package).joinpath(*path).iterdir() if each.name[:4].isdigit()]
+    return tuple(sorted((int(each.name[:4]), each.read_text(encoding="utf-8")) for each in found))
+
+
+def migrate(connection: sqlite3.Connection, steps: Steps, newer: Callable[[int, int], Exception]) -> None:
+    """Bring the schema to the newest version, all steps or none.
+
+    Raises what ``newer`` makes of the file's version and ours when a newer program wrote it. The connection is in
+    autocommit or has no open transaction.
+    """
+    newest = steps[-1][0]
+    if _version(connection) == newest:
+        return
+    connection.execute("BEGIN IMMEDIATE")  # another process may be at the same step: read the version under the lock
+    try:
+        version = _version(connection)
+        if version > newest:
+            raise newer(version, newest)  # noqa: TRY301  # the lock is given back below
+        for number, script in steps:
+            if number > version:
+                for statement in _split(script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _split(script: str) -> Iterator[str]:
+    """The statements of a script, one by one: ``executescript`` would commit between them."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
