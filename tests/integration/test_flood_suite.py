@@ -49,7 +49,7 @@ def test_every_kind_is_what_it_says(kind: Kind) -> None:
     assert kind.churn or len(block) > 10_000 or not kind.login
     if kind.login and not kind.web and not kind.churn:
         versions = frozenset({kind.version})
-        assert len(Decoder(2 << 20, 1 << 20, server=False, versions=versions).feed(block)) > 0
+        assert len(Decoder(2 << 20, 2 << 20, server=False, versions=versions).feed(block)) > 0
 
 
 def goes_on(flooded: tuple[Service, list[Login]], kinds: tuple[str, ...], connections: int) -> None:
