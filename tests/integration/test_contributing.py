@@ -116,6 +116,31 @@ class TestLantern(FormatContract):
         return {b"4": 1}
 """
 
+ADAPTER = '''"""Fetches the lanterns of a cloud, for the users that its login names."""
+
+import json
+
+from bridge.decode.delivery import decode
+from bridge.stages.authorise import origin_of
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.topics.access import AccessRules
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+LOGIN = Principal(
+    role=Role.adapter, client_id="cloud", provider="lanternly", users=frozenset({"alice"}), types=frozenset({"aura"})
+)
+TOPIC = "users/alice/adapters/lanternly/events"
+
+registry = TopicRegistry.load()
+rules = AccessRules(registry)
+for topic in (TOPIC, "users/bob/adapters/lanternly/events", "users/alice/adapters/fitbit/events"):
+    print(rules.may_publish(LOGIN, topic).allowed)
+channel, variables = registry.parse(TOPIC)
+event = {"id": "a", "type": "aura", "start_time": "2026-11-23T06:00:00Z", "value": {"glow": 3}}
+found = decode(json.dumps(event).encode(), origin_of(channel, variables, LOGIN, TOPIC), 1_795_430_000_000_000)
+print(len(found.events), origin_of(channel, variables, LOGIN, TOPIC).provider)
+'''
+
 BELL = '''class BellConfig(SinkConfig):
     """A bell."""
 
@@ -174,6 +199,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     change(service, start, f'{start}        tasks.every("lanterns", 0.05, {follower}.look)\n')
     line = "from bridge.follow.retention import Retention\n"
     change(service, line, f"from bridge.follow.lanterns import Lanterns\n{line}")
+    # adapter
+    (copy / "lanternly.py").write_text(ADAPTER)
     # sink
     config = packages / "sinks" / "config.py"
     change(
@@ -259,3 +286,15 @@ def test_a_new_format_keeps_the_contract_and_its_deliveries_are_events(tree: Pat
     )
     assert done.returncode == 0, done.stdout
     assert "5 passed" in done.stdout
+
+
+def test_a_new_adapter_needs_no_change_here_and_has_the_rights_of_its_provider_and_users(tree: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "lanternly.py"],
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["True", "False", "False", "1", "lanternly"], done.stderr
