@@ -2,10 +2,10 @@
 
 # Debian installs servers in /usr/sbin, which is not on every PATH.
 export PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
-# Command, Debian's package and Homebrew's name of each.
+# Command (or file), Debian's package and Homebrew's name of each.
 servers="mosquitto:mosquitto:mosquitto mosquitto_pub:mosquitto-clients:mosquitto rabbitmq-server:rabbitmq-server:rabbitmq
     victoria-metrics:victoria-metrics:victoriametrics influxd:influxdb:influxdb@1
-    mvn:maven:maven java:default-jdk-headless:openjdk"
+    mvn:maven:maven java:default-jdk-headless:openjdk /usr/include/MQTTClient.h:libpaho-mqtt-dev:libpaho-mqtt"
 
 in_ci() { # the same words as tests/conftest.py
     case $(printf '%s' "${CI:-}" | tr '[:upper:]' '[:lower:]') in '' | 0 | false) return 1 ;; esac
@@ -14,7 +14,7 @@ in_ci() { # the same words as tests/conftest.py
 missing() { # field: 2 = Debian's packages, 3 = Homebrew's names, of the servers that are not here
     local server
     for server in $servers; do
-        command -v "${server%%:*}" >/dev/null 2>&1 || cut -d: -f"$1" <<<"$server"
+        [ -f "${server%%:*}" ] || command -v "${server%%:*}" >/dev/null 2>&1 || cut -d: -f"$1" <<<"$server"
     done | sort -u
 }
 

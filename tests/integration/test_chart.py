@@ -1,0 +1,146 @@
+"""The chart for Kubernetes: drawn by Helm, read against the schemas of Kubernetes, and true to what the service is."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from healthsync_mqtt.config.settings import load_settings
+from tests.support.fetched import fetch, go_program, kept
+
+CHART = Path(__file__).parents[2] / "deploy" / "helm" / "healthsync"
+IMAGE = ("--set", "image.repository=registry.example/healthsync")
+KUBERNETES = "1.29"
+"""The oldest version that knows all that is in the chart."""
+pytestmark = pytest.mark.real_server
+
+
+def helm(*words: str) -> subprocess.CompletedProcess[str]:
+    program = go_program("helm.sh/helm/v3/cmd/helm", "v3.18.4")
+    return subprocess.run([program, *words], capture_output=True, text=True, check=False, timeout=120)
+
+
+def drawn(*values: str) -> list[dict[str, Any]]:
+    done = helm("template", "health", str(CHART), *IMAGE, *values)
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def of_kind(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    return next(document for document in documents if document["kind"] == kind)
+
+
+@functools.cache
+def schemas() -> Path:
+    """``kubernetes-validate``, which has the published schemas of each version of Kubernetes in it."""
+    place = kept("pip", "kubernetes-validate-1.37.0")
+    if not (place / "kubernetes_validate" / "__init__.py").exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(place)]
+        fetch([*pip, "kubernetes-validate==1.37.0"], place)
+    return place
+
+
+ALL_VALUES = (
+    *("--set", "image.pullSecrets={ours}", "--set", "passphrase.secretName=secret", "--set", "storage.className=fast"),
+    *("--set", "service.type=LoadBalancer", "--set", "service.annotations.a=b", "--set", "nodeSelector.disk=ssd"),
+    *(
+        "--set",
+        "tolerations[0].key=only",
+        "--set",
+        "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution=null",
+    ),
+    *("--set", "extraContainers[0].name=scraper", "--set", "extraContainers[0].image=scraper:1"),
+    *("--set-json", 'settings={"limits.device_events_per_day": 12000000, "broker.tls_minimum": "1.3"}'),
+)
+
+
+@pytest.mark.parametrize("values", [(), ALL_VALUES], ids=["the least", "all values"])
+def test_what_is_drawn_is_what_kubernetes_takes(values: tuple[str, ...], tmp_path: Path) -> None:
+    code = (
+        "import json, sys, kubernetes_validate as k\n"
+        "for each in json.load(sys.stdin): k.validate(each, sys.argv[1], strict=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, KUBERNETES],
+        input=json.dumps(drawn(*values)),
+        env=os.environ | {"PYTHONPATH": str(schemas())},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_helm_has_no_complaint() -> None:
+    done = helm("lint", "--strict", str(CHART), *IMAGE)
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_image_is_named_that_is_in_no_registry() -> None:
+    done = helm("template", "health", str(CHART))
+    assert done.returncode != 0
+    assert "build deploy/compose/Dockerfile" in done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["storage.sise=1Gi", "service.type=Cluster", "hosts=", "settings.a\\.b.c=1"])
+def test_a_wrong_value_is_refused_before_anything_is_installed(wrong: str) -> None:
+    done = helm("template", "health", str(CHART), *IMAGE, "--set", wrong)
+    assert done.returncode != 0
+    assert "schema" in done.stderr
+
+
+def test_the_settings_of_the_values_are_those_that_the_service_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = of_kind(drawn(*ALL_VALUES), "StatefulSet")["spec"]["template"]["spec"]
+    (service,) = (each for each in pod["containers"] if each["name"] == "healthsync")
+    for each in service["env"]:
+        if "value" in each and each["name"] != "HEALTHSYNC_DATA":
+            monkeypatch.setenv(each["name"], each["value"])
+    settings = load_settings(tmp_path)
+    assert settings.limits.device_events_per_day == 12_000_000
+    assert settings.broker.tls_minimum == "1.3"
+    assert settings.metrics.port == 9464
+    assert settings.broker.certificate_hosts == ("localhost",)
+    ports = {each["name"]: each["containerPort"] for each in service["ports"]}
+    assert ports == {"mqtts": settings.broker.mqtts_port, "wss": settings.broker.wss_port}
+
+
+def test_the_pod_is_one_with_the_account_of_the_image_and_no_rights() -> None:
+    documents = drawn()
+    found = of_kind(documents, "StatefulSet")["spec"]
+    assert found["replicas"] == 1
+    pod = found["template"]["spec"]
+    (service,) = pod["containers"]
+    account = service["securityContext"]
+    assert (account["runAsUser"], account["runAsNonRoot"], account["readOnlyRootFilesystem"]) == (10001, True, True)
+    assert account["capabilities"] == {"drop": ["ALL"]}
+    assert "fsGroup" not in pod.get("securityContext", {}), "it would open the private keys to a group"
+    assert not pod["automountServiceAccountToken"]
+    labels = found["template"]["metadata"]["labels"]
+    for each in (document for document in documents if document["kind"] == "Service"):
+        assert each["spec"]["selector"].items() <= labels.items()
+        assert {port["targetPort"] for port in each["spec"]["ports"]} <= {port["name"] for port in service["ports"]}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the step that gives the directory away is root's")
+def test_the_first_step_makes_a_directory_that_the_account_can_use_and_changes_it_no_more(tmp_path: Path) -> None:
+    pod = of_kind(drawn(), "StatefulSet")["spec"]["template"]["spec"]
+    (first,) = pod["initContainers"]
+    command = [word.replace("/volume", str(tmp_path)) for word in first["command"]]
+    subprocess.run(command, check=True)
+    made = tmp_path / "data"
+    kept_file = made / "key"
+    kept_file.touch(mode=0o600)
+    os.chown(kept_file, 10001, 10001)
+    subprocess.run(command, check=True)
+    assert (made.stat().st_uid, made.stat().st_gid, made.stat().st_mode & 0o7777) == (10001, 10001, 0o700)
+    assert kept_file.stat().st_mode & 0o777 == 0o600

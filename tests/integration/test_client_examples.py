@@ -1,0 +1,115 @@
+"""docs/howto/clients.md: each program compiled and run as it stands there, with a good token and with a bad one."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.fetched import cargo_crate, go_module, npm_package
+from tests.support.java_brokers import class_path
+from tests.support.pages import blocks
+from tests.support.service import Service, run_cli
+
+PAGE = "docs/howto/clients.md"
+EVENT = {"type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}
+pytestmark = pytest.mark.real_server
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A running service and the token of alice's watch."""
+
+    service: Service
+    token: str
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    data = tmp_path_factory.mktemp("clients") / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    token = run_cli(data, "device", "add", "alice", "watch")[0]["token"]
+    # Each of them is refused on purpose from the same address; that they wait longer and longer is another test's.
+    (data / "healthsync.toml").write_text("[limits]\nfailed_login_base_s = 0.01\n")
+    with Service(data) as service:
+        yield Setup(service, token)
+
+
+def javascript(place: Path, source: str) -> list[str]:
+    (place / "publish.js").write_text(source)
+    (place / "node_modules").symlink_to(npm_package("mqtt", "5.16.0") / "node_modules")
+    return ["node", "publish.js"]
+
+
+def python(place: Path, source: str) -> list[str]:
+    (place / "publish.py").write_text(source)
+    return [sys.executable, "publish.py"]
+
+
+def java(place: Path, source: str) -> list[str]:
+    (place / "Publish.java").write_text(source)
+    return ["java", "-Xmx256m", "-cp", class_path("clients"), "Publish.java"]
+
+
+def go(place: Path, source: str) -> list[str]:
+    program = go_module("paho", {"main.go": source}, "github.com/eclipse/paho.mqtt.golang", "v1.5.1")
+    shutil.copy(program, place / "publish")
+    return ["./publish"]
+
+
+def c(place: Path, source: str) -> list[str]:
+    compiler = shutil.which("cc")
+    if compiler is None or not Path("/usr/include/MQTTClient.h").exists():
+        pytest.skip("libpaho-mqtt-dev and a C compiler are not installed: scripts/test installs them where it can")
+    (place / "publish.c").write_text(source)
+    subprocess.run(
+        [compiler, "-Wall", "-Werror", "publish.c", "-o", "publish", "-lpaho-mqtt3cs"], cwd=place, check=True
+    )
+    return ["./publish"]
+
+
+def rust(place: Path, source: str) -> list[str]:
+    shutil.copy(cargo_crate("rumqttc-example", source, "rumqttc", "0.24.0"), place / "publish")
+    return ["./publish"]
+
+
+LANGUAGES = {"js": javascript, "python": python, "java": java, "go": go, "c": c, "rust": rust}
+PROGRAMS = [block for block in blocks(PAGE) if block.reason is None]
+
+
+def test_every_client_of_the_page_has_one_program() -> None:
+    sections = [block.section for block in blocks(PAGE)]
+    assert sections == [
+        *("MQTT.js", "paho, Python", "aiomqtt", "paho, Java", "HiveMQ client, Java"),
+        *("paho, Go", "paho, C", "rumqttc, Rust", "umqtt, MicroPython"),
+    ]
+    assert len(PROGRAMS) == len(sections) - 1
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda block: block.section)
+def test_a_program_stores_an_event_and_ends_when_it_is_refused(setup: Setup, tmp_path: Path, program) -> None:
+    source = program.text.replace("8883", str(setup.service.mqtts[1]))
+    assert source != program.text
+    name = "".join(filter(str.isalnum, program.section))
+    (tmp_path / "event.json").write_text(json.dumps({"id": name, **EVENT}))
+    shutil.copy(setup.service.ca_file, tmp_path / "ca.crt")
+    command = LANGUAGES[program.language](tmp_path, source)
+
+    def run(token: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"TOKEN": token}
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    good = run(setup.token)
+    assert (good.returncode, good.stdout) == (0, "stored\n"), good.stderr
+    stored = [row for row in setup.service.cli("events", "list", "--user", "alice") if row["id"] == name]
+    assert len(stored) == 1
+    bad = run("no-token")
+    assert bad.returncode != 0
+    assert "stored" not in bad.stdout

@@ -1,0 +1,97 @@
+"""What tests need from package registries, by each registry's own client, in a directory that is kept between runs.
+
+Without the tool or the network the test is skipped with that reason; tests that use this are marked ``real_server``, so
+that in CI the skip is a failure.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+_LONG_S = 580
+
+
+def kept(*parts: str) -> Path:
+    """A directory that outlives the test, for what is dear to fetch or build."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    made = base.joinpath("healthsync-tests", *parts)
+    made.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def need(*programs: str) -> None:
+    """Skip the test where a program is not installed."""
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed")
+
+
+def fetch(command: list[str], cwd: Path, **environment: str) -> None:
+    """Run a registry's client; skips the test with its last words when that fails."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_LONG_S,
+    )
+    if done.returncode:
+        pytest.skip(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-600:]}")
+
+
+@functools.cache
+def npm_package(name: str, version: str) -> Path:
+    """A directory whose ``node_modules`` has the package."""
+    need("node", "npm")
+    place = kept("npm", f"{name}-{version}")
+    if not (place / "node_modules" / name / "package.json").exists():
+        fetch(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", f"{name}@{version}"], place)
+    return place
+
+
+def go_module(name: str, files: Mapping[str, str], module: str, version: str) -> Path:
+    """A Go program of these files that needs one module; the built program."""
+    need("go")
+    place = kept("go", name, str(os.getpid()))
+    try:
+        for file, text in files.items():
+            (place / file).write_text(text)
+        (place / "go.mod").write_text(f"module example\n\ngo 1.22\n\nrequire {module} {version}\n")
+        fetch(["go", "mod", "tidy"], place, GOFLAGS="-mod=mod")
+        fetch(["go", "build", "-o", f"../{name}", "."], place)
+    finally:
+        shutil.rmtree(place)
+    return kept("go", name) / name
+
+
+def go_program(package: str, version: str) -> Path:
+    """A program that ``go install`` builds."""
+    need("go")
+    place = kept("go", "bin", version)
+    program = place / package.rpartition("/")[2]
+    if not program.exists():
+        fetch(["go", "install", f"{package}@{version}"], place, GOBIN=str(place))
+    return program
+
+
+def cargo_crate(name: str, source: str, crate: str, version: str) -> Path:
+    """A Rust program that needs one crate; the built program."""
+    need("cargo")
+    place = kept("cargo", name)
+    (place / "src").mkdir(exist_ok=True)
+    (place / "src" / "main.rs").write_text(source)
+    manifest = (
+        f'[package]\nname = "{name}"\nversion = "0.1.0"\nedition = "2021"\n\n[dependencies]\n{crate} = "={version}"\n'
+    )
+    if not (place / "Cargo.toml").exists() or (place / "Cargo.toml").read_text() != manifest:
+        (place / "Cargo.toml").write_text(manifest)
+    fetch(["cargo", "build", "--quiet"], place)
+    return place / "target" / "debug" / name
