@@ -339,3 +339,26 @@ def test_the_tutorial(begin: Begin, place: Path) -> None:
     assert all(line.count("#") == pytest.approx(value / 2, abs=1) for line, value in zip(drawn, values, strict=True))
     assert 70 < min(values) < max(values) < 120
     walk.done()
+
+
+@pytest.mark.real_server
+def test_shared_groups(begin: Begin, place: Path) -> None:
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    page = "docs/howto/shared-groups.md"
+    typist = begin()
+    walk = Walk(page, typist)
+    walk.go(1)
+    token = run_cli(data, "subscriber", "token", "worker-1")[0]["token"]
+    event = place / "event.json"
+    event.write_text('{"id": "g-1", "type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}')
+    with Service(data) as service:
+        service.cli("publish", str(event), "--user", "alice", "--device", "scale")
+        login = f"-h localhost -p {service.mqtts[1]} --cafile {service.ca_file} -i worker-1 -u worker-1 -P {token}"
+        typist.swaps = {"canonical/+' …": f"canonical/+' {login} -E"}
+        walk.go(1)
+        typist.swaps = {"…": f"{login} -C 1 -W 60"}
+        (past,) = walk.go(1)
+        assert json.loads(past.out)["id"] == "g-1"
+        walk.go(1)
+    walk.done()
