@@ -193,16 +193,16 @@ class CanonicalFeed:
         reached = self._front if session in self._live else session.position
         assert reached is not None
         if start is None:
-            if session.floors:
-                session.floors[topic_filter] = self._head
+            if session.floors:  # a new one begins now; one that the session has goes on, however often it is asked for
+                session.floors.setdefault(topic_filter, self._head)
             return
         for name in self._sessions.index.filters(session):
             if name != topic_filter:
                 session.floors[name] = max(session.floors.get(name, 0), reached)
         session.floors[topic_filter] = start
+        self._live.discard(session)  # who is live has no floors
+        session.position = min(start, reached)
         if start < reached:
-            self._live.discard(session)
-            session.position = start
             self._placed.discard(session.client_id)
 
     def _user_of(self, topic_filter: str) -> str | None:

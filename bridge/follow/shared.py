@@ -310,13 +310,12 @@ class SharedFeed:
             if not matches(group.filter, event.topic) or not shares(event.record, now_us):
                 continue
             if share.room <= 0:
-                share.skip(seq - 1)
-                return
+                through = seq - 1
+                break
             share.take(seq, event.record.user)
             self._remember(event)
-            self._due[group] = None
         share.skip(through)
-        self._behind[group] = None
+        self._due[group] = None  # which puts it back when somebody has room for more
 
     def _hand_out(self) -> bool:
         """Give what waits to members with room; every due group gets its turn. Whether anything was given."""
@@ -331,12 +330,12 @@ class SharedFeed:
                 self._hand(group, handed.member, handed.seq)
             else:
                 self._due[group] = None
-            if group.members and group not in self._live and group.share.room > 0:
+            if group not in self._live and group.share.room > 0 and any(map(_room, group.members)):
                 self._behind[group] = None
         return given
 
     def _hand(self, group: SharedGroup, member: Session, seq: int) -> None:
-        event = self._event(seq)
+        event = self._event(group, seq)
         if event is None or not self._gate.shares(event.record, self._clock_us()):
             group.share.acknowledge(member, seq)  # it is nobody's any more
             return
@@ -356,16 +355,18 @@ class SharedFeed:
                 _, old = self._recent.popitem(last=False)
                 self._recent_bytes -= len(old.record.body)
 
-    def _event(self, seq: int) -> CanonicalEvent | None:
-        """A row that a group has taken; None when it was purged meanwhile."""
+    def _event(self, group: SharedGroup, seq: int) -> CanonicalEvent | None:
+        """A row that the group has taken; None when it was purged meanwhile. What comes after it is read with it."""
         event = self._recent.get(seq)
-        if event is None:
-            found = self._events.one(seq)
-            if found is None:
-                return None
-            event = found
-            self._remember(event)
-        return event
+        if event is not None:
+            return event
+        page = self._events.after(seq - 1, seq, self._one_user(group.filter))
+        if not page or page[0].record.seq != seq:
+            return None
+        for each in page:
+            if matches(group.filter, each.topic):
+                self._remember(each)
+        return page[0]
 
 
 def user_level(registry: TopicRegistry) -> int:

@@ -1,6 +1,8 @@
 """``from``: a subscriber is given the past out of the log before the present."""
 
+import asyncio
 from collections.abc import Sequence
+from random import Random
 
 import pytest
 
@@ -169,3 +171,55 @@ def test_what_from_may_be() -> None:
         with pytest.raises(InputError) as refused:
             parse_since(wrong)
         assert "earliest" in refused.value.hint
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_filters_that_go_back_at_random_miss_nothing_and_repeat_nothing_for_the_others(
+    stand: Stand, seed: int
+) -> None:
+    """Each filter ends with exactly what its last ``from`` asked for; what another asks for brings it nothing twice.
+
+    A SUBSCRIBE without ``from`` of a filter that is there changes nothing: clients say it again at each connection.
+    """
+    rng = Random(seed)
+    kinds = {"heart_rate": "users/alice/canonical/heart_rate", "steps": STEPS, "weight": "users/alice/canonical/weight"}
+    logged: list[str] = []  # the type of each row
+    line = connected(stand, "users/bob/canonical/+")
+    assert line.session is not None
+    starts: dict[str, int] = {}
+    heard: dict[str, int] = {}  # what had come when the filter was subscribed to last
+
+    for _ in range(120):
+        match rng.randrange(6):
+            case 0 | 1 | 2:
+                kind = rng.choice(list(kinds))
+                for _ in range(rng.randrange(1, 8)):
+                    stand.store(f"{kind}-{len(logged)}", event_type=kind)
+                    logged.append(kind)
+            case 3:
+                kind = rng.choice(list(kinds))
+                if kind in starts and rng.random() < 0.4:
+                    wishing(stand, line, kinds[kind])
+                else:
+                    starts[kind] = rng.randrange(len(logged) + 1)
+                    heard[kind] = len(line.events()) + line.session.backlog
+                    wishing(stand, line, kinds[kind], str(starts[kind] + 1))
+            case _:
+                line.reads = rng.random() < 0.8
+                line.acknowledge()
+                for _ in range(rng.randrange(4)):
+                    await asyncio.sleep(0)
+    line.reads = True
+    last = -1
+    while last != len(line.ids()):
+        last = len(line.ids())
+        for _ in range(3):
+            line.acknowledge()
+            for _ in range(10):
+                await asyncio.sleep(0)
+    for kind, start in starts.items():
+        got = [int(name.rsplit("-", 1)[1]) for name in line.ids() if name.startswith(kind)]
+        wanted = [number for number, each in enumerate(logged) if each == kind and number >= start]
+        assert got[len(got) - len(wanted) :] == wanted
+        since_then = [name for name in line.ids()[heard[kind] :] if name.startswith(kind)]
+        assert len(since_then) <= len(wanted)
