@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.client import Credentials, DeviceClient, DismissedError, Rejected, Stored, TakenOverError
+from healthsync_mqtt.client import (
+    ClientState,
+    Credentials,
+    DeviceClient,
+    DismissedError,
+    Rejected,
+    Stored,
+    TakenOverError,
+)
 from healthsync_mqtt.client import link as client_link
 from healthsync_mqtt.client.backoff import Backoff
+from healthsync_mqtt.errors import DeniedError
 from tests.support.inprocess import House
 from tests.support.peer import Identity
 
@@ -81,3 +90,13 @@ async def test_what_the_service_says_at_the_end_is_an_error_of_its_kind(house: H
         await house.until(lambda: isinstance(second.last_error, DismissedError), "the second is told")
         assert first.last_error is not None
         assert first.last_error.hint
+
+
+async def test_who_was_revoked_is_told_and_tries_slowly(house: House) -> None:
+    alice = house.device("alice")
+    async with client(house, alice) as watch:
+        await watch.publish(event(1))
+        house.registry.revocation.revoke_device_tokens("alice", "watch", 2_000_000_000_000_000)
+        house.look()
+        await house.until(lambda: watch.state is ClientState.DENIED, "it knows that it is refused")
+        assert isinstance(watch.last_error, DeniedError)

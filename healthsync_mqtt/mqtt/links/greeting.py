@@ -58,4 +58,4 @@ def method_refused(code: int) -> bool:
 
 def login_refused(code: int) -> bool:
     """Whether a CONNACK's code says that client id, name and password do not fit."""
-    return code in {2, 4, 5, 133, 134, 135, 140}
+    return code in {2, 4, 5, 133, 134, 135, 138, 140}

@@ -144,7 +144,9 @@ def test_that_it_closed_is_believed_for_an_hour_and_what_it_said_for_good() -> N
     assert manners.next(1e9) == OLD
 
 
-@pytest.mark.parametrize(("version_code", "denied"), [(0x87, True), (0x86, True), (0x88, False), (0x97, False)])
+@pytest.mark.parametrize(
+    ("version_code", "denied"), [(0x87, True), (0x86, True), (0x8A, True), (0x88, False), (0x97, False)]
+)
 async def test_a_refused_login_is_no_reason_for_an_older_manner(version_code: int, *, denied: bool) -> None:
     async with serving(lambda _: Connack(False, version_code)) as (server, transport):
         with pytest.raises(DeniedError if denied else ConnectionLostError):
