@@ -119,6 +119,7 @@ class Dialect5:
         self._aliases: dict[bytes, bytes] = {}
         self._said: Said | None = None
         self._tail = b""
+        self._heads = (b"", b"")
 
     def packet(self, packet: Packet) -> bytes:
         """See ``Dialect``; what says too much is said shorter [MQTT-3.2.2-19 and the like]."""
@@ -160,16 +161,16 @@ class Dialect5:
     def answers(self, tokens: Sequence[Answered]) -> bytes:
         """See ``Dialect``."""
         out: list[bytes] = []
+        append = out.append
         for reply in tokens:
-            if isinstance(reply, Reply):
-                token, said = reply
-                if said is not self._said:
-                    self._said, self._tail = said, self._told(said)
-                tail = self._tail
-                kind = PacketType.PUBREC << 4 if token & QOS2 else PacketType.PUBACK << 4
-                out.append(
-                    b"%c%b%b%b" % (kind, write_variable(2 + len(tail)), (token & 0xFFFF).to_bytes(2, "big"), tail)
-                )
+            if not reply:
+                continue
+            token, said = cast("Reply", reply)
+            if said is not self._said:
+                self._said, self._tail = said, self._told(said)
+                size = write_variable(2 + len(self._tail))
+                self._heads = (bytes((PacketType.PUBACK << 4,)) + size, bytes((PacketType.PUBREC << 4,)) + size)
+            append(b"%b%c%c%b" % (self._heads[token >= QOS2], token >> 8 & 0xFF, token & 0xFF, self._tail))
         return b"".join(out)
 
     def farewell(self, reason: str, rule: str) -> bytes:

@@ -61,7 +61,7 @@ def of_verdicts(tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict]) -> l
             continue
         if verdict is not last:
             last, said = verdict, of_verdict(verdict)
-        out.append(Reply(token, said))
+        out.append(tuple.__new__(Reply, (token, said)))  # half the price, for each of many events
     return out
 
 
