@@ -291,3 +291,26 @@ async def test_version_3_1_is_spoken(house: House) -> None:
     assert (answer.code, answer.session_present) == (0, False), "the byte is reserved in MQTT 3.1"
     assert isinstance(again, Peer)
     assert not isinstance(again, Peer5)
+
+
+async def test_a_session_that_its_client_ended_leaves_no_place_in_the_log(house: House) -> None:
+    alice, app = house.device("alice"), house.subscriber("app", ["alice"])
+    watch = await connect(house, alice)
+    lasting = {Property.SESSION_EXPIRY: 1_000}
+    for end in (Disconnect(0, {Property.SESSION_EXPIRY: 0}), None):
+        reader = await connect(house, app, clean=False, about=lasting)
+        await reader.ask(("users/alice/canonical/+", 1))
+        await watch.put(alice.events, event(f"heard-{end is None}"))
+        assert b"heard" in (await reader.message()).payload
+        reader.send(end or Disconnect())
+        await reader.closed()
+        await watch.put(alice.events, event(f"missed-{end is None}"))
+        again = await connect(house, app, clean=False, about=lasting)
+        if end is not None:
+            await again.ask(("users/alice/canonical/+", 1))
+            await watch.put(alice.events, event("later"))
+            assert b"later" in (await again.message()).payload, "an event of before this session came"
+        else:
+            assert b"missed" in (await again.message()).payload, "a session that lasts misses nothing"
+        again.send(Disconnect())
+        await again.closed()

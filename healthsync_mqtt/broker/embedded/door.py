@@ -321,6 +321,8 @@ class FrontDoor:
         if session is not None:
             self._feeder.detach(session)
             self.sessions.leave(client, session, self.sessions.now())
+            if session.persistent and not self.sessions.has(session.client_id):
+                self._feeder.forget(session.client_id)  # its client has ended it: the next one begins anew
         if client.login is not None:
             self._arrivals.left(client.login.principal.client_id)
         if will is not None and client.login is not None:
