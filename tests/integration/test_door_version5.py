@@ -119,6 +119,8 @@ async def test_connack_says_what_holds_here(house: House) -> None:
         ({"password": b"nonsense"}, 0x86),
         ({"client_id": "somebody"}, 0x86),
         ({"client_id": "", "username": None}, 0x85),
+        ({"username": None}, 0),
+        ({"username": None, "client_id": "somebody"}, 0x86),
         ({"will": Will("users/bob/devices/w/status", b"x")}, 0x87),
         ({"properties": {Property.AUTHENTICATION_METHOD: "SCRAM-SHA-1"}}, 0x8C),
         ({"properties": {Property.MAXIMUM_PACKET_SIZE: 31}}, 0x95),

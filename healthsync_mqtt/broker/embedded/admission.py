@@ -53,14 +53,16 @@ class Refusal(NamedTuple):
 def named(packet: Connect) -> Connect:
     """The CONNECT with its proof in the places of MQTT 3.1.1: a token that came as authentication data is its password.
 
-    In MQTT 5 a client without a client id gets its user name for one: that is what its token is for.
+    In MQTT 5 a client without a client id gets its user name for one, and a password may come without a user name: both
+    are who the token is for.
     """
     about = packet.properties
     if packet.protocol_level < 5:
         return packet
     client_id = packet.client_id or packet.username or ""
     if Property.AUTHENTICATION_METHOD not in about:
-        return packet._replace(client_id=client_id)
+        username = client_id if packet.username is None and packet.password is not None else packet.username
+        return packet._replace(client_id=client_id, username=username)
     secret = about.get(Property.AUTHENTICATION_DATA, packet.password)
     return packet._replace(client_id=client_id, username=packet.username or client_id, password=secret)
 
