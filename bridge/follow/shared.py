@@ -197,7 +197,8 @@ class SharedFeed:
         if group is not None:
             del self._behind[group]
             self._fill(group)
-        return self._hand_out() or advanced or group is not None
+        given = self._hand_out()
+        return given or advanced or group is not None or bool(self._behind)
 
     # -- inside
 

@@ -262,6 +262,10 @@ async def test_four_consumers_killed_at_random_a_hundred_times(stand: Stand, see
     taken: dict[Line, int] = {}
     owed: dict[str, list[str]] = {user: [] for user in users}
     kills = 0
+    stored += (first := [f"e{number}" for number in range(700)])  # more than a page, before anybody is there
+    owed["alice"] += first
+    stand.store(*first)
+    await settled()
 
     def work(line: Line, most: int) -> None:
         """Take up to ``most`` messages: note them, and acknowledge them in order."""
@@ -312,3 +316,18 @@ async def test_places_and_lag_say_who_is_behind_groups_included(stand: Stand) ->
     assert stand.publisher.lag == 0  # handed, though not acknowledged
     stand.disconnect(slow)
     assert stand.publisher.places()[-1].members == ()
+
+
+async def test_a_group_that_is_behind_reads_on_when_everything_it_gave_is_acknowledged(stand: Stand) -> None:
+    names = [f"e{number}" for number in range(1_700)]
+    stand.store(*names)
+    await settled()  # the feed stands at the head
+    lines = [grown(stand, "a", ALICE, since="earliest")]  # whose window goes evenly into a page
+    taken = 0
+    while taken < len(names):
+        await until(lambda: sum(len(line.ids()) for line in lines) > taken)  # noqa: B023
+        await settled()
+        taken = sum(len(line.ids()) for line in lines)
+        for line in lines:
+            line.acknowledge()  # once, and nobody asks again
+    assert sorted(each for line in lines for each in line.ids()) == sorted(names)
