@@ -14,9 +14,9 @@ from bridge.jobs.consent_watch import ConsentWatch
 from bridge.jobs.presence import Presence
 from bridge.pipeline import Pipeline
 from bridge.service import Addresses
-from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.report import EdgeReport
+from healthsync_mqtt.model.shard import Shard
 
 
 class ExternalEdge:

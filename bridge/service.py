@@ -172,7 +172,7 @@ class Service:
         with ground(settings) as base:
             async with make_edge(base) as edge:
                 changed = asyncio.Event()
-                shipping = Shipping(settings.paths.root, chores=base.chores, changed=changed.set)
+                shipping = Shipping.of(settings, base.chores, changed.set)
                 volume = DailyVolume(settings.limits.device_events_per_day)
                 pipeline = Pipeline(
                     journal=base.journal,

@@ -11,9 +11,9 @@ from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
 from healthsync_mqtt.broker.embedded.ackorder import AckOrder, answers
 from healthsync_mqtt.broker.external.identities import CANARY_USERS
-from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec.packets import Publish
 from healthsync_mqtt.mqtt.links.port import BrokerLink
 from healthsync_mqtt.telemetry.log import get_logger

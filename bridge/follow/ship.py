@@ -11,11 +11,13 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from bridge.cursors import Cursors
 from bridge.ports import Chores
+from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.telemetry.log import get_logger
 
@@ -55,6 +57,13 @@ class Shipping:
         self._cursors: dict[str, int] = {}
         self._kept = Cursors(chores, "sink:")
         self._failed: dict[str, dict[str, str]] = {}
+
+    @classmethod
+    def of(cls, settings: Settings, chores: Chores, changed: Callable[[], None]) -> Self:
+        """The sinks of a bridge, for the part of the users that is its own."""
+        part = BridgePart.of(settings)
+        command = (sys.executable, "-m", _WORKER, "--registry", str(part.registry), "--shard", part.shard.text)
+        return cls(settings.paths.root, chores=chores, changed=changed, command=command)
 
     def status(self) -> list[dict[str, Any]]:
         """The last word of each sink: state, reason, cursor, lag and counts."""

@@ -71,6 +71,10 @@ DOOR: Final[Mapping[str, Advice]] = {
     "bad_authentication_method": Advice(
         "it asked for a way of authentication of MQTT 5 that is none of ours", "send the token as the MQTT password"
     ),
+    "packets_too_small": Advice(
+        "it takes no packet that is long enough for what the service has to say",
+        "let the client take larger packets (Maximum Packet Size of MQTT 5)",
+    ),
     "no_client_id": Advice("it sent no client id", "its client id has to be the one that its token was printed with"),
     "tls_plain_mqtt": Advice(
         "MQTT without TLS came to a TLS port", "switch TLS on in the client, or use the plain port on this machine"

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -80,3 +81,33 @@ def run(
                 ServiceFile.remove(settings.data)
 
     run_process(lambda: serve(settings, ExternalEdge.open, around, reread=read))
+
+
+@app.command("join")
+def join(
+    other: Annotated[Path, typer.Argument(help="The data directory of a bridge of the installation, stopped.")],
+    *,
+    shard: Annotated[str | None, typer.Option(help="Which part of the users is this bridge's, such as 2/8.")] = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Join another bridge's installation: one secret for pseudonyms, and the events of the users that come over.
+
+    Both bridges are stopped. Without --shard the part is that of the settings.
+
+    Example: healthsync bridge join /var/lib/healthsync-1 --shard 2/3
+    """
+    from healthsync_mqtt.config.private_files import make_private_directory
+    from healthsync_mqtt.config.settings import load_settings
+    from healthsync_mqtt.model.shard import Shard
+    from healthsync_mqtt.sinks.joining import join as join_bridge
+
+    settings = load_settings(data, {"external.shard": shard})
+    make_private_directory(data)
+    joined = join_bridge(data, other, Shard.parse(settings.external.shard))
+    registry = settings.external.registry_file
+    DataDirectory(registry.parent if registry else data).audit("bridge.joined", events=joined.events)
+    if json:
+        output.emit({"events": joined.events, "sinks": list(joined.sinks)})
+    else:
+        output.facts([("events taken over", joined.events), ("sinks in common", ", ".join(joined.sinks) or "none")])

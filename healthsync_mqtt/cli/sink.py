@@ -193,6 +193,7 @@ def backfill(  # noqa: PLR0917
 
     Example: healthsync sink backfill influxdb --since 30d
     """
+    from healthsync_mqtt.sinks.bridge_part import BridgePart
     from healthsync_mqtt.sinks.coverage import Coverage
     from healthsync_mqtt.sinks.influx.backfill import Slice, drain, overtaken
     from healthsync_mqtt.sinks.ledger import SinkLedger
@@ -202,7 +203,8 @@ def backfill(  # noqa: PLR0917
     sink = sink.model_copy(update={"flush_s": 0.0, "settle_s": 0.0, "paused": False})
     since_us = moment(since, now_us()) if since else None
     with ExitStack() as stack:
-        reader = stack.enter_context(_log(data))
+        part = BridgePart.read(data)
+        reader = part.rows(stack.enter_context(_log(data)))
         if dry_run:
             wanted = Slice(
                 reader, through=reader.head(), user=user, type=type_name(type_) if type_ else None, since_us=since_us
@@ -213,8 +215,8 @@ def backfill(  # noqa: PLR0917
         ledger = SinkLedger.open(sinks.ledger(name), budget=sink.series_budget)
         stack.callback(ledger.close)
         more: dict[str, Any] = {}
-        if (data / "registry.db").exists():
-            coverage = Coverage.open(data / "registry.db")
+        if part.registry.exists():
+            coverage = Coverage.open(part.registry)
             stack.callback(coverage.close)
             more["permit"] = coverage.permits
         ledger.owed_due_now()

@@ -5,7 +5,7 @@ event log, so that a copy of the log is a copy of the place in it.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -38,6 +38,14 @@ class OwedPoint(NamedTuple):
     tries: int
     reason: str
     message: str
+
+
+class Places(NamedTuple):
+    """Where a bucket has the points of some users: (user, series, own), (user, event id, shift), users."""
+
+    series: list[tuple[str, str, int]]
+    displaced: list[tuple[str, str, int]]
+    over_budget: list[str]
 
 
 class SinkLedger:
@@ -157,6 +165,23 @@ class SinkLedger:
         """Remember which pseudonyms the bucket is written with; False when it was written with others."""
         self._database.write("bind", [(pseudonyms,)])
         return bool(self._database.rows("pseudonyms")[0][0] == pseudonyms)
+
+    def places(self, owns: Callable[[str], bool]) -> "Places":
+        """Where the points of these users are."""
+        series, displaced = self._database.rows("all_series"), self._database.rows("displaced")
+        return Places(
+            [row for row in series if owns(row[0])],
+            [row for row in displaced if owns(row[0])],
+            sorted(filter(owns, self.over_budget)),
+        )
+
+    def join(self, places: "Places") -> None:
+        """Find points where the sink of another bridge put them."""
+        self._database.write("take_series", places.series)
+        self._database.write("take_displaced", places.displaced)
+        self._database.write("take_spent", [(user,) for user in places.over_budget])
+        self.over_budget.update(places.over_budget)
+        self._displaced = {(user, event_id): shift for user, event_id, shift in self._database.rows("displaced")}
 
     # -- displaced points
 

@@ -1,4 +1,7 @@
-"""Users as sinks know them: HMAC-SHA256 of a random salt that is kept per user and can be deleted.
+"""Users as sinks know them: HMAC-SHA256 of a salt that is kept per user and can be deleted.
+
+A new user's salt is made of a secret that all bridges of an installation share, so that each of them knows the user by
+the same name; who was forgotten once gets a random one.
 
 Whoever reads the bucket learns nothing about the user's name, and once the salt is deleted nobody can tell whose
 points they were; a new salt gives a new pseudonym. One file serves all sinks. A salt that is lost is never replaced
@@ -10,9 +13,9 @@ import hmac
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
-from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.errors import ConflictError, StoreError
 from healthsync_mqtt.sinks.database import Database
 
 _PURPOSE = b"influx"
@@ -26,6 +29,13 @@ class LostPseudonymError(StoreError):
     """The salt that points were written with is gone. It is not minted again: the old points would be nobody's."""
 
     reason = "pseudonym_lost"
+
+
+class Names(NamedTuple):
+    """What salts are made of, and those that were made."""
+
+    secret: bytes
+    salts: dict[str, bytes]
 
 
 class Pseudonyms:
@@ -61,6 +71,23 @@ class Pseudonyms:
         self._database.write("remember_forgotten", [(self._mark(user),)])
         return self._database.write("forget", [(user,)]) > 0
 
+    def names(self) -> "Names":
+        """What another bridge of the installation has to know. It is secret."""
+        return Names(self._database.rows("secret")[0][0], dict(self._database.rows("salts")))
+
+    def join(self, names: "Names") -> None:
+        """Know everybody under these names, and those who come. ConflictError when points were written otherwise."""
+        own = self.names().salts
+        differing = [user for user, salt in names.salts.items() if own.get(user, salt) != salt and self._known(user)]
+        if differing:
+            raise ConflictError(
+                f"points of {len(differing)} users were written under other pseudonyms here than there",
+                hint="healthsync sink remove NAME, add it with an empty bucket, then join",
+            )
+        self._pseudonyms.clear()
+        self._database.write("share_secret", [(names.secret,)])
+        self._database.write("take_salt", names.salts.items())
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
@@ -68,12 +95,14 @@ class Pseudonyms:
     def _salt(self, user: str) -> bytes:
         rows = self._database.rows("salt", user)
         if not rows:
-            if self._known(user) and not self._database.rows("is_forgotten", self._mark(user)):
+            forgotten = bool(self._database.rows("is_forgotten", self._mark(user)))
+            if self._known(user) and not forgotten:
                 raise LostPseudonymError("the salt of a user whose points were shipped is gone", hint=_LOST)
-            self._database.write("mint", [(user, secrets.token_bytes(32))])
+            secret: bytes = self._database.rows("secret")[0][0]
+            salt = secrets.token_bytes(32) if forgotten else hmac.digest(secret, user.encode(), hashlib.sha256)
+            self._database.write("mint", [(user, salt)])
             rows = self._database.rows("salt", user)
-        salt: bytes = rows[0][0]
-        return salt
+        return bytes(rows[0][0])
 
     def _mark(self, user: str) -> bytes:
         return hmac.digest(bytes.fromhex(self.identity), user.encode(), hashlib.sha256)

@@ -1,4 +1,4 @@
-"""The process of one sink: ``python -m healthsync_mqtt.sinks.worker DATA NAME``.
+"""The process of one sink: ``python -m healthsync_mqtt.sinks.worker [--registry FILE] [--shard 1/2] DATA NAME``.
 
 A process of its own, because encoding and compressing hold the interpreter: in a thread they would hold up the event
 loop, and with it every acknowledgement. It reads the log with its own connection. On stdout it writes JSON lines:
@@ -6,6 +6,7 @@ loop, and with it every acknowledgement. It reads the log with its own connectio
 ends the service is gone and so is this process, at once: what it was sending is in the log and will be sent again.
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.model.shard import Shard
+from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.sinks.config import SinkConfig, Sinks
 from healthsync_mqtt.sinks.coverage import Coverage
 from healthsync_mqtt.sinks.kinds import open_sink
@@ -36,13 +39,20 @@ _TROUBLE_S = 2.0
 
 def main(arguments: list[str]) -> int:
     """Ship until stdin ends. The exit code is 0 after that, and an error's own otherwise."""
-    data, name = Path(arguments[0]), arguments[1]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--registry", type=Path)
+    parser.add_argument("--shard", type=Shard.parse, default=Shard.parse(""))
+    parser.add_argument("data", type=Path)
+    parser.add_argument("name")
+    said = parser.parse_args(arguments)
+    data: Path = said.data
+    name: str = said.name
     configure(os.environ.get("HEALTHSYNC_LOG__LEVEL", "info"))  # type: ignore[arg-type]
     with contextlib.suppress(OSError):
         os.nice(_NICE)  # the data path goes first
     threading.Thread(target=_watch_parent, daemon=True).start()
     try:
-        run(data, name)
+        run(data, name, BridgePart(said.registry or data / "registry.db", said.shard))
     except HealthSyncError as error:
         log.error("sink.stopped", sink=name, error=error)  # noqa: TRY400 - no traceback
         _tell({"failed": {"reason": error.reason, "message": str(error), "fix": error.hint}})
@@ -50,7 +60,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run(data: Path, name: str) -> None:
+def run(data: Path, name: str, part: BridgePart) -> None:
     """Ship for ever. Raises HealthSyncError when it cannot go on; the service starts it again."""
     sinks = Sinks(data)
     sink = sinks.get(name)
@@ -58,9 +68,9 @@ def run(data: Path, name: str) -> None:
     ledger = SinkLedger.open(sinks.ledger(name), budget=sink.series_budget)
     # A ledger that is new, or older than the cursor, means that the bucket may lack what came before.
     cursor = min(reader.cursor(sink.cursor) or 0, ledger.state().get("cursor", 0))
-    coverage = Coverage.open(data / "registry.db")
+    coverage = Coverage.open(part.registry)
     shipper = assemble(
-        sinks, sink, reader=reader, ledger=ledger, cursor=cursor, keep=_tell_cursor, permit=coverage.permits
+        sinks, sink, reader=part.rows(reader), ledger=ledger, cursor=cursor, keep=_tell_cursor, permit=coverage.permits
     )
     stamp = _stamp(sinks.file(name))
     looked = told = saved = 0.0

@@ -11,7 +11,7 @@ from healthsync_mqtt.model.record import Record
 
 
 class Item(NamedTuple):
-    """One accepted event and where it came from. Its body is never empty: that is what a purged row looks like."""
+    """One accepted event and where it came from. An empty body is a purged row that is taken over from another log."""
 
     origin: Origin
     event: Event

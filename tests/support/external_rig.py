@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.identity.certificates.files import renew_server
+from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.anchor import AnchorFile
 from healthsync_mqtt.storage.sqlite.comparing import anchor_path

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.sinks.config import InfluxConfig, Sinks
 from healthsync_mqtt.sinks.coverage import Coverage
 from healthsync_mqtt.sinks.influx.backfill import Slice, drain, overtaken, repair
@@ -74,13 +75,13 @@ class Comparison:
         """Everything that a comparison needs. UnavailableError without a log, ConfigError without a token."""
         sinks = Sinks(data)
         with ExitStack() as stack:
-            reader = stack.enter_context(open_reader(data))
+            whose = BridgePart.read(data)
+            reader = whose.rows(stack.enter_context(open_reader(data)))
             ledger = SinkLedger.open(sinks.ledger(config.name), budget=config.series_budget)
             stack.callback(ledger.close)
             server = Influx(config, config.token.read())
             stack.callback(server.close)
-            registry = data / "registry.db"
-            coverage = Coverage.open(registry) if registry.exists() else None
+            coverage = Coverage.open(whose.registry) if whose.registry.exists() else None
             if coverage:
                 stack.callback(coverage.close)
             yield cls(sinks, config, reader=reader, ledger=ledger, server=server, coverage=coverage)

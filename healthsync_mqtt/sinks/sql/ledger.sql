@@ -88,3 +88,15 @@ INSERT OR IGNORE INTO pseudonyms VALUES (1, ?);
 
 -- name: users
 SELECT DISTINCT user FROM series ORDER BY user;
+
+-- name: all_series
+SELECT user, series, own FROM series;
+
+-- name: take_series
+INSERT OR IGNORE INTO series (user, series, own) VALUES (?, ?, ?);
+
+-- name: take_spent
+INSERT OR IGNORE INTO over_budget VALUES (?);
+
+-- name: take_displaced
+INSERT OR IGNORE INTO displaced VALUES (?, ?, ?);

@@ -15,3 +15,15 @@ INSERT OR IGNORE INTO forgotten VALUES (?);
 
 -- name: is_forgotten
 SELECT 1 FROM forgotten WHERE mark = ?;
+
+-- name: secret
+SELECT secret FROM installation;
+
+-- name: share_secret
+UPDATE installation SET secret = ?;
+
+-- name: salts
+SELECT user, salt FROM salt ORDER BY user;
+
+-- name: take_salt
+INSERT INTO salt VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET salt = excluded.salt;

@@ -325,7 +325,7 @@ class SqliteEventLog:
                     end_us,
                     received_us,
                     event_id,
-                    encode(user, body),
+                    body and encode(user, body),
                     position,
                 )
             )
@@ -363,7 +363,9 @@ class SqliteEventLog:
 
     def _write_purges(self, purges: Sequence[tuple[str, int, Sequence[int]]]) -> None:
         for type_name, before_us, seqs in purges:
-            fetch(self._connection, _SQL["note_purge"], (self._names[type_name], before_us))
+            fetch(
+                self._connection, _SQL["note_purge"], (self._names.get(type_name) or self._number(type_name), before_us)
+            )
             numbers = [(seq,) for seq in seqs]
             rows = self._connection.executemany(_SQL["without_body"], numbers).fetchall()
             # Not an UPDATE: it leaves each row where it is, and with it half-empty pages that are never given back.

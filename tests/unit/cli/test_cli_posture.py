@@ -123,7 +123,7 @@ def test_doctor_changes_nothing(run, tmp_path: Path) -> None:
         (("--as", "alice/watch", "--subscribe", "#"), False, ""),
         (("--as", "app", "--subscribe", "users/alice/canonical/+"), True, "subscribes to canonical"),
         (("--as", "app", "--subscribe", "users/+/canonical/+"), False, "user=alice"),
-        (("--as", "app", "--subscribe", "$share/g/users/alice/canonical/+"), False, "start with $"),
+        (("--as", "app", "--subscribe", "$share/g/users/alice/canonical/+"), False, "are for MQTT 5"),
     ],
 )
 def test_topic_check_explains_the_decision(run, lines, words, allowed, rule) -> None:

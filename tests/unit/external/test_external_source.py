@@ -16,9 +16,9 @@ from bridge.ports import Chores
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.external.access import subscriptions
 from healthsync_mqtt.broker.external.identities import CANARY_A
-from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.config.sections import ExternalSettings
 from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec import encode_pubacks
 from healthsync_mqtt.mqtt.codec.packets import Puback, Publish
 from healthsync_mqtt.mqtt.links.port import Agreed

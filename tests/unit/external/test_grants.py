@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from healthsync_mqtt.broker.external.grants import grants_of
 from healthsync_mqtt.broker.external.identities import CANARY_A, OWN, bridge_principal, principals
 from healthsync_mqtt.broker.external.mosquitto.dynsec import MARK, Present, WantedClient, acls_of, changes, role_name
-from healthsync_mqtt.broker.external.shard import Shard
 from healthsync_mqtt.errors import ConfigError, ConflictError, UsageError
 from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.grammar import matches
 from healthsync_mqtt.topics.registry import TopicRegistry

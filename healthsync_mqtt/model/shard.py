@@ -27,6 +27,11 @@ class Shard:
             raise UsageError(f"{text!r} is no shard", hint="write the part and the number of parts: 2/8")
         return cls(int(match[1]), int(match[2]))
 
+    @property
+    def text(self) -> str:
+        """As ``parse`` reads it."""
+        return "" if self.of == 1 else f"{self.number}/{self.of}"
+
     def owns(self, user: str) -> bool:
         """Whether this part has the user; the same on every machine and in every version."""
         return self.of == 1 or zlib.crc32(user.encode()) % self.of == self.number - 1

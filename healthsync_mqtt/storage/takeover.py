@@ -1,0 +1,72 @@
+"""Rows of another log into this one: a bridge takes over users whose events another bridge stored until now.
+
+Everything of such a user goes along, superseded and purged rows too, in order. So a repeat stays a duplicate, a
+correction finds what it corrects, and what was deleted stays deleted.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Final
+
+from healthsync_mqtt.model.event import Event
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.storage.port import EventLog, Item, LogReader
+
+_A_COMMIT: Final = 2_000
+
+
+def take_over(
+    log: EventLog, own: LogReader, other: LogReader, owns: Callable[[str], bool], types: Iterable[str]
+) -> int:
+    """Copy the rows of the users that ``owns`` names; how many were new here. May be done again at any time.
+
+    Readers of ``log`` that were at its end are at its end afterwards, but for the sinks: whoever listens has had these
+    events from the other bridge. Durable when it returns.
+    """
+    before = own.head()
+    for name in types:
+        if (purged_us := other.purged_before(name)) is not None:
+            log.purge(name, purged_us, [])
+    for portion in _portions(row for row in _rows(other) if owns(row.user)):
+        for received_us, rows in groupby(portion, key=lambda row: row.received_us):
+            log.stage([_item(row) for row in rows], [], received_us)
+        log.commit()
+    for name, seq in own.cursors().items():
+        if seq >= before and not name.startswith("sink:"):
+            log.set_cursor(name, own.head())
+    log.commit()
+    return own.head() - before
+
+
+def _rows(other: LogReader) -> Iterator[Record]:
+    """Every row in order; a read leaves out the purged ones, which are asked for one by one."""
+    at = 0
+    while rows := other.read(at, _A_COMMIT, history=True):
+        for row in rows:
+            yield from _between(other, at, row.seq)
+            yield row
+            at = row.seq
+    yield from _between(other, at, other.head() + 1)
+
+
+def _between(other: LogReader, after: int, before: int) -> Iterator[Record]:
+    for seq in range(after + 1, before):
+        if (row := other.get(seq)) is not None:
+            yield row
+
+
+def _portions(rows: Iterable[Record]) -> Iterator[list[Record]]:
+    portion: list[Record] = []
+    for row in rows:
+        portion.append(row)
+        if len(portion) >= _A_COMMIT:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
+
+
+def _item(row: Record) -> Item:
+    event = Event(row.id, row.type, row.start_us, row.end_us, row.version, row.op, row.body, 0)
+    return Item(Origin(row.user, row.device, row.provider, ""), event)
