@@ -62,6 +62,11 @@ class CanonicalEvents:
                 self._pages.popitem(last=False)
         return page
 
+    def one(self, seq: int) -> CanonicalEvent | None:
+        """The row with this seq; None when it was purged."""
+        record = self._reader.get(seq)
+        return CanonicalEvent(record, self._topic(record)) if record is not None and record.body else None
+
     def _topic(self, record: Record) -> str:
         key = (record.user, record.type)
         topic = self._topics.get(key)

@@ -316,7 +316,9 @@ class SharedFeed:
             share.take(seq, event.record.user)
             self._remember(event)
         share.skip(through)
-        self._due[group] = None  # which puts it back when somebody has room for more
+        self._due[group] = None
+        if share.room > 0:
+            self._behind[group] = None
 
     def _hand_out(self) -> bool:
         """Give what waits to members with room; every due group gets its turn. Whether anything was given."""
@@ -331,12 +333,12 @@ class SharedFeed:
                 self._hand(group, handed.member, handed.seq)
             else:
                 self._due[group] = None
-            if group not in self._live and group.share.room > 0 and any(map(_room, group.members)):
+            if group.members and group not in self._live and group.share.room > 0:
                 self._behind[group] = None
         return given
 
     def _hand(self, group: SharedGroup, member: Session, seq: int) -> None:
-        event = self._event(group, seq)
+        event = self._event(seq)
         if event is None or not self._gate.shares(event.record, self._clock_us()):
             group.share.acknowledge(member, seq)  # it is nobody's any more
             return
@@ -356,18 +358,14 @@ class SharedFeed:
                 _, old = self._recent.popitem(last=False)
                 self._recent_bytes -= len(old.record.body)
 
-    def _event(self, group: SharedGroup, seq: int) -> CanonicalEvent | None:
-        """A row that the group has taken; None when it was purged meanwhile. What comes after it is read with it."""
+    def _event(self, seq: int) -> CanonicalEvent | None:
+        """A row that a group has taken; None when it was purged meanwhile."""
         event = self._recent.get(seq)
-        if event is not None:
-            return event
-        page = self._events.after(seq - 1, seq, self._one_user(group.filter))
-        if not page or page[0].record.seq != seq:
-            return None
-        for each in page:
-            if matches(group.filter, each.topic):
-                self._remember(each)
-        return page[0]
+        if event is None:
+            event = self._events.one(seq)
+            if event is not None:
+                self._remember(event)
+        return event
 
 
 def user_level(registry: TopicRegistry) -> int:

@@ -12,7 +12,7 @@ from healthsync_mqtt.topics.grammar import shared_filter
 if TYPE_CHECKING:
     from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 
-MOST_OPEN: Final = 10_000
+MOST_OPEN: Final = 2_000
 """Events that a group has taken and that are not acknowledged; beyond it the group reads on when some are."""
 
 
@@ -63,4 +63,5 @@ class SharedGroup:
     def over(self, session: Session, seq: int) -> None:
         """See ``session.Taker``."""
         self.share.acknowledge(session, seq)
+        self.share.roomy(session)
         self.stirred(self)
