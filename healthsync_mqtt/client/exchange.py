@@ -362,7 +362,7 @@ class Exchange:
         if behind and fresh and not self._compared:
             # An older log, or another: nothing says how far back it was when it was restored, so every kept row goes
             # again. What it has already comes back as a duplicate.
-            count = await ledger.store(ledger.outbox.rewind, now)
+            count = await ledger.store(ledger.outbox.rewind)
             _LOG.warning("client.log_went_back resending=%d", count)
             self._start_over()
         elif behind and known is not None:

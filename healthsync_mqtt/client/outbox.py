@@ -48,7 +48,7 @@ class Outbox(Protocol):
         ...
 
     def acknowledge(self, keys: Iterable[int], position: Position, now: float) -> None:
-        """Mark rows as in the log at ``position``; they stay for 72 h."""
+        """Mark rows as in the log at ``position``; they stay for 72 h, and older ones go."""
         ...
 
     def discard(self, keys: Iterable[int]) -> None:
@@ -59,8 +59,8 @@ class Outbox(Protocol):
         """The position of the newest acknowledgement."""
         ...
 
-    def rewind(self, now: float) -> int:
-        """Make the acknowledged rows of the last 72 h pending again; how many."""
+    def rewind(self) -> int:
+        """Make every acknowledged row that is still here pending again, whatever a clock says now; how many."""
         ...
 
     def close(self) -> None:
@@ -113,8 +113,8 @@ class MemoryOutbox:
     def position(self) -> Position | None:
         return self._position
 
-    def rewind(self, now: float) -> int:
-        again = {key: entry for key, (entry, at) in self._acknowledged.items() if at >= now - KEEP_ACKNOWLEDGED_S}
+    def rewind(self) -> int:
+        again = {key: entry for key, (entry, _) in self._acknowledged.items()}
         self._acknowledged.clear()
         self._rows = dict(sorted((again | self._rows).items()))
         return len(again)

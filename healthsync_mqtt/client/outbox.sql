@@ -24,4 +24,4 @@ INSERT INTO position (one, epoch, seq) VALUES (1, ?, ?)
 ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq;
 
 -- name: rewind
-UPDATE outbox SET acknowledged_at = NULL WHERE acknowledged_at >= ?;
+UPDATE outbox SET acknowledged_at = NULL WHERE acknowledged_at IS NOT NULL;

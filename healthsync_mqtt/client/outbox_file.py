@@ -105,10 +105,10 @@ class SqliteOutbox:
             raise self._failure("read", error) from error
         return Position(*row) if row else None
 
-    def rewind(self, now: float) -> int:
+    def rewind(self) -> int:
         try:
             with self._transaction() as db:
-                count = db.execute(_SQL["rewind"], (now - KEEP_ACKNOWLEDGED_S,)).rowcount
+                count = db.execute(_SQL["rewind"]).rowcount
             self._waiting += count
         except sqlite3.Error as error:
             raise self._failure("write", error) from error

@@ -18,7 +18,7 @@ class OutboxContract:
     """The tests."""
 
     def test_it_is_empty_at_first_and_knows_no_position(self, outbox: Outbox) -> None:
-        assert (waiting(outbox), outbox.waiting(), outbox.position(), outbox.rewind(0.0)) == ([], 0, None, 0)
+        assert (waiting(outbox), outbox.waiting(), outbox.position(), outbox.rewind()) == ([], 0, None, 0)
         assert outbox.capacity > 0
         assert list(outbox.put([])) == []
 
@@ -45,21 +45,21 @@ class OutboxContract:
     def test_a_discarded_row_is_gone_for_good(self, outbox: Outbox) -> None:
         keys = outbox.put(_ROWS)
         outbox.discard([*keys[:2], 999_999])
-        assert (waiting(outbox), outbox.waiting(), outbox.rewind(0.0)) == (["c"], 1, 0)
+        assert (waiting(outbox), outbox.waiting(), outbox.rewind()) == (["c"], 1, 0)
 
     def test_an_acknowledged_row_cannot_be_discarded(self, outbox: Outbox) -> None:
         keys = outbox.put(_ROWS)
         outbox.acknowledge(keys, _HERE, 0.0)
         outbox.discard(keys)
-        assert (outbox.waiting(), outbox.rewind(1.0)) == (0, 3)
+        assert (outbox.waiting(), outbox.rewind()) == (0, 3)
 
     def test_a_rewind_brings_back_what_was_acknowledged_lately_in_its_old_order(self, outbox: Outbox) -> None:
         keys = outbox.put(_ROWS)
         outbox.acknowledge(keys[:1], _HERE, 0.0)
-        outbox.acknowledge(keys[1:2], _HERE, 100.0)
-        assert outbox.rewind(KEEP_ACKNOWLEDGED_S + 50.0) == 1
+        outbox.acknowledge(keys[1:2], _HERE, KEEP_ACKNOWLEDGED_S + 50.0)
+        assert outbox.rewind() == 1
         assert (waiting(outbox), outbox.waiting()) == (["b", "c"], 2)
-        assert outbox.rewind(KEEP_ACKNOWLEDGED_S + 50.0) == 0
+        assert outbox.rewind() == 0
 
     def test_keys_never_repeat(self, outbox: Outbox) -> None:
         first = outbox.put(_ROWS)

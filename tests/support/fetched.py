@@ -1,7 +1,8 @@
 """What tests need from package registries, by each registry's own client, in a directory that is kept between runs.
 
 Without the tool or the network the test is skipped with that reason; tests that use this are marked ``real_server``, so
-that in CI the skip is a failure.
+that in CI the skip is a failure. What takes minutes to build is built only where ``HEALTHSYNC_TEST_BUILDS`` is set, and
+used wherever it is there: not having built it is nobody's failure.
 """
 
 import functools
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-_LONG_S = 580
+_LONG_S = 1_800
+BUILDS = "HEALTHSYNC_TEST_BUILDS"
 
 
 def kept(*parts: str) -> Path:
@@ -29,6 +31,12 @@ def need(*programs: str) -> None:
     missing = [name for name in programs if shutil.which(name) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed")
+
+
+def dear(program: Path) -> None:
+    """Skip the test where a program that takes minutes to build is not here, and nobody asked for it."""
+    if not program.exists() and not os.environ.get(BUILDS):
+        pytest.skip(f"{program.name} takes minutes to build; {BUILDS}=1 does it, once")
 
 
 def fetch(command: list[str], cwd: Path, **environment: str) -> None:
@@ -47,6 +55,9 @@ def fetch(command: list[str], cwd: Path, **environment: str) -> None:
         pytest.skip(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-600:]}")
 
 
+_DEAR = frozenset({"github.com/compose-spec/compose-go/v2"})
+
+
 @functools.cache
 def npm_package(name: str, version: str) -> Path:
     """A directory whose ``node_modules`` has the package."""
@@ -60,6 +71,8 @@ def npm_package(name: str, version: str) -> Path:
 def go_module(name: str, files: Mapping[str, str], module: str, version: str) -> Path:
     """A Go program of these files that needs one module; the built program."""
     need("go")
+    if module in _DEAR:
+        dear(kept("go", name) / name)
     place = kept("go", name, str(os.getpid()))
     try:
         for file, text in files.items():
@@ -77,6 +90,7 @@ def go_program(package: str, version: str) -> Path:
     need("go")
     place = kept("go", "bin", version)
     program = place / package.rpartition("/")[2]
+    dear(program)
     if not program.exists():
         fetch(["go", "install", f"{package}@{version}"], place, GOBIN=str(place))
     return program
@@ -86,6 +100,7 @@ def cargo_crate(name: str, source: str, crate: str, version: str) -> Path:
     """A Rust program that needs one crate; the built program."""
     need("cargo")
     place = kept("cargo", name)
+    dear(place / "target" / "debug" / name)
     (place / "src").mkdir(exist_ok=True)
     (place / "src" / "main.rs").write_text(source)
     manifest = (

@@ -135,7 +135,6 @@ async def test_a_rewind_in_the_middle_of_a_reading_is_not_forgotten(make_client,
     async with make_client(outbox=outbox) as client:
         await client.publish([event(n) for n in range(3)])
         exchange = None
-        link = client._link
         for task in asyncio.all_tasks():
             if task.get_name() == "healthsync sender":
                 exchange = task.get_coro().cr_frame.f_locals["self"]
@@ -144,7 +143,7 @@ async def test_a_rewind_in_the_middle_of_a_reading_is_not_forgotten(make_client,
 
         def rewind_once() -> None:
             outbox.after_read = lambda: None
-            outbox.rewind(link._clock.time())
+            outbox.rewind()
             exchange._start_over()
 
         outbox.after_read = rewind_once

@@ -15,7 +15,7 @@ HERE = Position("e", 5)
 def test_memory_keeps_a_bounded_number_of_acknowledged_rows() -> None:
     outbox = MemoryOutbox(keep=2)
     outbox.acknowledge(outbox.put(ROWS), HERE, 0.0)
-    assert outbox.rewind(0.0) == 2
+    assert outbox.rewind() == 2
 
 
 def test_file_survives_and_is_private_and_exclusive(tmp_path: Path) -> None:
