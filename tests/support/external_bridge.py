@@ -42,7 +42,7 @@ class BridgeProcess:
                 raise
         return self
 
-    def wait_ready(self, within: float = 30) -> None:
+    def wait_ready(self, within: float = 120) -> None:
         assert self.process
         assert self.process.stdout
         ready, _, _ = select.select([self.process.stdout], [], [], within)

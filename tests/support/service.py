@@ -16,7 +16,7 @@ from typing import Any, Self
 from tests.support import child
 
 HEALTHSYNC = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]
-READY_WITHIN = 30.0
+READY_WITHIN = 120.0
 Address = tuple[str, int]
 
 
