@@ -111,7 +111,7 @@ class MqttTransport:
 
 
 class MqttConnection:
-    """One live connection; see ``client.transport.Connection`` for the contract."""
+    """One live connection; see ``client.transport.DeviceConnection`` for the contract."""
 
     def __init__(self, link: Link, inbox: asyncio.Queue[Publish]) -> None:
         self._link = link
