@@ -18,7 +18,12 @@ from tests.support.pages import ROOT, TYPED, Block, Swap, Typed, Typist, blocks,
 from tests.support.rabbitmq import SERVER, installed
 from tests.support.service import Service, run_cli
 
-NOT_RUN = {"docs/howto/clients.md": 1, "docs/howto/compose.md": 1, "docs/howto/emqx.md": 1}
+NOT_RUN = {
+    "docs/howto/clients.md": 1,
+    "docs/howto/compose.md": 1,
+    "docs/howto/emqx.md": 1,
+    "docs/howto/mosquitto.md": 1,
+}
 """How many blocks of a page are not run; the page gives the reason of each."""
 OTHER_LANGUAGES = {"json", "toml", "python", "sql", "text", "yaml", "js", "java", "go", "c", "rust"}
 """Not typed, but read as what they are by tests of their own."""

@@ -140,6 +140,11 @@ WALK: dict[str, Row] = {
         Elsewhere("tests/integration/test_external_mosquitto.py", "await examine("), "broker check now"
     ),
     "bridge run": Row(Elsewhere("tests/support/external_bridge.py", '"-m", "bridge"'), "bridge run", code=69),
+    "bridge join": Row(
+        Elsewhere("tests/integration/test_bridge_join.py", '"bridge", "join"'),
+        "bridge join /nowhere --shard 2/2",
+        code=1,
+    ),
     "auth serve": Row(Elsewhere("tests/support/rabbitmq.py", '"auth", "serve"'), "auth serve --port many"),
     "token revoke": Row("token revoke --user alice --device watch", "token revoke"),
     "audit list": Row("audit list", "audit list --limit 0", "user.added"),

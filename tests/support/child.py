@@ -37,6 +37,12 @@ def end(process: "subprocess.Popen[Any] | None", number: int = signal.SIGKILL, w
         _close(process)
 
 
+def lasting(process: "subprocess.Popen[Any]") -> "subprocess.Popen[Any]":
+    """A process that a fixture of the module ends, though a test started it anew: no test leaves it behind."""
+    _started.remove(process)
+    return process
+
+
 @contextlib.contextmanager
 def started(command: Sequence[str], **options: Any) -> Iterator["subprocess.Popen[Any]"]:
     """A process for the length of a ``with``; killed at its end if it still runs."""

@@ -93,7 +93,7 @@ class RabbitMq(Mosquitto):
             "--rabbitmq", f"http://127.0.0.1:{self.management_port}", "--json",
         ]  # fmt: skip
         with (self.root / "hooks.log").open("ab") as log:
-            self.hooks = child.start(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            self.hooks = child.lasting(child.start(command, stdout=subprocess.PIPE, stderr=log, text=True))
         assert self.hooks.stdout
         with self.hooks.stdout as ready:  # it says this one line
             assert ready.readline(), (self.root / "hooks.log").read_text()[-2000:]
