@@ -25,6 +25,7 @@ from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTv311
 
 from healthsync_mqtt.model.receipt import parse_receipt
 from tests.support.inprocess import House, opened
+from tests.support.paho import Waking, play
 from tests.support.peer import Identity
 
 SOON = 10.0
@@ -36,7 +37,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield running
 
 
-class Paho:
+class Paho(Waking):
     """paho with its answers in queues."""
 
     def __init__(self, house: House, identity: Identity, *, clean: bool = True, client_id: str | None = None) -> None:
@@ -80,37 +81,6 @@ class Paho:
         self.client.disconnect()
         self.client.loop_stop()
 
-    def release(self) -> None:
-        """paho makes a new pair of wake-up sockets for each loop, and forgets to close the old one."""
-        for wakeup in (self.client._sockpairR, self.client._sockpairW):
-            if wakeup is not None:
-                wakeup.close()
-
-    def vanish(self) -> None:
-        """The network is gone."""
-        self.client.loop_stop()
-        self.client._sock_close()
-
-
-async def play(house: House, scene: Callable[[Identity, Identity, Callable[..., Paho]], None]) -> None:
-    """Run a scene of blocking clients in a thread: alice's watch, an app that reads alice."""
-    import asyncio
-
-    made: list[Paho] = []
-
-    def paho(identity: Identity, **options: Any) -> Paho:
-        made.append(Paho(house, identity, **options))
-        return made[-1]
-
-    watch, app = house.device("alice"), house.subscriber("app", ["alice"])
-    try:
-        await asyncio.to_thread(scene, watch, app, paho)
-    finally:
-        for client in made:
-            client.client.loop_stop()
-            client.client._sock_close()
-            client.release()
-
 
 async def test_basic(house: House) -> None:
     def scene(watch: Identity, app: Identity, paho: Callable[..., Paho]) -> None:
@@ -129,7 +99,7 @@ async def test_basic(house: House) -> None:
         assert device.gone.wait(SOON)
         assert reader.quiet()
 
-    await play(house, scene)
+    await play(house, Paho, scene)
 
 
 async def test_retained_messages(house: House) -> None:
@@ -153,7 +123,7 @@ async def test_retained_messages(house: House) -> None:
         while (message := reader.message())[1] != b"end":
             assert not message[3], message
 
-    await play(house, scene)
+    await play(house, Paho, scene)
 
 
 async def test_zero_length_client_id(house: House) -> None:
@@ -164,7 +134,7 @@ async def test_zero_length_client_id(house: House) -> None:
         assert nameless.connect()[1] == 135
         assert nameless.client._client_id
 
-    await play(house, scene)
+    await play(house, Paho, scene)
 
 
 async def test_offline_message_queueing(house: House) -> None:
@@ -184,7 +154,7 @@ async def test_offline_message_queueing(house: House) -> None:
         }  # fmt: skip
         assert reader.quiet()
 
-    await play(house, scene)
+    await play(house, Paho, scene)
 
 
 async def test_will_message(house: House) -> None:
@@ -202,7 +172,7 @@ async def test_will_message(house: House) -> None:
         assert late.subscribe(watch.status, 2) == [2]
         assert late.message() == (watch.status, b"will", 2, True)
 
-    await play(house, scene)
+    await play(house, Paho, scene)
 
 
 async def test_overlapping_subscriptions(house: House) -> None:
@@ -218,7 +188,7 @@ async def test_overlapping_subscriptions(house: House) -> None:
             (watch.status, b"end", 2, False),
         ]
 
-    await play(house, scene)
+    await play(house, Paho, scene)
 
 
 async def test_keepalive(house: House) -> None:
@@ -231,7 +201,7 @@ async def test_keepalive(house: House) -> None:
         device.client.loop_stop()  # alive, connected, and silent
         assert reader.message()[1] == b"keepalive expiry"
 
-    await play(house, scene)
+    await play(house, Paho, scene)
 
 
 async def test_redelivery_on_reconnect(house: House) -> None:
@@ -248,7 +218,7 @@ async def test_redelivery_on_reconnect(house: House) -> None:
         assert {reader.message()[1:3] for _ in range(2)} == {(b"qos 1", 1), (b"qos 2", 2)}
         assert reader.quiet()
 
-    await play(house, scene)
+    await play(house, Paho, scene)
 
 
 async def test_subscribe_failure(house: House) -> None:
@@ -257,7 +227,7 @@ async def test_subscribe_failure(house: House) -> None:
         device.connect()
         assert device.subscribe([("users/bob/devices/watch/status", 2), (watch.status, 1)]) == [0x80, 1]
 
-    await play(house, scene)
+    await play(house, Paho, scene)
 
 
 async def test_dollar_topics(house: House) -> None:
@@ -272,7 +242,7 @@ async def test_dollar_topics(house: House) -> None:
         assert (topic, told) == (watch.receipts, [("not_allowed", "topic")])
         assert not device.gone.is_set()
 
-    await play(house, scene)
+    await play(house, Paho, scene)
     assert house.counters.refused_by_reason["not_allowed"] == 1
 
 
@@ -292,4 +262,4 @@ async def test_unsubscribe(house: House) -> None:
             pass
         assert reader.quiet()
 
-    await play(house, scene)
+    await play(house, Paho, scene)

@@ -29,6 +29,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tests.integration.test_interoperability import SOON
 from tests.support.inprocess import House
+from tests.support.paho import Waking, play
 from tests.support.peer import Identity
 
 Made = Callable[..., "Paho5"]
@@ -42,7 +43,7 @@ def about(kind: int, **values: Any) -> Properties:
     return made
 
 
-class Paho5:
+class Paho5(Waking):
     """paho in MQTT 5 with its answers in queues."""
 
     def __init__(self, house: House, identity: Identity, *, client_id: str | None = None) -> None:
@@ -99,35 +100,6 @@ class Paho5:
         self.client.disconnect(properties=about(PacketTypes.DISCONNECT, **said) if said else None)
         self.client.loop_stop()
 
-    def release(self) -> None:
-        for wakeup in (self.client._sockpairR, self.client._sockpairW):
-            if wakeup is not None:
-                wakeup.close()
-
-    def vanish(self) -> None:
-        self.client.loop_stop()
-        self.client._sock_close()
-
-
-async def play(house: House, scene: Callable[[Identity, Identity, Made], None]) -> None:
-    """Run a scene of blocking clients in a thread: alice's watch, an app that reads alice."""
-    import asyncio
-
-    made: list[Paho5] = []
-
-    def paho(identity: Identity, **options: Any) -> Paho5:
-        made.append(Paho5(house, identity, **options))
-        return made[-1]
-
-    watch, app = house.device("alice"), house.subscriber("app", ["alice"])
-    try:
-        await asyncio.to_thread(scene, watch, app, paho)
-    finally:
-        for client in made:
-            client.client.loop_stop()
-            client.client._sock_close()
-            client.release()
-
 
 async def test_basic_and_user_properties(house: House) -> None:
     def scene(watch: Identity, app: Identity, paho: Made) -> None:
@@ -145,7 +117,7 @@ async def test_basic_and_user_properties(house: House) -> None:
         device.client._send_connect(60)
         assert device.ended.get(timeout=SOON) == 0x82
 
-    await play(house, scene)
+    await play(house, Paho5, scene)
 
 
 async def test_sessions(house: House) -> None:
@@ -165,7 +137,7 @@ async def test_sessions(house: House) -> None:
         reader.disconnect(SessionExpiryInterval=0)
         assert reader.connect(clean=False)[0] is False
 
-    await play(house, scene)
+    await play(house, Paho5, scene)
 
 
 async def test_retained_messages_and_publication_expiry(house: House) -> None:
@@ -186,7 +158,7 @@ async def test_retained_messages_and_publication_expiry(house: House) -> None:
         device.publish(watch.status, b"end")
         assert reader.payloads(b"end") == []
 
-    await play(house, scene)
+    await play(house, Paho5, scene)
 
 
 async def test_will_message(house: House) -> None:
@@ -201,7 +173,7 @@ async def test_will_message(house: House) -> None:
         message = reader.message()
         assert (message.payload, message.properties.ContentType) == (b"will", "text/plain")
 
-    await play(house, scene)
+    await play(house, Paho5, scene)
 
 
 async def test_overlapping_subscriptions_and_identifiers(house: House) -> None:
@@ -217,7 +189,7 @@ async def test_overlapping_subscriptions_and_identifiers(house: House) -> None:
         device.publish(watch.status, b"end")
         assert reader.payloads(b"end") == []
 
-    await play(house, scene)
+    await play(house, Paho5, scene)
 
 
 async def test_redelivery_on_reconnect(house: House) -> None:
@@ -233,7 +205,7 @@ async def test_redelivery_on_reconnect(house: House) -> None:
         assert reader.connect(clean=False, SessionExpiryInterval=1_000)[0] is True
         assert {(m.payload, m.qos) for m in (reader.message(), reader.message())} == {(b"qos 1", 1), (b"qos 2", 2)}
 
-    await play(house, scene)
+    await play(house, Paho5, scene)
 
 
 async def test_subscribe_options(house: House) -> None:
@@ -254,7 +226,7 @@ async def test_subscribe_options(house: House) -> None:
         assert reader.message().payload == b"one"
         assert device.messages.empty()
 
-    await play(house, scene)
+    await play(house, Paho5, scene)
 
 
 async def test_request_response_between_clients(house: House) -> None:
@@ -270,7 +242,7 @@ async def test_request_response_between_clients(house: House) -> None:
         answer = backend.message()
         assert (answer.payload, answer.properties.CorrelationData) == (b"fine", b"334")
 
-    await play(house, scene)
+    await play(house, Paho5, scene)
 
 
 async def test_maximum_packet_size(house: House) -> None:
@@ -284,7 +256,7 @@ async def test_maximum_packet_size(house: House) -> None:
         device.publish(watch.status, b"end")
         assert reader.payloads(b"end") == []
 
-    await play(house, scene)
+    await play(house, Paho5, scene)
 
 
 async def test_keepalive_of_the_server_and_assigned_client_id(house: House) -> None:
@@ -294,7 +266,7 @@ async def test_keepalive_of_the_server_and_assigned_client_id(house: House) -> N
         assert (code, said.ServerKeepAlive) == (0, house.settings.limits.max_keep_alive_s)
         assert said.AssignedClientIdentifier == watch.client_id
 
-    await play(house, scene)
+    await play(house, Paho5, scene)
 
 
 async def test_subscribe_failure_and_unsubscribe(house: House) -> None:
@@ -309,7 +281,7 @@ async def test_subscribe_failure_and_unsubscribe(house: House) -> None:
         assert device.publish("$watch/status", b"") == 0x87
         assert device.ended.empty()
 
-    await play(house, scene)
+    await play(house, Paho5, scene)
 
 
 async def test_a_bad_token_is_told_as_one(house: House) -> None:
@@ -318,4 +290,4 @@ async def test_a_bad_token_is_told_as_one(house: House) -> None:
         stranger.client.username_pw_set(watch.client_id, "nonsense")
         assert stranger.connect()[1] == 0x86
 
-    await play(house, scene)
+    await play(house, Paho5, scene)

@@ -1,4 +1,3 @@
-# long: the store and its file, which change together
 """sessions.db: what persistent sessions are owed, over a restart and a kill. Written in groups, in a thread of its own.
 
 What sessions say is gathered by what it is about, so that the newest word counts: a message that is acknowledged before
@@ -9,14 +8,11 @@ written at once for it, and a moment later otherwise. A group that fails is writ
 import asyncio
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, fields
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -27,6 +23,7 @@ from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.config.private_files import create_private, make_private_directory
 from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.sql_files import numbered, statements
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.telemetry.outage import Outage
 
@@ -34,7 +31,7 @@ log = get_logger("door")
 
 #: "HSSE" in the file's header: these are sessions of HealthSync.
 _APPLICATION_ID: Final = 0x48535345
-_NAMED: Final = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.DOTALL | re.MULTILINE)
+_SQL: Final = statements(__package__, "sql", "statements.sql")
 #: How long a group gathers when nobody waits for it, and the pause after one that failed.
 _GATHER_S: Final = 0.02
 _RETRY_S: Final = 1.0
@@ -281,7 +278,7 @@ class _Database:
                         self._owed(key, row, payloads)
                 elif key[0] == "retained" or key[0] == "session" or key[1] not in gone:
                     self._plain(key, row)
-            self._run(statements()["run"], (running_us,))
+            self._run(_SQL["run"], (running_us,))
             self._run("COMMIT")
         except apsw.Error as error:
             with suppress(apsw.Error):
@@ -290,31 +287,31 @@ class _Database:
 
     def _plain(self, key: _Key, row: _Row) -> None:
         if row is not None:
-            self._run(statements()[f"put_{key[0]}"], row)
+            self._run(_SQL[f"put_{key[0]}"], row)
             return
         payloads = self._all("payloads_of_session", key[1:]) if key[0] == "session" else []
-        self._run(statements()[f"drop_{key[0]}"], key[1:])
+        self._run(_SQL[f"drop_{key[0]}"], key[1:])
         for (payload,) in payloads:
-            self._run(statements()["drop_payload"], (payload,))
+            self._run(_SQL["drop_payload"], (payload,))
 
     def _owed(self, key: _Key, row: _Row, payloads: dict[int, int]) -> None:
         _, session, no = key
         if row is None:
             found = self._all("payload_of_owed", (session, no))
-            self._run(statements()["drop_owed"], (session, no))
+            self._run(_SQL["drop_owed"], (session, no))
             for (payload,) in found:
-                self._run(statements()["drop_payload"], (payload,))
+                self._run(_SQL["drop_payload"], (payload,))
             return
         message, fresh = row
         if not fresh:
-            self._run(statements()["move_owed"], (session, no, message.packet_id, int(message.completing)))
+            self._run(_SQL["move_owed"], (session, no, message.packet_id, int(message.completing)))
             return
         # One row for an object that several wait for: the group holds it, so its identity is its own.
         payload = payloads.get(id(message.payload))
         if payload is None:
             payload = payloads[id(message.payload)] = self._all("put_payload", (message.payload,))[0][0]
         self._run(
-            statements()["put_owed"],
+            _SQL["put_owed"],
             (session, no, message.topic, payload, message.qos, int(message.retain), message.packet_id,
              int(message.completing), message.about, round(message.expires * 1e6),
              json.dumps(message.identifiers) if message.identifiers else ""),
@@ -360,7 +357,7 @@ class _Database:
             raise StoreError(f"{path} is on a file system without write-ahead logging", hint="use a local disk")
         self._run("PRAGMA synchronous=FULL")
         self._run("PRAGMA foreign_keys=ON")
-        version, steps = self._value("PRAGMA user_version"), migrations()
+        version, steps = self._value("PRAGMA user_version"), numbered(__package__, "sql")
         if version > steps[-1][0]:
             raise ConfigError(f"{path} has schema {version}, of a newer version", hint="use the newer release")
         for number, script in steps:
@@ -375,24 +372,10 @@ class _Database:
         self._connection.execute(sql, values)
 
     def _all(self, name: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self._connection.execute(statements()[name], values).fetchall()
+        return self._connection.execute(_SQL[name], values).fetchall()
 
     def _value(self, sql: str) -> Any:
         return self._connection.execute(sql).fetchall()[0][0]
-
-
-@cache
-def statements() -> dict[str, str]:
-    """The statements of ``sql/statements.sql`` by name."""
-    text = files(__package__).joinpath("sql", "statements.sql").read_text(encoding="utf-8")
-    return {name: body.strip() for name, body in _NAMED.findall(text)}
-
-
-@cache
-def migrations() -> tuple[tuple[int, str], ...]:
-    """(schema version, script) of each ``sql/NNNN_*.sql``, in order."""
-    found = [each for each in files(__package__).joinpath("sql").iterdir() if each.name[:4].isdigit()]
-    return tuple(sorted((int(each.name[:4]), each.read_text(encoding="utf-8")) for each in found))
 
 
 def principal_json(principal: Principal) -> str:
