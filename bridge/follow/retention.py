@@ -1,7 +1,8 @@
 """Old events out of the log, by type, once every sink has them: their bodies are purged, their ids stay known.
 
 A sweep looks through the shipped part of the log in a thread and on a connection of its own, and hands what it finds to
-the pipeline in small portions, one between two commits. Nothing is kept: a sweep that a crash cuts off starts again.
+the pipeline in small portions, one between two commits. A sweep that came to what a sink has not yet waits there for the
+sink, and starts again after an hour. Nothing is kept: a sweep that a crash cuts off starts again.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ _DAY_US = 86_400_000_000
 _ROWS_A_LOOK = 20_000
 _ROWS_A_COMMIT = 500
 _PAUSE_S = 0.1
+_BEHIND_S = 5.0
+_FAILED_S = 60.0
 _REST_S = 3600.0
 
 
@@ -44,6 +47,7 @@ class Retention:
         open_reader: Callable[[], LogReader],
         sinks: Callable[[], Iterable[str]],
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._days = days
         self._changed = asyncio.Event()
@@ -52,6 +56,9 @@ class Retention:
         self._open_reader = open_reader
         self._sinks = sinks
         self._clock_us = clock_us
+        self._monotonic_s = monotonic_s
+        self._began_s = monotonic_s()
+        self._behind = False
         self._position = 0
         self._found: list[_Portion] = []
         self._purged = 0
@@ -71,18 +78,20 @@ class Retention:
         """Keep for so long from now on."""
         self._days = days
         self._found.clear()
-        self._position = 0
+        self._behind = False
+        self._start_again()
         self._changed.set()
 
     async def run(self) -> None:
-        """Sweep for ever, with a rest after each sweep or while everything is kept."""
+        """Sweep for ever, with a rest after each sweep, while a sink is behind, or while everything is kept."""
         while True:
-            more = False
             try:
                 more = bool(self._days) and await self.step()
+                rest_s = _PAUSE_S if more else _BEHIND_S if self._behind else _REST_S
             except (HealthSyncError, OSError) as error:
                 log.error("bridge.retention_failed", error=error)  # noqa: TRY400  # no traceback
-            await self._rest(_PAUSE_S if more else _REST_S)
+                rest_s = _FAILED_S
+            await self._rest(rest_s)
 
     async def _rest(self, seconds: float) -> None:
         self._resting = True
@@ -104,9 +113,15 @@ class Retention:
         if not more and not self._found:
             if self._purged:
                 log.info("bridge.events_purged", events=self._purged)
-            self._position = self._purged = 0
+            self._purged = 0
+            if not self._behind or self._monotonic_s() - self._began_s >= _REST_S:
+                self._start_again()
             return False
         return True
+
+    def _start_again(self) -> None:
+        self._position = 0
+        self._began_s = self._monotonic_s()
 
     async def _purge(self, portion: _Portion) -> None:
         """Hand one portion over, and wait until it is durable: two never share a commit."""
@@ -120,7 +135,9 @@ class Retention:
 
     def _look_with(self, reader: LogReader) -> bool:
         cursors = reader.cursors()
-        shipped = min((cursors.get(f"sink:{name}", 0) for name in self._sinks()), default=reader.head())
+        head = reader.head()
+        shipped = min((cursors.get(f"sink:{name}", 0) for name in self._sinks()), default=head)
+        self._behind = shipped < head
         after, through = self._position, min(self._position + _ROWS_A_LOOK, shipped)
         if through <= after:
             return False

@@ -119,3 +119,39 @@ async def test_with_everything_kept_nothing_is_looked_for_until_the_settings_cha
     await until(lambda: bench.log.reader().read(0, 9, history=True) == [])
     job.cancel()
     await asyncio.gather(job, return_exceptions=True)
+
+
+async def test_a_sweep_that_a_sink_holds_up_goes_on_when_the_sink_does(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention_module, "_BEHIND_S", 0)
+    store(bench, *[OLD_US] * 2)
+    retention = sweeper(bench, "late")
+    job = asyncio.create_task(retention.run())
+    await until(lambda: retention._behind)
+    bench.log.set_cursor("sink:late", 2)
+    bench.log.commit()
+    await until(lambda: bench.log.reader().read(0, 9, history=True) == [])
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)
+
+
+async def test_a_sink_that_is_always_behind_keeps_no_event_that_grows_old_from_the_next_sweep(bench: Bench) -> None:
+    seconds = 0.0
+    retention = Retention(
+        {"heart_rate": 30},
+        chores=bench.chores,
+        open_reader=bench.log.reader,
+        sinks=lambda: ["late"],
+        clock_us=lambda: NOW_US + int(seconds * 1_000_000),
+        monotonic_s=lambda: seconds,
+    )
+    store(bench, NOW_US - 30 * DAY_US, NOW_US)
+    bench.log.set_cursor("sink:late", 1)
+    bench.log.commit()
+    assert await sweep(bench, retention) == ["e0", "e1"]
+    seconds = 3599.0
+    assert await sweep(bench, retention) == ["e0", "e1"]  # the sweep is past it, and waits for the sink
+    seconds = 3600.0
+    assert await sweep(bench, retention) == ["e0", "e1"]  # ends, and the next one starts at the beginning
+    assert await sweep(bench, retention) == ["e1"]
