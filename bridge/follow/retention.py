@@ -1,8 +1,8 @@
 """Old events out of the log, by type, once every sink has them: their bodies are purged, their ids stay known.
 
 A sweep looks through the shipped part of the log in a thread and on a connection of its own, and hands what it finds to
-the pipeline in small portions, one between two commits. A sweep that came to what a sink has not yet waits there for the
-sink, and starts again after an hour. Nothing is kept: a sweep that a crash cuts off starts again.
+the pipeline in small portions, one between two commits. A sweep that came to what a sink does not have yet waits for
+that sink, and starts again after an hour. Nothing is kept: a sweep that a crash cuts off starts again.
 """
 
 import asyncio
@@ -34,6 +34,12 @@ class _Portion(NamedTuple):
     type: str
     before_us: int
     seqs: list[int]
+
+
+class _Look(NamedTuple):
+    portions: list[_Portion]
+    through: int
+    behind: bool
 
 
 class Retention:
@@ -109,15 +115,21 @@ class Retention:
             if self._found and self._found[0] is portion:
                 del self._found[0]
             return True
-        more = await asyncio.to_thread(self._look)
-        if not more and not self._found:
-            if self._purged:
-                log.info("bridge.events_purged", events=self._purged)
-            self._purged = 0
-            if not self._behind or self._monotonic_s() - self._began_s >= _REST_S:
-                self._start_again()
-            return False
-        return True
+        days = self._days
+        look = await asyncio.to_thread(self._look, days, self._position)
+        if self._days is not days:
+            return True
+        self._found += look.portions
+        self._behind = look.behind
+        if look.through > self._position:
+            self._position = look.through
+            return True
+        if self._purged:
+            log.info("bridge.events_purged", events=self._purged)
+        self._purged = 0
+        if not self._behind or self._monotonic_s() - self._began_s >= _REST_S:
+            self._start_again()
+        return False
 
     def _start_again(self) -> None:
         self._position = 0
@@ -128,25 +140,24 @@ class Retention:
         await self._chores.durable(lambda journal: journal.purge(*portion))
         self._purged += len(portion.seqs)
 
-    def _look(self) -> bool:
-        """Find what the next rows hold; False when there are none left that every sink has."""
+    def _look(self, days: Mapping[str, int], after: int) -> _Look:
+        """What the next rows behind ``after`` hold that every sink has."""
         with self._open_reader() as reader:
-            return self._look_with(reader)
+            return self._look_with(reader, days, after)
 
-    def _look_with(self, reader: LogReader) -> bool:
+    def _look_with(self, reader: LogReader, days: Mapping[str, int], after: int) -> _Look:
         cursors = reader.cursors()
         head = reader.head()
         shipped = min((cursors.get(f"sink:{name}", 0) for name in self._sinks()), default=head)
-        self._behind = shipped < head
-        after, through = self._position, min(self._position + _ROWS_A_LOOK, shipped)
-        if through <= after:
-            return False
-        now_us = self._clock_us()
-        for name, days in self._days.items():
-            before_us = now_us - days * _DAY_US
-            seqs = reader.purgeable(name, before_us, after, through, shipped)
-            self._found += [
-                _Portion(name, before_us, seqs[at : at + _ROWS_A_COMMIT]) for at in range(0, len(seqs), _ROWS_A_COMMIT)
-            ]
-        self._position = through
-        return True
+        through = min(after + _ROWS_A_LOOK, shipped)
+        portions: list[_Portion] = []
+        if through > after:
+            now_us = self._clock_us()
+            for name, kept in days.items():
+                before_us = now_us - kept * _DAY_US
+                seqs = reader.purgeable(name, before_us, after, through, shipped)
+                portions += [
+                    _Portion(name, before_us, seqs[at : at + _ROWS_A_COMMIT])
+                    for at in range(0, len(seqs), _ROWS_A_COMMIT)
+                ]
+        return _Look(portions, through, behind=shipped < head)

@@ -8,6 +8,7 @@ import pytest
 import bridge.follow.retention as retention_module
 from bridge.follow.retention import Retention
 from healthsync_mqtt.model.event import Op
+from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.testing.log_items import item
 from tests.unit.bridge.stages import NOW_US, Bench, until
 
@@ -155,3 +156,18 @@ async def test_a_sink_that_is_always_behind_keeps_no_event_that_grows_old_from_t
     seconds = 3600.0
     assert await sweep(bench, retention) == ["e0", "e1"]  # ends, and the next one starts at the beginning
     assert await sweep(bench, retention) == ["e1"]
+
+
+async def test_what_a_look_found_by_days_that_changed_meanwhile_is_forgotten(bench: Bench) -> None:
+    store(bench, OLD_US)
+
+    def open_reader() -> LogReader:
+        retention.use({"heart_rate": 60})
+        return bench.log.reader()
+
+    retention = Retention(
+        {"heart_rate": 30}, chores=bench.chores, open_reader=open_reader, sinks=list, clock_us=lambda: NOW_US
+    )
+    assert await retention.step()
+    retention._open_reader = bench.log.reader
+    assert await sweep(bench, retention) == ["e0"]
