@@ -9,6 +9,7 @@ import pytest
 
 from healthsync_mqtt.client import Backoff, Credentials, DeviceClient, Duplicate, Rejected, SqliteOutbox, Stored
 from healthsync_mqtt.errors import DeniedError, UnavailableError
+from tests.support.patience import PATIENCE_S
 from tests.support.service import Service
 
 
@@ -85,7 +86,7 @@ async def test_nothing_is_lost_when_the_service_is_killed_and_comes_back(tmp_pat
             first.kill()
             await watch.enqueue([event(n) for n in range(50, 100)])
             with Service(data, "--mqtts-port", str(port)) as second:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(PATIENCE_S):
                     await watch.drain()
                 await watch.close()
                 stored = [found["id"] for found in second.cli("events", "list", "--user", "finn")]
@@ -107,7 +108,7 @@ async def test_presence_is_seen_by_a_subscriber(service: Service) -> None:
     async with aiomqtt.Client(host, port, tls_context=tls_context(service.ca_file), **login_of_app) as subscriber:
         await subscriber.subscribe("users/gina/devices/watch/status", qos=1)
         seen = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             async with client(service, credentials):
                 seen.append(await anext(aiter(subscriber.messages)))
             seen.append(await anext(aiter(subscriber.messages)))

@@ -30,7 +30,8 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Will,
 )
 from tests.support.inprocess import Bystander, House, opened
-from tests.support.peer import SOON, Identity, Peer, chunks, event
+from tests.support.patience import PATIENCE_S
+from tests.support.peer import Identity, Peer, chunks, event
 from tests.support.service import HEALTHSYNC
 
 
@@ -47,7 +48,7 @@ class WebPeer:
 
     async def next(self) -> Packet:
         while not self._packets:
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(PATIENCE_S):
                 data = await self.socket.recv()
             assert isinstance(data, bytes)
             self._packets += self._decoder.feed(data)

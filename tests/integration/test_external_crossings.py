@@ -22,6 +22,7 @@ from tests.support import child
 from tests.support.external_bridge import BridgeProcess
 from tests.support.java_brokers import JavaBroker
 from tests.support.mosquitto import Mosquitto, wait_listening
+from tests.support.patience import PATIENCE_S
 
 TOPICS = TopicRegistry.load()
 RULES = AccessRules(TOPICS)
@@ -133,7 +134,7 @@ async def test_a_bridge_works_on_hivemq_whose_access_is_decided_by_the_hooks(tmp
                     event = {"id": f"night-{number}", "type": "heart_rate", "start_time": "2025-11-23T06:00:00Z"}
                     body = json.dumps(event | {"value": {"bpm": 70}}).encode()
                     await watch.publish("users/alice/devices/watch/events", body)
-                await watch.hear(until=b"night-2", seconds=20)
+                await watch.hear(until=b"night-2", seconds=PATIENCE_S)
                 assert watch.heard(b"night-2")
     with open_reader(broker.data) as reader:
         assert {record.id for record in reader.read(0, 100, user="alice")} >= {

@@ -18,8 +18,9 @@ from healthsync_mqtt.mqtt.links.manners import PLAIN
 from healthsync_mqtt.mqtt.links.port import ClientLogin, ConnectionLostError
 from healthsync_mqtt.mqtt.links.probe import Talk, talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
-from tests.support.external_bridge import BridgeProcess, until
+from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
+from tests.support.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.real_server
 
@@ -73,8 +74,8 @@ async def test_an_event_is_stored_receipted_and_republished(broker: Mosquitto, b
         await device.login(broker.account("alice-watch"))
         assert await device.subscribe("users/alice/devices/watch/receipts") == [1]
         await device.publish("users/alice/devices/watch/events", event("whole-path"))
-        await device.hear(until=b"whole-path", seconds=5)
-        await dash.hear(until=b"whole-path", seconds=5)
+        await device.hear(until=b"whole-path", seconds=PATIENCE_S)
+        await dash.hear(until=b"whole-path", seconds=PATIENCE_S)
     receipt = json.loads(device.messages[0].payload)
     assert (receipt["stored"], receipt["duplicate"], receipt["rejected"]) == (["whole-path"], [], [])
     canonical = json.loads(dash.messages[0].payload)
@@ -120,10 +121,10 @@ async def test_commands_and_presence_pass_between_clients(broker: Mosquitto, bri
         await phone.login(broker.account("phone"))
         assert await phone.subscribe("users/alice/devices/+/status") == [1]
         await phone.publish("users/alice/devices/watch/commands", b"command-1")
-        await device.hear(until=b"command-1", seconds=5)
+        await device.hear(until=b"command-1", seconds=PATIENCE_S)
         assert device.heard(b"command-1")
         device.abort()
-        await phone.hear(until=b"L1", seconds=5)
+        await phone.hear(until=b"L1", seconds=PATIENCE_S)
         assert phone.heard(b"L1")
 
 
@@ -208,7 +209,7 @@ async def test_a_will_or_a_message_to_another_user_arrives_nowhere(
         await until(lambda: "sentinel" in stored(broker, "bob"))
         await bridge_eye.hear(seconds=0.3)
         assert not any(mark in m.payload for m in bridge_eye.messages for mark in (b'"x', b'"w'))
-    await bob.hear(until=b"sentinel", seconds=5)
+    await bob.hear(until=b"sentinel", seconds=PATIENCE_S)
     assert [m.payload for m in bob.messages if b'"x' in m.payload or b'"w' in m.payload] == []
     assert not [name for name in stored(broker, "bob") if name.startswith(("x", "w"))]
 
@@ -220,7 +221,7 @@ async def test_a_payload_cannot_name_another_user(broker: Mosquitto, bridge: Bri
         await alice.login(broker.account("alice-watch"))
         await alice.subscribe("users/alice/devices/watch/receipts")
         await alice.publish("users/alice/devices/watch/events", lie)
-        await alice.hear(until=b"identity_mismatch", seconds=5)
+        await alice.hear(until=b"identity_mismatch", seconds=PATIENCE_S)
         assert alice.heard(b"identity_mismatch")
     assert "lie" not in stored(broker, "bob") + stored(broker, "alice")
 

@@ -17,7 +17,8 @@ from healthsync_mqtt.mqtt.links.manners import OLD, PLAIN
 from healthsync_mqtt.mqtt.links.port import ClientLogin, ConnectionLostError
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
-from tests.support.external_bridge import BridgeProcess, until
+from tests.support.external_bridge import BridgeProcess
+from tests.support.patience import PATIENCE_S, until
 from tests.support.rabbitmq import RabbitMq, installed
 from tests.support.service import Service
 
@@ -78,8 +79,8 @@ async def test_an_event_is_stored_receipted_and_republished(broker: RabbitMq, br
         await watch.login(device(broker, "alice"))
         await watch.subscribe("users/alice/devices/watch/receipts")
         await watch.publish("users/alice/devices/watch/events", event("rabbit"))
-        await watch.hear(until=b"rabbit", seconds=10)
-        await reader.hear(until=b"rabbit", seconds=10)
+        await watch.hear(until=b"rabbit", seconds=PATIENCE_S)
+        await reader.hear(until=b"rabbit", seconds=PATIENCE_S)
         assert json.loads(watch.messages[0].payload)["stored"] == ["rabbit"]
         assert json.loads(reader.messages[0].payload)["user_id"] == "alice"
 
@@ -111,7 +112,7 @@ async def test_the_second_user_is_out_of_reach(broker: RabbitMq, bridge: BridgeP
                     with pytest.raises(ConnectionLostError):
                         await liar.publish(name, event("lie"), retain=True)
         await victim.publish("users/bob/devices/watch/events", event("truth"))
-        await victim.hear(until=b"truth", seconds=10)
+        await victim.hear(until=b"truth", seconds=PATIENCE_S)
         assert not victim.heard(b"lie")
         assert not victim.heard(b'"will"')
     assert stored(broker.data, "bob") == ["truth"]

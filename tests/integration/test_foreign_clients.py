@@ -15,10 +15,10 @@ import paho.mqtt.client as paho
 import pytest
 
 from tests.support import child
+from tests.support.patience import PATIENCE_S
 from tests.support.service import Service, run_cli
 
 LISTENERS = ("mqtt", "mqtts", "wss")
-WAIT_S = 15
 TOPIC = "users/alice/devices/watch/events"
 
 
@@ -75,7 +75,7 @@ def test_mosquitto_pub_and_sub(setup: Setup, listener: str, qos: int, version: s
             published.append(fresh_id())
             saying = ("-V", version, "-q", str(qos), "-t", TOPIC, "-m", event(published[-1]))
             publish = mosquitto(setup, "mosquitto_pub", listener, setup.device, *saying)
-            subprocess.run(publish, check=True, timeout=WAIT_S)
+            subprocess.run(publish, check=True, timeout=PATIENCE_S)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 waiting.wait(0.5)
                 break
@@ -93,12 +93,12 @@ def test_mosquitto_pub_and_sub(setup: Setup, listener: str, qos: int, version: s
 def test_mosquitto_sub_of_version_5_gets_the_past_and_shares(setup: Setup) -> None:
     event_id = fresh_id()
     publish = mosquitto(setup, "mosquitto_pub", "mqtts", setup.device, "-q", "1", "-t", TOPIC, "-m", event(event_id))
-    subprocess.run(publish, check=True, timeout=WAIT_S)
+    subprocess.run(publish, check=True, timeout=PATIENCE_S)
     weights = len(setup.service.cli("events", "list", "--user", "alice", "--type", "weight", "--limit", "1000"))
     past = ("-V", "mqttv5", "-D", "SUBSCRIBE", "user-property", "from", "earliest", "-q", "1", "-C", str(weights))
     for name in ("users/alice/canonical/weight", f"$share/{fresh_id()}/users/alice/canonical/weight"):
         subscribe = mosquitto(setup, "mosquitto_sub", "mqtts", setup.subscriber, *past, "-t", name)
-        done = subprocess.run(subscribe, check=True, timeout=WAIT_S, capture_output=True, text=True)
+        done = subprocess.run(subscribe, check=True, timeout=PATIENCE_S, capture_output=True, text=True)
         assert json.loads(done.stdout.splitlines()[-1])["id"] == event_id
 
 
@@ -107,7 +107,7 @@ def test_mosquitto_pub_of_version_5_is_told_that_nothing_was_stored(setup: Setup
     wrong = json.dumps({"id": fresh_id(), "type": "weight", "start_time": "2025-11-23T06:00:00Z", "value": {"kg": -1}})
     what = ("-V", "mqttv5", "-d", "-q", "1", "-t", TOPIC, "-m", wrong)
     publish = mosquitto(setup, "mosquitto_pub", "mqtts", setup.device, *what)
-    done = subprocess.run(publish, check=False, timeout=WAIT_S, capture_output=True, text=True)
+    done = subprocess.run(publish, check=False, timeout=PATIENCE_S, capture_output=True, text=True)
     assert "RC:153" in done.stdout  # 0x99
 
 
@@ -115,7 +115,7 @@ def test_mosquitto_pub_of_version_5_is_told_that_nothing_was_stored(setup: Setup
 def test_mosquitto_pub_is_refused_with_another_devices_name(setup: Setup) -> None:
     stranger = {**setup.device, "client_id": "alice-phone", "username": "alice-phone"}
     publish = mosquitto(setup, "mosquitto_pub", "mqtts", stranger, "-q", "1", "-t", TOPIC, "-m", event("e-stranger"))
-    done = subprocess.run(publish, check=False, timeout=WAIT_S, capture_output=True)
+    done = subprocess.run(publish, check=False, timeout=PATIENCE_S, capture_output=True)
     assert done.returncode != 0
     assert setup.stored("e-stranger") == 0
 
@@ -143,7 +143,7 @@ def connected(setup: Setup, client: paho.Client, listener: str) -> Iterator[None
     client.connect(host, port)
     client.loop_start()
     try:
-        assert not ready.get(timeout=WAIT_S).is_failure
+        assert not ready.get(timeout=PATIENCE_S).is_failure
         yield
     finally:
         client.disconnect()
@@ -165,12 +165,12 @@ def test_paho(setup: Setup, listener: str, qos: int, versions: tuple[paho.MQTTPr
     event_id = fresh_id()
     with connected(setup, reader, listener), connected(setup, writer, listener):
         reader.subscribe("users/alice/canonical/weight", 1)
-        assert not subscribed.get(timeout=WAIT_S)[0].is_failure
-        writer.publish(TOPIC, event(event_id), qos).wait_for_publish(WAIT_S)
-        assert json.loads(received.get(timeout=WAIT_S))["id"] == event_id
+        assert not subscribed.get(timeout=PATIENCE_S)[0].is_failure
+        writer.publish(TOPIC, event(event_id), qos).wait_for_publish(PATIENCE_S)
+        assert json.loads(received.get(timeout=PATIENCE_S))["id"] == event_id
     assert setup.stored(event_id) == 1
     if versions[1] == paho.MQTTv5 and qos == 1:
-        assert told.get(timeout=WAIT_S)["stored"] == "1"
+        assert told.get(timeout=PATIENCE_S)["stored"] == "1"
 
 
 @pytest.mark.parametrize("version", [aiomqtt.ProtocolVersion.V311, aiomqtt.ProtocolVersion.V5])

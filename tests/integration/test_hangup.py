@@ -3,20 +3,12 @@
 import json
 import signal
 import ssl
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from healthsync_mqtt.identity.certificates.files import load_certificate, renew_server
+from tests.support.patience import wait_until
 from tests.support.service import Service, run_cli
-
-
-def until(holds: Callable[[], bool], within: float = 20) -> None:
-    end = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.02)
 
 
 def test_settings_and_certificates_are_read_again_and_bad_ones_change_nothing(tmp_path: Path) -> None:
@@ -29,11 +21,11 @@ def test_settings_and_certificates_are_read_again_and_bad_ones_change_nothing(tm
 
         (data / "healthsync.toml").write_text("[limits]\nno_such_setting = 1\n")
         service.send(signal.SIGHUP)
-        until(lambda: len(said("bridge.reload_failed")) == 1)
+        wait_until(lambda: len(said("bridge.reload_failed")) == 1)
         made = renew_server(data / "certs", [], datetime.now(UTC))
         (data / "healthsync.toml").write_text('[log]\nlevel = "debug"\n[limits]\nmax_packet = 65536\n')
         service.send(signal.SIGHUP)
-        until(lambda: len(said("bridge.reloaded")) == 1)
+        wait_until(lambda: len(said("bridge.reloaded")) == 1)
         assert said("bridge.reloaded")[0]["changed"] == ["log.level"]
         assert said("bridge.needs_restart")[0]["changed"] == ["limits.max_packet"]
 
@@ -44,7 +36,7 @@ def test_settings_and_certificates_are_read_again_and_bad_ones_change_nothing(tm
 
             return load_der_x509_certificate(found).serial_number
 
-        until(lambda: shown() == made.serial_number)
+        wait_until(lambda: shown() == made.serial_number)
         assert load_certificate(data / "certs" / "server.crt").serial_number == made.serial_number
         (status,) = run_cli(data, "status")
         assert status["running"]

@@ -10,6 +10,7 @@ from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.storage.port import Quarantined
 from healthsync_mqtt.testing.log_items import rejected
 from tests.support.inprocess import House, opened
+from tests.support.patience import PATIENCE_S
 from tests.support.peer import event
 
 
@@ -34,7 +35,7 @@ async def test_what_came_while_the_clock_said_1970_is_stored(tmp_path: Path) -> 
 
 async def stored(house: House, ids: set[str]) -> None:
     reader = house.service.reader
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while reader.rejected():  # noqa: ASYNC110  # a task of the service takes them, now and then
             await asyncio.sleep(0.02)
     assert {record.id for record in reader.read(0, 9)} == ids

@@ -26,9 +26,8 @@ from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage, MQTTv311
 from healthsync_mqtt.model.receipt import parse_receipt
 from tests.support.inprocess import House, opened
 from tests.support.paho import Waking, play
+from tests.support.patience import PATIENCE_S
 from tests.support.peer import Identity
-
-SOON = 10.0
 
 
 @pytest.fixture
@@ -60,17 +59,17 @@ class Paho(Waking):
         self.client.connect(*self._address, keepalive=keep_alive)
         self.release()
         self.client.loop_start()
-        return self.connected.get(timeout=SOON)
+        return self.connected.get(timeout=PATIENCE_S)
 
     def subscribe(self, topic_filter: str | list[tuple[str, int]], qos: int = 0) -> list[int]:
         self.client.subscribe(topic_filter, qos)
-        return self.answers.get(timeout=SOON)
+        return self.answers.get(timeout=PATIENCE_S)
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, *, retain: bool = False) -> None:
-        self.client.publish(topic, payload, qos, retain).wait_for_publish(SOON)
+        self.client.publish(topic, payload, qos, retain).wait_for_publish(PATIENCE_S)
 
     def message(self) -> tuple[str, bytes, int, bool]:
-        found = self.messages.get(timeout=SOON)
+        found = self.messages.get(timeout=PATIENCE_S)
         return found.topic, found.payload, found.qos, found.retain
 
     def quiet(self) -> bool:
@@ -96,7 +95,7 @@ async def test_basic(house: House) -> None:
         device.disconnect()
         assert device.connect() == (False, 0)
         device.client._send_connect(60)
-        assert device.gone.wait(SOON)
+        assert device.gone.wait(PATIENCE_S)
         assert reader.quiet()
 
     await play(house, Paho, scene)
@@ -115,7 +114,7 @@ async def test_retained_messages(house: House) -> None:
                 topic, payload, got, _ = reader.message()
             assert (topic, got) == (watch.status, qos)
             reader.client.unsubscribe(watch.status)
-            assert reader.answers.get(timeout=SOON) == "unsubscribed"
+            assert reader.answers.get(timeout=PATIENCE_S) == "unsubscribed"
         device.publish(watch.status, b"", 1, retain=True)
         device.publish(watch.status, b"marker", 1)
         assert reader.subscribe("users/alice/devices/+/status", 2) == [2]
@@ -168,7 +167,7 @@ async def test_will_message(house: House) -> None:
         assert reader.message() == (watch.status, b"will", 2, False)
         late = paho(app)
         late.connect()
-        assert reader.gone.wait(SOON)  # one connection a client
+        assert reader.gone.wait(PATIENCE_S)  # one connection a client
         assert late.subscribe(watch.status, 2) == [2]
         assert late.message() == (watch.status, b"will", 2, True)
 
@@ -254,7 +253,7 @@ async def test_unsubscribe(house: House) -> None:
         filters = [(watch.status, 2), ("users/alice/canonical/steps", 1), ("users/alice/devices/phone/status", 2)]
         assert reader.subscribe(filters) == [2, 1, 2]
         reader.client.unsubscribe(watch.status)
-        assert reader.answers.get(timeout=SOON) == "unsubscribed"
+        assert reader.answers.get(timeout=PATIENCE_S) == "unsubscribed"
         device.publish(watch.status, b"unheard", 1)
         assert reader.subscribe("users/alice/devices/+/status", 1) == [1]
         device.publish(watch.status, b"heard", 1)

@@ -27,9 +27,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from tests.integration.test_interoperability import SOON
 from tests.support.inprocess import House
 from tests.support.paho import Waking, play
+from tests.support.patience import PATIENCE_S
 from tests.support.peer import Identity
 
 Made = Callable[..., "Paho5"]
@@ -71,23 +71,25 @@ class Paho5(Waking):
         self.client.connect(*self._address, keep_alive, clean_start=clean, properties=properties)
         self.release()
         self.client.loop_start()
-        return self.connected.get(timeout=SOON)
+        return self.connected.get(timeout=PATIENCE_S)
 
     def subscribe(self, topic_filter: str, qos: int = 2, identifier: int = 0, **options: Any) -> list[int]:
         said = about(PacketTypes.SUBSCRIBE, SubscriptionIdentifier=identifier) if identifier else None
         self.client.subscribe(topic_filter, options=SubscribeOptions(qos=qos, **options), properties=said)
-        return self.answers.get(timeout=SOON)
+        return self.answers.get(timeout=PATIENCE_S)
 
     def unsubscribe(self, topic_filter: str) -> list[int]:
         self.client.unsubscribe(topic_filter)
-        return self.answers.get(timeout=SOON)
+        return self.answers.get(timeout=PATIENCE_S)
 
     def publish(self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False, **said: Any) -> int:
-        self.client.publish(topic, payload, qos, retain, about(PacketTypes.PUBLISH, **said)).wait_for_publish(SOON)
-        return self.published.get(timeout=SOON)[0]
+        self.client.publish(topic, payload, qos, retain, about(PacketTypes.PUBLISH, **said)).wait_for_publish(
+            PATIENCE_S
+        )
+        return self.published.get(timeout=PATIENCE_S)[0]
 
     def message(self) -> MQTTMessage:
-        return self.messages.get(timeout=SOON)
+        return self.messages.get(timeout=PATIENCE_S)
 
     def payloads(self, end: bytes) -> list[bytes]:
         """Of what comes until this one."""
@@ -115,7 +117,7 @@ async def test_basic_and_user_properties(house: House) -> None:
             found = message.properties
             assert {name: getattr(found, name) for name in said} == said
         device.client._send_connect(60)
-        assert device.ended.get(timeout=SOON) == 0x82
+        assert device.ended.get(timeout=PATIENCE_S) == 0x82
 
     await play(house, Paho5, scene)
 

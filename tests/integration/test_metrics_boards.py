@@ -7,7 +7,6 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import yaml
 
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.metrics import METRICS, exposition
+from tests.support.patience import wait_until
 from tests.support.servers import VictoriaMetrics, free_port
 from tests.support.service import Service, run_cli
 
@@ -25,7 +25,6 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 BOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "operations.json").read_text())
 ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text())["groups"][0]["rules"]
 QUERIES = [(panel["title"], target["expr"]) for panel in BOARD["panels"] for target in panel["targets"]]
-_WITHIN_S = 30
 
 
 class Prometheus(VictoriaMetrics):
@@ -53,13 +52,6 @@ class Prometheus(VictoriaMetrics):
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{query}: {error.read().decode()}") from None
         return [(series["metric"], float(series["value"][1])) for series in answer["data"]["result"]]
-
-
-def until(holds: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + _WITHIN_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def fetched(port: int, path: str = "/metrics") -> str:
@@ -110,10 +102,10 @@ def test_every_panel_shows_the_traffic_of_a_real_service(tmp_path: Path) -> None
         run_cli(data, "sink", "add", "influxdb", server.url, "--name", "main", "--dialect", "victoria")
         with Service(data, env={"HEALTHSYNC_METRICS__PORT": str(port)}) as service:
             publish(service, who, 60)
-            until(lambda: 'healthsync_sink_points_total{sink="main"} 1\n' in fetched(port))
+            wait_until(lambda: 'healthsync_sink_points_total{sink="main"} 1\n' in fetched(port))
             server.push(fetched(port), now - 120)
             publish(service, who, 61, 62, 63, 9999)
-            until(lambda: 'healthsync_sink_points_total{sink="main"} 4\n' in fetched(port))
+            wait_until(lambda: 'healthsync_sink_points_total{sink="main"} 4\n' in fetched(port))
             assert json.loads(fetched(port, "/readyz"))["ready"]
             text = fetched(port)
             server.push(text, now - 60)
@@ -177,8 +169,8 @@ def test_the_scrape_configuration_finds_a_service(tmp_path: Path) -> None:
     server.scrape = tmp_path / "scrape.yaml"
     server.scrape.write_text(config.replace(":9464", f":{port}").replace("15s", "1s"))
     with Service(data, env={"HEALTHSYNC_METRICS__PORT": str(port)}), server:
-        until(lambda: [value for _, value in server.ask('up{job="healthsync"}')] == [1])
-        until(lambda: server.ask("healthsync_build_info"))
+        wait_until(lambda: [value for _, value in server.ask('up{job="healthsync"}')] == [1])
+        wait_until(lambda: server.ask("healthsync_build_info"))
         ((labels, _),) = server.ask("healthsync_build_info")
         assert labels["broker_mode"] == "embedded"
         assert labels["instance"] == f"127.0.0.1:{port}"

@@ -16,7 +16,8 @@ from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
 from healthsync_mqtt.model.report import BrokerReport, JournalReport, ServiceReport
 from healthsync_mqtt.storage.port import LogHealth
 from tests.support.inprocess import Bystander, House, opened
-from tests.support.peer import SOON, event
+from tests.support.patience import PATIENCE_S
+from tests.support.peer import event
 
 ON = pytest.mark.parametrize("changes", [{"metrics.port": 0}])
 
@@ -37,7 +38,7 @@ async def exchange(address: str, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     try:
         writer.write(request)
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE_S):
             return await reader.read()
     except ConnectionError:
         return b""

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.external_bridge import BridgeProcess, until
+from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
+from tests.support.patience import until
 from tests.support.servers import free_port
 
 pytestmark = pytest.mark.real_server

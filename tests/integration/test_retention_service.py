@@ -3,26 +3,18 @@
 import json
 import shutil
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.integration.test_sink_reconcile import Installation
+from tests.support.patience import wait_until
 from tests.support.servers import Influxd
 from tests.support.service import Service, run_cli
 from tests.support.sink import NOW_US, pulses
 
 DAY_US = 86_400_000_000
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def publish(service: Service, who: dict[str, str], *events: dict[str, object]) -> None:
@@ -48,10 +40,10 @@ def test_old_events_go_their_ids_stay_and_the_service_goes_on(tmp_path: Path) ->
     (data / "healthsync.toml").write_text("[retention]\ndays = { heart_rate = 30 }\n")
     (data / "healthsync.toml").chmod(0o600)
     with Service(data) as service, SqliteLogReader.open(data / "events.db") as reader:
-        until(lambda: len(reader.read(0, 999)) == 1)
+        wait_until(lambda: len(reader.read(0, 999)) == 1)
         publish(service, who, *old, kept)
         publish(service, who, kept | {"id": "next"})
-        until(lambda: reader.head() == 102)  # the repeats got no seq
+        wait_until(lambda: reader.head() == 102)  # the repeats got no seq
         assert [event["id"] for event in run_cli(data, "events", "list")] == ["kept", "next"]
 
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,19 +13,11 @@ from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
+from tests.support.patience import wait_until
 from tests.support.servers import Influxd
 from tests.support.service import Service, run_cli
 
 pytestmark = pytest.mark.real_server
-
-_WITHIN_S = 30
-
-
-def until(holds: Any) -> None:
-    deadline = time.monotonic() + _WITHIN_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def publish(service: Service, who: dict[str, str], first: int, count: int) -> None:
@@ -70,7 +61,7 @@ def test_every_event_is_a_point_after_kills_of_both_sides(tmp_path: Path) -> Non
             publish(service, who, total, 300)
             total += 300
             if turn % 2:
-                until(lambda seen=total - 300: counted(server) >= seen)
+                wait_until(lambda seen=total - 300: counted(server) >= seen)
                 server.kill()
                 publish(service, who, total, 100)
                 total += 100
@@ -80,11 +71,11 @@ def test_every_event_is_a_point_after_kills_of_both_sides(tmp_path: Path) -> Non
                 service.kill()
         service.start()
         publish(service, who, 0, 300)  # sent again: duplicates
-        until(lambda: counted(server) == total)
+        wait_until(lambda: counted(server) == total)
         values = sorted(value for _, value in server.rows("SELECT bpm FROM heart_rate"))
         assert values == sorted(60 + place % 90 for place in range(total))
         assert service.cli("sink", "reconcile", "main", check=False)[0]["equal"] is True
-        until(lambda: service.cli("sink", "status", "main")[0]["lag"] == 0)
+        wait_until(lambda: service.cli("sink", "status", "main")[0]["lag"] == 0)
         assert service.cli("status")[0]["sinks"][0]["sink"] == "main"
         assert service.stop() == 0
     finally:
@@ -100,11 +91,11 @@ def test_an_outage_is_a_delay_and_the_service_says_why(tmp_path: Path) -> None:
     server.kill()
     with Service(data) as service:
         publish(service, who, 0, 500)
-        until(lambda: run_cli(data, "sink", "status", "main", check=False)[0]["state"] == "waiting")
+        wait_until(lambda: run_cli(data, "sink", "status", "main", check=False)[0]["state"] == "waiting")
         shown = service.cli("status")[0]["sinks"][0]
         assert (shown["reason"], shown["lag"]) == ("unreachable", 500)
         server.start()
-        until(lambda: counted(server) == 500)
+        wait_until(lambda: counted(server) == 500)
     server.kill()
 
 
@@ -124,10 +115,10 @@ async def test_a_bridge_on_an_external_broker_ships_and_purges_too(tmp_path: Pat
                     "users/alice/devices/watch/events",
                     b'{"id":"e1","type":"heart_rate","start_time":"2026-09-21T00:00:00Z","value":{"bpm":61}}',
                 )
-            await asyncio.to_thread(until, lambda: counted(server) == 1)
+            await asyncio.to_thread(wait_until, lambda: counted(server) == 1)
         config = broker.data / "healthsync.toml"
         config.write_text(f"{config.read_text()}\n[retention]\ndays = {{ heart_rate = 1 }}\n")
         with BridgeProcess(broker.data), SqliteLogReader.open(broker.data / "events.db") as log:
-            await asyncio.to_thread(until, lambda: not log.read(0, 10))
+            await asyncio.to_thread(wait_until, lambda: not log.read(0, 10))
             assert log.head() == 1
         assert counted(server) == 1

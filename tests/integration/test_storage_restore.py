@@ -8,6 +8,7 @@ import pytest
 
 from healthsync_mqtt.client import Backoff, Credentials, DeviceClient, SqliteOutbox
 from healthsync_mqtt.storage.opening import open_reader
+from tests.support.patience import PATIENCE_S
 from tests.support.service import NotReadyError, Service
 
 
@@ -33,7 +34,7 @@ async def send(service: Service, credentials: Credentials, outbox: Path, events:
         DeviceClient(
             host, port, credentials=credentials, outbox=SqliteOutbox(outbox), batch_size=5, **options
         ) as device,
-        asyncio.timeout(30),
+        asyncio.timeout(PATIENCE_S),
     ):
         await device.publish([event(n) for n in events])
         await device.drain()

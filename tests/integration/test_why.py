@@ -19,6 +19,7 @@ from healthsync_mqtt.identity.keys.store import KeyStore
 from healthsync_mqtt.identity.login.tokens import TokenIssuer
 from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.mqtt.codec.packets import Will
+from tests.support.patience import PATIENCE_S
 from tests.support.peer import Identity, Peer
 from tests.support.service import Address, Service
 
@@ -110,7 +111,7 @@ async def suspended(rig: Rig, source: str) -> None:
         await _until_refused(rig, source, rig.alice.token)
     finally:
         rig.cli("user", "resume", "alice")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             async with knock(rig.service.mqtt, source) as peer:
                 if (await peer.connect(rig.alice)).code == 0:
@@ -125,7 +126,7 @@ async def will_elsewhere(rig: Rig, source: str) -> None:
 
 async def _until_refused(rig: Rig, source: str, token: str) -> None:
     """The service sees within a second what changed in the registry."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             async with knock(rig.service.mqtt, source) as peer:
                 if (await peer.connect(dataclasses.replace(rig.alice, token=token))).code == 5:
@@ -291,7 +292,7 @@ async def test_a_device_that_was_never_added_or_is_removed_says_so(rig: Rig) -> 
     (login,) = rig.cli("device", "add", "bob", "gone")
     rig.cli("device", "remove", "bob", "gone", "--yes")
     who = Identity(client_id=login["client_id"], token=login["token"], user="bob", device="gone")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             async with knock(rig.service.mqtt, "127.0.3.1") as peer:
                 if (await peer.connect(who)).code == 5:
@@ -304,7 +305,7 @@ async def test_a_device_that_was_never_added_or_is_removed_says_so(rig: Rig) -> 
 async def test_a_subscriber_is_explained_too(rig: Rig) -> None:
     (login,) = rig.cli("subscriber", "add", "app", "--users", "*")
     rig.cli("subscriber", "suspend", "app")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             async with knock(rig.service.mqtt, "127.0.3.2") as peer:
                 if (await peer.connect(Identity(client_id="app", token=login["token"]))).code == 5:

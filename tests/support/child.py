@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tests.support.patience import PATIENCE_S
+
 _started: list["subprocess.Popen[Any]"] = []
 
 
@@ -20,7 +22,9 @@ def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":
     return process
 
 
-def end(process: "subprocess.Popen[Any] | None", number: int = signal.SIGKILL, within: float = 20) -> int | None:
+def end(
+    process: "subprocess.Popen[Any] | None", number: int = signal.SIGKILL, within: float = PATIENCE_S
+) -> int | None:
     """Send the signal if it runs, wait for the end (kill it when that is too late) and close its pipes; its code."""
     if process is None:
         return None

@@ -8,13 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from enum import Enum, auto
 from pathlib import Path
 from typing import Self
 
 from tests.support import child
+from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 _HUNG_S = 900
@@ -42,7 +42,7 @@ class BridgeProcess:
                 raise
         return self
 
-    def wait_ready(self, within: float = 120) -> None:
+    def wait_ready(self, within: float = PATIENCE_S) -> None:
         assert self.process
         assert self.process.stdout
         ready, _, _ = select.select([self.process.stdout], [], [], within)
@@ -58,7 +58,7 @@ class BridgeProcess:
         assert self.process
         os.kill(self.process.pid, number)
 
-    def end(self, number: int = signal.SIGTERM, within: float = 20) -> int:
+    def end(self, number: int = signal.SIGTERM, within: float = PATIENCE_S) -> int:
         """Send a signal and wait for the end; its exit code."""
         code = child.end(self.process, number, within)
         assert code is not None
@@ -149,12 +149,3 @@ class Proxy:
         finally:
             writer.transport.abort()
             self._writers.discard(writer)
-
-
-async def until(condition: object, within: float = 20) -> None:
-    """Return when the callable says yes; AssertionError when time is up."""
-    assert callable(condition)
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.02)

@@ -20,7 +20,8 @@ from healthsync_mqtt.identity.login.tokens import TokenIssuer
 from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.storage.port import EventLog
-from tests.support.peer import SOON, Identity, Peer, event
+from tests.support.patience import PATIENCE_S
+from tests.support.peer import Identity, Peer, event
 
 
 class HeldLog:
@@ -32,7 +33,7 @@ class HeldLog:
         self.failures: list[Exception] = []
 
     def commit(self) -> int:
-        self.gate.wait(SOON)
+        self.gate.wait(PATIENCE_S)
         if self.failures:
             self._log.rollback()
             raise self.failures.pop(0)
@@ -138,7 +139,7 @@ class House:
     async def until(self, condition: Any, what: str) -> None:
         """Wait for a condition inside the service that has no event of its own."""
         try:
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(PATIENCE_S):
                 while not condition():  # noqa: ASYNC110  # no event says it
                     await asyncio.sleep(0.002)
         except TimeoutError:

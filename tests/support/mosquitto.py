@@ -24,6 +24,7 @@ from healthsync_mqtt.mqtt.links.port import Address, ClientLogin
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support import child
+from tests.support.patience import PATIENCE_S
 
 
 def free_port() -> int:
@@ -33,7 +34,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_listening(port: int, process: "subprocess.Popen[bytes]", within: float = 15) -> None:
+def wait_listening(port: int, process: "subprocess.Popen[bytes]", within: float = PATIENCE_S) -> None:
     """Return when something listens on the port; AssertionError when the process ends or time is up."""
     until = time.monotonic() + within
     while True:
@@ -100,7 +101,7 @@ class Mosquitto:
         self.wait_listening()
         return self
 
-    def wait_listening(self, within: float = 15) -> None:
+    def wait_listening(self, within: float = PATIENCE_S) -> None:
         """Return when it listens; nothing is left running when it does not."""
         assert self.process
         try:

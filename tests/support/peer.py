@@ -28,8 +28,8 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsubscribe,
     Will,
 )
+from tests.support.patience import PATIENCE_S
 
-SOON = 10.0
 """Seconds after which what should come at once counts as never coming."""
 
 P = TypeVar("P")
@@ -140,7 +140,7 @@ class Peer:
     async def next(self) -> Packet:
         """The next packet; ConnectionError at the end of the stream."""
         while not self._packets:
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(PATIENCE_S):
                 data = await self.reader.read(65_536)
             if not data:
                 raise ConnectionResetError("the service closed the connection")
@@ -184,7 +184,7 @@ class Peer:
         """Wait until the service has closed the connection; what it sent before."""
         with contextlib.suppress(ConnectionError):
             while True:
-                async with asyncio.timeout(SOON):
+                async with asyncio.timeout(PATIENCE_S):
                     data = await self.reader.read(65_536)
                 if not data:
                     break
@@ -197,7 +197,7 @@ class Peer:
         """Wait until the service has closed the connection; what it sent, for a peer that speaks no MQTT."""
         data = b""
         with contextlib.suppress(ConnectionError, ssl.SSLError):
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(PATIENCE_S):
                 data = await self.reader.read()
         await self.leave()
         return data

@@ -14,8 +14,7 @@ from typing import Any, Self
 import pytest
 
 from tests.support import child
-
-_READY_S = 30
+from tests.support.patience import PATIENCE_S
 
 
 def free_port() -> int:
@@ -55,7 +54,7 @@ class RealServer:
         return self
 
     def _wait_ready(self, process: "subprocess.Popen[bytes]") -> None:
-        until = time.monotonic() + _READY_S
+        until = time.monotonic() + PATIENCE_S
         while True:
             try:
                 self.get(self.ready_path)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.support import child
+from tests.support.patience import PATIENCE_S
 
 HEALTHSYNC = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]
-READY_WITHIN = 120.0
 Address = tuple[str, int]
 
 
@@ -107,7 +107,7 @@ class Service:
             lines.put(line)
         lines.put(None)
 
-    def wait_ready(self, within: float = READY_WITHIN) -> None:
+    def wait_ready(self, within: float = PATIENCE_S) -> None:
         """Return at the ready line; raise NotReadyError at the end of the process or of the time."""
         until = time.monotonic() + within
         while True:
@@ -163,7 +163,7 @@ class Service:
         self.send(signal.SIGKILL)
         self._end(10)
 
-    def stop(self, within: float = 20) -> int:
+    def stop(self, within: float = PATIENCE_S) -> int:
         """SIGINT as Ctrl-C sends it; the exit code."""
         self.send(signal.SIGCONT)
         self.send(signal.SIGINT)

@@ -16,6 +16,7 @@ from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support.consent import agreeing
+from tests.support.patience import PATIENCE_S
 
 NOW_US = 1_795_413_600_000_000
 REGISTRY = TopicRegistry.load()
@@ -123,7 +124,7 @@ class Bench:
         return Notes(self.log)
 
     async def settle(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await self.pipeline.drain()
 
     def close(self) -> None:
@@ -156,6 +157,6 @@ def delivery(source: Notes, token: int, payload: Any, sender: Origin | None = No
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop run until the condition holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110  # what is waited for happens on this loop, without an event of its own
             await asyncio.sleep(0)

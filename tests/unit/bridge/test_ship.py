@@ -10,6 +10,7 @@ import pytest
 
 from bridge.follow.ship import Shipping
 from healthsync_mqtt.sinks.config import Sinks, made
+from tests.support.patience import until
 
 
 class Journal:
@@ -39,12 +40,6 @@ def stand_in(path: Path, *messages: dict, ends: bool = False) -> tuple[str, ...]
         f"import sys\nfor line in {[json.dumps(m) for m in messages]!r}: print(line, flush=True)\n{wait}\n"
     )
     return (sys.executable, str(script))
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 - what it waits for is another process's doing
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

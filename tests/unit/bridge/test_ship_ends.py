@@ -3,13 +3,13 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from test_ship import Chores, Journal
 
 from bridge.follow.ship import Shipping
 from healthsync_mqtt.sinks.config import Sinks, made
+from tests.support.patience import until
 
 
 def alive(pid: int) -> bool:
@@ -18,12 +18,6 @@ def alive(pid: int) -> bool:
         return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-async def until(holds: Any) -> None:
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("cancels", [1, 2, 3])

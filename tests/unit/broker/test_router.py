@@ -7,6 +7,7 @@ import pytest
 
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from tests.support.patience import PATIENCE_S
 
 MIB = 1_048_576
 
@@ -31,7 +32,7 @@ class Door:
         self.caught_up += 1
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.messages) < count:  # noqa: ASYNC110  # no event says it
                 await asyncio.sleep(0.002)
 
@@ -82,7 +83,7 @@ async def test_a_link_that_ended_is_started_anew(door: Door) -> None:
 
 
 async def test_a_router_that_ends_again_and_again_is_fatal(door: Door) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not door.ended:
             if door.router._link is not None:
                 door.router._link.cancel()

@@ -8,6 +8,7 @@ from collections import deque
 from healthsync_mqtt.client import ConnectionLostError
 from healthsync_mqtt.client.transport import Answer
 from healthsync_mqtt.errors import DeniedError
+from tests.support.patience import PATIENCE_S
 
 
 class FakeClock:
@@ -48,7 +49,7 @@ async def settle() -> None:
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await settle()
 

@@ -27,7 +27,7 @@ from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.metrics import METRICS
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support.consent import agreeing
-from tests.support.external_bridge import until
+from tests.support.patience import until
 
 TOPICS = TopicRegistry.load()
 USERS = ("alice", *(f"u{number}" for number in range(20)))

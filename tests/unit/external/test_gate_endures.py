@@ -13,7 +13,7 @@ from healthsync_mqtt.broker.external.rabbitmq.evict import RabbitEvictor
 from healthsync_mqtt.broker.external.serve import Watch
 from healthsync_mqtt.errors import ConfigError, UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore, epoch_of
-from tests.support.external_bridge import until
+from tests.support.patience import until
 
 
 @contextmanager

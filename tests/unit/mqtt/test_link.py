@@ -10,7 +10,7 @@ from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_pubacks, encode_p
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Disconnect, Packet, Puback, Publish, Suback, Subscribe
 from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, ConnectionLostError, ProtocolRefusedError, Target
 from healthsync_mqtt.mqtt.links.work import open_link
-from tests.support.external_bridge import until
+from tests.support.patience import PATIENCE_S, until
 
 
 class FakeBroker:
@@ -55,7 +55,7 @@ class FakeBroker:
 
     async def until(self, condition: object) -> None:
         assert callable(condition)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
@@ -103,7 +103,7 @@ async def test_messages_of_the_bridge_are_counted_when_the_broker_took_them(brok
     done = asyncio.Event()
     async with open_link(target(broker.port), lambda _: None) as link:
         assert link.send("a/b", b"hello", done=lambda _: done.set())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await done.wait()
     assert [(p.topic, p.payload, p.qos) for p in broker.of(Publish)] == [(b"a/b", b"hello", 1)]  # type: ignore[attr-defined]
 
@@ -113,7 +113,7 @@ async def test_the_end_of_a_connection_is_seen_and_it_takes_nothing_more(broker:
         assert broker.writer
         broker.writer.transport.abort()
         with pytest.raises(ConnectionLostError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 await link.ended()
         assert not link.alive
         assert not link.send("a/b", b"lost")
@@ -137,7 +137,7 @@ async def test_a_broker_that_breaks_the_protocol_is_left(broker: FakeBroker) -> 
         assert broker.writer
         broker.writer.write(messages(1) + b"\x34\x07\x00\x01a\x00\x01hi" + messages(2))
         with pytest.raises(ConnectionLostError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 await link.ended()
     assert got == []
 
