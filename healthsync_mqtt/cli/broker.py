@@ -1,6 +1,7 @@
 """healthsync broker …"""
 
 import asyncio
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, Data, Json, names
+from healthsync_mqtt.cli.options import DATA, AnyData, Data, Json, names, refuse_another_account
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import HealthSyncError, UsageError
 
@@ -29,7 +30,7 @@ def render(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of MQTT over TLS.")] = 8883,
     user: Annotated[str, typer.Option(help="Account the broker runs as: root gives it the files.")] = "",
     hooks_url: Annotated[str, typer.Option(help="Where auth serve listens.")] = "http://127.0.0.1:8870",
-    data: Data = DATA,
+    data: AnyData = DATA,
     json: Json = False,
 ) -> None:
     """Write complete, commented configuration for a broker.
@@ -44,7 +45,7 @@ def render(
     from healthsync_mqtt.broker.external.grants import grants_of
     from healthsync_mqtt.broker.external.identities import principals
     from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
-    from healthsync_mqtt.broker.external.ownership import give, handed_over
+    from healthsync_mqtt.broker.external.ownership import as_owner_of, give, handed_over
     from healthsync_mqtt.broker.external.plan import Plan
     from healthsync_mqtt.broker.external.render import render as rendered
     from healthsync_mqtt.broker.external.render import write
@@ -55,28 +56,31 @@ def render(
     from healthsync_mqtt.topics.access import AccessRules
     from healthsync_mqtt.topics.registry import TopicRegistry
 
-    settings = load_settings(data)
-    store = CredentialStore(settings.paths.credentials)
-    made = ensure_ca_and_server(settings.paths.certs, settings.broker.certificate_hosts, datetime.now(UTC))
-    topics = TopicRegistry.load(settings.topics_file)
-    rules = AccessRules(topics)
-    with Registry.open(settings.paths.registry_db) as registry:
-        everybody = principals(registry.roster(), [settings.bridge.id])
-    plan = Plan(
-        settings=settings,
-        topics=topics,
-        grants={name: grants_of(rules, each) for name, each in everybody.items()} if broker == "hivemq" else {},
-        directory=out.absolute(),
-        certfile=made.server_cert.absolute(),
-        keyfile=made.server_key.absolute(),
-        cafile=made.ca_cert.absolute(),
-        host=host,
-        port=port,
-        user=user,
-        hooks_url=hooks_url.rstrip("/"),
-        admin_password=store.ensure(ADMIN)[0],
-        hooks_secret=store.ensure(SECRET_CREDENTIAL)[0],
-    )
+    if os.geteuid() != 0:
+        refuse_another_account(data)
+    with as_owner_of(data):
+        settings = load_settings(data)
+        store = CredentialStore(settings.paths.credentials)
+        made = ensure_ca_and_server(settings.paths.certs, settings.broker.certificate_hosts, datetime.now(UTC))
+        topics = TopicRegistry.load(settings.topics_file)
+        rules = AccessRules(topics)
+        with Registry.open(settings.paths.registry_db) as registry:
+            everybody = principals(registry.roster(), [settings.bridge.id])
+        plan = Plan(
+            settings=settings,
+            topics=topics,
+            grants={name: grants_of(rules, each) for name, each in everybody.items()} if broker == "hivemq" else {},
+            directory=out.absolute(),
+            certfile=made.server_cert.absolute(),
+            keyfile=made.server_key.absolute(),
+            cafile=made.ca_cert.absolute(),
+            host=host,
+            port=port,
+            user=user,
+            hooks_url=hooks_url.rstrip("/"),
+            admin_password=store.ensure(ADMIN)[0],
+            hooks_secret=store.ensure(SECRET_CREDENTIAL)[0],
+        )
     plan, copies = handed_over(plan)
     written = write(rendered(broker, plan) | copies, out)
     give(out, user)

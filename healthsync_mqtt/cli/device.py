@@ -8,10 +8,11 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out, token_lifetime_s
+from healthsync_mqtt.cli.identity import CredentialsFile, EmqxAcl, Lifetime, TokenFile, hand_out, token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness, explain, strangers
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us
+from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S
 from healthsync_mqtt.identity.people.records import Device
 from healthsync_mqtt.model.times import iso
@@ -29,8 +30,12 @@ def add(
     *,
     lifetime: Lifetime = None,
     token_file: TokenFile = None,
+    credentials: CredentialsFile = None,
     refresh: Annotated[
-        bool, typer.Option("--refresh/--no-refresh", help="With --json: also a refresh token, to renew the other one.")
+        bool,
+        typer.Option(
+            "--refresh/--no-refresh", help="With --json or --credentials: also a refresh token, to renew the other one."
+        ),
     ] = True,
     data: Data = DATA,
     json: Json = False,
@@ -39,16 +44,18 @@ def add(
 
     Example: healthsync device add alice watch-1 --token-file watch-1.token
     """
+    if token_file is not None and credentials is not None:
+        raise UsageError("the token goes to one file", hint="give --token-file or --credentials")
     place = DataDirectory(data)
     lifetime_s = token_lifetime_s(place, lifetime)
     renewal: dict[str, Any] = {}
     with place.changing() as change:
         added = change.registry.add_device(user, device, now_us())
         change.note("device.added", user=user, device=device)
-        if json and refresh and token_file is None:
+        if refresh and (credentials is not None or (json and token_file is None)):
             begun = change.registry.refresh_tokens.begin(user, device, now_us())
             renewal = {"refresh_token": begun.token, "refresh_expires_at": iso(begun.expires_us)}
-    _hand_out(place, added, f"{lifetime_s}s", token_file, as_json=json, renewal=renewal)
+    _hand_out(place, added, f"{lifetime_s}s", token_file, as_json=json, renewal=renewal, credentials=credentials)
 
 
 @app.command("token")
@@ -263,6 +270,7 @@ def _hand_out(
     as_json: bool,
     emqx: bool = False,
     renewal: Mapping[str, Any] | None = None,
+    credentials: Path | None = None,
 ) -> None:
     hand_out(
         place,
@@ -275,6 +283,7 @@ def _hand_out(
         epoch=device.token_epoch,
         emqx=emqx,
         renewal=renewal,
+        credentials=credentials,
     )
 
 

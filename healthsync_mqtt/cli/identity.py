@@ -1,5 +1,6 @@
 """How a token is handed to the person who asked for it: once, on stdout, or into a private file."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,12 @@ Lifetime = Annotated[
 TokenFile = Annotated[
     Path | None, typer.Option(help="Write the token to this file (mode 0600) instead of printing it.")
 ]
+CredentialsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--credentials", help="Write the login (JSON, mode 0600) to this file, as the Python client reads it."
+    ),
+]
 EmqxAcl = Annotated[
     bool, typer.Option("--emqx-acl", help="Put the rights into the token, as EMQX's claim acl, for use without hooks.")
 ]
@@ -37,8 +44,9 @@ def hand_out(
     epoch: int,
     emqx: bool = False,
     renewal: Mapping[str, Any] | None = None,
+    credentials: Path | None = None,
 ) -> None:
-    """Issue a token and print the login, or write the token to ``token_file`` and print the rest."""
+    """Issue a token and print the login; or write the token, or all of it, to a file and print the rest."""
     lifetime_s = token_lifetime_s(place, lifetime)
     identity: dict[str, Any] = place.identity(
         principal,
@@ -57,14 +65,20 @@ def hand_out(
             renewing = token_file.with_name(f"{token_file.name}.refresh")
             write_durably(renewing, secrets.pop("refresh_token").encode())
             secrets["refresh_token_file"] = str(renewing)
-    if token_file is None:
+    if credentials is not None:
+        write_durably(credentials, json.dumps(identity | secrets).encode())
+        del identity["token"]
+        identity["credentials_file"], secrets = str(credentials), {}
+    printed = "token" in identity
+    if printed:
         output.secret_follows("--token-file")
     if as_json:
         output.emit(identity | secrets)
         return
     shown = {key: value for key, value in identity.items() if value is not None and not key.startswith("token")}
-    output.facts([*shown.items(), ("token", token_file or identity["token"])])
-    if token_file is None:
+    token = identity["token"] if printed else token_file
+    output.facts([*shown.items(), *([("token", token)] if token else [])])
+    if printed:
         output.say("The token is not shown again. It is the MQTT password; the client id and username are above.")
 
 

@@ -28,7 +28,7 @@ from healthsync_mqtt.cli import (
 )
 from healthsync_mqtt.cli.doctor.command import doctor
 from healthsync_mqtt.cli.group import HealthSyncGroup
-from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.options import DATA, AnyData, Json
 from healthsync_mqtt.cli.publish import publish
 from healthsync_mqtt.cli.replay import replay
 from healthsync_mqtt.cli.sample import sample
@@ -93,7 +93,7 @@ app.command("doctor")(doctor)
 
 
 @app.command("version")
-def version(data: Data = DATA, json: Json = False) -> None:  # noqa: ARG001  # --data is taken everywhere
+def version(data: AnyData = DATA, json: Json = False) -> None:  # noqa: ARG001  # --data is taken everywhere
     """Print the version.
 
     Example: healthsync version

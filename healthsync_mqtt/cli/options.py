@@ -10,10 +10,58 @@ from typing import Annotated
 
 import typer
 
+from healthsync_mqtt.cli.spelling import Spelling, as_owner, asked_by, here, program
 from healthsync_mqtt.config.names import nearest
-from healthsync_mqtt.errors import UsageError
+from healthsync_mqtt.errors import ConfigError, UsageError
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
 from healthsync_mqtt.model.times import iso, micros
+
+
+def own_data(context: typer.Context, data: Path) -> Path:
+    """``existing_data``, and ours: see ``refuse_another_account``."""
+    refuse_another_account(data)
+    return any_data(context, data)
+
+
+def any_data(context: typer.Context, data: Path) -> Path:
+    """``existing_data``, whose ever it is; from here on texts name commands as they are typed on it."""
+    spell_for(context, data)
+    return existing_data(data)
+
+
+def new_data(context: typer.Context, data: str | None) -> str | None:
+    """A directory that need not exist, but must not be another account's."""
+    refuse_another_account(Path(data or DATA))
+    spell_for(context, Path(data or DATA))
+    return data
+
+
+def refuse_another_account(data: Path) -> None:
+    """ConfigError, with the command line that works, when another account has the directory.
+
+    The superuser is no exception: what root makes there, the service's account could not read.
+    """
+    owner = _owner(data)
+    if owner is not None and owner.st_uid != os.geteuid():
+        here.set(Spelling())
+        raise ConfigError(f"{data} belongs to another account", hint=as_owner(owner, data))
+
+
+def spell_for(context: typer.Context, data: Path) -> None:
+    """Let texts name commands as they are typed here, on this directory."""
+    source = context.get_parameter_source("data")
+    given = source is not None and source.name == "COMMANDLINE"
+    here.set(Spelling(account=asked_by(), program=program(), data=str(data) if given else ""))
+
+
+def _owner(data: Path) -> os.stat_result | None:
+    """Whose the directory is, or the nearest one above it that can be looked at; None for a new one."""
+    try:
+        return data.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return next(parent.stat() for parent in data.absolute().parents if os.access(parent, os.X_OK))
 
 
 def existing_data(data: Path) -> Path:
@@ -48,10 +96,22 @@ Data = Annotated[
         envvar="HEALTHSYNC_DATA",
         help="The data directory.",
         show_default="./data",
-        callback=existing_data,
+        callback=own_data,
         is_eager=True,
     ),
 ]
+AnyData = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="HEALTHSYNC_DATA",
+        help="The data directory.",
+        show_default="./data",
+        callback=any_data,
+        is_eager=True,
+    ),
+]
+"""For a command that writes nothing there, or does it as the directory's own account."""
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]

@@ -3,7 +3,6 @@
 import io
 import os
 import re
-import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from healthsync_mqtt.cli.spelling import spelled
 from healthsync_mqtt.errors import HealthSyncError, UsageError
 from healthsync_mqtt.model.text import ascii_json, escaped, escaped_json
 
@@ -23,8 +23,8 @@ _MICROSECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{6}Z")
 
 
 def emit(value: Mapping[str, Any]) -> None:
-    """One JSON object on its own line of stdout."""
-    emit_json(_encode(value))
+    """One JSON object on its own line of stdout; a fix is one that works here."""
+    emit_json(_encode(_fixed(value)))
 
 
 def emit_json(line: bytes) -> None:
@@ -58,8 +58,8 @@ def flush() -> None:
 
 
 def say(text: str) -> None:
-    """Something for the person at the terminal, on stderr."""
-    sys.stderr.write(escaped(text, keep="\n\t") + "\n")
+    """Something for the person at the terminal, on stderr; commands in it as they are typed here."""
+    sys.stderr.write(escaped(spelled(text), keep="\n\t") + "\n")
 
 
 def secret_follows(instead: str) -> None:
@@ -80,11 +80,6 @@ def on_terminal() -> bool:
 def can_ask() -> bool:
     """Whether there is a person to ask."""
     return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def command() -> str:
-    """How this program is called here: its name where the PATH finds it, else its place from the working directory."""
-    return "healthsync" if shutil.which("healthsync") else os.path.relpath(sys.argv[0])
 
 
 def agree(question: str, *, yes: bool) -> None:
@@ -147,7 +142,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
     """Name and value, one pair a line."""
-    listed = [(name, _cell(value)) for name, value in pairs]
+    listed = [(name, spelled(_cell(value)) if name == "fix" else _cell(value)) for name, value in pairs]
     width = max((len(name) for name, _ in listed), default=0)
     for name, value in listed:
         sys.stdout.write(f"{name:<{width}}  {value}\n")
@@ -167,7 +162,7 @@ def listing(
             emit(item)
         return
     nicer = shown or {}
-    rows = ([nicer.get(key, _plain)(item.get(key)) for key in columns] for item in items)
+    rows = ([nicer.get(key, _plain)(item.get(key)) for key in columns] for item in map(_fixed, items))
     table(list(columns.values()), rows, empty=empty, paged=True)
 
 
@@ -179,17 +174,21 @@ def qr_code(text: str) -> None:
 
 
 def failure(error: HealthSyncError, *, as_json: bool) -> None:
-    """An error on stderr: what went wrong, then the fix."""
+    """An error on stderr: what went wrong, then the fix, as it is typed here."""
+    fix = spelled(error.hint)
     if as_json:
-        sys.stderr.buffer.write(
-            _encode({"error": {"reason": error.reason, "message": str(error), "fix": error.hint}}) + b"\n"
-        )
+        sys.stderr.buffer.write(_encode({"error": {"reason": error.reason, "message": str(error), "fix": fix}}) + b"\n")
         sys.stderr.flush()
         return
     lines = Text.assemble(("error: ", "bold red"), escaped(str(error), keep="\n"))
-    if error.hint:
-        lines.append("\nfix: ", "bold green").append(escaped(error.hint, keep="\n"))
+    if fix:
+        lines.append("\nfix: ", "bold green").append(escaped(fix, keep="\n"))
     console(stderr=True).print(lines)
+
+
+def _fixed(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    fix = value.get("fix")
+    return value | {"fix": spelled(fix)} if isinstance(fix, str) and isinstance(value, dict) else value
 
 
 def _plain(value: object) -> object:

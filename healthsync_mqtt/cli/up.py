@@ -12,8 +12,9 @@ from healthsync_mqtt.cli.demo_tokens import DemoTokens
 from healthsync_mqtt.cli.doctor.parts import missing
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.live import LiveView, Wanted
-from healthsync_mqtt.cli.options import Json, now_us
+from healthsync_mqtt.cli.options import DATA, Json, new_data, now_us
 from healthsync_mqtt.cli.service import AdminServer, Handler, ServiceFile
+from healthsync_mqtt.cli.spelling import Spelling, asked_by, program
 from healthsync_mqtt.cli.storage import AcceptRestored
 from healthsync_mqtt.cli.storage import accept_restored as take_restored
 from healthsync_mqtt.config.settings import Settings, load_settings
@@ -32,7 +33,15 @@ if TYPE_CHECKING:
 def up(
     *,
     data: Annotated[
-        str | None, typer.Option("--data", envvar="HEALTHSYNC_DATA", help="The data directory.", show_default="./data")
+        str | None,
+        typer.Option(
+            "--data",
+            envvar="HEALTHSYNC_DATA",
+            help="The data directory.",
+            show_default="./data",
+            callback=new_data,
+            is_eager=True,
+        ),
     ] = None,
     mqtt_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Plain MQTT on loopback; 0: a free one.")
@@ -85,6 +94,8 @@ class _Up:
         self._demo = demo
         self._wanted = wanted
         self._as_json = as_json
+        elsewhere = "" if settings.data == DATA.absolute() else str(settings.data)
+        self._typed = Spelling(account=asked_by(), program=program(), data=elsewhere)
 
     async def run(self) -> None:
         from bridge.embedded import EmbeddedEdge
@@ -166,9 +177,8 @@ class _Up:
         output.flush()
 
     def _next(self) -> tuple[str, ...]:
-        option = "" if self._settings.data.name == "data" else f" --data {self._settings.data}"
         words = ("user add alice --consent all", "device add alice watch-1", "events tail --user alice")
-        return tuple(f"{output.command()} {each}{option}" for each in words)
+        return tuple(self._typed.of(f"healthsync {each}") for each in words)
 
 
 def _where(here: str, bound: tuple[str, ...]) -> str:

@@ -23,9 +23,14 @@ _LOOK_S: Final = 0.01
 
 
 def make_private_directory(path: Path) -> Path:
-    """Create ``path`` (mode 0700) where it is missing, and check it: no other account may write in it."""
+    """Create ``path`` (mode 0700) where it is missing, and check it: no other account may write in it.
+
+    What is missing above it is made private too: it is mostly the data directory.
+    """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in [each for each in reversed(path.parents) if not each.exists()]:
+            missing.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise ConfigError(f"{path} is not a directory", hint="name a directory, or move the file away") from None
     except OSError as error:
@@ -123,8 +128,9 @@ def _lock(descriptor: int, path: Path, within_s: float) -> None:
 
 def _check_owner(path: Path, info: os.stat_result) -> None:
     if info.st_uid != os.geteuid():
+        sudo = "sudo " if os.geteuid() else ""
         raise ConfigError(
-            f"{path} belongs to another account", hint=f"run as its owner, or: chown {os.geteuid()} {path}"
+            f"{path} belongs to another account", hint=f"run as its owner, or: {sudo}chown {os.geteuid()} {path}"
         )
 
 

@@ -74,6 +74,13 @@ def shell(text: str, checkout: Path, service: Service) -> str:
 @pytest.mark.real_server
 def test_publish_and_list(checkout: Path, up: Service) -> None:
     assert shell(block("Publish", "sh"), checkout, up) == ""
+    # As beside scripts/up: what the simulator sends meanwhile is newer.
+    newer = [
+        {"id": f"sim-{n}", "type": "heart_rate", "start_time": f"2026-11-24T06:00:{n:02}Z", "value": {"bpm": 60}}
+        for n in range(20)
+    ]
+    (checkout / "newer.json").write_text(json.dumps(newer))
+    up.cli("publish", str(checkout / "newer.json"), "--user", "demo", "--device", "simulator")
     listed = shell(block("Publish", "sh", 1), checkout, up)
     assert '"id":"readme-1"' in listed.replace(" ", "")
     shown = shell(block("Publish", "sh", 2), checkout, up)
@@ -105,6 +112,7 @@ def test_subscribe(checkout: Path, up: Service) -> None:
 
 def test_python_client(checkout: Path, up: Service) -> None:
     shell(block("From Python", "sh"), checkout, up)
+    assert (checkout / "data" / "demo-phone.json").stat().st_mode & 0o777 == 0o600
     program = block("From Python", "python").replace("8883", str(up.mqtts[1]))
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=checkout, capture_output=True, text=True, timeout=60, check=False

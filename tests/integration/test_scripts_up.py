@@ -41,6 +41,7 @@ def test_a_second_one_says_how_it_can_run_beside_and_takes_nothing_from_the_firs
     with first_of(checkout) as first:
         ca = (checkout / "certs" / "ca.crt").read_bytes()
         assert ca == first.ca_file.read_bytes()
+        assert (checkout / "data").stat().st_mode & 0o777 == 0o700
         for name in ("demo-watch.token", "demo-app.token"):
             assert (checkout / "data" / name).stat().st_mode & 0o777 == 0o600
         taken = ["--mqtt-port", str(first.mqtt[1]), "--mqtts-port", str(first.mqtts[1])]

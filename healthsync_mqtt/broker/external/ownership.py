@@ -1,13 +1,31 @@
 """A broker has an account of its own, which may not look into our data directory: it gets copies of what it reads."""
 
+import contextlib
 import os
 import pwd
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from healthsync_mqtt.broker.external.plan import Plan, Rendered
 from healthsync_mqtt.errors import InputError
+
+
+@contextlib.contextmanager
+def as_owner_of(data: Path) -> Iterator[None]:
+    """What root does in a data directory it does as the directory's account, which could not read root's files."""
+    if os.geteuid() != 0 or not data.exists():
+        yield
+        return
+    owner = data.stat()
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(os.getgid())
 
 
 def handed_over(plan: Plan) -> tuple[Plan, dict[str, Rendered]]:

@@ -106,7 +106,9 @@ def test_t54_doctor_finds_every_loose_file(run, data: Path, name: str) -> None:
     assert f"chmod 600 {path}" in {each["fix"] for each in bad}
 
 
-def test_doctor_changes_nothing(run, tmp_path: Path) -> None:
+def test_doctor_changes_nothing(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MQTT", "MQTTS", "WSS"):  # a service of somebody else may be running on the usual ones
+        monkeypatch.setenv(f"HEALTHSYNC_BROKER__{name}_PORT", "0")
     empty = tmp_path / "empty"
     assert run("doctor", "--data", str(empty)).exit_code == 0
     assert not empty.exists()
