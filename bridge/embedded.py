@@ -25,16 +25,16 @@ from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import addresses
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
+from healthsync_mqtt.identity.exchange import TokenExchange
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.login.exchange import TokenExchange
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
-from healthsync_mqtt.identity.login.proof import Demand
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.report import EdgeReport
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessRules

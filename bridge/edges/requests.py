@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import msgspec
 
 from healthsync_mqtt.errors import HealthSyncError, InputError
+from healthsync_mqtt.identity.exchange import DeviceName, GrantedTokens, TokenExchange
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.login.exchange import DeviceName, GrantedTokens, TokenExchange
 from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.times import iso

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.identity.consent.decisions import Permissions
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 
 _POLL_S = 0.25
 

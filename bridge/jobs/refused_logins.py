@@ -10,7 +10,7 @@ from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.login.refused import RefusedLogin
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.grammar import is_id
 

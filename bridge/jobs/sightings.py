@@ -9,8 +9,8 @@ import msgspec
 
 from bridge.ports import Commit
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.identity.people.registry import Registry
 from healthsync_mqtt.identity.people.sightings import SeenEvent, SeenLogin
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.text import escaped
 from healthsync_mqtt.telemetry.log import get_logger
 

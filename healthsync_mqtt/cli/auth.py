@@ -37,9 +37,8 @@ def serve(
     from healthsync_mqtt.broker.external import serve as service
     from healthsync_mqtt.broker.external.emqx.evict import EmqxEvictor
     from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
-    from healthsync_mqtt.broker.external.identities import OWN
+    from healthsync_mqtt.broker.external.identities import ADMIN, OWN
     from healthsync_mqtt.broker.external.management import Management
-    from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
     from healthsync_mqtt.broker.external.rabbitmq.evict import RabbitEvictor
     from healthsync_mqtt.broker.external.remembered import RememberedLogins
     from healthsync_mqtt.config.settings import load_settings
@@ -48,7 +47,7 @@ def serve(
     from healthsync_mqtt.identity.login.directory import Directory
     from healthsync_mqtt.identity.login.logins import Logins
     from healthsync_mqtt.identity.login.tokens import TokenVerifier
-    from healthsync_mqtt.identity.people.registry import Registry
+    from healthsync_mqtt.identity.registry import Registry
     from healthsync_mqtt.telemetry.log import configure
     from healthsync_mqtt.topics.access import AccessRules
     from healthsync_mqtt.topics.registry import TopicRegistry

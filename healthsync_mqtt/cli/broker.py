@@ -43,8 +43,7 @@ def render(
     from datetime import UTC, datetime
 
     from healthsync_mqtt.broker.external.grants import grants_of
-    from healthsync_mqtt.broker.external.identities import principals
-    from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
+    from healthsync_mqtt.broker.external.identities import ADMIN, principals
     from healthsync_mqtt.broker.external.ownership import as_owner_of, give, handed_over
     from healthsync_mqtt.broker.external.plan import Plan
     from healthsync_mqtt.broker.external.render import render as rendered
@@ -52,7 +51,7 @@ def render(
     from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
     from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
     from healthsync_mqtt.identity.login.credentials import CredentialStore
-    from healthsync_mqtt.identity.people.registry import Registry
+    from healthsync_mqtt.identity.registry import Registry
     from healthsync_mqtt.topics.access import AccessRules
     from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -97,8 +96,7 @@ def credentials(bridges: Bridges = None, data: Data = DATA, json: Json = False) 
 
     Example: healthsync broker credentials --bridges main,second
     """
-    from healthsync_mqtt.broker.external.identities import OWN, bridge_client_id
-    from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
+    from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_client_id
     from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
     from healthsync_mqtt.identity.login.credentials import CredentialStore
 
@@ -142,11 +140,10 @@ def provision(
 def _provision(settings: Settings, bridges: list[str], *, as_json: bool) -> int:
     """One run; the generation of the registry that it followed."""
     from healthsync_mqtt.broker.external.access import external_address
-    from healthsync_mqtt.broker.external.identities import epochs, principals
-    from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
+    from healthsync_mqtt.broker.external.identities import ADMIN, epochs, principals
     from healthsync_mqtt.broker.external.mosquitto.provision import provision_mosquitto
     from healthsync_mqtt.identity.login.credentials import CredentialStore
-    from healthsync_mqtt.identity.people.registry import Registry
+    from healthsync_mqtt.identity.registry import Registry
     from healthsync_mqtt.topics.access import AccessRules
     from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -172,7 +169,7 @@ def _provision(settings: Settings, bridges: list[str], *, as_json: bool) -> int:
 
 def _follow(settings: Settings, generation: int, began: float) -> int:
     """Return when the registry has changed, or it is time to look at the broker anyway."""
-    from healthsync_mqtt.identity.people.registry import Registry
+    from healthsync_mqtt.identity.registry import Registry
 
     with Registry.open(settings.paths.registry_db) as registry:
         while registry.generation() == generation and time.monotonic() - began < _WHOLE_S:
@@ -216,7 +213,7 @@ def list_passwords(data: Data = DATA, json: Json = False) -> None:
     """
     from healthsync_mqtt.broker.external.identities import epochs
     from healthsync_mqtt.identity.login.credentials import CredentialStore, epoch_of
-    from healthsync_mqtt.identity.people.registry import Registry
+    from healthsync_mqtt.identity.registry import Registry
 
     settings = load_settings(data)
     store = CredentialStore(settings.paths.credentials)
@@ -247,7 +244,7 @@ def rotate(
     """
     from healthsync_mqtt.broker.external.identities import epochs
     from healthsync_mqtt.identity.login.credentials import CredentialStore
-    from healthsync_mqtt.identity.people.registry import Registry
+    from healthsync_mqtt.identity.registry import Registry
 
     settings = load_settings(data)
     store = CredentialStore(settings.paths.credentials)

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.catalogue import CATALOGUE
 
 

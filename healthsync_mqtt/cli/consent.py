@@ -12,7 +12,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, later, names, now_us, operator, type_names
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, Purpose, Standing
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.times import iso
 
 app = new_group("What users agree to: which types, for which purpose, until when.")

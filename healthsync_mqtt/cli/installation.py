@@ -16,7 +16,7 @@ from healthsync_mqtt.identity.audit.log import AuditLog, plain, subject_of
 from healthsync_mqtt.identity.keys.store import KeyStore
 from healthsync_mqtt.identity.login.tokens import TokenIssuer
 from healthsync_mqtt.identity.people.records import Device
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.opening import has_log, open_reader

@@ -22,7 +22,7 @@ from healthsync_mqtt.identity.certificates.files import (
     write_key,
 )
 from healthsync_mqtt.identity.certificates.issuing import requested_key, serial_text
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.times import iso, micros
 

@@ -17,7 +17,7 @@ from healthsync_mqtt.cli.demo import DEVICE, USER
 from healthsync_mqtt.cli.events import row
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import now_us
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.model.text import escaped
 from healthsync_mqtt.model.times import iso

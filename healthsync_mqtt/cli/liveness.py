@@ -9,7 +9,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.identity.login.refused import RefusedLogin
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.times import iso
 
 ONLINE: Final[Mapping[object, str]] = {True: "yes", False: "no", None: "?"}

@@ -250,7 +250,7 @@ def reconcile(  # noqa: PLR0917
 
     Example: healthsync sink reconcile influxdb --since 7d --dry-run
     """
-    from healthsync_mqtt.sinks.influx.comparison import Comparison
+    from healthsync_mqtt.sinks.comparison import Comparison
 
     _, sink = _ready(data, name)
     since_us = moment(since, now_us()) if since else None

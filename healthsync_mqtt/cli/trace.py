@@ -10,7 +10,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, seconds
 from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.errors import NotFoundError
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 
 _POLL_S = 0.25
 

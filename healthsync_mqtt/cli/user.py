@@ -13,7 +13,7 @@ from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us, o
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.people.records import User
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.times import iso
 
 app = new_group("People whose data is kept.")

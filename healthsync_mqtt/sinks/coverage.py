@@ -11,7 +11,7 @@ from typing import Self
 
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Permissions, Purpose
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.record import Record
 
 _LOOK_S = 0.5

@@ -13,9 +13,9 @@ from healthsync_mqtt.model.event import Event, Op
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.sinks.bridge_part import BridgePart
+from healthsync_mqtt.sinks.comparison import Comparison
 from healthsync_mqtt.sinks.config import InfluxConfig, Sinks
 from healthsync_mqtt.sinks.influx.backfill import drain
-from healthsync_mqtt.sinks.influx.comparison import Comparison
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.worker import assemble
 from healthsync_mqtt.storage.opening import open_log, open_reader

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.broker.external.canary import Canary, CrossingError
-from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B
-from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN, CONTROL, role_name
+from healthsync_mqtt.broker.external.identities import ADMIN, CANARY_A, CANARY_B
+from healthsync_mqtt.broker.external.mosquitto.dynsec import CONTROL, role_name
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.mqtt.links.port import ClientLogin
 from healthsync_mqtt.mqtt.links.probe import talk

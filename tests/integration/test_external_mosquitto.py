@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
+from healthsync_mqtt.broker.external.identities import ADMIN
 from healthsync_mqtt.broker.external.promises import examine
 from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.mqtt.codec.packets import Will

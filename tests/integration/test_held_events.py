@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from healthsync_mqtt.config.settings import load_settings
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.storage.port import Quarantined
 from healthsync_mqtt.testing.log_items import rejected

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.mqtt.codec.packets import Publish
 from tests.support.crowd import add_crowd
 from tests.support.inprocess import Bystander, House

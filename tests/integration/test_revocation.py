@@ -10,7 +10,7 @@ import pytest
 from bridge import embedded
 from bridge.jobs import consent_watch
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.mqtt.codec.packets import Puback, Publish
 from tests.support.inprocess import Bystander, House
 from tests.support.looks import is_connected, registry_looked

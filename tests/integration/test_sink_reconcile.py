@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from healthsync_mqtt.cli.sink import app
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.event import Event, Op
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.sinks.config import Sinks

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.storage.opening import open_log
 from tests.fixtures.make_release_v0_1 import ARCHIVE, RELEASE, give_audit_key
 from tests.support.service import Service, run_cli

@@ -17,7 +17,7 @@ import pytest
 
 from healthsync_mqtt.identity.keys.store import KeyStore
 from healthsync_mqtt.identity.login.tokens import TokenIssuer
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.mqtt.codec.packets import Will
 from tests.support.patience import PATIENCE_S
 from tests.support.peer import Identity, Peer

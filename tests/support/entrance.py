@@ -1,8 +1,9 @@
 """A directory with the whole login chain over it, asked again after a reading as the door does."""
 
+from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.login.directory import Directory, RosterSource
 from healthsync_mqtt.identity.login.logins import Logins
-from healthsync_mqtt.identity.login.proof import Demand, Login, PerhapsNewError, Proof
+from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
 
 

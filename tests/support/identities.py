@@ -5,7 +5,7 @@ from pathlib import Path
 
 from healthsync_mqtt.identity.keys.store import KeyStore
 from healthsync_mqtt.identity.login.tokens import TokenIssuer
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from tests.support.wire import Login
 
 DAY_S = 86_400

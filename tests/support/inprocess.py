@@ -17,7 +17,7 @@ from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.keys.store import KeyStore
 from healthsync_mqtt.identity.login.tokens import TokenIssuer
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.storage.port import EventLog
 from tests.support.patience import PATIENCE_S

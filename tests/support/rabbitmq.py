@@ -10,8 +10,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
-from healthsync_mqtt.broker.external.identities import OWN, bridge_client_id
-from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
+from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_client_id
 from healthsync_mqtt.broker.external.plan import Plan
 from healthsync_mqtt.broker.external.render import render, write
 from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL

@@ -1,30 +1,20 @@
 """The order of a connection's acknowledgements [MQTT-4.6.0-2]. Pure.
 
 Event messages are acknowledged after their commit, messages for other clients when what is owed of them outlasts a
-crash, all else at once; all must be answered in the order in which the messages came. A token is a packet id (QoS 1), a
-packet id with the bit ``QOS2`` (QoS 2), or 0 (QoS 0, no answer). What is answered for a message is its token in MQTT
-3.1.1, and in MQTT 5 a reply that says more; 0 in both where nothing is.
+crash, all else at once; all must be answered in the order in which the messages came. What is answered for a message is
+its token (``replies.token_of``) in MQTT 3.1.1, and in MQTT 5 a reply that says more; 0 in both where nothing is.
 """
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias, Union, cast
+from typing import cast
 
+from healthsync_mqtt.broker.embedded.replies import QOS2, Reply
 from healthsync_mqtt.mqtt.codec import encode, encode_puback, encode_pubacks
 from healthsync_mqtt.mqtt.codec.packets import Pubrec
 
-if TYPE_CHECKING:
-    from healthsync_mqtt.broker.embedded.replies import Reply
-
-QOS2 = 1 << 16
-
-Answered: TypeAlias = Union[int, "Reply"]
+Answered = int | Reply
 """What is answered for a message; nothing to answer is 0."""
-
-
-def token_of(packet_id: int, qos: int) -> int:
-    """The token of a message."""
-    return packet_id if qos < 2 else packet_id | QOS2
 
 
 class OtherAnswer:

@@ -33,7 +33,7 @@ from healthsync_mqtt.broker.embedded.turns import TurnAccount, Turns
 from healthsync_mqtt.broker.embedded.welcome import receive_maximum
 from healthsync_mqtt.broker.embedded.wire import Wire, tongue
 from healthsync_mqtt.config.sections import LimitSettings
-from healthsync_mqtt.identity.login.proof import Demand
+from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.model.delivery import DeliveryVerdict
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, v5

@@ -1,15 +1,15 @@
 """How packets to one client look on the wire: of its version of MQTT, and within what it said it takes.
 
-What MQTT 5 adds to a message is kept as the bytes of its properties (``Message.about``), which go to clients that speak
-5 and are nothing to others.
+What MQTT 5 adds to a message is kept as the bytes of its properties (``Sendable.about``), which go to clients that
+speak 5 and are nothing to others.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
-from healthsync_mqtt.broker.embedded.ackorder import QOS2, Answered, answers
+from healthsync_mqtt.broker.embedded.ackorder import Answered, answers
 from healthsync_mqtt.broker.embedded.farewells import CODES
-from healthsync_mqtt.broker.embedded.replies import LISTED, Reply, Said
+from healthsync_mqtt.broker.embedded.replies import LISTED, QOS2, Reply, Said
 from healthsync_mqtt.mqtt.codec import encode, encode_publish, v5
 from healthsync_mqtt.mqtt.codec.packets import (
     NO_PROPERTIES,
@@ -27,9 +27,6 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsuback,
 )
 from healthsync_mqtt.mqtt.codec.v5.properties import PropertyPlace, body, write, write_variable
-
-if TYPE_CHECKING:
-    from healthsync_mqtt.broker.embedded.sessions.session import Message
 
 MOST_ALIASES: Final = 32
 """Topics that are sent to one client by alias, if it takes so many."""
@@ -62,6 +59,23 @@ JSON: Final = body({Property.PAYLOAD_FORMAT: 1, Property.CONTENT_TYPE: "applicat
 """What is said of the bridge's own messages."""
 
 
+class Sendable(Protocol):
+    """What is to be known of a message to put it into a PUBLISH. ``about`` are its properties in MQTT 5, encoded."""
+
+    @property
+    def topic(self) -> bytes: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def qos(self) -> int: ...
+    @property
+    def retain(self) -> bool: ...
+    @property
+    def about(self) -> bytes: ...
+    @property
+    def identifiers(self) -> tuple[int, ...]: ...
+
+
 class Dialect(Protocol):
     """What is sent to one client, as bytes."""
 
@@ -71,7 +85,7 @@ class Dialect(Protocol):
     def packet(self, packet: Packet) -> bytes:
         """Any packet but PUBLISH; empty where the client takes none as long as that."""
 
-    def publish(self, message: "Message", packet_id: int, *, dup: bool, left: int) -> bytes:
+    def publish(self, message: Sendable, packet_id: int, *, dup: bool, left: int) -> bytes:
         """A message, ``left`` seconds before it expires (0: never does); empty where the client does not take it."""
 
     def answers(self, tokens: Sequence[Answered]) -> bytes:
@@ -94,7 +108,7 @@ class Dialect3:
             packet = Unsuback(packet.packet_id)
         return encode(packet)
 
-    def publish(self, message: "Message", packet_id: int, *, dup: bool, left: int) -> bytes:  # noqa: ARG002
+    def publish(self, message: Sendable, packet_id: int, *, dup: bool, left: int) -> bytes:  # noqa: ARG002
         """See ``Dialect``."""
         return encode_publish(message.topic, message.payload, message.qos, message.retain, dup, packet_id)
 
@@ -132,7 +146,7 @@ class Dialect5:
             data = v5.encode(_short(packet))
         return data if len(data) <= self._most else b""
 
-    def publish(self, message: "Message", packet_id: int, *, dup: bool, left: int) -> bytes:
+    def publish(self, message: Sendable, packet_id: int, *, dup: bool, left: int) -> bytes:
         """See ``Dialect``."""
         name, about = message.topic, message.about
         for identifier in message.identifiers:

@@ -21,9 +21,9 @@ from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.refusals import Refusals
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
-from healthsync_mqtt.broker.embedded.sessions.subscribing import Subscribing
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.sessions.takeovers import Takeovers
+from healthsync_mqtt.broker.embedded.subscribing import Subscribing
 from healthsync_mqtt.broker.embedded.tls_failures import tls_failure
 from healthsync_mqtt.broker.embedded.turns import Turns
 from healthsync_mqtt.broker.embedded.welcome import expiry_of, welcome

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.turns import REST_S
 from healthsync_mqtt.broker.embedded.wire import Accept, WebSocketWire, Wire
-from healthsync_mqtt.identity.login.proof import Demand
+from healthsync_mqtt.identity.certificates.demand import Demand
 
 _HANDSHAKE_S = 10.0
 _BACKLOG = 1024

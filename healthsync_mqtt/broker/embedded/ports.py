@@ -14,7 +14,8 @@ from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import SessionLink
-from healthsync_mqtt.identity.login.proof import Demand, Login
+from healthsync_mqtt.identity.certificates.demand import Demand
+from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal

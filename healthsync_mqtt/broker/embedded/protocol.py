@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from healthsync_mqtt.broker.embedded.ackorder import AckOrder, Answered, OtherAnswer, token_of
+from healthsync_mqtt.broker.embedded.ackorder import AckOrder, Answered, OtherAnswer
 from healthsync_mqtt.broker.embedded.actions import (
     Acknowledge,
     Action,
@@ -31,7 +31,7 @@ from healthsync_mqtt.broker.embedded.actions import (
 )
 from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState, entered
-from healthsync_mqtt.broker.embedded.replies import DONE, Reply, Said, of_refusal, of_verdicts
+from healthsync_mqtt.broker.embedded.replies import DONE, Reply, Said, of_refusal, of_verdicts, token_of
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict, Source
 from healthsync_mqtt.mqtt.codec.packets import (

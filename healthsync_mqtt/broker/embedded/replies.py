@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from healthsync_mqtt.broker.embedded.ackorder import QOS2
 from healthsync_mqtt.model.delivery import DeliveryVerdict
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.topics.access import AccessDecision, AccessGround
+
+QOS2: Final = 1 << 16
+"""The bit of a token that says QoS 2."""
+
+
+def token_of(packet_id: int, qos: int) -> int:
+    """The token of a message: its packet id, with the bit ``QOS2`` for QoS 2; 0 for QoS 0, which is not answered."""
+    return packet_id if qos < 2 else packet_id | QOS2
 
 
 class Said(NamedTuple):
@@ -18,7 +25,7 @@ class Said(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """The answer to a message; ``token`` as in ``AckOrder``, never 0."""
+    """The answer to a message; ``token`` as ``token_of`` makes it, never 0."""
 
     token: int
     said: Said

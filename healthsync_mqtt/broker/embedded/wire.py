@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 
 from healthsync_mqtt.broker.embedded.frames import NORMAL, Frames, Opcode, close_frame, frame
 from healthsync_mqtt.broker.embedded.limits.addresses import ConnectionStanding, Knock
-from healthsync_mqtt.identity.login.proof import Demand
+from healthsync_mqtt.identity.certificates.demand import Demand
 
 
 class Listener(Protocol):

@@ -5,15 +5,15 @@ import hmac
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from healthsync_mqtt.broker.external.identities import OWN, bridge_principal
-from healthsync_mqtt.broker.external.mosquitto.dynsec import ADMIN
+from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_principal
 from healthsync_mqtt.broker.external.remembered import Note, RememberedLogins, rights_of
 from healthsync_mqtt.errors import HealthSyncError, StoreError, TokenError
+from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.keys.store import LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
-from healthsync_mqtt.identity.login.proof import Demand, Login, PerhapsNewError, Proof
+from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
 

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from healthsync_mqtt.errors import ConflictError
-from healthsync_mqtt.identity.people.records import Roster
+from healthsync_mqtt.identity.login.roster import Roster
 from healthsync_mqtt.model.principal import Principal, Role
 
+ADMIN: Final = "healthsync-admin"
+"""The account with which an external broker is provisioned, and revoked connections are closed."""
 _BRIDGE: Final = "healthsync-bridge-"
 
 

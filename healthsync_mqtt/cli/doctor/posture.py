@@ -13,7 +13,7 @@ from healthsync_mqtt.identity.certificates.server_tls import WARN_S
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.keys.signing import KeyState, free_from_us, states
 from healthsync_mqtt.identity.keys.store import KeyStore
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.times import iso
 
 _DAY_US = 86_400_000_000

@@ -15,6 +15,7 @@ from cryptography import x509
 from healthsync_mqtt.config.private_files import create_private, directory_lock, read_private, write_durably
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.certificates.book import CertificateBook
+from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.certificates.files import (
     CertificatePaths,
     ensure_ca_and_server,
@@ -25,7 +26,6 @@ from healthsync_mqtt.identity.certificates.files import (
     server_context,
 )
 from healthsync_mqtt.identity.certificates.issuing import CRL_LIFE, RENEW_FRACTION
-from healthsync_mqtt.identity.login.proof import Demand
 from healthsync_mqtt.model.times import micros
 
 WARN_S: Final = 14 * 86_400.0

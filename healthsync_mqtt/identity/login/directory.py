@@ -12,7 +12,8 @@ from typing import Protocol
 
 from healthsync_mqtt.identity.consent.decisions import NOBODY, Permissions
 from healthsync_mqtt.identity.login.lobby import Lobby
-from healthsync_mqtt.identity.people.records import Delta, Device, Member, Roster
+from healthsync_mqtt.identity.login.roster import Delta, Roster
+from healthsync_mqtt.identity.people.records import Device, Member
 from healthsync_mqtt.model.principal import Principal, Role
 
 

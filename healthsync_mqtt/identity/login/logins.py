@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Self
 
 from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.login.certificate_login import CertificateLogin
 from healthsync_mqtt.identity.login.credential_login import CredentialLogin
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.login.proof import BannedError, Demand, Denied, Login, LoginLink, PerhapsNewError, Proof
+from healthsync_mqtt.identity.login.proof import BannedError, Denied, Login, LoginLink, PerhapsNewError, Proof
 from healthsync_mqtt.identity.login.token_login import TokenLogin
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
 

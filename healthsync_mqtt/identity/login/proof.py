@@ -1,24 +1,10 @@
 """What a client brings to prove who it is, and what it is answered. Values only."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.model.principal import Principal
-
-
-class Demand(StrEnum):
-    """What a listener asks of its clients; the words of the setting."""
-
-    #: no certificate is asked for; a token it is
-    off = "off"
-    #: a certificate may take the place of the token
-    optional = "optional"
-    #: a certificate it is; a token may come with it
-    required = "required"
-    #: a certificate and a token
-    required_with_token = "required_with_token"  # noqa: S105
 
 
 class Proof(NamedTuple):

@@ -1,9 +1,7 @@
 """What the registry holds, as values. Times are microseconds since the epoch, UTC; None for a set means all."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from healthsync_mqtt.identity.consent.decisions import Permissions
 from healthsync_mqtt.model.principal import Principal, Role
 
 
@@ -106,44 +104,3 @@ class Family:
 
 Member = Device | Subscriber | Admin
 """Who may have connections."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Roster:
-    """One consistent reading: everyone who may connect (removed and suspended left out), and what users agreed to.
-
-    ``change`` is the newest change that is in it; ``denied`` are the serial numbers of refused certificates.
-    """
-
-    generation: int
-    change: int
-    devices: tuple[Device, ...]
-    subscribers: tuple[Subscriber, ...]
-    admins: tuple[Admin, ...]
-    permissions: Permissions
-    revoked_tokens: frozenset[str]
-    enrolments: tuple[Enrolment, ...]
-    families: tuple[Family, ...]
-    denied: frozenset[str]
-
-    @property
-    def members(self) -> tuple[Member, ...]:
-        """Everyone."""
-        return (*self.devices, *self.subscribers, *self.admins)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delta:
-    """What is different from an earlier reading, by client id, handle, family, token id and serial number.
-
-    None, or False, stands for what may do nothing any more.
-    """
-
-    generation: int
-    change: int
-    members: Mapping[str, Member | None]
-    permissions: Permissions
-    tokens: Mapping[str, bool]
-    enrolments: Mapping[str, Enrolment | None]
-    families: Mapping[str, Family | None]
-    denied: Mapping[str, bool]

@@ -5,7 +5,7 @@ from typing import Any
 
 from healthsync_mqtt.identity.consent.decisions import NOBODY, PURPOSES, Action, ConsentDecision, in_force
 from healthsync_mqtt.identity.login.proof import Answer, Denied, Login, Proof
-from healthsync_mqtt.identity.people.records import Delta, Roster
+from healthsync_mqtt.identity.login.roster import Delta, Roster
 from healthsync_mqtt.model.principal import Principal
 
 

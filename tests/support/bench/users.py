@@ -3,7 +3,7 @@
 import time
 
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
 from tests.support.crowd import add_crowd

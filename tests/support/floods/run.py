@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.mqtt.codec import encode_publish
 from tests.support.floods.attack import Task, attack
 from tests.support.floods.kinds import KINDS

@@ -9,7 +9,7 @@ from bridge.jobs.refused_logins import RefusedLogins
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.login import refused
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 
 NOW_US = 1_800_000_000_000_000
 

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.jobs.sightings import Sightings, described
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 
 STARTED_US = 1_795_000_000_000_000
 

@@ -5,10 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthsync_mqtt.broker.embedded.ackorder import QOS2
 from healthsync_mqtt.broker.embedded.dialect import JSON, MOST_ALIASES, THREE, Dialect5, dialect_of, forwarded
 from healthsync_mqtt.broker.embedded.farewells import CODES
-from healthsync_mqtt.broker.embedded.replies import DONE, LISTED, Reply, Said
+from healthsync_mqtt.broker.embedded.replies import DONE, LISTED, QOS2, Reply, Said
 from healthsync_mqtt.broker.embedded.sessions.session import Message
 from healthsync_mqtt.mqtt.codec import Decoder, Fault, encode, encode_publish
 from healthsync_mqtt.mqtt.codec.packets import (

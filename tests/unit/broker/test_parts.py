@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
-from healthsync_mqtt.broker.embedded.ackorder import AckOrder, token_of
+from healthsync_mqtt.broker.embedded.ackorder import AckOrder
 from healthsync_mqtt.broker.embedded.ackorder import answers as encoded
 from healthsync_mqtt.broker.embedded.lifecycle import TRANSITIONS, ConnectionState, entered
 from healthsync_mqtt.broker.embedded.reading import Hold, Reading
+from healthsync_mqtt.broker.embedded.replies import token_of
 from healthsync_mqtt.broker.embedded.sessions.index import Subscriptions
 from healthsync_mqtt.mqtt.codec import Decoder
 from healthsync_mqtt.mqtt.codec.packets import Puback, Pubrec

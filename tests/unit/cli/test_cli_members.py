@@ -17,7 +17,7 @@ from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.keys.store import KeyStore
 from healthsync_mqtt.identity.login.refused import RefusedLogin
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.telemetry.metrics import CONNECTION_LIMITS, TLS_FAILURES
 from tests.support.entrance import Entrance
 
@@ -197,7 +197,7 @@ def test_the_lifetime_of_a_token_is_the_settings(lines: Lines, data: Path) -> No
 
 
 def test_the_refresh_token_of_device_add_is_good_for_an_exchange(lines: Lines, data: Path) -> None:
-    from healthsync_mqtt.identity.login.exchange import TokenExchange
+    from healthsync_mqtt.identity.exchange import TokenExchange
     from healthsync_mqtt.identity.login.tokens import TokenIssuer
 
     lines("user", "add", "alice", "--consent", "all")

@@ -102,7 +102,7 @@ def test_revoking_tokens(alice, lines, run, data: Path, tmp_path: Path) -> None:
 
     from healthsync_mqtt.identity.keys.store import KeyStore
     from healthsync_mqtt.identity.login.tokens import TokenVerifier
-    from healthsync_mqtt.identity.people.registry import Registry
+    from healthsync_mqtt.identity.registry import Registry
     from tests.support.entrance import Entrance
 
     with Registry.open(data / "registry.db") as registry:
@@ -117,7 +117,7 @@ def test_a_device_that_comes_back_at_once_gets_a_token_that_is_good(alice, lines
 
     from healthsync_mqtt.identity.keys.store import KeyStore
     from healthsync_mqtt.identity.login.tokens import TokenVerifier
-    from healthsync_mqtt.identity.people.registry import Registry
+    from healthsync_mqtt.identity.registry import Registry
     from tests.support.entrance import Entrance
 
     (old,) = lines("device", "add", "alice", "watch")

@@ -22,7 +22,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.identity.login.credentials import CredentialStore
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.telemetry.log import configure, get_logger

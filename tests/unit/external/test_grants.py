@@ -10,7 +10,7 @@ from healthsync_mqtt.broker.external.grants import grants_of
 from healthsync_mqtt.broker.external.identities import CANARY_A, OWN, bridge_principal, principals
 from healthsync_mqtt.broker.external.mosquitto.dynsec import MARK, Present, WantedClient, acls_of, changes, role_name
 from healthsync_mqtt.errors import ConfigError, ConflictError, UsageError
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.shard import Shard

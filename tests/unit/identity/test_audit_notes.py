@@ -12,7 +12,7 @@ from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import GENESIS, HEAD_LOST, AuditLog
 from healthsync_mqtt.identity.audit.outbox import AuditHead
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 
 NOW_US = 1_800_000_000_000_000
 

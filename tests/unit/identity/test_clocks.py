@@ -14,7 +14,7 @@ from healthsync_mqtt.identity.certificates.issuing import Authority, new_authori
 from healthsync_mqtt.identity.keys.signing import Keyring
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.people import revocation
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Role
 from tests.support.entrance import Entrance
 

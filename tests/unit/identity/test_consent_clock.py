@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, Permissions, Purpose, in_force
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 
 GRANTED, BEHIND, LATER = 1_000, 10, 2_000
 

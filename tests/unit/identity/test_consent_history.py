@@ -16,7 +16,7 @@ from healthsync_mqtt.identity.consent.decisions import (
     in_force,
     standings,
 )
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 
 TYPES = ["heart_rate", "steps", "weight"]
 USERS = ["alice", "bob"]

@@ -9,7 +9,7 @@ import pytest
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.identity.keys.signing import Keyring
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Principal, Role
 from tests.support.entrance import Entrance
 

@@ -10,7 +10,7 @@ import pytest
 from healthsync_mqtt.errors import ConflictError, NotFoundError
 from healthsync_mqtt.identity.consent.decisions import PURPOSES, in_force
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 
 NOW_US = 1_800_000_000_000_000
 USERS = ("alice", "bob", "carol")
@@ -124,7 +124,7 @@ def test_a_directory_that_slept_too_long_reads_everything(registry: Registry, mo
     registry.add_user("alice", "all", NOW_US)
     registry.add_device("alice", "watch", NOW_US)
     directory = Directory(registry)
-    monkeypatch.setattr("healthsync_mqtt.identity.people.registry._MOST_CHANGES", 3)
+    monkeypatch.setattr("healthsync_mqtt.identity.registry._MOST_CHANGES", 3)
     for jti in "abcde":
         registry.revocation.revoke_token(jti, NOW_US)
     registry.remove_device("alice", "watch", NOW_US)

@@ -8,12 +8,12 @@ import pytest
 
 from healthsync_mqtt.errors import StoreError, TokenError
 from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.identity.exchange import TokenExchange
 from healthsync_mqtt.identity.keys.signing import Keyring
 from healthsync_mqtt.identity.login.enrolment import GRACE_US
-from healthsync_mqtt.identity.login.exchange import TokenExchange
 from healthsync_mqtt.identity.login.refresh import ReuseError
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from tests.support.entrance import Entrance
 
 NOW = 1_800_000_000.0

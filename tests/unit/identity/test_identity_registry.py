@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from healthsync_mqtt.errors import ConfigError, ConflictError, InputError, NotFoundError, StoreError
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.people import schema
-from healthsync_mqtt.identity.people.registry import Registry, check_id
+from healthsync_mqtt.identity.registry import Registry, check_id
 from healthsync_mqtt.topics.grammar import is_id
 from tests.support import child
 
@@ -214,7 +214,7 @@ def test_every_write_raises_the_generation_for_other_readers(path: Path, registr
 
 def test_several_processes_write_at_once(path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from healthsync_mqtt.identity.people.registry import Registry\n"
+        "import sys; from pathlib import Path; from healthsync_mqtt.identity.registry import Registry\n"
         "registry = Registry.open(Path(sys.argv[1]))\n"
         "for n in range(10): registry.add_user(f'{sys.argv[2]}-{n}', 'all', 1)"
     )

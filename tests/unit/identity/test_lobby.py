@@ -12,7 +12,7 @@ from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S, MAX_TRIES,
 from healthsync_mqtt.identity.login.lobby import STAY_S, Lobby
 from healthsync_mqtt.identity.login.proof import PerhapsNewError
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Role
 from tests.support.entrance import Entrance
 

@@ -13,13 +13,14 @@ from cryptography.x509.oid import NameOID
 
 from healthsync_mqtt.errors import InputError, NotFoundError, TokenError
 from healthsync_mqtt.identity.certificates.book import read_serial
+from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.certificates.issuing import Authority, new_authority, serial_text
 from healthsync_mqtt.identity.keys.signing import Keyring
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
-from healthsync_mqtt.identity.login.proof import Demand, PerhapsNewError, Proof
+from healthsync_mqtt.identity.login.proof import PerhapsNewError, Proof
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Role
 
 NOW = 1_800_000_000.0

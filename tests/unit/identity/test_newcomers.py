@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.keys.signing import Keyring
 from healthsync_mqtt.identity.login.credential_login import CredentialLogin
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
-from healthsync_mqtt.identity.login.proof import Demand, Denied, Login, PerhapsNewError, Proof
+from healthsync_mqtt.identity.login.proof import Denied, Login, PerhapsNewError, Proof
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 
 NOW = 1_800_000_000
 NOW_US = NOW * 1_000_000

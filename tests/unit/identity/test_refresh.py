@@ -9,7 +9,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.identity.login.refresh import FAMILY_S, GRACE_S, IDLE_S, Refreshed, ReuseError, is_genuine
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 
 NOW_US = 1_800_000_000_000_000
 S = 1_000_000

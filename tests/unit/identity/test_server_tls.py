@@ -9,11 +9,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.certificates.files import load_certificate, open_authority
 from healthsync_mqtt.identity.certificates.issuing import serial_text
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
-from healthsync_mqtt.identity.login.proof import Demand
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Role
 
 NOW = datetime.now(UTC).timestamp()

@@ -9,10 +9,10 @@ import pytest
 from cryptography import x509
 
 from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.certificates.files import client_context, ensure_ca_and_server, load_certificate
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
-from healthsync_mqtt.identity.login.proof import Demand
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 
 NOW = datetime.now(UTC).timestamp()
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from healthsync_mqtt.broker.external.grants import Grants
+from healthsync_mqtt.broker.external.identities import ADMIN
 
 CONTROL: Final = "$CONTROL/dynamic-security/v1"
 RESPONSE: Final = "$CONTROL/dynamic-security/v1/response"
-ADMIN: Final = "healthsync-admin"
 MARK: Final = "healthsync"
 """The ``textname`` of what is ours; other clients and roles on the same broker are left alone."""
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from healthsync_mqtt.broker.external.grants import grants_of
+from healthsync_mqtt.broker.external.identities import ADMIN
 from healthsync_mqtt.broker.external.mosquitto.dynsec import (
-    ADMIN,
     CONTROL,
     MARK,
     RESPONSE,

@@ -19,6 +19,7 @@ from healthsync_mqtt.identity.consent.decisions import PURPOSES, Purpose
 from healthsync_mqtt.identity.login.enrolment import ENROL_NAME, ENROL_PREFIX, Enrolments
 from healthsync_mqtt.identity.login.refresh import RefreshTokens
 from healthsync_mqtt.identity.login.refused import RefusedLoginBook
+from healthsync_mqtt.identity.login.roster import Delta, Roster
 from healthsync_mqtt.identity.people.lookup import (
     PEOPLE,
     any_device,
@@ -31,7 +32,7 @@ from healthsync_mqtt.identity.people.lookup import (
     user_of,
 )
 from healthsync_mqtt.identity.people.names import check_id, checked_names, dump_names
-from healthsync_mqtt.identity.people.records import Admin, Delta, Device, Roster, Subscriber, User
+from healthsync_mqtt.identity.people.records import Admin, Device, Subscriber, User
 from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
 from healthsync_mqtt.identity.people.schema import open_database
 from healthsync_mqtt.identity.people.sightings import SightingBook

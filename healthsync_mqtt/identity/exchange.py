@@ -13,7 +13,7 @@ from healthsync_mqtt.identity.audit.log import AuditLog, subject_of
 from healthsync_mqtt.identity.login.refresh import Refreshed, Reused, ReuseError
 from healthsync_mqtt.identity.login.tokens import TokenIssuer
 from healthsync_mqtt.identity.people.records import Device
-from healthsync_mqtt.identity.people.registry import Registry
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.telemetry.log import get_logger
 
 ACCESS_LIFETIME_S: Final = 3600
