@@ -24,6 +24,7 @@ from healthsync_mqtt.cli import (
     subscriber,
     token,
     topic,
+    types,
     user,
 )
 from healthsync_mqtt.cli.doctor.command import doctor
@@ -80,6 +81,7 @@ app.add_typer(storage.app, name="storage")
 app.add_typer(config.app, name="config")
 app.add_typer(sink.app, name="sink")
 app.add_typer(topic.app, name="topic")
+app.add_typer(types.app, name="type")
 app.add_typer(bridge.app, name="bridge")
 app.add_typer(broker.app, name="broker")
 app.add_typer(auth.app, name="auth")

@@ -52,6 +52,8 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not_allowed"
     #: The user has not consented to data of this type being stored.
     NO_CONSENT = "no_consent"
+    #: A unit that is none of those in which a number of this type may come; nothing is guessed.
+    UNKNOWN_UNIT = "unknown_unit"
 
 
 class RefusedError(InputError):

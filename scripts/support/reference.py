@@ -5,6 +5,7 @@
 
 import argparse
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.config.settings import ENV_PREFIX, Settings
 from healthsync_mqtt.model import reasons
 from healthsync_mqtt.model.catalogue import CATALOGUE, EventType
+from healthsync_mqtt.model.event_schema import example_event
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.telemetry.metrics import METRICS
 from healthsync_mqtt.topics.asyncapi import topic_table
@@ -56,7 +58,8 @@ def topics() -> Iterator[str]:
 def quantity_rows(event_type: EventType) -> Iterator[str]:
     for quantity in event_type.quantities:
         span = f"{quantity.low:,g} to {quantity.high:,g}"
-        yield row(f"`{quantity.field}`", f"`{quantity.unit}`", span, quantity.loinc or "")
+        code = quantity.loinc or ""
+        yield row(f"`{quantity.field}`", f"`{quantity.unit}`", span, code if quantity.checked else f"({code})")
 
 
 def events() -> Iterator[str]:
@@ -66,11 +69,17 @@ def events() -> Iterator[str]:
         "`out_of_range`; the ranges refuse what no body or sensor produces and do not judge health. Units are UCUM, "
         "codes LOINC."
     )
-    yield head("type", "aliases", "kind", "shapes of the value", "LOINC")
+    yield (
+        'A number in another unit is sent as `{"amount": 190, "unit": "lb"}` and stored in the type\'s own unit, '
+        "converted exactly by its decimal digits; a unit that is not listed for the type is refused with "
+        "`unknown_unit`. A code in parentheses was not seen in a table of others who use it for the same."
+    )
+    yield head("type", "aliases", "kind", "in a day", "sensitivity", "shapes of the value", "LOINC")
     for each in CATALOGUE.values():
         shapes = ", ".join(f"`{name}`" for name in each.forms)
         aliases = ", ".join(f"`{name}`" for name in each.aliases)
-        yield row(f"[`{each.name}`](#{each.name})", aliases, each.kind.value, shapes, each.loinc or "")
+        words = each.kind.value, each.daily.value, each.sensitivity.value
+        yield row(f"[`{each.name}`](#{each.name})", aliases, *words, shapes, each.loinc or "")
     for each in CATALOGUE.values():
         yield f"## {each.name}"
         if each.quantities:
@@ -78,6 +87,9 @@ def events() -> Iterator[str]:
             yield from quantity_rows(each)
         else:
             yield "Has parts instead of a number; `start_time` and `end_time` are required."
+        if "amount" in each.forms:
+            yield f"Units: {', '.join(f'`{unit}`' for unit in each.quantities[0].taken)}."
+        yield f"```json\n{json.dumps(example_event(each), ensure_ascii=False)}\n```"
 
 
 def reason_texts() -> dict[str, str]:

@@ -102,6 +102,9 @@ WALK: dict[str, Row] = {
     "config check": Row("config check", "config check now", "valid"),
     "topic list": Row("topic list", "topic list now", "users/{user}/events"),
     "topic check": Row("topic check --as alice/watch --publish users/alice/events", "topic check --as alice/watch"),
+    "type list": Row("type list", "type list now", "heart_rate"),
+    "type show": Row("type show hr", "type show hart_rate", "heart_rate"),
+    "type schema": Row("type schema hr", "type schema hart_rate", "2020-12"),
     "key list": Row("key list", "key list now", keep={"kid": r"^(\S+)"}),
     "key rotate": Row("key rotate", "key rotate --publish soon"),
     "key retire": Row(

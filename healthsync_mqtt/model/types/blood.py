@@ -1,31 +1,41 @@
 """The blood: its pressure and what it carries."""
 
+from fractions import Fraction
 from typing import Any
 
-from healthsync_mqtt.model.event_type import EventType, Form, Quantity, Span, TimeKind, instant, number, struct
+from healthsync_mqtt.model.event_type import (
+    Daily,
+    EventType,
+    Form,
+    Quantity,
+    Span,
+    TimeKind,
+    instant,
+    number,
+    struct,
+)
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
-
-#: mg/dL of glucose in one mmol/L.
-MG_DL_PER_MMOL_L = 18.0156
+from healthsync_mqtt.model.units import GLUCOSE, convert
 
 _BLOOD_PRESSURE = (
-    Quantity("systolic", "mm[Hg]", 40, 300, "8480-6"),
-    Quantity("diastolic", "mm[Hg]", 20, 200, "8462-4"),
-    Quantity("pulse", "/min", 20, 300, "8867-4"),
+    Quantity("systolic", "mm[Hg]", 40, 300, "8480-6", 121),
+    Quantity("diastolic", "mm[Hg]", 20, 200, "8462-4", 79),
+    Quantity("pulse", "/min", 20, 300, "8867-4", 64),
 )
 
-_GLUCOSE = Quantity("mg_dl", "mg/dL", 10, 1000, "41653-7")
+_GLUCOSE = Quantity("mg_dl", "mg/dL", 10, 1000, "41653-7", 98, units=GLUCOSE, decimals=2)
 
 
 def _glucose_mmol(quantity: Quantity) -> Form:
     """``{"mmol_l": 5.5}``, stored as mg/dL with two decimals."""
-    low, high = (round(bound / MG_DL_PER_MMOL_L, 3) for bound in (quantity.low, quantity.high))
+    conversion = quantity.taken["mmol/L"]
+    low, high = (round(float(Fraction(bound) / conversion.factor), 3) for bound in (quantity.low, quantity.high))
     shape = struct("GlucoseMmol", [("mmol_l", number(low, high))])
     stored = struct("GlucoseMg", [(quantity.field, float)])
 
     def refine(value: Any, _span: Span, _limits: Limits) -> Any:
-        milligrams = round(value.mmol_l * MG_DL_PER_MMOL_L, 2)
+        milligrams = convert(value.mmol_l, conversion, quantity.decimals)
         return stored(min(max(milligrams, quantity.low), quantity.high))
 
     return Form(shape, refine)
@@ -52,13 +62,15 @@ def _blood_pressure(systolic: Quantity, diastolic: Quantity, pulse: Quantity) ->
 
 
 TYPES = (
-    instant("glucose", _GLUCOSE, "blood_glucose", more={"mmol_l": _glucose_mmol(_GLUCOSE)}),
+    instant("glucose", _GLUCOSE, "blood_glucose", more=lambda: {"mmol_l": _glucose_mmol(_GLUCOSE)}),
     EventType(
         name="blood_pressure",
         kind=TimeKind.INSTANT,
         quantities=_BLOOD_PRESSURE,
-        forms={"systolic": _blood_pressure(*_BLOOD_PRESSURE)},
+        shapes=lambda: {"systolic": _blood_pressure(*_BLOOD_PRESSURE)},
+        daily=Daily.MEAN,
         aliases=("bp",),
         loinc="85354-9",
+        example={quantity.field: quantity.usual for quantity in _BLOOD_PRESSURE},
     ),
 )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from healthsync_mqtt.model.event_type import EventType, Form, Quantity, Span, TimeKind, number, struct
+from healthsync_mqtt.model.event_type import Daily, EventType, Form, Quantity, Span, TimeKind, number, struct
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.points import US, Point, Spread, optional_floats, present
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -101,9 +101,15 @@ TYPES = (
         name="food",
         kind=TimeKind.SESSION,
         quantities=(*_NUTRIENTS, *_AMOUNTS),
-        forms={"items": _food(_NUTRIENTS, _AMOUNTS)},
+        shapes=lambda: {"items": _food(_NUTRIENTS, _AMOUNTS)},
+        daily=Daily.SUM,
         aliases=("nutrition", "meal"),
         loinc="80453-4",
-        own_spread=_spread(tuple(each.field for each in _NUTRIENTS), tuple(each.field for each in _AMOUNTS)),
+        own_spread=lambda: _spread(tuple(each.field for each in _NUTRIENTS), tuple(each.field for each in _AMOUNTS)),
+        example={
+            "meal": "breakfast",
+            "items": [{"name": "Oats", "grams": 60, "energy_kcal": 225}],
+            "energy_kcal": 225,
+        },
     ),
 )

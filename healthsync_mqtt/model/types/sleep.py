@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from healthsync_mqtt.model.event_type import EventType, Form, Span, TimeKind
+from healthsync_mqtt.model.event_type import Daily, EventType, Form, Span, TimeKind
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.points import US, Point, Spread
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -78,15 +78,25 @@ def _points(value: StoredSleep, start_us: int, end_us: int | None) -> list[Point
     return [Point("sleep", start_us, tuple(night)), *stages]
 
 
+_NIGHT = (
+    ("light", "2026-11-22T23:04:00Z", "2026-11-23T01:10:00Z"),
+    ("deep", "2026-11-23T01:10:00Z", "2026-11-23T02:25:00Z"),
+    ("rem", "2026-11-23T02:25:00Z", "2026-11-23T03:05:00Z"),
+)
+
 TYPES = (
     EventType(
         name="sleep",
         kind=TimeKind.SESSION,
         quantities=(),
-        forms={"stages": Form(Sleep, _refine_sleep)},
+        shapes=lambda: {"stages": Form(Sleep, _refine_sleep)},
+        daily=Daily.LONGEST,
         aliases=("sleep_session",),
         loinc="93832-4",
         max_span_us=48 * _HOUR_US,
-        own_spread=Spread(stored=StoredSleep, points=_points, parts=("sleep_stage",), texts=frozenset({"stage"})),
+        own_spread=lambda: Spread(
+            stored=StoredSleep, points=_points, parts=("sleep_stage",), texts=frozenset({"stage"})
+        ),
+        example={"stages": [dict(zip(("stage", "start_time", "end_time"), stage, strict=True)) for stage in _NIGHT]},
     ),
 )

@@ -46,7 +46,7 @@ class Mapper:
         seq, user, device, provider, event_id, type_name, start_us, end_us, _, version, op, body, _ = record
         if op == Op.DELETE:
             return []
-        decode, points, simple = _PLANS.get(type_name) or _unknown()
+        decode, points, simple = _PLANS.get(type_name) or _plan(type_name)
         try:
             decoded = decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -125,11 +125,16 @@ def _make_plan(spread: Spread) -> _Plan:
     return _Plan(msgspec.json.Decoder(body).decode, spread.points, f"{spread.simple}=" if spread.simple else "")
 
 
-_PLANS = {type_.name: _make_plan(type_.spread) for type_ in CATALOGUE.values()}
+#: Made when a type first comes.
+_PLANS: dict[str, _Plan] = {}
 
 
-def _unknown() -> _Plan:
-    raise UnmappableError("its type is not in this version's catalogue")
+def _plan(type_name: str) -> _Plan:
+    of = CATALOGUE.get(type_name)
+    if of is None:
+        raise UnmappableError("its type is not in this version's catalogue")
+    plan = _PLANS[type_name] = _make_plan(of.spread)
+    return plan
 
 
 def _field_set(fields: tuple[tuple[str, float | str], ...]) -> str:

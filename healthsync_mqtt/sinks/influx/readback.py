@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from healthsync_mqtt.errors import UnavailableError
@@ -15,8 +16,6 @@ from healthsync_mqtt.sinks.influx.line import Line, ServerAnswer
 from healthsync_mqtt.sinks.influx.lineprotocol import tag_set
 
 Value = float | str | bool
-#: Fields that are words: to VictoriaMetrics they are no numbers.
-_TEXTS = frozenset[str]().union(*(of.spread.texts for of in CATALOGUE.values()))
 _TAGS = ("device", "provider", "recording", "user")
 _MS = 1_000_000
 
@@ -129,25 +128,33 @@ class Readback:
         self._source.get("/internal/force_flush", {})  # what it took in the last second is not shown otherwise
         query = {"match[]": match, "start": str(start_ns // _MS / 1000), "end": str((stop_ns - 1) // _MS / 1000)}
         body = _good(self._source.get("/api/v1/export", query))
+        longer, texts = _longer(measurement), _texts()
         found: dict[StoredField, Value] = {}
         for text in body.splitlines():
             part = json.loads(text)
             labels = part["metric"]
             series = measurement + tag_set((key, labels.get(key)) for key in _TAGS)
             name = labels["__name__"].removeprefix(f"{measurement}_")
-            if labels["__name__"].startswith(_parts(measurement)):
+            if labels["__name__"].startswith(longer):
                 continue  # sleep_stage_level is of the measurement sleep_stage
-            if name in _TEXTS:
+            if name in texts:
                 continue  # to VictoriaMetrics a text is the number 0
             for at, value in zip(part["timestamps"], part["values"], strict=True):
                 found[StoredField(series, name, at * _MS)] = float(value)
         return found
 
 
-def _parts(measurement: str) -> tuple[str, ...]:
-    """What the names of a type's further measurements begin with, where a measurement is a prefix of the name."""
-    of = CATALOGUE.get(measurement)
-    return () if of is None else tuple(f"{part}_" for part in of.spread.parts)
+@cache
+def _texts() -> frozenset[str]:
+    """Fields that are words: to VictoriaMetrics they are no numbers."""
+    return frozenset[str]().union(*(of.spread.texts for of in CATALOGUE.values()))
+
+
+@cache
+def _longer(measurement: str) -> tuple[str, ...]:
+    """What the names of other measurements begin with, where this one is a prefix of theirs."""
+    others = {part for of in CATALOGUE.values() for part in (of.name, *of.spread.parts)}
+    return tuple(sorted(f"{other}_" for other in others if other.startswith(f"{measurement}_")))
 
 
 def _good(answer: ServerAnswer) -> str:

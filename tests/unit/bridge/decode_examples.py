@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from bridge.decode.delivery import DEFAULT, Limits, decode
+from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
 from healthsync_mqtt.model.origin import Origin
 
@@ -13,7 +14,7 @@ START = "2026-11-23T06:00:00.250Z"
 START_US = 1_795_413_600_250_000
 END = "2026-11-23T06:10:00Z"
 
-EXAMPLE_VALUES: dict[str, Any] = {
+EXAMPLE_VALUES: dict[str, Any] = {of.name: dict(of.example) for of in CATALOGUE.values()} | {
     "steps": {"steps": 412},
     "distance": {"meters": 1203.5},
     "energy_active": {"kcal": 88},

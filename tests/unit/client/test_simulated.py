@@ -13,6 +13,10 @@ from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.origin import Origin
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
+SIMULATED = {
+    "steps", "distance", "energy_active", "floors", "heart_rate", "resting_heart_rate", "hrv_rmssd", "spo2",
+    "respiratory_rate", "body_temperature", "weight", "glucose", "blood_pressure", "sleep", "food",
+}  # fmt: skip
 
 
 def test_same_seed_and_day_give_the_same_events() -> None:
@@ -33,7 +37,7 @@ def test_every_event_of_a_day_is_accepted(seed: int) -> None:
 
 def test_a_day_has_every_type_and_a_heart_rate_a_minute() -> None:
     types = Counter(event["type"] for event in simulated_day(1, "watch", DAY))
-    assert set(types) == set(CATALOGUE)
+    assert set(types) == SIMULATED <= set(CATALOGUE)
     assert types["heart_rate"] == 1440
 
 

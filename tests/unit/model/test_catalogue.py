@@ -85,6 +85,7 @@ def test_the_reasons_are_words_and_never_renamed():
         "identity_mismatch",
         "not_allowed",
         "no_consent",
+        "unknown_unit",
     ]
 
 
