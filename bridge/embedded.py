@@ -272,4 +272,7 @@ class DoorServing:
         self.door.expire_sessions()
         edge = self._edge
         session_s = edge.ground.settings.limits.session_expiry_s
-        edge.follower.drop_abandoned(lambda client_id: edge.directory.principal(client_id) is not None, session_s)
+        edge.follower.drop_abandoned(
+            lambda client_id: edge.directory.principal(client_id) is not None,
+            edge.ground.calendar.now_us() - int(session_s * 1e6),
+        )

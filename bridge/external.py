@@ -41,7 +41,7 @@ class ExternalEdge:
             places=living(
                 base.reader,
                 consent.subscribers(),
-                since_us=base.started_us - int(base.settings.limits.session_expiry_s * 1e6),
+                since_us=base.calendar.now_us() - int(base.settings.limits.session_expiry_s * 1e6),
             ),
         )
 

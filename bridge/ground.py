@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from bridge.calendar import Calendar
 from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
@@ -30,6 +31,7 @@ class Ground:
     journal: Journal
     reader: LogReader
     chores: Chores
+    calendar: Calendar
     tasks: Supervisor
     started_us: int
     session: str
@@ -50,6 +52,7 @@ def ground(settings: Settings) -> Iterator[Ground]:
         opened.callback(journal.close)
         reader = open_reader(paths.root)
         opened.callback(reader.close)
+        chores = Chores()
         yield Ground(
             settings=settings,
             topics=topics,
@@ -57,7 +60,8 @@ def ground(settings: Settings) -> Iterator[Ground]:
             gate=ConsentGate(),
             journal=journal,
             reader=reader,
-            chores=Chores(),
+            chores=chores,
+            calendar=Calendar.of(reader, chores),
             tasks=Supervisor(),
             started_us=time.time_ns() // 1000,
             session=secrets.token_hex(8),

@@ -158,7 +158,7 @@ class Service:
         self.reader = base.reader
         self.tasks = base.tasks
         self.release = Release(pipeline, base.chores, base.reader)
-        self._retention = Retention.of(base.settings, base.chores)
+        self._retention = Retention.of(base.settings, base.chores, base.calendar.now_us)
         self._settings = base.settings
         self.endpoint = Endpoint(base.settings.metrics, self.report)
         self._volume = volume
@@ -184,7 +184,7 @@ class Service:
                     gate=base.gate,
                     chores=base.chores,
                     outlet=edge.outlet,
-                    observers=(volume, edge.follower, *edge.observers),
+                    observers=(volume, base.calendar, edge.follower, *edge.observers),
                     failed=base.tasks.fail,
                 )
                 announcer = Announcer(base.started_us, base.session, shipping.summary, changed)
@@ -244,6 +244,7 @@ class Service:
             sinks=self.shipping.status(),
             storage=asdict(base.journal.health()),
             tasks_down=self.tasks.down,
+            clock_ahead_s=round(base.calendar.ahead_s),
             crowd=edge.crowd,
             sessions=edge.sessions,
             limited=edge.limited,
@@ -279,6 +280,7 @@ class Service:
         await self.serving.leave()
         self.edge.follower.keep()
         self.shipping.keep_positions()
+        self.ground.calendar.keep()
         await self.pipeline.settle(_KEEP_S)
         await self.tasks.stop()
         self.pipeline.stop()
@@ -299,13 +301,14 @@ class Service:
         self._old_refusals_go()
 
     def _old_refusals_go(self) -> None:
-        now_us = time.time_ns() // 1000
+        now_us = self.ground.calendar.now_us()
         before_us = now_us - self.ground.settings.quarantine.days * 86_400_000_000
         self.ground.chores.add(lambda journal: journal.purge_rejected(before_us, spare_due_us=now_us))
 
     async def _positions(self) -> None:
         self.counters.tick(time.monotonic())
         self.edge.follower.keep()
+        self.ground.calendar.look()
 
 
 def event_limits(events: EventSettings) -> Limits:

@@ -305,9 +305,11 @@ class CanonicalFeed:
         self._cursors.keep()
         self.shared.keep()
 
-    def drop_abandoned(self, registered: Callable[[str], bool], session_s: float, most: int = 100) -> None:
-        """Forget the places of clients that may not or will not come back; looks at ``most`` of them, then goes on."""
-        since_us = self._clock_us() - int(session_s * 1e6)
+    def drop_abandoned(self, registered: Callable[[str], bool], since_us: int, most: int = 100) -> None:
+        """Forget the places of clients that may not or will not come back; looks at ``most`` of them, then goes on.
+
+        ``since_us``: who did not take what came in before this time is given up.
+        """
         self.shared.drop_abandoned(
             lambda seq: abandoned(seq, registered=True, received_after=self._received_after, since_us=since_us)
         )

@@ -43,7 +43,10 @@ class _Look(NamedTuple):
 
 
 class Retention:
-    """The sweeps of one log. ``days`` by type; ``open_reader`` is called in a thread; ``sinks`` names all sinks."""
+    """The sweeps of one log. ``days`` by type; ``open_reader`` is called in a thread; ``sinks`` names all sinks.
+
+    ``clock_us`` is a clock to purge by.
+    """
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class Retention:
         chores: Chores,
         open_reader: Callable[[], LogReader],
         sinks: Callable[[], Iterable[str]],
-        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock_us: Callable[[], int],
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._days = days
@@ -70,7 +73,7 @@ class Retention:
         self._purged = 0
 
     @classmethod
-    def of(cls, settings: Settings, chores: Chores) -> Self:
+    def of(cls, settings: Settings, chores: Chores, clock_us: Callable[[], int]) -> Self:
         """The sweeps of the log of a data directory, as its settings and its sinks have it."""
         paths = settings.paths
         return cls(
@@ -78,6 +81,7 @@ class Retention:
             chores=chores,
             open_reader=lambda: open_reader(paths.root),
             sinks=Sinks(paths.root).names,
+            clock_us=clock_us,
         )
 
     def use(self, days: Mapping[str, int]) -> None:
@@ -116,7 +120,7 @@ class Retention:
                 del self._found[0]
             return True
         days = self._days
-        look = await asyncio.to_thread(self._look, days, self._position)
+        look = await asyncio.to_thread(self._look, days, self._position, self._clock_us())
         if self._days is not days:
             return True
         self._found += look.portions
@@ -140,19 +144,18 @@ class Retention:
         await self._chores.durable(lambda journal: journal.purge(*portion))
         self._purged += len(portion.seqs)
 
-    def _look(self, days: Mapping[str, int], after: int) -> _Look:
+    def _look(self, days: Mapping[str, int], after: int, now_us: int) -> _Look:
         """What the next rows behind ``after`` hold that every sink has."""
         with self._open_reader() as reader:
-            return self._look_with(reader, days, after)
+            return self._look_with(reader, days, after, now_us)
 
-    def _look_with(self, reader: LogReader, days: Mapping[str, int], after: int) -> _Look:
+    def _look_with(self, reader: LogReader, days: Mapping[str, int], after: int, now_us: int) -> _Look:
         cursors = reader.cursors()
         head = reader.head()
         shipped = min((cursors.get(f"sink:{name}", 0) for name in self._sinks()), default=head)
         through = min(after + _ROWS_A_LOOK, shipped)
         portions: list[_Portion] = []
         if through > after:
-            now_us = self._clock_us()
             for name, kept in days.items():
                 before_us = now_us - kept * _DAY_US
                 seqs = reader.purgeable(name, before_us, after, through, shipped)

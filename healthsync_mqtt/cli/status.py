@@ -76,6 +76,9 @@ def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Tasks that are down, sinks that do not ship, who is slowed down or over the limit, certificates that end soon."""
     for name in shown.get("tasks_down", []):
         yield "task down", f"{name}; the log says why: bridge.task_lost"
+    if shown.get("clock_ahead_s"):
+        ahead = f"{shown['clock_ahead_s'] // 86_400} days ahead of what was known"
+        yield "clock", f"{ahead}; nothing is purged by it before a device sends an event of its time"
     sessions = shown.get("sessions", {})
     if not sessions.get("written", True):
         yield "sessions", "sessions.db cannot be written; messages for others are not acknowledged until it can"

@@ -39,7 +39,8 @@ class ServiceReport:
 
     ``storage`` is how the files of the log do: its write-ahead log, checkpoints, who holds it, its anchor.
     ``sessions`` says whether what clients are owed can be written, and what was dropped or begun anew.
-    ``tasks_down`` names the background tasks that do not do their work now.
+    ``tasks_down`` names the background tasks that do not do their work now. ``clock_ahead_s``: so far ahead is a clock
+    that is not believed; nothing is purged by it.
     """
 
     running: bool = True
@@ -58,6 +59,7 @@ class ServiceReport:
     sinks: Sequence[Mapping[str, Any]]
     storage: Mapping[str, Any]
     tasks_down: tuple[str, ...] = ()
+    clock_ahead_s: int = 0
     crowd: Mapping[str, int] | None = None
     sessions: Mapping[str, int] | None = None
     limited: Sequence[Mapping[str, Any]] | None = None

@@ -33,7 +33,7 @@ def take_over(
             log.stage([_item(row) for row in rows], [], received_us)
         log.commit()
     for name, seq in own.cursors().items():
-        if seq >= before and not name.startswith("sink:"):
+        if seq >= before and not name.startswith(("sink:", "clock:")):
             log.set_cursor(name, own.head())
     log.commit()
     return own.head() - before

@@ -12,6 +12,7 @@ from tests.integration.test_sink_reconcile import Installation
 from tests.support.patience import wait_until
 from tests.support.servers import Influxd
 from tests.support.service import Service, run_cli
+from tests.support.shifted import WallClock
 from tests.support.sink import NOW_US, pulses
 
 DAY_US = 86_400_000_000
@@ -45,6 +46,28 @@ def test_old_events_go_their_ids_stay_and_the_service_goes_on(tmp_path: Path) ->
         publish(service, who, kept | {"id": "next"})
         wait_until(lambda: reader.head() == 102)  # the repeats got no seq
         assert [event["id"] for event in run_cli(data, "events", "list")] == ["kept", "next"]
+
+
+@pytest.mark.skipif(shutil.which("mosquitto_pub") is None, reason="mosquitto_pub is not installed")
+def test_a_clock_that_is_a_year_ahead_at_the_start_purges_nothing_of_this_year(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    clock = WallClock(tmp_path / "clock")
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    who: dict[str, str] = run_cli(data, "device", "add", "alice", "watch")[0]
+    events = [
+        {"id": name, "type": "heart_rate", "start_time": start, "value": {"bpm": 60}}
+        for name, start in (("ancient", "2020-01-01T00:00:00Z"), ("young", datetime.now(UTC).isoformat()))
+    ]
+    with Service(data) as service:
+        publish(service, who, *events)
+    (data / "healthsync.toml").write_text("[retention]\ndays = { heart_rate = 30 }\n")
+    (data / "healthsync.toml").chmod(0o600)
+    clock.shift(365 * 86_400)
+    with Service(data, env=clock.env) as service, SqliteLogReader.open(data / "events.db") as reader:
+        until(lambda: len(reader.read(0, 9)) < 2)  # one sweep looks at both
+        assert [row.id for row in reader.read(0, 9)] == ["young"]
+        (status,) = run_cli(data, "status")
+        assert status["clock_ahead_s"] // 86_400 == 364
 
 
 @pytest.mark.real_server

@@ -111,7 +111,7 @@ class Bench:
             registry=REGISTRY,
             counters=self.counters,
             bridge_id="main",
-            clock_us=lambda: NOW_US,
+            clock_us=options.pop("clock_us", lambda: NOW_US),
             gate=options.pop("gate", None) or agreeing("alice", "bob"),
             chores=self.chores,
             outlet=self.outbox,

@@ -116,7 +116,8 @@ async def test_places_of_clients_that_may_not_come_back_are_dropped(stand: Stand
         again.log.commit()
     async with standing(stand.log) as third:
         third.connect("here", clean=False).reads = False
-        third.publisher.drop_abandoned(lambda name: name != "gone", session_s=7 * 86_400)
+        week_ago_us = third.publisher._clock_us() - 7 * 86_400_000_000
+        third.publisher.drop_abandoned(lambda name: name != "gone", since_us=week_ago_us)
         assert set(third.log.reader().cursors()) == {"subscriber:away", "subscriber:here"}
 
 

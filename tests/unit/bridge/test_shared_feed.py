@@ -244,9 +244,9 @@ async def test_a_group_that_nobody_comes_back_to_is_forgotten(stand: Stand) -> N
     line = grown(stand, "a", ALICE)
     stand.disconnect(line)
     stand.store("x")
-    stand.publisher.drop_abandoned(lambda _: True, session_s=1e10)
+    stand.publisher.drop_abandoned(lambda _: True, since_us=0)
     assert len(stand.log.reader().cursors()) == 1  # sessions last that long
-    stand.publisher.drop_abandoned(lambda _: True, session_s=0)
+    stand.publisher.drop_abandoned(lambda _: True, since_us=stand.publisher._clock_us())
     assert stand.log.reader().cursors() == {}
 
 

@@ -39,6 +39,12 @@ def test_sessions_that_are_not_kept() -> None:
     ]
 
 
+def test_a_clock_that_is_not_believed() -> None:
+    (note,) = _noteworthy(certificates() | {"clock_ahead_s": 365 * DAY_S + 7})
+    assert note[0] == "clock"
+    assert note[1].startswith("365 days ahead of what was known; nothing is purged")
+
+
 def test_certificates_that_end_soon() -> None:
     shown = certificates(server=time.time() + 13 * DAY_S, clients_ending=2)
     names, texts = zip(*_noteworthy(shown), strict=True)

@@ -22,7 +22,7 @@ def test_everything_of_a_user_goes_along_and_nothing_of_others(tmp_path: Path) -
     with open_log(two) as log, open_reader(two) as own, open_reader(one) as other:
         log.stage([item("mine", "carol")], [], NOW_US)
         log.commit()
-        for name, seq in {"canonical": 1, "behind": 0, "sink:main": 1}.items():
+        for name, seq in {"canonical": 1, "behind": 0, "sink:main": 1, "clock:goes_by": NOW_US}.items():
             log.set_cursor(name, seq)
         log.commit()
         for new in (5, 0):
@@ -39,7 +39,7 @@ def test_everything_of_a_user_goes_along_and_nothing_of_others(tmp_path: Path) -
         assert old.body == b""
         assert own.purged_before("heart_rate") == NOW_US + 1
         assert own.purged_before("weight") is None
-        assert own.cursors() == {"behind": 0, "canonical": 6, "sink:main": 1}
+        assert own.cursors() == {"behind": 0, "canonical": 6, "clock:goes_by": NOW_US, "sink:main": 1}
         repeats = [item("a"), item("a", version=1), item("b", version=1), item("old")]
         assert log.stage(repeats, [], NOW_US) == [0, 0, 0, 0]
         assert {seq: len(rows) for seq, rows in own.superseded_by(1, 99).items()} == {5: 1, 6: 1}
