@@ -81,7 +81,8 @@ def render(
             hooks_secret=store.ensure(SECRET_CREDENTIAL)[0],
         )
     plan, copies = handed_over(plan)
-    written = write(rendered(broker, plan) | copies, out)
+    with as_owner_of(out):  # it is the broker's account's since the last time
+        written = write(rendered(broker, plan) | copies, out)
     give(out, user)
     for path in written:
         if json:

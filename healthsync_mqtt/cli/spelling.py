@@ -56,7 +56,7 @@ def program() -> str:
     if called.name != PROGRAM or (found is not None and Path(found).samefile(called)):
         return PROGRAM
     near = os.path.relpath(called)
-    return str(called.absolute()) if near.startswith("..") else near
+    return str(called.absolute()) if near.startswith("..") or Path.cwd() == Path("/") else near
 
 
 def asked_by() -> str:

@@ -1,7 +1,7 @@
 """Fixtures of the tests with real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import uvloop
 
 from tests.support.influx_double import InfluxDouble
 from tests.support.inprocess import Bystander, House, opened
+from tests.support.pages import FOLLOWED, finished
 from tests.support.sink import Rig
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
@@ -23,6 +24,15 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Factory]:
     if item.path.name in BOTH_LOOPS:
         loops["uvloop"] = uvloop.new_event_loop
     return loops
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A test that follows a page has typed all of it when it passes."""
+    called = yield
+    unfinished = [page for page, test in FOLLOWED.items() if test == pyfuncitem.nodeid and page not in finished]
+    assert unfinished == [], "typed in part only"
+    return called
 
 
 @pytest.fixture

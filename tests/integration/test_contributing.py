@@ -1,4 +1,4 @@
-"""CONTRIBUTING's table "where does a new … go", followed word by word in a copy of the tree, and seen to work."""
+"""CONTRIBUTING.md's table "where does a new … go", followed word by word in a copy of the tree, and seen to work."""
 
 import json
 import os

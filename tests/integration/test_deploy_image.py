@@ -1,16 +1,16 @@
 """The image, without a container engine: the Dockerfile's files suffice to install, and its account runs each service.
 
+This is what docs/howto/compose.md says was tried.
+
 The steps run in a directory; where the tests are root they run as the image's uid, which owns nothing else.
 """
 
-import functools
 import json
 import os
 import re
 import shlex
 import shutil
 import stat
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from tests.integration.test_package import environment, run
+from tests.support.accounts import interpreter, taken_on
 from tests.support.servers import free_port
 from tests.support.service import HEALTHSYNC, Service
 
@@ -53,7 +54,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         place = Path(directory)
         place.chmod(0o755)
         run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", place / "dist", cwd=source)
-        environment(place / "venv", next((place / "dist").glob("*.whl")), interpreter() or sys.executable)
+        environment(place / "venv", next((place / "dist").glob("*.whl")), interpreter(UID) or sys.executable)
         owner = account()
         for command in steps("RUN")[0].split("&&"):
             words = shlex.split(command)
@@ -69,30 +70,15 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 UID = int(steps("USER")[0].partition(":")[0])
-_AS = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
-
-
-@functools.cache
-def interpreter() -> str | None:
-    """A Python like ours that the image's account can start: ours may be in a home. None where we cannot be it."""
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        return None
-    like = f"import sys, ensurepip; sys.exit(sys.version_info[:2] != {sys.version_info[:2]!r})"
-    for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
-        # By a shell of that account: what setpriv itself starts is looked up with more rights on some systems.
-        words = [*_AS, "sh", "-c", shlex.join([python, "-c", like])]
-        if subprocess.run(words, capture_output=True, check=False).returncode == 0:
-            return python
-    return None
 
 
 def account() -> int | None:
     """The uid of USER where the tests may take it on."""
-    return UID if interpreter() else None
+    return UID if interpreter(UID) else None
 
 
 def as_account() -> list[str]:
-    return _AS if interpreter() else []
+    return taken_on(UID) if interpreter(UID) else []
 
 
 class Installed(Service):

@@ -14,7 +14,7 @@ import pytest
 from tests.support import child
 from tests.support.checkout import make_checkout
 from tests.support.mosquitto import free_port
-from tests.support.pages import ROOT, TYPED, Block, Swap, Typed, Typist, blocks, pages
+from tests.support.pages import FOLLOWED, ROOT, TYPED, Block, Swap, Typist, Walk, blocks, pages
 from tests.support.rabbitmq import SERVER, installed
 from tests.support.service import Service, run_cli
 
@@ -27,24 +27,6 @@ NOT_RUN = {
 """How many blocks of a page are not run; the page gives the reason of each."""
 OTHER_LANGUAGES = {"json", "toml", "python", "sql", "text", "yaml", "js", "java", "go", "c", "rust"}
 """Not typed, but read as what they are by tests of their own."""
-
-
-class Walk:
-    """Types the blocks of one page from its top; ``done`` checks that none was left out."""
-
-    def __init__(self, page: str, typist: Typist) -> None:
-        self._left = [block for block in blocks(page) if block.typed]
-        self._typist = typist
-
-    def go(self, count: int) -> list[Typed]:
-        """Type the next blocks."""
-        now, self._left = self._left[:count], self._left[count:]
-        assert len(now) == count
-        return [typed for block in now for typed in self._typist.type(block)]
-
-    def done(self) -> None:
-        """All that can be typed was."""
-        assert self._left == []
 
 
 def programs(place: Path) -> Path:
@@ -101,6 +83,20 @@ def test_every_block_is_typed_or_says_why_not() -> None:
         assert {block.language for block in found} <= {*TYPED, *OTHER_LANGUAGES}, page
         reasons = [block.reason for block in found if block.reason]
         assert len(reasons) == NOT_RUN.get(page, 0), f"{page}: {reasons}"
+
+
+def test_every_page_is_typed_by_a_test() -> None:
+    """A page that is new needs a test: ``FOLLOWED`` names it."""
+    others = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))]
+    typed = {page for page in others if any(block.typed for block in blocks(page))}
+    assert {*pages(), *typed, "docs/upgrade.md"} == set(FOLLOWED)
+    for page, test in FOLLOWED.items():
+        file, _, function = test.partition("::")
+        text = (ROOT / file).read_text(encoding="utf-8")
+        if function:
+            assert f"def {function}(" in text, page
+        else:
+            assert Path(page).name in text, f"{file} says nothing of {page}"
 
 
 def settings_of(block: Block, data: Path) -> None:

@@ -1,6 +1,7 @@
 """healthsync sink …: tried before it is stored, changed, looked at, removed; doctor and exit codes say it."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,28 @@ def test_a_server_that_deletes_no_points_is_found_before_it_is_a_sink(run: Run, 
     )
     (error,) = run("add", "influxdb", server.url, code=69)
     assert "--deletes mark" in json.dumps(error)
+
+
+PAGE = (Path(__file__).parents[2] / "docs/howto/influxdb.md").read_text(encoding="utf-8")
+SERVERS = re.findall(r"^\| ([IV][^|]+) \| `([^`]+)`[^|]*\|$", PAGE, re.MULTILINE)
+
+
+def test_each_command_of_the_page_is_a_sink(
+    run: Run, data: Path, server: InfluxDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(SERVERS) == 5
+    monkeypatch.setenv("INFLUX_TOKEN", "user:password")
+    monkeypatch.chdir(tmp_path)
+    Path("influx.token").touch(mode=0o600)
+    Path("influx.token").write_text("token")
+    first = SERVERS[0][1].partition(" --")[0]
+    assert first == "healthsync sink add influxdb https://influx:8086"
+    for number, (_, line) in enumerate(SERVERS):
+        words = line.replace("…", first).replace("https://influx:8086", server.url).split()[2:]
+        run(*words, "--name", f"s{number}", "--no-test")
+    shown = [Sinks(data).influx(f"s{number}") for number in range(len(SERVERS))]
+    assert [str(sink.dialect) for sink in shown] == ["v2", "v3", "v2", "v1", "victoria"]
+    assert [sink.bucket for sink in shown] == ["health", "health", "health/autogen", "health", "healthsync"]
 
 
 def test_nobody_at_the_url(run: Run, data: Path) -> None:

@@ -1,4 +1,4 @@
-"""A restored log: refused by the service, taken with --accept-restored, filled again by the devices' last 72 hours."""
+"""docs/operations.md, a restored log: refused by the service, taken with --accept-restored, filled again by devices."""
 
 import asyncio
 import shutil

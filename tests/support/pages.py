@@ -21,6 +21,30 @@ TYPED = ("console", "sh")
 _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<reason>.+?) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+FOLLOWED = {
+    "README.md": "tests/integration/test_readme.py",
+    "CONTRIBUTING.md": "tests/integration/test_contributing.py",
+    "docs/operations.md": "tests/integration/test_storage_restore.py",
+    "docs/tutorial.md": "tests/integration/test_howtos.py::test_the_tutorial",
+    "docs/upgrade.md": "tests/integration/test_upgrade.py",
+    "docs/howto/certificates.md": "tests/integration/test_howtos.py::test_certificates",
+    "docs/howto/clients.md": "tests/integration/test_client_examples.py",
+    "docs/howto/compose.md": "tests/integration/test_deploy_image.py",
+    "docs/howto/consent.md": "tests/integration/test_howtos.py::test_consent",
+    "docs/howto/emqx.md": "tests/integration/test_howtos.py::test_emqx_as_far_as_it_goes_without_emqx",
+    "docs/howto/enrolment.md": "tests/integration/test_howtos.py::test_enrolment",
+    "docs/howto/influxdb.md": "tests/integration/test_sink_commands.py",
+    "docs/howto/keys.md": "tests/integration/test_howtos.py::test_keys",
+    "docs/howto/limits.md": "tests/unit/test_limits_docs.py",
+    "docs/howto/mosquitto.md": "tests/integration/test_howtos.py::test_mosquitto",
+    "docs/howto/mqtt5.md": "tests/unit/broker/test_version5_page.py",
+    "docs/howto/rabbitmq.md": "tests/integration/test_howtos.py::test_rabbitmq",
+    "docs/howto/shared-groups.md": "tests/integration/test_howtos.py::test_shared_groups",
+    "docs/howto/systemd.md": "tests/integration/test_service_account.py::test_the_page_is_typed_with_a_real_account",
+}
+"""Which test follows which page. A test that is named types the page to its end, or fails; a file says that it does."""
+finished: set[str] = set()
+"""Pages that were typed to their end in this process."""
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _MASKS = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)"), "<time>"),
@@ -202,3 +226,23 @@ class Typist:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
             child.end(process, signal.SIGTERM)
+
+
+class Walk:
+    """Types the blocks of one page from its top; ``done`` checks that none was left out."""
+
+    def __init__(self, page: str, typist: Typist) -> None:
+        self._page = page
+        self._left = [block for block in blocks(page) if block.typed]
+        self._typist = typist
+
+    def go(self, count: int) -> list[Typed]:
+        """Type the next blocks."""
+        now, self._left = self._left[:count], self._left[count:]
+        assert len(now) == count
+        return [typed for block in now for typed in self._typist.type(block)]
+
+    def done(self) -> None:
+        """All that can be typed was."""
+        assert self._left == []
+        finished.add(self._page)

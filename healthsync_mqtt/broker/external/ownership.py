@@ -13,12 +13,12 @@ from healthsync_mqtt.errors import InputError
 
 
 @contextlib.contextmanager
-def as_owner_of(data: Path) -> Iterator[None]:
-    """What root does in a data directory it does as the directory's account, which could not read root's files."""
-    if os.geteuid() != 0 or not data.exists():
+def as_owner_of(directory: Path) -> Iterator[None]:
+    """What root does in a directory of another account it does as that account, which could not read root's files."""
+    if os.geteuid() != 0 or not directory.exists():
         yield
         return
-    owner = data.stat()
+    owner = directory.stat()
     os.setegid(owner.st_gid)
     os.seteuid(owner.st_uid)
     try:
