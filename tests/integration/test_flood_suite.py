@@ -1,7 +1,7 @@
 """The flood suite, short: the kinds that once stopped the service for everybody. All of them: ``scripts/floods``.
 
-How long a bystander waits is asserted there, and in counted work by ``tests/unit/broker/test_turns.py``; here, that it
-is served at all, that memory is bounded, and that who is revoked is gone.
+How long a bystander waits is asserted there, and in counted work by ``tests/unit/broker/embedded/test_turns.py``; here,
+that it is served at all, that memory is bounded, and that who is revoked is gone.
 """
 
 from collections.abc import Iterator

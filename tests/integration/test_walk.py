@@ -94,7 +94,7 @@ WALK: dict[str, Row] = {
     "events tail": Row(Elsewhere("tests/integration/test_cli_service.py", '"tail"'), "events tail --type hart_rate"),
     "rejected list": Row("rejected list", "rejected list --reason silly", keep={"number": r"^(\d+)\t"}),
     "rejected show": Row("rejected show {number}", "rejected show 999999", code=1),
-    "rejected replay": Row(Elsewhere("tests/unit/bridge/test_release.py", "released"), "rejected replay"),
+    "rejected replay": Row(Elsewhere("tests/unit/bridge/jobs/test_release.py", "released"), "rejected replay"),
     "rejected purge": Row("rejected purge --older-than 30d --yes", "rejected purge --older-than 30d"),
     "storage status": Row("storage status", "storage status now", "epoch"),
     "storage restore-check": Row("storage restore-check", "storage restore-check now"),

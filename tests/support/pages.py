@@ -37,7 +37,7 @@ FOLLOWED = {
     "docs/howto/keys.md": "tests/integration/test_howtos.py::test_keys",
     "docs/howto/limits.md": "tests/unit/test_limits_docs.py",
     "docs/howto/mosquitto.md": "tests/integration/test_howtos.py::test_mosquitto",
-    "docs/howto/mqtt5.md": "tests/unit/broker/test_version5_page.py",
+    "docs/howto/mqtt5.md": "tests/unit/broker/embedded/test_version5_page.py",
     "docs/howto/rabbitmq.md": "tests/integration/test_howtos.py::test_rabbitmq",
     "docs/howto/shared-groups.md": "tests/integration/test_howtos.py::test_shared_groups",
     "docs/howto/systemd.md": "tests/integration/test_service_account.py::test_the_page_is_typed_with_a_real_account",

@@ -27,7 +27,8 @@ def clone(tmp_path: Path) -> Path:
     root = tmp_path / "somewhere" / "clone"
     (root / "tests" / "support").mkdir(parents=True)
     shutil.copy(ROOT / "tests" / "conftest.py", root / "tests")
-    shutil.copy(ROOT / "tests" / "support" / "child.py", root / "tests" / "support")
+    for name in ("child.py", "patience.py"):
+        shutil.copy(ROOT / "tests" / "support" / name, root / "tests" / "support")
     shutil.copy(ROOT / "pyproject.toml", root)
     for name in ("tests/__init__.py", "tests/support/__init__.py"):
         (root / name).write_text("")

@@ -8,7 +8,7 @@ import pytest
 from bridge.calendar import LEAP_US, Calendar, ClockState
 from bridge.follow.retention import Retention
 from healthsync_mqtt.testing.log_items import item
-from tests.unit.bridge.stages import NOW_US, Bench, delivery, event
+from tests.unit.bridge.bench import NOW_US, Bench, delivery, event
 
 DAY_US = 86_400_000_000
 YEAR_US = 365 * DAY_US

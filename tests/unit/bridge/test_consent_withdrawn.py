@@ -3,7 +3,7 @@
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.identity.consent.decisions import NOBODY
 from tests.support.consent import agreed, agreeing
-from tests.unit.bridge.stages import Bench, delivery, event, origin, until
+from tests.unit.bridge.bench import Bench, delivery, event, origin, until
 
 
 async def test_withdrawn_while_a_commit_is_tried_again() -> None:

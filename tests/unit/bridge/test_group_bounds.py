@@ -17,7 +17,7 @@ from healthsync_mqtt.storage.sqlite.connection import translated
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_items import item
-from tests.unit.bridge.stages import Bench, delivery, event, until
+from tests.unit.bridge.bench import Bench, delivery, event, until
 
 
 async def test_a_group_is_bounded_in_events_and_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

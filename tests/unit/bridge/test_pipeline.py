@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthsync_mqtt.errors import StoreError
-from tests.unit.bridge.stages import Bench, delivery, event, origin, until
+from tests.unit.bridge.bench import Bench, delivery, event, origin, until
 
 
 class PermanentError(StoreError):

@@ -5,8 +5,8 @@ from pathlib import Path
 from bridge.reload import CHANGEABLE, changes
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.testing.log_items import item
-from tests.unit.bridge.stages import Bench, delivery, event
-from tests.unit.bridge.test_retention import OLD_US, sweeper
+from tests.unit.bridge.bench import Bench, delivery, event
+from tests.unit.bridge.follow.test_retention import OLD_US, sweeper
 
 
 def settings(path: Path, **changed: object) -> Settings:

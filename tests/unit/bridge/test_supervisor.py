@@ -7,7 +7,7 @@ import pytest
 from bridge import supervisor as module
 from bridge.supervisor import Supervisor, TaskEndedError
 from healthsync_mqtt.errors import StoreError
-from tests.unit.bridge.stages import until
+from tests.unit.bridge.bench import until
 
 
 async def forever() -> None:

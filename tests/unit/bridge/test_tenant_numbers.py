@@ -4,7 +4,7 @@ import json
 
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.record import canonical_json
-from tests.unit.bridge.stages import Bench, GatedLog, event, origin
+from tests.unit.bridge.bench import Bench, GatedLog, event, origin
 
 #: What bob sends, commit by commit: new events, and repeats that store nothing.
 OF_BOB = (["a"], ["a"], ["b", "c"], ["a", "b"], ["d"])

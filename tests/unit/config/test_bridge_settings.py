@@ -27,7 +27,7 @@ from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.telemetry.log import configure, get_logger
 from healthsync_mqtt.testing.log_items import NOW_US, rejected
-from tests.unit.broker.test_sessions import RULES, FakeLink
+from tests.unit.broker.embedded.sessions.test_sessions import RULES, FakeLink
 from tests.unit.config.test_setting_effects import EVENT, NOW, ORIGIN
 
 

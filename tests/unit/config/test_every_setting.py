@@ -40,11 +40,11 @@ tests/integration/test_door_limits.py::test_silence_is_cut_off
     limits.connect_timeout_s
 tests/integration/test_settings_seen.py::test_who_asks_for_no_keep_alive_is_held_to_the_longest
     limits.max_keep_alive_s
-tests/unit/broker/test_addresses.py::test_a_table_full_of_logins_refuses_the_newcomer
+tests/unit/broker/embedded/limits/test_addresses.py::test_a_table_full_of_logins_refuses_the_newcomer
     limits.max_connections
 tests/integration/test_door_limits.py::test_connections_of_an_address_are_bounded
     limits.connections_per_address
-tests/unit/broker/test_addresses.py::test_the_oldest_of_the_address_that_has_most_makes_room
+tests/unit/broker/embedded/limits/test_addresses.py::test_the_oldest_of_the_address_that_has_most_makes_room
     limits.max_unauthenticated
 tests/integration/test_door_limits.py::test_waiting_connections_of_an_address_are_bounded
     limits.unauthenticated_per_address
@@ -60,7 +60,7 @@ tests/integration/test_door_publish.py::test_back_pressure_ends_for_every_client
     limits.backlog_bytes
 tests/integration/test_floods.py::test_t31_a_flood_is_slowed_down_and_loses_nothing
     limits.device_messages_per_s limits.device_burst
-tests/unit/broker/test_rates.py::test_a_user_has_one_bucket_for_all_devices_and_none_of_it_is_anothers
+tests/unit/broker/embedded/limits/test_rates.py::test_a_user_has_one_bucket_for_all_devices_and_none_of_it_is_anothers
     limits.user_messages_per_s limits.user_burst
 tests/unit/config/test_bridge_settings.py::test_the_daily_limit_is_the_one_set
     limits.device_events_per_day
@@ -68,11 +68,11 @@ tests/integration/test_door_limits.py::test_a_full_queue_does_not_stop_acknowled
     limits.send_window limits.session_queue
 tests/unit/config/test_bridge_settings.py::test_messages_kept_for_one_client_keep_to_their_bytes
     limits.session_bytes
-tests/unit/broker/test_session_bytes.py::test_those_who_want_everything_leave_room_for_the_rest
+tests/unit/broker/embedded/sessions/test_session_bytes.py::test_those_who_want_everything_leave_room_for_the_rest
     limits.sessions_bytes
 tests/unit/config/test_setting_effects.py::test_retained_messages_keep_to_their_bytes
     limits.retained_bytes
-tests/unit/broker/test_sessions.py::test_sessions_expire_and_the_oldest_absent_ones_make_room
+tests/unit/broker/embedded/sessions/test_sessions.py::test_sessions_expire_and_the_oldest_absent_ones_make_room
     limits.session_expiry_s limits.max_sessions
 tests/integration/test_door_limits.py::test_who_only_publishes_to_others_is_cut_off
     limits.refused_publishes

@@ -11,7 +11,7 @@ from healthsync_mqtt.formats.fit_sample import sample_activity
 from healthsync_mqtt.formats.port import Format
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.testing.format_contract import FormatContract, decoded
-from tests.unit.bridge.stages import Bench, delivery, event
+from tests.unit.bridge.bench import Bench, delivery, event
 
 BATCH = json.dumps([event("a"), event("b")]).encode()
 

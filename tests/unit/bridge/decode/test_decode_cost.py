@@ -1,0 +1,164 @@
+"""Refusing is bounded by what was sent: bytes read over all passes, and nothing that grows faster than they do."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.decode.delivery import MOST_PASSES, PIECEWISE, QUICK, QUICK_IF_BAD, decode
+from bridge.decode.exact_json import MOST_EXPLAINED
+from bridge.decode.recover import MOST_STEPS, LostError, take_apart
+from healthsync_mqtt.model.event import REFUSAL_WORK
+from tests.unit.bridge.decode.examples import NOW_US, ORIGIN, event, payload, read
+
+GOOD = payload(event(id="good"))
+SERIES = "[[" + "],[".join(["0,72"] * 149_000 + ["0,900"]) + "]]"
+
+pieces = st.sampled_from([
+    GOOD, GOOD.replace(b"72", b"900"), GOOD.replace(b"72", b"NaN"), GOOD.replace(b"good", b"a\\x41"),
+    GOOD.replace(b"72", b"072"), GOOD.replace(b"good", "ü\u202e".encode()), b'{"id":"a","id":"b"}',
+    b"[[[[" * 8 + b"]]]]" * 8,
+    b"1", b'"text"', b"{}", b"[", b'"', GOOD.replace(b'"value"', b'"device":{"model":"\\u00e9"},"value"'),
+])  # fmt: skip
+
+
+def within_bounds(data: bytes) -> None:
+    got = decode(data, ORIGIN, NOW_US)
+    assert got.size <= got.cost <= MOST_PASSES * got.size + MOST_EXPLAINED
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(pieces, max_size=8), st.integers(1, 60), st.sampled_from([b"[%b]", b'{"batch":"b","events":[%b]}']))
+def test_every_payload_costs_a_constant_times_its_unfolded_bytes(parts, times, wrapper):
+    data = wrapper % b",".join(parts * times)
+    within_bounds(data)
+    within_bounds(gzip.compress(data))
+
+
+def test_what_is_well_is_read_once():
+    for data in (GOOD, payload(*[event()] * 500), payload(*[event()] * 50, batch="b"), gzip.compress(GOOD)):
+        got = decode(data, ORIGIN, NOW_US)
+        assert (got.rejections, got.cost) == ([], got.size)
+
+
+@pytest.mark.parametrize(("data", "times"), [
+    (GOOD.replace(b'"bpm":72', b'"samples":' + SERIES.encode()), 3),
+    (b'{"batch":"b","events":[%b]}' % b",".join([GOOD.replace(b"72", b"900")] * 500), 3),
+    (b'{"batch":"b","events":[%b]}' % b",".join([b"[]"] * 340_000), 3),
+    (b"[NaN," + b",".join([b"{}"] * 340_000) + b"]", 4),
+    (b'{"id":"a","a":[NaN,%b]}' % b",".join([b"{}"] * 340_000), 6),
+], ids=["samples", "bad events", "lists", "objects", "objects in an object"])  # fmt: skip
+def test_the_dearest_payloads_are_read_few_times(data: bytes, times: int):
+    got = decode(data, ORIGIN, NOW_US)
+    assert got.events == []
+    assert got.cost <= times * got.size
+
+
+def test_the_size_is_that_of_what_unfolds():
+    data = payload(*[event(id=f"{n * 7919:x}{n}") for n in range(100)])
+    assert decode(gzip.compress(data), ORIGIN, NOW_US).size == len(data)
+
+
+def test_levels_that_are_too_deep_are_stepped_through_a_bounded_number_of_times():
+    take_apart(b"[" + b"[" * 1100 + b"]" * 1100 + b"]", 16, 10)
+    with pytest.raises(LostError):
+        take_apart(b"[" + b"[" * MOST_STEPS + b"]" * MOST_STEPS + b"]", 16, 10)
+
+
+def test_what_is_long_is_read_an_event_at_a_time_and_others_are_let_in_between():
+    pauses: list[None] = []
+    events = [event(id=f"e{n}", device={"model": "x" * 1000}) for n in range(200)]
+    events[7] = event(value={"bpm": 900})
+    data = payload(*events)
+    assert len(data) > PIECEWISE
+    got = decode(data, ORIGIN, NOW_US, pause=lambda: pauses.append(None))
+    assert (len(got.events), len(got.rejections)) == (199, 1)
+    assert len(pauses) == 200
+
+
+# -- a bad event costs its neighbours nothing
+
+BAD = {
+    "a raw newline": GOOD.replace(b"good", b"a\nb"),
+    "an escape that is none": GOOD.replace(b"good", b"\\x41"),
+    "a leading zero": GOOD.replace(b"72", b"072"),
+    "NaN beside deep nesting": GOOD.replace(b"72", b"NaN").replace(b"}}", b'},"x":' + b"[" * 40 + b"]" * 40 + b"}"),
+    "1,100 levels": GOOD.replace(b"72", b"[" * 1100 + b"]" * 1100),
+    "a bare word": b"undefined",
+    "half a surrogate": GOOD.replace(b"good", b"\\ud800"),
+    "a trailing comma": GOOD.replace(b"}}", b"},}"),
+    "bytes that are no UTF-8": GOOD.replace(b"good", b"\xff"),
+    "a repeated key": GOOD.replace(b"}}", b'},"id":"again"}'),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize(
+    "wrapper", [b"[%b, %b,%b]", b'{"batch":"b","events":[%b,%b,%b]}', b'{"events":[%b,%b,%b],"batch":"b"}']
+)
+def test_a_bad_event_costs_its_neighbours_nothing(name: str, wrapper: bytes):
+    got = read(wrapper % (GOOD, BAD[name], GOOD))
+    assert [each.index for each in got.events] == [0, 2]
+    assert [(each.index, each.raw) for each in got.rejections] == [(1, BAD[name])]
+    assert got.batch == (None if wrapper.startswith(b"[") else "b")
+
+
+@pytest.mark.parametrize("data", [
+    b'{"batch":"b","events":[%b,%b' % (GOOD, GOOD),
+    b'{"batch":"b","events":[%b "oops' % GOOD,
+    b'{"events":[%b "oops],"batch":"b"}' % GOOD,
+    b'{"batch":"b","events":[]}',
+    b'{"batch":"b","more":1,"events":[%b]}' % GOOD,
+    b'{"batch":"b","events":{}}',
+    b'{"batch":"b","events":[%b]}' % b",".join([GOOD] * 501),
+    b'{"batch":"b","events":[%b]}' % (b" " * 1_048_576),
+    b'{"batch":"b","events":[%b]}' % (b"[" * 100_000),
+], ids=[
+    "cut", "open text", "open text, batch last", "empty", "more", "no list", "too many", "too large", "too deep",
+])  # fmt: skip
+def test_the_batch_id_is_told_whatever_is_wrong_with_the_rest(data: bytes):
+    got = read(data)
+    assert (got.batch, got.events, len(got.rejections)) == ("b", [], 1)
+
+
+def test_a_batch_id_that_is_unclear_is_none():
+    assert read(b'{"batch":"a","batch":"b","events":[%b]}' % GOOD).batch is None
+    assert read(b'{"batch":"%b","events":[}' % (b"x" * 65)).batch is None
+
+
+# -- one reader
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["bpm", "samples", "source", "stages", "items", "name", "meal", "x"]), inner, max_size=3),
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    values,
+    st.sampled_from(["hr", "glucose", "bp", "sleep", "food", "steps", "weight"]),
+    st.sampled_from(["upsert", "delete"]),
+)
+def test_the_short_way_accepts_nothing_that_the_exact_reader_refuses(value, name, op):
+    sent = event(type=name, value=value, op=op, end_time="2026-11-23T07:00:00Z")
+    text = json.dumps(sent)
+    short = read(text.encode())
+    spelled = read(text.replace('"id"', '"\\u0069d"').encode())  # an escape is not for the short way
+    assert short.events == spelled.events
+    assert [each[:5] for each in short.rejections] == [each[:5] for each in spelled.rejections]
+
+
+def test_the_page_about_limits_states_these_bounds():
+    page = (Path(__file__).parents[4] / "docs" / "howto" / "limits.md").read_text()
+    assert MOST_PASSES == 6
+    assert "more than six times" in page
+    assert f"{MOST_EXPLAINED // 1024} KiB\nonce more" in page
+    assert f"past\n{PIECEWISE // 1024} KiB" in page
+    assert f"{MOST_STEPS:,}" in page
+    assert f"past {QUICK // 1024} KiB unfolded, or past {QUICK_IF_BAD // 1024} KiB" in page
+    assert f"a refused event as {REFUSAL_WORK:,} bytes" in page

@@ -1,0 +1,46 @@
+"""The process of a sink never outlives the service's interest in it, however impatiently that ends."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.follow.ship import Shipping
+from healthsync_mqtt.sinks.config import Sinks, made
+from tests.support.patience import until
+from tests.unit.bridge.follow.test_ship import Chores, Journal
+
+
+def alive(pid: int) -> bool:
+    """Whether it is more than a row in the system's table, which waits to be reaped."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("cancels", [1, 2, 3])
+async def test_a_process_that_will_not_end_is_killed_even_when_nobody_waits_for_it(
+    tmp_path: Path, cancels: int
+) -> None:
+    data, pid_file, script = tmp_path / "data", tmp_path / "pid", tmp_path / "stopped.py"
+    data.mkdir(mode=0o700)
+    script.write_text(
+        f"import os, signal\nopen({str(pid_file)!r} + '.new', 'w').write(str(os.getpid()))\n"
+        f"os.rename({str(pid_file)!r} + '.new', {str(pid_file)!r})\nos.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    Sinks(data).put(made(name="main", url="http://127.0.0.1:9"))
+    ship = Shipping(data, chores=Chores(Journal()), command=(sys.executable, str(script)))  # type: ignore[arg-type]
+    running = asyncio.create_task(ship.run())
+    await until(pid_file.exists)
+    pid = int(pid_file.read_text())
+    keeping = next(task for task in asyncio.all_tasks() if task.get_name() == "bridge.ship.main")
+    for _ in range(cancels):
+        keeping.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await asyncio.gather(keeping, return_exceptions=True)
+    await until(lambda: not alive(pid))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
