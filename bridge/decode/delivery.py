@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from bridge.decode.exact_json import MOST_EXPLAINED, InexactError, explain, read, says_the_same, text_fault
+from bridge.decode.exact_json import MOST_EXPLAINED, InexactError, explain, read, text_fault
+from bridge.decode.first_sight import at_first_sight, batch_id
 from bridge.decode.inflate import MAGIC, inflate, says_it_unfolds_to
-from bridge.decode.read_event import UnreadEnvelope, has_ignored_value, only_type, read_envelope, read_event
+from bridge.decode.read_event import has_ignored_value, only_type, read_envelope, read_event
 from bridge.decode.recover import LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
 from healthsync_mqtt.formats.catalogue import OWN
 from healthsync_mqtt.formats.port import Format
@@ -38,7 +39,6 @@ MOST_PASSES = 6
 _MOST_QUOTES = 40_000
 _ENDLESS = RefusedError(Reason.TOO_LARGE, None, "more keys and texts than any event has")
 _LONGEST_ID = 128
-_DELETE = 0x7F
 _BLANK = b" \t\r\n"
 _WRAPPED = 2
 """Levels around the events of a batch: the wrapper and its array."""
@@ -46,12 +46,16 @@ _WRAPPED = 2
 _encode = msgspec.json.Encoder().encode
 
 
+def _go_on() -> None:
+    """A pause that is none."""
+
+
 def decode(  # noqa: PLR0917  # made in one place
     payload: bytes,
     origin: Origin,
     now_us: int,
     limits: Limits = DEFAULT,
-    pause: Callable[[], None] = lambda: None,
+    pause: Callable[[], None] = _go_on,
     form: Format = OWN,
 ) -> Decoded:
     """All events of one delivery: an event, an array or a batch wrapper, plain or as one gzip member.
@@ -61,22 +65,28 @@ def decode(  # noqa: PLR0917  # made in one place
     ``form`` is first made our own JSON by it; what is refused then is refused as if the device had sent that.
     """
     latest_us = now_us + limits.max_future_us
-    size = len(payload)
-    ours = form is OWN
-    if ours and size <= limits.max_payload and (found := _at_once(payload, origin, latest_us, limits)) is not None:
+    if form is OWN and (found := at_first_sight(payload, origin, latest_us, limits)) is not None:
         return found
+    return _in_detail(payload, origin, latest_us, limits, pause, form)
+
+
+def _in_detail(  # noqa: PLR0917  # what ``decode`` was given
+    payload: bytes, origin: Origin, latest_us: int, limits: Limits, pause: Callable[[], None], form: Format
+) -> Decoded:
+    """The long way, for what is not read at once as it came."""
+    size = len(payload)
     content = payload
     try:
         if size > limits.max_payload:
             too_large = RefusedError(Reason.TOO_LARGE, None, f"the payload is longer than {limits.max_payload} bytes")
-            return _refused(payload, too_large, _batch_id(batch_of(payload), limits), size, size)
+            return _refused(payload, too_large, batch_id(batch_of(payload), limits), size, size)
         if payload[:2] == MAGIC:
             content = inflate(payload, limits)
             size = len(content)
-        if not ours:
+        if form is not OWN:
             content = form.read(content, origin.user)
             size = _bounded(content, limits)
-        if content is not payload and (found := _at_once(content, origin, latest_us, limits)) is not None:
+        if content is not payload and (found := at_first_sight(content, origin, latest_us, limits)) is not None:
             return found
         return _Decoding(payload, content, origin, latest_us, limits, pause).decoded()
     except RefusedError as refusal:
@@ -96,71 +106,32 @@ def _bounded(content: bytes, limits: Limits) -> int:
 
 def decode_if_quick(payload: bytes, origin: Origin, now_us: int, limits: Limits = DEFAULT) -> Decoded | None:
     """The same where that is quick, a few milliseconds at most; None for what is long, or not well and not short."""
-    content = payload
-    if len(payload) > QUICK:
+    size, latest_us = len(payload), now_us + limits.max_future_us
+    if size > QUICK:
         return None
     if payload[:2] == MAGIC:
-        if says_it_unfolds_to(payload) > QUICK:
-            return None
-        try:
-            content = inflate(payload, limits)
-        except RefusedError:
-            return decode(payload, origin, now_us, limits)
-    if len(content) > QUICK_IF_BAD:
-        return _at_once(content, origin, now_us + limits.max_future_us, limits)
-    return decode(payload, origin, now_us, limits)
+        return _unfolded_if_quick(payload, origin, latest_us, limits)
+    found = at_first_sight(payload, origin, latest_us, limits)
+    if found is not None or size > QUICK_IF_BAD:
+        return found
+    return _in_detail(payload, origin, latest_us, limits, _go_on, OWN)
 
 
-class _Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    batch: str
-    events: list[UnreadEnvelope]
-
-
-_one = msgspec.json.Decoder(UnreadEnvelope).decode
-_several = msgspec.json.Decoder(list[UnreadEnvelope]).decode
-_batch = msgspec.json.Decoder(_Batch).decode
-
-
-def _at_once(payload: bytes, origin: Origin, latest_us: int, limits: Limits) -> Decoded | None:
-    """The short way for a delivery in which all is well, by types alone; None when it is anything else."""
-    batch = None
-    try:
-        if payload.startswith(b"["):
-            read_as: Any = _several(payload)
-            envelopes = read_as
-        elif payload.startswith((b'{"batch":"', b'{"events":')):
-            read_as = _batch(payload)
-            envelopes, batch = read_as.events, read_as.batch
-            if _batch_id(batch, limits) is None:
-                return None
-        else:
-            read_as = _one(payload)
-            envelopes = [read_as]
-        total = len(envelopes)
-        if not 0 < total <= limits.max_events or not says_the_same(payload, _encode(read_as)):
-            return None
-        if not (payload.isascii() and _DELETE not in payload) and may_be_unclean(payload):
-            return None
-        events: list[Event] = []
-        for envelope in envelopes:
-            events.append(read_event(envelope, len(events), origin, latest_us, limits))
-    except (RefusedError, InexactError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+def _unfolded_if_quick(payload: bytes, origin: Origin, latest_us: int, limits: Limits) -> Decoded | None:
+    if says_it_unfolds_to(payload) > QUICK:
         return None
-    size = len(payload)
-    # Twice as fast as Decoded(...), on the one path where that counts.
-    return tuple.__new__(Decoded, (batch, events, [], total, size, size))
+    try:
+        content = inflate(payload, limits)
+    except RefusedError:
+        content = b""
+    if len(content) > QUICK_IF_BAD:
+        return at_first_sight(content, origin, latest_us, limits)
+    return _in_detail(payload, origin, latest_us, limits, _go_on, OWN)
 
 
 def _refused(payload: bytes, refusal: RefusedError, batch: str | None, size: int, cost: int) -> Decoded:
     rejection = Rejection(0, None, refusal.code, refusal.field, str(refusal), payload)
     return Decoded(batch, [], [rejection], 1, size, cost)
-
-
-def _batch_id(batch: object, limits: Limits) -> str | None:
-    """A batch id that may be one."""
-    if isinstance(batch, str) and 0 < len(batch) <= limits.max_batch_id and is_clean(batch):
-        return batch
-    return None
 
 
 class _Decoding:
@@ -199,7 +170,7 @@ class _Decoding:
             return self._together(None, value, value)
         if "events" not in value:
             return self._together(None, [value], value)
-        batch = _batch_id(value.get("batch"), self._limits)
+        batch = batch_id(value.get("batch"), self._limits)
         refusal = _wrapper_refusal(list(value), value.get("batch"), self._limits)
         if refusal is None and not isinstance(value["events"], list):
             refusal = RefusedError(Reason.WRONG_TYPE, "events", "events must be array")
@@ -276,7 +247,7 @@ class _Decoding:
         if parts.wrapper is not None:
             names = [name for name, _ in parts.wrapper]
             sent = _read_or_none(dict(parts.wrapper)["batch"].raw) if names.count("batch") == 1 else None
-            batch = _batch_id(sent, limits)
+            batch = batch_id(sent, limits)
             if refusal := _wrapper_refusal([*names, "events"], sent, limits):
                 return self._whole(refusal, batch)
         if refusal := self._number_refusal(len(parts.events)):
@@ -355,7 +326,7 @@ class _Decoding:
         return _refused(self._payload, refusal, batch, self._size, self._cost)
 
     def _named_batch(self) -> str | None:
-        return _batch_id(batch_of(self._content), self._limits)
+        return batch_id(batch_of(self._content), self._limits)
 
 
 def _wrapper_refusal(names: list[str], batch: object, limits: Limits) -> RefusedError | None:
@@ -369,7 +340,7 @@ def _wrapper_refusal(names: list[str], batch: object, limits: Limits) -> Refused
         return RefusedError(Reason.MISSING_FIELD, "batch", "batch is missing")
     if not isinstance(batch, str):
         return RefusedError(Reason.WRONG_TYPE, "batch", "batch must be text")
-    if _batch_id(batch, limits) is None:
+    if batch_id(batch, limits) is None:
         message = f"batch must be 1 to {limits.max_batch_id} characters without control characters"
         return RefusedError(Reason.BAD_ID, "batch", message)
     return None

@@ -42,9 +42,11 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UnreadEnvelope(Envelope, frozen=True, forbid_unknown_fields=True):
-    """The same, its value left as the bytes that were sent: where nothing is wrong with it, it is read by its type."""
+    """The same, with the bytes that were sent where what they say depends on the type, or is often the same."""
 
     value: Raw | UnsetType = UNSET
+    device: Raw | UnsetType = UNSET
+    source: Raw | UnsetType = UNSET
 
 
 _encode = msgspec.json.Encoder().encode
@@ -75,11 +77,15 @@ def read_event(envelope: Envelope, index: int, origin: Origin, latest_us: int, l
 
     start, end, start_us, end_us = envelope.start_time, envelope.end_time, 0, None
     if start is not UNSET:
-        start_us = _moment(start, "start_time", latest_us, limits)
+        start_us = -1 if start.tzinfo is None else micros(start)
+        if not 0 <= start_us <= latest_us:
+            raise _bad_moment(start, "start_time", latest_us, limits)
     elif op == _UPSERT:
         raise RefusedError(Reason.MISSING_FIELD, "start_time", "start_time is missing")
     if end is not UNSET and end is not None:
-        end_us = _moment(end, "end_time", latest_us, limits)
+        end_us = -1 if end.tzinfo is None else micros(end)
+        if not 0 <= end_us <= latest_us:
+            raise _bad_moment(end, "end_time", latest_us, limits)
         if end_us < start_us:
             raise RefusedError(Reason.BAD_INTERVAL, "end_time", "the event ends before it starts")
 
@@ -157,17 +163,16 @@ def _has_only(value: Any, names: frozenset[str]) -> bool:
     return not isinstance(value, list) or all(_has_only(part, names) for part in value)
 
 
-def _moment(when: datetime, field: str, latest_us: int, limits: Limits) -> int:
+def _bad_moment(when: datetime, field: str, latest_us: int, limits: Limits) -> RefusedError:
+    """Why a time that is not one between 1970 and the latest is refused."""
     if when.tzinfo is None:
-        raise RefusedError(Reason.NAIVE_TIME, field, f"{field} has no offset")
+        return RefusedError(Reason.NAIVE_TIME, field, f"{field} has no offset")
     us = micros(when)
-    if us > latest_us:
-        doubtful = us <= latest_us + limits.doubtful_future_us
-        due_us = us - limits.max_future_us
-        raise RefusedError(Reason.FUTURE_TIME, field, f"{field} is in the future", retry=doubtful, due_us=due_us)
     if us < 0:
-        raise RefusedError(Reason.BAD_TIME, field, f"{field} is before 1970")
-    return us
+        return RefusedError(Reason.BAD_TIME, field, f"{field} is before 1970")
+    doubtful = us <= latest_us + limits.doubtful_future_us
+    due_us = us - limits.max_future_us
+    return RefusedError(Reason.FUTURE_TIME, field, f"{field} is in the future", retry=doubtful, due_us=due_us)
 
 
 def _check_ignored(event_type: EventType, sent: Any, limits: Limits) -> None:

@@ -3,7 +3,7 @@
 Ranges are wide on purpose: they refuse what no body or sensor produces, they do not judge health.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from healthsync_mqtt.model.event_type import EventType, TimeKind
@@ -20,6 +20,5 @@ CATALOGUE: Mapping[str, EventType] = MappingProxyType({event_type.name: event_ty
 _BY_ANY_NAME = {name: event_type for event_type in _TYPES for name in (event_type.name, *event_type.aliases)}
 
 
-def resolve(name: str) -> EventType | None:
-    """The type of this name or alias, None if there is none."""
-    return _BY_ANY_NAME.get(name)
+#: The type of a name or an alias, None if there is none.
+resolve: Callable[[str], EventType | None] = _BY_ANY_NAME.get
