@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import child
+from tests.support.fetched import NO_CRATES
 from tests.support.service import Service
 
 # How long an example takes says how busy the machine is, and nothing about the project.
@@ -18,8 +19,6 @@ settings.load_profile("any machine")
 
 ALONE = pytest.StashKey[bool]()
 """Set where a test is skipped because people clone the project without the recordings: nobody's failure."""
-NOT_BUILT = "HEALTHSYNC_TEST_BUILDS=1"
-"""In the reason of a test that is skipped because its tool takes minutes to build: nobody's failure either."""
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -51,7 +50,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     must = item.get_closest_marker("real_server") and in_ci() and not item.stash.get(ALONE, False)
-    must = must and NOT_BUILT not in str(report.longrepr)
+    must = must and NO_CRATES not in str(report.longrepr)
     if report.skipped and must and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI, where real servers must be there: {report.longrepr}"

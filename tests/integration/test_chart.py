@@ -1,6 +1,5 @@
 """The chart for Kubernetes: drawn by Helm, read against the schemas of Kubernetes, and true to what the service is."""
 
-import functools
 import json
 import os
 import subprocess
@@ -12,87 +11,98 @@ import pytest
 import yaml
 
 from healthsync_mqtt.config.settings import load_settings
-from tests.support.fetched import fetch, go_program, kept
+from tests.support.fetched import python_packages
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "healthsync"
-IMAGE = ("--set", "image.repository=registry.example/healthsync")
+LOCK = Path(__file__).parents[1] / "support" / "chart" / "requirements.lock"
+IMAGE = ("image.repository=registry.example/healthsync",)
 KUBERNETES = "1.29"
 """The oldest version that knows all that is in the chart."""
 pytestmark = pytest.mark.real_server
 
+#: What `helm template --set …` and `helm lint --strict` do, by Helm's own code.
+DRAW = """
+import json, sys
+import helm_python as helm
 
-def helm(*words: str) -> subprocess.CompletedProcess[str]:
-    program = go_program("helm.sh/helm/v3/cmd/helm", "v3.18.4")
-    return subprocess.run([program, *words], capture_output=True, text=True, check=False, timeout=120)
+chart, sets, settings = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+values = helm.parse_set_string(",".join(sets)) if sets else {}
+values |= {"settings": settings} if settings else {}
+print(json.dumps([helm.Chart.load(chart).render(values, name="health"), helm.lint(chart, values, strict=True)]))
+"""
 
 
-def drawn(*values: str) -> list[dict[str, Any]]:
-    done = helm("template", "health", str(CHART), *IMAGE, *values)
+def python(code: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """A process of its own: what is fetched for tests is not imported here."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        input=stdin,
+        env=os.environ | {"PYTHONPATH": str(python_packages(LOCK))},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def helm(*sets: str, settings: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+    return python(DRAW, str(CHART), json.dumps(sets), json.dumps(settings or {}))
+
+
+def drawn(*sets: str, settings: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    done = helm(*IMAGE, *sets, settings=settings)
     assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+    files, _ = json.loads(done.stdout)
+    documents = [each for path, text in files.items() if path.endswith(".yaml") for each in yaml.safe_load_all(text)]
+    return [document for document in documents if document]
 
 
 def of_kind(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     return next(document for document in documents if document["kind"] == kind)
 
 
-@functools.cache
-def schemas() -> Path:
-    """``kubernetes-validate``, which has the published schemas of each version of Kubernetes in it."""
-    place = kept("pip", "kubernetes-validate-1.37.0")
-    if not (place / "kubernetes_validate" / "__init__.py").exists():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(place)]
-        fetch([*pip, "kubernetes-validate==1.37.0"], place)
-    return place
-
-
 ALL_VALUES = (
-    *("--set", "image.pullSecrets={ours}", "--set", "passphrase.secretName=secret", "--set", "storage.className=fast"),
-    *("--set", "service.type=LoadBalancer", "--set", "service.annotations.a=b", "--set", "nodeSelector.disk=ssd"),
-    *(
-        "--set",
-        "tolerations[0].key=only",
-        "--set",
-        "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution=null",
-    ),
-    *("--set", "extraContainers[0].name=scraper", "--set", "extraContainers[0].image=scraper:1"),
-    *("--set-json", 'settings={"limits.device_events_per_day": 12000000, "broker.tls_minimum": "1.3"}'),
+    *("image.pullSecrets={ours}", "passphrase.secretName=secret", "storage.className=fast"),
+    *("service.type=LoadBalancer", "service.annotations.a=b", "nodeSelector.disk=ssd", "tolerations[0].key=only"),
+    "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution=null",
+    *("extraContainers[0].name=scraper", "extraContainers[0].image=scraper:1"),
 )
+SETTINGS = {"limits.device_events_per_day": 12_000_000, "broker.tls_minimum": "1.3"}
+VALUES = pytest.mark.parametrize(("values", "settings"), [((), {}), (ALL_VALUES, SETTINGS)], ids=["least", "all"])
 
 
-@pytest.mark.parametrize("values", [(), ALL_VALUES], ids=["the least", "all values"])
-def test_what_is_drawn_is_what_kubernetes_takes(values: tuple[str, ...], tmp_path: Path) -> None:
+@VALUES
+def test_what_is_drawn_is_what_kubernetes_takes(values: tuple[str, ...], settings: dict[str, Any]) -> None:
     code = (
         "import json, sys, kubernetes_validate as k\n"
         "for each in json.load(sys.stdin): k.validate(each, sys.argv[1], strict=True)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, KUBERNETES],
-        input=json.dumps(drawn(*values)),
-        env=os.environ | {"PYTHONPATH": str(schemas())},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    documents = drawn(*values, settings=settings)
+    assert len(documents) >= 3
+    done = python(code, KUBERNETES, stdin=json.dumps(documents))
     assert done.returncode == 0, done.stderr[-2000:]
+    documents[0]["spec"]["replicaz"] = 1
+    assert python(code, KUBERNETES, stdin=json.dumps(documents)).returncode != 0
 
 
-def test_helm_has_no_complaint() -> None:
-    done = helm("lint", "--strict", str(CHART), *IMAGE)
-    assert done.returncode == 0, done.stdout
+@VALUES
+def test_helm_has_no_complaint(values: tuple[str, ...], settings: dict[str, Any]) -> None:
+    _, report = json.loads(helm(*IMAGE, *values, settings=settings).stdout)
+    assert report["total_charts_linted"] == 1
+    assert [each for each in report["messages"] if each["severity"] > 1] == []
+    assert report["errors"] in (None, [])
 
 
 def test_no_image_is_named_that_is_in_no_registry() -> None:
-    done = helm("template", "health", str(CHART))
+    done = helm()
     assert done.returncode != 0
     assert "build deploy/compose/Dockerfile" in done.stderr
 
 
 @pytest.mark.parametrize("wrong", ["storage.sise=1Gi", "service.type=Cluster", "hosts=", "settings.a\\.b.c=1"])
 def test_a_wrong_value_is_refused_before_anything_is_installed(wrong: str) -> None:
-    done = helm("template", "health", str(CHART), *IMAGE, "--set", wrong)
+    done = helm(*IMAGE, wrong)
     assert done.returncode != 0
     assert "schema" in done.stderr
 
@@ -100,7 +110,7 @@ def test_a_wrong_value_is_refused_before_anything_is_installed(wrong: str) -> No
 def test_the_settings_of_the_values_are_those_that_the_service_sees(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pod = of_kind(drawn(*ALL_VALUES), "StatefulSet")["spec"]["template"]["spec"]
+    pod = of_kind(drawn(*ALL_VALUES, settings=SETTINGS), "StatefulSet")["spec"]["template"]["spec"]
     (service,) = (each for each in pod["containers"] if each["name"] == "healthsync")
     for each in service["env"]:
         if "value" in each and each["name"] != "HEALTHSYNC_DATA":

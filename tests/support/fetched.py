@@ -1,21 +1,24 @@
 """What tests need from package registries, by each registry's own client, in a directory that is kept between runs.
 
 Without the tool or the network the test is skipped with that reason; tests that use this are marked ``real_server``, so
-that in CI the skip is a failure. What takes minutes to build is built only where ``HEALTHSYNC_TEST_BUILDS`` is set, and
-used wherever it is there: not having built it is nobody's failure.
+that in CI the skip is a failure; only crates that cannot be had are nobody's failure. docs/decisions.md says what is
+pinned how.
 """
 
 import functools
+import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 _LONG_S = 1_800
-BUILDS = "HEALTHSYNC_TEST_BUILDS"
+NO_CRATES = "crates.io was not reached"
+"""In the reason of a test that is skipped in CI too."""
 
 
 def kept(*parts: str) -> Path:
@@ -31,12 +34,6 @@ def need(*programs: str) -> None:
     missing = [name for name in programs if shutil.which(name) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed")
-
-
-def dear(program: Path) -> None:
-    """Skip the test where a program that takes minutes to build is not here, and nobody asked for it."""
-    if not program.exists() and not os.environ.get(BUILDS):
-        pytest.skip(f"{program.name} takes minutes to build; {BUILDS}=1 does it, once")
 
 
 def fetch(command: list[str], cwd: Path, **environment: str) -> None:
@@ -55,9 +52,6 @@ def fetch(command: list[str], cwd: Path, **environment: str) -> None:
         pytest.skip(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-600:]}")
 
 
-_DEAR = frozenset({"github.com/compose-spec/compose-go/v2"})
-
-
 @functools.cache
 def npm_package(name: str, version: str) -> Path:
     """A directory whose ``node_modules`` has the package."""
@@ -71,8 +65,6 @@ def npm_package(name: str, version: str) -> Path:
 def go_module(name: str, files: Mapping[str, str], module: str, version: str) -> Path:
     """A Go program of these files that needs one module; the built program."""
     need("go")
-    if module in _DEAR:
-        dear(kept("go", name) / name)
     place = kept("go", name, str(os.getpid()))
     try:
         for file, text in files.items():
@@ -85,22 +77,22 @@ def go_module(name: str, files: Mapping[str, str], module: str, version: str) ->
     return kept("go", name) / name
 
 
-def go_program(package: str, version: str) -> Path:
-    """A program that ``go install`` builds."""
-    need("go")
-    place = kept("go", "bin", version)
-    program = place / package.rpartition("/")[2]
-    dear(program)
-    if not program.exists():
-        fetch(["go", "install", f"{package}@{version}"], place, GOBIN=str(place))
-    return program
+@functools.cache
+def python_packages(lock: Path) -> Path:
+    """A directory with the packages of a lock file, each by its hash; for a process of its own, never for this one."""
+    place = kept("pip", hashlib.sha256(lock.read_bytes()).hexdigest()[:16])
+    done = place / "installed"
+    if not done.exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+        fetch([*pip, "--only-binary=:all:", "--upgrade", "--target", str(place), "-r", str(lock)], place)
+        done.touch()
+    return place
 
 
 def cargo_crate(name: str, source: str, crate: str, version: str) -> Path:
     """A Rust program that needs one crate; the built program."""
     need("cargo")
     place = kept("cargo", name)
-    dear(place / "target" / "debug" / name)
     (place / "src").mkdir(exist_ok=True)
     (place / "src" / "main.rs").write_text(source)
     manifest = (
@@ -108,5 +100,8 @@ def cargo_crate(name: str, source: str, crate: str, version: str) -> Path:
     )
     if not (place / "Cargo.toml").exists() or (place / "Cargo.toml").read_text() != manifest:
         (place / "Cargo.toml").write_text(manifest)
-    fetch(["cargo", "build", "--quiet"], place)
+    had = subprocess.run(["cargo", "fetch", "--quiet"], cwd=place, capture_output=True, text=True, check=False)
+    if had.returncode:
+        pytest.skip(f"{NO_CRATES}: {had.stderr.strip()[-600:]}")
+    fetch(["cargo", "build", "--quiet", "--offline"], place)
     return place / "target" / "debug" / name
