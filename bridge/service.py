@@ -275,6 +275,7 @@ class Service:
         self._stopped = True
         await self.endpoint.close()
         await self.serving.quiet()
+        self.tasks.begin_ending("ship")  # a process that hangs ends while the rest does
         self._announcer.farewell(self.serving.announce)
         await self.pipeline.close(_COMMIT_S)
         await self.serving.leave()

@@ -76,6 +76,10 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
+    def begin_ending(self, name: str) -> None:
+        """Cancel one task, which may take a while to end; ``stop`` waits for it."""
+        self._tasks[name].cancel()
+
     async def stop(self) -> None:
         """End every task."""
         for task in self._tasks.values():

@@ -25,7 +25,8 @@ log = get_logger("ship")
 
 _LOOK_S = 1.0
 _KEEP_S = 1.0
-_STOP_S = 3.0
+_STOP_S = 1.0
+"""A process ends at once when it is told to; one that does not hangs."""
 _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 30.0
 _STEADY_S = 30.0
 #: Beside what one request may take: a process that works says its status every second.
