@@ -7,6 +7,7 @@ from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from bridge.stages.authorise import origin_of
 from bridge.stages.journal import Journal
+from healthsync_mqtt.broker.embedded.ports import RefusedNotice
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.origin import Origin
@@ -39,10 +40,10 @@ class DoorSource:
         """Hand over to the pipeline."""
         return self._pipeline.submit(deliveries)
 
-    def refuse(self, principal: Principal, reason: str, message: str) -> None:
+    def refuse(self, principal: Principal, refused: RefusedNotice) -> None:
         """Tell a device that a message of its went nowhere."""
-        self._refused.add(principal, reason, message)
-        self._traced(principal, reason, message)
+        self._refused.add(principal, refused)
+        self._traced(principal, refused.reason, refused.message)
 
     def hold(self, source: Source) -> bool:
         """Whether a new connection has to wait for the backlog."""
@@ -86,12 +87,15 @@ class RefusedMessages:
         self._count = 0
         self._receipts: list[tuple[str, bytes]] = []
 
-    def add(self, principal: Principal, reason: str, message: str) -> None:
+    def add(self, principal: Principal, refused: RefusedNotice) -> None:
         """A refusal for a device; one too many before the next commit is told to nobody."""
         if principal.user is None or principal.device is None or self._count >= self._MOST:
             return
-        code = Reason.NOT_ALLOWED if reason == "not_allowed" else Reason.TOO_LARGE
-        entry = {"index": 0, "id": None, "code": code.value, "field": "topic", "message": message}
+        code = Reason.NOT_ALLOWED if refused.reason == "not_allowed" else Reason.TOO_LARGE
+        entry: dict[str, Any] = {"index": 0, "id": None, "code": code.value, "field": "topic"}
+        entry |= {"message": refused.message, "topic": refused.topic}
+        if refused.limit:
+            entry["limit"] = refused.limit
         self._waiting.setdefault((principal.user, principal.device), []).append(entry)
         self._count += 1
         if self._count == 1:

@@ -22,11 +22,18 @@ from healthsync_mqtt.client.results import Accepted, Duplicate, Rejected, Result
 from healthsync_mqtt.client.transport import Answer, ConnectionLostError, DeviceConnection
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, InputError
 from healthsync_mqtt.model.reasons import Reason
-from healthsync_mqtt.model.receipt import Receipt, RejectedEvent, parse_receipt
+from healthsync_mqtt.model.receipt import TOPIC_SHOWN, Receipt, RejectedEvent, parse_receipt
+from healthsync_mqtt.mqtt.links.port import TooLargeError
 
 _LOG = logging.getLogger("healthsync_mqtt.client")
 _OF_BATCHES = frozenset({Reason.TOO_MANY.value, Reason.TOO_LARGE.value, Reason.DECOMPRESS_LIMIT.value})
 _VAIN = 2
+_FRAME_BYTES = 100
+"""What a batch has beside its events."""
+_HEADER_BYTES = 4
+"""What the service counts of a PUBLISH of MQTT 3.1.1 beside topic and payload."""
+_LINK_BYTES = 10
+"""What our link keeps free for it in MQTT 5."""
 _REFUSED = 0x80
 _NOT_AUTHORIZED = 0x87
 _entry = msgspec.json.Decoder(RejectedEvent).decode
@@ -47,9 +54,10 @@ class Window:
 
 
 class SentBatch(NamedTuple):
-    """A batch on its way: its events, the connection it left on and when (monotonic seconds)."""
+    """A batch on its way: its events, its bytes, the connection it left on and when (monotonic seconds)."""
 
     entries: Sequence[OutboxEntry]
+    size: int
     connection: int
     at: float
 
@@ -129,6 +137,13 @@ def refusal(answer: Answer) -> HealthSyncError:
             hint="see what it may publish: healthsync topic explain",
         )
     return ConnectionLostError(f"the service took no events{why}", hint="see: healthsync status")
+
+
+def _whole_message(receipt: Receipt, topic: str) -> RejectedEvent | None:
+    """What a receipt says of a message on this topic that was not taken at all; None: it is about events."""
+    if receipt.batch is not None:
+        return None
+    return next((each for each in receipt.rejected if each.topic == topic[:TOPIC_SHOWN]), None)
 
 
 def final(settled: Settled) -> Settled:
@@ -236,7 +251,9 @@ class Exchange:
         self._rewinds = 0
         self._compared = False
         self._publishing: set[asyncio.Future[Answer | None]] = set()
-        self._answers: asyncio.Queue[tuple[str, Answer]] = asyncio.Queue()
+        self._answers: asyncio.Queue[tuple[str, Answer | TooLargeError]] = asyncio.Queue()
+        #: bytes of a payload that the service takes, as far as is known
+        self._room = window.max_bytes + _FRAME_BYTES
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ledger.connection += 1
         self._number = ledger.connection
@@ -269,9 +286,9 @@ class Exchange:
             await self._slots.acquire()
             entries = await self._next_batch()
             batch = ledger.batch_id(self._session)
-            ledger.sent[batch] = SentBatch(entries, self._number, ledger.clock.monotonic())
-            self._flying.update(entry.key for entry in entries)
             payload = b'{"batch":"%b","events":[%b]}' % (batch.encode(), b",".join(entry.payload for entry in entries))
+            ledger.sent[batch] = SentBatch(entries, len(payload), self._number, ledger.clock.monotonic())
+            self._flying.update(entry.key for entry in entries)
             publishing = asyncio.ensure_future(self._connection.publish(self._events_topic, payload))
             self._publishing.add(publishing)
             publishing.add_done_callback(partial(self._published, batch))
@@ -284,6 +301,8 @@ class Exchange:
             answer = publishing.result()
             if answer is not None:
                 self._answers.put_nowait((batch, answer))
+        elif isinstance(error, TooLargeError):
+            self._answers.put_nowait((batch, error))
         elif not self._broken.done():
             self._broken.set_exception(error)
 
@@ -291,6 +310,9 @@ class Exchange:
         """Settle by what acknowledgements say. Raises what a refusal of all means for the connection."""
         while True:
             batch, answer = await self._answers.get()
+            if isinstance(answer, TooLargeError):
+                await self._fit(answer.limit, _LINK_BYTES)
+                continue
             receipt = told(batch, answer)
             sent = self._ledger.sent.get(batch)
             if receipt is not None:
@@ -318,7 +340,7 @@ class Exchange:
                 if row.key in self._flying or ledger.held_back(row.key):
                     continue
                 size += len(row.payload) + 1
-                full = len(entries) >= most or size > window.max_bytes or row.key in ledger.boundaries
+                full = len(entries) >= most or size > self._room - _FRAME_BYTES or row.key in ledger.boundaries
                 if entries and full:
                     break
                 entries.append(row)
@@ -339,7 +361,13 @@ class Exchange:
             except InputError as error:
                 _LOG.warning("client.receipt_unreadable %s", error.reason)
                 continue
-            await self._settle(receipt)
+            refused = _whole_message(receipt, self._events_topic)
+            if refused is None:
+                await self._settle(receipt)
+            elif refused.limit:
+                await self._fit(refused.limit, _HEADER_BYTES)
+            else:
+                raise refusal(Answer(_NOT_AUTHORIZED, why=refused.message))
         raise ConnectionLostError("the connection ended")
 
     async def _settle(self, receipt: Receipt) -> None:
@@ -391,6 +419,32 @@ class Exchange:
             self._slots.release()
         self.progress = True
         ledger.on_settled(final(settled))
+        ledger.changed.set()
+
+    async def _fit(self, limit: int, beside: int) -> None:
+        """The service takes packets of up to ``limit`` bytes: what was longer goes again in parts that fit.
+
+        ``beside`` is what counts beside topic and payload. An event that is too long alone never will be taken, and its
+        caller is told.
+        """
+        ledger = self._ledger
+        self._room = min(self._room, limit - len(self._events_topic.encode()) - beside)
+        for batch, sent in list(ledger.sent.items()):
+            if sent.connection != self._number or sent.size <= self._room:
+                continue
+            del ledger.sent[batch]
+            self._flying.difference_update(entry.key for entry in sent.entries)
+            if len(sent.entries) == 1:
+                (entry,) = sent.entries
+                _LOG.warning("client.event_too_large bytes=%d limit=%d", len(entry.payload), limit)
+                await ledger.store(ledger.outbox.discard, [entry.key])
+                ledger.boundaries.discard(entry.key)
+                message = f"it has {len(entry.payload)} bytes, and the service takes packets of {limit}"
+                told = Rejected(id=entry.id, reason=Reason.TOO_LARGE.value, message=message)
+                ledger.on_settled(Settled([entry], [told], 0, 0, 1))
+            self._slots.release()
+        self._start_over()
+        self.progress = True
         ledger.changed.set()
 
     def _split(self, entries: Sequence[OutboxEntry], *, fresh: bool) -> None:

@@ -1,12 +1,15 @@
 """Receipts: what the bridge tells a sending device about each of its events."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.model.event import Rejection
+
+TOPIC_SHOWN: Final = 128
+"""Characters of the topic of a refused message that a receipt names."""
 
 
 class RejectedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -21,6 +24,9 @@ class RejectedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     retry: bool = False
     #: the service keeps the event and takes it by itself when its clock allows: nobody need send it again
     held: bool = False
+    #: it is a whole message that went nowhere: its topic (128 characters), and the longest packet, if it is too long
+    topic: str | None = None
+    limit: int | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 from healthsync_mqtt.mqtt.codec.packets import Puback, Publish
 from healthsync_mqtt.storage.opening import open_reader
 from tests.support.inprocess import opened
+from tests.support.patience import until
 from tests.support.peer import Identity, Peer, event
 from tests.support.service import Service, run_cli
 
@@ -46,8 +47,7 @@ async def test_a_stop_while_devices_publish_keeps_all_that_was_acknowledged(tmp_
             peer = await Peer.open(service.ready["mqtt"])
             await peer.connect(device)
             working.append(asyncio.create_task(_publish_for_ever(peer, device, acknowledged)))
-        while len(acknowledged) < 500:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(acknowledged) >= 500)
         assert service.process is not None
         service.process.send_signal(signal.SIGTERM)
         await asyncio.gather(*working)

@@ -16,7 +16,17 @@ from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.limits.rates import Limited, Rates
 from healthsync_mqtt.broker.embedded.limits.turned_away import Strangers
 from healthsync_mqtt.broker.embedded.listeners import Listeners
-from healthsync_mqtt.broker.embedded.ports import Arrivals, Client, Entry, Feeder, Ingest, Later, RenewedEntry, Requests
+from healthsync_mqtt.broker.embedded.ports import (
+    Arrivals,
+    Client,
+    Entry,
+    Feeder,
+    Ingest,
+    Later,
+    RefusedNotice,
+    RenewedEntry,
+    Requests,
+)
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.refusals import Refusals
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
@@ -36,6 +46,7 @@ from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.model.receipt import TOPIC_SHOWN
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.mqtt.codec.packets import (
     Connect,
@@ -435,10 +446,12 @@ class FrontDoor:
             return
         if refused.reason == "not_allowed":
             own = self._registry.build("device_events", user=principal.user, device=principal.device)
-            advice = f"publish events to {own}"
+            advice, limit = f"publish events to {own}", 0
         else:
-            advice = f"send at most {self.limits.max_packet} bytes in a packet"
-        self.ingest.refuse(principal, refused.reason, f"{topic[:128]}: {refused.rule}; {advice}")
+            limit = self.limits.max_packet
+            advice = f"send at most {limit} bytes in a packet"
+        topic = topic[:TOPIC_SHOWN]
+        self.ingest.refuse(principal, RefusedNotice(refused.reason, topic, f"{topic}: {refused.rule}; {advice}", limit))
 
     def _relay(self, client: Client, what: Relay) -> None:
         """A client's allowed message on a topic that is not an events topic: a request, or for other clients."""

@@ -32,6 +32,15 @@ from healthsync_mqtt.mqtt.codec.packets import (
 from healthsync_mqtt.topics.registry import Channel
 
 
+class RefusedNotice(NamedTuple):
+    """A message that went nowhere: ``reason`` is one of ``protocol.Refuse``, ``limit`` the longest packet, 0: any."""
+
+    reason: str
+    topic: str
+    message: str
+    limit: int = 0
+
+
 class Ingest(Protocol):
     """The bridge's pipeline."""
 
@@ -41,8 +50,8 @@ class Ingest(Protocol):
     def submit(self, deliveries: list[Delivery]) -> bool:
         """Take the deliveries; True asks their connections to read no more until their ``resume`` is called."""
 
-    def refuse(self, principal: Principal, reason: str, message: str) -> None:
-        """Tell a device by receipt that a message of its went nowhere; ``reason`` is one of ``protocol.Refuse``."""
+    def refuse(self, principal: Principal, refused: RefusedNotice) -> None:
+        """Tell a device by receipt that a message of its went nowhere."""
 
     def hold(self, source: Source) -> bool:
         """Whether a new connection must read no events before its ``resume`` is called."""

@@ -91,6 +91,7 @@ class FakeService:
         self.named = 32
         self.answer: Answer | None = None
         self.renewal_fails = False
+        self.connection: type[FakeConnection] = FakeConnection
 
     @contextlib.asynccontextmanager
     async def connect(self, token: str):
@@ -100,7 +101,7 @@ class FakeService:
             raise DeniedError("the service refused the login")
         if self.unreachable:
             raise ConnectionLostError("cannot connect")
-        self.live = connection = FakeConnection(self)
+        self.live = connection = self.connection(self)
         while self.queue:
             connection.arrived.put_nowait(("users/alice/devices/watch/receipts", self.queue.popleft()))
         try:
