@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from healthsync_mqtt.errors import ConflictError
 from healthsync_mqtt.identity.audit.outbox import AuditOutbox
@@ -26,6 +26,7 @@ from healthsync_mqtt.identity.people.lookup import (
     any_subscriber,
     any_user,
     device_of,
+    epoch_of,
     member_of,
     subscriber_from,
     subscriber_of,
@@ -48,6 +49,13 @@ _DEVICE_COLUMNS: Final = (
     "user_id", "device_id", "client_id", "created_us", "removed_us", "not_before_s", "suspended_us", "token_epoch",
 )  # fmt: skip
 """What ``active_devices`` selects."""
+
+
+class _Change(NamedTuple):
+    """What a transaction has changed: a principal, user, token, … by its key."""
+
+    kind: str
+    key: str
 
 
 class Registry:
@@ -117,7 +125,7 @@ class Registry:
 
     def users(self) -> list[User]:
         """All users who were not removed, by id."""
-        return [User(**row) for row in self._tables.rows(PEOPLE["users"])]
+        return self._tables.records(User, PEOPLE["users"])
 
     def user(self, user_id: str) -> User:
         """One user; NotFoundError."""
@@ -181,8 +189,7 @@ class Registry:
         with self._tables.read():
             if user_id is not None and not (removed and any_user(self._tables, user_id)):
                 self.user(user_id)
-            rows = self._tables.rows(PEOPLE["devices"], user_id, removed)
-        return [Device(**row) for row in rows]
+            return self._tables.records(Device, PEOPLE["devices"], user_id, removed)
 
     def device(self, user_id: str, device_id: str) -> Device:
         """One device that was not removed; NotFoundError."""
@@ -238,7 +245,7 @@ class Registry:
 
     def subscribers(self) -> list[Subscriber]:
         """All subscribers that were not removed, by name."""
-        return [subscriber_from(row) for row in self._tables.rows(PEOPLE["subscribers"])]
+        return self._tables.records(subscriber_from, PEOPLE["subscribers"])
 
     def subscriber(self, name: str) -> Subscriber:
         """One subscriber; NotFoundError."""
@@ -261,14 +268,13 @@ class Registry:
 
     def admins(self) -> list[Admin]:
         """All admins, by name."""
-        return [Admin(**row) for row in self._tables.rows(PEOPLE["admins"])]
+        return self._tables.records(Admin, PEOPLE["admins"])
 
     # What directories hold in memory
 
     def token_epoch(self, client_id: str) -> int:
         """The epoch that a token or certificate of this principal has to name; 0 for a name that nobody has."""
-        row = self._tables.one(PEOPLE["epoch"], client_id)
-        return 0 if row is None else int(row["token_epoch"])
+        return epoch_of(self._tables, client_id) or 0
 
     def roster(self) -> Roster:
         """What a directory holds in memory, and the generation it belongs to, in one consistent reading."""
@@ -303,13 +309,13 @@ class Registry:
             if not self._tables.number(PEOPLE["oldest_change"]) - 1 <= change <= newest:
                 return None  # forgotten, or of another file
             named: dict[str, set[str]] = {}
-            for row in self._tables.rows(PEOPLE["changes"], change):
-                named.setdefault(row["kind"], set()).add(row["key"])
+            for each in self._tables.records(_Change, PEOPLE["changes"], change):
+                named.setdefault(each.kind, set()).add(each.key)
             if sum(map(len, named.values())) > _MOST_CHANGES:
                 return None
             clients = named.get("principal", set())
             for user in named.get("user", ()):
-                clients |= {row["client_id"] for row in self._tables.rows(PEOPLE["client_ids_of_user"], user)}
+                clients.update(self._tables.column(str, PEOPLE["client_ids_of_user"], user))
             return Delta(
                 generation=self._tables.generation(),
                 change=newest,
@@ -329,7 +335,7 @@ class Registry:
         self._tables.insert("principals", {"client_id": client_id, "role": role.value})
 
     def _taken(self, client_id: str) -> bool:
-        return self._tables.one(PEOPLE["epoch"], client_id) is not None
+        return epoch_of(self._tables, client_id) is not None
 
     def _mint(self, user_id: str, device_id: str) -> str:
         """A free client id of at most 64 characters: ``user-device``, shortened and with a suffix where it must be."""

@@ -65,8 +65,7 @@ class AuditOutbox:
 
     def pending(self, most: int = 200) -> list[AuditNote]:
         """The oldest notes, in their order."""
-        rows = self._tables.rows(_SQL["pending"], most)
-        return [AuditNote(**row | {"detail": json.loads(row["detail"])}) for row in rows]
+        return self._tables.records(_note, _SQL["pending"], most)
 
     def arrived(self, notes: Sequence[AuditNote], head: AuditHead | None) -> None:
         """The audit log has these notes; ``head`` is the row to know it by from now on, None: the one from before."""
@@ -78,5 +77,11 @@ class AuditOutbox:
 
     def anchor(self) -> AuditHead | None:
         """The newest row that the registry knows of; None before the first."""
-        row = self._tables.one(_SQL["anchor"])
-        return None if row is None else AuditHead(**row)
+        return self._tables.record(AuditHead, _SQL["anchor"])
+
+
+def _note(*, no: int, origin: str, at_us: int, actor: str, action: str, subject: str | None, detail: str) -> AuditNote:
+    """A note as the columns of its row say."""
+    return AuditNote(
+        no=no, origin=origin, at_us=at_us, actor=actor, action=action, subject=subject, detail=json.loads(detail)
+    )

@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from cryptography import x509
 
 from healthsync_mqtt.errors import InputError, NotFoundError
 from healthsync_mqtt.identity.certificates.issuing import serial_text
-from healthsync_mqtt.identity.people.lookup import PEOPLE
+from healthsync_mqtt.identity.people.lookup import epoch_of
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.sql import statements
 from healthsync_mqtt.model.principal import Role
@@ -30,11 +30,25 @@ class IssuedCertificate:
 
     serial: str
     kind: str
-    client_id: str | None
-    issued_us: int | None
-    expires_us: int | None
-    revoked_us: int | None
-    revoked_for: str | None
+    client_id: str | None = None
+    issued_us: int | None = None
+    expires_us: int | None = None
+    revoked_us: int | None = None
+    revoked_for: str | None = None
+
+
+class _Standing(NamedTuple):
+    """A serial number, and whether its certificate may not log in (0 or 1)."""
+
+    serial: str
+    denied: int
+
+
+class _Revoked(NamedTuple):
+    """A line of the revocation list."""
+
+    serial: str
+    revoked_us: int
 
 
 def read_serial(text: str) -> str:
@@ -54,35 +68,33 @@ class CertificateBook:
     def add(self, certificate: x509.Certificate, role: Role | None, client_id: str | None, now_us: int) -> str:
         """Record a certificate (without a role: a server's); its serial number."""
         serial = serial_text(certificate)
-        row = {
-            "serial": serial,
-            "kind": SERVER if role is None else role.value,
-            "client_id": client_id,
-            "issued_us": now_us,
-            "expires_us": micros(certificate.not_valid_after_utc),
-            "revoked_us": None,
-            "revoked_for": None,
-        }
+        issued = IssuedCertificate(
+            serial=serial,
+            kind=SERVER if role is None else role.value,
+            client_id=client_id,
+            issued_us=now_us,
+            expires_us=micros(certificate.not_valid_after_utc),
+        )
         with self._tables.write():
-            if not self._tables.one(_SQL["certificate"], serial):
-                epoch = None if client_id is None else self._tables.one(PEOPLE["epoch"], client_id)
-                self._tables.insert("certificates", row | {"token_epoch": epoch["token_epoch"] if epoch else 0})
+            if self._known(serial) is None:
+                epoch = None if client_id is None else epoch_of(self._tables, client_id)
+                self._tables.insert("certificates", asdict(issued) | {"token_epoch": epoch or 0})
         return serial
 
     def issued(self, client_id: str | None = None) -> list[IssuedCertificate]:
         """All certificates, or those of one principal, oldest first."""
-        return [IssuedCertificate(**row) for row in self._tables.rows(_SQL["issued"], client_id)]
+        return self._tables.records(IssuedCertificate, _SQL["issued"], client_id)
 
     def ends_of_clients(self, now_us: int) -> list[int]:
         """When the clients' certificates end that are good at ``now_us`` (epoch microseconds)."""
-        return [row["expires_us"] for row in self._tables.rows(_SQL["ends_of_clients"], now_us)]
+        return self._tables.column(int, _SQL["ends_of_clients"], now_us)
 
     def find(self, serial: str) -> IssuedCertificate:
         """One certificate; NotFoundError."""
-        row = self._tables.one(_SQL["certificate"], read_serial(serial))
-        if row is None:
+        found = self._known(read_serial(serial))
+        if found is None:
             raise NotFoundError("no certificate of this serial number was issued here", hint="healthsync cert list")
-        return IssuedCertificate(**row)
+        return found
 
     def revoke(self, serial: str, now_us: int, *, why: str, foreign: bool = False) -> IssuedCertificate:
         """Refuse a certificate from now on, for good; one that was revoked before stays as it is.
@@ -91,32 +103,35 @@ class CertificateBook:
         """
         serial = read_serial(serial)
         with self._tables.write():
-            known = self._tables.one(_SQL["certificate"], serial)
+            known = self._known(serial)
             if known is None and foreign:
-                unknown: dict[str, Any] = dict.fromkeys(IssuedCertificate.__slots__)
-                row = unknown | {"serial": serial, "kind": FOREIGN, "revoked_us": now_us, "revoked_for": why}
-                self._tables.insert("certificates", row)
-            elif known is not None and known["revoked_us"] is None:
+                unknown = IssuedCertificate(serial=serial, kind=FOREIGN, revoked_us=now_us, revoked_for=why)
+                self._tables.insert("certificates", asdict(unknown))
+            elif known is not None and known.revoked_us is None:
                 self._tables.update("certificates", serial, {"revoked_us": now_us, "revoked_for": why})
             return self.find(serial)
 
     def denied(self) -> frozenset[str]:
         """The serial numbers that may not log in: revoked ones, and those from before a revocation of their holder."""
-        return frozenset(row["serial"] for row in self._tables.rows(_SQL["denied"]))
+        return frozenset(self._tables.column(str, _SQL["denied"]))
 
     def denied_among(self, serials: Iterable[str], client_ids: Iterable[str]) -> dict[str, bool]:
         """For these serial numbers, and all of these principals, whether they are among the ``denied``."""
-        rows = [row for serial in serials for row in self._tables.rows(_SQL["denied_of"], serial)]
-        rows += [row for client in client_ids for row in self._tables.rows(_SQL["denied_of_client"], client)]
-        return {row["serial"]: bool(row["denied"]) for row in rows}
+        found = [each for serial in serials for each in self._tables.records(_Standing, _SQL["denied_of"], serial)]
+        for client in client_ids:
+            found += self._tables.records(_Standing, _SQL["denied_of_client"], client)
+        return {each.serial: bool(each.denied) for each in found}
 
     def listed(self, now_us: int) -> tuple[int, list[tuple[int, datetime]]]:
         """What the next revocation list says: its number, and the revoked serial numbers that have not expired."""
         with self._tables.write():
             number = self._tables.number(_SQL["list_number"]) + 1
             self._tables.update("revocation_lists", "1", {"number": number})
-            rows = self._tables.rows(_SQL["revoked"], now_us)
-        return number, [(int(row["serial"], 16), _when(row["revoked_us"])) for row in rows]
+            revoked = self._tables.records(_Revoked, _SQL["revoked"], now_us)
+        return number, [(int(each.serial, 16), _when(each.revoked_us)) for each in revoked]
+
+    def _known(self, serial: str) -> IssuedCertificate | None:
+        return self._tables.record(IssuedCertificate, _SQL["certificate"], serial)
 
 
 def _when(us: int) -> datetime:

@@ -1,6 +1,7 @@
 """The history of consent in registry.db: lines are added, never changed."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Final, NamedTuple
 
 from healthsync_mqtt.errors import InputError
@@ -56,8 +57,17 @@ class ConsentBook:
         """Record that a user agrees; NotFoundError, InputError for an expiry that has passed or a bad name."""
         if expires_us is not None and expires_us <= now_us:
             raise InputError("a consent cannot expire before it begins", hint="name a later time, or leave it out")
-        line = {"expires_us": expires_us, "text_version": text_version, "recorded_by": recorded_by}
-        self._record(Action.grant, user_id, types, now_us, purposes, line)
+        decision = ConsentDecision(
+            user_id=user_id,
+            action=Action.grant,
+            purpose=Purpose.store,
+            types=checked_names("type", types),
+            decided_us=now_us,
+            expires_us=expires_us,
+            text_version=text_version,
+            recorded_by=recorded_by,
+        )
+        self._record(decision, purposes)
 
     def withdraw(
         self,
@@ -69,31 +79,26 @@ class ConsentBook:
         recorded_by: str = "cli",
     ) -> None:
         """Record that a user takes back what was granted for these types and purposes."""
-        line = {"expires_us": None, "text_version": None, "recorded_by": recorded_by}
-        self._record(Action.withdraw, user_id, types, now_us, purposes, line)
+        decision = ConsentDecision(
+            user_id=user_id,
+            action=Action.withdraw,
+            purpose=Purpose.store,
+            types=checked_names("type", types),
+            decided_us=now_us,
+            expires_us=None,
+            text_version=None,
+            recorded_by=recorded_by,
+        )
+        self._record(decision, purposes)
 
     def history(self, user_id: str | None = None) -> list[ConsentDecision]:
         """Every decision of one user or of all, oldest first; NotFoundError for an unknown user."""
         with self._tables.read():
             if user_id is None:
-                rows = self._tables.rows(_SQL["whole_history"])
-            else:
-                if any_user(self._tables, user_id) is None:
-                    user_of(self._tables, user_id)  # raises; the history of one who was removed is still told
-                rows = self._tables.rows(_SQL["history"], user_id)
-        return [
-            ConsentDecision(
-                user_id=row["user_id"],
-                action=Action(row["action"]),
-                purpose=Purpose(row["purpose"]),
-                types=load_names(row["types"]),
-                decided_us=row["decided_us"],
-                expires_us=row["expires_us"],
-                text_version=row["text_version"],
-                recorded_by=row["recorded_by"],
-            )
-            for row in rows
-        ]
+                return self._tables.records(_decision, _SQL["whole_history"])
+            if any_user(self._tables, user_id) is None:
+                user_of(self._tables, user_id)  # raises; the history of one who was removed is still told
+            return self._tables.records(_decision, _SQL["history"], user_id)
 
     def standings(self, user_id: str) -> list[Standing]:
         """What holds, or held until it was withdrawn, for one user; NotFoundError."""
@@ -110,11 +115,11 @@ class ConsentBook:
             if newest == self._read_to:
                 return Fetched(newest, [], [])
             if self._read_to:
-                users = self._tables.rows(_SQL["users_since"], self._read_to)
-                return Fetched(newest, [], [line for row in users for line in self.history(row["user_id"])])
+                users = self._tables.column(str, _SQL["users_since"], self._read_to)
+                return Fetched(newest, [], [line for user in users for line in self.history(user)])
             # Most users have decided once for a purpose, about everything: those need no history.
-            others = self._tables.rows(_SQL["users_not_plain"])
-            decisions = [line for row in others for line in self.history(row["user_id"])]
+            others = self._tables.column(str, _SQL["users_not_plain"])
+            decisions = [line for user in others for line in self.history(user)]
             return Fetched(newest, self._tables.tuples(_SQL["plain"]), decisions)
 
     def settled(self, fetched: Fetched) -> Permissions:
@@ -132,22 +137,39 @@ class ConsentBook:
             self._permissions, self._read_to = permissions, fetched.newest
         return self._permissions
 
-    def _record(  # noqa: PLR0917 - a decision has that many parts
-        self,
-        action: Action,
-        user_id: str,
-        types: str | Iterable[str],
-        now_us: int,
-        purposes: Iterable[Purpose],
-        line: dict[str, Any],
-    ) -> None:
-        line = line | {
-            "user_id": user_id,
-            "action": action.value,
-            "types": dump_names(checked_names("type", types)),
-            "decided_us": now_us,
-        }
+    def _record(self, decision: ConsentDecision, purposes: Iterable[Purpose]) -> None:
+        """Write the decision down for each of these purposes."""
         with self._tables.write():
-            user_of(self._tables, user_id)
+            user_of(self._tables, decision.user_id)
             for purpose in sorted(set(purposes), key=PURPOSES.index):
-                self._tables.insert("consent_decisions", line | {"purpose": purpose.value})
+                self._tables.insert("consent_decisions", _columns(replace(decision, purpose=purpose)))
+
+
+def _decision(
+    *,
+    user_id: str,
+    action: str,
+    purpose: str,
+    types: str,
+    decided_us: int,
+    expires_us: int | None,
+    text_version: str | None,
+    recorded_by: str,
+) -> ConsentDecision:
+    """A decision as the columns of its row say."""
+    return ConsentDecision(
+        user_id=user_id,
+        action=Action(action),
+        purpose=Purpose(purpose),
+        types=load_names(types),
+        decided_us=decided_us,
+        expires_us=expires_us,
+        text_version=text_version,
+        recorded_by=recorded_by,
+    )
+
+
+def _columns(decision: ConsentDecision) -> dict[str, Any]:
+    """The row of a decision."""
+    names = {"action": decision.action.value, "purpose": decision.purpose.value, "types": dump_names(decision.types)}
+    return asdict(decision) | names

@@ -145,8 +145,8 @@ class RefreshTokens:
 
     def is_unused(self, user_id: str, device_id: str) -> bool:
         """Whether the device has one living family, and its first token was never exchanged."""
-        families = self._tables.rows(PEOPLE["families_of_device"], user_id, device_id)
-        chain = self._chain(families[0]["family"]) if len(families) == 1 else None
+        families = self._tables.column(str, PEOPLE["families_of_device"], user_id, device_id)
+        chain = self._chain(families[0]) if len(families) == 1 else None
         return chain is not None and chain.parent_sha256 is None
 
     def find(self, family: str) -> Family | None:

@@ -43,8 +43,8 @@ class RefusedLoginBook:
 
     def of(self, client_id: str) -> list[RefusedLogin]:
         """Those of one client id, the newest first."""
-        return [RefusedLogin(**row) for row in self._tables.rows(_SQL["refused_of_client"], client_id)]
+        return self._tables.records(RefusedLogin, _SQL["refused_of_client"], client_id)
 
     def since(self, us: int) -> list[RefusedLogin]:
         """Those of every client id that went on after ``us``, the newest first."""
-        return [RefusedLogin(**row) for row in self._tables.rows(_SQL["refused_since"], us)]
+        return self._tables.records(RefusedLogin, _SQL["refused_since"], us)

@@ -13,8 +13,7 @@ PEOPLE: Final = statements("people", "people")
 
 def any_user(tables: Tables, user_id: str) -> User | None:
     """A user, removed or not, if there ever was one."""
-    row = tables.one(PEOPLE["user"], check_id("user id", user_id))
-    return None if row is None else User(**row)
+    return tables.record(User, PEOPLE["user"], check_id("user id", user_id))
 
 
 def user_of(tables: Tables, user_id: str) -> User:
@@ -27,8 +26,7 @@ def user_of(tables: Tables, user_id: str) -> User:
 
 def any_device(tables: Tables, user_id: str, device_id: str) -> Device | None:
     """A device, removed or not, if there ever was one."""
-    row = tables.one(PEOPLE["device"], user_id, device_id)
-    return None if row is None else Device(**row)
+    return tables.record(Device, PEOPLE["device"], user_id, device_id)
 
 
 def device_of(tables: Tables, user_id: str, device_id: str) -> Device:
@@ -42,8 +40,7 @@ def device_of(tables: Tables, user_id: str, device_id: str) -> Device:
 
 def any_subscriber(tables: Tables, name: str) -> Subscriber | None:
     """A subscriber, removed or not, if there ever was one."""
-    row = tables.one(PEOPLE["subscriber"], check_id("subscriber name", name))
-    return None if row is None else subscriber_from(row)
+    return tables.record(subscriber_from, PEOPLE["subscriber"], check_id("subscriber name", name))
 
 
 def subscriber_of(tables: Tables, name: str) -> Subscriber:
@@ -54,21 +51,41 @@ def subscriber_of(tables: Tables, name: str) -> Subscriber:
     return found
 
 
-def subscriber_from(row: dict[str, object]) -> Subscriber:
-    """A subscriber as its row says."""
-    users, types = load_names(str(row["users"])), load_names(str(row["types"]))
-    values = {**row, "users": users, "types": types, "batches": bool(row["batches"])}
-    return Subscriber(**values)  # type: ignore[arg-type]
+def subscriber_from(
+    *,
+    name: str,
+    users: str,
+    types: str,
+    created_us: int,
+    batches: int,
+    suspended_us: int | None,
+    removed_us: int | None,
+    token_epoch: int,
+) -> Subscriber:
+    """A subscriber as the columns of its row say."""
+    return Subscriber(
+        name=name,
+        users=load_names(users),
+        types=load_names(types),
+        created_us=created_us,
+        batches=bool(batches),
+        suspended_us=suspended_us,
+        removed_us=removed_us,
+        token_epoch=token_epoch,
+    )
+
+
+def epoch_of(tables: Tables, client_id: str) -> int | None:
+    """The epoch that a token or certificate of this principal has to name; None for a name that nobody has."""
+    return next(iter(tables.column(int, PEOPLE["epoch"], client_id)), None)
 
 
 def member_of(tables: Tables, client_id: str) -> Device | Subscriber | Admin | None:
     """Who may connect under a client id now, if anybody."""
-    row = tables.one(PEOPLE["active_device_of_client"], client_id)
-    if row is not None:
-        return Device(**row)
-    row = tables.one(PEOPLE["subscriber"], client_id)
-    if row is not None:
-        found = subscriber_from(row)
-        return found if found.removed_us is None and found.suspended_us is None else None
-    row = tables.one(PEOPLE["admin"], client_id)
-    return None if row is None else Admin(**row)
+    device = tables.record(Device, PEOPLE["active_device_of_client"], client_id)
+    if device is not None:
+        return device
+    subscriber = tables.record(subscriber_from, PEOPLE["subscriber"], client_id)
+    if subscriber is not None:
+        return subscriber if subscriber.removed_us is None and subscriber.suspended_us is None else None
+    return tables.record(Admin, PEOPLE["admin"], client_id)

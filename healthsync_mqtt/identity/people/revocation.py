@@ -7,7 +7,7 @@ clock: one that is set back, or was wrong, brings nothing back to life and outla
 from typing import Final
 
 from healthsync_mqtt.errors import InputError
-from healthsync_mqtt.identity.people.lookup import PEOPLE, device_of, subscriber_of, user_of
+from healthsync_mqtt.identity.people.lookup import PEOPLE, device_of, epoch_of, subscriber_of, user_of
 from healthsync_mqtt.identity.people.names import check_id
 from healthsync_mqtt.identity.people.records import Device
 from healthsync_mqtt.identity.people.tables import Tables
@@ -76,12 +76,12 @@ class Revocation:
         """One access token is void from now on, whoever holds it; whether that is new."""
         check_id("token id", jti)
         with self._tables.write():
-            if self._tables.one(PEOPLE["revoked_token"], jti):
+            if self.is_revoked(jti):
                 return False
             latest = now_us // _SECOND_US + _LONGEST_TOKEN_S + 1
             self._tables.insert("revoked_tokens", {"jti": jti, "revoked_us": now_us, "expires_s": latest})
-            for row in self._tables.rows(PEOPLE["oldest_revoked_tokens"], MOST_REVOKED):
-                self._tables.delete("revoked_tokens", "jti = ?", row["jti"])
+            for oldest in self._tables.column(str, PEOPLE["oldest_revoked_tokens"], MOST_REVOKED):
+                self._tables.delete("revoked_tokens", "jti = ?", oldest)
             return True
 
     def revoke_device_tokens(self, user_id: str, device_id: str, now_us: int) -> None:
@@ -99,11 +99,11 @@ class Revocation:
 
     def is_revoked(self, jti: str) -> bool:
         """Whether this token is one of the ``revoked``."""
-        return self._tables.one(PEOPLE["revoked_token"], jti) is not None
+        return bool(self._tables.column(str, PEOPLE["revoked_token"], jti))
 
     def revoked(self) -> frozenset[str]:
         """The ids of revoked tokens that may not have expired yet."""
-        return frozenset(row["jti"] for row in self._tables.rows(PEOPLE["revoked_tokens"]))
+        return frozenset(self._tables.column(str, PEOPLE["revoked_tokens"]))
 
 
 def after(now_us: int) -> int:
@@ -115,9 +115,9 @@ def after(now_us: int) -> int:
 
 def raise_epoch(tables: Tables, client_id: str) -> None:
     """Whatever was issued to this principal is void, inside ``write()``."""
-    row = tables.one(PEOPLE["epoch"], client_id)
-    assert row is not None
-    tables.update("principals", client_id, {"token_epoch": row["token_epoch"] + 1})
+    epoch = epoch_of(tables, client_id)
+    assert epoch is not None
+    tables.update("principals", client_id, {"token_epoch": epoch + 1})
 
 
 def outdate(tables: Tables, device: Device, now_us: int) -> None:
@@ -129,7 +129,5 @@ def outdate(tables: Tables, device: Device, now_us: int) -> None:
 
 def end_families(tables: Tables, user_id: str, device_id: str, now_us: int, why: str) -> None:
     """Revoke every chain of refresh tokens of a device, inside ``write()``."""
-    for row in tables.rows(PEOPLE["families_of_device"], user_id, device_id):
-        tables.update(
-            "refresh_families", row["family"], {"revoked_us": now_us, "revoked_for": why, "sealed_newest": None}
-        )
+    for family in tables.column(str, PEOPLE["families_of_device"], user_id, device_id):
+        tables.update("refresh_families", family, {"revoked_us": now_us, "revoked_for": why, "sealed_newest": None})

@@ -61,9 +61,8 @@ class SightingBook:
 
     def of(self, client_id: str) -> Sighting | None:
         """What is known of one client."""
-        row = self._tables.one(_SQL["sighting"], client_id)
-        return None if row is None else Sighting(**row)
+        return self._tables.record(Sighting, _SQL["sighting"], client_id)
 
     def all(self) -> dict[str, Sighting]:
         """What is known of every client, by client id."""
-        return {row["client_id"]: Sighting(**row) for row in self._tables.rows(_SQL["sightings"])}
+        return {each.client_id: each for each in self._tables.records(Sighting, _SQL["sightings"])}

@@ -43,14 +43,10 @@ class Tables:
         with self._transaction("BEGIN"):
             yield
 
-    def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
-        """The rows of a query as dictionaries."""
-        with self.read():
-            return list(self._db.query(sql, parameters))
-
     def records(self, kind: Callable[..., R], sql: str, *parameters: object) -> list[R]:
-        """The rows of a query as values: its columns are the fields of ``kind``."""
-        return [kind(**row) for row in self.rows(sql, *parameters)]
+        """The rows of a query as values: its columns are the fields of ``kind``, or what makes one of them."""
+        with self.read():
+            return [kind(**row) for row in self._db.query(sql, parameters)]
 
     def record(self, kind: Callable[..., R], sql: str, *parameters: object) -> R | None:
         """The first of them, if there is one."""
@@ -61,16 +57,14 @@ class Tables:
         with self.read():
             return list(self._db.execute(sql, parameters).fetchall())
 
-    def one(self, sql: str, *parameters: object) -> dict[str, Any] | None:
-        """The first row of a query, if there is one."""
-        rows = self.rows(sql, *parameters)
-        return rows[0] if rows else None
+    def column(self, kind: Callable[[Any], R], sql: str, *parameters: object) -> list[R]:
+        """The one column that a query selects, each value as ``kind``."""
+        return [kind(value) for (value,) in self.tuples(sql, *parameters)]
 
     def number(self, sql: str, *parameters: object) -> int:
         """The number that a query is about."""
-        (row,) = self.rows(sql, *parameters)
-        (value,) = row.values()
-        return int(value)
+        (value,) = self.column(int, sql, *parameters)
+        return value
 
     def execute(self, sql: str, *parameters: object) -> None:
         """Run a statement that changes rows, inside ``write()``."""

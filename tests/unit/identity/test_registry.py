@@ -338,7 +338,7 @@ def test_a_migration_that_fails_leaves_the_old_schema(path: Path, monkeypatch: p
     )
     with Registry.open(path) as registry:
         assert [user.id for user in registry.users()] == ["alice"]
-        assert registry._tables.rows("SELECT * FROM later") == []
+        assert registry._tables.tuples("SELECT * FROM later") == []
 
 
 def test_migrations_are_numbered_without_gaps() -> None:

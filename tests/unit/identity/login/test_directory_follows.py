@@ -101,15 +101,18 @@ def test_a_change_reads_what_changed_and_nothing_else(registry: Registry, monkey
             registry.add_device(f"u{number}", "watch", NOW_US)
     directory = Directory(registry)
     monkeypatch.setattr(registry, "roster", lambda: pytest.fail("read everything"))
-    read: list[dict[str, Any]] = []
-    rows = registry._tables.rows
+    read: list[Any] = []
 
-    def counted(sql: str, *parameters: object) -> list[dict[str, Any]]:
-        found = rows(sql, *parameters)
-        read.extend(found)
-        return found
+    def counted(reading: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+        def call(*query: object) -> list[Any]:
+            found = reading(*query)
+            read.extend(found)
+            return found
 
-    monkeypatch.setattr(registry._tables, "rows", counted)
+        return call
+
+    for way in ("records", "tuples"):  # the others are written in terms of these
+        monkeypatch.setattr(registry._tables, way, counted(getattr(registry._tables, way)))
     registry.remove_device("u7", "watch", NOW_US)
     read.clear()
     assert directory.refresh() == {"u7-watch"}
