@@ -21,7 +21,8 @@ _SCAN: Final = 4_000
 
 def work_of(each: WaitingDelivery) -> int:
     """What a delivery costs a commit: about the number of its events."""
-    return each.decoded.total + _REFUSED * len(each.decoded.rejections)
+    _, _, rejections, total, _, _ = each.decoded
+    return total + _REFUSED * len(rejections) if rejections else total
 
 
 class _Line:
@@ -39,7 +40,7 @@ class Backlog:
 
     def __init__(self) -> None:
         self._waiting: deque[WaitingDelivery] = deque()
-        self._work = 0
+        self._work = self._held = 0
         self._commits = 0
         #: whether the last commit was of those alone who had little
         self._little = False
@@ -53,16 +54,18 @@ class Backlog:
         """The newest."""
         self._waiting.append(each)
         self._work += work_of(each)
+        self._held += each.size
 
     def clear(self) -> None:
         """Nothing waits any more."""
         self._waiting.clear()
-        self._work = 0
+        self._work = self._held = 0
 
     def change(self, changed: Callable[[WaitingDelivery], WaitingDelivery]) -> None:
         """Replace each by what it has become."""
         self._waiting = deque(map(changed, self._waiting))
         self._work = sum(map(work_of, self._waiting))
+        self._held = sum(each.size for each in self._waiting)
 
     def take(self, work: int, size: int) -> list[WaitingDelivery]:
         """What the next commit has: no further delivery once it is so much work or so many bytes, at least one."""
@@ -70,11 +73,16 @@ class Backlog:
             return self._fairly(work, size)
         self._served.clear()
         taken: list[WaitingDelivery] = []
+        if self._held <= size:
+            taken += self._waiting
+            self.clear()
+            return taken
         held = 0
         while self._waiting and held < size:
             each = self._waiting.popleft()
             held += each.size
             taken.append(each)
+        self._held -= held
         self._work -= sum(map(work_of, taken))
         return taken
 
@@ -108,6 +116,7 @@ class Backlog:
             if line.waiting:
                 ring.append(line)
         self._work -= spent
+        self._held -= held
         chosen = set(map(id, taken))
         self._waiting.extendleft(each for each in reversed(front) if id(each) not in chosen)
         return taken

@@ -31,9 +31,13 @@ class Group:
     chores: list[Chore]
     written: int = 0
     refused: list[Quarantined] = field(default_factory=list)
+    #: of all events in their order, 0 for a duplicate
+    seqs: list[int] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
 
-def held_bytes(delivery: Delivery, decoded: Decoded) -> int:
-    """Bytes that a delivery holds until it is committed: what came in, and what it was unfolded to in its events."""
-    return len(delivery.payload) + decoded.size + _EVENT_BYTES * decoded.total
+def waiting_for(delivery: Delivery, decoded: Decoded, chore: Chore | None = None) -> WaitingDelivery:
+    """A delivery that holds what came in, and what it was unfolded to in its events."""
+    size = len(delivery.payload) + decoded.size + _EVENT_BYTES * decoded.total
+    # Half the price of WaitingDelivery(...), once for each message.
+    return tuple.__new__(WaitingDelivery, (delivery, decoded, size, chore))

@@ -15,7 +15,7 @@ from typing import Final
 from bridge.backlog import Backlog
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
-from bridge.group import Group, WaitingDelivery, held_bytes
+from bridge.group import Group, WaitingDelivery, waiting_for
 from bridge.ports import UNSENT_FIX, Chore, Chores, Commit, CommitObserver, Outlet
 from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
 from bridge.stages.aside import STRETCH, Aside
@@ -207,16 +207,16 @@ class Pipeline:
 
     def _take(self, delivery: Delivery, decoded: Decoded, now_us: int, chore: Chore | None = None) -> int:
         """Queue what is decoded; what that took beyond reading it once, which its sender is charged."""
+        source, _, origin, payload, _, _, _ = delivery
         more = 0
-        if decoded.cost != len(delivery.payload) or decoded.rejections:
-            more = max(0, decoded.work - len(delivery.payload))
+        if decoded.rejections or decoded.cost != len(payload):
+            more = max(0, decoded.work - len(payload))
             if more:
-                delivery.source.charge(more)
-        decoded = self.gate.screen(decoded, delivery.origin.user, now_us)
+                source.charge(more)
+        each = waiting_for(delivery, self.gate.screen(decoded, origin.user, now_us), chore)
         self._counters.received += decoded.total
-        size = held_bytes(delivery, decoded)
-        self._backlog += size
-        self._waiting.append(WaitingDelivery(delivery, decoded, size, chore))
+        self._backlog += each.size
+        self._waiting.append(each)
         return more
 
     def _quick(self, delivery: Delivery) -> Decoded | None:
@@ -264,8 +264,8 @@ class Pipeline:
     def _next_group(self) -> Group:
         """As many deliveries as a commit may have and at least one, and every chore."""
         chores, group = self._chores.take(), self._waiting.take(GROUP_EVENTS, GROUP_BYTES)
-        chores += [each.chore for each in group if each.chore is not None]
-        return Group(group, sum(each.size for each in group), chores)
+        chores += [chore for _, _, _, chore in group if chore is not None]
+        return Group(group, sum([size for _, _, size, _ in group]), chores)
 
     def _attempt(self) -> None:
         group = self._group
@@ -274,11 +274,13 @@ class Pipeline:
         group.refused = []
         if self._consent != self.gate.version:
             self._screen_again(received_us)
-        for delivery, decoded, _, _ in group.waiting:
+        make, add = tuple.__new__, items.append  # half the price of Item(...) and Outcome(...)
+        for delivery, (_, events, rejections, _, _, _), _, _ in group.waiting:
             origin = delivery.origin
-            items += [Item(origin, event) for event in decoded.events]
-            if decoded.rejections:
-                group.refused += quarantined(origin, decoded.rejections, received_us)
+            for event in events:
+                add(make(Item, (origin, event)))
+            if rejections:
+                group.refused += quarantined(origin, rejections, received_us)
         try:
             with self._aside.quiet():
                 seqs = self._journal.write(items, group.refused, received_us)
@@ -291,11 +293,11 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001  # whatever it is, nobody may wait for this group for ever
             self._give_up(error)
             return
-        group.outcomes = []
-        at = 0
+        group.seqs, group.outcomes = seqs, []
+        tell, at = group.outcomes.append, 0
         for delivery, decoded, _, _ in group.waiting:
             end = at + len(decoded.events)
-            group.outcomes.append(Outcome(delivery, decoded, seqs[at:end]))
+            tell(make(Outcome, (delivery, decoded, seqs[at:end])))
             at = end
         self._commit_from = self._loop.time()
         self._journal.commit(self._committed)
@@ -366,11 +368,14 @@ class Pipeline:
     def _count(self, group: Group) -> None:
         counters = self._counters
         self._backlog -= group.size
+        duplicates = group.seqs.count(0)
+        counters.duplicate += duplicates
+        counters.stored += len(group.seqs) - duplicates
+        if not duplicates and not group.refused:  # every message has events, and all of them are new
+            counters.messages_stored += len(group.outcomes)
+            return
         for _, decoded, seqs in group.outcomes:
-            duplicates = seqs.count(0)
-            counters.duplicate += duplicates
-            counters.stored += len(seqs) - duplicates
-            counters.message(stored=len(seqs) > duplicates, rejected=bool(decoded.rejections))
+            counters.message(stored=any(seqs), rejected=bool(decoded.rejections))
             for rejection in decoded.rejections:
                 counters.reject(rejection.reason.value)
 

@@ -52,13 +52,13 @@ class Sightings:
     def committed(self, commit: Commit) -> None:
         """Deliveries are durable: the newest event of each device is remembered until the next flush."""
         last: Origin | None = None
-        for outcome in reversed(commit.outcomes):  # of a device's deliveries in a row only the newest counts
-            origin = outcome.delivery.origin
-            if origin is last or not outcome.decoded.events:
+        for delivery, decoded, _ in reversed(commit.outcomes):  # of a device's in a row only the newest counts
+            origin = delivery.origin
+            if origin is last or not decoded.events:
                 continue
             last = origin
             if origin.device is not None:
-                body = outcome.decoded.events[-1].body
+                body = decoded.events[-1].body
                 self._events[origin] = commit.at_us, body if len(body) <= _MOST_BODY else b""
 
     async def write(self) -> None:

@@ -1,11 +1,14 @@
 """Tell the senders, after the commit and never before: acknowledgements first, then receipts."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict, Source
 from healthsync_mqtt.model.event import Decoded, Rejection
 from healthsync_mqtt.model.receipt import encode_entry, encode_receipt, rejected_entry
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.model.origin import Origin
 
 
 class Outcome(NamedTuple):
@@ -26,10 +29,17 @@ class Addressee(NamedTuple):
 def by_device(outcomes: Iterable[Outcome]) -> dict[Addressee, list[Outcome]]:
     """The outcomes by sending device; adapters get no receipts."""
     grouped: dict[Addressee, list[Outcome]] = {}
+    last: Origin | None = None
+    told: list[Outcome] | None = None
     for outcome in outcomes:
         origin = outcome.delivery.origin
-        if origin.device is not None:
-            grouped.setdefault(Addressee(origin.user, origin.device), []).append(outcome)
+        if origin is not last:  # a device's messages come many in a row
+            last = origin
+            told = None
+            if origin.device is not None:
+                told = grouped.setdefault(Addressee(origin.user, origin.device), [])
+        if told is not None:
+            told.append(outcome)
     return grouped
 
 
@@ -41,13 +51,14 @@ def acknowledge(outcomes: Iterable[Outcome], epoch: str, position: Callable[[str
     tokens: dict[Source, list[int]] = {}
     verdicts: dict[Source, list[DeliveryVerdict]] = {}
     same: dict[tuple[str, int, int], DeliveryVerdict] = {}
+    last: Source | None = None
+    waiting: list[int] = []
     for outcome in outcomes:
         (source, token, _, _, _, told, _), _, _ = outcome
-        waiting = tokens.get(source)
-        if waiting is None:
-            tokens[source] = [token]
-        else:
-            waiting.append(token)
+        if source is not last:
+            last = source
+            waiting = tokens.setdefault(source, [])
+        waiting.append(token)
         if told:
             verdicts.setdefault(source, []).append(_verdict(outcome, epoch, position, same))
     for source, waiting in tokens.items():

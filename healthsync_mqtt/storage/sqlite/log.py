@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import apsw
 
@@ -23,6 +23,9 @@ from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, IdentityIndex, T
 from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
 from healthsync_mqtt.storage.sqlite.statements import statements
 from healthsync_mqtt.storage.sqlite.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.model.origin import Origin
 
 _SQL = statements("writer")
 
@@ -292,8 +295,15 @@ class SqliteEventLog:
         identity_of, encode = self._identity, self._codec.encode
         positions = self._staged_positions
         first = head = self._staged_head + 1
-        for (user, device, provider, _), (event_id, type_name, start_us, end_us, version, op, body, _) in items:
-            user_no = names.get(user) or self._number(user)
+        sender: Origin | None = None
+        user, user_no, device_no, provider_no = "", 0, None, None
+        for origin, (event_id, type_name, start_us, end_us, version, op, body, _) in items:
+            if origin is not sender:  # a sender's events come many in a row
+                sender = origin
+                user, device, provider, _ = origin
+                user_no = names.get(user) or self._number(user)
+                device_no = None if device is None else names.get(device) or self._number(device)
+                provider_no = None if provider is None else names.get(provider) or self._number(provider)
             identity = identity_of(user_no, event_id)
             while latest := newest(identity):
                 if latest >= first:
@@ -316,8 +326,8 @@ class SqliteEventLog:
                     head,
                     identity,
                     user_no,
-                    None if device is None else names.get(device) or self._number(device),
-                    None if provider is None else names.get(provider) or self._number(provider),
+                    device_no,
+                    provider_no,
                     names.get(type_name) or self._number(type_name),
                     version,
                     op,
