@@ -91,6 +91,47 @@ def test_every_client_of_the_page_has_one_program() -> None:
     assert len(PROGRAMS) == len(sections) - 1
 
 
+DEFAULT_VERSION = {
+    "paho, Java": ("options.setMqttVersion(MqttConnectOptions.MQTT_VERSION_3_1_1);", "(5)"),
+    "paho, Go": (".SetProtocolVersion(4)", "not Authorized"),
+    "paho, C": ("options.MQTTVersion = MQTTVERSION_3_1_1;", "refused: 5"),
+}
+"""What the page tells each to set, and how it says "not authorized" when it is left out."""
+
+
+@pytest.mark.parametrize("section", DEFAULT_VERSION)
+def test_a_refused_login_that_is_tried_again_as_3_1_is_refused_in_the_same_words(
+    setup: Setup, tmp_path: Path, section: str
+) -> None:
+    (program,) = (each for each in PROGRAMS if each.section == section)
+    setting, says = DEFAULT_VERSION[section]
+    assert setting in program.text
+    source = program.text.replace(setting, "").replace("8883", str(setup.service.mqtts[1]))
+    # Java's launcher cannot print an exception of another thread: it is said before.
+    caught = "catch (MqttException e) { System.err.println(e); System.exit(1); }"
+    source = source.replace("client.connect(options);", f"try {{ client.connect(options); }} {caught}")
+    (tmp_path / "event.json").write_text(json.dumps({"id": section, **EVENT}))
+    shutil.copy(setup.service.ca_file, tmp_path / "ca.crt")
+    command = LANGUAGES[program.language](tmp_path, source)
+
+    def run(token: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"TOKEN": token}
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    before = refusals(setup)
+    bad = run("no-token")
+    assert bad.returncode != 0
+    assert says in bad.stdout + bad.stderr
+    assert refusals(setup) >= before + 2, "it did not try again"
+    assert run(setup.token).stdout == "stored\n"
+
+
+def refusals(setup: Setup) -> int:
+    return int(setup.service.cli("status")[0]["counters"]["logins_refused"])
+
+
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda block: block.section)
 def test_a_program_stores_an_event_and_ends_when_it_is_refused(setup: Setup, tmp_path: Path, program) -> None:
     source = program.text.replace("8883", str(setup.service.mqtts[1]))

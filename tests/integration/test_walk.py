@@ -1,12 +1,16 @@
 """Every command: once with --help, once well, once wrong; at 80 columns, with LANG=C's letters, without a terminal."""
 
+import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as paho
 import pytest
 import typer.main
 from click.testing import CliRunner, Result
@@ -14,6 +18,8 @@ from click.testing import CliRunner, Result
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.main import app
 from tests.support.influx_double import InfluxDouble
+from tests.support.pages import FOLLOWED, blocks
+from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.service import Service
 
 ROOT = Path(__file__).parents[2]
@@ -22,11 +28,23 @@ COLUMNS = 80
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """It runs until it is stopped, or needs a server of others: ``file`` runs it well, by these words."""
+class OnPage:
+    """It needs a broker of others, or runs until it is stopped: the test that types ``page`` types it there."""
 
-    file: str
+    page: str
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """It needs a second installation: the test of this name runs it well, by these words."""
+
+    test: str
     words: str
+
+
+@dataclass(frozen=True)
+class OfTheScene:
+    """It is what all other rows run beside."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +54,64 @@ class Row:
     ``{name}`` is what an earlier row printed, or a path of the scene.
     """
 
-    well: str | Elsewhere
+    well: str | OnPage | Elsewhere | OfTheScene
     wrong: str
     says: str = ""
     code: int = 2
     keep: Mapping[str, str] = field(default_factory=dict)
+    before: "Callable[[Scene], None] | None" = None
+    """What has to happen first."""
+
+
+class InC:
+    """The program under LANG=C: its streams take ASCII alone, as ``main`` prepares them."""
+
+    name = "healthsync"
+
+    def main(self, **options: Any) -> Any:
+        output.for_any_locale()
+        return COMMAND.main(**options)
+
+
+class Scene:
+    """A service, a sink's server, files; and what the rows printed."""
+
+    def __init__(self, service: Service, tmp: Path, influx: str) -> None:
+        data = service.data
+        self.service = service
+        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="alice-watch", reconnect_on_failure=False)
+        self.known = {"data": str(data), "tmp": str(tmp), "influx": influx}
+        self.runner = CliRunner(
+            charset="ascii", env={"HEALTHSYNC_DATA": str(data), "COLUMNS": str(COLUMNS), "LANG": "C"}
+        )
+        self.results: dict[str, tuple[Result | None, Result]] = {}
+
+    def run(self, line: str) -> Result:
+        words = [word.format_map(self.known) if word != "users/{user}/events" else word for word in line.split()]
+        return self.runner.invoke(InC(), words)  # type: ignore[arg-type]  # CliRunner needs a name and main()
+
+
+def connect(scene: Scene) -> None:
+    """alice's watch is there."""
+    connected = threading.Event()
+    scene.client.on_connect = lambda *_: connected.set()
+    scene.client.username_pw_set("alice-watch", (Path(scene.known["tmp"]) / "t").read_text())
+    scene.client.connect(*scene.service.mqtt)
+    scene.client.loop_start()
+    assert connected.wait(PATIENCE_S)
+
+
+def be_refused(scene: Scene) -> None:
+    """One event that no heart makes, and one with a longer text than is taken."""
+    for name in ("bad", "long"):
+        assert scene.run(f"publish {{tmp}}/{name}.json --user alice --device watch").exit_code == 1
+
+
+def take_long_texts(scene: Scene) -> None:
+    """The cause is mended while the service runs."""
+    (scene.service.data / "healthsync.toml").write_text("[events]\nmax_string = 4096\n")
+    scene.service.send(signal.SIGHUP)
+    wait_until(lambda: "bridge.reloaded" in scene.service.log_path.read_text(), "the reload")
 
 
 NOBODY = "http://127.0.0.1:9"
@@ -71,7 +142,7 @@ WALK: dict[str, Row] = {
     "subscriber lag": Row("subscriber lag", "subscriber lag app"),
     "subscriber suspend": Row("subscriber suspend app", "subscriber suspend nobody", "suspended", code=1),
     "subscriber resume": Row("subscriber resume app", "subscriber resume nobody", "resumed", code=1),
-    "up": Row(Elsewhere("tests/support/service.py", '"up", "--data"'), "up --mqtt-port many"),
+    "up": Row(OfTheScene(), "up --mqtt-port many"),
     "status": Row("status", "status --verbose", "running (process"),
     "doctor": Row("doctor", "doctor now", "python"),
     "publish": Row(
@@ -86,15 +157,18 @@ WALK: dict[str, Row] = {
     ),
     "trace": Row("trace alice-watch --for 1s", "trace nobody --for 1s", code=1),
     "client list": Row("client list", "client list --limit 0"),
-    "client kick": Row(
-        Elsewhere("tests/integration/test_members.py", 'serving.kick("alice-watch")'), "client kick app"
-    ),
+    "client kick": Row("client kick alice-watch --yes", "client kick app", "closed", before=connect),
     "events list": Row("events list", "events list --type hart_rate", "heart_rate", keep={"event": r"^(\d+)\t"}),
     "events show": Row("events show {event}", "events show 999999", "heart_rate", code=1),
-    "events tail": Row(Elsewhere("tests/integration/test_cli_service.py", '"tail"'), "events tail --type hart_rate"),
-    "rejected list": Row("rejected list", "rejected list --reason silly", keep={"number": r"^(\d+)\t"}),
+    "events tail": Row("events tail --count 1", "events tail --type hart_rate", "heart_rate"),
+    "rejected list": Row(
+        "rejected list",
+        "rejected list --reason silly",
+        keep={"number": r"^(\d+)\t", "long": r"^(\d+)\t.*\tbad_string\t"},
+        before=be_refused,
+    ),
     "rejected show": Row("rejected show {number}", "rejected show 999999", code=1),
-    "rejected replay": Row(Elsewhere("tests/unit/bridge/jobs/test_release.py", "released"), "rejected replay"),
+    "rejected replay": Row("rejected replay {long}", "rejected replay", "released", before=take_long_texts),
     "rejected purge": Row("rejected purge --older-than 30d --yes", "rejected purge --older-than 30d"),
     "storage status": Row("storage status", "storage status now", "epoch"),
     "storage restore-check": Row("storage restore-check", "storage restore-check now"),
@@ -106,12 +180,10 @@ WALK: dict[str, Row] = {
     "type show": Row("type show hr", "type show hart_rate", "heart_rate"),
     "type schema": Row("type schema hr", "type schema hart_rate", "2020-12"),
     "key list": Row("key list", "key list now", keep={"kid": r"^(\S+)"}),
-    "key rotate": Row("key rotate", "key rotate --publish soon"),
-    "key retire": Row(
-        Elsewhere("tests/unit/cli/test_cli_contract.py", '"key", "retire"'), "key retire nobody --yes", code=1
-    ),
+    "key rotate": Row("key rotate", "key rotate --publish soon", "signs from", keep={"next": r"the key (\S+) signs"}),
+    "key retire": Row("key retire {next}", "key retire nobody --yes", "retired", code=1),
     "key jwks": Row("key jwks", "key jwks now", '"keys"'),
-    "cert init-ca": Row(Elsewhere("tests/unit/cli/test_cli_cert.py", '"init-ca"'), "cert init-ca", code=1),
+    "cert init-ca": Row("cert init-ca --data {tmp}/new", "cert init-ca", "ca.crt", code=1),
     "cert issue": Row("cert issue device alice watch --out {tmp}", "cert issue device alice nothing", code=1),
     "cert list": Row("cert list", "cert list now", "alice-watch", keep={"serial": r"^(\S+)\tdevice"}),
     "cert renew": Row("cert renew device alice watch --out {tmp}", "cert renew device alice nothing", code=1),
@@ -136,19 +208,19 @@ WALK: dict[str, Row] = {
     "broker credentials": Row("broker credentials", "broker credentials now"),
     "broker password list": Row("broker password list", "broker password list now", "healthsync-hooks"),
     "broker password rotate": Row("broker password rotate healthsync-hooks", "broker password rotate nobody", code=1),
-    "broker provision": Row(
-        Elsewhere("tests/integration/test_external_mosquitto.py", "provision"), "broker provision postfix"
-    ),
-    "broker check": Row(
-        Elsewhere("tests/integration/test_external_mosquitto.py", "await examine("), "broker check now"
-    ),
-    "bridge run": Row(Elsewhere("tests/support/external_bridge.py", '"-m", "bridge"'), "bridge run", code=69),
+    "broker provision": Row(OnPage("docs/howto/mosquitto.md"), "broker provision postfix"),
+    "broker check": Row(OnPage("docs/howto/mosquitto.md"), "broker check now"),
+    "bridge run": Row(OnPage("docs/howto/mosquitto.md"), "bridge run", code=69),
     "bridge join": Row(
-        Elsewhere("tests/integration/test_bridge_join.py", '"bridge", "join"'),
+        Elsewhere(
+            "tests/integration/test_bridge_join.py"
+            "::test_points_stay_one_corrections_hold_and_what_was_deleted_stays_deleted",
+            '("bridge", "join",',
+        ),
         "bridge join /nowhere --shard 2/2",
         code=1,
     ),
-    "auth serve": Row(Elsewhere("tests/support/rabbitmq.py", '"auth", "serve"'), "auth serve --port many"),
+    "auth serve": Row(OnPage("docs/howto/rabbitmq.md"), "auth serve --port many"),
     "token revoke": Row("token revoke --user alice --device watch", "token revoke"),
     "audit list": Row("audit list", "audit list --limit 0", "user.added"),
     "audit verify": Row("audit verify", "audit verify now"),
@@ -158,31 +230,6 @@ WALK: dict[str, Row] = {
     "user remove": Row("user remove alice --yes", "user remove alice", code=1),
 }
 """In the order in which they run: what a later row needs, an earlier one has made."""
-
-
-class InC:
-    """The program under LANG=C: its streams take ASCII alone, as ``main`` prepares them."""
-
-    name = "healthsync"
-
-    def main(self, **options: Any) -> Any:
-        output.for_any_locale()
-        return COMMAND.main(**options)
-
-
-class Scene:
-    """A service, a sink's server, files; and what the rows printed."""
-
-    def __init__(self, data: Path, tmp: Path, influx: str) -> None:
-        self.known = {"data": str(data), "tmp": str(tmp), "influx": influx}
-        self.runner = CliRunner(
-            charset="ascii", env={"HEALTHSYNC_DATA": str(data), "COLUMNS": str(COLUMNS), "LANG": "C"}
-        )
-        self.results: dict[str, tuple[Result | None, Result]] = {}
-
-    def run(self, line: str) -> Result:
-        words = [word.format_map(self.known) if word != "users/{user}/events" else word for word in line.split()]
-        return self.runner.invoke(InC(), words)  # type: ignore[arg-type]  # CliRunner needs a name and main()
 
 
 def commands(group: Any = COMMAND, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -201,18 +248,20 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     ]
     (tmp / "event.json").write_text(json.dumps(events[0]))
     (tmp / "bad.json").write_text(json.dumps(events[0] | {"id": "two", "value": {"bpm": 900}}))
+    (tmp / "long.json").write_text(json.dumps(events[0] | {"id": "three", "device": {"model": "m" * 2000}}))
     with InfluxDouble() as influx, Service(tmp / "data") as service:
-        scene = Scene(service.data, tmp, influx.url)
+        scene = Scene(service, tmp, influx.url)
         for name, row in WALK.items():
-            if name == "rejected list":
-                assert scene.run("publish {tmp}/bad.json --user alice --device watch").exit_code == 1
-            well = None if isinstance(row.well, Elsewhere) else scene.run(row.well)
+            if row.before is not None:
+                row.before(scene)
+            well = scene.run(row.well) if isinstance(row.well, str) else None
             if well is not None:
                 for key, pattern in row.keep.items():
-                    found = re.search(pattern, well.stdout, re.MULTILINE)
+                    found = re.search(pattern, well.stdout + well.stderr, re.MULTILINE)
                     assert found, (name, well.output)
                     scene.known[key] = found[1]
             scene.results[name] = well, scene.run(row.wrong)
+        scene.client.loop_stop()
         yield scene
 
 
@@ -238,13 +287,50 @@ def test_help_fits_eighty_columns(name: str) -> None:
 @pytest.mark.parametrize("name", WALK)
 def test_well(name: str, scene: Scene) -> None:
     row, well = WALK[name], scene.results[name][0]
-    if well is None:
-        assert isinstance(row.well, Elsewhere)
-        assert row.well.words in (ROOT / row.well.file).read_text(encoding="utf-8")
-        return
+    match row.well:
+        case OfTheScene():
+            assert scene.service.running
+            return
+        case OnPage(page):
+            assert "::test_" in FOLLOWED[page]
+            typed = "\n".join(each.text for each in blocks(page) if each.typed)
+            assert f"healthsync {name}" in typed
+            return
+        case Elsewhere(test, words):
+            file, _, function = test.partition("::")
+            text = (ROOT / file).read_text(encoding="utf-8")
+            (found,) = (each for each in ast.walk(ast.parse(text)) if getattr(each, "name", "") == function)
+            assert words in (ast.get_source_segment(text, found) or "")
+            return
+    assert well is not None
     assert well.exit_code == 0, (well.output, well.stderr, well.exception)
     assert row.says in well.stdout + well.stderr
     assert "Traceback" not in well.output
+
+
+HAND_OUT = {"device add", "device token", "device enroll", "subscriber add", "subscriber token"}
+"""What is asked for a secret; test_cli_secrets says where it may go."""
+
+
+def test_no_other_command_prints_a_secret(scene: Scene) -> None:
+    places = [scene.service.data, Path(scene.known["tmp"])]
+    files = [path for place in places for pattern in ("keys/*", "credentials/*", "certs/*.key", "*.key", "t", "*.token")
+             for path in place.glob(pattern) if path.is_file()]  # fmt: skip
+    secrets = {
+        line
+        for path in files
+        for line in path.read_text(errors="replace").splitlines()
+        if len(line) >= 16 and not line.startswith("-----") and path.name != "keyring.json"
+    }
+    assert len(files) >= 8
+    assert len(secrets) >= 12
+    printed = {
+        name: result.stdout + result.stderr
+        for name, results in scene.results.items()
+        for result in results
+        if result is not None and name not in HAND_OUT
+    }
+    assert [name for name, text in printed.items() if any(secret in text for secret in secrets)] == []
 
 
 @pytest.mark.parametrize("name", WALK)
