@@ -234,7 +234,7 @@ class DoorServing:
         )
 
     def clients(self) -> list[dict[str, str]]:
-        """Who is connected: client id, role, address, since when."""
+        """Who is connected: client id, role, address, version of MQTT, since when."""
         return self.door.clients()
 
     def places(self) -> list[dict[str, Any]]:

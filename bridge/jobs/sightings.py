@@ -12,6 +12,7 @@ from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.identity.people.sightings import SeenEvent, SeenLogin
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.text import escaped
+from healthsync_mqtt.mqtt.codec.packets import version_of
 from healthsync_mqtt.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ log = get_logger("bridge")
 _MOST_BODY: Final = 4_096
 _MOST_VERSION: Final = 80
 """Bytes of an event that is looked into for the device's version, and characters of that."""
-
-_VERSIONS: Final = {3: "3.1", 4: "3.1.1", 5: "5.0"}
 
 
 class Sightings:
@@ -42,8 +41,7 @@ class Sightings:
 
     def entered(self, client_id: str, peer: str, level: int) -> None:
         """A client logged in with this protocol level of MQTT."""
-        protocol = f"MQTT {_VERSIONS.get(level, level)}"
-        self._logins[client_id] = SeenLogin(client_id, self._clock_us(), peer, protocol)
+        self._logins[client_id] = SeenLogin(client_id, self._clock_us(), peer, version_of(level))
 
     def left(self, client_id: str) -> None:
         """A client's connection has ended."""

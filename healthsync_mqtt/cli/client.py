@@ -22,7 +22,7 @@ def list_clients(
     data: Data = DATA,
     json: Json = False,
 ) -> None:
-    """List who is connected now, longest first.
+    """List who is connected now, longest first, and in which version of MQTT.
 
     Example: healthsync client list
     """
@@ -32,7 +32,8 @@ def list_clients(
     found = [each for each in clients if role in {None, each["role"]}]
     output.listing(
         found if limit is None else found[-limit:],
-        {"client_id": "CLIENT ID", "role": "ROLE", "address": "ADDRESS", "connected_at": "CONNECTED"},
+        {"client_id": "CLIENT ID", "role": "ROLE", "address": "ADDRESS", "protocol": "PROTOCOL"}
+        | {"connected_at": "CONNECTED"},
         as_json=json,
         empty="nobody is connected",
     )

@@ -83,7 +83,7 @@ class Liveness:
     def of(self, client_id: str) -> dict[str, Any]:
         """Whether it is connected (None: no service runs), its last login, event and version; refused in a day.
 
-        ``address`` and ``connected_at`` are of its connection, or else of its last one.
+        ``address``, ``protocol`` and ``connected_at`` are of its connection, or else of its last one.
         """
         found = None if self._clients is None else self._clients.get(client_id)
         seen = self._seen.get(client_id)
@@ -98,7 +98,7 @@ class Liveness:
                 "version": seen.version,
             }
         if found is not None:
-            last |= {"address": found["address"], "connected_at": found["connected_at"]}
+            last |= {name: found[name] for name in ("address", "protocol", "connected_at")}
         online = None if self._clients is None else found is not None
         return {"online": online, **last, "refused_lately": self._refused.get(client_id, 0)}
 

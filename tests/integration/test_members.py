@@ -101,6 +101,7 @@ async def test_live_connections_are_listed_and_can_be_closed(house: House, bob: 
     listed = {each["client_id"]: each for each in serving.clients()}  # type: ignore[attr-defined]
     assert listed["alice-watch"]["role"] == "device"
     assert listed["alice-watch"]["address"] == "127.0.0.1"
+    assert listed["alice-watch"]["protocol"] == "MQTT 3.1.1"
     assert listed["alice-watch"]["connected_at"].endswith("Z")
     assert serving.kick("alice-watch")  # type: ignore[attr-defined]
     await peer.closed()

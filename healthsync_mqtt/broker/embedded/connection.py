@@ -1,3 +1,4 @@
+# long: one object is the listener of its wire, the link of its session and the source of its deliveries
 """One client connection at the front door: performs on its wire and at the door what its protocol says."""
 
 import asyncio
@@ -120,6 +121,11 @@ class Connection:
     def name(self) -> str:
         """The client id it logged in with; ``?`` before."""
         return self.login.principal.client_id if self.login is not None else "?"
+
+    @property
+    def level(self) -> int:
+        """The protocol level of its CONNECT; 0 before."""
+        return self._protocol.level
 
     @property
     def session(self) -> Session | None:

@@ -59,6 +59,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Unsuback,
     Unsubscribe,
     Will,
+    version_of,
 )
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.telemetry.counters import Counters
@@ -187,13 +188,17 @@ class FrontDoor:
                 self.retain(self._registry.build("status", user=principal.user, device=principal.device), b"")
 
     def clients(self) -> list[dict[str, str]]:
-        """Who is connected, longest first: client id, role, address, since when."""
-        found = [
-            (each.opened_us, each.login.principal, each.peer) for each in self._connections if each.login is not None
-        ]
+        """Who is connected, longest first: client id, role, address, version of MQTT, since when."""
+        found = [(each, each.login.principal) for each in self._connections if each.login is not None]
         return [
-            {"client_id": who.client_id, "role": who.role.value, "address": peer, "connected_at": iso(opened_us)}
-            for opened_us, who, peer in sorted(found, key=lambda each: each[0])
+            {
+                "client_id": who.client_id,
+                "role": who.role.value,
+                "address": connection.peer,
+                "protocol": version_of(connection.level),
+                "connected_at": iso(connection.opened_us),
+            }
+            for connection, who in sorted(found, key=lambda each: each[0].opened_us)
         ]
 
     def kick(self, client_id: str) -> bool:

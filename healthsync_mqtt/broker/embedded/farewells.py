@@ -34,6 +34,7 @@ CODES: Final[Mapping[str, ReasonCode]] = MappingProxyType(
         "wrong_acknowledgement": ReasonCode.PROTOCOL_ERROR,
         "session_expiry_raised": ReasonCode.PROTOCOL_ERROR,
         "unknown_topic_alias": ReasonCode.PROTOCOL_ERROR,
+        "subscription_identifier_of_client": ReasonCode.PROTOCOL_ERROR,
         "topic_alias_invalid": ReasonCode.TOPIC_ALIAS_INVALID,
         "misplaced_wildcard": ReasonCode.MALFORMED_PACKET,
         "receive_maximum_exceeded": ReasonCode.RECEIVE_MAXIMUM_EXCEEDED,

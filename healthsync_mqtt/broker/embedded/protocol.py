@@ -98,10 +98,10 @@ class Protocol:
         self._max_unreleased = max_unreleased
         self._max_refused = max_refused
         self._receive_maximum = receive_maximum
-        #: whether the client speaks MQTT 5, and how it authenticates if it said so
+        #: what the client's CONNECT says: protocol level, whether that is MQTT 5, how it authenticates if it said so
+        self.level = 0
         self.five = False
         self.method: str | None = None
-        self._old = False
         self._aliases: dict[int, bytes] = {}
         #: MQTT 5: packet ids of QoS 2 messages of this connection that are not finished
         self._unfinished: set[int] = set()
@@ -179,7 +179,7 @@ class Protocol:
         """The CONNECT is accepted; ``present``: the session was there before; ``about``: what MQTT 5 is told."""
         self.state = entered(self.state, ConnectionState.OPEN)
         self._session, self._route = session, route
-        present = present and not self._old  # MQTT 3.1 has no such flag
+        present = present and self.level != 3  # MQTT 3.1 has no such flag
         self._actions.append(Send(Connack(present, ConnectCode.ACCEPTED, about)))
         return self._taken()
 
@@ -242,8 +242,8 @@ class Protocol:
     def _connect(self, packet: Connect) -> int:
         self.state = entered(self.state, ConnectionState.JUDGING)
         self.will = packet.will
-        self.five = packet.protocol_level > 4
-        self._old = packet.protocol_level == 3
+        self.level = packet.protocol_level
+        self.five = self.level > 4
         self.method = packet.properties.get(Property.AUTHENTICATION_METHOD)
         self._actions.append(Judge(packet))
         return _LOGIN
@@ -287,7 +287,10 @@ class Protocol:
         return _MESSAGE + cost
 
     def _named(self, packet: Publish) -> Publish | None:
-        """The message with the topic that its alias stands for; None: that is nothing, and the connection is over."""
+        """The message with the topic that its alias stands for; None: its properties end the connection."""
+        if Property.SUBSCRIPTION_ID in packet.properties:
+            self._end("subscription_identifier_of_client", violation=True)  # [MQTT-3.3.4-6 of 5]
+            return None
         alias = packet.properties.get(Property.TOPIC_ALIAS)
         if alias is None:
             return packet

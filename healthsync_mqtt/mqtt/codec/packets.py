@@ -75,6 +75,14 @@ Properties: TypeAlias = Mapping[Property, Any]
 NO_PROPERTIES: Final[Properties] = MappingProxyType({})
 
 
+_VERSIONS: Final = {3: "3.1", 4: "3.1.1", 5: "5.0"}
+
+
+def version_of(protocol_level: int) -> str:
+    """The version of MQTT with this protocol level, in words."""
+    return f"MQTT {_VERSIONS.get(protocol_level, protocol_level)}"
+
+
 class ConnectCode(IntEnum):
     """Return codes of CONNACK in 3.1.1 (section 3.2.2.3)."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar, Final, NamedTuple
 
+from healthsync_mqtt.model.text import printable
 from healthsync_mqtt.mqtt.codec.packets import Disconnect, Property
 from healthsync_mqtt.mqtt.links.port import ConnectionLostError
 
@@ -101,12 +102,7 @@ def farewell(packet: Disconnect) -> ServerClosedError:
     where = packet.properties.get(Property.SERVER_REFERENCE, "")
     words = [message]
     if where:
-        words.append(f"to {_plain(where)}")
+        words.append(f"to {printable(where, _LONGEST)}")
     if said:
-        words.append(f"({_plain(said)})")
+        words.append(f"({printable(said, _LONGEST)})")
     return kind(f"the server closed the connection: {' '.join(words)}", hint=hint, code=packet.reason)
-
-
-def _plain(text: str) -> str:
-    """Another's words for a log or a terminal: short, and nothing that moves a cursor."""
-    return "".join(char if char.isprintable() else "?" for char in text[:_LONGEST])

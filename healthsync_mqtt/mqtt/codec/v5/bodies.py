@@ -70,9 +70,7 @@ def publish(first: int, data: bytes, pos: int, stop: int) -> Publish:
     properties, pos = _properties(data, pos, stop, PropertyPlace.PUBLISH)
     if not topic and Property.TOPIC_ALIAS not in properties:
         raise MalformedPacket(Fault.NO_TOPIC, "PUBLISH with neither a topic name nor a topic alias")
-    response = properties.get(Property.RESPONSE_TOPIC)
-    if response is not None:
-        check_topic(response.encode())
+    _check_answer(properties)
     return Publish(topic, data[pos:stop], qos, bool(first & 1), dup, identifier, properties)
 
 
@@ -89,6 +87,7 @@ def connect(data: bytes, pos: int, stop: int) -> Connect:
     will = username = password = None
     if flags & WILL:
         about, pos = _properties(data, pos, stop, PropertyPlace.WILL)
+        _check_answer(about)
         topic, pos = field(data, pos, stop)
         check_topic(topic)
         payload, pos = field(data, pos, stop)
@@ -136,10 +135,12 @@ def _subscribe(data: bytes, pos: int, stop: int) -> Subscribe:
     while pos < stop:
         topic_filter, pos = topic_filter_field(data, pos, stop, len(filters))
         options, pos = byte(data, pos, stop)
-        if options & 3 == 3 or options >> 4 & 3 == 3 or options & 0xC0:
+        if options & 0xC0:
             raise MalformedPacket(Fault.BAD_QOS, "SUBSCRIBE with subscription options that do not exist")
+        if options & 3 == 3 or options >> 4 & 3 == 3:  # protocol errors, says the standard, as No Local is below
+            raise MalformedPacket(Fault.BAD_VALUE, "SUBSCRIBE with a QoS or a retain handling that does not exist")
         if options & 4 and topic_filter.startswith("$share/"):
-            raise MalformedPacket(Fault.BAD_FLAGS, "SUBSCRIBE with No Local on a shared subscription")
+            raise MalformedPacket(Fault.BAD_VALUE, "SUBSCRIBE with No Local on a shared subscription")
         filters.append((topic_filter, options))
     check_some(len(filters))
     return Subscribe(identifier, tuple(filters), properties)
@@ -219,6 +220,12 @@ def _properties(data: bytes, pos: int, stop: int, place: PropertyPlace) -> tuple
     found: dict[Property, Any]
     found, pos = read(data, pos, stop, place)
     return found, pos
+
+
+def _check_answer(properties: Properties) -> None:
+    response = properties.get(Property.RESPONSE_TOPIC)
+    if response is not None:
+        check_topic(response.encode())
 
 
 def _check_authentication(properties: Properties) -> None:
