@@ -30,10 +30,10 @@ install_debian() {
     "${install[@]}" "$@" >/dev/null 2>&1 || true
 }
 
-fetch_jars() { # HiveMQ CE and Moquette, from Maven Central into Maven's own store
+fetch_jars() { # HiveMQ CE, Moquette and Artemis, from Maven Central into Maven's own store
     command -v mvn >/dev/null 2>&1 && command -v java >/dev/null 2>&1 || return 0
     local name fetch
-    for name in hivemq moquette; do
+    for name in hivemq moquette artemis; do
         fetch=(mvn -q -B -f tests/support/java/pom.xml -P "$name" dependency:build-classpath -Dmdep.outputFile=/dev/null)
         "${fetch[@]}" -o >/dev/null 2>&1 && continue
         say "fetching the broker $name for the tests (once, some minutes; into Maven's own store)"

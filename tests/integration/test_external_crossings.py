@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support import child
+from tests.support.built_brokers import BuiltBroker, mochi, rumqttd
 from tests.support.external_bridge import BridgeProcess
 from tests.support.java_brokers import JavaBroker
 from tests.support.mosquitto import Mosquitto, wait_listening
@@ -111,9 +112,18 @@ def _mosquitto(config: Path) -> "subprocess.Popen[bytes]":
     return child.start([shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", str(config)])
 
 
-@pytest.mark.parametrize("name", ["HiveMq", "Moquette"])
+@pytest.mark.parametrize("name", ["HiveMq", "Moquette", "Artemis"])
 async def test_a_java_broker_without_rules_ends_the_bridge(tmp_path: Path, name: str) -> None:
     with await asyncio.to_thread(JavaBroker, tmp_path, name, ruled=False, canary=True) as broker:
+        assert "renew its access rules" in await bridge_ends(broker)
+
+
+@pytest.mark.parametrize("program", [mochi, rumqttd])
+async def test_a_broker_that_was_built_without_rules_ends_the_bridge(
+    tmp_path: Path, program: Callable[[], Path]
+) -> None:
+    built = await asyncio.to_thread(program)
+    with BuiltBroker(tmp_path, built, canary=True) as broker:
         assert "renew its access rules" in await bridge_ends(broker)
 
 

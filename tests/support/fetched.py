@@ -89,14 +89,15 @@ def python_packages(lock: Path) -> Path:
     return place
 
 
-def cargo_crate(name: str, source: str, crate: str, version: str) -> Path:
-    """A Rust program that needs one crate; the built program."""
+def cargo_crate(name: str, source: str, crate: str, version: str, *, features: bool = True) -> Path:
+    """A Rust program that needs one crate; the built program. ``features``: the crate's default ones are built too."""
     need("cargo")
     place = kept("cargo", name)
     (place / "src").mkdir(exist_ok=True)
     (place / "src" / "main.rs").write_text(source)
+    wanted = f'{{ version = "={version}", default-features = {str(features).lower()} }}'
     manifest = (
-        f'[package]\nname = "{name}"\nversion = "0.1.0"\nedition = "2021"\n\n[dependencies]\n{crate} = "={version}"\n'
+        f'[package]\nname = "{name}"\nversion = "0.1.0"\nedition = "2021"\n\n[dependencies]\n{crate} = {wanted}\n'
     )
     if not (place / "Cargo.toml").exists() or (place / "Cargo.toml").read_text() != manifest:
         (place / "Cargo.toml").write_text(manifest)

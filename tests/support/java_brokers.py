@@ -1,4 +1,4 @@
-"""Brokers in Java, fetched by Maven into its own store: HiveMQ CE and Moquette, on free ports of the loopback address.
+"""Brokers in Java, fetched by Maven into its own store: HiveMQ CE, Moquette and Artemis, on free ports of loopback.
 
 Where there is no Maven or Java their tests are skipped with that reason. Where Maven is there and the jars cannot be
 had, they are skipped too, and in CI they fail: then it is the network or a version that went away.
