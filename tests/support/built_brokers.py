@@ -1,7 +1,7 @@
 """Brokers without access rules that are built from their registries' packages: mochi-mqtt (Go) and rumqttd (Rust).
 
-They are built once a machine; what their languages' tools cannot have is skipped with that reason. rumqttd takes minutes
-of both cores, so it is built only where ``HEALTHSYNC_TEST_BUILDS`` is set, and used wherever it is there.
+They are built once a machine; what their languages' tools cannot have is skipped with that reason. rumqttd takes
+minutes of both cores, so it is built only where ``HEALTHSYNC_TEST_BUILDS`` is set, and used wherever it is there.
 """
 
 import os
