@@ -139,21 +139,31 @@ class _Tally:
         """What the sender asked for and does not get."""
         return ("retain",) if self.retained else ()
 
-    def lighten(self, most: int) -> None:
-        """Leave out of what was rejected the words, then the fields, as far as the receipt is too long with them."""
-        for word in ("message", "field"):
+    def lighten(self, most: int) -> int:
+        """Leave out of what was rejected the words, then fields, then ids, as far as the receipt is too long with them.
+
+        What does not even fit then is not listed: how many.
+        """
+        for word in ("message", "field", "id"):
             for entry in self.rejected:
                 if self.size <= most:
-                    return
-                self.size -= len(str(entry.pop(word, "")).encode())
+                    return 0
+                self.size -= _entry_bytes(entry)
+                entry.pop(word, None)
+                entry.setdefault("id", None)
+                self.size += _entry_bytes(entry)
+        listed = len(self.rejected)
+        while self.rejected and self.size > most:
+            self.size -= _entry_bytes(self.rejected.pop())
+        return listed - len(self.rejected)
 
 
 def receipts(outcomes: Iterable[Outcome], epoch: str, seq: int, room: int = MOST_BYTES) -> list[bytes]:
     """The receipts of one commit for one device: one for each named batch, and for everything else as few as it takes.
 
     None is longer than any client takes. The receipt of a batch stays one message, so what is said of its rejected
-    events is shortened first; codes and places are never left out. ``room`` is what the way to the device takes, where
-    that is less; a batch's receipt may still be longer than that.
+    events is shortened; where codes and places alone are too long, it says how many are not listed. ``room`` is what
+    the way to the device takes, where that is less.
 
     ``seq`` is the position of the device's user: nothing in a receipt depends on what other users sent.
     """
@@ -166,9 +176,10 @@ def receipts(outcomes: Iterable[Outcome], epoch: str, seq: int, room: int = MOST
             continue
         tally = _Tally()
         tally.add(outcome)
-        tally.lighten(most)
+        unlisted = tally.lighten(most)
         stored, duplicate = len(tally.stored), len(tally.duplicate)
-        out.append(encode_receipt(epoch, seq, outcome.decoded.batch, stored, duplicate, tally.rejected, tally.ignored))
+        batch = outcome.decoded.batch
+        out.append(encode_receipt(epoch, seq, batch, stored, duplicate, tally.rejected, tally.ignored, unlisted))
     out += [encode_receipt(epoch, seq, None, one.stored, one.duplicate, one.rejected, one.ignored) for one in plain]
     return out
 
@@ -193,7 +204,11 @@ def _tell(tallies: list[_Tally], outcome: Outcome, most: int) -> None:
 
 
 def _entry_bytes(entry: dict[str, object]) -> int:
-    return 60 + sum(_json_bytes(str(value)) for value in entry.values())
+    return 3 + sum(len(key) + 4 + _value_bytes(value) for key, value in entry.items())
+
+
+def _value_bytes(value: object) -> int:
+    return _json_bytes(value) if isinstance(value, str) else len(str(value))
 
 
 def _json_bytes(text: str) -> int:

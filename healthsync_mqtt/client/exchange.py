@@ -375,6 +375,10 @@ class Exchange:
         sent = ledger.sent.get(receipt.batch or "")
         if sent is None or receipt.batch is None:
             return
+        if receipt.unlisted and len(sent.entries) > 1:
+            del ledger.sent[receipt.batch]
+            self._split(sent.entries, fresh=sent.connection == self._number)
+            return
         settled = settle(sent.entries, receipt)
         if settled is None:
             _LOG.warning("client.receipt_does_not_fit batch=%s", receipt.batch)

@@ -45,6 +45,8 @@ class Receipt(msgspec.Struct, frozen=True):
     rejected: list[RejectedEvent] = []
     #: what the sender asked for and did not get: ``retain``
     ignored: list[str] = []
+    #: so many more events of the batch were rejected than are listed: it was too long to say which
+    unlisted: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -77,6 +79,7 @@ def encode_receipt(  # noqa: PLR0917  # one argument a key, in their order
     duplicate: Sequence[str] | int,
     rejected: Sequence[dict[str, Any]] = (),
     ignored: Sequence[str] = (),
+    unlisted: int = 0,
 ) -> bytes:
     """One receipt message as compact JSON; ``rejected`` as made by ``rejected_entry``; no batch, no ``batch`` key."""
     receipt: dict[str, Any] = {"epoch": epoch, "seq": seq}
@@ -87,6 +90,8 @@ def encode_receipt(  # noqa: PLR0917  # one argument a key, in their order
     receipt["rejected"] = rejected
     if ignored:
         receipt["ignored"] = ignored
+    if unlisted:
+        receipt["unlisted"] = unlisted
     return _encode(receipt)
 
 

@@ -135,6 +135,31 @@ async def test_several_batches_on_their_way_are_each_told_and_none_twice(make_cl
     assert sorted(stored) == sorted(set(stored))
 
 
+class Terse(FakeService):
+    """Lists ``most`` rejections in a receipt."""
+
+    most = 2
+
+    def flush(self) -> None:
+        receipts = [json.loads(each) for each in self.queue]
+        self.queue.clear()
+        for each in receipts:
+            listed, left_out = each["rejected"][: self.most], each["rejected"][self.most :]
+            self.queue.append(json.dumps(each | {"rejected": listed, "unlisted": len(left_out)}).encode())
+        super().flush()
+
+
+async def test_rejections_that_a_receipt_has_no_room_for_are_looked_for_in_smaller_batches(make_client) -> None:
+    service = Terse()
+    service.reject = {f"e{n}": "out_of_range" for n in range(0, 16, 2)}
+    async with make_client(transport=service, batch_size=16) as client:
+        results = await client.publish([event(n) for n in range(16)])
+        assert [each.id for each in results if isinstance(each, Rejected)] == sorted(
+            service.reject, key=lambda name: int(name[1:])
+        )
+        assert service.connects == 1
+
+
 async def test_an_older_service_that_names_no_topic_changes_nothing(make_client, clock) -> None:
     service = Strict()
     async with make_client(transport=service) as client:

@@ -56,6 +56,18 @@ def test_a_batch_of_refusals_stays_one_receipt_and_keeps_codes() -> None:
     ]
 
 
+@given(st.integers(1, 3_000), st.integers(400, 70_000), st.integers(0, 400))
+def test_a_batch_never_has_a_receipt_that_the_way_to_the_device_does_not_take(many: int, room: int, words: int) -> None:
+    rejected = [refusal(n, f'"{n:062}"', "x" * words) for n in range(many)]
+    (made,) = receipts([outcome(["a", "b"], rejected, batch="b-1")], "epoch", 7, room)
+    assert len(made) <= min(room, MOST)
+    receipt = parse_receipt(made)
+    assert len(receipt.rejected) + receipt.unlisted == many
+    assert [(each.index, each.code) for each in receipt.rejected] == [
+        (n, "out_of_range") for n in range(len(receipt.rejected))
+    ]
+
+
 def test_a_short_receipt_says_everything() -> None:
     (made,) = receipts([outcome(["a", "b"], [refusal(2, "c")], batch="b-1")], "epoch", 7)
     assert parse_receipt(made).rejected[0].message == "bpm 900 is above 300"
