@@ -87,6 +87,8 @@ def _part(wanted: Any) -> _Part:
         return _Part({int: _number(meta), float: _number(meta)}, "float")
     if wanted is str:
         return _Part({str: _length(meta, Reason.BAD_STRING, Reason.BAD_STRING, "characters")}, "str")
+    if wanted is bool:
+        return _Part({bool: lambda _: None}, "bool")
     if wanted is type(None):
         return _Part({type(None): lambda _: None}, "null")
     if wanted is datetime:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from healthsync_mqtt.cli.spelling import Spelling, as_owner, asked_by, here, program
-from healthsync_mqtt.config.names import nearest
+from healthsync_mqtt.config.names import did_you_mean, nearest
 from healthsync_mqtt.errors import ConfigError, UsageError
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
 from healthsync_mqtt.model.times import iso, micros
@@ -167,7 +167,8 @@ def type_name(text: str) -> str:
     """The canonical name of a type or alias."""
     found = resolve(text)
     if found is None:
-        raise UsageError(f"there is no type {text!r}", hint=f"one of: {', '.join(sorted(CATALOGUE))}")
+        known = [name for each in CATALOGUE.values() for name in (each.name, *each.aliases)]
+        raise UsageError(f"there is no type {text!r}", hint=f"{did_you_mean(text, known)}see: healthsync type list")
     return found.name
 
 

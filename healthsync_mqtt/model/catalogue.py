@@ -7,11 +7,30 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from healthsync_mqtt.model.event_type import EventType, TimeKind
-from healthsync_mqtt.model.types import activity, blood, body, food, heart, sleep, vitals
+from healthsync_mqtt.model.types import (
+    activity,
+    blood,
+    body,
+    cycle,
+    environment,
+    food,
+    heart,
+    lung,
+    medication,
+    mind,
+    motion,
+    scores,
+    sleep,
+    vitals,
+    workout,
+)
 
 __all__ = ["CATALOGUE", "EventType", "TimeKind", "resolve"]
 
-_FAMILIES = (activity, heart, vitals, body, blood, sleep, food)
+_FAMILIES = (
+    activity, heart, vitals, body, blood, sleep, food, workout, motion, lung, scores, environment, medication, mind,
+    cycle,
+)  # fmt: skip
 _TYPES: tuple[EventType, ...] = tuple(event_type for family in _FAMILIES for event_type in family.TYPES)
 
 #: All types by their canonical names.

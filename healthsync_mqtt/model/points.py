@@ -4,13 +4,15 @@ A number at a moment is one point, a series one for each sample; a night is its 
 summary and its items. Free text (names of food) is in no point: a text is a word of a closed set.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 US = 1_000_000
+NO_WORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
 class Point(NamedTuple):
@@ -60,15 +62,21 @@ def one_number(measurement: str, field: str, *, lasts: bool) -> Spread:
     return Spread(stored=stored, points=points, simple="" if lasts else field)
 
 
-def several_numbers(measurement: str, fields: tuple[str, ...]) -> Spread:
-    """Several numbers of one moment, some of which may be absent."""
-    stored = msgspec.defstruct("SeveralNumbers", optional_floats(fields), gc=False)
+def several(
+    measurement: str, numbers: tuple[str, ...], words: Mapping[str, tuple[str, ...]] = NO_WORDS, *, lasts: bool = False
+) -> Spread:
+    """Several numbers and words of one moment, or of a time that ``lasts``; some of them may be absent."""
+    stored = msgspec.defstruct(
+        "Several", [*optional_floats(numbers), *((name, str | None, None) for name in words)], gc=False
+    )
 
-    def points(value: Any, start_us: int, _end_us: int | None) -> list[Point]:
-        found = present(value, fields)
+    def points(value: Any, start_us: int, end_us: int | None) -> list[Point]:
+        found = present_words(value, words) + present(value, numbers)
+        if found and lasts and end_us is not None:
+            found += (("duration_s", (end_us - start_us) / US),)
         return [Point(measurement, start_us, found)] if found else []
 
-    return Spread(stored=stored, points=points)
+    return Spread(stored=stored, points=points, texts=frozenset(words))
 
 
 def optional_floats(names: tuple[str, ...]) -> list[tuple[str, Any, Any]]:
@@ -79,3 +87,8 @@ def optional_floats(names: tuple[str, ...]) -> list[tuple[str, Any, Any]]:
 def present(value: Any, names: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
     """The fields that a value has."""
     return tuple((name, amount) for name in names if (amount := getattr(value, name)) is not None)
+
+
+def present_words(value: Any, words: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, float | str], ...]:
+    """The words that a value has, as far as they are of their closed sets."""
+    return tuple((name, found) for name, known in words.items() if (found := getattr(value, name)) in known)

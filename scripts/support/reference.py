@@ -85,8 +85,9 @@ def events() -> Iterator[str]:
         if each.quantities:
             yield head("field", "unit", "range", "LOINC")
             yield from quantity_rows(each)
-        else:
-            yield "Has parts instead of a number; `start_time` and `end_time` are required."
+        if each.max_span_us is not None:
+            hours = each.max_span_us // 3_600_000_000
+            yield f"`start_time` and `end_time` are required, at most {hours:,} hours apart."
         if "amount" in each.forms:
             yield f"Units: {', '.join(f'`{unit}`' for unit in each.quantities[0].taken)}."
         yield f"```json\n{json.dumps(example_event(each), ensure_ascii=False)}\n```"

@@ -1,14 +1,16 @@
-"""Food: a meal with its items and nutrients."""
+"""What is eaten and drunk: a meal with its items and nutrients, water, caffeine, alcohol."""
 
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
-from healthsync_mqtt.model.event_type import Daily, EventType, Form, Quantity, Span, TimeKind, number, struct
-from healthsync_mqtt.model.limits import Limits
+from healthsync_mqtt.model.entries import instant, interval
+from healthsync_mqtt.model.event_type import Daily, EventType, Form, Quantity, Span, TimeKind
+from healthsync_mqtt.model.limits import DEFAULT, Limits
 from healthsync_mqtt.model.points import US, Point, Spread, optional_floats, present
 from healthsync_mqtt.model.reasons import Reason, RefusedError
+from healthsync_mqtt.model.shapes import number, struct
 
 MAX_ITEMS = 100
 
@@ -24,6 +26,9 @@ _NUTRIENTS = (
     Quantity("fat_g", "g", 0, 5000),
     Quantity("saturated_fat_g", "g", 0, 5000),
     Quantity("trans_fat_g", "g", 0, 5000),
+    Quantity("monounsaturated_fat_g", "g", 0, 5000),
+    Quantity("polyunsaturated_fat_g", "g", 0, 5000),
+    Quantity("unsaturated_fat_g", "g", 0, 5000),
     Quantity("cholesterol_mg", "mg", 0, 100_000),
     Quantity("sodium_mg", "mg", 0, 1_000_000),
     Quantity("potassium_mg", "mg", 0, 1_000_000),
@@ -31,10 +36,27 @@ _NUTRIENTS = (
     Quantity("magnesium_mg", "mg", 0, 1_000_000),
     Quantity("iron_mg", "mg", 0, 100_000),
     Quantity("zinc_mg", "mg", 0, 100_000),
+    Quantity("phosphorus_mg", "mg", 0, 1_000_000),
+    Quantity("chloride_mg", "mg", 0, 1_000_000),
+    Quantity("copper_mg", "mg", 0, 100_000),
+    Quantity("manganese_mg", "mg", 0, 100_000),
+    Quantity("iodine_ug", "ug", 0, 1_000_000),
+    Quantity("selenium_ug", "ug", 0, 1_000_000),
+    Quantity("chromium_ug", "ug", 0, 1_000_000),
+    Quantity("molybdenum_ug", "ug", 0, 1_000_000),
     Quantity("vitamin_a_ug", "ug", 0, 1_000_000),
+    Quantity("thiamin_mg", "mg", 0, 100_000),
+    Quantity("riboflavin_mg", "mg", 0, 100_000),
+    Quantity("niacin_mg", "mg", 0, 100_000),
+    Quantity("pantothenic_acid_mg", "mg", 0, 100_000),
+    Quantity("vitamin_b6_mg", "mg", 0, 100_000),
+    Quantity("biotin_ug", "ug", 0, 1_000_000),
+    Quantity("folate_ug", "ug", 0, 1_000_000),
     Quantity("vitamin_b12_ug", "ug", 0, 1_000_000),
     Quantity("vitamin_c_mg", "mg", 0, 1_000_000),
     Quantity("vitamin_d_ug", "ug", 0, 1_000_000),
+    Quantity("vitamin_e_mg", "mg", 0, 100_000),
+    Quantity("vitamin_k_ug", "ug", 0, 1_000_000),
     Quantity("caffeine_mg", "mg", 0, 5000),
     Quantity("alcohol_g", "g", 0, 5000),
     Quantity("water_ml", "mL", 0, 20_000),
@@ -67,7 +89,14 @@ def _food(nutrients: tuple[Quantity, ...], amounts: tuple[Quantity, ...]) -> For
                 raise RefusedError(Reason.BAD_STRING, f"items[{place}].name", message)
         return value
 
-    return Form(shape, refine)
+    return Form(shape, refine, _has_something)
+
+
+def _has_something(schema: dict[str, Any]) -> dict[str, Any]:
+    nutrients = [name for name in schema["properties"] if name not in {"meal", "items"}]
+    given = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in nutrients]
+    schema["properties"]["items"]["items"]["properties"]["name"]["maxLength"] = DEFAULT.max_string
+    return schema | {"anyOf": [{"required": ["items"], "properties": {"items": {"minItems": 1}}}, *given]}
 
 
 def _spread(nutrients: tuple[str, ...], amounts: tuple[str, ...]) -> Spread:
@@ -111,5 +140,14 @@ TYPES = (
             "items": [{"name": "Oats", "grams": 60, "energy_kcal": 225}],
             "energy_kcal": 225,
         },
+    ),
+    interval("hydration", Quantity("ml", "mL", 0, 20_000, usual=250), "water", "dietary_water"),
+    instant("caffeine", Quantity("mg", "mg", 0, 5000, usual=95), "dietary_caffeine", daily=Daily.SUM),
+    instant(
+        "alcohol",
+        Quantity("drinks", "{drinks}", 0, 100, usual=1),
+        "alcoholic_beverages",
+        "number_of_alcoholic_beverages",
+        daily=Daily.SUM,
     ),
 )

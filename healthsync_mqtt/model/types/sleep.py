@@ -1,4 +1,4 @@
-"""Sleep: a night with its stages."""
+"""Sleep: a night with its stages and the figures that a provider gives, and how it sounded."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
@@ -6,16 +6,28 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from healthsync_mqtt.model.event_type import Daily, EventType, Form, Span, TimeKind
+from healthsync_mqtt.model.entries import interval, of_a_day
+from healthsync_mqtt.model.event_type import Daily, EventType, Form, Quantity, Span, TimeKind
 from healthsync_mqtt.model.limits import Limits
-from healthsync_mqtt.model.points import US, Point, Spread
-from healthsync_mqtt.model.reasons import Reason, RefusedError
+from healthsync_mqtt.model.points import US, Point, Spread, optional_floats, present
+from healthsync_mqtt.model.shapes import fields, struct, within
 from healthsync_mqtt.model.times import iso, micros
 
 MAX_STAGES = 2880  # one a minute for 48 h
 _HOUR_US = 3_600_000_000
 
 Stages = Literal["awake", "awake_in_bed", "in_bed", "out_of_bed", "asleep", "light", "deep", "rem", "unknown"]
+
+_FIGURES = (
+    Quantity("total_asleep_s", "s", 0, 172_800, "93832-4", 26_100),
+    Quantity("latency_s", "s", 0, 172_800, usual=480),
+    Quantity("efficiency_percent", "%", 0, 100, usual=92),
+    Quantity("awakenings", "1", 0, 1000, usual=3),
+    Quantity("heart_rate_mean_bpm", "/min", 20, 300, usual=55),
+    Quantity("heart_rate_low_bpm", "/min", 20, 300, usual=48),
+    Quantity("hrv_rmssd_ms", "ms", 0, 500, usual=61),
+    Quantity("respiratory_rate", "/min", 3, 80, usual=14.1),
+)
 
 
 class SleepStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,32 +38,39 @@ class SleepStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end_time: datetime
 
 
-class Sleep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """``{"stages": [{"stage": "deep", "start_time": "…Z", "end_time": "…Z"}]}``; stages may be left out."""
+class SleepScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a provider says of a night in its own words and on its own scale."""
 
-    stages: Annotated[list[SleepStage], Meta(max_length=MAX_STAGES)] = []
+    provider: Annotated[str, Meta(min_length=1, max_length=64)]
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    points: Annotated[int, Meta(ge=-1000, le=10_000)] | Annotated[float, Meta(ge=-1000.0, le=10_000.0)]
 
 
-def _refine_sleep(value: Sleep, span: Span, _limits: Limits) -> Any:
+def _sleep() -> Form:
+    """``{"stages": [{"stage": "deep", "start_time": "…Z", "end_time": "…Z"}], "efficiency_percent": 92}``.
+
+    Everything may be left out.
+    """
+    no_stages: Any = msgspec.field(default_factory=list)
+    shape = struct(
+        "Sleep",
+        [
+            ("stages", Annotated[list[SleepStage], Meta(max_length=MAX_STAGES)], no_stages),
+            ("nap", bool | None, None),
+            *fields(_FIGURES, optional=True),
+            ("scores", Annotated[list[SleepScore], Meta(max_length=20)], no_stages),
+        ],
+    )
+    return Form(shape, _refine_sleep)
+
+
+def _refine_sleep(value: Any, span: Span, _limits: Limits) -> Any:
     stages = []
     for place, stage in enumerate(value.stages):
-        path = f"stages[{place}]"
-        for field, moment in (("start_time", stage.start_time), ("end_time", stage.end_time)):
-            if moment.tzinfo is None:
-                raise RefusedError(Reason.NAIVE_TIME, f"{path}.{field}", f"{field} has no offset")
-        start_us, end_us = micros(stage.start_time), micros(stage.end_time)
-        if end_us < start_us:
-            raise RefusedError(Reason.BAD_INTERVAL, f"{path}.end_time", "the stage ends before it starts")
-        if start_us < span.start_us or (span.end_us is not None and end_us > span.end_us):
-            raise RefusedError(Reason.BAD_INTERVAL, path, "the stage lies outside the session")
+        start_us, end_us = within(stage.start_time, stage.end_time, f"stages[{place}]", span, what="stage")
         stages.append({"stage": stage.stage, "start_time": iso(start_us), "end_time": iso(end_us)})
-    return {"stages": stages} if stages else {}
-
-
-class StoredSleep(msgspec.Struct, gc=False):
-    """A night as it is stored."""
-
-    stages: list[SleepStage] = []
+    stored = {field: getattr(value, field) for field in type(value).__struct_fields__} | {"stages": stages}
+    return {field: found for field, found in stored.items() if found is not None and found != []}
 
 
 #: Stages as numbers, for servers that chart no text. The higher, the deeper.
@@ -61,21 +80,30 @@ STAGE_LEVELS = {
 }  # fmt: skip
 
 
-def _points(value: StoredSleep, start_us: int, end_us: int | None) -> list[Point]:
-    """The night with the seconds of each stage, and each stage."""
-    totals: dict[str, int] = {}
-    stages: list[Point] = []
-    for stage in sorted(value.stages, key=lambda stage: (stage.start_time, stage.end_time, stage.stage)):
-        at_us, span_us = micros(stage.start_time), micros(stage.end_time) - micros(stage.start_time)
-        totals[stage.stage] = totals.get(stage.stage, 0) + span_us
-        level = STAGE_LEVELS[stage.stage]
-        fields = (("stage", stage.stage), ("level", level), ("duration_s", span_us / US))
-        stages.append(Point("sleep_stage", at_us, fields))
-    night: list[tuple[str, float]] = [("stages", len(stages))]
-    if end_us is not None:
-        night.append(("duration_s", (end_us - start_us) / US))
-    night += [(f"{stage}_s", totals[stage] / US) for stage in get_args(Stages) if stage in totals]
-    return [Point("sleep", start_us, tuple(night)), *stages]
+def _spread() -> Spread:
+    """The night with its figures and the seconds of each stage, and each stage."""
+    figures = tuple(each.field for each in _FIGURES)
+    no_stages: Any = msgspec.field(default_factory=list)
+    stored = msgspec.defstruct(
+        "StoredSleep", [("stages", list[SleepStage], no_stages), *optional_floats(figures)], gc=False
+    )
+
+    def points(value: Any, start_us: int, end_us: int | None) -> list[Point]:
+        totals: dict[str, int] = {}
+        stages: list[Point] = []
+        for stage in sorted(value.stages, key=lambda stage: (stage.start_time, stage.end_time, stage.stage)):
+            at_us, span_us = micros(stage.start_time), micros(stage.end_time) - micros(stage.start_time)
+            totals[stage.stage] = totals.get(stage.stage, 0) + span_us
+            level = STAGE_LEVELS[stage.stage]
+            described = (("stage", stage.stage), ("level", level), ("duration_s", span_us / US))
+            stages.append(Point("sleep_stage", at_us, described))
+        night: list[tuple[str, float]] = [("stages", len(stages))]
+        if end_us is not None:
+            night.append(("duration_s", (end_us - start_us) / US))
+        night += [(f"{stage}_s", totals[stage] / US) for stage in get_args(Stages) if stage in totals]
+        return [Point("sleep", start_us, (*night, *present(value, figures))), *stages]
+
+    return Spread(stored=stored, points=points, parts=("sleep_stage",), texts=frozenset({"stage"}))
 
 
 _NIGHT = (
@@ -88,15 +116,21 @@ TYPES = (
     EventType(
         name="sleep",
         kind=TimeKind.SESSION,
-        quantities=(),
-        shapes=lambda: {"stages": Form(Sleep, _refine_sleep)},
+        quantities=_FIGURES,
+        shapes=lambda: {"stages": _sleep()},
         daily=Daily.LONGEST,
         aliases=("sleep_session",),
         loinc="93832-4",
         max_span_us=48 * _HOUR_US,
-        own_spread=lambda: Spread(
-            stored=StoredSleep, points=_points, parts=("sleep_stage",), texts=frozenset({"stage"})
-        ),
-        example={"stages": [dict(zip(("stage", "start_time", "end_time"), stage, strict=True)) for stage in _NIGHT]},
+        own_spread=_spread,
+        example_s=8 * 3600,
+        example={
+            "stages": [dict(zip(("stage", "start_time", "end_time"), stage, strict=True)) for stage in _NIGHT],
+            "efficiency_percent": 92,
+            "latency_s": 480,
+            "scores": [{"provider": "oura", "name": "sleep_score", "points": 82}],
+        },
     ),
+    interval("snoring", Quantity("minutes", "min", 0, 1440, usual=18)),
+    of_a_day("breathing_disturbances", Quantity("per_hour", "/h", 0, 200, usual=2.3), "apnea_hypopnea_index"),
 )

@@ -34,6 +34,14 @@ EXAMPLE_VALUES: dict[str, Any] = {of.name: dict(of.example) for of in CATALOGUE.
             {"stage": "rem", "start_time": "2026-11-23T06:05:00.000000Z", "end_time": "2026-11-23T06:10:00.000000Z"},
         ]
     },
+    "workout": {
+        "activity": "running",
+        "distance_m": 1840,
+        "laps": [
+            {"start_time": "2026-11-23T06:01:00.000000Z", "end_time": "2026-11-23T06:06:00.000000Z", "distance_m": 920}
+        ],
+        "zones": [{"of": "heart_rate", "seconds": 240, "low": 140, "high": 160}],
+    },
     "food": {"meal": "breakfast", "items": [{"name": "Oats", "grams": 60, "energy_kcal": 225}], "energy_kcal": 225},
 }
 

@@ -39,10 +39,10 @@ def good_events(draw: st.DrawFn) -> dict:
         start_time=f"2026-11-21T06:00:00.{draw(st.integers(0, 999_999)):06d}{offset}",
         value=EXAMPLE_VALUES[name],
     )
-    if name == "sleep":
+    if CATALOGUE[name].max_span_us is not None:
         sent |= {"start_time": "2026-11-23T06:00:00Z", "end_time": END}
     quantities = CATALOGUE[name].quantities
-    if len(quantities) == 1:
+    if "amount" in CATALOGUE[name].forms:
         low, high = quantities[0].low, quantities[0].high
         sent["value"] = {quantities[0].field: draw(st.floats(low, high) | st.integers(int(low + 0.5), int(high)))}
     unknown = st.dictionaries(plain_text, plain_scalars, max_size=3)

@@ -22,14 +22,16 @@ NOW_US = 1_790_000_000_000_000
 SUBJECT = "5e" * 12
 TAGS = {"user", "device", "provider", "recording"}
 FIELDS = {
-    type_.name: {quantity.field for quantity in type_.quantities} | {"duration_s", "deleted"}
+    type_.name: {quantity.field for quantity in type_.quantities} | {"duration_s", "deleted"} | type_.spread.texts
     for type_ in CATALOGUE.values()
 }
 FIELDS["sleep"] |= {f"{stage}_s" for stage in STAGE_LEVELS} | {"stages"}
 FIELDS["sleep_stage"] = {"stage", "level", "duration_s", "deleted"}
 FIELDS["food"] |= {"meal", "items"}
 FIELDS["food_item"] = FIELDS["food"]
-NUMBERS = {"meal": str, "stage": str, "deleted": bool}
+FIELDS |= dict.fromkeys(("workout_lap", "workout_split"), FIELDS["workout"])
+FIELDS["workout_zone"] = {"of", "low", "high", "seconds", "deleted"}
+NUMBERS = dict.fromkeys((text for of in CATALOGUE.values() for text in of.spread.texts), str) | {"deleted": bool}
 
 
 class Everyone:

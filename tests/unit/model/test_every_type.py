@@ -1,0 +1,169 @@
+"""Every type of the catalogue: what it takes, what at its bounds, what it refuses; and nothing is lost on the way."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.decode.delivery import decode
+from healthsync_mqtt.model.catalogue import CATALOGUE, EventType
+from healthsync_mqtt.model.event import Decoded
+from healthsync_mqtt.model.event_schema import example_event
+from healthsync_mqtt.model.event_type import Sensitivity, TimeKind
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.record import Record, canonical_dict
+from healthsync_mqtt.sinks.influx.mapping import Mapper
+from healthsync_mqtt.storage import Item
+from healthsync_mqtt.storage.memory import MemoryEventLog, MemoryLogReader
+from tests.support.line_protocol import parse
+from tests.support.type_values import event_of, numbers, values
+
+NOW_US = 1_795_420_800_000_000
+ORIGIN = Origin("alice", "watch", None, "users/alice/devices/watch/events")
+
+every_type = pytest.mark.parametrize("of", CATALOGUE.values(), ids=lambda of: of.name)
+
+FIFTEEN = {
+    "steps": "step step_count", "distance": "", "floors": "floors_climbed flights_climbed",
+    "energy_active": "active_energy active_energy_burned active_calories", "heart_rate": "hr heartrate",
+    "resting_heart_rate": "rhr resting_hr", "hrv_rmssd": "rmssd", "spo2": "oxygen_saturation blood_oxygen",
+    "respiratory_rate": "respiration_rate", "body_temperature": "body_temp", "weight": "body_weight body_mass",
+    "glucose": "blood_glucose", "blood_pressure": "bp", "sleep": "sleep_session", "food": "nutrition meal",
+}  # fmt: skip
+
+
+def read(event: dict[str, Any]) -> Decoded:
+    return decode(json.dumps(event).encode(), ORIGIN, NOW_US)
+
+
+def example(of: EventType, value: Any) -> dict[str, Any]:
+    return example_event(of) | {"value": value}
+
+
+def refusal(event: dict[str, Any]) -> tuple[str, str | None]:
+    decoded = read(event)
+    assert decoded.events == []
+    return decoded.rejections[0].reason.value, decoded.rejections[0].field
+
+
+class Everyone:
+    adopted = 0
+
+    def admit(self, _source: object) -> bool:
+        return True
+
+
+MAPPER = Mapper(lambda _user: "5e" * 12, Everyone())
+
+
+@every_type
+def test_its_example_is_taken_and_charted(of: EventType) -> None:
+    (event,) = read(example_event(of)).events
+    assert event.type == of.name
+    record = Record(1, "alice", "watch", None, "e", of.name, event.start_us, event.end_us, NOW_US, 0, 0, event.body, 1)
+    points = parse("\n".join(line.text for line in MAPPER.lines(record)))
+    assert {point.measurement for point in points} <= {of.name, *of.spread.parts}
+
+
+@every_type
+def test_numbers_are_taken_up_to_their_bounds_and_refused_beyond(of: EventType) -> None:
+    for mark, form in of.forms.items():
+        for (field,), low, high in numbers(form.type):
+            usual = dict(of.example) if mark in of.example else {}
+            for bound, outside in ((low, low - 1), (high, high + 1)):
+                if (of.name, field) not in {("blood_pressure", "systolic"), ("blood_pressure", "diastolic")}:
+                    assert read(example(of, usual | {field: bound})).rejections == [], (field, bound)
+                assert refusal(example(of, usual | {field: outside})) == ("out_of_range", f"value.{field}")
+
+
+@every_type
+def test_what_is_missing_unknown_or_of_another_kind_is_refused_by_its_place(of: EventType) -> None:
+    for mark, form in of.forms.items():
+        fields = {each.encode_name: each for each in msgspec.structs.fields(form.type)}
+        whole = dict(of.example) if mark in of.example else {}
+        assert refusal(example(of, whole | {mark: None, "x": 1}))[0] in {"unknown_field", "wrong_type"}
+        for name, field in fields.items():
+            if field.required and mark in of.example:
+                rest = {key: part for key, part in whole.items() if key != name}
+                assert refusal(example(of, rest)) == ("missing_field", f"value.{name}")
+        if mark in of.example:
+            assert refusal(example(of, whole | {"colour": 1})) == ("unknown_field", "value.colour")
+            for name in whole:
+                assert refusal(example(of, whole | {name: {"no": 1}})) == ("wrong_type", f"value.{name}")
+
+
+@every_type
+def test_a_word_that_is_none_of_its_words_is_refused(of: EventType) -> None:
+    for name, part in of.example.items():
+        if isinstance(part, str) and name in of.spread.texts:
+            assert refusal(example(of, dict(of.example) | {name: "purple"})) == ("wrong_type", f"value.{name}")
+
+
+@every_type
+def test_a_type_that_lasts_has_an_end_and_is_no_longer_than_it_may(of: EventType) -> None:
+    event = event_of(of, dict(of.example))
+    if of.max_span_us is None:
+        assert read(event | {"end_time": None}).rejections == []
+        return
+    assert of.kind is TimeKind.SESSION
+    assert refusal(event | {"end_time": None}) == ("missing_field", "end_time")
+    assert refusal(event | {"start_time": "1990-01-01T00:00:00Z"}) == ("bad_interval", "end_time")
+
+
+def test_the_fifteen_types_of_the_first_version_are_there_with_their_names() -> None:
+    for name, aliases in FIFTEEN.items():
+        assert set(aliases.split()) <= set(CATALOGUE[name].aliases)
+
+
+def test_what_is_private_has_its_class() -> None:
+    private = {of.name: of.sensitivity for of in CATALOGUE.values() if of.sensitivity is not Sensitivity.GENERAL}
+    assert set(private.values()) == {Sensitivity.REPRODUCTIVE, Sensitivity.MENTAL, Sensitivity.LOCATION}
+    assert (
+        private["menstruation"] is private["ovulation_test"] is private["sexual_activity"] is Sensitivity.REPRODUCTIVE
+    )
+    assert private["state_of_mind"] is private["mindfulness"] is Sensitivity.MENTAL
+    assert private["workout_route"] is Sensitivity.LOCATION
+    assert not private.keys() & FIFTEEN.keys()
+
+
+def test_no_two_fields_of_measurements_have_one_name_in_a_flat_store() -> None:
+    """VictoriaMetrics joins measurement and field by an underscore."""
+    joined = [f"{of.name}_{quantity.field}" for of in CATALOGUE.values() for quantity in of.quantities]
+    joined += [f"{of.name}_{text}" for of in CATALOGUE.values() for text in of.spread.texts]
+    joined += [f"{of.name}_{name}" for of in CATALOGUE.values() for name in ("duration_s", "deleted")]
+    assert len(joined) == len(set(joined))
+
+
+@st.composite
+def events(draw: st.DrawFn) -> dict[str, Any]:
+    of = draw(st.sampled_from(list(CATALOGUE.values())))
+    form = draw(st.sampled_from(list(of.forms.values())))
+    return event_of(of, draw(values(form)), type=draw(st.sampled_from([of.name, *of.aliases])))
+
+
+TAKEN_NO_MATTER_OF_SHAPE = {"unknown_unit", "out_of_range", "missing_field", "bad_interval"}
+
+
+@settings(max_examples=400, deadline=None)
+@given(events())
+def test_what_is_taken_is_the_same_in_json_the_log_the_canonical_topic_and_line_protocol(sent: dict[str, Any]) -> None:
+    decoded = read(sent)
+    for rejection in decoded.rejections:
+        assert rejection.reason.value in TAKEN_NO_MATTER_OF_SHAPE, rejection
+    for event in decoded.events:
+        log = MemoryEventLog()
+        log.stage([Item(ORIGIN, event)], [], NOW_US)
+        log.commit()
+        (record,) = MemoryLogReader(log).read(0, 10)
+        canonical = canonical_dict(record)
+        again = {key: canonical[key] for key in ("id", "type", "start_time", "end_time", "value")}
+        (second,) = read(again).events
+        assert (second.type, second.start_us, second.end_us) == (event.type, event.start_us, event.end_us)
+        assert json.loads(second.body)["value"] == json.loads(event.body)["value"]
+        lines = MAPPER.lines(record)
+        points = parse("\n".join(line.text for line in lines))
+        assert len(points) == len(lines) >= 1
+        assert {point.measurement for point in points} <= {event.type, *CATALOGUE[event.type].spread.parts}
