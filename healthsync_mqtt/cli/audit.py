@@ -7,7 +7,7 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.options import DATA, Data, Json, Limit
 from healthsync_mqtt.identity.audit.log import AuditLog, AuditRow, subject_of
 from healthsync_mqtt.model.times import iso
 
@@ -22,7 +22,7 @@ def list_rows(
     user: Annotated[str | None, typer.Option(help="Only what concerns this user and the user's devices.")] = None,
     device: Annotated[str | None, typer.Option(help="With --user: only what concerns this device.")] = None,
     action: Annotated[str | None, typer.Option(help="Only actions that begin with this, such as consent.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the newest.")] = None,
+    limit: Limit = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:

@@ -10,8 +10,7 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.issue import issue_client, issue_server, renewed_server
-from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, seconds
-from healthsync_mqtt.errors import UsageError
+from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us, seconds
 from healthsync_mqtt.identity.certificates.book import SERVER, IssuedCertificate
 from healthsync_mqtt.identity.certificates.files import create_authority
 from healthsync_mqtt.identity.certificates.server_tls import write_revocation_list
@@ -130,7 +129,7 @@ def revoke(
     *,
     reason: Annotated[str, typer.Option(help="Why, for the list.")] = "unspecified",
     foreign: Annotated[bool, typer.Option("--foreign", help="It was issued by another CA.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -144,11 +143,12 @@ def revoke(
         book = registry.certificates
         if not foreign:
             book.find(serial)
-        if not yes:
-            if json or not output.can_ask():
-                raise UsageError("revoke this certificate?", hint=f"healthsync cert revoke {serial} --yes")
-            if not typer.confirm("Revoke this certificate? That cannot be undone", err=True):
-                raise typer.Exit(1)
+        output.must_agree(
+            "Revoke this certificate? That cannot be undone",
+            f"healthsync cert revoke {serial} --yes",
+            yes=yes,
+            as_json=json,
+        )
         gone = book.revoke(serial, micros(now), why=reason, foreign=foreign)
         if (place.certs / "ca.key").exists():
             write_revocation_list(place.certs, book, now)

@@ -7,7 +7,7 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, Yes
+from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, Yes
 from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.model.principal import Role
@@ -18,7 +18,7 @@ app = new_group("Connections of the running service.")
 @app.command("list")
 def list_clients(
     role: Annotated[str | None, typer.Option(help="Only device, subscriber, admin or enroll.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the newest.")] = None,
+    limit: Limit = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, later, names, now_us, operator, type_names
+from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, later, names, now_us, operator, type_names
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, Purpose, Standing
 from healthsync_mqtt.identity.registry import Registry
@@ -100,7 +100,13 @@ def grant(
 
 @app.command("withdraw")
 def withdraw(
-    user: User, types: Types = "all", *, purpose: Purposes = "all", data: Data = DATA, json: Json = False
+    user: User,
+    types: Types = "all",
+    *,
+    purpose: Purposes = "all",
+    yes: Yes = False,
+    data: Data = DATA,
+    json: Json = False,
 ) -> None:
     """Record that a user takes consent back. What was stored stays; nothing new is taken.
 
@@ -108,6 +114,10 @@ def withdraw(
     """
     place = DataDirectory(data)
     chosen, listed = purposes(purpose), type_names(types)
+    with place.registry() as registry:
+        registry.user(user)
+    what = "everything" if listed == "*" else ", ".join(listed)
+    output.agree(f"Withdraw {user}'s consent to {what}? What comes meanwhile is refused", yes=yes or json)
     with place.changing() as change:
         change.registry.consent.withdraw(user, listed, now_us(), purposes=chosen, recorded_by=operator())
         change.note("consent.withdrawn", user=user, types=listed, purposes=chosen)

@@ -11,7 +11,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us, type_name
+from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, moment, now_us, type_name
 from healthsync_mqtt.errors import NotFoundError, UnavailableError
 from healthsync_mqtt.model.record import Record, admin_dict, admin_json
 from healthsync_mqtt.storage.port import LogReader
@@ -33,7 +33,7 @@ def list_events(
     since: Annotated[str | None, typer.Option(help="Started at or after: 2026-11-23T06:00:00Z, or 24h.")] = None,
     until: Annotated[str | None, typer.Option(help="Started before: a time, or an age, as with --since.")] = None,
     device: Annotated[str | None, typer.Option(help="Only this device's.", autocompletion=completion.devices)] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the newest in the log.")] = None,
+    limit: Limit = None,
     history: Annotated[bool, typer.Option("--history", help="Also versions that newer ones replaced.")] = False,
     data: Data = DATA,
     json: Json = False,
@@ -57,7 +57,7 @@ def list_events(
     def chosen(record: Record) -> bool:
         return device in {None, record.device} and (until_us is None or record.start_us < until_us)
 
-    with with_log as log:
+    with with_log as log, output.through_pager(as_json=json):
         newest: deque[Record] = deque(maxlen=limit)
         after = 0
         if limit is not None and device is None and until_us is None:

@@ -56,20 +56,23 @@ def rotate(
 @app.command("retire")
 def retire(
     kid: Annotated[str, typer.Argument(help="The key's id.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Also while its tokens may be in use.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask, and also while its tokens may be in use.")
+    ] = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
     """Accept a key and its tokens no longer and destroy its private half.
 
     Refused for the key that signs, and without --yes while one of its tokens may be alive. A connection whose token
-    the key signed is closed within a second.
+    the key signed is closed within a second. On a terminal it asks first.
 
     Example: healthsync key retire mZXb3kQ0p1-fAeTu
     """
     now = now_us()
     place = DataDirectory(data)
     store = place.key_store()
+    output.agree(f"Retire {kid}? Its private half is destroyed", yes=yes or json)
     store.retire(kid, now, force=yes)
     place.audit("key.retired", kid=kid)
     if json:

@@ -115,6 +115,8 @@ AnyData = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most this many, the newest; they are listed oldest first.")]
+"""One meaning wherever there is a list."""
 DATA = Path("data")
 
 _RELATIVE = re.compile(r"(\d{1,6})([smhdw])")

@@ -1,15 +1,22 @@
 """What commands print: data on stdout, talk on stderr; JSON lines when asked, tables only on a terminal."""
 
+import contextlib
 import io
 import os
 import re
+import shlex
+import shutil
+import signal
 import stat
+import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from typing import IO, Any
 
 import msgspec
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +25,8 @@ from healthsync_mqtt.cli.spelling import spelled
 from healthsync_mqtt.errors import HealthSyncError, UsageError
 from healthsync_mqtt.model.text import ascii_json, escaped, escaped_json
 
+_pages: ContextVar[IO[str] | None] = ContextVar("pages", default=None)
+"""Where a pager reads, while there is one."""
 _encode = msgspec.json.Encoder().encode
 _MICROSECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{6}Z")
 
@@ -54,7 +63,7 @@ def told(value: Mapping[str, Any], words: str, *, as_json: bool) -> None:
 
 def flush() -> None:
     """Hand what was printed to the reader of a pipe now."""
-    sys.stdout.flush()
+    (_pages.get() or sys.stdout).flush()
 
 
 def say(text: str) -> None:
@@ -133,11 +142,62 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
     for row in listed:
         shown.add_row(*(Text(cell) for cell in row))
     screen = console()
-    if paged and can_ask() and len(listed) + 2 > screen.height:
+    pages = _pages.get()
+    if pages is not None:
+        pages.write(_drawn(shown))  # a pager that was left is an error here, and not rich's end of the program
+    elif paged and can_ask() and _height(shown) > screen.height:
         with screen.pager():
             screen.print(shown)
     else:
         screen.print(shown)
+
+
+def _drawn(shown: Table) -> str:
+    screen = console()
+    with screen.capture() as drawn:
+        screen.print(shown)
+    return drawn.get()
+
+
+def _height(shown: Table) -> int:
+    """The lines that it takes on this terminal, the prompt's included; a long line takes several."""
+    width = console().width
+    return 1 + sum(-(-max(1, cell_len(line)) // width) for line in Text.from_ansi(_drawn(shown)).plain.split("\n"))
+
+
+@contextlib.contextmanager
+def through_pager(*, as_json: bool) -> Iterator[None]:
+    """On a terminal with a person, tables inside go to the pager as they come ($PAGER, else less or more).
+
+    Less stays out of the way of what fits the screen. Who leaves the pager has seen enough: the rest is not printed.
+    """
+    command = _pager() if on_terminal() and can_ask() and not as_json else None
+    if command is None:
+        yield
+        return
+    flush()
+    environment = {"LESS": "FRX"} | os.environ
+    with subprocess.Popen(  # noqa: S603  # the person's own choice
+        command, stdin=subprocess.PIPE, text=True, errors="backslashreplace", env=environment
+    ) as pager:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pager's
+        token = _pages.set(pager.stdin)
+        try:
+            yield
+        except BrokenPipeError:
+            pass
+        finally:
+            _pages.reset(token)
+            with contextlib.suppress(BrokenPipeError):
+                assert pager.stdin is not None
+                pager.stdin.close()
+            pager.wait()
+            signal.signal(signal.SIGINT, before)
+
+
+def _pager() -> list[str] | None:
+    found = shlex.split(os.environ.get("PAGER", "")) or [next(filter(shutil.which, ("less", "more")), "")]
+    return found if shutil.which(found[0]) else None
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:

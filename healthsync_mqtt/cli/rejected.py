@@ -9,7 +9,7 @@ import typer
 from healthsync_mqtt.cli import output, service
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, moment, now_us
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Limit, Yes, moment, now_us
 from healthsync_mqtt.errors import NotFoundError, UnavailableError, UsageError
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.model.times import iso
@@ -26,7 +26,7 @@ Number = Annotated[int, typer.Argument(min=1, help="The number that `rejected li
 def list_rejected(
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many, the newest.")] = None,
+    limit: Limit = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
+from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
 from healthsync_mqtt.errors import InputError, UsageError
 
 app = new_group("Tokens that were handed out.")
@@ -21,6 +21,7 @@ def revoke(
     token_file: Annotated[Path | None, typer.Option(help="Or: a file with the token itself.")] = None,
     user: Annotated[str | None, typer.Option(help="Or, with --device: every token of a device.")] = None,
     device: Annotated[str | None, typer.Option(help="The device of --user.")] = None,
+    yes: Yes = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -34,6 +35,8 @@ def revoke(
         raise UsageError(
             "which token?", hint="healthsync token revoke JTI, or --token-file FILE, or --user USER --device DEVICE"
         )
+    which = f"every token of {device} of {user}" if whole_device else "this token"
+    output.agree(f"Revoke {which}? Connections made with it are closed, for good", yes=yes or json)
     shown: dict[str, Any]
     with place.changing() as change:
         registry = change.registry
