@@ -16,6 +16,8 @@ from healthsync_mqtt.model.reasons import RefusedError
 from healthsync_mqtt.model.text import is_clean, may_be_unclean
 
 _DELETE = 0x7F
+_WRAPPED = frozenset({b'{"batch":"', b'{"events":'})
+"""How a batch in a wrapper begins."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,7 +41,7 @@ def at_first_sight(payload: bytes, origin: Origin, latest_us: int, limits: Limit
         if payload.startswith(b"["):
             read_as: Any = _several(payload)
             envelopes = read_as
-        elif payload.startswith((b'{"batch":"', b'{"events":')):
+        elif payload[:10] in _WRAPPED:
             read_as = _batch(payload)
             envelopes, batch = read_as.events, read_as.batch
             if batch_id(batch, limits) is None:

@@ -1,12 +1,13 @@
 """One event of a delivery: its envelope, its value, what is kept of it."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from bridge.decode.device_source import DEVICE_FIELDS, RECORDINGS, SOURCE_FIELDS, read_fields
+from bridge.decode.device_source import DEVICE, RECORDINGS, SOURCE, read_fields
 from bridge.decode.exact_json import MAX_INTEGER, InexactError, read, says_the_same, value_fault
 from bridge.decode.refusal import why_refused
 from healthsync_mqtt.model.catalogue import EventType, resolve
@@ -58,6 +59,11 @@ _ENVELOPE_FIELDS = frozenset(Envelope.__struct_fields__)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 
 
+@lru_cache(maxsize=256)
+def _offset(seconds: int) -> bytes:
+    return b',"utc_offset":%d' % seconds
+
+
 def read_envelope(fields: Any) -> Envelope:
     """The envelope that an exactly read value is. Raises RefusedError."""
     try:
@@ -89,7 +95,7 @@ def read_event(envelope: Envelope, index: int, origin: Origin, latest_us: int, l
         if end_us < start_us:
             raise RefusedError(Reason.BAD_INTERVAL, "end_time", "the event ends before it starts")
 
-    body, app, sent = b"", None, envelope.value
+    text, app, sent = b"", None, envelope.value
     if op == _UPSERT:
         if sent is UNSET:
             raise RefusedError(Reason.MISSING_FIELD, "value", "value is missing")
@@ -106,30 +112,28 @@ def read_event(envelope: Envelope, index: int, origin: Origin, latest_us: int, l
         text = _encode(value)
         if raw is not None and (sent := bytes(raw)) != text and not says_the_same(sent, text):
             raise InexactError
-        body = b',"value":' + text
     elif sent is not UNSET:
         _check_ignored(event_type, sent, limits)
 
+    device, offset, written, source = b"", b"", b"", _NO_SOURCE
     sent = envelope.device
     if sent is not UNSET and sent is not None:
-        device, text = read_fields(sent, "device", DEVICE_FIELDS, limits)
-        if device:
-            body += b',"device":' + text
+        _, device = read_fields(sent, DEVICE, limits)
     sent = envelope.utc_offset
     if sent is not UNSET and sent is not None:
-        body += b',"utc_offset":%d' % sent
-    source, text, sent = _NO_SOURCE, b"", envelope.source
+        offset = _offset(sent)
+    sent = envelope.source
     if sent is not UNSET and sent is not None:
-        source, text = read_fields(sent, "source", SOURCE_FIELDS, limits)
+        source, written = read_fields(sent, SOURCE, limits)
         if source.get("recording") not in RECORDINGS:
             message = "recording must be auto, active, manual or unknown"
             raise RefusedError(Reason.WRONG_TYPE, "source.recording", message)
     if app is not None or origin.provider is not None:
-        source = _completed(source, app, origin.provider)
-        text = _encode(source)
-    if source:
-        body += b',"source":' + text
-    body = b"{" + body[1:] + b"}"
+        written = SOURCE.written(_completed(source, app, origin.provider))
+    if op == _UPSERT:
+        body = b'{"value":%b%b%b%b}' % (text, device, offset, written)
+    else:
+        body = b"{%b}" % (device + offset + written)[1:]
     version = 0 if envelope.version is UNSET else envelope.version
     # Twice as fast as Event(...), on the one path where that counts.
     return tuple.__new__(Event, (envelope.id, event_type.name, start_us, end_us, version, op, body, index))

@@ -4,20 +4,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _SECONDS = tuple(f"{second:02d}." for second in range(60))
-
-# Below 2**33 s (the year 2242) floats lie less than 1 µs apart and rounding never reaches the next whole second, so
-# that int() of a timestamp is its second exactly. This is four times as fast as timedelta arithmetic.
-_EXACT_S = float(1 << 33)
 
 
 def micros(when: datetime) -> int:
-    """Microseconds since the epoch of an aware datetime with an offset of whole seconds; exact."""
-    seconds = when.timestamp()
-    if 0.0 <= seconds < _EXACT_S:
-        return int(seconds) * 1_000_000 + when.microsecond
-    return (when - _EPOCH) // _MICROSECOND
+    """Microseconds since the epoch of an aware datetime; exact."""
+    since = when - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 @lru_cache(maxsize=8192)

@@ -14,6 +14,9 @@ class ConnectionState(Enum):
     OPEN = auto()
     CLOSED = auto()
 
+    # Members are what they are by identity. Enum's own hash is Python, and tables are asked for each packet that comes.
+    __hash__ = object.__hash__
+
 
 TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
     ConnectionState.AWAITING_CONNECT: frozenset({ConnectionState.JUDGING, ConnectionState.CLOSED}),

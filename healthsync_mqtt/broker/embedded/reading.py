@@ -62,7 +62,8 @@ class Reading:
     @property
     def blocked(self) -> bool:
         """Whether what was read has to wait, too."""
-        return bool(self.held & ~Hold.TURN)
+        # Without arithmetic, which flags do in Python: this is asked before each packet that comes alone.
+        return self.held is not Hold.NONE and self.held is not Hold.TURN
 
     def stop(self, reason: Hold) -> None:
         """Do not read, for this reason."""

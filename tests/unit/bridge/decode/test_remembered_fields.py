@@ -1,6 +1,7 @@
 """What a device says of itself is read once; what was read before changes nothing about what is refused."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,10 +18,13 @@ ORIGIN = Origin("alice", "watch", None, "users/alice/devices/watch/events")
 
 
 @pytest.fixture(autouse=True)
-def remembered(monkeypatch: pytest.MonkeyPatch) -> dict[bytes, Any]:
-    kept: dict[bytes, Any] = {}
-    monkeypatch.setattr(device_source, "_remembered", kept)
-    return kept
+def remembered() -> Iterator[list[dict[bytes, Any]]]:
+    kept = [part.remembered for part in (device_source.DEVICE, device_source.SOURCE)]
+    for each in kept:
+        each.clear()
+    yield kept
+    for each in kept:
+        each.clear()
 
 
 def payload(**fields: Any) -> bytes:
@@ -47,12 +51,12 @@ def test_the_same_bytes_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(times) == 1
 
 
-def test_what_is_remembered_is_bounded(remembered: dict[bytes, Any]) -> None:
+def test_what_is_remembered_is_bounded(remembered: list[dict[bytes, Any]]) -> None:
     for number in range(2_000):
         read(payload(source={"record_id": f"r{number}"}))
-        assert len(remembered) <= 512
+        assert all(len(each) <= 512 for each in remembered)
     read(payload(device={"model": "x" * 600}))
-    assert all(len(raw) <= 512 for raw in remembered)
+    assert all(len(raw) <= 512 for each in remembered for raw in each)
 
 
 def test_a_limit_holds_for_what_was_read_under_another_one() -> None:
@@ -81,21 +85,21 @@ def test_an_object_is_no_device_because_it_was_a_source() -> None:
         (b'"watch"', Reason.WRONG_TYPE),
     ],
 )
-def test_what_is_refused_is_refused_again(device: bytes, reason: Reason, remembered: dict[bytes, Any]) -> None:
+def test_what_is_refused_is_refused_again(device: bytes, reason: Reason, remembered: list[dict[bytes, Any]]) -> None:
     sent = payload(device="HERE").replace(b'"HERE"', device)
     for _ in range(2):
         assert [each.reason for each in read(sent).rejections] == [reason]
-    assert remembered == {}
+    assert remembered == [{}, {}]
 
 
 def test_null_is_no_device() -> None:
     assert body(read(payload(device=None, source=None))) == {"value": {"bpm": 60}}
 
 
-def test_nulls_inside_are_left_out_and_not_remembered(remembered: dict[bytes, Any]) -> None:
+def test_nulls_inside_are_left_out_and_not_remembered(remembered: list[dict[bytes, Any]]) -> None:
     for _ in range(2):
         assert body(read(payload(device={"model": None, "platform": "x"})))["device"] == {"platform": "x"}
-    assert remembered == {}
+    assert remembered == [{}, {}]
 
 
 def test_what_the_topic_adds_to_a_source_stays_with_its_event() -> None:
