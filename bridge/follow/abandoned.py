@@ -26,9 +26,9 @@ def abandoned(seq: int, *, registered: bool, received_after: Callable[[int], int
 
 
 def received_after(reader: LogReader, seq: int) -> int | None:
-    """When the next row after this place came in (microseconds); None when there is none."""
-    found = reader.read(seq, 1, history=True)
-    return found[0].received_us if found else None
+    """When the next row after this place came in (microseconds), purged or not; None when there is none."""
+    found = reader.get(seq + 1)
+    return None if found is None else found.received_us
 
 
 def living(reader: LogReader, registered: Container[str], *, since_us: int) -> dict[str, int]:

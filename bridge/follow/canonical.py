@@ -20,7 +20,8 @@ from typing import Final, NamedTuple
 
 from bridge.cursors import Cursors
 from bridge.follow.abandoned import CURSOR, abandoned, positions, received_after
-from bridge.follow.canonical_events import PAGE, CanonicalEvent, CanonicalEvents, arrays, canonical_message
+from bridge.follow.canonical_events import CanonicalEvent, CanonicalEvents, arrays, canonical_message
+from bridge.follow.front import Front
 from bridge.follow.loop import CursorLoop
 from bridge.follow.shared import SharedFeed, user_level
 from bridge.follow.since import place
@@ -79,9 +80,8 @@ class CanonicalFeed:
         #: clients whose first place is in the log
         self._placed = set(self._positions)
         self._looked_at: deque[str] = deque(self._positions)
-        self._head = head
         #: how far the live sessions are
-        self._front = head
+        self._front = Front(self._events, head)
         self._live: set[Session] = set()
         #: behind, with room as far as is known; the next one first
         self._behind: dict[Session, None] = {}
@@ -113,12 +113,12 @@ class CanonicalFeed:
         if session in self._live:
             return
         if session.position is None:
-            session.position = min(self._positions.get(session.client_id, self._head), self._head)
+            session.position = min(self._positions.get(session.client_id, self._front.head), self._front.head)
         if session.persistent:
             self._resting[session] = None
             self._moved.add(session)
         self._stalled.discard(session)
-        if session.position == self._front and not session.floors:
+        if session.position == self._front.place and not session.floors:
             self._live.add(session)
         else:
             self._behind[session] = None
@@ -165,7 +165,7 @@ class CanonicalFeed:
             return
         client_id = session.client_id
         if session.position is None:
-            session.position = min(self._positions.get(client_id, self._head), self._head)
+            session.position = min(self._positions.get(client_id, self._front.head), self._front.head)
         for topic_filter, start in own:
             self._begin(session, topic_filter, start)
         if not session.persistent or client_id in self._placed:
@@ -186,15 +186,15 @@ class CanonicalFeed:
     def _start(self, wish: Wish) -> int | None:
         """The place in the log from which this filter is wanted; None: from now on."""
         since = _since(wish)
-        return None if since is None else place(since, self._reader, self._head, self._user_of(wish.topic_filter))
+        return None if since is None else place(since, self._reader, self._front.head, self._user_of(wish.topic_filter))
 
     def _begin(self, session: Session, topic_filter: str, start: int | None) -> None:
         """The filter brings what comes after ``start``; the other filters bring nothing again."""
-        reached = self._front if session in self._live else session.position
+        reached = self._front.place if session in self._live else session.position
         assert reached is not None
         if start is None:
             if session.floors:  # a new one begins now; one that the session has goes on, however often it is asked for
-                session.floors.setdefault(topic_filter, self._head)
+                session.floors.setdefault(topic_filter, self._front.head)
             return
         for name in self._sessions.index.filters(session):
             if name != topic_filter:
@@ -217,7 +217,7 @@ class CanonicalFeed:
         if session.persistent:
             self._note(session)
         if session in self._live:
-            session.position = self._front
+            session.position = self._front.place
             self._live.discard(session)
         self._behind.pop(session, None)
         self._stalled.discard(session)
@@ -246,7 +246,7 @@ class CanonicalFeed:
 
     def committed(self, commit: Commit) -> None:
         """The log has grown."""
-        self._head = commit.head
+        self._front.head = commit.head
         self.shared.committed(commit.head)
         self._loop.wake()
 
@@ -265,26 +265,26 @@ class CanonicalFeed:
     @property
     def lag(self) -> int:
         """Events that the slowest connected subscriber, or group with members, has not been handed yet."""
-        return max(0, self._head - self._slowest())
+        return max(0, self._front.head - self._slowest())
 
     @property
     def lag_s(self) -> float:
         """For how many seconds the oldest of them has waited."""
         place = self._slowest()
-        received_us = self._received_after(place) if place < self._head else None
+        received_us = self._received_after(place) if place < self._front.head else None
         return 0.0 if received_us is None else max(0.0, (self._clock_us() - received_us) / 1e6)
 
     def _slowest(self) -> int:
         slow = [session.position or 0 for session in (*self._behind, *self._stalled)]
-        own = min(slow, default=self._front if self._live else self._head)
-        return min(own, self._head - self.shared.lag)
+        own = min(slow, default=self._front.place if self._live else self._front.head)
+        return min(own, self._front.head - self.shared.lag)
 
     def places(self) -> list[ReaderPlace]:
         """How far each subscriber and each group has acknowledged, connected or not."""
         found = dict(self._positions)
         for session in (*self._live, *self._behind, *self._stalled):
             if session in self._live:
-                session.position = self._front
+                session.position = self._front.place
             found[session.client_id] = session.acknowledged_position() or 0
         own = [ReaderPlace(client_id, seq, (), self._sessions.filters(client_id)) for client_id, seq in found.items()]
         groups = [
@@ -331,7 +331,7 @@ class CanonicalFeed:
 
     def _note(self, session: Session) -> None:
         if session in self._live:
-            session.position = self._front
+            session.position = self._front.place
         position = session.acknowledged_position()
         known = self._positions.get(session.client_id)
         if position is not None and known != position:
@@ -355,21 +355,15 @@ class CanonicalFeed:
 
     def _advance(self) -> bool:
         """Give the next rows to the live sessions that follow them."""
-        if not self._live:
-            self._front = self._head
+        page = self._front.next(live=bool(self._live))
+        if page is None:
             return False
-        if self._front >= self._head:
-            return False
-        page = self._events.after(self._front, self._head)
-        if not page:
-            self._front = self._head  # the rest is purged
-            return False
-        started, now_us, shares = self._front, self._clock_us(), self._gate.shares
+        started, now_us, shares = self._front.place, self._clock_us(), self._gate.shares
         followers: dict[str, dict[Session, GrantedQos]] = {}
         runs: dict[Session, dict[str, list[CanonicalEvent]]] = {}
         served: set[Session] = set()
         given = 0
-        for event in page:
+        for event in page.events:
             seq, topic = event.record.seq, event.topic
             found = followers.get(topic)
             if found is None:
@@ -393,13 +387,15 @@ class CanonicalFeed:
                     if message is None:
                         message = messages[same] = canonical_message(topic, event.payload, granted, seq - 1)
                     self._hand(session, message)
-            self._front = seq
+            self._front.place = seq
             if given >= _MOST_GIVEN:
                 break
+        else:
+            self._front.place = page.through
         for session, by_topic in runs.items():
             self._hand_arrays(session, by_topic, {topic: followers[topic][session] for topic in by_topic}, started)
         for session in served & self._live:
-            session.position = self._front
+            session.position = self._front.place
         return True
 
     def _fall_behind(self, session: Session, position: int) -> None:
@@ -414,25 +410,25 @@ class CanonicalFeed:
         floors = session.floors
         if floors and after >= max(floors.values()):
             floors.clear()
-        if after == self._front and not floors:
+        if after == self._front.place and not floors:
             self._live.add(session)
             return
         if not session.room or not session.connected:
             self._stalled.add(session)
             return
         self._behind[session] = None
-        if after >= self._front:
+        if after >= self._front.place:
             return  # it is new and stands at the head, where those who are live will be in a moment
         granted: dict[str, GrantedQos | None] = {}
         runs: dict[str, list[CanonicalEvent]] = {}
         now_us, shares, match = self._clock_us(), self._gate.shares, self._sessions.index.match
         room, size, batches = session.room, 0, session.principal.batches
         filters = self._sessions.index.filters(session) if floors else {}
-        page = self._events.after(after, self._front, _only_user(session))
-        position = page[-1].record.seq if len(page) == PAGE else self._front
-        for event in page:
+        page = self._events.after(after, self._front.place, _only_user(session))
+        position = page.through
+        for event in page.events:
             seq, topic = event.record.seq, event.topic
-            if seq > self._front:
+            if seq > self._front.place:
                 break
             if floors:
                 granted[topic] = beside(
@@ -453,7 +449,7 @@ class CanonicalFeed:
             room -= 1
             self._hand(session, canonical_message(topic, event.payload, grant, seq - 1))
         self._hand_arrays(session, runs, granted, after)
-        session.position = min(position, self._front)
+        session.position = min(position, self._front.place)
 
     def _hand(self, session: Session, message: Message) -> None:
         self._sessions.give(session, message)

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from healthsync_mqtt.broker.embedded.dialect import JSON
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
@@ -12,7 +12,10 @@ from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 PAGE: Final = 500
-"""Rows that are read at once."""
+"""Events that are read at once."""
+_LOOK: Final = 5_000
+"""Rows that are looked at for them: of a part of the log that is purged one page after the other is empty, and others
+have their turn between them."""
 _PAGES: Final = 8
 _TOPICS: Final = 100_000
 _EVENTS_A_MESSAGE: Final = 100
@@ -39,6 +42,17 @@ class CanonicalEvent:
         return self._payload
 
 
+class Page(NamedTuple):
+    """The next events, and the place through which they are all that there are.
+
+    ``full``: no row that is stored later belongs to it.
+    """
+
+    events: Sequence[CanonicalEvent]
+    through: int
+    full: bool
+
+
 class CanonicalEvents:
     """Pages of a log. The last few are kept, so that followers near each other share rows and JSON."""
 
@@ -46,17 +60,15 @@ class CanonicalEvents:
         self._reader = reader
         self._registry = registry
         self._topics: dict[tuple[str, str], str] = {}
-        self._pages: OrderedDict[_Place, Sequence[CanonicalEvent]] = OrderedDict()
+        self._pages: OrderedDict[_Place, Page] = OrderedDict()
 
-    def after(self, seq: int, head: int, user: str | None = None) -> Sequence[CanonicalEvent]:
-        """The next rows of the log, or of one user's; none when there are none up to ``head``."""
+    def after(self, seq: int, head: int, user: str | None = None) -> Page:
+        """What follows in the log, or in one user's part of it. A page may be empty although more is to come."""
         place = (seq, user)
         page = self._pages.get(place)
-        if page is None or (len(page) < PAGE and (not page or page[-1].record.seq < head)):
-            page = [
-                CanonicalEvent(record, self._topic(record))
-                for record in self._reader.read(seq, PAGE, user=user, history=True)
-            ]
+        if page is None or not (page.full or page.through >= head):
+            rows, through, full = self._reader.stretch(seq, PAGE, look=_LOOK, user=user)
+            page = Page([CanonicalEvent(record, self._topic(record)) for record in rows], through, full)
             self._pages[place] = page
             while len(self._pages) > _PAGES:
                 self._pages.popitem(last=False)

@@ -83,7 +83,7 @@ class CanonicalPublisher:
     @property
     def lag(self) -> int:
         """Rows that the broker has not acknowledged yet."""
-        return self._head - self._acknowledged
+        return max(0, self._head - self._acknowledged)
 
     @property
     def lag_s(self) -> float:
@@ -117,12 +117,9 @@ class CanonicalPublisher:
             return False
         if self._refused:
             return False
-        events = self._events.after(self._position, self._head)
-        if not events:
-            self._position = self._head  # the rest is purged
-            return False
+        events, through, _ = self._events.after(self._position, self._head)
         before, now_us = self._position, time.time_ns() // 1000
-        page = _Page(events[-1].record.seq, owed=1)
+        page = _Page(through, owed=1)
         self._sent.append(page)
         self._position = page.last
         for event in events:

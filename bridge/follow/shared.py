@@ -15,7 +15,8 @@ from itertools import islice
 from typing import Final
 
 from bridge.cursors import Cursors
-from bridge.follow.canonical_events import PAGE, CanonicalEvent, CanonicalEvents, canonical_message
+from bridge.follow.canonical_events import CanonicalEvent, CanonicalEvents, canonical_message
+from bridge.follow.front import Front
 from bridge.follow.shared_group import GroupName, SharedGroup, grant_of
 from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
@@ -62,9 +63,8 @@ class SharedFeed:
         self._sessions = sessions
         self._woken = woken
         self._clock_us = clock_us
-        self._head = head
         #: how far the live groups have read
-        self._front = head
+        self._front = Front(events, head)
         self._groups: dict[tuple[str, str], SharedGroup] = {}
         self._placed: set[SharedGroup] = set()
         self._index: Subscriptions[SharedGroup] = Subscriptions()
@@ -107,7 +107,7 @@ class SharedFeed:
         group = self._groups.get((topic_filter, grant))
         if group is None:
             name = GroupName(topic_filter, grant, session.client_id)
-            group = self._open(name, self._head if cursor is None else min(cursor, self._head))
+            group = self._open(name, self._front.head if cursor is None else min(cursor, self._front.head))
         if group in self._placed:
             then()
             return
@@ -124,7 +124,7 @@ class SharedFeed:
         grant = grant_of(session.principal)
         group = self._groups.get((topic_filter, grant))
         if group is None:  # its place was given up while the session was away
-            group = self._open(GroupName(topic_filter, grant, session.client_id), self._head)
+            group = self._open(GroupName(topic_filter, grant, session.client_id), self._front.head)
             self._moved.add(group)
         if not group.members:
             self._wake(group)
@@ -157,7 +157,7 @@ class SharedFeed:
 
     def committed(self, head: int) -> None:
         """The log has grown."""
-        self._head = head
+        self._front.head = head
 
     def keep(self) -> None:
         """Write down how far the groups are, where that changed."""
@@ -188,7 +188,7 @@ class SharedFeed:
     def lag(self) -> int:
         """Events that the slowest group with members has not been read for."""
         places = [group.share.front for group in self._groups.values() if group.members and group not in self._live]
-        return self._head - min(places, default=self._front if self._live else self._head)
+        return self._front.head - min(places, default=self._front.place if self._live else self._front.head)
 
     def step(self) -> bool:
         """Read one page for those who are live and one for one of the others, and hand out; False: nothing to do."""
@@ -220,7 +220,7 @@ class SharedFeed:
     def _cursor(self, group: SharedGroup) -> int:
         if group.share.open or group not in self._live:
             return group.share.cursor
-        return self._front
+        return self._front.place
 
     def _part(self, session: Session, group: SharedGroup, *, sent: bool) -> None:
         if group.members.pop(session, None) is None:
@@ -235,7 +235,7 @@ class SharedFeed:
     def _wake(self, group: SharedGroup) -> None:
         """Its first member is there: it reads on."""
         self._index.add(group, group.filter, GrantedQos(1))
-        if group.share.front == self._front:
+        if group.share.front == self._front.place:
             self._live.add(group)
         else:
             self._behind[group] = None
@@ -243,7 +243,7 @@ class SharedFeed:
     def _rest(self, group: SharedGroup) -> None:
         """Its last member is gone: it reads nothing, and keeps its place."""
         if group in self._live:
-            group.share.skip(self._front)
+            group.share.skip(self._front.place)
             self._live.discard(group)
         self._behind.pop(group, None)
         self._due.pop(group, None)
@@ -257,18 +257,12 @@ class SharedFeed:
             self._woken()
 
     def _advance(self) -> bool:
-        if not self._live:
-            self._front = self._head
-            return False
-        if self._front >= self._head:
-            return False
-        page = self._events.after(self._front, self._head)
-        if not page:
-            self._front = self._head
+        page = self._front.next(live=bool(self._live))
+        if page is None:
             return False
         now_us, shares = self._clock_us(), self._gate.shares
         followers: dict[str, tuple[SharedGroup, ...]] = {}
-        for event in page:
+        for event in page.events:
             seq, topic = event.record.seq, event.topic
             found = followers.get(topic)
             if found is None:
@@ -277,7 +271,8 @@ class SharedFeed:
                 for group in found:
                     if group in self._live:
                         self._offer(group, event)
-            self._front = seq
+            self._front.place = seq
+        self._front.place = page.through
         return True
 
     def _offer(self, group: SharedGroup, event: CanonicalEvent) -> None:
@@ -294,19 +289,19 @@ class SharedFeed:
     def _fill(self, group: SharedGroup) -> None:
         """A group that is behind reads its next rows; it is put back when there are more and it has room."""
         share = group.share
-        if share.front >= self._front:
-            if share.front == self._front:
+        if share.front >= self._front.place:
+            if share.front == self._front.place:
                 self._live.add(group)
             else:
                 self._behind[group] = None  # the others will be there in a moment
             return
         now_us, shares = self._clock_us(), self._gate.shares
         user = self._one_user(group.filter)
-        page = self._events.after(share.front, self._front, user)
-        through = min(page[-1].record.seq, self._front) if len(page) == PAGE else self._front
-        for event in page:
+        page = self._events.after(share.front, self._front.place, user)
+        through = min(page.through, self._front.place)
+        for event in page.events:
             seq = event.record.seq
-            if seq > self._front:
+            if seq > self._front.place:
                 break
             if not matches(group.filter, event.topic) or not shares(event.record, now_us):
                 continue

@@ -27,9 +27,10 @@ def _before(wanted: Callable[[Record], bool], reader: LogReader, head: int, user
     low, high = 0, head
     while low < high:
         middle = (low + high) // 2
-        rows = reader.read(middle, 1, user=user, history=True)
-        if not rows or wanted(rows[0]):
+        next_one = reader.stretch(middle, 1, look=1, user=user)
+        row = reader.get(next_one.through) if next_one.more else None  # purged rows have their time and place, too
+        if row is None or wanted(row):
             high = middle
         else:
-            low = rows[0].seq
+            low = row.seq
     return min(low, head)

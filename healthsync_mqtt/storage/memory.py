@@ -7,7 +7,7 @@ from secrets import token_hex
 from typing import Self
 
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.port import Item, LogHealth, Quarantined, RejectedRow, Totals
+from healthsync_mqtt.storage.port import Item, LogHealth, Quarantined, RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, kept
 
 
@@ -245,6 +245,16 @@ class MemoryLogReader:
             and record.body
         ]
         return rows[max(len(rows) - limit, 0) :] if newest else rows[:limit]
+
+    def stretch(self, after: int, limit: int, *, look: int, user: str | None = None) -> Stretch:
+        """See ``port.LogReader.stretch``."""
+        found = [record for record in self._committed.log[max(after, 0) :] if user is None or record.user == user]
+        more, head = len(found) >= look, max(after, self.head())
+        through = found[look - 1].seq if more else head
+        rows = [record for record in found[:look] if record.body]
+        if len(rows) < limit:
+            return Stretch(rows, through, more)
+        return Stretch(rows[:limit], rows[limit - 1].seq, more=True)
 
     def get(self, seq: int) -> Record | None:
         """See ``port.LogReader.get``."""

@@ -165,6 +165,17 @@ class EventLog(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
 
+class Stretch(NamedTuple):
+    """What a bounded reading of the log found: ``rows``, and the place ``through`` which it looked.
+
+    ``more``: a bound ended it, and there may be more behind. False: that was the end of the log at that time.
+    """
+
+    rows: list[Record]
+    through: int
+    more: bool
+
+
 class LogReader(Protocol):
     """A reader of committed rows, in any process, while the writer runs or after it has gone."""
 
@@ -187,6 +198,13 @@ class LogReader(Protocol):
 
         ``since_us`` compares with the start time. Rows that a later row supersedes are left out unless ``history``;
         a tombstone that is the latest row of its id is kept. Purged rows are left out.
+        """
+
+    def stretch(self, after: int, limit: int, *, look: int, user: str | None = None) -> Stretch:
+        """The next rows with seq > ``after``, superseded ones too, of everybody or of one user.
+
+        At most ``limit`` of them, out of about ``look`` rows that are looked at: purged ones, which are left out, cost
+        time as well, and so may other users'. So what this takes has a bound, however much of the log is purged.
         """
 
     def snapshot(self) -> AbstractContextManager[None]:

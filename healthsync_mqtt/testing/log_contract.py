@@ -107,6 +107,41 @@ class EventLogContract:
         assert purged is not None
         assert purged.position == 2
 
+    def test_a_stretch_looks_at_so_many_rows_and_says_how_far_that_was(self, store: Store) -> None:
+        store.log.stage([item(f"e{number}", ("alice", "bob")[number % 2]) for number in range(20)], [], NOW_US)
+        store.log.commit()
+        store.log.purge("heart_rate", NOW_US + 1, [3, 4, 5, 6, 7, 8, 9, 20])
+        store.log.commit()
+
+        def found(*asked: int, user: str | None = None) -> tuple[list[int], int, bool]:
+            after, limit, look = asked
+            rows, through, more = store.reader.stretch(after, limit, look=look, user=user)
+            assert rows == [store.reader.get(row.seq) for row in rows]
+            return [row.seq for row in rows], through, more
+
+        assert found(0, 99, 99) == ([1, 2, *range(10, 20)], 20, False)
+        assert found(0, 3, 99) == ([1, 2, 10], 10, True)
+        assert found(0, 99, 5) == ([1, 2], 5, True)
+        assert found(3, 99, 5) == ([], 8, True)
+        assert found(8, 99, 5) == ([10, 11, 12, 13], 13, True)
+        assert found(19, 99, 5) == ([], 20, False)
+        assert found(20, 99, 5) == ([], 20, False)
+        assert found(0, 99, 99, user="alice") == ([1, 11, 13, 15, 17, 19], 20, False)
+        assert found(0, 2, 99, user="alice") == ([1, 11], 11, True)
+        assert found(0, 99, 99, user="carol") == ([], 20, False)
+        for limit, look in ((1, 1), (2, 3), (9, 2), (99, 1)):
+            rows: list[int] = []
+            after, more = 0, True
+            while more:
+                some, through, more = found(after, limit, look, user="bob")
+                assert through > after or not more
+                own = [seq for seq in range(2, 21, 2) if after < seq <= through]
+                assert some == [seq for seq in own if seq not in {4, 6, 8, 20}]
+                assert len(some) <= limit
+                assert len(own) <= look
+                rows, after = rows + some, through
+            assert (rows, after) == ([2, 10, 12, 14, 16, 18], 20)
+
     def test_the_same_id_of_two_users_is_two_events(self, store: Store) -> None:
         assert store.log.stage([item("a"), item("a", "bob"), item("a")], [], NOW_US) == [1, 2, 0]
 

@@ -183,6 +183,42 @@ async def test_a_group_outlasts_the_service(house: House) -> None:
     assert [name.split(":", 3)[3] for name in cursors if name.startswith("share:")] == [GROUP]
 
 
+async def test_who_has_other_rights_takes_no_events_of_a_group_of_the_same_name_and_moves_no_place_of_it(
+    house: House,
+) -> None:
+    """The same name and the same filter: other users or types are another group, whatever its members do."""
+    watch, events = await publisher(house)
+    house.device("bob")
+    others = {
+        "wide": house.subscriber("wide", ["alice", "bob"]),
+        "all": house.subscriber("all", None),
+        "root": house.admin(),
+    }
+    narrow = await joined(house, house.subscriber("narrow", ["alice"], ["steps"]), "users/alice/canonical/steps")
+    assert (await narrow.ask((GROUP, 1))).codes == (0x87,)
+    ours = await joined(house, house.subscriber("ours", ["alice"]))
+    await watch.put(events, event("a"))
+    first = await ours.expect(Publish)
+    for name, identity in others.items():
+        theirs = Taking(await joined(house, identity, past="earliest"))
+        await house.until(lambda: theirs.ids == ["a"], f"{name} has its own")  # noqa: B023
+        await theirs.stop()
+    await watch.put(events, event("b"))
+    second = await ours.expect(Publish)
+    assert [json.loads(each.payload)["id"] for each in (first, second)] == ["a", "b"]
+    assert not second.dup
+    theirs = Taking(await joined(house, others["wide"]))
+    await house.until(lambda: theirs.ids == ["b"], "the group of the others has kept its place")
+
+    def places() -> set[tuple[tuple[str, ...], int]]:
+        return {(place.members, place.seq) for place in house.edge.follower.places() if place.group}
+
+    await house.until(lambda: places() == {(("ours",), 0), (("wide",), 2), ((), 1)}, "ours stands where it stood")
+    ours.send(Puback(first.packet_id))
+    await house.until(lambda: places() == {(("ours",), 1), (("wide",), 2), ((), 1)}, "only ours has moved")
+    await theirs.stop()
+
+
 @pytest.mark.parametrize("name", ["$share/g/users/alice/devices/watch/status", "$share/g/#", "$share/g/users/alice/#"])
 async def test_only_events_are_divided(house: House, name: str) -> None:
     app = await Peer5.open(house.ready.mqtt)

@@ -10,7 +10,7 @@ import apsw
 
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.codec import BodyCodec, PlainCodec
-from healthsync_mqtt.storage.port import RejectedRow, Totals
+from healthsync_mqtt.storage.port import RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, open_reader, snapshot, translated
 from healthsync_mqtt.storage.sqlite.faults import DamagedError
@@ -68,6 +68,30 @@ class SqliteLogReader:
             else:
                 rows = self._read_user(wanted, newest=newest)
             return self._records(reversed(rows) if newest else rows)
+
+    def stretch(self, after: int, limit: int, *, look: int, user: str | None = None) -> Stretch:
+        """See ``port.LogReader.stretch``."""
+        with snapshot(self._connection):
+            head = max(after, self.head())
+            number = None if user is None else self._number(user)
+            if user is not None and number is None:
+                return Stretch([], head, more=False)
+            wanted = {"after": after, "limit": limit, "user": number, "look": look}
+            if number is None:
+                through = min(after + look, head)
+                rows = self._query("stretch", wanted | {"through": through})
+            else:
+                place = next((seq for (seq,) in self._query("user_place", wanted)), None)
+                unindexed = max(after, self._indexed_through())
+                through = min(unindexed + look, head) if place is None else place
+                rows = self._query("user_stretch", wanted | {"through": through})
+                if place is None and len(rows) < limit:
+                    tail = {"after": unindexed, "through": through, "limit": limit - len(rows)}
+                    rows += self._query("stretch", wanted | tail)
+            records = self._records(rows)
+            if len(records) == limit:
+                return Stretch(records, records[-1].seq, more=True)
+            return Stretch(records, through, more=through < head)
 
     def snapshot(self) -> AbstractContextManager[None]:
         """See ``port.LogReader.snapshot``."""

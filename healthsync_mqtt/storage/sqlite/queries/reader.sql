@@ -36,6 +36,27 @@ AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 AND length(body) > 0
 ORDER BY b.last_seq, u.seq LIMIT :limit
 
+-- name: stretch
+SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
+coalesce(position, seq) FROM log
+WHERE seq > :after AND seq <= :through AND (:user IS NULL OR user = :user) AND length(body) > 0
+ORDER BY seq LIMIT :limit
+
+-- name: user_stretch
+SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
+coalesce(position, l.seq)
+FROM block AS b
+CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after AND u.seq <= :through
+CROSS JOIN log AS l ON l.seq = u.seq
+WHERE b.last_seq > :after AND length(body) > 0
+ORDER BY b.last_seq, u.seq LIMIT :limit
+
+-- name: user_place
+SELECT u.seq FROM block AS b
+CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
+WHERE b.last_seq > :after
+ORDER BY b.last_seq, u.seq LIMIT 1 OFFSET :look - 1
+
 -- name: user_backward
 SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
 coalesce(position, l.seq)

@@ -73,7 +73,7 @@ async def test_from_a_time_is_what_came_in_then_or_later(stand: Stand) -> None:
     for number in range(10):
         stand.log.stage([item(f"e{number}")], [], 1_700_000_000_000_000 + number * 1_000_000)
         stand.log.commit()
-    stand.publisher._head = stand.log.head()
+    stand.publisher._front.head = stand.log.head()
     line = connected(stand, since="2023-11-14T22:13:27Z")
     await all_of(line, ["e7", "e8", "e9"])
 
