@@ -254,7 +254,7 @@ async def test_sessions_wills_and_expiry(house: House, knock: Knock) -> None:
     will = (alice.status, b"lost", 1, False, {"will_delay_interval": 1_000, "user_property": [("a", "1"), ("a", "2")]})
     watch = await entered(knock, alice, will=will, session_expiry_interval=500)
     await watch.put(alice.status, b"kept", message_expiry_interval=1_000, user_property=[("x", "y")])
-    watch.cut()
+    await watch.cut()
     watch = await knock()
     back = await watch.connect(alice.client_id, alice.token, clean=False, session_expiry_interval=500, will=will)
     assert back.session_present

@@ -331,14 +331,19 @@ class Outsider:
             found.append(packet)
         return found
 
-    def cut(self) -> None:
-        """Without a word."""
+    def finish(self) -> None:
+        """Nothing more is said, and what comes is still read; not over TLS."""
+        self._writer.write_eof()
+
+    async def cut(self) -> None:
+        """End the connection without a word."""
         self._writer.transport.abort()
+        await self.leave()
 
     async def leave(self) -> None:
         """Close the socket."""
         self._writer.close()
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
+        with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
     # -- packets of a client
