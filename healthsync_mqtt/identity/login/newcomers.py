@@ -1,7 +1,7 @@
 """Logins that wait for a reading of the registry, which happens in a thread: one reading for all that wait."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from healthsync_mqtt.identity.login.logins import Logins
 
@@ -9,9 +9,9 @@ from healthsync_mqtt.identity.login.logins import Logins
 class Newcomers:
     """The one thread in which a service reads its registry. The shared ones may all be waiting for something else."""
 
-    def __init__(self, logins: Logins) -> None:
+    def __init__(self, logins: Logins, thread: Executor | None = None) -> None:
         self._logins = logins
-        self._thread = ThreadPoolExecutor(1, "registry")
+        self._thread = thread or ThreadPoolExecutor(1, "registry")
         self._next: asyncio.Future[None] | None = None
         self._running = False
 

@@ -13,15 +13,17 @@ from healthsync_mqtt.client.device import DeviceClient
 from healthsync_mqtt.client.outbox import MemoryOutbox, OutboxEntry, Position
 from healthsync_mqtt.client.transport import ConnectionLostError
 from healthsync_mqtt.errors import DeniedError, HealthSyncError
-from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.testing.simulator.history import History
 from healthsync_mqtt.testing.simulator.network import Network
 from healthsync_mqtt.testing.simulator.node import REGISTRY
+from healthsync_mqtt.testing.simulator.people import Badge
 from healthsync_mqtt.testing.simulator.transport import SimulatedListener, SimulatedTransport
 from healthsync_mqtt.testing.simulator.virtual_time import WallClock
 
 _BACKOFF = Backoff(first=0.5, longest=4.0)
+_GOES_ON_S = 10.0
+"""So long a device goes on trying whose rights were taken."""
 
 
 class Diary:
@@ -91,19 +93,19 @@ class RecordingOutbox(MemoryOutbox):
                 self._history.refuse(self._user, entry.id)
         super().discard(keys)
 
+    def close(self) -> None:
+        """It outlives the client."""
+
 
 class SimulatedDevice:
     """The project's own client with its outbox."""
 
     def __init__(
-        self, principal: Principal, token: str, *, network: Network, door: SimulatedListener, clock: WallClock,
+        self, badge: Badge, *, network: Network, door: SimulatedListener, clock: WallClock,
         chance: Random, history: History,
     ) -> None:  # fmt: skip
-        assert principal.user is not None
-        assert principal.device is not None
-        self.principal = principal
-        self.user, self.device = principal.user, principal.device
-        self._token = token
+        self.badge, self.principal = badge, badge.principal
+        self.user, self.device = str(self.principal.user), str(self.principal.device)
         self._network = network
         self._door = door
         self._clock = clock
@@ -114,30 +116,25 @@ class SimulatedDevice:
     async def run(self, until: float, peace: asyncio.Event) -> None:
         """Measure and publish until then, and once more in peace: a receipt tells that a log was restored.
 
-        Returns when all is receipted, or the login is refused.
+        Returns when all is receipted, or some seconds after its rights were taken.
         """
+        work = asyncio.create_task(self._work(until, peace))
+        taken = asyncio.create_task(self.badge.taken.wait())
+        try:
+            await asyncio.wait((work, taken), return_when=asyncio.FIRST_COMPLETED)
+            if taken.done():
+                await asyncio.wait((work,), timeout=_GOES_ON_S)
+            if work.done():
+                await work
+        finally:
+            for task in (work, taken):
+                task.cancel()
+            await asyncio.gather(work, taken, return_exceptions=True)
+
+    async def _work(self, until: float, peace: asyncio.Event) -> None:
         loop, chance = asyncio.get_running_loop(), self._chance
-        credentials = Credentials(
-            user_id=self.user, device_id=self.device, client_id=self.principal.client_id,
-            username=self.principal.client_id, token=self._token,
-        )  # fmt: skip
-        client = DeviceClient(
-            "simulated",
-            credentials=credentials,
-            token=self._token,
-            outbox=self._outbox,
-            batch_size=chance.choice([1, 3, 20]),
-            receipt_timeout=10.0,
-            wait_connected=False,
-            fail_when_denied=True,
-            backoff=_BACKOFF,
-            topics=REGISTRY,
-            transport=SimulatedTransport(self._network, self._door, self.principal.client_id),
-            clock=self._clock,
-            rng=chance,
-        )
         with contextlib.suppress(HealthSyncError):
-            async with client:
+            async with self._client() as client:
                 while loop.time() < until:
                     events = [self._diary.next()[0] for _ in range(chance.randint(1, 4))]
                     await client.enqueue(events)
@@ -147,41 +144,58 @@ class SimulatedDevice:
                 await client.enqueue([self._diary.next()[0]])
                 await client.drain()
 
+    def _client(self) -> DeviceClient:
+        credentials = Credentials(
+            user_id=self.user, device_id=self.device, client_id=self.principal.client_id,
+            username=self.principal.client_id, token="",
+        )  # fmt: skip
+        return DeviceClient(
+            "simulated",
+            credentials=credentials,
+            token=self.badge.token,
+            outbox=self._outbox,
+            batch_size=self._chance.choice([1, 3, 20]),
+            receipt_timeout=10.0,
+            wait_connected=False,
+            backoff=_BACKOFF,
+            topics=REGISTRY,
+            transport=SimulatedTransport(self._network, self._door, self.principal.client_id),
+            clock=self._clock,
+            rng=self._chance,
+        )
+
 
 class PlainDevice:
     """A device that knows PUBACK and nothing else: what is not acknowledged is sent again."""
 
     def __init__(
-        self, principal: Principal, token: str, *, network: Network, door: SimulatedListener, clock: WallClock,
+        self, badge: Badge, *, network: Network, door: SimulatedListener, clock: WallClock,
         chance: Random, history: History,
     ) -> None:  # fmt: skip
-        assert principal.user is not None
-        assert principal.device is not None
-        self.principal = principal
-        self.user, self.device = principal.user, principal.device
-        self._token = token
+        self.badge, self.principal = badge, badge.principal
+        self.user, self.device = str(self.principal.user), str(self.principal.device)
         self._chance = chance
         self._history = history
-        self._transport = SimulatedTransport(network, door, principal.client_id, clean=True)
+        self._transport = SimulatedTransport(network, door, self.principal.client_id, clean=True)
         self._diary = Diary(self.user, self.device, chance, clock, history)
         self._waiting: list[dict[str, Any]] = []
         self._topic = REGISTRY.build("device_events", user=self.user, device=self.device)
 
     async def run(self, until: float, peace: asyncio.Event) -> None:  # noqa: ARG002  # knows no receipts
-        """Measure and publish until then, and on until all is acknowledged or the login is refused."""
+        """Measure and publish until then, and on until all is acknowledged or its rights are taken."""
         loop, chance = asyncio.get_running_loop(), self._chance
         while loop.time() < until or self._waiting:
             try:
-                async with self._transport.connect(self._token) as link:
+                async with self._transport.connect(self.badge.token()) as link:
                     while loop.time() < until or self._waiting:
                         if loop.time() < until:
                             self._waiting.append(self._diary.next()[0])
                         await self._send(link.publish, self._waiting[: chance.randint(1, 3)])
                         await asyncio.sleep(chance.expovariate(1.5))
-            except ConnectionLostError:
+            except (ConnectionLostError, DeniedError):
+                if self.badge.taken.is_set():
+                    return
                 await asyncio.sleep(_BACKOFF.delay(1, chance))
-            except DeniedError:
-                return
 
     async def _send(self, publish: Any, events: Sequence[dict[str, Any]]) -> None:
         if not events:
@@ -197,18 +211,16 @@ class SimulatedSubscriber:
 
     def __init__(
         self,
-        principal: Principal,
-        token: str,
+        badge: Badge,
         *,
         network: Network,
         door: SimulatedListener,
         chance: Random,
         history: History,
     ) -> None:
-        self.principal = principal
-        self.name = principal.client_id
+        self.badge, self.principal = badge, badge.principal
+        self.name = self.principal.client_id
         self.subscribed = asyncio.Event()
-        self._token = token
         self._chance = chance
         self._history = history
         self._transport = SimulatedTransport(network, door, self.name, heard=self._hear)
@@ -218,16 +230,14 @@ class SimulatedSubscriber:
         users = self.principal.users
         while True:
             try:
-                async with self._transport.connect(self._token) as link:
+                async with self._transport.connect(self.badge.token()) as link:
                     for user in sorted(users) if users is not None else ["+"]:
                         await link.subscribe(f"users/{user}/canonical/+")
                     self.subscribed.set()
                     async for _ in link.messages():
                         pass  # until the connection ends
-            except ConnectionLostError:
+            except (ConnectionLostError, DeniedError):
                 pass
-            except DeniedError:
-                return
             await asyncio.sleep(_BACKOFF.delay(1, self._chance))
 
     def _hear(self, topic: str, payload: bytes) -> None:

@@ -18,6 +18,8 @@ class _Image:
     seen: bytearray = field(default_factory=bytearray)
     #: offset and bytes of a write, or the new size and None of a truncation
     pending: list[tuple[int, bytes | None]] = field(default_factory=list)
+    #: counts the writes
+    changes: int = 0
 
 
 class Disk(apsw.VFS):
@@ -29,8 +31,8 @@ class Disk(apsw.VFS):
         self.broken = False
         #: the process that has files open is dead: whatever it still tries fails and changes nothing
         self.dead = False
-        #: counts everything that changed a file
-        self.changes = 0
+        #: counts what made or removed a file, or put others in the place of all
+        self._turns = 0
         self._chance = chance
         self._images: dict[str, _Image] = {}
         super().__init__(name, "", maxpathname=512)
@@ -42,6 +44,7 @@ class Disk(apsw.VFS):
         path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
         if path not in self._images:
             self.check()
+            self._turns += 1
             self._images[path] = _Image()
         flags[1] = flags[0]
         return _OpenFile(self, self._images[path])
@@ -53,6 +56,7 @@ class Disk(apsw.VFS):
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: ARG002, FBT001, N802
         """Remove a file; durable at once, as with a synced directory."""
         self.check()
+        self._turns += 1
         self._images.pop(filename, None)
 
     def xFullPathname(self, name: str) -> str:  # noqa: N802
@@ -61,9 +65,13 @@ class Disk(apsw.VFS):
 
     # -- faults
 
+    def stamp(self, database: str) -> tuple[int, ...]:
+        """Another one after each change of a database: of its file, or of its write-ahead log."""
+        files = (self._images.get(database), self._images.get(f"{database}-wal"))
+        return (self._turns, *(0 if image is None else image.changes for image in files))
+
     def check(self) -> None:
         """Raise what an operation that changes a file meets now."""
-        self.changes += 1
         if self.broken or self.dead:
             raise apsw.IOError("the disk does not answer")
         if self.full:
@@ -71,7 +79,7 @@ class Disk(apsw.VFS):
 
     def cut_power(self) -> None:
         """Forget what was not synced, but for a random part of it, some of that torn."""
-        self.changes += 1
+        self._turns += 1
         chance = self._chance
         for image in self._images.values():
             for offset, data in image.pending:
@@ -90,7 +98,7 @@ class Disk(apsw.VFS):
 
     def restore(self, backup: dict[str, bytes]) -> None:
         """Put an earlier backup in place of everything."""
-        self.changes += 1
+        self._turns += 1
         self._images = {path: _Image(bytearray(data), bytearray(data)) for path, data in backup.items()}
 
     def image(self, path: str) -> _Image | None:
@@ -148,11 +156,13 @@ class _OpenFile:
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         self._disk.check()
         kept = bytes(data)
+        self._image.changes += 1
         self._image.pending.append((offset, kept))
         _write(self._image.seen, offset, kept)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
         self._disk.check()
+        self._image.changes += 1
         self._image.pending.append((newsize, None))
         del self._image.seen[newsize:]
 

@@ -40,6 +40,9 @@ class History:
     refused: set[Key] = field(default_factory=set)
     #: canonical events by subscriber: every (user, id, rank) that arrived
     heard: dict[str, set[tuple[str, str, int]]] = field(default_factory=dict)
+    #: numbers of commands by device: what its sender was told is on its way, and what came, in the order of both
+    commanded: dict[str, list[int]] = field(default_factory=dict)
+    obeyed: dict[str, list[int]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
 
     def send(self, user: str, device: str, event: dict[str, Any], *, bad: bool) -> None:
@@ -141,6 +144,15 @@ class History:
             rank = row.version * 2 + row.op
             if mine and row.seq > after and best.get((row.user, row.id), -1) < rank:
                 yield f"{name} never got seq {row.seq}: {row.user}/{row.id} of rank {rank}"
+
+    def commands(self, *, restored: bool) -> Iterator[str]:
+        """What was acknowledged has come, and first came in its order; a restored file may owe less."""
+        for name, numbers in self.commanded.items():
+            came = list(dict.fromkeys(self.obeyed.get(name, ())))
+            if came != sorted(came):
+                yield f"sessions: {name} got its commands in the order {came}"
+            if not restored and (lost := set(numbers) - set(came)):
+                yield f"sessions: {name} never got the commands {sorted(lost)}, which were acknowledged"
 
     def sink(
         self, points: dict[tuple[str, str], Any], rows: Iterable[Record], gone: AbstractSet[tuple[str, str]]

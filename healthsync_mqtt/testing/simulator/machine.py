@@ -66,7 +66,7 @@ class SnapshotReader:
         self._disk = disk
         self._view = View(disk)
         self._path = path
-        self._changes = -1
+        self._stamp: tuple[int, ...] = ()
         #: how many snapshots are held open
         self.held = 0
         self._reader: SqliteLogReader | None = None
@@ -75,9 +75,9 @@ class SnapshotReader:
         return getattr(self._now(), name)
 
     def _now(self) -> SqliteLogReader:
-        if not self.held and (self._reader is None or self._changes != self._disk.changes):
+        if not self.held and (self._reader is None or self._stamp != self._disk.stamp(str(self._path))):
             self.close()
-            self._changes = self._disk.changes
+            self._stamp = self._disk.stamp(str(self._path))
             connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._view.name)
             for pragma in ("locking_mode=EXCLUSIVE", "query_only=ON"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()

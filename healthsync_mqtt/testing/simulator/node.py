@@ -1,13 +1,15 @@
 """One life of a service in the simulation: the real pipeline, door, sessions, followers and log.
 
-What a machine gives is replaced: the disk by ``Disk``, the network by ``Network``, the time by the loop's. Who may log
-in is a list. Everything that promises something is the code that runs in production.
+What a machine gives is replaced: the disk by ``Disk``, the network by ``Network``, threads and the time by the loop's.
+The registry is a real file: faults of its disk would be those of the commands that write it. Everything that promises
+something is the code that runs in production.
 """
 
 import asyncio
 import contextlib
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,10 +21,12 @@ from bridge.cursors import Cursors
 from bridge.edges.embedded import DoorOutlet, DoorSource, RefusedMessages
 from bridge.follow.canonical import CanonicalFeed
 from bridge.jobs.release import Release
+from bridge.jobs.revocations import Revocations
 from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.door import FrontDoor
+from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
@@ -30,6 +34,8 @@ from healthsync_mqtt.errors import HealthSyncError, StoreError
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
+from healthsync_mqtt.identity.login.tokens import TokenVerifier
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.shipper import Shipper
 from healthsync_mqtt.storage.port import EventLog
@@ -38,13 +44,15 @@ from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.testing.simulator.disk import Disk
 from healthsync_mqtt.testing.simulator.machine import FarTransport, SimulatedJournal, SnapshotReader
 from healthsync_mqtt.testing.simulator.network import SimulatedWire, WireUser
-from healthsync_mqtt.testing.simulator.people import EmptyRoster, Roll, Unwatched, agreed
+from healthsync_mqtt.testing.simulator.people import KEYS, Unwatched
 from healthsync_mqtt.testing.simulator.sink import CONFIG, ConcurrentReader, ServerSink, SimulatedServer
-from healthsync_mqtt.testing.simulator.virtual_time import WallClock
+from healthsync_mqtt.testing.simulator.virtual_time import VirtualThread, WallClock
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 LIMITS = LimitSettings()
+REVOCATION_S = 0.25
+"""As often as the real job looks."""
 REGISTRY = TopicRegistry.load()
 RULES = AccessRules(REGISTRY)
 
@@ -57,6 +65,9 @@ class ServiceParts:
     journal: Callable[[EventLog, Random], SimulatedJournal] = SimulatedJournal
     sink: Callable[[SimulatedServer], Any] = ServerSink
     sink_reader: Callable[[SnapshotReader, Callable[[], None], Random], Any] = ConcurrentReader
+    open_sessions: Callable[..., SessionStore] = SessionStore.open
+    logins: Callable[[Directory, TokenVerifier], Logins] = Logins.of
+    revocations: Callable[..., Revocations] = Revocations
 
 
 class Node:
@@ -66,9 +77,7 @@ class Node:
         self,
         *,
         disk: Disk,
-        path: Path,
-        roll: Roll,
-        users: list[str],
+        directory: Path,
         clock: WallClock,
         chance: Random,
         server: SimulatedServer,
@@ -77,9 +86,7 @@ class Node:
         self._server = server
         self._plan = plan
         self._disk = disk
-        self._path = path
-        self._roll = roll
-        self._users = users
+        self._directory = directory
         self._clock = clock
         self._chance = chance
         self._tasks: list[asyncio.Task[Any]] = []
@@ -88,12 +95,32 @@ class Node:
         self.counters = Counters()
 
     async def start(self, *, accept_restored: bool = False) -> None:
-        """Open the log and listen."""
-        chance, clock, plan = self._chance, self._clock, self._plan
-        self.log = plan.open_log(self._path, vfs=self._disk.name, exclusive=True, accept_restored=accept_restored)
+        """Open the files and listen."""
+        with ExitStack() as opened:
+            await self._start(opened, accept_restored=accept_restored)
+            opened.pop_all()
+
+    async def _start(self, opened: ExitStack, *, accept_restored: bool) -> None:
+        loop, chance, clock, plan = asyncio.get_running_loop(), self._chance, self._clock, self._plan
+        path = self._directory / "events.db"
+        self.log = plan.open_log(path, vfs=self._disk.name, exclusive=True, accept_restored=accept_restored)
+        opened.callback(self.log.close)
         self.journal = plan.journal(self.log, chance)
-        self.reader = SnapshotReader(self._disk, self._path)
-        gate, chores, sessions = ConsentGate(cast("Any", agreed(self._users))), Chores(), Sessions(LIMITS, RULES)
+        self.reader = SnapshotReader(self._disk, path)
+        opened.callback(self.reader.close)
+        self._registry = Registry.open(self._directory / "registry.db")
+        opened.callback(self._registry.close)
+        self._writer, thread = (VirtualThread(loop, Random(chance.random())) for _ in "12")  # noqa: S311
+        gate, chores = ConsentGate(), Chores()
+        directory = Directory(self._registry, on_permissions=gate.replace)
+        logins = plan.logins(directory, TokenVerifier(KEYS))
+        self._newcomers = Newcomers(logins, thread)
+        self._store = plan.open_sessions(
+            self._directory / "sessions.db", vfs=self._disk.name, thread=self._writer, clock=loop.time
+        )
+        opened.callback(self._store.close)
+        sessions = Sessions(LIMITS, RULES, self._store)
+        sessions.restore(directory.principal, directory.has_device)
         self.publisher = CanonicalFeed(
             reader=cast("Any", self.reader),
             head=self.journal.head(),
@@ -117,12 +144,11 @@ class Node:
             clock_us=clock.us,
         )
         self._release = Release(self.pipeline, chores, cast("Any", self.reader), clock_us=clock.us)
-        logins = Logins(Directory(EmptyRoster()), (self._roll,))
         self.door = FrontDoor(
             limits=LIMITS,
             rules=RULES,
             logins=logins,
-            newcomers=Newcomers(logins),
+            newcomers=self._newcomers,
             ingest=DoorSource(self.pipeline, RefusedMessages(REGISTRY, chores, outlet)),
             feeder=self.publisher,
             requests=cast("Any", None),
@@ -145,7 +171,11 @@ class Node:
             now_us=clock.us,
             jitter=chance.random,
         )
+        self._revocations = plan.revocations(
+            directory, self._newcomers, self.door, lambda: self.publisher.narrowed(gate.changed())
+        )
         self._tasks = [
+            asyncio.create_task(self._revoke(), name="sim.revocations"),
             asyncio.create_task(self._ship(), name="sim.ship"),
             asyncio.create_task(self.publisher.run(), name="sim.publish"),
             asyncio.create_task(self._keep_positions(), name="sim.positions"),
@@ -162,11 +192,6 @@ class Node:
         protocol.connection_made(far)
         return far
 
-    def revoke(self, client_id: str) -> None:
-        """What the revocation job does when it has seen a change."""
-        if self.running:
-            self.door.revoke([client_id])
-
     async def stop(self) -> None:
         """A clean stop."""
         self.running = False
@@ -178,6 +203,9 @@ class Node:
         self.publisher.keep()
         await self.pipeline.settle(0.5)
         await self._end()
+        self._newcomers.close()
+        self._store.close()
+        self._registry.close()
         self.pipeline.stop()
         self.journal.close()
         self.reader.close()
@@ -188,8 +216,12 @@ class Node:
         self.pipeline.stop()
         await self._end()
         self.reader.close()
+        self._newcomers.close()
+        self._writer.shutdown(cancel_futures=True)
+        self._registry.close()
         self._disk.dead = True
         try:
+            self._store.close()
             with contextlib.suppress(StoreError, apsw.Error):
                 self.log.close()  # gives the locks back, as the kernel does for a dead process
         finally:
@@ -207,6 +239,12 @@ class Node:
                 event = json.loads(row.raw)
                 found.add((row.user, event["id"], event.get("version", 0) * 2 + (event.get("op") == "delete")))
         return found
+
+    async def _revoke(self) -> None:
+        while True:
+            await asyncio.sleep(REVOCATION_S)
+            with contextlib.suppress(StoreError):
+                await self._revocations.look()
 
     def _keep(self, cursor: int) -> None:
         self._shipped.move("simulated", cursor)

@@ -6,8 +6,15 @@ that cannot come any more is found at once: there is no timer left to move to.
 
 import asyncio
 import selectors
-from collections.abc import Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from functools import partial
+from random import Random
+from typing import Any, Final
+
+_WORK_A_SECOND: Final = 500.0
+"""What a thread is given takes 2 ms on average, and as long again until its owner hears of it."""
 
 
 class StandstillError(RuntimeError):
@@ -50,9 +57,69 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made."""
         return self._sockets.now
 
-    def run_in_executor(self, *_: Any) -> Any:  # type: ignore[override]
-        """Raises RuntimeError: a thread would make two runs of one seed differ."""
-        raise RuntimeError("the simulation has no threads")
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
+        """For a ``VirtualThread`` only: RuntimeError, as a real one would make two runs of one seed differ."""
+        if not isinstance(executor, VirtualThread):
+            raise RuntimeError("the simulation has no threads")  # noqa: TRY004  # as the loop says what it cannot do
+        return asyncio.wrap_future(executor.submit(func, *args), loop=self)
+
+
+class VirtualThread(Executor):
+    """A thread of a service, on virtual time: what it is given happens a moment later, one after the other, whole.
+
+    Its owner hears of it another moment later, so that a process may die between the two.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, chance: Random) -> None:
+        self._loop = loop
+        self._chance = chance
+        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """See ``Executor``."""
+        future: Future[Any] = Future()
+        self._waiting.append((future, partial(fn, *args, **kwargs)))
+        self._begin()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+        """What was given is done first, unless it is cancelled."""
+        if cancel_futures:
+            self._waiting.clear()
+        while self._waiting:
+            self._work(0.0)
+        self._rest()
+
+    def _begin(self) -> None:
+        if self._timer is None and self._waiting:
+            self._timer = self._loop.call_later(self._pause(), self._next)
+
+    def _next(self) -> None:
+        self._timer = None
+        self._work(self._pause())
+        self._begin()
+
+    def _work(self, until_heard: float) -> None:
+        future, call = self._waiting.popleft()
+        try:
+            tell = partial(future.set_result, call())
+        except Exception as error:  # noqa: BLE001  # whatever it is, its owner hears of it
+            tell = partial(future.set_exception, error)
+        self._loop.call_later(until_heard, _tell, future, tell)
+
+    def _rest(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _pause(self) -> float:
+        return self._chance.expovariate(_WORK_A_SECOND)
+
+
+def _tell(future: Future[Any], tell: Callable[[], None]) -> None:
+    if not future.done():
+        tell()
 
 
 class WallClock:

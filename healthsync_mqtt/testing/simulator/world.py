@@ -12,21 +12,23 @@ from pathlib import Path
 from random import Random
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
-from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.storage.anchor import RestoredError
 from healthsync_mqtt.testing.simulator.clients import PlainDevice, SimulatedDevice, SimulatedSubscriber
+from healthsync_mqtt.testing.simulator.commands import Band, Operator
 from healthsync_mqtt.testing.simulator.disk import Disk
 from healthsync_mqtt.testing.simulator.history import History
 from healthsync_mqtt.testing.simulator.network import Network, SimulatedWire, WireUser
 from healthsync_mqtt.testing.simulator.node import Node, ServiceParts
-from healthsync_mqtt.testing.simulator.people import Roll
+from healthsync_mqtt.testing.simulator.people import OF_ALICE, OPERATOR, READER, USERS, Badge, Office, Taking, device
 from healthsync_mqtt.testing.simulator.sink import SimulatedServer
 from healthsync_mqtt.testing.simulator.virtual_time import StandstillError, VirtualLoop, WallClock
 
 _START_US = 1_795_413_600_000_000
 _WORK_S = 12.0
 _SETTLE_S = 600.0
-_USERS = ("alice", "bob")
+_COMMANDED = 0.5
+"""The part of the seeds in which somebody is sent commands."""
 _CLOCK_ERRORS_S = (-1_795_000_000, -40_000_000, -90_000, -3_600, -30, 0, 30, 3_600, 90_000, 400_000_000)
 """NTP jumps, a clock that is days or a year behind, one that has begun again in 1970, one that is years ahead."""
 PLAIN = ServiceParts()
@@ -88,14 +90,18 @@ class World:
         self._clock = WallClock(loop, _START_US)
         self._disk = Disk(f"simulated-{self.seed}-{id(self)}", self._stream("disk"))
         self._network = Network(f"{self.seed}/network")
-        self._roll = Roll()
+        self._office = Office(self.directory / "registry.db", self._clock)
         self._server = SimulatedServer()
         self._at_peace = asyncio.Event()
         restores = self._allowed(SimulatedFault.RESTORE) and chance.random() < 0.2
         devices = list(self._devices(plain=not restores))
-        subscribers = [self._subscriber("reader", None), self._subscriber("of-alice", frozenset({"alice"}))]
+        subscribers = [self._subscriber(READER), self._subscriber(OF_ALICE)]
+        bands = [self._band("alice")] if self._stream("commands").random() < _COMMANDED else []
         await self._start()
         tasks = [asyncio.create_task(each.run(), name=f"sim.{each.name}") for each in subscribers]
+        tasks += [asyncio.create_task(each.run(self._at_peace), name=f"sim.{each.name}") for each in bands]
+        for band in bands:
+            await band.subscribed.wait()
         for each in subscribers:
             await each.subscribed.wait()
             self._subscribed_at[each.name] = len(self._rows())
@@ -104,6 +110,7 @@ class World:
             asyncio.create_task(each.run(_WORK_S, self._at_peace), name=f"sim.{each.principal.client_id}")
             for each in devices
         ]
+        working += [asyncio.create_task(self._operator(each).run(_WORK_S), name="sim.operator") for each in bands]
         await self._trouble(devices, restores=restores)
         await self._peace()
         try:
@@ -118,6 +125,7 @@ class World:
         await asyncio.gather(*tasks, *working, return_exceptions=True)
         if self._node is not None:
             await self._node.stop()
+        self._office.close()
 
     def accept(self, wire: SimulatedWire) -> WireUser | None:
         """Whoever runs now takes the connection."""
@@ -130,15 +138,12 @@ class World:
     # -- people
 
     def _devices(self, *, plain: bool) -> Iterator[SimulatedDevice | PlainDevice]:
-        for user in _USERS:
+        for user in USERS:
             for number in range(self._chance.randint(1, 2)):
-                name = f"d{number}"
-                principal = Principal(role=Role.device, client_id=f"{user}-{name}", user=user, device=name)
+                principal = device(user, f"d{number}")
                 kind = PlainDevice if plain and self._chance.random() < 0.5 else SimulatedDevice
-                self._roll.enroll(principal, f"token of {principal.client_id}")
                 yield kind(
-                    principal,
-                    f"token of {principal.client_id}",
+                    Badge(principal, self._office),
                     network=self._network,
                     door=self,
                     clock=self._clock,
@@ -146,15 +151,27 @@ class World:
                     history=self.history,
                 )
 
-    def _subscriber(self, name: str, users: frozenset[str] | None) -> SimulatedSubscriber:
-        principal = Principal(role=Role.subscriber, client_id=name, users=users, types=None)
-        self._roll.enroll(principal, f"token of {name}")
+    def _subscriber(self, principal: Principal) -> SimulatedSubscriber:
         return SimulatedSubscriber(
-            principal,
-            f"token of {name}",
+            Badge(principal, self._office),
             network=self._network,
             door=self,
-            chance=self._stream(name),
+            chance=self._stream(principal.client_id),
+            history=self.history,
+        )
+
+    def _band(self, user: str) -> Band:
+        badge = Badge(device(user, "band"), self._office)
+        chance = self._stream(badge.principal.client_id)
+        return Band(badge, network=self._network, door=self, chance=chance, history=self.history)
+
+    def _operator(self, band: Band) -> Operator:
+        return Operator(
+            Badge(OPERATOR, self._office),
+            band,
+            network=self._network,
+            door=self,
+            chance=self._stream("operator"),
             history=self.history,
         )
 
@@ -165,7 +182,7 @@ class World:
         while True:
             self._starts += 1
             node = Node(
-                disk=self._disk, path=self.directory / "events.db", roll=self._roll, users=list(_USERS),
+                disk=self._disk, directory=self.directory,
                 clock=self._clock, chance=self._stream(f"node {self._starts}"), server=self._server, plan=self.plan,
             )  # fmt: skip
             try:
@@ -204,11 +221,11 @@ class World:
     def _held(self) -> set[tuple[str, str, int]]:
         return set() if self._node is None else self._node.held()
 
-    def _stored(self, device: SimulatedDevice | PlainDevice) -> set[tuple[str, str, int]]:
+    def _stored(self, who: SimulatedDevice | PlainDevice) -> set[tuple[str, str, int]]:
         return {
             (row.user, row.id, row.version * 2 + row.op)
             for row in self._rows()
-            if row.device == device.device and row.user == device.user
+            if row.device == who.device and row.user == who.user
         }
 
     # -- trouble and peace
@@ -280,21 +297,21 @@ class World:
             case SimulatedFault.SINK_CRASH:
                 self._server.crash(asyncio.get_running_loop().time())
 
-    async def _revoke(self, device: SimulatedDevice | PlainDevice) -> None:
+    async def _revoke(self, who: SimulatedDevice | PlainDevice) -> None:
         """G7: a second after the revocation nothing new of this device is stored."""
-        if len(self._gone) == len(_USERS) - 1 or self._node is None:
+        if len(self._gone) == len(USERS) - 1 or self._node is None:
             return
-        self._roll.revoke(device.principal.client_id)
-        self._gone.add((device.user, device.device))
-        await asyncio.sleep(0.25)
-        self._node.revoke(device.principal.client_id)
-        await asyncio.sleep(0.75)
+        how = self._chance.choice(list(Taking))
+        self.happened.append(f"{self._now()} {how.value} of {who.principal.client_id}")
+        self._office.take(who.badge, how)
+        self._gone.add((who.user, who.device))
+        await asyncio.sleep(1.0)
         if self._node is not None:
             await self._node.pipeline.drain()  # what it sent before may wait for a disk
-        before = self._stored(device) | self._held()
+        before = self._stored(who) | self._held()
         await asyncio.sleep(2.0)
-        if self._stored(device) - before:
-            self.history.violations.append(f"G7: {device.principal.client_id} stored events after its revocation")
+        if self._stored(who) - before:
+            self.history.violations.append(f"G7: {who.principal.client_id} stored events after its revocation")
 
     async def _restore(self, node: Node) -> None:
         if self._backup is None:
@@ -324,6 +341,7 @@ class World:
         found += self.history.log(rows, lost)
         found += self.history.settled(rows, self._gone)
         found += self.history.sink(self._server.points, rows, lost)
+        found += self.history.commands(restored=self._restored)
         for each in subscribers:
             after = 0 if self._restored else self._subscribed_at[each.name]
             found += self.history.subscriber(each.name, rows, after, each.principal.users)

@@ -1,3 +1,4 @@
+# long: what sessions say, the groups it is written in, and the file are one store
 """sessions.db: what persistent sessions are owed, over a restart and a kill. Written in groups, in a thread of its own.
 
 What sessions say is gathered by what it is about, so that the newest word counts: a message that is acknowledged before
@@ -10,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -50,14 +51,18 @@ class _Group(NamedTuple):
 class SessionStore:
     """The ``Keep`` of a service. Used on the event loop; ``open`` reads the file, before it."""
 
-    def __init__(self, database: "_Database") -> None:
+    def __init__(
+        self, database: "_Database", *, thread: Executor | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Use ``open``. ``thread`` writes the groups, one at a time."""
         self._database = database
+        self._clock = clock
         self._running_before = database.running_us / 1e6
-        self._since = time.monotonic()
+        self._since = clock()
         self._last = max((session.no for session in database.kept), default=0)
         self._rows: dict[_Key, _Row] = {}
         self._waiting: list[Callable[[], None]] = []
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sessions")
+        self._writer = thread or ThreadPoolExecutor(1, thread_name_prefix="sessions")
         self._writing: Future[None] | None = None
         self._timer: asyncio.Handle | None = None
         #: when the timer is due, by the loop's clock: uvloop's handle of a timer that is due at once does not say
@@ -66,9 +71,19 @@ class SessionStore:
         self._closed = False
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """The store at ``path``, made where it is missing. ConfigError or StoreError."""
-        return cls(_Database(path))
+    def open(
+        cls,
+        path: Path,
+        *,
+        vfs: str | None = None,
+        thread: Executor | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Self:
+        """The store at ``path``, made where it is missing, on another file system where one is named.
+
+        ConfigError or StoreError.
+        """
+        return cls(_Database(path, vfs), thread=thread, clock=clock)
 
     @property
     def healthy(self) -> bool:
@@ -91,7 +106,7 @@ class SessionStore:
 
     def running(self) -> float:
         """Seconds that the service has run, all runs together."""
-        return self._running_before + time.monotonic() - self._since
+        return self._running_before + self._clock() - self._since
 
     def sessions(self) -> Sequence[KeptSession]:
         """What an earlier run left; once."""
@@ -235,11 +250,11 @@ def _tell(
 class _Database:
     """The file. ``write`` is called by one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, vfs: str | None) -> None:
         make_private_directory(path.parent)
         create_private(path)
         try:
-            self._connection = apsw.Connection(os.fspath(path))
+            self._connection = apsw.Connection(os.fspath(path), vfs=vfs)
         except apsw.Error as error:
             raise StoreError(f"the sessions could not be opened: {error}", hint="is the disk full?") from error
         try:
@@ -348,11 +363,11 @@ class _Database:
     def _prepare(self, path: Path) -> None:
         # A short wait only: nobody else has business here, and the lock tells a second service apart from none.
         self._connection.set_busy_timeout(1000)
+        self._run("PRAGMA locking_mode=EXCLUSIVE")
         application = self._value("PRAGMA application_id")
         tables = self._value("SELECT count(*) FROM sqlite_schema")
         if application != _APPLICATION_ID and (application or tables):
             raise ConfigError(f"{path} is a database of another program", hint="use another data directory")
-        self._run("PRAGMA locking_mode=EXCLUSIVE")
         if self._value("PRAGMA journal_mode=WAL") != "wal":
             raise StoreError(f"{path} is on a file system without write-ahead logging", hint="use a local disk")
         self._run("PRAGMA synchronous=FULL")

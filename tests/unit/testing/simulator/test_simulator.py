@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
+from bridge.jobs.revocations import Revocations
+from healthsync_mqtt.broker.embedded.sessions import store
+from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.proof import Answer, Login, Proof
+from healthsync_mqtt.identity.login.tokens import TokenVerifier
+from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.sinks import shipper
 from healthsync_mqtt.sinks.port import Next, Rows, SinkStep
 from healthsync_mqtt.storage.port import Item, Quarantined
@@ -17,7 +25,7 @@ from healthsync_mqtt.testing.simulator.sink import ConcurrentReader, ServerSink,
 from healthsync_mqtt.testing.simulator.virtual_time import StandstillError, VirtualLoop
 from healthsync_mqtt.testing.simulator.world import SeedOutcome, SimulatedFault, simulate
 
-MOST_SEEDS = 60
+MOST_SEEDS = 100
 TRIED = frozenset(SimulatedFault)
 
 
@@ -113,7 +121,7 @@ def test_a_cursor_before_its_effect_is_found() -> None:
 
 
 def test_a_torn_snapshot_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipper, "_ROWS_A_READ", 2)
+    monkeypatch.setattr(shipper, "_ROWS_A_READ", 1)
     outcome = found(ServiceParts(journal=SlowJournal, sink_reader=TornReader), SimulatedFault.SINK_AWAY)
     assert outcome is not None
     assert any(each.startswith("G2: the sink") for each in outcome.violations), outcome
@@ -134,6 +142,62 @@ def test_a_refusal_for_good_by_a_wrong_clock_is_found() -> None:
     assert outcome is not None
     assert any(each.startswith("G1") for each in outcome.violations), outcome
     assert simulate(outcome.seed, only=frozenset({SimulatedFault.CLOCK_JUMP})).violations == ()
+
+
+class HastyStore(SessionStore):
+    """Says that what is owed outlasts a crash, and writes it afterwards."""
+
+    def durable(self, then: Callable[[], None]) -> None:
+        then()
+
+
+def test_a_session_that_is_told_of_before_it_is_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_GATHER_S", 0.5)
+    outcome = found(ServiceParts(open_sessions=HastyStore.open), SimulatedFault.KILL, SimulatedFault.POWER_CUT)
+    assert outcome is not None
+    assert any(each.startswith("sessions") for each in outcome.violations), outcome
+    assert simulate(outcome.seed, only=frozenset({SimulatedFault.KILL, SimulatedFault.POWER_CUT})).violations == ()
+
+
+class BlindRevocations(Revocations):
+    """Reads the registry, and ends no connection for what it found there."""
+
+    async def look(self) -> None:
+        await self._newcomers.read()
+        self._consents_read()
+
+
+def test_a_connection_that_outlives_its_rights_is_found() -> None:
+    outcome = found(ServiceParts(revocations=BlindRevocations), SimulatedFault.REVOCATION)
+    assert outcome is not None
+    assert any(each.startswith("G7") for each in outcome.violations), outcome
+    assert simulate(outcome.seed, only=frozenset({SimulatedFault.REVOCATION})).violations == ()
+
+
+class SignatureAlone:
+    """Takes every token that we signed, whatever has become of its holder since."""
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
+
+    def answer(self, proof: Proof, now: float) -> Answer:
+        claims = self._verifier.verify(proof.secret(), now=now)
+        role, device = claims.role, claims.device
+        user = claims.subject if role is Role.device else None
+        return Login(
+            principal=Principal(role=role, client_id=proof.client_id, user=user, device=device, users=None, types=None),
+            expires_at=claims.expires_at,
+            jti=claims.jti,
+        )
+
+
+def test_a_login_that_asks_no_registry_is_found() -> None:
+    def lax(directory: Directory, verifier: TokenVerifier) -> Logins:
+        return Logins(directory, [SignatureAlone(verifier)])
+
+    outcome = found(ServiceParts(logins=lax), SimulatedFault.REVOCATION)
+    assert outcome is not None
+    assert any(each.startswith("G7") for each in outcome.violations), outcome
 
 
 @pytest.mark.parametrize("seed", [3, 7])
