@@ -53,14 +53,24 @@ def acknowledge(outcomes: Iterable[Outcome], epoch: str, position: Callable[[str
     same: dict[tuple[str, int, int], DeliveryVerdict] = {}
     last: Source | None = None
     waiting: list[int] = []
+    said: list[DeliveryVerdict] = []
+    verdict: DeliveryVerdict | None = None
+    of: Origin | None = None  # whose last message was new in every event of it, and how many it had
+    size = 0
     for outcome in outcomes:
-        (source, token, _, _, _, told, _), _, _ = outcome
+        (source, token, origin, _, retained, told, _), (_, _, rejections, _, _, _), seqs = outcome
         if source is not last:
             last = source
             waiting = tokens.setdefault(source, [])
+            if told:
+                said = verdicts.setdefault(source, [])
         waiting.append(token)
         if told:
-            verdicts.setdefault(source, []).append(_verdict(outcome, epoch, position, same))
+            new = not rejections and not retained and 0 not in seqs
+            if verdict is None or not new or origin is not of or len(seqs) != size:
+                verdict = _verdict(outcome, epoch, position, same)
+                of, size = (origin, len(seqs)) if new else (None, 0)
+            said.append(verdict)
     for source, waiting in tokens.items():
         found = verdicts.get(source)
         if found is None:

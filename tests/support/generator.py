@@ -1,7 +1,8 @@
 """The load generator, a process of its own: ``python -m tests.support.generator`` with a JSON task on stdin.
 
 It sends QoS 1 PUBLISH packets that were encoded before the clock started, as fast as the window or the rate allows,
-counts PUBACKs by their bytes, checks that each is the expected one in the expected order, and prints one JSON object.
+checks that each PUBACK is the expected one in the expected order, and prints one JSON object. In MQTT 3.1.1 PUBACKs are
+compared and counted as bytes; in MQTT 5 (``"version": 5``), where each says what became of the events, one by one.
 Latency in ``paced`` runs counts from the time at which a packet was due, so that a stalled server is not flattered.
 """
 
@@ -22,20 +23,63 @@ from tests.support.wire import Login, connect, read_exactly, tls_context
 from tests.support.workload import packet_id, stream
 
 PUBACK_SIZE = 4
+PUBACK = 0x40
+ONLY_ID = 2
 MOST_AT_ONCE = 1 << 17
 SILENCE = 30.0
 PINGREQ, PINGRESP = encode(Pingreq()), encode(Pingresp())
 
 
+class Bytes:
+    """PUBACKs of MQTT 3.1.1: four bytes each."""
+
+    def __init__(self, messages: int) -> None:
+        self._expected = encode_pubacks(packet_id(index) for index in range(messages))
+        self._at = 0
+
+    def take(self, data: bytes) -> int:
+        """How many there were up to the end of ``data``; AssertionError for any other byte."""
+        end = self._at + len(data)
+        assert data == self._expected[self._at : end], "an unexpected packet, or PUBACKs out of order"
+        self._at = end
+        return end // PUBACK_SIZE
+
+
+class Packets:
+    """PUBACKs of MQTT 5: as long as what they say, at most two bytes of length here; each must be a success."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._count = 0
+
+    def take(self, data: bytes) -> int:
+        """How many there were up to the end of ``data``; AssertionError for any other packet."""
+        data = self._rest + data if self._rest else data
+        at, end, count = 0, len(data), self._count
+        while at + 2 < end:
+            size, body = data[at + 1], at + 2
+            if size > 0x7F:
+                size, body = (size & 0x7F) + (data[body] << 7), body + 1
+            if body + size > end:
+                break
+            expected = packet_id(count)
+            assert data[at] == PUBACK, "an unexpected packet"
+            assert data[body] << 8 | data[body + 1] == expected, "PUBACKs out of order"
+            assert size == ONLY_ID or not data[body + 2], f"PUBACK with reason {data[body + 2]:#x}"
+            at, count = body + size, count + 1
+        self._rest, self._count = data[at:], count
+        return count
+
+
 @dataclass(slots=True, kw_only=True)
 class Flow:
-    """One connection's stream: how far it was sent and acknowledged, with the times of both."""
+    """One connection's stream: how far it was sent and how many were acknowledged, with the times of both."""
 
     connection: socket.socket
     data: memoryview
     size: int
     messages: int
-    expected: bytes
+    answers_as: Bytes | Packets
     sent: int = 0
     answered: int = 0
     sends: list[tuple[float, int]] = field(default_factory=list)
@@ -43,7 +87,7 @@ class Flow:
 
     def send(self, window: int) -> bool:
         """Send what the window allows; true when there is more to send later than now."""
-        limit = min(len(self.data), (self.answered // PUBACK_SIZE + window) * self.size)
+        limit = min(len(self.data), (self.answered + window) * self.size)
         while self.sent < limit:
             try:
                 self.sent += self.connection.send(self.data[self.sent : min(limit, self.sent + MOST_AT_ONCE)])
@@ -62,10 +106,8 @@ class Flow:
                 return
             if not data:
                 raise ConnectionError("the server closed the connection")
-            end = self.answered + len(data)
-            assert data == self.expected[self.answered : end], "an unexpected packet, or PUBACKs out of order"
-            self.answered = end
-            self.answers.append((time.perf_counter(), end // PUBACK_SIZE))
+            self.answered = self.answers_as.take(data)
+            self.answers.append((time.perf_counter(), self.answered))
             if not isinstance(self.connection, ssl.SSLSocket):
                 return
 
@@ -88,17 +130,17 @@ def open_flows(task: dict[str, Any]) -> list[Flow]:
     context = tls_context(task["ca_file"]) if task.get("ca_file") else None
     logins = [Login(**login) for login in task["logins"]]
     each = -(-task["messages"] // len(logins))
-    events = task.get("events_per_message", 1)
+    events, version = task.get("events_per_message", 1), task.get("version", 4)
     flows = []
     for place, login in enumerate(logins):
-        data, size = stream(login.topic, task["run"], place * each * events, each, events)
+        data, size = stream(login.topic, task["run"], place * each * events, each, events, version=version)
         flows.append(
             Flow(
-                connection=connect(tuple(task["address"]), login, context=context),
+                connection=connect(tuple(task["address"]), login, context=context, version=version),
                 data=memoryview(data),
                 size=size,
                 messages=each,
-                expected=encode_pubacks(packet_id(index) for index in range(each)),
+                answers_as=Packets() if version == 5 else Bytes(each),
             )
         )
     for flow in flows:
@@ -130,7 +172,7 @@ def flood(flows: list[Flow], window: int) -> float:
                 blocked[flow.connection] = waits
                 mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if waits else 0)
                 selector.modify(flow.connection, mask, flow)
-            if flow.answered == len(flow.expected):
+            if flow.answered == flow.messages:
                 selector.unregister(flow.connection)
                 open_ones -= 1
     return time.perf_counter() - began
@@ -159,12 +201,10 @@ def paced(flows: list[Flow], rate: float) -> list[float]:
             raise TimeoutError(f"no PUBACK for {SILENCE} s")
         for connection in ready:
             place, flow = by_connection[connection]
-            first = flow.answered // PUBACK_SIZE
+            first = flow.answered
             flow.receive()
             read_at = time.perf_counter()
-            latencies += [
-                read_at - due[place + index * len(flows)] for index in range(first, flow.answered // PUBACK_SIZE)
-            ]
+            latencies += [read_at - due[place + index * len(flows)] for index in range(first, flow.answered)]
     return latencies
 
 

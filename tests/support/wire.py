@@ -5,8 +5,8 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from healthsync_mqtt.mqtt.codec import encode
-from healthsync_mqtt.mqtt.codec.packets import Connect
+from healthsync_mqtt.mqtt.codec import Decoder, encode, v5
+from healthsync_mqtt.mqtt.codec.packets import Connack, Connect
 
 
 class RefusedError(Exception):
@@ -47,28 +47,42 @@ def connect(
     context: ssl.SSLContext | None = None,
     keep_alive: int = 600,
     timeout: float = 20,
+    version: int = 4,
+    clean: bool = True,
 ) -> socket.socket:
-    """A connected, accepted, blocking socket with a clean session."""
+    """A connected, accepted, blocking socket; ``version`` is the protocol level, 4 for MQTT 3.1.1."""
     connection = socket.create_connection(address, timeout=timeout)
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context:
             connection = context.wrap_socket(connection, server_hostname="localhost")
-        connection.sendall(
-            encode(
-                Connect(
-                    client_id=login.client_id,
-                    keep_alive=keep_alive,
-                    username=login.client_id if login.token else None,
-                    password=login.token.encode() if login.token else None,
-                )
-            )
+        asked = Connect(
+            client_id=login.client_id,
+            clean_session=clean,
+            keep_alive=keep_alive,
+            username=login.client_id if login.token else None,
+            password=login.token.encode() if login.token else None,
+            protocol_level=version,
         )
-        answer = read_exactly(connection, 4)
+        connection.sendall(v5.encode(asked) if version == 5 else encode(asked))
+        answer = _answer(connection, version)
     except BaseException:
         connection.close()
         raise
-    if answer != b"\x20\x02\x00\x00":
+    if answer.code:
         connection.close()
-        raise RefusedError(f"{login.client_id}: CONNACK {answer.hex()}")
+        raise RefusedError(f"{login.client_id}: CONNACK {answer.code}")
     return connection
+
+
+def _answer(connection: socket.socket, version: int) -> Connack:
+    """The CONNACK, and nothing of what comes behind it."""
+    data = read_exactly(connection, 2)
+    while data[-1] > 0x7F:
+        data += read_exactly(connection, 1)
+    size = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(data[1:]))
+    (answer,) = Decoder(1 << 16, server=False, versions=frozenset({version})).feed(
+        data + read_exactly(connection, size)
+    )
+    assert isinstance(answer, Connack)
+    return answer

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from healthsync_mqtt.mqtt.codec import encode_publish
+from healthsync_mqtt.mqtt.codec import encode_publish, v5
+from healthsync_mqtt.mqtt.codec.packets import Publish
 
 EVENT = (
     '{"id":"%s-%012x","type":"heart_rate","start_time":"2025-11-%02dT%02d:%02d:%02d.%03dZ","value":{"bpm":%d},'
@@ -42,12 +43,19 @@ def packet_id(index: int) -> int:
     return index % ID_MODULUS + 1
 
 
-def stream(topic: str, run: str, first: int, messages: int, events_per_message: int) -> tuple[bytes, int]:
+def stream(
+    topic: str, run: str, first: int, messages: int, events_per_message: int, *, version: int = 4
+) -> tuple[bytes, int]:
     """A connection's whole stream of QoS 1 PUBLISH packets, and the size of each: all have the same."""
     name = topic.encode()
+
+    def packet(index: int, payload: bytes) -> bytes:
+        if version == 5:
+            return v5.encode(Publish(name, payload, 1, False, False, packet_id(index)))
+        return encode_publish(name, payload, 1, False, False, packet_id(index))
+
     packets = [
-        encode_publish(name, payload, 1, False, False, packet_id(index))
-        for index, payload in enumerate(payloads(run, first, messages, events_per_message))
+        packet(index, payload) for index, payload in enumerate(payloads(run, first, messages, events_per_message))
     ]
     size = len(packets[0])
     assert all(len(packet) == size for packet in packets)

@@ -4,6 +4,7 @@ What MQTT 5 adds to a message is kept as the bytes of its properties (``Sendable
 speak 5 and are nothing to others.
 """
 
+import struct
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
@@ -175,17 +176,37 @@ class Dialect5:
     def answers(self, tokens: Sequence[Answered]) -> bytes:
         """See ``Dialect``."""
         out: list[bytes] = []
-        append = out.append
+        ids: list[int] = []
         for reply in tokens:
             if not reply:
                 continue
             token, said = cast("Reply", reply)
-            if said is not self._said:
-                self._said, self._tail = said, self._told(said)
-                size = write_variable(2 + len(self._tail))
-                self._heads = (bytes((PacketType.PUBACK << 4,)) + size, bytes((PacketType.PUBREC << 4,)) + size)
-            append(b"%b%c%c%b" % (self._heads[token >= QOS2], token >> 8 & 0xFF, token & 0xFF, self._tail))
+            if said is not self._said or token >= QOS2:
+                self._alike(ids, out)
+                ids = []
+                self._say(said)
+            if token < QOS2:
+                ids.append(token)
+            else:
+                out.append(b"%b%c%c%b" % (self._heads[1], token >> 8 & 0xFF, token & 0xFF, self._tail))
+        self._alike(ids, out)
         return b"".join(out)
+
+    def _say(self, said: Said) -> None:
+        if said is not self._said:
+            self._said, self._tail = said, self._told(said)
+            size = write_variable(2 + len(self._tail))
+            self._heads = (bytes((PacketType.PUBACK << 4,)) + size, bytes((PacketType.PUBREC << 4,)) + size)
+
+    def _alike(self, ids: Sequence[int], out: list[bytes]) -> None:
+        """PUBACKs that say the same: one of them as often as there are ids, then the ids into their places."""
+        if not ids:
+            return
+        head = self._heads[0]
+        one = b"%b\0\0%b" % (head, self._tail)
+        block, places, at = bytearray(one * len(ids)), struct.pack(f">{len(ids)}H", *ids), len(head)
+        block[at :: len(one)], block[at + 1 :: len(one)] = places[::2], places[1::2]
+        out.append(bytes(block))
 
     def farewell(self, reason: str, rule: str) -> bytes:
         """A DISCONNECT with the code of the reason, and with words where there is a rule."""

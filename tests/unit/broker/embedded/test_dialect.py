@@ -71,6 +71,31 @@ def test_acknowledgements_say_what_they_are_told_to() -> None:
         assert read(quiet.answers(replies))[1] == Pubrec(2, 0x99)
 
 
+SAID = (DONE, Said(0, "", (("stored", "1"), ("seq", "%b%c"))), Said(0x99, "why", (("stored", "0"),) * 20))
+
+
+@given(st.lists(st.tuples(st.integers(1, 65_535), st.booleans(), st.integers(0, 2)), max_size=40))
+def test_acknowledgements_in_a_row_are_those_that_each_would_be_alone(
+    messages: list[tuple[int, bool, int]],
+) -> None:
+    replies = [Reply(number | QOS2 if twice else number, SAID[which]) for number, twice, which in messages]
+    dialect = Dialect5({})
+    together = dialect.answers(replies)
+    assert together == dialect.answers(replies) == b"".join(Dialect5({}).answers([each]) for each in replies)
+    assert [(type(packet), packet) for packet in read(together)] == [
+        (kind, kind(number, said.reason, about))
+        for (number, twice, which) in messages
+        for said in (SAID[which],)
+        for kind in (Pubrec if twice else Puback,)
+        for about in (_about(said),)
+    ]
+
+
+def _about(said: Said) -> dict[Property, Any]:
+    words: dict[Property, Any] = {Property.REASON_STRING: said.string} if said.string else {}
+    return words | ({Property.USER_PROPERTY: said.about} if said.about else {})
+
+
 def test_what_was_refused_is_counted_where_there_is_no_room_to_list_it() -> None:
     counts = (("stored", "0"), ("rejected", "9"))
     said = Said(0, "", (*counts, *((LISTED, "x" * 50),) * 9))
