@@ -85,7 +85,7 @@ async def _reload(service: Service, hung_up: asyncio.Event, reread: Callable[[],
         hung_up.clear()
         try:
             settings = await asyncio.to_thread(reread)
-        except HealthSyncError as error:
+        except (HealthSyncError, OSError) as error:
             log.error("bridge.reload_failed", error=error)  # noqa: TRY400  # no traceback
         else:
             await service.reload(settings)

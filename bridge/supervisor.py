@@ -53,7 +53,10 @@ class Supervisor:
         task.add_done_callback(lambda _: self._ended(name, task))
 
     def every(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        """Do ``work`` again and again. A HealthSyncError is an outage of this task; anything else ends the whole."""
+        """Do ``work`` again and again. A HealthSyncError, or what the system refuses, is an outage of this task.
+
+        Anything else ends the whole.
+        """
         self.start(name, self._again(name, seconds, work))
 
     def fail(self, error: BaseException) -> None:
@@ -103,9 +106,10 @@ class Supervisor:
             self._busy_since[name] = self._loop.time()
             try:
                 await work()
-            except HealthSyncError as error:
+            except (HealthSyncError, OSError) as error:
                 self._failing.add(name)
-                outage.failed(self._loop.time(), task=name, error=str(error), hint=error.hint)
+                hint = error.hint if isinstance(error, HealthSyncError) else "has the disk room, has the process files?"
+                outage.failed(self._loop.time(), task=name, error=str(error), hint=hint)
             else:
                 self._failing.discard(name)
                 outage.worked(self._loop.time(), task=name)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.login.refused import RefusedLogin
@@ -62,7 +62,7 @@ class RefusedLogins:
         """Write what is left; a file that cannot be written does not keep the service from stopping."""
         try:
             await self.write()
-        except (StoreError, UnavailableError) as error:
+        except (HealthSyncError, OSError) as error:
             log.error("bridge.audit_failed", error=error)  # noqa: TRY400  # no traceback
 
     def flush(self) -> None:

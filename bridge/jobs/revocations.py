@@ -25,8 +25,13 @@ class Revocations:
         self._denied = directory.denied
 
     async def look(self) -> None:
-        """Read what changed and act on it. StoreError: what was last read holds, and is acted on at the next look."""
-        await self._newcomers.read()
+        """Read what changed, and act on what could be read. StoreError or ConfigError: something could not."""
+        try:
+            await self._newcomers.read()
+        finally:
+            self._act()
+
+    def _act(self) -> None:
         directory = self._directory
         if lost := directory.lost():
             self._door.revoke(sorted(lost))

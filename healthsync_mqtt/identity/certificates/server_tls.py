@@ -136,12 +136,21 @@ class ServerTls:
             ) from error
 
     def reload(self) -> None:
-        """Use what ``upkeep`` tried for every handshake from here on; open connections stay as they are."""
+        """Use what ``upkeep`` tried for every handshake from here on; open connections stay as they are.
+
+        ConfigError when that cannot be done now: the older ones stay in use, and these are offered again.
+        """
         if self._tried is None:
             return
-        with self._tried.files(self._directory) as paths:
-            for context in self._contexts:
-                load_server_chain(context, paths)
+        try:
+            with self._tried.files(self._directory) as paths:
+                for context in self._contexts:
+                    load_server_chain(context, paths)
+        except OSError as error:
+            raise ConfigError(
+                f"the new certificate cannot be taken up: {error.strerror}",
+                hint="see that the disk has room: healthsync doctor",
+            ) from error
         self._in_use, self._tried, self._refused, self.problem = self._tried.stamp, None, None, ""
 
     def _try(self, now: float) -> bool:

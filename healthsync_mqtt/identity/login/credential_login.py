@@ -51,7 +51,19 @@ class CredentialLogin:
         return Login(principal=principal, expires_at=now + _LOGIN_S, jti="credential")
 
     def catch_up(self) -> None:
-        """Read what changed in the folder. Blocks for a look at it, and for a file for each change."""
+        """Read what changed in the folder. Blocks for a look at it, and for a file for each change.
+
+        ConfigError: what was last read holds.
+        """
+        try:
+            self._look()
+        except OSError as error:
+            raise ConfigError(
+                f"the credentials in {self._store.directory} cannot be read: {error.strerror}",
+                hint="see: healthsync doctor",
+            ) from error
+
+    def _look(self) -> None:
         folder = self._store.directory
         try:
             changed_ns = folder.stat().st_mtime_ns

@@ -1,6 +1,7 @@
 """The supervisor: tasks have names, none ends in silence, one that fails for good ends the whole."""
 
 import asyncio
+import errno
 
 import pytest
 
@@ -64,14 +65,17 @@ async def test_a_failure_before_anybody_waits_is_not_lost_and_the_first_one_coun
             await tasks.first(forever())
 
 
-async def test_a_repeated_job_that_fails_is_down_until_it_works_again() -> None:
+@pytest.mark.parametrize(
+    "error", [StoreError("locked"), OSError(errno.ENOSPC, "No space left"), OSError(errno.EMFILE, "Too many files")]
+)
+async def test_a_repeated_job_that_fails_is_down_until_it_works_again(error: Exception) -> None:
     fails, done = True, 0
 
     async def work() -> None:
         nonlocal done
         done += 1
         if fails:
-            raise StoreError("locked")
+            raise error
 
     async with Supervisor() as tasks:
         tasks.every("look", 0.0, work)

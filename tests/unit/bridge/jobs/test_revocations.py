@@ -11,7 +11,9 @@ import pytest
 
 from bridge.jobs.revocations import Revocations
 from healthsync_mqtt.broker.embedded.door import FrontDoor
+from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.keys.signing import Keyring
+from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
@@ -71,6 +73,25 @@ async def test_a_loss_that_had_no_effect_is_not_forgotten(house: House) -> None:
     assert house.door.voided == 1
     await house.job.look()
     assert (house.door.revoked, house.door.voided) == (["alice-watch"], 1)
+
+
+async def test_credentials_that_cannot_be_read_do_not_hold_up_what_the_registry_says(
+    tmp_path: Path, house: House
+) -> None:
+    folder = tmp_path / "credentials"
+    directory = Directory(house.registry)
+    logins = Logins.of(directory, TokenVerifier(Keyring.generate()), CredentialStore(folder))
+    newcomers = Newcomers(logins)
+    try:
+        job = Revocations(directory, newcomers, cast("FrontDoor", house.door), lambda: None)
+        folder.write_text("no folder")
+        house.registry.remove_device("alice", "watch", 1)
+        for _ in range(2):
+            with pytest.raises(ConfigError, match="credentials"):
+                await job.look()
+        assert house.door.revoked == ["alice-watch"]
+    finally:
+        newcomers.close()
 
 
 async def test_a_full_executor_does_not_delay_it(house: House) -> None:

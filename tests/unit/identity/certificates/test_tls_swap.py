@@ -1,6 +1,8 @@
 """Certificate and key are replaced one after the other: TLS goes on, with the old pair until the new one is whole."""
 
+import errno
 import ssl
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,6 +99,29 @@ def test_a_pair_that_was_not_taken_up_is_offered_again(tls: ServerTls, tmp_path:
     assert tls.upkeep(NOW + 3), "reload did not run: the files are still to be taken up"
     tls.reload()
     assert not tls.upkeep(NOW + 5)
+
+
+def test_a_disk_that_is_full_between_the_trial_and_the_swap_leaves_the_old_pair_in_use(
+    tls: ServerTls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, ca = tls.context(Demand.off), tls.paths.ca_cert
+    before = load_certificate(tls.paths.server_cert).serial_number
+    certificate, key = other_pair(tmp_path)
+    tls.paths.server_cert.write_bytes(certificate)
+    tls.paths.server_key.write_bytes(key)
+    assert tls.upkeep(NOW + 1)
+    with monkeypatch.context() as full:
+        full.setattr(tempfile, "TemporaryDirectory", _no_room)
+        with pytest.raises(ConfigError, match="No space left"):
+            tls.reload()
+    assert served(context, ca) == before
+    assert tls.upkeep(NOW + 3)
+    tls.reload()
+    assert served(context, ca) == x509.load_pem_x509_certificate(certificate).serial_number
+
+
+def _no_room(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_no_copy_of_a_key_stays_behind(tls: ServerTls, tmp_path: Path) -> None:
