@@ -211,12 +211,13 @@ def paced(flows: list[Flow], rate: float) -> list[float]:
 def hold(task: dict[str, Any]) -> dict[str, Any]:
     """Open one idle connection for each login, say so on a line, and keep them until a line comes on stdin.
 
-    With ``subscribe`` each subscribes to its login's topic at QoS 1.
+    With ``subscribe`` each subscribes to its login's topic at QoS 1; without ``clean`` each has a session that lasts.
     """
     context = tls_context(task["ca_file"]) if task.get("ca_file") else None
     began = time.perf_counter()
     held = [
-        connect(tuple(task["address"]), Login(**login), context=context, keep_alive=3600) for login in task["logins"]
+        connect(tuple(task["address"]), Login(**login), context=context, keep_alive=3600, clean=task.get("clean", True))
+        for login in task["logins"]
     ]
     if task.get("subscribe"):
         for connection, login in zip(held, task["logins"], strict=True):

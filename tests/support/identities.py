@@ -11,7 +11,7 @@ from tests.support.wire import Login
 DAY_S = 86_400
 
 
-def logins(data: Path, *, users: int, devices: int) -> list[Login]:
+def logins(data: Path, *, users: int, devices: int, named: str = "u") -> list[Login]:
     """``users`` users with ``devices`` devices each, registered in ``data``; their logins, by user, then device."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     registry = Registry.open(data / "registry.db")
@@ -20,7 +20,7 @@ def logins(data: Path, *, users: int, devices: int) -> list[Login]:
     issuer = TokenIssuer(KeyStore(data / "keys").keyring(now_us))
     made = []
     for user_number in range(users):
-        user = f"u{user_number}"
+        user = f"{named}{user_number}"
         registry.add_user(user, "all", now_us)
         for device_number in range(devices):
             device = registry.add_device(user, f"d{device_number}", now_us)

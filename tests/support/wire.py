@@ -23,6 +23,11 @@ class Login:
     user: str = ""
     device: str = ""
 
+    @property
+    def receipts(self) -> str:
+        """The topic on which a device hears what became of its events."""
+        return f"users/{self.user}/devices/{self.device}/receipts"
+
 
 def tls_context(ca_file: Path | str) -> ssl.SSLContext:
     """Verifies the server against ``ca_file`` and its name, as a device does."""

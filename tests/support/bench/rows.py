@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import psutil
 
-from tests.support.bench.load import fill, finish, generate, start
+from tests.support.bench.load import fill, finish, flood_for, generate, start
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, floods, progress, throughput
 from tests.support.identities import logins
@@ -61,6 +61,32 @@ def batch(setting: Setting) -> list[Result]:
             stock=stock,
             note="amqtt forwards the bytes and reads no event",
             detail={"floods": measured, "floors": floors},
+        )
+    ]
+
+
+def single_of_five(setting: Setting) -> list[Result]:
+    """Single events in MQTT 5, whose PUBACKs say what became of them, in turns with MQTT 3.1.1 on one service."""
+    data = setting.data("five")
+    who = logins(data, users=1, devices=10)
+    ratios, rates = [], []
+    with Service(data) as service:
+        for turn in range(max(setting.repeats, 3)):
+            old = flood_for(setting.seconds / 2, service.mqtt, who, f"o{turn}", guess=20_000)
+            new = flood_for(setting.seconds / 2, service.mqtt, who, f"n{turn}", guess=20_000, version=5)
+            rates.append(new["messages_per_second"])
+            ratios.append(rates[-1] / old["messages_per_second"])
+            progress(f"  {rates[-1]:,.0f} msg/s, {ratios[-1]:.2f} of MQTT 3.1.1")
+    return [
+        Result(
+            row="single5",
+            work="single events in MQTT 5 against MQTT 3.1.1",
+            unit="of it",
+            values=ratios,
+            target="≥ 0.9",
+            met=statistics.median(ratios) >= 0.9,
+            note=f"{statistics.median(rates):,.0f} msg/s; each PUBACK has stored, duplicate, rejected, seq and epoch",
+            detail={"rates": rates},
         )
     ]
 
@@ -126,6 +152,45 @@ def subscribers(setting: Setting) -> list[Result]:
                 target="≤ 3 ms",
                 met=statistics.median(values) <= 3.0,
                 detail={"runs": measured},
+            )
+        )
+    return rows
+
+
+def devices(setting: Setting) -> list[Result]:
+    """The same, while many devices are connected that have a session and a subscription, and do nothing."""
+    rows = []
+    for count in (0, 10_000 if setting.full else 2_000):
+        data = setting.data(f"devices-{count}")
+        who = logins(data, users=10, devices=10)
+        others = logins(data, users=100, devices=count // 100, named="h") if count else []
+        with Service(data, env=OPEN_LIMITS) as service:
+            task = {"mode": "hold", "address": service.mqtt, "subscribe": True, "clean": False}
+            held = start(task | {"logins": [asdict(each) | {"topic": each.receipts} for each in others]})
+            assert held.stdout
+            held.stdout.readline()
+            generate(service.mqtt, who, mode="paced", run="warm", rate=1000, messages=1000)
+            measured, busy = [], []
+            process = psutil.Process(service.pid)
+            for turn in range(setting.repeats):
+                before = sum(process.cpu_times()[:2])
+                messages = int(1000 * setting.seconds)
+                found = generate(service.mqtt, who, mode="paced", run=f"h{turn}", rate=1000, messages=messages)
+                busy.append((sum(process.cpu_times()[:2]) - before) / messages * 1e6)
+                progress(f"  {count:,} devices: p50 {found['p50_ms']:.2f} ms, {busy[-1]:.0f} us of CPU an event")
+                measured.append(found)
+            finish(held)
+        values = [found["p50_ms"] for found in measured]
+        rows.append(
+            Result(
+                row="devices",
+                work=f"PUBACK p50, 1,000 events/s, {count:,} more devices connected, each with a session",
+                unit="ms",
+                values=values,
+                target="≤ 3 ms, flat",
+                met=statistics.median(values) <= 3.0,
+                note=f"{statistics.median(busy):.0f} us of the service's CPU an event",
+                detail={"runs": measured, "cpu_us": busy},
             )
         )
     return rows
@@ -252,18 +317,18 @@ def start_of_a_log(setting: Setting) -> list[Result]:
 
 def recovery(setting: Setting) -> list[Result]:
     """Start to ready after a kill, with a million events that no reader has seen."""
+    data = setting.data("recovery")
+    progress("  filling 1,000,000 events")
+    fill(data / "events.db", 1_000_000)
+    who = logins(data, users=1, devices=10)
     values = []
     for turn in range(setting.repeats):
-        data = setting.data(f"recovery-{turn}")
-        progress("  filling 1,000,000 events")
-        fill(data / "events.db", 1_000_000)
-        who = logins(data, users=1, devices=10)
         service = Service(data).start()
-        generate(service.mqtt, who, run="r", messages=20_000)
+        generate(service.mqtt, who, run=f"r{turn}", messages=20_000)
         service.kill()
         began = time.perf_counter()
         with Service(data) as again:
-            generate(again.mqtt, who[:1], run="a", messages=1)
+            generate(again.mqtt, who[:1], run=f"a{turn}", messages=1)
             values.append(time.perf_counter() - began)
     return [
         Result(
@@ -280,9 +345,11 @@ def recovery(setting: Setting) -> list[Result]:
 
 ROWS: dict[str, Callable[[Setting], list[Result]]] = {
     "single": single,
+    "single5": single_of_five,
     "batch": batch,
     "latency": latency,
     "subscribers": subscribers,
+    "devices": devices,
     "depth": depth,
     "idle": idle,
     "ready": ready,
