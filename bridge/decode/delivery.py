@@ -67,7 +67,8 @@ def decode(  # noqa: PLR0917  # made in one place
     latest_us = now_us + limits.max_future_us
     if form is OWN and (found := at_first_sight(payload, origin, latest_us, limits)) is not None:
         return found
-    return _in_detail(payload, origin, latest_us, limits, pause, form)
+    decoded = _in_detail(payload, origin, latest_us, limits, pause, form)
+    return decoded if form is OWN else _in_form(decoded, payload, form)
 
 
 def _in_detail(  # noqa: PLR0917  # what ``decode`` was given
@@ -95,6 +96,12 @@ def _in_detail(  # noqa: PLR0917  # what ``decode`` was given
     except Exception as error:  # noqa: BLE001  # no payload may stop the bridge, not even one that finds a defect
         defect = RefusedError(Reason.MALFORMED, None, f"cannot be read: {type(error).__name__}")
         return _refused(payload, defect, None, size, size)
+
+
+def _in_form(decoded: Decoded, payload: bytes, form: Format) -> Decoded:
+    """Rejections that hold the payload as it came say its format; the others hold our own JSON."""
+    rejections = [each._replace(form=form.name) if each.raw is payload else each for each in decoded.rejections]
+    return decoded._replace(rejections=rejections)
 
 
 def _bounded(content: bytes, limits: Limits) -> int:

@@ -15,7 +15,8 @@ from bridge.pipeline import Pipeline
 from bridge.ports import Chore, Chores
 from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import NotFoundError
-from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict
+from healthsync_mqtt.formats.catalogue import FORMATS
+from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, DeliveryVerdict
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.port import LogReader, RejectedRow
@@ -67,7 +68,8 @@ class Release:
         row = self._reader.rejected_get(no)
         if row is None:
             raise NotFoundError(f"there is no rejected event {no}", hint="healthsync rejected list")
-        if not row.raw or row.truncated:  # not kept, or not all of it: no consent, or too long
+        if not row.raw or row.truncated or row.form not in FORMATS:
+            # Not kept, or not all of it (no consent, or too long), or in a format that was taken away since.
             return {"number": no, "outcome": "rejected", "reason": row.reason, "field": row.field}
         decoded = await self._decoded(row)
         if decoded.rejections:
@@ -110,11 +112,9 @@ class Release:
 
     async def _decoded(self, row: RejectedRow) -> Decoded:
         now_us, limits = self._clock_us(), self._pipeline.limits
-        origin = _origin(row)
-        if len(row.raw) <= QUICK:
-            decoded = decode(row.raw, origin, now_us, limits)
-        else:
-            decoded = await asyncio.to_thread(decode, row.raw, origin, now_us, limits)
+        read = partial(decode, row.raw, _origin(row), now_us, limits, form=FORMATS[row.form])
+        quick = len(row.raw) <= QUICK and row.form == OWN_FORM  # no format says how long it takes
+        decoded = read() if quick else await asyncio.to_thread(read)
         return self._pipeline.gate.screen(decoded, row.user, now_us)
 
     async def _hold(self, bad: Mapping[int, int | None]) -> None:
@@ -143,7 +143,7 @@ class Release:
 
         for row, decoded in good:
             chore = Chore(partial(_discard, row.no), done)
-            self._pipeline.store(Delivery(_Nobody(), 0, _origin(row), row.raw), decoded, chore)
+            self._pipeline.store(Delivery(_Nobody(), 0, _origin(row), row.raw, form=row.form), decoded, chore)
         await stored
 
 

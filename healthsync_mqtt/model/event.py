@@ -4,6 +4,7 @@ from enum import IntEnum
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.reasons import Reason
 
 REFUSAL_WORK: Final = 1_000
@@ -56,7 +57,8 @@ class Rejection(NamedTuple):
     ``due_us``: what the clock must say for that; ``raw`` is held until then and tried again.
     ``omitted``: what was sent instead of ``raw``, which is empty then because it may not be kept.
     ``type`` is the canonical name when ``raw`` was read exactly and every name in it is one of this type's, so that it
-    holds nothing of another type; else None.
+    holds nothing of another type; else None. ``form`` is the format that ``raw`` is in: another one only where it is a
+    whole payload.
     """
 
     index: int  # type: ignore[assignment]  # the field shadows tuple.index, which nobody calls
@@ -69,6 +71,7 @@ class Rejection(NamedTuple):
     retry: bool = False
     omitted: Omitted | None = None
     due_us: int | None = None
+    form: str = OWN_FORM
 
 
 class Decoded(NamedTuple):

@@ -158,7 +158,7 @@ class MemoryEventLog:
         tables.refused[mark] = tables.last_rejected
         tables.quarantine[tables.last_rejected] = RejectedRow(
             tables.last_rejected, str(rejection.reason), rejection.field, rejection.message, *origin, at_us,
-            rejection.id, part.raw, part.size, part.sha256, 1, at_us, due(rejection),
+            rejection.id, part.raw, part.size, part.sha256, 1, at_us, due(rejection), rejection.form,
         )  # fmt: skip
         for names, bound in (
             (origin[:2], self._quotas.device_bytes),

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self, TypedDict
 
+from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.event import Event, Rejection
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record
@@ -30,7 +31,7 @@ class RejectedRow(NamedTuple):
 
     Of long bytes only the beginning is kept: then ``size`` is larger than ``raw`` and ``sha256`` the digest of all of
     them. The same refusal again is not another row: ``times`` says how often it came, ``last_us`` when last.
-    ``due_us``: it is held, whole, and tried again when the clock says this.
+    ``due_us``: it is held, whole, and tried again when the clock says this. ``form`` is the format that ``raw`` is in.
     """
 
     no: int
@@ -49,6 +50,7 @@ class RejectedRow(NamedTuple):
     times: int
     last_us: int
     due_us: int | None = None
+    form: str = OWN_FORM
 
     @property
     def truncated(self) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from typing import NamedTuple
 
+from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.event import Rejection
 from healthsync_mqtt.model.origin import Origin
 
@@ -52,6 +53,8 @@ def fingerprint(origin: Origin, rejection: Rejection) -> bytes:
         text = b"\xff" if part is None else part.encode("utf-8", "surrogatepass")
         digest.update(b"%d:%b" % (len(text), text))
     digest.update(rejection.raw)
+    if rejection.form != OWN_FORM:
+        digest.update(b"in " + rejection.form.encode())
     if rejection.omitted is not None:
         digest.update(rejection.omitted.sha256.encode())
     return digest.digest()

@@ -270,6 +270,14 @@ class EventLogContract:
         assert long.sha256 == sha256(raw).hexdigest()
         assert (whole.raw, whole.size, whole.sha256, whole.truncated) == (raw[1:], 64 * 1024, None, False)
 
+    def test_refused_bytes_keep_their_format(self, store: Store) -> None:
+        one = rejected(raw=b"same bytes")
+        other = one._replace(rejection=one.rejection._replace(form="fit"))
+        store.log.stage([], [one, other, other], NOW_US)
+        store.log.commit()
+        assert [(row.form, row.times) for row in store.reader.rejected()] == [("json", 1), ("fit", 2)]
+        assert [store.reader.rejected_get(row.no) for row in store.reader.rejected()] == store.reader.rejected()
+
     def test_of_bytes_that_are_not_kept_their_number_and_digest_are(self, store: Store) -> None:
         sent = [b"x" * 70, b"y" * 80, b"x" * 70]
         for raw in sent:

@@ -5,6 +5,7 @@ from typing import Any
 
 import apsw
 
+from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.port import Quarantined
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, kept
@@ -60,6 +61,7 @@ class Quarantine:
                 (
                     str(rejection.reason), rejection.field, rejection.message, user, device, provider, topic,
                     received_us, rejection.id, raw, mark, part.size, part.sha256, due_us,
+                    None if rejection.form == OWN_FORM else rejection.form,
                 ),
             )  # fmt: skip
             self._count((user, device), len(raw) + ROW_COST)

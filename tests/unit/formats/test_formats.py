@@ -53,6 +53,7 @@ def test_another_form_than_the_deliverys_is_refused_with_words() -> None:
     assert rejection.reason is Reason.MALFORMED
     assert "FIT" in rejection.message
     assert rejection.raw == BATCH
+    assert rejection.form == "fit"
 
 
 async def test_a_delivery_in_a_format_is_stored_as_its_events_and_acknowledged_in_its_turn() -> None:

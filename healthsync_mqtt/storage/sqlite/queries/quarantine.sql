@@ -1,6 +1,6 @@
 -- name: add
-INSERT INTO quarantine (reason, field, message, user, device, provider, topic, received_us, event_id, raw, fingerprint, size, sha256, due_us)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO quarantine (reason, field, message, user, device, provider, topic, received_us, event_id, raw, fingerprint, size, sha256, due_us, form)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: count_up
 UPDATE quarantine SET count = count + 1, last_us = ?, due_us = iif(sha256 IS NULL, ?, NULL)

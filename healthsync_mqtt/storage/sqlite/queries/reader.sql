@@ -89,7 +89,8 @@ SELECT name, seq FROM cursors ORDER BY name
 
 -- name: rejected
 SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw,
-coalesce(size, length(raw)), sha256, count, coalesce(last_us, received_us), due_us FROM quarantine
+coalesce(size, length(raw)), sha256, count, coalesce(last_us, received_us), due_us,
+coalesce(form, 'json') FROM quarantine
 WHERE no > :after AND (:user IS NULL OR user = :user) ORDER BY no LIMIT :limit
 
 -- name: rejected_due
@@ -97,7 +98,8 @@ SELECT no FROM quarantine WHERE due_us <= ? ORDER BY due_us, no LIMIT ?
 
 -- name: rejected_get
 SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw,
-coalesce(size, length(raw)), sha256, count, coalesce(last_us, received_us), due_us FROM quarantine WHERE no = ?
+coalesce(size, length(raw)), sha256, count, coalesce(last_us, received_us), due_us,
+coalesce(form, 'json') FROM quarantine WHERE no = ?
 
 -- name: superseded_count
 SELECT count(*) FROM superseded

@@ -1,5 +1,6 @@
 """Out of the quarantine: stored and taken out in one commit, or left where it is."""
 
+import gzip
 import json
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from bridge.decode.delivery import DEFAULT, Limits
 from bridge.jobs.release import Release
 from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.formats.catalogue import FORMATS
+from healthsync_mqtt.formats.fit_sample import sample_activity
 from tests.unit.bridge.bench import Bench, delivery, event
 
 
@@ -44,5 +47,39 @@ async def test_what_is_still_bad_stays() -> None:
         assert json.loads(row.raw)["value"] == {"bpm": 900}
         with pytest.raises(NotFoundError):
             await release.release(2)
+    finally:
+        bench.close()
+
+
+async def test_a_payload_of_another_format_is_read_in_it_again() -> None:
+    """A file that unfolded to too much for the limits of its day, and fits today's."""
+    bench = Bench(limits=Limits(max_payload=1_000))
+    try:
+        whole = gzip.compress(sample_activity(), mtime=0)
+        bench.pipeline.submit([delivery(bench.source(), 1, whole)._replace(form="fit")])
+        await bench.settle()
+        reader = bench.log.reader()
+        (row,) = reader.rejected()
+        assert (row.raw, row.form) == (whole, "fit")
+        bench.pipeline.limits = DEFAULT
+        release = Release(bench.pipeline, bench.chores, reader)
+        assert await release.release(row.no) == {"number": row.no, "outcome": "released"}
+        await bench.settle()
+        assert len(bench.ids()) == 240
+        assert reader.rejected() == []
+        assert bench.balanced()
+    finally:
+        bench.close()
+
+
+async def test_a_format_that_was_taken_away_since_leaves_the_row_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    try:
+        bench.pipeline.submit([delivery(bench.source(), 1, b"no FIT file")._replace(form="fit")])
+        await bench.settle()
+        monkeypatch.setattr("bridge.jobs.release.FORMATS", {"json": FORMATS["json"]})
+        release = Release(bench.pipeline, bench.chores, bench.log.reader())
+        assert (await release.release(1))["outcome"] == "rejected"
+        assert len(bench.log.reader().rejected()) == 1
     finally:
         bench.close()
