@@ -164,6 +164,20 @@ def test_an_activity_ends_as_points(checkout: Path, up: Service, tmp_path: Path)
         shell(".venv/bin/healthsync sink remove influxdb --yes", checkout, up)
 
 
+def test_every_block_of_the_readme_is_run_by_a_test_of_this_file() -> None:
+    own = Path(__file__).read_text(encoding="utf-8")
+    used = {(section, language, int(number or 0))
+            for section, language, number in re.findall(r'block\("([^"]+)", "(\w+)"(?:, (\d+))?\)', own)}  # fmt: skip
+    there = set()
+    for section, text in SECTIONS.items():
+        counts: dict[str, int] = {}
+        for language, _ in BLOCK.findall(text):
+            if language != "text":
+                there.add((section, language, counts.setdefault(language, 0)))
+                counts[language] += 1
+    assert there == used
+
+
 def json_count(answer: str) -> int:
     return int(json.loads(answer)["results"][0]["series"][0]["values"][0][1])
 
