@@ -181,8 +181,9 @@ class DoorServing:
                 addresses(broker.wss_host), broker.wss_port, tls=tls.context(clients), clients=clients, origins=origins
             )
         except OSError as error:
+            where = f" on {error.filename}" if error.filename else ""
             raise UnavailableError(
-                f"cannot listen: {error.strerror or error}",
+                f"cannot listen{where}: {error.strerror or error}",
                 hint="stop what listens there, or take free ports: the same command with"
                 " --mqtt-port 0 --mqtts-port 0 --wss-port 0",
             ) from error

@@ -211,6 +211,10 @@ def _listening(family: int, address: tuple[str | int, ...]) -> socket.socket:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.bind(address)
         listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        error.filename = f"[{address[0]}]:{address[1]}" if family == socket.AF_INET6 else f"{address[0]}:{address[1]}"
+        raise
     except BaseException:
         listening.close()
         raise
