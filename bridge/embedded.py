@@ -62,7 +62,7 @@ class EmbeddedEdge:
         self.ground = base
         self.identities = identities
         self.keys = LiveKeys(KeyStore.of_environment(paths.keys), base.started_us)
-        self.directory = Directory(roster, on_permissions=base.gate.replace)
+        self.directory = Directory(roster, agreements=base.gate)
         self.logins = Logins.of(self.directory, TokenVerifier(self.keys), CredentialStore(paths.credentials))
         self.newcomers = Newcomers(self.logins)
         self.tls = ServerTls(

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from bridge.stages.consent import ConsentGate
-from healthsync_mqtt.identity.consent.decisions import Permissions
+from healthsync_mqtt.identity.consent.decisions import NOBODY, Permissions
 from healthsync_mqtt.identity.registry import Registry
 
 _POLL_S = 0.25
@@ -19,7 +19,9 @@ class ConsentWatch:
         self._generation = -1
         #: seconds between two looks
         self.pause_s = _POLL_S
-        self._apply(self._read())
+        fetched = self._registry.consent.fetch()
+        self._consents = fetched.newest
+        gate.replace(self._registry.consent.settled(fetched))
 
     def close(self) -> None:
         """Close the registry."""
@@ -34,16 +36,16 @@ class ConsentWatch:
 
     async def look(self) -> None:
         """Read again if the registry has changed. StoreError: what was last read holds."""
-        self._apply(await asyncio.to_thread(self._read))
+        amended = await asyncio.to_thread(self._read)
+        if any(amended.values()):
+            self._gate.amend(amended)
 
-    def _read(self) -> Permissions | None:
+    def _read(self) -> Permissions:
+        """Of those who decided since the last reading."""
         generation = self._registry.generation()
         if generation == self._generation:
-            return None
-        permissions = self._registry.consent.permissions()
+            return NOBODY
+        amended = self._registry.consent.amended(self._consents)
+        self._consents = amended.newest
         self._generation = generation  # read before the permissions: at worst they are read once more
-        return permissions
-
-    def _apply(self, permissions: Permissions | None) -> None:
-        if permissions is not None:
-            self._gate.replace(permissions)
+        return amended.permissions

@@ -14,8 +14,6 @@ from healthsync_mqtt.model.event import Decoded, Omitted, Rejection, omitted
 from healthsync_mqtt.model.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from healthsync_mqtt.model.record import Record
 
 _NOT_AGREED: Final = "the user has not agreed to data of this type being stored"
@@ -23,12 +21,12 @@ _NOT_KEPT: Final = "refused, and not kept: the user has not agreed to all types 
 
 
 class ConsentGate:
-    """The consent that holds now. It starts closed; ``replace`` brings it up to date."""
+    """The consent that holds now. It starts closed; ``replace`` and ``amend`` bring it up to date."""
 
     def __init__(self, permissions: Permissions = NOBODY) -> None:
-        self.store: Mapping[str, Permission] = permissions[Purpose.store]
-        self.share: Mapping[str, Permission] = permissions[Purpose.share]
-        #: another number after each ``replace``
+        self.store: dict[str, Permission] = dict(permissions[Purpose.store])
+        self.share: dict[str, Permission] = dict(permissions[Purpose.share])
+        #: another number after each change
         self.version = 0
         self._changed: set[str] = set()
         self._lock = threading.Lock()
@@ -36,12 +34,23 @@ class ConsentGate:
     def replace(self, permissions: Permissions) -> None:
         """Go by a newer snapshot from now on. May be called from any thread."""
         with self._lock:
-            before, after = self.share, permissions[Purpose.share]
-            self.store, self.share = permissions[Purpose.store], after
+            before, after = self.share, dict(permissions[Purpose.share])
+            self._changed |= {user for user in before.keys() | after.keys() if before.get(user) != after.get(user)}
+            self.store, self.share = dict(permissions[Purpose.store]), after
             self.version += 1
-            if before is not after:
-                users = before.keys() | after.keys()
-                self._changed |= {user for user in users if before.get(user) != after.get(user)}
+
+    def amend(self, permissions: Permissions) -> None:
+        """Go by what these users agree to from now on; the others are not looked at. May be called from any thread.
+
+        Each user's permission is replaced whole, and the version is another one only after that: what was screened
+        meanwhile is screened again.
+        """
+        with self._lock:
+            share = permissions[Purpose.share]
+            self._changed |= {user for user, permission in share.items() if self.share.get(user) != permission}
+            self.store.update(permissions[Purpose.store])
+            self.share.update(share)
+            self.version += 1
 
     def changed(self) -> frozenset[str]:
         """The users whose permission to share has become another one since the last call."""

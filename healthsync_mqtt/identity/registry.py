@@ -293,15 +293,17 @@ class Registry:
             subscribers=tuple(each for each in subscribers if each.suspended_us is None),
             admins=tuple(admins),
             permissions=self.consent.settled(consents),
+            consents=consents.newest,
             revoked_tokens=revoked_tokens,
             enrolments=tuple(enrolments),
             families=tuple(families),
             denied=denied,
         )
 
-    def since(self, change: int) -> Delta | None:
-        """What is different since ``change``; None when it is so much, or so long ago, that ``roster`` is to be read.
+    def since(self, change: int, consents: int) -> Delta | None:
+        """What is different since ``change``, and since decision ``consents`` about consent.
 
+        None when it is so much, or so long ago, that ``roster`` is to be read.
         The cost is that of the changes, however many users there are.
         """
         with self._tables.read():
@@ -316,11 +318,13 @@ class Registry:
             clients = named.get("principal", set())
             for user in named.get("user", ()):
                 clients.update(self._tables.column(str, PEOPLE["client_ids_of_user"], user))
+            amended = self.consent.amended(consents)
             return Delta(
                 generation=self._tables.generation(),
                 change=newest,
                 members={client: member_of(self._tables, client) for client in clients},
-                permissions=self.consent.permissions(),
+                permissions=amended.permissions,
+                consents=amended.newest,
                 tokens={jti: self.revocation.is_revoked(jti) for jti in named.get("token", ())},
                 enrolments={handle: self.enrolments.find(handle) for handle in named.get("enrolment", ())},
                 families={family: self.refresh_tokens.find(family) for family in named.get("family", ())},

@@ -35,6 +35,13 @@ class Fetched(NamedTuple):
     decisions: Sequence[ConsentDecision]
 
 
+class Amendment(NamedTuple):
+    """What those agreed to who decided after a certain decision, and the number of the newest one."""
+
+    newest: int
+    permissions: Permissions
+
+
 class ConsentBook:
     """What users agreed to. Types are canonical names; whoever takes them from a person resolves aliases first."""
 
@@ -107,6 +114,15 @@ class ConsentBook:
     def permissions(self) -> Permissions:
         """What the data path asks: the same object until a decision is added; then only its user is read again."""
         return self.settled(self.fetch())
+
+    def amended(self, since: int) -> Amendment:
+        """What has changed since decision number ``since``; of users who decided nothing since then nothing is read."""
+        with self._tables.read():
+            newest = self._tables.number(_SQL["newest"])
+            if newest == since:
+                return Amendment(newest, NOBODY)
+            users = self._tables.column(str, _SQL["users_since"], since)
+            return Amendment(newest, in_force(line for user in users for line in self.history(user)))
 
     def fetch(self) -> Fetched:
         """The rows that ``settled`` needs, in one short reading: while it lasts nobody can write."""

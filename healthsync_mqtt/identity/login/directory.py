@@ -6,11 +6,11 @@ run in a worker thread while the event loop looks: each entry is replaced whole.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from healthsync_mqtt.identity.consent.decisions import NOBODY, Permissions
+from healthsync_mqtt.identity.consent.decisions import Permissions
 from healthsync_mqtt.identity.login.lobby import Lobby
 from healthsync_mqtt.identity.login.roster import Delta, Roster
 from healthsync_mqtt.identity.people.records import Device, Member
@@ -26,8 +26,18 @@ class RosterSource(Protocol):
     def roster(self) -> Roster:
         """Every principal that may connect."""
 
-    def since(self, change: int) -> Delta | None:
+    def since(self, change: int, consents: int) -> Delta | None:
         """What is different since a reading; None when everything is to be read."""
+
+
+class Agreements(Protocol):
+    """Who goes by what users agreed to. Called in the thread that reads."""
+
+    def replace(self, permissions: Permissions) -> None:
+        """All of what everybody agrees to."""
+
+    def amend(self, permissions: Permissions) -> None:
+        """These users agree to something else than before; of all others nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +62,22 @@ _Key = tuple[Role, str, str | None]
 class Directory:
     """The principals of a registry as they were at the last ``catch_up``; the first reading happens at once.
 
-    ``permissions`` is what users agreed to, ``revoked_tokens`` the ids of tokens that are void, ``denied`` the serial
-    numbers of certificates that are refused: all three are replaced, never changed, at a reading.
+    ``revoked_tokens`` are the ids of tokens that are void, ``denied`` the serial numbers of certificates that are
+    refused: both are replaced, never changed, at a reading.
     """
 
-    def __init__(
-        self, registry: RosterSource, *, on_permissions: Callable[[Permissions], None] = lambda _: None
-    ) -> None:
-        """``on_permissions`` is called with what users agreed to when that changed, in the thread that reads."""
+    def __init__(self, registry: RosterSource, *, agreements: Agreements | None = None) -> None:
+        """``agreements`` hears what users agreed to, at once and when that has changed."""
         self._registry = registry
         self._generation = -1
         self._change = -1
+        self._consents = 0
         self._entries: dict[_Key, Membership] = {}
         self._principals: dict[str, Principal] = {}
         self._lost: dict[str, int] = {}
         self._reading = threading.Lock()
         self.lobby = Lobby(self)
-        self.permissions: Permissions = NOBODY
-        self._on_permissions = on_permissions
+        self._agreements = agreements
         self.revoked_tokens: frozenset[str] = frozenset()
         self.denied: frozenset[str] = frozenset()
         self.refresh()
@@ -123,7 +131,7 @@ class Directory:
         with self._reading:
             if self._registry.generation() == self._generation:
                 return
-            delta = None if self._change < 0 else self._registry.since(self._change)
+            delta = None if self._change < 0 else self._registry.since(self._change, self._consents)
             if delta is None:
                 self._replace(self._registry.roster())
             else:
@@ -140,7 +148,9 @@ class Directory:
         self._principals = {entry.principal.client_id: entry.principal for entry in entries.values()}
         self.revoked_tokens, self.denied = roster.revoked_tokens, roster.denied
         self.lobby.replace(roster.enrolments, roster.families)
-        self._read(roster)
+        if self._agreements is not None:
+            self._agreements.replace(roster.permissions)
+        self._has_read(roster)
 
     def _follow(self, delta: Delta) -> None:
         for client_id, member in delta.members.items():
@@ -161,13 +171,12 @@ class Directory:
         self.revoked_tokens = _changed(self.revoked_tokens, delta.tokens)
         self.denied = _changed(self.denied, delta.denied)
         self.lobby.follow(delta.enrolments, delta.families)
-        self._read(delta)
+        if self._agreements is not None and any(delta.permissions.values()):
+            self._agreements.amend(delta.permissions)
+        self._has_read(delta)
 
-    def _read(self, reading: Roster | Delta) -> None:
-        if reading.permissions is not self.permissions:
-            self.permissions = reading.permissions
-            self._on_permissions(reading.permissions)
-        self._generation, self._change = reading.generation, reading.change
+    def _has_read(self, reading: Roster | Delta) -> None:
+        self._generation, self._change, self._consents = reading.generation, reading.change, reading.consents
 
 
 def _entries(members: Iterable[Member]) -> dict[_Key, Membership]:

@@ -11,7 +11,8 @@ from healthsync_mqtt.identity.people.records import Admin, Device, Enrolment, Fa
 class Roster:
     """One consistent reading: everyone who may connect (removed and suspended left out), and what users agreed to.
 
-    ``change`` is the newest change that is in it; ``denied`` are the serial numbers of refused certificates.
+    ``change`` is the newest change that is in it, ``consents`` the number of the newest decision about consent;
+    ``denied`` are the serial numbers of refused certificates.
     """
 
     generation: int
@@ -20,6 +21,7 @@ class Roster:
     subscribers: tuple[Subscriber, ...]
     admins: tuple[Admin, ...]
     permissions: Permissions
+    consents: int
     revoked_tokens: frozenset[str]
     enrolments: tuple[Enrolment, ...]
     families: tuple[Family, ...]
@@ -35,13 +37,14 @@ class Roster:
 class Delta:
     """What is different from an earlier reading, by client id, handle, family, token id and serial number.
 
-    None, or False, stands for what may do nothing any more.
+    None, or False, stands for what may do nothing any more. ``permissions`` are those of the users who decided since.
     """
 
     generation: int
     change: int
     members: Mapping[str, Member | None]
     permissions: Permissions
+    consents: int
     tokens: Mapping[str, bool]
     enrolments: Mapping[str, Enrolment | None]
     families: Mapping[str, Family | None]

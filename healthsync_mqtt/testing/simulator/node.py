@@ -112,7 +112,7 @@ class Node:
         opened.callback(self._registry.close)
         self._writer, thread = (VirtualThread(loop, Random(chance.random())) for _ in "12")  # noqa: S311
         gate, chores = ConsentGate(), Chores()
-        directory = Directory(self._registry, on_permissions=gate.replace)
+        directory = Directory(self._registry, agreements=gate)
         logins = plan.logins(directory, TokenVerifier(KEYS))
         self._newcomers = Newcomers(logins, thread)
         self._store = plan.open_sessions(

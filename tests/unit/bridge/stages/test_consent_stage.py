@@ -2,6 +2,7 @@
 
 import json
 import timeit
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.decode.delivery import decode
 from bridge.stages.consent import ConsentGate, stripped
-from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Action, Purpose, in_force
+from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Action, Permission, Purpose, in_force
 from healthsync_mqtt.model.event import Decoded, omitted
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason
@@ -98,6 +99,30 @@ def test_changes_are_told_once() -> None:
     gate.replace(agreed("alice", "carol"))
     assert gate.changed() == {"bob", "carol"}
     assert gate.changed() == frozenset()
+
+
+class Untouchable(dict[str, Permission]):
+    """Permissions of many users that may be asked one by one, and not gone through."""
+
+    def _refuse(self, *_: object) -> Any:
+        raise AssertionError("all users were looked at")
+
+    __iter__ = __or__ = keys = values = items = copy = _refuse
+
+
+def test_a_change_of_one_users_consent_looks_at_no_other_user() -> None:
+    gate = agreeing("alice", "bob")
+    gate.store, gate.share = Untouchable(gate.store), Untouchable(gate.share)
+    before = gate.version
+    gate.amend(in_force(grant("alice", at_us=0) + grant("alice", at_us=1, action=Action.withdraw)))
+    assert (gate.changed(), gate.version) == ({"alice"}, before + 1)
+    assert screened(heart_rate("a"), gate).events == []
+    assert gate.permits("bob", "steps", NOW_US)
+    gate.amend(in_force(grant("bob")))
+    assert gate.changed() == frozenset(), "bob agrees to what he agreed to"
+    gate.amend(in_force(grant("carol")))
+    assert gate.changed() == {"carol"}
+    assert gate.permits("carol", "steps", NOW_US)
 
 
 @given(st.lists(st.sampled_from(["hr", "weight", "steps", "mood"]), max_size=6), st.sets(st.sampled_from(

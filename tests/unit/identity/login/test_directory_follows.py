@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.errors import ConflictError, NotFoundError
-from healthsync_mqtt.identity.consent.decisions import PURPOSES, in_force
+from healthsync_mqtt.identity.consent.decisions import PURPOSES, Permission, Permissions, Purpose, in_force
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.registry import Registry
 
@@ -23,12 +23,26 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
         yield opened
 
 
-def state(directory: Directory) -> dict[str, Any]:
+class Agreed:
+    """What a directory told of consent."""
+
+    def __init__(self) -> None:
+        self.now: dict[Purpose, dict[str, Permission]] = {}
+
+    def replace(self, permissions: Permissions) -> None:
+        self.now = {purpose: dict(users) for purpose, users in permissions.items()}
+
+    def amend(self, permissions: Permissions) -> None:
+        for purpose, users in permissions.items():
+            self.now[purpose] |= users
+
+
+def state(directory: Directory, agreed: Agreed) -> dict[str, Any]:
     lobby = directory.lobby
     return {
         "entries": directory._entries,
         "principals": directory._principals,
-        "permissions": {purpose: dict(users) for purpose, users in directory.permissions.items()},
+        "permissions": agreed.now,
         "revoked": directory.revoked_tokens,
         "denied": directory.denied,
         "families": lobby._families,
@@ -79,7 +93,8 @@ def changes(registry: Registry, random: Random) -> list[Callable[[int], object]]
 def test_following_ends_where_reading_everything_ends(registry: Registry, seed: int) -> None:
     random = Random(seed)
     registry.add_admin("root", NOW_US)
-    following = Directory(registry)
+    agreed = Agreed()
+    following = Directory(registry, agreements=agreed)
     before = set(following._principals)
     for step in range(60):
         for change in random.sample(changes(registry, random), random.randint(1, 4)):
@@ -88,8 +103,9 @@ def test_following_ends_where_reading_everything_ends(registry: Registry, seed: 
             except (NotFoundError, ConflictError):
                 continue
         lost = following.refresh()
-        fresh = Directory(registry)
-        assert state(following) == state(fresh)
+        anew = Agreed()
+        fresh = Directory(registry, agreements=anew)
+        assert state(following, agreed) == state(fresh, anew)
         assert before - set(fresh._principals) <= lost, "whoever is gone was told"
         before = set(fresh._principals)
 
@@ -131,7 +147,7 @@ def test_a_directory_that_slept_too_long_reads_everything(registry: Registry, mo
     for jti in "abcde":
         registry.revocation.revoke_token(jti, NOW_US)
     registry.remove_device("alice", "watch", NOW_US)
-    assert registry.since(0) is None
+    assert registry.since(0, 0) is None
     assert directory.refresh() == {"alice-watch"}
     assert directory.revoked_tokens == set("abcde")
 
@@ -145,8 +161,8 @@ def test_the_list_of_changes_stays_short_and_says_when_it_was_cut(registry: Regi
                 " INSERT INTO changes (kind, key) SELECT 'token', 'x' FROM n"
             )
     assert registry._tables.number("SELECT count(*) FROM changes") <= 21_000
-    assert registry.since(change) is None
-    assert registry.since(10**9) is None, "a change of another file"
+    assert registry.since(change, 0) is None
+    assert registry.since(10**9, 0) is None, "a change of another file"
 
 
 def test_what_is_still_a_users_own_is_not_lost(registry: Registry) -> None:
