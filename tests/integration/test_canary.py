@@ -24,6 +24,7 @@ from healthsync_mqtt.client import enroll
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE
 from healthsync_mqtt.mqtt.codec import encode
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Publish, Subscribe, Will
+from tests.support.patience import until
 from tests.support.peer import Identity, Peer
 from tests.support.service import HEALTHSYNC, Service
 
@@ -280,12 +281,7 @@ async def full_disk(run: Run, alice: Identity) -> None:
     for number in range(800):
         body = measured(f"f{number}", source={"app": bird}, device={"model": "m" * 900})
         peer.send(Publish(alice.events.encode(), json.dumps([body]).encode(), 1, False, False, number + 1))
-    for _ in range(100):
-        await asyncio.sleep(0.1)
-        if "bridge.journal_lost" in run.service.log_path.read_text():
-            break
-    else:
-        pytest.fail("the disk was never full")
+    await until(lambda: "bridge.journal_lost" in run.service.log_path.read_text(), "the disk is full")
     await peer.leave()
 
 

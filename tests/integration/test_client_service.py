@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ def event(number: int, bpm: int = 60) -> dict:
 def login(service: Service, user: str, device: str) -> Credentials:
     service.cli("user", "add", user, "--consent", "all")
     (identity,) = service.cli("device", "add", user, device)
-    time.sleep(0.5)  # the running service polls the registry four times a second
     return Credentials.from_mapping(identity)
 
 
@@ -102,7 +100,6 @@ async def test_presence_is_seen_by_a_subscriber(service: Service) -> None:
 
     credentials = login(service, "gina", "watch")
     (app,) = service.cli("subscriber", "add", "gina-app", "--users", "gina", "--types", "*")
-    await asyncio.sleep(0.5)  # as in login()
     host, port = service.mqtts
     login_of_app = {"identifier": app["client_id"], "username": app["username"], "password": app["token"]}
     async with aiomqtt.Client(host, port, tls_context=tls_context(service.ca_file), **login_of_app) as subscriber:

@@ -175,7 +175,7 @@ async def test_suback_and_unsuback_codes(house: House) -> None:
     )
     assert answer.codes == (2, 0x87, 0x8F, 1, 0x87, 0x87, 0x8F, 0x8F)
     assert answer.properties[Property.REASON_STRING]
-    assert (await app.forgo("users/alice/canonical/+", "users/alice/canonical/+")).codes == (0, 0x11)
+    assert (await app.unsubscribe("users/alice/canonical/+", "users/alice/canonical/+")).codes == (0, 0x11)
     watch = await connect(house, alice)
     await watch.put(alice.events, event("a"))
 

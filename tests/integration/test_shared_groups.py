@@ -155,7 +155,7 @@ async def test_a_member_that_unsubscribes_or_loses_its_right_is_none(house: Hous
     watch, events = await publisher(house)
     first = await joined(house, house.subscriber("one", ["alice"]))
     second = Taking(await joined(house, house.subscriber("two", ["alice"])))
-    assert (await first.forgo(GROUP)).codes == (0,)
+    assert (await first.unsubscribe(GROUP)).codes == (0,)
     for name in ("a", "b"):
         await watch.put(events, event(name))
     await house.until(lambda: len(second.ids) >= 2, "the other has them")

@@ -91,7 +91,7 @@ async def test_subscription_options(house: House) -> None:
         came = [each for each in await reader.settle() if isinstance(each, Publish)]
         assert [(each.payload, each.retain) for each in came] == [(payload, True) for payload in expected]
         reader.send(*(Puback(each.packet_id) for each in came))
-    await reader.forgo(alice.status)
+    await reader.unsubscribe(alice.status)
     await reader.ask((alice.status, 1 | RETAIN_AS_PUBLISHED | 1 << RETAIN_HANDLING_SHIFT))
     assert (await reader.message()).payload == b"second"
     for retain in (True, False):

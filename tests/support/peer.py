@@ -11,12 +11,14 @@ from typing import Any, Self, TypeVar
 from healthsync_mqtt.model.receipt import Receipt, parse_receipt
 from healthsync_mqtt.mqtt.codec import Decoder, encode
 from healthsync_mqtt.mqtt.codec.packets import (
+    NO_PROPERTIES,
     Connack,
     Connect,
     Disconnect,
     Packet,
     Pingreq,
     Pingresp,
+    Properties,
     Puback,
     Pubcomp,
     Publish,
@@ -30,9 +32,8 @@ from healthsync_mqtt.mqtt.codec.packets import (
 )
 from tests.support.patience import PATIENCE_S
 
-"""Seconds after which what should come at once counts as never coming."""
-
 P = TypeVar("P")
+_MOST = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +72,14 @@ def event(event_id: str, bpm: float = 60, **more: Any) -> bytes:
 class Peer:
     """One MQTT connection over a stream; nothing is sent or acknowledged unless the test says so."""
 
+    #: the protocol level that CONNECT says, and how packets of it are written
+    level = 4
+    encoded = staticmethod(encode)
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
-        self._decoder = Decoder(64 * 1024 * 1024, 64 * 1024 * 1024, server=False)
+        self._decoder = Decoder(_MOST, _MOST, server=False, versions=frozenset({self.level}))
         self._packets: list[Packet] = []
         self._last_id = 0
 
@@ -87,7 +92,7 @@ class Peer:
     # -- sending
 
     def send(self, *packets: Packet | bytes) -> None:
-        self.writer.write(b"".join(p if isinstance(p, bytes) else encode(p) for p in packets))
+        self.writer.write(b"".join(p if isinstance(p, bytes) else self.encoded(p) for p in packets))
 
     def new_id(self) -> int:
         self._last_id = self._last_id % 65_535 + 1
@@ -100,11 +105,11 @@ class Peer:
         clean: bool = True,
         keep_alive: int = 60,
         will: Will | None = None,
+        about: Properties = NO_PROPERTIES,
         **changes: Any,
     ) -> Connack:
-        asked = Connect(
-            identity.client_id, clean, keep_alive, identity.client_id, identity.token.encode(), will
-        )  # fmt: skip
+        name = identity.client_id
+        asked = Connect(name, clean, keep_alive, name, identity.token.encode(), will, self.level, "MQTT", about)
         self.send(asked._replace(**changes))
         return await self.expect(Connack)
 
@@ -119,17 +124,25 @@ class Peer:
             self.send(Pubrel(packet_id))
             assert await self.expect(Pubcomp) == Pubcomp(packet_id)
 
-    async def subscribe(self, *filters: tuple[str, int]) -> tuple[int, ...]:
+    async def ask(self, *filters: tuple[str, int], about: Properties = NO_PROPERTIES) -> Suback:
+        """Subscribe; the SUBACK."""
         packet_id = self.new_id()
-        self.send(Subscribe(packet_id, filters))
+        self.send(Subscribe(packet_id, filters, about))
         answer = await self.expect(Suback)
         assert answer.packet_id == packet_id
-        return answer.codes
+        return answer
 
-    async def unsubscribe(self, *filters: str) -> None:
+    async def subscribe(self, *filters: tuple[str, int]) -> tuple[int, ...]:
+        """Subscribe; the codes of the SUBACK."""
+        return (await self.ask(*filters)).codes
+
+    async def unsubscribe(self, *filters: str) -> Unsuback:
+        """Unsubscribe; the UNSUBACK."""
         packet_id = self.new_id()
         self.send(Unsubscribe(packet_id, filters))
-        assert (await self.expect(Unsuback)).packet_id == packet_id
+        answer = await self.expect(Unsuback)
+        assert answer.packet_id == packet_id
+        return answer
 
     async def disconnect(self) -> None:
         self.send(Disconnect())

@@ -12,7 +12,6 @@ from healthsync_mqtt.broker.embedded.actions import (
     Acknowledge,
     EndConnection,
     Events,
-    Flush,
     Judge,
     Listen,
     Refuse,
@@ -24,7 +23,6 @@ from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState
 from healthsync_mqtt.broker.embedded.protocol import DEAF, UNEXPECTED, Protocol
 from healthsync_mqtt.broker.embedded.sessions.session import Message
 from healthsync_mqtt.model.origin import Origin
-from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec.packets import (
     Connack,
     Connect,
@@ -32,7 +30,6 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Disconnect,
     Packet,
     Pingreq,
-    Pingresp,
     Puback,
     Pubcomp,
     Publish,
@@ -41,92 +38,30 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Skipped,
     Suback,
     Subscribe,
-    Unsuback,
     Unsubscribe,
-    Will,
 )
-from healthsync_mqtt.topics.access import AccessDecision, AccessRules
-from healthsync_mqtt.topics.registry import TopicRegistry
+from healthsync_mqtt.topics.access import AccessDecision
 from tests.unit.broker.embedded.sessions.test_session import session
-
-REGISTRY = TopicRegistry.load()
-RULES = AccessRules(REGISTRY)
-WATCH = Principal(role=Role.device, client_id="alice-watch", user="alice", device="watch")
-EVENTS = b"users/alice/devices/watch/events"
-STATUS = b"users/alice/devices/watch/status"
-WILL = Will(STATUS.decode(), b"gone", 1, retain=True)
-MUCH = 1 << 40
-
-PACKETS: tuple[Packet, ...] = (
-    Connect("alice-watch", will=WILL),
-    Connack(session_present=False, code=0),
-    Publish(EVENTS, b"{}", 1, packet_id=1),
-    Publish(STATUS, b"{}", 1, packet_id=2),
-    Skipped(EVENTS, 2_000_000, 1, 3),
-    Puback(1),
-    Pubrec(1),
-    Pubrel(1),
-    Pubcomp(1),
-    Subscribe(1, (("a", 0), ("b", 1))),
-    Suback(1, (0,)),
-    Unsubscribe(1, ("a",)),
-    Unsuback(1),
-    Pingreq(),
-    Pingresp(),
-    Disconnect(),
+from tests.unit.broker.embedded.states import (
+    EVENTS,
+    EXPECTED,
+    MUCH,
+    PACKETS,
+    STATUS,
+    WATCH,
+    WILL,
+    Told,
+    handle,
+    kinds,
+    reached,
+    route,
 )
-
-
-class Told:
-    """Whoever is told about commits."""
-
-    def acknowledge(self, tokens: Sequence[int]) -> None:
-        """Nothing: the tests ask the protocol."""
-
-
-def route(topic: str, retain: bool) -> tuple[AccessDecision, Origin | None]:
-    decision = RULES.may_publish(WATCH, topic, retain=retain)
-    if decision.channel is not None and decision.channel.ingest:
-        return decision, Origin("alice", "watch", None, topic)
-    return decision, None
 
 
 def made(state: ConnectionState, *, max_unreleased: int = 10, max_refused: int = 3) -> Protocol:
     """A protocol in this state."""
     protocol = Protocol(Told(), max_unreleased=max_unreleased, max_refused=max_refused)
-    if state is ConnectionState.AWAITING_CONNECT:
-        return protocol
-    handle(protocol, Connect("alice-watch", will=WILL))
-    if state is ConnectionState.REFUSING:
-        protocol.refused()
-    elif state is ConnectionState.OPEN:
-        protocol.admitted(session(10, 10, WATCH), present=False, route=route)
-    elif state is ConnectionState.CLOSED:
-        protocol.closed()
-    assert protocol.state is state
-    return protocol
-
-
-def handle(protocol: Protocol, *packets: Packet) -> list[Any]:
-    protocol.received(packets)
-    return protocol.run(MUCH)
-
-
-def kinds(actions: Sequence[Any]) -> list[type]:
-    return [type(action) for action in actions]
-
-
-EXPECTED: dict[type, list[type]] = {
-    Skipped: [Refuse, Acknowledge],
-    Puback: [Flush],
-    Pubrec: [Send],
-    Pubrel: [Send],
-    Pubcomp: [Flush],
-    Subscribe: [Listen],
-    Unsubscribe: [Listen],
-    Pingreq: [Send],
-    Disconnect: [EndConnection],
-}
+    return reached(protocol, state, Connect("alice-watch", will=WILL))
 
 
 @pytest.mark.parametrize(("state", "packet"), list(product(ConnectionState, PACKETS)))

@@ -43,19 +43,18 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Skipped,
 )
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
-from tests.unit.broker.embedded.sessions.test_session import session
-from tests.unit.broker.embedded.test_protocol import (
+from tests.unit.broker.embedded.states import (
     EVENTS,
     EXPECTED,
-    FOREIGN,
-    MUCH,
     PACKETS,
     STATUS,
-    WATCH,
     Told,
+    handle,
     kinds,
+    reached,
     route,
 )
+from tests.unit.broker.embedded.test_protocol import FOREIGN
 
 METHOD = {Property.AUTHENTICATION_METHOD: "healthsync-token"}
 CONNECT = Connect("alice-watch", protocol_level=5, properties=METHOD)
@@ -68,22 +67,7 @@ def made(
 ) -> Protocol:
     """A protocol in this state, that speaks MQTT 5."""
     protocol = Protocol(Told(), max_unreleased=100, max_refused=refused, receive_maximum=most)
-    if state is ConnectionState.AWAITING_CONNECT:
-        return protocol
-    handle(protocol, asked)
-    if state is ConnectionState.REFUSING:
-        protocol.refused()
-    elif state is ConnectionState.OPEN:
-        protocol.admitted(session(10, 10, WATCH), present=False, route=route)
-    elif state is ConnectionState.CLOSED:
-        protocol.closed()
-    assert protocol.state is state
-    return protocol
-
-
-def handle(protocol: Protocol, *packets: Packet) -> list[Any]:
-    protocol.received(packets)
-    return protocol.run(MUCH)
+    return reached(protocol, state, asked)
 
 
 def answers(actions: Sequence[Any]) -> list[tuple[int, int]]:

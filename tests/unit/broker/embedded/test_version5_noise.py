@@ -15,7 +15,7 @@ from healthsync_mqtt.model.delivery import DeliveryVerdict
 from healthsync_mqtt.mqtt.codec import Decoder, ProtocolError, v5
 from healthsync_mqtt.mqtt.codec.packets import Connect, Packet, Property
 from tests.unit.broker.embedded.sessions.test_session import session
-from tests.unit.broker.embedded.test_protocol import MUCH, PACKETS, WATCH, Told, route
+from tests.unit.broker.embedded.states import MUCH, PACKETS, WATCH, Told, route
 from tests.unit.broker.embedded.test_protocol5 import AUTH, METHOD
 
 ASKED = st.fixed_dictionaries(
