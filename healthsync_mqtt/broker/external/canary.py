@@ -4,7 +4,11 @@ Access rules of an external broker are configuration that others can change. So 
 minutes, by what arrives and not by what the broker answers: on every channel of ``topics.yaml`` the intruder publishes,
 retains, leaves a will and subscribes wherever the rules say that it may not. Controls show that each channel is open to
 those who may use it, so that a broken canary does not pass for a safe broker. For the same reason a broker that does
-not answer in time has refused nothing, and what must not arrive is waited for as long as what may arrive has taken.
+not answer in time, or does not let the intruder in, has refused nothing, and what must not arrive is waited for as long
+as what may arrive has taken.
+
+The intruder tries it in every version of MQTT that the broker speaks, whichever the bridge does: who wants to cross
+chooses. MQTT 5 has a way of its own, a topic that is named once and then meant by an alias.
 
 It runs on connections and topics of its own, before and beside the bridge's work. A crossing that was found is told
 whatever else breaks: on a broker without rules, say, where every login throws another one out.
@@ -13,8 +17,9 @@ whatever else breaks: on a broker without rules, say, where every login throws a
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from healthsync_mqtt.broker.external.identities import CANARY_A, CANARY_B, CLOUD, PERCH, READER
 from healthsync_mqtt.errors import ConfigError, UnavailableError
@@ -30,7 +35,10 @@ _ARRIVAL_S = 5.0
 _SILENCE_S = 0.3
 """How long to listen at least for a message that must not arrive, after everything else has passed the same way."""
 _REFUSED = 128
+_VERSIONS: Final = {5: "MQTT 5", 4: "MQTT 3.1.1"}
 _AUDIENCE = (CANARY_B, PERCH, READER, CLOUD)
+_SHUT_OUT = "the broker does not let the canary in again, so that nothing can be tried"
+_LET_IN = "let it log in often: some brokers bar a client that comes and goes, or limit connections"
 _PROVISION = "give the canaries their credentials and rights: healthsync broker provision, or the access hooks"
 
 
@@ -45,6 +53,23 @@ class CrossingError(ConfigError):
             f"the broker's access rules can be crossed: {'; '.join(self.crossings)}",
             hint="renew its access rules (healthsync broker provision or render) and look for others that allow more",
         )
+
+
+@dataclass(slots=True)
+class _Crossings:
+    """What was found, and in which versions of MQTT."""
+
+    found: dict[str, set[int]] = field(default_factory=dict)
+
+    def add(self, what: str, version: int) -> None:
+        self.found.setdefault(what, set()).add(version)
+
+    def told(self, spoken: Collection[int]) -> list[str]:
+        """In words; the version is named where it is not all that the broker speaks."""
+        return [
+            what if versions >= set(spoken) else f"{what} in {' and '.join(_VERSIONS[each] for each in versions)}"
+            for what, versions in self.found.items()
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +94,7 @@ class Canary:
         self._rules = AccessRules(topics)
         ways = [self._way(topics, channel) for channel in topics]
         own = [_topic(topics, channel, CANARY_A) for channel in topics]
+        self._own = next(name for name in own if self._rules.may_publish(CANARY_A, name).allowed)
         self._controls = [way for way in ways if way.publisher and way.reader]
         self._ways = ways
         self._foreign_topics = [
@@ -96,19 +122,36 @@ class Canary:
 
     async def fly(self) -> None:
         """Return when nothing could be crossed. Raises CrossingError, or UnavailableError when it cannot be told."""
-        crossings: list[str] = []
+        crossings = _Crossings()
+        spoken = await self._spoken()
         try:
-            await self._impersonate(crossings)
-            async with self._audience() as audience:
+            for version in spoken:
+                await self._impersonate(version, crossings)
+            async with self._audience(spoken[0]) as audience:
                 await self._control(audience)
-                await self._read(audience, crossings)
-                await self._write(audience, crossings)
+                for version in spoken:
+                    await self._read(audience, version, crossings)
+                    await self._write(audience, version, crossings)
                 await self._control(audience)
         except UnavailableError:
-            if not crossings:
+            if not crossings.found:
                 raise
-        if crossings:
-            raise CrossingError(crossings)
+        if crossings.found:
+            raise CrossingError(crossings.told(spoken))
+
+    async def _spoken(self) -> Sequence[int]:
+        """The versions of MQTT in which the intruder's own login is taken, the newest first."""
+        spoken, code = [], 0
+        for version in _VERSIONS:
+            async with talk(self._address) as a:
+                with _Refusals():
+                    code = (await a.login(self._accounts[CANARY_A], version=version)).code or code
+                    spoken += [] if a.code else [version]
+        if not spoken:
+            raise UnavailableError(
+                f"the broker refuses the login of {CANARY_A.client_id} (code {code})", hint=_PROVISION
+            )
+        return spoken
 
     def _way(self, topics: TopicRegistry, channel: Channel) -> Way:
         topic = _topic(topics, channel, CANARY_B)
@@ -118,7 +161,7 @@ class Canary:
 
     # -- the ways across
 
-    async def _impersonate(self, crossings: list[str]) -> None:
+    async def _impersonate(self, version: int, crossings: _Crossings) -> None:
         """Whether the intruder's password, or none that was ever given, opens somebody else's session."""
         own = self._accounts[CANARY_A]
         made_up = ClientLogin(client_id=f"canary-{secrets.token_hex(4)}", username="canary", password=_text())
@@ -129,30 +172,30 @@ class Canary:
                 ClientLogin(client_id=account.client_id, username=account.username, password=own.password),
             )
         for account in tries:
-            with _Refusals():
-                async with talk(self._address) as thief:
-                    if not (await thief.login(account)).code:
+            async with talk(self._address) as thief:
+                with _Refusals():
+                    if not (await thief.login(account, version=version)).code:
                         who = "nobody knows" if account is made_up else f"is not its own ({account.client_id})"
-                        crossings.append(f"a client can log in under a name that {who}")
+                        crossings.add(f"a client can log in under a name that {who}", version)
 
-    async def _read(self, audience: "_Audience", crossings: list[str]) -> None:
-        if await self._refuses_all():
+    async def _read(self, audience: "_Audience", version: int, crossings: _Crossings) -> None:
+        if await self._refuses_all(version):
             return
         for name in self._foreign_filters:
-            with _Refusals():
-                async with self._intruder() as a:
-                    if a.code or (await a.subscribe(name))[0] >= _REFUSED:
+            async with self._intruder(version) as a:
+                with _Refusals():
+                    if (await a.subscribe(name))[0] >= _REFUSED:
                         continue
                     patience = _Patience()
                     markers = await self._everything(audience)
                     await a.hear(until=markers, seconds=patience.seconds)
                     if a.heard(*markers):
-                        crossings.append(f"a client can read {name}")
+                        crossings.add(f"a client can read {name}", version)
 
-    async def _refuses_all(self) -> bool:
-        with _Refusals():
-            async with self._intruder() as a:
-                return not a.code and all(code >= _REFUSED for code in await a.subscribe(*self._foreign_filters))
+    async def _refuses_all(self, version: int) -> bool:
+        async with self._intruder(version) as a:
+            with _Refusals():
+                return all(code >= _REFUSED for code in await a.subscribe(*self._foreign_filters))
         return False
 
     async def _everything(self, audience: "_Audience") -> list[bytes]:
@@ -161,31 +204,34 @@ class Canary:
         await asyncio.gather(*(audience.of(publisher).publish(topic, marker) for publisher, topic, marker in sent))
         return [marker for _, _, marker in sent]
 
-    async def _write(self, audience: "_Audience", crossings: list[str]) -> None:
+    async def _write(self, audience: "_Audience", version: int, crossings: _Crossings) -> None:
         tried: list[tuple[bytes, str]] = []
         for way in self._foreign_topics:
-            marker, will = _marker(), _marker()
-            tried.append((marker, f"a client can publish to {way.topic}"))
-            with _Refusals():
-                async with self._intruder() as a:
-                    await _say(a, way.topic, marker)
-            if way.reader is None and await self._hears_itself(way.topic):
-                crossings.append(tried[-1][1])
-            if way.will:
-                tried.append((will, f"a client can leave a will on {way.topic}"))
+            what = f"a client can publish to {way.topic}"
+            tried.append((_marker(), what))
+            async with self._intruder(version) as a:
                 with _Refusals():
-                    async with self._intruder(will=Will(way.topic, will, 1, retain=True)):
-                        pass  # it is cut, which sends the will
+                    await _say(a, way.topic, tried[-1][0])
+            if way.reader is None and await self._hears_itself(way.topic, version):
+                crossings.add(what, version)
+            if way.will:
+                tried.append((_marker(), f"a client can leave a will on {way.topic}"))
+                await self._die(Will(way.topic, tried[-1][0], 1, retain=True), version)
+            if version == 5 and way.reader is not None:
+                tried.append((_marker(), f"a client can publish by an alias to {way.topic}"))
+                await self._mean(way.topic, tried[-1][0])
         patience = _Patience()
         await self._control(audience)
         await asyncio.sleep(patience.seconds)
-        crossings += [what for marker, what in tried if audience.heard(marker)]
+        for marker, what in tried:
+            if audience.heard(marker):
+                crossings.add(what, version)
 
-    async def _hears_itself(self, topic: str) -> bool:
+    async def _hears_itself(self, topic: str, version: int) -> bool:
         """For a topic that none of the canaries may read: where rules are gone, the intruder reads it."""
         marker = _marker()
-        with _Refusals():
-            async with self._intruder() as a:
+        async with self._intruder(version) as a:
+            with _Refusals():
                 await a.subscribe(topic)
                 patience = _Patience()
                 await _say(a, topic, marker)
@@ -193,20 +239,42 @@ class Canary:
                 return a.heard(marker)
         return False
 
+    async def _die(self, will: Will, version: int) -> None:
+        """Leave a will, and be cut, which sends it. That the login is refused because of it is a no."""
+        async with talk(self._address) as a:
+            with _Refusals():
+                await a.login(self._accounts[CANARY_A], will=will, version=version)
+
+    async def _mean(self, topic: str, marker: bytes) -> None:
+        """Name a topic of its own by an alias, then the foreign one by the same, and publish to the alias alone."""
+        async with self._intruder(5) as a:
+            with _Refusals():
+                if a.link.agreed.topic_aliases:
+                    await a.publish_to_alias(self._own, topic, marker)
+
     # -- those who must not notice
 
     @contextlib.asynccontextmanager
-    async def _intruder(self, *, will: Will | None = None) -> AsyncIterator[Talk]:
+    async def _intruder(self, version: int) -> AsyncIterator[Talk]:
+        """The intruder under its own name. UnavailableError when it is not let in: then nothing was tried."""
         async with talk(self._address) as connection:
-            yield await connection.login(self._accounts[CANARY_A], will=will)
+            try:
+                await connection.login(self._accounts[CANARY_A], version=version)
+            except NoAnswerError:
+                raise
+            except ConnectionLostError as error:
+                raise UnavailableError(f"{_SHUT_OUT} ({error})", hint=_LET_IN) from None
+            if connection.code:
+                raise UnavailableError(f"{_SHUT_OUT} (code {connection.code})", hint=_LET_IN)
+            yield connection
 
     @contextlib.asynccontextmanager
-    async def _audience(self) -> AsyncIterator["_Audience"]:
+    async def _audience(self, version: int) -> AsyncIterator["_Audience"]:
         async with contextlib.AsyncExitStack() as stack:
             talks: dict[Principal, Talk] = {}
             for each in _AUDIENCE:
                 connection = talks[each] = await stack.enter_async_context(talk(self._address))
-                await connection.login(self._accounts[each])
+                await connection.login(self._accounts[each], version=version)
                 if connection.code:
                     raise UnavailableError(
                         f"the broker refuses the login of {each.client_id} (code {connection.code})", hint=_PROVISION

@@ -42,6 +42,7 @@ def agreement(target: Target, answer: Connack) -> Agreed:
         retain=said.get(Property.RETAIN_AVAILABLE, 1) == 1,
         max_packet=said.get(Property.MAXIMUM_PACKET_SIZE, MAX_PACKET),
         keep_alive=float(said.get(Property.SERVER_KEEP_ALIVE, target.keep_alive)),
+        topic_aliases=said.get(Property.TOPIC_ALIAS_MAXIMUM, 0),
         method=said.get(Property.AUTHENTICATION_METHOD, ""),
     )
 

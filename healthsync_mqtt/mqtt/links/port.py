@@ -102,6 +102,8 @@ class Agreed:
     retain: bool
     max_packet: int = MAX_PACKET
     keep_alive: float = 30.0
+    topic_aliases: int = 0
+    """How many aliases of topics we may use."""
     method: str = ""
     """The authentication method that both sides have."""
 

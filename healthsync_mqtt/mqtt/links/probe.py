@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from healthsync_mqtt.mqtt.codec import encode_puback
-from healthsync_mqtt.mqtt.codec.packets import Publish, Will
+from healthsync_mqtt.mqtt.codec import encode_puback, v5
+from healthsync_mqtt.mqtt.codec.packets import Property, Publish, Will
 from healthsync_mqtt.mqtt.links.link import Link, dial
 from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, NoAnswerError, Target
 
@@ -73,6 +73,13 @@ class Talk:
                 await self.link.publish(topic, payload, qos=qos, retain=retain)
         except TimeoutError:
             raise NoAnswerError("the broker does not answer (Puback expected)") from None
+
+    async def publish_to_alias(self, own: str, topic: str, payload: bytes) -> None:
+        """In MQTT 5: name ``own`` by an alias, then ``topic`` by the same one, and publish to the alias alone."""
+        alias = {Property.TOPIC_ALIAS: 1}
+        for name, body in ((own, b""), (topic, b""), ("", payload)):
+            self.link.write(v5.encode(Publish(name.encode(), body, 0, properties=alias)))
+        await self.publish(own, b"")  # its answer comes after all of them
 
     async def publish_all(self, topic: str, payloads: Sequence[bytes]) -> None:
         """Many messages at QoS 1 without a pause between them."""

@@ -10,8 +10,8 @@ from healthsync_mqtt.broker.external import canary as module
 from healthsync_mqtt.broker.external.canary import Canary, CrossingError
 from healthsync_mqtt.broker.external.identities import CANARY_A, OWN
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.mqtt.codec import Decoder, encode
-from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Packet, Puback, Publish, Suback, Subscribe
+from healthsync_mqtt.mqtt.codec import Decoder, v3, v5
+from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Packet, Property, Puback, Publish, Suback, Subscribe
 from healthsync_mqtt.mqtt.links.port import Address
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.grammar import matches
@@ -29,20 +29,33 @@ class Client:
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
         self.name = ""
+        self.version = 4
         self.filters: list[str] = []
+        self.alias = b""
+
+    def send(self, packet: Packet) -> None:
+        self.writer.write(v5.encode(packet) if self.version == 5 else v3.encode(packet))
 
 
 class SmallBroker:
-    """Decides as ``topics.yaml`` says; ``hole`` is open to all readers, ``deaf`` leaves steps without an answer."""
+    """Decides as ``topics.yaml`` says; ``hole`` is open to all who read in one of ``versions``.
+
+    ``deaf`` leaves steps without an answer, ``barred`` are logins that it refuses. With ``careless``, what is published
+    to an alias passes without a look.
+    """
 
     def __init__(self) -> None:
         self.clients: set[Client] = set()
         self.hole = ""
+        self.versions = {4, 5}
+        self.speaks = {4, 5}
+        self.careless = False
+        self.barred: Callable[[Client], bool] = lambda _client: False
         self.deaf: Callable[[Client, Packet], bool] = lambda _client, _packet: False
         self.port = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client, decoder = Client(writer), Decoder(1 << 20)
+        client, decoder = Client(writer), Decoder(1 << 20, 1 << 20, versions=frozenset({4, 5}))
         self.clients.add(client)
         try:
             while data := await reader.read(65536):
@@ -58,28 +71,41 @@ class SmallBroker:
     def answer(self, client: Client, packet: Packet) -> None:
         match packet:
             case Connect():
+                client.version = packet.protocol_level
                 known = PASSWORDS.get(packet.client_id) == (packet.password or b"").decode()
                 client.name = packet.client_id if known and packet.username == packet.client_id else ""
-                client.writer.write(encode(Connack(False, 0 if client.name else 5)))
+                if client.version not in self.speaks:
+                    client.version = 4
+                    client.send(Connack(False, 1))
+                elif not client.name or self.barred(client):
+                    client.send(Connack(False, 135 if client.version == 5 else 5))
+                else:
+                    limits = {Property.TOPIC_ALIAS_MAXIMUM: 10} if client.version == 5 else {}
+                    client.send(Connack(False, 0, limits))
             case Subscribe():
                 codes = []
                 for name, _ in packet.filters:
-                    open_ = name == self.hole or RULES.may_subscribe(PRINCIPALS[client.name], name).allowed
+                    open_ = name == self.hole and client.version in self.versions
+                    open_ = open_ or RULES.may_subscribe(PRINCIPALS[client.name], name).allowed
                     client.filters += [name] if open_ else []
                     codes.append(0 if open_ else 128)
-                client.writer.write(encode(Suback(packet.packet_id, tuple(codes))))
+                client.send(Suback(packet.packet_id, tuple(codes)))
             case Publish():
-                client.writer.write(encode(Puback(packet.packet_id)))
-                topic = packet.topic.decode()
-                if RULES.may_publish(PRINCIPALS[client.name], topic).allowed:
-                    self.route(topic, packet.payload)
+                if packet.packet_id:
+                    client.send(Puback(packet.packet_id))
+                meant = not packet.topic
+                topic = packet.topic or client.alias
+                if Property.TOPIC_ALIAS in packet.properties:
+                    client.alias = topic
+                if RULES.may_publish(PRINCIPALS[client.name], topic.decode()).allowed or (meant and self.careless):
+                    self.route(topic.decode(), packet.payload)
             case _:
                 pass
 
     def route(self, topic: str, payload: bytes) -> None:
         for client in self.clients:
             if any(matches(name, topic) for name in client.filters):
-                client.writer.write(encode(Publish(topic.encode(), payload, 0, False, False, 0)))
+                client.send(Publish(topic.encode(), payload, 0, False, False, 0))
 
 
 @pytest.fixture
@@ -145,3 +171,40 @@ async def test_a_crossing_is_told_when_the_rest_is_not_answered(broker: SmallBro
     )
     with pytest.raises(CrossingError, match="a client can read"):
         await canary(broker, timeout=0.3).fly()
+
+
+@pytest.mark.parametrize(("version", "said"), [(5, "MQTT 5"), (4, "MQTT 3.1.1")])
+async def test_rules_that_hold_in_one_version_only_are_found_out(broker: SmallBroker, version: int, said: str) -> None:
+    broker.hole = TOPICS.build("receipts", user="healthsync-canary-b", device="probe")
+    broker.versions = {version}
+    with pytest.raises(CrossingError) as caught:
+        await canary(broker).fly()
+    assert caught.value.crossings == [f"a client can read {broker.hole} in {said}"]
+
+
+@pytest.mark.parametrize("speaks", [{4}, {5}])
+async def test_a_broker_of_one_version_is_tried_in_that_one(broker: SmallBroker, speaks: set[int]) -> None:
+    broker.speaks = speaks
+    await canary(broker).fly()
+    broker.hole = TOPICS.build("receipts", user="healthsync-canary-b", device="probe")
+    with pytest.raises(CrossingError) as caught:
+        await canary(broker).fly()
+    assert caught.value.crossings == [f"a client can read {broker.hole}"]
+
+
+async def test_a_topic_that_was_named_before_it_was_refused_is_found_out(broker: SmallBroker) -> None:
+    broker.careless = True
+    with pytest.raises(CrossingError) as caught:
+        await canary(broker).fly()
+    status = TOPICS.build("status", user="healthsync-canary-b", device="probe")
+    assert f"a client can publish by an alias to {status} in MQTT 5" in caught.value.crossings
+    assert all("by an alias" in crossing for crossing in caught.value.crossings)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 5], ids=lambda count: f"after {count} logins")
+async def test_an_intruder_that_is_not_let_in_has_tried_nothing(broker: SmallBroker, after: int) -> None:
+    """A wrong password, or a broker that bars whoever comes too often, must not pass for one that refuses it all."""
+    logins = itertools.count()
+    broker.barred = lambda client: client.name == CANARY_A.client_id and next(logins) >= after
+    with pytest.raises(UnavailableError, match=r"refuses the login|does not let the canary in"):
+        await canary(broker).fly()
