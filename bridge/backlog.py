@@ -50,6 +50,11 @@ class Backlog:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
+    @property
+    def held(self) -> int:
+        """Bytes of all of them."""
+        return self._held
+
     def append(self, each: WaitingDelivery) -> None:
         """The newest."""
         self._waiting.append(each)

@@ -9,8 +9,13 @@ from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.storage.port import Quarantined
 
+GROUP_EVENTS: Final = 5_000
+GROUP_BYTES: Final = 8 * 1024 * 1024
+"""Bounds of one commit: no further delivery is taken into a group that is so much work or has so many held bytes."""
+
 _EVENT_BYTES: Final = 300
-"""What an event or a refusal takes in memory beside its own bytes, roughly."""
+_REFUSED_BYTES: Final = 700
+"""What an event takes in memory beside its own bytes, and a refused one more, roughly."""
 
 
 class WaitingDelivery(NamedTuple):
@@ -27,7 +32,6 @@ class Group:
     """What one commit makes durable. Each of its chores is written once; the log keeps it over a commit that fails."""
 
     waiting: list[WaitingDelivery]
-    size: int
     chores: list[Chore]
     written: int = 0
     refused: list[Quarantined] = field(default_factory=list)
@@ -39,5 +43,7 @@ class Group:
 def waiting_for(delivery: Delivery, decoded: Decoded, chore: Chore | None = None) -> WaitingDelivery:
     """A delivery that holds what came in, and what it was unfolded to in its events."""
     size = len(delivery.payload) + decoded.size + _EVENT_BYTES * decoded.total
+    if decoded.rejections:
+        size += _REFUSED_BYTES * len(decoded.rejections)
     # Half the price of WaitingDelivery(...), once for each message.
     return tuple.__new__(WaitingDelivery, (delivery, decoded, size, chore))

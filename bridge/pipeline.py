@@ -15,8 +15,9 @@ from typing import Final
 from bridge.backlog import Backlog
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
-from bridge.group import Group, WaitingDelivery, waiting_for
+from bridge.group import GROUP_BYTES, GROUP_EVENTS, Group, WaitingDelivery, waiting_for
 from bridge.ports import UNSENT_FIX, Chore, Chores, Commit, CommitObserver, Outlet
+from bridge.pressure import Pressure
 from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
 from bridge.stages.aside import STRETCH, Aside
 from bridge.stages.consent import ConsentGate
@@ -36,9 +37,6 @@ log = get_logger("bridge")
 
 _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 5.0
-GROUP_EVENTS: Final = 5_000
-GROUP_BYTES: Final = 8 * 1024 * 1024
-"""Bounds of one commit: no further delivery is taken into a group that is so much work or has so many held bytes."""
 
 
 class PipelinePhase(Enum):
@@ -87,7 +85,6 @@ class Pipeline:
         self._observers = tuple(observers)
         self._fatal = failed
         self.limits = limits
-        self._backlog_limit = backlog_limit
         self._clock_us = clock_us
         self._loop = asyncio.get_running_loop()
         self._outage = Outage(log, "bridge.journal")
@@ -96,13 +93,17 @@ class Pipeline:
         self._phase = PipelinePhase.IDLE
         self._scheduled = False
         self._closed = False
-        self._backlog = 0
+        self._pressure = Pressure(backlog_limit)
         self._waiting = Backlog()
-        self._aside = Aside(decode=self._decode, quick=self._quick, ready=self._decoded, failed=self._give_up)
+        self._aside = Aside(
+            decode=self._decode,
+            quick=self._quick,
+            room=self._pressure.room,
+            ready=self._decoded,
+            failed=self._give_up,
+        )
         self._chores = chores
-        self._group = Group([], 0, [])
-        #: sources that were told to read no more; None while there is room
-        self._full: set[Source] | None = None
+        self._group = Group([], [])
         self._idle = asyncio.Event()
         self._idle.set()
         self._retry_s = _RETRY_FIRST_S
@@ -124,17 +125,20 @@ class Pipeline:
     @property
     def backlog(self) -> int:
         """Bytes held for deliveries that are not committed yet, unfolded."""
-        return self._backlog
+        return self._pressure.size
 
     def submit(self, deliveries: list[Delivery]) -> bool:
-        """Decode, ask for consent, queue; True when the backlog is full: read no more before ``Source.resume``."""
+        """Decode, ask for consent, queue. All are of one source; True: it reads no more before ``Source.resume``."""
         if self._closed:
             return True  # not taken and never acknowledged: the sender has it still
         now_us = self._clock_us()
         limits, aside = self.limits, self._aside
         self._counters.messages_received += len(deliveries)
-        spent = 0
+        spent, held_before, origin = 0, self._waiting.held, deliveries[0].origin
         for delivery in deliveries:
+            if delivery.origin is not origin:
+                held_before = self._count_in(delivery.source, origin.user, held_before)
+                origin = delivery.origin
             behind = aside.sources and delivery.source in aside.sources
             if spent > STRETCH or behind or delivery.form != OWN_FORM:
                 decoded = None
@@ -142,34 +146,27 @@ class Pipeline:
                 decoded = decode_if_quick(delivery.payload, delivery.origin, now_us, limits)
             if decoded is None:
                 held = unfolded(delivery.payload, limits)
-                self._backlog += held
+                self._pressure.add(delivery.source, origin.user, held, decoded=False)
                 aside.put(delivery, held)
             else:
                 spent += self._take(delivery, decoded, now_us)
+        source = deliveries[0].source
+        self._count_in(source, origin.user, held_before)
         self._schedule()
-        if self._full is None and self._backlog <= self._backlog_limit:
-            return False
-        self._full = self._full or set()
-        self._full.update(delivery.source for delivery in deliveries)
-        return True
+        return self._pressure.hold(source, origin.user)
 
     def store(self, delivery: Delivery, decoded: Decoded, chore: Chore) -> None:
         """Queue a delivery that is decoded and screened; the commit that stores it does this chore, too."""
         self._counters.messages_received += 1
-        self._take(delivery, decoded, self._clock_us(), chore)
-        self._schedule()
+        self._take_one(delivery, decoded, chore)
 
-    def hold(self, source: Source) -> bool:
-        """Whether the backlog is full: then a new source reads nothing before its ``resume``."""
-        if self._full is None:
-            return False
-        self._full.add(source)
-        return True
+    def hold(self, source: Source, user: str | None = None) -> bool:
+        """Whether a new source, of this user if that is known, reads nothing before its ``resume``."""
+        return self._pressure.hold(source, user)
 
     def leave(self, source: Source) -> None:
         """The source is gone and waits for nothing."""
-        if self._full is not None:
-            self._full.discard(source)
+        self._pressure.leave(source)
 
     async def drain(self) -> None:
         """Wait until everything submitted so far is committed and acknowledged, or the pipeline has stopped."""
@@ -215,9 +212,21 @@ class Pipeline:
                 source.charge(more)
         each = waiting_for(delivery, self.gate.screen(decoded, origin.user, now_us), chore)
         self._counters.received += decoded.total
-        self._backlog += each.size
         self._waiting.append(each)
         return more
+
+    def _take_one(self, delivery: Delivery, decoded: Decoded, chore: Chore | None = None) -> None:
+        held_before = self._waiting.held
+        self._take(delivery, decoded, self._clock_us(), chore)
+        self._count_in(delivery.source, delivery.origin.user, held_before)
+        self._schedule()
+
+    def _count_in(self, source: Source, user: str, held_before: int) -> int:
+        """Count what was queued of a source and user since so many bytes were; how many are now."""
+        held = self._waiting.held
+        if held != held_before:
+            self._pressure.add(source, user, held - held_before, decoded=True)
+        return held
 
     def _quick(self, delivery: Delivery) -> Decoded | None:
         if delivery.form != OWN_FORM:
@@ -230,9 +239,8 @@ class Pipeline:
         return decode(delivery.payload, delivery.origin, self._clock_us(), self.limits, pause, form)
 
     def _decoded(self, delivery: Delivery, decoded: Decoded, held: int) -> None:
-        self._backlog -= held
-        self._take(delivery, decoded, self._clock_us())
-        self._schedule()
+        self._pressure.less(delivery.source, delivery.origin.user, held, decoded=False)
+        self._take_one(delivery, decoded)
 
     # -- one group
 
@@ -265,7 +273,7 @@ class Pipeline:
         """As many deliveries as a commit may have and at least one, and every chore."""
         chores, group = self._chores.take(), self._waiting.take(GROUP_EVENTS, GROUP_BYTES)
         chores += [chore for _, _, _, chore in group if chore is not None]
-        return Group(group, sum([size for _, _, size, _ in group]), chores)
+        return Group(group, chores)
 
     def _attempt(self) -> None:
         group = self._group
@@ -322,7 +330,7 @@ class Pipeline:
             return
         self._outage.worked(self._loop.time())
         self._retry_s = _RETRY_FIRST_S
-        group, self._group = self._group, Group([], 0, [])
+        group, self._group = self._group, Group([], [])
         now_us = self._clock_us()
         try:
             self._counters.commit(took, now_us)
@@ -337,10 +345,9 @@ class Pipeline:
         except Exception as failure:  # noqa: BLE001  # the same
             self._give_up(failure)
             return
-        if self._full is not None and self._backlog <= self._backlog_limit // 2:
-            sources, self._full = self._full, None
-            for source in sources:
-                source.resume()
+        self._aside.go_on()
+        for source in self._pressure.freed():
+            source.resume()
         self._enter(PipelinePhase.IDLE)
         self._write()
 
@@ -367,7 +374,7 @@ class Pipeline:
 
     def _count(self, group: Group) -> None:
         counters = self._counters
-        self._backlog -= group.size
+        self._count_out(group.waiting)
         duplicates = group.seqs.count(0)
         counters.duplicate += duplicates
         counters.stored += len(group.seqs) - duplicates
@@ -378,6 +385,18 @@ class Pipeline:
             counters.message(stored=any(seqs), rejected=bool(decoded.rejections))
             for rejection in decoded.rejections:
                 counters.reject(rejection.reason.value)
+
+    def _count_out(self, waiting: list[WaitingDelivery]) -> None:
+        """They wait no more: one count for all in a row of a source and user."""
+        if not waiting:
+            return
+        source, origin, held = waiting[0].delivery.source, waiting[0].delivery.origin, 0
+        for delivery, _, size, _ in waiting:
+            if delivery[2] is not origin or delivery[0] is not source:
+                self._pressure.less(source, origin.user, held, decoded=True)
+                source, origin, held = delivery[0], delivery[2], 0
+            held += size
+        self._pressure.less(source, origin.user, held, decoded=True)
 
     def _tell(self, group: Group) -> None:
         outlet = self._outlet

@@ -194,11 +194,13 @@ class _Decoding:
         refused: dict[int, RefusedError] = {}
         if any(map(has_ignored_value, items)):
             self._cost += self._size
+        pause = self._pause
         for index, fields in enumerate(items):
+            pause()
             try:
                 events.append(read_event(read_envelope(fields), index, origin, latest_us, limits))
             except RefusedError as refusal:
-                refused[index] = refusal
+                refused[index] = refusal.kept()
         if may_be_unclean(self._content):
             refused |= self._unclean(items, value)
             events = [event for event in events if event.index not in refused]
@@ -208,7 +210,10 @@ class _Decoding:
             parts = self._parts(total, wrapped=batch is not None)
         except LostError:
             return self._whole(RefusedError(Reason.TOO_DEEP, None, "nested too deep"), batch)
-        rejections = [self._rejection(index, parts[index], items[index], refused[index]) for index in sorted(refused)]
+        rejections: list[Rejection] = []
+        for index in sorted(refused):
+            pause()
+            rejections.append(self._rejection(index, parts[index], items[index], refused[index]))
         return Decoded(batch, events, rejections, total, self._size, self._cost)
 
     def _number_refusal(self, total: int) -> RefusedError | None:

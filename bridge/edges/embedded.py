@@ -45,9 +45,9 @@ class DoorSource:
         self._refused.add(principal, refused)
         self._traced(principal, refused.reason, refused.message)
 
-    def hold(self, source: Source) -> bool:
+    def hold(self, source: Source, user: str | None) -> bool:
         """Whether a new connection has to wait for the backlog."""
-        return self._pipeline.hold(source)
+        return self._pipeline.hold(source, user)
 
     def leave(self, source: Source) -> None:
         """A connection is gone."""

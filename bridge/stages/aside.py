@@ -1,7 +1,8 @@
 """Decode beside the event loop what takes long, one delivery after another in a thread of its own.
 
 Of each source the deliveries stay in their order: what a source sends after one that is decoded here follows behind it.
-Other sources go on, and one that has much here takes turns with the others.
+Other sources go on, and one that has much here takes turns with the others. What is decoded takes more memory than what
+is not, so a source whose decoded deliveries wait for their commit waits here, too.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
@@ -19,6 +20,9 @@ from healthsync_mqtt.model.event import Decoded
 STRETCH: Final = 131_072
 """Work (``Decoded.work``) that one look at a source's deliveries may take on the loop."""
 
+_LOOKS: Final = 64
+"""Sources that are asked for room each time that there may be some."""
+
 _SLICE_S: Final = 0.0005
 _LET_IN_S: Final = 0.00005
 
@@ -27,6 +31,8 @@ class _Job(NamedTuple):
     delivery: Delivery
     #: bytes that it counts for in the backlog until it is decoded
     held: int
+    #: whether it takes long for sure
+    dear: bool
 
 
 class _AbandonedError(BaseException):
@@ -36,7 +42,8 @@ class _AbandonedError(BaseException):
 class Aside:
     """``decode`` runs in the thread and may call what it is given to let the loop in; everything else is on the loop.
 
-    ``quick`` decodes at once, or returns None for what takes long. ``ready`` gets each delivery when it is decoded
+    ``quick`` decodes at once, or returns None for what takes long; ``room`` says whether that may happen now, and
+    ``go_on`` is called when it may say something else. ``ready`` gets each delivery when it is decoded
     and what it was ``held`` for, ``failed`` the error that ended the thread.
     """
 
@@ -45,11 +52,13 @@ class Aside:
         *,
         decode: Callable[[Delivery, Callable[[], None]], Decoded],
         quick: Callable[[Delivery], Decoded | None],
+        room: Callable[[Delivery], bool] = lambda _: True,
         ready: Callable[[Delivery, Decoded, int], None],
         failed: Callable[[Exception], None],
     ) -> None:
         self._decode = decode
         self._quick = quick
+        self._room = room
         self._ready = ready
         self._failed = failed
         self._loop = asyncio.get_running_loop()
@@ -59,24 +68,48 @@ class Aside:
         self._sliced_at = 0.0
         self._may_decode = threading.Event()
         self._may_decode.set()
-        #: deliveries by source, each source's first one in the thread or on its way there; empty: nothing is here
+        #: whether the thread has something to do
+        self._busy = False
+        #: sources whose first delivery waits for the thread or for room, the next one first
+        self._line: OrderedDict[Source, None] = OrderedDict()
+        #: deliveries by source; empty: nothing is here
         self.sources: dict[Source, deque[_Job]] = {}
 
     def put(self, delivery: Delivery, held: int) -> None:
         """Decode this delivery after everything else of its source; never ``ready`` once closed."""
         if self._closed:
             return
-        job, waiting = _Job(delivery, held), self.sources.get(delivery.source)
+        source = delivery.source
+        waiting = self.sources.get(source)
         if waiting is not None:
-            waiting.append(job)
+            waiting.append(_Job(delivery, held, dear=False))
             return
-        self.sources[delivery.source] = deque([job])
-        self._request(job)
+        self.sources[source] = deque([_Job(delivery, held, dear=True)])
+        self._line[source] = None
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Give the thread the next delivery for which there is room, when it has nothing to do."""
+        waits: set[Source] = set()
+        while self._line and not self._busy and len(waits) < _LOOKS:
+            source = next(iter(self._line))
+            if source in waits:
+                return
+            del self._line[source]
+            job = self.sources[source][0]
+            if not self._room(job.delivery):
+                waits.add(source)
+                self._line[source] = None
+            elif job.dear:
+                self._request(job)
+            else:
+                self._follow(source)
 
     def close(self) -> None:
         """Give up what is here, without waiting for it. Idempotent."""
         self._closed = True
         self.sources.clear()
+        self._line.clear()
         self._requests.put(None)
 
     @contextlib.contextmanager
@@ -94,14 +127,20 @@ class Aside:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
             self._thread.start()
+        self._busy = True
         self._requests.put(job)
 
     def _done(self, job: _Job, decoded: Decoded) -> None:
+        self._busy = False
         if not self._closed:
             source = job.delivery.source
             self.sources[source].popleft()
             self._ready(job.delivery, decoded, job.held)
-            self._follow(source)
+            self._further(source)
+
+    def _further(self, source: Source) -> None:
+        self._follow(source)
+        self.go_on()
 
     def _follow(self, source: Source) -> None:
         """What came behind: at once as far as it is quick, a stretch at a time; the next long one to the thread."""
@@ -110,12 +149,16 @@ class Aside:
         waiting, spent = self.sources[source], 0
         while waiting:
             if spent > STRETCH:
-                self._loop.call_soon(self._follow, source)
+                self._loop.call_soon(self._further, source)
                 return
             job = waiting[0]
+            if not self._room(job.delivery):
+                self._line[source] = None
+                return
             decoded = self._quick(job.delivery)
             if decoded is None:
-                self._request(job)
+                waiting[0] = job._replace(dear=True)
+                self._line[source] = None
                 return
             spent += decoded.work
             waiting.popleft()

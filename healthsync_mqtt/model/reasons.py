@@ -1,6 +1,7 @@
 """Why an event was rejected: one closed vocabulary for receipts, metrics, the CLI and HTTP."""
 
 from enum import StrEnum
+from typing import Self
 
 from healthsync_mqtt.errors import InputError
 
@@ -70,3 +71,8 @@ class RefusedError(InputError):
         self.field = field
         self.retry = retry
         self.due_us = due_us
+
+    def kept(self) -> Self:
+        """The refusal alone, for who keeps it: its traceback holds the frames that it came through, and all in them."""
+        self.__context__ = self.__cause__ = None
+        return self.with_traceback(None)

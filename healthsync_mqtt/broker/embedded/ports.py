@@ -53,8 +53,8 @@ class Ingest(Protocol):
     def refuse(self, principal: Principal, refused: RefusedNotice) -> None:
         """Tell a device by receipt that a message of its went nowhere."""
 
-    def hold(self, source: Source) -> bool:
-        """Whether a new connection must read no events before its ``resume`` is called."""
+    def hold(self, source: Source, user: str | None) -> bool:
+        """Whether a new connection, of this user if of one, must read no events before its ``resume`` is called."""
 
     def leave(self, source: Source) -> None:
         """A connection is gone and waits for no ``resume``."""

@@ -61,9 +61,17 @@ def _request(login: Login) -> bytes:
     return f"users/{login.user}/devices/{login.device}/token/request".encode()
 
 
-def _bad_events() -> bytes:
-    events = [{"id": f"b{number}", "type": "heart_rate", "value": {"bpm": -1}} for number in range(500)]
+def _bad_events(name: str = "b") -> bytes:
+    events = [{"id": f"{name}{number}", "type": "heart_rate", "value": {"bpm": -1}} for number in range(500)]
     return json.dumps(events).encode()
+
+
+def _bad_events_new(login: Login) -> bytes:
+    """More different refusals than are kept of one device, so that each is a row, and an older one goes for it."""
+    topic = login.topic.encode()
+    return b"".join(
+        encode_publish(topic, gzip.compress(_bad_events(f"b{number}-")), 1, False, False, 1) for number in range(40)
+    )
 
 
 def _events(login: Login) -> bytes:
@@ -142,6 +150,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="events", block=_events),
     Kind(name="bad-events", block=_message(_own, _bad_events(), 1)),
     Kind(name="bad-events-gzip", block=_message(_own, gzip.compress(_bad_events()), 1)),
+    Kind(name="bad-events-new", block=_bad_events_new),
     Kind(name="status", block=_message(_status, b"x" * 100)),
     Kind(name="requests", block=_message(_request, b"{}")),
     Kind(name="web-empty-frames", block=_packet(_web(2)), web=True),

@@ -1,0 +1,131 @@
+"""How much waits for its commit, and who is read no further for it. Pure.
+
+A source has a share: what one commit takes. When all together hold more than the limit, only users of whom little waits
+are read on, out of a reserve; so those who fill the backlog hold nobody up who sends little. A user is counted over all
+connections: coming back with a new one changes nothing.
+"""
+
+from typing import Final, NamedTuple
+
+from bridge.group import GROUP_BYTES
+from healthsync_mqtt.model.delivery import Delivery, Source
+
+LITTLE: Final = 512
+"""Of a user little waits up to one so-many-th of the limit."""
+RESERVE: Final = 4
+"""One so-many-th of the limit is for users of whom little waits, when all together are over it."""
+
+
+class _Held(NamedTuple):
+    """Bytes that wait, and of these what is decoded."""
+
+    size: int = 0
+    decoded: int = 0
+
+
+class Pressure:
+    """Counts bytes of deliveries; ``limit`` is for all together."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._share = min(limit, GROUP_BYTES)
+        self._sources: dict[Source, _Held] = {}
+        self._users: dict[str, int] = {}
+        #: bytes of those users of whom little waits
+        self._little = 0
+        #: over the limit, and not at half of it yet
+        self._full = False
+        #: who was told to read no more, with the user it sends for as far as that is known
+        self._waiting: dict[Source, str | None] = {}
+        self._of_user: dict[str, dict[Source, None]] = {}
+        #: those of them for whom something has changed
+        self._perhaps: dict[Source, None] = {}
+        self._decoded = 0
+        #: bytes of everybody
+        self.size = 0
+
+    def add(self, source: Source, user: str, size: int, *, decoded: bool) -> None:
+        """So many bytes wait from now on."""
+        held = self._sources.get(source, _Held())
+        more = size if decoded else 0
+        self._sources[source] = _Held(held.size + size, held.decoded + more)
+        self._change(user, size)
+        self._decoded += more
+        self.size += size
+        self._full = self._full or self.size > self._limit
+
+    def less(self, source: Source, user: str, size: int, *, decoded: bool) -> None:
+        """So many bytes wait no more."""
+        held = self._sources.pop(source)
+        less = size if decoded else 0
+        if held.size > size:
+            self._sources[source] = _Held(held.size - size, held.decoded - less)
+        if source in self._waiting:
+            self._perhaps[source] = None
+        self._decoded -= less
+        self.size -= size
+        if self._full and self.size <= self._limit // 2:
+            self._full = False
+            self._perhaps.update(dict.fromkeys(self._waiting))
+        self._change(user, -size)
+        if user in self._of_user and self._is_little(user):
+            self._perhaps.update(self._of_user[user])
+
+    def room(self, delivery: Delivery) -> bool:
+        """Whether a delivery that waits undecoded may be decoded: it takes more memory then."""
+        held = self._sources.get(delivery.source, _Held())
+        return held.decoded <= self._share and (self._decoded <= self._limit or self._is_little(delivery.origin.user))
+
+    def hold(self, source: Source, user: str | None) -> bool:
+        """Whether the source is to read no more; then ``freed`` names it some time."""
+        if source in self._waiting:
+            return True
+        if self._sources.get(source, _Held()).size <= self._share and not self._is_behind(user):
+            return False
+        self._waiting[source] = user
+        if user is not None:
+            self._of_user.setdefault(user, {})[source] = None
+        return True
+
+    def leave(self, source: Source) -> None:
+        """The source is gone, and waits for nothing."""
+        if source not in self._waiting:
+            return
+        user = self._waiting.pop(source)
+        self._perhaps.pop(source, None)
+        if user is not None:
+            del self._of_user[user][source]
+            if not self._of_user[user]:
+                del self._of_user[user]
+
+    def freed(self) -> list[Source]:
+        """Those that may read again; they wait no more."""
+        if not self._perhaps:
+            return []
+        perhaps, self._perhaps = self._perhaps, {}
+        found = [
+            source
+            for source in perhaps
+            if self._sources.get(source, _Held()).size <= self._share // 2
+            and not self._is_behind(self._waiting[source])
+        ]
+        for source in found:
+            self.leave(source)
+        return found
+
+    def _is_behind(self, user: str | None) -> bool:
+        """Whether all together hold so much that this user waits for it."""
+        if not self._full:
+            return False
+        return user is None or not self._is_little(user) or self._little > self._limit // RESERVE
+
+    def _change(self, user: str, size: int) -> None:
+        before = self._users.pop(user, 0)
+        after = before + size
+        if after:
+            self._users[user] = after
+        most = self._limit // LITTLE
+        self._little += (after if after <= most else 0) - (before if before <= most else 0)
+
+    def _is_little(self, user: str) -> bool:
+        return self._users.get(user, 0) <= self._limit // LITTLE
