@@ -121,7 +121,7 @@ class LimitSettings(Section):
     receive_window: Annotated[int, Field(ge=1, le=65_535)] = 2_000
     """Events messages of one connection that wait for their commit; beyond it the connection is read no further."""
     backlog_bytes: Annotated[int, Field(ge=1_048_576, le=4_294_967_296)] = 67_108_864
-    """Bytes of events messages of all connections that wait for their commit; beyond it only who has little waiting is read."""
+    """Bytes of events messages of all connections that wait for their commit; beyond it only who has little is read."""
     device_messages_per_s: Rate = 20_000.0
     """Messages a second of one device; above it the device is read more slowly, and nothing is dropped."""
     device_burst: Count = 100_000

@@ -35,8 +35,8 @@ def test_a_bystander_goes_on_and_who_is_revoked_is_gone(
 
 
 @pytest.mark.parametrize(
-    "kind", ["bad-events", "bad-events-gzip", "bad-events-new", "oversized-events", "not-allowed", "reconnects", "stranger-bad-tokens",
-             "stranger-oversized-connect", "stranger-half-handshakes", "stranger-upgrades"]
+    "kind", ["bad-events", "bad-events-gzip", "bad-events-new", "oversized-events", "not-allowed", "reconnects",
+             "stranger-bad-tokens", "stranger-oversized-connect", "stranger-half-handshakes", "stranger-upgrades"]
 )  # fmt: skip
 def test_refused_and_broken_things_of_ten(flooded: tuple[Service, list[Login]], kind: str) -> None:
     goes_on(flooded, (kind,), 10)
