@@ -122,6 +122,10 @@ DOOR: Final[Mapping[str, Advice]] = {
         "too many connections of its address had not logged in",
         "look for a client there that connects and says nothing, or raise limits.unauthenticated_per_address",
     ),
+    "handshakes": Advice(
+        "too many TLS handshakes of its address were under way, and others wanted a place",
+        "look for clients there that begin one and do not go on",
+    ),
     "connect_timeout": Advice("it connected and sent no CONNECT in time", "look at its network, or at its TLS setting"),
     "not_connect": Advice("what it sent first was no CONNECT", "it has to speak MQTT: is this the right port?"),
 }

@@ -20,6 +20,7 @@ CONNECTION_LIMITS: Final = (
     "connections_per_address",
     "max_unauthenticated",
     "unauthenticated_per_address",
+    "handshakes",
     "tls_handshake",
     "origin",
     "wrong_protocol",

@@ -5,6 +5,8 @@ import socket
 from collections import Counter, deque
 from pathlib import Path
 
+import pytest
+
 from healthsync_mqtt.config.sections import LimitSettings
 from tests.support.floods.kinds import half_hello
 from tests.support.floods.run import resident_mb
@@ -16,9 +18,13 @@ GROWN_MB = 60
 LINES = 20
 
 
-def test_handshakes_that_are_never_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_handshakes_that_are_never_finished(tmp_path: Path, loop: str) -> None:
     (login,) = logins(tmp_path / "data", users=1, devices=1)
-    with Service(tmp_path / "data") as service:
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "uvloop.py").write_text("raise ImportError\n", encoding="utf-8")
+    env = {"PYTHONPATH": str(tmp_path / "without")} if loop == "asyncio" else {}
+    with Service(tmp_path / "data", env=env) as service:
         before = resident_mb(service.pid)
         said_before = len(service.log_path.read_text().splitlines())
         held: deque[socket.socket] = deque()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.broker.embedded import listeners, router
+from healthsync_mqtt.broker.embedded import handshakes, listeners, router
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings
 
@@ -36,6 +36,7 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
     assert {name: number(value) for name, value in FIXED.findall(text)} == {
         "router.messages": router._MOST_BEHIND,
         "router.bytes": router._MOST_BYTES_BEHIND,
+        "handshakes": handshakes.MOST,
         "handshake_s": listeners._HANDSHAKE_S,
         "failures.remembered": AddressGuard._REMEMBER,
         "write_buffer": 65_536,  # asyncio's and uvloop's high-water mark

@@ -380,6 +380,12 @@ class FrontDoor:
         reason = str(getattr(error, "reason", "") or type(error).__name__)
         self._say("door.tls_failed", f"{network(peer)} {kind}", peer=peer, kind=kind.value, reason=reason)
 
+    def crowded(self, peer: str) -> None:
+        """A TLS handshake made room for another."""
+        self._counters.refuse_connection("handshakes")
+        self._turned_away("handshakes", peer)
+        self._say("door.connection_limit", "handshakes", limit="handshakes", peer=peer, closed="oldest")
+
     def foreign(self, peer: str) -> None:
         """A browser's page was refused for its origin."""
         self._counters.refuse_connection("origin")

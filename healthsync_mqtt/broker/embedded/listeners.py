@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from healthsync_mqtt.broker.embedded.handshakes import Arrival, Handshakes
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.turns import REST_S
 from healthsync_mqtt.broker.embedded.wire import Accept, WebSocketWire, Wire
@@ -32,6 +33,9 @@ class Threshold(Protocol):
 
     def failed(self, peer: str, error: Exception) -> None:
         """Its TLS handshake failed."""
+
+    def crowded(self, peer: str) -> None:
+        """Its TLS handshake made room for one of an address that has fewer."""
 
     def foreign(self, peer: str) -> None:
         """A browser's page was refused for its origin."""
@@ -81,6 +85,7 @@ class Listeners:
         self._most = most
         self._sockets: dict[socket.socket, _Kind] = {}
         self._arriving: set[asyncio.Task[None]] = set()
+        self.handshakes = Handshakes(rest_s=REST_S, within_s=_HANDSHAKE_S)
 
     async def open(
         self,
@@ -119,7 +124,8 @@ class Listeners:
         self._sockets.clear()
 
     async def closed(self) -> None:
-        """Give up the handshakes that are under way."""
+        """Give up the handshakes that are under way, and those that wait."""
+        await self.handshakes.close()
         arriving = tuple(self._arriving)
         for task in arriving:
             task.cancel()
@@ -181,25 +187,50 @@ class Listeners:
         wire.on_foreign = lambda: self._threshold.foreign(peer)
         wire.on_stray = lambda: self._threshold.stray(peer)
         accepted.setblocking(False)
-        task = asyncio.get_running_loop().create_task(self._arrive(wire, accepted, peer, kind))
-        self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        if kind.tls is None:
+            task = asyncio.get_running_loop().create_task(self._arrive(wire, accepted, peer, kind))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
+            return
+
+        def cut() -> None:
+            self._threshold.crowded(peer)
+            self._threshold.gone(knock)
+            leave()
+
+        self.handshakes.arrive(
+            Arrival(
+                accepted,
+                knock.address,
+                shake=lambda: self._arrive(wire, accepted, peer, kind),
+                cut=cut,
+                gone=lambda error: self._away(wire, accepted, peer, error),
+            )
+        )
 
     async def _arrive(self, wire: Wire, accepted: socket.socket, peer: str, kind: _Kind) -> None:
         timeout = None if kind.tls is None else _HANDSHAKE_S
-        cut = True
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: wire, accepted, ssl=kind.tls, ssl_handshake_timeout=timeout
             )
-            cut = False
+        except asyncio.CancelledError:
+            self._close(wire, accepted)
+            raise
         except Exception as error:  # noqa: BLE001  # whatever a stranger's bytes lead to ends this connection alone
-            if not wire.evicted:
-                self._threshold.failed(peer, error)
-        finally:
-            if cut:
-                accepted.close()
-                wire.on_lost()
+            # asyncio keeps it in the frames that it names: a cycle with all of the handshake's memory in it.
+            self._away(wire, accepted, peer, error.with_traceback(None))
+
+    def _away(self, wire: Wire, accepted: socket.socket, peer: str, error: Exception) -> None:
+        """A connection ended before its pipe stood."""
+        if not wire.evicted:
+            self._threshold.failed(peer, error)
+        self._close(wire, accepted)
+
+    @staticmethod
+    def _close(wire: Wire, accepted: socket.socket) -> None:
+        accepted.close()
+        wire.on_lost()
 
 
 def _listening(family: int, address: tuple[str | int, ...]) -> socket.socket:
