@@ -34,6 +34,11 @@ MOST_MEMBERS: Final = 100
 MOST_GROUPS: Final = 100
 """Groups that one client has opened and that there still are."""
 _AT_ONCE: Final = 500
+_TURN: Final = 50
+"""Work of one step, and of one group in it: events that are handed out, their KiB, and looks into the log."""
+_LOOK: Final = 10
+_GROUPS: Final = 100
+"""Groups that one step looks at."""
 _RESTING: Final = 50
 _RECENT: Final = 2_000
 _RECENT_BYTES: Final = 8_388_608
@@ -316,29 +321,31 @@ class SharedFeed:
             self._behind[group] = None
 
     def _hand_out(self) -> bool:
-        """Give what waits to members with room; every due group gets its turn. Whether anything was given."""
-        given = False
-        for group in list(self._due):
+        """Give what waits to members with room, a step's work of it; due groups take turns. Whether more may be due."""
+        spent = 0
+        for group in list(islice(self._due, _GROUPS)):
+            if spent >= _AT_ONCE:
+                break
             del self._due[group]
-            for _ in range(_AT_ONCE):
-                handed = group.share.next(_room)
-                if handed is None:
-                    break
-                given = True
-                self._hand(group, handed.member, handed.seq)
-            else:
+            until = min(spent + _TURN, _AT_ONCE)
+            while spent < until and (handed := group.share.next(_room)) is not None:
+                spent += self._hand(group, handed.member, handed.seq)
+            if spent >= until:
                 self._due[group] = None
             if group.members and group not in self._live and group.share.room > 0:
                 self._behind[group] = None
-        return given
+        return spent > 0 or bool(self._due)
 
-    def _hand(self, group: SharedGroup, member: Session, seq: int) -> None:
+    def _hand(self, group: SharedGroup, member: Session, seq: int) -> int:
+        """Give an event to a member; what that cost."""
+        cost = 1 if seq in self._recent else _LOOK
         event = self._event(seq)
         if event is None or not self._gate.shares(event.record, self._clock_us()):
             group.share.acknowledge(member, seq)  # it is nobody's any more
-            return
+            return cost
         granted = group.members[member]
         self._sessions.give(member, canonical_message(event.topic, event.payload, granted, seq - 1, group))
+        return cost + (len(event.payload) >> 10)
 
     def _one_user(self, topic_filter: str) -> str | None:
         """The user that a filter on canonical topics names, if it names one: its rows are found by index."""

@@ -11,6 +11,7 @@ import pytest
 from healthsync_mqtt.mqtt.codec import Decoder
 from tests.support.floods.bounds import harmed
 from tests.support.floods.kinds import KINDS, Kind
+from tests.support.floods.profile import as_environment, strict
 from tests.support.floods.run import flood
 from tests.support.identities import logins
 from tests.support.service import Service
@@ -20,7 +21,7 @@ from tests.support.wire import Login
 @pytest.fixture(scope="module")
 def flooded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, list[Login]]]:
     data = tmp_path_factory.mktemp("floods") / "data"
-    made = logins(data, users=2, devices=10)
+    made = logins(data, users=2, devices=len(KINDS))
     with Service(data) as service:
         yield service, made
 
@@ -36,10 +37,30 @@ def test_a_bystander_goes_on_and_who_is_revoked_is_gone(
 
 @pytest.mark.parametrize(
     "kind", ["bad-events", "bad-events-gzip", "bad-events-new", "oversized-events", "not-allowed", "reconnects",
+             "status-large", "status-replays", "unreleased", "wills", "second-connect", "web-fragments",
              "stranger-bad-tokens", "stranger-oversized-connect", "stranger-half-handshakes", "stranger-upgrades"]
 )  # fmt: skip
 def test_refused_and_broken_things_of_ten(flooded: tuple[Service, list[Login]], kind: str) -> None:
     goes_on(flooded, (kind,), 10)
+
+
+@pytest.fixture(scope="module")
+def strictly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, list[Login]]]:
+    data = tmp_path_factory.mktemp("strict") / "data"
+    made = logins(data, users=2, devices=10)
+    with Service(data, env=as_environment(strict())) as service:
+        yield service, made
+
+
+@pytest.mark.parametrize(
+    "kind", ["puback", "subscribe", "events", "bad-events-gzip", "unreleased", "web-fragments", "stranger-bad-tokens"]
+)
+def test_the_strict_profile_holds_too(strictly: tuple[Service, list[Login]], kind: str) -> None:
+    goes_on(strictly, (kind,), 10, pause_s=0.1)
+
+
+def test_every_kind_at_once(flooded: tuple[Service, list[Login]]) -> None:
+    goes_on(flooded, tuple(kind.name for kind in KINDS), len(KINDS))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -52,10 +73,12 @@ def test_every_kind_is_what_it_says(kind: Kind) -> None:
         assert len(Decoder(2 << 20, 2 << 20, server=False, versions=versions).feed(block)) > 0
 
 
-def goes_on(flooded: tuple[Service, list[Login]], kinds: tuple[str, ...], connections: int) -> None:
+def goes_on(
+    flooded: tuple[Service, list[Login]], kinds: tuple[str, ...], connections: int, *, pause_s: float = 0.01
+) -> None:
     """A bystander is served, nothing grows without bounds, and who is revoked is gone."""
     service, made = flooded
     attackers = tuple(each for each in made if each.user == "u1")[:connections]
-    found = flood(service, kinds, made[0], attackers, seconds=0.5)
+    found = flood(service, kinds, made[0], attackers, seconds=0.5, pause_s=pause_s)
     assert found.waits >= 20
     assert list(harmed(found)) == [], found

@@ -8,6 +8,7 @@ import pytest
 from healthsync_mqtt.broker.embedded import handshakes, listeners, router
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings
+from tests.support.floods.profile import strict
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROW = re.compile(r"^\| `((?:limits|events)\.\w+)` \| ([\d.,]+) \|", re.MULTILINE)
@@ -44,9 +45,7 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
 
 
 def test_the_strict_profile_can_be_set() -> None:
-    text = (DOCS / "howto" / "limits.md").read_text(encoding="utf-8")
-    profile = re.findall(r"^(\w+) = (\d+)$", text.partition("[limits]")[2].partition("```")[0], re.MULTILINE)
-    strict = LimitSettings(**{name: int(value) for name, value in profile})  # type: ignore[arg-type]
+    profile = strict()
     assert profile
-    assert all(number(value) < IN_CODE[f"limits.{name}"] for name, value in profile)
-    assert strict.max_packet == 131_072
+    assert all(value < IN_CODE[f"limits.{name}"] for name, value in profile.items())
+    assert LimitSettings(**profile).max_packet == 131_072  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.support.floods.bounds import broken
 from tests.support.floods.kinds import KINDS
+from tests.support.floods.profile import PROFILES, as_environment
 from tests.support.floods.run import Found, flood
 from tests.support.identities import logins
 from tests.support.service import Service
@@ -34,6 +35,9 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=0.0, help="all of them in about this time, mixed in pairs too")
     parser.add_argument("--only", choices=sorted(kind.name for kind in KINDS), action="append", help="only these")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 50], help="attackers at once (default 1 50)")
+    parser.add_argument(
+        "--profile", choices=sorted(PROFILES), default="default", help="the limits (docs/howto/limits.md)"
+    )
     asked = parser.parse_args()
     rounds: list[tuple[str, ...]] = [(kind.name,) for kind in KINDS if not asked.only or kind.name in asked.only]
     if not asked.only:
@@ -46,10 +50,12 @@ def main() -> int:
         data = Path(directory) / "data"
         made = logins(data, users=2, devices=max(asked.connections))
         attackers = tuple(each for each in made if each.user == "u1")
-        with Service(data) as service:
+        limits = PROFILES[asked.profile]()
+        pause_s = 2.0 / limits.get("device_messages_per_s", 200)
+        with Service(data, env=as_environment(limits)) as service:
             for kinds in rounds:
                 for count in asked.connections if len(kinds) == 1 else [max(asked.connections)]:
-                    found = flood(service, kinds, made[0], attackers[:count], seconds=asked.seconds)
+                    found = flood(service, kinds, made[0], attackers[:count], seconds=asked.seconds, pause_s=pause_s)
                     say(line(found))
                     for reason in broken(found):
                         failed += 1

@@ -9,6 +9,8 @@ CPU_P99_MS = 50.0
 WALL_P99_MS = 250.0  # printed; no verdict
 REVOKED_S = 1.0
 GROWN_MB = 200.0
+DISK_MB = 400.0
+"""The quarantine's 256 MB, retained messages and sessions, and a write-ahead log."""
 
 
 def harmed(found: Found) -> Iterator[str]:
@@ -17,6 +19,8 @@ def harmed(found: Found) -> Iterator[str]:
         yield "a revoked connection was never closed"
     if found.grown_mb > GROWN_MB:
         yield f"memory grew by {found.grown_mb:.0f} MB, the bound is {GROWN_MB:.0f} MB"
+    if found.disk_mb > DISK_MB:
+        yield f"the data directory grew by {found.disk_mb:.0f} MB, the bound is {DISK_MB:.0f} MB"
 
 
 def broken(found: Found) -> Iterator[str]:

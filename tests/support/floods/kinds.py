@@ -11,6 +11,7 @@ from healthsync_mqtt.mqtt.codec import encode, encode_publish, v5
 from healthsync_mqtt.mqtt.codec.packets import (
     Auth,
     Connect,
+    Disconnect,
     Pingreq,
     Properties,
     Property,
@@ -20,6 +21,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Pubrel,
     Subscribe,
     Unsubscribe,
+    Will,
 )
 from tests.support.wire import Login
 
@@ -124,6 +126,34 @@ def _message5(topic: Callable[[Login], bytes], about: Properties, qos: int = 0) 
     return lambda login: _filled(v5.encode_publish(topic(login), b"{}", qos, False, False, 1 if qos else 0, about))
 
 
+def _unreleased(login: Login) -> bytes:
+    """QoS 2 messages whose release never comes."""
+    topic = _status(login)
+    return b"".join(encode_publish(topic, b"{}", 2, True, False, number) for number in range(1, 1_000))
+
+
+def _large_status(login: Login) -> bytes:
+    return encode_publish(_status(login), b"x" * 100_000, 0, True, False, 0)
+
+
+def _replays(login: Login) -> bytes:
+    """A large retained message of its own, asked for by each of 32 filters of each packet."""
+    filters = ((_status(login).decode(), 1),) * 32
+    return _large_status(login) + _filled(encode(Subscribe(1, filters)))
+
+
+def _fragments(_: Login) -> bytes:
+    """One packet that never ends, a byte a frame: the first fragment and continuations of it."""
+    return b"\x02\x81" + bytes(4) + b"\x30" + (b"\x00\x81" + bytes(4) + b"\xff") * 4_000
+
+
+def _handover(login: Login) -> bytes:
+    """Goes without a goodbye, so that its will is published, retained."""
+    will = Will(_status(login).decode(), b"{}", 0, retain=True)
+    asked = Connect(login.client_id, True, 600, login.client_id, (login.token or "").encode(), will)
+    return encode(asked)
+
+
 def _aliases(login: Login) -> bytes:
     topic = login.topic.encode()
     given = b"".join(
@@ -152,9 +182,18 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="bad-events-gzip", block=_message(_own, gzip.compress(_bad_events()), 1)),
     Kind(name="bad-events-new", block=_bad_events_new),
     Kind(name="status", block=_message(_status, b"x" * 100)),
+    Kind(name="status-large", block=_large_status),
+    Kind(name="status-replays", block=_replays),
+    Kind(name="unreleased", block=_unreleased),
+    Kind(name="wills", block=_handover, login=False, churn=True),
+    Kind(name="second-connect", block=_handover, churn=True),
+    Kind(name="goodbyes", block=_packet(encode(Disconnect())), churn=True),
     Kind(name="requests", block=_message(_request, b"{}")),
     Kind(name="web-empty-frames", block=_packet(_web(2)), web=True),
     Kind(name="web-pings", block=_packet(_web(9, b"x")), web=True),
+    Kind(name="web-text-frames", block=_packet(_web(1, b"x" * 100)), web=True),
+    Kind(name="web-fragments", block=_fragments, web=True),
+    Kind(name="web-closes", block=_packet(_web(8)), web=True, churn=True),
     Kind(name="stranger-web-empty-frames", block=_packet(_web(2)), login=False, web=True),
     Kind(name="stranger-web-pings", block=_packet(_web(9, b"x")), login=False, web=True),
     Kind(name="stranger-web-continuations", block=_packet(_web(10, b"x" * 100)), login=False, web=True),

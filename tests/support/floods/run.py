@@ -62,9 +62,15 @@ def disk_mb(data: Path) -> float:
 
 
 def flood(
-    service: Service, kinds: tuple[str, ...], bystander: Login, attackers: tuple[Login, ...], *, seconds: float
+    service: Service,
+    kinds: tuple[str, ...],
+    bystander: Login,
+    attackers: tuple[Login, ...],
+    *,
+    seconds: float,
+    pause_s: float = 0.01,
 ) -> Found:
-    """Flood for ``seconds``; the attackers' user is suspended at the end."""
+    """Flood for ``seconds``; the attackers' user is suspended at the end. The bystander pauses between messages."""
     context = multiprocessing.get_context("spawn")
     ended_at, ready = context.Value("d", 0.0), context.Event()
     task = Task(
@@ -91,7 +97,7 @@ def flood(
             read_exactly(line, 4)
             wall.append(time.monotonic() - before)
             cpu.append(cpu_s(service.pid) - cpu_before)
-            time.sleep(0.01)
+            time.sleep(pause_s)
         grown, disk = resident_mb(service.pid) - memory, disk_mb(service.data) - disk
         login = any(kind.login and not kind.churn for kind in KINDS if kind.name in kinds)
         revoked = _revoked(service, attackers[0].user, ended_at) if login else (None, None)

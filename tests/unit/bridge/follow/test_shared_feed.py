@@ -7,8 +7,10 @@ from random import Random
 import pytest
 
 from bridge.follow.shared import MOST_GROUPS, MOST_MEMBERS
+from bridge.follow.shared_group import SharedGroup
 from healthsync_mqtt.broker.embedded.ports import Wish
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
+from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from tests.support.consent import agreed
@@ -331,3 +333,25 @@ async def test_a_group_that_is_behind_reads_on_when_everything_it_gave_is_acknow
         for line in lines:
             line.acknowledge()  # once, and nobody asks again
     assert sorted(each for line in lines for each in line.ids()) == sorted(names)
+
+
+async def test_one_step_hands_out_so_much_however_many_groups_there_are(stand: Stand) -> None:
+    """Each due group had 500 events a step: with a hundred groups the loop did nothing else meanwhile."""
+    lines = [grown(stand, f"m{number}", f"$share/g{number}/users/+/canonical/+") for number in range(30)]
+    feed = stand.publisher.shared
+    for number in range(60):
+        stand.store(f"e{number}")
+    steps, hand_out, hand = [0], feed._hand_out, feed._hand
+
+    def one_step() -> bool:
+        steps.append(0)
+        return hand_out()
+
+    def counted(group: SharedGroup, member: Session, seq: int) -> int:
+        steps[-1] += 1
+        return hand(group, member, seq)
+
+    feed._hand_out, feed._hand = one_step, counted  # type: ignore[method-assign]
+    await until(lambda: all(len(line.ids()) == 60 for line in lines))
+    assert sum(steps) == 30 * 60
+    assert max(steps) <= 500
