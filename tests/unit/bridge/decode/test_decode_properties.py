@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def good_events(draw: st.DrawFn) -> dict:
     quantities = CATALOGUE[name].quantities
     if "amount" in CATALOGUE[name].forms:
         low, high = quantities[0].low, quantities[0].high
-        sent["value"] = {quantities[0].field: draw(st.floats(low, high) | st.integers(int(low + 0.5), int(high)))}
+        sent["value"] = {quantities[0].field: draw(st.floats(low, high) | st.integers(ceil(low), int(high)))}
     unknown = st.dictionaries(plain_text, plain_scalars, max_size=3)
     extras = {
         "user_id": "alice",
