@@ -55,6 +55,11 @@ class Backlog:
         """Bytes of all of them."""
         return self._held
 
+    @property
+    def work(self) -> int:
+        """What all of them cost."""
+        return self._work
+
     def append(self, each: WaitingDelivery) -> None:
         """The newest."""
         self._waiting.append(each)

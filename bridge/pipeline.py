@@ -35,6 +35,8 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 
 log = get_logger("bridge")
 
+_AHEAD: Final = 2 * GROUP_EVENTS
+"""Work of commits that waits before nothing more is decoded beside the loop: it would only take the interpreter."""
 _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 5.0
 
@@ -98,7 +100,7 @@ class Pipeline:
         self._aside = Aside(
             decode=self._decode,
             quick=self._quick,
-            room=self._pressure.room,
+            room=self._room,
             ready=self._decoded,
             failed=self._give_up,
         )
@@ -232,6 +234,10 @@ class Pipeline:
         if delivery.form != OWN_FORM:
             return None
         return decode_if_quick(delivery.payload, delivery.origin, self._clock_us(), self.limits)
+
+    def _room(self, delivery: Delivery) -> bool:
+        """Whether a delivery that waits may be decoded now."""
+        return self._waiting.work <= _AHEAD and self._pressure.room(delivery)
 
     def _decode(self, delivery: Delivery, pause: Callable[[], None]) -> Decoded:
         """In the thread of ``Aside``."""

@@ -68,7 +68,7 @@ _EVENT: Final = 7  # with its share of a commit; one of 200 bytes takes 12 in al
 _BYTES: Final = 5  # a payload costs its length >> this
 _MESSAGE: Final = 100
 _FILTER: Final = 80
-_LOGIN: Final = 300
+_LOGIN: Final = 600
 
 _PROPERTY: Final = 3  # a property that may repeat, and what else a packet says beside its message
 
