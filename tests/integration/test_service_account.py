@@ -2,7 +2,7 @@
 
 There is no systemd here: ``systemctl`` is a double that reads the installed unit and starts its ExecStart as the unit's
 account, with its umask, environment and no new privileges. What the unit says is judged by systemd itself in
-``tests/unit/external/test_units_verify.py``. ``sudo`` is a double where it is not installed.
+``tests/unit/test_units_verify.py``. ``sudo`` is a double where it is not installed.
 """
 
 import json

@@ -10,7 +10,7 @@ from healthsync_mqtt.testing.simulator.many import arguments
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "healthsync_mqtt.testing.simulator", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600)
 
 
 def test_no_promise_breaks_in_a_thousand_seeds() -> None:

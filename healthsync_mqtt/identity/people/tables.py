@@ -4,14 +4,16 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlite_utils import Database
 from sqlite_utils.db import Table
 
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.identity.sql import statements
 
 R = TypeVar("R")
+_SQL: Final = statements("people", "generation")
 
 
 class Tables:
@@ -89,7 +91,7 @@ class Tables:
     def generation(self) -> int:
         """The number that every write raises."""
         with self.read():
-            return int(self._db.execute("SELECT value FROM generation").fetchone()[0])
+            return int(self._db.execute(_SQL["generation"]).fetchone()[0])
 
     def _table(self, name: str) -> Table:
         table = self._db[name]
@@ -107,7 +109,7 @@ class Tables:
                 try:
                     yield
                     if self._raise:
-                        self._db.execute("UPDATE generation SET value = value + 1")
+                        self._db.execute(_SQL["raise_generation"])
                     self._db.commit()
                 except BaseException:
                     self._db.rollback()

@@ -104,9 +104,9 @@ tests/unit/config/test_bridge_settings.py::test_the_broker_hears_the_version_tha
     external.protocol
 tests/integration/test_external_faults.py::test_what_devices_were_told_is_stored_once
     external.registry_file
-tests/unit/external/test_external_source.py::test_bridges_may_not_share_all_messages
+tests/unit/bridge/edges/test_external_source.py::test_bridges_may_not_share_all_messages
     external.share
-tests/unit/external/test_external_source.py::test_a_shard_stores_its_users_and_acknowledges_the_others
+tests/unit/bridge/edges/test_external_source.py::test_a_shard_stores_its_users_and_acknowledges_the_others
     external.shard
 tests/unit/config/test_bridge_settings.py::test_canonical_events_follow_a_connection_when_that_is_set
     external.canonical

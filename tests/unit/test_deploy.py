@@ -13,7 +13,7 @@ import yaml
 from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.config.settings import ENV_PREFIX, Settings
 
-DEPLOY = Path(__file__).parents[3] / "deploy"
+DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 COMPOSE = sorted((DEPLOY / "compose").glob("*.yaml"))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-UNITS = sorted((Path(__file__).parents[3] / "deploy" / "systemd").glob("*.service"))
+UNITS = sorted((Path(__file__).parents[2] / "deploy" / "systemd").glob("*.service"))
 
 
 @pytest.mark.skipif(
