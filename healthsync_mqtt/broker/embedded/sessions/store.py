@@ -1,4 +1,3 @@
-# long: what sessions say, the groups it is written in, and the file are one store
 """sessions.db: what persistent sessions are owed, over a restart and a kill. Written in groups, in a thread of its own.
 
 What sessions say is gathered by what it is about, so that the newest word counts: a message that is acknowledged before
@@ -7,44 +6,32 @@ written at once for it, and a moment later otherwise. A group that fails is writ
 """
 
 import asyncio
-import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
-import apsw
-
+from healthsync_mqtt.broker.embedded.sessions.file import Key, Row, SessionsFile, principal_json
 from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, OwedMessage, Subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
-from healthsync_mqtt.config.private_files import create_private, make_private_directory
-from healthsync_mqtt.errors import ConfigError, StoreError
-from healthsync_mqtt.model.principal import Principal, Role
-from healthsync_mqtt.sql_files import numbered, statements
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.telemetry.outage import Outage
 
 log = get_logger("door")
 
-#: "HSSE" in the file's header: these are sessions of HealthSync.
-_APPLICATION_ID: Final = 0x48535345
-_SQL: Final = statements(__package__, "sql", "statements.sql")
 #: How long a group gathers when nobody waits for it, and the pause after one that failed.
 _GATHER_S: Final = 0.02
 _RETRY_S: Final = 1.0
-
-_Key = tuple[Any, ...]
-_Row = tuple[Any, ...] | None
 
 
 class _Group(NamedTuple):
     """What one transaction writes, and who waits for it."""
 
-    rows: dict[_Key, _Row]
+    rows: dict[Key, Row]
     waiting: list[Callable[[], None]]
 
 
@@ -52,7 +39,7 @@ class SessionStore:
     """The ``Keep`` of a service. Used on the event loop; ``open`` reads the file, before it."""
 
     def __init__(
-        self, database: "_Database", *, thread: Executor | None = None, clock: Callable[[], float] = time.monotonic
+        self, database: SessionsFile, *, thread: Executor | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Use ``open``. ``thread`` writes the groups, one at a time."""
         self._database = database
@@ -60,7 +47,7 @@ class SessionStore:
         self._running_before = database.running_us / 1e6
         self._since = clock()
         self._last = max((session.no for session in database.kept), default=0)
-        self._rows: dict[_Key, _Row] = {}
+        self._rows: dict[Key, Row] = {}
         self._waiting: list[Callable[[], None]] = []
         self._writer = thread or ThreadPoolExecutor(1, thread_name_prefix="sessions")
         self._writing: Future[None] | None = None
@@ -83,7 +70,7 @@ class SessionStore:
 
         ConfigError or StoreError.
         """
-        return cls(_Database(path, vfs), thread=thread, clock=clock)
+        return cls(SessionsFile(path, vfs), thread=thread, clock=clock)
 
     @property
     def healthy(self) -> bool:
@@ -170,7 +157,7 @@ class SessionStore:
 
     # -- groups
 
-    def _put(self, key: _Key, row: _Row) -> None:
+    def _put(self, key: Key, row: Row) -> None:
         _say(self._rows, key, row)
         self._soon(_GATHER_S)
 
@@ -215,7 +202,7 @@ class SessionStore:
         if self._rows or self._waiting:
             self._soon(0.0 if self._waiting else _GATHER_S)
 
-    def _merge(self, failed: dict[_Key, _Row]) -> None:
+    def _merge(self, failed: dict[Key, Row]) -> None:
         """What was not written goes first; what has been said of it since counts."""
         for key, row in self._rows.items():
             before = failed.get(key)
@@ -233,7 +220,7 @@ def _retained_row(message: Retained) -> tuple[Any, ...]:
     return message.topic, message.payload, message.qos, message.about, _us(message.expires)
 
 
-def _say(rows: dict[_Key, _Row], key: _Key, row: _Row) -> None:
+def _say(rows: dict[Key, Row], key: Key, row: Row) -> None:
     """The newest word counts. What is new or goes comes after what was said before; what changes stays in its place."""
     if row is None or rows.get(key) is None:
         rows.pop(key, None)
@@ -245,163 +232,3 @@ def _tell(
 ) -> None:
     with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
         loop.call_soon_threadsafe(written, group, done)
-
-
-class _Database:
-    """The file. ``write`` is called by one thread at a time."""
-
-    def __init__(self, path: Path, vfs: str | None) -> None:
-        make_private_directory(path.parent)
-        create_private(path)
-        try:
-            self._connection = apsw.Connection(os.fspath(path), vfs=vfs)
-        except apsw.Error as error:
-            raise StoreError(f"the sessions could not be opened: {error}", hint="is the disk full?") from error
-        try:
-            self._prepare(path)
-            self.running_us: int = self._all("running")[0][0]
-            self.kept = self._load()
-            self.retained = [
-                Retained(topic, body, qos, 0, about, expires_us / 1e6)
-                for topic, body, qos, about, expires_us in self._all("retained")
-            ]
-        except apsw.Error as error:
-            self._connection.close(force=True)
-            if isinstance(error, apsw.NotADBError | apsw.CorruptError):
-                raise ConfigError(
-                    f"{path} is damaged", hint=f"move {path} away: clients subscribe again, no event is lost"
-                ) from error
-            raise StoreError(f"the sessions could not be read: {error}", hint="is the disk full?") from error
-        except BaseException:
-            self._connection.close(force=True)
-            raise
-
-    def close(self) -> None:
-        """Close the file."""
-        with suppress(apsw.Error):
-            self._connection.close(force=True)
-
-    def write(self, rows: dict[_Key, _Row], running_us: int) -> None:
-        """Write a group, all of it or nothing. StoreError."""
-        gone = {key[1] for key, row in rows.items() if key[0] == "session" and row is None}
-        payloads: dict[int, int] = {}
-        try:
-            self._run("BEGIN IMMEDIATE")
-            for key, row in rows.items():
-                if key[0] == "owed":
-                    if key[1] not in gone:
-                        self._owed(key, row, payloads)
-                elif key[0] == "retained" or key[0] == "session" or key[1] not in gone:
-                    self._plain(key, row)
-            self._run(_SQL["run"], (running_us,))
-            self._run("COMMIT")
-        except apsw.Error as error:
-            with suppress(apsw.Error):
-                self._run("ROLLBACK")
-            raise StoreError(f"the sessions could not be written: {error}", hint="is the disk full?") from error
-
-    def _plain(self, key: _Key, row: _Row) -> None:
-        if row is not None:
-            self._run(_SQL[f"put_{key[0]}"], row)
-            return
-        payloads = self._all("payloads_of_session", key[1:]) if key[0] == "session" else []
-        self._run(_SQL[f"drop_{key[0]}"], key[1:])
-        for (payload,) in payloads:
-            self._run(_SQL["drop_payload"], (payload,))
-
-    def _owed(self, key: _Key, row: _Row, payloads: dict[int, int]) -> None:
-        _, session, no = key
-        if row is None:
-            found = self._all("payload_of_owed", (session, no))
-            self._run(_SQL["drop_owed"], (session, no))
-            for (payload,) in found:
-                self._run(_SQL["drop_payload"], (payload,))
-            return
-        message, fresh = row
-        if not fresh:
-            self._run(_SQL["move_owed"], (session, no, message.packet_id, int(message.completing)))
-            return
-        # One row for an object that several wait for: the group holds it, so its identity is its own.
-        payload = payloads.get(id(message.payload))
-        if payload is None:
-            payload = payloads[id(message.payload)] = self._all("put_payload", (message.payload,))[0][0]
-        self._run(
-            _SQL["put_owed"],
-            (session, no, message.topic, payload, message.qos, int(message.retain), message.packet_id,
-             int(message.completing), message.about, round(message.expires * 1e6),
-             json.dumps(message.identifiers) if message.identifiers else ""),
-        )  # fmt: skip
-
-    def _load(self) -> list[KeptSession]:
-        filters: dict[int, dict[str, Subscribed]] = {}
-        owed: dict[int, dict[int, OwedMessage]] = {}
-        unreleased: dict[int, list[int]] = {}
-        for session, topic_filter, qos, replaying, options, identifier in self._all("filters"):
-            filters.setdefault(session, {})[topic_filter] = Subscribed(qos, bool(replaying), options, identifier)
-        bodies = dict(self._all("payloads"))
-        for session, no, topic, payload, qos, retain, packet_id, completing, *more in self._all("owed"):
-            about, expires_us, identifiers = more
-            owed.setdefault(session, {})[no] = OwedMessage(
-                topic, bodies[payload], qos, bool(retain), packet_id, bool(completing), about, expires_us / 1e6,
-                tuple(json.loads(identifiers)) if identifiers else (),
-            )  # fmt: skip
-        for session, packet_id in self._all("unreleased"):
-            unreleased.setdefault(session, []).append(packet_id)
-        return [
-            KeptSession(
-                no,
-                principal_of(principal),
-                None if left_us is None else left_us / 1e6,
-                filters.get(no, {}),
-                owed.get(no, {}),
-                unreleased.get(no, []),
-                None if expiry_us is None else expiry_us / 1e6,
-            )
-            for no, principal, left_us, expiry_us in self._all("sessions")
-        ]
-
-    def _prepare(self, path: Path) -> None:
-        # A short wait only: nobody else has business here, and the lock tells a second service apart from none.
-        self._connection.set_busy_timeout(1000)
-        self._run("PRAGMA locking_mode=EXCLUSIVE")
-        application = self._value("PRAGMA application_id")
-        tables = self._value("SELECT count(*) FROM sqlite_schema")
-        if application != _APPLICATION_ID and (application or tables):
-            raise ConfigError(f"{path} is a database of another program", hint="use another data directory")
-        if self._value("PRAGMA journal_mode=WAL") != "wal":
-            raise StoreError(f"{path} is on a file system without write-ahead logging", hint="use a local disk")
-        self._run("PRAGMA synchronous=FULL")
-        self._run("PRAGMA foreign_keys=ON")
-        version, steps = self._value("PRAGMA user_version"), numbered(__package__, "sql")
-        if version > steps[-1][0]:
-            raise ConfigError(f"{path} has schema {version}, of a newer version", hint="use the newer release")
-        for number, script in steps:
-            if number > version:
-                self._run("BEGIN IMMEDIATE")
-                self._run(script)
-                self._run(f"PRAGMA application_id={_APPLICATION_ID}")
-                self._run(f"PRAGMA user_version={number}")
-                self._run("COMMIT")
-
-    def _run(self, sql: str, values: Sequence[Any] = ()) -> None:
-        self._connection.execute(sql, values)
-
-    def _all(self, name: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self._connection.execute(_SQL[name], values).fetchall()
-
-    def _value(self, sql: str) -> Any:
-        return self._connection.execute(sql).fetchall()[0][0]
-
-
-def principal_json(principal: Principal) -> str:
-    """A principal as it is kept; sets are sorted lists, and null is everything."""
-    values = asdict(principal)
-    return json.dumps({name: sorted(v) if isinstance(v, frozenset) else v for name, v in values.items()})
-
-
-def principal_of(text: str) -> Principal:
-    """The principal of ``principal_json``; what an older version did not say is as it is by default."""
-    kept: dict[str, Any] = json.loads(text)
-    known = {field.name for field in fields(Principal)}
-    values: dict[str, Any] = {name: frozenset(v) if isinstance(v, list) else v for name, v in kept.items()}
-    return Principal(**{name: v for name, v in values.items() if name in known} | {"role": Role(kept["role"])})

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.broker.embedded import sessions as room
 from healthsync_mqtt.broker.embedded.dialect import Dialect5
+from healthsync_mqtt.broker.embedded.sessions.file import principal_json
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos, Subscriptions, beside
 from healthsync_mqtt.broker.embedded.sessions.kept import OwedMessage, Subscribed, subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.broker.embedded.sessions.session import Session
-from healthsync_mqtt.broker.embedded.sessions.store import SessionStore, principal_json
+from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.wills import MOST, DelayedWills
 from healthsync_mqtt.config.sections import LimitSettings

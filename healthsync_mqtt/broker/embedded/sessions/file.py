@@ -1,0 +1,187 @@
+"""sessions.db as a file: what is in it when it is opened, and groups of rows that are written whole or not at all."""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, OwedMessage, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.config.private_files import create_private, make_private_directory
+from healthsync_mqtt.errors import ConfigError, StoreError
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.sql_files import numbered, statements
+
+#: "HSSE" in the file's header: these are sessions of HealthSync.
+_APPLICATION_ID: Final = 0x48535345
+_SQL: Final = statements(__package__, "sql", "statements.sql")
+
+Key = tuple[Any, ...]
+"""What a row is about: its table, and the columns that name it there."""
+Row = tuple[Any, ...] | None
+"""A row as it is now; None: gone."""
+
+
+class SessionsFile:
+    """The file. ``write`` is called by one thread at a time."""
+
+    def __init__(self, path: Path, vfs: str | None) -> None:
+        make_private_directory(path.parent)
+        create_private(path)
+        try:
+            self._connection = apsw.Connection(os.fspath(path), vfs=vfs)
+        except apsw.Error as error:
+            raise StoreError(f"the sessions could not be opened: {error}", hint="is the disk full?") from error
+        try:
+            self._prepare(path)
+            self.running_us: int = self._all("running")[0][0]
+            self.kept = self._load()
+            self.retained = [
+                Retained(topic, body, qos, 0, about, expires_us / 1e6)
+                for topic, body, qos, about, expires_us in self._all("retained")
+            ]
+        except apsw.Error as error:
+            self._connection.close(force=True)
+            if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+                raise ConfigError(
+                    f"{path} is damaged", hint=f"move {path} away: clients subscribe again, no event is lost"
+                ) from error
+            raise StoreError(f"the sessions could not be read: {error}", hint="is the disk full?") from error
+        except BaseException:
+            self._connection.close(force=True)
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(apsw.Error):
+            self._connection.close(force=True)
+
+    def write(self, rows: dict[Key, Row], running_us: int) -> None:
+        """Write a group, all of it or nothing. StoreError."""
+        gone = {key[1] for key, row in rows.items() if key[0] == "session" and row is None}
+        payloads: dict[int, int] = {}
+        try:
+            self._run("BEGIN IMMEDIATE")
+            for key, row in rows.items():
+                if key[0] == "owed":
+                    if key[1] not in gone:
+                        self._owed(key, row, payloads)
+                elif key[0] == "retained" or key[0] == "session" or key[1] not in gone:
+                    self._plain(key, row)
+            self._run(_SQL["run"], (running_us,))
+            self._run("COMMIT")
+        except apsw.Error as error:
+            with suppress(apsw.Error):
+                self._run("ROLLBACK")
+            raise StoreError(f"the sessions could not be written: {error}", hint="is the disk full?") from error
+
+    def _plain(self, key: Key, row: Row) -> None:
+        if row is not None:
+            self._run(_SQL[f"put_{key[0]}"], row)
+            return
+        payloads = self._all("payloads_of_session", key[1:]) if key[0] == "session" else []
+        self._run(_SQL[f"drop_{key[0]}"], key[1:])
+        for (payload,) in payloads:
+            self._run(_SQL["drop_payload"], (payload,))
+
+    def _owed(self, key: Key, row: Row, payloads: dict[int, int]) -> None:
+        _, session, no = key
+        if row is None:
+            found = self._all("payload_of_owed", (session, no))
+            self._run(_SQL["drop_owed"], (session, no))
+            for (payload,) in found:
+                self._run(_SQL["drop_payload"], (payload,))
+            return
+        message, fresh = row
+        if not fresh:
+            self._run(_SQL["move_owed"], (session, no, message.packet_id, int(message.completing)))
+            return
+        # One row for an object that several wait for: the group holds it, so its identity is its own.
+        payload = payloads.get(id(message.payload))
+        if payload is None:
+            payload = payloads[id(message.payload)] = self._all("put_payload", (message.payload,))[0][0]
+        self._run(
+            _SQL["put_owed"],
+            (session, no, message.topic, payload, message.qos, int(message.retain), message.packet_id,
+             int(message.completing), message.about, round(message.expires * 1e6),
+             json.dumps(message.identifiers) if message.identifiers else ""),
+        )  # fmt: skip
+
+    def _load(self) -> list[KeptSession]:
+        filters: dict[int, dict[str, Subscribed]] = {}
+        owed: dict[int, dict[int, OwedMessage]] = {}
+        unreleased: dict[int, list[int]] = {}
+        for session, topic_filter, qos, replaying, options, identifier in self._all("filters"):
+            filters.setdefault(session, {})[topic_filter] = Subscribed(qos, bool(replaying), options, identifier)
+        bodies = dict(self._all("payloads"))
+        for session, no, topic, payload, qos, retain, packet_id, completing, *more in self._all("owed"):
+            about, expires_us, identifiers = more
+            owed.setdefault(session, {})[no] = OwedMessage(
+                topic, bodies[payload], qos, bool(retain), packet_id, bool(completing), about, expires_us / 1e6,
+                tuple(json.loads(identifiers)) if identifiers else (),
+            )  # fmt: skip
+        for session, packet_id in self._all("unreleased"):
+            unreleased.setdefault(session, []).append(packet_id)
+        return [
+            KeptSession(
+                no,
+                principal_of(principal),
+                None if left_us is None else left_us / 1e6,
+                filters.get(no, {}),
+                owed.get(no, {}),
+                unreleased.get(no, []),
+                None if expiry_us is None else expiry_us / 1e6,
+            )
+            for no, principal, left_us, expiry_us in self._all("sessions")
+        ]
+
+    def _prepare(self, path: Path) -> None:
+        # A short wait only: nobody else has business here, and the lock tells a second service apart from none.
+        self._connection.set_busy_timeout(1000)
+        self._run("PRAGMA locking_mode=EXCLUSIVE")
+        application = self._value("PRAGMA application_id")
+        tables = self._value("SELECT count(*) FROM sqlite_schema")
+        if application != _APPLICATION_ID and (application or tables):
+            raise ConfigError(f"{path} is a database of another program", hint="use another data directory")
+        if self._value("PRAGMA journal_mode=WAL") != "wal":
+            raise StoreError(f"{path} is on a file system without write-ahead logging", hint="use a local disk")
+        self._run("PRAGMA synchronous=FULL")
+        self._run("PRAGMA foreign_keys=ON")
+        version, steps = self._value("PRAGMA user_version"), numbered(__package__, "sql")
+        if version > steps[-1][0]:
+            raise ConfigError(f"{path} has schema {version}, of a newer version", hint="use the newer release")
+        for number, script in steps:
+            if number > version:
+                self._run("BEGIN IMMEDIATE")
+                self._run(script)
+                self._run(f"PRAGMA application_id={_APPLICATION_ID}")
+                self._run(f"PRAGMA user_version={number}")
+                self._run("COMMIT")
+
+    def _run(self, sql: str, values: Sequence[Any] = ()) -> None:
+        self._connection.execute(sql, values)
+
+    def _all(self, name: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(_SQL[name], values).fetchall()
+
+    def _value(self, sql: str) -> Any:
+        return self._connection.execute(sql).fetchall()[0][0]
+
+
+def principal_json(principal: Principal) -> str:
+    """A principal as it is kept; sets are sorted lists, and null is everything."""
+    values = asdict(principal)
+    return json.dumps({name: sorted(v) if isinstance(v, frozenset) else v for name, v in values.items()})
+
+
+def principal_of(text: str) -> Principal:
+    """The principal of ``principal_json``; what an older version did not say is as it is by default."""
+    kept: dict[str, Any] = json.loads(text)
+    known = {field.name for field in fields(Principal)}
+    values: dict[str, Any] = {name: frozenset(v) if isinstance(v, list) else v for name, v in kept.items()}
+    return Principal(**{name: v for name, v in values.items() if name in known} | {"role": Role(kept["role"])})
