@@ -5,18 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.broker.embedded import handshakes, listeners, router
+from bridge import group, pressure
+from bridge.follow import shared
+from healthsync_mqtt.broker.embedded import connection, handshakes, listeners, protocol, router
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
-from healthsync_mqtt.config.sections import EventSettings, LimitSettings
+from healthsync_mqtt.config.sections import EventSettings, LimitSettings, QuarantineSettings
 from tests.support.floods.profile import strict
 
 DOCS = Path(__file__).parents[2] / "docs"
-ROW = re.compile(r"^\| `((?:limits|events)\.\w+)` \| ([\d.,]+) \|", re.MULTILINE)
+ROW = re.compile(r"^\| `((?:limits|events|quarantine)\.\w+)` \| ([\d.,]+) \|", re.MULTILINE)
 FIXED = re.compile(r"^\| `([a-z_.]+)` \| ([\d,]+) \| \w", re.MULTILINE)
 
+SECTIONS = (("limits", LimitSettings), ("events", EventSettings), ("quarantine", QuarantineSettings))
 IN_CODE = {
     f"{section}.{name}": float(field.default)
-    for section, model in (("limits", LimitSettings), ("events", EventSettings))
+    for section, model in SECTIONS
     for name, field in model.model_fields.items()
 }
 
@@ -37,6 +40,14 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
     assert {name: number(value) for name, value in FIXED.findall(text)} == {
         "router.messages": router._MOST_BEHIND,
         "router.bytes": router._MOST_BYTES_BEHIND,
+        "commit.work": group.GROUP_EVENTS,
+        "commit.bytes": group.GROUP_BYTES,
+        "backlog.reserve": LimitSettings().backlog_bytes // pressure.RESERVE,
+        "backlog.little": LimitSettings().backlog_bytes // pressure.LITTLE,
+        "skipped_packet": connection.SKIP * LimitSettings().max_packet,
+        "topic_aliases": protocol.MOST_ALIASES,
+        "groups.members": shared.MOST_MEMBERS,
+        "groups.opened": shared.MOST_GROUPS,
         "handshakes": handshakes.MOST,
         "handshake_s": listeners._HANDSHAKE_S,
         "failures.remembered": AddressGuard._REMEMBER,
