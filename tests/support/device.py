@@ -3,7 +3,7 @@
 import asyncio
 import random
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from healthsync_mqtt.model.receipt import Receipt, parse_receipt
@@ -29,6 +29,11 @@ SILENCE = 15.0
 EVENT = '{"id":"%s","type":"heart_rate","start_time":"2025-11-23T06:%02d:%02d.%03dZ","value":{"bpm":%d}}'
 
 
+def named(ids: Sequence[str] | int) -> Sequence[str]:
+    """The ids of one list of a receipt; a batch with a name has only their number."""
+    return () if isinstance(ids, int) else ids
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A payload and the events in it."""
@@ -48,7 +53,10 @@ class Door:
 
 @dataclass(slots=True, kw_only=True)
 class Device:
-    """Publishes at ``qos`` until ``sending`` is cleared, then goes on until everything was acknowledged."""
+    """Publishes at ``qos`` until ``sending`` is cleared, then goes on until everything was acknowledged.
+
+    At QoS 0 that is by receipts: a message without one is sent again on the next connection.
+    """
 
     login: Login
     history: History
@@ -67,6 +75,8 @@ class Device:
     resent: set[Key] = field(default_factory=set)
     epoch: str = ""
     in_flight: dict[int, Message] = field(default_factory=dict)
+    #: At QoS 0, the events of each message in flight that have no receipt since it was sent.
+    without: dict[int, set[Key]] = field(default_factory=dict)
     next_id: int = 0
 
     async def run(self) -> None:
@@ -82,6 +92,7 @@ class Device:
                     # A clean session forgets: what has no acknowledgement is sent again, with new packet ids.
                     self.unacknowledged = [*self.in_flight.values(), *self.unacknowledged]
                     self.in_flight.clear()
+                    self.without.clear()
             await asyncio.sleep(self.rng.uniform(0.02, 0.1))
 
     async def _session(self, door: Door) -> None:
@@ -112,9 +123,18 @@ class Device:
                         break
                     packet_id = self._free_id()
                     self.in_flight[packet_id] = message
+                    if not self.qos:
+                        self.without[packet_id] = set(message.keys)
                     publish = v5.encode_publish if self.version == 5 else encode_publish
                     writer.write(
-                        publish(f"{topic}/events".encode(), message.payload, self.qos, False, False, packet_id)
+                        publish(
+                            f"{topic}/events".encode(),
+                            message.payload,
+                            self.qos,
+                            False,
+                            False,
+                            packet_id * bool(self.qos),
+                        )
                     )
                 await asyncio.sleep(self.rng.uniform(0.005, 0.03))
         finally:
@@ -153,11 +173,20 @@ class Device:
 
     def _told(self, receipt: Receipt) -> None:
         self.history.receipt(self.login.user, self.login.device, receipt)
+        self._settle({Key(self.login.user, name) for ids in (receipt.stored, receipt.duplicate) for name in named(ids)})
         if self.epoch and receipt.epoch != self.epoch and self.kept is not None:
             self.unacknowledged += self.kept
             self.resent = {key for message in self.kept for key in message.keys}
             self.kept = None
         self.epoch = receipt.epoch
+
+    def _settle(self, told: set[Key]) -> None:
+        """At QoS 0 a message is done when each of its events has a receipt."""
+        for packet_id, left in list(self.without.items()):
+            left.difference_update(told)
+            if not left:
+                del self.without[packet_id]
+                self._done(self.in_flight.pop(packet_id))
 
     def _encode(self, packet: Packet) -> bytes:
         return v5.encode(packet) if self.version == 5 else encode(packet)
@@ -169,6 +198,9 @@ class Device:
             if answer.reason or counted != len(message.keys):
                 wrong = f"{self.login.client_id}: {len(message.keys)} events answered with {answer.reason} and {said}"
                 self.history.violations.append(wrong)
+        self._done(message)
+
+    def _done(self, message: Message) -> None:
         self.history.acknowledge(message.keys)
         self.resent.difference_update(message.keys)
         if self.kept is not None:
