@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from random import SystemRandom
 from typing import Final
 
 from bridge.edges.external import LinkOutlet, LinkSource, Origins
 from bridge.edges.namesake import Namesake, NamesakeError
+from bridge.edges.packet_limit import PacketLimit
 from bridge.edges.sentinel import Sentinel
 from bridge.pipeline import Pipeline
+from bridge.ports import UNSENT_FIX
 from bridge.supervisor import Supervisor
 from healthsync_mqtt.broker.external.access import external_target, subscriptions
 from healthsync_mqtt.broker.external.canary import CrossingError
@@ -68,6 +71,7 @@ class Connections:
         self._status: bytes | None = None
         self._said = asyncio.Event()
         self._worked = False
+        self._packets = PacketLimit()
         self.link: BrokerLink | None = None
         self.ready = asyncio.Event()
 
@@ -124,7 +128,7 @@ class Connections:
     async def _connection(self, version: int) -> None:
         """One connection, from CONNECT to its end, which is raised."""
         will = LastWill(topic=self._status_topic, payload=self._lost())
-        target = external_target(self._settings, self._store, version, will)
+        target = replace(external_target(self._settings, self._store, version, will), most=self._packets.most)
         await self._sentinel.before_work()
         source = LinkSource(self._pipeline, self._origins, self._namesake.hears)
         async with open_link(target, source.received) as link:
@@ -139,6 +143,8 @@ class Connections:
             finally:
                 self.link = None
                 self._pipeline.leave(source)
+                if self._packets.ended(link.oldest_owed()):
+                    log.warning("bridge.packet_limit_learnt", bytes=self._packets.most, fix=UNSENT_FIX)
                 for told in self._users:
                     told(None)
 

@@ -40,7 +40,7 @@ def agreement(target: Target, answer: Connack) -> Agreed:
         shared_subscriptions=is_v5 and said.get(Property.SHARED_SUBSCRIPTION_AVAILABLE, 1) == 1,
         max_qos=said.get(Property.MAXIMUM_QOS, 2),
         retain=said.get(Property.RETAIN_AVAILABLE, 1) == 1,
-        max_packet=said.get(Property.MAXIMUM_PACKET_SIZE, MAX_PACKET),
+        max_packet=min(said.get(Property.MAXIMUM_PACKET_SIZE, MAX_PACKET), target.most),
         keep_alive=float(said.get(Property.SERVER_KEEP_ALIVE, target.keep_alive)),
         topic_aliases=said.get(Property.TOPIC_ALIAS_MAXIMUM, 0),
         method=said.get(Property.AUTHENTICATION_METHOD, ""),

@@ -36,6 +36,7 @@ from healthsync_mqtt.mqtt.links.port import (
     Agreed,
     ConnectionLostError,
     NoAnswerError,
+    UnansweredMessage,
     Target,
     TooLargeError,
 )
@@ -71,6 +72,13 @@ class _Unsent(NamedTuple):
     done: Callable[[Puback], None] | None
 
 
+class _Owed(NamedTuple):
+    """What waits for its PUBACK; its payload is not kept."""
+
+    done: Callable[[Puback], None] | None
+    about: UnansweredMessage
+
+
 class Link(asyncio.Protocol):
     """See ``port.BrokerLink``; made by ``dial``. Runs on one event loop."""
 
@@ -90,7 +98,7 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._greeting: asyncio.Future[Connack] = self._loop.create_future()
         self._subscribing: dict[int, asyncio.Future[Suback]] = {}
-        self._owed: dict[int, Callable[[Puback], None] | None] = {}
+        self._owed: dict[int, _Owed] = {}
         self._unsent: deque[_Unsent] = deque()
         self._next_id = 0
         self._renewing: asyncio.Future[None] | None = None
@@ -154,6 +162,9 @@ class Link(asyncio.Protocol):
 
     def room(self, topic: str) -> int:
         return self.agreed.max_packet - _HEADER - len(topic.encode())
+
+    def oldest_owed(self) -> UnansweredMessage | None:
+        return next((owed.about for owed in self._owed.values()), None)
 
     def send(
         self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[Puback], None] | None = None
@@ -235,7 +246,8 @@ class Link(asyncio.Protocol):
 
     def _publish(self, message: _Unsent) -> None:
         packet_id = self._id()
-        self._owed[packet_id] = message.done
+        size = _HEADER + len(message.topic) + len(message.payload)
+        self._owed[packet_id] = _Owed(message.done, UnansweredMessage(message.topic, size))
         self.write(self._encoded(message, 1, packet_id))
 
     def _encoded(self, message: _Unsent, qos: int, packet_id: int) -> bytes:
@@ -253,16 +265,16 @@ class Link(asyncio.Protocol):
     def _taken(self, packet: Puback) -> None:
         if packet.packet_id not in self._owed:
             return
-        done = self._owed.pop(packet.packet_id)
+        done = self._owed.pop(packet.packet_id).done
         self.resume_writing()
         if done is not None:
             done(packet)
 
     def _forget(self, taken: asyncio.Future[Puback]) -> None:
         """Nobody waits for this answer any more; it may still come."""
-        for packet_id, done in self._owed.items():
-            if done == taken.set_result:
-                self._owed[packet_id] = None
+        for packet_id, owed in self._owed.items():
+            if owed.done == taken.set_result:
+                self._owed[packet_id] = owed._replace(done=None)
                 return
         self._unsent = deque(
             message._replace(done=None) if message.done == taken.set_result else message for message in self._unsent

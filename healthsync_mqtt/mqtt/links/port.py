@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.mqtt.codec.packets import Puback, Will
@@ -88,6 +88,15 @@ class Target:
     in_flight: int = 1_000
     method: str = ""
     """The authentication method of MQTT 5 by which a new password can be given later, on the live connection."""
+    most: int = MAX_PACKET
+    """The longest packet that the broker is known to take, where it does not say so itself."""
+
+
+class UnansweredMessage(NamedTuple):
+    """A message without its answer: its topic, and the bytes of its packet at most."""
+
+    topic: bytes
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +146,9 @@ class BrokerLink(Protocol):
 
     def room(self, topic: str) -> int:
         """The largest payload that the other side takes on this topic."""
+
+    def oldest_owed(self) -> UnansweredMessage | None:
+        """The oldest message of ours that was sent and not acknowledged, also when the connection is over."""
 
     def send(
         self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[Puback], None] | None = None

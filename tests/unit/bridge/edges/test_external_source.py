@@ -59,6 +59,9 @@ class FakeLink:
         self.owed.append(done)
         return True
 
+    def oldest_owed(self) -> None:
+        return None
+
     def take(self, count: int, code: int = 0) -> None:
         for _ in range(count):
             done = self.owed.pop(0)
