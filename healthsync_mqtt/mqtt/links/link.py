@@ -36,9 +36,9 @@ from healthsync_mqtt.mqtt.links.port import (
     Agreed,
     ConnectionLostError,
     NoAnswerError,
-    UnansweredMessage,
     Target,
     TooLargeError,
+    UnansweredMessage,
 )
 from healthsync_mqtt.telemetry.log import get_logger
 
