@@ -38,7 +38,7 @@ def test_each_broker_names_its_tests_or_says_that_it_was_not_tried() -> None:
     assert len(shown) >= 5
     for broker, *cells in shown:
         for cell in cells:
-            assert "`test_" in cell or cell == "not tried", broker
+            assert "`test_" in cell or cell.partition(":")[0] == "not tried", broker
 
 
 @pytest.mark.parametrize(("soak", "short"), [
