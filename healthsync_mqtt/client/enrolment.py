@@ -12,7 +12,8 @@ from typing import Any, Final
 from healthsync_mqtt.client.backoff import Clock, SystemClock
 from healthsync_mqtt.client.credentials import Credentials
 from healthsync_mqtt.client.transport import ConnectionLostError, Transport
-from healthsync_mqtt.errors import DeniedError, InputError
+from healthsync_mqtt.config.private_files import make_private_directory, write_durably
+from healthsync_mqtt.errors import DeniedError, InputError, StoreError
 from healthsync_mqtt.mqtt.links.client import MqttTransport, tls_context
 from healthsync_mqtt.mqtt.links.manners import PLAIN, Manners
 from healthsync_mqtt.topics.registry import TopicRegistry
@@ -22,6 +23,8 @@ LOGIN: Final = "enroll"
 ANSWER_WITHIN_S: Final = 15.0
 _MARGIN_S: Final = 60.0
 """A token that ends so soon is replaced before it is used."""
+
+_CREDENTIALS_BYTES: Final = 4_096
 
 MakeTransport = Callable[[str], Transport]
 """A transport that logs in as ``enroll`` with the given client id."""
@@ -52,8 +55,10 @@ async def enroll(
     A DeviceClient that is given them renews them by itself, and keeps the file current. Raises DeniedError for a code
     that is wrong, used or expired, and UnavailableError when the service cannot be reached.
 
-    When the answer is lost, the same client asks once more: for a minute the service answers it again.
+    When the answer is lost, the same client asks once more: for a minute the service answers it again. StoreError when
+    the file cannot be written, before the code is used.
     """
+    await asyncio.to_thread(_try_writing, save_to)
     make = transport or lobby_transport(host, port, ca_file=ca_file, tls=tls)
     names, client_id = topics or TopicRegistry.load(None), f"{LOGIN}-{secrets.token_hex(8)}"
     try:
@@ -61,8 +66,30 @@ async def enroll(
     except ConnectionLostError:
         answer = await exchange(make, names, code, {}, client_id)
     credentials = Credentials.from_mapping(answer, file=save_to)
-    await asyncio.to_thread(credentials.save)
+    try:
+        await asyncio.to_thread(credentials.save)
+    except OSError as error:
+        # The code is used: what it brought is not thrown away, and is good until it has to be renewed.
+        _LOG.warning("client.credentials_not_saved %s", error.__class__.__name__)
     return credentials
+
+
+def _try_writing(path: Path | None) -> None:
+    """Write as much beside ``path`` as credentials take, and take it away again."""
+    if path is None:
+        return
+    trial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.trial")
+    try:
+        if not path.parent.exists():
+            make_private_directory(path.parent)
+        write_durably(trial, bytes(_CREDENTIALS_BYTES))
+    except OSError as error:
+        raise StoreError(
+            f"credentials cannot be saved to {path}: {error.strerror}",
+            hint="free disk space, or name another file; the code is still good",
+        ) from error
+    finally:
+        trial.unlink(missing_ok=True)
 
 
 async def exchange(

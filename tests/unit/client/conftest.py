@@ -1,3 +1,6 @@
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -30,6 +33,9 @@ def outbox(request, tmp_path: Path):
 @pytest.fixture
 def make_client(service: FakeService, clock: FakeClock):
     def make(**options) -> DeviceClient:
+        with contextlib.suppress(RuntimeError):  # no loop
+            # One thread: whoever waits for its own work in it has waited for the outbox, however slow the disk is.
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         options = {
             "transport": service,
             "clock": clock,

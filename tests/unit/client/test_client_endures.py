@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.client import Credentials, DeviceClient, MemoryOutbox, SqliteOutbox, TokenExpiredError
+from healthsync_mqtt.client import (
+    Credentials,
+    DeviceClient,
+    MemoryOutbox,
+    SqliteOutbox,
+    TokenExpiredError,
+    enrolment,
+)
 from healthsync_mqtt.client.enrolment import Renewal
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.topics.registry import TopicRegistry
@@ -222,3 +229,28 @@ class Lobby:
             "expires_at": "2999-01-01T00:00:00Z",
         }  # fmt: skip
         yield self.topic, json.dumps(answer).encode()
+
+
+async def test_a_code_is_not_used_up_when_its_credentials_could_not_be_saved(tmp_path: Path, monkeypatch) -> None:
+    asked: list[str] = []
+
+    def lobby(client_id: str) -> Lobby:
+        asked.append(client_id)
+        return Lobby(client_id)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    file = tmp_path / "watch.json"
+    with monkeypatch.context() as disk:
+        disk.setattr(enrolment, "write_durably", full)
+        with pytest.raises(StoreError, match="No space left"):
+            await enrolment.enroll("fake", code="X", save_to=file, transport=lobby)
+    assert asked == []
+    with monkeypatch.context() as disk:
+        disk.setattr(Credentials, "save", full)
+        assert (await enrolment.enroll("fake", code="X", save_to=file, transport=lobby)).refresh_token == "r2"
+    assert not file.exists()
+    await enrolment.enroll("fake", code="X", save_to=file, transport=lobby)
+    assert json.loads(file.read_text())["refresh_token"] == "r2"
+    assert [path.name for path in tmp_path.iterdir()] == ["watch.json"]  # noqa: ASYNC240
