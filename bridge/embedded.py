@@ -23,6 +23,7 @@ from healthsync_mqtt.broker.embedded.door import FrontDoor
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import addresses
+from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.certificates.demand import Demand
@@ -131,6 +132,7 @@ class EmbeddedEdge:
             arrivals=self.sightings,
             on_refused=self._login_refused,
             on_fatal=base.tasks.fail,
+            moved_to=base.settings.broker.moved_to,
         )
         serving = DoorServing(self, door)
         await door.start()
@@ -214,8 +216,9 @@ class DoorServing:
         except TimeoutError:
             log.warning("bridge.clients_not_gone", connections=self.door.connections)
 
-    async def reload(self) -> None:
-        """What is looked at every few seconds is looked at now."""
+    async def reload(self, settings: Settings) -> None:
+        """What is looked at every few seconds is looked at now; and clients hear where else they are to go."""
+        self.door.move(settings.broker.moved_to)
         await self.certificates.look()
         await self.keys.look()
 

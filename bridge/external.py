@@ -14,6 +14,7 @@ from bridge.jobs.consent_watch import ConsentWatch
 from bridge.jobs.presence import Presence
 from bridge.pipeline import Pipeline
 from bridge.service import Addresses
+from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.report import EdgeReport
 from healthsync_mqtt.model.shard import Shard
@@ -104,7 +105,7 @@ class LinkServing:
         """Say goodbye."""
         await self.connections.close()
 
-    async def reload(self) -> None:
+    async def reload(self, settings: Settings) -> None:
         """Credentials and the CA are read at each connection anyway."""
 
     def report(self) -> EdgeReport:

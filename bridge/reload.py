@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from healthsync_mqtt.config.settings import Settings
 
-CHANGEABLE: Final = ("log", "events", "retention", "limits.device_events_per_day")
+CHANGEABLE: Final = ("log", "events", "retention", "limits.device_events_per_day", "broker.moved_to")
 """What a SIGHUP changes: sections and single settings."""
 
 

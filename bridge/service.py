@@ -100,8 +100,11 @@ class Serving(Protocol):
     async def leave(self) -> None:
         """Send what is on its way, as far as that is quick, and end every connection."""
 
-    async def reload(self) -> None:
-        """Use the certificates and keys that are on disk now. HealthSyncError: what was in use stays in use."""
+    async def reload(self, settings: Settings) -> None:
+        """Go by these settings as far as they can change, and by the certificates and keys that are on disk now.
+
+        HealthSyncError: what was in use stays in use.
+        """
 
     def report(self) -> EdgeReport:
         """What is known here only."""
@@ -264,7 +267,7 @@ class Service:
         if found.at_next_start:
             log.warning("bridge.needs_restart", changed=list(found.at_next_start))
         try:
-            await self.serving.reload()
+            await self.serving.reload(settings)
         except HealthSyncError as error:
             log.error("bridge.reload_failed", error=error)  # noqa: TRY400  # no traceback
 

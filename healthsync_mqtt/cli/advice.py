@@ -75,6 +75,7 @@ DOOR: Final[Mapping[str, Advice]] = {
         "it takes no packet that is long enough for what the service has to say",
         "let the client take larger packets (Maximum Packet Size of MQTT 5)",
     ),
+    "moved": Advice("this installation is served elsewhere", "give it the address that broker.moved_to names"),
     "no_client_id": Advice("it sent no client id", "its client id has to be the one that its token was printed with"),
     "tls_plain_mqtt": Advice(
         "MQTT without TLS came to a TLS port", "switch TLS on in the client, or use the plain port on this machine"

@@ -87,6 +87,8 @@ class BrokerSettings(Section):
     """Names and addresses that the server certificate carries besides localhost and this machine's name."""
     tls_minimum: Literal["1.2", "1.3"] = "1.2"
     """The oldest TLS version that is spoken."""
+    moved_to: Annotated[str, Field(pattern=r"^[!-~]{0,255}$")] = ""
+    """Where this installation is served now (``new.example:8883``): who logs in here is sent there, and not let in."""
 
 
 class LimitSettings(Section):

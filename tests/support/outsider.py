@@ -404,12 +404,16 @@ class Outsider:
             assert (done.packet_id, done.reason) == (number, 0)
         return answer
 
-    async def subscribe(self, *filters: tuple[str, int], **about: Any) -> Packet:
-        """3.8; filters with their options byte. What retained brings comes after the SUBACK here."""
+    def ask(self, *filters: tuple[str, int], **about: Any) -> int:
+        """3.8; filters with their options byte. The packet id."""
         number = self.new_id()
-        self.packet(
-            0x82, struct.pack(">H", number) + properties(about) + b"".join(text(n) + bytes((o,)) for n, o in filters)
-        )
+        asked = b"".join(text(name) + bytes((options,)) for name, options in filters)
+        self.packet(0x82, struct.pack(">H", number) + properties(about) + asked)
+        return number
+
+    async def subscribe(self, *filters: tuple[str, int], **about: Any) -> Packet:
+        """``ask``, and the SUBACK. What is retained comes after it here."""
+        number = self.ask(*filters, **about)
         answer = await self.expect(SUBACK)
         assert answer.packet_id == number
         assert len(answer.codes) == len(filters)

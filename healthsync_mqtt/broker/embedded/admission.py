@@ -29,7 +29,8 @@ class Refusal(NamedTuple):
     """The CONNACK code, the reason for the log, and whether the answer is held back (a failed login), for how long.
 
     ``perhaps_new``: whoever asks may be known after another reading of the registry. ``five`` is the reason code of
-    MQTT 5 where it says more than ``code``, ``advice`` the reason string there.
+    MQTT 5 where it says more than ``code``, ``advice`` the reason string there,
+    ``to`` the server reference.
     """
 
     code: ConnectCode
@@ -39,6 +40,7 @@ class Refusal(NamedTuple):
     perhaps_new: bool = False
     five: ReasonCode | None = None
     advice: str = ""
+    to: str = ""
 
     @property
     def answer(self) -> ReasonCode:

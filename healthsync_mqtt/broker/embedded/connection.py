@@ -252,13 +252,13 @@ class Connection:
         if session.position is not None and session.room:
             self._wanted(session)
 
-    def close(self, reason: str, *, will: bool) -> None:
-        """Close from our side: take-over, revocation, expiry, shutdown."""
+    def close(self, reason: str, *, will: bool, to: str = "") -> None:
+        """Close from our side: take-over, revocation, expiry, shutdown, or to send the client elsewhere."""
         if self._ended:
             return
         self._door.tell("door.connection_closed", self, self.name, reason=reason)
         if self._protocol.state is ConnectionState.OPEN:
-            self._out.append(self.dialect.farewell(reason, ""))
+            self._out.append(self.dialect.farewell(reason, "", to))
             self._write()
         self._wire.close()
         self._closed(will=will)

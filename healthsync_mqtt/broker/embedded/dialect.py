@@ -92,8 +92,8 @@ class Dialect(Protocol):
     def answers(self, tokens: Sequence[Answered]) -> bytes:
         """The acknowledgements of messages, as one block."""
 
-    def farewell(self, reason: str, rule: str) -> bytes:
-        """What is said to a client whose connection is ended for this reason."""
+    def farewell(self, reason: str, rule: str, to: str = "") -> bytes:
+        """What is said to a client whose connection is ended for this reason; ``to``: the server it is sent to."""
 
 
 class Dialect3:
@@ -117,7 +117,7 @@ class Dialect3:
         """See ``Dialect``."""
         return answers(tokens)
 
-    def farewell(self, reason: str, rule: str) -> bytes:  # noqa: ARG002
+    def farewell(self, reason: str, rule: str, to: str = "") -> bytes:  # noqa: ARG002
         """Nothing: a server of this version has no words for it."""
         return b""
 
@@ -208,12 +208,13 @@ class Dialect5:
         block[at :: len(one)], block[at + 1 :: len(one)] = places[::2], places[1::2]
         out.append(bytes(block))
 
-    def farewell(self, reason: str, rule: str) -> bytes:
+    def farewell(self, reason: str, rule: str, to: str = "") -> bytes:
         """A DISCONNECT with the code of the reason, and with words where there is a rule."""
         code = CODES.get(reason)
         if code is None:
             return b""
-        return self.packet(Disconnect(code, {Property.REASON_STRING: rule or reason.replace("_", " ")}))
+        about = {Property.REASON_STRING: rule or reason.replace("_", " ")}
+        return self.packet(Disconnect(code, about | {Property.SERVER_REFERENCE: to} if to else about))
 
     def _told(self, said: Said) -> bytes:
         """Reason code and properties of an acknowledgement, as far as the client wants them and takes them."""

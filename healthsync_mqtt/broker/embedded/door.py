@@ -96,9 +96,12 @@ class FrontDoor:
         arrivals: Arrivals,
         on_refused: Callable[[str, str, str], None],
         on_fatal: Callable[[HealthSyncError], None],
+        moved_to: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``on_refused`` gets reason and address of each refused login, and the client id that it claimed.
+
+        ``moved_to`` is where clients are sent instead of being let in; "": they are let in.
 
         ``on_fatal`` is called when routing ended on its own: only a restart can mend that.
         """
@@ -128,6 +131,7 @@ class FrontDoor:
         self._empty = asyncio.Event()
         self.listeners = Listeners(self._accept, self, most=limits.max_packet * SKIP + _FIXED_HEADER)
         self._stopping = False
+        self._moved_to = moved_to
         self._embedded = EmbeddedBroker(self.sessions.routed, caught_up=self._caught_up, ended=self._router_ended)
         self.subscribing = Subscribing(
             rules=rules,
@@ -209,6 +213,14 @@ class FrontDoor:
         for connection in found:
             connection.close("kicked", will=True)
         return bool(found)
+
+    def move(self, where: str) -> None:
+        """From now on clients are sent there, those that are connected too; "": who comes is let in."""
+        self._moved_to = where
+        if where:
+            for connection in list(self._connections):
+                if connection.login is not None:
+                    connection.close("moved", will=True, to=where)
 
     def void(self, lost: Callable[[Login], bool]) -> None:
         """Close the connections whose login is one of the ``lost``; their sessions stay, for a login that is good."""
@@ -433,6 +445,9 @@ class FrontDoor:
             return Refusal(
                 ConnectCode.SERVER_UNAVAILABLE, "token_cloned", held=True, five=ReasonCode.QUOTA_EXCEEDED, advice=advice
             )
+        if self._moved_to and isinstance(verdict, Login):
+            five, advice = ReasonCode.SERVER_MOVED, "this installation is served elsewhere now"
+            return Refusal(ConnectCode.SERVER_UNAVAILABLE, "moved", five=five, advice=advice, to=self._moved_to)
         return verdict
 
     def _route(self, principal: Principal, topic: str, retain: bool) -> tuple[AccessDecision, Origin | None]:  # noqa: FBT001

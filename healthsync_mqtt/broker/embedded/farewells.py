@@ -23,6 +23,7 @@ CODES: Final[Mapping[str, ReasonCode]] = MappingProxyType(
     {fault.value: _of_fault(fault) for fault in Fault}
     | {
         "shutdown": ReasonCode.SERVER_SHUTTING_DOWN,
+        "moved": ReasonCode.SERVER_MOVED,
         "taken_over": ReasonCode.SESSION_TAKEN_OVER,
         "keep_alive": ReasonCode.KEEP_ALIVE_TIMEOUT,
         "token_expired": ReasonCode.MAXIMUM_CONNECT_TIME,

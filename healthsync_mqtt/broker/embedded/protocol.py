@@ -193,7 +193,8 @@ class Protocol:
         """The time has come to send the refusal."""
         if self.state is ConnectionState.REFUSING:
             five = self.five
-            about = {Property.REASON_STRING: refusal.advice} if five and refusal.advice else NO_PROPERTIES
+            said = ((Property.REASON_STRING, refusal.advice), (Property.SERVER_REFERENCE, refusal.to))
+            about = {name: text for name, text in said if five and text}
             code: int = refusal.answer if five else refusal.code
             self._actions.append(Send(Connack(session_present=False, code=code, properties=about)))
             self._end()

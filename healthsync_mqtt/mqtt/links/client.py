@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from healthsync_mqtt.errors import ConfigError, DeniedError
 from healthsync_mqtt.mqtt.codec import encode_puback
 from healthsync_mqtt.mqtt.codec.packets import Property, Publish, Will
+from healthsync_mqtt.mqtt.links.farewell import MovedError
 from healthsync_mqtt.mqtt.links.greeting import login_refused
 from healthsync_mqtt.mqtt.links.link import Link, dial
 from healthsync_mqtt.mqtt.links.manners import METHOD, Manner, Manners
@@ -58,7 +59,10 @@ class MqttTransport:
 
     @contextlib.asynccontextmanager
     async def connect(self, token: str) -> AsyncIterator["MqttConnection"]:
-        """Connect and log in with ``token``. Raises DeniedError when refused, ConnectionLostError otherwise."""
+        """Connect and log in with ``token``. Raises DeniedError when refused, ConnectionLostError otherwise.
+
+        MovedError, one of these, says where the service is now.
+        """
         async with contextlib.AsyncExitStack() as opened:
             link, inbox, code = await self._greeted(opened, token)
             if login_refused(code):
@@ -84,7 +88,7 @@ class MqttTransport:
                 link = await trial.enter_async_context(dial(address, partial(_keep, inbox)))
                 try:
                     code = await link.login(self._target(address, token, manner))
-                except NoAnswerError:
+                except (NoAnswerError, MovedError):
                     raise
                 except ConnectionLostError:
                     lower = self.manners.closed(manner)

@@ -48,6 +48,8 @@ _MOST_WAITING = 200_000
 """Messages that wait for the broker to take them; beyond it nothing more is taken."""
 _MOST_UNSENT = 1_048_576
 _GOODBYE_S = 2.0
+_ELSEWHERE = frozenset({ReasonCode.USE_ANOTHER_SERVER, ReasonCode.SERVER_MOVED})
+"""Codes of a CONNACK that send the client to another server."""
 _HEADER = 5 + 2 + 2 + 1
 """Bytes of a PUBLISH besides its topic and payload, at most."""
 
@@ -119,7 +121,10 @@ class Link(asyncio.Protocol):
     # -- the beginning
 
     async def login(self, target: Target) -> int:
-        """CONNECT, and the code of its CONNACK: 0 when accepted. ConnectionLostError; NoAnswerError when time is up."""
+        """CONNECT, and the code of its CONNACK: 0 when accepted. ConnectionLostError; NoAnswerError when time is up.
+
+        MovedError when the server is somewhere else.
+        """
         self._version = target.version
         self._decoder = Decoder(
             target.max_packet, target.max_packet, server=False, versions=frozenset({target.version})
@@ -135,6 +140,8 @@ class Link(asyncio.Protocol):
         if not self._greeting.done():
             raise self._lost()
         answer = self._greeting.result()
+        if answer.code in _ELSEWHERE:
+            raise farewell(Disconnect(answer.code, answer.properties))
         if answer.code:
             return answer.code
         self._agreed = agreed = agreement(target, answer)

@@ -124,7 +124,8 @@ def test_every_refusal_of_ours_has_advice() -> None:
     assert len({start for start, _ in LOGINS}) == len(LOGINS)
     for failure in TlsFailure:
         assert f"tls_{failure}" in DOOR
-    for reason in (*Tongue, *CONNECTION_LIMITS, "will_not_allowed", "token_cloned", "bad_version", "no_client_id"):
+    said = ("will_not_allowed", "token_cloned", "bad_version", "no_client_id", "moved")
+    for reason in (*Tongue, *CONNECTION_LIMITS, *said):
         assert reason in DOOR or reason in {"tls_handshake", "wrong_protocol"}, reason
     admission = (Path(healthsync_mqtt.__file__).parent / "broker/embedded/admission.py").read_text(encoding="utf-8")
     assert set(re.findall(r'Refusal\([\w.]+, "(\w+)"', admission)) - set(DOOR) == set()

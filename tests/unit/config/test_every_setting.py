@@ -32,6 +32,8 @@ tests/integration/test_settings_seen.py::test_the_server_certificate_carries_the
     broker.certificate_hosts
 tests/integration/test_settings_seen.py::test_the_oldest_tls_that_is_spoken
     broker.tls_minimum
+tests/integration/test_moved.py::test_who_comes_to_an_installation_that_has_moved_is_sent_there
+    broker.moved_to
 tests/integration/test_door_limits.py::test_packet_size
     limits.max_packet
 tests/integration/test_door_limits.py::test_connect_is_bounded
