@@ -39,6 +39,7 @@ class ExternalEdge:
             chores=base.chores,
             gate=base.gate,
             counters=base.counters,
+            guarded=base.settings.external.guarded,
             places=living(
                 base.reader,
                 consent.subscribers(),

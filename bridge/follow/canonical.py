@@ -32,8 +32,10 @@ from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos, beside
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.since import PROPERTY, FromPosition, Since, parse_since
 from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.topics.access import may_read
 from healthsync_mqtt.topics.grammar import is_id, matches, shared_filter
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -367,7 +369,7 @@ class CanonicalFeed:
             seq, topic = event.record.seq, event.topic
             found = followers.get(topic)
             if found is None:
-                found = followers[topic] = self._sessions.index.match(topic)
+                found = followers[topic] = self._followers(event)
             if found and shares(event.record, now_us):
                 messages: dict[tuple[int, tuple[int, ...]], Message] = {}
                 for session, granted in found.items():
@@ -397,6 +399,14 @@ class CanonicalFeed:
         for session in served & self._live:
             session.position = self._front.place
         return True
+
+    def _followers(self, event: CanonicalEvent) -> dict[Session, GrantedQos]:
+        """Who follows the topic of an event, and may read events of its type."""
+        found = self._sessions.index.match(event.topic)
+        type_name = event.record.type
+        if type_name not in GUARDED:
+            return found
+        return {session: granted for session, granted in found.items() if may_read(session.principal, type_name)}
 
     def _fall_behind(self, session: Session, position: int) -> None:
         session.position = position
@@ -430,6 +440,8 @@ class CanonicalFeed:
             seq, topic = event.record.seq, event.topic
             if seq > self._front.place:
                 break
+            if event.record.type in GUARDED and not may_read(session.principal, event.record.type):
+                continue
             if floors:
                 granted[topic] = beside(
                     each for name, each in filters.items() if seq > floors.get(name, 0) and matches(name, topic)

@@ -18,6 +18,7 @@ from bridge.follow.canonical_events import CanonicalEvent, CanonicalEvents
 from bridge.follow.loop import CursorLoop
 from bridge.ports import UNSENT_FIX, Chores, Commit
 from bridge.stages.consent import ConsentGate
+from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.mqtt.codec.packets import Puback
 from healthsync_mqtt.mqtt.links.port import BrokerLink
 from healthsync_mqtt.storage.port import LogReader
@@ -59,8 +60,12 @@ class CanonicalPublisher:
         gate: ConsentGate,
         counters: Counters,
         places: Mapping[str, int],
+        guarded: bool = False,
         pages: int = 4,
     ) -> None:
+        """``guarded``: types that are asked for by name are published, too."""
+        #: A broker decides when somebody subscribes, not when a message comes: `*` would bring these.
+        self._withheld = frozenset[str]() if guarded else GUARDED
         self._gate = gate
         self._counters = counters
         self._name = f"publish:{bridge_id}"
@@ -123,7 +128,7 @@ class CanonicalPublisher:
         self._sent.append(page)
         self._position = page.last
         for event in events:
-            if not self._gate.shares(event.record, now_us):
+            if event.record.type in self._withheld or not self._gate.shares(event.record, now_us):
                 continue
             if len(event.payload) > link.room(event.topic):
                 self._set_aside(event, link.room(event.topic))

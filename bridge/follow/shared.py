@@ -271,7 +271,8 @@ class SharedFeed:
             seq, topic = event.record.seq, event.topic
             found = followers.get(topic)
             if found is None:
-                found = followers[topic] = tuple(self._index.match(topic))
+                matching = self._index.match(topic)
+                found = followers[topic] = tuple(group for group in matching if group.reads(event.record.type))
             if found and shares(event.record, now_us):
                 for group in found:
                     if group in self._live:
@@ -308,7 +309,9 @@ class SharedFeed:
             seq = event.record.seq
             if seq > self._front.place:
                 break
-            if not matches(group.filter, event.topic) or not shares(event.record, now_us):
+            if not matches(group.filter, event.topic) or not group.reads(event.record.type):
+                continue
+            if not shares(event.record, now_us):
                 continue
             if share.room <= 0:
                 through = seq - 1

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.follow.share import Share
 from healthsync_mqtt.broker.embedded.sessions.session import Session
+from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.topics.access import may_read
 from healthsync_mqtt.topics.grammar import shared_filter
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ def grant_of(principal: Principal) -> str:
     said = "|".join(
         "*" if ids is None else ",".join(sorted(ids)) for ids in (principal.users, principal.types)
     )  # ids have neither of these characters
+    if principal.named:
+        said += "|" + ",".join(sorted(principal.named))
     return hashlib.sha256(f"{principal.role}|{said}".encode()).hexdigest()[:16]
 
 
@@ -59,6 +63,10 @@ class SharedGroup:
         self.stirred = stirred
         #: the cursor that was written down last
         self.written = -1
+
+    def reads(self, type_name: str) -> bool:
+        """Whether events of a type are for its members, whose grants are equal."""
+        return type_name not in GUARDED or any(may_read(member.principal, type_name) for member in self.members)
 
     def over(self, session: Session, seq: int) -> None:
         """See ``session.Taker``."""

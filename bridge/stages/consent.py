@@ -7,16 +7,27 @@ its content is kept. ``share`` is asked for each event on its way to subscribers
 from __future__ import annotations
 
 import threading
+import zlib
+from functools import cache
+from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Final
 
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Permission, Permissions, Purpose
+from healthsync_mqtt.model.catalogue import CATALOGUE, GUARDED
 from healthsync_mqtt.model.event import Decoded, Omitted, Rejection, omitted
 from healthsync_mqtt.model.reasons import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from healthsync_mqtt.model.record import Record
 
 _NOT_AGREED: Final = "the user has not agreed to data of this type being stored"
+_PACKED: Final = b"\x1f\x8b"
+_PIECE: Final = 4096
+_MOST_UNPACKED: Final = 4_194_304
+_ESCAPED: Final = b"\\u"
+_type_of: Final = attrgetter("type")
 _NOT_KEPT: Final = "refused, and not kept: the user has not agreed to all types being stored"
 
 
@@ -61,7 +72,12 @@ class ConsentGate:
     def screen(self, decoded: Decoded, user: str, now_us: int) -> Decoded:
         """The delivery of ``user``, received now, as far as it may be stored."""
         permission = self.store.get(user, NO_PERMISSION)
-        if not permission.types and now_us < permission.rest.until_us:
+        if (
+            not permission.types
+            and now_us < permission.rest.until_us
+            and not decoded.rejections
+            and GUARDED.isdisjoint(map(_type_of, decoded.events))
+        ):
             return decoded
         return stripped(decoded, permission, now_us)
 
@@ -79,28 +95,66 @@ def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:
     """``decoded`` without the content of what ``permission`` does not cover: events become rejections without bytes.
 
     A rejection keeps its bytes only where the decoder read them exactly and found nothing in them but a type that is
-    covered (``Rejection.type``): what can be read in two ways, or has a place not of its type, might be anything. Of
-    bytes that are not kept their number and digest are; of a sound event not even these.
+    covered (``Rejection.type``): what can be read in two ways, or has a place not of its type, might be anything. Where
+    every general type is covered, it keeps them if no other type that is not is named anywhere in them. Of bytes that
+    are not kept their number and digest are; of a sound event not even these.
     """
+    withheld = None
+    if permission.complete(now_us):
+        withheld = [name for name in GUARDED if now_us >= permission.span(name).until_us]
     accepted = []
-    rejections = [_without_content(rejection, permission, now_us) for rejection in decoded.rejections]
+    rejections = [_without_content(each, permission, now_us, withheld) for each in decoded.rejections]
     for event in decoded.events:
         if now_us < permission.span(event.type).until_us:
             accepted.append(event)
         else:
             rejections.append(Rejection(event.index, event.id, Reason.NO_CONSENT, "type", _NOT_AGREED, b""))
+    if len(accepted) == len(decoded.events) and all(map(is_, rejections, decoded.rejections)):
+        return decoded
     rejections.sort(key=lambda rejection: rejection.index)
     return decoded._replace(events=accepted, rejections=rejections)
 
 
-def _without_content(rejection: Rejection, permission: Permission, now_us: int) -> Rejection:
+def _without_content(
+    rejection: Rejection, permission: Permission, now_us: int, withheld: list[str] | None
+) -> Rejection:
     if rejection.type is None:
+        if withheld is not None and not _may_name(rejection.raw, withheld):
+            return rejection
         return rejection._replace(message=_NOT_KEPT, raw=b"", omitted=_omitted(rejection), due_us=None)
     if now_us < permission.span(rejection.type).until_us:
         return rejection
     return Rejection(
         rejection.index, rejection.id, Reason.NO_CONSENT, "type", _NOT_AGREED, b"", omitted=_omitted(rejection)
     )
+
+
+def _may_name(raw: bytes, types: Collection[str]) -> bool:
+    """Whether one of these types may be named in bytes that nobody could read; escaped ones may name any."""
+    lowered = (_unpacked(raw) if raw.startswith(_PACKED) else raw).lower()
+    if types and (_ESCAPED in lowered or len(lowered) > _MOST_UNPACKED):
+        return True
+    return any(word in lowered for name in types for word in _words(name))
+
+
+def _unpacked(raw: bytes) -> bytes:
+    """What can be had out of a gzip stream, whole or damaged; more than ``_MOST_UNPACKED`` when there is too much."""
+    stream, found = zlib.decompressobj(wbits=31), b""
+    try:
+        for at in range(0, len(raw), _PIECE):
+            found += stream.decompress(raw[at : at + _PIECE], _MOST_UNPACKED + 1 - len(found))
+            if len(found) > _MOST_UNPACKED:
+                break
+    except zlib.error:
+        pass
+    return found
+
+
+@cache
+def _words(type_name: str) -> tuple[bytes, ...]:
+    """The names of a type; one that holds another of them is found by that."""
+    names = (type_name, *CATALOGUE[type_name].aliases)
+    return tuple(name.encode() for name in names if not any(other in name for other in names if other != name))
 
 
 def _omitted(rejection: Rejection) -> Omitted:

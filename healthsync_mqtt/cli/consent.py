@@ -18,7 +18,9 @@ from healthsync_mqtt.model.times import iso
 app = new_group("What users agree to: which types, for which purpose, until when.")
 
 User = Annotated[str, typer.Argument(help="The user's id.")]
-Types = Annotated[str, typer.Option(help="Types of data: all, or a list (aliases too).")]
+Types = Annotated[
+    str, typer.Option(help="all (the general ones), or a list of all, types, reproductive, mental, location.")
+]
 Purposes = Annotated[str, typer.Option("--purpose", help="store, share, insights, a list of them, or all.")]
 
 _COLUMNS = {

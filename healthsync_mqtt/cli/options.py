@@ -14,6 +14,7 @@ from healthsync_mqtt.cli.spelling import Spelling, as_owner, asked_by, here, pro
 from healthsync_mqtt.config.names import did_you_mean, nearest
 from healthsync_mqtt.errors import ConfigError, UsageError
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
+from healthsync_mqtt.model.event_type import Sensitivity
 from healthsync_mqtt.model.times import iso, micros
 
 
@@ -174,14 +175,30 @@ def type_name(text: str) -> str:
     return found.name
 
 
+_CLASSES = frozenset(each.value for each in Sensitivity) - {Sensitivity.GENERAL.value}
+
+
 def names(text: str) -> list[str]:
     """The names in a comma-separated list."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def type_names(text: str) -> str | list[str]:
-    """A comma-separated list of types by their canonical names; ``all`` or ``*`` stays a word."""
-    return "*" if text in {"all", "*"} else sorted({type_name(name) for name in names(text)})
+    """A comma-separated list of types by their canonical names; ``all`` or ``*`` stays a word.
+
+    A class of sensitivity names all types of it.
+    """
+    if text in {"all", "*"}:
+        return "*"
+    found: set[str] = set()
+    for name in names(text):
+        if name in {"all", "*"}:
+            found.add("*")
+        elif name in _CLASSES:
+            found |= {each.name for each in CATALOGUE.values() if each.sensitivity.value == name}
+        else:
+            found.add(type_name(name))
+    return sorted(found)
 
 
 def date_of(text: str | None, now: int) -> datetime:

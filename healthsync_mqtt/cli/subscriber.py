@@ -30,7 +30,9 @@ def add(
     name: Name,
     users: Annotated[str, typer.Option(help="Users it may read: a list, or *.")],
     *,
-    types: Annotated[str, typer.Option(help="Types it may read: a list, or *.")] = "*",
+    types: Annotated[
+        str, typer.Option(help="* (the general ones), or a list of *, types, reproductive, mental, location.")
+    ] = "*",
     batches: Annotated[
         bool, typer.Option("--batches", help="Several waiting events come as one array (embedded broker).")
     ] = False,

@@ -13,6 +13,7 @@ from healthsync_mqtt.identity.people.records import Subscriber
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.topics.access import may_read
 from healthsync_mqtt.topics.grammar import matches, shared_filter
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -102,8 +103,8 @@ def _own(name: str, names: tuple[str, ...]) -> bool:
 def _by_grant(subscriber: Subscriber | None) -> Callable[[Record], bool]:
     if subscriber is None:
         return lambda _: True
-    users, types = subscriber.users, subscriber.types
-    return lambda record: (users is None or record.user in users) and (types is None or record.type in types)
+    users, principal = subscriber.users, subscriber.principal
+    return lambda record: (users is None or record.user in users) and may_read(principal, record.type)
 
 
 def _waiting(log: LogReader, reader: _Reader) -> _WaitingEvents:

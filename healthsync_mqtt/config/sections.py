@@ -242,6 +242,9 @@ class ExternalSettings(Section):
     """Which part of the users this bridge works for, such as 2/8; nothing: all."""
     canonical: bool = True
     """Publish canonical events for subscribers."""
+    guarded: bool = False
+    """Publish canonical events of types that are asked for by name, too: they reach whoever the broker lets read them.
+    Mosquitto as `broker provision` sets it up keeps them from subscribers that may read `*`; other brokers do not."""
     canary: bool = True
     """Try at the start and again and again to cross from one user to another, and stop when that works."""
     canary_interval_s: Seconds = 300.0

@@ -32,7 +32,7 @@ from healthsync_mqtt.identity.people.lookup import (
     subscriber_of,
     user_of,
 )
-from healthsync_mqtt.identity.people.names import check_id, checked_names, dump_names
+from healthsync_mqtt.identity.people.names import check_id, checked_names, checked_types, dump_names
 from healthsync_mqtt.identity.people.records import Admin, Device, Subscriber, User
 from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
 from healthsync_mqtt.identity.people.schema import open_database
@@ -215,7 +215,9 @@ class Registry:
         *,
         batches: bool = False,
     ) -> Subscriber:
-        """Add a reader of the given users and types ("*" or None = all), or bring a removed one back.
+        """Add a reader of the given users and types, or bring a removed one back.
+
+        "*" or None are all users, and all general types; beside ``*`` the others may be named.
 
         Users may be added after it. ConflictError when the name is taken.
         """
@@ -223,7 +225,7 @@ class Registry:
         subscriber = Subscriber(
             name=name,
             users=checked_names("user id", users),
-            types=checked_names("type", types),
+            types=checked_types(types),
             created_us=now_us,
             batches=batches,
         )

@@ -6,7 +6,7 @@ Ranges are wide on purpose: they refuse what no body or sensor produces, they do
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from healthsync_mqtt.model.event_type import EventType, TimeKind
+from healthsync_mqtt.model.event_type import EventType, Sensitivity, TimeKind
 from healthsync_mqtt.model.types import (
     activity,
     blood,
@@ -25,7 +25,7 @@ from healthsync_mqtt.model.types import (
     workout,
 )
 
-__all__ = ["CATALOGUE", "EventType", "TimeKind", "resolve"]
+__all__ = ["CATALOGUE", "GUARDED", "EventType", "TimeKind", "resolve"]
 
 _FAMILIES = (
     activity, heart, vitals, body, blood, sleep, food, workout, motion, lung, scores, environment, medication, mind,
@@ -38,6 +38,9 @@ CATALOGUE: Mapping[str, EventType] = MappingProxyType({event_type.name: event_ty
 
 _BY_ANY_NAME = {name: event_type for event_type in _TYPES for name in (event_type.name, *event_type.aliases)}
 
+
+#: Types that ``*`` does not mean: consent, and what a subscriber may read, name them.
+GUARDED = frozenset(of.name for of in _TYPES if of.sensitivity is not Sensitivity.GENERAL)
 
 #: The type of a name or an alias, None if there is none.
 resolve: Callable[[str], EventType | None] = _BY_ANY_NAME.get

@@ -32,5 +32,7 @@ class Principal:
     provider: str | None = None
     users: frozenset[str] | None = frozenset()
     types: frozenset[str] | None = frozenset()
+    named: frozenset[str] = frozenset()
+    """Where ``types`` is None: the types beside the general ones, which are asked for by name."""
     batches: bool = False
     """Whether canonical events come as arrays where several wait; otherwise each is a message of its own."""

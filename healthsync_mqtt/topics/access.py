@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.topics.grammar import (
     TOPIC_MAX_BYTES,
@@ -178,7 +179,17 @@ def owns(principal: Principal, variables: Mapping[str, str]) -> bool:
         ids = bound(principal, name)
         if ids is not None and value not in ids:
             return False
-    return True
+    return "type" not in variables or may_read(principal, variables["type"])
+
+
+def may_read(principal: Principal, type_name: str) -> bool:
+    """Whether events of a type are for ``principal``: guarded ones only where they were named.
+
+    A filter with a wildcard is granted for the types that are; asked here, each event finds out whether it is.
+    """
+    if principal.types is not None:
+        return type_name in principal.types or principal.role is not Role.subscriber
+    return type_name not in GUARDED or principal.role is not Role.subscriber or type_name in principal.named
 
 
 def _reaches(levels: list[str], template: Template, types: frozenset[str] | None) -> bool:

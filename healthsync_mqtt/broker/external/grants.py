@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from healthsync_mqtt.errors import ConfigError
-from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.topics.access import AccessRules, bound
+from healthsync_mqtt.model.catalogue import GUARDED
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.topics.access import AccessRules, bound, may_read
 from healthsync_mqtt.topics.registry import Channel
 
 _MOST = 2_000
@@ -28,11 +29,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What a principal may do. ``receive`` are the topics of ``subscribe`` without wider spellings of the same."""
+    """What a principal may do. ``receive`` are the topics of ``subscribe`` without wider spellings of the same.
+
+    ``withheld`` are the topics that filters of both also match, and that it may not read.
+    """
 
     publish: tuple[Grant, ...]
     subscribe: tuple[str, ...]
     receive: tuple[str, ...]
+    withheld: tuple[str, ...] = ()
 
 
 def grants_of(rules: AccessRules, principal: Principal) -> Grants:
@@ -61,7 +66,20 @@ def grants_of(rules: AccessRules, principal: Principal) -> Grants:
                 wider = f"{name[:-1]}#" if name.endswith("/+") else ""
                 if wider and rules.may_subscribe(principal, wider).allowed:
                     subscribe.append(wider)
-    return Grants(tuple(publish), tuple(dict.fromkeys(subscribe)), tuple(dict.fromkeys(receive)))
+    withheld = _withheld(rules, principal)
+    return Grants(tuple(publish), tuple(dict.fromkeys(subscribe)), tuple(dict.fromkeys(receive)), withheld)
+
+
+def _withheld(rules: AccessRules, principal: Principal) -> tuple[str, ...]:
+    """The canonical topics of types that a reader of the general types has not named."""
+    if principal.role is not Role.subscriber or principal.types is not None:
+        return ()
+    levels = rules.registry["canonical"].template.levels
+    return tuple(
+        "/".join(name if text == "type" and variable else "+" if variable else text for text, variable in levels)
+        for name in sorted(GUARDED)
+        if not may_read(principal, name)
+    )
 
 
 def _size(channel: Channel, principal: Principal) -> int:

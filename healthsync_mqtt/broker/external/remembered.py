@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from healthsync_mqtt.config.private_files import create_private, read_private, write_durably
 from healthsync_mqtt.errors import StoreError
@@ -34,8 +34,9 @@ def rights_of(principal: Principal, epoch: int) -> str:
     def listed(names: frozenset[str] | None) -> list[str] | None:
         return None if names is None else sorted(names)
 
-    said = [principal.role.value, principal.user, principal.device, principal.provider, epoch]
-    whole = json.dumps([*said, listed(principal.users), listed(principal.types), principal.batches])
+    said: list[Any] = [principal.role.value, principal.user, principal.device, principal.provider, epoch]
+    said += [listed(principal.users), listed(principal.types), principal.batches]
+    whole = json.dumps(said + sorted(principal.named))
     return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 

@@ -106,7 +106,7 @@ def _keys(place: DataDirectory, now_us: int) -> Iterator[Finding]:
 def _subscribers(registry: Registry) -> Iterator[Finding]:
     wide = [each for each in registry.subscribers() if each.users is None]
     for each in wide:
-        what = "everything" if each.types is None else f"{len(each.types)} types"
+        what = "everything" if (types := each.principal.types) is None else f"{len(types)} types"
         yield Finding(
             check="subscribers",
             grade=Grade.NOTE,

@@ -20,7 +20,7 @@ from healthsync_mqtt.identity.consent.decisions import (
     standings,
 )
 from healthsync_mqtt.identity.people.lookup import any_user, user_of
-from healthsync_mqtt.identity.people.names import checked_names, dump_names, load_names
+from healthsync_mqtt.identity.people.names import EVERY, checked_types, dump_names, load_names
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.sql import statements
 
@@ -68,7 +68,7 @@ class ConsentBook:
             user_id=user_id,
             action=Action.grant,
             purpose=Purpose.store,
-            types=checked_names("type", types),
+            types=checked_types(types),
             decided_us=now_us,
             expires_us=expires_us,
             text_version=text_version,
@@ -90,7 +90,7 @@ class ConsentBook:
             user_id=user_id,
             action=Action.withdraw,
             purpose=Purpose.store,
-            types=checked_names("type", types),
+            types=checked_types(types),
             decided_us=now_us,
             expires_us=None,
             text_version=None,
@@ -155,10 +155,14 @@ class ConsentBook:
 
     def _record(self, decision: ConsentDecision, purposes: Iterable[Purpose]) -> None:
         """Write the decision down for each of these purposes."""
+        types = decision.types
+        # Everything and some names are two decisions: what is said of the general types, and of those.
+        parts = [types] if types is None or EVERY not in types else [None, types - {EVERY}]
         with self._tables.write():
             user_of(self._tables, decision.user_id)
             for purpose in sorted(set(purposes), key=PURPOSES.index):
-                self._tables.insert("consent_decisions", _columns(replace(decision, purpose=purpose)))
+                for part in parts:
+                    self._tables.insert("consent_decisions", _columns(replace(decision, purpose=purpose, types=part)))
 
 
 def _decision(

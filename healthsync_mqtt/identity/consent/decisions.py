@@ -1,13 +1,17 @@
 """Consent as values: what users decided, and what follows from it at a moment. Pure.
 
 A decision grants or withdraws one purpose for some types or for all. The later decision holds for the types that it
-names. ``in_force`` reads the permissions off the decisions; the data path asks those, with one look-up a delivery.
+names. All means the general types: what is reproductive, mental or a location (``GUARDED``) a decision names, or it
+says nothing of it; only who takes everything back takes that back, too. ``in_force`` reads the permissions off the
+decisions; the data path asks those, with one look-up a delivery.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
+
+from healthsync_mqtt.model.catalogue import GUARDED
 
 NEVER: Final = 0
 """As ``until_us``: not permitted."""
@@ -68,18 +72,23 @@ NOTHING: Final = ConsentSpan(0, NEVER)
 
 
 class Permission(NamedTuple):
-    """One user's permission for one purpose: ``rest`` for every type that ``types`` does not name."""
+    """One user's permission for one purpose: ``rest`` for every general type that ``types`` does not name."""
 
     rest: ConsentSpan
     types: Mapping[str, ConsentSpan]
 
     def span(self, type_name: str) -> ConsentSpan:
         """The permission for one type."""
-        return self.types.get(type_name, self.rest)
+        named = self.types.get(type_name)
+        if named is not None:
+            return named
+        return NOTHING if type_name in GUARDED else self.rest
 
     def complete(self, now_us: int) -> bool:
-        """Whether it covers every type at ``now_us``, without a look at any of them."""
-        return not self.types and now_us < self.rest.until_us
+        """Whether it covers every general type at ``now_us``."""
+        return now_us < self.rest.until_us and all(
+            now_us < span.until_us for name, span in self.types.items() if name not in GUARDED
+        )
 
 
 NO_PERMISSION: Final = Permission(NOTHING, {})
@@ -92,7 +101,7 @@ NOBODY: Final[Permissions] = {purpose: {} for purpose in PURPOSES}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What holds for one purpose and one type (None: all that no other line names), and the decisions behind it.
+    """What holds for one purpose and one type (None: all general ones that no other line names), and why.
 
     ``begins_us`` is from when on what was received is covered: ``granted_us``, or 0 where nothing can have been stored
     before. Then no clock decides, which may have been behind when an event was received.
@@ -118,8 +127,10 @@ def standings(decisions: Iterable[ConsentDecision]) -> list[Standing]:
     for decision in decisions:
         purpose = decision.purpose
         if decision.types is None:
-            older = {key: held.pop(key) for key in list(held) if key[0] is purpose}
-            if decision.action is Action.grant:
+            granted = decision.action is Action.grant
+            named = GUARDED if granted else frozenset[str]()
+            older = {key: held.pop(key) for key in list(held) if key[0] is purpose and key[1] not in named}
+            if granted:
                 first = _is_first(decision, None, held)
                 rest = _granted(decision, None, older.pop((purpose, None), None), first=first)
                 held[purpose, None] = rest
@@ -130,7 +141,7 @@ def standings(decisions: Iterable[ConsentDecision]) -> list[Standing]:
                 held |= {key: _withdrawn(decision, standing) for key, standing in older.items()}
             continue
         for name in decision.types:
-            before = held.get((purpose, name), held.get((purpose, None)))
+            before = _of(held, purpose, name)
             if decision.action is Action.grant:
                 held[purpose, name] = _granted(decision, name, before, first=_is_first(decision, name, held))
             elif before is not None:
@@ -157,13 +168,21 @@ def in_force(decisions: Iterable[ConsentDecision]) -> Permissions:
     return permissions
 
 
+def _of(
+    held: Mapping[tuple[Purpose, str | None], Standing], purpose: Purpose, type_name: str | None
+) -> Standing | None:
+    """What holds for a type: its own line, or that of the general ones."""
+    own = held.get((purpose, type_name))
+    return own if own is not None or type_name in GUARDED else held.get((purpose, None))
+
+
 def _is_first(
     decision: ConsentDecision, type_name: str | None, held: Mapping[tuple[Purpose, str | None], Standing]
 ) -> bool:
     """Whether nothing of this type can have been stored before this grant: it is the one to store, or beside it."""
     if decision.purpose is Purpose.store:
         return True
-    store = held.get((Purpose.store, type_name), held.get((Purpose.store, None)))
+    store = _of(held, Purpose.store, type_name)
     return store is not None and store.begins_us == 0 and store.granted_us == decision.decided_us
 
 

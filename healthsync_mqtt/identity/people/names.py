@@ -11,6 +11,10 @@ ALL: Final = frozenset({"all", "*"})
 """Words that mean every user or every type where a list of names is expected."""
 
 
+EVERY: Final = "*"
+"""In a set of types: the general ones."""
+
+
 def check_id(what: str, value: object) -> str:
     """``value`` when it is an id; InputError naming ``what`` otherwise. The value itself is not repeated."""
     if not isinstance(value, str) or not is_id(value):
@@ -23,11 +27,21 @@ def checked_names(what: str, names: str | Iterable[str] | None) -> frozenset[str
     if names is None or (isinstance(names, str) and names in ALL):
         return None
     listed = frozenset([names] if isinstance(names, str) else names)
-    if listed & ALL and len(listed) == 1:
+    if listed and listed <= ALL:
         return None
     if not listed:
         raise InputError(f"no {what} is named", hint="name at least one, or * for all")
     return frozenset(check_id(what, name) for name in listed)
+
+
+def checked_types(types: str | Iterable[str] | None) -> frozenset[str] | None:
+    """The same for types, which may be named beside ``*``: that is in the set then."""
+    if types is None or isinstance(types, str):
+        return checked_names("type", types)
+    listed = frozenset(types)
+    if not listed & ALL or len(listed - ALL) == 0:
+        return checked_names("type", listed)
+    return frozenset({EVERY}).union(check_id("type", name) for name in listed - ALL)
 
 
 def dump_names(names: frozenset[str] | None) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from healthsync_mqtt.identity.people.names import EVERY
 from healthsync_mqtt.model.principal import Principal, Role
 
 
@@ -40,7 +41,10 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:
-    """A backend that reads canonical events of ``users`` and ``types``. Its name is its client id and username."""
+    """A backend that reads canonical events of ``users`` and ``types``. Its name is its client id and username.
+
+    Types None are the general ones; in a set with names, ``*`` is.
+    """
 
     name: str
     users: frozenset[str] | None
@@ -55,8 +59,15 @@ class Subscriber:
     @property
     def principal(self) -> Principal:
         """The identity its connections get."""
+        listed = self.types or frozenset()
+        every = self.types is None or EVERY in listed
         return Principal(
-            role=Role.subscriber, client_id=self.name, users=self.users, types=self.types, batches=self.batches
+            role=Role.subscriber,
+            client_id=self.name,
+            users=self.users,
+            types=None if every else listed,
+            named=listed - {EVERY} if every else frozenset(),
+            batches=self.batches,
         )
 
 

@@ -85,6 +85,16 @@ async def test_canonical_events_follow_a_connection_when_that_is_set(tmp_path: P
         assert (service.edge.follower.connected in serving.connections._users) is publishes
 
 
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_types_asked_for_by_name_go_to_a_broker_when_that_is_set(tmp_path: Path, *, guarded: bool) -> None:
+    settings = load_settings(tmp_path, {"external.guarded": guarded})
+    Registry.open(settings.paths.registry_db).close()
+    async with Service.open(settings, ExternalEdge.open) as service:
+        assert isinstance(service.edge, ExternalEdge)
+        assert ("menstruation" not in service.edge.follower._withheld) is guarded
+        assert "heart_rate" not in service.edge.follower._withheld
+
+
 @pytest.mark.parametrize(
     ("setting", "kept"), [({}, 9), ({"quarantine.user_bytes": 4096}, 1), ({"quarantine.total_bytes": 8192}, 3)]
 )

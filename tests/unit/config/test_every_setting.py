@@ -112,6 +112,8 @@ tests/unit/bridge/edges/test_external_source.py::test_a_shard_stores_its_users_a
     external.shard
 tests/unit/config/test_bridge_settings.py::test_canonical_events_follow_a_connection_when_that_is_set
     external.canonical
+tests/unit/config/test_bridge_settings.py::test_types_asked_for_by_name_go_to_a_broker_when_that_is_set
+    external.guarded
 tests/integration/test_external_mosquitto.py::test_the_bridge_stops_when_the_rules_can_be_crossed
     external.canary external.canary_interval_s
 tests/unit/bridge/test_reload.py::test_retention_goes_by_other_days_at_once

@@ -21,7 +21,7 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 RULES = AccessRules(TopicRegistry.load())
 IDS = st.sampled_from(["alice", "bob", "eve"])
 DEVICES = st.sampled_from(["watch", "phone"])
-TYPES = st.sampled_from(sorted(CATALOGUE)[:4])
+TYPES = st.sampled_from([*sorted(CATALOGUE)[:4], "menstruation"])
 
 
 def _principal(
@@ -59,7 +59,8 @@ def test_a_topic_is_granted_exactly_when_the_door_allows_it(principal: Principal
     assert publish == RULES.may_publish(principal, topic).allowed
     retained = any(grant.retain and matches(grant.filter, topic) for grant in grants.publish)
     assert retained == RULES.may_publish(principal, topic, retain=True).allowed
-    received = any(matches(name, topic) for name in grants.receive)
+    withheld = any(matches(name, topic) for name in grants.withheld)
+    received = any(matches(name, topic) for name in grants.receive) and not withheld
     assert received == RULES.may_subscribe(principal, topic).allowed
 
 

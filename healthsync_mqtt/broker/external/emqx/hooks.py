@@ -22,7 +22,10 @@ def emqx_acl(rules: AccessRules, principal: Principal) -> list[dict[str, Any]]:
         grants = grants_of(rules, principal)
     except ConfigError:
         return []
-    allowed: list[dict[str, Any]] = []
+    # The first rule that fits decides, and to EMQX `+` in a rule fits every topic.
+    allowed: list[dict[str, Any]] = [
+        {"permission": "deny", "action": "subscribe", "topic": name} for name in grants.withheld
+    ]
     for grant in grants.publish:
         retain: dict[str, Any] = {} if grant.retain else {"retain": False}
         allowed.append({"permission": "allow", "action": "publish", "topic": grant.filter, "qos": [0, 1, 2]} | retain)

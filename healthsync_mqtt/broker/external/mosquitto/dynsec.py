@@ -60,7 +60,14 @@ def acls_of(grants: Grants, *, group: bool = False) -> list[Command]:
         # Mosquitto compares a shared filter whole, with its group's name in front.
         rules += [("subscribePattern", f"$share/+/{name}") for name in grants.subscribe]
     rules += [("publishClientReceive", name) for name in grants.receive]
-    return [{"acltype": kind, "topic": topic, "priority": 0, "allow": True} for kind, topic in rules]
+    allowed = [{"acltype": kind, "topic": topic, "priority": 0, "allow": True} for kind, topic in rules]
+    # Of a higher priority, so that the filters above do not bring these. Mosquitto asks at each message.
+    denied = [
+        {"acltype": kind, "topic": name, "priority": 1, "allow": False}
+        for name in grants.withheld
+        for kind in ("subscribePattern", "publishClientReceive")
+    ]
+    return [*denied, *allowed]
 
 
 def changes(present: Present, wanted: Iterable[WantedClient]) -> Iterator[Command]:

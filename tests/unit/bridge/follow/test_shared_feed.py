@@ -26,7 +26,8 @@ ALICE = "$share/g/users/alice/canonical/+"
 def grown(stand: Stand, name: str, topic_filter: str = ALL, *, since: str | None = None, **more: object) -> Line:
     """A member of a group, as the door makes one."""
     line = Line()
-    about = {"users": None, "types": None} | {key: value for key, value in more.items() if key in {"users", "types"}}
+    said = {key: value for key, value in more.items() if key in {"users", "types", "named"}}
+    about = {"users": None, "types": None} | said
     principal = Principal(role=Role.subscriber, client_id=name, **about)  # type: ignore[arg-type]
     session, _ = stand.sessions.open(line, principal, clean=bool(more.get("clean", True)))
     line.session, line.wanted = session, lambda: stand.publisher.wanted(session)
