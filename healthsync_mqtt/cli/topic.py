@@ -22,7 +22,7 @@ app = new_group("The MQTT topics.")
 
 @app.command("list")
 def list_topics(
-    asyncapi: Annotated[bool, typer.Option("--asyncapi", help="Print an AsyncAPI 3.1 document instead.")] = False,
+    asyncapi: Annotated[bool, typer.Option("--asyncapi", help="Print an AsyncAPI 3.0 document instead.")] = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:

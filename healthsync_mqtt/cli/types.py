@@ -55,7 +55,7 @@ def show_type(
     if json:
         output.emit(detailed(of))
         return
-    from healthsync_mqtt.model.event_schema import example_event
+    from healthsync_mqtt.model.event_schema import example_event, words
 
     facts: list[tuple[str, object]] = [
         ("type", of.name),
@@ -67,6 +67,7 @@ def show_type(
         ("shapes", ", ".join(of.forms)),
     ]
     facts += [(each["name"], _range(each)) for each in _fields(of)]
+    facts += [(name, ", ".join(listed)) for name, listed in words(of).items()]
     facts += [(f"{name} also in", ", ".join(units)) for name, units in _units(of).items() if len(units) > 1]
     output.facts([(what, said) for what, said in facts if said])
     output.emit(example_event(of))
@@ -97,14 +98,16 @@ def described(of: EventType) -> dict[str, Any]:
         "sensitivity": of.sensitivity.value,
         "daily": of.daily.value,
         "loinc": of.loinc,
+        "loinc_checked": of.loinc is not None and of.checked,
     }
 
 
 def detailed(of: EventType) -> dict[str, Any]:
     """The same with the shapes of its value, the units that it takes, and an example."""
-    from healthsync_mqtt.model.event_schema import example_event
+    from healthsync_mqtt.model.event_schema import example_event, words
 
-    return described(of) | {"forms": list(of.forms), "units": _units(of), "example": example_event(of)}
+    more = {"forms": list(of.forms), "units": _units(of), "words": words(of), "example": example_event(of)}
+    return described(of) | more
 
 
 def _fields(of: EventType) -> list[dict[str, Any]]:

@@ -112,6 +112,7 @@ def _number_type(  # noqa: PLR0917  # made by the three above
         daily=daily,
         aliases=aliases,
         loinc=quantity.loinc,
+        checked=quantity.checked,
         sensitivity=sensitivity,
         example={quantity.field: quantity.usual},
     )

@@ -43,7 +43,7 @@ def event_schema(of: EventType) -> Schema:
     given: Schema = {"required": required, "properties": {"value": value_schema(of)}}
     if of.max_span_us is not None:
         given["properties"]["end_time"] = MOMENT
-    return _titled(f"{of.name}.json", f"An event of the type {of.name}", schema | _unless_deleted(given)) | {
+    return _titled(f"types/{of.name}.json", f"An event of the type {of.name}", schema | _unless_deleted(given)) | {
         "examples": [example_event(of)]
     }
 
@@ -87,6 +87,12 @@ def schemas() -> dict[str, Schema]:
     """Every schema by the name of its file."""
     found = {"event.json": any_event_schema(), "batch.json": batch_schema(), "receipt.json": receipt_schema()}
     return found | {f"types/{of.name}.json": event_schema(of) for of in CATALOGUE.values()}
+
+
+def words(of: EventType) -> dict[str, list[str]]:
+    """The words of each field at the top of a value that is one of a closed set."""
+    fields = json_schema(of.usual.type)["properties"]
+    return {name: [word for word in field["enum"] if word] for name, field in fields.items() if "enum" in field}
 
 
 def example_event(of: EventType) -> dict[str, Any]:

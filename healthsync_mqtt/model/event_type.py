@@ -130,9 +130,10 @@ class Form:
 class EventType:
     """One type of event: a row of the catalogue, and what follows from it.
 
-    ``shapes`` makes the shapes of its value by the field that marks each. ``quantities`` are its numbers. A type with
-    ``max_span_us`` is no longer than that and needs an end_time. ``own_spread`` makes its own way of becoming points;
-    without one it is what its quantities say. ``example`` is a value of it, which lasts ``example_s``.
+    ``checked`` is of its LOINC code, as of a quantity's. ``shapes`` makes the shapes of its value by the field that
+    marks each. ``quantities`` are its numbers. A type with ``max_span_us`` is no longer than that and needs an
+    end_time. ``own_spread`` makes its own way of becoming points; without one it is what its quantities say.
+    ``example`` is a value of it, which lasts ``example_s``.
 
     What follows is made when it is first asked for, because a program that starts needs few of all types: ``forms``,
     ``usual`` (the first of them), ``spread``, and ``names``, all the names that a value of it can have, at any depth.
@@ -145,6 +146,7 @@ class EventType:
     daily: Daily
     aliases: tuple[str, ...] = ()
     loinc: str | None = None
+    checked: bool = True
     sensitivity: Sensitivity = Sensitivity.GENERAL
     max_span_us: int | None = None
     own_spread: Callable[[], Spread] | None = None

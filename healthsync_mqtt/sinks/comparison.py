@@ -20,6 +20,7 @@ from healthsync_mqtt.sinks.worker import assemble
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
 
+_PAGE = 1000
 _NAMES = (
     "measurement", "expected", "found", "checksum_expected", "checksum_found", "missing", "wrong", "surplus",
 )  # fmt: skip
@@ -91,7 +92,7 @@ class Comparison:
     ) -> Iterator[Compared]:
         """Compare, and repair where asked; each day that was repaired is compared again."""
         for name in [user] if user else self._users():
-            for kind in [type_name] if type_name else CATALOGUE:
+            for kind in [type_name] if type_name else types_of(self._reader, name):
                 head = self._reader.head()
                 found = list(self._reconciliation.compare(name, kind, since_us))
                 left: set[tuple[str, int]] = set()
@@ -129,3 +130,12 @@ class Comparison:
         """Whoever has points in this sink, or could: no scan of the log."""
         known = self._ledger.users() + (self._coverage.users() if self._coverage else [])
         return list(dict.fromkeys(known))
+
+
+def types_of(reader: LogReader, user: str) -> list[str]:
+    """The types that a log has anything of for a user, in the catalogue's order: each type is a reading of its own."""
+    after, found = 0, set[str]()
+    while rows := reader.read(after, _PAGE, user=user, history=True):
+        found |= {row.type for row in rows}
+        after = rows[-1].seq
+    return [name for name in CATALOGUE if name in found]

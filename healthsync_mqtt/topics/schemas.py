@@ -1,10 +1,11 @@
 """The payload schemas that ``topics.yaml`` names, as JSON Schema draft-07 (what every AsyncAPI tool reads)."""
 
+import json
 from typing import Any
 
+from healthsync_mqtt.model.event_schema import any_event_schema, batch_schema, receipt_schema
+from healthsync_mqtt.model.json_schema import Schema
 from healthsync_mqtt.topics.grammar import ID_MAX
-
-Schema = dict[str, Any]
 
 ID_PATTERN = f"^[A-Za-z0-9_-]{{1,{ID_MAX}}}$"
 
@@ -28,7 +29,6 @@ _TEXT: Schema = {"type": "string"}
 _TIME: Schema = {"type": "string", "format": "date-time", "description": "RFC 3339 with an offset or Z"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _OPEN: Schema = {"type": "object"}
-_IDS_OR_COUNT: Schema = {"oneOf": [{"type": "array", "items": _TEXT}, _COUNT]}
 _PRESENCE: Schema = _object(
     ["status"],
     {
@@ -39,28 +39,12 @@ _PRESENCE: Schema = _object(
     },
 )
 
-_EVENT = _object(
-    ["id", "type"],
-    {
-        "id": {"type": "string", "description": "the client's idempotency id, unique per user"},
-        "user_id": {"type": ["string", "integer"], "description": "when present, the user of the topic"},
-        "type": {"type": "string", "description": "a type of the catalogue, or an alias of one"},
-        "start_time": _TIME,
-        "end_time": {"type": ["string", "null"], "format": "date-time"},
-        "value": {
-            "type": "object",
-            "description": "the value model of the type, or its series: {samples: [[s, v], …]}",
-        },
-        "device": {"type": "object", "description": "describes the sensor; identity comes from the topic"},
-        "utc_offset": {"type": "integer", "description": "seconds east of UTC where it was recorded"},
-        "source": _OPEN,
-        "version": _COUNT | {"default": 0},
-        "op": {"type": "string", "enum": ["upsert", "delete"], "default": "upsert"},
-    },
-    additionalProperties=False,
-    # A delete needs neither time nor value.
-    anyOf=[{"required": ["op"], "properties": {"op": {"const": "delete"}}}, {"required": ["start_time", "value"]}],
-)
+
+def _component(schema: Schema) -> Schema:
+    """A published schema as a part of the AsyncAPI document: it has no words that draft-07 has not."""
+    part: Schema = json.loads(json.dumps(schema).replace('"event.json"', '"#/components/schemas/Event"'))
+    return {key: said for key, said in part.items() if key not in {"$schema", "$id"}}
+
 
 _CANONICAL = _object(
     ["seq", "id", "user_id", "device_id", "type", "start_time", "value", "version", "op", "received_at"],
@@ -80,46 +64,6 @@ _CANONICAL = _object(
         "op": {"type": "string", "enum": ["upsert", "delete"]},
         "received_at": _TIME,
     },
-)
-
-_RECEIPT = _object(
-    ["epoch", "seq", "stored", "duplicate", "rejected"],
-    {
-        "epoch": {"type": "string", "description": "names the event log; a new one means a restored backup"},
-        "seq": _COUNT | {"description": "how far the user's own events are"},
-        "batch": {"type": ["string", "null"], "description": "the batch this answers"},
-        "stored": _IDS_OR_COUNT | {"description": "ids, or how many of the batch"},
-        "duplicate": _IDS_OR_COUNT | {"description": "ids, or how many of the batch"},
-        "rejected": {
-            "type": "array",
-            "items": _object(
-                ["index", "code"],
-                {
-                    "index": _COUNT | {"description": "place in the delivery"},
-                    "id": {"type": ["string", "null"]},
-                    "code": {"type": "string", "description": "one of the closed list of reasons"},
-                    "field": {"type": ["string", "null"]},
-                    "message": _TEXT,
-                    "retry": {"type": "boolean", "description": "keep it and send it again later"},
-                    "held": {"type": "boolean", "description": "the service takes it by itself when its clock allows"},
-                    "topic": {"type": "string", "description": "a whole message went nowhere; this was its topic"},
-                    "limit": _COUNT | {"description": "bytes of the longest packet, where it was longer"},
-                },
-            ),
-        },
-        "unlisted": _COUNT | {"description": "so many more events were rejected; send smaller batches to hear which"},
-        "ignored": {
-            "type": "array",
-            "items": {"type": "string", "enum": ["retain"]},
-            "description": "what was asked for and is not done: events are stored and never retained",
-        },
-    },
-)
-
-_BATCH = _object(
-    ["events"],
-    {"batch": {"type": "string"}, "events": {"type": "array", "items": _ref("Event"), "minItems": 1}},
-    additionalProperties=False,
 )
 
 _CONNECTION = _object(
@@ -157,12 +101,12 @@ _TOKEN_RESPONSE = _object(
 SCHEMAS: dict[str, Schema] = {
     "TokenRequest": _TOKEN_REQUEST,
     "TokenResponse": _TOKEN_RESPONSE,
-    "Event": _EVENT,
-    "EventBatch": _BATCH,
+    "Event": _component(any_event_schema()),
+    "EventBatch": _component(batch_schema()),
     "EventMessage": {"anyOf": [*_one_or_many("Event"), _ref("EventBatch")]},
     "CanonicalEvent": _CANONICAL,
     "CanonicalMessage": {"anyOf": _one_or_many("CanonicalEvent")},
-    "Receipt": _RECEIPT,
+    "Receipt": _component(receipt_schema()),
     "DeviceStatus": _PRESENCE,
     "Command": _OPEN | {"description": "what a backend and its devices agree on"},
     "ConnectionState": _CONNECTION,

@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: topics, events, reasons, settings, metrics, commands.
+"""Writes docs/reference from the code: topics, events, reasons, settings, metrics, commands; and the schemas.
 
 ``--check`` compares instead.
 """
@@ -18,10 +18,11 @@ from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.config.settings import ENV_PREFIX, Settings
 from healthsync_mqtt.model import reasons
 from healthsync_mqtt.model.catalogue import CATALOGUE, EventType
-from healthsync_mqtt.model.event_schema import example_event
+from healthsync_mqtt.model.event_schema import example_event, words
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.telemetry.metrics import METRICS
 from healthsync_mqtt.topics.asyncapi import topic_table
+from scripts.support.schema_files import DIRECTORY, files
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 MARK = "<!-- Written by scripts/docs from the code; changes made here are lost. -->"
@@ -67,7 +68,8 @@ def events() -> Iterator[str]:
     yield (
         'The envelope is the same for all types (README, "The event"). A number outside its range is rejected with '
         "`out_of_range`; the ranges refuse what no body or sensor produces and do not judge health. Units are UCUM, "
-        "codes LOINC."
+        "codes LOINC. [schemas](schemas) has a JSON Schema (2020-12) for events of each type, for events, batches and "
+        "receipts, and the AsyncAPI document; `healthsync type schema NAME` prints one."
     )
     yield (
         'A number in another unit is sent as `{"amount": 190, "unit": "lb"}` and stored in the type\'s own unit, '
@@ -78,13 +80,16 @@ def events() -> Iterator[str]:
     for each in CATALOGUE.values():
         shapes = ", ".join(f"`{name}`" for name in each.forms)
         aliases = ", ".join(f"`{name}`" for name in each.aliases)
-        words = each.kind.value, each.daily.value, each.sensitivity.value
-        yield row(f"[`{each.name}`](#{each.name})", aliases, *words, shapes, each.loinc or "")
+        kind = each.kind.value, each.daily.value, each.sensitivity.value
+        code = each.loinc or ""
+        yield row(f"[`{each.name}`](#{each.name})", aliases, *kind, shapes, code if each.checked else f"({code})")
     for each in CATALOGUE.values():
         yield f"## {each.name}"
         if each.quantities:
             yield head("field", "unit", "range", "LOINC")
             yield from quantity_rows(each)
+        for field, listed in words(each).items():
+            yield f"`{field}` is one of: {', '.join(listed)}."
         if each.max_span_us is not None:
             hours = each.max_span_us // 3_600_000_000
             yield f"`start_time` and `end_time` are required, at most {hours:,} hours apart."
@@ -207,14 +212,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/docs", description="Writes docs/reference from the code.")
     parser.add_argument("--check", action="store_true", help="change nothing; fail when a page is out of date")
     check = parser.parse_args().check
-    stale = []
-    for name in PAGES:
-        path, text = REFERENCE / name, page(name)
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale.append(name)
-        if not check:
-            path.write_text(text, encoding="utf-8")
+    wanted = {REFERENCE / name: page(name) for name in PAGES}
+    wanted |= {DIRECTORY / name: text for name, text in files().items()}
+    stale = [path.name for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
+    gone = [path for path in DIRECTORY.rglob("*.json") if path not in wanted]
+    stale += [path.name for path in gone]
+    if not check:
+        for path, text in wanted.items():
+            if path.name in stale:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+        for path in gone:
+            path.unlink()
     if check and stale:
         sys.stdout.write(f"out of date: {', '.join(stale)}; run scripts/docs\n")
     return bool(check and stale)

@@ -119,6 +119,7 @@ TYPES = (
         daily=Daily.NONE,
         aliases=("electrocardiogram",),
         loinc="11524-6",
+        checked=False,
         max_span_us=_HOUR_US,
         own_spread=_ecg_spread,
         example_s=30,
