@@ -156,10 +156,14 @@ class Shipping:
                     async with asyncio.timeout(_STOP_S):
                         await process.wait()
             finally:
-                # Cancelled again while it waits, nobody would come back to a process that is stopped.
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
+                try:
+                    # Cancelled again while it waits, nobody would come back to a process that is stopped.
+                    if process.returncode is None:
+                        process.kill()
+                        await process.wait()
+                finally:
+                    # asyncio closes it at the end of the pipe, which a loop that ends first never reads.
+                    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  # no public way
 
     async def _listen(self, name: str, process: asyncio.subprocess.Process) -> bytes:
         """Its next line; empty at its end, which is brought about when it has hung too long."""

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,3 +45,25 @@ async def test_a_process_that_will_not_end_is_killed_even_when_nobody_waits_for_
     await until(lambda: not alive(pid))
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_nothing_of_a_process_is_left_to_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_: list[asyncio.subprocess.Process] = []
+    make = asyncio.create_subprocess_exec
+
+    async def noted(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        made_.append(await make(*arguments, **options))
+        return made_[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    Sinks(data).put(made(name="main", url="http://127.0.0.1:9"))
+    # A child of its own holds the pipe, so its end does not come with the end of the process.
+    script = "import subprocess, sys\nsubprocess.Popen(['sleep', '2'])\nsys.stdin.read()"
+    ship = Shipping(data, chores=Chores(Journal()), command=(sys.executable, "-c", script))  # type: ignore[arg-type]
+    running = asyncio.create_task(ship.run())
+    await until(lambda: made_)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert made_[0]._transport.is_closing()  # type: ignore[attr-defined]
