@@ -23,16 +23,13 @@ def test_gives_up(): pytest.skip("the server did not come")
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A tree with our conftest and no ``../shared`` beside it."""
+    """A tree with our conftest, all that it may import, and no ``../shared`` beside it."""
     root = tmp_path / "somewhere" / "clone"
-    (root / "tests" / "support").mkdir(parents=True)
-    shutil.copy(ROOT / "tests" / "conftest.py", root / "tests")
-    for name in ("child.py", "patience.py"):
-        shutil.copy(ROOT / "tests" / "support" / name, root / "tests" / "support")
-    shutil.copy(ROOT / "pyproject.toml", root)
-    for name in ("tests/__init__.py", "tests/support/__init__.py"):
-        (root / name).write_text("")
-    (root / "tests" / "support" / "service.py").write_text("class Service: ...\n")
+    shutil.copytree(
+        ROOT / "tests" / "support", root / "tests" / "support", ignore=shutil.ignore_patterns("__pycache__", "target")
+    )
+    for name in ("tests/__init__.py", "tests/conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, root / name)
     (root / "tests" / "test_it.py").write_text(TESTS)
     return root
 

@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import struct
-import subprocess
 import termios
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from bridge.decode.delivery import decode
 from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from tests.support import child
+from tests.support.patience import PATIENCE_S
 from tests.support.service import HEALTHSYNC, run_cli
 
 NOW = 1_795_430_000_000_000
@@ -44,7 +45,7 @@ def on_terminal(data: Path, *words: str, pager: str, lines: int = 24) -> tuple[i
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 80, 0, 0))
     env = os.environ | {"HEALTHSYNC_DATA": str(data), "PAGER": pager, "TERM": "xterm"}
     env.pop("COLUMNS", None), env.pop("LINES", None)
-    process = subprocess.Popen([*HEALTHSYNC, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    process = child.start([*HEALTHSYNC, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
     os.close(theirs)
     seen = b""
     try:
@@ -54,7 +55,7 @@ def on_terminal(data: Path, *words: str, pager: str, lines: int = 24) -> tuple[i
         pass
     finally:
         os.close(ours)
-        code = process.wait(60)
+        code = process.wait(PATIENCE_S)
     return code, seen.decode()
 
 
