@@ -142,9 +142,11 @@ def _replays(login: Login) -> bytes:
     return _large_status(login) + _filled(encode(Subscribe(1, filters)))
 
 
-def _fragments(_: Login) -> bytes:
-    """One packet that never ends, a byte a frame: the first fragment and continuations of it."""
-    return b"\x02\x81" + bytes(4) + b"\x30" + (b"\x00\x81" + bytes(4) + b"\xff") * 4_000
+def _fragments(login: Login) -> bytes:
+    """Whole packets, a byte a frame: a first fragment, continuations of it, and the last one."""
+    packet = encode_publish(_status(login), b"x" * 2_000, 0, False, False, 0)
+    opcodes = (0x02, *(0x00,) * (len(packet) - 2), 0x80)
+    return b"".join(bytes((opcode, 0x81, 0, 0, 0, 0, byte)) for opcode, byte in zip(opcodes, packet, strict=True))
 
 
 def _handover(login: Login) -> bytes:
@@ -191,7 +193,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(name="requests", block=_message(_request, b"{}")),
     Kind(name="web-empty-frames", block=_packet(_web(2)), web=True),
     Kind(name="web-pings", block=_packet(_web(9, b"x")), web=True),
-    Kind(name="web-text-frames", block=_packet(_web(1, b"x" * 100)), web=True),
+    Kind(name="web-text-frames", block=_packet(_web(1, b"x" * 100)), web=True, churn=True),
     Kind(name="web-fragments", block=_fragments, web=True),
     Kind(name="web-closes", block=_packet(_web(8)), web=True, churn=True),
     Kind(name="stranger-web-empty-frames", block=_packet(_web(2)), login=False, web=True),
