@@ -142,12 +142,17 @@ class ConsentBook:
         """The permissions that follow from it; outside of any reading."""
         if fetched.newest != self._read_to:
             permissions = {purpose: dict(users) for purpose, users in self._permissions.items()}
+            by_name = {purpose.value: users for purpose, users in permissions.items()}
             stored = {user_id: since_us for user_id, purpose, since_us, _ in fetched.plain if purpose == Purpose.store}
+            same: dict[tuple[int, int | None], Permission] = {}  # nearly all agree to the same: one value for all
             for user_id, purpose, since_us, until_us in fetched.plain:
                 # As ``Standing.begins_us``: nothing was stored before, so no clock has to say so.
-                begins_us = 0 if stored.get(user_id) == since_us else since_us
-                span = ConsentSpan(begins_us, ALWAYS if until_us is None else until_us)
-                permissions[Purpose(purpose)][user_id] = Permission(span, {})
+                key = (0 if stored.get(user_id) == since_us else since_us, until_us)
+                permission = same.get(key)
+                if permission is None:
+                    span = ConsentSpan(key[0], ALWAYS if until_us is None else until_us)
+                    permission = same[key] = Permission(span, {})
+                by_name[purpose][user_id] = permission
             for purpose, users in in_force(fetched.decisions).items():
                 permissions[purpose] |= users
             self._permissions, self._read_to = permissions, fetched.newest

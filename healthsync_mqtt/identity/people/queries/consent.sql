@@ -10,7 +10,7 @@ FROM consent_decisions ORDER BY no
 SELECT COALESCE(MAX(no), 0) AS no FROM consent_decisions
 
 -- name: users_since
-SELECT DISTINCT user_id FROM consent_decisions WHERE no > ?
+SELECT DISTINCT user_id FROM consent_decisions NOT INDEXED WHERE no > ?
 
 -- name: plain
 SELECT user_id, purpose, decided_us, expires_us FROM consent_decisions

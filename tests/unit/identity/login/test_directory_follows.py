@@ -139,6 +139,34 @@ def test_a_change_reads_what_changed_and_nothing_else(registry: Registry, monkey
     assert 0 < len(read) < 20
 
 
+def test_no_change_goes_through_a_table(registry: Registry) -> None:
+    """With DISTINCT, SQLite would rather go through the index of a whole table than look up the newest rows."""
+    registry.add_user("alice", "all", NOW_US)
+    registry.add_device("alice", "watch", NOW_US)
+    directory = Directory(registry)
+    connection = registry._tables._db.conn
+    asked: list[str] = []
+    for change in (
+        lambda: registry.consent.withdraw("alice", "*", NOW_US),
+        lambda: registry.add_device("alice", "phone", NOW_US),
+        lambda: registry.revocation.suspend_user("alice", NOW_US),
+        lambda: registry.revocation.resume_user("alice"),
+        lambda: registry.remove_device("alice", "watch", NOW_US),
+    ):
+        change()  # type: ignore[no-untyped-call]
+        connection.set_trace_callback(asked.append)
+        directory.refresh()
+        connection.set_trace_callback(None)
+    plans = {
+        query: " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}"))
+        for query in asked
+        if query.startswith("SELECT")
+    }
+    assert any("consent_decisions" in query for query in plans)
+    scans = {query: plan for query, plan in plans.items() if "SCAN" in plan and "generation" not in plan}
+    assert not scans
+
+
 def test_a_directory_that_slept_too_long_reads_everything(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     registry.add_user("alice", "all", NOW_US)
     registry.add_device("alice", "watch", NOW_US)
