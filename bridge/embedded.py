@@ -76,7 +76,7 @@ class EmbeddedEdge:
         self.rules = AccessRules(base.topics)
         self.store = SessionStore.open(paths.sessions_db)
         self.sessions = Sessions(settings.limits, self.rules, self.store)
-        self.sessions.restore(self.directory.principal, self.directory.has_device)
+        over = self.sessions.restore(self.directory.principal, self.directory.has_device)
         self.outlet = DoorOutlet(self.sessions)
         self.follower = CanonicalFeed(
             reader=base.reader,
@@ -86,6 +86,8 @@ class EmbeddedEdge:
             gate=base.gate,
             sessions=self.sessions,
         )
+        for client_id in over:
+            self.follower.forget(client_id)  # the next session of this client begins anew
         self.refused = RefusedLogins(audit, identities)
         self.traces = Traces()
         self.sightings = Sightings(identities)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.mqtt.codec.packets import ConnectCode
+from healthsync_mqtt.mqtt.codec.packets import ConnectCode, Property
 from tests.support.inprocess import House, opened
 from tests.support.peer import Identity, Peer, event
+from tests.support.peer5 import Peer5
 from tests.support.service import Service
 
 
@@ -102,6 +103,42 @@ async def test_a_suback_is_a_promise_even_when_the_service_is_killed_at_once(tmp
         app, present = await connect(service, app_id, peers)
         assert present
         assert ids((await app.message()).payload) == ["first"]
+
+
+async def test_a_session_that_was_to_end_with_its_connection_leaves_no_place_after_a_kill(
+    tmp_path: Path, peers: list[Peer]
+) -> None:
+    """It had lasted, and was taken up once more to end with its connection: the kill ended both."""
+    with Service(tmp_path / "data") as service:
+        service.cli("user", "add", "alice", "--consent", "all")
+        watch = device(service, "alice", "watch")
+        (made,) = service.cli("subscriber", "add", "app", "--users", "alice")
+        app_id = Identity(client_id=made["client_id"], token=made["token"])
+
+        async def reader(expiry_s: int) -> tuple[Peer5, bool]:
+            peer = await Peer5.open(service.ready["mqtt"])
+            peers.append(peer)
+            answer = await peer.connect(app_id, clean=False, about={Property.SESSION_EXPIRY: expiry_s})
+            assert answer.code == 0
+            return peer, answer.session_present
+
+        phone, _ = await connect(service, watch, peers)
+        app, _ = await reader(1_000)
+        await app.ask(("users/alice/canonical/+", 1))
+        await phone.publish(watch.events, event("heard"))
+        assert ids((await app.message()).payload) == ["heard"]
+        app, present = await reader(0)
+        assert present
+        await app.ask(("users/alice/canonical/+", 1))  # durable, and so is that the session is to end
+        service.kill()
+        service.start()
+        phone, _ = await connect(service, watch, peers)
+        await phone.publish(watch.events, event("missed"))
+        app, present = await reader(1_000)
+        assert not present
+        await app.ask(("users/alice/canonical/+", 1))
+        await phone.publish(watch.events, event("later"))
+        assert ids((await app.message()).payload) == ["later"], "an event of before this session came"
 
 
 async def test_an_acknowledged_message_for_an_absent_client_outlasts_a_kill_at_once(

@@ -120,7 +120,7 @@ class Node:
         )
         opened.callback(self._store.close)
         sessions = Sessions(LIMITS, RULES, self._store)
-        sessions.restore(directory.principal, directory.has_device)
+        over = sessions.restore(directory.principal, directory.has_device)
         self.publisher = CanonicalFeed(
             reader=cast("Any", self.reader),
             head=self.journal.head(),
@@ -130,6 +130,8 @@ class Node:
             sessions=sessions,
             clock_us=clock.us,
         )
+        for client_id in over:
+            self.publisher.forget(client_id)
         outlet = DoorOutlet(sessions)
         self.pipeline = Pipeline(
             journal=self.journal,

@@ -54,16 +54,19 @@ class Sessions:
             evicted=lambda topic: self._keep.retain(topic, None),
         )
 
-    def restore(self, today: Callable[[str], Principal | None], known: Callable[[str, str], bool]) -> None:
+    def restore(self, today: Callable[[str], Principal | None], known: Callable[[str, str], bool]) -> list[str]:
         """Take over what an earlier run left, as far as its owners may have it today; before the first client.
 
-        ``today`` is the principal of a client id, ``known`` says whether a user has a device.
+        ``today`` is the principal of a client id, ``known`` says whether a user has a device. The client ids whose
+        session is over: it was to end with its connection, which ended with the run, or it is somebody else's now.
         """
+        over = []
         for kept in self._keep.sessions():
             principal = today(kept.principal.client_id)
             ends = kept.left is None and kept.expiry == 0
             if principal is None or principal.role is not kept.principal.role or ends:
                 self._keep.dropped(kept.no)
+                over.append(kept.principal.client_id)
                 continue
             session = self._session(principal, persistent=True, kept=kept)
             if kept.expiry is not None:
@@ -89,6 +92,7 @@ class Sessions:
         for kept_session in self._sessions.values():
             for topic_filter in kept_session.interrupted:
                 self.replay(kept_session, topic_filter, 0)
+        return over
 
     def now(self) -> float:
         """Seconds of running time, by which sessions expire: no clock that is set ends one."""
