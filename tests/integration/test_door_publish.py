@@ -164,7 +164,7 @@ async def test_back_pressure_ends_for_every_client(house: House, bob: Bystander)
         await house.until(lambda: house.counters.in_flight == 1, "the first is here")
         for n in range(1, 1500):
             peer.send(message(watch.events, event(f"e{n}", **padding), n))
-        await house.until(lambda: house.service.pipeline._full, "the backlog is full")
+        await house.until(lambda: house.service.pipeline._pressure._waiting, "the backlog is full")
         held.gate.set()
         for _ in range(1500):
             await peer.expect(Puback)

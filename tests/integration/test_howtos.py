@@ -150,7 +150,7 @@ def test_certificates(begin: Begin, place: Path) -> None:
 def test_consent(begin: Begin, place: Path) -> None:
     walk = Walk("docs/howto/consent.md", begin())
     with Service(place / "data"):
-        walk.go(4)
+        walk.go(5)
     walk.done()
 
 

@@ -180,6 +180,8 @@ class KeyStore:
 
     def _make(self, now_us: int, signs_from_us: int) -> KeyRecord:
         key = Ed25519PrivateKey.generate()
+        while key_id(key.public_key()).startswith("-"):  # a command would take it for an option
+            key = Ed25519PrivateKey.generate()
         public = key.public_key()
         kid = key_id(public)
         encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()

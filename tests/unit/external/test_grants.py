@@ -98,7 +98,9 @@ def present(*clients: WantedClient, **other: object) -> Present:
             for each in clients
         },
         {
-            role_name(each.client_id): frozenset((acl["acltype"], acl["topic"]) for acl in acls_of(each.grants))
+            role_name(each.client_id): frozenset(
+                (acl["acltype"], acl["topic"], acl["allow"]) for acl in acls_of(each.grants)
+            )
             for each in clients
         },
     )
@@ -142,11 +144,22 @@ def test_what_differs_is_put_right(there: dict[str, object], fresh: bool, comman
     assert [each["command"] for each in changes(present(wanted, **there), [wanted])] == [command]
 
 
+def test_a_denial_that_is_there_is_not_said_again_and_one_that_was_taken_out_is() -> None:
+    reader = Principal(client_id="app", role=Role.subscriber, users=frozenset({"alice"}), types=None)
+    wanted = client(reader, fresh=False)
+    assert wanted.grants.withheld
+    there = present(wanted)
+    assert list(changes(there, [wanted])) == []
+    role = role_name("app")
+    loosened = Present(there.clients, {role: frozenset(rule for rule in there.roles[role] if rule[2])})
+    assert [each["command"] for each in changes(loosened, [wanted])] == ["modifyRole"]
+
+
 def test_rules_that_somebody_loosened_are_taken_back() -> None:
     wanted = client(CANARY_A, fresh=False)
     loose = present(wanted)
     role = role_name(wanted.client_id)
-    loosened = Present(loose.clients, {role: loose.roles[role] | {("subscribePattern", "#")}})
+    loosened = Present(loose.clients, {role: loose.roles[role] | {("subscribePattern", "#", True)}})
     (said,) = changes(loosened, [wanted])
     assert (said["command"], said["acls"]) == ("modifyRole", acls_of(wanted.grants))
 

@@ -41,10 +41,13 @@ class WantedClient:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What the broker has of ours: clients by name (the plugin's own words) and roles by name with their rules."""
+    """What the broker has of ours: clients by name (the plugin's own words), and roles by name with their rules.
+
+    A rule is its kind, its topic, and whether it allows.
+    """
 
     clients: Mapping[str, Mapping[str, Any]]
-    roles: Mapping[str, frozenset[tuple[str, str]]]
+    roles: Mapping[str, frozenset[tuple[str, str, bool]]]
 
 
 def role_name(client_id: str) -> str:
@@ -80,7 +83,7 @@ def changes(present: Present, wanted: Iterable[WantedClient]) -> Iterator[Comman
         known = present.roles.get(role)
         if known is None:
             yield {"command": "createRole", "rolename": role, "textname": MARK, "acls": acls}
-        elif known != {(acl["acltype"], acl["topic"]) for acl in acls}:
+        elif known != {(acl["acltype"], acl["topic"], acl["allow"]) for acl in acls}:
             yield {"command": "modifyRole", "rolename": role, "textname": MARK, "acls": acls}
         yield from _client_changes(present.clients.get(client.client_id), client, role)
     for name, there in present.clients.items():

@@ -116,7 +116,7 @@ class _Control:
             if each.get("textname") == MARK
         }
         roles = {
-            each["rolename"]: frozenset((acl["acltype"], acl["topic"]) for acl in each.get("acls", []) if acl["allow"])
+            each["rolename"]: frozenset((acl["acltype"], acl["topic"], acl["allow"]) for acl in each.get("acls", []))
             for each in await self._pages("listRoles", "roles")
             if each.get("textname") == MARK
         }

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE, KEY_PASSPHRASE_FILE, key_passphrase
 from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError, TokenError
+from healthsync_mqtt.identity.keys import signing
+from healthsync_mqtt.identity.keys import store as store_module
 from healthsync_mqtt.identity.keys.signing import KeyRecord, Keyring, KeyState, free_from_us, jwks, key_id, states
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.tokens import MAX_LIFETIME_S, TokenIssuer, TokenVerifier
@@ -283,3 +285,11 @@ def test_one_key_signs_as_long_as_one_is_left(times: list, now_us: int) -> None:
             free = free_from_us(records, each.kid)
             assert free is not None
             assert free >= each.signs_from_us + MAX_LIFETIME_S * SECOND
+
+
+def test_no_id_of_a_key_is_taken_for_an_option(store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = iter(["-KlWW1G9cWUGluqV", "-KlWW1G9cWUGluqV"])
+    monkeypatch.setattr(store_module, "key_id", lambda _: next(ids, "kgLlfDuaY7PYrRP6"))
+    monkeypatch.setattr(signing, "key_id", lambda _: "kgLlfDuaY7PYrRP6")
+    store.keyring(NOW_US)
+    assert [record.kid for record in store.records(NOW_US)] == ["kgLlfDuaY7PYrRP6"]
