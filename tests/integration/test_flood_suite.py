@@ -21,7 +21,7 @@ from tests.support.wire import Login
 @pytest.fixture(scope="module")
 def flooded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, list[Login]]]:
     data = tmp_path_factory.mktemp("floods") / "data"
-    made = logins(data, users=2, devices=len(KINDS))
+    made = logins(data, users=3, devices=len(KINDS))
     with Service(data) as service:
         yield service, made
 
@@ -47,7 +47,7 @@ def test_refused_and_broken_things_of_ten(flooded: tuple[Service, list[Login]], 
 @pytest.fixture(scope="module")
 def strictly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, list[Login]]]:
     data = tmp_path_factory.mktemp("strict") / "data"
-    made = logins(data, users=2, devices=10)
+    made = logins(data, users=3, devices=10)
     with Service(data, env=as_environment(strict())) as service:
         yield service, made
 
@@ -78,7 +78,9 @@ def goes_on(
 ) -> None:
     """A bystander is served, nothing grows without bounds, and who is revoked is gone."""
     service, made = flooded
-    attackers = tuple(each for each in made if each.user == "u1")[:connections]
+    # Those who come and go are soon taken for clones of their tokens, and would be let in to no other flood.
+    comes_and_goes = len(kinds) == 1 and any(kind.churn for kind in KINDS if kind.name in kinds)
+    attackers = tuple(each for each in made if each.user == ("u2" if comes_and_goes else "u1"))[:connections]
     found = flood(service, kinds, made[0], attackers, seconds=0.5, pause_s=pause_s)
     assert found.waits >= 20
     assert list(harmed(found)) == [], found
