@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 _NOT_AGREED: Final = "the user has not agreed to data of this type being stored"
 _PACKED: Final = b"\x1f\x8b"
-_PIECE: Final = 4096
-_MOST_UNPACKED: Final = 4_194_304
+MOST_UNPACKED: Final = 65_536
+"""So many bytes of a gzip stream are looked through, on the event loop: a few sent ones may be very many."""
+_MOST_PLAIN: Final = 4_194_304
 _ESCAPED: Final = b"\\u"
 _type_of: Final = attrgetter("type")
 _NOT_KEPT: Final = "refused, and not kept: the user has not agreed to all types being stored"
@@ -130,24 +131,27 @@ def _without_content(
 
 
 def _may_name(raw: bytes, types: Collection[str]) -> bool:
-    """Whether one of these types may be named in bytes that nobody could read; escaped ones may name any."""
-    lowered = (_unpacked(raw) if raw.startswith(_PACKED) else raw).lower()
-    if types and (_ESCAPED in lowered or len(lowered) > _MOST_UNPACKED):
+    """Whether one of these types may be named in bytes that nobody could read.
+
+    Escaped ones may name any, and so may what is not looked through: too much, or damaged.
+    """
+    if not types:
+        return False
+    read = _unpacked(raw) if raw.startswith(_PACKED) else raw
+    if read is None or len(read) > _MOST_PLAIN:
         return True
-    return any(word in lowered for name in types for word in _words(name))
+    lowered = read.lower()
+    return _ESCAPED in lowered or any(word in lowered for name in types for word in _words(name))
 
 
-def _unpacked(raw: bytes) -> bytes:
-    """What can be had out of a gzip stream, whole or damaged; more than ``_MOST_UNPACKED`` when there is too much."""
-    stream, found = zlib.decompressobj(wbits=31), b""
+def _unpacked(raw: bytes) -> bytes | None:
+    """What a gzip stream holds, or as much as is there of one that was cut short; None where it is not just that."""
+    stream = zlib.decompressobj(wbits=31)
     try:
-        for at in range(0, len(raw), _PIECE):
-            found += stream.decompress(raw[at : at + _PIECE], _MOST_UNPACKED + 1 - len(found))
-            if len(found) > _MOST_UNPACKED:
-                break
+        found = stream.decompress(raw, MOST_UNPACKED + 1)
     except zlib.error:
-        pass
-    return found
+        return None
+    return found if len(found) <= MOST_UNPACKED and not stream.unused_data else None
 
 
 @cache

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bridge.decode.delivery import decode
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.ports import Chores
-from bridge.stages.consent import ConsentGate
+from bridge.stages.consent import MOST_UNPACKED, ConsentGate
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.external.emqx.hooks import emqx_acl
@@ -122,6 +122,24 @@ def test_what_could_not_be_read_and_may_be_of_such_a_type_is_not_kept(payload: s
 def test_what_could_not_be_read_and_names_none_of_them_is_kept_as_ever(payload: str) -> None:
     found = screened(payload, agreeing("alice"))
     assert [each.raw for each in found.rejections] == [payload.encode()]
+
+
+@pytest.mark.parametrize(("size", "kept"), [(MOST_UNPACKED, True), (MOST_UNPACKED + 1, False), (900_000, False)])
+def test_of_a_gzip_stream_that_was_cut_short_a_bounded_part_is_looked_through(size: int, kept: bool) -> None:
+    cut = gzip.compress(b"m" * size)[:-8]
+    found = screened(cut, agreeing("alice"))
+    assert [each.raw for each in found.rejections] == [cut if kept else b""]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        gzip.compress(event("menstruation").encode())[:-4] + bytes(4),
+        gzip.compress(event("weight").encode()) + gzip.compress(event("menstruation").encode()),
+    ],
+)
+def test_a_gzip_stream_that_says_more_than_was_looked_through_is_not_kept(payload: bytes) -> None:
+    assert [each.raw for each in screened(payload, agreeing("alice")).rejections] == [b""]
 
 
 # -- what a subscriber may read
