@@ -4,7 +4,7 @@ Numbers stay what they were: an integer is read and written as an integer, a flo
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ from healthsync_mqtt.model.event_type import Form, Part, Quantity, Span, Text, W
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import printable
-from healthsync_mqtt.model.times import micros
+from healthsync_mqtt.model.times import iso, micros
 from healthsync_mqtt.model.units import bounds, convert
 
 Refine = Callable[[Any, Span, Limits], Any]
@@ -76,6 +76,26 @@ def within(start: datetime, end: datetime, path: str, span: Span, what: str = "p
     return start_us, end_us
 
 
+def in_utc(each: Any, path: str, span: Span, what: str = "part") -> dict[str, Any]:
+    """A part of a session as it is stored: what it has, and its times in UTC. RefusedError as ``within``."""
+    start_us, end_us = within(each.start_time, each.end_time, path, span, what)
+    return given(each, start_time=iso(start_us), end_time=iso(end_us))
+
+
+def given(value: Any, **instead: Any) -> dict[str, Any]:
+    """What a value has, without what was left out; some fields as ``instead`` says."""
+    stored = {field: getattr(value, field) for field in type(value).__struct_fields__} | instead
+    return {field: found for field, found in stored.items() if found is not None and found != []}
+
+
+def in_order(rows: Sequence[Any], field: str) -> None:
+    """RefusedError when the seconds go back, with which each row of ``field`` begins."""
+    seconds = [row[0] for row in rows]
+    if seconds != sorted(seconds):
+        place = next(at for at in range(1, len(seconds)) if seconds[at] < seconds[at - 1])
+        raise RefusedError(Reason.BAD_INTERVAL, f"{field}[{place}][0]", f"the seconds of the {field} go back")
+
+
 def series(quantity: Quantity) -> Form:
     """``{"samples": [[0, 72], [1.5, 73]]}``: seconds after the start, at most a day, never going back; and values."""
     sample: Any = tuple[number(0, 86_400), number(quantity.low, quantity.high)]  # type: ignore[misc]
@@ -87,14 +107,11 @@ def _refine_series(value: Any, span: Span, limits: Limits) -> Any:
     samples = value.samples
     if len(samples) > limits.max_samples:
         raise RefusedError(Reason.TOO_LARGE, "samples", f"{len(samples)} samples are more than {limits.max_samples}")
-    seconds = [sample[0] for sample in samples]
-    if seconds != sorted(seconds):
-        place = next(i for i in range(1, len(seconds)) if seconds[i] < seconds[i - 1])
-        raise RefusedError(Reason.BAD_INTERVAL, f"samples[{place}][0]", "the seconds of the samples go back")
-    last_us = span.start_us + seconds[-1] * 1_000_000
+    in_order(samples, "samples")
+    last_us = span.start_us + samples[-1][0] * 1_000_000
     if last_us > span.latest_us:
         doubtful = last_us <= span.latest_us + limits.doubtful_future_us
-        field = f"samples[{len(seconds) - 1}][0]"
+        field = f"samples[{len(samples) - 1}][0]"
         due_us = int(last_us) + 1 - limits.max_future_us
         raise RefusedError(Reason.FUTURE_TIME, field, "the last sample is in the future", retry=doubtful, due_us=due_us)
     return value

@@ -10,8 +10,8 @@ from healthsync_mqtt.model.entries import interval, of_a_day
 from healthsync_mqtt.model.event_type import Daily, EventType, Form, Quantity, Span, TimeKind
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.points import US, Point, Spread, optional_floats, present
-from healthsync_mqtt.model.shapes import fields, struct, within
-from healthsync_mqtt.model.times import iso, micros
+from healthsync_mqtt.model.shapes import fields, given, in_utc, struct
+from healthsync_mqtt.model.times import micros
 
 MAX_STAGES = 2880  # one a minute for 48 h
 _HOUR_US = 3_600_000_000
@@ -65,12 +65,8 @@ def _sleep() -> Form:
 
 
 def _refine_sleep(value: Any, span: Span, _limits: Limits) -> Any:
-    stages = []
-    for place, stage in enumerate(value.stages):
-        start_us, end_us = within(stage.start_time, stage.end_time, f"stages[{place}]", span, what="stage")
-        stages.append({"stage": stage.stage, "start_time": iso(start_us), "end_time": iso(end_us)})
-    stored = {field: getattr(value, field) for field in type(value).__struct_fields__} | {"stages": stages}
-    return {field: found for field, found in stored.items() if found is not None and found != []}
+    stages = [in_utc(stage, f"stages[{place}]", span, what="stage") for place, stage in enumerate(value.stages)]
+    return given(value, stages=stages)
 
 
 #: Stages as numbers, for servers that chart no text. The higher, the deeper.

@@ -11,8 +11,8 @@ from healthsync_mqtt.model.event_type import Daily, EventType, Form, Quantity, S
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.points import US, Point, Spread, optional_floats, present, present_words
 from healthsync_mqtt.model.reasons import Reason, RefusedError
-from healthsync_mqtt.model.shapes import fields, number, part, struct, within
-from healthsync_mqtt.model.times import iso, micros
+from healthsync_mqtt.model.shapes import fields, given, in_order, in_utc, number, part, struct
+from healthsync_mqtt.model.times import micros
 
 _DAY_US: Final = 86_400_000_000
 MAX_PARTS: Final = 2000
@@ -100,20 +100,14 @@ def _workout() -> Form:
 
 
 def _refine_workout(value: Any, span: Span, _limits: Limits) -> Any:
-    stored = {field: getattr(value, field) for field in type(value).__struct_fields__}
-    for field in ("laps", "splits", "pauses"):
-        stored[field] = [_in_utc(each, f"{field}[{place}]", span) for place, each in enumerate(stored[field])]
+    timed = {
+        field: [in_utc(each, f"{field}[{place}]", span) for place, each in enumerate(getattr(value, field))]
+        for field in ("laps", "splits", "pauses")
+    }
     for place, zone in enumerate(value.zones):
         if zone.low is not None and zone.high is not None and zone.low > zone.high:
             raise RefusedError(Reason.OUT_OF_RANGE, f"zones[{place}].low", "the zone begins above its end")
-    return {field: found for field, found in stored.items() if found is not None and found != []}
-
-
-def _in_utc(each: Any, path: str, span: Span) -> dict[str, Any]:
-    start_us, end_us = within(each.start_time, each.end_time, path, span)
-    times = {"start_time": iso(start_us), "end_time": iso(end_us)}
-    figures = ((field, getattr(each, field)) for field in type(each).__struct_fields__ if field not in times)
-    return times | {field: found for field, found in figures if found is not None}
+    return given(value, **timed)
 
 
 def _workout_spread() -> Spread:
@@ -173,12 +167,10 @@ def _route() -> Form:
 
 
 def _refine_route(value: Any, span: Span, _limits: Limits) -> Any:
-    seconds = [place[0] for place in value.places]
-    if seconds != sorted(seconds):
-        place = next(at for at in range(1, len(seconds)) if seconds[at] < seconds[at - 1])
-        raise RefusedError(Reason.BAD_INTERVAL, f"places[{place}][0]", "the seconds of the places go back")
-    if span.end_us is not None and span.start_us + seconds[-1] * US > span.end_us:
-        raise RefusedError(Reason.BAD_INTERVAL, f"places[{len(seconds) - 1}][0]", "the place lies after the end")
+    places = value.places
+    in_order(places, "places")
+    if span.end_us is not None and span.start_us + places[-1][0] * US > span.end_us:
+        raise RefusedError(Reason.BAD_INTERVAL, f"places[{len(places) - 1}][0]", "the place lies after the end")
     return value
 
 
