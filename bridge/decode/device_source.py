@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from bridge.decode.exact_json import InexactError, number_fault, says_the_same
+from healthsync_mqtt.model.event import DEVICE_FIELDS, SOURCE_FIELDS
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import printable
@@ -45,11 +46,8 @@ class Particulars:
             self.remembered[raw] = found
 
 
-DEVICE = Particulars(
-    "device", frozenset({"platform", "model", "manufacturer", "type", "os_version", "app_version", "firmware"})
-)
-SOURCE = Particulars("source", frozenset({"provider", "record_id", "recording", "app", "app_version"}))
-RECORDINGS = frozenset({None, "auto", "active", "manual", "unknown"})
+DEVICE = Particulars("device", frozenset(DEVICE_FIELDS))
+SOURCE = Particulars("source", frozenset(SOURCE_FIELDS))
 
 
 def read_fields(sent: Any, part: Particulars, limits: Limits) -> _Read:

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from bridge.decode.device_source import DEVICE, RECORDINGS, SOURCE, read_fields
+from bridge.decode.device_source import DEVICE, SOURCE, read_fields
 from bridge.decode.exact_json import MAX_INTEGER, InexactError, read, says_the_same, value_fault
 from bridge.decode.refusal import why_refused
 from healthsync_mqtt.model.catalogue import EventType, resolve
-from healthsync_mqtt.model.event import Event, Op
+from healthsync_mqtt.model.event import RECORDINGS, Event, Op
 from healthsync_mqtt.model.event_type import Form, Span
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
@@ -50,6 +50,7 @@ class UnreadEnvelope(Envelope, frozen=True, forbid_unknown_fields=True):
     source: Raw | UnsetType = UNSET
 
 
+_RECORDINGS = frozenset({None, *RECORDINGS})
 _encode = msgspec.json.Encoder().encode
 _convert = msgspec.convert
 _parts = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -125,7 +126,7 @@ def read_event(envelope: Envelope, index: int, origin: Origin, latest_us: int, l
     sent = envelope.source
     if sent is not UNSET and sent is not None:
         source, written = read_fields(sent, SOURCE, limits)
-        if source.get("recording") not in RECORDINGS:
+        if source.get("recording") not in _RECORDINGS:
             message = "recording must be auto, active, manual or unknown"
             raise RefusedError(Reason.WRONG_TYPE, "source.recording", message)
     if app is not None or origin.provider is not None:

@@ -7,6 +7,12 @@ from typing import Final, NamedTuple
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.reasons import Reason
 
+DEVICE_FIELDS: Final = ("platform", "model", "manufacturer", "type", "os_version", "app_version", "firmware")
+SOURCE_FIELDS: Final = ("provider", "record_id", "recording", "app", "app_version")
+"""The texts of ``device`` and ``source`` that have a meaning."""
+RECORDINGS: Final = ("auto", "active", "manual", "unknown")
+"""What ``source.recording`` may say."""
+
 REFUSAL_WORK: Final = 1_000
 """What refusing one event takes beside the bytes that are read for it, in bytes of a good delivery."""
 

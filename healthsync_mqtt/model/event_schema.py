@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.model.event import DEVICE_FIELDS, RECORDINGS, SOURCE_FIELDS
 from healthsync_mqtt.model.event_type import EventType, Form
 from healthsync_mqtt.model.json_schema import DIALECT, MOMENT, Schema, json_schema
 from healthsync_mqtt.model.limits import DEFAULT
@@ -17,8 +18,6 @@ _MOST: Final = 2**53
 _TEXT: Final[Schema] = {"type": "string", "maxLength": DEFAULT.max_string}
 _WORD: Final[Schema] = {"type": ["string", "null"], "maxLength": DEFAULT.max_string}
 _SCALAR: Final[Schema] = {"type": ["string", "number", "boolean", "null"], "maxLength": DEFAULT.max_string}
-_OF_DEVICE: Final = ("platform", "model", "manufacturer", "type", "os_version", "app_version", "firmware")
-_OF_SOURCE: Final = ("provider", "record_id", "recording", "app", "app_version")
 _DELETED: Final[Schema] = {"required": ["op"], "properties": {"op": {"const": "delete"}}}
 
 
@@ -124,9 +123,9 @@ def _envelope(own: Schema) -> Schema:
             "end_time": {"anyOf": [MOMENT, {"type": "null"}]},
             "value": {},
             "user_id": {"type": ["string", "integer", "null"], "minimum": 0, "maximum": _MOST},
-            "device": _scalars(_OF_DEVICE, {}),
+            "device": _scalars(DEVICE_FIELDS, {}),
             "utc_offset": {"type": ["integer", "null"], "minimum": -64_800, "maximum": 64_800},
-            "source": _scalars(_OF_SOURCE, {"recording": {"enum": ["auto", "active", "manual", "unknown", None]}}),
+            "source": _scalars(SOURCE_FIELDS, {"recording": {"enum": [*RECORDINGS, None]}}),
             "version": {"type": "integer", "minimum": 0, "maximum": _MOST},
             "op": {"enum": ["upsert", "delete"]},
         },

@@ -5,6 +5,8 @@ What our own formats and adapters write as a provider belongs here; a test compa
 
 from typing import NamedTuple
 
+from healthsync_mqtt.model import event
+
 #: In the set since the first version.
 _FIRST = frozenset({
     "apple_health", "coros", "dexcom", "fit_file", "fitbit", "garmin", "google_fit", "health_connect", "healthkit",
@@ -17,7 +19,7 @@ LATER = frozenset({"garmin_fit"})
 #: Providers that a device may name in ``source.provider``; an adapter's own name comes from its topic.
 PROVIDERS = _FIRST | LATER
 
-RECORDINGS = frozenset({"auto", "active", "manual", "unknown"})
+RECORDINGS = frozenset(event.RECORDINGS)
 
 
 class SeriesSource(NamedTuple):
