@@ -7,12 +7,12 @@ device sends an event of the time that the clock shows. Devices have clocks of t
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Final, Self
 
 from bridge.cursors import Cursors
 from bridge.ports import Chores, Commit
+from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.telemetry.log import get_logger
 
@@ -95,7 +95,7 @@ class Calendar:
         if max(_stored(commit), default=0) + LEAP_US >= self._clock_us():
             self._reached_us, self._at = self._clock_us(), self._monotonic()
             self.state = ClockState.BELIEVED
-            log.info("bridge.clock_believed", clock=_iso(self._reached_us))
+            log.info("bridge.clock_believed", clock=iso(self._reached_us))
 
     def _now_us(self) -> int:
         """What is believed, as long as the service ran since."""
@@ -108,8 +108,8 @@ class Calendar:
         if doubted and self.state is ClockState.BELIEVED:
             log.warning(
                 "bridge.clock_doubted",
-                clock=_iso(clock_us),
-                goes_by=_iso(reached_us),
+                clock=iso(clock_us),
+                goes_by=iso(reached_us),
                 fix="set the clock; if it is right, nothing is to be done: an event of today ends this",
             )
         self.state = ClockState.DOUBTED if doubted else ClockState.BELIEVED
@@ -121,7 +121,3 @@ def _stored(commit: Commit) -> Iterator[int]:
         for event, seq in zip(outcome.decoded.events, outcome.seqs, strict=True):
             if seq:
                 yield event.start_us
-
-
-def _iso(time_us: int) -> str:
-    return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat(timespec="seconds")

@@ -13,6 +13,7 @@ import typer
 from healthsync_mqtt.cli.spelling import Spelling, as_owner, asked_by, here, program
 from healthsync_mqtt.config.names import did_you_mean, nearest
 from healthsync_mqtt.errors import ConfigError, UsageError
+from healthsync_mqtt.identity.people.names import ALL, EVERY
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
 from healthsync_mqtt.model.event_type import Sensitivity
 from healthsync_mqtt.model.times import iso, micros
@@ -188,12 +189,12 @@ def type_names(text: str) -> str | list[str]:
 
     A class of sensitivity names all types of it.
     """
-    if text in {"all", "*"}:
-        return "*"
+    if text in ALL:
+        return EVERY
     found: set[str] = set()
     for name in names(text):
-        if name in {"all", "*"}:
-            found.add("*")
+        if name in ALL:
+            found.add(EVERY)
         elif name in _CLASSES:
             found |= {each.name for each in CATALOGUE.values() if each.sensitivity.value == name}
         else:

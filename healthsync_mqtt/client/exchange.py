@@ -23,7 +23,7 @@ from healthsync_mqtt.client.transport import Answer, ConnectionLostError, Device
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, InputError
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.model.receipt import TOPIC_SHOWN, Receipt, RejectedEvent, parse_receipt
-from healthsync_mqtt.mqtt.links.port import TooLargeError
+from healthsync_mqtt.mqtt.links.port import HEADER, TooLargeError
 
 _LOG = logging.getLogger("healthsync_mqtt.client")
 _OF_BATCHES = frozenset({Reason.TOO_MANY.value, Reason.TOO_LARGE.value, Reason.DECOMPRESS_LIMIT.value})
@@ -32,8 +32,6 @@ _FRAME_BYTES = 100
 """What a batch has beside its events."""
 _HEADER_BYTES = 4
 """What the service counts of a PUBLISH of MQTT 3.1.1 beside topic and payload."""
-_LINK_BYTES = 10
-"""What our link keeps free for it in MQTT 5."""
 _REFUSED = 0x80
 _NOT_AUTHORIZED = 0x87
 _entry = msgspec.json.Decoder(RejectedEvent).decode
@@ -311,7 +309,7 @@ class Exchange:
         while True:
             batch, answer = await self._answers.get()
             if isinstance(answer, TooLargeError):
-                await self._fit(answer.limit, _LINK_BYTES)
+                await self._fit(answer.limit, HEADER)
                 continue
             receipt = told(batch, answer)
             sent = self._ledger.sent.get(batch)

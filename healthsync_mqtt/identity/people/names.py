@@ -39,7 +39,7 @@ def checked_types(types: str | Iterable[str] | None) -> frozenset[str] | None:
     if types is None or isinstance(types, str):
         return checked_names("type", types)
     listed = frozenset(types)
-    if not listed & ALL or len(listed - ALL) == 0:
+    if not listed & ALL or listed <= ALL:
         return checked_names("type", listed)
     return frozenset({EVERY}).union(check_id("type", name) for name in listed - ALL)
 

@@ -90,8 +90,7 @@ class Tables:
 
     def generation(self) -> int:
         """The number that every write raises."""
-        with self.read():
-            return int(self._db.execute(_SQL["generation"]).fetchone()[0])
+        return self.number(_SQL["generation"])
 
     def _table(self, name: str) -> Table:
         table = self._db[name]

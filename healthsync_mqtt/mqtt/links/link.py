@@ -31,6 +31,7 @@ from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.mqtt.links.farewell import ServerClosedError, farewell
 from healthsync_mqtt.mqtt.links.greeting import agreement, connect
 from healthsync_mqtt.mqtt.links.port import (
+    HEADER,
     MAX_PACKET,
     Address,
     Agreed,
@@ -50,8 +51,6 @@ _MOST_UNSENT = 1_048_576
 _GOODBYE_S = 2.0
 _ELSEWHERE = frozenset({ReasonCode.USE_ANOTHER_SERVER, ReasonCode.SERVER_MOVED})
 """Codes of a CONNACK that send the client to another server."""
-_HEADER = 5 + 2 + 2 + 1
-"""Bytes of a PUBLISH besides its topic and payload, at most."""
 
 
 class LinkState(Enum):
@@ -168,7 +167,7 @@ class Link(asyncio.Protocol):
             self.write(data)
 
     def room(self, topic: str) -> int:
-        return self.agreed.max_packet - _HEADER - len(topic.encode())
+        return self.agreed.max_packet - HEADER - len(topic.encode())
 
     def oldest_owed(self) -> UnansweredMessage | None:
         return next((owed.about for owed in self._owed.values()), None)
@@ -191,7 +190,7 @@ class Link(asyncio.Protocol):
             self.write(self._encoded(_Unsent(topic.encode(), payload, retain, None), 0, 0))
             return None
         if self.alive and len(payload) > self.room(topic):
-            raise TooLargeError(len(payload) + _HEADER + len(topic), self.agreed.max_packet)
+            raise TooLargeError(len(payload) + HEADER + len(topic), self.agreed.max_packet)
         taken: asyncio.Future[Puback] = self._loop.create_future()
         if not self.send(topic, payload, retain=retain, done=taken.set_result):
             raise self._lost("the connection ended while publishing: ")
@@ -253,7 +252,7 @@ class Link(asyncio.Protocol):
 
     def _publish(self, message: _Unsent) -> None:
         packet_id = self._id()
-        size = _HEADER + len(message.topic) + len(message.payload)
+        size = HEADER + len(message.topic) + len(message.payload)
         self._owed[packet_id] = _Owed(message.done, UnansweredMessage(message.topic, size))
         self.write(self._encoded(message, 1, packet_id))
 
