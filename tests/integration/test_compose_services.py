@@ -13,6 +13,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,14 @@ class Containers:
 
     @contextmanager
     def runs(self, *names: str) -> Iterator[None]:
-        """Services that stay; they end with their last words in the log."""
+        """Services that stay, each after what it waits for here; they end with their last words in the log."""
         started = []
         try:
             with self.log.open("ab") as log:
                 for name in names:
+                    for other, wanted in self.services[name].get("depends_on", {}).items():
+                        if other in names and wanted["condition"] == "service_healthy":
+                            wait_until(partial(self.healthy, other), f"{other} for {name}")
                     words, env = self.command(name), self.environment(name)
                     started.append(child.start(words, env=env, cwd=self.image, stdout=log, stderr=log))
             yield
@@ -85,7 +89,7 @@ class Containers:
         """Its health check, typed as it stands."""
         kind, *check = self.services[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        words = [sys.executable, *(self.swapped(word) for word in check[1:])]
+        words = [sys.executable if word == "python3" else self.swapped(word) for word in check]
         return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
     def exec(self, name: str, *words: str) -> list[Any]:
@@ -127,6 +131,7 @@ def test_mosquitto_yaml(image: Path) -> None:
         "/deploy/setup.sh": str(COMPOSE / "setup.sh"),
         "/mosquitto/healthsync": str(image / "mosquitto/healthsync"),
         "/data/certs": str(image / "data/certs"),
+        "/data/credentials": str(image / "data/credentials"),
         "127.0.0.1:9464": f"127.0.0.1:{metrics}",
         "9464": metrics,
         "8883": port,
