@@ -12,6 +12,7 @@ import msgspec
 
 from bridge.decode.exact_json import MOST_EXPLAINED, InexactError, explain, read, text_fault
 from bridge.decode.first_sight import at_first_sight, batch_id
+from bridge.decode.guarded import named_in
 from bridge.decode.inflate import MAGIC, inflate, says_it_unfolds_to
 from bridge.decode.read_event import has_ignored_value, only_type, read_envelope, read_event
 from bridge.decode.recover import LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
@@ -75,6 +76,24 @@ def _in_detail(  # noqa: PLR0917  # what ``decode`` was given
     payload: bytes, origin: Origin, latest_us: int, limits: Limits, pause: Callable[[], None], form: Format
 ) -> Decoded:
     """The long way, for what is not read at once as it came."""
+    decoded = _taken(payload, origin, latest_us, limits, pause, form)
+    return _looked_through(decoded, pause) if decoded.rejections else decoded
+
+
+def _looked_through(decoded: Decoded, pause: Callable[[], None]) -> Decoded:
+    """What is of no single type, with the guarded types that it may name."""
+    cost, rejections = decoded.cost, decoded.rejections
+    for place, each in enumerate(rejections):
+        if each.type is None:
+            rejections[place] = each._replace(guarded=named_in(each.raw, pause))
+            cost += len(each.raw)
+    return decoded._replace(cost=cost)
+
+
+def _taken(  # noqa: PLR0917  # what ``decode`` was given
+    payload: bytes, origin: Origin, latest_us: int, limits: Limits, pause: Callable[[], None], form: Format
+) -> Decoded:
+    """The events and rejections of what is not read at once as it came."""
     size = len(payload)
     content = payload
     try:

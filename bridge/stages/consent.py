@@ -7,27 +7,18 @@ its content is kept. ``share`` is asked for each event on its way to subscribers
 from __future__ import annotations
 
 import threading
-import zlib
-from functools import cache
 from operator import attrgetter, is_
 from typing import TYPE_CHECKING, Final
 
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Permission, Permissions, Purpose
-from healthsync_mqtt.model.catalogue import CATALOGUE, GUARDED
+from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.event import Decoded, Omitted, Rejection, omitted
 from healthsync_mqtt.model.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from healthsync_mqtt.model.record import Record
 
 _NOT_AGREED: Final = "the user has not agreed to data of this type being stored"
-_PACKED: Final = b"\x1f\x8b"
-MOST_UNPACKED: Final = 65_536
-"""So many bytes of a gzip stream are looked through, on the event loop: a few sent ones may be very many."""
-_MOST_PLAIN: Final = 4_194_304
-_ESCAPED: Final = b"\\u"
 _type_of: Final = attrgetter("type")
 _NOT_KEPT: Final = "refused, and not kept: the user has not agreed to all types being stored"
 
@@ -97,12 +88,13 @@ def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:
 
     A rejection keeps its bytes only where the decoder read them exactly and found nothing in them but a type that is
     covered (``Rejection.type``): what can be read in two ways, or has a place not of its type, might be anything. Where
-    every general type is covered, it keeps them if no other type that is not is named anywhere in them. Of bytes that
-    are not kept their number and digest are; of a sound event not even these.
+    every general type is covered, it keeps them if the decoder found no other type that is not named anywhere in them
+    (``Rejection.guarded``); here nobody looks at them. Of bytes that are not kept their number and digest are; of a
+    sound event not even these.
     """
     withheld = None
     if permission.complete(now_us):
-        withheld = [name for name in GUARDED if now_us >= permission.span(name).until_us]
+        withheld = frozenset(name for name in GUARDED if now_us >= permission.span(name).until_us)
     accepted = []
     rejections = [_without_content(each, permission, now_us, withheld) for each in decoded.rejections]
     for event in decoded.events:
@@ -117,10 +109,13 @@ def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:
 
 
 def _without_content(
-    rejection: Rejection, permission: Permission, now_us: int, withheld: list[str] | None
+    rejection: Rejection, permission: Permission, now_us: int, withheld: frozenset[str] | None
 ) -> Rejection:
+    if not rejection.raw:
+        return rejection
     if rejection.type is None:
-        if withheld is not None and not _may_name(rejection.raw, withheld):
+        may_name = GUARDED if rejection.guarded is None else rejection.guarded
+        if withheld is not None and withheld.isdisjoint(may_name):
             return rejection
         return rejection._replace(message=_NOT_KEPT, raw=b"", omitted=_omitted(rejection), due_us=None)
     if now_us < permission.span(rejection.type).until_us:
@@ -128,37 +123,6 @@ def _without_content(
     return Rejection(
         rejection.index, rejection.id, Reason.NO_CONSENT, "type", _NOT_AGREED, b"", omitted=_omitted(rejection)
     )
-
-
-def _may_name(raw: bytes, types: Collection[str]) -> bool:
-    """Whether one of these types may be named in bytes that nobody could read.
-
-    Escaped ones may name any, and so may what is not looked through: too much, or damaged.
-    """
-    if not types:
-        return False
-    read = _unpacked(raw) if raw.startswith(_PACKED) else raw
-    if read is None or len(read) > _MOST_PLAIN:
-        return True
-    lowered = read.lower()
-    return _ESCAPED in lowered or any(word in lowered for name in types for word in _words(name))
-
-
-def _unpacked(raw: bytes) -> bytes | None:
-    """What a gzip stream holds, or as much as is there of one that was cut short; None where it is not just that."""
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        found = stream.decompress(raw, MOST_UNPACKED + 1)
-    except zlib.error:
-        return None
-    return found if len(found) <= MOST_UNPACKED and not stream.unused_data else None
-
-
-@cache
-def _words(type_name: str) -> tuple[bytes, ...]:
-    """The names of a type; one that holds another of them is found by that."""
-    names = (type_name, *CATALOGUE[type_name].aliases)
-    return tuple(name.encode() for name in names if not any(other in name for other in names if other != name))
 
 
 def _omitted(rejection: Rejection) -> Omitted:

@@ -63,8 +63,8 @@ class Rejection(NamedTuple):
     ``due_us``: what the clock must say for that; ``raw`` is held until then and tried again.
     ``omitted``: what was sent instead of ``raw``, which is empty then because it may not be kept.
     ``type`` is the canonical name when ``raw`` was read exactly and every name in it is one of this type's, so that it
-    holds nothing of another type; else None. ``form`` is the format that ``raw`` is in: another one only where it is a
-    whole payload.
+    holds nothing of another type; else None, and ``guarded`` are the guarded types that may be named in it (None: any).
+    ``form`` is the format that ``raw`` is in: another one only where it is a whole payload.
     """
 
     index: int  # type: ignore[assignment]  # the field shadows tuple.index, which nobody calls
@@ -78,6 +78,7 @@ class Rejection(NamedTuple):
     omitted: Omitted | None = None
     due_us: int | None = None
     form: str = OWN_FORM
+    guarded: frozenset[str] | None = None
 
 
 class Decoded(NamedTuple):

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.decode.delivery import decode
+from bridge.decode.guarded import MOST_UNPACKED
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.ports import Chores
-from bridge.stages.consent import MOST_UNPACKED, ConsentGate
+from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.external.emqx.hooks import emqx_acl
