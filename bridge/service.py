@@ -84,6 +84,9 @@ class CanonicalFollower(CommitObserver, Protocol):
     def keep(self) -> None:
         """Write down how far subscribers are, where that changed."""
 
+    def purged(self) -> None:
+        """Bodies in the log were purged: nothing that was read before is handed out."""
+
 
 class Serving(Protocol):
     """An edge at work."""
@@ -161,7 +164,7 @@ class Service:
         self.reader = base.reader
         self.tasks = base.tasks
         self.release = Release(pipeline, base.chores, base.reader)
-        self._retention = Retention.of(base.settings, base.chores, base.calendar.now_us)
+        self._retention = Retention.of(base.settings, base.chores, base.calendar.now_us, edge.follower.purged)
         self._settings = base.settings
         self.endpoint = Endpoint(base.settings.metrics, self.report)
         self._volume = volume

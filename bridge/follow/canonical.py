@@ -252,6 +252,11 @@ class CanonicalFeed:
         self.shared.committed(commit.head)
         self._loop.wake()
 
+    def purged(self) -> None:
+        """Bodies in the log were purged: nothing that was read before is handed out."""
+        self._events.forget()
+        self.shared.purged()
+
     def narrowed(self, users: frozenset[str]) -> None:
         """The consent of these users to share has changed: what waits and may not go out any more is dropped."""
         if users:

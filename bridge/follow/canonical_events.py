@@ -1,5 +1,6 @@
 """The log as canonical events: a row is read once for all who stand at one place, and made into JSON once."""
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
@@ -66,6 +67,8 @@ class CanonicalEvents:
         """What follows in the log, or in one user's part of it. A page may be empty although more is to come."""
         place = (seq, user)
         page = self._pages.get(place)
+        if page is None:
+            page = self._rest_of_a_page(seq, user)
         if page is None or not (page.full or page.through >= head):
             rows, through, full = self._reader.stretch(seq, PAGE, look=_LOOK, user=user)
             page = Page([CanonicalEvent(record, self._topic(record)) for record in rows], through, full)
@@ -74,10 +77,22 @@ class CanonicalEvents:
                 self._pages.popitem(last=False)
         return page
 
+    def forget(self) -> None:
+        """Rows were purged: nothing that was read before is given again."""
+        self._pages.clear()
+
     def one(self, seq: int) -> CanonicalEvent | None:
         """The row with this seq; None when it was purged."""
         record = self._reader.get(seq)
         return CanonicalEvent(record, self._topic(record)) if record is not None and record.body else None
+
+    def _rest_of_a_page(self, seq: int, user: str | None) -> Page | None:
+        """What is left of a page for a follower that took a part of it, as one with a small window does."""
+        for (start, whose), page in self._pages.items():
+            if whose == user and start < seq < page.through:
+                taken = bisect_right(page.events, seq, key=lambda event: event.record.seq)
+                return page._replace(events=page.events[taken:])
+        return None
 
     def _topic(self, record: Record) -> str:
         key = (record.user, record.type)

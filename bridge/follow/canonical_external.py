@@ -108,6 +108,10 @@ class CanonicalPublisher:
         self._head = commit.head
         self._loop.wake()
 
+    def purged(self) -> None:
+        """Bodies in the log were purged: nothing that was read before is handed out."""
+        self._events.forget()
+
     def keep(self) -> None:
         """Write the cursor down, where it moved."""
         if self._acknowledged != self._noted:

@@ -45,7 +45,7 @@ class _Look(NamedTuple):
 class Retention:
     """The sweeps of one log. ``days`` by type; ``open_reader`` is called in a thread; ``sinks`` names all sinks.
 
-    ``clock_us`` is a clock to purge by.
+    ``clock_us`` is a clock to purge by; ``purged`` is called after each portion.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Retention:
         open_reader: Callable[[], LogReader],
         sinks: Callable[[], Iterable[str]],
         clock_us: Callable[[], int],
+        purged: Callable[[], None] = lambda: None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._days = days
@@ -65,6 +66,7 @@ class Retention:
         self._open_reader = open_reader
         self._sinks = sinks
         self._clock_us = clock_us
+        self._told = purged
         self._monotonic_s = monotonic_s
         self._began_s = monotonic_s()
         self._behind = False
@@ -73,7 +75,7 @@ class Retention:
         self._purged = 0
 
     @classmethod
-    def of(cls, settings: Settings, chores: Chores, clock_us: Callable[[], int]) -> Self:
+    def of(cls, settings: Settings, chores: Chores, clock_us: Callable[[], int], purged: Callable[[], None]) -> Self:
         """The sweeps of the log of a data directory, as its settings and its sinks have it."""
         paths = settings.paths
         return cls(
@@ -82,6 +84,7 @@ class Retention:
             open_reader=lambda: open_reader(paths.root),
             sinks=Sinks(paths.root).names,
             clock_us=clock_us,
+            purged=purged,
         )
 
     def use(self, days: Mapping[str, int]) -> None:
@@ -143,6 +146,7 @@ class Retention:
         """Hand one portion over, and wait until it is durable: two never share a commit."""
         await self._chores.durable(lambda journal: journal.purge(*portion))
         self._purged += len(portion.seqs)
+        self._told()
 
     def _look(self, days: Mapping[str, int], after: int, now_us: int) -> _Look:
         """What the next rows behind ``after`` hold that every sink has."""

@@ -40,7 +40,7 @@ _LOOK: Final = 10
 _GROUPS: Final = 100
 """Groups that one step looks at."""
 _RESTING: Final = 50
-_RECENT: Final = 2_000
+_RECENT: Final = 4_000
 _RECENT_BYTES: Final = 8_388_608
 
 
@@ -177,6 +177,11 @@ class SharedFeed:
                 self._cursors.move(group.name.cursor, cursor)
         self._moved.clear()
         self._cursors.keep()
+
+    def purged(self) -> None:
+        """Bodies in the log were purged: what was read before is read again."""
+        self._recent.clear()
+        self._recent_bytes = 0
 
     def drop_abandoned(self, abandoned: Callable[[int], bool]) -> None:
         """Forget the groups without members whose place is ``abandoned``."""

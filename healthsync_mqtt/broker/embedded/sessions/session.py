@@ -200,9 +200,8 @@ class Session:
         A canonical message is never refused for its number or size: it was fed because there was ``room``, and the
         position in the log has moved on.
         """
-        size = message.size
         if (message.qos == 0 and not self.connected) or (
-            message.after < 0 and (self.full or not self._budget.fits(self.held_bytes, size))
+            message.after < 0 and (self.full or not self._budget.fits(self.held_bytes, message.size))
         ):
             self.dropped += 1
             return False
@@ -416,8 +415,9 @@ class Session:
             no = self._last_no = self._last_no + 1
             self._store.owed(self.no, no, _owed(message))
         self._queue.append(QueuedMessage(message, no))
-        self.held_bytes += message.size
-        self._budget.take(message.size)
+        size = message.size
+        self.held_bytes += size
+        self._budget.take(size)
 
     def _move(self, packet_id: int, flight: Outgoing) -> None:
         """The message is in flight, at this step."""
@@ -440,8 +440,9 @@ class Session:
         self._give_back(flight.message, flight.no)
 
     def _give_back(self, message: Message, no: int) -> None:
-        self.held_bytes -= message.size
-        self._budget.give_back(message.size)
+        size = message.size
+        self.held_bytes -= size
+        self._budget.give_back(size)
         if no:
             self._store.owed(self.no, no, None)
         if message.share is not None:

@@ -49,6 +49,21 @@ async def test_without_sinks_age_alone_counts(bench: Bench) -> None:
     assert await sweep(bench, sweeper(bench)) == ["e1", "e3"]
 
 
+async def test_followers_are_told_of_each_portion_when_it_is_durable(bench: Bench) -> None:
+    left: list[int] = []
+    retention = Retention(
+        {"heart_rate": 30},
+        chores=bench.chores,
+        open_reader=bench.log.reader,
+        sinks=tuple,
+        clock_us=lambda: NOW_US,
+        purged=lambda: left.append(len(list(bench.log.reader().read(0, 9_999, history=True)))),
+    )
+    store(bench, *[OLD_US] * 501, NOW_US)
+    await sweep(bench, retention)
+    assert left == [2, 1]
+
+
 async def test_other_types_are_kept(bench: Bench) -> None:
     bench.log.stage([item("steps", event_type="steps", start_us=OLD_US), item("pulse", start_us=OLD_US)], [], NOW_US)
     bench.log.commit()
