@@ -3,7 +3,7 @@
 from typing import Final
 
 from healthsync_mqtt.model.entries import instant, parts
-from healthsync_mqtt.model.event_type import Daily, EventType, Flag, Part, Quantity, Sensitivity, TimeKind, Words
+from healthsync_mqtt.model.event_type import Daily, EventType, Flag, Part, Quantity, Sensitivity, Text, TimeKind, Words
 
 _DAY_US: Final = 86_400_000_000
 _PRIVATE = Sensitivity.REPRODUCTIVE
@@ -14,8 +14,10 @@ _SITE = Words("site", ("armpit", "finger", "forehead", "mouth", "rectum", "ear",
 
 
 def _observed(name: str, words: Words, *optional: Part, aliases: tuple[str, ...] = ()) -> EventType:
+    """``label`` is the word of a source, where it is none of ours."""
     example = {words.field: words.words[1]}
-    return parts(name, TimeKind.INSTANT, (words,), optional, example=example, aliases=aliases, sensitivity=_PRIVATE)
+    said = (*optional, Text("label", 128))
+    return parts(name, TimeKind.INSTANT, (words,), said, example=example, aliases=aliases, sensitivity=_PRIVATE)
 
 
 TYPES = (

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from healthsync_mqtt.model.entries import instant, of_a_day, parts
-from healthsync_mqtt.model.event_type import Daily, EventType, Form, Quantity, TimeKind, Words
+from healthsync_mqtt.model.event_type import Daily, EventType, Form, Quantity, Text, TimeKind, Words
 from healthsync_mqtt.model.points import US, Point, Spread, present, present_words
 from healthsync_mqtt.model.shapes import fields, number, struct
 
@@ -22,6 +22,7 @@ _RHYTHMS = Words(
         "inconclusive_high_heart_rate", "inconclusive_poor_recording", "inconclusive_other", "not_set", "unknown",
     ),
 )  # fmt: skip
+_LABEL = Text("label", 128)
 _LEADS = Words("lead", ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6", "other"))
 _HZ = Quantity("hz", "Hz", 50, 2000, usual=512)
 _MICROVOLTS = Quantity("microvolts", "uV", -100_000, 100_000, usual=12)
@@ -36,7 +37,7 @@ def _ecg() -> Form:
         "Ecg",
         [
             *fields((_RHYTHMS,)),
-            *fields((_HZ, _LEADS, _MEAN_RATE), optional=True),
+            *fields((_LABEL, _HZ, _LEADS, _MEAN_RATE), optional=True),
             (_MICROVOLTS.field, volts, no_volts),
         ],
     )
@@ -67,7 +68,14 @@ def _ecg_spread() -> Spread:
 
 
 TYPES = (
-    instant("heart_rate", Quantity("bpm", "/min", 20, 300, "8867-4", 72), "hr", "heartrate"),
+    # A mean, of a minute or an hour, may say between which it was.
+    instant(
+        "heart_rate",
+        Quantity("bpm", "/min", 20, 300, "8867-4", 72),
+        "hr",
+        "heartrate",
+        extras=(Quantity("low_bpm", "/min", 20, 300, usual=64), Quantity("high_bpm", "/min", 20, 300, usual=88)),
+    ),
     of_a_day(
         "resting_heart_rate", Quantity("bpm", "/min", 20, 200, "40443-4", 54), "rhr", "resting_hr", series_too=True
     ),

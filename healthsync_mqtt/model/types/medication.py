@@ -1,4 +1,7 @@
-"""What a person takes, and what ails: doses of medication, and symptoms."""
+"""What a person takes, and what ails: doses of medication, and symptoms.
+
+``label`` is the word of a source, where it is none of ours: phones say such words in the language of their user.
+"""
 
 from healthsync_mqtt.model.entries import parts
 from healthsync_mqtt.model.event_type import Quantity, Text, TimeKind, Words
@@ -16,6 +19,7 @@ TYPES = (
             Text("dose_unit", 64),
             Text("code", 64),
             Words("coding", ("rxnorm", "atc", "snomed", "pzn", "ndc", "other")),
+            Text("label", 128),
         ),
         example={"status": "taken", "medication": "Ibuprofen 400 mg", "dose": 1, "dose_unit": "tablet"},
         aliases=("medication",),
@@ -38,6 +42,8 @@ TYPES = (
         ),
         (
             Words("severity", ("unspecified", "not_present", "mild", "moderate", "severe")),
+            Text("label", 128),
+            Text("severity_label", 128),
         ),
         example={"symptom": "headache", "severity": "mild"},
         aliases=("symptoms",),

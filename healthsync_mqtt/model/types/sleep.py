@@ -27,6 +27,12 @@ _FIGURES = (
     Quantity("heart_rate_low_bpm", "/min", 20, 300, usual=48),
     Quantity("hrv_rmssd_ms", "ms", 0, 500, usual=61),
     Quantity("respiratory_rate", "/min", 3, 80, usual=14.1),
+    # How long each lasted, of a source that does not say when.
+    Quantity("in_bed_s", "s", 0, 172_800, usual=28_500),
+    Quantity("awake_s", "s", 0, 172_800, usual=1440),
+    Quantity("light_s", "s", 0, 172_800, "93830-8", 14_760),
+    Quantity("deep_s", "s", 0, 172_800, "93831-6", 3240),
+    Quantity("rem_s", "s", 0, 172_800, "93829-0", 5760),
 )
 
 
@@ -96,8 +102,9 @@ def _spread() -> Spread:
         night: list[tuple[str, float]] = [("stages", len(stages))]
         if end_us is not None:
             night.append(("duration_s", (end_us - start_us) / US))
-        night += [(f"{stage}_s", totals[stage] / US) for stage in get_args(Stages) if stage in totals]
-        return [Point("sleep", start_us, (*night, *present(value, figures))), *stages]
+        said = dict(present(value, figures))
+        placed = {f"{stage}_s": totals[stage] / US for stage in get_args(Stages) if stage in totals}
+        return [Point("sleep", start_us, (*night, *(placed | said).items())), *stages]
 
     return Spread(stored=stored, points=points, parts=("sleep_stage",), texts=frozenset({"stage"}))
 

@@ -56,9 +56,15 @@ _FIGURES = (
     Quantity("elevation_loss_m", "m", 0, 50_000, usual=29),
     Quantity("floors", "{flights}", 0, 10_000, usual=4),
     Quantity("strokes", "{strokes}", 0, 200_000, usual=480),
+    Quantity("met_mean", "{MET}", 0, 30, usual=8.9),
+    Quantity("temperature_celsius", "Cel", -60, 60, usual=15),
+    Quantity("humidity_percent", "%", 0, 100, usual=71),
 )
+_OF_THE_WHOLE = {
+    *("energy_total_kcal", "heart_rate_low_bpm", "floors", "met_mean", "temperature_celsius", "humidity_percent"),
+}
 #: What a lap or split has of them.
-_OF_A_PART = tuple(each for each in _FIGURES if each.field not in {"energy_total_kcal", "heart_rate_low_bpm", "floors"})
+_OF_A_PART = tuple(each for each in _FIGURES if each.field not in _OF_THE_WHOLE)
 _ZONE_OF = Words("of", ("heart_rate", "power", "speed", "cadence"))
 _LOW, _HIGH = Quantity("low", "1", 0, 5000), Quantity("high", "1", 0, 5000)
 _SECONDS = Quantity("seconds", "s", 0, 700_000, usual=640)

@@ -73,6 +73,8 @@ def test_numbers_are_taken_up_to_their_bounds_and_refused_beyond(of: EventType) 
     for mark, form in of.forms.items():
         for (field,), low, high in numbers(form.type):
             usual = dict(of.example) if mark in of.example else {}
+            if mark not in {*usual, field}:
+                continue  # what may be said beside an amount in another unit is the same as beside one in its own
             for bound, outside in ((low, low - 1), (high, high + 1)):
                 if (of.name, field) not in {("blood_pressure", "systolic"), ("blood_pressure", "diastolic")}:
                     assert read(example(of, usual | {field: bound})).rejections == [], (field, bound)
