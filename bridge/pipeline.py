@@ -8,7 +8,7 @@ the load and the disk's latency is shared; a group is bounded, so that writing i
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -22,12 +22,12 @@ from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device
 from bridge.stages.aside import STRETCH, Aside
 from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
-from bridge.stages.quarantine import announcement, quarantined
+from bridge.stages.quarantine import announcement, in_parts, quarantined
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, Source
 from healthsync_mqtt.model.event import Decoded
-from healthsync_mqtt.storage.port import Item
+from healthsync_mqtt.storage.port import Item, Quarantined
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.telemetry.outage import Outage
@@ -288,16 +288,28 @@ class Pipeline:
         group.refused = []
         if self._consent != self.gate.version:
             self._screen_again(received_us)
-        make, add = tuple.__new__, items.append  # half the price of Item(...) and Outcome(...)
+        make, add = tuple.__new__, items.append  # half the price of Item(...), and below of Outcome(...)
         for delivery, (_, events, rejections, _, _, _), _, _ in group.waiting:
             origin = delivery.origin
             for event in events:
                 add(make(Item, (origin, event)))
             if rejections:
                 group.refused += quarantined(origin, rejections, received_us)
+        group.seqs, group.outcomes = [], []
+        self._stage(items, in_parts(group.refused), received_us)
+
+    def _stage(self, items: list[Item], refused: Iterator[Sequence[Quarantined]], received_us: int) -> None:
+        """Write the group, then start its commit; of many refused events a part, and the next one in the next pass."""
+        if self._phase is PipelinePhase.STOPPED:
+            return
+        group, part = self._group, next(refused, None)
         try:
-            with self._aside.quiet():
-                seqs = self._journal.write(items, group.refused, received_us)
+            if part is not None:
+                with self._aside.quiet():
+                    group.seqs += self._journal.write(items, part, received_us)
+                if len(part) < len(group.refused):
+                    self._loop.call_soon(self._stage, [], refused, received_us)
+                    return
             for chore in group.chores[group.written :]:
                 group.written += 1
                 chore.write(self._journal)
@@ -307,8 +319,8 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001  # whatever it is, nobody may wait for this group for ever
             self._give_up(error)
             return
-        group.seqs, group.outcomes = seqs, []
-        tell, at = group.outcomes.append, 0
+        seqs, tell, at = group.seqs, group.outcomes.append, 0
+        make = tuple.__new__
         for delivery, decoded, _, _ in group.waiting:
             end = at + len(decoded.events)
             tell(make(Outcome, (delivery, decoded, seqs[at:end])))

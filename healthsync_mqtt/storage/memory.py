@@ -64,6 +64,11 @@ class MemoryEventLog:
         seqs = [self._stage_item(tables, item, received_us) for item in items]
         for one in rejected:
             self._refuse(tables, one)
+        for sender in dict.fromkeys(one.origin[:2] for one in rejected):
+            self._make_room(tables, sender, self._quotas.device_bytes)
+        for user in dict.fromkeys(one.origin[:1] for one in rejected):
+            self._make_room(tables, user, self._quotas.user_bytes)
+        self._make_room(tables, (), self._quotas.total_bytes)
         return seqs
 
     def commit(self) -> int:
@@ -160,14 +165,12 @@ class MemoryEventLog:
             tables.last_rejected, str(rejection.reason), rejection.field, rejection.message, *origin, at_us,
             rejection.id, part.raw, part.size, part.sha256, 1, at_us, due(rejection), rejection.form,
         )  # fmt: skip
-        for names, bound in (
-            (origin[:2], self._quotas.device_bytes),
-            (origin[:1], self._quotas.user_bytes),
-            ((), self._quotas.total_bytes),
-        ):
-            held = [row for row in tables.quarantine.values() if (row.user, row.device)[: len(names)] == names]
-            while len(held) > 1 and sum(len(row.raw) + ROW_COST for row in held) > bound:
-                del tables.quarantine[held.pop(0).no]
+
+    @staticmethod
+    def _make_room(tables: _Tables, names: tuple[str | None, ...], bound: int) -> None:
+        held = [row for row in tables.quarantine.values() if (row.user, row.device)[: len(names)] == names]
+        while len(held) > 1 and sum(len(row.raw) + ROW_COST for row in held) > bound:
+            del tables.quarantine[held.pop(0).no]
 
     @staticmethod
     def _stage_item(tables: _Tables, item: Item, received_us: int) -> int:

@@ -1,6 +1,8 @@
 """How much of what is refused is kept: pure rules that every store applies."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b, sha256
 from typing import NamedTuple
 
@@ -48,13 +50,22 @@ def due(rejection: Rejection) -> int | None:
 
 def fingerprint(origin: Origin, rejection: Rejection) -> bytes:
     """Equal for refusals of the same bytes of one sender for one reason."""
-    digest = blake2b(digest_size=16)
-    for part in (*origin, rejection.reason.value, rejection.field, rejection.id):
-        text = b"\xff" if part is None else part.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:%b" % (len(text), text))
+    why = _prefixed((rejection.reason.value, rejection.field, rejection.id))
+    digest = blake2b(_sender(origin) + why, digest_size=16)
     digest.update(rejection.raw)
     if rejection.form != OWN_FORM:
         digest.update(b"in " + rejection.form.encode())
     if rejection.omitted is not None:
         digest.update(rejection.omitted.sha256.encode())
     return digest.digest()
+
+
+@lru_cache(maxsize=256)
+def _sender(origin: Origin) -> bytes:
+    return _prefixed(origin)
+
+
+def _prefixed(parts: Iterable[str | None]) -> bytes:
+    """Texts one after another, so that no two lists of them are the same bytes."""
+    texts = [b"\xff" if part is None else part.encode("utf-8", "surrogatepass") for part in parts]
+    return b"".join([b"%d:%b" % (len(text), text) for text in texts])

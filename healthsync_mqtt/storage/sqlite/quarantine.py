@@ -1,7 +1,7 @@
 """The quarantine in SQLite: rows are added, counted up and taken out inside the writer's transaction."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Final, NamedTuple
 
 import apsw
 
@@ -15,6 +15,17 @@ from healthsync_mqtt.storage.sqlite.statements import statements
 _SQL = statements("quarantine")
 
 Sender = tuple[str, str | None]
+
+_AT_ONCE: Final = 256
+"""Rows that are taken out at a time."""
+
+
+class _Refusal(NamedTuple):
+    """Equal refusals that come together: the first and the last of them, and how many they are."""
+
+    first: Quarantined
+    last: Quarantined
+    times: int = 1
 
 
 class Quarantine:
@@ -44,34 +55,36 @@ class Quarantine:
         self._evicted_before = self._evicted
 
     def add(self, rejected: Sequence[Quarantined]) -> None:
-        """Keep these, oldest first, each within the quotas of its sender; what is over goes, oldest first."""
+        """Keep these; then what is over the quota of a device, a user or everybody goes, oldest first."""
         if self._held is None:
             self._load()
-        for origin, received_us, rejection in rejected:
-            mark = fingerprint(origin, rejection)
-            due_us = due(rejection)
-            if fetch(self._connection, _SQL["count_up"], (received_us, due_us, mark)):
-                continue
-            user, device, provider, topic = origin
-            part = kept(rejection, self._quotas)
-            raw = part.raw and self._codec.encode(user, part.raw)
-            fetch(
-                self._connection,
-                _SQL["add"],
-                (
-                    str(rejection.reason), rejection.field, rejection.message, user, device, provider, topic,
-                    received_us, rejection.id, raw, mark, part.size, part.sha256, due_us,
-                    None if rejection.form == OWN_FORM else rejection.form,
-                ),
-            )  # fmt: skip
-            self._count((user, device), len(raw) + ROW_COST)
-            self._make_room((user, device))
+        refusals: dict[bytes, _Refusal] = {}
+        for one in rejected:
+            mark = fingerprint(one.origin, one.rejection)
+            equal = refusals.get(mark)
+            refusals[mark] = _Refusal(one, one) if equal is None else _Refusal(equal.first, one, equal.times + 1)
+        counted = self._many("count_up", [
+            (times, last.received_us, due(last.rejection), mark) for mark, (_, last, times) in refusals.items()
+        ])  # fmt: skip
+        for (mark,) in counted:
+            del refusals[mark]
+        self._many("add", [self._row(mark, each) for mark, each in refusals.items()])
+        self._make_room(dict.fromkeys(each.first.origin[:2] for each in refusals.values()))
+
+    def _row(self, mark: bytes, refusal: "_Refusal") -> tuple[Any, ...]:
+        ((user, device, provider, topic), received_us, rejection), last, times = refusal
+        part = kept(rejection, self._quotas)
+        raw = part.raw and self._codec.encode(user, part.raw)
+        self._count((user, device), len(raw) + ROW_COST)
+        return (
+            str(rejection.reason), rejection.field, rejection.message, user, device, provider, topic, received_us,
+            rejection.id, raw, mark, part.size, part.sha256, due(last.rejection),
+            None if rejection.form == OWN_FORM else rejection.form, times, last.received_us if times > 1 else None,
+        )  # fmt: skip
 
     def discard(self, no: int) -> None:
         """Take a row out."""
-        for user, device, size in fetch(self._connection, _SQL["discard"], (no,)):
-            if self._held is not None:
-                self._count((user, device), -(size + ROW_COST))
+        self._discard([no])
 
     def hold(self, no: int, due_us: int | None, at_us: int) -> None:
         """Until when, and since when."""
@@ -93,21 +106,34 @@ class Quarantine:
         self._users[sender[0]] = self._users.get(sender[0], 0) + cost
         self._total += cost
 
-    def _make_room(self, sender: Sender) -> None:
+    def _make_room(self, senders: Collection[Sender]) -> None:
         assert self._held is not None
-        user, quotas = sender[0], self._quotas
-        while self._held[sender] > quotas.device_bytes and self._evict("oldest_of_device", sender):
-            pass
-        while self._users[user] > quotas.user_bytes and self._evict("oldest_of_user", (user,)):
-            pass
-        while self._total > quotas.total_bytes and self._evict("oldest", ()):
-            pass
+        quotas = self._quotas
+        for sender in senders:
+            self._evict("oldest_of_device", sender, self._held[sender] - quotas.device_bytes)
+        for user in {user: None for user, _ in senders}:
+            self._evict("oldest_of_user", (user,), self._users[user] - quotas.user_bytes)
+        self._evict("oldest", (), self._total - quotas.total_bytes)
 
-    def _evict(self, which: str, bindings: tuple[Any, ...]) -> bool:
-        """Take out the oldest row but one at least: the newest stays, however small a quota is."""
-        rows = fetch(self._connection, _SQL[which], bindings)
-        if len(rows) < 2:
-            return False
-        self.discard(rows[0][0])
-        self._evicted += 1
-        return True
+    def _evict(self, which: str, of: tuple[Any, ...], over: int) -> None:
+        """Take out the oldest rows until so much has gone; the newest stays, however small a quota is."""
+        while over > 0:
+            rows = fetch(self._connection, _SQL[which], (*of, _AT_ONCE + 1))
+            going: list[int] = []
+            for no, size in rows[:-1]:
+                if over <= 0:
+                    break
+                going.append(no)
+                over -= size + ROW_COST
+            self._discard(going)
+            self._evicted += len(going)
+            if len(rows) <= _AT_ONCE:
+                return
+
+    def _discard(self, numbers: Sequence[int]) -> None:
+        for user, device, size in self._many("discard", [(no,) for no in numbers]):
+            if self._held is not None:
+                self._count((user, device), -(size + ROW_COST))
+
+    def _many(self, which: str, bindings: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return self._connection.executemany(_SQL[which], bindings).fetchall()

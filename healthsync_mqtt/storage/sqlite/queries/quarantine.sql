@@ -1,10 +1,10 @@
 -- name: add
-INSERT INTO quarantine (reason, field, message, user, device, provider, topic, received_us, event_id, raw, fingerprint, size, sha256, due_us, form)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO quarantine (reason, field, message, user, device, provider, topic, received_us, event_id, raw, fingerprint, size, sha256, due_us, form, count, last_us)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: count_up
-UPDATE quarantine SET count = count + 1, last_us = ?, due_us = iif(sha256 IS NULL, ?, NULL)
-WHERE no = (SELECT no FROM quarantine WHERE fingerprint = ? LIMIT 1) RETURNING no
+UPDATE quarantine SET count = count + ?, last_us = ?, due_us = iif(sha256 IS NULL, ?, NULL)
+WHERE no = (SELECT no FROM quarantine WHERE fingerprint = ? LIMIT 1) RETURNING fingerprint
 
 -- name: discard
 DELETE FROM quarantine WHERE no = ? RETURNING user, device, length(raw)
@@ -20,10 +20,10 @@ AND coalesce(due_us > :spare, 1)
 SELECT user, device, sum(length(raw)) + count(*) * ? FROM quarantine GROUP BY user, device
 
 -- name: oldest_of_device
-SELECT no FROM quarantine WHERE user = ? AND device IS ? ORDER BY no LIMIT 2
+SELECT no, length(raw) FROM quarantine WHERE user = ? AND device IS ? ORDER BY no LIMIT ?
 
 -- name: oldest_of_user
-SELECT no FROM quarantine INDEXED BY quarantine_user WHERE user = ? ORDER BY no LIMIT 2
+SELECT no, length(raw) FROM quarantine INDEXED BY quarantine_user WHERE user = ? ORDER BY no LIMIT ?
 
 -- name: oldest
-SELECT no FROM quarantine ORDER BY no LIMIT 2
+SELECT no, length(raw) FROM quarantine ORDER BY no LIMIT ?
