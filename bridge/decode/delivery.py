@@ -6,18 +6,20 @@ whole was not exact JSON. No byte is read more than MOST_PASSES times, whatever 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from bridge.decode.exact_json import MOST_EXPLAINED, InexactError, explain, read, text_fault
 from bridge.decode.first_sight import at_first_sight, batch_id
+from bridge.decode.folding import PIECE, Folding
 from bridge.decode.guarded import named_in
 from bridge.decode.inflate import MAGIC, inflate, says_it_unfolds_to
 from bridge.decode.read_event import has_ignored_value, only_type, read_envelope, read_event
 from bridge.decode.recover import LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
 from healthsync_mqtt.formats.catalogue import OWN
-from healthsync_mqtt.formats.port import Format
+from healthsync_mqtt.formats.port import Format, Message
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
 from healthsync_mqtt.model.limits import DEFAULT, Limits
 from healthsync_mqtt.model.origin import Origin
@@ -104,8 +106,7 @@ def _taken(  # noqa: PLR0917  # what ``decode`` was given
             content = inflate(payload, limits)
             size = len(content)
         if form is not OWN:
-            content = form.read(content, origin.user)
-            size = _bounded(content, limits)
+            return _folded(content, origin, latest_us, limits, pause, form)
         if content is not payload and (found := at_first_sight(content, origin, latest_us, limits)) is not None:
             return found
         return _Decoding(payload, content, origin, latest_us, limits, pause).decoded()
@@ -118,16 +119,23 @@ def _taken(  # noqa: PLR0917  # what ``decode`` was given
 
 
 def _in_form(decoded: Decoded, payload: bytes, form: Format) -> Decoded:
-    """Rejections that hold the payload as it came say its format; the others hold our own JSON."""
+    """A rejection that holds the payload as it came says its format; of made events, they hold our own JSON."""
     rejections = [each._replace(form=form.name) if each.raw is payload else each for each in decoded.rejections]
     return decoded._replace(rejections=rejections)
 
 
-def _bounded(content: bytes, limits: Limits) -> int:
-    """The length of what a format wrote."""
-    if len(content) > limits.max_payload:
-        raise RefusedError(Reason.TOO_LARGE, None, f"its events are longer than {limits.max_payload} bytes")
-    return len(content)
+def _folded(  # noqa: PLR0917  # what ``decode`` was given
+    content: bytes, origin: Origin, latest_us: int, limits: Limits, pause: Callable[[], None], form: Format
+) -> Decoded:
+    """A message in another form. How many events it may come to is not what a delivery of ours may have."""
+    limits = replace(limits, max_events=PIECE)
+
+    def read_own(events: bytes) -> Decoded:
+        found = at_first_sight(events, origin, latest_us, limits)
+        return found or _Decoding(events, events, origin, latest_us, limits, pause).decoded()
+
+    message = Message(content, origin.user, origin.device or "", at_us=latest_us - limits.max_future_us)
+    return Folding(form, read_own, limits, pause).decoded(b"", message)
 
 
 def decode_if_quick(payload: bytes, origin: Origin, now_us: int, limits: Limits = DEFAULT) -> Decoded | None:

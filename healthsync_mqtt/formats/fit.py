@@ -12,12 +12,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from healthsync_mqtt.errors import InputError, UnavailableError
+from healthsync_mqtt.formats.port import Event, Fold, Made, Message
 from healthsync_mqtt.model.reasons import Reason, RefusedError
-
-Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +68,20 @@ class Fit:
     """Deliveries that are FIT files (``port.Format``)."""
 
     name = "fit"
+    summary = "Garmin FIT files: activities, monitoring and weight"
 
-    def read(self, content: bytes, user: str) -> bytes:
-        """An array of the file's events. A damaged file is refused whole: its sender has the good one still."""
-        reading, damage = _read(content, user)
+    def fold(self, state: bytes, message: Message) -> Fold:
+        """The file's events. A damaged file is refused whole: its sender has the good one still."""
+        reading, damage = _read(message.payload, message.user)
         if damage:
             raise RefusedError(Reason.MALFORMED, None, f"the FIT file is damaged: {damage}")
         if len(reading.people) > 1:
             raise RefusedError(Reason.MALFORMED, None, "the FIT file holds the weights of several people")
         if not reading.events:
             raise RefusedError(Reason.MALFORMED, None, "the FIT file holds no heart rate, distance, steps or weight")
-        return msgspec.json.encode(reading.events)
+        for index, event in enumerate(reading.events):
+            yield Made(event, index)
+        return state
 
 
 def _read(content: bytes, user: str) -> tuple[_FitReading, str | None]:

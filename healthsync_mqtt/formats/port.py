@@ -1,23 +1,153 @@
-"""The port of a payload format: somebody's bytes, as the JSON of events that a device of ours would have sent.
+"""The port of a payload format: somebody's message as events that a device of ours would have sent.
 
-A format stands before ``bridge.decode`` and knows nothing behind it: limits, types and consent are decided there, for
-every format alike, and by the one exact reader. What a new one promises is in ``testing.format_contract``.
+A format stands before ``bridge.decode`` and knows nothing behind it: ranges, types, consent and duplicates are decided
+there, for every format alike, and by the one exact reader. What a new one promises is in ``testing.format_contract``.
 """
 
-from typing import Protocol
+from collections.abc import Generator
+from typing import Any, Final, NamedTuple, Protocol
+from uuid import UUID, uuid5
+
+from healthsync_mqtt.model.reasons import Reason
+
+MOST_STATE: Final = 65_536
+"""Bytes that a format may remember of one device."""
+
+_EVENTS: Final = UUID("5b0b3a4e-3b60-5e0e-9d6a-6b6b1f7d2c11")
+
+Event = dict[str, Any]
+"""An event as docs/reference says, as JSON values. Where its source has no modification time its ``version`` is
+``"latest"``: the log compares it with what it holds of that id, an equal one is a duplicate and another supersedes."""
+
+
+class Declared(NamedTuple):
+    """What a login says of all its messages because they do not; None: it says nothing, and nothing is guessed."""
+
+    #: an IANA name, of times that come without an offset
+    zone: str | None = None
+    #: of numbers that come without one
+    unit: str | None = None
+    #: seconds that a sum which has only a start is of
+    bucket_s: int | None = None
+    #: which user, number or slot of the gadget is the user of the login
+    slot: str | None = None
+
+
+class Message(NamedTuple):
+    """One message, unpacked. ``topic`` is the rest below the format's own topic, "" where there is none.
+
+    ``retained``: it is what a broker kept and not what was just sent, so that ``at_us``, its time of arrival, says
+    nothing about when it was measured. (An app that sets RETAIN on what it sends to our own broker is not meant.)
+    """
+
+    payload: bytes
+    user: str
+    device: str = ""
+    topic: str = ""
+    retained: bool = False
+    at_us: int = 0
+    declared: Declared = Declared()
+
+
+class Made(NamedTuple):
+    """An event. ``index`` and ``place`` say where in the message it comes from, as in ``Refused``.
+
+    ``name`` is what its source calls the record, where the source may say later that it is gone (``Gone``).
+    """
+
+    event: Event
+    index: int  # type: ignore[assignment]  # the field shadows tuple.index, which nobody calls
+    place: str = ""
+    name: str | None = None
+
+
+class Refused(NamedTuple):
+    """A record that becomes no event; the rest of the message does. ``index`` counts the records of a message from 0.
+
+    ``place`` is a path in the message (``data.metrics[2].data[17].qty``), ``text`` goes to the sender and may name the
+    offending word. ``record`` is what was refused, as JSON values: it is kept with the refusal.
+    """
+
+    index: int  # type: ignore[assignment]  # the same
+    place: str
+    reason: Reason
+    text: str
+    record: Any = None
+
+
+class Gone(NamedTuple):
+    """What this device brought in this format is gone, as far as its ``name`` begins so and it starts in the window.
+
+    The bridge makes tombstones of it, of what is stored and of what came before in the same message. What was made
+    without a name is not meant. ``until_us`` is not in the window; None: no bound.
+    """
+
+    prefix: str
+    from_us: int | None = None
+    until_us: int | None = None
+
+
+Outcome = Made | Refused | Gone
+Fold = Generator[Outcome, None, bytes]
+"""What a message comes to, in the order of the message; returns the new state."""
 
 
 class Format(Protocol):
-    """One way of writing events. Pure: the same content of the same user is the same events with the same ids."""
+    """One way of writing events. Pure: the same state and message are the same outcomes, ids and new state."""
 
     @property
     def name(self) -> str:
-        """What a delivery in this format is marked with (``Delivery.form``)."""
+        """What a delivery in this format is marked with (``Delivery.form``), and the level of its topic."""
         ...
 
-    def read(self, content: bytes, user: str) -> bytes:
-        """An event, an array or a batch in our own JSON. RefusedError for what is not in this format, or damaged.
+    @property
+    def summary(self) -> str:
+        """What sends it, in a line for people."""
+        ...
 
-        ``content`` is unpacked and no longer than a payload may be. Runs beside the event loop.
+    def fold(self, state: bytes, message: Message) -> Fold:
+        """One message after those that led to ``state``; b"" is the state before the first.
+
+        ``state`` is committed with the events, so that a kill neither loses nor doubles anything; at most MOST_STATE
+        bytes. A format that needs none returns what it got. Raises RefusedError for a message of which nothing can be
+        told, damaged or not in this format: none of it is taken then and the state stays. Runs beside the event loop;
+        what takes long yields now and then by itself, an outcome at a time.
         """
         ...
+
+
+class Folded(NamedTuple):
+    """All that a message comes to."""
+
+    state: bytes
+    outcomes: list[Outcome]
+
+    @property
+    def events(self) -> list[Event]:
+        """The events alone."""
+        return [each.event for each in self.outcomes if isinstance(each, Made)]
+
+    @property
+    def refused(self) -> list[Refused]:
+        """The refusals alone."""
+        return [each for each in self.outcomes if isinstance(each, Refused)]
+
+
+def folded(form: Format, message: Message, state: bytes = b"") -> Folded:
+    """A fold run to its end. Raises RefusedError as it does."""
+    outcomes: list[Outcome] = []
+    fold = form.fold(state, message)
+    while True:
+        try:
+            outcomes.append(next(fold))
+        except StopIteration as end:
+            return Folded(end.value, outcomes)
+
+
+def event_id(user: str, form: str, *facts: object) -> str:
+    """The id of an event whose source gives it none: a UUIDv5 of what the source holds constant when it says it again.
+
+    ``facts`` in an order that the format keeps for ever: type, kind, start and end in UTC, source app and device. Not
+    the value where it may be corrected, nor the spelling of a time, nor its offset.
+    """
+    return str(uuid5(_EVENTS, "\x1f".join(map(str, (user, form, *facts)))))

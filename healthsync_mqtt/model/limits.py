@@ -13,6 +13,8 @@ class Limits:
     max_ratio: int = 100
     #: Events of one delivery.
     max_events: int = 500
+    #: Events and refusals that a message in a format of its own comes to.
+    max_made: int = 100_000
     #: JSON objects and arrays inside each other, counted from the event.
     max_depth: int = 16
     #: Characters of any text.

@@ -1,36 +1,52 @@
 """What every payload format promises (``formats.port.Format``), as tests that any of them runs through.
 
 Subclass ``FormatContract`` in a test module and give it a ``form`` fixture, the format, and a ``samples`` fixture: some
-contents of it with the number of events in each.
+messages of it, each with the number of events that it comes to when it is the first of its device. Where the format
+refuses part of a message, a ``refusals`` fixture has such messages with the places that are refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from random import Random
 
+import pytest
+
 from bridge.decode.delivery import decode
 from healthsync_mqtt.formats.catalogue import FORMATS
-from healthsync_mqtt.formats.port import Format
+from healthsync_mqtt.formats.port import MOST_STATE, Format, Made, Message, Refused, folded
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
-_NOW_US = 1_795_430_000_000_000
+NOW_US = 1_795_430_000_000_000
+"""When messages of the contract arrive."""
+
 _ROOMY = Limits(max_events=100_000, max_payload=16_777_216)
 
 
 def decoded(form: Format, content: bytes, limits: Limits = _ROOMY) -> Decoded:
     """What the bridge makes of a delivery in this format from alice's device."""
     origin = Origin("alice", "watch", None, "users/alice/devices/watch/events")
-    return decode(content, origin, _NOW_US, limits, form=form)
+    return decode(content, origin, NOW_US, limits, form=form)
+
+
+def message(content: bytes) -> Message:
+    """The message that this content is when it comes from alice's device with nothing declared."""
+    return Message(content, "alice", "watch", at_us=NOW_US)
 
 
 class FormatContract:
     """The tests."""
 
+    @pytest.fixture
+    def refusals(self) -> Mapping[bytes, list[str]]:
+        """Messages that are taken in part, and the places of what is refused."""
+        return {}
+
     def test_it_is_in_the_catalogue_under_its_name(self, form: Format) -> None:
         assert FORMATS[form.name] is form
+        assert form.summary
 
     def test_every_event_of_a_sample_is_accepted(self, form: Format, samples: Mapping[bytes, int]) -> None:
         for content, number in samples.items():
@@ -40,26 +56,70 @@ class FormatContract:
 
     def test_read_twice_it_is_the_same_for_the_same_user(self, form: Format, samples: Mapping[bytes, int]) -> None:
         for content in samples:
-            assert form.read(content, "alice") == form.read(content, "alice")
+            assert folded(form, message(content)) == folded(form, message(content))
+
+    def test_a_repeat_makes_no_other_events(self, form: Format, samples: Mapping[bytes, int]) -> None:
+        """Sent again, and remembered or not, a message comes to ids that were there."""
+        for content in samples:
+            first = folded(form, message(content))
+            again = folded(form, message(content)._replace(at_us=NOW_US + 1_000_000), first.state)
+            assert {each["id"] for each in again.events} <= {each["id"] for each in first.events}
+
+    def test_what_it_remembers_is_bounded(self, form: Format, samples: Mapping[bytes, int]) -> None:
+        state = b""
+        for _ in range(3):
+            for content in samples:
+                state = folded(form, message(content), state).state
+                assert isinstance(state, bytes)
+                assert len(state) <= MOST_STATE
+
+    def test_what_is_refused_names_its_place_and_the_rest_is_taken(
+        self, form: Format, refusals: Mapping[bytes, list[str]]
+    ) -> None:
+        for content, places in refusals.items():
+            found = folded(form, message(content))
+            assert [each.place for each in found.refused] == places
+            assert all(each.text for each in found.refused)
+            told = decoded(form, content).rejections
+            assert [(each.index, each.field) for each in told] == [(each.index, each.place) for each in found.refused]
 
     def test_what_is_damaged_is_refused_or_read_and_never_raises(
         self, form: Format, samples: Mapping[bytes, int]
     ) -> None:
         """Also by the format itself: RefusedError is all that it raises."""
-        chance = Random(1)  # noqa: S311  # a test's
-        for content in samples:
-            cut = [content[: chance.randrange(len(content))] for _ in range(20)]
-            for _ in range(20):
-                at = chance.randrange(len(content))
-                cut.append(content[:at] + bytes([content[at] ^ (1 << chance.randrange(8))]) + content[at + 1 :])
-            for damaged in (b"", b"\0", *cut):
-                with suppress(RefusedError):
-                    form.read(damaged, "alice")
-                found = decoded(form, damaged)
-                assert found.total == len(found.events) + len(found.rejections) > 0
+        for damaged in _damaged(samples):
+            outcomes: object = None
+            with suppress(RefusedError):
+                outcomes = folded(form, message(damaged)).outcomes
+            found = decoded(form, damaged)
+            assert found.total == len(found.events) + len(found.rejections)
+            assert found.total > 0 or outcomes == []
+
+    def test_what_is_no_message_at_all_is_refused(self, form: Format) -> None:
+        for nothing in (b"", b"\0"):
+            with pytest.raises(RefusedError):
+                folded(form, message(nothing))
 
     def test_limits_hold_for_what_comes_out(self, form: Format, samples: Mapping[bytes, int]) -> None:
         for content, number in samples.items():
-            found = decoded(form, content, Limits(max_events=number - 1))
+            tight = Limits(max_made=number - 1, max_events=number - 1)
+            found = decoded(form, content, tight)
             assert [each.reason for each in found.rejections] == [Reason.TOO_MANY]
             assert found.rejections[0].raw == content
+
+    def test_places_count_from_the_beginning(self, form: Format, samples: Mapping[bytes, int]) -> None:
+        for content in samples:
+            outcomes = folded(form, message(content)).outcomes
+            found = [each.index for each in outcomes if isinstance(each, Made | Refused)]
+            assert found == sorted(found)
+            assert not found or found[0] >= 0
+
+
+def _damaged(samples: Mapping[bytes, int]) -> Iterator[bytes]:
+    chance = Random(1)  # noqa: S311  # a test's
+    for content in samples:
+        for _ in range(20):
+            yield content[: chance.randrange(len(content))]
+        for _ in range(20):
+            at = chance.randrange(len(content))
+            yield content[:at] + bytes([content[at] ^ (1 << chance.randrange(8))]) + content[at + 1 :]

@@ -82,8 +82,7 @@ class Lanterns:
 
 FORMAT = '''"""How brightly a lantern glows, as a plain number."""
 
-import json
-
+from healthsync_mqtt.formats.port import Fold, Made, Message
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 
@@ -91,13 +90,15 @@ class Lantern:
     """``port.Format``."""
 
     name = "lantern"
+    summary = "a number that glows"
 
-    def read(self, content: bytes, user: str) -> bytes:
+    def fold(self, state: bytes, message: Message) -> Fold:
         """One event."""
-        if not content.isdigit():
+        if not message.payload.isdigit():
             raise RefusedError(Reason.MALFORMED, None, "not a number")
-        event = {"id": f"l-{user}", "type": "aura", "start_time": "2026-11-23T06:00:00Z"}
-        return json.dumps(event | {"value": {"glow": int(content)}}).encode()
+        event = {"id": f"l-{message.user}", "type": "aura", "start_time": "2026-11-23T06:00:00Z"}
+        yield Made(event | {"value": {"glow": int(message.payload)}}, 0)
+        return state
 '''
 
 KEEPS_THE_CONTRACT = """

@@ -8,9 +8,9 @@ import pytest
 
 from healthsync_mqtt.formats.catalogue import FORMATS, OWN
 from healthsync_mqtt.formats.fit_sample import sample_activity
-from healthsync_mqtt.formats.port import Format
-from healthsync_mqtt.model.reasons import Reason
-from healthsync_mqtt.testing.format_contract import FormatContract, decoded
+from healthsync_mqtt.formats.port import Fold, Format, Made, Message, Refused, event_id, folded
+from healthsync_mqtt.model.reasons import Reason, RefusedError
+from healthsync_mqtt.testing.format_contract import FormatContract, decoded, message
 from tests.unit.bridge.bench import Bench, delivery, event
 
 BATCH = json.dumps([event("a"), event("b")]).encode()
@@ -25,8 +25,9 @@ class TestOwn(FormatContract):
     def samples(self) -> Mapping[bytes, int]:
         return {json.dumps(event("a")).encode(): 1, BATCH: 2}
 
-    def test_nothing_is_copied(self, form: Format) -> None:
-        assert form.read(BATCH, "alice") is BATCH
+    def test_a_batch_is_its_events(self, form: Format) -> None:
+        batch = json.dumps({"batch": "b-1", "events": [event("a"), event("b")]}).encode()
+        assert folded(form, message(batch)).events == [event("a"), event("b")]
 
 
 class TestFit(FormatContract):
@@ -40,8 +41,76 @@ class TestFit(FormatContract):
         return {sample_activity(): 240}
 
     def test_the_ids_of_another_user_are_others(self, form: Format) -> None:
-        mine, theirs = (json.loads(form.read(sample_activity(), user)) for user in ("alice", "bob"))
+        sent = message(sample_activity())
+        mine, theirs = (folded(form, sent._replace(user=user)).events for user in ("alice", "bob"))
         assert {each["id"] for each in mine}.isdisjoint(each["id"] for each in theirs)
+
+
+class Pulses:
+    """Lines of beats a minute, a test's format: a line that is none is refused, and it remembers how many it saw."""
+
+    name = "pulses"
+    summary = "beats a minute, one a line"
+
+    def fold(self, state: bytes, message: Message) -> Fold:
+        if b"\0" in message.payload or not message.payload:
+            raise RefusedError(Reason.MALFORMED, None, "no lines")
+        for index, line in enumerate(message.payload.split(b"\n")):
+            place = f"line[{index}]"
+            if not line.isdigit():
+                yield Refused(index, place, Reason.WRONG_TYPE, "not a number", line.decode("utf-8", "replace"))
+                continue
+            made = {"id": event_id(message.user, self.name, index), "type": "heart_rate", "value": {"bpm": int(line)}}
+            yield Made(made | {"start_time": "2026-05-03T06:00:00Z"}, index, place)
+        return str(index + 1).encode()
+
+
+class TestPulses(FormatContract):
+    @pytest.fixture
+    def form(self, monkeypatch: pytest.MonkeyPatch) -> Format:
+        form = Pulses()
+        monkeypatch.setattr("healthsync_mqtt.testing.format_contract.FORMATS", {"pulses": form})
+        return form
+
+    @pytest.fixture
+    def samples(self) -> Mapping[bytes, int]:
+        return {b"60\n61": 2, b"\n".join(b"%d" % (60 + each % 40) for each in range(1_000)): 1_000}
+
+    @pytest.fixture
+    def refusals(self) -> Mapping[bytes, list[str]]:
+        return {b"60\nx\n61\ny": ["line[1]", "line[3]"]}
+
+
+def test_what_the_exact_reader_refuses_of_a_message_is_told_by_its_place_in_the_message() -> None:
+    found = decoded(Pulses(), b"60\n9000\nx\n61")
+    assert [each.index for each in found.events] == [0, 3]
+    assert [(each.index, each.field, each.reason) for each in found.rejections] == [
+        (1, "line[1]", Reason.OUT_OF_RANGE),
+        (2, "line[2]", Reason.WRONG_TYPE),
+    ]
+    assert found.rejections[1].raw == b'"x"'
+    assert (found.batch, found.total) == ("pulses", 4)
+
+
+def test_an_event_that_cannot_be_told_apart_costs_none_of_the_others() -> None:
+    class Deep(Pulses):
+        def fold(self, state: bytes, message: Message) -> Fold:
+            yield from super().fold(state, message._replace(payload=b"60"))
+            deep: object = 1
+            for _ in range(40):
+                deep = [deep]
+            yield Made({"id": "d", "type": "heart_rate", "value": deep}, 1, "deep")
+            return b""
+
+    found = decoded(Deep(), b"any")
+    assert [each.index for each in found.events] == [0]
+    assert [(each.index, each.field, each.reason) for each in found.rejections] == [(1, "deep", Reason.TOO_DEEP)]
+
+
+def test_ids_hold_what_is_given_and_nothing_else() -> None:
+    assert event_id("ann", "x", "weight", 17) == event_id("ann", "x", "weight", "17")
+    assert len({event_id("ann", "x", *facts) for facts in (("a", "b"), ("ab",), ("a", "b", ""))}) == 3
+    assert event_id("ann", "x", 1) != event_id("ben", "x", 1)
 
 
 def test_a_format_is_read_after_unpacking() -> None:
