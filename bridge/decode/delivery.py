@@ -19,7 +19,7 @@ from bridge.decode.inflate import MAGIC, inflate, says_it_unfolds_to
 from bridge.decode.read_event import has_ignored_value, only_type, read_envelope, read_event
 from bridge.decode.recover import LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
 from healthsync_mqtt.formats.catalogue import OWN
-from healthsync_mqtt.formats.port import Format, Message
+from healthsync_mqtt.formats.port import AppMessage, Format
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
 from healthsync_mqtt.model.limits import DEFAULT, Limits
 from healthsync_mqtt.model.origin import Origin
@@ -70,8 +70,7 @@ def decode(  # noqa: PLR0917  # made in one place
     latest_us = now_us + limits.max_future_us
     if form is OWN and (found := at_first_sight(payload, origin, latest_us, limits)) is not None:
         return found
-    decoded = _in_detail(payload, origin, latest_us, limits, pause, form)
-    return decoded if form is OWN else _in_form(decoded, payload, form)
+    return _in_detail(payload, origin, latest_us, limits, pause, form)
 
 
 def _in_detail(  # noqa: PLR0917  # what ``decode`` was given
@@ -79,14 +78,16 @@ def _in_detail(  # noqa: PLR0917  # what ``decode`` was given
 ) -> Decoded:
     """The long way, for what is not read at once as it came."""
     decoded = _taken(payload, origin, latest_us, limits, pause, form)
-    return _looked_through(decoded, pause) if decoded.rejections else decoded
+    return _looked_through(decoded, payload, pause, form) if decoded.rejections else decoded
 
 
-def _looked_through(decoded: Decoded, pause: Callable[[], None]) -> Decoded:
-    """What is of no single type, with the guarded types that it may name."""
+def _looked_through(decoded: Decoded, payload: bytes, pause: Callable[[], None], form: Format) -> Decoded:
+    """What is of no single type, with the guarded types that it may name: in another form it may mean any."""
     cost, rejections = decoded.cost, decoded.rejections
     for place, each in enumerate(rejections):
-        if each.type is None:
+        if form is not OWN and (each.raw is payload or each.form == form.name):
+            rejections[place] = each._replace(form=form.name)
+        elif each.type is None:
             rejections[place] = each._replace(guarded=named_in(each.raw, pause))
             cost += len(each.raw)
     return decoded._replace(cost=cost)
@@ -118,12 +119,6 @@ def _taken(  # noqa: PLR0917  # what ``decode`` was given
         return _refused(payload, defect, None, size, size)
 
 
-def _in_form(decoded: Decoded, payload: bytes, form: Format) -> Decoded:
-    """A rejection that holds the payload as it came says its format; of made events, they hold our own JSON."""
-    rejections = [each._replace(form=form.name) if each.raw is payload else each for each in decoded.rejections]
-    return decoded._replace(rejections=rejections)
-
-
 def _folded(  # noqa: PLR0917  # what ``decode`` was given
     content: bytes, origin: Origin, latest_us: int, limits: Limits, pause: Callable[[], None], form: Format
 ) -> Decoded:
@@ -134,7 +129,7 @@ def _folded(  # noqa: PLR0917  # what ``decode`` was given
         found = at_first_sight(events, origin, latest_us, limits)
         return found or _Decoding(events, events, origin, latest_us, limits, pause).decoded()
 
-    message = Message(content, origin.user, origin.device or "", at_us=latest_us - limits.max_future_us)
+    message = AppMessage(content, origin.user, origin.device or "", at_us=latest_us - limits.max_future_us)
     return Folding(form, read_own, limits, pause).decoded(b"", message)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from healthsync_mqtt.formats.port import MOST_STATE, Format, Gone, Made, Message, Refused
+from healthsync_mqtt.formats.port import MOST_STATE, Format, Gone, Made, AppMessage, RefusedRecord
 from healthsync_mqtt.model.event import Decoded, Event, Rejection, omitted
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -40,7 +40,7 @@ class Folding:
         self._piece: list[tuple[Made, bytes]] = []
         self._piece_bytes = 0
 
-    def decoded(self, state: bytes, message: Message) -> Decoded:
+    def decoded(self, state: bytes, message: AppMessage) -> Decoded:
         """All of the message. Raises RefusedError when none of it is taken.
 
         The delivery counts as a batch that is named by its format: an app keeps no list of ids that it sent.
@@ -55,7 +55,7 @@ class Folding:
             self._pause()
             if isinstance(outcome, Made):
                 self._add(outcome)
-            elif isinstance(outcome, Refused):
+            elif isinstance(outcome, RefusedRecord):
                 self._refuse(outcome)
             else:
                 assert isinstance(outcome, Gone)
@@ -78,7 +78,7 @@ class Folding:
         if len(self._piece) == PIECE or self._piece_bytes > _PIECE_BYTES:
             self._flush()
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: RefusedRecord) -> None:
         self._count()
         self._flush()
         raw = b"" if refused.record is None else _encode(refused.record)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from healthsync_mqtt.errors import InputError, UnavailableError
-from healthsync_mqtt.formats.port import Event, Fold, Made, Message
+from healthsync_mqtt.formats.port import Event, Fold, Made, AppMessage
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 
@@ -70,7 +70,7 @@ class Fit:
     name = "fit"
     summary = "Garmin FIT files: activities, monitoring and weight"
 
-    def fold(self, state: bytes, message: Message) -> Fold:
+    def fold(self, state: bytes, message: AppMessage) -> Fold:
         """The file's events. A damaged file is refused whole: its sender has the good one still."""
         reading, damage = _read(message.payload, message.user)
         if damage:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from healthsync_mqtt.formats.port import Fold, Made, Message
+from healthsync_mqtt.formats.port import Fold, Made, AppMessage
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
@@ -13,7 +13,7 @@ class Own:
     name = OWN_FORM
     summary = "our own JSON: an event, an array of events, or a batch"
 
-    def fold(self, state: bytes, message: Message) -> Fold:
+    def fold(self, state: bytes, message: AppMessage) -> Fold:
         """Its events as they are; whether they may be stored is for the exact reader to say."""
         try:
             sent = msgspec.json.decode(message.payload)

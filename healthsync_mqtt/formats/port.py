@@ -33,7 +33,7 @@ class Declared(NamedTuple):
     slot: str | None = None
 
 
-class Message(NamedTuple):
+class AppMessage(NamedTuple):
     """One message, unpacked. ``topic`` is the rest below the format's own topic, "" where there is none.
 
     ``retained``: it is what a broker kept and not what was just sent, so that ``at_us``, its time of arrival, says
@@ -50,7 +50,7 @@ class Message(NamedTuple):
 
 
 class Made(NamedTuple):
-    """An event. ``index`` and ``place`` say where in the message it comes from, as in ``Refused``.
+    """An event. ``index`` and ``place`` say where in the message it comes from, as in ``RefusedRecord``.
 
     ``name`` is what its source calls the record, where the source may say later that it is gone (``Gone``).
     """
@@ -61,7 +61,7 @@ class Made(NamedTuple):
     name: str | None = None
 
 
-class Refused(NamedTuple):
+class RefusedRecord(NamedTuple):
     """A record that becomes no event; the rest of the message does. ``index`` counts the records of a message from 0.
 
     ``place`` is a path in the message (``data.metrics[2].data[17].qty``), ``text`` goes to the sender and may name the
@@ -87,7 +87,7 @@ class Gone(NamedTuple):
     until_us: int | None = None
 
 
-Outcome = Made | Refused | Gone
+Outcome = Made | RefusedRecord | Gone
 Fold = Generator[Outcome, None, bytes]
 """What a message comes to, in the order of the message; returns the new state."""
 
@@ -105,7 +105,7 @@ class Format(Protocol):
         """What sends it, in a line for people."""
         ...
 
-    def fold(self, state: bytes, message: Message) -> Fold:
+    def fold(self, state: bytes, message: AppMessage) -> Fold:
         """One message after those that led to ``state``; b"" is the state before the first.
 
         ``state`` is committed with the events, so that a kill neither loses nor doubles anything; at most MOST_STATE
@@ -128,12 +128,12 @@ class Folded(NamedTuple):
         return [each.event for each in self.outcomes if isinstance(each, Made)]
 
     @property
-    def refused(self) -> list[Refused]:
+    def refused(self) -> list[RefusedRecord]:
         """The refusals alone."""
-        return [each for each in self.outcomes if isinstance(each, Refused)]
+        return [each for each in self.outcomes if isinstance(each, RefusedRecord)]
 
 
-def folded(form: Format, message: Message, state: bytes = b"") -> Folded:
+def folded(form: Format, message: AppMessage, state: bytes = b"") -> Folded:
     """A fold run to its end. Raises RefusedError as it does."""
     outcomes: list[Outcome] = []
     fold = form.fold(state, message)

@@ -13,7 +13,7 @@ import pytest
 
 from bridge.decode.delivery import decode
 from healthsync_mqtt.formats.catalogue import FORMATS
-from healthsync_mqtt.formats.port import MOST_STATE, Format, Made, Message, Refused, folded
+from healthsync_mqtt.formats.port import MOST_STATE, Format, Made, AppMessage, RefusedRecord, folded
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
@@ -31,9 +31,9 @@ def decoded(form: Format, content: bytes, limits: Limits = _ROOMY) -> Decoded:
     return decode(content, origin, NOW_US, limits, form=form)
 
 
-def message(content: bytes) -> Message:
+def message(content: bytes) -> AppMessage:
     """The message that this content is when it comes from alice's device with nothing declared."""
-    return Message(content, "alice", "watch", at_us=NOW_US)
+    return AppMessage(content, "alice", "watch", at_us=NOW_US)
 
 
 class FormatContract:
@@ -110,7 +110,7 @@ class FormatContract:
     def test_places_count_from_the_beginning(self, form: Format, samples: Mapping[bytes, int]) -> None:
         for content in samples:
             outcomes = folded(form, message(content)).outcomes
-            found = [each.index for each in outcomes if isinstance(each, Made | Refused)]
+            found = [each.index for each in outcomes if isinstance(each, Made | RefusedRecord)]
             assert found == sorted(found)
             assert not found or found[0] >= 0
 

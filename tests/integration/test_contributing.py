@@ -82,7 +82,7 @@ class Lanterns:
 
 FORMAT = '''"""How brightly a lantern glows, as a plain number."""
 
-from healthsync_mqtt.formats.port import Fold, Made, Message
+from healthsync_mqtt.formats.port import AppMessage, Fold, Made
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 
@@ -92,7 +92,7 @@ class Lantern:
     name = "lantern"
     summary = "a number that glows"
 
-    def fold(self, state: bytes, message: Message) -> Fold:
+    def fold(self, state: bytes, message: AppMessage) -> Fold:
         """One event."""
         if not message.payload.isdigit():
             raise RefusedError(Reason.MALFORMED, None, "not a number")

@@ -8,7 +8,7 @@ import pytest
 
 from healthsync_mqtt.formats.catalogue import FORMATS, OWN
 from healthsync_mqtt.formats.fit_sample import sample_activity
-from healthsync_mqtt.formats.port import Fold, Format, Made, Message, Refused, event_id, folded
+from healthsync_mqtt.formats.port import Fold, Format, Made, AppMessage, RefusedRecord, event_id, folded
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.testing.format_contract import FormatContract, decoded, message
 from tests.unit.bridge.bench import Bench, delivery, event
@@ -52,13 +52,13 @@ class Pulses:
     name = "pulses"
     summary = "beats a minute, one a line"
 
-    def fold(self, state: bytes, message: Message) -> Fold:
+    def fold(self, state: bytes, message: AppMessage) -> Fold:
         if b"\0" in message.payload or not message.payload:
             raise RefusedError(Reason.MALFORMED, None, "no lines")
         for index, line in enumerate(message.payload.split(b"\n")):
             place = f"line[{index}]"
             if not line.isdigit():
-                yield Refused(index, place, Reason.WRONG_TYPE, "not a number", line.decode("utf-8", "replace"))
+                yield RefusedRecord(index, place, Reason.WRONG_TYPE, "not a number", line.decode("utf-8", "replace"))
                 continue
             made = {"id": event_id(message.user, self.name, index), "type": "heart_rate", "value": {"bpm": int(line)}}
             yield Made(made | {"start_time": "2026-05-03T06:00:00Z"}, index, place)
@@ -92,9 +92,18 @@ def test_what_the_exact_reader_refuses_of_a_message_is_told_by_its_place_in_the_
     assert (found.batch, found.total) == ("pulses", 4)
 
 
+def test_what_is_refused_in_another_form_may_hold_any_guarded_type() -> None:
+    """What a foreign word means is not known, so its bytes stay only where everything was agreed to."""
+    for content in (b"60\nx", b""):
+        (refused,) = decoded(Pulses(), content).rejections
+        assert (refused.guarded, refused.form) == (None, "pulses")
+    (of_ours,) = decoded(Pulses(), b"9000").rejections
+    assert (of_ours.type, of_ours.form) == ("heart_rate", "json")
+
+
 def test_an_event_that_cannot_be_told_apart_costs_none_of_the_others() -> None:
     class Deep(Pulses):
-        def fold(self, state: bytes, message: Message) -> Fold:
+        def fold(self, state: bytes, message: AppMessage) -> Fold:
             yield from super().fold(state, message._replace(payload=b"60"))
             deep: object = 1
             for _ in range(40):
