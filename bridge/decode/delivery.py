@@ -82,10 +82,10 @@ def _in_detail(  # noqa: PLR0917  # what ``decode`` was given
 
 
 def _looked_through(decoded: Decoded, payload: bytes, pause: Callable[[], None], form: Format) -> Decoded:
-    """What is of no single type, with the guarded types that it may name: in another form it may mean any."""
+    """What is of no single type, with the guarded types that it may name: a whole payload in another form, any."""
     cost, rejections = decoded.cost, decoded.rejections
     for place, each in enumerate(rejections):
-        if form is not OWN and (each.raw is payload or each.form == form.name):
+        if form is not OWN and each.raw is payload:
             rejections[place] = each._replace(form=form.name)
         elif each.type is None:
             rejections[place] = each._replace(guarded=named_in(each.raw, pause))

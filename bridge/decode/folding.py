@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from healthsync_mqtt.formats.port import MOST_STATE, Format, Gone, Made, AppMessage, RefusedRecord
+from healthsync_mqtt.formats.port import MOST_STATE, AppMessage, Format, Gone, Made, RefusedRecord
 from healthsync_mqtt.model.event import Decoded, Event, Rejection, omitted
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -91,8 +91,8 @@ class Folding:
                 refused.place or None,
                 refused.text,
                 b"" if omits else raw,
+                refused.type,
                 omitted=omits,
-                form=self._form.name,
             )
         )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from healthsync_mqtt.errors import InputError, UnavailableError
-from healthsync_mqtt.formats.port import Event, Fold, Made, AppMessage
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, Made
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from healthsync_mqtt.formats.port import Fold, Made, AppMessage
+from healthsync_mqtt.formats.port import AppMessage, Fold, Made
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 

@@ -65,7 +65,8 @@ class RefusedRecord(NamedTuple):
     """A record that becomes no event; the rest of the message does. ``index`` counts the records of a message from 0.
 
     ``place`` is a path in the message (``data.metrics[2].data[17].qty``), ``text`` goes to the sender and may name the
-    offending word. ``record`` is what was refused, as JSON values: it is kept with the refusal.
+    offending word. ``record`` is what was refused, as JSON values: it is kept with the refusal. ``type`` is the type of
+    ours that all of it is about, where that is known: consent is asked for it.
     """
 
     index: int  # type: ignore[assignment]  # the same
@@ -73,6 +74,7 @@ class RefusedRecord(NamedTuple):
     reason: Reason
     text: str
     record: Any = None
+    type: str | None = None
 
 
 class Gone(NamedTuple):

@@ -13,7 +13,7 @@ import pytest
 
 from bridge.decode.delivery import decode
 from healthsync_mqtt.formats.catalogue import FORMATS
-from healthsync_mqtt.formats.port import MOST_STATE, Format, Made, AppMessage, RefusedRecord, folded
+from healthsync_mqtt.formats.port import MOST_STATE, AppMessage, Format, Made, RefusedRecord, folded
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin

@@ -2,6 +2,7 @@
 
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, ConsentDecision, Permissions, Purpose, in_force
+from healthsync_mqtt.model.catalogue import GUARDED
 
 
 def grant(
@@ -37,3 +38,8 @@ def agreed(*users: str) -> Permissions:
 def agreeing(*users: str) -> ConsentGate:
     """A gate that is open for these users."""
     return ConsentGate(agreed(*users))
+
+
+def agreeing_to_all(user: str) -> ConsentGate:
+    """A gate that is open for this user's general and guarded types."""
+    return ConsentGate(in_force([*grant(user), *grant(user, sorted(GUARDED))]))

@@ -8,9 +8,10 @@ import pytest
 
 from healthsync_mqtt.formats.catalogue import FORMATS, OWN
 from healthsync_mqtt.formats.fit_sample import sample_activity
-from healthsync_mqtt.formats.port import Fold, Format, Made, AppMessage, RefusedRecord, event_id, folded
+from healthsync_mqtt.formats.port import AppMessage, Fold, Format, Made, RefusedRecord, event_id, folded
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.testing.format_contract import FormatContract, decoded, message
+from tests.support.consent import agreeing_to_all
 from tests.unit.bridge.bench import Bench, delivery, event
 
 BATCH = json.dumps([event("a"), event("b")]).encode()
@@ -92,12 +93,12 @@ def test_what_the_exact_reader_refuses_of_a_message_is_told_by_its_place_in_the_
     assert (found.batch, found.total) == ("pulses", 4)
 
 
-def test_what_is_refused_in_another_form_may_hold_any_guarded_type() -> None:
-    """What a foreign word means is not known, so its bytes stay only where everything was agreed to."""
-    for content in (b"60\nx", b""):
-        (refused,) = decoded(Pulses(), content).rejections
-        assert (refused.guarded, refused.form) == (None, "pulses")
-    (of_ours,) = decoded(Pulses(), b"9000").rejections
+def test_what_is_refused_whole_in_another_form_may_hold_any_guarded_type() -> None:
+    """What a foreign word means is not known, so the bytes stay only where everything was agreed to."""
+    (whole,) = decoded(Pulses(), b"").rejections
+    assert (whole.guarded, whole.form) == (None, "pulses")
+    part, of_ours = decoded(Pulses(), b"x\n9000").rejections
+    assert (part.guarded, part.form) == (frozenset(), "json")
     assert (of_ours.type, of_ours.form) == ("heart_rate", "json")
 
 
@@ -151,10 +152,19 @@ async def test_a_delivery_in_a_format_is_stored_as_its_events_and_acknowledged_i
     bench.close()
 
 
-async def test_a_bad_delivery_in_a_format_is_kept_as_it_came() -> None:
-    bench = Bench()
+async def test_a_bad_delivery_in_a_format_is_kept_as_it_came_where_everything_was_agreed_to() -> None:
+    bench = Bench(gate=agreeing_to_all("alice"))
     bench.pipeline.submit([delivery(bench.source(), 1, b"no FIT file")._replace(form="fit")])
     await bench.settle()
     (row,) = bench.log.committed.quarantine.values()
     assert row.raw == b"no FIT file"
+    bench.close()
+
+
+async def test_without_consent_to_guarded_types_the_bytes_of_another_format_are_not_kept() -> None:
+    bench = Bench()
+    bench.pipeline.submit([delivery(bench.source(), 1, b"no FIT file")._replace(form="fit")])
+    await bench.settle()
+    (row,) = bench.log.committed.quarantine.values()
+    assert (row.raw, row.reason, row.size) == (b"", "malformed", 11)
     bench.close()

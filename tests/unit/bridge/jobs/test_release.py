@@ -10,6 +10,7 @@ from bridge.jobs.release import Release
 from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.formats.fit_sample import sample_activity
+from tests.support.consent import agreeing_to_all
 from tests.unit.bridge.bench import Bench, delivery, event
 
 
@@ -53,7 +54,7 @@ async def test_what_is_still_bad_stays() -> None:
 
 async def test_a_payload_of_another_format_is_read_in_it_again() -> None:
     """A file that unfolded to too much for the limits of its day, and fits today's."""
-    bench = Bench(limits=Limits(max_payload=1_000))
+    bench = Bench(limits=Limits(max_payload=1_000), gate=agreeing_to_all("alice"))
     try:
         whole = gzip.compress(sample_activity(), mtime=0)
         bench.pipeline.submit([delivery(bench.source(), 1, whole)._replace(form="fit")])
