@@ -11,6 +11,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -87,6 +89,26 @@ def python_packages(lock: Path) -> Path:
         fetch([*pip, "--only-binary=:all:", "--upgrade", "--target", str(place), "-r", str(lock)], place)
         done.touch()
     return place
+
+
+@functools.cache
+def python_source(folder: str, name: str, sha256: str, file: str) -> bytes:
+    """A file of a package that only PyPI has and pip cannot install: it is of before what pip asks of a package."""
+    place = kept("pypi") / name
+    if not place.exists():
+        try:
+            with urllib.request.urlopen(f"{folder}/{name}", timeout=60) as answer:
+                got = answer.read()
+        except OSError as error:
+            pytest.skip(f"{name}: {error}")
+        assert hashlib.sha256(got).hexdigest() == sha256, name
+        whole = place.with_name(f"{name}.{os.getpid()}")
+        whole.write_bytes(got)
+        whole.replace(place)
+    with tarfile.open(place) as packed:
+        inside = packed.extractfile(f"{name.removesuffix('.tar.gz')}/{file}")
+        assert inside is not None
+        return inside.read()
 
 
 def cargo_crate(name: str, source: str, crate: str, version: str, *, features: bool = True) -> Path:
