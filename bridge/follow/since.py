@@ -27,10 +27,9 @@ def _before(wanted: Callable[[Record], bool], reader: LogReader, head: int, user
     low, high = 0, head
     while low < high:
         middle = (low + high) // 2
-        next_one = reader.stretch(middle, 1, look=1, user=user)
-        row = reader.get(next_one.through) if next_one.more else None  # purged rows have their time and place, too
+        row = reader.next_row(middle, high, user=user)  # purged rows have their time and place, too
         if row is None or wanted(row):
             high = middle
         else:
             low = row.seq
-    return min(low, head)
+    return low

@@ -259,6 +259,11 @@ class MemoryLogReader:
             return Stretch(rows, through, more)
         return Stretch(rows[:limit], rows[limit - 1].seq, more=True)
 
+    def next_row(self, after: int, through: int, *, user: str | None = None) -> Record | None:
+        """See ``port.LogReader.next_row``."""
+        found = (row for row in self._committed.log[max(after, 0) : through] if user is None or row.user == user)
+        return next(found, None)
+
     def get(self, seq: int) -> Record | None:
         """See ``port.LogReader.get``."""
         return self._committed.log[seq - 1] if 0 < seq <= self.head() else None

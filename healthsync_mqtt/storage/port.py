@@ -209,6 +209,12 @@ class LogReader(Protocol):
         time as well, and so may other users'. So what this takes has a bound, however much of the log is purged.
         """
 
+    def next_row(self, after: int, through: int, *, user: str | None = None) -> Record | None:
+        """The first row of everybody or of one user with ``after`` < seq <= ``through``.
+
+        It may be superseded, and purged. What it takes does not depend on how much is purged.
+        """
+
     def snapshot(self) -> AbstractContextManager[None]:
         """What is read inside sees one committed state. Keep it short: it holds up the checkpoint of the log."""
 

@@ -107,6 +107,25 @@ class EventLogContract:
         assert purged is not None
         assert purged.position == 2
 
+    def test_the_next_row_is_the_users_own_and_may_be_purged(self, store: Store) -> None:
+        store.log.stage([item(f"e{number}", ("alice", "bob", "bob")[number % 3]) for number in range(20)], [], NOW_US)
+        store.log.commit()
+        store.log.purge("heart_rate", NOW_US + 1, [4, 5, 6, 7])
+        store.log.commit()
+
+        def found(after: int, through: int, user: str | None = None) -> int | None:
+            row = store.reader.next_row(after, through, user=user)
+            assert row is None or row == store.reader.get(row.seq)
+            return row and row.seq
+
+        owners = [store.reader.get(seq + 1).user for seq in range(20)]  # type: ignore[union-attr]
+        for user in (None, "alice", "bob", "carol"):
+            mine = [seq for seq, owner in enumerate(owners, 1) if user in {None, owner}]
+            for after in range(21):
+                for through in (after, after + 1, after + 3, 20):
+                    first = next((seq for seq in mine if after < seq <= min(through, 20)), None)
+                    assert found(after, min(through, 20), user) == first, (user, after, through)
+
     def test_a_stretch_looks_at_so_many_rows_and_says_how_far_that_was(self, store: Store) -> None:
         store.log.stage([item(f"e{number}", ("alice", "bob")[number % 2]) for number in range(20)], [], NOW_US)
         store.log.commit()

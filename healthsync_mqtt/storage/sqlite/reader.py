@@ -93,6 +93,22 @@ class SqliteLogReader:
                 return Stretch(records, records[-1].seq, more=True)
             return Stretch(records, through, more=through < head)
 
+    def next_row(self, after: int, through: int, *, user: str | None = None) -> Record | None:
+        """See ``port.LogReader.next_row``."""
+        if after >= through:
+            return None
+        if user is None:
+            return self.get(after + 1)
+        with snapshot(self._connection):
+            number = self._number(user)
+            if number is None:
+                return None
+            wanted = {"after": after, "through": through, "user": number}
+            rows = self._query("next_of_user", wanted)
+            if not rows:
+                rows = self._query("next_unindexed", wanted | {"after": max(after, self._indexed_through())})
+            return self.get(rows[0][0]) if rows else None
+
     def snapshot(self) -> AbstractContextManager[None]:
         """See ``port.LogReader.snapshot``."""
         return snapshot(self._connection)

@@ -57,6 +57,16 @@ CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq 
 WHERE b.last_seq > :after
 ORDER BY b.last_seq, u.seq LIMIT 1 OFFSET :look - 1
 
+-- name: next_of_user
+SELECT u.seq FROM block AS b
+CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after AND u.seq <= :through
+WHERE b.last_seq > :after
+AND b.last_seq <= (SELECT coalesce(min(last_seq), :through) FROM block WHERE last_seq >= :through)
+ORDER BY b.last_seq, u.seq LIMIT 1
+
+-- name: next_unindexed
+SELECT seq FROM log WHERE seq > :after AND seq <= :through AND user = :user ORDER BY seq LIMIT 1
+
 -- name: user_backward
 SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
 coalesce(position, l.seq)

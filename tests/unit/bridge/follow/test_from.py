@@ -2,9 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridge.follow.since import place
 from healthsync_mqtt.broker.embedded.ports import Wish
@@ -12,6 +16,9 @@ from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.since import Earliest, FromPosition, FromTime, parse_since
 from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.storage.sqlite.index import Tuning
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_items import item
 from tests.unit.bridge.bench import until
 from tests.unit.bridge.follow.test_publish import Line, Stand, stand, standing
@@ -161,6 +168,35 @@ def test_places_in_the_log() -> None:
     assert [place(FromPosition(at), reader, 9, "bob") for at in (0, 1, 2, 4, 5)] == [0, 0, 2, 6, 8]
     assert place(FromPosition(1), reader, 9, "nobody") == 0
     assert place(FromTime(0), MemoryEventLog().reader(), 0, None) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["alice", "bob", "carol"]), st.integers(1, 9)), max_size=12),
+    st.sets(st.integers(1, 60)),
+    st.sampled_from([2, 4, 8, 64]),
+)
+def test_a_place_is_found_among_the_users_own_rows_and_others_change_nothing(
+    runs: list[tuple[str, int]], purged: set[int], block: int
+) -> None:
+    """In a log on disk, whose newest rows are in no index yet: what somebody else has there is nobody's answer."""
+    owners = [user for user, count in runs for _ in range(count)]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "events.db"
+        with SqliteEventLog.open(path, tuning=Tuning(rows_per_block=block)) as log:
+            for number, user in enumerate(owners):
+                log.stage([item(f"e{number}", user)], [], 100 + number)
+                log.commit()
+            log.purge("heart_rate", 1 << 62, sorted(seq for seq in purged if seq <= len(owners)))
+            head = log.commit()
+            with SqliteLogReader.open(path) as reader:
+                for user in ("alice", "bob", "carol"):
+                    mine = [seq for seq, owner in enumerate(owners, 1) if owner == user]
+                    for position in range(len(mine) + 3):
+                        begin = place(FromPosition(position), reader, head, user)
+                        assert [seq for seq in mine if seq > begin] == mine[max(0, position - 1) :]
+                for number in range(len(owners) + 2):
+                    assert place(FromTime(100 + number), reader, head, None) == min(number, head)
 
 
 def test_what_from_may_be() -> None:
