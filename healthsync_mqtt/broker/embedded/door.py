@@ -30,6 +30,7 @@ from healthsync_mqtt.broker.embedded.ports import (
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.refusals import Refusals
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
+from healthsync_mqtt.broker.embedded.sessions.kept import KeptWill
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.sessions.takeovers import Takeovers
@@ -125,7 +126,7 @@ class FrontDoor:
         self._turns = Turns()
         self._guard = AddressGuard(limits, most=connections_at_most())
         self._notices = Notices()
-        self._wills = DelayedWills(self._publish_will)
+        self._wills = DelayedWills(sessions.keep, self._publish_will)
         self._takeovers = Takeovers(limits.takeovers_per_minute)
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
@@ -145,6 +146,7 @@ class FrontDoor:
     async def start(self) -> None:
         """Start amqtt and take from it every channel that clients publish to, or that is retained."""
         await self._embedded.start([channel.template.filter for channel in self._registry if _through_amqtt(channel)])
+        self._wills.resume(self.sessions.left_wills())
 
     async def stop_listening(self) -> None:
         """Accept no more connections and read no more from those that are open."""
@@ -157,7 +159,7 @@ class FrontDoor:
         """Close every connection, then amqtt."""
         for connection in list(self._connections):
             connection.close("shutdown", will=True)
-        self._wills.release_all()
+        self._wills.stop()
         if self._connections:
             await self._empty.wait()
         await self.listeners.closed()
@@ -355,7 +357,9 @@ class FrontDoor:
             self._arrivals.left(client.login.principal.client_id)
         if will is not None and client.login is not None:
             delay_s = 0.0 if session is None else min(will.properties.get(Property.WILL_DELAY, 0), session.expiry_s)
-            self._wills.hold(client.login.principal, will, 0.0 if self._stopping else delay_s)
+            about, lives_s = forwarded(will.properties), will.properties.get(Property.MESSAGE_EXPIRY)
+            principal, due = client.login.principal, self.sessions.now() + delay_s
+            self._wills.hold(KeptWill(principal, due, will.topic, will.payload, will.qos, will.retain, about, lives_s))
 
     def left(self, client: Client) -> None:
         """A connection's socket is closed."""
@@ -531,11 +535,15 @@ class FrontDoor:
         else:
             self.say("door.request_without_ear", client, channel.key, client_id=session.client_id, channel=channel.key)
 
-    def _publish_will(self, principal: Principal, will: Will) -> None:
-        """Publish a will, if its principal may still set it."""
-        if self.rules.may_will(principal, will.topic, retain=will.retain).allowed:
-            about, expires = forwarded(will.properties), self._expiry(will.properties)
-            self._embedded.publish(will.topic, will.payload, will.qos, retain=will.retain, about=about, expires=expires)
+    def _publish_will(self, will: KeptWill, then: Callable[[], None]) -> None:
+        """Publish a will, if its principal may still set it; ``then``, when it was handed out, or never will be."""
+        if not self.rules.may_will(will.principal, will.topic, retain=will.retain).allowed:
+            then()
+            return
+        expires = 0.0 if will.lives_s is None else self.sessions.now() + will.lives_s
+        self._embedded.publish(
+            will.topic, will.payload, will.qos, retain=will.retain, then=then, about=will.about, expires=expires
+        )
 
     def _caught_up(self) -> None:
         for connection in list(self._connections):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import apsw
 
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, OwedMessage, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, KeptWill, OwedMessage, Subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.config.private_files import create_private, make_private_directory
 from healthsync_mqtt.errors import ConfigError, StoreError
@@ -20,6 +20,9 @@ from healthsync_mqtt.sql_files import numbered, statements
 #: "HSSE" in the file's header: these are sessions of HealthSync.
 _APPLICATION_ID: Final = 0x48535345
 _SQL: Final = statements(__package__, "sql", "statements.sql")
+
+#: Tables whose rows do not go with the session that their key names first.
+_ALONE: Final = frozenset({"session", "retained", "will"})
 
 Key = tuple[Any, ...]
 """What a row is about: its table, and the columns that name it there."""
@@ -45,6 +48,10 @@ class SessionsFile:
                 Retained(topic, body, qos, 0, about, expires_us / 1e6)
                 for topic, body, qos, about, expires_us in self._all("retained")
             ]
+            self.wills = {
+                no: KeptWill(principal_of(principal), due_us / 1e6, topic, body, qos, bool(retain), about, lives_s)
+                for no, principal, due_us, topic, body, qos, retain, about, lives_s in self._all("wills")
+            }
         except apsw.Error as error:
             self._connection.close(force=True)
             if isinstance(error, apsw.NotADBError | apsw.CorruptError):
@@ -71,7 +78,7 @@ class SessionsFile:
                 if key[0] == "owed":
                     if key[1] not in gone:
                         self._owed(key, row, payloads)
-                elif key[0] == "retained" or key[0] == "session" or key[1] not in gone:
+                elif key[0] in _ALONE or key[1] not in gone:
                     self._plain(key, row)
             self._run(_SQL["run"], (running_us,))
             self._run("COMMIT")

@@ -1,7 +1,7 @@
 """What lasts of sessions beyond a run of the service: the values, and the port of what keeps them. No I/O."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
@@ -57,6 +57,20 @@ class KeptSession(NamedTuple):
     expiry: float | None = None
 
 
+class KeptWill(NamedTuple):
+    """A will as it is published at ``due`` (running time), if its client is not back before."""
+
+    principal: Principal
+    due: float
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    #: properties as in ``Message``, and for how many seconds it is good from when it is published (None: for ever)
+    about: bytes = b""
+    lives_s: int | None = None
+
+
 class Keep(Protocol):
     """Keeps what sessions say. Each call returns at once; ``durable`` says when all so far is written."""
 
@@ -68,6 +82,9 @@ class Keep(Protocol):
 
     def retained(self) -> Sequence[Retained]:
         """The same of retained messages."""
+
+    def wills(self) -> Mapping[int, KeptWill]:
+        """The same of wills that wait, by their number."""
 
     def opened(self, principal: Principal) -> int:
         """A new session; its number."""
@@ -89,6 +106,9 @@ class Keep(Protocol):
 
     def retain(self, topic: str, message: Retained | None) -> None:
         """The retained message of a topic; None: it has none."""
+
+    def will(self, no: int, will: KeptWill | None) -> None:
+        """A will that waits, by its number; None: it was published, or is not to be."""
 
     def durable(self, then: Callable[[], None]) -> None:
         """Call ``then`` on the event loop when everything said so far is on disk."""
@@ -112,6 +132,10 @@ class KeepNothing:
         """None."""
         return ()
 
+    def wills(self) -> Mapping[int, KeptWill]:
+        """None."""
+        return {}
+
     def opened(self, principal: Principal) -> int:  # noqa: ARG002
         """A number of its own."""
         self._last += 1
@@ -133,6 +157,9 @@ class KeepNothing:
         """Nothing."""
 
     def retain(self, topic: str, message: Retained | None) -> None:
+        """Nothing."""
+
+    def will(self, no: int, will: KeptWill | None) -> None:
         """Nothing."""
 
     def durable(self, then: Callable[[], None]) -> None:

@@ -7,14 +7,14 @@ written at once for it, and a moment later otherwise. A group that fails is writ
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from healthsync_mqtt.broker.embedded.sessions.file import Key, Row, SessionsFile, principal_json
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, OwedMessage, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, KeptWill, OwedMessage, Subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.model.principal import Principal
@@ -105,6 +105,11 @@ class SessionStore:
         kept, self._database.retained = self._database.retained, []
         return kept
 
+    def wills(self) -> Mapping[int, KeptWill]:
+        """The same of wills that wait, by their number."""
+        kept, self._database.wills = self._database.wills, {}
+        return kept
+
     def opened(self, principal: Principal) -> int:
         """A new session; its number."""
         self._last += 1
@@ -146,6 +151,10 @@ class SessionStore:
     def retain(self, topic: str, message: Retained | None) -> None:
         """The retained message of a topic; None: it has none."""
         self._put(("retained", topic), None if message is None else _retained_row(message))
+
+    def will(self, no: int, will: KeptWill | None) -> None:
+        """A will that waits, by its number; None: it was published, or is not to be."""
+        self._put(("will", no), None if will is None else _will_row(no, will))
 
     def durable(self, then: Callable[[], None]) -> None:
         """Call ``then`` on the event loop when everything said so far is on disk."""
@@ -218,6 +227,11 @@ def _us(seconds: float | None) -> int | None:
 
 def _retained_row(message: Retained) -> tuple[Any, ...]:
     return message.topic, message.payload, message.qos, message.about, _us(message.expires)
+
+
+def _will_row(no: int, will: KeptWill) -> tuple[Any, ...]:
+    principal, due, topic, payload, qos, retain, about, lives_s = will
+    return no, principal_json(principal), _us(due), topic, payload, qos, int(retain), about, lives_s
 
 
 def _say(rows: dict[Key, Row], key: Key, row: Row) -> None:

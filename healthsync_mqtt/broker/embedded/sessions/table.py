@@ -1,3 +1,4 @@
+# long: one table of all sessions; restoring, opening, leaving and ending each touch all of its indexes
 """All sessions: who is connected, who takes over whom, who listens to what, and the fan-out of a message."""
 
 import asyncio
@@ -10,7 +11,7 @@ from healthsync_mqtt.broker.embedded.dialect import JSON, THREE, Dialect
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
 from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos, Subscriptions
-from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, subscribed
+from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, KeptWill, subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained, RetainedMessages
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
 from healthsync_mqtt.config.sections import LimitSettings
@@ -47,6 +48,7 @@ class Sessions:
         self._ends: list[tuple[float, str]] = []
         self._dirty: set[Session] = set()
         self.index: Subscriptions[Session] = Subscriptions()
+        self._wills: dict[int, KeptWill] = {}
         each = max(limits.session_bytes, limits.max_packet)
         self._budget = ByteBudget(limits.sessions_bytes, each)
         self.retained = RetainedMessages(
@@ -92,7 +94,23 @@ class Sessions:
         for kept_session in self._sessions.values():
             for topic_filter in kept_session.interrupted:
                 self.replay(kept_session, topic_filter, 0)
+        for no, will in self._keep.wills().items():
+            principal = today(will.principal.client_id)
+            if principal is None or principal.role is not will.principal.role:
+                self._keep.will(no, None)
+            else:
+                self._wills[no] = will._replace(principal=principal)
         return over
+
+    @property
+    def keep(self) -> Keep:
+        """What lasts beyond the run."""
+        return self._keep
+
+    def left_wills(self) -> dict[int, KeptWill]:
+        """Wills that an earlier run left waiting, by their number; once."""
+        wills, self._wills = self._wills, {}
+        return wills
 
     def now(self) -> float:
         """Seconds of running time, by which sessions expire: no clock that is set ends one."""

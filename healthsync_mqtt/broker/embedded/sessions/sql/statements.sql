@@ -36,6 +36,13 @@ INSERT OR REPLACE INTO retained (topic, body, qos, about, expires_us) VALUES (?1
 -- name: drop_retained
 DELETE FROM retained WHERE topic = ?1
 
+-- name: put_will
+INSERT OR REPLACE INTO wills (no, principal, due_us, topic, body, qos, retain, about, lives_s)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+
+-- name: drop_will
+DELETE FROM wills WHERE no = ?1
+
 -- name: put_payload
 INSERT INTO payloads (body) VALUES (?1) RETURNING no
 
@@ -72,3 +79,6 @@ SELECT no, body FROM payloads
 
 -- name: retained
 SELECT topic, body, qos, about, expires_us FROM retained
+
+-- name: wills
+SELECT no, principal, due_us, topic, body, qos, retain, about, lives_s FROM wills ORDER BY no

@@ -18,11 +18,10 @@ from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
-from healthsync_mqtt.broker.embedded.wills import MOST, DelayedWills
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.mqtt.codec import Decoder
-from healthsync_mqtt.mqtt.codec.packets import NO_LOCAL, RETAIN_AS_PUBLISHED, Property, Publish, Will
+from healthsync_mqtt.mqtt.codec.packets import NO_LOCAL, RETAIN_AS_PUBLISHED, Property, Publish
 from tests.unit.broker.embedded.sessions.test_session import message, session
 from tests.unit.broker.embedded.sessions.test_session_store import APP, WATCH, durable, reopened
 from tests.unit.broker.embedded.sessions.test_sessions import RULES, sessions
@@ -190,29 +189,6 @@ async def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path) -> None
     assert (found.left, found.expiry) == (5.0, None)
     assert list(store.retained()) == [Retained("a/b", b"on", 1)]
     store.close()
-
-
-async def test_wills_wait_are_cancelled_and_are_bounded() -> None:
-    said: list[str] = []
-    wills = DelayedWills(lambda principal, _will: said.append(principal.client_id))
-    will = Will(STATUS, b"gone")
-
-    def who(number: int) -> Principal:
-        return Principal(role=APP.role, client_id=f"c{number}")
-
-    wills.hold(who(0), will, 0.0)
-    assert said == ["c0"]
-    wills.hold(who(1), will, 1_000.0)
-    wills.cancel("c1")
-    wills.hold(who(2), will, 1_000.0)
-    wills.release("c2")
-    wills.release("c2")
-    assert said == ["c0", "c2"]
-    for number in range(MOST + 1):
-        wills.hold(who(number), will, 1_000.0)
-    assert said == ["c0", "c2", "c0"]
-    wills.release_all()
-    assert len(said) == MOST + 3
 
 
 def test_what_is_in_flight_is_sent_again_at_the_pace_of_the_new_connection() -> None:
