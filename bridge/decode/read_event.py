@@ -11,7 +11,7 @@ from bridge.decode.device_source import DEVICE, SOURCE, read_fields
 from bridge.decode.exact_json import MAX_INTEGER, InexactError, read, says_the_same, value_fault
 from bridge.decode.refusal import why_refused
 from healthsync_mqtt.model.catalogue import EventType, resolve
-from healthsync_mqtt.model.event import RECORDINGS, Event, Op
+from healthsync_mqtt.model.event import LATEST, RECORDINGS, Event, Op
 from healthsync_mqtt.model.event_type import Form, Span
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
@@ -38,7 +38,7 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True):
     device: Any = UNSET
     utc_offset: Annotated[int, Meta(ge=-MAX_OFFSET_S, le=MAX_OFFSET_S)] | UnsetType | None = UNSET
     source: Any = UNSET
-    version: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] | UnsetType = UNSET
+    version: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] | Literal["latest"] | UnsetType = UNSET
     op: Literal["upsert", "delete"] | UnsetType = UNSET
 
 
@@ -135,7 +135,8 @@ def read_event(envelope: Envelope, index: int, origin: Origin, latest_us: int, l
         body = b'{"value":%b%b%b%b}' % (text, device, offset, written)
     else:
         body = b"{%b}" % (device + offset + written)[1:]
-    version = 0 if envelope.version is UNSET else envelope.version
+    counted = envelope.version
+    version = 0 if counted is UNSET else LATEST if counted == "latest" else counted
     # Twice as fast as Event(...), on the one path where that counts.
     return tuple.__new__(Event, (envelope.id, event_type.name, start_us, end_us, version, op, body, index))
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.storage.port import EventLog, Item, LogHealth, Quarantined
+from healthsync_mqtt.storage.port import EventLog, FormatMemory, Item, LogHealth, Quarantined
 
 #: The anchor of the log is this old at most while commits go on, and up to date when they pause.
 _ANCHOR_S = 1.0
@@ -82,6 +82,10 @@ class Journal:
     def purge(self, type_name: str, before_us: int, seqs: Sequence[int]) -> None:
         """Empty old rows with the next commit. Not while a commit runs."""
         self._log.purge(type_name, before_us, seqs)
+
+    def remember(self, memory: FormatMemory) -> None:
+        """Keep what a format remembers of a device with the next commit. Not while a commit runs."""
+        self._log.remember(memory)
 
     def commit(self, done: Done) -> None:
         """Commit in the thread; ``done`` is called on the loop. Nothing is durable before."""

@@ -13,6 +13,9 @@ SOURCE_FIELDS: Final = ("provider", "record_id", "recording", "app", "app_versio
 RECORDINGS: Final = ("auto", "active", "manual", "unknown")
 """What ``source.recording`` may say."""
 
+LATEST: Final = -1
+"""The version of an event whose source counts none (``"latest"``): the log says which it is, by what it holds."""
+
 REFUSAL_WORK: Final = 1_000
 """What refusing one event takes beside the bytes that are read for it, in bytes of a good delivery."""
 
@@ -28,8 +31,8 @@ class Event(NamedTuple):
     """One accepted event.
 
     ``type`` is the canonical name. Times are integer microseconds since the epoch, UTC; ``start_us`` is 0 for a delete
-    without a start. ``body`` is a compact JSON object with those of the keys value, device, utc_offset, source that are
-    present, in that order. ``index`` is the event's place in its delivery.
+    without a start. ``version`` may be LATEST. ``body`` is a compact JSON object with those of the keys
+    value, device, utc_offset, source that are present, in that order. ``index`` is the event's place in its delivery.
     """
 
     id: str

@@ -126,7 +126,7 @@ def _envelope(own: Schema) -> Schema:
             "device": _scalars(DEVICE_FIELDS, {}),
             "utc_offset": {"type": ["integer", "null"], "minimum": -64_800, "maximum": 64_800},
             "source": _scalars(SOURCE_FIELDS, {"recording": {"enum": [*RECORDINGS, None]}}),
-            "version": {"type": "integer", "minimum": 0, "maximum": _MOST},
+            "version": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": _MOST}, {"const": "latest"}]},
             "op": {"enum": ["upsert", "delete"]},
         },
         "additionalProperties": False,

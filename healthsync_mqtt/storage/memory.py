@@ -6,9 +6,13 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Self
 
+from healthsync_mqtt.model.event import LATEST
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.port import Item, LogHealth, Quarantined, RejectedRow, Stretch, Totals
+from healthsync_mqtt.storage.latest import Held, version_after
+from healthsync_mqtt.storage.port import FormatMemory, Item, LogHealth, Quarantined, RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, kept
+
+_Whose = tuple[str, str, str]
 
 
 @dataclass(slots=True)
@@ -23,6 +27,9 @@ class _Tables:
     last_rejected: int = 0
     cursors: dict[str, int] = field(default_factory=dict)
     purged: dict[str, int] = field(default_factory=dict)
+    #: what formats remember, and names of records with ids, by user, device and form
+    states: dict[_Whose, bytes] = field(default_factory=dict)
+    records: dict[_Whose, frozenset[tuple[str, str]]] = field(default_factory=dict)
 
     def copy(self) -> "_Tables":
         return _Tables(
@@ -35,6 +42,8 @@ class _Tables:
             last_rejected=self.last_rejected,
             cursors=self.cursors.copy(),
             purged=self.purged.copy(),
+            states=self.states.copy(),
+            records=self.records.copy(),
         )
 
 
@@ -51,6 +60,7 @@ class MemoryEventLog:
         self._cursors: dict[str, int | None] = {}
         self._discards: list[int] = []
         self._purges: list[tuple[str, int, Sequence[int]]] = []
+        self._memories: list[FormatMemory] = []
 
     def reader(self) -> "MemoryLogReader":
         """A reader of what is committed."""
@@ -93,7 +103,10 @@ class MemoryEventLog:
             tables.purged[type_name] = max(before_us, tables.purged.get(type_name, before_us))
             for seq in seqs:
                 tables.log[seq - 1] = tables.log[seq - 1]._replace(body=b"")
+        for memory in self._memories:
+            self._keep(tables, memory)
         self._cursors, self._discards, self._purges, self._forgotten, self._holds = {}, [], [], [], []
+        self._memories = []
         self.committed, self._staged = tables, None
         return self.head()
 
@@ -132,6 +145,10 @@ class MemoryEventLog:
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """See ``port.EventLog.purge``."""
         self._purges.append((type, before_us, seqs))
+
+    def remember(self, memory: FormatMemory) -> None:
+        """See ``port.EventLog.remember``."""
+        self._memories.append(memory)
 
     def anchor(self) -> None:
         """See ``port.EventLog.anchor``: nothing of this log is left to be compared with it."""
@@ -173,11 +190,26 @@ class MemoryEventLog:
             del tables.quarantine[held.pop(0).no]
 
     @staticmethod
+    def _keep(tables: _Tables, memory: FormatMemory) -> None:
+        whose = memory[:3]
+        if memory.state is not None:
+            tables.states[whose] = memory.state
+        records = tables.records.get(whose, frozenset()).difference(memory.taken_back).union(memory.named)
+        if records or whose in tables.records:
+            tables.records[whose] = records
+
+    @staticmethod
     def _stage_item(tables: _Tables, item: Item, received_us: int) -> int:
         origin, event = item
         latest = tables.latest.get((origin.user, event.id), 0)
-        if latest:
-            held = tables.log[latest - 1]
+        held = tables.log[latest - 1] if latest else None
+        if event.version == LATEST:
+            known = held and Held(held.type, held.version, held.op, held.start_us, held.end_us, held.body)
+            version = version_after(known, event)
+            if version is None:
+                return 0
+            event = event._replace(version=version)
+        if held is not None:
             if event.version * 2 + event.op <= held.version * 2 + held.op:
                 return 0
             tables.superseded.add(latest)
@@ -327,6 +359,24 @@ class MemoryLogReader:
     def rejected_get(self, no: int) -> RejectedRow | None:
         """See ``port.LogReader.rejected_get``."""
         return self._committed.quarantine.get(no)
+
+    def format_state(self, user: str, device: str, form: str) -> bytes:
+        """See ``port.LogReader.format_state``."""
+        return self._committed.states.get((user, device, form), b"")
+
+    def format_records(self, user: str, device: str, form: str, prefix: str, limit: int) -> list[tuple[str, str]]:
+        """See ``port.LogReader.format_records``."""
+        records = self._committed.records.get((user, device, form), frozenset())
+        return sorted(each for each in records if each[0].startswith(prefix))[:limit]
+
+    def format_memories(self) -> list[FormatMemory]:
+        """See ``port.LogReader.format_memories``."""
+        tables = self._committed
+        whose = sorted(tables.states.keys() | tables.records.keys())
+        return [
+            FormatMemory(*each, tables.states.get(each), sorted(tables.records.get(each, frozenset())))
+            for each in whose
+        ]
 
     def totals(self) -> Totals:
         """See ``port.LogReader.totals``."""

@@ -58,6 +58,20 @@ class RejectedRow(NamedTuple):
         return self.size > len(self.raw)
 
 
+class FormatMemory(NamedTuple):
+    """What a payload format remembers of a device. ``state`` None: what it was; b"": nothing.
+
+    ``named`` are what a source calls records, with the ids of their events, ``taken_back`` those it has no more.
+    """
+
+    user: str
+    device: str
+    form: str
+    state: bytes | None = None
+    named: Sequence[tuple[str, str]] = ()
+    taken_back: Sequence[tuple[str, str]] = ()
+
+
 class Totals(TypedDict):
     """Counts over the whole log; ``events`` includes superseded rows and tombstones."""
 
@@ -90,7 +104,8 @@ class EventLog(Protocol):
     """The writer. One per log. Methods are called from one thread at a time, ``commit`` from any thread.
 
     An event's rank is ``version * 2 + op``. Of one (user, id), a row with a higher rank supersedes the latest; the same
-    or a lower rank is a duplicate and is not stored. So the latest row does not depend on the order of arrival.
+    or a lower rank is a duplicate and is not stored. So the latest row does not depend on the order of arrival. Only of
+    version LATEST it does: there the log gives the next version to what is different, see ``latest.version_after``.
     """
 
     @property
@@ -148,6 +163,9 @@ class EventLog(Protocol):
         Everything else of a row stays: a repeat of it is a duplicate, and a newer version supersedes it. The commit
         also gives some free pages back to the file system.
         """
+
+    def remember(self, memory: FormatMemory) -> None:
+        """Keep what a payload format remembers of a device, with the next commit."""
 
     def anchor(self) -> None:
         """Write down outside of the log how far it is durable, where that has changed since; cheap, and blocking.
@@ -263,6 +281,15 @@ class LogReader(Protocol):
 
     def rejected_get(self, no: int) -> RejectedRow | None:
         """One row of the quarantine."""
+
+    def format_state(self, user: str, device: str, form: str) -> bytes:
+        """What a payload format remembers of a device, b"" before it was told anything."""
+
+    def format_records(self, user: str, device: str, form: str, prefix: str, limit: int) -> list[tuple[str, str]]:
+        """At most ``limit`` of the names that begin so, each with the id of an event, in the order of names."""
+
+    def format_memories(self) -> list[FormatMemory]:
+        """Everything that payload formats remember."""
 
     def totals(self) -> Totals:
         """Counts over the whole log."""

@@ -1,7 +1,7 @@
 """Rows of another log into this one: a bridge takes over users whose events another bridge stored until now.
 
 Everything of such a user goes along, superseded and purged rows too, in order. So a repeat stays a duplicate, a
-correction finds what it corrects, and what was deleted stays deleted.
+correction finds what it corrects, and what was deleted stays deleted. What payload formats remember goes along.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +32,9 @@ def take_over(
         for received_us, rows in groupby(portion, key=lambda row: row.received_us):
             log.stage([_item(row) for row in rows], [], received_us)
         log.commit()
+    for memory in other.format_memories():
+        if owns(memory.user):
+            log.remember(memory)
     for name, seq in own.cursors().items():
         if seq >= before and not name.startswith(("sink:", "clock:")):
             log.set_cursor(name, own.head())

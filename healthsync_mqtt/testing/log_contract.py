@@ -12,11 +12,11 @@ A test module of an implementation inherits the suite and gives it an empty stor
 
 from hashlib import sha256
 from itertools import permutations, product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from healthsync_mqtt.model.event import Op, omitted
+from healthsync_mqtt.model.event import LATEST, Op, omitted
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.port import EventLog, LogReader, Quarantined
+from healthsync_mqtt.storage.port import EventLog, FormatMemory, Item, LogReader, Quarantined
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 
 
@@ -479,3 +479,74 @@ class EventLogContract:
         store.log.rollback()
         assert store.log.commit() == 1
         assert store.reader.read(0, 9) == []
+
+    # -- what sources count no versions of, and what formats remember
+
+    def test_an_equal_latest_is_a_duplicate_and_another_is_the_next_version(self, store: Store) -> None:
+        first = _latest("a", 60)
+        assert store.log.stage([first, first, _latest("a", 61)], [], NOW_US) == [1, 0, 2]
+        store.log.commit()
+        assert store.log.stage([_latest("a", 61), _latest("a", 60)], [], NOW_US) == [0, 3]
+        store.log.commit()
+        record = store.reader.find("alice", "a")
+        assert record is not None
+        assert (record.version, record.seq) == (2, 3)
+        assert ids(store.reader.read(0, 9)) == ["a"]
+
+    def test_of_a_latest_the_words_around_the_value_are_no_correction(self, store: Store) -> None:
+        body = b'{"value":{"bpm":60},"device":{"app_version":"2"},"utc_offset":3600}'
+        assert store.log.stage([_latest("a", 60), _latest("a", 0, body=body)], [], NOW_US) == [1, 0]
+        store.log.commit()
+        assert store.log.stage([_latest("a", 60, start_us=NOW_US + 1)], [], NOW_US) == [2]
+        assert store.log.stage([_latest("a", 60, start_us=NOW_US + 1, event_type="weight")], [], NOW_US) == [3]
+
+    def test_a_latest_delete_is_of_what_is_there_and_another_value_brings_it_back(self, store: Store) -> None:
+        gone = _latest("a", 60, op=Op.DELETE)
+        assert store.log.stage([gone, _latest("a", 60), gone, gone, _latest("a", 60)], [], NOW_US) == [0, 1, 2, 0, 3]
+        store.log.commit()
+        record = store.reader.find("alice", "a")
+        assert record is not None
+        assert (record.version, record.op) == (1, Op.UPSERT)
+
+    def test_a_latest_goes_on_after_a_counted_version(self, store: Store) -> None:
+        assert store.log.stage([item("a", version=7), _latest("a", 60)], [], NOW_US) == [1, 2]
+        store.log.commit()
+        assert store.log.stage([item("a", version=8)], [], NOW_US) == [0]
+
+    def test_a_latest_of_a_purged_row_is_a_duplicate(self, store: Store) -> None:
+        store.log.stage([_latest("a", 60)], [], NOW_US)
+        store.log.commit()
+        store.log.purge("heart_rate", NOW_US + 1, [1])
+        store.log.commit()
+        assert store.log.stage([_latest("a", 61)], [], NOW_US) == [0]
+
+    def test_what_a_format_remembers_is_there_after_the_commit_and_not_before(self, store: Store) -> None:
+        memory = FormatMemory("alice", "phone", "scale", b"17", [("m/1", "a"), ("m/2", "b"), ("n", "c")])
+        store.log.remember(memory)
+        assert store.reader.format_state("alice", "phone", "scale") == b""
+        store.log.stage([item("a")], [], NOW_US)
+        store.log.commit()
+        assert store.reader.format_state("alice", "phone", "scale") == b"17"
+        assert store.reader.format_records("alice", "phone", "scale", "m/", 9) == [("m/1", "a"), ("m/2", "b")]
+        assert store.reader.format_records("alice", "phone", "scale", "", 2) == [("m/1", "a"), ("m/2", "b")]
+        assert store.reader.format_state("alice", "tablet", "scale") == b""
+        assert store.reader.format_records("bob", "phone", "scale", "", 9) == []
+        assert store.reader.format_memories() == [memory]
+
+    def test_what_is_remembered_later_takes_its_place(self, store: Store) -> None:
+        def remembered(state: bytes | None, **records: list[tuple[str, str]]) -> None:
+            store.log.remember(FormatMemory("alice", "phone", "scale", state, **records))
+            store.log.commit()
+
+        remembered(b"1", named=[("m", "a")])
+        remembered(None, named=[("m", "a"), ("m", "b")])
+        assert store.reader.format_state("alice", "phone", "scale") == b"1"
+        remembered(b"", taken_back=[("m", "a")])
+        assert store.reader.format_state("alice", "phone", "scale") == b""
+        assert store.reader.format_records("alice", "phone", "scale", "m", 9) == [("m", "b")]
+
+
+def _latest(event_id: str, bpm: int, *, body: bytes = b"", **how: Any) -> Item:
+    made = item(event_id, version=LATEST, **how)
+    value = body or b'{"value":{"bpm":%d}}' % bpm
+    return made._replace(event=made.event._replace(body=b"{}" if made.event.op == Op.DELETE else value))

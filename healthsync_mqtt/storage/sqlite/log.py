@@ -1,3 +1,4 @@
+# long: one transaction from what is staged to what is committed, a few lines for each verb of the port
 """The event log in SQLite: rows are inserted where the caller is, only COMMIT (write and fsync) blocks."""
 
 from collections.abc import Callable, Sequence
@@ -7,10 +8,12 @@ from typing import TYPE_CHECKING, Self
 
 import apsw
 
+from healthsync_mqtt.model.event import Event
 from healthsync_mqtt.storage.anchor import Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec, PlainCodec
 from healthsync_mqtt.storage.file_system import refuse_network_file_system
-from healthsync_mqtt.storage.port import Item, LogHealth, Quarantined
+from healthsync_mqtt.storage.latest import Held, version_after
+from healthsync_mqtt.storage.port import FormatMemory, Item, LogHealth, Quarantined
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.checkpoints import Checkpoints
@@ -73,6 +76,7 @@ class SqliteEventLog:
         self._cursors: dict[str, int | None] = {}
         self._tidying: list[Callable[[], None]] = []
         self._purges: list[tuple[str, int, Sequence[int]]] = []
+        self._memories: list[FormatMemory] = []
         self._closed = False
         self._load()
 
@@ -143,14 +147,17 @@ class SqliteEventLog:
         cursors, self._cursors = self._cursors, {}
         tidying, self._tidying = self._tidying, []
         purges, self._purges = self._purges, []
+        memories, self._memories = self._memories, []
         try:
-            if (cursors or tidying or purges) and not self._connection.in_transaction:
+            if (cursors or tidying or purges or memories) and not self._connection.in_transaction:
                 self._begin()
             if self._connection.in_transaction:
                 self._write_marks(cursors, tidying)
                 self._connection.executemany(_SQL["set_position"], self._staged_positions.items()).fetchall()
                 if purges:
                     self._write_purges(purges)
+                for memory in memories:
+                    self._write_memory(memory)
                 flushed = self._upkeep.run(self._staged_head - self._head, self._staged_head)
                 fetch(self._connection, "COMMIT")
                 if flushed:
@@ -160,6 +167,7 @@ class SqliteEventLog:
             self._cursors = cursors | self._cursors
             self._tidying = tidying + self._tidying
             self._purges = purges + self._purges
+            self._memories = memories + self._memories
             self.rollback()
             if isinstance(error, apsw.Error):
                 raise store_error(error, "committing") from error
@@ -219,6 +227,10 @@ class SqliteEventLog:
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """See ``port.EventLog.purge``."""
         self._purges.append((type, before_us, seqs))
+
+    def remember(self, memory: FormatMemory) -> None:
+        """See ``port.EventLog.remember``."""
+        self._memories.append(memory)
 
     def anchor(self) -> None:
         """See ``port.EventLog.anchor``."""
@@ -314,6 +326,13 @@ class SqliteEventLog:
                 if held_user == user_no and held_id == event_id:
                     break
                 identity = (identity + 1) & IDENTITY_MASK  # two events share a hash: the second takes the next number
+            if version < 0:
+                event = Event(event_id, type_name, start_us, end_us, version, op, body, 0)
+                held = self._held(user, type_name, rows[latest - first] if latest >= first else latest)
+                if (counted := version_after(held, event)) is None:
+                    seqs.append(0)
+                    continue
+                version = counted  # noqa: PLW2901  # what the log calls it
             if latest:
                 if version * 2 + op <= held_rank:
                     seqs.append(0)
@@ -350,6 +369,20 @@ class SqliteEventLog:
             self._staged_last = LastRow(head - 1, rows[-1][1], received_us)
         return seqs
 
+    def _held(self, user: str, type_name: str, row: _Row | int) -> Held | None:
+        """The latest row of an id: one that is about to be written, or the seq of one that is; 0: there is none.
+
+        Of another type than ``type_name`` it has no type.
+        """
+        if row == 0:
+            return None
+        if isinstance(row, int):
+            type_no, version, op, start_us, end_us, body = fetch(self._connection, _SQL["held_row"], (row,))[0]
+        else:
+            _, _, _, _, _, type_no, version, op, start_us, end_us, _, _, body, _ = row
+        name = type_name if self._names.get(type_name) == type_no else ""
+        return Held(name, version, op, start_us, end_us, body and self._codec.decode(user, body))
+
     def _position(self, user_no: int) -> int:
         position = self._positions.get(user_no)
         if position is None:
@@ -370,6 +403,15 @@ class SqliteEventLog:
                 fetch(self._connection, _SQL["set_cursor"], (name, seq))
         for each in tidying:
             each()
+
+    def _write_memory(self, memory: FormatMemory) -> None:
+        names = memory.user, memory.device, memory.form
+        whose = tuple(self._names.get(name) or self._number(name) for name in names)
+        if memory.state is not None:
+            state = memory.state and self._codec.encode(memory.user, memory.state)
+            fetch(self._connection, _SQL["keep_format_state"], (*whose, state))
+        for statement, records in (("drop_format_record", memory.taken_back), ("keep_format_record", memory.named)):
+            self._connection.executemany(_SQL[statement], [(*whose, *each) for each in records]).fetchall()
 
     def _write_purges(self, purges: Sequence[tuple[str, int, Sequence[int]]]) -> None:
         for type_name, before_us, seqs in purges:

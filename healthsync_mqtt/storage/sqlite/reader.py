@@ -10,7 +10,7 @@ import apsw
 
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.codec import BodyCodec, PlainCodec
-from healthsync_mqtt.storage.port import RejectedRow, Stretch, Totals
+from healthsync_mqtt.storage.port import FormatMemory, RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, open_reader, snapshot, translated
 from healthsync_mqtt.storage.sqlite.faults import DamagedError
@@ -197,6 +197,34 @@ class SqliteLogReader:
         """See ``port.LogReader.rejected_get``."""
         with translated("reading"):
             return next(iter(self._rejected(self._query("rejected_get", (no,)))), None)
+
+    def format_state(self, user: str, device: str, form: str) -> bytes:
+        """See ``port.LogReader.format_state``."""
+        with snapshot(self._connection):
+            whose = tuple(map(self._number, (user, device, form)))
+            state: bytes = next((row[0] for row in self._query("format_state", whose)), b"")
+            return state and self._codec.decode(user, state)
+
+    def format_records(self, user: str, device: str, form: str, prefix: str, limit: int) -> list[tuple[str, str]]:
+        """See ``port.LogReader.format_records``."""
+        with snapshot(self._connection):
+            user_no, device_no, form_no = map(self._number, (user, device, form))
+            wanted = {"user": user_no, "device": device_no, "form": form_no, "prefix": prefix, "limit": limit}
+            return self._query("format_records", wanted)
+
+    def format_memories(self) -> list[FormatMemory]:
+        """See ``port.LogReader.format_memories``."""
+        with snapshot(self._connection):
+            decode = self._codec.decode
+            states = {(user, device, form): state for user, device, form, state in self._query("format_states", ())}
+            records: dict[tuple[str, str, str], list[tuple[str, str]]] = {whose: [] for whose in states}
+            for user, device, form, name, event_id in self._query("format_records_of_all", ()):
+                records.setdefault((user, device, form), []).append((name, event_id))
+        return [
+            FormatMemory(*whose, state and decode(whose[0], state), named)
+            for whose, named in records.items()
+            for state in [states.get(whose)]
+        ]
 
     def totals(self) -> Totals:
         """See ``port.LogReader.totals``."""

@@ -133,3 +133,20 @@ ORDER BY log.seq
 
 -- name: purged_before
 SELECT before_us FROM purged WHERE type = ?
+
+-- name: format_state
+SELECT state FROM format_state WHERE user = ? AND device = ? AND form = ?
+
+-- name: format_records
+SELECT name, id FROM format_record
+WHERE user = :user AND device = :device AND form = :form AND name >= :prefix AND substr(name, 1, length(:prefix)) = :prefix
+ORDER BY name, id LIMIT :limit
+
+-- name: format_states
+SELECT u.name, d.name, f.name, s.state FROM format_state AS s
+JOIN names AS u ON u.no = s.user JOIN names AS d ON d.no = s.device JOIN names AS f ON f.no = s.form
+
+-- name: format_records_of_all
+SELECT u.name, d.name, f.name, r.name, r.id FROM format_record AS r
+JOIN names AS u ON u.no = r.user JOIN names AS d ON d.no = r.device JOIN names AS f ON f.no = r.form
+ORDER BY r.user, r.device, r.form, r.name, r.id

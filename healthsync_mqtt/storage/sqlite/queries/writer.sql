@@ -60,3 +60,16 @@ ON CONFLICT (type) DO UPDATE SET before_us = max(before_us, excluded.before_us)
 
 -- name: reclaim
 PRAGMA incremental_vacuum(200)
+
+-- name: held_row
+SELECT type, version, op, start_us, end_us, body FROM log WHERE seq = ?
+
+-- name: keep_format_state
+INSERT INTO format_state (user, device, form, state) VALUES (?, ?, ?, ?)
+ON CONFLICT (user, device, form) DO UPDATE SET state = excluded.state
+
+-- name: keep_format_record
+INSERT INTO format_record (user, device, form, name, id) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: drop_format_record
+DELETE FROM format_record WHERE user = ? AND device = ? AND form = ? AND name = ? AND id = ?
