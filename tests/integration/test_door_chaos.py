@@ -1,4 +1,7 @@
-"""Whatever a client sends: the service still answers, the others notice nothing, the figures balance."""
+"""Whatever a client sends: the service still answers, the others notice nothing, the figures balance.
+
+``HEALTHSYNC_FUZZ_SEEDS=FIRST:LAST`` names other seeds.
+"""
 
 import asyncio
 import random
@@ -26,12 +29,13 @@ from healthsync_mqtt.mqtt.codec.packets import (
 )
 from tests.support.inprocess import Bystander, House
 from tests.support.peer import Identity, event
+from tests.support.seeds import fuzz_seeds
 
 pytestmark = pytest.mark.parametrize(
     "changes", [{"limits.failed_login_base_s": 0.001, "limits.unauthenticated_per_address": 1000}]
 )
 
-SEEDS = range(6)
+SEEDS = fuzz_seeds(6)
 
 
 def some_packet(rng: random.Random, me: Identity) -> Packet:

@@ -5,7 +5,6 @@ What the service says is read by the parser of ``outsider``, which knows the sta
 """
 
 import asyncio
-import os
 import random
 from typing import Any
 
@@ -33,12 +32,12 @@ from tests.support.inprocess import Bystander, House
 from tests.support.outsider import CONNACK, DISCONNECT, Listener, Outsider
 from tests.support.outsider import Packet as Told
 from tests.support.peer import Identity, event
+from tests.support.seeds import fuzz_seeds
 
 pytestmark = pytest.mark.parametrize(
     "changes", [{"limits.failed_login_base_s": 0.001, "limits.unauthenticated_per_address": 1000}]
 )
-_FIRST, _, _LAST = os.environ.get("HEALTHSYNC_FUZZ_SEEDS", "0:5").partition(":")
-SEEDS = range(int(_FIRST), int(_LAST or _FIRST) + 1)
+SEEDS = fuzz_seeds(6)
 METHOD = {Property.AUTHENTICATION_METHOD: "healthsync-token"}
 LONG = 0xFFFF_FFFF
 
