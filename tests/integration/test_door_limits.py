@@ -210,6 +210,19 @@ async def test_a_packet_over_the_limit_goes_by_unread_and_is_told(house: House, 
     await house.still_serves(bob)
 
 
+@settings(max_packet=4096)
+async def test_a_long_packet_right_behind_the_connect_is_told_too(house: House, bob: Bystander) -> None:
+    alice = house.device("alice")
+    peer = await house.knock()
+    asked = encode(Connect(alice.client_id, False, 60, alice.client_id, alice.token.encode(), None, 4, "MQTT"))
+    long = encode(Publish(alice.events.encode(), b" " * 5_000, 1, False, True, 1))
+    peer.send(asked + long + encode(Publish(alice.events.encode(), event("behind"), 1, False, True, 2)))
+    assert [await peer.next() for _ in range(3)] == [Connack(False, 0), Puback(1), Puback(2)]
+    assert house.stored("alice") == ["behind"]
+    assert house.counters.refused_by_reason["packet_too_large"] == 1
+    await house.still_serves(bob)
+
+
 @settings(max_filters=3, filters_per_subscribe=5)
 async def test_filters(house: House, bob: Bystander) -> None:
     admin = await house.connect(house.admin())

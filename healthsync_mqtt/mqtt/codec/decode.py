@@ -157,7 +157,7 @@ class Decoder:
                     if not body:
                         break
             if size > limit:
-                if limit < size <= self._skip and not self._first and first in flags_of:
+                if limit < size <= self._skip and (packets or not self._first) and first in flags_of:
                     head = self._head(first, data, body, end)
                     if head is None:
                         need = body + 2 - pos if body + 2 > end else body + 4 + (data[body] << 8) + data[body + 1] - pos

@@ -32,6 +32,16 @@ def test_it_goes_by_in_every_cut(cut: int, qos: int, size: int, most: int) -> No
     assert [type(packet) for packet in found] == [Pingreq, Skipped, Publish, Skipped]
 
 
+@pytest.mark.parametrize("cut", [1, 10, 20, 30, 5_000])
+def test_it_goes_by_right_behind_the_connect_too(cut: int) -> None:
+    """Clients send what they have without waiting for the CONNACK, and send it first again if they are cut off."""
+    long = encode_publish(b"users/a/events", bytes(4_000), 1, False, False, 7)
+    data = encode(Connect("a")) + long + encode_publish(b"t", b"after")
+    decoder = Decoder(LIMIT, LIMIT, server=True, skip=BOUND)
+    found = decoder.feed(data[:cut]) + decoder.feed(data[cut:])
+    assert [type(packet) for packet in found] == [Connect, Skipped, Publish]
+
+
 def test_nothing_of_it_is_kept() -> None:
     decoder = reader()
     decoder.feed(encode_publish(b"t", bytes(15_000), 1, False, False, 1)[:-1])
