@@ -148,10 +148,10 @@ class AddressGuard:
             return "connections_per_address", next(iter(of_address), None)
         if len(of_address) >= limits.unauthenticated_per_address:
             return "unauthenticated_per_address", next(iter(of_address))
-        if self._total - len(self._held) >= self.most:
-            return "max_connections", self._oldest_of_most()
         if self._total_waiting >= limits.max_unauthenticated:
             return "max_unauthenticated", self._oldest_of_most()
+        if self._total >= self.most:  # a refusal that is held back has a descriptor, too
+            return "max_connections", next(iter(self._held), None) or self._oldest_of_most()
         return "", None
 
     def _oldest_of_most(self) -> Knock | None:
