@@ -1,8 +1,9 @@
 """Where rejected events go: kept with their bytes and reason, and announced to admins without the payload."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Final
+
+import msgspec
 
 from healthsync_mqtt.model.event import Rejection, omitted
 from healthsync_mqtt.model.origin import Origin
@@ -14,6 +15,8 @@ def quarantined(origin: Origin, rejections: list[Rejection], received_us: int) -
     """The rows for the quarantine."""
     return [Quarantined(origin, received_us, rejection) for rejection in rejections]
 
+
+_encode = msgspec.json.Encoder().encode
 
 PART_ROWS: Final = 64
 PART_BYTES: Final = 262_144
@@ -35,7 +38,7 @@ def announcement(row: Quarantined) -> bytes:
     """The message for ``bridge/{bridge}/rejected``: reason, place and a digest, never the payload or the message."""
     origin, received_us, rejection = row
     sent = rejection.omitted or omitted(rejection.raw)
-    return json.dumps(
+    return _encode(
         {
             "reason": rejection.reason.value,
             "field": rejection.field,
@@ -46,4 +49,4 @@ def announcement(row: Quarantined) -> bytes:
             "bytes": sent.size,
             "received_at": iso(received_us),
         }
-    ).encode()
+    )
