@@ -3,9 +3,25 @@
 from collections.abc import Mapping
 from typing import Final
 
+from healthsync_mqtt.formats.fhir import Fhir
 from healthsync_mqtt.formats.fit import Fit
+from healthsync_mqtt.formats.health_auto_export import HealthAutoExport
+from healthsync_mqtt.formats.health_connect import HealthConnect
+from healthsync_mqtt.formats.life_dashboard import LifeDashboard
+from healthsync_mqtt.formats.open_mhealth import OpenMhealth
+from healthsync_mqtt.formats.openscale import Openscale
 from healthsync_mqtt.formats.own import Own
 from healthsync_mqtt.formats.port import Format
 
 OWN: Final[Format] = Own()
-FORMATS: Final[Mapping[str, Format]] = {form.name: form for form in (OWN, Fit())}
+_ALL: Final[tuple[Format, ...]] = (
+    OWN,
+    Fit(),
+    HealthAutoExport(),
+    HealthConnect(),
+    LifeDashboard(),
+    Openscale(),
+    OpenMhealth(),
+    Fhir(),
+)
+FORMATS: Final[Mapping[str, Format]] = {form.name: form for form in _ALL}

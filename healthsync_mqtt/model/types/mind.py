@@ -16,7 +16,7 @@ _SEVERITY = Words("severity", ("unspecified", "not_present", "mild", "moderate",
 
 _VALENCE = Quantity("valence", "1", -1, 1, usual=0.4)
 _KIND = Words("kind", ("emotion", "mood"))
-_LABELS = Words(
+LABELS = Words(
     "labels",
     (
         "amazed", "amused", "angry", "annoyed", "anxious", "ashamed", "brave", "calm", "confident", "content",
@@ -26,7 +26,7 @@ _LABELS = Words(
         "surprised", "worried",
     ),
 )  # fmt: skip
-_ASSOCIATIONS = Words(
+ASSOCIATIONS = Words(
     "associations",
     (
         "community", "current_events", "dating", "education", "family", "fitness", "friends", "health", "hobbies",
@@ -40,7 +40,7 @@ def _state_of_mind() -> Form:
     none: Any = msgspec.field(default_factory=list)
     lists: list[Any] = [
         (each.field, Annotated[list[part(each)], Meta(max_length=40)], none)  # type: ignore[misc]
-        for each in (_LABELS, _ASSOCIATIONS)
+        for each in (LABELS, ASSOCIATIONS)
     ]
     return Form(struct("StateOfMind", [*fields((_VALENCE,)), *fields((_KIND,), optional=True), *lists]))
 

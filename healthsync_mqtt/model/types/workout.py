@@ -17,7 +17,7 @@ from healthsync_mqtt.model.times import micros
 _DAY_US: Final = 86_400_000_000
 MAX_PARTS: Final = 2000
 
-_ACTIVITY = Words(
+ACTIVITY = Words(
     "activity",
     (
         "american_football", "archery", "australian_football", "badminton", "barre", "baseball", "basketball",
@@ -92,7 +92,7 @@ def _workout() -> Form:
     shape = struct(
         "Workout",
         [
-            *fields((_ACTIVITY,)),
+            *fields((ACTIVITY,)),
             *fields((_NAME,), optional=True),
             ("indoor", bool | None, None),
             *fields(_FIGURES, optional=True),
@@ -127,14 +127,14 @@ def _workout_spread() -> Spread:
     stored = msgspec.defstruct(
         "StoredWorkout",
         [
-            (_ACTIVITY.field, str | None, None),
+            (ACTIVITY.field, str | None, None),
             *optional_floats(figures),
             *((name, list[timed], msgspec.field(default_factory=list)) for name in ("laps", "splits")),  # type: ignore[valid-type]
             ("zones", list[zone], msgspec.field(default_factory=list)),  # type: ignore[valid-type]
         ],
         gc=False,
     )
-    words = {_ACTIVITY.field: _ACTIVITY.words}
+    words = {ACTIVITY.field: ACTIVITY.words}
 
     def points(value: Any, start_us: int, end_us: int | None) -> list[Point]:
         whole = present_words(value, words) + present(value, figures)
@@ -153,7 +153,7 @@ def _workout_spread() -> Spread:
         return sorted(found, key=lambda point: point.at_us)
 
     parts = ("workout_lap", "workout_split", "workout_zone")
-    return Spread(stored=stored, points=points, parts=parts, texts=frozenset({_ACTIVITY.field, _ZONE_OF.field}))
+    return Spread(stored=stored, points=points, parts=parts, texts=frozenset({ACTIVITY.field, _ZONE_OF.field}))
 
 
 def _route() -> Form:
@@ -205,7 +205,7 @@ TYPES = (
         name="workout",
         kind=TimeKind.SESSION,
         quantities=_FIGURES,
-        shapes=lambda: {_ACTIVITY.field: _workout()},
+        shapes=lambda: {ACTIVITY.field: _workout()},
         daily=Daily.NONE,
         aliases=("exercise", "exercise_session"),
         loinc="73985-4",

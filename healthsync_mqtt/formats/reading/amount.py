@@ -1,0 +1,45 @@
+"""Numbers of somebody else in the unit of a type: converted exactly, never guessed."""
+
+from collections.abc import Collection
+from functools import cache
+from typing import Final
+
+from healthsync_mqtt.formats.reading.document import whole
+from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.model.event_type import Quantity
+from healthsync_mqtt.model.reasons import Reason, RefusedError
+from healthsync_mqtt.model.text import printable
+from healthsync_mqtt.model.units import convert
+
+_ITS_OWN: Final[Collection[str]] = ()
+
+
+def in_field(
+    type_: str, field: str, number: float, unit: str | None, own: Collection[str] = _ITS_OWN, *, place: str = "units"
+) -> float:
+    """A number in ``unit``, in that of a field of a type. Raises RefusedError at ``place`` for a unit it is not in.
+
+    ``own`` are further spellings of the field's unit, as this source writes it.
+    """
+    quantity = quantity_of(type_, field)
+    if unit is None:
+        raise RefusedError(Reason.UNKNOWN_UNIT, place, f"the unit is missing; {type_} is in {quantity.unit}")
+    if unit in own:
+        return whole(number)
+    conversion = quantity.taken.get(unit)
+    if conversion is None:
+        message = f"{printable(unit)} is no unit that a number in {quantity.unit} can be made of"
+        raise RefusedError(Reason.UNKNOWN_UNIT, place, message)
+    return whole(convert(number, conversion, quantity.decimals))
+
+
+@cache
+def quantity_of(type_: str, field: str) -> Quantity:
+    """The quantity of a field of a type."""
+    return next(each for each in CATALOGUE[type_].quantities if each.field == field)
+
+
+@cache
+def first_field(type_: str) -> str:
+    """The field of a type that is one number."""
+    return CATALOGUE[type_].quantities[0].field
