@@ -85,9 +85,8 @@ class EmbeddedEdge:
             chores=base.chores,
             gate=base.gate,
             sessions=self.sessions,
+            over=over,
         )
-        for client_id in over:
-            self.follower.forget(client_id)  # the next session of this client begins anew
         self.refused = RefusedLogins(audit, identities)
         self.traces = Traces()
         self.sightings = Sightings(identities)

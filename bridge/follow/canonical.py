@@ -13,7 +13,7 @@ to which they bring nothing again. Filters of shared groups are fed by ``shared`
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
@@ -68,8 +68,10 @@ class CanonicalFeed:
         chores: Chores,
         gate: ConsentGate,
         sessions: Sessions,
+        over: Iterable[str] = (),
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
+        """``over``: clients whose session did not outlast the last run; their next one begins anew."""
         self._gate = gate
         self._clock_us = clock_us
         self._registry = registry
@@ -107,6 +109,8 @@ class CanonicalFeed:
             woken=self._loop.wake,
             clock_us=clock_us,
         )
+        for client_id in over:
+            self.forget(client_id)
 
     # -- the door's side
 

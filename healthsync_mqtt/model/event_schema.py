@@ -18,6 +18,7 @@ _MOST: Final = 2**53
 _TEXT: Final[Schema] = {"type": "string", "maxLength": DEFAULT.max_string}
 _WORD: Final[Schema] = {"type": ["string", "null"], "maxLength": DEFAULT.max_string}
 _SCALAR: Final[Schema] = {"type": ["string", "number", "boolean", "null"], "maxLength": DEFAULT.max_string}
+_EVENT: Final[Schema] = {"$ref": "event.json"}
 _DELETED: Final[Schema] = {"required": ["op"], "properties": {"op": {"const": "delete"}}}
 
 
@@ -55,8 +56,8 @@ def any_event_schema() -> Schema:
     return _titled("event.json", "An event", schema | _unless_deleted(given))
 
 
-def batch_schema() -> Schema:
-    """Events that are sent together under a name."""
+def batch_schema(event: Schema = _EVENT) -> Schema:
+    """Events that are sent together under a name; ``event`` is the reference to the schema of one."""
     schema: Schema = {
         "type": "object",
         "required": ["batch", "events"],
@@ -64,7 +65,7 @@ def batch_schema() -> Schema:
             "batch": {"type": "string", "minLength": 1, "maxLength": DEFAULT.max_batch_id},
             "events": {
                 "type": "array",
-                "items": {"$ref": "event.json"},
+                "items": event,
                 "minItems": 1,
                 "maxItems": DEFAULT.max_events,
             },

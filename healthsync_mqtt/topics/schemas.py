@@ -1,6 +1,5 @@
 """The payload schemas that ``topics.yaml`` names, as JSON Schema draft-07 (what every AsyncAPI tool reads)."""
 
-import json
 from typing import Any
 
 from healthsync_mqtt.model.event_schema import any_event_schema, batch_schema, receipt_schema
@@ -42,8 +41,7 @@ _PRESENCE: Schema = _object(
 
 def _component(schema: Schema) -> Schema:
     """A published schema as a part of the AsyncAPI document: it has no words that draft-07 has not."""
-    part: Schema = json.loads(json.dumps(schema).replace('"event.json"', '"#/components/schemas/Event"'))
-    return {key: said for key, said in part.items() if key not in {"$schema", "$id"}}
+    return {key: said for key, said in schema.items() if key not in {"$schema", "$id"}}
 
 
 _CANONICAL = _object(
@@ -102,7 +100,7 @@ SCHEMAS: dict[str, Schema] = {
     "TokenRequest": _TOKEN_REQUEST,
     "TokenResponse": _TOKEN_RESPONSE,
     "Event": _component(any_event_schema()),
-    "EventBatch": _component(batch_schema()),
+    "EventBatch": _component(batch_schema(_ref("Event"))),
     "EventMessage": {"anyOf": [*_one_or_many("Event"), _ref("EventBatch")]},
     "CanonicalEvent": _CANONICAL,
     "CanonicalMessage": {"anyOf": _one_or_many("CanonicalEvent")},

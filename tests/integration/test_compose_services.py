@@ -180,7 +180,7 @@ def test_emqx_yaml(image: Path, tmp_path: Path) -> None:
         assert f"healthsync-bridge-{one}" in made
         assert len(made) > 3, "and the canaries'"
     file.services["auth"]["command"] += ["--port", hooks]
-    # In place of EMQX: what it decides, and how, is tried in tests/unit/external and by hand.
+    # In place of EMQX: what it decides, and how, is tried in tests/unit/broker/external and by hand.
     shared, broker = str(tmp_path / "shared"), tmp_path / "broker"
     ours = str(image / "venv/bin/healthsync")
     run(ours, "broker", "render", "mosquitto", "--out", broker, "--data", shared, cwd=tmp_path)

@@ -1,7 +1,8 @@
 """The history of consent in registry.db: lines are added, never changed."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from healthsync_mqtt.errors import InputError
@@ -64,17 +65,16 @@ class ConsentBook:
         """Record that a user agrees; NotFoundError, InputError for an expiry that has passed or a bad name."""
         if expires_us is not None and expires_us <= now_us:
             raise InputError("a consent cannot expire before it begins", hint="name a later time, or leave it out")
-        decision = ConsentDecision(
+        decision = partial(
+            ConsentDecision,
             user_id=user_id,
             action=Action.grant,
-            purpose=Purpose.store,
-            types=checked_types(types),
             decided_us=now_us,
             expires_us=expires_us,
             text_version=text_version,
             recorded_by=recorded_by,
         )
-        self._record(decision, purposes)
+        self._record(user_id, checked_types(types), purposes, decision)
 
     def withdraw(
         self,
@@ -86,17 +86,16 @@ class ConsentBook:
         recorded_by: str = "cli",
     ) -> None:
         """Record that a user takes back what was granted for these types and purposes."""
-        decision = ConsentDecision(
+        decision = partial(
+            ConsentDecision,
             user_id=user_id,
             action=Action.withdraw,
-            purpose=Purpose.store,
-            types=checked_types(types),
             decided_us=now_us,
             expires_us=None,
             text_version=None,
             recorded_by=recorded_by,
         )
-        self._record(decision, purposes)
+        self._record(user_id, checked_types(types), purposes, decision)
 
     def history(self, user_id: str | None = None) -> list[ConsentDecision]:
         """Every decision of one user or of all, oldest first; NotFoundError for an unknown user."""
@@ -158,16 +157,21 @@ class ConsentBook:
             self._permissions, self._read_to = permissions, fetched.newest
         return self._permissions
 
-    def _record(self, decision: ConsentDecision, purposes: Iterable[Purpose]) -> None:
-        """Write the decision down for each of these purposes."""
-        types = decision.types
+    def _record(
+        self,
+        user_id: str,
+        types: frozenset[str] | None,
+        purposes: Iterable[Purpose],
+        decision: Callable[..., ConsentDecision],
+    ) -> None:
+        """Write the decision of a user down for each of these purposes."""
         # Everything and some names are two decisions: what is said of the general types, and of those.
         parts = [types] if types is None or EVERY not in types else [None, types - {EVERY}]
         with self._tables.write():
-            user_of(self._tables, decision.user_id)
+            user_of(self._tables, user_id)
             for purpose in sorted(set(purposes), key=PURPOSES.index):
                 for part in parts:
-                    self._tables.insert("consent_decisions", _columns(replace(decision, purpose=purpose, types=part)))
+                    self._tables.insert("consent_decisions", _columns(decision(purpose=purpose, types=part)))
 
 
 def _decision(

@@ -128,10 +128,9 @@ class Node:
             chores=chores,
             gate=gate,
             sessions=sessions,
+            over=over,
             clock_us=clock.us,
         )
-        for client_id in over:
-            self.publisher.forget(client_id)
         outlet = DoorOutlet(sessions)
         self.pipeline = Pipeline(
             journal=self.journal,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -85,7 +85,7 @@ class AtOnce(Chores):
 class Stand:
     """A log with a publisher and the door's sessions."""
 
-    def __init__(self, log: MemoryEventLog) -> None:
+    def __init__(self, log: MemoryEventLog, over: Iterable[str] = ()) -> None:
         self.log = log
         self.journal = Journal(log)
         self.sessions = Sessions(LimitSettings(), AccessRules(REGISTRY))
@@ -96,6 +96,7 @@ class Stand:
             chores=AtOnce(self.journal, log),
             gate=agreeing("alice", "bob"),
             sessions=self.sessions,
+            over=over,
         )
 
     def store(self, *ids: str, user: str = "alice", event_type: str = "heart_rate") -> None:
@@ -293,3 +294,13 @@ async def test_a_subscriber_behind_purged_rows_gets_what_comes_after_them_and_is
     assert other.ids() == []
     stand.store("next")
     await until(lambda: other.ids() == ["next"])
+
+
+async def test_of_a_session_that_did_not_outlast_the_run_no_place_is_left() -> None:
+    log = MemoryEventLog()
+    before = Stand(log)
+    for name in ("app", "other"):
+        before.disconnect(before.connect(name, clean=False))
+    after = Stand(log, over=["app"])
+    assert [place.name for place in after.publisher.places()] == ["other"]
+    assert [place.name for place in Stand(log).publisher.places()] == ["other"]
