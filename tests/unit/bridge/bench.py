@@ -14,6 +14,7 @@ from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.testing.memory_outlet import MemoryOutlet
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support.consent import agreeing
 from tests.support.patience import PATIENCE_S
@@ -66,22 +67,12 @@ class Notes:
         self.resumed += 1
 
 
-class Outbox:
-    """An outlet in which everybody listens."""
+class Outbox(MemoryOutlet):
+    """An outlet whose messages are read."""
 
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, dict[str, Any]]] = []
-        self.deaf = False
-
-    def listening(self, topic: str) -> bool:
-        return not self.deaf
-
-    def room(self, topic: str) -> int:
-        return 65_536
-
-    def send(self, topic: str, payload: bytes) -> bool:
-        self.sent.append((topic, json.loads(payload)))
-        return True
+    @property
+    def sent(self) -> list[tuple[str, dict[str, Any]]]:
+        return [(topic, json.loads(payload)) for topic, payload in self.messages]
 
 
 class Heads:

@@ -199,7 +199,7 @@ async def test_admins_hear_of_rejections_without_the_payload(bench: Bench) -> No
 
 
 async def test_nothing_is_made_for_nobody(bench: Bench) -> None:
-    bench.outbox.deaf = True
+    bench.outbox.ears = set()
     bench.pipeline.submit([delivery(bench.source(), 1, [event("a"), event("b", bpm=900)])])
     await bench.settle()
     assert bench.outbox.sent == []

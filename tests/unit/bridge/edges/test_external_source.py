@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,11 +20,12 @@ from healthsync_mqtt.config.sections import ExternalSettings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec import encode_pubacks
-from healthsync_mqtt.mqtt.codec.packets import Puback, Publish
-from healthsync_mqtt.mqtt.links.port import Agreed
+from healthsync_mqtt.mqtt.codec.packets import Publish
+from healthsync_mqtt.mqtt.links.port import MAX_PACKET
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.metrics import METRICS
+from healthsync_mqtt.testing.memory_link import MemoryBroker, MemoryLink
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.support.consent import agreeing
 from tests.support.patience import until
@@ -33,55 +34,28 @@ TOPICS = TopicRegistry.load()
 USERS = ("alice", *(f"u{number}" for number in range(20)))
 
 
-class FakeLink:
-    """Keeps what was sent; PUBACKs of the broker come when the test says so."""
+class FakeLink(MemoryLink):
+    """A link whose broker answers when the test says so."""
 
     def __init__(self) -> None:
-        self.alive = True
+        self._far = MemoryBroker(max_packet=MAX_PACKET)
+        self._far.answers = False
+        super().__init__(self._far)
+        self.take = self.answer
+        #: all that it was told to send, also when it is over
         self.acknowledged = b""
-        self.sent: list[tuple[str, bytes]] = []
-        self.owed: list[Callable[[], None] | None] = []
-        self.paused = False
-        self.agreed = Agreed(
-            version=5, session_present=False, send_window=20, shared_subscriptions=True, max_qos=1, retain=True
-        )
 
     def acknowledge(self, data: bytes) -> None:
         self.acknowledged += data
+        super().acknowledge(data)
 
-    def room(self, topic: str) -> int:
-        return self.agreed.max_packet - 10 - len(topic)
+    @property
+    def sent(self) -> list[tuple[str, bytes]]:
+        return [(topic, payload) for topic, payload, _ in self._far.taken]
 
-    def send(self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[], None] | None = None) -> bool:
-        if not self.alive or len(payload) > self.room(topic):
-            return False
-        self.sent.append((topic, payload))
-        self.owed.append(done)
-        return True
-
-    def oldest_owed(self) -> None:
-        return None
-
-    def take(self, count: int, code: int = 0) -> None:
-        for _ in range(count):
-            done = self.owed.pop(0)
-            if done is not None:
-                done(Puback(1, code))
-
-    async def subscribe(self, filters: Sequence[str], **_how: Any) -> list[int]:
-        return [1] * len(filters)
-
-    def pause(self) -> None:
-        self.paused = True
-
-    def resume(self) -> None:
-        self.paused = False
-
-    async def ended(self) -> None:
-        raise NotImplementedError
-
-    async def close(self) -> None:
-        self.alive = False
+    @property
+    def owed(self) -> list[object]:
+        return list(self._owed)
 
 
 class Bench:
@@ -156,7 +130,7 @@ async def test_an_acknowledgement_never_crosses_a_reconnect(bench: Bench) -> Non
     first, second = bench.source(), bench.source()
     first.release(old)
     first.received([message(7, name="same")])
-    old.alive = False
+    old.drop()
     second.release(new)
     second.received([message(1, name="same")])
     await bench.pipeline.drain()
