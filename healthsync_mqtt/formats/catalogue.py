@@ -8,10 +8,14 @@ from healthsync_mqtt.formats.fit import Fit
 from healthsync_mqtt.formats.health_auto_export import HealthAutoExport
 from healthsync_mqtt.formats.health_connect import HealthConnect
 from healthsync_mqtt.formats.life_dashboard import LifeDashboard
+from healthsync_mqtt.formats.nightscout import Nightscout
 from healthsync_mqtt.formats.open_mhealth import OpenMhealth
 from healthsync_mqtt.formats.openscale import Openscale
 from healthsync_mqtt.formats.own import Own
 from healthsync_mqtt.formats.port import Format
+from healthsync_mqtt.formats.sleep_as_android import SleepAsAndroid
+from healthsync_mqtt.formats.theengs import Theengs
+from healthsync_mqtt.formats.xiaomi_scale import XiaomiScale
 
 OWN: Final[Format] = Own()
 _ALL: Final[tuple[Format, ...]] = (
@@ -21,6 +25,10 @@ _ALL: Final[tuple[Format, ...]] = (
     HealthConnect(),
     LifeDashboard(),
     Openscale(),
+    XiaomiScale(),
+    Theengs(),
+    Nightscout(),
+    SleepAsAndroid(),
     OpenMhealth(),
     Fhir(),
 )

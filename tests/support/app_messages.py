@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from bridge.decode.delivery import decode
 from healthsync_mqtt.formats.catalogue import FORMATS
-from healthsync_mqtt.formats.port import AppMessage, Declared, Gone, Made, Outcome, folded
+from healthsync_mqtt.formats.port import AppMessage, Declared, Format, Gone, Made, Outcome, folded
 from healthsync_mqtt.formats.reading.moment import moment
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
@@ -58,8 +58,8 @@ def recorded(file: Path, root: str = "", *, declared: Declared = NOTHING) -> lis
 class Shelf:
     """What is left of messages, in the order in which they came."""
 
-    def __init__(self, form: str) -> None:
-        self._form = FORMATS[form]
+    def __init__(self, form: str | Format) -> None:
+        self._form = FORMATS[form] if isinstance(form, str) else form
         self.state = b""
         self._names: dict[str, tuple[str, int]] = {}
         self.events: dict[str, dict[str, Any]] = {}

@@ -1,0 +1,289 @@
+"""Declared mappings: what a declaration may say, what it makes of somebody's messages, and where it is wrong."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.formats.catalogue import FORMATS
+from healthsync_mqtt.formats.mapping import MappedFormat, load_mappings, read_mapping
+from healthsync_mqtt.formats.port import Declared, Gone, folded
+from healthsync_mqtt.model.reasons import RefusedError
+from scripts.support.tree import ROOT
+from tests.support.app_messages import NOW_US, Shelf, Told, app_message, recorded
+from tests.support.foreign_json import JSON, objects
+
+FIXTURES = ROOT / "tests" / "fixtures" / "mappings"
+BERLIN = Declared(zone="Europe/Berlin")
+FIELD = {"path": "w", "unit": "kg"}
+RULE = {"type": "weight", "time": {"path": "t"}, "value": {"kg": FIELD}}
+AT = "2026-05-03T07:41:00+02:00"
+
+
+def declared(*rules: Mapping[str, Any], **more: Any) -> MappedFormat:
+    return read_mapping("mine", yaml.safe_dump({"summary": "mine", "rules": list(rules), **more}))
+
+
+def shelf(form: MappedFormat, *contents: Any, login: Declared = BERLIN, **said: Any) -> Shelf:
+    return Shelf(form).take(app_message(each, declared=login, **said) for each in contents)
+
+
+def one(rule: Mapping[str, Any], content: Any, login: Declared = BERLIN, **said: Any) -> list[Any]:
+    found = shelf(declared(rule), content, login=login, **said)
+    return [*found.told, *found.refused]
+
+
+def test_no_mapping_is_called_as_a_format_is() -> None:
+    assert not set(load_mappings(FIXTURES)) & set(FORMATS)
+    assert load_mappings(FIXTURES / "none") == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"rules": []}, "rules"),
+        ({"rules": [{**RULE, "type": "telepathy"}]}, "rules.0.type"),
+        ({"rules": [{**RULE, "value": {"kg": {"path": "w"}}}]}, "say its unit"),
+        ({"rules": [{**RULE, "value": {"pounds": FIELD}}]}, "no such field"),
+        ({"rules": [{**RULE, "value": {"kg": {**FIELD, "constant": 4}}}]}, "either a path or a constant"),
+        ({"rules": [{**RULE, "value": {"kg": {"path": "a[*]", "unit": "kg"}}}]}, "not one place"),
+        ({"rules": [{**RULE, "each": "a..b["}]}, "no path"),
+        ({"rules": [{**RULE, "time": {"path": "t", "format": "soon"}}]}, "no pattern"),
+        ({"rules": [{**RULE, "time": {"path": "t", "zone": "Mars/Base"}}]}, "no time zone"),
+        ({"rules": [{**RULE, "colour": 1}]}, "rules.0.colour"),
+        (
+            {"rules": [{"type": "steps", "time": {"path": "t"}, "value": {"steps": {"path": "s", "unit": "{steps}"}}}]},
+            "interval",
+        ),
+        ({"rules": [{**RULE, "end": {"path": "e"}, "lasts_s": 5}]}, "either an end or a length"),
+        ({"roots": ["a/b"]}, "first level"),
+        ({"summary": ""}, "summary"),
+    ],
+)
+def test_a_declaration_that_is_wrong_says_where(change: dict[str, Any], place: str) -> None:
+    with pytest.raises(InputError, match=place.replace("[", r"\[").replace("{", r"\{")):
+        read_mapping("mine", yaml.safe_dump({"summary": "mine", "rules": [RULE]} | change))
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "- 1", "summary: x"])
+def test_what_is_no_declaration(text: str) -> None:
+    with pytest.raises(InputError):
+        read_mapping("mine", text)
+
+
+def test_a_name_is_one_level_of_a_topic() -> None:
+    with pytest.raises(InputError, match="name"):
+        read_mapping("My/Scale", yaml.safe_dump({"summary": "x", "rules": [RULE]}))
+
+
+NAMES = ["a", "b", "c", "t", "w", "x"]
+
+
+@given(JSON | objects(NAMES), st.sampled_from(["", "a", "a[*]", "[*].b", "[0]"]), st.booleans())
+def test_no_json_raises_and_the_same_is_the_same(content: Any, each: str, retained: bool) -> None:
+    rule = {**RULE, "each": each, "id": "x", "app": "a", "when": {"b": [1, "x"]}}
+    form = declared(RULE, rule, {**RULE, "time": {"path": "t", "format": "epoch_s"}})
+    message = app_message(content, declared=BERLIN, retained=retained)
+    try:
+        first = folded(form, message)
+    except RefusedError:
+        return
+    assert first == folded(form, message)
+    assert not any(isinstance(each, Gone) for each in first.outcomes)
+
+
+@given(st.text(max_size=30))
+def test_no_text_raises(text: str) -> None:
+    rule = {"type": "weight", "time": {"format": "arrival"}, "value": {"kg": {"path": "", "unit": "kg", "texts": True}}}
+    folded(declared(rule, payload="text"), app_message(text.encode("utf-8", "replace"), topic="x"))
+
+
+@pytest.mark.parametrize(
+    ("time", "content", "start"),
+    [
+        ({"path": "t"}, {"t": AT}, "2026-05-03T05:41"),
+        ({"path": "t"}, {"t": "2026-05-03T07:41:00"}, "2026-05-03T05:41"),
+        ({"path": "t", "zone": "UTC"}, {"t": "2026-05-03T05:41:00"}, "2026-05-03T05:41"),
+        ({"path": "t", "ignore_offset": True}, {"t": "2026-05-03T07:41:00+00:00"}, "2026-05-03T05:41"),
+        ({"path": "t", "format": "epoch_s"}, {"t": 1777786860}, "2026-05-03T05:41"),
+        ({"path": "t", "format": "epoch_ms"}, {"t": "1777786860000"}, "2026-05-03T05:41"),
+        ({"path": "t", "format": "epoch_s", "since": "2010-01-01"}, {"t": 515482860}, "2026-05-03T05:41"),
+        ({"path": ["d", "t"], "format": "%d.%m.%Y %H:%M"}, {"d": "03.05.2026", "t": "07:41"}, "2026-05-03T05:41"),
+        ({"path": "t", "format": "date"}, {"t": "2026-05-03"}, "2026-05-02T22:00"),
+        ({"format": "arrival"}, {}, "2026-11-23T10:33:20"),
+    ],
+)
+def test_times(time: dict[str, Any], content: dict[str, Any], start: str) -> None:
+    assert one({**RULE, "time": time}, content | {"w": 71}) == [Told("weight", {"kg": 71}, start)]
+
+
+@pytest.mark.parametrize(
+    ("time", "content", "why"),
+    [
+        ({"path": "t"}, {"t": "2026-10-25"}, "naive_time"),
+        ({"path": "t"}, {"t": "2026-03-29T02:30:00"}, "bad_time"),
+        ({"path": "t"}, {"t": 5}, "bad_time"),
+        ({"path": "t"}, {}, "missing_field"),
+        ({"path": "t", "format": "%d.%m.%Y"}, {"t": "2026-05-03"}, "bad_time"),
+        ({"path": "t", "format": "epoch_s"}, {"t": -5}, "bad_time"),
+        ({"path": "t", "format": "epoch_s", "not_before": "2015-01-01"}, {"t": 515482860}, "bad_time"),
+    ],
+)
+def test_times_that_are_none(time: dict[str, Any], content: dict[str, Any], why: str) -> None:
+    assert one({**RULE, "time": time}, content | {"w": 71}) == [("t", why)]
+
+
+def test_a_retained_message_has_no_time_of_arrival() -> None:
+    arrival = {**RULE, "time": {"format": "arrival"}}
+    assert one(arrival, {"w": 71}, retained=True, at_us=NOW_US) == [("time", "missing_field")]
+
+
+@pytest.mark.parametrize(
+    ("field", "content", "found"),
+    [
+        ({"unit": "lb"}, {"w": 157.3}, {"kg": 71.350079801}),
+        ({"unit": "declared"}, {"w": 157.3}, {"kg": 71.350079801}),
+        ({"unit_path": "u"}, {"w": 71, "u": "kg"}, {"kg": 71}),
+        ({"unit_path": "u"}, {"w": 71, "u": "firkin"}, ("u", "unknown_unit")),
+        ({"unit_path": "u"}, {"w": 71}, ("u", "unknown_unit")),
+        ({"unit": "kg"}, {"w": "71"}, ("w", "wrong_type")),
+        ({"unit": "kg", "texts": True}, {"w": " 71.5 "}, {"kg": 71.5}),
+        ({"unit": "kg", "texts": True}, {"w": "71,5"}, ("w", "wrong_type")),
+        ({"unit": "kg", "texts": True}, {"w": "nan"}, ("w", "bad_number")),
+        ({"unit": "kg", "percent_of": "all"}, {"w": 50, "all": 80}, {"kg": 40}),
+        ({"unit": "kg", "low": 39}, {"w": 10}, ("w", "out_of_range")),
+        ({"unit": "kg"}, {"w": True}, ("w", "wrong_type")),
+        ({"unit": "kg"}, {}, ("w", "missing_field")),
+        ({"unit": "kg", "absent": [0]}, {"w": False}, ("w", "wrong_type")),
+    ],
+)
+def test_numbers(field: dict[str, Any], content: dict[str, Any], found: object) -> None:
+    rule = {**RULE, "value": {"kg": {"path": "w", **field}}}
+    login = Declared(zone="Europe/Berlin", unit="lb")
+    told = Told("weight", found, "2026-05-03T05:41") if isinstance(found, dict) else found
+    assert one(rule, content | {"t": AT}, login) == [told]
+
+
+def test_a_declared_unit_that_is_not_declared_is_refused_by_name() -> None:
+    rule = {**RULE, "value": {"kg": {"path": "w", "unit": "declared"}}}
+    assert one(rule, {"w": 71, "t": AT}) == [("w", "unknown_unit")]
+
+
+def test_words_and_constants() -> None:
+    value = {
+        "systolic": {"path": "s", "unit": "mmHg"}, "diastolic": {"path": "d", "unit": "mmHg"},
+        "position": {"path": "p", "words": {"0": "sitting"}, "optional": True}, "site": {"constant": "left_arm"},
+    }  # fmt: skip
+    rule = {"type": "bp", "time": {"path": "t"}, "value": value}
+    content = {"s": 128, "d": 81, "t": AT}
+    both = {"systolic": 128, "diastolic": 81}
+    assert one(rule, content | {"p": 0})[0].value == both | {"position": "sitting", "site": "left_arm"}
+    assert one(rule, content | {"p": 7})[0].value == both | {"site": "left_arm"}
+
+
+def test_records_of_a_list_and_only_those_that_are_meant() -> None:
+    rule = {**RULE, "each": "data[*].inner[*]", "when": {"stable": True, "kind": ["a", "b"]}}
+    items = [{"w": 60 + each, "t": AT, "stable": each != 1, "kind": "abc"[each]} for each in range(3)]
+    found = shelf(declared(rule), {"data": [{"inner": items}, {}, 5]})
+    assert [each.value["kg"] for each in found.told] == [60]
+    bad = shelf(declared({**RULE, "each": "data[*]"}), {"data": [{"w": 1}, {"w": 71, "t": AT}]})
+    assert (bad.refused, len(bad.told)) == ([("data[0].t", "missing_field")], 1)
+
+
+def test_topics_and_slots() -> None:
+    rule = {**RULE, "topic": "person/{slot}/weight"}
+    content, anns = {"w": 71, "t": AT}, Declared(zone="Europe/Berlin", slot="1")
+    assert len(one(rule, content, anns, topic="person/1/weight")) == 1
+    assert one(rule, content, anns, topic="person/2/weight") == [("", "identity_mismatch")]
+    assert one(rule, content, topic="person/2/weight") == [("", "not_allowed")]
+    assert one(rule, content, anns, topic="person/1/else") == []
+    assert one({**RULE, "topic": "+/x/#"}, content, topic="a/x/y/z")[0].type == "weight"
+    assert shelf(declared(RULE, ignore=["status"]), content, topic="status").told == []
+
+
+def test_a_key_may_have_any_letters() -> None:
+    rule = {**RULE, "value": {"kg": {"path": '"a.b [x]".w[1]', "unit": "kg"}}}
+    assert one(rule, {"a.b [x]": {"w": [1, 71]}, "t": AT})[0].value == {"kg": 71}
+
+
+def test_an_id_of_the_source_is_the_events_name() -> None:
+    form = declared({**RULE, "id": "n", "app": "a", "model": "m"})
+    record = {"w": 71, "t": AT, "n": 5, "a": "app", "m": "Scale 1"}
+    found = shelf(form, record, record | {"w": 72, "t": "2026-05-03T07:42:00+02:00"})
+    assert [(each.value["kg"], each.start) for each in found.told] == [(72, "2026-05-03T05:42")]
+    (event,) = found.events.values()
+    assert (event["source"], event["device"]) == ({"provider": "mine", "app": "app"}, {"model": "Scale 1"})
+
+
+def test_the_examples_of_the_page_are_declarations() -> None:
+    page = (ROOT / "docs" / "howto" / "mapping.md").read_text()
+    blocks = [part.split("```")[0] for part in page.split("```yaml\n")[1:]]
+    assert len(blocks) >= 2
+    for number, block in enumerate(blocks):
+        read_mapping(f"example_{number}", block)
+
+
+# -- recordings
+
+RECORDED = [
+    ("omron_bridge", "blood_pressure/omron_bridge.txt", "omron/", Declared("Europe/Berlin", slot="ann_at_example.org"),
+     [("128/81", "2026-05-03T05:50"), ("124/79", "2026-05-03T05:52")], [("", "identity_mismatch")]),
+    ("omron_gateway", "blood_pressure/omron_gateway_array.txt", "omron/", BERLIN,
+     [("128/81", "2026-05-03T05:50"), ("124/79", "2026-05-03T05:52"), ("127/80", "2026-05-03T05:54:01")],
+     [("[0]", "out_of_range")]),
+    ("ubpm", "blood_pressure/ubpm.json", "", BERLIN,
+     [("128/81", "2026-05-03T05:50"), ("124/79", "2026-05-03T05:54")], [("UBPM.U1[1]", "out_of_range")]),
+    ("healthdata2mqtt", "scales/healthdata2mqtt.txt", "health/", Declared("Europe/Berlin", slot="ann_at_example_org"),
+     [(71.35, "2026-05-03T05:41:22"), ("128/81", "2026-05-03T05:50"), ("118/76", "2026-05-03T05:50:30"),
+      ("121/78", "2026-10-25T00:30")], []),
+    ("bs440_of_2010", "scales/bs440.txt", "bs440/", Declared("Europe/Berlin", slot="person1"),
+     [(71.3, "2026-05-03T05:42:22")], [("", "future_time"), ("", "future_time"), ("", "identity_mismatch")]),
+    ("esphome", "ble_gateway/esphome.txt", "", BERLIN,
+     [(71.35, "2026-05-03T05:41:22")], [("", "bad_number"), ("time", "missing_field")]),
+    ("librelinkup", "glucose/librelinkup.txt", "librelinkup/", BERLIN,
+     [(99, "2026-05-02T22:15"), (108, "2026-05-03T05:26"), (112, "2026-05-03T05:41"), (113, "2026-05-03T05:42")], []),
+    ("dex2mqtt", "glucose/dex_text.txt", "glucose/", Declared("Europe/Berlin", "mmol/L"),
+     [(111.7, "2026-05-03T05:41:30")], [("time", "missing_field")]),
+    ("dexpy", "glucose/dex_text.txt", "cgm", BERLIN,
+     [(112, "2026-05-03T05:41")], [("[2]", "out_of_range"), ("[2]", "missing_field")]),
+    ("shortcut_day", "shortcuts/flat_day.json", "", BERLIN,
+     [(7310, "2026-01-08T23:00"), (85.547520982, "2026-01-08T23:00")], []),
+    ("shortcut_day", "shortcuts/flat_day.json", "", Declared(), [], [("date", "naive_time"), ("date", "naive_time")]),
+    ("shortcut_arrays", "shortcuts/arrays.json", "", BERLIN,
+     [(18.7, "2026-02-17T06:41"), (80.6, "2026-02-17T06:41")], [("bodyMass[0].date", "naive_time")]),
+]  # fmt: skip
+
+
+def _number(value: dict[str, Any]) -> object:
+    return f"{value['systolic']}/{value['diastolic']}" if "systolic" in value else next(iter(value.values()))
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(("name", "file", "root", "login", "told", "refused"), RECORDED)
+def test_recordings_through_declared_mappings(  # noqa: PLR0917  # a column each
+    shared_data: Path, name: str, file: str, root: str, login: Declared, told: list[Any], refused: list[Any]
+) -> None:
+    messages = recorded(shared_data / "phone" / file, root, declared=login)
+    found = Shelf(load_mappings(FIXTURES)[name]).take(messages)
+    assert [(_number(each.value), each.start) for each in found.told] == told
+    assert found.refused == refused
+
+
+@pytest.mark.shared_data
+def test_recorded_bs440(shared_data: Path) -> None:
+    login = Declared("Europe/Berlin", slot="person1")
+    messages = recorded(shared_data / "phone" / "scales" / "bs440.txt", "bs440/", declared=login)
+    found = Shelf(load_mappings(FIXTURES)["bs440"]).take(messages)
+    assert [(each.type, _number(each.value)) for each in found.told] == [
+        ("body_fat_percentage", 22.4),
+        ("body_water", pytest.approx(37.96, abs=0.01)),
+        ("bone_mass", 2.9),
+        ("muscle_mass", pytest.approx(27.18, abs=0.01)),
+        ("weight", 71.35),
+    ]
+    assert {why for _, why in found.refused} == {"bad_time", "identity_mismatch"}
