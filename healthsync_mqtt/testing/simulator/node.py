@@ -41,10 +41,11 @@ from healthsync_mqtt.sinks.shipper import Shipper
 from healthsync_mqtt.storage.port import EventLog
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.testing.memory_bridge import MemoryArrivals
 from healthsync_mqtt.testing.simulator.disk import Disk
 from healthsync_mqtt.testing.simulator.machine import FarTransport, SimulatedJournal, SnapshotReader
 from healthsync_mqtt.testing.simulator.network import SimulatedWire, WireUser
-from healthsync_mqtt.testing.simulator.people import KEYS, Unwatched
+from healthsync_mqtt.testing.simulator.people import KEYS
 from healthsync_mqtt.testing.simulator.sink import CONFIG, ConcurrentReader, ServerSink, SimulatedServer
 from healthsync_mqtt.testing.simulator.virtual_time import VirtualThread, WallClock
 from healthsync_mqtt.topics.access import AccessRules
@@ -155,7 +156,7 @@ class Node:
             requests=cast("Any", None),
             sessions=sessions,
             counters=self.counters,
-            arrivals=Unwatched(),
+            arrivals=MemoryArrivals(),
             on_refused=lambda _reason, _peer, _claimed: None,
             on_fatal=self._fail,
             clock=clock.time,

@@ -117,13 +117,3 @@ def _everybody(now_us: int) -> bytes:
                 registry.add_subscriber(reader.client_id, reader.users, reader.types, now_us)
             registry.add_admin(OPERATOR.client_id, now_us)
         return path.read_bytes()
-
-
-class Unwatched:
-    """Nobody keeps who was here: the door's ``Arrivals``."""
-
-    def entered(self, client_id: str, peer: str, level: int) -> None:
-        """Nothing is noted."""
-
-    def left(self, client_id: str) -> None:
-        """Nothing is noted."""
