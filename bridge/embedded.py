@@ -253,7 +253,7 @@ class DoorServing:
     async def turned_away(self) -> list[dict[str, Any]]:
         """Who came to the door lately and never said who they are; what is known of refused logins is written down."""
         await self._edge.refused.write()
-        return [asdict(each) for each in self.door.strangers.newest()]
+        return [asdict(each) for each in self.door.visitors.strangers.newest()]
 
     def trace(self, who: Traced, after: int) -> dict[str, Any]:
         """See ``Traces.look``."""

@@ -31,6 +31,7 @@ from healthsync_mqtt.broker.embedded.protocol import DEAF, Protocol
 from healthsync_mqtt.broker.embedded.reading import Hold, Reading
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.turns import TurnAccount, Turns
+from healthsync_mqtt.broker.embedded.visitors import Visitors
 from healthsync_mqtt.broker.embedded.welcome import receive_maximum
 from healthsync_mqtt.broker.embedded.wire import Wire, tongue
 from healthsync_mqtt.config.sections import LimitSettings
@@ -60,10 +61,18 @@ class Connection:
     """Listener of a wire. Acknowledges event deliveries when the pipeline says so (it is their ``Source``)."""
 
     def __init__(
-        self, door: Door, wire: Wire, limits: LimitSettings, turns: Turns, *, wanted: Callable[[Session], None]
+        self,
+        door: Door,
+        wire: Wire,
+        limits: LimitSettings,
+        turns: Turns,
+        *,
+        visitors: Visitors,
+        wanted: Callable[[Session], None],
     ) -> None:
         """``wanted`` is called with the session when it has room for canonical events."""
         self._door = door
+        self._visitors = visitors
         self._wire = wire
         self._wanted = wanted
         self._window = limits.receive_window
@@ -256,7 +265,7 @@ class Connection:
         """Close from our side: take-over, revocation, expiry, shutdown, or to send the client elsewhere."""
         if self._ended:
             return
-        self._door.tell("door.connection_closed", self, self.name, reason=reason)
+        self._visitors.told("door.connection_closed", self, self.name, reason=reason)
         if self._protocol.state is ConnectionState.OPEN:
             self._out.append(self.dialect.farewell(reason, "", to))
             self._write()
@@ -332,7 +341,7 @@ class Connection:
             self.reading.stop(verdict.hold)
         self.flush()
         principal = verdict.login.principal
-        self._door.tell("door.connected", self, principal.client_id, role=principal.role.value)
+        self._visitors.told("door.connected", self, principal.client_id, role=principal.role.value)
 
     def _renew(self, secret: bytes, *, last: bool = False) -> None:
         verdict = self._door.renew(self, secret, last=last)
@@ -359,7 +368,7 @@ class Connection:
         self.reading.stop(Hold.REFUSAL)
         name = claimed if is_id(claimed) else None
         about = {"code": int(refusal.code), "claimed_client_id": name}
-        self._door.say("door.connection_refused", self, refusal.reason, **about)
+        self._visitors.refused("door.connection_refused", self, refusal.reason, **about)
         self._refusal = asyncio.get_running_loop().call_later(refusal.wait_s, self._tell, refusal)
 
     def _tell(self, refusal: Refusal) -> None:
@@ -376,7 +385,7 @@ class Connection:
     def _end(self, end: EndConnection) -> None:
         self._write()
         if end.violation:
-            self._door.say("door.protocol_violation", self, end.reason, client_id=self.name, rule=end.rule)
+            self._visitors.refused("door.protocol_violation", self, end.reason, client_id=self.name, rule=end.rule)
             words = self._last_words(end)
             if words:
                 self._wire.write(words)

@@ -12,9 +12,7 @@ from healthsync_mqtt.broker.embedded.connection import SKIP, Connection
 from healthsync_mqtt.broker.embedded.dialect import JSON, forwarded
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, Knock, network
 from healthsync_mqtt.broker.embedded.limits.descriptors import connections_at_most
-from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.embedded.limits.rates import Limited, Rates
-from healthsync_mqtt.broker.embedded.limits.turned_away import Strangers
 from healthsync_mqtt.broker.embedded.listeners import Listeners
 from healthsync_mqtt.broker.embedded.ports import (
     Arrivals,
@@ -37,6 +35,7 @@ from healthsync_mqtt.broker.embedded.sessions.takeovers import Takeovers
 from healthsync_mqtt.broker.embedded.subscribing import Subscribing
 from healthsync_mqtt.broker.embedded.tls_failures import tls_failure
 from healthsync_mqtt.broker.embedded.turns import Turns
+from healthsync_mqtt.broker.embedded.visitors import Visitors
 from healthsync_mqtt.broker.embedded.welcome import expiry_of, welcome
 from healthsync_mqtt.broker.embedded.wills import DelayedWills
 from healthsync_mqtt.broker.embedded.wire import Tongue, Wire
@@ -72,11 +71,8 @@ log = get_logger("door")
 
 #: Bytes before the length that ``max_packet`` bounds: so a packet of that size fits into one WebSocket message.
 _FIXED_HEADER = 5
-_WRONG_PROTOCOL = frozenset(map(str, Tongue))
 #: The part of all connections that there can be at which that is said.
 _NEARLY = 0.9
-#: Lines of log of one kind, and for one reason, that a client or a stranger's address causes in ten seconds.
-_EACH = 5
 
 
 class FrontDoor:
@@ -122,10 +118,9 @@ class FrontDoor:
         self._counters = counters
         self._clock = clock
         self.refusals = Refusals()
-        self.strangers = Strangers()
+        self.visitors = Visitors(counters, clock)
         self._turns = Turns()
         self._guard = AddressGuard(limits, most=connections_at_most())
-        self._notices = Notices()
         self._wills = DelayedWills(sessions.keep, self._publish_will)
         self._takeovers = Takeovers(limits.takeovers_per_minute)
         self._connections: set[Connection] = set()
@@ -332,19 +327,6 @@ class FrontDoor:
         """Add or take away filters."""
         self.subscribing.listen(session, asked, answer)
 
-    def say(self, event: str, client: Client, reason: str, **what: object) -> None:
-        """A log line that a client can cause as often as it likes."""
-        who = network(client.peer) if client.login is None else client.login.principal.client_id
-        if client.login is None and event == "door.protocol_violation":
-            self._turned_away(reason, client.peer)
-        self._say(event, f"{who} {reason}", _EACH, reason=reason, peer=client.peer, **what)
-
-    def tell(self, event: str, client: Client, client_id: str, **what: object) -> None:
-        """A log line of what a client did in good order, as often as it likes."""
-        left_out = self._notices.due((event, client_id), time.monotonic(), _EACH)
-        if left_out is not None:
-            log.info(event, client_id=client_id, peer=client.peer, left_out=left_out, **what)
-
     def leave(self, client: Client, will: Will | None) -> None:
         """A connection has ended: its session may go on elsewhere."""
         session = client.session
@@ -379,40 +361,40 @@ class FrontDoor:
         verdict = guard.admit(peer, leave)
         if verdict.limit:
             self._counters.refuse_connection(verdict.limit)
-            self._turned_away(verdict.limit, peer)
+            self.visitors.turned_away(verdict.limit, peer)
             who = "newcomer" if verdict.knock is None else "oldest"
-            self._say("door.connection_limit", verdict.limit, limit=verdict.limit, peer=peer, closed=who)
+            self.visitors.warn("door.connection_limit", verdict.limit, limit=verdict.limit, peer=peer, closed=who)
         if verdict.makes_room is not None:
             verdict.makes_room.leave()
         if guard.total >= _NEARLY * guard.most:
-            self._say("door.nearly_full", "", connections=guard.total, most=guard.most)
+            self.visitors.warn("door.nearly_full", "", connections=guard.total, most=guard.most)
         return verdict.knock
 
     def failed(self, peer: str, error: Exception) -> None:
         """A TLS handshake failed: what the client did, as far as its bytes say so."""
         kind = tls_failure(error)
         self._counters.fail_tls(kind)
-        self._turned_away(f"tls_{kind}", peer)
+        self.visitors.turned_away(f"tls_{kind}", peer)
         reason = str(getattr(error, "reason", "") or type(error).__name__)
-        self._say("door.tls_failed", f"{network(peer)} {kind}", peer=peer, kind=kind.value, reason=reason)
+        self.visitors.warn("door.tls_failed", f"{network(peer)} {kind}", peer=peer, kind=kind.value, reason=reason)
 
     def crowded(self, peer: str) -> None:
         """A TLS handshake made room for another."""
         self._counters.refuse_connection("handshakes")
-        self._turned_away("handshakes", peer)
-        self._say("door.connection_limit", "handshakes", limit="handshakes", peer=peer, closed="oldest")
+        self.visitors.turned_away("handshakes", peer)
+        self.visitors.warn("door.connection_limit", "handshakes", limit="handshakes", peer=peer, closed="oldest")
 
     def foreign(self, peer: str) -> None:
         """A browser's page was refused for its origin."""
         self._counters.refuse_connection("origin")
-        self._turned_away("origin", peer)
+        self.visitors.turned_away("origin", peer)
         hint = "name the page's origin in broker.allowed_origins"
-        self._say("door.origin_refused", network(peer), peer=peer, hint=hint)
+        self.visitors.warn("door.origin_refused", network(peer), peer=peer, hint=hint)
 
     def stray(self, peer: str) -> None:
         """MQTT came to the WebSocket port."""
-        self._turned_away(Tongue.mqtt_on_websocket_port, peer)
-        self._say("door.wrong_port", network(peer), peer=peer, reason=Tongue.mqtt_on_websocket_port.value)
+        self.visitors.turned_away(Tongue.mqtt_on_websocket_port, peer)
+        self.visitors.warn("door.wrong_port", network(peer), peer=peer, reason=Tongue.mqtt_on_websocket_port.value)
 
     def gone(self, knock: Knock) -> None:
         """A connection is closed: from now on it counts no more."""
@@ -421,7 +403,7 @@ class FrontDoor:
     def exhausted(self, error: OSError) -> None:
         """The system has no descriptor for a connection."""
         self._counters.refuse_connection("max_connections")
-        self._say("door.descriptors_exhausted", "", error=error.strerror, hint="raise the limit of open files")
+        self.visitors.warn("door.descriptors_exhausted", "", error=error.strerror, hint="raise the limit of open files")
 
     def router_restarts(self) -> int:
         """How often routing had to begin anew."""
@@ -434,17 +416,12 @@ class FrontDoor:
 
     # -- inside
 
-    def _turned_away(self, reason: str, peer: str) -> None:
-        if reason in _WRONG_PROTOCOL:
-            self._counters.refuse_connection("wrong_protocol")
-        self.strangers.note(str(reason), peer, int(self._clock() * 1_000_000))
-
     def _judge(self, client: Client, asked: Connect) -> Login | Refusal:
         proof, now = Proof(asked.client_id, asked.username, asked.password, client.certificate), self._clock()
         verdict = admission(asked, lambda _: self._logins.authenticate(proof, client.clients, now), self.rules)
         taken = isinstance(verdict, Login) and self.sessions.is_connected(asked.client_id)
         if taken and not self._takeovers.allow(asked.client_id, now):
-            self._say("door.token_cloned", asked.client_id, client_id=asked.client_id, peer=client.peer)
+            self.visitors.warn("door.token_cloned", asked.client_id, client_id=asked.client_id, peer=client.peer)
             advice = "this client id takes its own connection over too often: its token is in two places"
             return Refusal(
                 ConnectCode.SERVER_UNAVAILABLE, "token_cloned", held=True, five=ReasonCode.QUOTA_EXCEEDED, advice=advice
@@ -533,7 +510,9 @@ class FrontDoor:
         if granted is not None:
             self.requests.take(channel, login, message.payload, answer)
         else:
-            self.say("door.request_without_ear", client, channel.key, client_id=session.client_id, channel=channel.key)
+            self.visitors.refused(
+                "door.request_without_ear", client, channel.key, client_id=session.client_id, channel=channel.key
+            )
 
     def _publish_will(self, will: KeptWill, then: Callable[[], None]) -> None:
         """Publish a will, if its principal may still set it; ``then``, when it was handed out, or never will be."""
@@ -557,15 +536,11 @@ class FrontDoor:
         if self._stopping:  # a TLS handshake that was under way
             return None
         self._counters.connections_opened += 1
-        connection = Connection(self, wire, self.limits, self._turns, wanted=self._feeder.wanted)
+        connection = Connection(
+            self, wire, self.limits, self._turns, visitors=self.visitors, wanted=self._feeder.wanted
+        )
         self._connections.add(connection)
         return connection
-
-    def _say(self, event: str, key: str, burst: int = 1, **what: object) -> None:
-        """A log line that strangers can cause: ``burst`` of them once in a while."""
-        left_out = self._notices.due((event, key), time.monotonic(), burst)
-        if left_out is not None:
-            log.warning(event, left_out=left_out, **what)
 
 
 def _through_amqtt(channel: Channel) -> bool:

@@ -191,7 +191,10 @@ class Client(SessionLink, Source, Protocol):
 
 
 class Door(Protocol):
-    """The door, as a connection sees it: in, through, listen, out. ``left`` follows when the socket is closed."""
+    """The door, as a connection sees it, in four verbs: enter, take, listen, leave.
+
+    ``renew`` is entering again on the connection that is there; ``left`` follows ``leave`` when the socket is closed.
+    """
 
     def enter(self, client: Client, asked: Connect, *, last: bool = False) -> Entry | Refusal | Later:
         """Decide a CONNECT, and open its session; at the ``last`` time of asking not later."""
@@ -206,12 +209,6 @@ class Door(Protocol):
         self, session: Session, asked: Subscribe | Unsubscribe, answer: Callable[[Suback | Unsuback], None]
     ) -> None:
         """Add or take away filters; ``answer`` is called when that is durable, once at most."""
-
-    def say(self, event: str, client: Client, reason: str, **what: object) -> None:
-        """A log line that this client can cause as often as it likes: once in a while, by who it is and ``reason``."""
-
-    def tell(self, event: str, client: Client, client_id: str, **what: object) -> None:
-        """A log line of what this client did in good order, as often as it likes: some in a while."""
 
     def leave(self, client: Client, will: Will | None) -> None:
         """The connection has ended: its session may go on elsewhere. ``will`` is to be published."""

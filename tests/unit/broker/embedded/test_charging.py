@@ -30,7 +30,7 @@ async def test_what_took_long_to_decide_counts_as_messages_of_its_sender() -> No
     wires = Wire(), Wire()
     door: Any = None
     dear, other = (
-        Connection(door, wire, LimitSettings(), Turns(), wanted=lambda _: None)  # type: ignore[arg-type]
+        Connection(door, wire, LimitSettings(), Turns(), visitors=door, wanted=lambda _: None)  # type: ignore[arg-type]
         for wire in wires
     )
     user = Bucket(1_000, 1_000)

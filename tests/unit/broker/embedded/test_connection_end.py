@@ -43,7 +43,7 @@ async def test_one_that_is_taken_over_while_it_waits_for_its_turn_after_its_end(
     wire: Any = Wire()
     passes: list[Callable[[], None]] = []
     turns = Turns(passes.append)
-    connection = Connection(door, wire, LimitSettings(), turns, wanted=lambda _: None)
+    connection = Connection(door, wire, LimitSettings(), turns, visitors=door, wanted=lambda _: None)
     connection.lost()
     assert "left" not in door.calls
     connection.close("taken_over", will=False)

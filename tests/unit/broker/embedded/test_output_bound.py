@@ -60,7 +60,7 @@ async def test_pings_whose_pongs_are_not_read(size: int) -> None:
     made: list[Connection] = []
 
     def accept(wire: Any) -> Connection:
-        made.append(Connection(door, wire, LimitSettings(), turns, wanted=lambda _: None))
+        made.append(Connection(door, wire, LimitSettings(), turns, visitors=door, wanted=lambda _: None))
         return made[0]
 
     wire = transport.wire = WebSocketWire(accept, secure=True, origins=(), most=1 << 20)
