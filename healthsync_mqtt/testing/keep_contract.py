@@ -7,7 +7,7 @@ where what is said lasts beyond the run of the service.
 import asyncio
 from typing import Protocol
 
-from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeptSession, OwedMessage, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeptSession, KeptWill, OwedMessage, Subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.model.principal import Principal, Role
 
@@ -16,6 +16,7 @@ OTHER = Principal(role=Role.subscriber, client_id="other", users=None, types=Non
 _WITHIN_S = 120.0
 _ONE = OwedMessage(b"t", b"one", 1, retain=False)
 _TWO = OwedMessage(b"t", b"two", 2, retain=True, about=b"\x02\x00\x00\x00\x01", expires=99.5, identifiers=(7, 8))
+_WILL = KeptWill(APP, 20.25, "users/alice/devices/watch/status", b"gone", 1, retain=True, about=b"\x01\x01", lives_s=60)
 
 
 class KeepPlace(Protocol):
@@ -51,6 +52,7 @@ def _everything(keep: Keep) -> int:
     keep.owed(no, 2, _TWO)
     keep.unreleased(no, 9, waits=True)
     keep.retain("a/b", Retained("a/b", b"on", 1, 5, b"\x01\x00", 50.25, "alice-watch"))
+    keep.will(3, _WILL)
     keep.changed(no, APP, 12.5, 3600.0)
     return no
 
@@ -60,7 +62,7 @@ class KeepContract:
 
     async def test_a_new_place_has_nothing(self, place: KeepPlace) -> None:
         keep = place.open()
-        assert (list(keep.sessions()), list(keep.retained())) == ([], [])
+        assert (list(keep.sessions()), list(keep.retained()), dict(keep.wills())) == ([], [], {})
 
     async def test_every_session_has_a_number_of_its_own(self, place: KeepPlace) -> None:
         keep = place.open()
@@ -109,7 +111,8 @@ class LastingKeepContract(KeepContract):
         )
         assert list(again.sessions()) == [wanted]
         assert list(again.retained()) == [Retained("a/b", b"on", 1, about=b"\x01\x00", expires=50.25)]
-        assert (list(again.sessions()), list(again.retained())) == ([], [])
+        assert dict(again.wills()) == {3: _WILL}
+        assert (list(again.sessions()), list(again.retained()), dict(again.wills())) == ([], [], {})
 
     async def test_a_clean_end_keeps_what_was_said_last(self, place: KeepPlace) -> None:
         no = _everything(place.open())
@@ -117,6 +120,7 @@ class LastingKeepContract(KeepContract):
         again = place.open()
         assert [kept.no for kept in again.sessions()] == [no]
         assert [message.topic for message in again.retained()] == ["a/b"]
+        assert list(again.wills()) == [3]
 
     async def test_the_newest_word_counts(self, place: KeepPlace) -> None:
         keep = place.open()
@@ -126,12 +130,14 @@ class LastingKeepContract(KeepContract):
         keep.owed(no, 2, _TWO._replace(packet_id=4, completing=True))
         keep.owed(no, 2, _TWO._replace(packet_id=5, completing=True))
         keep.retain("a/b", Retained("a/b", b"off", 0))
+        keep.will(3, _WILL._replace(payload=b"later", lives_s=None))
         keep.changed(no, APP, None)
         again = await _again(place, keep)
         (kept,) = again.sessions()
         assert (kept.filters, kept.left, kept.expiry) == ({"users/+/canonical/#": Subscribed(0)}, None, None)
         assert kept.owed == {1: _ONE, 2: _TWO._replace(packet_id=5, completing=True)}
         assert list(again.retained()) == [Retained("a/b", b"off", 0)]
+        assert dict(again.wills()) == {3: _WILL._replace(payload=b"later", lives_s=None)}
 
     async def test_what_is_gone_does_not_come_back(self, place: KeepPlace) -> None:
         """Whether it was written before or not."""
@@ -142,13 +148,14 @@ class LastingKeepContract(KeepContract):
         keep.owed(no, 1, None)
         keep.unreleased(no, 9, waits=False)
         keep.retain("a/b", None)
+        keep.will(3, None)
         keep.dropped(dropped)
         keep.owed(no, 3, _ONE)
         keep.owed(no, 3, None)
         again = await _again(place, keep)
         (kept,) = again.sessions()
         assert (kept.no, kept.filters, kept.owed, list(kept.unreleased)) == (no, {}, {2: _TWO}, [])
-        assert list(again.retained()) == []
+        assert (list(again.retained()), dict(again.wills())) == ([], {})
 
     async def test_what_is_owed_keeps_its_order(self, place: KeepPlace) -> None:
         keep = place.open()

@@ -2,10 +2,10 @@
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, OwedMessage, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, KeptWill, OwedMessage, Subscribed
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.model.principal import Principal
 
@@ -16,6 +16,7 @@ class MemoryRecord:
 
     sessions: dict[int, KeptSession] = field(default_factory=dict)
     retained: dict[str, Retained] = field(default_factory=dict)
+    wills: dict[int, KeptWill] = field(default_factory=dict)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
 
@@ -27,6 +28,7 @@ class MemoryKeep:
         self._clock = clock
         self._found = [_copy(kept) for kept in record.sessions.values()]
         self._retained = [message._replace(number=0, sender="") for message in record.retained.values()]
+        self._wills = dict(record.wills)
 
     def running(self) -> float:
         """Seconds of the clock."""
@@ -40,6 +42,11 @@ class MemoryKeep:
     def retained(self) -> Sequence[Retained]:
         """The same of retained messages."""
         found, self._retained = self._retained, []
+        return found
+
+    def wills(self) -> Mapping[int, KeptWill]:
+        """The same of wills."""
+        found, self._wills = self._wills, {}
         return found
 
     def opened(self, principal: Principal) -> int:
@@ -84,6 +91,13 @@ class MemoryKeep:
         self._record.retained.pop(topic, None)
         if message is not None:
             self._record.retained[topic] = message
+
+    def will(self, no: int, will: KeptWill | None) -> None:
+        """Note a will, or its end."""
+        if will is None:
+            self._record.wills.pop(no, None)
+        else:
+            self._record.wills[no] = will
 
     def durable(self, then: Callable[[], None]) -> None:
         """At once."""

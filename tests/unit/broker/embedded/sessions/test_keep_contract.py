@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.broker.embedded.sessions.kept import Keep, KeepNothing, KeptSession, OwedMessage, Subscribed
+from healthsync_mqtt.broker.embedded.sessions.kept import (
+    Keep,
+    KeepNothing,
+    KeptSession,
+    KeptWill,
+    OwedMessage,
+    Subscribed,
+)
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.testing.keep_contract import KeepContract, KeepPlace, LastingKeepContract
@@ -118,6 +125,12 @@ class Forgets(MemoryKeep):
         super().__init__(record)
 
 
+class KeepsWills(MemoryKeep):
+    def will(self, no: int, will: KeptWill | None) -> None:
+        if will is not None:
+            super().will(no, will)
+
+
 class OldPacketIds(MemoryKeep):
     def unreleased(self, session: int, packet_id: int, *, waits: bool) -> None:
         super().unreleased(session, packet_id, waits=True)
@@ -131,6 +144,7 @@ class OldPacketIds(MemoryKeep):
         (OneNumber, LastingKeepContract.test_no_number_of_a_session_that_is_kept_comes_again),
         (FirstWord, LastingKeepContract.test_the_newest_word_counts),
         (KeepsFilters, LastingKeepContract.test_what_is_gone_does_not_come_back),
+        (KeepsWills, LastingKeepContract.test_what_is_gone_does_not_come_back),
         (OldPacketIds, LastingKeepContract.test_what_is_gone_does_not_come_back),
         (KeepsDropped, LastingKeepContract.test_what_is_gone_does_not_come_back),
         (KeepsDropped, LastingKeepContract.test_the_next_session_of_a_client_has_nothing_of_the_one_before),
