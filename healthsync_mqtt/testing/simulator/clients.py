@@ -7,21 +7,23 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
+from healthsync_mqtt.broker.embedded.replies import LISTED
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.client.credentials import Credentials
 from healthsync_mqtt.client.device import DeviceClient
 from healthsync_mqtt.client.outbox import MemoryOutbox, OutboxEntry, Position
-from healthsync_mqtt.client.transport import ConnectionLostError
+from healthsync_mqtt.client.transport import Answer, ConnectionLostError
 from healthsync_mqtt.errors import DeniedError, HealthSyncError
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.testing.simulator.history import History
 from healthsync_mqtt.testing.simulator.network import Network
 from healthsync_mqtt.testing.simulator.node import REGISTRY
 from healthsync_mqtt.testing.simulator.people import Badge
-from healthsync_mqtt.testing.simulator.transport import SimulatedListener, SimulatedTransport
+from healthsync_mqtt.testing.simulator.transport import SimulatedListener, SimulatedTransport, Speech
 from healthsync_mqtt.testing.simulator.virtual_time import WallClock
 
 _BACKOFF = Backoff(first=0.5, longest=4.0)
+_FAILURE = 0x80
 _GOES_ON_S = 10.0
 """So long a device goes on trying whose rights were taken."""
 
@@ -102,12 +104,13 @@ class SimulatedDevice:
 
     def __init__(
         self, badge: Badge, *, network: Network, door: SimulatedListener, clock: WallClock,
-        chance: Random, history: History,
+        chance: Random, history: History, speech: Speech,
     ) -> None:  # fmt: skip
         self.badge, self.principal = badge, badge.principal
         self.user, self.device = str(self.principal.user), str(self.principal.device)
-        self._network = network
-        self._door = door
+        self._transport = SimulatedTransport(
+            network, door, self.principal.client_id, speech=speech, broken=history.violations.append
+        )
         self._clock = clock
         self._chance = chance
         self._diary = Diary(self.user, self.device, chance, clock, history)
@@ -159,7 +162,7 @@ class SimulatedDevice:
             wait_connected=False,
             backoff=_BACKOFF,
             topics=REGISTRY,
-            transport=SimulatedTransport(self._network, self._door, self.principal.client_id),
+            transport=self._transport,
             clock=self._clock,
             rng=self._chance,
         )
@@ -170,13 +173,15 @@ class PlainDevice:
 
     def __init__(
         self, badge: Badge, *, network: Network, door: SimulatedListener, clock: WallClock,
-        chance: Random, history: History,
+        chance: Random, history: History, speech: Speech,
     ) -> None:  # fmt: skip
         self.badge, self.principal = badge, badge.principal
         self.user, self.device = str(self.principal.user), str(self.principal.device)
         self._chance = chance
         self._history = history
-        self._transport = SimulatedTransport(network, door, self.principal.client_id, clean=True)
+        self._transport = SimulatedTransport(
+            network, door, self.principal.client_id, clean=True, speech=speech, broken=history.violations.append
+        )
         self._diary = Diary(self.user, self.device, chance, clock, history)
         self._waiting: list[dict[str, Any]] = []
         self._topic = REGISTRY.build("device_events", user=self.user, device=self.device)
@@ -200,10 +205,21 @@ class PlainDevice:
     async def _send(self, publish: Any, events: Sequence[dict[str, Any]]) -> None:
         if not events:
             return
-        await publish(self._topic, json.dumps(list(events)).encode())
+        answer: Answer | None = await publish(self._topic, json.dumps(list(events)).encode())
+        refused = _refused(answer)
         for event in events:
-            self._history.acknowledge(self.user, event)
+            if event["id"] in refused:
+                self._history.refuse(self.user, event["id"])
+            elif answer is None or answer.code < _FAILURE:
+                self._history.acknowledge(self.user, event)
             self._waiting.remove(event)
+
+
+def _refused(answer: Answer | None) -> set[str]:
+    """Ids of events that are refused for good, as far as an acknowledgement lists them: not those that are held."""
+    said = () if answer is None else answer.said
+    entries = [json.loads(value) for name, value in said if name == LISTED]
+    return {entry["id"] for entry in entries if not entry.get("held")}
 
 
 class SimulatedSubscriber:
@@ -217,13 +233,16 @@ class SimulatedSubscriber:
         door: SimulatedListener,
         chance: Random,
         history: History,
+        speech: Speech,
     ) -> None:
         self.badge, self.principal = badge, badge.principal
         self.name = self.principal.client_id
         self.subscribed = asyncio.Event()
         self._chance = chance
         self._history = history
-        self._transport = SimulatedTransport(network, door, self.name, heard=self._hear)
+        self._transport = SimulatedTransport(
+            network, door, self.name, heard=self._hear, speech=speech, broken=history.violations.append
+        )
 
     async def run(self) -> None:
         """Read for ever."""

@@ -11,7 +11,7 @@ from healthsync_mqtt.testing.simulator.history import History
 from healthsync_mqtt.testing.simulator.network import Network
 from healthsync_mqtt.testing.simulator.node import REGISTRY
 from healthsync_mqtt.testing.simulator.people import Badge
-from healthsync_mqtt.testing.simulator.transport import SimulatedListener, SimulatedTransport
+from healthsync_mqtt.testing.simulator.transport import SimulatedListener, SimulatedTransport, Speech
 
 _BACKOFF = Backoff(first=0.5, longest=4.0)
 
@@ -20,15 +20,18 @@ class Band:
     """A device with a persistent session that comes for its commands and goes again; in peace it stays."""
 
     def __init__(
-        self, badge: Badge, *, network: Network, door: SimulatedListener, chance: Random, history: History
-    ) -> None:
+        self, badge: Badge, *, network: Network, door: SimulatedListener, chance: Random, history: History,
+        speech: Speech,
+    ) -> None:  # fmt: skip
         self.badge = badge
         self.name = badge.principal.client_id
         self.topic = REGISTRY.build("commands", user=str(badge.principal.user), device=str(badge.principal.device))
         self.subscribed = asyncio.Event()
         self._chance = chance
         self._history = history
-        self._transport = SimulatedTransport(network, door, self.name, heard=self._obey)
+        self._transport = SimulatedTransport(
+            network, door, self.name, heard=self._obey, speech=speech, broken=history.violations.append
+        )
 
     async def run(self, peace: asyncio.Event) -> None:
         """Come and go for ever."""
@@ -54,13 +57,14 @@ class Operator:
     """Sends a band numbered commands, one after the other; one without a PUBACK is sent again."""
 
     def __init__(
-        self, badge: Badge, band: Band, *, network: Network, door: SimulatedListener, chance: Random, history: History
-    ) -> None:
+        self, badge: Badge, band: Band, *, network: Network, door: SimulatedListener, chance: Random, history: History,
+        speech: Speech,
+    ) -> None:  # fmt: skip
         self.badge = badge
         self._band = band
         self._chance = chance
         self._acknowledged = history.commanded.setdefault(band.name, [])
-        self._transport = SimulatedTransport(network, door, badge.principal.client_id, clean=True)
+        self._transport = SimulatedTransport(network, door, badge.principal.client_id, clean=True, speech=speech)
 
     async def run(self, until: float) -> None:
         """Send until then, and until the last command is acknowledged."""

@@ -75,7 +75,7 @@ class SimulatedConnection:
     def __init__(self, network: "Network", name: str) -> None:
         self._network = network
         # Of its own: what happens on one connection must not depend on the order in which others send.
-        self._chance = Random(name)  # noqa: S311
+        self.chance = Random(name)  # noqa: S311
         self._near: WireUser | None = None
         self._far: WireUser | None = None
         self._to_near = Pipe(network, Random(f"{name}/near"), self._at_near)  # noqa: S311
@@ -89,7 +89,7 @@ class SimulatedConnection:
 
     def finish(self) -> None:
         """Close in order: both ends learn it when what was sent before has arrived."""
-        asyncio.get_running_loop().call_later(self._network.latency(self._chance) * 4, self.cut)
+        asyncio.get_running_loop().call_later(self._network.latency(self.chance) * 4, self.cut)
 
     def _at_near(self, data: bytes) -> None:
         if self._near is not None:

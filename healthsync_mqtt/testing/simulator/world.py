@@ -13,6 +13,7 @@ from random import Random
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.model.principal import Principal
+from healthsync_mqtt.mqtt.links import manners
 from healthsync_mqtt.storage.anchor import RestoredError
 from healthsync_mqtt.testing.simulator.clients import PlainDevice, SimulatedDevice, SimulatedSubscriber
 from healthsync_mqtt.testing.simulator.commands import Band, Operator
@@ -22,6 +23,7 @@ from healthsync_mqtt.testing.simulator.network import Network, SimulatedWire, Wi
 from healthsync_mqtt.testing.simulator.node import Node, ServiceParts
 from healthsync_mqtt.testing.simulator.people import OF_ALICE, OPERATOR, READER, USERS, Badge, Office, Taking, device
 from healthsync_mqtt.testing.simulator.sink import SimulatedServer
+from healthsync_mqtt.testing.simulator.transport import Speech
 from healthsync_mqtt.testing.simulator.virtual_time import StandstillError, VirtualLoop, WallClock
 
 _START_US = 1_795_413_600_000_000
@@ -149,7 +151,14 @@ class World:
                     clock=self._clock,
                     chance=self._stream(principal.client_id),
                     history=self.history,
+                    speech=self._speech(principal.client_id),
                 )
+
+    def _speech(self, client_id: str) -> Speech:
+        """Half of all speak MQTT 3.1.1, the others 5, and of those half ask to be told in acknowledgements."""
+        chance = self._stream(f"{client_id}/speech")
+        manner = chance.choice((manners.OLD, manners.OLD, manners.PLAIN, manners.BEST))
+        return Speech(manner, chance.choice((1, 3, 20, 65_535)))
 
     def _subscriber(self, principal: Principal) -> SimulatedSubscriber:
         return SimulatedSubscriber(
@@ -158,12 +167,14 @@ class World:
             door=self,
             chance=self._stream(principal.client_id),
             history=self.history,
+            speech=self._speech(principal.client_id),
         )
 
     def _band(self, user: str) -> Band:
         badge = Badge(device(user, "band"), self._office)
         chance = self._stream(badge.principal.client_id)
-        return Band(badge, network=self._network, door=self, chance=chance, history=self.history)
+        speech = self._speech(badge.principal.client_id)
+        return Band(badge, network=self._network, door=self, chance=chance, history=self.history, speech=speech)
 
     def _operator(self, band: Band) -> Operator:
         return Operator(
@@ -173,6 +184,7 @@ class World:
             door=self,
             chance=self._stream("operator"),
             history=self.history,
+            speech=self._speech(OPERATOR.client_id),
         )
 
     # -- the service
