@@ -202,8 +202,8 @@ class Connection:
             return 1
         data, cost = (b"", 1) if self._decoder.more else self._wire.read(work)
         try:
-            packets = self._decoder.feed(data, _PACKETS)
-            cost += len(packets)
+            packets = self._decoder.feed(data, _PACKETS, work)
+            cost += len(packets) + self._decoder.dear
             protocol.received(packets)
         except ProtocolError as error:
             protocol.received(error.packets)

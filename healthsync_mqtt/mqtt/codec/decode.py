@@ -12,7 +12,17 @@ from typing import Final
 from healthsync_mqtt.mqtt.codec import v3, v5
 from healthsync_mqtt.mqtt.codec.faults import Fault, MalformedPacket, PacketTooLarge, ProtocolError
 from healthsync_mqtt.mqtt.codec.fields import check_topic
-from healthsync_mqtt.mqtt.codec.packets import NO_PROPERTIES, Packet, PacketType, Puback, Publish, Skipped
+from healthsync_mqtt.mqtt.codec.packets import (
+    NO_PROPERTIES,
+    Connect,
+    Packet,
+    PacketType,
+    Puback,
+    Publish,
+    Skipped,
+    Subscribe,
+    Unsubscribe,
+)
 
 # Topic names already found valid, per connection: a device uses few. Bounded in number and size (4 KiB a connection).
 _KNOWN_TOPICS: Final = 16
@@ -27,6 +37,8 @@ _PUBLISH_FLAGS: Final = {
 }
 _CONNECT: Final = PacketType.CONNECT << 4
 _PUBACK: Final = PacketType.PUBACK << 4
+#: Work of a property, and of each of those that repeat; a filter is one.
+_PROPERTY: Final = 3
 # Half the price of calling a named tuple, whose __new__ is Python code.
 _new = tuple.__new__
 
@@ -46,7 +58,7 @@ class Decoder:
 
     __slots__ = (
         "_at", "_buffer", "_data", "_failure", "_first", "_five", "_known", "_limit", "_max_packet", "_need",
-        "_parsers", "_passing", "_publish", "_server", "_skip", "_takes_five",
+        "_parsers", "_passing", "_publish", "_server", "_skip", "_takes_five", "dear",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +83,8 @@ class Decoder:
         self._need = 0
         self._known: dict[bytes, bytes] = {}
         self._failure: ProtocolError | None = None
+        #: what the last ``feed`` read that takes long, in microseconds of this program, about: entries of lists
+        self.dear = 0
         self._takes_five = 5 in versions
         self._speak(five=not server and versions == {5})
 
@@ -89,12 +103,15 @@ class Decoder:
         """Whether bytes are left that ``most`` packets did not take: feed nothing, to go on with them."""
         return bool(self._data)
 
-    def feed(self, data: bytes | bytearray | memoryview, most: int = sys.maxsize) -> list[Packet]:
-        """The packets that ``data`` completes, the first ``most`` of them.
+    def feed(
+        self, data: bytes | bytearray | memoryview, most: int = sys.maxsize, work: int = sys.maxsize
+    ) -> list[Packet]:
+        """The packets that ``data`` completes: the first ``most`` of them, or so much ``work`` of them (``dear``).
 
         Raises ``MalformedPacket`` or ``PacketTooLarge``, whose ``packets`` came before the fault in this feed; from
         then on every feed raises the same fault.
         """
+        self.dear = 0
         if self._failure is not None:
             raise _again(self._failure)
         buffer, start = self._buffer, 0
@@ -111,14 +128,14 @@ class Decoder:
             data = bytes(data)
         packets: list[Packet] = []
         try:
-            pos = self._parse(data, start, packets, most)
+            pos = self._parse(data, start, packets, most, work)
         except ProtocolError as error:
             self._failure = _again(error)
             self._known.clear()
             error.packets = packets
             raise
         if pos < len(data):
-            if len(packets) >= most:
+            if len(packets) >= most or self.dear >= work:
                 self._data, self._at = data, pos
             else:
                 self._buffer += memoryview(data)[pos:]
@@ -129,7 +146,7 @@ class Decoder:
         self._parsers = v5.PARSERS if five else v3.PARSERS
         self._publish = v5.publish if five else v3.publish
 
-    def _parse(self, data: bytes, pos: int, packets: list[Packet], most: int) -> int:
+    def _parse(self, data: bytes, pos: int, packets: list[Packet], most: int, work: int) -> int:
         """Append up to ``most`` whole packets of ``data`` from ``pos`` on; the place where the next one begins."""
         end, limit = len(data), self._limit
         if self._passing is not None:
@@ -178,6 +195,7 @@ class Decoder:
                 need = stop - pos
                 break
             flags = flags_of.get(first)
+            slow: Packet | None = None
             if flags is not None:
                 start = body + 2
                 if size > 2 and start < (at := start + (data[body] << 8) + data[body + 1]) <= stop:
@@ -192,31 +210,34 @@ class Decoder:
                     if five:
                         # Most messages have no properties: one byte says so.
                         if at < stop and not data[at] and (packet_id or not qos):
-                            at += 1
+                            payload = data[at + 1 : stop]
+                            append(_new(Publish, (topic, payload, qos, retain, dup, packet_id, NO_PROPERTIES)))
                         else:
-                            append(publish(first, data, body, stop))
-                            pos = stop
-                            limit = max_packet
-                            continue
-                    if packet_id or not qos:
+                            slow = publish(first, data, body, stop)
+                    elif packet_id or not qos:
                         append(_new(Publish, (topic, data[at:stop], qos, retain, dup, packet_id, NO_PROPERTIES)))
                     else:
-                        append(publish(first, data, body, stop))
+                        slow = publish(first, data, body, stop)
                 else:
-                    append(publish(first, data, body, stop))
+                    slow = publish(first, data, body, stop)
             elif first == _PUBACK and size == 2 and (packet_id := data[body] << 8 | data[body + 1]):
                 append(_new(Puback, (packet_id, 0, NO_PROPERTIES)))
             elif first == _CONNECT:
                 five = self._takes_five and data.startswith(v5.OPENING, body, stop)
                 self._speak(five=five)
-                append((v5.connect if five else v3.connect)(data, body, stop))
+                slow = (v5.connect if five else v3.connect)(data, body, stop)
                 parsers, publish = self._parsers, self._publish
             elif (parser := parsers.get(first)) is not None:
-                append(parser(data, body, stop))
+                slow = parser(data, body, stop)
             else:
                 self._check_first(first)
             pos = stop
             limit = max_packet
+            if slow is not None:
+                append(slow)
+                self.dear += _dear(slow)
+                if self.dear >= work:
+                    break
         if packets:
             self._first, self._limit = False, limit
         if pos < end and len(packets) < most:
@@ -272,6 +293,16 @@ class Decoder:
                 self._known.clear()
             self._known[topic] = topic
         return topic
+
+
+def _dear(packet: Packet) -> int:
+    """What reading a packet took beside its bytes."""
+    about = getattr(packet, "properties", NO_PROPERTIES)
+    entries = sum(len(value) if type(value) is tuple else 1 for value in about.values()) if about else 0
+    if type(packet) is Connect and packet.will is not None:
+        entries += sum(len(value) if type(value) is tuple else 1 for value in packet.will.properties.values())
+    filters = len(packet.filters) if type(packet) is Subscribe or type(packet) is Unsubscribe else 0
+    return _PROPERTY * entries + filters
 
 
 def _again(error: ProtocolError) -> ProtocolError:
