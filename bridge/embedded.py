@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from typing import Any, Final
 
-from bridge.edges.embedded import DoorOutlet, DoorSource, RefusedMessages
+from bridge.edges.embedded import DoorOutlet, DoorShelf, DoorSource, RefusedMessages
 from bridge.edges.requests import TokenRequests
 from bridge.follow.canonical import CanonicalFeed
 from bridge.ground import Ground
@@ -56,10 +56,13 @@ class EmbeddedEdge:
     """Identities, keys and certificates of a data directory, and the sessions that the door will fill."""
 
     mode: Final = "embedded"
+    withheld: Final = frozenset[str]()
 
     def __init__(self, base: Ground, identities: Registry, roster: Registry, audit: AuditLog) -> None:
         """Use ``open``."""
         settings, paths = base.settings, base.settings.paths
+        self.registry_db = paths.registry_db
+        self.owns: Callable[[str], bool] = lambda _user: True
         self.ground = base
         self.identities = identities
         self.keys = LiveKeys(KeyStore.of_environment(paths.keys), base.started_us)
@@ -73,7 +76,7 @@ class EmbeddedEdge:
             settings.broker.tls_minimum,
             time.time(),
         )
-        self.rules = AccessRules(base.topics)
+        self.rules = AccessRules(base.topics, screens=True)
         self.store = SessionStore.open(paths.sessions_db)
         self.sessions = Sessions(settings.limits, self.rules, self.store)
         over = self.sessions.restore(self.directory.principal, self.directory.has_device)
@@ -154,6 +157,7 @@ class DoorServing:
     def __init__(self, edge: EmbeddedEdge, door: FrontDoor) -> None:
         self._edge = edge
         self.door = door
+        self.shelf = DoorShelf(edge.sessions, lambda topic, payload, then: door.retain(topic, payload, then=then))
         self.keys = KeyWatch(edge.keys, door.void)
         self.certificates = CertificateWatch(edge.tls)
         self.revocations = Revocations(edge.directory, edge.newcomers, door, self._consents_read)

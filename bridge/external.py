@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from bridge.edges.connections import Connections
-from bridge.edges.external import LinkOutlet, Origins
+from bridge.edges.external import LinkOutlet, LinkShelf, Origins
 from bridge.follow.abandoned import living
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.ground import Ground
@@ -16,6 +16,7 @@ from bridge.pipeline import Pipeline
 from bridge.service import Addresses
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.report import EdgeReport
 from healthsync_mqtt.model.shard import Shard
 
@@ -29,6 +30,10 @@ class ExternalEdge:
         """Use ``open``."""
         self.ground = base
         self.consent = consent
+        external = base.settings.external
+        self.registry_db = external.registry_file or base.settings.paths.registry_db
+        self.withheld = frozenset[str]() if external.guarded else GUARDED
+        self.owns = Shard.parse(external.shard).owns
         self.outlet = LinkOutlet()
         self.observers = ()
         self.follower = CanonicalPublisher(
@@ -39,7 +44,7 @@ class ExternalEdge:
             chores=base.chores,
             gate=base.gate,
             counters=base.counters,
-            guarded=base.settings.external.guarded,
+            guarded=external.guarded,
             places=living(
                 base.reader,
                 consent.subscribers(),
@@ -64,6 +69,7 @@ class ExternalEdge:
     async def serve(self, pipeline: Pipeline, status: Callable[[Presence], bytes]) -> AsyncIterator["LinkServing"]:
         """Connections, from now on."""
         base, external = self.ground, self.ground.settings.external
+        shelf = LinkShelf()
         connections = Connections(
             base.settings,
             base.topics,
@@ -71,21 +77,22 @@ class ExternalEdge:
             base.counters,
             origins=Origins(base.topics, Shard.parse(external.shard), base.status_topic),
             outlet=self.outlet,
-            users=(self.follower.connected,) if external.canonical else (),
+            users=(shelf.connected, self.follower.connected) if external.canonical else (shelf.connected,),
             status_topic=base.status_topic,
             online=lambda: status(Presence.online),
             lost=lambda: status(Presence.lost),
         )
         base.tasks.start("connections", connections.run())
         base.tasks.every("consent", self.consent.pause_s, self.consent.look)
-        yield LinkServing(self, connections)
+        yield LinkServing(self, connections, shelf)
 
 
 class LinkServing:
     """An external broker at work."""
 
-    def __init__(self, edge: ExternalEdge, connections: Connections) -> None:
+    def __init__(self, edge: ExternalEdge, connections: Connections, shelf: LinkShelf) -> None:
         self._edge = edge
+        self.shelf = shelf
         self.connections = connections
 
     async def listen(self) -> Addresses:

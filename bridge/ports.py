@@ -25,6 +25,35 @@ class Outlet(Protocol):
         """Publish, not retained; False when it was not taken."""
 
 
+class Shelf(Protocol):
+    """Where the bridge retains messages that are not for one client."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether something can be retained now."""
+
+    @property
+    def run(self) -> int:
+        """Another number when what is retained has to be looked at again."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether ``recall`` tells what is retained, also after a restart."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the broker still has what it has acknowledged."""
+
+    def recall(self, topic: str) -> bytes:
+        """What is retained on a topic; empty: nothing."""
+
+    def retain(self, topic: str, payload: bytes, done: Callable[[bool], None]) -> bool:
+        """Retain this in place of what there is, nothing if it is empty; ``done`` says whether it was taken.
+
+        False: not now.
+        """
+
+
 class Commit(NamedTuple):
     """A commit that is durable and acknowledged: how far the log is, and what became of each delivery."""
 

@@ -8,12 +8,14 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 from bridge.decode.delivery import Limits
 from bridge.endpoint import Endpoint
+from bridge.follow.homeassistant import LOOK_S, HomeAssistant, homeassistant
 from bridge.follow.retention import Retention
 from bridge.follow.ship import Shipping
 from bridge.ground import Ground, ground
@@ -21,7 +23,7 @@ from bridge.jobs.daily_limit import DailyVolume
 from bridge.jobs.presence import Announcer, Presence
 from bridge.jobs.release import Release
 from bridge.pipeline import Pipeline
-from bridge.ports import CommitObserver, Outlet
+from bridge.ports import CommitObserver, Outlet, Shelf
 from bridge.reload import changes
 from healthsync_mqtt import __version__
 from healthsync_mqtt.config.sections import EventSettings
@@ -91,6 +93,10 @@ class CanonicalFollower(CommitObserver, Protocol):
 class Serving(Protocol):
     """An edge at work."""
 
+    @property
+    def shelf(self) -> Shelf:
+        """Where messages are retained for whoever comes."""
+
     async def listen(self) -> Addresses:
         """Return when devices may come. HealthSyncError when they never will."""
 
@@ -129,6 +135,18 @@ class Edge(Protocol):
         """How canonical events go out."""
 
     @property
+    def registry_db(self) -> Path:
+        """Whose registry says what users agreed to and asked for."""
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """Types that are retained for nobody there."""
+
+    @property
+    def owns(self) -> Callable[[str], bool]:
+        """Whether a user is served here."""
+
+    @property
     def observers(self) -> Sequence[CommitObserver]:
         """Who else is told of every commit."""
 
@@ -152,6 +170,7 @@ class Service:
         shipping: Shipping,
         volume: DailyVolume,
         announcer: Announcer,
+        dashboards: HomeAssistant | None,
     ) -> None:
         """Use ``open``."""
         self.ground = base
@@ -164,7 +183,8 @@ class Service:
         self.reader = base.reader
         self.tasks = base.tasks
         self.release = Release(pipeline, base.chores, base.reader)
-        self._retention = Retention.of(base.settings, base.chores, base.calendar.now_us, edge.follower.purged)
+        self._dashboards = dashboards
+        self._retention = Retention.of(base.settings, base.chores, base.calendar.now_us, self._purged)
         self._settings = base.settings
         self.endpoint = Endpoint(base.settings.metrics, self.report)
         self._volume = volume
@@ -194,7 +214,17 @@ class Service:
                     failed=base.tasks.fail,
                 )
                 announcer = Announcer(base.started_us, base.session, shipping.summary, changed)
-                async with edge.serve(pipeline, announcer.message) as serving:
+                async with AsyncExitStack() as opened:
+                    serving = await opened.enter_async_context(edge.serve(pipeline, announcer.message))
+                    dashboards = opened.enter_context(
+                        homeassistant(
+                            base,
+                            serving.shelf,
+                            registry_db=edge.registry_db,
+                            withheld=edge.withheld,
+                            owns=edge.owns,
+                        )
+                    )
                     service = cls(
                         base,
                         edge,
@@ -203,6 +233,7 @@ class Service:
                         shipping=shipping,
                         volume=volume,
                         announcer=announcer,
+                        dashboards=dashboards,
                     )
                     service._start()
                     try:
@@ -290,6 +321,8 @@ class Service:
         self.ground.calendar.keep()
         await self.pipeline.settle(_KEEP_S)
         await self.tasks.stop()
+        if self._dashboards is not None:
+            await self._dashboards.close()
         self.pipeline.stop()
         log.info("bridge.stopped", **{k: v for k, v in self.counters.snapshot().items() if isinstance(v, int)})
 
@@ -299,10 +332,17 @@ class Service:
         tasks.start("ship", self.shipping.run())
         tasks.start("presence", self._announcer.run(self.serving.announce))
         tasks.start("retain", self._retention.run())
+        if self._dashboards is not None:
+            tasks.every("homeassistant", LOOK_S, self._dashboards.look)
         tasks.every("positions", _TICK_S, self._positions)
         tasks.every("quarantine", _QUARANTINE_S, self._purge_rejected)
         tasks.every("held", _HELD_S, self.release.take_due)
         self._old_refusals_go()
+
+    def _purged(self) -> None:
+        self.edge.follower.purged()
+        if self._dashboards is not None:
+            self._dashboards.purged()
 
     async def _purge_rejected(self) -> None:
         self._old_refusals_go()

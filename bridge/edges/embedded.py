@@ -1,7 +1,8 @@
 """Where deliveries come from. Here: the front door of the embedded broker, in the same process."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from bridge.pipeline import Pipeline
 from bridge.ports import Chores
@@ -71,6 +72,30 @@ class DoorOutlet:
     def send(self, topic: str, payload: bytes) -> bool:
         """Publish, not retained."""
         self._sessions.fan_out(topic, payload, 1)
+        return True
+
+
+class DoorShelf:
+    """Retained messages of the bridge at the front door."""
+
+    run: Final = 0
+    ready: Final = True
+    remembers: Final = True
+    lasting: Final = True
+
+    def __init__(self, sessions: Sessions, retain: Callable[[str, bytes, Callable[[], None]], None]) -> None:
+        """``retain`` (topic, payload, then) passes a message through the router."""
+        self._sessions = sessions
+        self._retain = retain
+
+    def recall(self, topic: str) -> bytes:
+        """What is retained on a topic."""
+        found = self._sessions.retained.get(topic)
+        return b"" if found is None else found.payload
+
+    def retain(self, topic: str, payload: bytes, done: Callable[[bool], None]) -> bool:
+        """Retain; taken when it outlasts the process."""
+        self._retain(topic, payload, partial(self._sessions.outlasting, partial(done, True)))
         return True
 
 

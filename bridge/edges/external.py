@@ -22,6 +22,7 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 log = get_logger("bridge")
 
 _MOST_TOPICS = 200_000
+_REFUSED: Final = 0x80
 _FOREIGN: Final = Origin("", None, None, "foreign")
 """Another bridge's user, a canary, or no events topic at all: acknowledged, and that is all."""
 
@@ -142,3 +143,40 @@ class LinkOutlet:
     def send(self, topic: str, payload: bytes) -> bool:
         """Publish, not retained; False when it is larger than the broker takes, or too much waits for the broker."""
         return self._link is not None and self._link.send(topic, payload)
+
+
+class LinkShelf:
+    """Retained messages of the bridge at an external broker, through the connection that stands."""
+
+    remembers: Final = False
+
+    def __init__(self) -> None:
+        self._link: BrokerLink | None = None
+        self.run = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a connection."""
+        return self._link is not None and self._link.alive
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the broker knows the bridge's session: one that lost it may have lost what was retained, too."""
+        return self._link is not None and self._link.agreed.session_present
+
+    def connected(self, link: BrokerLink | None) -> None:
+        """Use this connection from now on; None: there is none."""
+        self._link = link
+        if link is not None:
+            self.run += 1
+
+    def recall(self, topic: str) -> bytes:  # noqa: ARG002
+        """Never asked: a broker is not read back."""
+        return b""
+
+    def retain(self, topic: str, payload: bytes, done: Callable[[bool], None]) -> bool:
+        """Publish, retained; ``done`` with the broker's word. False: no connection, or too much waits there."""
+        link = self._link
+        if link is None:
+            return False
+        return link.send(topic, payload, retain=True, done=lambda answer: done(answer.reason < _REFUSED))

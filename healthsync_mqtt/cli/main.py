@@ -16,6 +16,7 @@ from healthsync_mqtt.cli import (
     consent,
     device,
     events,
+    homeassistant,
     key,
     output,
     rejected,
@@ -80,6 +81,7 @@ app.add_typer(rejected.app, name="rejected")
 app.add_typer(storage.app, name="storage")
 app.add_typer(config.app, name="config")
 app.add_typer(sink.app, name="sink")
+app.add_typer(homeassistant.app, name="homeassistant")
 app.add_typer(topic.app, name="topic")
 app.add_typer(types.app, name="type")
 app.add_typer(bridge.app, name="bridge")

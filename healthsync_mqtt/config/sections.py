@@ -303,6 +303,11 @@ class DataPaths(BaseModel):
         return self.root / "sessions.db"
 
     @property
+    def homeassistant_db(self) -> Path:
+        """The newest values that Home Assistant is shown."""
+        return self.root / "homeassistant.db"
+
+    @property
     def registry_db(self) -> Path:
         """Users, devices, subscribers, consents."""
         return self.root / "registry.db"

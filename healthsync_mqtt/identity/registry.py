@@ -20,6 +20,7 @@ from healthsync_mqtt.identity.login.enrolment import ENROL_NAME, ENROL_PREFIX, E
 from healthsync_mqtt.identity.login.refresh import RefreshTokens
 from healthsync_mqtt.identity.login.refused import RefusedLoginBook
 from healthsync_mqtt.identity.login.roster import Delta, Roster
+from healthsync_mqtt.identity.people.dashboards import DashboardBook
 from healthsync_mqtt.identity.people.lookup import (
     PEOPLE,
     any_device,
@@ -71,6 +72,7 @@ class Registry:
         self.refused_logins = RefusedLoginBook(tables)
         self.audit_outbox = AuditOutbox(tables)
         self.sightings = SightingBook(tables)
+        self.dashboards = DashboardBook(tables)
 
     @classmethod
     def open(cls, path: Path) -> Self:

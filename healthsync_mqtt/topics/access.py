@@ -47,10 +47,15 @@ class AccessDecision:
 
 
 class AccessRules:
-    """Decisions over one registry. Pure: the same question has the same answer, whoever else exists."""
+    """Decisions over one registry. Pure: the same question has the same answer, whoever else exists.
 
-    def __init__(self, registry: TopicRegistry) -> None:
+    ``screens``: whoever asks puts each message of a screened channel before ``may_receive``, so that a wildcard over it
+    may be had for what of it is one's own.
+    """
+
+    def __init__(self, registry: TopicRegistry, *, screens: bool = False) -> None:
         self.registry = registry
+        self._screens = screens
 
     def may_publish(self, principal: Principal, topic: str, *, retain: bool = False) -> AccessDecision:
         """Whether ``principal`` may publish to ``topic``, with the RETAIN flag as given."""
@@ -95,6 +100,10 @@ class AccessRules:
                 continue  # nothing on it is given to a wildcard, so the filter may be granted for the rest
             if not _reaches(levels, channel.template, self.registry.types):
                 continue
+            if wild and channel.screened and self._screens:
+                if principal.role in channel.roles_subscribe:
+                    reached.append(channel)
+                continue
             if principal.role not in channel.roles_subscribe:
                 return _deny(AccessGround.role, channel, f"{principal.role} does not subscribe to {channel.key}")
             if ground := _leak(levels, channel.template, principal):
@@ -105,6 +114,22 @@ class AccessRules:
         keys = ", ".join(channel.key for channel in reached)
         rule = f"{principal.role} subscribes to {keys} for {_terms(principal, reached[0])}"
         return _allow(reached[0] if len(reached) == 1 else None, rule)
+
+    def may_receive(self, principal: Principal, topic: str) -> bool:
+        """Whether a message on ``topic`` is for ``principal``, whatever filter matched it."""
+        parsed = self.registry.parse(topic)
+        return parsed is not None and principal.role in parsed[0].roles_subscribe and owns(principal, parsed[1])
+
+    def reaches(self, principal: Principal, topic: str) -> bool:
+        """Whether a retained message on ``topic`` goes to a reader of whose filters one matches it.
+
+        A wildcard may have been granted for other topics. Whether an event of a guarded type is for its reader is asked
+        where it is fed.
+        """
+        parsed = self.registry.parse(topic)
+        if parsed is None or not (parsed[0].screened or (parsed[0].retain and parsed[1].get("type") in GUARDED)):
+            return True
+        return self.may_receive(principal, topic)
 
     def may_listen(self, principal: Principal, topic_filter: str) -> AccessDecision:
         """The same where there are shared groups: ``$share/{group}/{filter}`` may be had as ``filter`` may.

@@ -78,6 +78,7 @@ class ChannelEntry(_DocumentEntry):
     summary: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\n|]*$")]
     ingest: StrictBool = False
     will: StrictBool = False
+    screened: StrictBool = False
     answer: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_]{0,63})?$")] = ""
 
 

@@ -17,6 +17,7 @@ class Channel:
     """One declared topic template and who may use it how. ``ingest`` marks the topics whose messages are events.
 
     ``answer`` is the key of the channel that requests on this one are answered on; both of them are ``private``.
+    A wildcard over a ``screened`` one is granted where each message is looked at.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Channel:
     will: bool = False
     answer: str = ""
     private: bool = False
+    screened: bool = False
 
 
 class ConflictingTemplatesError(TopicError):
@@ -168,6 +170,8 @@ class _Needed(NamedTuple):
     direction: Direction
     ingest: bool = False
     may_retain: bool = False
+    optional: bool = False
+    """A file of an earlier release has no such channel; what goes over it is off then."""
 
 
 _NEEDED = {
@@ -178,6 +182,9 @@ _NEEDED = {
     "status": _Needed(("user", "device"), Direction.peer, may_retain=True),
     "commands": _Needed(("user", "device"), Direction.peer),
     "canonical": _Needed(("user", "type"), Direction.out),
+    "latest": _Needed(("user", "type"), Direction.out, may_retain=True, optional=True),
+    "homeassistant_config": _Needed(("user", "type"), Direction.out, may_retain=True, optional=True),
+    "homeassistant_status": _Needed((), Direction.into, may_retain=True, optional=True),
     "connection": _Needed(("user", "provider"), Direction.peer, may_retain=True),
     "insight": _Needed(("user", "kind"), Direction.out, may_retain=True),
     "bridge_status": _Needed(("bridge",), Direction.out, may_retain=True),
@@ -219,9 +226,11 @@ def _channels(document: Document, prefix: str) -> list[Channel]:
             will=entry.will,
             answer=entry.answer,
             private=bool(entry.answer) or key in answers,
+            screened=entry.screened,
         )
         channels.append(channel)
-    for key in sorted(_NEEDED.keys() - document.channels.keys()):
+    needed = {key for key, each in _NEEDED.items() if not each.optional}
+    for key in sorted(needed - document.channels.keys()):
         what, fix = f"the channel `{key}` is missing", f"add `{key}:` as in the file that ships with the program"
         problems.append(document.problem(("channels",), what, fix))
     if problems:
@@ -263,6 +272,9 @@ def _broken_rules(document: Document, key: str, entry: ChannelEntry, template: T
         return
     if "device" in template.variables:
         yield problem("topic", "{device} is an id of one user only", "put {user} in front of it")
+    heard = {Role.device, Role.subscriber, Role.adapter, Role.enroll}.intersection(subscribe)
+    if entry.direction is Direction.into and not heard:
+        return  # the bridge's own: what is said there reaches nobody who could not be trusted with it
     for name, roles in (("publish", publish), ("subscribe", subscribe)):
         if personal := {Role.device, Role.subscriber}.intersection(roles):
             who = ", ".join(sorted(personal))

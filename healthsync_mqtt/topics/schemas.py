@@ -64,6 +64,23 @@ _CANONICAL = _object(
     },
 )
 
+_LATEST = _object(
+    ["start_time", "end_time", "device_id"],
+    {
+        "start_time": _TIME,
+        "end_time": {"type": ["string", "null"], "format": "date-time"},
+        "device_id": {"type": ["string", "null"]},
+    },
+    additionalProperties={"type": ["number", "string"], "description": "a field of the type, named with its unit"},
+    description="the newest value; no bytes: there is none, or it is shown no more",
+)
+
+_HOMEASSISTANT_CONFIG = _object(
+    ["device", "origin", "components", "state_topic"],
+    {"device": _OPEN, "origin": _OPEN, "components": _OPEN, "state_topic": _TEXT, "qos": {"const": 1}},
+    description="as Home Assistant defines it: the discovery payload of a device; no bytes: it is to be removed",
+)
+
 _CONNECTION = _object(
     ["state"],
     {"state": {"type": "string", "enum": ["ok", "needs_reauth", "rate_limited", "error"]}, "at": _TIME},
@@ -107,6 +124,9 @@ SCHEMAS: dict[str, Schema] = {
     "Receipt": _component(receipt_schema()),
     "DeviceStatus": _PRESENCE,
     "Command": _OPEN | {"description": "what a backend and its devices agree on"},
+    "LatestValue": _LATEST,
+    "HomeAssistantConfig": _HOMEASSISTANT_CONFIG,
+    "HomeAssistantStatus": {"type": "string", "description": "online or offline, as Home Assistant says it"},
     "ConnectionState": _CONNECTION,
     "Insight": _OPEN,
     "BridgeStatus": _PRESENCE,

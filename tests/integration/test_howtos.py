@@ -319,6 +319,33 @@ def test_emqx_as_far_as_it_goes_without_emqx(begin: Begin, place: Path) -> None:
 
 
 @pytest.mark.real_server
+def test_home_assistant(begin: Begin, place: Path) -> None:
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    page = "docs/howto/home-assistant.md"
+    typist = begin()
+    walk = Walk(page, typist)
+    walk.go(2)
+    password = run_cli(data, "homeassistant", "login", "ha")[0]["password"]
+    event = place / "event.json"
+    event.write_text('{"id": "w-1", "type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}')
+    with Service(data) as service:
+        service.cli("publish", str(event), "--user", "alice", "--device", "scale")
+        login = f"-h localhost -p {service.mqtts[1]} --cafile {service.ca_file} -u ha -i ha -P {password}"
+        typist.swaps = {"…": f"{login} -C 1 -W 60"}
+        (discovered,) = walk.go(1)
+        topic, _, config = discovered.out.partition(" ")
+        assert topic == "homeassistant/device/alice/weight/config"
+        shown = of_language(page, "json")
+        assert json.loads(config)["components"] == json.loads(shown[0].text)["components"]
+        (latest,) = walk.go(1)
+        assert json.loads(latest.out) == json.loads(shown[1].text)
+        walk.go(1)
+        assert service.cli("homeassistant", "list") == []
+    walk.done()
+
+
+@pytest.mark.real_server
 def test_the_tutorial(begin: Begin, place: Path) -> None:
     if shutil.which("victoria-metrics") is None:
         pytest.skip("victoria-metrics is not installed: scripts/test installs it where it can")

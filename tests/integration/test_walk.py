@@ -142,6 +142,14 @@ WALK: dict[str, Row] = {
     "subscriber lag": Row("subscriber lag", "subscriber lag app"),
     "subscriber suspend": Row("subscriber suspend app", "subscriber suspend nobody", "suspended", code=1),
     "subscriber resume": Row("subscriber resume app", "subscriber resume nobody", "resumed", code=1),
+    "homeassistant enable": Row(
+        "homeassistant enable alice heart_rate", "homeassistant enable alice hart_rate", "shown of alice: heart_rate"
+    ),
+    "homeassistant list": Row("homeassistant list", "homeassistant list alice", "heart_rate"),
+    "homeassistant disable": Row(
+        "homeassistant disable alice", "homeassistant disable nobody", "shown of alice: nothing", code=1
+    ),
+    "homeassistant login": Row("homeassistant login app", "homeassistant login nobody", "client_id", code=1),
     "up": Row(OfTheScene(), "up --mqtt-port many"),
     "status": Row("status", "status --verbose", "running (process"),
     "doctor": Row("doctor", "doctor now", "python"),

@@ -175,9 +175,9 @@ class FrontDoor:
             busy[kind, name] = Limited(kind=kind, name=name, wait_s=0.0, by="work")
         return self.rates.limited() + [busy[key] for key in sorted(busy)]
 
-    def retain(self, topic: str, payload: bytes, qos: int = 1) -> None:
-        """A retained message of the bridge."""
-        self._embedded.publish(topic, payload, qos, retain=True)
+    def retain(self, topic: str, payload: bytes, qos: int = 1, *, then: Callable[[], None] | None = None) -> None:
+        """A retained message of the bridge; ``then`` is called when it has been handed to who listens."""
+        self._embedded.publish(topic, payload, qos, retain=True, then=then)
 
     def revoke(self, client_ids: Sequence[str]) -> None:
         """These identities lost their right: they are gone at once, and so is what a device said of its presence."""

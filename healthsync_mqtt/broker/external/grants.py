@@ -7,7 +7,7 @@ would refuse is never handed out. Pure.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product, takewhile
 
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.catalogue import GUARDED
@@ -31,13 +31,15 @@ class Grant:
 class Grants:
     """What a principal may do. ``receive`` are the topics of ``subscribe`` without wider spellings of the same.
 
-    ``withheld`` are the topics that filters of both also match, and that it may not read.
+    ``withheld`` are the topics that filters of both also match, and that it may not read. ``screened`` are filters that
+    may be had at a broker that also looks at each message on its way out.
     """
 
     publish: tuple[Grant, ...]
     subscribe: tuple[str, ...]
     receive: tuple[str, ...]
     withheld: tuple[str, ...] = ()
+    screened: tuple[str, ...] = ()
 
 
 def grants_of(rules: AccessRules, principal: Principal) -> Grants:
@@ -45,7 +47,8 @@ def grants_of(rules: AccessRules, principal: Principal) -> Grants:
     publish: list[Grant] = []
     subscribe: list[str] = []
     receive: list[str] = []
-    size = sum(_size(channel, principal) for channel in rules.registry if principal.role in channel.roles_subscribe)
+    read = [channel for channel in rules.registry if principal.role in channel.roles_subscribe]
+    size = max((_size(channel, principal) for channel in read), default=0)
     if size > _MOST:
         raise ConfigError(
             f"{principal.client_id} would need {size} rules at the broker",
@@ -66,20 +69,43 @@ def grants_of(rules: AccessRules, principal: Principal) -> Grants:
                 wider = f"{name[:-1]}#" if name.endswith("/+") else ""
                 if wider and rules.may_subscribe(principal, wider).allowed:
                     subscribe.append(wider)
-    withheld = _withheld(rules, principal)
-    return Grants(tuple(publish), tuple(dict.fromkeys(subscribe)), tuple(dict.fromkeys(receive)), withheld)
+    return Grants(
+        tuple(publish),
+        tuple(dict.fromkeys(subscribe)),
+        tuple(dict.fromkeys(receive)),
+        _withheld(rules, principal),
+        _screened(rules, principal),
+    )
 
 
 def _withheld(rules: AccessRules, principal: Principal) -> tuple[str, ...]:
-    """The canonical topics of types that a reader of the general types has not named."""
+    """The topics of types that a reader of the general types has not named."""
     if principal.role is not Role.subscriber or principal.types is not None:
         return ()
-    levels = rules.registry["canonical"].template.levels
     return tuple(
-        "/".join(name if text == "type" and variable else "+" if variable else text for text, variable in levels)
+        "/".join(
+            name if text == "type" and variable else "+" if variable else text
+            for text, variable in channel.template.levels
+        )
+        for channel in rules.registry
+        if "type" in channel.template.variables and principal.role in channel.roles_subscribe
         for name in sorted(GUARDED)
         if not may_read(principal, name)
     )
+
+
+def _screened(rules: AccessRules, principal: Principal) -> tuple[str, ...]:
+    """The widest filters over screened channels that a principal may have who is given its own messages only."""
+    screening = AccessRules(rules.registry, screens=True)
+    found: dict[str, None] = {}
+    for channel in rules.registry:
+        if channel.screened and principal.role in channel.roles_subscribe:
+            levels = [text for text, variable in takewhile(lambda level: not level[1], channel.template.levels)]
+            wider = ("/".join([*levels[: size + 1], "#"]) for size in range(len(levels)))
+            found |= dict.fromkeys(
+                islice((each for each in wider if screening.may_subscribe(principal, each).allowed), 1)
+            )
+    return tuple(found)
 
 
 def _size(channel: Channel, principal: Principal) -> int:

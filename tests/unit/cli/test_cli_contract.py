@@ -46,6 +46,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "sink user", "bridge join", "bridge run",
         "broker render", "broker provision", "broker check", "broker credentials",
         "broker password list", "broker password rotate",
+        "homeassistant enable", "homeassistant disable", "homeassistant list", "homeassistant login",
         "auth serve",
         "cert init-ca", "cert issue", "cert renew", "cert list", "cert revoke", "cert inspect",
     }  # fmt: skip

@@ -34,12 +34,14 @@ PRIVATE = {channel.key for channel in REGISTRY if channel.private}
 PUBLISHES = {
     Role.device: {"user_events", "device_events", "status", "token_request"},
     Role.enroll: {"enroll_request"},
-    Role.subscriber: {"commands"},
+    Role.subscriber: {"commands", "homeassistant_status"},
     Role.admin: {"commands"},
     Role.adapter: {"adapter_events", "connection"},
     Role.bridge: {
         "receipts",
         "canonical",
+        "latest",
+        "homeassistant_config",
         "insight",
         "bridge_status",
         "bridge_rejected",
@@ -50,7 +52,7 @@ PUBLISHES = {
 SUBSCRIBES = {
     Role.device: {"receipts", "commands", "status", "token_response"},
     Role.enroll: {"enroll_response"},
-    Role.subscriber: {"canonical", "status", "connection", "insight"},
+    Role.subscriber: {"canonical", "latest", "homeassistant_config", "status", "connection", "insight"},
     Role.admin: set(REGISTRY.channels) - PRIVATE,
     Role.adapter: set(),
     Role.bridge: {
@@ -61,6 +63,7 @@ SUBSCRIBES = {
         "connection",
         "token_request",
         "enroll_request",
+        "homeassistant_status",
         "bridge_status",
         "bridge_rejected",
     },
@@ -226,7 +229,11 @@ def test_a_device_sets_its_will_on_its_own_status_only(*, retain: bool) -> None:
     assert not RULES.may_will(WATCH, topic("status", device="watch-2"), retain=retain).allowed
     assert not RULES.may_will(WATCH, topic("status", user="bob"), retain=retain).allowed
     for principal in (WATCH, READER, EVERYONE, ADMIN, FITBIT):
-        for key in set(REGISTRY.channels) - ({"status"} if principal is WATCH else set()):
+        own = {"status"} if principal is WATCH else set()
+        if principal.role is Role.subscriber:
+            own = {"homeassistant_status"}  # Home Assistant is a subscriber with a birth and a will
+            assert RULES.may_will(principal, topic("homeassistant_status"), retain=retain).allowed
+        for key in set(REGISTRY.channels) - own:
             assert not RULES.may_will(principal, topic(key), retain=retain).allowed
     for name in ("$SYS/x", "users/+/devices/watch-1/status", "#", "", "elsewhere"):
         assert not RULES.may_will(WATCH, name, retain=retain).allowed
@@ -391,6 +398,9 @@ def test_an_identity_of_pattern_text_is_granted_nothing(hostile: str) -> None:
         Principal(role=Role.adapter, client_id=hostile, provider=hostile, users=bound),
     ):
         for channel in REGISTRY:
+            if not channel.template.variables:
+                assert channel.key == "homeassistant_status"  # no id is asked for there, and nobody but admins hears it
+                continue
             written = channel.template.text
             for name in channel.template.variables:
                 written = written.replace(f"{{{name}}}", hostile)

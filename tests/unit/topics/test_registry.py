@@ -47,6 +47,9 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
         "status": "users/{user}/devices/{device}/status",
         "commands": "users/{user}/devices/{device}/commands",
         "canonical": "users/{user}/canonical/{type}",
+        "latest": "users/{user}/latest/{type}",
+        "homeassistant_config": "homeassistant/device/{user}/{type}/config",
+        "homeassistant_status": "homeassistant/status",
         "connection": "users/{user}/connections/{provider}",
         "insight": "users/{user}/insights/{kind}",
         "token_request": "users/{user}/devices/{device}/token/request",
@@ -61,8 +64,11 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
         "token_request": "token_response",
         "enroll_request": "enroll_response",
     }
-    assert {c.key for c in REGISTRY if c.retain} == {"status", "connection", "insight", "bridge_status"}
-    assert {c.key for c in REGISTRY if c.will} == {"status", "bridge_status"}
+    assert {c.key for c in REGISTRY if c.retain} == {
+        "status", "connection", "insight", "latest", "homeassistant_config", "homeassistant_status", "bridge_status",
+    }  # fmt: skip
+    assert {c.key for c in REGISTRY if c.will} == {"status", "homeassistant_status", "bridge_status"}
+    assert {c.key for c in REGISTRY if c.screened} == {"homeassistant_config", "homeassistant_status"}
     assert {c.key for c in REGISTRY if Role.device in c.roles_publish} == {
         "user_events", "device_events", "status", "token_request",
     }  # fmt: skip

@@ -287,18 +287,19 @@ class Sessions:
             self._keep.retain(message.topic, None)
             if self.retained.dropped == 1:
                 log.warning("door.retained_full", bytes=self.retained.held_bytes)
-        self._hand_out(message, retain)
+        self._hand_out(message, retain, screened=True)
 
     def fan_out(self, topic: str, payload: bytes, qos: int) -> None:
         """Queue a message of the bridge for every session with a matching filter."""
         self._hand_out(Retained(topic, payload, qos, about=JSON), False)
 
-    def _hand_out(self, message: Retained, retain: bool) -> None:  # noqa: FBT001
+    def _hand_out(self, message: Retained, retain: bool, *, screened: bool = False) -> None:  # noqa: FBT001
         """Queue a message for every session with a matching filter, at the lower of its QoS and the granted one."""
         topic, payload, qos, _, about, expires, sender = message
         name = topic.encode()
         for session, granted in self.index.match(topic).items():
-            if not (granted.no_local and session.client_id == sender):
+            own = granted.no_local and session.client_id == sender
+            if not own and (not screened or self._rules.reaches(session.principal, topic)):
                 level, kept = min(qos, int(granted)), retain and granted.as_published
                 self.give(session, Message(name, payload, level, kept, -1, None, about, expires, granted.identifiers))
 
@@ -317,7 +318,8 @@ class Sessions:
             if message.expires and message.expires <= now:
                 self.retained.clear(message.topic)
                 self._keep.retain(message.topic, None)
-        topics = [message.topic for message in found if not message.expires or message.expires > now]
+        live = [message.topic for message in found if not message.expires or message.expires > now]
+        topics = [topic for topic in live if self._rules.reaches(session.principal, topic)]
         if granted is not None and topics:
             session.replay(topic_filter, topics, granted, newest)
             self._soon(session)

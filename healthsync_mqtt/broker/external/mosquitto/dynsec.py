@@ -62,6 +62,8 @@ def acls_of(grants: Grants, *, group: bool = False) -> list[Command]:
     if group:
         # Mosquitto compares a shared filter whole, with its group's name in front.
         rules += [("subscribePattern", f"$share/+/{name}") for name in grants.subscribe]
+    # Which messages such a filter brings, Mosquitto asks at each: only what is received below.
+    rules += [("subscribePattern", name) for name in grants.screened]
     rules += [("publishClientReceive", name) for name in grants.receive]
     allowed = [{"acltype": kind, "topic": topic, "priority": 0, "allow": True} for kind, topic in rules]
     # Of a higher priority, so that the filters above do not bring these. Mosquitto asks at each message.
