@@ -54,7 +54,8 @@ def test_the_decoders_limits_have_these_names_and_defaults(tmp_path: Path) -> No
     ours = load_settings(tmp_path).events.model_dump()
     ours["max_future_us"] = ours.pop("max_future_s") * 1_000_000
     assert Limits(**ours) == DEFAULT
-    fixed = {"doubtful_future_us"}  # a bound of the protocol between bridge and client, and no setting
+    # No settings: a bound of the protocol between bridge and client, and what bounds the work of a format's message.
+    fixed = {"doubtful_future_us", "max_made"}
     assert set(ours) == {field.name for field in dataclasses.fields(Limits)} - fixed
 
 
