@@ -258,7 +258,9 @@ class Outsider:
     # -- bytes
 
     def raw(self, content: bytes) -> None:
-        """Bytes as they are, in one binary frame where there are frames."""
+        """Bytes as they are, in one binary frame where there are frames. ConnectionResetError once it is closed."""
+        if self._writer.transport.is_closing():  # a TLS transport of asyncio fails in words of its own
+            raise ConnectionResetError
         if not self._framed:
             self._writer.write(content)
             return
