@@ -15,7 +15,8 @@ from bridge.service import Ready
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.audit.log import AuditLog
-from healthsync_mqtt.storage.opening import compare_with_anchor, open_log
+from healthsync_mqtt.storage.anchor import AnchorComparison
+from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.telemetry.log import configure
 
 
@@ -59,12 +60,14 @@ def main() -> int:
 
 
 def _accept_restored(settings: Settings) -> None:
-    """Take the log as it is, with a new epoch; written down as ``healthsync bridge run`` does."""
-    seen = compare_with_anchor(settings.data)
-    with open_log(settings.data, accept_restored=True) as log:
-        detail = {"verdict": seen.verdict.value, "epoch": log.epoch, "rows": seen.head}
+    """Take the log as it is, with a new epoch; written down before, as ``healthsync bridge run`` does."""
     audit = AuditLog.open(settings.paths.audit_db, settings.paths.audit_key)
-    audit.append("storage.restored", actor="service", now_us=time.time_ns() // 1000, detail=detail)
+
+    def told(seen: AnchorComparison, epoch: str) -> None:
+        detail = {"verdict": seen.verdict.value, "epoch": epoch, "rows": seen.head}
+        audit.append("storage.restored", actor="service", now_us=time.time_ns() // 1000, detail=detail)
+
+    open_log(settings.data, accept_restored=told).close()
 
 
 if __name__ == "__main__":

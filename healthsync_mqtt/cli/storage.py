@@ -10,6 +10,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.storage.anchor import AnchorComparison
 from healthsync_mqtt.storage.opening import compare_with_anchor, open_log, readers, wal_bytes
 
 app = new_group("The event log as files: its state, and whether it is the one that was here.")
@@ -89,8 +90,12 @@ def current(place: DataDirectory) -> dict[str, Any]:
 
 
 def accept_restored(place: DataDirectory) -> None:
-    """Take the log as it is and give it a new epoch, before a service is started on it. Written into the audit log."""
-    seen = compare_with_anchor(place.path)
-    with open_log(place.path, accept_restored=True) as log:
-        epoch = log.epoch
-    place.audit("storage.restored", verdict=seen.verdict.value, epoch=epoch, rows=seen.head)
+    """Take the log as it is and give it a new epoch, before a service is started on it.
+
+    The audit log has it before the log does: whoever is killed between the two finds the log refused as before.
+    """
+
+    def told(seen: AnchorComparison, epoch: str) -> None:
+        place.audit("storage.restored", verdict=seen.verdict.value, epoch=epoch, rows=seen.head)
+
+    open_log(place.path, accept_restored=told).close()

@@ -6,10 +6,11 @@ when it ends. Rows are numbered in the order they were handed over; the numbers 
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 KEEP_ACKNOWLEDGED_S = 72 * 3600.0
 """How long acknowledged rows are kept for a service that is restored from an older backup."""
+_STEP_S: Final = 86_400.0
 
 
 class OutboxEntry(NamedTuple):
@@ -25,6 +26,27 @@ class Position(NamedTuple):
 
     epoch: str
     seq: int
+
+
+class KeptTime(NamedTuple):
+    """The time that acknowledged rows are kept by: ``now``, when the device's clock says ``clock``.
+
+    It goes as that clock does, and nothing between two looks at the clock counts for more than a day, forwards or
+    back: a clock that leaps makes no row old, and one that leaps to and fro does not either. Of a device that was off
+    for longer, rows are kept longer.
+    """
+
+    now: float
+    clock: float
+
+    def at(self, clock: float) -> "KeptTime":
+        """The time when the clock says ``clock``."""
+        return KeptTime(self.now + min(max(clock - self.clock, -_STEP_S), _STEP_S), clock)
+
+    @property
+    def oldest(self) -> float:
+        """Rows that were acknowledged before this are not kept any more."""
+        return self.now - KEEP_ACKNOWLEDGED_S
 
 
 class Outbox(Protocol):
@@ -48,7 +70,10 @@ class Outbox(Protocol):
         ...
 
     def acknowledge(self, keys: Iterable[int], position: Position, now: float) -> None:
-        """Mark rows as in the log at ``position``; they stay for 72 h, and older ones go."""
+        """Mark rows as in the log at ``position``; they stay for 72 h (``KeptTime``), and older ones go.
+
+        ``now`` is what the device's clock says.
+        """
         ...
 
     def discard(self, keys: Iterable[int]) -> None:
@@ -80,6 +105,7 @@ class MemoryOutbox:
         self._acknowledged: dict[int, tuple[OutboxEntry, float]] = {}
         self._last = 0
         self._position: Position | None = None
+        self._time: KeptTime | None = None
 
     def put(self, events: Sequence[tuple[str, bytes]]) -> Sequence[int]:
         keys = range(self._last + 1, self._last + 1 + len(events))
@@ -95,14 +121,14 @@ class MemoryOutbox:
         return len(self._rows)
 
     def acknowledge(self, keys: Iterable[int], position: Position, now: float) -> None:
+        time = self._time = (self._time or KeptTime(now, now)).at(now)
         for key in keys:
             entry = self._rows.pop(key, None)
             if entry is not None:
-                self._acknowledged[key] = (entry, now)
+                self._acknowledged[key] = (entry, time.now)
         self._position = position
-        oldest = now - KEEP_ACKNOWLEDGED_S
         for key, (_, at) in list(islice(self._acknowledged.items(), 256)):
-            if at >= oldest and len(self._acknowledged) <= self._keep:
+            if at >= time.oldest and len(self._acknowledged) <= self._keep:
                 break
             del self._acknowledged[key]
 

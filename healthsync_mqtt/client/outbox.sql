@@ -25,3 +25,10 @@ ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq;
 
 -- name: rewind
 UPDATE outbox SET acknowledged_at = NULL WHERE acknowledged_at IS NOT NULL;
+
+-- name: kept_time
+SELECT now, clock FROM kept_time;
+
+-- name: set_kept_time
+INSERT INTO kept_time (one, now, clock) VALUES (1, ?, ?)
+ON CONFLICT (one) DO UPDATE SET now = excluded.now, clock = excluded.clock;

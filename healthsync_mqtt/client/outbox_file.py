@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from healthsync_mqtt.client.outbox import KEEP_ACKNOWLEDGED_S, OutboxEntry, Position
+from healthsync_mqtt.client.outbox import KeptTime, OutboxEntry, Position
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.sql_files import migrate, numbered, statements
 
@@ -82,8 +82,11 @@ class SqliteOutbox:
     def acknowledge(self, keys: Iterable[int], position: Position, now: float) -> None:
         try:
             with self._transaction() as db:
-                changed = db.executemany(_SQL["acknowledge"], [(now, key) for key in keys]).rowcount
-                db.execute(_SQL["prune"], (now - KEEP_ACKNOWLEDGED_S,))
+                before = db.execute(_SQL["kept_time"]).fetchone()
+                time = KeptTime(*(before or (now, now))).at(now)
+                db.execute(_SQL["set_kept_time"], time)
+                changed = db.executemany(_SQL["acknowledge"], [(time.now, key) for key in keys]).rowcount
+                db.execute(_SQL["prune"], (time.oldest,))
                 db.execute(_SQL["set_position"], position)
             self._waiting -= max(changed, 0)
         except sqlite3.Error as error:

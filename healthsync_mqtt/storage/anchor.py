@@ -6,6 +6,7 @@ row, in one step, and only ever says what is true. It is a little behind: rows l
 """
 
 import json
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -84,6 +85,10 @@ class AnchorComparison(NamedTuple):
             hint="put the right files back, or start with what is there and let devices send their last 72 hours "
             "again: healthsync up --accept-restored (a bridge: healthsync bridge run --accept-restored)",
         )
+
+
+Acceptance = Callable[[AnchorComparison, str], None]
+"""Called with what a log that was put back is, and its new epoch, before it has it. What it raises ends that."""
 
 
 class UnreadableAnchorError(ValueError):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from healthsync_mqtt.config.sections import DataPaths
-from healthsync_mqtt.storage.anchor import AnchorComparison
+from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.port import EventLog, LogReader
 from healthsync_mqtt.storage.quotas import Quotas
@@ -20,12 +20,17 @@ def has_log(data: Path) -> bool:
 
 
 def open_log(
-    data: Path, *, codec: BodyCodec | None = None, accept_restored: bool = False, quotas: Quotas | None = None
+    data: Path,
+    *,
+    codec: BodyCodec | None = None,
+    accept_restored: Acceptance | None = None,
+    quotas: Quotas | None = None,
 ) -> EventLog:
     """The writer of a data directory's log, created when missing; one at a time, in all processes.
 
     Raises UnavailableError when another writer has it, StoreError when it cannot be used safely, RestoredError when it
-    is not the log that was here. ``accept_restored`` takes it as it is and gives it a new epoch.
+    is not the log that was here. ``accept_restored`` takes it as it is and gives it a new epoch, of which it is told
+    before; what it raises leaves the log as it is.
     """
     return SqliteEventLog.open(
         DataPaths(root=data).events_db, codec=codec, accept_restored=accept_restored, quotas=quotas

@@ -7,6 +7,8 @@ from healthsync_mqtt.client.outbox import KEEP_ACKNOWLEDGED_S, Outbox, Position
 
 _ROWS = [("a", b"1"), ("b", b"2"), ("c", b"3")]
 _HERE = Position("e", 5)
+_NOON = 1_795_694_400.0
+_YEAR = 366 * 86_400.0
 
 
 def waiting(outbox: Outbox) -> list[str]:
@@ -56,9 +58,39 @@ class OutboxContract:
     def test_a_rewind_brings_back_what_was_acknowledged_lately_in_its_old_order(self, outbox: Outbox) -> None:
         keys = outbox.put(_ROWS)
         outbox.acknowledge(keys[:1], _HERE, 0.0)
+        for day in range(1, 4):
+            outbox.acknowledge([], _HERE, day * 86_400.0)
         outbox.acknowledge(keys[1:2], _HERE, KEEP_ACKNOWLEDGED_S + 50.0)
         assert outbox.rewind() == 1
         assert (waiting(outbox), outbox.waiting()) == (["b", "c"], 2)
+        assert outbox.rewind() == 0
+
+    def test_a_clock_that_leaps_ahead_takes_no_row_along(self, outbox: Outbox) -> None:
+        keys = outbox.put(_ROWS)
+        outbox.acknowledge(keys[:1], _HERE, _NOON)
+        outbox.acknowledge(keys[1:2], _HERE, _NOON + _YEAR)
+        outbox.acknowledge(keys[2:], _HERE, _NOON + _YEAR + 60.0)
+        assert outbox.rewind() == 3
+
+    def test_nor_does_one_that_goes_back_and_forth(self, outbox: Outbox) -> None:
+        keys = outbox.put(_ROWS)
+        outbox.acknowledge(keys, _HERE, _NOON)
+        for minute in range(1, 50):
+            outbox.acknowledge([], _HERE, _NOON + minute * 60.0 + (_YEAR if minute % 2 else 0.0))
+        assert outbox.rewind() == 3
+
+    def test_a_clock_that_was_set_at_last_lets_rows_go_as_time_goes(self, outbox: Outbox) -> None:
+        keys = outbox.put(_ROWS)
+        outbox.acknowledge(keys[:1], _HERE, 0.0)
+        outbox.acknowledge(keys[1:2], _HERE, _NOON)
+        for hour in range(74):
+            outbox.acknowledge([], _HERE, _NOON + hour * 3600.0)
+        assert outbox.rewind() == 0, "both are older than 72 hours"
+
+    def test_a_device_that_is_seldom_on_keeps_rows_for_a_few_times(self, outbox: Outbox) -> None:
+        outbox.acknowledge(outbox.put(_ROWS), _HERE, _NOON)
+        for week in range(1, 5):
+            outbox.acknowledge([], _HERE, _NOON + week * 7 * 86_400.0)
         assert outbox.rewind() == 0
 
     def test_keys_never_repeat(self, outbox: Outbox) -> None:

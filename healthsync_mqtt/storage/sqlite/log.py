@@ -1,6 +1,7 @@
 # long: one transaction from what is staged to what is committed, a few lines for each verb of the port
 """The event log in SQLite: rows are inserted where the caller is, only COMMIT (write and fsync) blocks."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import apsw
 
 from healthsync_mqtt.model.event import Event
-from healthsync_mqtt.storage.anchor import Anchor, AnchorFile
+from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec, PlainCodec
 from healthsync_mqtt.storage.file_system import refuse_network_file_system
 from healthsync_mqtt.storage.latest import Held, version_after
@@ -90,15 +91,15 @@ class SqliteEventLog:
         tuning: Tuning | None = None,
         vfs: str | None = None,
         exclusive: bool = False,
-        accept_restored: bool = False,
+        accept_restored: Acceptance | None = None,
         quotas: Quotas | None = None,
     ) -> Self:
         """Open the log for writing, bring its schema up to date and shut other writers out.
 
         Raises UnavailableError when another writer has it or there is none and not ``create``, StoreError when it
         cannot be used safely, RestoredError when it is not the log that this directory had. With ``accept_restored``
-        it is taken as it is and gets a new epoch, so that devices send again what they keep. ``vfs`` names another
-        SQLite file layer; ``exclusive`` also keeps readers out.
+        it is taken as it is and gets a new epoch, so that devices send again what they keep; what was called then has
+        been told before. ``vfs`` names another SQLite file layer; ``exclusive`` also keeps readers out.
         """
         path = Path(path)
         if path.parent.is_dir():
@@ -110,11 +111,14 @@ class SqliteEventLog:
             connection = open_writer(path, create=create, vfs=vfs, exclusive=exclusive)
             try:
                 with translated("opening"):
+                    seen = compare(path, connection)
                     if not accept_restored:
-                        compare(path, connection).refuse()
+                        seen.refuse()
                     migrate(connection)
                     if accept_restored:
-                        fetch(connection, _SQL["mint_epoch"])
+                        epoch = secrets.token_hex(8)
+                        accept_restored(seen, epoch)
+                        fetch(connection, _SQL["mint_epoch"], (epoch,))
                     log = cls(path, connection, lock, codec or PlainCodec(), tuning or Tuning(), quotas or Quotas())
                 if accept_restored:
                     log.anchor()

@@ -104,7 +104,8 @@ class Node:
     async def _start(self, opened: ExitStack, *, accept_restored: bool) -> None:
         loop, chance, clock, plan = asyncio.get_running_loop(), self._chance, self._clock, self._plan
         path = self._directory / "events.db"
-        self.log = plan.open_log(path, vfs=self._disk.name, exclusive=True, accept_restored=accept_restored)
+        accepted = (lambda _seen, _epoch: None) if accept_restored else None
+        self.log = plan.open_log(path, vfs=self._disk.name, exclusive=True, accept_restored=accepted)
         opened.callback(self.log.close)
         self.journal = plan.journal(self.log, chance)
         self.reader = SnapshotReader(self._disk, path)

@@ -228,7 +228,10 @@ async def test_restored_service_gets_the_acknowledged_events_again(make_client, 
 async def test_acknowledged_events_are_kept_72_hours(make_client, service, clock, outbox) -> None:
     async with make_client(outbox=outbox, receipt_timeout=1e9) as client:
         await client.publish(event("old"))
-        await clock.advance(73 * 3600)
+        for _ in range(3):  # what is acknowledged is a look at the clock, and no leap counts for more than a day
+            await clock.advance(23 * 3600)
+            await client.publish(event("young"))
+        await clock.advance(4 * 3600)
         await client.publish(event("young"))
         await clock.advance(2 * 3600)
         service.drop()

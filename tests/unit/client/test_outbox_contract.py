@@ -47,7 +47,7 @@ def test_a_file_of_the_first_release_opens_and_has_a_version_from_then_on(tmp_pa
     outbox = SqliteOutbox(path)
     assert (waiting(outbox), outbox.waiting()) == (["a"], 1)
     outbox.close()
-    assert version(path) == 1
+    assert version(path) == 2
 
 
 def test_a_file_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:

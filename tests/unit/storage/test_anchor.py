@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.storage.anchor import AnchorVerdict, RestoredError
+from healthsync_mqtt.storage.anchor import AnchorComparison, AnchorVerdict, RestoredError
 from healthsync_mqtt.storage.opening import compare_with_anchor
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.testing.log_items import NOW_US, item
@@ -111,13 +111,29 @@ def test_another_log_is_refused_until_it_is_accepted_and_then_has_a_new_epoch(
     seen = compare_with_anchor(path.parent)
     assert seen.verdict is verdict
     assert not seen.sound
-    with SqliteEventLog.open(path, accept_restored=True) as log:
+    with SqliteEventLog.open(path, accept_restored=lambda _seen, _epoch: None) as log:
         minted = log.epoch
         log.stage([item("new")], [], NOW_US)
         log.commit()
     assert minted != seen.epoch
     assert store(path, "newer") == minted, "the new epoch stays"
     assert compare_with_anchor(path.parent).verdict is AnchorVerdict.WHOLE
+
+
+def test_an_acceptance_that_cannot_be_written_down_leaves_the_log_as_it_is(path: Path) -> None:
+    epoch = store(path, "a")
+    path.with_suffix(".anchor").write_text("no anchor")
+
+    def told(seen: AnchorComparison, minted: str) -> None:
+        assert (seen.verdict, minted) != (AnchorVerdict.WHOLE, epoch)
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        SqliteEventLog.open(path, accept_restored=told)
+    with pytest.raises(RestoredError):
+        SqliteEventLog.open(path)
+    with SqliteEventLog.open(path, accept_restored=lambda _seen, _epoch: None) as log:
+        assert log.epoch != epoch
 
 
 def test_a_directory_of_before_opens_and_gets_its_anchor(path: Path) -> None:

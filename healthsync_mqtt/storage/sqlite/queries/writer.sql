@@ -8,7 +8,7 @@ UPDATE meta SET value = value + 1 WHERE name = 'writer' RETURNING value
 SELECT name, value FROM meta
 
 -- name: mint_epoch
-UPDATE meta SET value = lower(hex(randomblob(8))) WHERE name = 'epoch' RETURNING value
+UPDATE meta SET value = ? WHERE name = 'epoch'
 
 -- name: head
 SELECT coalesce(max(seq), 0) FROM log
