@@ -98,6 +98,9 @@ class Shipping:
         self._kept.keep()
 
     def _look(self) -> None:
+        for task in self._tasks.values():
+            if task.done():
+                task.result()  # a defect: nobody would keep that sink running
         names = set(self._sinks.names())
         for name in names - self._tasks.keys():
             self._tasks[name] = asyncio.create_task(self._keep_running(name), name=f"bridge.ship.{name}")
@@ -147,7 +150,7 @@ class Shipping:
         assert process.stdin
         try:
             while line := await self._listen(name, process):
-                self._heard(name, json.loads(line))
+                self._heard(name, _message(line))
             return await process.wait()
         finally:
             process.stdin.close()
@@ -199,6 +202,14 @@ class Shipping:
             self._status[name] = status = message["status"]
             if any(before.get(key) != status.get(key) for key in ("state", "reason")):
                 self.on_change()
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    """What a process says; ValueError for anything that is not of its form."""
+    message = json.loads(line)
+    if not isinstance(message, dict) or not all(isinstance(message.get(key, {}), dict) for key in ("status", "failed")):
+        raise ValueError("it says what no process of a sink says")
+    return message
 
 
 def _broken(name: str, code: int, cursor: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.storage.port import EventLog, FormatMemory, Item, LogHealth, Quarantined
 
-#: The anchor of the log is this old at most while commits go on, and up to date when they pause.
+#: While commits go on the anchor of the log is as old as this and one commit, and up to date when they pause.
 _ANCHOR_S = 1.0
 
 Done = Callable[[int, StoreError | None], None]
@@ -110,12 +110,14 @@ class Journal:
                 self._anchor()
 
     def _next(self) -> Done | None:
-        """The next request; meanwhile the anchor is brought up to date when nothing comes."""
-        try:
-            return self._requests.get(timeout=_ANCHOR_S)
-        except queue.Empty:
-            self._anchor()
-            return self._requests.get()
+        """The next request; meanwhile the anchor is brought up to date when nothing comes, until that has worked."""
+        while True:
+            try:
+                return self._requests.get(timeout=_ANCHOR_S)
+            except queue.Empty:
+                self._anchor()
+            if not self._log.health().anchor_failing:
+                return self._requests.get()
 
     def _anchor(self) -> None:
         # The commit of this thread is over, and the next one starts here: none runs.

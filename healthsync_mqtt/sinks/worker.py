@@ -63,6 +63,7 @@ def main(arguments: list[str]) -> int:
 def run(data: Path, name: str, part: BridgePart) -> None:
     """Ship for ever. Raises HealthSyncError when it cannot go on; the service starts it again."""
     sinks = Sinks(data)
+    stamp = _stamp(sinks.file(name))  # before it is read: what changes from then on is noticed
     sink = sinks.get(name)
     reader = open_reader(data)
     ledger = SinkLedger.open(sinks.ledger(name), budget=sink.series_budget)
@@ -72,7 +73,6 @@ def run(data: Path, name: str, part: BridgePart) -> None:
     shipper = assemble(
         sinks, sink, reader=part.rows(reader), ledger=ledger, cursor=cursor, keep=_tell_cursor, permit=coverage.permits
     )
-    stamp = _stamp(sinks.file(name))
     looked = told = saved = 0.0
     last: dict[str, Any] = {}
     while True:

@@ -50,6 +50,8 @@ class Gatekeeper:
         self._fresh: dict[str, Note] = {}
         self._logins: dict[str, Login] = {}
         self._owed: set[str] = set()
+        #: whose login ended here: until they log in again they may do nothing, thrown out at the broker or not
+        self._over: set[str] = set()
         self._clock = clock
         self._read_at = clock()
         if remembered is not None:
@@ -73,6 +75,7 @@ class Gatekeeper:
         if len(self._logins) >= _MOST_REMEMBERED:
             self._logins.clear()
         self._logins[client_id] = login
+        self._over.discard(client_id)
         if self._remembered is not None and own is None:
             rights = rights_of(login.principal, self._directory.epoch(login.principal))
             self._fresh[client_id] = Note(client_id, rights, login.expires_at, login.jti, login.kid)
@@ -88,7 +91,7 @@ class Gatekeeper:
 
         A broker that does not pass the client id gives the username twice: they were the same at the login.
         """
-        if client_id != username or self.stale:
+        if client_id != username or self.stale or client_id in self._over:
             return None
         login = self._logins.get(client_id)
         if login is not None and (login.expires_at <= now or self._revoked(login)):
@@ -135,7 +138,8 @@ class Gatekeeper:
             name for name, login in logins.items() if self._revoked(login) or login.kid in gone
         }
         for client_id in lost:
-            self._logins.pop(client_id, None)
+            if self._logins.pop(client_id, None) is not None:
+                self._over.add(client_id)
         self._owed |= lost
         if broken is not None:
             raise broken
@@ -158,6 +162,7 @@ class Gatekeeper:
                 or (note.kid is not None and note.kid not in self._keys.public)
             ):
                 self._owed.add(name)
+                self._over.add(name)
             else:
                 self._notes[name] = note
                 self._logins[name] = Login(principal=principal, expires_at=note.expires_at, jti=note.jti, kid=note.kid)

@@ -102,9 +102,10 @@ async def test_a_sink_that_is_taken_away_is_ended(data: Path, tmp_path: Path) ->
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_process_that_talks_nonsense_is_started_again(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("said", ["hello", "7", "[]", '{"status": 5}', '{"cursor": []}', '{"cursor": "x"}'])
+async def test_a_process_that_talks_nonsense_is_started_again(data: Path, tmp_path: Path, said: str) -> None:
     script = tmp_path / "nonsense.py"
-    script.write_text("import sys\nprint('hello', flush=True)\nsys.stdin.read()\n")
+    script.write_text(f"import sys\nprint({said!r}, flush=True)\nsys.stdin.read()\n")
     changes: list[int] = []
     ship, _ = shipping(data, (sys.executable, str(script)), changes)
     task = asyncio.create_task(ship.run())
@@ -113,6 +114,20 @@ async def test_a_process_that_talks_nonsense_is_started_again(data: Path, tmp_pa
     assert not task.done()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_defect_of_ours_ends_the_service_and_not_one_sink_in_silence(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> int:
+        raise AssertionError("a defect")
+
+    ship, _ = shipping(data, (sys.executable, "-c", ""), [])
+    monkeypatch.setattr("bridge.follow.ship._LOOK_S", 0.01)
+    monkeypatch.setattr(ship, "_run_once", broken)
+    with pytest.raises(AssertionError, match="a defect"):
+        async with asyncio.timeout(60):
+            await ship.run()
 
 
 async def test_a_process_that_hangs_is_shown_as_such_and_started_again(data: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The hooks after a restart: what was revoked meanwhile is thrown out; a registry that is lost lets nobody in."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from healthsync_mqtt.broker.external.gatekeeper import STALE_S, Gatekeeper
 from healthsync_mqtt.broker.external.remembered import RememberedLogins
 from healthsync_mqtt.broker.external.serve import application
-from healthsync_mqtt.errors import StoreError, TokenError
+from healthsync_mqtt.errors import ConfigError, StoreError, TokenError
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
@@ -175,3 +176,86 @@ async def test_after_30_s_without_the_registry_nobody_is_let_in_and_health_says_
     gate.refresh()
     assert await result() == "allow"
     assert (await ask(app, "GET", "/health"))[0] == 200
+
+
+async def emqx(app: Any, client_id: str, password: str) -> str:
+    """What the hook of EMQX says of a login; it always says it with a 200."""
+    asked = json.dumps({"clientid": client_id, "username": client_id, "password": password}).encode()
+    status, body = await ask(app, "POST", "/secret/emqx/auth", asked)
+    assert status == 200
+    return str(json.loads(body)["result"])
+
+
+def test_who_was_revoked_may_do_nothing_although_the_broker_has_not_thrown_him_out(hooks: Hooks) -> None:
+    hooks.all_in(hooks.start())
+    hooks.registry.revocation.revoke_token(hooks.tokens["alice-scale"].jti, hooks.now_us)
+    gate = hooks.start()
+    assert gate.who("alice-scale", "alice-scale", hooks.now) is None, "revoked while the hooks were down"
+    hooks.registry.revocation.revoke_token(hooks.tokens["alice-watch"].jti, hooks.now_us)
+    assert gate.refresh() == {"alice-watch", "alice-scale"}
+    for _ in range(2):
+        assert gate.who("alice-watch", "alice-watch", hooks.now) is None
+        assert gate.who("alice-scale", "alice-scale", hooks.now) is None
+        assert gate.refresh() == frozenset()
+    again = hooks.issuer.issue(hooks.registry.device("alice", "watch").principal, lifetime_s=60, now=hooks.now)
+    gate.login("alice-watch", "alice-watch", again.token, hooks.now)
+    assert gate.who("alice-watch", "alice-watch", hooks.now) is not None, "with another token"
+
+
+async def test_a_loose_key_file_hides_no_revocation_and_closes_the_gate_until_it_is_private_again(hooks: Hooks) -> None:
+    clock = [100.0]
+    gate = hooks.start(lambda: clock[0])
+    app = application(gate, "secret")
+    hooks.all_in(gate)
+    index = hooks.root / "keys" / "keyring.json"
+    os.utime(index, ns=(0, 0))  # it is read again when it was changed
+    index.chmod(0o640)
+    hooks.registry.revocation.revoke_token(hooks.tokens["alice-watch"].jti, hooks.now_us)
+    with pytest.raises(ConfigError, match="open to other accounts"):
+        gate.refresh()
+    assert gate.who("alice-watch", "alice-watch", hooks.now) is None, "revoked"
+    assert gate.who("alice-band", "alice-band", hooks.now) is not None
+    clock[0] += STALE_S + 1
+    assert await emqx(app, "alice-band", hooks.tokens["alice-band"].token) == "deny"
+    assert (await ask(app, "GET", "/health"))[0] == 503
+    index.chmod(0o600)
+    assert gate.refresh() == {"alice-watch"}, "who was revoked meanwhile is thrown out"
+    assert await emqx(app, "alice-band", hooks.tokens["alice-band"].token) == "allow"
+    assert (await ask(app, "GET", "/health"))[0] == 200
+
+
+@pytest.mark.parametrize("name", ["healthsync-bridge-main", "alice-scale"])
+@pytest.mark.parametrize("harm", ["mode", "link", "directory", "gone"])
+async def test_a_loose_credential_costs_its_own_login_only_and_until_it_is_private_again(
+    hooks: Hooks, name: str, harm: str
+) -> None:
+    gate = hooks.start()
+    app = application(gate, "secret")
+    store = CredentialStore(hooks.root / "credentials")
+    password, _ = store.ensure(name)
+    file, aside = hooks.root / "credentials" / name, hooks.root / "aside"
+    assert await emqx(app, name, password) == "allow"
+    match harm:
+        case "mode":
+            file.chmod(0o644)
+        case "link":
+            file.rename(aside)
+            file.symlink_to(aside)
+        case "directory":
+            file.rename(aside)
+            file.mkdir()
+        case _:
+            file.rename(aside)
+    for _ in range(3):
+        assert gate.refresh() == frozenset(), "what one file is holds nothing up"
+        assert await emqx(app, name, password) == "deny"
+    for other in ("alice-watch", "alice-scale"):
+        assert await emqx(app, other, hooks.tokens[other].token) == "allow", "a token needs no credential"
+    if harm == "directory":
+        file.rmdir()
+    if harm == "mode":
+        file.chmod(0o600)
+    else:
+        aside.replace(file)
+    gate.refresh()
+    assert await emqx(app, name, password) == "allow"
