@@ -41,6 +41,8 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 
 _MOST_GIVEN: Final = 2_000
 """Messages of one step; then others on the loop have their turn."""
+_SHARED: Final = frozenset({"canonical", "latest"})
+"""Channels of what users agreed to share."""
 _BYTES_AT_ONCE: Final = 262_144
 _RESTING: Final = 50
 """Live sessions whose position is written down at each ``keep`` although nothing came for them."""
@@ -269,7 +271,7 @@ class CanonicalFeed:
 
             def withheld(topic: str) -> bool:
                 parsed = parse(topic)
-                return parsed is not None and parsed[0].key == "canonical" and not shares(**parsed[1], now_us=now_us)
+                return parsed is not None and parsed[0].key in _SHARED and not shares(**parsed[1], now_us=now_us)
 
             self._sessions.forget(withheld)
 

@@ -59,7 +59,7 @@ def check(
     """
     if (publish is None) is (subscribe is None):
         raise UsageError("one of --publish and --subscribe is needed", hint="see: healthsync topic check --help")
-    rules = AccessRules(TopicRegistry.load(load_settings(data).topics_file, types=frozenset(CATALOGUE)))
+    rules = AccessRules(TopicRegistry.load(load_settings(data).topics_file, types=frozenset(CATALOGUE)), screens=True)
     principal = _principal(data, who)
     if publish is not None:
         found = explain_publish(rules, principal, publish, retain=retain)

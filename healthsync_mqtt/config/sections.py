@@ -120,6 +120,8 @@ class LimitSettings(Section):
     """Subscriptions of one session."""
     filters_per_subscribe: Count = 32
     """Topic filters in one SUBSCRIBE."""
+    subscriber_filters: Count = 1_000
+    """Both of these for a subscriber, where it is more: Home Assistant asks for a topic a sensor, 500 at a time."""
     receive_window: Annotated[int, Field(ge=1, le=65_535)] = 2_000
     """Events messages of one connection that wait for their commit; beyond it the connection is read no further."""
     backlog_bytes: Annotated[int, Field(ge=1_048_576, le=4_294_967_296)] = 67_108_864

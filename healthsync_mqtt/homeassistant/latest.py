@@ -155,8 +155,11 @@ def value_of(record: Record) -> LatestValue | None:
     shown: dict[str, Any] = {}
     for sensor in sensors:
         said = fields.get(sensor.field)
-        if said is not None:
-            shown[sensor.name] = said if isinstance(said, str) or sensor.per == 1 else round(said / sensor.per, 2)
+        if isinstance(said, str):
+            shown[sensor.name] = said
+        elif said is not None:
+            amount = float(said) if sensor.per == 1 else round(said / sensor.per, 2)
+            shown[sensor.name] = int(amount) if amount.is_integer() else amount
     if not shown:
         return None
     lasts = event_type.kind in {TimeKind.INTERVAL, TimeKind.SESSION} and record.end_us is not None

@@ -43,6 +43,6 @@ def _explained(rules: AccessRules, ask: Callable[[AccessRules], AccessDecision])
     registry = rules.registry
     lines = []
     for channel in registry:
-        decision = ask(AccessRules(TopicRegistry([channel], types=registry.types)))
+        decision = ask(AccessRules(TopicRegistry([channel], types=registry.types), screens=True))
         lines.append(ChannelLine(channel, None if decision.reason in _NOT_CONCERNED else decision))
     return Explanation(ask(rules), tuple(lines))

@@ -1,6 +1,8 @@
 """Home Assistant at the embedded broker: it sees the newest values that it may, and nothing that was taken back."""
 
+import asyncio
 import json
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,11 @@ import pytest
 
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.registry import Registry
-from tests.support.dashboard import PREFIX, STATUS, dashboard
+from tests.support.dashboard import PREFIX, STATUS, Dashboard, dashboard
 from tests.support.inprocess import Bystander, House, opened
 from tests.support.looks import registry_looked, whole_look
-from tests.support.peer import Identity
+from tests.support.peer import Identity, Peer
+from tests.support.service import Service, run_cli
 
 
 def now_us() -> int:
@@ -182,3 +185,72 @@ async def test_a_restart_publishes_what_changed_and_clears_what_was_taken_back(t
 def as_before(house: House, name: str) -> Identity:
     """A subscriber of an earlier run."""
     return Identity(client_id=name, token=house.token(house.registry.subscriber(name).principal, 600))
+
+
+@pytest.mark.parametrize(("changes", "granted"), [({}, 300), ({"limits.subscriber_filters": 50}, 50)])
+async def test_a_dashboard_of_many_sensors_has_all_of_them(house: House, granted: int) -> None:
+    """Home Assistant sends its state topics in one SUBSCRIBE, beside the wildcards of all that it knows."""
+    names = [f"users/u{n}/latest/heart_rate" for n in range(300)]
+    ha = await dashboard(house, house.subscriber("ha", None))
+    assert (await ha.peer.subscribe(*((name, 0) for name in names))).count(0) == granted
+    watch = house.device("alice")
+    peer = await house.connect(watch)
+    codes = await peer.subscribe(*[(watch.receipts, 1)] * 40)
+    assert codes.count(128) == 8, "a device has its own limit"
+
+
+async def test_what_waits_for_one_that_is_away_is_not_given_after_consent_ended(house: House) -> None:
+    watch = house.device("alice")
+    enable(house, "alice", "heart_rate")
+    app = house.subscriber("app", ["alice"])
+    topic = "users/alice/latest/heart_rate"
+    peer = await house.connect(app, clean=False)
+    assert await peer.subscribe((topic, 1)) == (1,)
+    await peer.leave()
+    await sent(house, watch, rate("h", 60))
+    retained = house.edge.sessions.retained
+    await house.until(lambda: retained.get(topic), "it is shown")
+    house.registry.consent.withdraw("alice", "all", now_us(), purposes=(Purpose.share,))
+    await house.until(lambda: not retained.get(topic), "it is cleared")
+    await registry_looked(house)
+    peer = await house.connect(app, clean=False)
+    assert (await peer.message()).payload == b""
+    assert await peer.settle() == []
+
+
+async def send(service: Service, login: dict[str, Any], user: str, turn: int) -> None:
+    """One event over a connection of its own."""
+    peer = await Peer.open(f"127.0.0.1:{service.mqtt[1]}")
+    assert (await peer.connect(Identity(client_id=login["client_id"], token=login["token"]))).code == 0
+    body = json.dumps(rate(f"h{turn}", 60 + turn, f"2026-01-01T00:00:{turn:02}Z")).encode()
+    await peer.publish(f"users/{user}/devices/watch/events", body)
+    await peer.leave()
+
+
+async def test_a_kill_at_any_moment_loses_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    """Ten kills while values change and are taken back; what is shown in the end is what is newest then."""
+    data = tmp_path / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    run_cli(data, "user", "add", "carol", "--consent", "all")
+    logins = {user: run_cli(data, "device", "add", user, "watch")[0] for user in ("alice", "carol")}
+    run_cli(data, "subscriber", "add", "ha", "--users", "*")
+    account = run_cli(data, "homeassistant", "login", "ha")[0]
+    for user in logins:
+        run_cli(data, "homeassistant", "enable", user, "heart_rate")
+    chance = random.Random(7)
+    for turn in range(10):
+        with Service(data) as service:
+            for user, login in logins.items():
+                await send(service, login, user, turn)
+            if turn == 7:
+                service.cli("homeassistant", "disable", "carol")
+            await asyncio.sleep(chance.uniform(0, 0.6))
+            service.kill()
+    with Service(data) as service:
+        peer = await Peer.open(f"127.0.0.1:{service.mqtt[1]}")
+        ha = Dashboard(peer)
+        assert (await peer.connect(Identity(client_id="ha", token=account["password"]))).code == 0
+        await ha.begin()
+        await ha.until(lambda: ha.value("alice", "heart_rate") == {"bpm": 69} and ha.shown() == {"alice/heart_rate"})
+        assert "users/carol/latest/heart_rate" not in ha.states
+        await peer.leave()

@@ -13,6 +13,7 @@ from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import LimitSettings
+from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.mqtt.codec.packets import (
     NO_PROPERTIES,
     RETAIN_HANDLING_SHIFT,
@@ -90,7 +91,7 @@ class Subscribing:
         identifier = asked.properties.get(Property.SUBSCRIPTION_ID, (0,))[0]
         properties = asked.properties.get(Property.USER_PROPERTY, ())
         wishes: dict[str, Wish] = {}
-        for topic_filter, options in asked.filters[: self._limits.filters_per_subscribe]:
+        for topic_filter, options in asked.filters[: self._most(session, self._limits.filters_per_subscribe)]:
             decision = self._decision(session, topic_filter)
             wish = Wish(topic_filter, options & 3, identifier, properties)
             reason, said = self._refusal(session, wish, decision)
@@ -158,6 +159,10 @@ class Subscribing:
         elif session.connected and _feeds(channel):
             self._feeder.attach(session)
 
+    def _most(self, session: Session, usual: int) -> int:
+        """A limit of filters: a subscriber, which an operator has registered by hand, may have more than a device."""
+        return max(usual, self._limits.subscriber_filters) if session.principal.role is Role.subscriber else usual
+
     def _decision(self, session: Session, topic_filter: str) -> AccessDecision:
         """Whether the session may have this filter; shared ones are MQTT 5's."""
         decide = self._rules.may_listen if session.modern else self._rules.may_subscribe
@@ -184,8 +189,9 @@ class Subscribing:
             shared = decision.reason is AccessGround.reserved and topic_filter.startswith(_SHARED)
             return "shared" if shared else decision.reason.value, decision.rule
         index = self._sessions.index
-        if index.granted(session, topic_filter) is None and index.count(session) >= self._limits.max_filters:
-            return "max_filters", f"a session has at most {self._limits.max_filters} filters"
+        most = self._most(session, self._limits.max_filters)
+        if index.granted(session, topic_filter) is None and index.count(session) >= most:
+            return "max_filters", f"a session has at most {most} filters"
         if _feeds(decision.channel) and (unfed := self._feeder.refusal(session, wish)) is not None:
             return unfed
         return "", ""

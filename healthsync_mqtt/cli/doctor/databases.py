@@ -29,6 +29,10 @@ def databases(data: Path, *, within_s: float = WITHIN_S) -> Iterator[Finding]:
         (paths.registry_db, restore),
         (paths.audit_db, restore),
         (paths.sessions_db, away),
+        (
+            paths.homeassistant_db,
+            f"stop the service, then: rm {paths.homeassistant_db}; it is made from the log",
+        ),
     ]
     sinks = Sinks(data)
     for name in sinks.names():

@@ -56,6 +56,8 @@ tests/integration/test_door_takeover.py::test_t10_a_cloned_token_is_slowed_down_
     limits.takeovers_per_minute
 tests/integration/test_door_limits.py::test_filters
     limits.max_filters limits.filters_per_subscribe
+tests/integration/test_homeassistant.py::test_a_dashboard_of_many_sensors_has_all_of_them
+    limits.subscriber_filters
 tests/integration/test_door_publish.py::test_window_stops_and_goes_on
     limits.receive_window
 tests/integration/test_door_publish.py::test_back_pressure_ends_for_every_client

@@ -336,10 +336,13 @@ class Session:
             del self._replays[topic_filter]
 
     def withhold(self, withheld: Callable[[str], bool]) -> None:
-        """Drop the messages of topics that the client may not get any more; late acknowledgements change nothing."""
-        self._keep(lambda message: not withheld(message.topic.decode()))
+        """Drop the messages of topics that the client may not get any more; late acknowledgements change nothing.
+
+        One without payload stays: it takes back what was retained.
+        """
+        self._keep(lambda message: not message.payload or not withheld(message.topic.decode()))
         for packet_id, flight in tuple(self._inflight.items()):
-            if withheld(flight.message.topic.decode()):
+            if flight.message.payload and withheld(flight.message.topic.decode()):
                 self._done(packet_id)
 
     def withdraw(self, share: Taker, *, sent: bool) -> None:
