@@ -1,7 +1,8 @@
 """What a refusal at the door means, in words, and what to do about it. Each of the door's words has its entry."""
 
+import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Advice(NamedTuple):
@@ -11,13 +12,13 @@ class Advice(NamedTuple):
     fix: str
 
 
-_ANOTHERS: Final = "its password is no token of this service: use the one that healthsync device add printed"
+_ANOTHERS: Final = "its password is no token of this service: use the one that `healthsync device add` printed"
 _NOT_OF_OURS: Final = (
     "the token is longer", "the token is not three parts", "the password is not ASCII", "a part is not", "alg is not",
     "the header", "iss is not", "aud is not", "did does not", "scope does not", "role is not", "the lifetime is not",
 )  # fmt: skip
 _RENEW: Final = "give it a new token: healthsync device token USER DEVICE"
-_ADD: Final = "add or resume it: healthsync device add, device resume, user resume"
+_ADD: Final = "add it, or let it in again: healthsync device add USER DEVICE, or: healthsync device resume USER DEVICE"
 _CERTIFICATE: Final = "issue another one: healthsync cert issue device USER DEVICE"
 _CODE: Final = "print a new code: healthsync device enroll USER DEVICE"
 _SERVER_CA: Final = "give it the CA file that `healthsync status` names, and the name or address of the certificate"
@@ -39,7 +40,7 @@ LOGINS: Final[tuple[tuple[str, str], ...]] = (
     ("the signature does not fit", "its token was cut or changed on its way: copy it again"),
     ("there is no password", "send the token as the MQTT password"),
     ("the password is neither a code", _CODE),
-    ("the credential is older", "provision it again: healthsync broker provision"),
+    ("the credential is older", "provision it again: healthsync broker provision mosquitto"),
     ("the credential does not fit", "its password is another than the one that was provisioned"),
     ("there is no client certificate", "this listener wants a certificate: healthsync cert issue device USER DEVICE"),
     ("the client certificate is revoked", _CERTIFICATE),
@@ -132,7 +133,19 @@ DOOR: Final[Mapping[str, Advice]] = {
 }
 """By the door's own words: refusals of a CONNECT, and of connections that never said who they are."""
 
+_OF_DEVICES: Final = re.compile(r"device (token|resume|show) USER DEVICE")
 _UNKNOWN: Final = "look at the service's log at that time"
+
+
+def addressed(fix: str, who: Mapping[str, Any]) -> str:
+    """``fix`` with the names of a client: a device's, or a subscriber's and then with the commands for subscribers."""
+    if "device_id" in who:
+        named = fix.replace("USER DEVICE", f"{who['user_id']} {who['device_id']}")
+        return named.replace("resume USER", f"resume {who['user_id']}")
+    name = who["client_id"]
+    found = fix.replace("cert issue device USER DEVICE", f"cert issue subscriber {name}")
+    found = found.replace("device add USER DEVICE", f"subscriber add {name} --users USER")
+    return _OF_DEVICES.sub(rf"subscriber \1 {name}", found)
 
 
 def advice(reason: str) -> Advice:

@@ -228,7 +228,7 @@ def list_passwords(data: Data = DATA, json: Json = False) -> None:
         }
         for name in store.names()
     ]
-    empty = "no passwords yet; make them: healthsync broker provision, or: healthsync broker credentials"
+    empty = "no passwords yet; make them: healthsync broker provision mosquitto, or: healthsync broker credentials"
     output.listing(shown, {"client_id": "CLIENT", "state": "STATE", "file": "FILE"}, as_json=json, empty=empty)
 
 

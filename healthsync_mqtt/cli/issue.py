@@ -46,7 +46,8 @@ def issue_client(
         principal = _principal(registry, kind, names)
         client_id = principal.client_id
         if again and not registry.certificates.issued(client_id):
-            raise NotFoundError(f"{client_id} has no certificate yet", hint=f"healthsync cert issue {kind} NAME...")
+            named = " ".join(names)
+            raise NotFoundError(f"{client_id} has no certificate yet", hint=f"healthsync cert issue {kind} {named}")
         files = _Files(out, client_id, csr, replace=again)
         authority = open_authority(place.certs, now)
         made = authority.client(files.public, principal.role, client_id, now, lifetime)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.cli.advice import advice
+from healthsync_mqtt.cli.advice import addressed, advice
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.service import call
+from healthsync_mqtt.cli.spelling import spelled
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.identity.login.refused import RefusedLogin
 from healthsync_mqtt.identity.registry import Registry
@@ -30,8 +31,9 @@ def live_clients(place: DataDirectory) -> Mapping[str, Mapping[str, Any]] | None
     return {each["client_id"]: each for each in answer["clients"]}
 
 
-def described_refusal(refused: RefusedLogin) -> dict[str, Any]:
-    """A refusal for people and programs. The client id is what was claimed; whose login it was is not known."""
+def described_refusal(refused: RefusedLogin, who: Mapping[str, Any]) -> dict[str, Any]:
+    """A refusal of a login that claimed to be ``who``, for people and programs; whose login it was is not known."""
+    meant = advice(refused.reason)
     return {
         "claimed_client_id": refused.client_id,
         "last_at": iso(refused.last_us),
@@ -39,8 +41,8 @@ def described_refusal(refused: RefusedLogin) -> dict[str, Any]:
         "count": refused.count,
         "address": refused.address,
         "reason": refused.reason,
-        "meaning": advice(refused.reason).words,
-        "what_to_do": advice(refused.reason).fix,
+        "meaning": meant.words,
+        "what_to_do": spelled(addressed(meant.fix, who)),
     }
 
 
@@ -64,7 +66,7 @@ def strangers(place: DataDirectory) -> list[dict[str, Any]]:
                 "address": each["address"],
                 "reason": each["reason"],
                 "meaning": meant.words,
-                "what_to_do": meant.fix,
+                "what_to_do": spelled(meant.fix),
             }
         )
     return found
@@ -151,7 +153,8 @@ def explain(
     as_json: bool,
 ) -> None:
     """Print what is known of a client that cannot connect, and who came to the door without a name."""
-    listed = [described_refusal(each) for each in refused]
+    listed = [described_refusal(each, shown) for each in refused]
+    state = spelled(state)
     if as_json:
         output.emit({**shown, "state": state, "refused": listed, "strangers": nameless})
         return

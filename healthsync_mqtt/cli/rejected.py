@@ -130,7 +130,7 @@ def purge(
         return
     output.must_agree(
         "Remove rejected events for good?",
-        f"healthsync rejected purge --older-than {older_than} --yes, or --dry-run",
+        f"healthsync rejected purge --older-than {older_than} --yes; --dry-run shows what goes",
         yes=yes,
         as_json=json,
     )

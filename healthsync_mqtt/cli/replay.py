@@ -55,7 +55,7 @@ def replay(
     summary.show(as_json=json, file=file.name, user_id=user, device_id=device, records=found.records)
     if summary.rejected:
         if not json:
-            output.say("see why: healthsync rejected list --user " + user)
+            output.say(f"see why: healthsync rejected list --user {user}")
         raise typer.Exit(1)
 
 

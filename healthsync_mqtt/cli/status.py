@@ -12,6 +12,7 @@ from healthsync_mqtt.cli.advice import advice
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.cli.service import ServiceFile, call
+from healthsync_mqtt.cli.spelling import spelled
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.certificates.server_tls import WARN_S
 
@@ -38,11 +39,11 @@ def status(data: Data = DATA, json: Json = False) -> None:
                 ("CA file", shown["listeners"]["ca_file"]),
                 ("connections", shown.get("connections", 0)),
                 *((name.replace("_", " "), shown["counters"].get(name, 0)) for name in _OUTCOMES),
-                *_noteworthy(shown),
+                *((name, spelled(said)) for name, said in _noteworthy(shown)),
             ]
         )
     else:
-        output.facts([("service", "not running; start it: healthsync up")])
+        output.facts([("service", spelled("not running; start it: healthsync up"))])
     output.facts([(f"{name} in the log", value) for name, value in totals.items()])
 
 

@@ -132,7 +132,7 @@ def refusal(answer: Answer) -> HealthSyncError:
     if answer.code == _NOT_AUTHORIZED:
         return DeniedError(
             f"the service does not take events of this device{why}",
-            hint="see what it may publish: healthsync topic explain",
+            hint="see what it may publish, and why: healthsync topic check --as USER/DEVICE --publish TOPIC",
         )
     return ConnectionLostError(f"the service took no events{why}", hint="see: healthsync status")
 

@@ -197,9 +197,9 @@ class Sinks:
         try:
             return _of(json.loads(read_private(path)))
         except ValidationError as error:
-            raise ConfigError(f"{path}: {_problems(error)}", hint="healthsync sink add … --replace") from None
+            raise ConfigError(f"{path}: {_problems(error)}", hint=_anew(name)) from None
         except ValueError:
-            raise ConfigError(f"{path} is no JSON", hint="healthsync sink add … --replace") from None
+            raise ConfigError(f"{path} is no JSON", hint=_anew(name)) from None
 
     def refuse_known(self, name: str) -> None:
         """ConflictError when there is a sink of this name."""
@@ -219,7 +219,15 @@ def made(**values: object) -> InfluxConfig | FileConfig:
     try:
         return _of(values)
     except ValidationError as error:
-        raise UsageError(_problems(error), hint="healthsync sink add --help") from None
+        kind = values.get("kind", _KIND_OF_OLD_FILES)
+        raise UsageError(_problems(error), hint=f"healthsync sink add {kind} --help") from None
+
+
+def _anew(name: str) -> str:
+    return (
+        f"write it anew: healthsync sink add influxdb URL --name {name} --replace, "
+        f"or: healthsync sink add file FOLDER --name {name} --replace"
+    )
 
 
 def _of(values: object) -> InfluxConfig | FileConfig:

@@ -21,7 +21,8 @@ from healthsync_mqtt.sinks.database import Database
 _PURPOSE = b"influx"
 _BYTES = 12
 _LOST = (
-    "restore sinks/pseudonyms.db from a backup; to begin anew: healthsync sink remove NAME, add it with an empty bucket"
+    "restore sinks/pseudonyms.db from a backup; to begin anew: healthsync sink remove NAME --yes, then add it with an "
+    "empty bucket"
 )
 
 
@@ -82,7 +83,7 @@ class Pseudonyms:
         if differing:
             raise ConflictError(
                 f"points of {len(differing)} users were written under other pseudonyms here than there",
-                hint="healthsync sink remove NAME, add it with an empty bucket, then join",
+                hint="healthsync sink remove NAME --yes, then add it with an empty bucket, and join",
             )
         self._pseudonyms.clear()
         self._database.write("share_secret", [(names.secret,)])

@@ -12,7 +12,7 @@ from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, LastWill, Targ
 from healthsync_mqtt.mqtt.links.tls import tls_context
 from healthsync_mqtt.topics.registry import TopicRegistry
 
-_NO_CREDENTIAL = "make it and tell the broker: healthsync broker provision (or: healthsync broker credentials)"
+_NO_CREDENTIAL = "make it and tell the broker: healthsync broker provision mosquitto, or: healthsync broker credentials"
 
 
 def external_tls(external: ExternalSettings) -> ssl.SSLContext | None:

@@ -39,7 +39,9 @@ _VERSIONS: Final = {5: "MQTT 5", 4: "MQTT 3.1.1"}
 _AUDIENCE = (CANARY_B, PERCH, READER, CLOUD)
 _SHUT_OUT = "the broker does not let the canary in again, so that nothing can be tried"
 _LET_IN = "let it log in often: some brokers bar a client that comes and goes, or limit connections"
-_PROVISION = "give the canaries their credentials and rights: healthsync broker provision, or the access hooks"
+_PROVISION = (
+    "give the canaries their credentials and rights: healthsync broker provision mosquitto, or the access hooks"
+)
 
 
 class CrossingError(ConfigError):
@@ -51,7 +53,8 @@ class CrossingError(ConfigError):
         self.crossings = list(dict.fromkeys(crossings))
         super().__init__(
             f"the broker's access rules can be crossed: {'; '.join(self.crossings)}",
-            hint="renew its access rules (healthsync broker provision or render) and look for others that allow more",
+            hint="renew its access rules: healthsync broker provision mosquitto, or render them anew; and look for "
+            "others that allow more",
         )
 
 

@@ -15,7 +15,8 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 _QUEUED = 1_200
 _ARRIVAL_S = 10.0
 """How long a message may take. Only what a broker has lost is waited for so long."""
-_HINT = "make it: healthsync broker provision, or: healthsync broker credentials"
+_LIFT = "lift the limit of queued messages, as this writes it: healthsync broker render BROKER --out DIR"
+_HINT = "make it: healthsync broker provision mosquitto, or: healthsync broker credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ async def _queue(address: Address, account: ClientLogin, own: str) -> PromiseFin
         name="queue",
         good=kept == _QUEUED,
         message=f"{kept} of {_QUEUED} messages for a client that is away were kept",
-        fix="" if kept == _QUEUED else "lift the limit of queued messages: healthsync broker render writes how",
+        fix="" if kept == _QUEUED else _LIFT,
     )
 
 

@@ -36,7 +36,7 @@ def databases(data: Path, *, within_s: float = WITHIN_S) -> Iterator[Finding]:
     ]
     sinks = Sinks(data)
     for name in sinks.names():
-        anew = f"begin anew with an empty bucket: healthsync sink remove {name} --yes, then healthsync sink add"
+        anew = f"begin anew with an empty bucket: healthsync sink remove {name} --yes, then add it again"
         kept.append((sinks.ledger(name), anew))
     for path, fix in kept:
         if path.is_file():

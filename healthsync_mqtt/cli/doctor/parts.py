@@ -44,7 +44,7 @@ def parts(data: Path) -> Iterator[Finding]:
         yield Finding(
             check="parts",
             grade=Grade.BAD,
-            message=f"{each.path} is missing. If healthsync up makes it new: {each.loss}",
+            message=f"{each.path} is missing. If `healthsync up` makes it new: {each.loss}",
             fix=f"stop the service and put {each.path} back from a backup, before the next start",
         )
     if not gone:

@@ -47,7 +47,7 @@ def subscriber_of(tables: Tables, name: str) -> Subscriber:
     """A subscriber that was not removed; NotFoundError."""
     found = any_subscriber(tables, name)
     if found is None or found.removed_us is not None:
-        raise NotFoundError(f"there is no subscriber {name}", hint=f"healthsync subscriber add {name} --users ...")
+        raise NotFoundError(f"there is no subscriber {name}", hint=f"healthsync subscriber add {name} --users USER")
     return found
 
 

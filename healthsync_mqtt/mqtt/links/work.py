@@ -28,7 +28,7 @@ async def open_link(target: Target, on_messages: Callable[[list[Publish]], None]
         if login_refused(code):
             raise DeniedError(
                 "the broker refused the bridge's login",
-                hint="give the bridge its credential: healthsync broker provision, or the broker's access hooks",
+                hint="give it its credential: healthsync broker provision mosquitto, or the broker's access hooks",
             )
         if code:
             raise ConnectionLostError(f"the broker is not ready to accept connections (code {code})")

@@ -61,7 +61,7 @@ class AnswerVerdict(NamedTuple):
 
 
 _PAUSES = {
-    401: ("unauthorized", "the token is not accepted: healthsync sink add … --replace with a new token"),
+    401: ("unauthorized", "the token is not accepted: healthsync sink set NAME --token-file FILE"),
     402: ("payment_required", "the account behind this token may not write: look at its plan"),
     403: ("forbidden", "the token may not write to this bucket: give it write permission"),
     404: ("not_found", "the organisation, bucket or database does not exist: create it, or correct the sink"),
@@ -121,7 +121,7 @@ def judge_deletion(answer: ServerAnswer, now: datetime) -> AnswerVerdict:
             Means.REFUSE,
             "cannot_delete",
             message=_said(answer.body, ()) or f"status {answer.status}",
-            hint="if this server deletes no points: healthsync sink set … --deletes mark",
+            hint="if this server deletes no points: healthsync sink set NAME --deletes mark",
         )
     verdict = judge(answer, (), now)
     waits = answer.status == 413 or verdict.means in {Means.HALVE, Means.BISECT, Means.DOUBT}

@@ -66,7 +66,10 @@ async def provision_mosquitto(
                 hint="render its configuration anew, or put the password into credentials/healthsync-admin",
             )
         if (await connection.subscribe(RESPONSE))[0] >= 128:
-            raise DeniedError("the broker has no dynamic security", hint="load its plugin: healthsync broker render")
+            raise DeniedError(
+                "the broker has no dynamic security",
+                hint="load its plugin, as this writes it: healthsync broker render mosquitto --out DIR",
+            )
         control = _Control(connection)
         commands = list(changes(await control.present(), wanted))
         for start in range(0, len(commands), _A_MESSAGE):
