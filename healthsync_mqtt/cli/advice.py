@@ -18,7 +18,10 @@ _NOT_OF_OURS: Final = (
     "the header", "iss is not", "aud is not", "did does not", "scope does not", "role is not", "the lifetime is not",
 )  # fmt: skip
 _RENEW: Final = "give it a new token: healthsync device token USER DEVICE"
-_ADD: Final = "add it, or let it in again: healthsync device add USER DEVICE, or: healthsync device resume USER DEVICE"
+_ADD: Final = (
+    "add it: healthsync device add USER DEVICE; or let it in again: healthsync device resume USER DEVICE; "
+    "healthsync user resume USER"
+)
 _CERTIFICATE: Final = "issue another one: healthsync cert issue device USER DEVICE"
 _CODE: Final = "print a new code: healthsync device enroll USER DEVICE"
 _SERVER_CA: Final = "give it the CA file that `healthsync status` names, and the name or address of the certificate"
@@ -143,7 +146,8 @@ def addressed(fix: str, who: Mapping[str, Any]) -> str:
         named = fix.replace("USER DEVICE", f"{who['user_id']} {who['device_id']}")
         return named.replace("resume USER", f"resume {who['user_id']}")
     name = who["client_id"]
-    found = fix.replace("cert issue device USER DEVICE", f"cert issue subscriber {name}")
+    found = fix.removesuffix("; healthsync user resume USER")
+    found = found.replace("cert issue device USER DEVICE", f"cert issue subscriber {name}")
     found = found.replace("device add USER DEVICE", f"subscriber add {name} --users USER")
     return _OF_DEVICES.sub(rf"subscriber \1 {name}", found)
 

@@ -24,7 +24,7 @@ from healthsync_mqtt.client import enroll
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE
 from healthsync_mqtt.mqtt.codec import encode
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Publish, Subscribe, Will
-from tests.support.patience import until
+from tests.support.patience import PATIENCE_S, until
 from tests.support.peer import Identity, Peer
 from tests.support.service import HEALTHSYNC, Service
 
@@ -98,7 +98,7 @@ class Run:
         done = subprocess.run(
             [*HEALTHSYNC, *words, "--json"],
             env=os.environ | self._env | {"HEALTHSYNC_DATA": str(self.service.data)},
-            capture_output=True, timeout=60, check=False,
+            capture_output=True, timeout=PATIENCE_S, check=False,
         )  # fmt: skip
         hands_out = words[0] in {"device", "subscriber"} and words[1] in {"add", "enroll", "token"}
         self.cage.printed += [done.stderr] if hands_out else [done.stdout, done.stderr]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE_S
 from tests.support.service import HEALTHSYNC, Service
 
 
@@ -26,7 +27,7 @@ def run(service: Service, *words: str, stdin: bytes = b"") -> tuple[int, list[di
     done = subprocess.run(
         [*HEALTHSYNC, "publish", *words, "--user", "alice", "--device", "watch", "--json"],
         env=os.environ | {"HEALTHSYNC_DATA": str(service.data)}, input=stdin,
-        capture_output=True, timeout=60, check=False,
+        capture_output=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 

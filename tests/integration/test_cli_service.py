@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import child
+from tests.support.patience import PATIENCE_S
 from tests.support.service import HEALTHSYNC, Service, run_cli
 
 OUTCOMES = ("stored", "duplicate", "rejected", "failed", "in_flight")
@@ -139,7 +140,7 @@ def test_t17_no_service_without_access_rules(tmp_path: Path, topics: str | None)
         [*HEALTHSYNC, "up", "--data", str(data), *ports, "--json"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 78

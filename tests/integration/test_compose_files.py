@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fetched import go_module
+from tests.support.patience import PATIENCE_S
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
 LOADER = """package main
@@ -41,7 +42,7 @@ def loader() -> Path:
 
 
 def load(loader: Path, file: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([loader, file], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([loader, file], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("file", sorted(COMPOSE.glob("*.yaml")), ids=lambda path: path.name)

@@ -23,7 +23,7 @@ import yaml
 from tests.integration.test_deploy_image import COMPOSE, as_account, image
 from tests.integration.test_package import run
 from tests.support import child
-from tests.support.patience import wait_until
+from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import free_port
 
 __all__ = ["image"]
@@ -159,7 +159,7 @@ def test_mosquitto_yaml(image: Path) -> None:
         wait_until(lambda: f"password in {password}" in file.log.read_text(), "provision")
         publish(image, image / "data/certs/ca.crt", port, password.read_text(), "carol")
         wait_until(lambda: file.exec("bridge", "events", "list", "--user", "carol"), "the event")
-        with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=60) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=PATIENCE_S) as answer:
             assert b"healthsync_events_received_total" in answer.read()
 
 

@@ -259,7 +259,7 @@ def test_a_plain_listener_elsewhere_ends_the_start_with_78(tmp_path: Path) -> No
         env=os.environ | {"HEALTHSYNC_BROKER__HOST": "0.0.0.0"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 78

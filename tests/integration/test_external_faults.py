@@ -11,6 +11,7 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
+from tests.support.patience import PATIENCE_S
 from tests.support.soak_external import soak
 
 pytestmark = [pytest.mark.real_server, pytest.mark.soak]
@@ -51,7 +52,7 @@ async def test_two_bridges_on_one_data_directory_are_fenced(tmp_path: Path) -> N
         with BridgeProcess(broker.data) as first:
             with BridgeProcess(broker.data).start(wait=False) as second:
                 assert second.process is not None
-                assert second.process.wait(20) == UnavailableError.exit_code
+                assert second.process.wait(PATIENCE_S) == UnavailableError.exit_code
                 assert "another writer has the event log" in second.log()
             assert first.process is not None
             assert first.process.poll() is None
@@ -68,7 +69,7 @@ async def test_of_two_bridges_with_one_id_the_younger_one_stops_and_the_older_on
             )
             with BridgeProcess(other).start(wait=False) as second:
                 assert second.process is not None
-                assert second.process.wait(60) == NamesakeError.exit_code
+                assert second.process.wait(PATIENCE_S) == NamesakeError.exit_code
                 assert "is at work already" in second.log()
             assert first.process is not None
             assert first.process.poll() is None

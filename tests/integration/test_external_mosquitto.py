@@ -90,7 +90,7 @@ async def test_the_device_client_works_as_on_the_embedded_broker(broker: Mosquit
         user_id="alice", device_id="watch", client_id="alice-watch", username="alice-watch", token=account.password
     )
     async with DeviceClient("localhost", broker.port, credentials=login, ca_file=broker.settings.external.ca_file) as c:
-        results = await c.publish([json.loads(event(f"client-{n}", 60 + n)) for n in range(20)], within_s=10)
+        results = await c.publish([json.loads(event(f"client-{n}", 60 + n)) for n in range(20)], within_s=PATIENCE_S)
     assert results.stored == 20
 
 

@@ -179,7 +179,7 @@ async def test_a_data_directory_moves_to_an_external_broker_and_back_and_no_devi
     async def publish(port: int, name: str) -> int:
         ca = broker.certificates.ca_cert
         async with DeviceClient("localhost", port, credentials=login, ca_file=ca) as client:
-            results = await client.publish([json.loads(event("moving")), json.loads(event(name))], within_s=20)
+            results = await client.publish([json.loads(event("moving")), json.loads(event(name))], within_s=PATIENCE_S)
             return results.stored
 
     with Service(data) as service:

@@ -11,6 +11,7 @@ from healthsync_mqtt.config.sections import LimitSettings
 from tests.support.floods.kinds import half_hello
 from tests.support.floods.run import resident_mb
 from tests.support.identities import logins
+from tests.support.patience import PATIENCE_S
 from tests.support.service import Service
 from tests.support.wire import connect
 
@@ -29,11 +30,11 @@ def test_handshakes_that_are_never_finished(tmp_path: Path, loop: str) -> None:
         said_before = len(service.log_path.read_text().splitlines())
         held: deque[socket.socket] = deque()
         for _ in range(3_000):
-            held.append(socket.create_connection(service.mqtts, timeout=30))
+            held.append(socket.create_connection(service.mqtts, timeout=PATIENCE_S))
             held[-1].sendall(half_hello())
             if len(held) > 2 * LimitSettings().unauthenticated_per_address:  # it made room long ago
                 held.popleft().close()
-        connect(service.mqtt, login, timeout=30).close()  # who logs in is let in
+        connect(service.mqtt, login, timeout=PATIENCE_S).close()  # who logs in is let in
         assert resident_mb(service.pid) - before < GROWN_MB
         for each in held:
             each.close()

@@ -15,7 +15,7 @@ import yaml
 
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.metrics import METRICS, exposition
-from tests.support.patience import wait_until
+from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import VictoriaMetrics, free_port
 from tests.support.service import Service, run_cli
 
@@ -41,7 +41,7 @@ class Prometheus(VictoriaMetrics):
             [("timestamp", at * 1000), ("extra_label", "job=healthsync"), ("extra_label", "instance=here:9464")]
         )
         target = f"{self.url}/api/v1/import/prometheus?{query}"
-        with urllib.request.urlopen(target, data=text.encode(), timeout=30):
+        with urllib.request.urlopen(target, data=text.encode(), timeout=PATIENCE_S):
             pass
 
     def ask(self, query: str, at: int | None = None) -> list[tuple[dict[str, str], float]]:
@@ -55,7 +55,7 @@ class Prometheus(VictoriaMetrics):
 
 
 def fetched(port: int, path: str = "/metrics") -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE_S) as response:
         text: str = response.read().decode()
     return text
 
@@ -70,7 +70,7 @@ def publish(service: Service, who: dict[str, str], *bpm: float) -> None:
     host, port = service.mqtt
     command = ["mosquitto_pub", "-h", host, "-p", str(port), "-q", "1", "-t", "users/alice/devices/watch/events"]
     login = ["-i", who["client_id"], "-u", who["username"], "-P", who["token"]]
-    subprocess.run([*command, *login, "-m", json.dumps(events)], check=True, timeout=30)
+    subprocess.run([*command, *login, "-m", json.dumps(events)], check=True, timeout=PATIENCE_S)
 
 
 def run(expr: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
-from tests.support.patience import until
+from tests.support.patience import PATIENCE_S, until
 from tests.support.servers import free_port
 
 pytestmark = pytest.mark.real_server
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real_server
 
 def ask(port: int, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE_S) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -10,7 +10,7 @@ import pytest
 
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.integration.test_sink_reconcile import Installation
-from tests.support.patience import wait_until
+from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import Influxd
 from tests.support.service import Service, run_cli
 from tests.support.shifted import WallClock
@@ -23,7 +23,7 @@ def publish(service: Service, who: dict[str, str], *events: dict[str, object]) -
     host, port = service.mqtt
     command = ["mosquitto_pub", "-h", host, "-p", str(port), "-q", "1", "-t", "users/alice/devices/watch/events"]
     login = ["-i", who["client_id"], "-u", who["username"], "-P", who["token"]]
-    subprocess.run([*command, *login, "-m", json.dumps(events)], check=True, timeout=30)
+    subprocess.run([*command, *login, "-m", json.dumps(events)], check=True, timeout=PATIENCE_S)
 
 
 @pytest.mark.skipif(shutil.which("mosquitto_pub") is None, reason="mosquitto_pub is not installed")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkout import make_checkout
+from tests.support.patience import PATIENCE_S
 from tests.support.service import Service
 
 FREE = ["--mqtt-port", "0", "--mqtts-port", "0", "--wss-port", "0"]
@@ -49,7 +50,7 @@ def test_a_second_one_says_how_it_can_run_beside_and_takes_nothing_from_the_firs
             [str(checkout / "scripts/up"), "--data", str(tmp_path / "other"), *taken, "--wss-port", str(first.wss[1])],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert refused.returncode == 69, refused.stderr

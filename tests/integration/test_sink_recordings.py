@@ -16,6 +16,7 @@ import pytest
 
 from tests.support import influx_double as canned
 from tests.support.influx_double import InfluxDouble, Reply
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.shared_data
 
@@ -81,7 +82,7 @@ def exchanges(folder: Path) -> Iterator[Exchange]:
 
 def ask(double: InfluxDouble, request: bytes) -> tuple[int, str]:
     host, _, port = double.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         answer = b""

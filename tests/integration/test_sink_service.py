@@ -13,7 +13,7 @@ from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
-from tests.support.patience import wait_until
+from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import Influxd
 from tests.support.service import Service, run_cli
 
@@ -34,7 +34,7 @@ def publish(service: Service, who: dict[str, str], first: int, count: int) -> No
     host, port = service.mqtt
     command = ["mosquitto_pub", "-h", host, "-p", str(port), "-q", "1", "-t", "users/alice/devices/watch/events"]
     login = ["-i", who["client_id"], "-u", who["username"], "-P", who["token"]]
-    subprocess.run([*command, *login, "-m", json.dumps(events)], check=True, timeout=30)
+    subprocess.run([*command, *login, "-m", json.dumps(events)], check=True, timeout=PATIENCE_S)
 
 
 def counted(server: Influxd) -> int:

@@ -15,6 +15,7 @@ from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.support import child
+from tests.support.patience import PATIENCE_S
 
 READER = """
 import json, sys
@@ -58,7 +59,7 @@ def test_a_reader_in_another_process_follows_the_writer(path: Path) -> None:
             assert json.loads(reader.stdout.readline()) == ([f"e{n - 1}"] if n else [])
             log.commit()
         reader.stdin.close()
-        assert reader.wait(10) == 0
+        assert reader.wait(PATIENCE_S) == 0
 
 
 def test_what_a_killed_writer_acknowledged_is_read_without_it(path: Path) -> None:

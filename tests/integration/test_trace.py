@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import child
+from tests.support.patience import PATIENCE_S
 from tests.support.service import HEALTHSYNC, Service, run_cli
 
 
@@ -22,10 +23,10 @@ def test_messages_and_refusals_are_shown_without_values(tmp_path: Path) -> None:
         words = ["mosquitto_pub", "-h", host, "-p", str(port), "-q", "1", "-i", "alice-watch", "-u", "alice-watch"]
 
         def publish(where: str, payload: str, token: str) -> None:
-            subprocess.run([*words, "-P", token, "-t", where, "-m", payload], check=False, timeout=15)
+            subprocess.run([*words, "-P", token, "-t", where, "-m", payload], check=False, timeout=PATIENCE_S)
 
         tracing = child.start(
-            [*HEALTHSYNC, "trace", "alice-watch", "--for", "60s", "--count", "4", "--data", str(data), "--json"],
+            [*HEALTHSYNC, "trace", "alice-watch", "--for", "10m", "--count", "4", "--data", str(data), "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -37,7 +38,7 @@ def test_messages_and_refusals_are_shown_without_values(tmp_path: Path) -> None:
             publish(topic, json.dumps(good | {"value": {"kg": 71.25}}), login["token"])
             publish("users/bob/devices/watch/events", "{}", login["token"])
             publish(topic, "{}", "no-token")
-            out, _ = tracing.communicate(timeout=40)
+            out, _ = tracing.communicate(timeout=PATIENCE_S)
         finally:
             tracing.kill()
             tracing.communicate()

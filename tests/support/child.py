@@ -35,7 +35,7 @@ def end(
         return process.wait(within)
     except BaseException:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE_S)
         raise
     finally:
         _close(process)

@@ -24,6 +24,7 @@ from healthsync_mqtt.storage.sqlite.comparing import anchor_path
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.external_bridge import BridgeProcess, Proxy, Wire
 from tests.support.mosquitto import Mosquitto
+from tests.support.patience import PATIENCE_S
 from tests.support.shifted import WallClock
 from tests.support.soak.putting_back import copy_log, put_back
 from tests.support.soak.surroundings import shown_serial
@@ -81,13 +82,15 @@ class Rig:
                     tasks.append(asyncio.create_task(self.in_order(0)))
                 yield proxy
                 self.sending = False
-                async with asyncio.timeout(90):
+                async with asyncio.timeout(PATIENCE_S):
                     await asyncio.gather(*tasks)
                     # The ordered device waits for no receipt: what it sent may still wait at the broker.
                     while self.stored(ORDERED) < len(self.acknowledged.get(ORDERED, [])):  # noqa: ASYNC110
                         await asyncio.sleep(0.1)
             except TimeoutError:
-                self.violations.append("devices have events without a receipt after 90 s on a healthy system")
+                self.violations.append(
+                    f"devices have events without a receipt after {PATIENCE_S:g} s on a healthy system"
+                )
             finally:
                 for task in tasks:
                     task.cancel()

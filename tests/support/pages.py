@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support import child
+from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 TYPED = ("console", "sh")
@@ -37,6 +38,7 @@ FOLLOWED = {
     "docs/howto/influxdb.md": "tests/integration/test_sink_commands.py",
     "docs/howto/keys.md": "tests/integration/test_howtos.py::test_keys",
     "docs/howto/limits.md": "tests/unit/test_limits_docs.py",
+    "docs/howto/mapping.md": "tests/unit/formats/test_mapping.py",
     "docs/howto/mosquitto.md": "tests/integration/test_howtos.py::test_mosquitto",
     "docs/howto/mqtt5.md": "tests/unit/broker/embedded/test_version5_page.py",
     "docs/howto/rabbitmq.md": "tests/integration/test_howtos.py::test_rabbitmq",
@@ -53,8 +55,6 @@ _MASKS = (
     (re.compile(r"\b[0-9a-f]{8}[0-9a-f-]{8,}\b"), "<id>"),
     (re.compile(r"\s+"), " "),
 )
-READY_S = 90.0
-"""How long something that keeps running may take until it is ready; what hangs is told apart from what is slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ class Typist:
                 start_new_session=True,
             )
         self._running.append(process)
-        until = time.monotonic() + READY_S
+        until = time.monotonic() + PATIENCE_S
         while not ready():
             assert process.poll() is None, f"{text}\nended\n{log.read_text(errors='replace')[-3000:]}"
             assert time.monotonic() < until, f"{text}\nis not ready\n{log.read_text(errors='replace')[-3000:]}"

@@ -16,6 +16,7 @@ from healthsync_mqtt.broker.external.render import render, write
 from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
 from tests.support import child
 from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.patience import PATIENCE_S
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 HEALTHSYNC = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]
@@ -82,7 +83,7 @@ class RabbitMq(Mosquitto):
             # Its own port mapper, so that none stays behind as a daemon.
             self._epmd = child.start([epmd], env=env, stdout=log, stderr=log)
             self.process = child.start([str(SERVER)], env=env, stdout=log, stderr=log, start_new_session=True)
-        self.wait_listening(within=90)
+        self.wait_listening(within=PATIENCE_S)
         return self
 
     def start_hooks(self) -> None:
@@ -100,7 +101,7 @@ class RabbitMq(Mosquitto):
     def end(self, number: int = signal.SIGTERM) -> None:
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, number)  # the script and the machine it runs
-            self.process.wait(30)
+            self.process.wait(PATIENCE_S)
         for helper in (self.hooks, self._epmd):
             child.end(helper, signal.SIGTERM)
 

@@ -70,7 +70,7 @@ class RealServer:
 
     def get(self, path: str, **query: str) -> bytes:
         target = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(target, timeout=30) as response:
+        with urllib.request.urlopen(target, timeout=PATIENCE_S) as response:
             content: bytes = response.read()
         return content
 
@@ -138,12 +138,12 @@ bind-address = "127.0.0.1:{free_port()}"
         return self
 
     def write(self, lines: str) -> None:
-        with urllib.request.urlopen(f"{self.url}/write?db=healthsync", data=lines.encode(), timeout=30):
+        with urllib.request.urlopen(f"{self.url}/write?db=healthsync", data=lines.encode(), timeout=PATIENCE_S):
             pass
 
     def _post(self, statement: str, **more: str) -> Any:
         data = urllib.parse.urlencode({"q": statement} | more).encode()
-        with urllib.request.urlopen(f"{self.url}/query", data=data, timeout=30) as response:
+        with urllib.request.urlopen(f"{self.url}/query", data=data, timeout=PATIENCE_S) as response:
             return json.loads(response.read())
 
     def rows(self, statement: str) -> list[list[Any]]:

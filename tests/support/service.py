@@ -24,7 +24,7 @@ class NotReadyError(Exception):
     """The service ended or stayed silent before its ready line; the message carries the end of its log."""
 
 
-def run_cli(data: Path, *arguments: str, check: bool = True, timeout: float = 60) -> list[Any]:
+def run_cli(data: Path, *arguments: str, check: bool = True, timeout: float = PATIENCE_S) -> list[Any]:
     """The JSON lines a command prints; raises CalledProcessError when it fails and ``check`` is set."""
     done = subprocess.run(
         [*HEALTHSYNC, *arguments, "--json"],
@@ -161,7 +161,7 @@ class Service:
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
         self.send(signal.SIGKILL)
-        self._end(10)
+        self._end(PATIENCE_S)
 
     def stop(self, within: float = PATIENCE_S) -> int:
         """SIGINT as Ctrl-C sends it; the exit code."""
