@@ -12,6 +12,7 @@ from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from bridge.supervisor import Supervisor
 from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.formats.catalogue import declare
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.storage.port import LogReader
@@ -47,6 +48,7 @@ def ground(settings: Settings) -> Iterator[Ground]:
     """Open the log of a data directory; ``tasks`` is to be stopped by whoever starts some."""
     paths = settings.paths
     topics = TopicRegistry.load(settings.topics_file, types=frozenset(CATALOGUE))
+    declare(paths.root / "formats")
     with ExitStack() as opened:
         journal = Journal(open_log(paths.root, quotas=Quotas(**settings.quarantine.model_dump(exclude={"days"}))))
         opened.callback(journal.close)

@@ -1,13 +1,17 @@
-"""Every format by its name, as deliveries are marked. A new one is a module here and a member of ``FORMATS``."""
+"""Every format by its name, as deliveries are marked. A new one is a module here and a member of ``_ALL``."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
+from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.formats.fhir import Fhir
 from healthsync_mqtt.formats.fit import Fit
 from healthsync_mqtt.formats.health_auto_export import HealthAutoExport
 from healthsync_mqtt.formats.health_connect import HealthConnect
 from healthsync_mqtt.formats.life_dashboard import LifeDashboard
+from healthsync_mqtt.formats.mapping import load_mappings
 from healthsync_mqtt.formats.nightscout import Nightscout
 from healthsync_mqtt.formats.open_mhealth import OpenMhealth
 from healthsync_mqtt.formats.openscale import Openscale
@@ -32,4 +36,21 @@ _ALL: Final[tuple[Format, ...]] = (
     OpenMhealth(),
     Fhir(),
 )
-FORMATS: Final[Mapping[str, Format]] = {form.name: form for form in _ALL}
+_OF_THE_PROGRAM: Final[Mapping[str, Format]] = {form.name: form for form in _ALL}
+_known: Final[dict[str, Format]] = dict(_OF_THE_PROGRAM)
+
+FORMATS: Final[Mapping[str, Format]] = MappingProxyType(_known)
+"""All formats: those of the program, and those that the installation of this process declares."""
+
+
+def declare(folder: Path) -> None:
+    """The mappings in a folder are formats of this process; those of another folder are no more.
+
+    Raises InputError for a file that is no mapping, or that is called as a format of the program.
+    """
+    declared = load_mappings(folder)
+    for name in declared:
+        if name in _OF_THE_PROGRAM:
+            raise InputError(f"{folder / name}.yaml is called as a format of the program", hint="give it another name")
+    _known.clear()
+    _known.update({**_OF_THE_PROGRAM, **declared})

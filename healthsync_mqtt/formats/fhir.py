@@ -7,7 +7,7 @@ entered in error is gone. Who it is of the login says: a subject is a person of 
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from healthsync_mqtt.formats.port import AppMessage, Event, Fold, Gone
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry, Gone
 from healthsync_mqtt.formats.reading.amount import first_field, in_field
 from healthsync_mqtt.formats.reading.document import (
     Record,
@@ -100,6 +100,14 @@ class Fhir:
 
     name = "fhir"
     summary = "FHIR R4: Observation and Bundle, with LOINC and UCUM codes"
+    roots = ()
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        for type_, codes in _CODES.items():
+            yield FormatEntry(codes.replace(" ", ", "), type_)
+        yield FormatEntry(", ".join(sorted(_PRESSURE)), "blood_pressure", "by its components")
+        yield FormatEntry("entered-in-error", "what is gone")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """Each Observation becomes an event or a refusal; one that was entered in error takes its event back."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from healthsync_mqtt.errors import InputError, UnavailableError
-from healthsync_mqtt.formats.port import AppMessage, Event, Fold, Made
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry, Made
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 
@@ -69,6 +69,14 @@ class Fit:
 
     name = "fit"
     summary = "Garmin FIT files: activities, monitoring and weight"
+    roots = ()
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        yield FormatEntry("record.heart_rate", "heart_rate")
+        yield FormatEntry("record.distance", "distance", "between two records")
+        yield FormatEntry("session, monitoring", "steps")
+        yield FormatEntry("weight_scale", "weight", "of one person's file")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """The file's events. A damaged file is refused whole: its sender has the good one still."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
-from healthsync_mqtt.formats.port import AppMessage, Event, Fold
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry
 from healthsync_mqtt.formats.reading.amount import first_field, in_field
 from healthsync_mqtt.formats.reading.document import (
     Record,
@@ -22,7 +22,7 @@ from healthsync_mqtt.formats.reading.document import (
     text_or_none,
     whole,
 )
-from healthsync_mqtt.formats.reading.health_connect import ACTIVITIES, ARRAYS, STAGES, HealthRecords
+from healthsync_mqtt.formats.reading.health_connect import ACTIVITIES, ARRAYS, STAGES, HealthRecords, taken_arrays
 from healthsync_mqtt.formats.reading.moment import Moment, in_zone, of_epoch
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -70,6 +70,12 @@ class HealthConnect:
 
     name = "health_connect"
     summary = "Health Connect (Android): HC Webhook, and the plugin TaskerHealthConnect"
+    roots = ()
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        yield from taken_arrays()
+        yield FormatEntry("records (TaskerHealthConnect)", "by its fields", "else by the last level of the topic")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """All arrays of a message. What the app invents for a test is refused."""

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from healthsync_mqtt.formats.port import AppMessage, Event, Fold, Gone, Made, Outcome, RefusedRecord
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry, Gone, Made, Outcome, RefusedRecord
 from healthsync_mqtt.formats.reading.amount import first_field, in_field
 from healthsync_mqtt.formats.reading.document import (
     Record,
@@ -27,7 +27,7 @@ from healthsync_mqtt.formats.reading.document import (
     text_or_none,
     whole,
 )
-from healthsync_mqtt.formats.reading.health_connect import ARRAYS, NUMBERS, HealthRecords, mean
+from healthsync_mqtt.formats.reading.health_connect import ARRAYS, NUMBERS, HealthRecords, mean, taken_arrays
 from healthsync_mqtt.formats.reading.moment import day, day_around, in_zone, moment_in
 from healthsync_mqtt.formats.reading.scribe import Named, Records, Scribe
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -137,6 +137,19 @@ class LifeDashboard:
 
     name = "life_dashboard"
     summary = "Life Dashboard Companion (Android, iOS): newest values by MQTT, all records by webhook"
+    roots = ("lifedashboard", "lifedashboard-ios")
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        for key, of in _MOMENTS.items():
+            yield FormatEntry(f"{key}/state", of.type, "hrv_sdnn on iOS" if of.type == "hrv_rmssd" else "")
+        for key, (type_, _) in _DAYS.items():
+            yield FormatEntry(f"{key}/state", type_, "of the day so far")
+        yield FormatEntry(", ".join(f"{key}/state" for key in _HALVES), "blood_pressure", "halves of one record")
+        yield from taken_arrays()
+        for name, (type_, _) in _TOTALS.items():
+            yield FormatEntry(f"daily_totals.{name}", type_)
+        yield FormatEntry("deleted_records", "what is gone")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """One message: by its topic a value or its time, without one a body of the webhook."""

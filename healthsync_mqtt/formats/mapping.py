@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from healthsync_mqtt.errors import InputError
-from healthsync_mqtt.formats.port import AppMessage, Event, Fold, Outcome
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry, Outcome
 from healthsync_mqtt.formats.reading.amount import in_field
 from healthsync_mqtt.formats.reading.document import is_number, number_of_text, read_document, whole
 from healthsync_mqtt.formats.reading.moment import Day, Moment, at_wall, day, in_zone, moment, of_epoch, zone_of
@@ -289,9 +289,17 @@ class MappedFormat:
         self.summary = declaration.summary
         self.roots = declaration.roots
 
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        for rule in self._declaration.rules:
+            yield FormatEntry(rule.topic, rule.type, ", ".join(each.path for each in rule.value.values() if each.path))
+
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """The records of all rules that are for this topic. Nothing is remembered."""
         declaration = self._declaration
+        for root in declaration.roots:  # on a topic of its own a message comes with its root
+            if message.topic.startswith(f"{root}/"):
+                message = message._replace(topic=message.topic.removeprefix(f"{root}/"))
         ignored = any(_matches(topic, message.topic) for topic in declaration.ignore)
         rules = [] if ignored else [rule for rule in declaration.rules if _matches(rule.topic, message.topic)]
         if not rules or (not message.payload and message.topic):

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from healthsync_mqtt.formats.port import AppMessage, Event, Fold, Gone, Outcome
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry, Gone, Outcome
 from healthsync_mqtt.formats.reading.amount import in_field
 from healthsync_mqtt.formats.reading.document import (
     Record,
@@ -41,6 +41,16 @@ class Nightscout:
     name = "nightscout"
     summary = "Nightscout, xDrip+, Juggluco: glucose, treatments, heart rate and steps"
     roots = ("nightscout",)
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        yield FormatEntry("sgv, mbg", "glucose", "mg/dL; a pebble's needs a unit")
+        yield FormatEntry("glucose", "glucose", "of a treatment that says its unit")
+        yield FormatEntry("insulin", "insulin_delivery")
+        yield FormatEntry(", ".join(name for name, _ in _MEAL), "food")
+        yield FormatEntry("hr-bpm", "heart_rate")
+        yield FormatEntry("steps-total", "steps", "what the counter rose")
+        yield FormatEntry("isValid false", "what is gone")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """One message; what is remembered is the last count of steps."""

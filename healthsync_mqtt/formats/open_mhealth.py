@@ -7,7 +7,7 @@ is refused, and so is everything but the amount itself of what is counted from a
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from healthsync_mqtt.formats.port import AppMessage, Event, Fold
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry
 from healthsync_mqtt.formats.reading.amount import in_field
 from healthsync_mqtt.formats.reading.document import (
     Record,
@@ -112,6 +112,12 @@ class OpenMhealth:
 
     name = "open_mhealth"
     summary = "Open mHealth and IEEE 1752.1: data points with header and body"
+    roots = ()
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        for schema, body in _BODIES.items():
+            yield FormatEntry(schema, body.type, ", ".join(body.fields))
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """Each data point becomes an event or a refusal."""

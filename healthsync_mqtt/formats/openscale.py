@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from healthsync_mqtt.formats.port import AppMessage, Fold, Gone, Outcome
+from healthsync_mqtt.formats.port import AppMessage, Fold, FormatEntry, Gone, Outcome
 from healthsync_mqtt.formats.reading.amount import first_field, in_field
 from healthsync_mqtt.formats.reading.document import (
     Record,
@@ -92,6 +92,13 @@ class Openscale:
 
     name = "openscale"
     summary = "openScale-sync (Android): weighings of many scales, one by one or a whole history"
+    roots = ("openScaleSync",)
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        for key, (of_weight, percentage) in _TYPES.items():
+            yield FormatEntry(key, of_weight, f"{percentage} in percent" if percentage else "")
+        yield FormatEntry("delete, clear", "what is gone", "all of a minute, everything")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """One message; the last words of its topic say what it is."""

@@ -1,8 +1,10 @@
 """JSON as docs/reference says. The bridge reads it exactly as it came; only who asks for it here gets it as values."""
 
+from collections.abc import Iterator
+
 import msgspec
 
-from healthsync_mqtt.formats.port import AppMessage, Fold, Made
+from healthsync_mqtt.formats.port import AppMessage, Fold, FormatEntry, Made
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
@@ -12,6 +14,11 @@ class Own:
 
     name = OWN_FORM
     summary = "our own JSON: an event, an array of events, or a batch"
+    roots = ()
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        yield FormatEntry("every type", "as it is called here", "[events](events.md)")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """Its events as they are; whether they may be stored is for the exact reader to say."""

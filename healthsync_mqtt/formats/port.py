@@ -4,7 +4,7 @@ A format stands before ``bridge.decode`` and knows nothing behind it: ranges, ty
 there, for every format alike, and by the one exact reader. What a new one promises is in ``testing.format_contract``.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID, uuid5
 
@@ -94,6 +94,14 @@ Fold = Generator[Outcome, None, bytes]
 """What a message comes to, in the order of the message; returns the new state."""
 
 
+class FormatEntry(NamedTuple):
+    """What a format takes under a name of its source: the type that it becomes, and what there is to say of it."""
+
+    source: str
+    type: str
+    about: str = ""
+
+
 class Format(Protocol):
     """One way of writing events. Pure: the same state and message are the same outcomes, ids and new state."""
 
@@ -105,6 +113,10 @@ class Format(Protocol):
     @property
     def summary(self) -> str:
         """What sends it, in a line for people."""
+        ...
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """What it takes, for people; what is not here is refused by its place, or of no health."""
         ...
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:

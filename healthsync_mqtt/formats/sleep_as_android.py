@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from healthsync_mqtt.formats.port import AppMessage, Event, Fold
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry
 from healthsync_mqtt.formats.reading.document import read_object, text
 from healthsync_mqtt.formats.reading.moment import Moment, in_zone
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
@@ -47,6 +47,11 @@ class SleepAsAndroid:
     name = "sleep_as_android"
     summary = "Sleep as Android: nights with their stages"
     roots = ("SleepAsAndroid",)
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        for event, stage in _STAGES.items():
+            yield FormatEntry(event, "sleep", f"stage {stage}")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """One event. What is remembered is the night that has begun."""

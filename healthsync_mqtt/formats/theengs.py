@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from healthsync_mqtt.formats.port import AppMessage, Event, Fold
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry
 from healthsync_mqtt.formats.reading.amount import in_field
 from healthsync_mqtt.formats.reading.document import Record, is_number, number, read_object, text_or_none, whole
 from healthsync_mqtt.formats.reading.moment import Moment, day_around, in_zone
@@ -29,6 +29,12 @@ class Theengs:
     name = "theengs"
     summary = "Theengs Gateway, OpenMQTTGateway: Bluetooth scales, heart rate straps, bands"
     roots = ("home",)
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        yield FormatEntry("weight", "weight", "of persons, in the unit that is said")
+        yield FormatEntry(", ".join(_RATES), "heart_rate")
+        yield FormatEntry("steps", "daily_steps", "of the day so far; needs a zone")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """One advertisement; what is remembered are the newest weighings."""

@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from healthsync_mqtt.formats.port import AppMessage, Event, Fold
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry
 from healthsync_mqtt.formats.reading.amount import first_field, in_field
 from healthsync_mqtt.formats.reading.document import (
     Record,
@@ -71,6 +71,13 @@ class XiaomiScale:
     name = "xiaomi_scale"
     summary = "Xiaomi scales through xiaomi_mi_scale, ble-scale-sync or Tasmota"
     roots = ("miscale", "scale", "tele")
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        yield FormatEntry("weight", "weight", "kg, lbs, jin, st; Tasmota: once it stands still")
+        for type_, name, unit in _MISCALE.rows:
+            yield FormatEntry(name, type_, unit)
+        yield FormatEntry("water", "body_water", "percent of the weight")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """One message; what is remembered are the newest weighings that say no time of their own."""

@@ -16,6 +16,7 @@ import typer.main
 
 from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.config.settings import ENV_PREFIX, Settings
+from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.model import reasons
 from healthsync_mqtt.model.catalogue import CATALOGUE, EventType
 from healthsync_mqtt.model.event_schema import example_event, words
@@ -185,9 +186,33 @@ def cli() -> Iterator[str]:
             yield from rows
 
 
+def formats() -> Iterator[str]:
+    yield "# Payload formats"
+    yield (
+        "What apps and gadgets that exist send, as it is taken. Each value comes to the event that a device of ours "
+        "would have sent: units are converted exactly, times need an offset or a declared zone, nothing is guessed. "
+        "What is not taken is refused by its place in the message, with a [reason](reasons.md), or is not of health. A "
+        "bucket or record that is sent again keeps its id: the same is a duplicate, another value supersedes; where a "
+        "source has no modification time, the order of arrival decides. Any other device: "
+        "[a declared mapping](../howto/mapping.md)."
+    )
+    yield head("format", "what sends it", "its own topics")
+    for form in FORMATS.values():
+        roots = ", ".join(f"`{root}/…`" for root in form.roots)
+        yield row(f"[`{form.name}`](#{form.name})", form.summary, roots)
+    for form in FORMATS.values():
+        yield f"## {form.name}"
+        yield (inspect.getmodule(type(form)).__doc__ or "").strip()
+        yield head("there", "here", "")
+        for taken in form.takes():
+            names = ", ".join(f"`{each}`" if each in CATALOGUE else each for each in taken.type.split(", "))
+            yield row(taken.source, names, taken.about)
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "topics.md": topics,
     "events.md": events,
+    "formats.md": formats,
     "reasons.md": rejections,
     "settings.md": settings,
     "metrics.md": metrics,

@@ -83,7 +83,7 @@ class Lanterns:
 
 FORMAT = '''"""How brightly a lantern glows, as a plain number."""
 
-from healthsync_mqtt.formats.port import AppMessage, Fold, Made
+from healthsync_mqtt.formats.port import AppMessage, Fold, FormatEntry, Made
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 
@@ -92,6 +92,11 @@ class Lantern:
 
     name = "lantern"
     summary = "a number that glows"
+    roots = ()
+
+    def takes(self):
+        """For people."""
+        yield FormatEntry("the number", "aura")
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """One event."""

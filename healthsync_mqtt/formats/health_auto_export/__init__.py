@@ -10,10 +10,17 @@ from typing import Any, Final
 
 import msgspec
 
-from healthsync_mqtt.formats.health_auto_export.diary import read_cycle, read_medicine, read_mood, read_symptom
+from healthsync_mqtt.formats.health_auto_export.diary import (
+    CYCLE_TYPES,
+    read_cycle,
+    read_medicine,
+    read_mood,
+    read_symptom,
+)
 from healthsync_mqtt.formats.health_auto_export.heart import read_ecg, read_notice
 from healthsync_mqtt.formats.health_auto_export.metrics import (
     METRICS,
+    NUMBERS,
     NUTRIENTS,
     SPECIAL,
     MetricRows,
@@ -22,7 +29,7 @@ from healthsync_mqtt.formats.health_auto_export.metrics import (
 )
 from healthsync_mqtt.formats.health_auto_export.sleep import Nights, Segments, is_segment, night_of_totals
 from healthsync_mqtt.formats.health_auto_export.workouts import read_workout
-from healthsync_mqtt.formats.port import AppMessage, Event, Fold, Outcome
+from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry, Outcome
 from healthsync_mqtt.formats.reading.amount import in_field
 from healthsync_mqtt.formats.reading.document import Record, as_record, items, number, read_object, text, text_or_none
 from healthsync_mqtt.formats.reading.moment import Moment, moment_in
@@ -52,6 +59,26 @@ class HealthAutoExport:
 
     name = "health_auto_export"
     summary = "Health Auto Export (iOS, HealthKit): metrics, sleep, workouts, ECGs, moods, medicines, symptoms, cycle"
+    roots = ()
+
+    def takes(self) -> Iterator[FormatEntry]:
+        """For people (``port.Format``)."""
+        for type_, names, _ in NUMBERS:
+            yield FormatEntry(names.replace(" ", ", "), type_)
+        for name, (type_, _) in SPECIAL.items():
+            yield FormatEntry(name, type_)
+        yield FormatEntry("sleep_analysis", "sleep", "totals, or stages of each source")
+        yield FormatEntry(", ".join(_SPLIT_PRESSURE), "blood_pressure", "halves of one moment and source")
+        yield FormatEntry(
+            ", ".join(name for name in NUTRIENTS if not name.startswith("dietary_")), "food", "of one moment"
+        )
+        yield FormatEntry("workouts", "workout, heart_rate, workout_route", "version 1 and 2")
+        yield FormatEntry("ecg", "ecg")
+        yield FormatEntry("heartRateNotifications", "heart_notification, heart_rate")
+        yield FormatEntry("stateOfMind", "state_of_mind")
+        yield FormatEntry("medications", "medication_dose", "skipped ones too, without a dose")
+        yield FormatEntry("symptoms", "symptom, mental_symptom, reproductive_symptom", "unknown words are labels")
+        yield FormatEntry("cycleTracking", ", ".join(CYCLE_TYPES))
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """All of a message. What is remembered are the nights, by which beginning each is known."""

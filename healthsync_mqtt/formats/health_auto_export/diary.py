@@ -97,6 +97,8 @@ _CYCLE: Final = {
     "sexual activity": ("sexual_activity", "protection", _PROTECTION, "unknown"),
 }
 
+CYCLE_TYPES: Final = tuple(dict.fromkeys(type_ for type_, *_ in _CYCLE.values()))
+
 
 def read_mood(scribe: Scribe, record: Record) -> Iterator[Event]:
     """A state of mind. Raises RefusedError."""

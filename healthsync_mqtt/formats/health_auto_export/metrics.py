@@ -30,7 +30,7 @@ class ExportMetric(NamedTuple):
 
 
 #: Our type, its names here (folded, old ones too), and further spellings of our own unit.
-_NUMBERS: Final = (
+NUMBERS: Final = (
     # activity
     ("steps", "step_count", "count steps"),
     ("distance", "walking_running_distance distance_walking_running", ""),
@@ -108,7 +108,7 @@ _NUMBERS: Final = (
 
 METRICS: Final = {
     name: ExportMetric(type_, first_field(type_), tuple(own.split()))
-    for type_, names, own in _NUMBERS
+    for type_, names, own in NUMBERS
     for name in names.split()
 }
 """What is one number, by each of its names."""

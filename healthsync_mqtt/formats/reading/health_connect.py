@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final, Literal, NamedTuple
 
-from healthsync_mqtt.formats.port import Event
+from healthsync_mqtt.formats.port import Event, FormatEntry
 from healthsync_mqtt.formats.reading.amount import first_field, in_field
 from healthsync_mqtt.formats.reading.document import (
     Record,
@@ -390,3 +390,11 @@ _SPECIAL: Final[Mapping[str, tuple[str, Callable[[HealthRecords, Record], Iterat
 }
 ARRAYS: Final = (*NUMBERS, *_SPECIAL)
 """All arrays that are read."""
+
+
+def taken_arrays() -> Iterator[FormatEntry]:
+    """What the arrays become, for people."""
+    for array, of in NUMBERS.items():
+        yield FormatEntry(array, of.type, ", ".join(of.fields))
+    for array, (type_, _) in _SPECIAL.items():
+        yield FormatEntry(array, type_)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.errors import InputError
-from healthsync_mqtt.formats.catalogue import FORMATS
+from healthsync_mqtt.formats.catalogue import FORMATS, declare
 from healthsync_mqtt.formats.mapping import MappedFormat, load_mappings, read_mapping
 from healthsync_mqtt.formats.port import Declared, Gone, folded
 from healthsync_mqtt.model.reasons import RefusedError
@@ -41,6 +41,33 @@ def one(rule: Mapping[str, Any], content: Any, login: Declared = BERLIN, **said:
 def test_no_mapping_is_called_as_a_format_is() -> None:
     assert not set(load_mappings(FIXTURES)) & set(FORMATS)
     assert load_mappings(FIXTURES / "none") == {}
+
+
+def test_the_mappings_of_an_installation_are_formats_of_its_process_alone(tmp_path: Path) -> None:
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    for folder in (mine, other):
+        folder.mkdir()
+    (mine / "my_scale.yaml").write_text(yaml.safe_dump({"summary": "mine", "rules": [RULE]}))
+    (other / "fit.yaml").write_text(yaml.safe_dump({"summary": "mine", "rules": [RULE]}))
+    before = list(FORMATS)
+    try:
+        declare(mine)
+        assert list(FORMATS) == [*before, "my_scale"]
+        with pytest.raises(InputError, match="called as"):
+            declare(other)
+        assert FORMATS["my_scale"].summary == "mine"
+        (mine / "my_scale.yaml").write_text("nothing")
+        with pytest.raises(InputError, match="my_scale"):
+            declare(mine)
+    finally:
+        declare(tmp_path / "none")
+    assert list(FORMATS) == before
+
+
+def test_a_root_that_comes_with_the_topic_is_no_level_of_a_rule() -> None:
+    form = declared({**RULE, "topic": "weight"}, roots=["bath"])
+    for topic in ("weight", "bath/weight"):
+        assert len(shelf(form, {"w": 71, "t": AT}, topic=topic).told) == 1
 
 
 @pytest.mark.parametrize(
