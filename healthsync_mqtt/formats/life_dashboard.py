@@ -9,6 +9,7 @@ As a webhook come records with their ids, what was deleted, totals of days, and 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -67,9 +68,10 @@ _BESIDE: Final = frozenset({
 """What a webhook says beside its records."""
 _APPLE: Final = "healthkit_ios"
 
-_MOST_WAITING: Final = 64
+_MOST_WAITING: Final = 32
 _MOST_SEQUENCES: Final = 256
 _MOST_BUCKETS: Final = 400
+_LONGEST_TOPIC: Final = 200
 
 
 class _Value(NamedTuple):
@@ -179,6 +181,8 @@ class _Topics:
     def read(self, topic: str) -> Iterator[Outcome]:
         """A message; before it what has waited too long."""
         yield from self._given_up()
+        if len(topic) > _LONGEST_TOPIC:
+            raise RefusedError(Reason.MALFORMED, None, f"a topic of more than {_LONGEST_TOPIC} letters")
         place, _, part = topic.rpartition("/")
         key = place.rpartition("/")[2]
         if part not in {"state", "attributes"}:
@@ -344,7 +348,8 @@ class _Webhook:
         if end.us <= start.us:
             raise RefusedError(Reason.BAD_INTERVAL, "bucket_end", "the bucket has no length")
         apps = "|".join(sorted(each for each in items(record, "sources") if isinstance(each, str)))[:128]
-        name = f"{array} {start.us // 1_000_000} {end.us // 1_000_000} {apps}"
+        whose = blake2b(apps.encode("utf-8", "replace"), digest_size=8).hexdigest()
+        name = f"{array} {start.us // 1_000_000} {end.us // 1_000_000} {whose}"
         new = _bucket_of(record)
         before = self._memory.buckets.pop(name, None)
         if before is not None and record.get("complete") is not True:

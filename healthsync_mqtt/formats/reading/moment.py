@@ -18,6 +18,7 @@ from healthsync_mqtt.model.times import iso, micros
 _US: Final = 1_000_000
 _DAY_US: Final = 86_400_000_000
 _NOON: Final = 12
+_LONGEST: Final = 64
 _MOST_HOURS: Final = 17
 _MOST_MINUTES: Final = 59
 _LATEST_US: Final = 253_402_300_799_999_999
@@ -40,8 +41,10 @@ class Moment(NamedTuple):
         return iso(self.us)
 
     def later(self, seconds: float) -> "Moment":
-        """So many seconds later by the same clock."""
-        return Moment(self.us + round(seconds * _US), self.offset_s)
+        """So many seconds later by the same clock. Raises RefusedError where no clock goes."""
+        if not abs(seconds) <= _LATEST_US / _US:
+            raise RefusedError(Reason.BAD_INTERVAL, None, "the interval is longer than time is counted")
+        return _within(Moment(self.us + round(seconds * _US), self.offset_s))
 
 
 def moment_in(record: Record, field: str, zone: str | None = None) -> Moment:
@@ -54,7 +57,7 @@ def moment_in(record: Record, field: str, zone: str | None = None) -> Moment:
 
 def moment(value: Any, field: str | None = None, zone: str | None = None) -> Moment:
     """The moment that a text says; a date alone is none. Raises RefusedError at ``field``."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > _LONGEST:
         raise RefusedError(Reason.BAD_TIME, field, f"{field or 'the time'} must be a text with date and time")
     try:
         return _moment(value, zone)
@@ -135,8 +138,8 @@ def in_zone(moment: Moment, zone: str | None) -> Moment:
 
 def of_epoch(seconds: float, field: str | None = None, *, scale: int = 1) -> Moment:
     """A moment in seconds since 1970, or in parts of one (``scale`` 1000 for milliseconds). Raises RefusedError."""
-    if not is_number(seconds):
-        raise RefusedError(Reason.BAD_TIME, field, "a time must be a number")
+    if not is_number(seconds) or abs(seconds) > _LATEST_US:
+        raise RefusedError(Reason.BAD_TIME, field, "a time must be a number, and of our time")
     # Of integers exactly, of floats as near as they are.
     us = seconds * _US // scale if isinstance(seconds, int) else round(seconds * (_US / scale))
     return _within(Moment(us), field)

@@ -8,7 +8,7 @@ from healthsync_mqtt.formats.port import AppMessage, Event, Made, Outcome, Refus
 from healthsync_mqtt.formats.reading.document import Record, as_record
 from healthsync_mqtt.formats.reading.moment import Day, Moment
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
-from healthsync_mqtt.model.reasons import RefusedError
+from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 _NO_KEY: tuple[object, ...] = ()
 _NOTHING_MORE: Mapping[str, Any] = {}
@@ -47,17 +47,18 @@ class Scribe(NamedTuple):
         with a ``key``, of the type and that: the source's own id of the record, or all that it holds constant.
         """
         start = at.start if isinstance(at, Day) else at
+        began, ended = start.text, "" if end is None else end.text
         facts: tuple[object, ...] = key
         if not facts:
-            when = at.date if isinstance(at, Day) else at.text
-            facts = (CATALOGUE[type_].kind, when, end.text if end else "", app or "", device.get("model", ""))
+            when = at.date if isinstance(at, Day) else began
+            facts = (CATALOGUE[type_].kind, when, ended, app or "", device.get("model", ""))
         event: Event = {
             "id": event_id(self.message.user, self.form, type_, *facts),
             "type": type_,
-            "start_time": start.text,
+            "start_time": began,
         }
-        if end is not None:
-            event["end_time"] = end.text
+        if ended:
+            event["end_time"] = ended
         event["value"] = dict(value)
         if start.offset_s is not None:
             event["utc_offset"] = start.offset_s
@@ -91,6 +92,10 @@ class Records:
                     yield Made(made, index, place)
         except RefusedError as refusal:
             yield self._refused(index, place, record, refusal, type_)
+        except (ArithmeticError, ValueError):
+            # Of numbers that JSON can carry, and what they come to cannot.
+            beyond = RefusedError(Reason.BAD_NUMBER, None, "a number in it is too big to be reckoned with")
+            yield self._refused(index, place, record, beyond, type_)
 
     def refuse(self, place: str, record: Any, refusal: RefusedError, type_: str | None = None) -> RefusedRecord:
         """The refusal of one record that is not read at all."""
