@@ -106,6 +106,8 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "device why USER DEVICE": Line("device why alice watch"),
     "doctor": Line("doctor"),
     "events list": Line("events list"),
+    "homeassistant enable USER heart_rate,steps": Line("homeassistant enable alice heart_rate,steps"),
+    "homeassistant enable {user_id} heart_rate": Line("homeassistant enable bob heart_rate"),
     "key list": Line("key list"),
     "key retire {kid} --yes": Line("key retire {verifying} --yes", ("key rotate --publish 0s",)),
     "key retire {kid}": Line("key retire {next}", ("key rotate --publish 1h",)),
