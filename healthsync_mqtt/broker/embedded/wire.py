@@ -155,7 +155,7 @@ class Wire(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes, if there is anybody to get them."""
-        if not self._mute:
+        if not (self._mute or self.transport.is_closing()):
             self.transport.write(data)
 
     def pause(self) -> None:

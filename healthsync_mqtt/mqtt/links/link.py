@@ -158,9 +158,12 @@ class Link(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes as they are, unless the connection is over."""
-        if self._transport is not None and self.state is not LinkState.ENDED:
-            self._said = self._loop.time()
-            self._transport.write(data)
+        if self._transport is None or self.state is LinkState.ENDED:
+            return
+        if self._transport.is_closing():
+            return  # its end is on the way here; the loop would log each of what may be a whole window
+        self._said = self._loop.time()
+        self._transport.write(data)
 
     def acknowledge(self, data: bytes) -> None:
         if data:

@@ -1,6 +1,7 @@
 """One connection as a client: what is acknowledged, counted, refused and lost."""
 
 import asyncio
+import select
 from collections.abc import AsyncIterator
 
 import pytest
@@ -120,6 +121,23 @@ async def test_the_end_of_a_connection_is_seen_and_it_takes_nothing_more(broker:
         link.acknowledge(encode_pubacks([1]))
         with pytest.raises(ConnectionLostError):
             await link.subscribe(["a"])
+
+
+async def test_nothing_is_written_to_a_connection_that_broke_and_is_not_over_yet(
+    broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_link(target(broker.port), lambda _: None) as link:
+        assert broker.writer is not None
+        broker.writer.transport.abort()
+        broken = link._transport.get_extra_info("socket")
+        await asyncio.sleep(0)
+        # In one turn of the loop, which hears of the end only behind it.
+        assert select.select([broken], [], [], PATIENCE_S)[0]
+        for _ in range(50):
+            link.write(encode_publish(b"t", b"{}", 1, False, False, 1))
+        with pytest.raises(ConnectionLostError):
+            await link.ended()
+    assert caplog.messages == []
 
 
 async def test_only_a_goodbye_says_disconnect(broker: FakeBroker) -> None:
