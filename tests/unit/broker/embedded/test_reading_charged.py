@@ -128,7 +128,7 @@ class Protocol:
 async def test_a_turn_reads_no_more_than_a_turn(name: str) -> None:
     block, each, five = CASES[name]
     door: Any = None
-    connection = Connection(door, Inbox(block * 100), LimitSettings(), Turns(), wanted=lambda _: None)  # type: ignore[arg-type]
+    connection = Connection(door, Inbox(block * 100), LimitSettings(), Turns(), visitors=door, wanted=lambda _: None)  # type: ignore[arg-type]
     protocol: Any = Protocol()
     connection._protocol, connection._decoder = protocol, reader(five)
     spent = connection.turn(TURN)
