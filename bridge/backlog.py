@@ -21,7 +21,7 @@ _SCAN: Final = 4_000
 
 def work_of(each: WaitingDelivery) -> int:
     """What a delivery costs a commit: about the number of its events."""
-    _, _, rejections, total, _, _ = each.decoded
+    _, _, rejections, total, _, _, _ = each.decoded
     return total + _REFUSED * len(rejections) if rejections else total
 
 

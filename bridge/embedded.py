@@ -67,6 +67,7 @@ class EmbeddedEdge:
         self.identities = identities
         self.keys = LiveKeys(KeyStore.of_environment(paths.keys), base.started_us)
         self.directory = Directory(roster, agreements=base.gate)
+        self.declared = self.directory.declared
         self.logins = Logins.of(self.directory, TokenVerifier(self.keys), CredentialStore(paths.credentials))
         self.newcomers = Newcomers(self.logins)
         self.tls = ServerTls(

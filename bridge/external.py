@@ -34,6 +34,7 @@ class ExternalEdge:
         self.registry_db = external.registry_file or base.settings.paths.registry_db
         self.withheld = frozenset[str]() if external.guarded else GUARDED
         self.owns = Shard.parse(external.shard).owns
+        self.declared = consent.declared
         self.outlet = LinkOutlet()
         self.observers = ()
         self.follower = CanonicalPublisher(

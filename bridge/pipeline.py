@@ -15,6 +15,7 @@ from typing import Final
 from bridge.backlog import Backlog
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
+from bridge.folds import Folds
 from bridge.group import GROUP_BYTES, GROUP_EVENTS, Group, WaitingDelivery, waiting_for
 from bridge.ports import UNSENT_FIX, Chore, Chores, Commit, CommitObserver, Outlet
 from bridge.pressure import Pressure
@@ -25,6 +26,7 @@ from bridge.stages.journal import Journal
 from bridge.stages.quarantine import announcement, in_parts, quarantined
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.catalogue import FORMATS
+from healthsync_mqtt.formats.port import Told
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, Source
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.storage.port import Item, Quarantined
@@ -74,11 +76,13 @@ class Pipeline:
         outlet: Outlet,
         observers: Sequence[CommitObserver] = (),
         failed: Callable[[Exception], None],
+        folds: Folds,
         limits: Limits = DEFAULT,
         backlog_limit: int = 64 * 1024 * 1024,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         """``failed`` is called when something failed in a way that only a restart can mend."""
+        self.folds = folds
         self._journal = journal
         self._registry = registry
         self._counters = counters
@@ -99,6 +103,7 @@ class Pipeline:
         self._waiting = Backlog()
         self._aside = Aside(
             decode=self._decode,
+            prepare=self._prepared,
             quick=self._quick,
             room=self._room,
             ready=self._decoded,
@@ -149,7 +154,7 @@ class Pipeline:
             if decoded is None:
                 held = unfolded(delivery.payload, limits)
                 self._pressure.add(delivery.source, origin.user, held, decoded=False)
-                aside.put(delivery, held)
+                aside.put(delivery, held, now_us)
             else:
                 spent += self._take(delivery, decoded, now_us)
         source = deliveries[0].source
@@ -237,16 +242,19 @@ class Pipeline:
 
     def _room(self, delivery: Delivery) -> bool:
         """Whether a delivery that waits may be decoded now."""
-        return self._waiting.work <= _AHEAD and self._pressure.room(delivery)
+        return self._waiting.work <= _AHEAD and self._pressure.room(delivery) and not self.folds.waits(delivery)
 
-    def _decode(self, delivery: Delivery, pause: Callable[[], None]) -> Decoded:
+    def _prepared(self, delivery: Delivery, at_us: int) -> Told:
+        return self.folds.told(delivery.origin, delivery.form, at_us, retained=delivery.retained)
+
+    def _decode(self, delivery: Delivery, told: Told, pause: Callable[[], None]) -> Decoded:
         """In the thread of ``Aside``."""
         form = FORMATS[delivery.form]
-        return decode(delivery.payload, delivery.origin, self._clock_us(), self.limits, pause, form)
+        return decode(delivery.payload, delivery.origin, self._clock_us(), self.limits, pause, form, told)
 
     def _decoded(self, delivery: Delivery, decoded: Decoded, held: int) -> None:
         self._pressure.less(delivery.source, delivery.origin.user, held, decoded=False)
-        self._take_one(delivery, decoded)
+        self._take_one(delivery, *self.folds.settled(delivery.origin, delivery.form, decoded))
 
     # -- one group
 
@@ -289,7 +297,7 @@ class Pipeline:
         if self._consent != self.gate.version:
             self._screen_again(received_us)
         make, add = tuple.__new__, items.append  # half the price of Item(...), and below of Outcome(...)
-        for delivery, (_, events, rejections, _, _, _), _, _ in group.waiting:
+        for delivery, (_, events, rejections, _, _, _, _), _, _ in group.waiting:
             origin = delivery.origin
             for event in events:
                 add(make(Item, (origin, event)))

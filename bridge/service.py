@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 from bridge.decode.delivery import Limits
 from bridge.endpoint import Endpoint
+from bridge.folds import Folds
 from bridge.follow.homeassistant import LOOK_S, HomeAssistant, homeassistant
 from bridge.follow.retention import Retention
 from bridge.follow.ship import Shipping
@@ -29,6 +30,7 @@ from healthsync_mqtt import __version__
 from healthsync_mqtt.config.sections import EventSettings
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.model.report import BrokerReport, EdgeReport, JournalReport, ServiceReport
 from healthsync_mqtt.telemetry.log import get_logger
 
@@ -150,6 +152,9 @@ class Edge(Protocol):
     def observers(self) -> Sequence[CommitObserver]:
         """Who else is told of every commit."""
 
+    def declared(self, user: str, device: str) -> Declared:
+        """What the login of a device says of its messages."""
+
     def serve(self, pipeline: Pipeline, status: Callable[[Presence], bytes]) -> AbstractAsyncContextManager[Serving]:
         """Deliver to this pipeline; ``status`` makes what is said of the bridge's presence."""
 
@@ -212,6 +217,7 @@ class Service:
                     outlet=edge.outlet,
                     observers=(volume, base.calendar, edge.follower, *edge.observers),
                     failed=base.tasks.fail,
+                    folds=Folds(base.reader, base.topics, edge.declared),
                 )
                 announcer = Announcer(base.started_us, base.session, shipping.summary, changed)
                 async with AsyncExitStack() as opened:

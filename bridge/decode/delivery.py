@@ -1,3 +1,4 @@
+# long: one way from bytes to events, and each place where it may end
 """Decode: a payload into events and rejections. Pure; never raises; one bad event never harms the others.
 
 A payload is read once by the exact reader, and each event in it checked by types. Only where that finds something, the
@@ -19,7 +20,7 @@ from bridge.decode.inflate import MAGIC, inflate, says_it_unfolds_to
 from bridge.decode.read_event import has_ignored_value, only_type, read_envelope, read_event
 from bridge.decode.recover import LostError, Part, TooManyError, batch_of, nests_deeper, take_apart
 from healthsync_mqtt.formats.catalogue import OWN
-from healthsync_mqtt.formats.port import AppMessage, Format
+from healthsync_mqtt.formats.port import NOTHING_TOLD, AppMessage, Format, Told
 from healthsync_mqtt.model.event import Decoded, Event, Rejection
 from healthsync_mqtt.model.limits import DEFAULT, Limits
 from healthsync_mqtt.model.origin import Origin
@@ -60,24 +61,32 @@ def decode(  # noqa: PLR0917  # made in one place
     limits: Limits = DEFAULT,
     pause: Callable[[], None] = _go_on,
     form: Format = OWN,
+    told: Told = NOTHING_TOLD,
 ) -> Decoded:
     """All events of one delivery: an event, an array or a batch wrapper, plain or as one gzip member.
 
     Never raises. Events keep their order; the same id twice is passed on twice. What cannot be taken apart into events
     is one rejection with the whole payload. ``pause`` is called now and then where it takes long. A payload of another
-    ``form`` is first made our own JSON by it; what is refused then is refused as if the device had sent that.
+    ``form`` is first made our own JSON by it, with what it is ``told`` beside the payload; what is refused then is
+    refused as if the device had sent that.
     """
     latest_us = now_us + limits.max_future_us
     if form is OWN and (found := at_first_sight(payload, origin, latest_us, limits)) is not None:
         return found
-    return _in_detail(payload, origin, latest_us, limits, pause, form)
+    return _in_detail(payload, origin, latest_us, limits, pause, form, told)
 
 
 def _in_detail(  # noqa: PLR0917  # what ``decode`` was given
-    payload: bytes, origin: Origin, latest_us: int, limits: Limits, pause: Callable[[], None], form: Format
+    payload: bytes,
+    origin: Origin,
+    latest_us: int,
+    limits: Limits,
+    pause: Callable[[], None],
+    form: Format = OWN,
+    told: Told = NOTHING_TOLD,
 ) -> Decoded:
     """The long way, for what is not read at once as it came."""
-    decoded = _taken(payload, origin, latest_us, limits, pause, form)
+    decoded = _taken(payload, origin, latest_us, limits, pause, form, told)
     return _looked_through(decoded, payload, pause, form) if decoded.rejections else decoded
 
 
@@ -94,7 +103,13 @@ def _looked_through(decoded: Decoded, payload: bytes, pause: Callable[[], None],
 
 
 def _taken(  # noqa: PLR0917  # what ``decode`` was given
-    payload: bytes, origin: Origin, latest_us: int, limits: Limits, pause: Callable[[], None], form: Format
+    payload: bytes,
+    origin: Origin,
+    latest_us: int,
+    limits: Limits,
+    pause: Callable[[], None],
+    form: Format,
+    told: Told,
 ) -> Decoded:
     """The events and rejections of what is not read at once as it came."""
     size = len(payload)
@@ -107,7 +122,7 @@ def _taken(  # noqa: PLR0917  # what ``decode`` was given
             content = inflate(payload, limits)
             size = len(content)
         if form is not OWN:
-            return _folded(content, origin, latest_us, limits, pause, form)
+            return _folded(content, origin, latest_us, limits, pause, form, told)
         if content is not payload and (found := at_first_sight(content, origin, latest_us, limits)) is not None:
             return found
         return _Decoding(payload, content, origin, latest_us, limits, pause).decoded()
@@ -120,7 +135,13 @@ def _taken(  # noqa: PLR0917  # what ``decode`` was given
 
 
 def _folded(  # noqa: PLR0917  # what ``decode`` was given
-    content: bytes, origin: Origin, latest_us: int, limits: Limits, pause: Callable[[], None], form: Format
+    content: bytes,
+    origin: Origin,
+    latest_us: int,
+    limits: Limits,
+    pause: Callable[[], None],
+    form: Format,
+    told: Told,
 ) -> Decoded:
     """A message in another form. How many events it may come to is not what a delivery of ours may have."""
     limits = replace(limits, max_events=PIECE)
@@ -129,8 +150,9 @@ def _folded(  # noqa: PLR0917  # what ``decode`` was given
         found = at_first_sight(events, origin, latest_us, limits)
         return found or _Decoding(events, events, origin, latest_us, limits, pause).decoded()
 
-    message = AppMessage(content, origin.user, origin.device or "", at_us=latest_us - limits.max_future_us)
-    return Folding(form, read_own, limits, pause).decoded(b"", message)
+    at_us = told.at_us or latest_us - limits.max_future_us
+    message = AppMessage(content, origin.user, origin.device or "", told.topic, told.retained, at_us, told.declared)
+    return Folding(form, read_own, limits, pause).decoded(told.state, message)
 
 
 def decode_if_quick(payload: bytes, origin: Origin, now_us: int, limits: Limits = DEFAULT) -> Decoded | None:
@@ -143,7 +165,7 @@ def decode_if_quick(payload: bytes, origin: Origin, now_us: int, limits: Limits 
     found = at_first_sight(payload, origin, latest_us, limits)
     if found is not None or size > QUICK_IF_BAD:
         return found
-    return _in_detail(payload, origin, latest_us, limits, _go_on, OWN)
+    return _in_detail(payload, origin, latest_us, limits, _go_on)
 
 
 def _unfolded_if_quick(payload: bytes, origin: Origin, latest_us: int, limits: Limits) -> Decoded | None:
@@ -155,7 +177,7 @@ def _unfolded_if_quick(payload: bytes, origin: Origin, latest_us: int, limits: L
         content = b""
     if len(content) > QUICK_IF_BAD:
         return at_first_sight(content, origin, latest_us, limits)
-    return _in_detail(payload, origin, latest_us, limits, _go_on, OWN)
+    return _in_detail(payload, origin, latest_us, limits, _go_on)
 
 
 def _refused(payload: bytes, refusal: RefusedError, batch: str | None, size: int, cost: int) -> Decoded:

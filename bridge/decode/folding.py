@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from healthsync_mqtt.formats.port import MOST_STATE, AppMessage, Format, Gone, Made, RefusedRecord
-from healthsync_mqtt.model.event import Decoded, Event, Rejection, omitted
+from healthsync_mqtt.formats.port import MOST_STATE, AppMessage, Format, Made, RefusedRecord
+from healthsync_mqtt.model.event import Aftermath, Decoded, Event, Gone, Rejection, omitted
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
@@ -37,6 +37,8 @@ class Folding:
         self._events: list[Event] = []
         self._rejections: list[Rejection] = []
         self._size = self._cost = self._made = 0
+        self._named: list[tuple[str, str]] = []
+        self._gone: list[Gone] = []
         self._piece: list[tuple[Made, bytes]] = []
         self._piece_bytes = 0
 
@@ -50,7 +52,7 @@ class Folding:
             try:
                 outcome = next(fold)
             except StopIteration as end:
-                _bounded(end.value)
+                left = _bounded(end.value)
                 break
             self._pause()
             if isinstance(outcome, Made):
@@ -58,12 +60,12 @@ class Folding:
             elif isinstance(outcome, RefusedRecord):
                 self._refuse(outcome)
             else:
-                assert isinstance(outcome, Gone)
-                raise RefusedError(Reason.NOT_ALLOWED, None, "what an app takes back is not removed")
+                self._gone.append(outcome)
         self._flush()
         total = len(self._events) + len(self._rejections)
         size, cost = len(message.payload) + self._size, len(message.payload) + self._cost
-        return Decoded(self._form.name, self._events, self._rejections, total, size, cost)
+        aftermath = Aftermath(None if left == state else left, tuple(self._named), tuple(self._gone))
+        return Decoded(self._form.name, self._events, self._rejections, total, size, cost, aftermath)
 
     def _count(self) -> None:
         self._made += 1
@@ -114,13 +116,18 @@ class Folding:
 
     def _take(self, decoded: Decoded, made: list[Made]) -> None:
         self._size += decoded.size
-        self._events += [event._replace(index=made[event.index].index) for event in decoded.events]
+        for event in decoded.events:
+            from_ = made[event.index]
+            self._events.append(event._replace(index=from_.index))
+            if from_.name is not None:
+                self._named.append((from_.name, event.id))
         for rejection in decoded.rejections:
             from_ = made[rejection.index]
             field = from_.place or rejection.field
             self._rejections.append(rejection._replace(index=from_.index, field=field))
 
 
-def _bounded(state: bytes) -> None:
+def _bounded(state: bytes) -> bytes:
     if len(state) > MOST_STATE:
         raise RefusedError(Reason.TOO_LARGE, None, "the format would have to remember too much")
+    return state

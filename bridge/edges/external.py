@@ -11,7 +11,8 @@ from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
 from healthsync_mqtt.broker.embedded.ackorder import AckOrder, answers
 from healthsync_mqtt.broker.external.identities import CANARY_USERS
-from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict
+from healthsync_mqtt.formats.catalogue import FORMATS
+from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec.packets import Publish
@@ -36,11 +37,14 @@ class Origins:
         self._shard = shard
         self._known: dict[bytes, Origin] = {}
         self.find = self._known.get
+        #: the formats of topics that are not of our own events
+        self.forms: dict[bytes, str] = {}
 
     def learn(self, topic: bytes) -> Origin:
         """Look a topic up for the first time."""
         if len(self._known) >= _MOST_TOPICS:
             self._known.clear()
+            self.forms.clear()
         origin = self._known[topic] = self._decide(topic)
         return origin
 
@@ -58,6 +62,12 @@ class Origins:
         channel, variables = parsed
         if variables["user"] in CANARY_USERS or not self._shard.owns(variables["user"]):
             return _FOREIGN
+        form = variables.get("format", OWN_FORM)
+        if form not in FORMATS:
+            log.warning("bridge.unknown_format", bytes=len(topic))
+            return _FOREIGN
+        if form != OWN_FORM:
+            self.forms[topic] = form
         return origin_of(channel, variables, None, text)
 
 
@@ -84,15 +94,18 @@ class LinkSource:
         if self._link is None:
             self._held += [message for message in messages if not self._aside(message)]
             return
-        find = self._origins.find
+        find, forms = self._origins.find, self._origins.forms
         deliveries: list[Delivery] = []
-        for topic, payload, _, _, _, packet_id, _ in messages:
+        for topic, payload, _, retained, _, packet_id, _ in messages:
             origin = find(topic) or self._origins.learn(topic)
             if not origin.user:
                 if packet_id and self._order.answer(packet_id, len(deliveries)):
                     self._link.acknowledge(answers((packet_id,)))
                 continue
-            deliveries.append(Delivery(self, packet_id, origin, payload))
+            delivery = Delivery(self, packet_id, origin, payload)
+            if forms and topic in forms:
+                delivery = delivery._replace(form=forms[topic], retained=retained)
+            deliveries.append(delivery)
         if deliveries:
             self._order.delivered(len(deliveries))
             if self._pipeline.submit(deliveries):

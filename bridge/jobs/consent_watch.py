@@ -1,4 +1,4 @@
-"""Consent for a bridge without a front door: the registry is polled, and the gate follows."""
+"""Consent for a bridge without a front door: the registry is polled, and the gate follows; what apps declare, too."""
 
 import asyncio
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.identity.consent.decisions import NOBODY, Permissions
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
 
 _POLL_S = 0.25
 
@@ -22,10 +23,15 @@ class ConsentWatch:
         fetched = self._registry.consent.fetch()
         self._consents = fetched.newest
         gate.replace(self._registry.consent.settled(fetched))
+        self._declarations = self._registry.apps.declarations()
 
     def close(self) -> None:
         """Close the registry."""
         self._registry.close()
+
+    def declared(self, user: str, device: str) -> Declared:
+        """What the login of a device says of its messages, as it was last read."""
+        return self._declarations.get((user, device), NOTHING_DECLARED)
 
     def subscribers(self) -> frozenset[str]:
         """The client ids of all who may read canonical events."""
@@ -47,5 +53,6 @@ class ConsentWatch:
             return NOBODY
         amended = self._registry.consent.amended(self._consents)
         self._consents = amended.newest
+        self._declarations = self._registry.apps.declarations()
         self._generation = generation  # read before the permissions: at worst they are read once more
         return amended.permissions

@@ -14,7 +14,7 @@ from bridge.decode.delivery import QUICK, decode
 from bridge.pipeline import Pipeline
 from bridge.ports import Chore, Chores
 from bridge.stages.journal import Journal
-from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.errors import NotFoundError, UnavailableError
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, DeliveryVerdict
 from healthsync_mqtt.model.event import Decoded
@@ -68,6 +68,7 @@ class Release:
         row = self._reader.rejected_get(no)
         if row is None:
             raise NotFoundError(f"there is no rejected event {no}", hint="healthsync rejected list")
+        self._not_under_way(row)
         if not row.raw or row.truncated or row.form not in FORMATS:
             # Not kept, or not all of it (no consent, or too long), or in a format that was taken away since.
             return {"number": no, "outcome": "rejected", "reason": row.reason, "field": row.field}
@@ -75,8 +76,15 @@ class Release:
         if decoded.rejections:
             first = decoded.rejections[0]
             return {"number": no, "outcome": "rejected", "reason": first.reason.value, "field": first.field}
-        await self._store([(row, decoded)])
+        self._not_under_way(row)
+        decoded, kept = self._pipeline.folds.settled(_origin(row), row.form, decoded)
+        await self._store([(row, decoded)], kept)
         return {"number": no, "outcome": "released"}
+
+    def _not_under_way(self, row: RejectedRow) -> None:
+        """What a format remembers has one hand on it at a time."""
+        if self._pipeline.folds.waits(_delivery(row)):
+            raise UnavailableError("a message of this app is being stored", hint="try again in a moment")
 
     async def take_due(self) -> None:
         """Take what is held and due, some thousands of it: stored, or refused again for the reason that it has now."""
@@ -112,7 +120,8 @@ class Release:
 
     async def _decoded(self, row: RejectedRow) -> Decoded:
         now_us, limits = self._clock_us(), self._pipeline.limits
-        read = partial(decode, row.raw, _origin(row), now_us, limits, form=FORMATS[row.form])
+        told = self._pipeline.folds.told(_origin(row), row.form, row.received_us)
+        read = partial(decode, row.raw, _origin(row), now_us, limits, form=FORMATS[row.form], told=told)
         quick = len(row.raw) <= QUICK and row.form == OWN_FORM  # no format says how long it takes
         decoded = read() if quick else await asyncio.to_thread(read)
         return self._pipeline.gate.screen(decoded, row.user, now_us)
@@ -129,8 +138,8 @@ class Release:
 
         await self._chores.durable(write)
 
-    async def _store(self, good: Sequence[tuple[RejectedRow, Decoded]]) -> None:
-        """Store each of them, and take it out of the quarantine, in one commit."""
+    async def _store(self, good: Sequence[tuple[RejectedRow, Decoded]], kept: Chore | None = None) -> None:
+        """Store each of them, and take it out of the quarantine, in one commit that does ``kept`` as well."""
         if not good:
             return
         stored, left = self._chores.promise(), len(good)
@@ -143,12 +152,28 @@ class Release:
 
         for row, decoded in good:
             chore = Chore(partial(_discard, row.no), done)
-            self._pipeline.store(Delivery(_Nobody(), 0, _origin(row), row.raw, form=row.form), decoded, chore)
+            self._pipeline.store(_delivery(row), decoded, chore if kept is None else _both(kept, chore))
         await stored
 
 
 def _discard(no: int, journal: Journal) -> None:
     journal.discard_rejected(no)
+
+
+def _both(one: Chore, other: Chore) -> Chore:
+    def write(journal: Journal) -> None:
+        one.write(journal)
+        other.write(journal)
+
+    def done() -> None:
+        one.done()
+        other.done()
+
+    return Chore(write, done)
+
+
+def _delivery(row: RejectedRow) -> Delivery:
+    return Delivery(_Nobody(), 0, _origin(row), row.raw, form=row.form)
 
 
 def _origin(row: RejectedRow) -> Origin:

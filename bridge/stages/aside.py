@@ -14,6 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from healthsync_mqtt.formats.port import NOTHING_TOLD, Told
 from healthsync_mqtt.model.delivery import Delivery, Source
 from healthsync_mqtt.model.event import Decoded
 
@@ -33,6 +34,8 @@ class _Job(NamedTuple):
     held: int
     #: whether it takes long for sure
     dear: bool
+    #: when it came
+    at_us: int = 0
 
 
 class _AbandonedError(BaseException):
@@ -42,27 +45,30 @@ class _AbandonedError(BaseException):
 class Aside:
     """``decode`` runs in the thread and may call what it is given to let the loop in; everything else is on the loop.
 
-    ``quick`` decodes at once, or returns None for what takes long; ``room`` says whether that may happen now, and
-    ``go_on`` is called when it may say something else. ``ready`` gets each delivery when it is decoded
-    and what it was ``held`` for, ``failed`` the error that ended the thread.
+    It also gets what ``prepare`` said of the delivery right before, with the time at which that came. ``quick`` decodes
+    at once, or returns None for what takes long; ``room`` says whether that may happen now, and ``go_on`` is called
+    when it may say something else. ``ready`` gets each delivery when it is decoded and what it was ``held`` for,
+    ``failed`` the error that ended the thread.
     """
 
     def __init__(
         self,
         *,
-        decode: Callable[[Delivery, Callable[[], None]], Decoded],
+        decode: Callable[[Delivery, Told, Callable[[], None]], Decoded],
+        prepare: Callable[[Delivery, int], Told] = lambda _delivery, _at_us: NOTHING_TOLD,
         quick: Callable[[Delivery], Decoded | None],
         room: Callable[[Delivery], bool] = lambda _: True,
         ready: Callable[[Delivery, Decoded, int], None],
         failed: Callable[[Exception], None],
     ) -> None:
         self._decode = decode
+        self._prepare = prepare
         self._quick = quick
         self._room = room
         self._ready = ready
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        self._requests: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[tuple[_Job, Told] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
         self._sliced_at = 0.0
@@ -75,16 +81,16 @@ class Aside:
         #: deliveries by source; empty: nothing is here
         self.sources: dict[Source, deque[_Job]] = {}
 
-    def put(self, delivery: Delivery, held: int) -> None:
+    def put(self, delivery: Delivery, held: int, at_us: int = 0) -> None:
         """Decode this delivery after everything else of its source; never ``ready`` once closed."""
         if self._closed:
             return
         source = delivery.source
         waiting = self.sources.get(source)
         if waiting is not None:
-            waiting.append(_Job(delivery, held, dear=False))
+            waiting.append(_Job(delivery, held, False, at_us))
             return
-        self.sources[source] = deque([_Job(delivery, held, dear=True)])
+        self.sources[source] = deque([_Job(delivery, held, True, at_us)])
         self._line[source] = None
         self.go_on()
 
@@ -127,8 +133,13 @@ class Aside:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
             self._thread.start()
+        try:
+            told = self._prepare(job.delivery, job.at_us)
+        except Exception as error:  # noqa: BLE001  # the same as in the thread
+            self._failed(error)
+            return
         self._busy = True
-        self._requests.put(job)
+        self._requests.put((job, told))
 
     def _done(self, job: _Job, decoded: Decoded) -> None:
         self._busy = False
@@ -169,9 +180,10 @@ class Aside:
 
     def _run(self) -> None:
         try:
-            while (job := self._requests.get()) is not None and not self._closed:
+            while (request := self._requests.get()) is not None and not self._closed:
                 self._sliced_at = time.monotonic()
-                self._tell(self._done, job, self._decode(job.delivery, self._let_in))
+                job, told = request
+                self._tell(self._done, job, self._decode(job.delivery, told, self._let_in))
         except _AbandonedError:
             return
         except Exception as error:  # noqa: BLE001  # whatever it is, nobody may wait for this thread for ever

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from healthsync_mqtt import __version__
+from healthsync_mqtt.cli import app as apps
 from healthsync_mqtt.cli import (
     audit,
     auth,
@@ -16,6 +17,7 @@ from healthsync_mqtt.cli import (
     consent,
     device,
     events,
+    formats,
     homeassistant,
     key,
     output,
@@ -71,6 +73,7 @@ app.command("status")(status)
 app.add_typer(user.app, name="user")
 app.add_typer(consent.app, name="consent")
 app.add_typer(device.app, name="device")
+app.add_typer(apps.app, name="app")
 app.add_typer(subscriber.app, name="subscriber")
 app.add_typer(client.app, name="client")
 app.add_typer(token.app, name="token")
@@ -84,6 +87,7 @@ app.add_typer(sink.app, name="sink")
 app.add_typer(homeassistant.app, name="homeassistant")
 app.add_typer(topic.app, name="topic")
 app.add_typer(types.app, name="type")
+app.add_typer(formats.app, name="format")
 app.add_typer(bridge.app, name="bridge")
 app.add_typer(broker.app, name="broker")
 app.add_typer(auth.app, name="auth")

@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -165,6 +166,27 @@ def seconds(text: str) -> float:
     if match := _RELATIVE.fullmatch(text):
         return float(int(match[1]) * _UNIT_S[match[2]])
     raise UsageError(f"{text!r} is not a duration", hint="write a number and a unit: 90s, 15m, 24h, 7d")
+
+
+_BUCKETS = {"minute": 60, "hour": 3_600, "day": 86_400}
+
+
+def bucket_s(text: str | None) -> int | None:
+    """Seconds of a bucket: minute, hour, day, or a duration such as 15m."""
+    if text is None:
+        return None
+    return _BUCKETS.get(text) or int(seconds(text))
+
+
+def zone_name(text: str | None) -> str | None:
+    """The name of a time zone that there is."""
+    if text is None:
+        return None
+    try:
+        ZoneInfo(text)
+    except (ValueError, OSError, KeyError):
+        raise UsageError(f"there is no zone {text!r}", hint="write it as in Europe/Berlin, or UTC") from None
+    return text
 
 
 def type_name(text: str) -> str:

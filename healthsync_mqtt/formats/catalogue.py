@@ -43,6 +43,11 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(_known)
 """All formats: those of the program, and those that the installation of this process declares."""
 
 
+_roots: Final[dict[str, str]] = {root: form.name for form in _ALL for root in form.roots}
+ROOTS: Final[Mapping[str, str]] = MappingProxyType(_roots)
+"""Whose format a topic is of that an app insists on, by its first level."""
+
+
 def declare(folder: Path) -> None:
     """The mappings in a folder are formats of this process; those of another folder are no more.
 
@@ -54,3 +59,5 @@ def declare(folder: Path) -> None:
             raise InputError(f"{folder / name}.yaml is called as a format of the program", hint="give it another name")
     _known.clear()
     _known.update({**_OF_THE_PROGRAM, **declared})
+    _roots.clear()
+    _roots.update({root: form.name for form in _known.values() for root in form.roots})

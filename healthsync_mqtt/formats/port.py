@@ -8,7 +8,27 @@ from collections.abc import Generator, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID, uuid5
 
+from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.event import Gone
 from healthsync_mqtt.model.reasons import Reason
+
+__all__ = [
+    "MOST_STATE",
+    "NOTHING_TOLD",
+    "AppMessage",
+    "Declared",
+    "Event",
+    "Fold",
+    "Folded",
+    "Format",
+    "Gone",
+    "Made",
+    "Outcome",
+    "RefusedRecord",
+    "Told",
+    "event_id",
+    "folded",
+]
 
 MOST_STATE: Final = 65_536
 """Bytes that a format may remember of one device."""
@@ -18,19 +38,6 @@ _EVENTS: Final = UUID("5b0b3a4e-3b60-5e0e-9d6a-6b6b1f7d2c11")
 Event = dict[str, Any]
 """An event as docs/reference says, as JSON values. Where its source has no modification time its ``version`` is
 ``"latest"``: the log compares it with what it holds of that id, an equal one is a duplicate and another supersedes."""
-
-
-class Declared(NamedTuple):
-    """What a login says of all its messages because they do not; None: it says nothing, and nothing is guessed."""
-
-    #: an IANA name, of times that come without an offset
-    zone: str | None = None
-    #: of numbers that come without one
-    unit: str | None = None
-    #: seconds that a sum which has only a start is of
-    bucket_s: int | None = None
-    #: which user, number or slot of the gadget is the user of the login
-    slot: str | None = None
 
 
 class AppMessage(NamedTuple):
@@ -46,7 +53,21 @@ class AppMessage(NamedTuple):
     topic: str = ""
     retained: bool = False
     at_us: int = 0
-    declared: Declared = Declared()
+    declared: Declared = NOTHING_DECLARED
+
+
+class Told(NamedTuple):
+    """What a format is told beside the payload: what it remembers of the device, and what ``AppMessage`` says."""
+
+    state: bytes = b""
+    topic: str = ""
+    retained: bool = False
+    #: None: the time of decoding
+    at_us: int | None = None
+    declared: Declared = NOTHING_DECLARED
+
+
+NOTHING_TOLD: Final = Told()
 
 
 class Made(NamedTuple):
@@ -77,18 +98,6 @@ class RefusedRecord(NamedTuple):
     type: str | None = None
 
 
-class Gone(NamedTuple):
-    """What this device brought in this format is gone, as far as its ``name`` begins so and it starts in the window.
-
-    The bridge makes tombstones of it, of what is stored and of what came before in the same message. What was made
-    without a name is not meant. ``until_us`` is not in the window; None: no bound.
-    """
-
-    prefix: str
-    from_us: int | None = None
-    until_us: int | None = None
-
-
 Outcome = Made | RefusedRecord | Gone
 Fold = Generator[Outcome, None, bytes]
 """What a message comes to, in the order of the message; returns the new state."""
@@ -117,6 +126,11 @@ class Format(Protocol):
 
     def takes(self) -> Iterator[FormatEntry]:
         """What it takes, for people; what is not here is refused by its place, or of no health."""
+        ...
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """First levels that its apps insist on (``openScaleSync``): the embedded broker takes what follows them."""
         ...
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:

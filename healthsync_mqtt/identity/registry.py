@@ -20,6 +20,7 @@ from healthsync_mqtt.identity.login.enrolment import ENROL_NAME, ENROL_PREFIX, E
 from healthsync_mqtt.identity.login.refresh import RefreshTokens
 from healthsync_mqtt.identity.login.refused import RefusedLoginBook
 from healthsync_mqtt.identity.login.roster import Delta, Roster
+from healthsync_mqtt.identity.people.apps import AppBook
 from healthsync_mqtt.identity.people.dashboards import DashboardBook
 from healthsync_mqtt.identity.people.lookup import (
     PEOPLE,
@@ -50,6 +51,7 @@ _DEVICE_COLUMNS: Final = (
     "user_id", "device_id", "client_id", "created_us", "removed_us", "not_before_s", "suspended_us", "token_epoch",
 )  # fmt: skip
 """What ``active_devices`` selects."""
+_CLIENT_ID: Final = _DEVICE_COLUMNS.index("client_id")
 
 
 class _Change(NamedTuple):
@@ -73,6 +75,7 @@ class Registry:
         self.audit_outbox = AuditOutbox(tables)
         self.sightings = SightingBook(tables)
         self.dashboards = DashboardBook(tables)
+        self.apps = AppBook(tables)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -287,13 +290,15 @@ class Registry:
             generation, change = self._tables.generation(), self._tables.number(PEOPLE["newest_change"])
             devices = self._tables.tuples(PEOPLE["active_devices"])
             consents = self.consent.fetch()
-            subscribers, admins = self.subscribers(), self.admins()
+            subscribers, admins, apps = self.subscribers(), self.admins(), self.apps.all()
             revoked_tokens, denied = self.revocation.revoked(), self.certificates.denied()
             enrolments, families = self.enrolments.open(now_us), self.refresh_tokens.live(now_us)
         return Roster(
             generation=generation,
             change=change,
-            devices=tuple(Device(**dict(zip(_DEVICE_COLUMNS, row, strict=True))) for row in devices),
+            devices=tuple(
+                Device(**dict(zip(_DEVICE_COLUMNS, row, strict=True)), app=apps.get(row[_CLIENT_ID])) for row in devices
+            ),
             subscribers=tuple(each for each in subscribers if each.suspended_us is None),
             admins=tuple(admins),
             permissions=self.consent.settled(consents),

@@ -84,6 +84,29 @@ class Rejection(NamedTuple):
     guarded: frozenset[str] | None = None
 
 
+class Gone(NamedTuple):
+    """What a device brought in a format is gone, as far as its ``name`` begins so and it starts in the window.
+
+    It is of what was stored before the message that says so. What was made without a name is not meant. ``until_us`` is
+    not in the window; None: no bound.
+    """
+
+    prefix: str
+    from_us: int | None = None
+    until_us: int | None = None
+
+
+class Aftermath(NamedTuple):
+    """What a message in a format of its own leaves beside events: what the format remembers, names, and what is gone.
+
+    ``state`` None: it is what it was. ``named`` are what the source calls records, each with the id of its event.
+    """
+
+    state: bytes | None = None
+    named: tuple[tuple[str, str], ...] = ()
+    gone: tuple[Gone, ...] = ()
+
+
 class Decoded(NamedTuple):
     """All of a delivery: ``total == len(events) + len(rejections)``; a payload that is not JSON is one rejection.
 
@@ -97,6 +120,7 @@ class Decoded(NamedTuple):
     total: int
     size: int = 0
     cost: int = 0
+    aftermath: Aftermath | None = None
 
     @property
     def work(self) -> int:

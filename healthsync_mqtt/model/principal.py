@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+
 
 class Role(StrEnum):
     """What a principal may be; the words of ``topics.yaml`` and of the token's ``role`` claim."""
@@ -34,5 +36,9 @@ class Principal:
     types: frozenset[str] | None = frozenset()
     named: frozenset[str] = frozenset()
     """Where ``types`` is None: the types beside the general ones, which are asked for by name."""
+    formats: frozenset[str] = frozenset()
+    """Of a device: the payload formats in which it may send messages, beside our own events."""
+    declared: Declared = NOTHING_DECLARED
+    """Of a device: what its login says of these messages, because they do not."""
     batches: bool = False
     """Whether canonical events come as arrays where several wait; otherwise each is a message of its own."""

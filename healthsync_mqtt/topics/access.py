@@ -187,6 +187,8 @@ def bound(principal: Principal, variable: str) -> frozenset[str] | None:
         return _one(principal.user) if role is Role.device else principal.users
     if role is Role.device and variable == "device":
         return _one(principal.device)
+    if role is Role.device and variable == "format":
+        return principal.formats
     if role is Role.subscriber and variable == "type":
         return principal.types
     if role is Role.adapter and variable == "provider":
@@ -221,7 +223,7 @@ def _reaches(levels: list[str], template: Template, types: frozenset[str] | None
     """Whether the filter matches at least one topic of ``template``."""
     rest = levels[-1] == "#"
     wanted = levels[:-1] if rest else levels
-    if len(wanted) > len(template.levels) or (not rest and len(wanted) < len(template.levels)):
+    if (len(wanted) > len(template.levels) and not template.rest) or (not rest and len(wanted) < len(template.levels)):
         return False
     for want, (text, variable) in zip(wanted, template.levels, strict=False):
         if want == "+":

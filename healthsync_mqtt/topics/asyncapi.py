@@ -25,6 +25,7 @@ _PARAMETERS = {
     "kind": "kind of the insight",
     "bridge": "id of the bridge",
     "client": "MQTT client id of the asking client",
+    "format": "name of a payload format",
 }
 
 

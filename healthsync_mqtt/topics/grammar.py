@@ -14,7 +14,7 @@ TOPIC_MAX_BYTES = 256
 """The longest declared topic, prefix included."""
 TOPIC_MAX_LEVELS = 8
 """The deepest declared topic, counted after the prefix."""
-VARIABLES = ("user", "device", "provider", "type", "kind", "bridge", "client")
+VARIABLES = ("user", "device", "provider", "type", "kind", "bridge", "client", "format")
 """The ids that a template may leave open; access rules know how a role is bound to each."""
 
 _MQTT_MAX_BYTES = 65_535
@@ -109,11 +109,15 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A topic with variables, such as ``users/{user}/canonical/{type}``; ``text`` includes the prefix."""
+    """A topic with variables, such as ``users/{user}/canonical/{type}``; ``text`` includes the prefix.
+
+    ``rest``: it ends in ``/#``, and any levels may follow, none too. They are not in ``levels``.
+    """
 
     text: str
     levels: tuple[Level, ...]
     variables: tuple[str, ...]
+    rest: bool = False
 
     @classmethod
     def parse(cls, text: str, *, prefix: str = "") -> Self:
@@ -121,27 +125,30 @@ class Template:
         own = text.split("/")
         if len(own) > TOPIC_MAX_LEVELS:
             raise TopicError(f"it has {len(own)} levels", hint=f"use at most {TOPIC_MAX_LEVELS} levels")
+        rest = len(own) > 1 and own[-1] == "#"
+        if rest:
+            own.pop()
         levels = [Level(level, variable=False) for level in parse_prefix(prefix)]
         levels += [_parse_level(level, position) for position, level in enumerate(own, 1)]
         variables = tuple(level.text for level in levels if level.variable)
         for name in variables:
             if variables.count(name) > 1:
                 raise TopicError(f"the variable {{{name}}} stands twice", hint="use each variable once")
-        full = "/".join((*prefix.split("/"), *own)) if prefix else text
+        full = f"{prefix}/{text}" if prefix else text
         longest = sum(ID_MAX if level.variable else len(level.text) for level in levels) + len(levels) - 1
         if longest > TOPIC_MAX_BYTES:
             raise TopicError(
                 f"its longest topic has {longest} bytes", hint=f"shorten it or the prefix: {TOPIC_MAX_BYTES} at most"
             )
-        return cls(full, tuple(levels), variables)
+        return cls(full, tuple(levels), variables, rest)
 
     @property
     def filter(self) -> str:
         """The filter that matches every topic of the template: ``+`` for each variable."""
-        return "/".join("+" if level.variable else level.text for level in self.levels)
+        return "/".join(["+" if level.variable else level.text for level in self.levels] + ["#"] * self.rest)
 
     def build(self, values: Mapping[str, str]) -> str:
-        """The topic with ``values`` filled in; TopicError when one is missing, superfluous or no id."""
+        """The topic with ``values`` filled in, and no rest; TopicError when one is missing, superfluous or no id."""
         if len(values) != len(self.variables):
             names = ", ".join(self.variables)
             raise TopicError(f"{self.text} takes exactly: {names}", hint=f"pass {names}")
@@ -159,10 +166,12 @@ class Template:
     def match(self, topic: str) -> dict[str, str] | None:
         """The variables of ``topic`` when it is one of the template's topics, else None."""
         parts = topic.split("/")
-        if len(parts) != len(self.levels):
+        if len(parts) != len(self.levels) and not (self.rest and len(parts) > len(self.levels)):
+            return None
+        if "+" in topic or "#" in topic or "\0" in topic:
             return None
         values = {}
-        for (text, variable), part in zip(self.levels, parts, strict=True):
+        for (text, variable), part in zip(self.levels, parts, strict=False):
             if not variable:
                 if part != text:
                     return None

@@ -103,6 +103,10 @@ class TopicRegistry:
         node = self._root
         values = []
         for level in topic.split("/"):
+            if node.channel is not None and node.channel.template.rest:
+                if any(mark in topic for mark in "+#\0"):
+                    return None
+                break
             child = node.literals.get(level)
             if child is None:
                 child = node.variable
@@ -117,6 +121,10 @@ class TopicRegistry:
         if self.types is not None and "type" in variables and variables["type"] not in self.types:
             return None
         return channel, variables
+
+    def rest(self, channel: Channel, topic: str) -> str:
+        """What follows in a topic behind the levels that its channel declares."""
+        return "/".join(topic.split("/")[len(channel.template.levels) :])
 
     def ingest_channels(self) -> tuple[Channel, ...]:
         """The channels whose messages are events for the journal."""
@@ -146,6 +154,8 @@ def _insert(root: _GrammarNode, channel: Channel) -> None:
     """Literals and a variable never share a place, so that a parse has one way to go and filters cannot overlap."""
     node = root
     for text, variable in channel.template.levels:
+        if node.channel is not None and node.channel.template.rest:
+            raise ConflictingTemplatesError(channel.key, f"it lies below `{node.channel.key}`, which takes any levels")
         if variable:
             if node.literals:
                 name, other = next(iter(node.literals.items()))
@@ -160,6 +170,8 @@ def _insert(root: _GrammarNode, channel: Channel) -> None:
             node = node.literals.setdefault(text, _GrammarNode(owner=channel.key))
     if node.channel:
         raise ConflictingTemplatesError(channel.key, f"the same topics as `{node.channel.key}`")
+    if channel.template.rest and (node.literals or node.variable):
+        raise ConflictingTemplatesError(channel.key, "it takes any levels, and another channel lies below it")
     node.channel = channel
 
 
@@ -172,11 +184,13 @@ class _Needed(NamedTuple):
     may_retain: bool = False
     optional: bool = False
     """A file of an earlier release has no such channel; what goes over it is off then."""
+    rest: bool = False
 
 
 _NEEDED = {
     "user_events": _Needed(("user",), Direction.into, ingest=True),
     "device_events": _Needed(("user", "device"), Direction.into, ingest=True),
+    "format_messages": _Needed(("user", "device", "format"), Direction.into, ingest=True, optional=True, rest=True),
     "adapter_events": _Needed(("user", "provider"), Direction.into, ingest=True),
     "receipts": _Needed(("user", "device"), Direction.out),
     "status": _Needed(("user", "device"), Direction.peer, may_retain=True),
@@ -247,6 +261,10 @@ def _broken_rules(document: Document, key: str, entry: ChannelEntry, template: T
         if set(template.variables) != set(needed.variables):
             names = " and ".join(f"{{{name}}}" for name in needed.variables)
             yield problem("topic", "it has other variables than the program fills in", f"use {names}, each once")
+        if template.rest is not needed.rest:
+            yield problem(
+                "topic", "what may follow it is not what the program expects", "end it as the file that ships"
+            )
         if entry.direction is not needed.direction:
             yield problem("direction", "the program uses this channel the other way", f"write {needed.direction}")
         if entry.ingest is not needed.ingest:

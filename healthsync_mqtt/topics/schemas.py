@@ -119,6 +119,7 @@ SCHEMAS: dict[str, Schema] = {
     "Event": _component(any_event_schema()),
     "EventBatch": _component(batch_schema(_ref("Event"))),
     "EventMessage": {"anyOf": [*_one_or_many("Event"), _ref("EventBatch")]},
+    "FormatMessage": {"description": "as its format says: healthsync format list"},
     "CanonicalEvent": _CANONICAL,
     "CanonicalMessage": {"anyOf": _one_or_many("CanonicalEvent")},
     "Receipt": _component(receipt_schema()),

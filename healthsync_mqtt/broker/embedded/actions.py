@@ -10,8 +10,8 @@ from healthsync_mqtt.mqtt.codec.packets import Connect, Packet, Publish, Subscri
 from healthsync_mqtt.topics.access import AccessDecision
 from healthsync_mqtt.topics.registry import Channel
 
-Route: TypeAlias = Callable[[str, bool], tuple[AccessDecision, Origin | None]]
-"""``(topic, retain)`` to the decision about a PUBLISH, and whose events they are on an events topic. Pure."""
+Route: TypeAlias = Callable[[str, bool], tuple[AccessDecision, Origin | None, str]]
+"""``(topic, retain)`` to the decision about a PUBLISH; of events whose they are, and in which format. Pure."""
 
 
 class Judge(NamedTuple):

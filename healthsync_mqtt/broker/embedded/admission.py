@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.identity.login.proof import BannedError, Login, PerhapsNewError
+from healthsync_mqtt.identity.login.passwords import normal_password
+from healthsync_mqtt.identity.login.proof import BannedError, Login, PerhapsNewError, UnprovedError
 from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode, Property
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.topics.access import AccessRules
@@ -28,9 +29,9 @@ _VERSIONS: Final = {("MQIsdp", 3), ("MQTT", 4), ("MQTT", 5)}
 class Refusal(NamedTuple):
     """The CONNACK code, the reason for the log, and whether the answer is held back (a failed login), for how long.
 
-    ``perhaps_new``: whoever asks may be known after another reading of the registry. ``five`` is the reason code of
-    MQTT 5 where it says more than ``code``, ``advice`` the reason string there,
-    ``to`` the server reference.
+    ``perhaps_new``: whoever asks may be known after another reading of the registry; ``unproved``: the password is to
+    be checked. ``five`` is the reason code of MQTT 5 where it says more than ``code``, ``advice`` the reason string
+    there, ``to`` the server reference.
     """
 
     code: ConnectCode
@@ -38,6 +39,7 @@ class Refusal(NamedTuple):
     held: bool = False
     wait_s: float = 0.0
     perhaps_new: bool = False
+    unproved: bool = False
     five: ReasonCode | None = None
     advice: str = ""
     to: str = ""
@@ -56,9 +58,12 @@ def named(packet: Connect) -> Connect:
     """The CONNECT with its proof in the places of MQTT 3.1.1: a token that came as authentication data is its password.
 
     In MQTT 5 a client without a client id gets its user name for one, and a password may come without a user name: both
-    are who the token is for.
+    are who the token is for. An app cannot be told which client id to use, perhaps: with a password of ours it is who
+    its user name says.
     """
     about = packet.properties
+    if packet.username and packet.password is not None and normal_password(packet.password) is not None:
+        return packet._replace(client_id=packet.username)
     if packet.protocol_level < 5:
         return packet
     client_id = packet.client_id or packet.username or ""
@@ -98,6 +103,7 @@ def admission(packet: Connect, login: Callable[[Connect], Login], rules: AccessR
             error.detail,
             held=True,
             perhaps_new=perhaps_new,
+            unproved=isinstance(error, UnprovedError),
             five=ReasonCode.BANNED if banned else None,
         )
     will = packet.will

@@ -41,9 +41,11 @@ from healthsync_mqtt.broker.embedded.wills import DelayedWills
 from healthsync_mqtt.broker.embedded.wire import Tongue, Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.errors import HealthSyncError, TokenError, UnavailableError
+from healthsync_mqtt.formats.catalogue import ROOTS
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
-from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof
+from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof, UnprovedError
+from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.receipt import TOPIC_SHOWN
@@ -240,6 +242,8 @@ class FrontDoor:
         if isinstance(verdict, Refusal):
             if verdict.perhaps_new and not last:
                 return Later(self._newcomers.reading())
+            if verdict.unproved and not last:
+                return Later(self._newcomers.proving())
             self.on_refused(verdict.reason, client.peer, asked.client_id)
             if not verdict.held:
                 return verdict
@@ -294,6 +298,8 @@ class FrontDoor:
         except TokenError as error:
             if isinstance(error, PerhapsNewError) and not last:
                 return Later(self._newcomers.reading())
+            if isinstance(error, UnprovedError) and not last:
+                return Later(self._newcomers.proving())
             return self._not_renewed(client, error.detail)
         if login.principal.role is not before.role:
             return self._not_renewed(client, "the new token is for another role")
@@ -431,17 +437,29 @@ class FrontDoor:
             return Refusal(ConnectCode.SERVER_UNAVAILABLE, "moved", five=five, advice=advice, to=self._moved_to)
         return verdict
 
-    def _route(self, principal: Principal, topic: str, retain: bool) -> tuple[AccessDecision, Origin | None]:  # noqa: FBT001
-        """Decide a PUBLISH; with the origin when the topic is an events topic, where RETAIN means nothing."""
+    def _route(self, principal: Principal, topic: str, retain: bool) -> tuple[AccessDecision, Origin | None, str]:  # noqa: FBT001
+        """Decide a PUBLISH; where it is for the journal, with its origin and its format. RETAIN means nothing there."""
         decision = self.rules.may_publish(principal, topic, retain=retain)
+        if not decision.allowed and principal.formats and (declared := self._declared(principal, topic)) is not None:
+            topic, decision = declared, self.rules.may_publish(principal, declared, retain=retain)
         channel = decision.channel
         if decision.reason is AccessGround.retain and channel is not None and channel.ingest:
             decision = self.rules.may_publish(principal, topic)
         if decision.allowed and channel is not None and channel.ingest:
             parsed = self._registry.parse(topic)
             assert parsed is not None
-            return decision, self.ingest.origin(channel, parsed[1], principal, topic)
-        return decision, None
+            form = parsed[1].get("format", OWN_FORM)
+            return decision, self.ingest.origin(channel, parsed[1], principal, topic), form
+        return decision, None, OWN_FORM
+
+    def _declared(self, principal: Principal, topic: str) -> str | None:
+        """The declared topic of a message on one that an app insists on, root and all; None: of none of its formats."""
+        form = ROOTS.get(topic.partition("/")[0])
+        known = form in principal.formats and "format_messages" in self._registry.channels
+        if form is None or not known or principal.user is None or principal.device is None:
+            return None
+        own = self._registry.build("format_messages", user=principal.user, device=principal.device, format=form)
+        return f"{own}/{topic}"
 
     def _refuse(self, client: Client, refused: Refuse) -> None:
         """Count it, remember it, and tell the device what it should have done."""

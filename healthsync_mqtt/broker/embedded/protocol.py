@@ -266,13 +266,16 @@ class Protocol:
         if origin is not None:
             self._events.append(Delivery(self._source, token, origin, packet.payload, False, self.five))
             return _EVENT + cost
-        decision, origin = self._route(packet.topic.decode(), packet.retain)
+        decision, origin, form = self._route(packet.topic.decode(), packet.retain)
         if not decision.allowed:
             return self._refuse("not_allowed", packet, decision.rule, decision) + cost
         self._refused = 0
         if origin is not None:
-            self._own[packet.topic] = origin
-            self._events.append(Delivery(self._source, token, origin, packet.payload, packet.retain, self.five))
+            if form == OWN_FORM:
+                self._own[packet.topic] = origin
+            # Apps set RETAIN on what they measured just now, and nobody reads what they would be told about it.
+            retained = packet.retain and form == OWN_FORM
+            self._events.append(Delivery(self._source, token, origin, packet.payload, retained, self.five, form))
             return _MESSAGE + cost
         unreleased = self._session.unreleased
         if packet.qos < 2 or packet.packet_id not in unreleased:

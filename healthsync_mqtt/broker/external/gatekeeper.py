@@ -13,7 +13,7 @@ from healthsync_mqtt.identity.keys.store import LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
-from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof
+from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof, UnprovedError
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
 
@@ -185,6 +185,9 @@ class Gatekeeper:
         except PerhapsNewError:
             with contextlib.suppress(StoreError):
                 self._chain.catch_up()
+        except UnprovedError:
+            with contextlib.suppress(StoreError):
+                self._chain.prove()
         return self._chain.authenticate(proof, Demand.off, now)
 
     def _revoked(self, login: Login) -> bool:

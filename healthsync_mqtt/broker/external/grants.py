@@ -123,14 +123,14 @@ def _filters(channel: Channel, principal: Principal) -> Iterator[str]:
         ids = bound(principal, text)
         choices.append(["+"] if ids is None else sorted(ids))
     for levels in product(*choices):
-        yield "/".join(levels)
+        yield "/".join([*levels, *["#"] * channel.template.rest])
 
 
 def _sample(rules: AccessRules, channel: Channel, name: str) -> str:
     """A topic that the filter matches, with a fresh id for each ``+``."""
     types = rules.registry.types
     out = []
-    for level, (text, _) in zip(name.split("/"), channel.template.levels, strict=True):
+    for level, (text, _) in zip(name.removesuffix("/#").split("/"), channel.template.levels, strict=True):
         if level != "+":
             out.append(level)
         else:

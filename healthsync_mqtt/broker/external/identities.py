@@ -23,7 +23,9 @@ def bridge_principal(bridge_id: str) -> Principal:
 
 
 def _canary(user: str) -> Principal:
-    return Principal(role=Role.device, client_id=f"{user}-probe", user=user, device="probe")
+    return Principal(
+        role=Role.device, client_id=f"{user}-probe", user=user, device="probe", formats=frozenset({"probe"})
+    )
 
 
 CANARY_A: Final = _canary("healthsync-canary-a")

@@ -14,6 +14,7 @@ from healthsync_mqtt.identity.consent.decisions import Permissions
 from healthsync_mqtt.identity.login.lobby import Lobby
 from healthsync_mqtt.identity.login.roster import Delta, Roster
 from healthsync_mqtt.identity.people.records import Device, Member
+from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.principal import Principal, Role
 
 
@@ -47,6 +48,8 @@ class Membership:
     principal: Principal
     epoch: int
     not_before_s: int = 0
+    secret: str = ""
+    """What is kept of an app's password; "": it is no app."""
 
     def takes(self, epoch: int | None, issued_at: int) -> bool:
         """Whether a token of that epoch, issued at that second, is not from before a revocation."""
@@ -93,6 +96,17 @@ class Directory:
     def principal(self, client_id: str) -> Principal | None:
         """Who may connect under a client id, if anybody; for logins that are proved without a token."""
         return self._principals.get(client_id)
+
+    def secret(self, client_id: str) -> str:
+        """What is kept of the password of an app; "" for whoever is none."""
+        principal = self._principals.get(client_id)
+        entry = None if principal is None else self._entries.get(_key(principal))
+        return "" if entry is None else entry.secret
+
+    def declared(self, user: str, device: str) -> Declared:
+        """What the login of a device says of its messages."""
+        entry = self._entries.get((Role.device, user, device))
+        return NOTHING_DECLARED if entry is None else entry.principal.declared
 
     def epoch(self, principal: Principal) -> int:
         """The epoch from which on what was issued to the principal is good."""
@@ -184,8 +198,10 @@ def _entries(members: Iterable[Member]) -> dict[_Key, Membership]:
 
 
 def _entry(member: Member) -> Membership:
-    not_before_s = member.not_before_s if isinstance(member, Device) else 0
-    return Membership(member.principal, member.token_epoch, not_before_s)
+    if not isinstance(member, Device):
+        return Membership(member.principal, member.token_epoch)
+    secret = "" if member.app is None else member.app.secret
+    return Membership(member.principal, member.token_epoch, member.not_before_s, secret)
 
 
 def _key(principal: Principal) -> _Key:

@@ -1,4 +1,4 @@
-"""How a client proves who it is: by token, by certificate, or by both, as its listener demands.
+"""How a client proves who it is: by token, password or certificate, or by two of them, as its listener demands.
 
 A chain: each link answers with a login, with why not, or that the proof is not for it. Nothing here reads a file, so
 the door asks on the event loop; who may be new is answered with PerhapsNewError, and asked again after a reading.
@@ -9,11 +9,20 @@ from typing import Self
 
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.identity.certificates.demand import Demand
+from healthsync_mqtt.identity.login.app_login import AppLogin
 from healthsync_mqtt.identity.login.certificate_login import CertificateLogin
 from healthsync_mqtt.identity.login.credential_login import CredentialLogin
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
-from healthsync_mqtt.identity.login.proof import BannedError, Denied, Login, LoginLink, PerhapsNewError, Proof
+from healthsync_mqtt.identity.login.proof import (
+    BannedError,
+    Denied,
+    Login,
+    LoginLink,
+    PerhapsNewError,
+    Proof,
+    UnprovedError,
+)
 from healthsync_mqtt.identity.login.token_login import TokenLogin
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
 
@@ -24,12 +33,13 @@ class Logins:
     def __init__(self, directory: Directory, links: Sequence[LoginLink]) -> None:
         self._directory = directory
         self._certificates = CertificateLogin(directory)
-        self._links: Sequence[LoginLink] = (self._certificates, directory.lobby, *links)
+        self._apps = AppLogin(directory)
+        self._links: Sequence[LoginLink] = (self._certificates, directory.lobby, self._apps, *links)
         self._told = directory.denied
 
     @classmethod
     def of(cls, directory: Directory, verifier: TokenVerifier, store: CredentialStore | None = None) -> Self:
-        """The whole chain: certificates, the lobby, credentials where there are any, tokens."""
+        """The whole chain: certificates, the lobby, apps, credentials where there are any, tokens."""
         credentials = [] if store is None else [CredentialLogin(directory, store)]
         return cls(directory, [*credentials, TokenLogin(directory, verifier)])
 
@@ -41,11 +51,14 @@ class Logins:
     def authenticate(self, proof: Proof, demand: Demand, now: float) -> Login:
         """The login that ``proof`` is good for at ``now`` (epoch seconds); otherwise TokenError, whatever the cause.
 
-        PerhapsNewError, a TokenError, where another try after ``catch_up`` may end otherwise.
+        PerhapsNewError, a TokenError, where another try after ``catch_up`` may end otherwise; UnprovedError after
+        ``prove``.
         """
         answer = self._answer(proof, demand, now)
         if isinstance(answer, Login):
             return answer
+        if answer.unproved:
+            raise UnprovedError(answer.detail)
         if answer.perhaps_new:
             raise PerhapsNewError(answer.detail, banned=answer.banned)
         raise (BannedError if answer.banned else TokenError)(answer.detail)
@@ -56,6 +69,11 @@ class Logins:
         for link in self._links:
             if isinstance(link, CredentialLogin):
                 link.catch_up()
+
+    def prove(self) -> None:
+        """Read again what has changed, then check the passwords that wait. Blocks for some 40 ms each."""
+        self._directory.catch_up()
+        self._apps.prove()
 
     def refresh(self) -> frozenset[str]:
         """``catch_up``; the serial numbers that are refused since the last call."""

@@ -51,6 +51,8 @@ class Denied(NamedTuple):
     perhaps_new: bool = False
     #: the proof was good, and taken from its holder
     banned: bool = False
+    #: it waits to be checked: ask again after ``Logins.prove``
+    unproved: bool = False
 
 
 Answer = Login | Denied | None
@@ -66,6 +68,10 @@ class LoginLink(Protocol):
 
 class BannedError(TokenError):
     """The proof was good once: it was revoked, or its holder was."""
+
+
+class UnprovedError(TokenError):
+    """A password that is to be checked beside the loop."""
 
 
 class PerhapsNewError(TokenError):

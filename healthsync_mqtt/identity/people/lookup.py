@@ -1,14 +1,18 @@
 """Records that several parts of the registry look up by name."""
 
-from typing import Final
+import json
+from dataclasses import replace
+from typing import Any, Final
 
 from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.identity.people.names import check_id, load_names
-from healthsync_mqtt.identity.people.records import Admin, Device, Subscriber, User
+from healthsync_mqtt.identity.people.records import Admin, AppRecord, Device, Subscriber, User
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.sql import statements
+from healthsync_mqtt.model.declared import Declared
 
 PEOPLE: Final = statements("people", "people")
+APPS: Final = statements("people", "apps")
 
 
 def any_user(tables: Tables, user_id: str) -> User | None:
@@ -35,7 +39,30 @@ def device_of(tables: Tables, user_id: str, device_id: str) -> Device:
     found = any_device(tables, user_id, check_id("device id", device_id))
     if found is None or found.removed_us is not None:
         raise NotFoundError(f"{user_id} has no device {device_id}", hint=f"healthsync device add {user_id} {device_id}")
-    return found
+    return _with_app(tables, found)
+
+
+def any_app(tables: Tables, client_id: str) -> AppRecord | None:
+    """What makes the device under a client id an app, if it is one."""
+    return tables.record(app_from, APPS["app"], client_id)
+
+
+def app_from(
+    *,
+    formats: str,
+    zone: str | None,
+    unit: str | None,
+    bucket_s: int | None,
+    slot: str | None,
+    **row: Any,
+) -> AppRecord:
+    """An app as the columns of its row say."""
+    return AppRecord(formats=frozenset(json.loads(formats)), declared=Declared(zone, unit, bucket_s, slot), **row)
+
+
+def _with_app(tables: Tables, device: Device) -> Device:
+    app = any_app(tables, device.client_id)
+    return device if app is None else replace(device, app=app)
 
 
 def any_subscriber(tables: Tables, name: str) -> Subscriber | None:
@@ -84,7 +111,7 @@ def member_of(tables: Tables, client_id: str) -> Device | Subscriber | Admin | N
     """Who may connect under a client id now, if anybody."""
     device = tables.record(Device, PEOPLE["active_device_of_client"], client_id)
     if device is not None:
-        return device
+        return _with_app(tables, device)
     subscriber = tables.record(subscriber_from, PEOPLE["subscriber"], client_id)
     if subscriber is not None:
         return subscriber if subscriber.removed_us is None and subscriber.suspended_us is None else None

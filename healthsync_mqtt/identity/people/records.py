@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from healthsync_mqtt.identity.people.names import EVERY
+from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.principal import Principal, Role
 
 
@@ -14,6 +15,18 @@ class User:
     created_us: int
     suspended_us: int | None = None
     removed_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppRecord:
+    """What makes a device an app: the formats it sends, what is declared for its messages, its password's hash."""
+
+    client_id: str
+    formats: frozenset[str]
+    declared: Declared
+    secret: str = field(repr=False)
+    created_us: int
+    rotated_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +45,19 @@ class Device:
     not_before_s: int
     suspended_us: int | None = None
     token_epoch: int = 0
+    app: AppRecord | None = None
 
     @property
     def principal(self) -> Principal:
         """The identity its connections get."""
-        return Principal(role=Role.device, client_id=self.client_id, user=self.user_id, device=self.device_id)
+        return Principal(
+            role=Role.device,
+            client_id=self.client_id,
+            user=self.user_id,
+            device=self.device_id,
+            formats=frozenset() if self.app is None else self.app.formats,
+            declared=NOTHING_DECLARED if self.app is None else self.app.declared,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ import apsw
 
 from bridge.cursors import Cursors
 from bridge.edges.embedded import DoorOutlet, DoorSource, RefusedMessages
+from bridge.folds import Folds
 from bridge.follow.canonical import CanonicalFeed
 from bridge.jobs.release import Release
 from bridge.jobs.revocations import Revocations
@@ -144,6 +145,7 @@ class Node:
             outlet=outlet,
             observers=(self.publisher,),
             failed=self._fail,
+            folds=Folds(cast("Any", self.reader), REGISTRY),
             clock_us=clock.us,
         )
         self._release = Release(self.pipeline, chores, cast("Any", self.reader), clock_us=clock.us)

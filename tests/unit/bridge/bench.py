@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from bridge.folds import Folds
 from bridge.pipeline import Pipeline
 from bridge.ports import Chores, Commit
 from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.model.declared import NOTHING_DECLARED
 from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.memory import MemoryEventLog
@@ -96,6 +98,7 @@ class Bench:
         self.chores = Chores()
         self.told: list[Exception] = []
         watch = Heads()
+        remembering = self.log if isinstance(self.log, MemoryEventLog) else MemoryEventLog()
         self.heads = watch.heads
         self.pipeline = Pipeline(
             journal=self.journal,
@@ -108,6 +111,7 @@ class Bench:
             outlet=self.outbox,
             observers=(watch, *options.pop("observers", ())),
             failed=self.told.append,
+            folds=Folds(remembering.reader(), REGISTRY, options.pop("declared", lambda *_: NOTHING_DECLARED)),
             **options,
         )
 

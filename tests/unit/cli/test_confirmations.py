@@ -28,7 +28,7 @@ OF_THAT_KIND = [path for path, _ in ALL if path[-1] in TAKES_AWAY]
 
 
 def test_there_are_such_commands() -> None:
-    assert len(OF_THAT_KIND) == 10
+    assert len(OF_THAT_KIND) == 11
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def there(lines: Any, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """One of each noun, and a person at a terminal."""
     lines("user", "add", "alice", "--consent", "all")
     lines("device", "add", "alice", "watch")
+    lines("app", "add", "alice", "phone", "--format", "json")
     lines("subscriber", "add", "app", "--users", "*", "--types", "*")
     lines("sink", "add", "file", str(tmp_path / "out"))
     lines("cert", "init-ca")
@@ -48,6 +49,7 @@ def there(lines: Any, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 LINES = {
     ("user", "remove"): "user remove alice",
     ("device", "remove"): "device remove alice watch",
+    ("app", "remove"): "app remove alice phone",
     ("subscriber", "remove"): "subscriber remove app",
     ("sink", "remove"): "sink remove file",
     ("cert", "revoke"): "cert revoke {serial}",

@@ -12,7 +12,9 @@ from healthsync_mqtt.topics import AccessGround, AccessRules, TopicRegistry, is_
 REGISTRY = TopicRegistry.load(types=None)
 RULES = AccessRules(REGISTRY)
 
-WATCH = Principal(role=Role.device, client_id="alice-watch-1", user="alice", device="watch-1")
+WATCH = Principal(
+    role=Role.device, client_id="alice-watch-1", user="alice", device="watch-1", formats=frozenset({"openscale"})
+)
 READER = Principal(role=Role.subscriber, client_id="app", users=frozenset({"alice"}), types=None)
 STEPS = Principal(role=Role.subscriber, client_id="steps", users=frozenset({"alice"}), types=frozenset({"steps"}))
 EVERYONE = Principal(role=Role.subscriber, client_id="all", users=None, types=None)
@@ -23,16 +25,16 @@ GUEST = Principal(role=Role.enroll, client_id="enroll-a")
 
 OWN = {
     "user": "alice", "device": "watch-1", "provider": "fitbit", "type": "steps", "kind": "sleep", "bridge": "main",
-    "client": "enroll-a",
+    "client": "enroll-a", "format": "openscale",
 }  # fmt: skip
 OTHERS = {
     "user": "bob", "device": "watch-2", "provider": "oura", "type": "weight", "kind": "load", "bridge": "b2",
-    "client": "enroll-b",
+    "client": "enroll-b", "format": "nightscout",
 }  # fmt: skip
 PRIVATE = {channel.key for channel in REGISTRY if channel.private}
 
 PUBLISHES = {
-    Role.device: {"user_events", "device_events", "status", "token_request"},
+    Role.device: {"user_events", "device_events", "format_messages", "status", "token_request"},
     Role.enroll: {"enroll_request"},
     Role.subscriber: {"commands", "homeassistant_status"},
     Role.admin: {"commands"},
@@ -58,6 +60,7 @@ SUBSCRIBES = {
     Role.bridge: {
         "user_events",
         "device_events",
+        "format_messages",
         "adapter_events",
         "status",
         "connection",
@@ -69,7 +72,7 @@ SUBSCRIBES = {
     },
 }
 BOUND = {
-    Role.device: {"user", "device"},
+    Role.device: {"user", "device", "format"},
     Role.enroll: {"client"},
     Role.subscriber: {"user", "type"},
     Role.admin: set(),
@@ -292,15 +295,17 @@ WORLD = {
     "kind": ["sleep", "other"],
     "bridge": ["main", "other"],
     "client": ["client", "other"],
+    "format": ["openscale", "other"],
 }
 
 
 def declared(extra: frozenset[str] = frozenset()) -> list[str]:
-    """Every declared topic over the ids of the world and ``extra``."""
+    """Every declared topic over the ids of the world and ``extra``; where any levels may follow, also with some."""
     return [
-        channel.template.build(dict(zip(channel.template.variables, values, strict=True)))
+        channel.template.build(dict(zip(channel.template.variables, values, strict=True))) + rest
         for channel in REGISTRY
         for values in product(*({*WORLD[name], *extra} for name in channel.template.variables))
+        for rest in (("", "/x", "/1/x") if channel.template.rest else ("",))
     ]
 
 
@@ -320,6 +325,7 @@ principals = st.builds(
     provider=st.sampled_from([None, "fitbit"]),
     users=_some(["alice", "bob"]),
     types=_some(["steps", "weight"]),
+    formats=st.sampled_from([frozenset[str](), frozenset({"openscale"})]),
 )
 
 
@@ -360,7 +366,7 @@ def test_topics_are_granted_by_role_and_ids(principal: Principal, name: str) -> 
     assert parsed
     channel, variables = parsed
     by_role: dict[Role, dict[str, set[str | None] | frozenset[str] | None]] = {
-        Role.device: {"user": {principal.user}, "device": {principal.device}},
+        Role.device: {"user": {principal.user}, "device": {principal.device}, "format": principal.formats},
         Role.subscriber: {"user": principal.users, "type": principal.types},
         Role.adapter: {"user": principal.users, "provider": {principal.provider}},
         Role.enroll: {"user": principal.users, "client": {"client"}},
@@ -404,6 +410,7 @@ def test_an_identity_of_pattern_text_is_granted_nothing(hostile: str) -> None:
             written = channel.template.text
             for name in channel.template.variables:
                 written = written.replace(f"{{{name}}}", hostile)
+            written = written.removesuffix("/#")
             for candidate in (written, channel.template.filter, topic(channel.key)):
                 assert not RULES.may_publish(principal, candidate).allowed
                 assert not RULES.may_will(principal, candidate).allowed
@@ -424,6 +431,7 @@ def test_an_identity_of_alice_gets_nothing_of_bob_and_learns_nothing(principal: 
         provider=principal.provider,
         users=frozenset({"alice"}),
         types=principal.types,
+        formats=principal.formats,
     )
     absent = text.replace("bob", "other")
     for ask in (RULES.may_publish, RULES.may_subscribe, RULES.may_will):

@@ -42,6 +42,7 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
     assert {channel.key: channel.template.text for channel in REGISTRY} == {
         "user_events": "users/{user}/events",
         "device_events": "users/{user}/devices/{device}/events",
+        "format_messages": "users/{user}/devices/{device}/formats/{format}/#",
         "adapter_events": "users/{user}/adapters/{provider}/events",
         "receipts": "users/{user}/devices/{device}/receipts",
         "status": "users/{user}/devices/{device}/status",
@@ -70,17 +71,27 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
     assert {c.key for c in REGISTRY if c.will} == {"status", "homeassistant_status", "bridge_status"}
     assert {c.key for c in REGISTRY if c.screened} == {"homeassistant_config", "homeassistant_status"}
     assert {c.key for c in REGISTRY if Role.device in c.roles_publish} == {
-        "user_events", "device_events", "status", "token_request",
+        "user_events", "device_events", "format_messages", "status", "token_request",
     }  # fmt: skip
     assert REGISTRY["canonical"].direction is Direction.out
 
 
 def test_only_events_channels_are_for_the_journal() -> None:
-    assert [c.key for c in REGISTRY.ingest_channels()] == ["user_events", "device_events", "adapter_events"]
-    assert REGISTRY.bridge_filters() == ("users/+/events", "users/+/devices/+/events", "users/+/adapters/+/events")
+    assert [c.key for c in REGISTRY.ingest_channels()] == [
+        "user_events",
+        "device_events",
+        "format_messages",
+        "adapter_events",
+    ]
+    assert REGISTRY.bridge_filters() == (
+        "users/+/events",
+        "users/+/devices/+/events",
+        "users/+/devices/+/formats/+/#",
+        "users/+/adapters/+/events",
+    )
 
 
-_levels = st.sampled_from(["users", "alice", "events", "devices", "watch-1", "adapters", "fitbit", "x", ""])
+_levels = st.sampled_from(["users", "alice", "events", "devices", "watch-1", "adapters", "fitbit", "formats", "x", ""])
 
 
 @given(st.lists(_levels, min_size=1, max_size=6).map("/".join))

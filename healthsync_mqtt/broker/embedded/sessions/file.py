@@ -14,6 +14,7 @@ from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, KeptWill,
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.config.private_files import create_private, make_private_directory
 from healthsync_mqtt.errors import ConfigError, StoreError
+from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.sql_files import numbered, statements
 
@@ -191,4 +192,6 @@ def principal_of(text: str) -> Principal:
     kept: dict[str, Any] = json.loads(text)
     known = {field.name for field in fields(Principal)}
     values: dict[str, Any] = {name: frozenset(v) if isinstance(v, list) else v for name, v in kept.items()}
+    if "declared" in kept:
+        values["declared"] = Declared(*kept["declared"])
     return Principal(**{name: v for name, v in values.items() if name in known} | {"role": Role(kept["role"])})

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.edges.external import LinkOutlet, LinkSource, Origins
+from bridge.folds import Folds
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.pipeline import Pipeline
 from bridge.ports import Chores
@@ -88,6 +89,7 @@ class Bench:
             outlet=self.outlet,
             observers=(self.canonical,),
             failed=lambda error: None,
+            folds=Folds(self.log.reader(), TOPICS),
         )
 
     def source(self, shard: str = "") -> LinkSource:

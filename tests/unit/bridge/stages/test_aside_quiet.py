@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge.stages.aside import Aside
+from healthsync_mqtt.formats.port import Told
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.origin import Origin
@@ -14,7 +15,7 @@ async def test_the_decoder_waits_while_rows_are_written() -> None:
     order: list[str] = []
     started, decoded = threading.Event(), threading.Event()
 
-    def decode(_: Delivery, pause: Callable[[], None]) -> Decoded:
+    def decode(_: Delivery, _told: Told, pause: Callable[[], None]) -> Decoded:
         started.set()
         pause()
         order.append("decoded")

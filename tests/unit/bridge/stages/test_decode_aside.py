@@ -30,13 +30,13 @@ class Gates:
         self.gave_up = threading.Event()
 
         def gated(  # noqa: PLR0917  # as decode
-            payload: bytes, origin: Any, now_us: int, limits: Any, pause: Callable[[], None], form: Any
+            payload: bytes, origin: Any, now_us: int, limits: Any, pause: Callable[[], None], form: Any, told: Any
         ) -> Decoded:
             self.threads.append(threading.current_thread().name)
             self.entered.set()
             self.go_on.wait(10)
             try:
-                return decode(payload, origin, now_us, limits, pause, form)
+                return decode(payload, origin, now_us, limits, pause, form, told)
             except BaseException:
                 self.gave_up.set()
                 raise

@@ -14,11 +14,12 @@ REGISTRY = TopicRegistry.load()
 RULES = AccessRules(REGISTRY)
 PRINCIPALS = [
     Principal(role=Role.device, client_id="alice-watch", user="alice", device="watch"),
+    Principal(role=Role.device, client_id="app", user="alice", device="watch", formats=frozenset({"fit"})),
     Principal(role=Role.device, client_id="lost"),
     Principal(role=Role.adapter, client_id="fitbit", provider="fitbit", users=None),
     Principal(role=Role.adapter, client_id="f", provider="fitbit", users=frozenset({"alice"})),
     Principal(role=Role.adapter, client_id="none", users=None),
-    Principal(role=Role.subscriber, client_id="app", users=frozenset({"alice"}), types=frozenset({"steps"})),
+    Principal(role=Role.subscriber, client_id="reader", users=frozenset({"alice"}), types=frozenset({"steps"})),
     Principal(role=Role.admin, client_id="root"),
     Principal(role=Role.enroll, client_id="guest"),
 ]
@@ -30,11 +31,13 @@ IDS = {
     "kind": ("sleep",),
     "bridge": ("main",),
     "client": ("guest", "root"),
+    "format": ("fit", "openscale"),
 }
 TOPICS = [
-    channel.template.build(dict(zip(channel.template.variables, values, strict=True)))
+    channel.template.build(dict(zip(channel.template.variables, values, strict=True))) + rest
     for channel in REGISTRY
     for values in product(*(IDS[name] for name in channel.template.variables))
+    for rest in (("", "/x", "/x/y") if channel.template.rest else ("",))
 ]
 
 

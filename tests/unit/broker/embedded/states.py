@@ -13,6 +13,7 @@ from healthsync_mqtt.broker.embedded.actions import (
 )
 from healthsync_mqtt.broker.embedded.lifecycle import ConnectionState
 from healthsync_mqtt.broker.embedded.protocol import Protocol
+from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.mqtt.codec.packets import (
@@ -73,11 +74,11 @@ class Told:
         """Nothing: the tests ask the protocol."""
 
 
-def route(topic: str, retain: bool) -> tuple[AccessDecision, Origin | None]:
+def route(topic: str, retain: bool) -> tuple[AccessDecision, Origin | None, str]:
     decision = RULES.may_publish(WATCH, topic, retain=retain)
     if decision.channel is not None and decision.channel.ingest:
-        return decision, Origin("alice", "watch", None, topic)
-    return decision, None
+        return decision, Origin("alice", "watch", None, topic), OWN_FORM
+    return decision, None, OWN_FORM
 
 
 def reached(protocol: Protocol, state: ConnectionState, asked: Connect) -> Protocol:

@@ -262,7 +262,7 @@ def test_only_who_sends_nothing_else_is_cut_off(poison: Packet) -> None:
 
 
 def test_retain_is_remembered_of_an_event() -> None:
-    def lenient(topic: str, retain: bool) -> tuple[AccessDecision, Origin | None]:
+    def lenient(topic: str, retain: bool) -> tuple[AccessDecision, Origin | None, str]:
         assert isinstance(retain, bool)
         return route(topic, False)
 

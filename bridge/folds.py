@@ -1,0 +1,102 @@
+"""Messages in a format of their own, around their decoding: what the format is told, and what is kept of it.
+
+What a format remembers of a device is read from the log and committed with the events that it made. So the next message
+of the same device and format is decoded when the one before is durable, and never twice at a time.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from bridge.ports import Chore
+from bridge.stages.journal import Journal
+from healthsync_mqtt.formats.port import NOTHING_TOLD, Told
+from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+from healthsync_mqtt.model.delivery import OWN_FORM, Delivery
+from healthsync_mqtt.model.event import LATEST, Aftermath, Decoded, Event, Gone, Op
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.storage.port import FormatMemory, LogReader
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+Declarations = Callable[[str, str], Declared]
+"""What the login of a user's device says of its messages."""
+
+_MOST_GONE: Final = 100_000
+"""Records that one message takes back; the rest of them stays."""
+
+
+class _Whose(NamedTuple):
+    user: str
+    device: str
+    form: str
+
+
+class Folds:
+    """Who is being decoded, what is told and what is kept. On the event loop."""
+
+    def __init__(
+        self,
+        reader: LogReader,
+        registry: TopicRegistry,
+        declared: Declarations = lambda _user, _device: NOTHING_DECLARED,
+    ) -> None:
+        self._reader = reader
+        self._registry = registry
+        self._declared = declared
+        #: whose message is decoded and not durable yet
+        self._busy: set[_Whose] = set()
+
+    def waits(self, delivery: Delivery) -> bool:
+        """Whether the message before this one has yet to become durable."""
+        return delivery.form != OWN_FORM and _whose(delivery.origin, delivery.form) in self._busy
+
+    def told(self, origin: Origin, form: str, at_us: int | None = None, *, retained: bool = False) -> Told:
+        """What the format is told beside the payload. StoreError when the log cannot be read."""
+        if form == OWN_FORM:
+            return NOTHING_TOLD
+        whose = _whose(origin, form)
+        parsed = self._registry.parse(origin.topic)
+        topic = self._registry.rest(parsed[0], origin.topic) if parsed is not None else ""
+        state = self._reader.format_state(*whose)
+        return Told(state, topic, retained, at_us, self._declared(whose.user, whose.device))
+
+    def settled(self, origin: Origin, form: str, decoded: Decoded) -> tuple[Decoded, Chore | None]:
+        """The delivery with tombstones of what is gone, and what its commit does beside; busy until that is done."""
+        if form == OWN_FORM:
+            return decoded, None
+        whose = _whose(origin, form)
+        self._busy.add(whose)
+        aftermath = decoded.aftermath or Aftermath()
+        tombstones, taken_back = self._tombstones(whose, aftermath.gone)
+        if tombstones:
+            decoded = decoded._replace(
+                events=[*tombstones, *decoded.events], total=decoded.total + len(tombstones), aftermath=None
+            )
+        memory = FormatMemory(*whose, aftermath.state, aftermath.named, taken_back)
+
+        def write(journal: Journal) -> None:
+            if aftermath.state is not None or aftermath.named or taken_back:
+                journal.remember(memory)
+
+        return decoded, Chore(write, lambda: self._busy.discard(whose))
+
+    def _tombstones(self, whose: _Whose, gone: tuple[Gone, ...]) -> tuple[list[Event], list[tuple[str, str]]]:
+        events: dict[str, Event] = {}
+        taken_back: list[tuple[str, str]] = []
+        for each in gone:
+            for name, event_id in self._reader.format_records(*whose, each.prefix, _MOST_GONE):
+                record = self._reader.find(whose.user, event_id)
+                if record is not None and record.op != Op.DELETE and _within(record, each):
+                    events[event_id] = Event(event_id, record.type, 0, None, LATEST, Op.DELETE, b"{}", 0)
+                    taken_back.append((name, event_id))
+        return list(events.values()), taken_back
+
+
+def _whose(origin: Origin, form: str) -> _Whose:
+    return _Whose(origin.user, origin.device or "", form)
+
+
+def _within(record: Record, gone: Gone) -> bool:
+    if gone.from_us is not None and record.start_us < gone.from_us:
+        return False
+    return gone.until_us is None or record.start_us < gone.until_us

@@ -1,0 +1,288 @@
+"""healthsync app …"""
+
+import socket
+from typing import Annotated, Any, Final
+
+import typer
+
+from healthsync_mqtt.cli import completion, output
+from healthsync_mqtt.cli.device import why as why_device
+from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, bucket_s, now_us, zone_name
+from healthsync_mqtt.cli.service import ServiceFile, split_address
+from healthsync_mqtt.config.names import did_you_mean
+from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.errors import ConfigError, HealthSyncError, UsageError
+from healthsync_mqtt.formats.catalogue import FORMATS, ROOTS
+from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
+from healthsync_mqtt.identity.people.records import AppRecord, Device
+from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+app = new_group("Apps and gadgets that know only a password, and payloads of their own.")
+
+_PAGE: Final = 1_000
+
+User = Annotated[str, typer.Argument(help="The user's id.", autocompletion=completion.users)]
+Name = Annotated[str, typer.Argument(help="The app's name, unique for its user.", autocompletion=completion.devices)]
+
+
+@app.command("add")
+def add(  # noqa: PLR0917  # an option each
+    user: User,
+    name: Name,
+    formats: Annotated[
+        list[str], typer.Option("--format", help="A payload format that it sends; more than one may be given.")
+    ],
+    zone: Annotated[
+        str | None, typer.Option(help="The zone of times that come without an offset: Europe/Berlin.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="The unit of numbers that come without one: mmol/L.")] = None,
+    bucket: Annotated[
+        str | None, typer.Option(help="What sums without an end are of: minute, hour, day, or a duration.")
+    ] = None,
+    slot: Annotated[str | None, typer.Option(help="Which user, number or slot of the gadget is this user.")] = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Add an app and print what to type into it: its password is shown once, and does not end.
+
+    Example: healthsync app add alice phone --format health_auto_export --zone Europe/Berlin --bucket hour
+    """
+    declared = Declared(zone_name(zone), unit, bucket_s(bucket), slot)
+    names = [_format(each) for each in formats]
+    place = DataDirectory(data)
+    password = new_password()
+    with place.changing() as change:
+        added = change.registry.add_device(user, name, now_us())
+        app_ = change.registry.apps.add(added, names, declared, hashed_password(password), now_us())
+        change.note("app.added", user=user, device=name, formats=sorted(app_.formats))
+    _hand_out(place, added, app_, password, as_json=json)
+
+
+@app.command("rotate")
+def rotate(user: User, name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+    """Give an app another password; the old one is void at once, and who uses it is thrown out.
+
+    Example: healthsync app rotate alice phone
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        _app_of(registry, user, name)
+    output.agree(f"Give {name} of {user} another password? It has to be typed into the app", yes=yes or json)
+    password = new_password()
+    with place.changing() as change:
+        found = change.registry.device(user, name)
+        app_ = change.registry.apps.rotate(found.client_id, hashed_password(password), now_us())
+        change.note("app.rotated", user=user, device=name)
+    _hand_out(place, found, app_, password, as_json=json)
+
+
+@app.command("list")
+def list_apps(
+    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """List apps: what they send, connected or not, last seen, last stored.
+
+    Example: healthsync app list --user alice
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        alive = Liveness(place, registry, now_us())
+        known = registry.apps.all()
+        apps = [
+            _described(device, known[device.client_id]) | _alive(alive, device.client_id)
+            for device in registry.devices(user)
+            if device.client_id in known
+        ]
+    output.listing(
+        apps,
+        {"user_id": "USER", "device_id": "APP", "formats": "FORMATS", "online": "ONLINE"}
+        | {"last_seen_at": "LAST SEEN", "last_stored_at": "LAST STORED", "address": "ADDRESS"}
+        | {"refused_lately": "REFUSED LOGINS"},
+        shown={"online": ONLINE.get},
+        as_json=json,
+        empty="no apps yet; add one: healthsync app add USER NAME --format FORMAT",
+    )
+
+
+@app.command("show")
+def show(user: User, name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Show what to type into an app, without the password, and when it was last seen, stored and refused.
+
+    An app says "published" whatever happened to its message; here is what did.
+
+    Example: healthsync app show alice phone
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry, LastEvents(place) as events:
+        found, app_ = _app_of(registry, user, name)
+        alive = _alive(Liveness(place, registry, now_us()), found.client_id)
+        alive["last_stored_at"] = alive["last_stored_at"] or events.of_device(user, name)
+    shown = _entries(place, found, app_) | _described(found, app_) | alive
+    shown["last_refusal"] = _last_refusal(place, user, name)
+    if json:
+        output.emit(shown)
+        return
+    facts = {key: value for key, value in shown.items() if key not in {"topics", "declared", "last_refusal"}}
+    facts["formats"] = ", ".join(shown["formats"])
+    facts["online"] = ONLINE[shown["online"]]
+    facts |= {f"topic {number}": topic for number, topic in enumerate(shown["topics"], 1)}
+    facts |= {key: value for key, value in shown["declared"].items() if value is not None}
+    if (refusal := shown["last_refusal"]) is not None:
+        facts["last refusal"] = f"{output.time(refusal['at'])} {refusal['reason']} {refusal['field'] or ''}".rstrip()
+        facts["number"] = f"{refusal['number']}: healthsync rejected show {refusal['number']}"
+    output.facts(facts.items())
+
+
+@app.command("remove")
+def remove(
+    user: User, name: Name, *, yes: Yes = False, dry_run: DryRun = False, data: Data = DATA, json: Json = False
+) -> None:
+    """Take away an app's right to connect. What it brought stays.
+
+    Example: healthsync app remove alice phone --yes
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        shown = _described(*_app_of(registry, user, name))
+    if dry_run:
+        words = f"would end the login {shown['client_id']}; what it brought stays"
+        output.told(shown | {"removed": False}, words, as_json=json)
+        return
+    output.must_agree(
+        f"Remove {name} of {user}? It is disconnected and may not come back",
+        f"healthsync app remove {user} {name} --yes",
+        yes=yes,
+        as_json=json,
+    )
+    with place.changing() as change:
+        change.registry.remove_device(user, name, now_us())
+        change.note("app.removed", user=user, device=name)
+    output.told(shown | {"removed": True}, f"removed {name} of {user}", as_json=json)
+
+
+@app.command("why")
+def why(user: User, name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Say why an app cannot connect: what it may do now, and its last refused logins with what to do.
+
+    Example: healthsync app why alice phone
+    """
+    why_device(user, name, data, json)
+
+
+def _app_of(registry: Registry, user: str, name: str) -> tuple[Device, AppRecord]:
+    found = registry.device(user, name)
+    return found, registry.apps.of(found.client_id)
+
+
+def _hand_out(place: DataDirectory, device: Device, app_: AppRecord, password: str, *, as_json: bool) -> None:
+    """Print the login, once; everything that the app's settings ask for."""
+    output.secret_follows("a terminal")
+    shown = _entries(place, device, app_, password)
+    if as_json:
+        output.emit(shown)
+        return
+    facts = {key: value for key, value in shown.items() if key != "topics"}
+    facts["TLS"] = "on"
+    facts |= {f"topic {number}": topic for number, topic in enumerate(shown["topics"], 1)}
+    output.facts(facts.items())
+    output.say("The password is not shown again. Any client id will do. See docs/howto/ for the page of the app.")
+
+
+def _entries(place: DataDirectory, device: Device, app_: AppRecord, password: str = "") -> dict[str, Any]:
+    """What is typed into the app; the first topic is the one to publish to."""
+    settings = load_settings(place.path)
+    topics = TopicRegistry.load(settings.topics_file)
+    if "format_messages" not in topics.channels:
+        raise ConfigError(
+            f"{settings.topics_file} has no channel for payload formats",
+            hint="add `format_messages:` as in the topics.yaml that ships with the program",
+        )
+    own = [
+        topics.build("format_messages", user=device.user_id, device=device.device_id, format=name)
+        for name in sorted(app_.formats)
+    ]
+    secret = {"password": password} if password else {}
+    return {
+        "user_id": device.user_id,
+        "device_id": device.device_id,
+        "client_id": device.client_id,
+        "username": device.client_id,
+        **secret,
+        "topics": [*own, *(f"{root}/#" for root, name in sorted(ROOTS.items()) if name in app_.formats)],
+        "host": _host(settings.broker.certificate_hosts),
+        **_ports(place, settings.broker.mqtts_port, settings.broker.wss_port),
+    }
+
+
+def _ports(place: DataDirectory, mqtts: int, wss: int) -> dict[str, int]:
+    """Where the service listens, when it runs; else where it is set to."""
+    try:
+        service = ServiceFile.read(place.path)
+        return {"mqtts_port": split_address(service.mqtts)[1], "wss_port": split_address(service.wss)[1]}
+    except (HealthSyncError, ValueError):
+        return {"mqtts_port": mqtts, "wss_port": wss}
+
+
+def _host(named: tuple[str, ...]) -> str:
+    """A name that the certificate carries and that leads here."""
+    own = socket.gethostname()
+    for host in (*named, own):
+        try:
+            socket.getaddrinfo(host, None)
+        except OSError:
+            continue
+        return host
+    return named[0] if named else "localhost"
+
+
+def _described(device: Device, app_: AppRecord) -> dict[str, Any]:
+    return {
+        "user_id": device.user_id,
+        "device_id": device.device_id,
+        "client_id": device.client_id,
+        "username": device.client_id,
+        "formats": sorted(app_.formats),
+        "declared": app_.declared._asdict(),
+        "created_at": iso(app_.created_us),
+        "rotated_at": iso(app_.rotated_us),
+        "suspended_at": None if device.suspended_us is None else iso(device.suspended_us),
+    }
+
+
+def _alive(alive: Liveness, client_id: str) -> dict[str, Any]:
+    found = alive.of(client_id)
+    return {"last_stored_at": found.pop("last_event_at"), **found}
+
+
+def _last_refusal(place: DataDirectory, user: str, device: str) -> dict[str, Any] | None:
+    """The newest refusal of what the app sent, as far as it is kept; without what it sent."""
+    log = place.log()
+    if log is None:
+        return None
+    newest = None
+    with log:
+        after = 0
+        while rows := log.rejected(after, _PAGE, user=user):
+            after = rows[-1].no
+            for row in rows:
+                if row.device == device and (newest is None or row.last_us >= newest.last_us):
+                    newest = row
+    if newest is None:
+        return None
+    return {"number": newest.no, "at": iso(newest.last_us), "reason": newest.reason, "field": newest.field}
+
+
+def _format(name: str) -> str:
+    if name not in FORMATS:
+        raise UsageError(
+            f"there is no format {name!r}", hint=f"{did_you_mean(name, FORMATS)}see: healthsync format list"
+        )
+    return name

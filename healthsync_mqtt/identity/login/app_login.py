@@ -1,0 +1,78 @@
+"""Logins of apps: a user name and a password without an end, under any client id.
+
+A password is checked once (scrypt, in a thread of its own) and remembered as a keyed digest as long as it is the app's:
+an app that connects for each message costs that once. ``prove`` checks those that wait, a bounded number.
+"""
+
+import hmac
+import secrets
+import threading
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import Final
+
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.passwords import hashed_password, new_password, normal_password, password_fits
+from healthsync_mqtt.identity.login.proof import Answer, Denied, Login, Proof
+
+_LOGIN_S: Final = 10 * 365 * 86_400.0
+"""A login with a password ends when that is revoked."""
+_MOST_WAITING: Final = 64
+_MOST_OF_NAME: Final = 4
+"""Passwords that wait to be checked: of all, and of one user name."""
+_MOST_KNOWN: Final = 10_000
+_UNFIT: Final = "the password does not fit"
+
+_Claim = tuple[str, bytes]
+"""A user name and the digest of a password."""
+
+
+class AppLogin:
+    """The link of the chain for passwords as ``passwords`` makes them."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._key = secrets.token_bytes(32)
+        self._lock = threading.Lock()
+        self._waiting: dict[_Claim, str] = {}
+        #: whether a claim was found right, of the secret with which it was compared
+        self._known: OrderedDict[_Claim, tuple[str, bool]] = OrderedDict()
+        #: what a name without an app is compared with, so that it takes as long
+        self._nobody = hashed_password(new_password())
+
+    def answer(self, proof: Proof, now: float) -> Answer:
+        """For a password of ours and the user name of an app. A name that is none is refused after as long."""
+        if proof.password is None or proof.username is None or (text := normal_password(proof.password)) is None:
+            return None
+        name = proof.username
+        claim = name, blake2b(f"{name}/{text}".encode(), key=self._key).digest()
+        with self._lock:
+            found = self._known.get(claim)
+            if found is None or not hmac.compare_digest(found[0], self._secret(name)):
+                if len(self._waiting) >= _MOST_WAITING or self._of(name) >= _MOST_OF_NAME:
+                    return Denied("too many passwords are being checked")
+                self._waiting[claim] = text
+                return Denied("the password is being checked", unproved=True)
+        principal = self._directory.principal(name)
+        if not found[1] or principal is None or not self._directory.secret(name):
+            return Denied(_UNFIT)
+        return Login(principal=principal, expires_at=now + _LOGIN_S, jti="password")
+
+    def prove(self) -> None:
+        """Check the passwords that wait. Blocks for some 40 ms each."""
+        with self._lock:
+            waiting = list(self._waiting.items())
+        for claim, text in waiting:
+            secret = self._secret(claim[0])
+            fits = password_fits(text, secret)
+            with self._lock:
+                self._waiting.pop(claim, None)
+                self._known[claim] = secret, fits
+                while len(self._known) > _MOST_KNOWN:
+                    self._known.popitem(last=False)
+
+    def _secret(self, name: str) -> str:
+        return self._directory.secret(name) or self._nobody
+
+    def _of(self, name: str) -> int:
+        return sum(waiting == name for waiting, _ in self._waiting)
