@@ -62,6 +62,11 @@ class Share(Generic[M]):
         return len(self._open)
 
     @property
+    def waits(self) -> bool:
+        """Whether there is an event that no member has."""
+        return bool(self._waiting)
+
+    @property
     def members(self) -> tuple[M, ...]:
         """Who takes part, the longest first."""
         return tuple(self._held)

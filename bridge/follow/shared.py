@@ -135,6 +135,7 @@ class SharedFeed:
             self._wake(group)
         group.members[session] = granted
         self._joined.setdefault(session, {})[topic_filter] = group
+        session.member = True
         group.share.join(session)
         self._stir(group)
 
@@ -146,17 +147,20 @@ class SharedFeed:
             self._part(session, group, sent=False)
             if not joined:
                 del self._joined[session]
+                session.member = False
 
     def detach(self, session: Session) -> None:
         """The session's connection is gone."""
+        session.member = False
         for group in self._joined.pop(session, {}).values():
             self._part(session, group, sent=True)
 
     def wanted(self, session: Session) -> None:
-        """The session has room."""
+        """The session has room, whatever it was full of before."""
         for group in self._joined.get(session, {}).values():
-            group.share.roomy(session)
-            self._stir(group)
+            if group.share.waits:
+                group.share.roomy(session)
+                self._stir(group)
 
     # -- the bridge's side
 

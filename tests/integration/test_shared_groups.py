@@ -264,3 +264,26 @@ async def test_members_and_the_place_of_a_group_outlast_the_service(tmp_path: Pa
         assert (row["name"], row["members"], row["waiting"]) == (GROUP, ["app"], 3)
         for peer in peers:
             await peer.leave()
+
+
+async def test_a_member_that_was_full_of_other_messages_gets_its_event_when_it_has_taken_them(house: House) -> None:
+    """Nothing of the group had to be acknowledged, so nobody told it: the event lay until the next one came."""
+    alice = house.device("alice")
+    app = house.subscriber("app", ["alice"])
+    watch = await Peer5.open(house.ready.mqtt)
+    house.peers.append(watch)
+    assert (await watch.connect(alice)).code == 0
+    member = await Peer5.open(house.ready.mqtt)
+    house.peers.append(member)
+    assert (await member.connect(app, about={Property.RECEIVE_MAXIMUM: 2})).code == 0
+    assert (await member.ask((GROUP, 1), (alice.status, 1))).codes == (1, 1)
+    full = []
+    for number in range(2):
+        await watch.put(alice.status, b"%d" % number)
+        full.append(await member.message(acknowledge=False))
+    await watch.put(alice.events, event("e"))
+    await house.until(lambda: house.edge.follower.shared.lag == 0, "the group has read the event")
+    assert await member.settle() == [], "it takes two at once"
+    for each in full:
+        member.send(Puback(each.packet_id))
+    assert json.loads((await member.message()).payload)["id"] == "e"

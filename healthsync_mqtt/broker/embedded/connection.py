@@ -258,7 +258,7 @@ class Connection:
             if not data:
                 break
             self._wire.write(data)
-        if session.position is not None and session.room:
+        if session.fed and session.room:
             self._wanted(session)
 
     def close(self, reason: str, *, will: bool, to: str = "") -> None:

@@ -147,6 +147,8 @@ class Session:
         self.position: int | None = None
         #: filters that bring no canonical event up to this place in the log, although ``position`` is before it
         self.floors: dict[str, int] = {}
+        #: whether shared groups give it events
+        self.member = False
         #: packet ids of QoS 2 messages from the client that wait for their PUBREL
         self.unreleased: set[int] = _Unreleased(self._note_unreleased)
         self.dropped = 0
@@ -176,6 +178,11 @@ class Session:
     def modern(self) -> bool:
         """Whether its connection speaks MQTT 5."""
         return self._dialect is not THREE
+
+    @property
+    def fed(self) -> bool:
+        """Whether events of the log come to it as it has room: its own, or those of groups."""
+        return self.member or self.position is not None
 
     @property
     def room(self) -> int:
