@@ -452,6 +452,12 @@ async def test_another_version_is_told_so(dial: Dial, protocol: str, code: int) 
     assert (answer.kind, answer.reason) == (CONNACK, code)
 
 
+async def test_what_is_not_mqtt_by_its_name_is_not_let_in(dial: Dial) -> None:
+    watch = await dial()
+    watch.raw(wrong(0x10, "0002 686a 05 02 003c 00 0000"))
+    assert [(each.kind, each.reason) for each in await watch.over()] in ([], [(CONNACK, 0x84)])
+
+
 async def test_without_problem_information_only_codes(house: House, knock: Knock) -> None:
     alice = house.device("alice")
     watch = await entered(knock, alice, request_problem_information=0)

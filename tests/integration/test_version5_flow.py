@@ -181,8 +181,7 @@ async def test_a_message_expires_while_its_reader_is_away(house: House) -> None:
     await reader.disconnect()
     await watch.put(alice.status, b"brief", message_expiry=1)
     await watch.put(alice.status, b"lasting", message_expiry=1000)
-    began = house.edge.sessions.now()
-    house.edge.sessions._keep.running = lambda: began + 5
+    house.run_on(5)
     again = await connect(house, app, clean=False, about={Property.SESSION_EXPIRY: 100})
     message = await again.message()
     assert message.payload == b"lasting"
