@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--restores", type=int, default=5, help="the log of some moments ago put back (default 5)")
     parser.add_argument("--jumps", type=int, default=10, help="moves of the clock, half of them at start (default 10)")
     parser.add_argument("--swaps", type=int, default=5, help="certificates replaced, file by file (default 5)")
+    parser.add_argument("--members", type=int, default=100, help="cuts of members of a shared group (default 100)")
     parser.add_argument("--seed", type=int, help="repeat the random choices of a run")
     asked = parser.parse_args()
     seed = secrets.randbelow(1 << 32) if asked.seed is None else asked.seed
@@ -36,6 +37,7 @@ def main() -> int:
         restores=asked.restores,
         jumps=asked.jumps,
         swaps=asked.swaps,
+        members=asked.members,
     )
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         try:

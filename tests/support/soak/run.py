@@ -13,12 +13,14 @@ from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.device import Device, Door
 from tests.support.history import History, LogCheck
-from tests.support.identities import logins
+from tests.support.identities import everybody, logins
 from tests.support.service import NotReadyError, Service
 from tests.support.shifted import WallClock
+from tests.support.soak.group import MEMBERS, Group
 from tests.support.wire import tls_context
 
 READ_AT_ONCE = 5000
+GIVEN_WITHIN = 120.0
 USERS, DEVICES = 3, 2
 #: Six devices: each QoS in each version of MQTT. One of QoS 0 speaks TLS.
 QOS = (1, 2, 0, 2, 0, 1)
@@ -45,6 +47,7 @@ class Soak:
     faults: dict[str, int] = field(default_factory=dict)
     restarts: list[float] = field(default_factory=list)
     clock: WallClock = field(init=False)
+    group: Group | None = None
     snapshots: int = 0
 
     def __post_init__(self) -> None:
@@ -75,6 +78,13 @@ class Soak:
             )
         tasks = [asyncio.create_task(device.run(), name=device.login.client_id) for device in self.devices]
         watching = asyncio.create_task(self._watch(), name="reader")
+        self.group = Group(
+            logins=everybody(self.data, MEMBERS),
+            rng=self.rng,
+            where=lambda: self.door,
+            cut=lambda: self.count("member cut off"),
+        )
+        members = asyncio.create_task(self.group.run(), name="group")
         try:
             yield
             if not self.service.running:
@@ -83,13 +93,33 @@ class Soak:
                 device.sending = False
             async with asyncio.timeout(60):
                 await asyncio.gather(*tasks)
+            await self._all_given(self.group)
         except TimeoutError:
             waiting = sum(len(device.unacknowledged) + len(device.in_flight) for device in self.devices)
             raise SoakError(f"{waiting} messages are not acknowledged after a minute on a healthy service") from None
         finally:
-            for task in (*tasks, watching):
+            for task in (*tasks, watching, members):
                 task.cancel()
-            await asyncio.gather(*tasks, watching, return_exceptions=True)
+            await asyncio.gather(*tasks, watching, members, return_exceptions=True)
+
+    async def _all_given(self, group: Group) -> None:
+        """Every event of the log is given to some member, on a healthy service."""
+        group.steady = True
+        whole = LogCheck(History())
+        await asyncio.to_thread(self.read_into, whole)
+        until = time.monotonic() + GIVEN_WITHIN
+        while (missing := len(whole.stored.keys() - group.given)) and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        if missing:
+            self.history.violations.append(f"{missing} events were given to no member of the group")
+
+    async def member_cuts(self, count: int) -> None:
+        """Return when members of the group were cut off so often."""
+        assert self.group is not None
+        while self.group.cuts < count:
+            if not self.service.running:
+                await self.start()
+            await asyncio.sleep(0.1)
 
     async def start(self, *options: str) -> None:
         """Start the service on the same directory and open the doors to the devices."""
@@ -135,12 +165,18 @@ class Soak:
         self.history.violations += self.check.missing(promised)
 
     def read(self, check: LogCheck) -> None:
+        self.history.violations += self.read_into(check)
+
+    def read_into(self, check: LogCheck) -> list[str]:
+        """Read the log from where ``check`` stopped; what is wrong with it."""
+        wrong: list[str] = []
         reader = SqliteLogReader.open(self.data / "events.db")
         try:
             while rows := reader.read(check.seq, READ_AT_ONCE, history=True):
-                self.history.violations += check.read(rows, reader.epoch)
+                wrong += check.read(rows, reader.epoch)
         finally:
             reader.close()
+        return wrong
 
     async def finish(self) -> None:
         """Stop the service, read the whole log once more, and settle the account: everything sent is there."""

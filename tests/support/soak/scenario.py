@@ -28,6 +28,8 @@ class Plan:
     restores: int = 5
     jumps: int = 10
     swaps: int = 5
+    #: how often at least members of the shared group are cut off
+    members: int = 100
 
     def between(self) -> list[Fault]:
         """The faults that are spread between the kills, in an order that the seed decides."""
@@ -83,6 +85,7 @@ async def soak(plan: Plan, directory: Path, say: Callable[[str], None]) -> Outco
                     )
             for fault in faults[done:]:
                 await fault(first)
+            await first.member_cuts(plan.members)
         await first.finish()
     finally:
         first.service.kill()
