@@ -193,7 +193,7 @@ async def test_random_packets_in_random_order_in_both_versions(house: House, bob
         await client.cut()
         heard_in_all += await reading
     assert sum(told.kind == CONNACK for told in heard_in_all) > 10, "nobody came in"
-    assert len(heard_in_all) > 100
+    assert len(heard_in_all) > 50
     await settled(house, bob)
     await house.still_serves(bob)
 

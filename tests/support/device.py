@@ -66,6 +66,8 @@ class Device:
     #: 4 is MQTT 3.1.1
     version: int = 4
     sending: bool = True
+    #: seconds without a word, while something is in flight, after which it connects anew
+    silence: float = SILENCE
     made: int = 0
     unacknowledged: list[Message] = field(default_factory=list)
     old: list[Message] = field(default_factory=list)
@@ -97,7 +99,7 @@ class Device:
 
     async def _session(self, door: Door) -> None:
         name = "localhost" if door.context else None
-        async with asyncio.timeout(SILENCE):
+        async with asyncio.timeout(self.silence):
             reader, writer = await asyncio.open_connection(door.host, door.port, ssl=door.context, server_hostname=name)
         try:
             await self._talk(reader, writer)
@@ -145,7 +147,7 @@ class Device:
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, decoder: Decoder) -> None:
         while True:
-            async with asyncio.timeout(SILENCE if self.in_flight else None):
+            async with asyncio.timeout(self.silence if self.in_flight else None):
                 data = await reader.read(65536)
             if not data:
                 raise ConnectionResetError("the service closed the connection")

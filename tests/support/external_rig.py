@@ -18,18 +18,28 @@ from healthsync_mqtt.client import Credentials, DeviceClient
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.identity.certificates.files import renew_server
 from healthsync_mqtt.model.shard import Shard
+from healthsync_mqtt.mqtt.links.client import MqttTransport
+from healthsync_mqtt.mqtt.links.manners import BEST, OLD, Manners
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.anchor import AnchorFile
 from healthsync_mqtt.storage.sqlite.comparing import anchor_path
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from tests.support.device import Device, Door
 from tests.support.external_bridge import BridgeProcess, Proxy, Wire
+from tests.support.history import History
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S
 from tests.support.shifted import WallClock
 from tests.support.soak.putting_back import copy_log, put_back
 from tests.support.soak.surroundings import shown_serial
+from tests.support.wire import Login, tls_context
 
 USERS = 4
+MANNERS = (BEST, OLD)
+"""How the clients of one user after the other greet the broker: in MQTT 5, and in 3.1.1 alone."""
+UNSURE = {"z4": 4, "z5": 5}
+"""Users whose devices send at QoS 0, by version of MQTT: a broker may lose it, unless it has a receipt."""
+_RECEIPT_S = 3.0
 WINDOW = 10
 _ANSWER_S = 120.0
 ORDERED = "seq"
@@ -54,13 +64,15 @@ class Rig:
     broker: Mosquitto = field(init=False)
     clock: WallClock = field(init=False)
     processes: dict[str, BridgeProcess] = field(default_factory=dict)
+    #: what the devices of QoS 0 sent and heard
+    unsure: History = field(default_factory=History)
 
     def __post_init__(self) -> None:
         self.broker = Mosquitto(self.root)
         self.clock = WallClock(self.root / "clock")
         now = time.time_ns() // 1000
         with self.broker.registry() as registry:
-            for user in (*(f"u{number}" for number in range(USERS)), ORDERED):
+            for user in (*(f"u{number}" for number in range(USERS)), *UNSURE, ORDERED):
                 registry.add_user(user, "all", now)
                 registry.add_device(user, "d", now)
 
@@ -74,10 +86,12 @@ class Rig:
                 how = ["--shard", part] if part else []
                 self.processes[name] = BridgeProcess(self._data(name, proxy.port), *how, env=self.clock.env)
             tasks: list[asyncio.Task[None]] = []
+            unsure: list[asyncio.Task[None]] = []
             try:
                 for process in self.processes.values():
                     await asyncio.to_thread(process.start)
                 tasks = [asyncio.create_task(self._device(number)) for number in range(USERS)]
+                unsure = [asyncio.create_task(self._unsure(user).run()) for user in UNSURE]
                 if self.ordered:
                     tasks.append(asyncio.create_task(self.in_order(0)))
                 yield proxy
@@ -92,9 +106,9 @@ class Rig:
                     f"devices have events without a receipt after {PATIENCE_S:g} s on a healthy system"
                 )
             finally:
-                for task in tasks:
+                for task in (*tasks, *unsure):
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.gather(*tasks, *unsure, return_exceptions=True)
                 for process in self.processes.values():
                     await asyncio.to_thread(process.end)
                 self.broker.end()
@@ -131,17 +145,20 @@ class Rig:
         )
         self.acknowledged.setdefault(user, [])
         made = 0
-        async with DeviceClient(
+        client = DeviceClient(
             "localhost",
             self.broker.port,
             credentials=login,
             ca_file=self.broker.certificates.ca_cert,
-            receipt_timeout=3.0,
+            receipt_timeout=_RECEIPT_S,
             keep_alive=5,
             batch_size=1,
             backoff=Backoff(first=0.1, longest=0.5),
             wait_connected=False,
-        ) as client:
+        )
+        assert isinstance(client._transport, MqttTransport)
+        client._transport = replace(client._transport, manners=Manners(MANNERS[number % len(MANNERS)]))
+        async with client:
             waiting: set[asyncio.Task[None]] = set()
             while self.sending:
                 names = [f"{user}-{made + place}" for place in range(self.rng.choice((1, 5, 20)))]
@@ -163,6 +180,18 @@ class Rig:
         self.acknowledged[user] += names
         if results.rejected:
             self.violations.append(f"{user}: events were rejected")
+
+    def _unsure(self, user: str) -> Device:
+        """A device of QoS 0: nothing but its receipt says that a message has come."""
+        account = self.broker.account(f"{user}-d")
+        login = Login(client_id=account.client_id, token=account.password, user=user, device="d")
+        context = tls_context(self.broker.certificates.ca_cert)
+        door = Door(host="localhost", port=self.broker.port, context=context)
+        rng = random.Random(self.rng.random())
+        return Device(
+            login=login, history=self.unsure, rng=rng, where=lambda: door, qos=0, version=UNSURE[user],
+            silence=_RECEIPT_S,
+        )  # fmt: skip
 
     async def in_order(self, messages: int) -> None:
         """Send while others send (or ``messages`` at once); the broker's PUBACK is what this device counts."""
@@ -280,10 +309,17 @@ class Rig:
                 if not Shard.parse(shard).owns(row.user):
                     self.violations.append(f"{name}: {row.user} belongs to another shard")
                 stored.setdefault(row.user, []).append(row.id)
-        for user, told in self.acknowledged.items():
+        self.violations += self.unsure.violations
+        # A log that was put back lacks what only a device that is sure of its messages sends again.
+        sure = () if "restore" in self.faults else UNSURE
+        told_of = {user: [key.id for key in self.unsure.receipted if key.user == user] for user in sure}
+        for user, told in (self.acknowledged | told_of).items():
             if missing := set(told) - set(stored.get(user, [])):
                 self.violations.append(f"{user}: {len(missing)} events with a receipt are not stored")
             numbers = [int(name.rpartition("-")[2]) for name in stored.get(user, [])]
             if user == ORDERED and numbers != sorted(numbers):
                 self.violations.append(f"{user}: the order of the events was not kept")
+        for user in UNSURE:
+            if unknown := set(stored.get(user, ())) - {key.id for key in self.unsure.sent if key.user == user}:
+                self.violations.append(f"{user}: {len(unknown)} events are stored that were not sent")
         return sum(map(len, stored.values()))
