@@ -71,6 +71,12 @@ class AccessRules:
             return _deny(AccessGround.retain, channel, f"{channel.key} has retain: false")
         return _allow(channel, f"{principal.role} publishes {channel.key} for {_terms(principal, channel)}")
 
+    def owner(self, topic: str) -> str:
+        """Whose a topic is, wherever the user stands in it; of a topic of no user its first two levels."""
+        parsed = self.registry.parse(topic)
+        user = None if parsed is None else parsed[1].get("user")
+        return "/".join(topic.split("/", 2)[:2]) if user is None else f"users/{user}"
+
     def may_will(self, principal: Principal, topic: str, *, retain: bool = False) -> AccessDecision:
         """Whether ``principal`` may set its will on ``topic``: a device on its own status, a bridge on its own kind."""
         decision = self.may_publish(principal, topic, retain=retain)

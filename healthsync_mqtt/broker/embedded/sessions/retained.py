@@ -38,11 +38,18 @@ class _Level:
 
 
 class RetainedMessages:
-    """By topic. The bytes are bounded; the owner of most (first two levels: a user) makes room for others."""
+    """By topic. The bytes are bounded; the owner of most makes room for others."""
 
-    def __init__(self, budget: ByteBudget, *, evicted: Callable[[str], None] = lambda _: None) -> None:
-        """``evicted`` is told of a topic whose message had to make room."""
+    def __init__(
+        self,
+        budget: ByteBudget,
+        *,
+        owner: Callable[[str], str],
+        evicted: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``owner`` says whose a topic is; ``evicted`` is told of a topic whose message had to make room."""
         self._budget = budget
+        self._owner = owner
         self._evicted = evicted
         self._root = _Level()
         self._by_topic: dict[str, Retained] = {}
@@ -63,7 +70,7 @@ class RetainedMessages:
     def keep(self, message: Retained) -> bool:
         """Keep it in place of the topic's earlier one; False: there is no room, and the topic has none any more."""
         self.clear(message.topic)
-        owner, size = _owner(message.topic), message.size
+        owner, size = self._owner(message.topic), message.size
         held = self._held.get(owner, 0)
         while not self._budget.room(size):
             if not self._relieve(held + size):
@@ -84,7 +91,7 @@ class RetainedMessages:
         message = self._by_topic.pop(topic, None)
         if message is None:
             return
-        owner, size = _owner(topic), message.size
+        owner, size = self._owner(topic), message.size
         self._budget.give_back(size)
         self._held[owner] -= size
         del self._owned[owner][topic]
@@ -151,7 +158,3 @@ def _everything(level: _Level, at: int) -> Iterator[Retained]:
     for key, child in level.children.items():
         if at or not key.startswith("$"):
             yield from _everything(child, at + 1)
-
-
-def _owner(topic: str) -> str:
-    return "/".join(topic.split("/", 2)[:2])

@@ -53,6 +53,7 @@ class Sessions:
         self._budget = ByteBudget(limits.sessions_bytes, each)
         self.retained = RetainedMessages(
             ByteBudget(limits.retained_bytes, limits.retained_bytes),
+            owner=rules.owner,
             evicted=lambda topic: self._keep.retain(topic, None),
         )
 

@@ -6,11 +6,13 @@ from paho.mqtt.client import topic_matches_sub
 
 from healthsync_mqtt.broker.embedded.limits.budget import ByteBudget
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained, RetainedMessages
+from healthsync_mqtt.topics.access import AccessRules
+from tests.unit.bridge.bench import REGISTRY
 from tests.unit.broker.embedded.test_parts import FILTER, TOPIC
 
 
 def store(total: int = 1 << 20) -> RetainedMessages:
-    return RetainedMessages(ByteBudget(total, total))
+    return RetainedMessages(ByteBudget(total, total), owner=AccessRules(REGISTRY).owner)
 
 
 @given(st.lists(st.tuples(TOPIC, st.booleans()), max_size=30), FILTER)
@@ -42,6 +44,18 @@ def test_one_user_leaves_room_for_every_other() -> None:
         assert kept.keep(Retained(f"users/u{n}/devices/d/status", b"x" * 1_000, 1))
     assert len(kept.match("users/+/devices/d/status")) == 300
     assert kept.held_bytes <= 1_000_000
+
+
+def test_a_user_is_one_wherever_it_stands_in_the_topic() -> None:
+    kept = store(1_000_000)
+    for n in range(1000):
+        kept.keep(Retained(f"homeassistant/device/greedy/t{n}/config", b"x" * 9_000, 1))
+    for n in range(300):
+        assert kept.keep(Retained(f"homeassistant/device/u{n}/weight/config", b"x" * 1_000, 1))
+        assert kept.keep(Retained(f"users/u{n}/latest/weight", b"x", 1))
+    assert len(kept.match("homeassistant/device/+/weight/config")) == 300
+    kept.keep(Retained("users/greedy/devices/d/status", b"x" * 500_000, 1))
+    assert len(kept.match("homeassistant/device/+/weight/config")) == 300, "both are greedy's"
 
 
 def test_a_message_that_finds_no_room_leaves_no_older_one() -> None:

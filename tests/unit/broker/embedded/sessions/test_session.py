@@ -14,7 +14,7 @@ ALICE = Principal(role=Role.device, client_id="alice-watch", user="alice", devic
 
 
 def session(window: int = 3, queue_limit: int = 5, principal: Principal = ALICE) -> Session:
-    budget, retained = ByteBudget(1 << 30, 1 << 24), RetainedMessages(ByteBudget(1 << 20, 1 << 20))
+    budget, retained = ByteBudget(1 << 30, 1 << 24), RetainedMessages(ByteBudget(1 << 20, 1 << 20), owner=str)
     made = Session(principal, persistent=True, window=window, queue_limit=queue_limit, budget=budget, retained=retained)
     made.connected = True
     return made

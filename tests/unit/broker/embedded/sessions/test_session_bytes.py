@@ -92,7 +92,7 @@ def test_what_is_in_flight_is_sent_again_in_pieces() -> None:
     budget = ByteBudget(1 << 30, 1 << 24)
     s = Session(
         ALICE, persistent=True, window=100, queue_limit=1000, budget=budget,
-        retained=RetainedMessages(ByteBudget(1, 1)),
+        retained=RetainedMessages(ByteBudget(1, 1), owner=str),
     )  # fmt: skip
     s.connected = True
     for _ in range(15):
@@ -112,7 +112,7 @@ def test_no_canonical_message_is_fed_to_a_session_that_is_full_of_bytes() -> Non
     budget = ByteBudget(1 << 30, 1 << 20)
     s = Session(
         ALICE, persistent=True, window=100, queue_limit=1000, budget=budget,
-        retained=RetainedMessages(ByteBudget(1, 1)),
+        retained=RetainedMessages(ByteBudget(1, 1), owner=str),
     )  # fmt: skip
     s.connected = True
     assert s.room == 100
@@ -126,7 +126,7 @@ def test_no_canonical_message_is_fed_to_a_session_that_is_full_of_bytes() -> Non
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(("offer", "send", "ack", "lose", "withhold", "replay"))))
 def test_bytes_balance_whatever_happens(seed: int, steps: list[str]) -> None:
     chance = random.Random(seed)
-    budget, retained = ByteBudget(20_000, 5_000), RetainedMessages(ByteBudget(10_000, 10_000))
+    budget, retained = ByteBudget(20_000, 5_000), RetainedMessages(ByteBudget(10_000, 10_000), owner=str)
     retained.keep(Retained("r", b"y" * 500, 1, 1))
     s = Session(ALICE, persistent=True, window=3, queue_limit=10, budget=budget, retained=retained)
     s.connected = True

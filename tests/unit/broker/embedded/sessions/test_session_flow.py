@@ -60,7 +60,7 @@ class Flow(RuleBasedStateMachine):
         budget = ByteBudget(1 << 30, 1 << 24)
         self.session = Session(
             ALICE, persistent=True, window=WINDOW, queue_limit=1_000, budget=budget,
-            retained=RetainedMessages(ByteBudget(1 << 20, 1 << 20)), now=lambda: self.now,
+            retained=RetainedMessages(ByteBudget(1 << 20, 1 << 20), owner=str), now=lambda: self.now,
         )  # fmt: skip
         self.budget = budget
         self.known: dict[int, Sent] = {}
