@@ -7,15 +7,15 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.device import why as why_device
+from healthsync_mqtt.cli.formats import known_format
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, bucket_s, now_us, zone_name
 from healthsync_mqtt.cli.service import ServiceFile, split_address
-from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.settings import load_settings
-from healthsync_mqtt.errors import ConfigError, HealthSyncError, UsageError
-from healthsync_mqtt.formats.catalogue import FORMATS, ROOTS
+from healthsync_mqtt.errors import ConfigError, HealthSyncError
+from healthsync_mqtt.formats.catalogue import ROOTS, declare
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
 from healthsync_mqtt.identity.people.records import AppRecord, Device
 from healthsync_mqtt.identity.registry import Registry
@@ -54,7 +54,7 @@ def add(  # noqa: PLR0917  # an option each
     Example: healthsync app add alice phone --format health_auto_export --zone Europe/Berlin --bucket hour
     """
     declared = Declared(zone_name(zone), unit, bucket_s(bucket), slot)
-    names = [_format(each) for each in formats]
+    names = [known_format(each, data).name for each in formats]
     place = DataDirectory(data)
     password = new_password()
     with place.changing() as change:
@@ -198,6 +198,7 @@ def _hand_out(place: DataDirectory, device: Device, app_: AppRecord, password: s
 
 def _entries(place: DataDirectory, device: Device, app_: AppRecord, password: str = "") -> dict[str, Any]:
     """What is typed into the app; the first topic is the one to publish to."""
+    declare(place.path / "formats")
     settings = load_settings(place.path)
     topics = TopicRegistry.load(settings.topics_file)
     if "format_messages" not in topics.channels:
@@ -278,11 +279,3 @@ def _last_refusal(place: DataDirectory, user: str, device: str) -> dict[str, Any
     if newest is None:
         return None
     return {"number": newest.no, "at": iso(newest.last_us), "reason": newest.reason, "field": newest.field}
-
-
-def _format(name: str) -> str:
-    if name not in FORMATS:
-        raise UsageError(
-            f"there is no format {name!r}", hint=f"{did_you_mean(name, FORMATS)}see: healthsync format list"
-        )
-    return name

@@ -13,7 +13,7 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, zone_name
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.errors import InputError, UsageError
-from healthsync_mqtt.formats.catalogue import FORMATS
+from healthsync_mqtt.formats.catalogue import FORMATS, declare
 from healthsync_mqtt.formats.port import Format, Told
 from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.model.event import LATEST, Aftermath, Decoded, Event
@@ -29,28 +29,22 @@ Name = Annotated[str, typer.Argument(help="The format.")]
 
 
 @app.command("list")
-def list_formats(
-    data: Data = DATA,  # noqa: ARG001  # --data is taken everywhere
-    json: Json = False,
-) -> None:
-    """List the payload formats that an app may send.
+def list_formats(data: Data = DATA, json: Json = False) -> None:
+    """List the payload formats that an app may send, with those that this installation declares.
 
     Example: healthsync format list
     """
+    declare(data / "formats")
     output.listing(map(_described, FORMATS.values()), {"name": "FORMAT", "summary": "WHAT SENDS IT"}, as_json=json)
 
 
 @app.command("show")
-def show_format(
-    name: Name,
-    data: Data = DATA,  # noqa: ARG001  # the same
-    json: Json = False,
-) -> None:
+def show_format(name: Name, data: Data = DATA, json: Json = False) -> None:
     """Show one format: what sends it, and on which topics of its own.
 
     Example: healthsync format show fit
     """
-    shown = _described(_named(name))
+    shown = _described(known_format(name, data))
     if json:
         output.emit(shown)
     else:
@@ -69,14 +63,14 @@ def try_format(  # noqa: PLR0917  # an option each
     bucket: Annotated[str | None, typer.Option(help="As with `app add`.")] = None,
     slot: Annotated[str | None, typer.Option(help="As with `app add`.")] = None,
     retained: Annotated[bool, typer.Option("--retained", help="As a broker sends what it has kept.")] = False,
-    data: Data = DATA,  # noqa: ARG001  # the same
+    data: Data = DATA,
     json: Json = False,
 ) -> None:
     """Show what would become of messages in a format: an event or a refusal a line. Nothing is stored.
 
     Example: healthsync format try fit morning-run.fit
     """
-    form, declared = _named(name), Declared(zone_name(zone), unit, bucket_s(bucket), slot)
+    form, declared = known_format(name, data), Declared(zone_name(zone), unit, bucket_s(bucket), slot)
     now_us = time.time_ns() // 1000
     origin = Origin(user, device, None, f"users/{user}/devices/{device}/formats/{form.name}")
     shown: list[dict[str, Any]] = []
@@ -141,7 +135,9 @@ def _event(event: Event, origin: Origin, now_us: int) -> dict[str, Any]:
     return {key: value for key, value in made.items() if key not in {"seq", "received_at"}}
 
 
-def _named(name: str) -> Format:
+def known_format(name: str, data: Path) -> Format:
+    """A format of the program or of this installation. UsageError for another, InputError for a broken mapping."""
+    declare(data / "formats")
     found = FORMATS.get(name)
     if found is None:
         hint = f"{did_you_mean(name, FORMATS)}see: healthsync format list"
