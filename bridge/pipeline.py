@@ -8,6 +8,7 @@ the load and the disk's latency is shared; a group is bounded, so that writing i
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Final
@@ -40,6 +41,7 @@ log = get_logger("bridge")
 _AHEAD: Final = 2 * GROUP_EVENTS
 """Work of commits that waits before nothing more is decoded beside the loop: it would only take the interpreter."""
 _RETRY_FIRST_S = 0.1
+_Portion = tuple[Sequence[Item], Sequence[Quarantined]]
 _RETRY_MOST_S = 5.0
 
 
@@ -304,20 +306,19 @@ class Pipeline:
             if rejections:
                 group.refused += quarantined(origin, rejections, received_us)
         group.seqs, group.outcomes = [], []
-        self._stage(items, in_parts(group.refused), received_us)
+        self._stage(deque(_portions(items, group.refused)), received_us)
 
-    def _stage(self, items: list[Item], refused: Iterator[Sequence[Quarantined]], received_us: int) -> None:
-        """Write the group, then start its commit; of many refused events a part, and the next one in the next pass."""
+    def _stage(self, portions: "deque[_Portion]", received_us: int) -> None:
+        """Write the group, then start its commit; of much a portion, and the next one in the next pass of the loop."""
         if self._phase is PipelinePhase.STOPPED:
             return
-        group, part = self._group, next(refused, None)
+        group = self._group
         try:
-            if part is not None:
-                with self._aside.quiet():
-                    group.seqs += self._journal.write(items, part, received_us)
-                if len(part) < len(group.refused):
-                    self._loop.call_soon(self._stage, [], refused, received_us)
-                    return
+            with self._aside.quiet():
+                group.seqs += self._journal.write(*portions.popleft(), received_us)
+            if portions:
+                self._loop.call_soon(self._stage, portions, received_us)
+                return
             for chore in group.chores[group.written :]:
                 group.written += 1
                 chore.write(self._journal)
@@ -451,3 +452,15 @@ class Pipeline:
             topic = self._registry.build("receipts", user=addressee.user, device=addressee.device)
             self._receipt_topics[addressee] = topic
         return topic
+
+
+def _portions(items: Sequence[Item], refused: Sequence[Quarantined]) -> Iterator[_Portion]:
+    """What is written at once: a group has more events than a portion where one message alone has."""
+    written = 0
+    while len(items) - written > GROUP_EVENTS:
+        yield items[written : written + GROUP_EVENTS], ()
+        written += GROUP_EVENTS
+    rest = items[written:] if written else items
+    for part in in_parts(refused):
+        yield rest, part
+        rest = ()

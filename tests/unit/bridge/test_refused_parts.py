@@ -1,12 +1,15 @@
-"""Many refused events are written a part at a time: the loop is let in between, and the commit is still one."""
+"""Many events, and many refused ones, are written a part at a time: the loop is let in between, the commit is one."""
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.decode.delivery import DEFAULT
+from bridge.group import GROUP_EVENTS
 from bridge.stages.quarantine import PART_BYTES, PART_ROWS, in_parts
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.storage.port import Quarantined
@@ -20,6 +23,7 @@ class Parts:
     """The log's ``stage``, noted with the pass of the loop that it was called in."""
 
     def __init__(self, bench: Bench, *, fails_at: int = 0) -> None:
+        self.items: list[int] = []
         self.sizes: list[int] = []
         self.passes: list[int] = []
         self._fails_at = fails_at
@@ -34,6 +38,7 @@ class Parts:
         self._ticking = self._loop.call_soon(self._next)
 
     def _noted(self, items: Any, refused: Sequence[Quarantined], received_us: int) -> list[int]:
+        self.items.append(len(items))
         self.sizes.append(len(refused))
         self.passes.append(self._pass)
         if len(self.sizes) == self._fails_at:
@@ -58,6 +63,26 @@ async def test_others_are_let_in_while_many_refused_events_are_written() -> None
         assert bench.log.commits == 1
         assert (source.tokens, bench.ids()) == ([1], ["good"])
         assert len(bench.log.reader().rejected(0, 999)) == len(BAD)
+        assert bench.balanced()
+    finally:
+        parts.close()
+        bench.close()
+
+
+async def test_others_are_let_in_while_a_message_of_many_events_is_written() -> None:
+    """Its device and others are answered by one commit; no portion is larger than a group of small messages."""
+    many = 2 * GROUP_EVENTS + 10
+    bench = Bench(limits=dataclasses.replace(DEFAULT, max_events=many, max_payload=1 << 24))
+    parts = Parts(bench)
+    try:
+        source = bench.source()
+        bench.pipeline.submit([delivery(source, 1, [*(event(f"e{n}") for n in range(many - 1)), BAD[0]])])
+        await bench.settle()
+        assert parts.items == [GROUP_EVENTS, GROUP_EVENTS, 9]
+        assert parts.sizes == [0, 0, 1]
+        assert len(set(parts.passes)) == 3
+        assert bench.log.commits == 1
+        assert (source.tokens, len(bench.ids())) == ([1], many - 1)
         assert bench.balanced()
     finally:
         parts.close()
