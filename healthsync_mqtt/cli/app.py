@@ -1,12 +1,13 @@
 """healthsync app …"""
 
 import socket
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from healthsync_mqtt.cli import completion, output
-from healthsync_mqtt.cli.device import why as why_device
+from healthsync_mqtt.cli import device as devices
 from healthsync_mqtt.cli.formats import known_format
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
@@ -14,7 +15,7 @@ from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, bucket_s, now_us, zone_name
 from healthsync_mqtt.cli.service import ServiceFile, split_address
 from healthsync_mqtt.config.settings import load_settings
-from healthsync_mqtt.errors import ConfigError, HealthSyncError
+from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError
 from healthsync_mqtt.formats.catalogue import ROOTS, declare
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
 from healthsync_mqtt.identity.people.records import AppRecord, Device
@@ -174,12 +175,44 @@ def why(user: User, name: Name, data: Data = DATA, json: Json = False) -> None:
 
     Example: healthsync app why alice phone
     """
-    why_device(user, name, data, json)
+    _known(data, user, name)
+    devices.why(user, name, data, json)
+
+
+@app.command("suspend")
+def suspend(user: User, name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+    """Let an app not connect, until `app resume`. A live connection is closed within a second.
+
+    Example: healthsync app suspend alice phone
+    """
+    _known(data, user, name)
+    devices.suspend(user, name, yes, data, json)
+
+
+@app.command("resume")
+def resume(user: User, name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+    """Undo `app suspend`; its password is good again.
+
+    Example: healthsync app resume alice phone
+    """
+    _known(data, user, name)
+    devices.resume(user, name, yes, data, json)
+
+
+def _known(data: Path, user: str, name: str) -> None:
+    with DataDirectory(data).registry() as registry:
+        _app_of(registry, user, name)
 
 
 def _app_of(registry: Registry, user: str, name: str) -> tuple[Device, AppRecord]:
-    found = registry.device(user, name)
-    return found, registry.apps.of(found.client_id)
+    """NotFoundError, of the app's own words, when there is no such device or it is none."""
+    registry.user(user)
+    try:
+        found = registry.device(user, name)
+        return found, registry.apps.of(found.client_id)
+    except NotFoundError:
+        hint = f"see: healthsync app list; or add it: healthsync app add {user} {name} --format FORMAT"
+        raise NotFoundError(f"{user} has no app {name}", hint=hint) from None
 
 
 def _hand_out(place: DataDirectory, device: Device, app_: AppRecord, password: str, *, as_json: bool) -> None:

@@ -70,6 +70,11 @@ class ByTest:
 
 RING = "device add alice ring"
 TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
+    "app add USER NAME --format FORMAT": Line("app add alice gauge --format json"),
+    "app add {user} {name} --format FORMAT": Line("app add alice gauge2 --format json"),
+    "app list": Line("app list"),
+    "app remove {user} {name} --yes": Line("app remove alice dial --yes", ("app add alice dial --format json",)),
+    "app rotate USER NAME": Line("app rotate alice meter", ("app add alice meter --format json",)),
     "auth serve": OnPage("docs/howto/rabbitmq.md", "auth serve --rabbitmq http://127.0.0.1:15672"),
     "bridge run --accept-restored": ByTest("tests/integration/test_bridge_restored.py", '"--accept-restored"'),
     "bridge run --shard 1/2": ByTest("tests/support/external_rig.py", '["--shard", part]'),
@@ -106,6 +111,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "device why USER DEVICE": Line("device why alice watch"),
     "doctor": Line("doctor"),
     "events list": Line("events list"),
+    "format list": Line("format list"),
     "homeassistant enable USER heart_rate,steps": Line("homeassistant enable alice heart_rate,steps"),
     "homeassistant enable {user_id} heart_rate": Line("homeassistant enable bob heart_rate"),
     "key list": Line("key list"),
@@ -114,6 +120,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "key rotate": Line("key rotate", after=("key retire {next}",)),
     "key rotate --publish 0s": Line("key rotate --publish 0s"),
     "rejected list": Line("rejected list"),
+    "rejected show {number}": Line("rejected show 3"),
     "rejected list --user {user}": Line("rejected list --user alice"),
     "rejected purge --older-than {older_than} --yes": Line("rejected purge --older-than 30d --yes"),
     "rejected replay 3 4": Line("rejected replay 3 4"),

@@ -346,6 +346,20 @@ def test_home_assistant(begin: Begin, place: Path) -> None:
     walk.done()
 
 
+def test_apps(begin: Begin, place: Path) -> None:
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    walk = Walk("docs/howto/apps.md", begin())
+    with Service(data) as service:
+        (added,) = walk.go(1)
+        assert "users/alice/devices/phone/formats/json" in added.out
+        assert str(service.mqtts[1]) in added.out
+        (changed,) = walk.go(1)  # another password, and the app's end
+        assert "removed phone of alice" in changed.out
+        assert service.cli("app", "list") == []
+    walk.done()
+
+
 @pytest.mark.real_server
 def test_the_tutorial(begin: Begin, place: Path) -> None:
     if shutil.which("victoria-metrics") is None:

@@ -134,6 +134,17 @@ WALK: dict[str, Row] = {
     "device suspend": Row("device suspend alice watch", "device suspend alice nothing", "suspended", code=1),
     "device resume": Row("device resume alice watch", "device resume alice nothing", "resumed", code=1),
     "device enroll": Row("device enroll alice ring", "device enroll nobody ring", "code", code=1),
+    "app add": Row("app add alice phone --format json", "app add nobody phone --format json", "alice-phone", code=1),
+    "app list": Row("app list", "app list alice", "phone"),
+    "app show": Row("app show alice phone", "app show alice nothing", "alice-phone", code=1),
+    "app why": Row("app why alice phone", "app why alice nothing", "it may connect", code=1),
+    "app suspend": Row("app suspend alice phone", "app suspend alice watch", "suspended", code=1),
+    "app resume": Row("app resume alice phone", "app resume alice watch", "resumed", code=1),
+    "app rotate": Row("app rotate alice phone --yes", "app rotate alice nothing --yes", "alice-phone", code=1),
+    "app remove": Row("app remove alice phone --yes", "app remove alice phone", "removed", code=1),
+    "format list": Row("format list", "format list now", "health_auto_export"),
+    "format show": Row("format show json", "format show jsn", "json"),
+    "format try": Row("format try json {tmp}/event.json", "format try json {tmp}/none", "heart_rate", code=1),
     "subscriber add": Row("subscriber add app --users *", "subscriber add app --users *", "app", code=1),
     "subscriber token": Row("subscriber token app", "subscriber token nobody", "token", code=1),
     "subscriber list": Row("subscriber list", "subscriber list app", "app"),
@@ -316,7 +327,15 @@ def test_well(name: str, scene: Scene) -> None:
     assert "Traceback" not in well.output
 
 
-HAND_OUT = {"device add", "device token", "device enroll", "subscriber add", "subscriber token"}
+HAND_OUT = {
+    "app add",
+    "app rotate",
+    "device add",
+    "device token",
+    "device enroll",
+    "subscriber add",
+    "subscriber token",
+}
 """What is asked for a secret; test_cli_secrets says where it may go."""
 
 
