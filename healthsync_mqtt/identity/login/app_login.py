@@ -14,6 +14,7 @@ from typing import Final
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password, normal_password, password_fits
 from healthsync_mqtt.identity.login.proof import Answer, Denied, Login, Proof
+from healthsync_mqtt.topics.grammar import is_id
 
 _LOGIN_S: Final = 10 * 365 * 86_400.0
 """A login with a password ends when that is revoked."""
@@ -21,6 +22,7 @@ _MOST_WAITING: Final = 64
 _MOST_OF_NAME: Final = 4
 """Passwords that wait to be checked: of all, and of one user name."""
 _MOST_KNOWN: Final = 10_000
+"""Passwords that were found wrong, and as many right ones: nobody who guesses makes those forgotten that fit."""
 _UNFIT: Final = "the password does not fit"
 
 _Claim = tuple[str, bytes]
@@ -35,8 +37,9 @@ class AppLogin:
         self._key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._waiting: dict[_Claim, str] = {}
-        #: whether a claim was found right, of the secret with which it was compared
-        self._known: OrderedDict[_Claim, tuple[str, bool]] = OrderedDict()
+        #: claims that were found right and wrong, each with the secret with which it was compared
+        self._right: OrderedDict[_Claim, str] = OrderedDict()
+        self._wrong: OrderedDict[_Claim, str] = OrderedDict()
         #: what a name without an app is compared with, so that it takes as long
         self._nobody = hashed_password(new_password())
 
@@ -45,16 +48,19 @@ class AppLogin:
         if proof.password is None or proof.username is None or (text := normal_password(proof.password)) is None:
             return None
         name = proof.username
+        if not is_id(name):
+            return Denied(_UNFIT)  # the name of nobody, whoever exists: not worth a look, nor a place to remember it
         claim = name, blake2b(f"{name}/{text}".encode(), key=self._key).digest()
         with self._lock:
-            found = self._known.get(claim)
-            if found is None or not hmac.compare_digest(found[0], self._secret(name)):
+            right = claim in self._right
+            found = self._right.get(claim) or self._wrong.get(claim)
+            if found is None or not hmac.compare_digest(found, self._secret(name)):
                 if len(self._waiting) >= _MOST_WAITING or self._of(name) >= _MOST_OF_NAME:
                     return Denied("too many passwords are being checked")
                 self._waiting[claim] = text
                 return Denied("the password is being checked", unproved=True)
         principal = self._directory.principal(name)
-        if not found[1] or principal is None or not self._directory.secret(name):
+        if not right or principal is None or not self._directory.secret(name):
             return Denied(_UNFIT)
         return Login(principal=principal, expires_at=now + _LOGIN_S, jti="password")
 
@@ -67,9 +73,12 @@ class AppLogin:
             fits = password_fits(text, secret)
             with self._lock:
                 self._waiting.pop(claim, None)
-                self._known[claim] = secret, fits
-                while len(self._known) > _MOST_KNOWN:
-                    self._known.popitem(last=False)
+                self._right.pop(claim, None)
+                self._wrong.pop(claim, None)
+                known = self._right if fits else self._wrong
+                known[claim] = secret
+                while len(known) > _MOST_KNOWN:
+                    known.popitem(last=False)
 
     def _secret(self, name: str) -> str:
         return self._directory.secret(name) or self._nobody

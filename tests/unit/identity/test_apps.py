@@ -122,6 +122,24 @@ def test_passwords_that_wait_are_bounded_of_all_and_of_one_name(house: House) ->
     assert sum("too many" in each for each in said) == 20
 
 
+def test_who_guesses_makes_no_right_password_forgotten(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app that connects for each message would wait in a line behind the guesses of strangers each time."""
+    monkeypatch.setattr(app_login, "_MOST_KNOWN", 3)
+    house.login(house.password)
+    for number in range(8):
+        assert house.refusal("c" * 25, f"name-{number}") == "the password does not fit"
+    monkeypatch.setattr(app_login, "password_fits", lambda *_: pytest.fail("checked again"))
+    proof = Proof("alice-phone", "alice-phone", house.password.encode(), None)
+    assert house.logins.authenticate(proof, Demand.off, 0.0).principal.user == "alice"
+
+
+@pytest.mark.parametrize("name", ["x" * 8_000, "no id", "alice-phone\N{COMBINING ACUTE ACCENT}"])
+def test_a_name_that_nobody_can_have_is_neither_checked_nor_remembered(house: House, name: str) -> None:
+    with pytest.raises(TokenError) as caught:
+        house.logins.authenticate(Proof(name, name, new_password().encode(), None), Demand.off, 0.0)
+    assert caught.value.detail == "the password does not fit"
+
+
 def test_a_rotated_password_is_void_at_once_and_who_is_connected_is_lost(house: House) -> None:
     before = house.login(house.password)
     made = new_password()
