@@ -28,6 +28,7 @@ from bridge.stages.quarantine import announcement, in_parts, quarantined
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.formats.port import Told
+from healthsync_mqtt.formats.withdrawn import Withdrawn
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, Source
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.storage.port import Item, Quarantined
@@ -251,7 +252,7 @@ class Pipeline:
 
     def _decode(self, delivery: Delivery, told: Told, pause: Callable[[], None]) -> Decoded:
         """In the thread of ``Aside``."""
-        form = FORMATS[delivery.form]
+        form = FORMATS.get(delivery.form) or Withdrawn(delivery.form)
         return decode(delivery.payload, delivery.origin, self._clock_us(), self.limits, pause, form, told)
 
     def _decoded(self, delivery: Delivery, decoded: Decoded, held: int) -> None:
