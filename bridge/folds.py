@@ -4,10 +4,12 @@ What a format remembers of a device is read from the log and committed with the 
 of the same device and format is decoded when the one before is durable, and never twice at a time.
 """
 
+import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from bridge.ports import Chore
+from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from healthsync_mqtt.formats.port import NOTHING_TOLD, Told
 from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
@@ -38,11 +40,16 @@ class Folds:
         self,
         reader: LogReader,
         registry: TopicRegistry,
+        gate: ConsentGate,
         declared: Declarations = lambda _user, _device: NOTHING_DECLARED,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
+        """``gate`` is asked in each commit what of a message may be remembered then."""
         self._reader = reader
         self._registry = registry
+        self._gate = gate
         self._declared = declared
+        self._clock_us = clock_us
         #: whose message is decoded and not durable yet
         self._busy: set[_Whose] = set()
 
@@ -72,13 +79,23 @@ class Folds:
             decoded = decoded._replace(
                 events=[*tombstones, *decoded.events], total=decoded.total + len(tombstones), aftermath=None
             )
-        memory = FormatMemory(*whose, aftermath.state, aftermath.named, taken_back)
+        types = {event.id: event.type for event in decoded.events}
 
         def write(journal: Journal) -> None:
-            if aftermath.state is not None or aftermath.named or taken_back:
+            memory = self._memory(whose, aftermath, types, taken_back)
+            if memory.state is not None or memory.named or taken_back:
                 journal.remember(memory)
 
         return decoded, Chore(write, lambda: self._busy.discard(whose))
+
+    def _memory(
+        self, whose: _Whose, left: Aftermath, types: dict[str, str], taken_back: list[tuple[str, str]]
+    ) -> FormatMemory:
+        """What may be remembered now: nothing of a type that may not be stored."""
+        now_us, keeps = self._clock_us(), self._gate.keeps
+        kept = all(keeps(whose.user, each, now_us) for each in left.about)
+        named = tuple(each for each in left.named if each[1] in types and keeps(whose.user, types[each[1]], now_us))
+        return FormatMemory(*whose, left.state if kept else left.without, named, taken_back)
 
     def _tombstones(self, whose: _Whose, gone: tuple[Gone, ...]) -> tuple[list[Event], list[tuple[str, str]]]:
         events: dict[str, Event] = {}

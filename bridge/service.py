@@ -217,7 +217,7 @@ class Service:
                     outlet=edge.outlet,
                     observers=(volume, base.calendar, edge.follower, *edge.observers),
                     failed=base.tasks.fail,
-                    folds=Folds(base.reader, base.topics, edge.declared),
+                    folds=Folds(base.reader, base.topics, base.gate, edge.declared),
                 )
                 announcer = Announcer(base.started_us, base.session, shipping.summary, changed)
                 async with AsyncExitStack() as opened:

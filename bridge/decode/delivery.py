@@ -96,7 +96,7 @@ def _looked_through(decoded: Decoded, payload: bytes, pause: Callable[[], None],
     for place, each in enumerate(rejections):
         if form is not OWN and each.raw is payload:
             rejections[place] = each._replace(form=form.name)
-        elif each.type is None:
+        elif each.type is None and each.raw:
             rejections[place] = each._replace(guarded=named_in(each.raw, pause))
             cost += len(each.raw)
     return decoded._replace(cost=cost)

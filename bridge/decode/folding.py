@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from bridge.decode.guarded import named_in
 from healthsync_mqtt.formats.port import MOST_STATE, AppMessage, Format, Made, RefusedRecord
 from healthsync_mqtt.model.event import Aftermath, Decoded, Event, Gone, Rejection, omitted
 from healthsync_mqtt.model.limits import Limits
@@ -64,8 +65,19 @@ class Folding:
         self._flush()
         total = len(self._events) + len(self._rejections)
         size, cost = len(message.payload) + self._size, len(message.payload) + self._cost
-        aftermath = Aftermath(None if left == state else left, tuple(self._named), tuple(self._gone))
+        kept = None if left == state else left
+        aftermath = Aftermath(kept, tuple(self._named), tuple(self._gone), self._about(), self._without)
         return Decoded(self._form.name, self._events, self._rejections, total, size, cost, aftermath)
+
+    def _about(self) -> frozenset[str]:
+        """The types of which the state may hold something of this message, refused ones too."""
+        types = {each.type for each in self._events} | {each.type for each in self._rejections if each.type is not None}
+        remembers = self._form.remembers
+        return frozenset(types & remembers if remembers else types)
+
+    @property
+    def _without(self) -> bytes | None:
+        return b"" if self._form.remembers else None
 
     def _count(self) -> None:
         self._made += 1
@@ -85,6 +97,9 @@ class Folding:
         self._flush()
         raw = b"" if refused.record is None else _encode(refused.record)
         omits = omitted(raw) if len(raw) > _RECORD else None
+        guarded = None
+        if refused.type is None and (omits or not raw):  # what is said of it counts in place of its bytes
+            guarded = named_in(raw or f"{refused.place} {refused.text}".encode(), self._pause)
         self._rejections.append(
             Rejection(
                 refused.index,
@@ -95,6 +110,7 @@ class Folding:
                 b"" if omits else raw,
                 refused.type,
                 omitted=omits,
+                guarded=guarded,
             )
         )
 

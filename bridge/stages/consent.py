@@ -73,6 +73,10 @@ class ConsentGate:
             return decoded
         return stripped(decoded, permission, now_us)
 
+    def keeps(self, user: str, type_name: str, now_us: int) -> bool:
+        """Whether an event of this type that is received now may be stored."""
+        return now_us < self.store.get(user, NO_PERMISSION).span(type_name).until_us
+
     def permits(self, user: str, type: str, now_us: int) -> bool:  # noqa: A002 - named like the topic's variable
         """Whether any event of this type may go to subscribers now."""
         return now_us < self.share.get(user, NO_PERMISSION).span(type).until_us
@@ -111,18 +115,17 @@ def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:
 def _without_content(
     rejection: Rejection, permission: Permission, now_us: int, withheld: frozenset[str] | None
 ) -> Rejection:
-    if not rejection.raw:
-        return rejection
+    if not rejection.raw and rejection.type is None and rejection.guarded is None:
+        return rejection  # nothing is in it
+    omits = _omitted(rejection) if rejection.raw or rejection.omitted else None
     if rejection.type is None:
         may_name = GUARDED if rejection.guarded is None else rejection.guarded
         if withheld is not None and withheld.isdisjoint(may_name):
             return rejection
-        return rejection._replace(message=_NOT_KEPT, raw=b"", omitted=_omitted(rejection), due_us=None)
+        return rejection._replace(message=_NOT_KEPT, raw=b"", omitted=omits, due_us=None, guarded=None)
     if now_us < permission.span(rejection.type).until_us:
         return rejection
-    return Rejection(
-        rejection.index, rejection.id, Reason.NO_CONSENT, "type", _NOT_AGREED, b"", omitted=_omitted(rejection)
-    )
+    return Rejection(rejection.index, rejection.id, Reason.NO_CONSENT, "type", _NOT_AGREED, b"", omitted=omits)
 
 
 def _omitted(rejection: Rejection) -> Omitted:

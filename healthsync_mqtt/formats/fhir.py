@@ -101,6 +101,7 @@ class Fhir:
     name = "fhir"
     summary = "FHIR R4: Observation and Bundle, with LOINC and UCUM codes"
     roots = ()
+    remembers: frozenset[str] = frozenset()
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

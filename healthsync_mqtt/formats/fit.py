@@ -70,6 +70,7 @@ class Fit:
     name = "fit"
     summary = "Garmin FIT files: activities, monitoring and weight"
     roots = ()
+    remembers: frozenset[str] = frozenset()
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

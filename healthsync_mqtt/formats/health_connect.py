@@ -71,6 +71,7 @@ class HealthConnect:
     name = "health_connect"
     summary = "Health Connect (Android): HC Webhook, and the plugin TaskerHealthConnect"
     roots = ()
+    remembers: frozenset[str] = frozenset()
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

@@ -140,6 +140,7 @@ class LifeDashboard:
     name = "life_dashboard"
     summary = "Life Dashboard Companion (Android, iOS): newest values by MQTT, all records by webhook"
     roots = ("lifedashboard", "lifedashboard-ios")
+    remembers: frozenset[str] = frozenset()
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

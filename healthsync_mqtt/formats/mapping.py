@@ -288,6 +288,7 @@ class MappedFormat:
         self.name = name
         self.summary = declaration.summary
         self.roots = declaration.roots
+        self.remembers: frozenset[str] = frozenset()
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

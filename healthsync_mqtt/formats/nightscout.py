@@ -41,6 +41,7 @@ class Nightscout:
     name = "nightscout"
     summary = "Nightscout, xDrip+, Juggluco: glucose, treatments, heart rate and steps"
     roots = ("nightscout",)
+    remembers: frozenset[str] = frozenset({"steps"})
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

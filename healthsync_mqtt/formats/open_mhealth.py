@@ -113,6 +113,7 @@ class OpenMhealth:
     name = "open_mhealth"
     summary = "Open mHealth and IEEE 1752.1: data points with header and body"
     roots = ()
+    remembers: frozenset[str] = frozenset()
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

@@ -93,6 +93,7 @@ class Openscale:
     name = "openscale"
     summary = "openScale-sync (Android): weighings of many scales, one by one or a whole history"
     roots = ("openScaleSync",)
+    remembers: frozenset[str] = frozenset({"weight"})
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

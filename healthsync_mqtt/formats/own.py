@@ -15,6 +15,7 @@ class Own:
     name = OWN_FORM
     summary = "our own JSON: an event, an array of events, or a batch"
     roots = ()
+    remembers: frozenset[str] = frozenset()
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

@@ -133,6 +133,14 @@ class Format(Protocol):
         """First levels that its apps insist on (``openScaleSync``): the embedded broker takes what follows them."""
         ...
 
+    @property
+    def remembers(self) -> frozenset[str]:
+        """The types of which ``state`` holds something: without consent to one of them it is forgotten whole.
+
+        Empty: those of each message, whose state is not kept without consent to all of them.
+        """
+        ...
+
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """One message after those that led to ``state``; b"" is the state before the first.
 

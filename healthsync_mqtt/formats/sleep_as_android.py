@@ -47,6 +47,7 @@ class SleepAsAndroid:
     name = "sleep_as_android"
     summary = "Sleep as Android: nights with their stages"
     roots = ("SleepAsAndroid",)
+    remembers: frozenset[str] = frozenset({"sleep"})
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

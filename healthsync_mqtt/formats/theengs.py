@@ -29,6 +29,7 @@ class Theengs:
     name = "theengs"
     summary = "Theengs Gateway, OpenMQTTGateway: Bluetooth scales, heart rate straps, bands"
     roots = ("home",)
+    remembers: frozenset[str] = frozenset({"weight"})
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

@@ -71,6 +71,7 @@ class XiaomiScale:
     name = "xiaomi_scale"
     summary = "Xiaomi scales through xiaomi_mi_scale, ble-scale-sync or Tasmota"
     roots = ("miscale", "scale", "tele")
+    remembers: frozenset[str] = frozenset({"weight"})
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

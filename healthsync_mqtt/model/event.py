@@ -100,11 +100,14 @@ class Aftermath(NamedTuple):
     """What a message in a format of its own leaves beside events: what the format remembers, names, and what is gone.
 
     ``state`` None: it is what it was. ``named`` are what the source calls records, each with the id of its event.
+    ``about`` are the types of which ``state`` holds something; where one of them may not be stored it is ``without``.
     """
 
     state: bytes | None = None
     named: tuple[tuple[str, str], ...] = ()
     gone: tuple[Gone, ...] = ()
+    about: frozenset[str] = frozenset()
+    without: bytes | None = None
 
 
 class Decoded(NamedTuple):

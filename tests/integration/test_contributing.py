@@ -93,6 +93,7 @@ class Lantern:
     name = "lantern"
     summary = "a number that glows"
     roots = ()
+    remembers: frozenset[str] = frozenset()
 
     def takes(self):
         """For people."""

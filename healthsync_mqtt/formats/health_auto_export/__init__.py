@@ -60,6 +60,7 @@ class HealthAutoExport:
     name = "health_auto_export"
     summary = "Health Auto Export (iOS, HealthKit): metrics, sleep, workouts, ECGs, moods, medicines, symptoms, cycle"
     roots = ()
+    remembers: frozenset[str] = frozenset({"sleep"})
 
     def takes(self) -> Iterator[FormatEntry]:
         """For people (``port.Format``)."""

@@ -145,7 +145,7 @@ class Node:
             outlet=outlet,
             observers=(self.publisher,),
             failed=self._fail,
-            folds=Folds(cast("Any", self.reader), REGISTRY),
+            folds=Folds(cast("Any", self.reader), REGISTRY, gate),
             clock_us=clock.us,
         )
         self._release = Release(self.pipeline, chores, cast("Any", self.reader), clock_us=clock.us)

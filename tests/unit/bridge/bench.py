@@ -100,18 +100,20 @@ class Bench:
         watch = Heads()
         remembering = self.log if isinstance(self.log, MemoryEventLog) else MemoryEventLog()
         self.heads = watch.heads
+        gate, clock_us = options.pop("gate", None) or agreeing("alice", "bob"), options.pop("clock_us", lambda: NOW_US)
+        declared = options.pop("declared", lambda *_: NOTHING_DECLARED)
         self.pipeline = Pipeline(
             journal=self.journal,
             registry=REGISTRY,
             counters=self.counters,
             bridge_id="main",
-            clock_us=options.pop("clock_us", lambda: NOW_US),
-            gate=options.pop("gate", None) or agreeing("alice", "bob"),
+            clock_us=clock_us,
+            gate=gate,
             chores=self.chores,
             outlet=self.outbox,
             observers=(watch, *options.pop("observers", ())),
             failed=self.told.append,
-            folds=Folds(remembering.reader(), REGISTRY, options.pop("declared", lambda *_: NOTHING_DECLARED)),
+            folds=Folds(remembering.reader(), REGISTRY, gate, declared, clock_us),
             **options,
         )
 

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.port import AppMessage, Declared, Fold, Gone, Made, event_id
+from healthsync_mqtt.identity.consent.decisions import in_force
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.origin import Origin
+from tests.support.consent import agreeing_to_all, grant
+from tests.support.patience import until
 from tests.unit.bridge.bench import NOW_US, Bench, GatedLog, delivery, event
 
 TOPIC = "users/alice/devices/watch/formats/counter"
@@ -22,6 +26,7 @@ class Counter:
     name = "counter"
     summary = "a running total"
     roots = ()
+    remembers: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self.told: list[AppMessage] = []
@@ -154,3 +159,69 @@ async def test_what_a_source_takes_back_gets_tombstones_and_may_come_again(form:
 def steps_left(bench: Bench) -> int:
     latest = {each.id: each for each in bench.log.committed.log if each.type == "steps"}
     return sum(json.loads(each.body)["value"]["steps"] for each in latest.values() if not each.op)
+
+
+@pytest.mark.parametrize("remembers", [frozenset(), frozenset({"steps"})])
+async def test_without_consent_a_format_remembers_and_names_nothing_of_it(
+    form: Counter, remembers: frozenset[str]
+) -> None:
+    form.remembers = remembers
+    bench = Bench(gate=ConsentGate(in_force(grant("alice", ["heart_rate"]))))
+    bench.pipeline.submit([message(bench, 1, {"total": 4711})])
+    await bench.settle()
+    reader = bench.log.reader()
+    assert reader.format_state("alice", "watch", "counter") == b""
+    assert reader.format_records("alice", "watch", "counter", "", 9) == []
+    assert [row.reason for row in reader.rejected()] == ["no_consent"]
+    bench.close()
+
+
+async def test_what_a_format_remembers_goes_when_consent_is_taken_back_and_stays_where_it_is_of_another_type(
+    form: Counter,
+) -> None:
+    gate = ConsentGate(in_force(grant("alice", ["steps"])))
+    bench = Bench(gate=gate)
+    bench.pipeline.submit([message(bench, 1, {"total": 100})])
+    await bench.settle()
+    gate.replace(in_force(grant("alice", ["heart_rate"])))
+    form.remembers = frozenset({"sleep"})
+    bench.pipeline.submit([message(bench, 1, {"total": 200})])
+    await bench.settle()
+    assert bench.log.reader().format_state("alice", "watch", "counter") == b"200"  # as it says: of nothing but sleep
+    form.remembers = frozenset({"steps"})
+    bench.pipeline.submit([message(bench, 1, {"total": 300})])
+    await bench.settle()
+    assert bench.log.reader().format_state("alice", "watch", "counter") == b""
+    bench.close()
+
+
+async def test_consent_that_is_taken_back_while_a_message_waits_counts_for_what_is_remembered(form: Counter) -> None:
+    gate = ConsentGate(in_force(grant("alice", ["steps", "heart_rate"])))
+    bench = Bench(gate=gate)
+    bench.log.gate.clear()
+    bench.pipeline.submit([delivery(bench.source(), 1, event("first"))])
+    await asyncio.sleep(0)
+    bench.pipeline.submit([message(bench, 1, {"total": 100})])
+    await until(lambda: bench.counters.received == 2)
+    gate.replace(in_force(grant("alice", ["heart_rate"])))
+    bench.log.gate.set()
+    await bench.settle()
+    assert bench.ids() == ["first"]
+    assert bench.log.reader().format_state("alice", "watch", "counter") == b""
+    assert bench.log.reader().format_records("alice", "watch", "counter", "", 9) == []
+    bench.close()
+
+
+async def test_a_message_in_a_format_that_was_taken_away_is_kept_as_refused_and_stops_nobody(form: Counter) -> None:
+    bench = Bench(gate=agreeing_to_all("alice"))
+    source = bench.source()
+    gone = message(bench, 1, {"total": 100}, source=source)._replace(form="gone")
+    bench.pipeline.submit([gone])
+    bench.pipeline.submit([message(bench, 2, {"total": 100}, source=source)])
+    await bench.settle()
+    assert bench.told == []
+    assert source.tokens == [1, 2]
+    (row,) = bench.log.reader().rejected()
+    assert (row.reason, row.form, row.raw) == ("not_allowed", "gone", gone.payload)
+    assert steps(bench.log) == 100
+    bench.close()

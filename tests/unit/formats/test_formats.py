@@ -53,6 +53,7 @@ class Pulses:
     name = "pulses"
     summary = "beats a minute, one a line"
     roots = ()
+    remembers: frozenset[str] = frozenset()
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         if b"\0" in message.payload or not message.payload:

@@ -89,7 +89,7 @@ class Bench:
             outlet=self.outlet,
             observers=(self.canonical,),
             failed=lambda error: None,
-            folds=Folds(self.log.reader(), TOPICS),
+            folds=Folds(self.log.reader(), TOPICS, agreeing("alice")),
         )
 
     def source(self, shard: str = "") -> LinkSource:

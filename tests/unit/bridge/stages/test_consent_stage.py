@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from bridge.decode.delivery import decode
 from bridge.stages.consent import ConsentGate, stripped
+from healthsync_mqtt.formats.own import Own
+from healthsync_mqtt.formats.port import AppMessage, Fold, RefusedRecord
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Action, Permission, Purpose, in_force
-from healthsync_mqtt.model.event import Decoded, omitted
+from healthsync_mqtt.model.event import Decoded, Rejection, omitted
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.model.record import Record
-from tests.support.consent import agreed, agreeing, grant
+from tests.support.consent import agreed, agreeing, agreeing_to_all, grant
 
 NOW_US = 1_795_413_600_000_000
 ORIGIN = Origin("alice", "watch", None, "users/alice/devices/watch/events")
@@ -185,3 +187,41 @@ def test_bytes_of_a_type_that_is_agreed_to_are_kept() -> None:
     ):
         (rejection,) = screened(sent, gate).rejections
         assert rejection.raw == sent.encode()
+
+
+@pytest.mark.parametrize("type_name", ["heart_rate", "menstruation"])
+def test_a_refusal_of_a_type_without_consent_says_nothing_of_it_though_its_bytes_are_too_many_to_be_kept(
+    type_name: str,
+) -> None:
+    """What a format says of a record, whose bytes it does not keep, or of which there are none."""
+    gate = ConsentGate(in_force(grant("alice", ["weight"])))
+    for sent in (None, omitted(CANARY.encode() * 2_000)):
+        refused = Rejection(
+            0, None, Reason.WRONG_TYPE, f"value.{CANARY}", f"{CANARY} is no known word", b"", type_name, omitted=sent
+        )
+        found = gate.screen(Decoded("mapped", [], [refused], 1), "alice", NOW_US)
+        assert CANARY not in repr(found)
+        assert [(each.reason, each.omitted) for each in found.rejections] == [(Reason.NO_CONSENT, sent)]
+        assert gate.screen(found, "alice", NOW_US) is found
+
+
+@pytest.mark.parametrize(
+    "record", [None, {"x": "y" * 5_000, "kind": "menstruation"}], ids=["no bytes", "too many bytes"]
+)
+@pytest.mark.parametrize("types", [["weight"], None], ids=["one type", "all general types"])
+def test_a_formats_refusal_of_no_single_type_is_no_way_around_consent(
+    types: list[str] | None, record: dict[str, str] | None
+) -> None:
+    class Reader(Own):
+        name = "reader"
+
+        def fold(self, state: bytes, message: AppMessage) -> Fold:
+            yield RefusedRecord(0, "menstruation.flow", Reason.WRONG_TYPE, f"{CANARY} is no known word", record)
+            return state
+
+    decoded = decode(b"{}", ORIGIN, NOW_US, form=Reader())
+    assert CANARY in decoded.rejections[0].message
+    found = ConsentGate(in_force(grant("alice", types))).screen(decoded, "alice", NOW_US)
+    assert CANARY not in repr(found)
+    assert "yyy" not in repr(found)
+    assert agreeing_to_all("alice").screen(decoded, "alice", NOW_US) is decoded
