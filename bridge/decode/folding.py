@@ -39,7 +39,7 @@ class Folding:
         self._rejections: list[Rejection] = []
         self._size = self._cost = self._made = 0
         self._named: list[tuple[str, str]] = []
-        self._gone: list[Gone] = []
+        self._gone: dict[Gone, None] = {}
         self._piece: list[tuple[Made, bytes]] = []
         self._piece_bytes = 0
 
@@ -60,8 +60,9 @@ class Folding:
                 self._add(outcome)
             elif isinstance(outcome, RefusedRecord):
                 self._refuse(outcome)
-            else:
-                self._gone.append(outcome)
+            elif outcome not in self._gone:
+                self._count()  # each is a search of the log
+                self._gone[outcome] = None
         self._flush()
         total = len(self._events) + len(self._rejections)
         size, cost = len(message.payload) + self._size, len(message.payload) + self._cost
@@ -70,10 +71,9 @@ class Folding:
         return Decoded(self._form.name, self._events, self._rejections, total, size, cost, aftermath)
 
     def _about(self) -> frozenset[str]:
-        """The types of which the state may hold something of this message, refused ones too."""
+        """The types of which the state holds something; of this message where they are not said, refused ones too."""
         types = {each.type for each in self._events} | {each.type for each in self._rejections if each.type is not None}
-        remembers = self._form.remembers
-        return frozenset(types & remembers if remembers else types)
+        return self._form.remembers or frozenset(types)
 
     @property
     def _without(self) -> bytes | None:
@@ -82,7 +82,9 @@ class Folding:
     def _count(self) -> None:
         self._made += 1
         if self._made > self._limits.max_made:
-            raise RefusedError(Reason.TOO_MANY, None, f"more than {self._limits.max_made} events and refusals")
+            raise RefusedError(
+                Reason.TOO_MANY, None, f"more than {self._limits.max_made} events, refusals and deletions"
+            )
 
     def _add(self, made: Made) -> None:
         self._count()
