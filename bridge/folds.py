@@ -101,7 +101,9 @@ class Folds:
         events: dict[str, Event] = {}
         taken_back: list[tuple[str, str]] = []
         for each in gone:
-            for name, event_id in self._reader.format_records(*whose, each.prefix, _MOST_GONE):
+            if len(events) >= _MOST_GONE:
+                break
+            for name, event_id in self._reader.format_records(*whose, each.prefix, _MOST_GONE - len(events)):
                 record = self._reader.find(whose.user, event_id)
                 if record is not None and record.op != Op.DELETE and _within(record, each):
                     events[event_id] = Event(event_id, record.type, 0, None, LATEST, Op.DELETE, b"{}", 0)

@@ -68,6 +68,8 @@ _FLAT: Final = {
 
 _MOST: Final = 400
 """Weighings that are remembered."""
+_MOST_OF_MINUTE: Final = 60
+"""Weighings of one minute: each is compared with all of them."""
 
 
 class _Measure(NamedTuple):
@@ -228,6 +230,9 @@ class _ScaleReading:
         if found is None and own is None and len(there) == 1 and (there[0].at_us == at.us or not exact):
             found = there[0]
         if found is None:
+            if len(there) >= _MOST_OF_MINUTE:
+                message = f"more than {_MOST_OF_MINUTE} weighings in one minute"
+                raise RefusedError(Reason.TOO_MANY, "date", message)
             found = _Weighing(minute_us, len(there), own, at.us, weight)
         found = found._replace(own=own if own is not None else found.own, weight=weight)
         if exact:

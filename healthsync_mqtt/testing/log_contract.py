@@ -533,6 +533,15 @@ class EventLogContract:
         assert store.reader.format_records("bob", "phone", "scale", "", 9) == []
         assert store.reader.format_memories() == [memory]
 
+    def test_names_are_found_by_their_beginning_whatever_letters_it_has(self, store: Store) -> None:
+        last, words = chr(0x10FFFF), ["", "m", "m/", "m0", "n", "\ud7ff", "\ud7ffa", "\ue000", "é", "éa", "😀", "😀/1"]
+        names = sorted({*words, last, f"{last}a", f"m{last}", f"m{last}a", f"{last}{last}"})
+        store.log.remember(FormatMemory("alice", "phone", "scale", None, [(name, "id") for name in names]))
+        store.log.commit()
+        for prefix in names:
+            found = store.reader.format_records("alice", "phone", "scale", prefix, 99)
+            assert [name for name, _ in found] == [name for name in names if name.startswith(prefix)]
+
     def test_what_is_remembered_later_takes_its_place(self, store: Store) -> None:
         def remembered(state: bytes | None, **records: list[tuple[str, str]]) -> None:
             store.log.remember(FormatMemory("alice", "phone", "scale", state, **records))

@@ -33,6 +33,8 @@ class Repeats:
                 self._rows[place] = row._replace(last_us=max(row.last_us, at_us))
                 return row.first_us
         self._rows.append(_SaidWeight(scale, weight, at_us, at_us))
+        if len(self._rows) > _MOST:
+            del self._rows[min(range(_MOST), key=lambda place: self._rows[place].last_us)]
         return at_us
 
     @property

@@ -1,10 +1,11 @@
 """Readers of the event log: one connection each, in any process."""
 
 import json
+import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import apsw
 
@@ -210,7 +211,7 @@ class SqliteLogReader:
         with snapshot(self._connection):
             user_no, device_no, form_no = map(self._number, (user, device, form))
             wanted = {"user": user_no, "device": device_no, "form": form_no, "prefix": prefix, "limit": limit}
-            return self._query("format_records", wanted)
+            return self._query("format_records", {**wanted, "beyond": _beyond(prefix)})
 
     def format_memories(self) -> list[FormatMemory]:
         """See ``port.LogReader.format_memories``."""
@@ -303,3 +304,16 @@ class SqliteLogReader:
         if seq is None:
             seq = fetch_value(self._connection, _INDEX_SQL["newest_of"], (identity,))
         return seq or 0
+
+
+_LAST: Final = chr(sys.maxunicode)
+_SURROGATES: Final = range(0xD800, 0xE000)
+
+
+def _beyond(prefix: str) -> str | bytes:
+    """What is behind every text that begins so, and before all others: a search ends there, and not with the table."""
+    kept = prefix.rstrip(_LAST)
+    if not kept:
+        return b""  # bytes are behind all texts
+    after = ord(kept[-1]) + 1
+    return kept[:-1] + chr(_SURROGATES.stop if after in _SURROGATES else after)

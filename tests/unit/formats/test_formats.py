@@ -8,7 +8,8 @@ import pytest
 
 from healthsync_mqtt.formats.catalogue import FORMATS, OWN
 from healthsync_mqtt.formats.fit_sample import sample_activity
-from healthsync_mqtt.formats.port import AppMessage, Fold, Format, Made, RefusedRecord, event_id, folded
+from healthsync_mqtt.formats.port import AppMessage, Fold, Format, Gone, Made, RefusedRecord, event_id, folded
+from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.testing.format_contract import FormatContract, decoded, message
 from tests.support.consent import agreeing_to_all
@@ -117,6 +118,22 @@ def test_an_event_that_cannot_be_told_apart_costs_none_of_the_others() -> None:
     found = decoded(Deep(), b"any")
     assert [each.index for each in found.events] == [0]
     assert [(each.index, each.field, each.reason) for each in found.rejections] == [(1, "deep", Reason.TOO_DEEP)]
+
+
+def test_what_is_gone_counts_as_much_as_what_is_made_and_the_same_once() -> None:
+    """Each is a search of the log, on the loop."""
+
+    class Goner(Pulses):
+        def fold(self, state: bytes, message: AppMessage) -> Fold:
+            yield from (Gone(f"{number % int(message.payload)}") for number in range(60))
+            return state
+
+    tight = Limits(max_made=50)
+    few = decoded(Goner(), b"50", tight)
+    assert few.rejections == []
+    assert few.aftermath is not None
+    assert len(few.aftermath.gone) == 50
+    assert [each.reason for each in decoded(Goner(), b"51", tight).rejections] == [Reason.TOO_MANY]
 
 
 def test_ids_hold_what_is_given_and_nothing_else() -> None:

@@ -143,6 +143,13 @@ def test_a_long_history_is_remembered_in_part_and_read_whole() -> None:
     assert again.events == done.events
 
 
+def test_weighings_of_one_minute_are_bounded_for_each_is_compared_with_all() -> None:
+    rows = [[1777786860000 + each, 70 + each / 100] for each in range(100)]
+    found = folded(FORMATS["openscale"], sent("history", {"fields": ["date", "weight"], "rows": rows}))
+    assert len(found.events) == 60
+    assert [(each.index, each.reason) for each in found.refused] == [(number, "too_many") for number in range(60, 100)]
+
+
 VERBS = st.sampled_from(["insert", "update", "delete", "clear", "last", "history", "all", "", "1"])
 CONTENTS = JSON | objects(
     [

@@ -139,7 +139,7 @@ SELECT state FROM format_state WHERE user = ? AND device = ? AND form = ?
 
 -- name: format_records
 SELECT name, id FROM format_record
-WHERE user = :user AND device = :device AND form = :form AND name >= :prefix AND substr(name, 1, length(:prefix)) = :prefix
+WHERE user = :user AND device = :device AND form = :form AND name >= :prefix AND name < :beyond
 ORDER BY name, id LIMIT :limit
 
 -- name: format_states
