@@ -269,6 +269,9 @@ class HomeAssistant:
             except BaseException:
                 self._dirty |= dict.fromkeys(due)
                 raise
+            # Consent, or what is asked for, may have gone while that was written.
+            again = {key: self._wanted(key, self._clock_us()) for key in due}
+            due = {key: wanted for key, wanted in again.items() if wanted is not None}
         for key, wanted in due.items():
             if not display.send(key, wanted):
                 self._dirty[key] = None

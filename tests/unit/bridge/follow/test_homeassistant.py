@@ -12,7 +12,7 @@ from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.homeassistant.file import LatestFile
 from healthsync_mqtt.homeassistant.opt_ins import OptIns
-from healthsync_mqtt.identity.consent.decisions import Purpose
+from healthsync_mqtt.identity.consent.decisions import NOBODY, Purpose
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.event import Event, Op
@@ -147,6 +147,26 @@ async def test_nothing_is_read_or_published_before_somebody_asks(scene: Scene) -
     scene.enable("alice", "heart_rate")
     await scene.look()
     assert scene.broker.values() == {"alice/heart_rate": 61}
+
+
+async def test_what_is_withdrawn_while_the_follower_writes_is_not_published_any_more(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.enable("alice", "heart_rate")
+    await scene.look()
+    write, withdrawn = scene.file.write, []
+
+    def slow(*what: Any) -> None:
+        if not withdrawn and None in {each and each.state for each in what[3].values()}:
+            scene.gate.replace(NOBODY)
+            withdrawn.append(len(scene.broker.published))
+        write(*what)
+
+    monkeypatch.setattr(scene.file, "write", slow)
+    scene.store(("h", 1, {"bpm": 61}))
+    await scene.look()
+    assert withdrawn == [0]
+    assert [payload for _, payload in scene.broker.published if payload] == []
 
 
 async def test_a_backfill_is_a_few_messages_and_does_not_hold_up_others(scene: Scene) -> None:
