@@ -17,6 +17,7 @@ from bridge.ports import Commit, CommitObserver
 from bridge.service import Addresses
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.identity.consent.decisions import Permissions
+from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.delivery import Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.report import EdgeReport
@@ -78,18 +79,55 @@ class MemoryFollower:
         return True
 
 
+class MemoryShelf:
+    """``bridge.ports.Shelf``: what is retained, by topic. It is gone with the run, and says so by being empty."""
+
+    run: Final = 0
+    ready: Final = True
+    remembers: Final = True
+    lasting: Final = True
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def recall(self, topic: str) -> bytes:
+        """What is retained on a topic."""
+        return self.kept.get(topic, b"")
+
+    def retain(self, topic: str, payload: bytes, done: Callable[[bool], None]) -> bool:
+        """Retain; ``done`` comes later, as a broker's answer does."""
+        if payload:
+            self.kept[topic] = payload
+        else:
+            self.kept.pop(topic, None)
+        asyncio.get_running_loop().call_soon(done, True)
+        return True
+
+
 class MemoryEdge:
     """``bridge.service.Edge``. ``permissions`` are what its users agree to."""
 
     mode: Final = "embedded"
+    withheld: Final = frozenset[str]()
 
     def __init__(self, base: Ground, permissions: Permissions) -> None:
         base.gate.replace(permissions)
         self.outlet = MemoryOutlet()
         self.follower = MemoryFollower(base)
         self.observers: Sequence[CommitObserver] = ()
+        self.registry_db = base.settings.paths.registry_db
         #: payloads of the bridge's own status, in order
         self.statuses: list[bytes] = []
+
+    def owns(self, user: str) -> bool:
+        """Every user."""
+        del user
+        return True
+
+    def declared(self, user: str, device: str) -> Declared:
+        """Nothing: it has no apps."""
+        del user, device
+        return NOTHING_DECLARED
 
     @classmethod
     @asynccontextmanager
@@ -108,6 +146,7 @@ class MemoryServing:
     """``bridge.service.Serving``, and the source of what devices publish."""
 
     def __init__(self, edge: MemoryEdge, pipeline: Pipeline) -> None:
+        self.shelf = MemoryShelf()
         self._edge = edge
         self._pipeline = pipeline
         self._tokens = itertools.count(1)

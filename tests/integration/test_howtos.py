@@ -354,8 +354,8 @@ def test_apps(begin: Begin, place: Path) -> None:
         (added,) = walk.go(1)
         assert "users/alice/devices/phone/formats/json" in added.out
         assert str(service.mqtts[1]) in added.out
-        (changed,) = walk.go(1)  # another password, and the app's end
-        assert "removed phone of alice" in changed.out
+        (changed,) = walk.go(1)  # another password, and the app's end, on two lines
+        assert "removed phone of alice" in changed.err
         assert service.cli("app", "list") == []
     walk.done()
 
