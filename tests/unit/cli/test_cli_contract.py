@@ -36,7 +36,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "device enroll", "device suspend", "device resume", "token revoke",
         "audit list", "audit verify",
         "device add", "device list", "device show", "device token", "device remove",
-        "app add", "app list", "app show", "app why", "app rotate", "app remove",
+        "app add", "app list", "app show", "app resume", "app suspend", "app why", "app rotate", "app remove",
         "format list", "format show", "format try",
         "subscriber add", "subscriber list", "subscriber token", "subscriber lag",
         "events list", "events tail", "events show",
