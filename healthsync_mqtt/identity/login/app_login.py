@@ -8,6 +8,7 @@ import hmac
 import secrets
 import threading
 from collections import OrderedDict
+from functools import cached_property
 from hashlib import blake2b
 from typing import Final
 
@@ -37,11 +38,14 @@ class AppLogin:
         self._key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._waiting: dict[_Claim, str] = {}
-        #: claims that were found right and wrong, each with the secret with which it was compared
+        #: claims that were found right and wrong, each with the app's secret then, "" of a name without an app
         self._right: OrderedDict[_Claim, str] = OrderedDict()
         self._wrong: OrderedDict[_Claim, str] = OrderedDict()
-        #: what a name without an app is compared with, so that it takes as long
-        self._nobody = hashed_password(new_password())
+
+    @cached_property
+    def _nobody(self) -> str:
+        """What the password of a name without an app is compared with, so that it takes as long; made in the thread."""
+        return hashed_password(new_password())
 
     def answer(self, proof: Proof, now: float) -> Answer:
         """For a password of ours and the user name of an app. A name that is none is refused after as long."""
@@ -53,8 +57,8 @@ class AppLogin:
         claim = name, blake2b(f"{name}/{text}".encode(), key=self._key).digest()
         with self._lock:
             right = claim in self._right
-            found = self._right.get(claim) or self._wrong.get(claim)
-            if found is None or not hmac.compare_digest(found, self._secret(name)):
+            found = self._right.get(claim, self._wrong.get(claim))
+            if found is None or not hmac.compare_digest(found, self._directory.secret(name)):
                 if len(self._waiting) >= _MOST_WAITING or self._of(name) >= _MOST_OF_NAME:
                     return Denied("too many passwords are being checked")
                 self._waiting[claim] = text
@@ -68,9 +72,10 @@ class AppLogin:
         """Check the passwords that wait. Blocks for some 40 ms each."""
         with self._lock:
             waiting = list(self._waiting.items())
+        nobody = self._nobody if waiting else ""
         for claim, text in waiting:
-            secret = self._secret(claim[0])
-            fits = password_fits(text, secret)
+            secret = self._directory.secret(claim[0])
+            fits = password_fits(text, secret or nobody)
             with self._lock:
                 self._waiting.pop(claim, None)
                 self._right.pop(claim, None)
@@ -79,9 +84,6 @@ class AppLogin:
                 known[claim] = secret
                 while len(known) > _MOST_KNOWN:
                     known.popitem(last=False)
-
-    def _secret(self, name: str) -> str:
-        return self._directory.secret(name) or self._nobody
 
     def _of(self, name: str) -> int:
         return sum(waiting == name for waiting, _ in self._waiting)
