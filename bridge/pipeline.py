@@ -42,8 +42,10 @@ log = get_logger("bridge")
 _AHEAD: Final = 2 * GROUP_EVENTS
 """Work of commits that waits before nothing more is decoded beside the loop: it would only take the interpreter."""
 _RETRY_FIRST_S = 0.1
-_Portion = tuple[Sequence[Item], Sequence[Quarantined]]
 _RETRY_MOST_S = 5.0
+
+_Portion = tuple[Sequence[Item], Sequence[Quarantined]]
+"""Events and refusals that are written at once."""
 
 
 class PipelinePhase(Enum):

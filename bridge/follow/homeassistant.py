@@ -176,9 +176,7 @@ class HomeAssistant:
                 user for user in self._dashboards if self._gate.share.get(user) is not self._permissions.get(user)
             }
             self._permissions = {user: self._gate.share[user] for user in self._dashboards if user in self._gate.share}
-            self._dirty |= dict.fromkeys(
-                key for key in (*self._display.shown, *self._latest.values) if key.user in changed
-            )
+            self._look_at(changed)
         for key in [key for key, until_us in self._expiring.items() if until_us <= now_us]:
             del self._expiring[key]
             self._dirty[key] = None

@@ -111,8 +111,7 @@ def at_wall(wall: datetime, zone: str | None) -> Moment:
         raise RefusedError(Reason.BAD_TIME, None, f"{wall.isoformat(sep=' ')} is out of time") from None
     if back.replace(tzinfo=None, fold=0) != wall:
         raise RefusedError(Reason.BAD_TIME, None, f"{wall.isoformat(sep=' ')} did not exist in {zone}")
-    offset = back.utcoffset()
-    return _within(Moment(micros(there), round(offset.total_seconds()) if offset is not None else None))
+    return _within(_by_its_clock(back))
 
 
 @lru_cache(maxsize=64)
@@ -132,8 +131,12 @@ def in_zone(moment: Moment, zone: str | None) -> Moment:
         there = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment.us)).astimezone(zone_of(zone))
     except OverflowError:
         raise RefusedError(Reason.BAD_TIME, None, f"{moment.text} is out of time") from None
+    return _by_its_clock(there)
+
+
+def _by_its_clock(there: datetime) -> Moment:
     offset = there.utcoffset()
-    return Moment(moment.us, round(offset.total_seconds()) if offset is not None else None)
+    return Moment(micros(there), None if offset is None else round(offset.total_seconds()))
 
 
 def of_epoch(seconds: float, field: str | None = None, *, scale: int = 1) -> Moment:
@@ -209,5 +212,4 @@ def _midnight(date: date, zone: str) -> Moment:
         there = datetime(date.year, date.month, date.day, tzinfo=where).astimezone(UTC).astimezone(where)
     except (OverflowError, ValueError):
         raise RefusedError(Reason.BAD_TIME, None, f"{date} is out of time") from None
-    offset = there.utcoffset()
-    return _within(Moment(micros(there), round(offset.total_seconds()) if offset is not None else None))
+    return _within(_by_its_clock(there))

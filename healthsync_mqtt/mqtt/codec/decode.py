@@ -17,6 +17,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Connect,
     Packet,
     PacketType,
+    Properties,
     Puback,
     Publish,
     Skipped,
@@ -297,12 +298,15 @@ class Decoder:
 
 def _dear(packet: Packet) -> int:
     """What reading a packet took beside its bytes."""
-    about = getattr(packet, "properties", NO_PROPERTIES)
-    entries = sum(len(value) if type(value) is tuple else 1 for value in about.values()) if about else 0
+    entries = _entries(getattr(packet, "properties", NO_PROPERTIES))
     if type(packet) is Connect and packet.will is not None:
-        entries += sum(len(value) if type(value) is tuple else 1 for value in packet.will.properties.values())
+        entries += _entries(packet.will.properties)
     filters = len(packet.filters) if type(packet) is Subscribe or type(packet) is Unsubscribe else 0
     return _PROPERTY * entries + filters
+
+
+def _entries(about: Properties) -> int:
+    return sum(len(value) if type(value) is tuple else 1 for value in about.values())
 
 
 def _again(error: ProtocolError) -> ProtocolError:

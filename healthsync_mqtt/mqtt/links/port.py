@@ -9,9 +9,9 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.mqtt.codec.packets import Puback, Will
 
 MAX_PACKET = 268_435_455
+"""What MQTT allows where nobody says less."""
 HEADER = 5 + 2 + 2 + 1
 """Bytes of a PUBLISH besides its topic and payload, at most."""
-"""What MQTT allows where nobody says less."""
 
 
 class ConnectionLostError(UnavailableError):
