@@ -21,6 +21,7 @@ from healthsync_mqtt.formats.reading.document import (
 )
 from healthsync_mqtt.formats.reading.moment import Moment, moment_in
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
+from healthsync_mqtt.formats.reading.words import underscored
 from healthsync_mqtt.model.catalogue import CATALOGUE, TimeKind
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import printable
@@ -90,10 +91,7 @@ _MEALS: Final = {
     "before breakfast": "before_meal", "before lunch": "before_meal", "before dinner": "before_meal",
     "after breakfast": "after_meal", "after lunch": "after_meal", "after dinner": "after_meal",
 }  # fmt: skip
-_SPECIMENS: Final = {
-    "interstitial fluid": "interstitial_fluid", "capillary blood": "capillary_blood", "plasma": "plasma",
-    "serum": "serum", "tears": "tears", "whole blood": "whole_blood",
-}  # fmt: skip
+_SPECIMENS: Final = underscored("interstitial fluid", "capillary blood", "plasma", "serum", "tears", "whole blood")
 _POSTURES: Final = {"sitting": "sitting", "standing": "standing", "lying down": "lying", "reclining": "reclining"}
 _PLACES: Final = {
     "left wrist": "left_wrist",

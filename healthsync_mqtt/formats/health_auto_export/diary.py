@@ -12,6 +12,7 @@ from healthsync_mqtt.formats.port import Event
 from healthsync_mqtt.formats.reading.document import Record, items, number, number_or_none, text, text_or_none, whole
 from healthsync_mqtt.formats.reading.moment import moment_in
 from healthsync_mqtt.formats.reading.scribe import Scribe
+from healthsync_mqtt.formats.reading.words import underscored
 from healthsync_mqtt.model.event_type import Words
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.model.text import printable
@@ -33,50 +34,51 @@ _SEVERITY: Final = {
     "unspecified": "unspecified", "not present": "not_present", "mild": "mild", "moderate": "moderate",
     "severe": "severe", "present": "unspecified",
 }  # fmt: skip
-_SYMPTOMS: Final = {
-    "abdominal cramps": "abdominal_cramps", "acne": "acne", "appetite changes": "appetite_changes",
-    "bladder incontinence": "bladder_incontinence", "bloating": "bloating",
-    "chest tightness or pain": "chest_tightness_or_pain", "chills": "chills", "constipation": "constipation",
-    "coughing": "coughing", "diarrhea": "diarrhea", "dizziness": "dizziness", "dry skin": "dry_skin",
-    "fainting": "fainting", "fatigue": "fatigue", "fever": "fever", "generalized body ache": "generalized_body_ache",
-    "body and muscle ache": "generalized_body_ache", "hair loss": "hair_loss", "headache": "headache",
-    "heartburn": "heartburn", "loss of smell": "loss_of_smell", "loss of taste": "loss_of_taste",
-    "lower back pain": "lower_back_pain", "nausea": "nausea", "night sweats": "night_sweats",
-    "rapid pounding or fluttering heartbeat": "rapid_pounding_or_fluttering_heartbeat", "runny nose": "runny_nose",
-    "shortness of breath": "shortness_of_breath", "sinus congestion": "sinus_congestion",
-    "skipped heartbeat": "skipped_heartbeat", "sore throat": "sore_throat", "vomiting": "vomiting",
-    "wheezing": "wheezing",
-}  # fmt: skip
-_MENTAL: Final = {
-    "mood changes": "mood_changes",
-    "memory lapse": "memory_lapse",
-    "sleep changes": "sleep_changes",
-}
-_REPRODUCTIVE: Final = {
-    "breast pain": "breast_pain",
-    "pelvic pain": "pelvic_pain",
-    "vaginal dryness": "vaginal_dryness",
-    "hot flashes": "hot_flashes",
-}
+_SYMPTOMS: Final = underscored(
+    "abdominal cramps",
+    "acne",
+    "appetite changes",
+    "bladder incontinence",
+    "bloating",
+    "chest tightness or pain",
+    "chills",
+    "constipation",
+    "coughing",
+    "diarrhea",
+    "dizziness",
+    "dry skin",
+    "fainting",
+    "fatigue",
+    "fever",
+    "generalized body ache",
+    "hair loss",
+    "headache",
+    "heartburn",
+    "loss of smell",
+    "loss of taste",
+    "lower back pain",
+    "nausea",
+    "night sweats",
+    "rapid pounding or fluttering heartbeat",
+    "runny nose",
+    "shortness of breath",
+    "sinus congestion",
+    "skipped heartbeat",
+    "sore throat",
+    "vomiting",
+    "wheezing",
+) | {"body and muscle ache": "generalized_body_ache"}
+_MENTAL: Final = underscored("mood changes", "memory lapse", "sleep changes")
+_REPRODUCTIVE: Final = underscored("breast pain", "pelvic pain", "vaginal dryness", "hot flashes")
 
-_FLOWS: Final = {
-    "unspecified": "unspecified", "none": "none", "light": "light", "medium": "medium", "heavy": "heavy",
-}  # fmt: skip
-_RESULTS: Final = {
-    "negative": "negative",
-    "positive": "positive",
-    "indeterminate": "indeterminate",
-    "high": "high",
-    "estrogen surge": "estrogen_surge",
-    "luteinizing hormone surge": "luteinizing_hormone_surge",
-}
-_MUCUS: Final = {
-    "dry": "dry", "sticky": "sticky", "creamy": "creamy", "watery": "watery", "egg white": "egg_white",
-}  # fmt: skip
-_METHODS: Final = {
-    "unspecified": "unspecified", "oral": "oral", "implant": "implant", "injection": "injection",
-    "intrauterine device": "intrauterine_device", "intravaginal ring": "intravaginal_ring", "patch": "patch",
-}  # fmt: skip
+_FLOWS: Final = underscored("unspecified", "none", "light", "medium", "heavy")
+_RESULTS: Final = underscored(
+    "negative", "positive", "indeterminate", "high", "estrogen surge", "luteinizing hormone surge"
+)
+_MUCUS: Final = underscored("dry", "sticky", "creamy", "watery", "egg white")
+_METHODS: Final = underscored(
+    "unspecified", "oral", "implant", "injection", "intrauterine device", "intravaginal ring", "patch"
+)
 _PROTECTION: Final = {
     "unspecified": "unknown",
     "protection used": "protected",
