@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
-from healthsync_mqtt.config.private_files import create_private
+from healthsync_mqtt.config.private_database import open_private_database, transaction
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.homeassistant.latest import LatestValue, ValueKey
-from healthsync_mqtt.sql_files import migrate, numbered, statements
+from healthsync_mqtt.sql_files import numbered, statements
 
 _HERE: Final = __package__ or ""
 _SQL: Final = statements(_HERE, "sql", "file.sql")
@@ -47,13 +47,8 @@ class LatestFile:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open or create, mode 0600."""
-        create_private(path)
+        connection = open_private_database(path, numbered(_HERE, "sql", "file"))
         try:
-            connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA secure_delete=ON")
-            newer = StoreError(f"{path} is of a newer version of this program", hint="use that version")
-            migrate(connection, numbered(_HERE, "sql", "file"), lambda _theirs, _ours: newer)
             return cls(connection)
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be used: {error}", hint="is the disk full?") from error
@@ -72,18 +67,13 @@ class LatestFile:
     ) -> None:
         """The place, and the values and what is shown where that is different."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._connection):
                 run = self._connection.executemany
                 run(_SQL["move"], [(epoch, seq)])
                 run(_SQL["forget"], [key for key, each in latest.items() if not each.complete])
                 run(_SQL["keep"], [(*key, *(each.value or _NO_VALUE)) for key, each in latest.items() if each.complete])
                 run(_SQL["clear"], [key for key, each in shown.items() if each is None])
                 run(_SQL["show"], [(*key, *each) for key, each in shown.items() if each is not None])
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             raise StoreError(f"homeassistant.db cannot be written: {error}", hint="is the disk full?") from error
 

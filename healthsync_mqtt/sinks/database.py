@@ -1,14 +1,13 @@
 """The small databases of sinks: opened private and durable, brought up to date by numbered migrations, SQL by name."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
-from healthsync_mqtt.config.private_files import create_private
+from healthsync_mqtt.config.private_database import open_private_database, transaction
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.sql_files import migrate, numbered, statements
+from healthsync_mqtt.sql_files import numbered, statements
 
 
 class Database:
@@ -23,16 +22,7 @@ class Database:
     @classmethod
     def open(cls, path: Path, name: str, what: str) -> Self:
         """Open or create, mode 0600, with the schema of ``sql/<name>/``."""
-        create_private(path)
-        try:
-            connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA secure_delete=ON")
-            newer = StoreError(f"{path} is of a newer version of this program", hint="use that version")
-            migrate(connection, numbered(__package__ or "", "sql", name), lambda _theirs, _ours: newer)
-        except sqlite3.Error as error:
-            raise StoreError(f"{path} cannot be used: {error}", hint="is the disk full?") from error
-        return cls(connection, name, what)
+        return cls(open_private_database(path, numbered(__package__ or "", "sql", name)), name, what)
 
     def rows(self, statement: str, *bindings: object) -> list[Any]:
         """The rows of a query."""
@@ -47,7 +37,7 @@ class Database:
         if not values:
             return 0
         try:
-            with _transaction(self._connection):
+            with transaction(self._connection):
                 return self._connection.executemany(self._sql[statement], values).rowcount
         except sqlite3.Error as error:
             raise StoreError(f"{self._what} cannot be written: {error}", hint="is the disk full?") from error
@@ -55,14 +45,3 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
