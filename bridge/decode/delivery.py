@@ -8,7 +8,7 @@ whole was not exact JSON. No byte is read more than MOST_PASSES times, whatever 
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -54,6 +54,17 @@ def _go_on() -> None:
     """A pause that is none."""
 
 
+class _Way(NamedTuple):
+    """How a payload is read: whose it is, until when its events may begin, and what else ``decode`` was given."""
+
+    origin: Origin
+    latest_us: int
+    limits: Limits
+    pause: Callable[[], None] = _go_on
+    form: Format = OWN
+    told: Told = NOTHING_TOLD
+
+
 def decode(  # noqa: PLR0917  # made in one place
     payload: bytes,
     origin: Origin,
@@ -73,21 +84,13 @@ def decode(  # noqa: PLR0917  # made in one place
     latest_us = now_us + limits.max_future_us
     if form is OWN and (found := at_first_sight(payload, origin, latest_us, limits)) is not None:
         return found
-    return _in_detail(payload, origin, latest_us, limits, pause, form, told)
+    return _in_detail(payload, _Way(origin, latest_us, limits, pause, form, told))
 
 
-def _in_detail(  # noqa: PLR0917  # what ``decode`` was given
-    payload: bytes,
-    origin: Origin,
-    latest_us: int,
-    limits: Limits,
-    pause: Callable[[], None],
-    form: Format = OWN,
-    told: Told = NOTHING_TOLD,
-) -> Decoded:
+def _in_detail(payload: bytes, way: _Way) -> Decoded:
     """The long way, for what is not read at once as it came."""
-    decoded = _taken(payload, origin, latest_us, limits, pause, form, told)
-    return _looked_through(decoded, payload, pause, form) if decoded.rejections else decoded
+    decoded = _taken(payload, way)
+    return _looked_through(decoded, payload, way.pause, way.form) if decoded.rejections else decoded
 
 
 def _looked_through(decoded: Decoded, payload: bytes, pause: Callable[[], None], form: Format) -> Decoded:
@@ -102,17 +105,9 @@ def _looked_through(decoded: Decoded, payload: bytes, pause: Callable[[], None],
     return decoded._replace(cost=cost)
 
 
-def _taken(  # noqa: PLR0917  # what ``decode`` was given
-    payload: bytes,
-    origin: Origin,
-    latest_us: int,
-    limits: Limits,
-    pause: Callable[[], None],
-    form: Format,
-    told: Told,
-) -> Decoded:
+def _taken(payload: bytes, way: _Way) -> Decoded:
     """The events and rejections of what is not read at once as it came."""
-    size = len(payload)
+    size, limits = len(payload), way.limits
     content = payload
     try:
         if size > limits.max_payload:
@@ -121,11 +116,11 @@ def _taken(  # noqa: PLR0917  # what ``decode`` was given
         if payload[:2] == MAGIC:
             content = inflate(payload, limits)
             size = len(content)
-        if form is not OWN:
-            return _folded(content, origin, latest_us, limits, pause, form, told)
-        if content is not payload and (found := at_first_sight(content, origin, latest_us, limits)) is not None:
+        if way.form is not OWN:
+            return _folded(content, way)
+        if content is not payload and (found := at_first_sight(content, way.origin, way.latest_us, limits)) is not None:
             return found
-        return _Decoding(payload, content, origin, latest_us, limits, pause).decoded()
+        return _Decoding(payload, content, way).decoded()
     except RefusedError as refusal:
         unfolded = min(limits.max_payload, limits.max_ratio * size) if refusal.code is Reason.DECOMPRESS_LIMIT else size
         return _refused(payload, refusal, None, unfolded, unfolded)
@@ -134,21 +129,13 @@ def _taken(  # noqa: PLR0917  # what ``decode`` was given
         return _refused(payload, defect, None, size, size)
 
 
-def _folded(  # noqa: PLR0917  # what ``decode`` was given
-    content: bytes,
-    origin: Origin,
-    latest_us: int,
-    limits: Limits,
-    pause: Callable[[], None],
-    form: Format,
-    told: Told,
-) -> Decoded:
+def _folded(content: bytes, way: _Way) -> Decoded:
     """A message in another form. How many events it may come to is not what a delivery of ours may have."""
-    limits = replace(limits, max_events=PIECE)
+    way = way._replace(limits=replace(way.limits, max_events=PIECE))
+    origin, latest_us, limits, pause, form, told = way
 
     def read_own(events: bytes) -> Decoded:
-        found = at_first_sight(events, origin, latest_us, limits)
-        return found or _Decoding(events, events, origin, latest_us, limits, pause).decoded()
+        return at_first_sight(events, origin, latest_us, limits) or _Decoding(events, events, way).decoded()
 
     at_us = told.at_us or latest_us - limits.max_future_us
     message = AppMessage(content, origin.user, origin.device or "", told.topic, told.retained, at_us, told.declared)
@@ -165,7 +152,7 @@ def decode_if_quick(payload: bytes, origin: Origin, now_us: int, limits: Limits 
     found = at_first_sight(payload, origin, latest_us, limits)
     if found is not None or size > QUICK_IF_BAD:
         return found
-    return _in_detail(payload, origin, latest_us, limits, _go_on)
+    return _in_detail(payload, _Way(origin, latest_us, limits))
 
 
 def _unfolded_if_quick(payload: bytes, origin: Origin, latest_us: int, limits: Limits) -> Decoded | None:
@@ -177,7 +164,7 @@ def _unfolded_if_quick(payload: bytes, origin: Origin, latest_us: int, limits: L
         content = b""
     if len(content) > QUICK_IF_BAD:
         return at_first_sight(content, origin, latest_us, limits)
-    return _in_detail(payload, origin, latest_us, limits, _go_on)
+    return _in_detail(payload, _Way(origin, latest_us, limits))
 
 
 def _refused(payload: bytes, refusal: RefusedError, batch: str | None, size: int, cost: int) -> Decoded:
@@ -188,15 +175,10 @@ def _refused(payload: bytes, refusal: RefusedError, batch: str | None, size: int
 class _Decoding:
     """The decoding of one delivery, which counts what it reads."""
 
-    def __init__(  # noqa: PLR0917  # made in one place
-        self, payload: bytes, content: bytes, origin: Origin, latest_us: int, limits: Limits, pause: Callable[[], None]
-    ) -> None:
+    def __init__(self, payload: bytes, content: bytes, way: _Way) -> None:
         self._payload = payload
         self._content = content
-        self._origin = origin
-        self._latest_us = latest_us
-        self._limits = limits
-        self._pause = pause
+        self._origin, self._latest_us, self._limits, self._pause, _, _ = way
         self._size = len(content)
         self._cost = self._size
         self._explained = 0
