@@ -69,6 +69,8 @@ class ByTest:
 
 
 RING = "device add alice ring"
+AT_ONCE = "key rotate --publish 0s"
+"""It signs before services have read it: within a second they have."""
 TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "app add USER NAME --format FORMAT": Line("app add alice gauge --format json"),
     "app add {user} {name} --format FORMAT": Line("app add alice gauge2 --format json"),
@@ -115,10 +117,10 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "homeassistant enable USER heart_rate,steps": Line("homeassistant enable alice heart_rate,steps"),
     "homeassistant enable {user_id} heart_rate": Line("homeassistant enable bob heart_rate"),
     "key list": Line("key list"),
-    "key retire {kid} --yes": Line("key retire {verifying} --yes", ("key rotate --publish 0s",)),
+    "key retire {kid} --yes": Line("key retire {verifying} --yes", (AT_ONCE,)),
     "key retire {kid}": Line("key retire {next}", ("key rotate --publish 1h",)),
     "key rotate": Line("key rotate", after=("key retire {next}",)),
-    "key rotate --publish 0s": Line("key rotate --publish 0s"),
+    AT_ONCE: Line(AT_ONCE),
     "rejected list": Line("rejected list"),
     "rejected show {number}": Line("rejected show 3"),
     "rejected list --user {user}": Line("rejected list --user alice"),
@@ -184,6 +186,7 @@ class Scene:
         (tmp / "influx.token").write_text("a-token\n")
         (tmp / "influx.token").chmod(0o600)
         long = {"type": "heart_rate", "start_time": "2026-01-01T00:00:00Z", "value": {"bpm": 70}}
+        (tmp / "event.json").write_text(json.dumps(long | {"id": "event"}))
         long["device"] = {"model": "m" * 2_000}
         (tmp / "long.json").write_text(json.dumps([long | {"id": str(number)} for number in range(4)]))
         for line in (
@@ -211,7 +214,13 @@ class Scene:
                 self.known[state] = self._column("key list", 0, of=state)
         words = [word.format_map(self.known) for word in shlex.split(line)]
         environment = {"HEALTHSYNC_DATA": str(data or self.service.data), "INFLUX_TOKEN": "a-token"}
-        return CliRunner(env=environment).invoke(app, words)
+        done = CliRunner(env=environment).invoke(app, words)
+        if line == AT_ONCE:
+            wait_until(self._lets_in, "the service knows the new key")
+        return done
+
+    def _lets_in(self) -> bool:
+        return self.run("publish {tmp}/event.json --user alice --device watch").exit_code == 0
 
 
 @pytest.fixture(scope="module")
