@@ -336,7 +336,7 @@ class MemoryLogReader:
 
     def head(self) -> int:
         """See ``port.LogReader.head``."""
-        return self._log.head()
+        return len(self._committed.log)
 
     def cursor(self, name: str) -> int | None:
         """See ``port.LogReader.cursor``."""

@@ -134,7 +134,7 @@ class DialectContract:
         for packet in (Puback(3), Pubrec(4), Pubrel(5), Pubcomp(6)):
             (heard,) = speaker.hear(speaker.dialect.packet(packet))
             assert type(heard) is type(packet)
-            assert heard.packet_id == packet.packet_id  # type: ignore[union-attr]
+            assert heard.packet_id == packet.packet_id
         assert [type(each) for each in speaker.hear(speaker.dialect.packet(Pingresp()))] == [Pingresp]
 
     def test_each_filter_has_its_code_and_no_refusal_is_a_grant(self, speaker: Speaker) -> None:

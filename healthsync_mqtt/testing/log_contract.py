@@ -81,6 +81,30 @@ class EventLogContract:
         assert store.log.commit() == 0
         assert store.log.stage([], [], NOW_US) == []
         assert store.log.commit() == 0
+        store.log.stage([item("a"), item("b")], [], NOW_US)
+        assert [store.log.commit() for _ in "123"] == [2, 2, 2]
+
+    def test_what_is_read_inside_a_snapshot_is_of_one_moment(self, store: Store) -> None:
+        """Rows, head, cursors and refusals; one inside another is of the outer one's. After it the log is as it is."""
+
+        def seen() -> tuple[Any, ...]:
+            reader = store.reader
+            return reader.head(), ids(reader.read(0, 9)), reader.find("alice", "b"), reader.cursors(), reader.totals()
+
+        store.log.stage([item("a")], [], NOW_US)
+        store.log.set_cursor("x", 1)
+        store.log.commit()
+        with store.reader.snapshot():
+            before = seen()
+            store.log.stage([item("b"), item("a", version=1)], [rejected()], NOW_US)
+            store.log.set_cursor("x", 2)
+            store.log.commit()
+            assert seen() == before
+            with store.reader.snapshot():
+                assert seen() == before
+            assert seen() == before
+        assert seen()[:2] == (3, ["b", "a"])
+        assert store.reader.cursors() == {"x": 2}
 
     def test_the_positions_of_a_user_count_up_whoever_else_writes(self, store: Store) -> None:
         store.log.stage([item("a"), item("a", "bob"), item("b"), item("a"), item("a", version=1)], [], NOW_US)
@@ -222,6 +246,7 @@ class EventLogContract:
         assert store.reader.find("bob", "a") is None
         assert store.reader.get(0) is None
         assert store.reader.get(2) is None
+        assert store.reader.find("alice", "a") == store.reader.get(1) is not None
 
     def test_cursors_travel_with_the_next_commit(self, store: Store) -> None:
         store.log.set_cursor("publish", 3)

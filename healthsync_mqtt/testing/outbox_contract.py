@@ -23,6 +23,9 @@ class OutboxContract:
         assert (waiting(outbox), outbox.waiting(), outbox.position(), outbox.rewind()) == ([], 0, None, 0)
         assert outbox.capacity > 0
         assert list(outbox.put([])) == []
+        outbox.put(_ROWS[:1])
+        assert outbox.waiting() == 1
+        assert outbox.position() is None
 
     def test_rows_wait_as_they_were_given_and_in_order(self, outbox: Outbox) -> None:
         keys = list(outbox.put(_ROWS))

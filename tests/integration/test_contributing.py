@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.testing.codec_contract import CodecContract
 from healthsync_mqtt.testing.format_contract import FormatContract
 from tests.support.service import HEALTHSYNC, Service
 
@@ -111,6 +112,7 @@ class Lantern:
 KEEPS_THE_CONTRACT = """
 import pytest
 from healthsync_mqtt.formats.catalogue import FORMATS
+from healthsync_mqtt.testing.codec_contract import CodecContract
 from healthsync_mqtt.testing.format_contract import FormatContract
 
 
@@ -122,6 +124,33 @@ class TestLantern(FormatContract):
     @pytest.fixture
     def samples(self):
         return {b"4": 1}
+"""
+
+CODEC = '''"""Bodies backwards."""
+
+
+class TurningCodec:
+    """``port.BodyCodec``."""
+
+    def encode(self, user: str, data: bytes) -> bytes:
+        """Last byte first."""
+        return data[::-1]
+
+    def decode(self, user: str, stored: bytes) -> bytes:
+        """As they were."""
+        return stored[::STEP]
+'''
+
+KEEPS_THE_PORT = """
+import pytest
+from healthsync_mqtt.storage.codec.turning import TurningCodec
+from healthsync_mqtt.testing.codec_contract import CodecContract
+
+
+class TestTurning(CodecContract):
+    @pytest.fixture
+    def codec(self):
+        return TurningCodec()
 """
 
 ADAPTER = '''"""Fetches the lanterns of a cloud, for the users that its login names."""
@@ -280,21 +309,40 @@ def test_a_new_kind_of_sink_can_be_added_and_is_listed(tree: Path, tmp_path: Pat
     assert (listed["kind"], listed["target"]) == ("bell", "the tower")
 
 
-def test_a_new_format_keeps_the_contract_and_its_deliveries_are_events(tree: Path) -> None:
-    test = tree / "test_lantern.py"
-    test.write_text(KEEPS_THE_CONTRACT)
-    words = ("-q", "-p", "no:cacheprovider", "--rootdir", str(tree), str(test))
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words],
+def suite(tree: Path, text: str, name: str) -> subprocess.CompletedProcess[str]:
+    """A suite that ships, run on what is new in the tree."""
+    test = tree / f"test_{name}.py"
+    test.write_text(text)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tree), str(test)],
         cwd=tree,
         env=os.environ | {"PYTHONPATH": str(tree)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def clauses(contract: type) -> int:
+    return sum(name.startswith("test_") for name in dir(contract))
+
+
+def test_a_new_format_keeps_the_contract_and_its_deliveries_are_events(tree: Path) -> None:
+    done = suite(tree, KEEPS_THE_CONTRACT, "lantern")
     assert done.returncode == 0, done.stdout
-    kept = sum(name.startswith("test_") for name in dir(FormatContract))
-    assert f"{kept} passed" in done.stdout
+    assert f"{clauses(FormatContract)} passed" in done.stdout
+
+
+def test_a_new_implementation_of_a_port_is_judged_by_its_suite(tree: Path) -> None:
+    new = tree / "healthsync_mqtt" / "storage" / "codec" / "turning.py"
+    new.write_text(CODEC.replace("STEP", "-1"))
+    done = suite(tree, KEEPS_THE_PORT, "turning")
+    assert done.returncode == 0, done.stdout
+    assert f"{clauses(CodecContract)} passed" in done.stdout
+    new.write_text(CODEC.replace("STEP", ""))
+    done = suite(tree, KEEPS_THE_PORT, "turning")
+    assert done.returncode == 1, done.stdout
+    assert "test_what_comes_out_is_what_went_in" in done.stdout
 
 
 def test_a_new_adapter_needs_no_change_here_and_has_the_rights_of_its_provider_and_users(tree: Path) -> None:
