@@ -1,6 +1,7 @@
 """Fixtures of the tests with real sockets."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,14 @@ Factory = Callable[[], asyncio.AbstractEventLoop]
 
 BOTH_LOOPS = {"test_door_publish.py", "test_door_delivery.py", "test_door_listeners.py", "test_metrics_endpoint.py"}
 """Tests of the wire run on both loops, whose transports differ in what they forgive; all others on asyncio's."""
+
+LONGEST = ("test_simulated_faults.py", "test_walk.py", "test_soak.py", "test_sink_soak.py", "test_flood_suite.py")
+"""Few tests that take minutes. Begun last, they would run alone while other processes have nothing left to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Counter(item.path.name for item in items)
+    items.sort(key=lambda item: (item.path.name not in LONGEST, -tests[item.path.name], item.path.name))
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Factory]:
