@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from healthsync_mqtt.cli import completion, output
+from healthsync_mqtt.cli.events_export import export
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, moment, now_us, type_name
@@ -17,6 +18,7 @@ from healthsync_mqtt.model.record import Record, admin_dict, admin_json
 from healthsync_mqtt.storage.port import LogReader
 
 app = new_group("The events in the log.")
+app.command("export")(export)
 
 _PAGE = 1000
 _POLL_S = 0.25

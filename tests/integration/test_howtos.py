@@ -177,6 +177,19 @@ def test_enrolment(begin: Begin, place: Path) -> None:
     walk.done()
 
 
+def test_export(begin: Begin, place: Path) -> None:
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    event = place / "event.json"
+    event.write_text('{"id": "w-1", "type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}')
+    with Service(data) as service:
+        service.cli("publish", str(event), "--user", "alice", "--device", "scale")
+    walk = Walk("docs/howto/export.md", begin())
+    walk.go(1)
+    assert json.loads((place / "alice.jsonl").read_text())["value"] == {"kg": 70.5}
+    walk.done()
+
+
 def test_keys(begin: Begin, place: Path) -> None:
     data = place / "data"
     run_cli(data, "user", "add", "alice", "--consent", "all")

@@ -180,6 +180,7 @@ WALK: dict[str, Row] = {
     "events list": Row("events list", "events list --type hart_rate", "heart_rate", keep={"event": r"^(\d+)\t"}),
     "events show": Row("events show {event}", "events show 999999", "heart_rate", code=1),
     "events tail": Row("events tail --count 1", "events tail --type hart_rate", "heart_rate"),
+    "events export": Row("events export --user alice", "events export --user nobody", "heart_rate", code=1),
     "rejected list": Row(
         "rejected list",
         "rejected list --reason silly",

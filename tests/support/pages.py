@@ -35,6 +35,7 @@ FOLLOWED = {
     "docs/howto/consent.md": "tests/integration/test_howtos.py::test_consent",
     "docs/howto/emqx.md": "tests/integration/test_howtos.py::test_emqx_as_far_as_it_goes_without_emqx",
     "docs/howto/enrolment.md": "tests/integration/test_howtos.py::test_enrolment",
+    "docs/howto/export.md": "tests/integration/test_howtos.py::test_export",
     "docs/howto/home-assistant.md": "tests/integration/test_howtos.py::test_home_assistant",
     "docs/howto/influxdb.md": "tests/integration/test_sink_commands.py",
     "docs/howto/keys.md": "tests/integration/test_howtos.py::test_keys",

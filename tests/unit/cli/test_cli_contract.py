@@ -39,7 +39,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "app add", "app list", "app show", "app resume", "app suspend", "app why", "app rotate", "app remove",
         "format list", "format show", "format try",
         "subscriber add", "subscriber list", "subscriber token", "subscriber lag",
-        "events list", "events tail", "events show",
+        "events list", "events tail", "events show", "events export",
         "rejected list", "rejected show", "rejected replay", "rejected purge",
         "storage status", "storage restore-check", "config show", "config check",
         "key list", "key rotate", "key retire", "key jwks",

@@ -1,0 +1,89 @@
+"""Which rows of the log somebody asks for, beside user, type and the time from which on."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import msgspec
+
+from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.model.record import Record
+
+_parse: Final = msgspec.json.Decoder().decode
+_RANGE: Final = re.compile(r"(?:([a-z0-9_]+):)?(-?\d+(?:\.\d+)?)?\.\.(-?\d+(?:\.\d+)?)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueRange:
+    """Numbers of a field from ``low`` to ``high``, both included; field None: the first number of each type."""
+
+    field: str | None
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, text: str) -> Self | None:
+        """``bpm:100..180``, ``bpm:100..``, ``..50``; None: it is none."""
+        found = _RANGE.fullmatch(text)
+        if found is None or (found[2] is None and found[3] is None):
+            return None
+        low = -math.inf if found[2] is None else float(found[2])
+        high = math.inf if found[3] is None else float(found[3])
+        return cls(field=found[1], low=low, high=high)
+
+    def holds(self, type_name: str, value: Any) -> bool:
+        """Whether a number of the field, or one of the samples of a series, is in the range."""
+        event_type = CATALOGUE.get(type_name)
+        if event_type is None or not event_type.quantities or not isinstance(value, dict):
+            return False
+        first = event_type.quantities[0].field
+        field = self.field or first
+        number = value.get(field)
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            return self.low <= number <= self.high
+        samples = value.get("samples")
+        return (
+            field == first
+            and isinstance(samples, list)
+            and any(self.low <= sample[1] <= self.high for sample in samples if _is_sample(sample))
+        )
+
+
+def _is_sample(sample: Any) -> bool:
+    return isinstance(sample, list) and len(sample) > 1 and isinstance(sample[1], int | float)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Rows that started before ``until_us``, of this device, provider, app and version, with a number in a range.
+
+    None: whatever it is. ``provider``: whom an adapter fetched it from, or what the event itself says.
+    """
+
+    until_us: int | None = None
+    device: str | None = None
+    provider: str | None = None
+    app: str | None = None
+    version: int | None = None
+    value: ValueRange | None = None
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self == Choice()
+
+    def __contains__(self, record: Record) -> bool:
+        if self.until_us is not None and record.start_us >= self.until_us:
+            return False
+        if self.device not in {None, record.device} or self.version not in {None, record.version}:
+            return False
+        if self.provider is None and self.app is None and self.value is None:
+            return True
+        body = _parse(record.body) if record.body else {}
+        source = body.get("source") or {}
+        return (
+            self.provider in {None, record.provider, source.get("provider")}
+            and self.app in {None, source.get("app")}
+            and (self.value is None or self.value.holds(record.type, body.get("value")))
+        )
