@@ -112,13 +112,14 @@ def _mosquitto(config: Path) -> "subprocess.Popen[bytes]":
     return child.start([shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", str(config)])
 
 
+@pytest.mark.real_server
 @pytest.mark.parametrize("name", ["HiveMq", "Moquette", "Artemis"])
 async def test_a_java_broker_without_rules_ends_the_bridge(tmp_path: Path, name: str) -> None:
     with await asyncio.to_thread(JavaBroker, tmp_path, name, ruled=False, canary=True) as broker:
         assert "renew its access rules" in await bridge_ends(broker)
 
 
-@pytest.mark.parametrize("program", [mochi, rumqttd])
+@pytest.mark.parametrize("program", [pytest.param(mochi, marks=pytest.mark.real_server), rumqttd])
 async def test_a_broker_that_was_built_without_rules_ends_the_bridge(
     tmp_path: Path, program: Callable[[], Path]
 ) -> None:
@@ -127,6 +128,7 @@ async def test_a_broker_that_was_built_without_rules_ends_the_bridge(
         assert "renew its access rules" in await bridge_ends(broker)
 
 
+@pytest.mark.real_server
 async def test_a_bridge_works_on_hivemq_whose_access_is_decided_by_the_hooks(tmp_path: Path) -> None:
     """HiveMQ CE sends nothing new while a message is unacknowledged: the canary may not stand before the work."""
     made = await asyncio.to_thread(JavaBroker, tmp_path, "HiveMq", ruled=True, canary=True)

@@ -4,19 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_foreign_clients import TOPIC, Setup, event, fresh_id, setup
+from tests.integration.test_foreign_clients import LISTENERS, TOPIC, Setup, event, fresh_id, setup
 from tests.support import languages
 
 __all__ = ["setup"]
 
-LISTENERS = {
-    "js": ("mqtt", "mqtts", "wss"),
-    "go": ("mqtt", "mqtts"),
-    "c": ("mqtt", "mqtts", "wss"),
-    "HiveMqClient": ("mqtt", "mqtts", "wss"),
-    "PahoClient": ("mqtt", "mqtts", "wss"),
-}
-"""Go's paho takes a connection that somebody else makes: over WebSocket it would be that library's test."""
+CLIENTS = ("js", "go", "c", "HiveMqClient", "PahoClient")
+"""MQTT.js, paho's clients in Go, C and Java, HiveMQ's client; paho's in Python is in ``test_foreign_clients``."""
+
+pytestmark = pytest.mark.real_server
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +20,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("languages")
 
 
-@pytest.mark.parametrize(
-    ("client", "listener"), [(client, listener) for client, names in LISTENERS.items() for listener in names]
-)
+@pytest.mark.parametrize("listener", LISTENERS)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_of_another_language(setup: Setup, built: Path, client: str, listener: str) -> None:
     host, port = getattr(setup.service, listener)
     event_id = fresh_id()

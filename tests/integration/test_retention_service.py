@@ -1,7 +1,6 @@
 """Retention on a running service, and what a sink is told of purged events."""
 
 import json
-import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +25,7 @@ def publish(service: Service, who: dict[str, str], *events: dict[str, object]) -
     subprocess.run([*command, *login, "-m", json.dumps(events)], check=True, timeout=PATIENCE_S)
 
 
-@pytest.mark.skipif(shutil.which("mosquitto_pub") is None, reason="mosquitto_pub is not installed")
+@pytest.mark.real_server
 def test_old_events_go_their_ids_stay_and_the_service_goes_on(tmp_path: Path) -> None:
     data = tmp_path / "data"
     run_cli(data, "user", "add", "alice", "--consent", "all")
@@ -49,7 +48,7 @@ def test_old_events_go_their_ids_stay_and_the_service_goes_on(tmp_path: Path) ->
         assert [event["id"] for event in run_cli(data, "events", "list")] == ["kept", "next"]
 
 
-@pytest.mark.skipif(shutil.which("mosquitto_pub") is None, reason="mosquitto_pub is not installed")
+@pytest.mark.real_server
 def test_a_clock_that_is_a_year_ahead_at_the_start_purges_nothing_of_this_year(tmp_path: Path) -> None:
     data = tmp_path / "data"
     clock = WallClock(tmp_path / "clock")

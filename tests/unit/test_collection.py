@@ -1,6 +1,7 @@
 """The rules of tests/conftest.py, tried on a small tree of tests in a process of its own."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -52,3 +53,18 @@ def test_in_ci_a_skipped_server_fails_and_a_missing_recording_does_not(clone: Pa
 @pytest.mark.parametrize("ci", ["", "0", "false"])
 def test_elsewhere_both_are_skipped(clone: Path, ci: str) -> None:
     assert "2 skipped" in run(clone, ci)
+
+
+FETCHING = re.compile(
+    r"^from tests\.support(?: import languages|\.(?:languages|fetched|java_brokers|built_brokers) import)",
+    re.MULTILINE,
+)
+
+
+def test_who_needs_what_may_be_missing_is_marked_so_that_its_skip_is_a_failure_in_ci() -> None:
+    files = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    fetching = {name for name, text in files.items() if FETCHING.search(text)}
+    assert len(fetching) >= 5
+    assert {name for name in fetching if "mark.real_server" not in files[name]} == set()
+    by_hand = {name for name, text in files.items() if re.search(r"mark\.skipif\(\s*shutil\.which", text)}
+    assert by_hand == {"test_units_verify.py"}, "systemd-analyze belongs to a running system, and to no package of ours"

@@ -1,4 +1,4 @@
-// One subscriber and one device of MQTT 5 with paho.golang. Reads a JSON object from stdin, prints one.
+// One subscriber and one device of MQTT 5 with paho.golang (its autopaho has the transports). Reads a JSON object from stdin, prints one.
 package main
 
 import (
@@ -8,10 +8,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"time"
 
+	"github.com/eclipse/paho.golang/autopaho"
 	"github.com/eclipse/paho.golang/paho"
 )
 
@@ -40,45 +42,39 @@ func must(err error) {
 	}
 }
 
-func dial(asked request) net.Conn {
-	address := net.JoinHostPort(asked.Host, strconv.Itoa(asked.Port))
-	if asked.Protocol == "mqtt" {
-		conn, err := net.Dial("tcp", address)
-		must(err)
-		return conn
+func connect(ctx context.Context, asked request, who login, received chan<- *paho.Publish) *autopaho.ConnectionManager {
+	server := &url.URL{Scheme: asked.Protocol, Host: net.JoinHostPort(asked.Host, strconv.Itoa(asked.Port))}
+	if asked.Protocol == "wss" {
+		server.Path = "/mqtt"
 	}
-	authority, err := os.ReadFile(asked.CAFile)
-	must(err)
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(authority)
-	conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool, ServerName: asked.Host})
-	must(err)
-	return conn
-}
-
-func connect(ctx context.Context, asked request, who login, received chan<- *paho.Publish) *paho.Client {
-	client := paho.NewClient(paho.ClientConfig{
-		Conn: dial(asked),
-		OnPublishReceived: []func(paho.PublishReceived) (bool, error){
-			func(message paho.PublishReceived) (bool, error) {
-				received <- message.Packet
-				return true, nil
+	var secure *tls.Config
+	if asked.Protocol != "mqtt" {
+		authority, err := os.ReadFile(asked.CAFile)
+		must(err)
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(authority)
+		secure = &tls.Config{RootCAs: pool, ServerName: asked.Host}
+	}
+	client, err := autopaho.NewConnection(ctx, autopaho.ClientConfig{
+		ServerUrls:                    []*url.URL{server},
+		TlsCfg:                        secure,
+		KeepAlive:                     30,
+		CleanStartOnInitialConnection: true,
+		ConnectUsername:               who.Username,
+		ConnectPassword:               []byte(who.Token),
+		OnConnectError:                must,
+		ClientConfig: paho.ClientConfig{
+			ClientID: who.ClientID,
+			OnPublishReceived: []func(paho.PublishReceived) (bool, error){
+				func(message paho.PublishReceived) (bool, error) {
+					received <- message.Packet
+					return true, nil
+				},
 			},
 		},
 	})
-	answer, err := client.Connect(ctx, &paho.Connect{
-		ClientID:     who.ClientID,
-		KeepAlive:    30,
-		CleanStart:   true,
-		Username:     who.Username,
-		UsernameFlag: true,
-		Password:     []byte(who.Token),
-		PasswordFlag: true,
-	})
 	must(err)
-	if answer.ReasonCode != 0 {
-		must(fmt.Errorf("refused with %d", answer.ReasonCode))
-	}
+	must(client.AwaitConnection(ctx))
 	return client
 }
 
@@ -105,6 +101,6 @@ func main() {
 		"reason":       answer.ReasonCode,
 		"stored":       answer.Properties.User.Get("stored"),
 	}))
-	must(reader.Disconnect(&paho.Disconnect{ReasonCode: 0}))
-	must(writer.Disconnect(&paho.Disconnect{ReasonCode: 0}))
+	must(reader.Disconnect(ctx))
+	must(writer.Disconnect(ctx))
 }
