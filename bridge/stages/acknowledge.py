@@ -97,7 +97,11 @@ def _verdict(
     if rejections:
         first = rejections[0]
         made = made._replace(
-            rejected=len(rejections), reason=first.reason.value, field=first.field or "", rejections=_listed(rejections)
+            rejected=len(rejections),
+            reason=first.reason.value,
+            field=first.field or "",
+            rejections=_listed(rejections),
+            held=sum(each.retry or each.due_us is not None for each in rejections),
         )
     return made._replace(ignored="retain") if delivery.retained else made
 

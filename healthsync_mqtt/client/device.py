@@ -169,8 +169,11 @@ class DeviceClient:
             await self._hand_over(rows[start : start + step], None, start)
 
     async def drain(self) -> None:
-        """Wait until every event handed over has its receipt, or the client has ended."""
-        while self._outbox.waiting() and self._running and not self._running.done():
+        """Wait until every event handed over has its receipt, or the client has ended.
+
+        What the service holds has one, and waits in the outbox to be sent again.
+        """
+        while self._ledger.untold and self._running and not self._running.done():
             self._empty.clear()
             await self._empty.wait()
 
@@ -182,7 +185,7 @@ class DeviceClient:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(flush_s):
                 await self.drain()
-        drained = self._outbox.waiting() == 0
+        drained = self._ledger.untold == 0
         await self._end()
         return drained
 
@@ -221,7 +224,7 @@ class DeviceClient:
             if waiter is not None:
                 waiter[0].settle(waiter[1], result)
         self._room.set()
-        if not self._outbox.waiting():
+        if not self._ledger.untold:
             self._empty.set()
 
     async def _run(self) -> None:

@@ -9,7 +9,7 @@ earlier connection's batch (delivered late from the session) settles its events 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -117,7 +117,9 @@ def told(batch: str, answer: Answer) -> Receipt | None:
         except (msgspec.MsgspecError, UnicodeError):
             return None
     if rejected == 1 and not entries and not stored and not duplicate:
-        entries = [RejectedEvent(0, None, answer.get("reason") or "rejected", answer.get("field"), answer.why)]
+        held = answer.get("held") not in {None, "0"}
+        reason = answer.get("reason") or "rejected"
+        entries = [RejectedEvent(0, None, reason, answer.get("field"), answer.why, held=held)]
     return Receipt(epoch, seq, batch, stored, duplicate, entries)
 
 
@@ -145,9 +147,9 @@ def _whole_message(receipt: Receipt, topic: str) -> RejectedEvent | None:
 
 
 def final(settled: Settled) -> Settled:
-    """The same without the events that are to be sent again later."""
+    """The same without the events that will soon be taken, of which nothing is said until they are."""
     pairs = [
-        (entry, result) for entry, result in zip(settled.entries, settled.results, strict=True) if not _kept(result)
+        (entry, result) for entry, result in zip(settled.entries, settled.results, strict=True) if not _soon(result)
     ]
     left_out = len(settled.entries) - len(pairs)
     return settled._replace(
@@ -181,6 +183,8 @@ class Ledger:
         self.vain = 0
         #: events by key that the service refused for now
         self.kept: dict[int, PostponedEvent] = {}
+        #: of them those that it holds, whose callers were told so; oldest first
+        self.held: dict[int, None] = {}
         self._batches = 0
 
     async def store(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -193,6 +197,24 @@ class Ledger:
         """A new batch id: never used before by this device."""
         self._batches += 1
         return f"{session}-{self._batches}"
+
+    @property
+    def untold(self) -> int:
+        """Events that wait in the outbox and of which nobody was told anything."""
+        return self.outbox.waiting() - len(self.held)
+
+    def hold(self, keys: Iterable[int]) -> list[int]:
+        """Note that the service holds these; returns the oldest, which leave their room in the outbox to others."""
+        self.held.update(dict.fromkeys(keys))
+        over = list(self.held)[: max(0, len(self.held) - self.outbox.capacity // 2)]
+        for key in over:
+            self.done(key)
+        return over
+
+    def done(self, key: int) -> None:
+        """Forget that this event was refused for now."""
+        self.kept.pop(key, None)
+        self.held.pop(key, None)
 
     def keep(self, key: int) -> None:
         """Send this event again, but not at once."""
@@ -399,24 +421,20 @@ class Exchange:
             position = known
         self._compared = self._compared or fresh
         pairs = list(zip(settled.entries, settled.results, strict=True))
-        # What is held is the service's now, and is sent again like everything else when its log went back.
-        accepted = [entry.key for entry, result in pairs if isinstance(result, Accepted) or _held(result)]
-        refused = [
-            entry.key
-            for entry, result in pairs
-            if isinstance(result, Rejected) and not result.retry and not _held(result)
-        ]
+        accepted = [entry.key for entry, result in pairs if isinstance(result, Accepted)]
+        refused = [entry.key for entry, result in pairs if isinstance(result, Rejected) and not _kept(result)]
+        for entry, result in pairs:
+            if _kept(result):
+                ledger.keep(entry.key)
+            else:
+                ledger.done(entry.key)
+        accepted += ledger.hold(entry.key for entry, result in pairs if _held(result))
         await ledger.store(ledger.outbox.acknowledge, accepted, position, now)
         if refused:
             await ledger.store(ledger.outbox.discard, refused)
         for entry in settled.entries:
             self._flying.discard(entry.key)
             ledger.boundaries.discard(entry.key)
-        for entry, result in pairs:
-            if _kept(result):
-                ledger.keep(entry.key)
-            else:
-                ledger.kept.pop(entry.key, None)
         if fresh:
             self._slots.release()
         self.progress = True
@@ -441,6 +459,7 @@ class Exchange:
                 _LOG.warning("client.event_too_large bytes=%d limit=%d", len(entry.payload), limit)
                 await ledger.store(ledger.outbox.discard, [entry.key])
                 ledger.boundaries.discard(entry.key)
+                ledger.done(entry.key)
                 message = f"it has {len(entry.payload)} bytes, and the service takes packets of {limit}"
                 told = Rejected(id=entry.id, reason=Reason.TOO_LARGE.value, message=message)
                 ledger.on_settled(Settled([entry], [told], 0, 0, 1))
@@ -485,6 +504,11 @@ def _batch_refused(settled: Settled) -> bool:
 
 
 def _kept(result: Result) -> bool:
+    """It stays in the outbox and is sent again."""
+    return _soon(result) or _held(result)
+
+
+def _soon(result: Result) -> bool:
     return isinstance(result, Rejected) and result.retry
 
 

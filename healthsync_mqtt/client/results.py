@@ -40,7 +40,8 @@ class Rejected(Result):
     message: str = ""
     #: the event may be accepted later as it is: the client keeps it, and says nothing of it yet
     retry: bool = False
-    #: the service took it aside because of its time, and stores it by itself when that has come
+    #: the service took it aside because of its time, and stores it by itself when that has come. It has room for some
+    #: only, so the client sends it again now and then; a durable outbox does so over restarts
     held: bool = False
 
 

@@ -13,7 +13,8 @@ class DeliveryVerdict(NamedTuple):
     """What became of the events of one delivery: as in a receipt, for a sender whose acknowledgements say it.
 
     ``reason`` and ``field`` are those of the first rejection; ``ignored`` is what the sender asked for and did not get.
-    ``rejections`` are entries of a receipt as JSON, as many as there is room for.
+    ``rejections`` are entries of a receipt as JSON, as many as there is room for. ``held`` of the rejected are not
+    refused for good: time alone may mend them.
     """
 
     epoch: str
@@ -25,6 +26,7 @@ class DeliveryVerdict(NamedTuple):
     field: str = ""
     ignored: str = ""
     rejections: tuple[str, ...] = ()
+    held: int = 0
 
 
 class Source(Protocol):

@@ -38,8 +38,9 @@ class Reason(StrEnum):
     #: A time without an offset or Z.
     NAIVE_TIME = "naive_time"
     #: A time further ahead of the bridge's clock than the allowance for clock error. One of the clocks is wrong,
-    #: perhaps the bridge's: it holds the event (the receipt says ``held``) and takes it when its clock allows. Where it
-    #: is less than a day ahead, the receipt says ``retry``, too: keep the event and send it again later.
+    #: perhaps the bridge's: it holds the event (the receipt says ``held``) and takes it when its clock allows. It has
+    #: room for some only: keep the event and send it again now and then. Where it is less than a day ahead, the receipt
+    #: says ``retry``, too: soon.
     FUTURE_TIME = "future_time"
     #: The end lies before the start, the span is too long, or a part lies outside its session.
     BAD_INTERVAL = "bad_interval"

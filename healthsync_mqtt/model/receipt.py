@@ -22,7 +22,8 @@ class RejectedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str = ""
     #: the same event may be accepted later: keep it, wait, send it again
     retry: bool = False
-    #: the service keeps the event and takes it by itself when its clock allows: nobody need send it again
+    #: the service keeps the event and takes it by itself when its clock allows. It has room for some only: who keeps it
+    #: and sends it again now and then loses none
     held: bool = False
     #: it is a whole message that went nowhere: its topic (128 characters), and the longest packet, if it is too long
     topic: str | None = None

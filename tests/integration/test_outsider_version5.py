@@ -92,6 +92,22 @@ async def test_the_truth_in_acknowledgements(house: House, knock: Knock, qos: in
     assert house.stored() == ["a", "c", "f"]
 
 
+async def test_what_is_held_for_its_time_is_not_refused_for_good(house: House, knock: Knock) -> None:
+    alice = house.device("alice")
+    watch = await entered(knock, alice)
+    early = json.dumps(json.loads(event("early")) | {"start_time": "2999-01-01T00:00:00Z"}).encode()
+    for qos in (1, 2):
+        answer = await watch.put(alice.events, early, qos)
+        assert (answer.reason, answer.told["held"], answer.told["reason"], answer.told["field"]) == (
+            0x83, "1", "future_time", "start_time",
+        )  # fmt: skip
+        assert "keep it" in answer.about["reason_string"]
+        assert json.loads(answer.told["rejection"])["held"] is True
+    some = await watch.put(alice.events, batch(event("now"), early))
+    assert (some.reason, some.told["stored"], some.told["held"]) == (0, "1", "1")
+    assert house.stored() == ["now"]
+
+
 async def test_an_acknowledgement_comes_after_the_commit(house: House, knock: Knock) -> None:
     alice = house.device("alice")
     watch = await entered(knock, alice)

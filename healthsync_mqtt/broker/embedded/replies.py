@@ -39,14 +39,21 @@ class Reply(NamedTuple):
 LISTED: Final = "rejection"
 """The user property of one refused event, there as often as there is room."""
 
+_EARLY: Final = "early by the service's clock: keep it and send it again later"
+
 DONE: Final = Said()
 """It worked, and there is nothing to tell."""
 
 
 def of_verdict(verdict: DeliveryVerdict) -> Said:
-    """What became of the events of a message. 0x99 only when not one of them was taken."""
+    """What became of the events of a message. 0x99 only when not one of them was taken or ever will be.
+
+    Where none was taken and time alone may mend it, the message is not accepted either: its sender keeps it.
+    """
     about = [("stored", str(verdict.stored)), ("duplicate", str(verdict.duplicate))]
     about += [("rejected", str(verdict.rejected)), ("seq", str(verdict.seq)), ("epoch", verdict.epoch)]
+    if verdict.held:
+        about.append(("held", str(verdict.held)))
     if verdict.reason:
         about.append(("reason", verdict.reason))
     if verdict.field:
@@ -54,8 +61,11 @@ def of_verdict(verdict: DeliveryVerdict) -> Said:
     if verdict.ignored:
         about.append(("ignored", verdict.ignored))
     about += ((LISTED, entry) for entry in verdict.rejections)
-    refused = verdict.rejected and not verdict.stored and not verdict.duplicate
-    return Said(ReasonCode.PAYLOAD_FORMAT_INVALID if refused else ReasonCode.SUCCESS, "", tuple(about))
+    if not verdict.rejected or verdict.stored or verdict.duplicate:
+        return Said(ReasonCode.SUCCESS, "", tuple(about))
+    if verdict.held:
+        return Said(ReasonCode.IMPLEMENTATION_SPECIFIC, _EARLY, tuple(about))
+    return Said(ReasonCode.PAYLOAD_FORMAT_INVALID, "", tuple(about))
 
 
 def of_verdicts(tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict]) -> list[int | Reply]:

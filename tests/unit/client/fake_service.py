@@ -62,8 +62,11 @@ def answered(receipt: dict, named: int) -> Answer:
     if rejected:
         said += [("reason", rejected[0]["code"]), ("field", rejected[0]["field"])]
         said += [("rejection", json.dumps(each)) for each in rejected[:named]]
+    held = sum(bool(each.get("held") or each.get("retry")) for each in rejected)
+    if held:
+        said.append(("held", str(held)))
     none_taken = rejected and not receipt["stored"] and not receipt["duplicate"]
-    return Answer(0x99 if none_taken else 0, tuple(said))
+    return Answer((0x83 if held else 0x99) if none_taken else 0, tuple(said))
 
 
 class FakeService:

@@ -130,6 +130,8 @@ def test_what_an_acknowledgement_says_is_read_as_a_receipt() -> None:
     why = (("reason", "out_of_range"), ("field", "value.bpm"))
     entry = RejectedEvent(0, None, "out_of_range", "value.bpm", "too much")
     assert told("b", Answer(0x99, refused + why, "too much")) == Receipt("e1", 0, "b", 0, 0, [entry])
+    held = RejectedEvent(0, None, "out_of_range", "value.bpm", "early", held=True)
+    assert told("b", Answer(0x83, (*refused, *why, ("held", "1")), "early")) == Receipt("e1", 0, "b", 0, 0, [held])
     named = (*refused, ("rejection", '{"index":3,"id":"x","code":"new_word","retry":true}'))
     assert told("b", Answer(0x99, named)) == Receipt(
         "e1", 0, "b", 0, 0, [RejectedEvent(3, "x", "new_word", retry=True)]

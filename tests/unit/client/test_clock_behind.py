@@ -4,6 +4,8 @@ import asyncio
 import json
 from typing import Any
 
+from healthsync_mqtt.client import MemoryOutbox
+
 from .fake_service import FakeClock, FakeService, settle, until
 
 
@@ -86,18 +88,54 @@ async def test_what_is_refused_for_good_is_reported_at_once(make_client: Any, ou
     assert outbox.waiting() == 0
 
 
-async def test_what_the_service_holds_is_told_and_kept_like_what_it_has(
+async def test_what_the_service_holds_is_told_at_once_and_sent_again_until_it_is_taken(
     make_client: Any, clock: FakeClock, outbox: Any
 ) -> None:
-    """It is the service's from now on; if its log goes back, what it held has gone with it and is sent again."""
+    """The service has room for some of what it holds, so nobody may forget an event because it is held."""
     service = Holding()
     service.early = {"e1"}
     async with make_client(transport=service, outbox=outbox) as client:
         results = await client.publish([event(0), event(1), event(2)])
         assert [getattr(each, "held", False) for each in results] == [False, True, False]
         assert (results.stored, results.rejected) == (2, 1)
+        assert outbox.waiting() == 1
+        await client.drain()
+        for _ in range(40):
+            await clock.advance(15)
+        assert 3 <= len(service.deliveries) <= 10
+        service.early = set()
+        for _ in range(4 * 16):
+            await clock.advance(15)
+        assert set(service.log) == {"e0", "e1", "e2"}
         assert outbox.waiting() == 0
         assert outbox.rewind() == 3
+
+
+async def test_who_closes_does_not_wait_for_what_is_held(make_client: Any, clock: FakeClock, outbox: Any) -> None:
+    service = Holding()
+    service.early = {"e1"}
+    async with make_client(transport=service, outbox=outbox) as client:
+        await client.publish([event(0), event(1)])
+        assert outbox.waiting() == 1
+        assert await client.close()
+        assert clock.now == 1_000_000.0
+
+
+async def test_what_is_held_leaves_half_of_the_outbox_to_others(make_client: Any, clock: FakeClock) -> None:
+    service, outbox = Holding(), MemoryOutbox(capacity=10)
+    service.early = {f"e{n}" for n in range(50)}
+    async with make_client(transport=service, outbox=outbox, batch_size=5) as client:
+        for n in range(0, 50, 5):
+            results = await client.publish([event(n + k) for k in range(5)])
+            assert {each.held for each in results} == {True}
+        assert outbox.waiting() == 5
+        assert (await client.publish(event(99))).stored == 1
+        assert outbox.rewind() == 46, "the others are kept as what was acknowledged is"
+        service.early = set()
+        for _ in range(4 * 16):
+            await clock.advance(15)
+        assert len(service.log) == 51
+        assert outbox.waiting() == 0
 
 
 class Holding(Behind):

@@ -103,6 +103,8 @@ def test_every_packet_in_every_state(state: ConnectionState, packet: Packet) -> 
         (DeliveryVerdict("e", 1, 1, 0, 5, "out_of_range", "value.bpm"), 0),
         (DeliveryVerdict("e", 1, 0, 1, 5, "out_of_range", "value.bpm"), 0),
         (DeliveryVerdict("e", 1, 0, 0, 1, "malformed"), 0x99),
+        (DeliveryVerdict("e", 1, 0, 0, 2, "future_time", "start_time", held=1), 0x83),
+        (DeliveryVerdict("e", 1, 1, 0, 1, "future_time", "start_time", held=1), 0),
         (DeliveryVerdict("e", 1, 1, 0, ignored="retain"), 0),
     ],
 )
@@ -111,7 +113,8 @@ def test_a_verdict_is_a_code_and_user_properties(verdict: DeliveryVerdict, code:
     assert said.reason == code
     told = verdict._asdict()
     assert told.pop("rejections") == ()
-    optional = ("reason", "field", "ignored")
+    assert bool(said.string) == (code == 0x83)
+    optional = ("reason", "field", "ignored", "held")
     assert dict(said.about) == {k: str(v) for k, v in told.items() if k not in optional or v}
 
 
