@@ -1,13 +1,26 @@
-"""What subscribers take out of the log: one that replays it, and shared groups of one and four members."""
+"""What subscribers and shared groups take: of the log from its beginning, and of what comes in while they are there."""
 
 import asyncio
 import contextlib
+import statistics
 import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from healthsync_mqtt.mqtt.codec import Decoder, encode_pubacks, v5
-from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Property, Publish, Suback, Subscribe
-from tests.support.bench.load import fill
+from healthsync_mqtt.mqtt.codec.packets import (
+    NO_PROPERTIES,
+    Connack,
+    Connect,
+    Properties,
+    Property,
+    Publish,
+    Suback,
+    Subscribe,
+)
+from tests.support.bench.load import fill, generate
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
 from tests.support.identities import everybody, logins
@@ -22,18 +35,27 @@ WITHIN_S = 120
 class Taking:
     """Members that acknowledge all they are given, each read in one packet, until so many events came."""
 
-    def __init__(self, goal: int) -> None:
+    def __init__(self, goal: int, members: int) -> None:
         self.goal = goal
-        self.taken: list[int] = []
+        self.taken = [0] * members
         self.done = asyncio.Event()
+        #: when the first event came, and when the last did
+        self.began = self.ended = 0.0
+        self._subscribed = asyncio.Semaphore(0)
 
-    async def run(self, number: int, address: tuple[str, int], login: Login, topic_filter: str) -> None:
+    async def subscribed(self) -> None:
+        """All members have their SUBACK."""
+        for _ in self.taken:
+            await self._subscribed.acquire()
+
+    async def run(
+        self, number: int, address: tuple[str, int], login: Login, topic_filter: str, about: Properties
+    ) -> None:
         reader, writer = await asyncio.open_connection(*address)
         decoder = Decoder(1 << 24, server=False, versions=frozenset({5}))
         name = login.client_id
         asked = Connect(client_id=name, username=name, password=(login.token or "").encode(), protocol_level=5)
-        past = {Property.USER_PROPERTY: (("from", "earliest"),)}
-        writer.write(v5.encode(asked) + v5.encode(Subscribe(1, ((topic_filter, 1),), past)))
+        writer.write(v5.encode(asked) + v5.encode(Subscribe(1, ((topic_filter, 1),), about)))
         while data := await reader.read(262_144):
             ids = []
             for packet in decoder.feed(data):
@@ -41,30 +63,60 @@ class Taking:
                     ids.append(packet.packet_id)
                 elif isinstance(packet, Connack) and packet.code:
                     raise ConnectionRefusedError(f"CONNACK {packet.code}")
-                elif isinstance(packet, Suback) and packet.codes != (1,):
-                    raise ConnectionRefusedError(f"SUBACK {packet.codes}")
+                elif isinstance(packet, Suback):
+                    if packet.codes != (1,):
+                        raise ConnectionRefusedError(f"SUBACK {packet.codes}")
+                    self._subscribed.release()
             if ids:
                 writer.write(encode_pubacks(ids))
                 self.taken[number] += len(ids)
+                self.began = self.began or time.perf_counter()
                 if sum(self.taken) >= self.goal:
+                    self.ended = time.perf_counter()
                     self.done.set()
+
+
+@contextlib.asynccontextmanager
+async def _members(
+    goal: int, address: tuple[str, int], who: list[Login], topic_filter: str, about: Properties = NO_PROPERTIES
+) -> AsyncIterator[Taking]:
+    """Members at work until they are left; what ends one of them ends the waiting for all."""
+    taking = Taking(goal, len(who))
+    async with asyncio.TaskGroup() as tasks:
+        working = [
+            tasks.create_task(taking.run(number, address, login, topic_filter, about))
+            for number, login in enumerate(who)
+        ]
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                yield taking
+        finally:
+            for task in working:
+                task.cancel()
 
 
 async def _replayed(address: tuple[str, int], who: list[Login], topic_filter: str) -> tuple[float, list[int]]:
     """Events a second until all are taken, and how many each member took."""
-    taking = Taking(EVENTS)
-    taking.taken = [0] * len(who)
+    past = {Property.USER_PROPERTY: (("from", "earliest"),)}
     began = time.perf_counter()
-    tasks = [asyncio.create_task(taking.run(n, address, login, topic_filter)) for n, login in enumerate(who)]
-    try:
-        async with asyncio.timeout(WITHIN_S):
-            await taking.done.wait()
+    async with _members(EVENTS, address, who, topic_filter, past) as taking:
+        await taking.done.wait()
         return EVENTS / (time.perf_counter() - began), taking.taken
-    finally:
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _live(
+    address: tuple[str, int], who: list[Login], topic_filter: str, goal: int, flood: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """What a flood becomes while the members are there: its rate, theirs, and how much longer they took."""
+    async with _members(goal, address, who, topic_filter) as taking:
+        await taking.subscribed()
+        found = await asyncio.to_thread(flood)
+        await taking.done.wait()
+    seconds = taking.ended - taking.began
+    late_s = max(0.0, seconds - found["seconds"])
+    return {
+        "published": found["messages_per_second"], "given": goal / seconds, "late_s": late_s, "taken": taking.taken,
+    }  # fmt: skip
 
 
 def groups(setting: Setting) -> list[Result]:
@@ -99,4 +151,43 @@ def groups(setting: Setting) -> list[Result]:
     return results
 
 
-ROWS = {"groups": groups}
+def fanout(setting: Setting) -> list[Result]:
+    """Single events over ten connections, given live to whoever reads all of them; QoS 1 both ways."""
+    data: Path = setting.data("fanout")
+    devices = logins(data, users=10, devices=1)
+    who = everybody(data, 4)
+    messages = int(5_000 * setting.seconds)
+    results = []
+    with Service(data) as service:
+        generate(service.mqtt, devices, run="warm", messages=5_000)
+        for members, name, work in (
+            (1, FILTER, "one live subscriber"),
+            (4, FILTER, "each of four live subscribers"),
+            (4, f"$share/live/{FILTER}", "a live group of four"),
+        ):
+            runs = []
+            for turn in range(setting.repeats):
+                run = f"{'g' if '$' in name else 'p'}{members}{turn}"
+                flood = partial(generate, service.mqtt, devices, run=run, messages=messages)
+                goal = messages * (1 if "$" in name else members)
+                found = asyncio.run(_live(service.mqtt, who[:members], name, goal, flood))
+                progress(f"  {work}: {found['given']:,.0f} given/s, {found['published']:,.0f} published/s")
+                runs.append(found)
+            published = statistics.median(found["published"] for found in runs)
+            late = statistics.median(found["late_s"] for found in runs)
+            results.append(
+                Result(
+                    row="fanout",
+                    work=f"{messages:,} single events, 10 connections, to {work}",
+                    unit="given/s",
+                    values=[found["given"] for found in runs],
+                    target="none yet",
+                    met=None,
+                    note=f"published at {published:,.0f} msg/s; all given {late:.2f} s later",
+                    detail={"runs": runs},
+                )
+            )
+    return results
+
+
+ROWS = {"groups": groups, "fanout": fanout}
