@@ -16,6 +16,7 @@ from bridge.ports import Chore, Chores
 from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import NotFoundError, UnavailableError
 from healthsync_mqtt.formats.catalogue import FORMATS
+from healthsync_mqtt.formats.port import Told
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, DeliveryVerdict
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.model.origin import Origin
@@ -28,6 +29,7 @@ _AT_ONCE: Final = 100
 _BYTES_AT_ONCE: Final = 262_144
 """Of held events that are tried again in one commit."""
 _COMMITS: Final = 50
+_AGAIN: Final = "try again in a moment"
 
 
 class _Nobody:
@@ -72,11 +74,14 @@ class Release:
         if not row.raw or row.truncated or row.form not in FORMATS:
             # Not kept, or not all of it (no consent, or too long), or in a format that was taken away since.
             return {"number": no, "outcome": "rejected", "reason": row.reason, "field": row.field}
-        decoded = await self._decoded(row)
+        told = self._told(row)
+        decoded = await self._decoded(row, told)
         if decoded.rejections:
             first = decoded.rejections[0]
             return {"number": no, "outcome": "rejected", "reason": first.reason.value, "field": first.field}
         self._not_under_way(row)
+        if self._told(row).state != told.state:
+            raise UnavailableError("a message of this app was stored meanwhile", hint=_AGAIN)
         decoded, kept = self._pipeline.folds.settled(_origin(row), row.form, decoded)
         await self._store([(row, decoded)], kept)
         return {"number": no, "outcome": "released"}
@@ -84,7 +89,7 @@ class Release:
     def _not_under_way(self, row: RejectedRow) -> None:
         """What a format remembers has one hand on it at a time."""
         if self._pipeline.folds.waits(_delivery(row)):
-            raise UnavailableError("a message of this app is being stored", hint="try again in a moment")
+            raise UnavailableError("a message of this app is being stored", hint=_AGAIN)
 
     async def take_due(self) -> None:
         """Take what is held and due, some thousands of it: stored, or refused again for the reason that it has now."""
@@ -95,7 +100,7 @@ class Release:
             good: list[tuple[RejectedRow, Decoded]] = []
             bad: dict[int, int | None] = {}
             for row in rows:
-                decoded = await self._decoded(row)
+                decoded = await self._decoded(row, self._told(row))
                 if decoded.rejections:
                     bad[row.no] = decoded.rejections[0].due_us
                 else:
@@ -118,9 +123,11 @@ class Release:
                 break
         return rows
 
-    async def _decoded(self, row: RejectedRow) -> Decoded:
+    def _told(self, row: RejectedRow) -> Told:
+        return self._pipeline.folds.told(_origin(row), row.form, row.received_us)
+
+    async def _decoded(self, row: RejectedRow, told: Told) -> Decoded:
         now_us, limits = self._clock_us(), self._pipeline.limits
-        told = self._pipeline.folds.told(_origin(row), row.form, row.received_us)
         read = partial(decode, row.raw, _origin(row), now_us, limits, form=FORMATS[row.form], told=told)
         quick = len(row.raw) <= QUICK and row.form == OWN_FORM  # no format says how long it takes
         decoded = read() if quick else await asyncio.to_thread(read)

@@ -48,16 +48,32 @@ ROOTS: Final[Mapping[str, str]] = MappingProxyType(_roots)
 """Whose format a topic is of that an app insists on, by its first level."""
 
 
+_TREE: Final = frozenset({"users", "bridge", "enroll", "homeassistant"})
+"""First levels of the topics that are the program's own."""
+
+
 def declare(folder: Path) -> None:
     """The mappings in a folder are formats of this process; those of another folder are no more.
 
-    Raises InputError for a file that is no mapping, or that is called as a format of the program.
+    Raises InputError for a file that is no mapping, or that is called as a format of the program; and for one that
+    insists on a root which another has: whose a message there is would be a matter of chance.
     """
     declared = load_mappings(folder)
-    for name in declared:
+    roots = {root: form.name for form in _ALL for root in form.roots}
+    for name, form in declared.items():
+        file = folder / f"{name}.yaml"
         if name in _OF_THE_PROGRAM:
-            raise InputError(f"{folder / name}.yaml is called as a format of the program", hint="give it another name")
+            raise InputError(f"{file} is called as a format of the program", hint="give it another name")
+        for root in form.roots:
+            if root in _TREE:
+                raise InputError(f"{file}: the root {root} is the program's own", hint="give it another root")
+            if (other := roots.setdefault(root, name)) != name:
+                raise InputError(f"{file}: the root {root} is the one of the format {other}", hint=_one_root(root))
     _known.clear()
     _known.update({**_OF_THE_PROGRAM, **declared})
     _roots.clear()
-    _roots.update({root: form.name for form in _known.values() for root in form.roots})
+    _roots.update(roots)
+
+
+def _one_root(root: str) -> str:
+    return f"take {root} out of its roots: a login with this format may publish on its own topic, {root}/… below that"

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.identity.login.passwords import normal_password
-from healthsync_mqtt.identity.login.proof import BannedError, Login, PerhapsNewError, UnprovedError
+from healthsync_mqtt.identity.login.proof import BannedError, CrowdedError, Login, PerhapsNewError, UnprovedError
 from healthsync_mqtt.mqtt.codec.packets import Connect, ConnectCode, Property
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.topics.access import AccessRules
@@ -30,7 +30,7 @@ class Refusal(NamedTuple):
     """The CONNACK code, the reason for the log, and whether the answer is held back (a failed login), for how long.
 
     ``perhaps_new``: whoever asks may be known after another reading of the registry; ``unproved``: the password is to
-    be checked. ``five`` is the reason code of MQTT 5 where it says more than ``code``, ``advice`` the reason string
+    be checked; ``busy``: it was not, and nothing is held against who asks. ``five`` is the reason code of MQTT 5 where it says more than ``code``, ``advice`` the reason string
     there, ``to`` the server reference.
     """
 
@@ -40,6 +40,7 @@ class Refusal(NamedTuple):
     wait_s: float = 0.0
     perhaps_new: bool = False
     unproved: bool = False
+    busy: bool = False
     five: ReasonCode | None = None
     advice: str = ""
     to: str = ""
@@ -95,6 +96,9 @@ def admission(packet: Connect, login: Callable[[Connect], Login], rules: AccessR
         return Refusal(ConnectCode.IDENTIFIER_REJECTED, "no_client_id", advice=advice)
     try:
         accepted = login(packet)
+    except CrowdedError as error:
+        five, advice = ReasonCode.SERVER_BUSY, f"{error.detail}: try again in a few seconds"
+        return Refusal(ConnectCode.SERVER_UNAVAILABLE, "logins_busy", busy=True, five=five, advice=advice)
     except TokenError as error:
         perhaps_new = isinstance(error, PerhapsNewError)
         banned = isinstance(error, BannedError) or (isinstance(error, PerhapsNewError) and error.banned)

@@ -326,7 +326,7 @@ class Connection:
         verdict = self._door.enter(self, asked, last=last)
         if isinstance(verdict, Later):
             self.reading.stop(Hold.LOGIN)
-            verdict.ready.add_done_callback(lambda _: self._again(lambda: self._judge(asked, last=True)))
+            verdict.ready.add_done_callback(lambda _: self._again(lambda: self._judge(asked, last=verdict.last)))
             return
         if isinstance(verdict, Refusal):
             self._refuse(verdict, asked.client_id)
@@ -347,7 +347,7 @@ class Connection:
         verdict = self._door.renew(self, secret, last=last)
         if isinstance(verdict, Later):
             self.reading.stop(Hold.LOGIN)
-            verdict.ready.add_done_callback(lambda _: self._again(lambda: self._renew(secret, last=True)))
+            verdict.ready.add_done_callback(lambda _: self._again(lambda: self._renew(secret, last=verdict.last)))
         elif isinstance(verdict, Refusal):
             self._perform(self._protocol.violated("re_authentication_refused"))
         else:
@@ -358,8 +358,8 @@ class Connection:
     def _again(self, judge: Callable[[], None]) -> None:
         """The registry was read."""
         if not self._ended:
+            self.reading.release(Hold.LOGIN)  # first: it may have to wait once more
             judge()
-            self.reading.release(Hold.LOGIN)
             self._turns.later(self)
             self._pace()
 

@@ -44,7 +44,7 @@ from healthsync_mqtt.errors import HealthSyncError, TokenError, UnavailableError
 from healthsync_mqtt.formats.catalogue import ROOTS
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
-from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof, UnprovedError
+from healthsync_mqtt.identity.login.proof import CrowdedError, Login, PerhapsNewError, Proof, UnprovedError
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
@@ -242,8 +242,10 @@ class FrontDoor:
         if isinstance(verdict, Refusal):
             if verdict.perhaps_new and not last:
                 return Later(self._newcomers.reading())
-            if verdict.unproved and not last:
-                return Later(self._newcomers.proving())
+            if verdict.unproved:
+                return Later(self._newcomers.proving(), last=last)
+            if verdict.busy:
+                return verdict
             self.on_refused(verdict.reason, client.peer, asked.client_id)
             if not verdict.held:
                 return verdict
@@ -292,14 +294,16 @@ class FrontDoor:
         assert client.login is not None
         assert client.session is not None
         before, now = client.login.principal, self._clock()
-        proof = Proof(before.client_id, before.client_id, secret, client.certificate)
+        proof = Proof(before.client_id, before.client_id, secret, client.certificate, network(client.peer))
         try:
             login = self._logins.authenticate(proof, client.clients, now)
         except TokenError as error:
             if isinstance(error, PerhapsNewError) and not last:
                 return Later(self._newcomers.reading())
-            if isinstance(error, UnprovedError) and not last:
-                return Later(self._newcomers.proving())
+            if isinstance(error, UnprovedError):
+                return Later(self._newcomers.proving(), last=last)
+            if isinstance(error, CrowdedError):
+                return Refusal(ConnectCode.SERVER_UNAVAILABLE, error.detail)
             return self._not_renewed(client, error.detail)
         if login.principal.role is not before.role:
             return self._not_renewed(client, "the new token is for another role")
@@ -423,7 +427,8 @@ class FrontDoor:
     # -- inside
 
     def _judge(self, client: Client, asked: Connect) -> Login | Refusal:
-        proof, now = Proof(asked.client_id, asked.username, asked.password, client.certificate), self._clock()
+        address, now = network(client.peer), self._clock()
+        proof = Proof(asked.client_id, asked.username, asked.password, client.certificate, address)
         verdict = admission(asked, lambda _: self._logins.authenticate(proof, client.clients, now), self.rules)
         taken = isinstance(verdict, Login) and self.sessions.is_connected(asked.client_id)
         if taken and not self._takeovers.allow(asked.client_id, now):

@@ -150,9 +150,13 @@ class RenewedEntry(NamedTuple):
 
 
 class Later(NamedTuple):
-    """A CONNECT, or new credentials, that is to be decided once ``ready`` is done: its client may be known by then."""
+    """A CONNECT, or new credentials, that is to be decided once ``ready`` is done: its client may be known by then.
+
+    ``last``: it is the last time then that it may wait for a reading of the registry.
+    """
 
     ready: asyncio.Future[None]
+    last: bool = True
 
 
 class Client(SessionLink, Source, Protocol):
@@ -197,7 +201,7 @@ class Door(Protocol):
     """
 
     def enter(self, client: Client, asked: Connect, *, last: bool = False) -> Entry | Refusal | Later:
-        """Decide a CONNECT, and open its session; at the ``last`` time of asking not later."""
+        """Decide a CONNECT, and open its session; at the ``last`` time of asking not after another reading."""
 
     def renew(self, client: Client, secret: bytes, *, last: bool = False) -> RenewedEntry | Refusal | Later:
         """Decide new credentials of a client that is connected."""

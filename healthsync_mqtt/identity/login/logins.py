@@ -16,6 +16,7 @@ from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.proof import (
     BannedError,
+    CrowdedError,
     Denied,
     Login,
     LoginLink,
@@ -52,11 +53,13 @@ class Logins:
         """The login that ``proof`` is good for at ``now`` (epoch seconds); otherwise TokenError, whatever the cause.
 
         PerhapsNewError, a TokenError, where another try after ``catch_up`` may end otherwise; UnprovedError after
-        ``prove``.
+        ``prove``, as long as it says that more wait; CrowdedError later.
         """
         answer = self._answer(proof, demand, now)
         if isinstance(answer, Login):
             return answer
+        if answer.busy:
+            raise CrowdedError(answer.detail)
         if answer.unproved:
             raise UnprovedError(answer.detail)
         if answer.perhaps_new:
@@ -70,10 +73,10 @@ class Logins:
             if isinstance(link, CredentialLogin):
                 link.catch_up()
 
-    def prove(self) -> None:
-        """Read again what has changed, then check the passwords that wait. Blocks for some 40 ms each."""
+    def prove(self) -> bool:
+        """Read again what has changed, then check a password of each address; whether more wait. Blocks, 40 ms each."""
         self._directory.catch_up()
-        self._apps.prove()
+        return self._apps.prove()
 
     def refresh(self) -> frozenset[str]:
         """``catch_up``; the serial numbers that are refused since the last call."""

@@ -13,7 +13,7 @@ from healthsync_mqtt.identity.login.logins import Logins
 class _Rounds:
     """``work`` again and again as long as somebody waits; who comes while it runs waits for the next one."""
 
-    def __init__(self, thread: Executor, work: Callable[[], None]) -> None:
+    def __init__(self, thread: Executor, work: Callable[[], object]) -> None:
         self._thread = thread
         self._work = work
         self._next: asyncio.Future[None] | None = None
@@ -36,7 +36,7 @@ class _Rounds:
         task = asyncio.get_running_loop().run_in_executor(self._thread, self._work)
         task.add_done_callback(lambda done: self._done(done, waiting))
 
-    def _done(self, done: asyncio.Future[None], waiting: asyncio.Future[None]) -> None:
+    def _done(self, done: asyncio.Future[object], waiting: asyncio.Future[None]) -> None:
         self._running = False
         if not done.cancelled():
             done.exception()  # told at the next look of the service, which reads as often as this
@@ -65,7 +65,7 @@ class Newcomers:
         return self._readings.next()
 
     def proving(self) -> asyncio.Future[None]:
-        """Done when the passwords that wait now were checked."""
+        """Done when of each address a password that waits now was checked."""
         return self._proofs.next()
 
     async def read(self) -> None:

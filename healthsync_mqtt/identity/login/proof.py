@@ -8,12 +8,16 @@ from healthsync_mqtt.model.principal import Principal
 
 
 class Proof(NamedTuple):
-    """What a CONNECT brings: its names and password, and the certificate of its connection (DER)."""
+    """What a CONNECT brings: its names and password, and the certificate of its connection (DER).
+
+    ``address`` is where it comes from, as far as that is counted; "" where nobody knows.
+    """
 
     client_id: str
     username: str | None
     password: bytes | None
     certificate: bytes | None
+    address: str = ""
 
     def secret(self) -> str:
         """The password as text; TokenError when there is none, or it is not ASCII."""
@@ -53,6 +57,8 @@ class Denied(NamedTuple):
     banned: bool = False
     #: it waits to be checked: ask again after ``Logins.prove``
     unproved: bool = False
+    #: it was not looked at, as too many wait: later it may be good
+    busy: bool = False
 
 
 Answer = Login | Denied | None
@@ -72,6 +78,10 @@ class BannedError(TokenError):
 
 class UnprovedError(TokenError):
     """A password that is to be checked beside the loop."""
+
+
+class CrowdedError(TokenError):
+    """Nobody has looked at the password: too many wait for that. It counts as no failed login."""
 
 
 class PerhapsNewError(TokenError):

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.errors import InputError
-from healthsync_mqtt.formats.catalogue import FORMATS, declare
+from healthsync_mqtt.formats.catalogue import _TREE, FORMATS, ROOTS, declare
 from healthsync_mqtt.formats.mapping import MappedFormat, load_mappings, read_mapping
 from healthsync_mqtt.formats.port import Declared, Gone, folded
 from healthsync_mqtt.model.reasons import RefusedError
+from healthsync_mqtt.topics.registry import TopicRegistry
 from scripts.support.tree import ROOT
 from tests.support.app_messages import NOW_US, Shelf, Told, app_message, recorded
 from tests.support.foreign_json import JSON, objects
@@ -62,6 +63,26 @@ def test_the_mappings_of_an_installation_are_formats_of_its_process_alone(tmp_pa
     finally:
         declare(tmp_path / "none")
     assert list(FORMATS) == before
+
+
+@pytest.mark.parametrize(
+    ("root", "whose"),
+    [("openScaleSync", "openscale"), ("home", "theengs"), ("mine", "a_first"), ("users", "the program's own")],
+)
+def test_a_root_that_is_another_formats_is_no_mappings(tmp_path: Path, root: str, whose: str) -> None:
+    """Messages of everybody who uses the other format would be read as the mapping says."""
+    first = {"summary": "first", "roots": ["mine"], "rules": [RULE]}
+    (tmp_path / "a_first.yaml").write_text(yaml.safe_dump(first))
+    (tmp_path / "b_second.yaml").write_text(yaml.safe_dump(first | {"roots": [root]}))
+    before = dict(ROOTS)
+    with pytest.raises(InputError, match=f"b_second.yaml.*{root}.*{whose}"):
+        declare(tmp_path)
+    assert dict(ROOTS) == before
+
+
+def test_the_first_levels_of_the_programs_topics_are_nobodys_roots() -> None:
+    shipped = TopicRegistry.load()
+    assert {channel.template.filter.partition("/")[0] for channel in shipped} == _TREE
 
 
 def test_a_root_that_comes_with_the_topic_is_no_level_of_a_rule() -> None:

@@ -15,7 +15,7 @@ from healthsync_mqtt.identity.login.passwords import (
     normal_password,
     password_fits,
 )
-from healthsync_mqtt.identity.login.proof import Login, Proof, UnprovedError
+from healthsync_mqtt.identity.login.proof import CrowdedError, Login, Proof, UnprovedError
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.declared import Declared
 
@@ -109,17 +109,57 @@ def test_nothing_is_checked_on_the_loop(house: House, monkeypatch: pytest.Monkey
         house.logins.authenticate(Proof("alice-phone", "alice-phone", house.password.encode(), None), Demand.off, 0.0)
 
 
-def test_passwords_that_wait_are_bounded_of_all_and_of_one_name(house: House) -> None:
-    def ask(name: str) -> str:
-        proof = Proof(name, name, new_password().encode(), None)
-        with pytest.raises(TokenError) as caught:
-            house.logins.authenticate(proof, Demand.off, 0.0)
-        return str(caught.value.detail)
+def test_passwords_that_wait_are_bounded_of_all_of_an_address_and_of_a_name_there(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+    monkeypatch.setattr(app_login, "password_fits", lambda text, _kept: checked.append(text))
 
-    said = [ask("alice-phone") for _ in range(6)]
-    assert [("too many" in each) for each in said] == [False] * 4 + [True] * 2
-    said = [ask(f"name-{number}") for number in range(80)]
-    assert sum("too many" in each for each in said) == 20
+    def ask(name: str, address: str) -> bool:
+        proof = Proof(name, name, new_password().encode(), None, address)
+        with pytest.raises((UnprovedError, CrowdedError)) as caught:
+            house.logins.authenticate(proof, Demand.off, 0.0)
+        return isinstance(caught.value, UnprovedError)
+
+    assert [ask("alice-phone", "10.0.0.1") for _ in range(4)] == [True, True, False, False]
+    assert [ask(f"name-{number}", "10.0.0.1") for number in range(8)] == [True] * 6 + [False] * 2
+    assert ask("alice-phone", "10.0.0.2")
+    for number in range(200):
+        ask(f"name-{number}", f"10.0.1.{number % 10}")
+    while house.logins.prove():
+        pass
+    assert len(checked) == 64
+
+
+def test_a_right_password_gets_a_place_among_guesses_and_waits_for_one_of_each_address(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guesses filled the line, and who was right was refused as if the password were wrong."""
+    checked: list[str] = []
+    monkeypatch.setattr(
+        app_login, "password_fits", lambda text, kept: checked.append(text) or text == house.password.replace("-", "")
+    )
+    for number in range(200):
+        proof = Proof("alice-phone", "alice-phone", new_password().encode(), None, f"10.0.0.{number % 9}")
+        with pytest.raises((UnprovedError, CrowdedError)):
+            house.logins.authenticate(proof, Demand.off, 0.0)
+        proof = proof._replace(username=f"name-{number}")
+        with pytest.raises((UnprovedError, CrowdedError)):
+            house.logins.authenticate(proof, Demand.off, 0.0)
+    mine = Proof("alice-phone", "alice-phone", house.password.encode(), None, "10.0.9.9")
+    with pytest.raises(UnprovedError):
+        house.logins.authenticate(mine, Demand.off, 0.0)
+    assert house.logins.prove()
+    assert len(checked) <= 10
+    assert house.logins.authenticate(mine, Demand.off, 0.0).principal.user == "alice"
+
+
+def test_who_asks_again_for_the_same_keeps_the_one_place(house: House) -> None:
+    proof = Proof("alice-phone", "alice-phone", new_password().encode(), None, "10.0.0.1")
+    for _ in range(50):
+        with pytest.raises(UnprovedError):
+            house.logins.authenticate(proof, Demand.off, 0.0)
+    assert not house.logins.prove()
 
 
 def test_who_guesses_makes_no_right_password_forgotten(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
