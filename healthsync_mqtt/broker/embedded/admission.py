@@ -30,8 +30,8 @@ class Refusal(NamedTuple):
     """The CONNACK code, the reason for the log, and whether the answer is held back (a failed login), for how long.
 
     ``perhaps_new``: whoever asks may be known after another reading of the registry; ``unproved``: the password is to
-    be checked; ``busy``: it was not, and nothing is held against who asks. ``five`` is the reason code of MQTT 5 where it says more than ``code``, ``advice`` the reason string
-    there, ``to`` the server reference.
+    be checked; ``busy``: it was not, and nothing is held against who asks. ``five`` is the reason code of MQTT 5 where
+    it says more than ``code``, ``advice`` the reason string there, ``to`` the server reference.
     """
 
     code: ConnectCode
