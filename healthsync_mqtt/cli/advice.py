@@ -82,6 +82,10 @@ DOOR: Final[Mapping[str, Advice]] = {
         "it takes no packet that is long enough for what the service has to say",
         "let the client take larger packets (Maximum Packet Size of MQTT 5)",
     ),
+    "logins_busy": Advice(
+        "too many passwords of apps were being checked, and it had places enough among them",
+        "it may come again in a few seconds; whose address guesses so many: healthsync status",
+    ),
     "moved": Advice("this installation is served elsewhere", "give it the address that broker.moved_to names"),
     "no_client_id": Advice("it sent no client id", "its client id has to be the one that its token was printed with"),
     "tls_plain_mqtt": Advice(
