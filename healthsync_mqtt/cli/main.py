@@ -32,6 +32,7 @@ from healthsync_mqtt.cli import (
 )
 from healthsync_mqtt.cli.doctor.command import doctor
 from healthsync_mqtt.cli.group import HealthSyncGroup
+from healthsync_mqtt.cli.imports import import_
 from healthsync_mqtt.cli.options import DATA, AnyData, Json
 from healthsync_mqtt.cli.publish import publish
 from healthsync_mqtt.cli.replay import replay
@@ -94,6 +95,7 @@ app.add_typer(auth.app, name="auth")
 app.add_typer(audit.app, name="audit")
 app.command("trace")(trace)
 app.command("publish")(publish)
+app.command("import")(import_)
 app.command("replay")(replay)
 app.command("sample")(sample)
 app.command("simulate")(simulate)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import child
+from tests.support.archives import own_lines
 from tests.support.checkout import make_checkout
 from tests.support.mosquitto import free_port
 from tests.support.pages import FOLLOWED, ROOT, TYPED, Block, Swap, Typist, Walk, blocks, pages
@@ -398,6 +399,16 @@ def test_the_tutorial(begin: Begin, place: Path) -> None:
 
 
 @pytest.mark.real_server
+def test_import(begin: Begin, place: Path) -> None:
+    own_lines(place / "events.jsonl", 20)
+    run_cli(place / "data", "user", "add", "alice", "--consent", "all")
+    walk = Walk("docs/howto/import.md", begin())
+    with Service(place / "data") as service:
+        walk.go(1)
+        assert len(service.cli("events", "list", "--user", "alice")) == 20
+    walk.done()
+
+
 def test_shared_groups(begin: Begin, place: Path) -> None:
     data = place / "data"
     run_cli(data, "user", "add", "alice", "--consent", "all")

@@ -168,6 +168,9 @@ WALK: dict[str, Row] = {
         "publish {tmp}/event.json --user alice --device watch", "publish {tmp}/none --user alice --device w", code=1
     ),
     "sample": Row("sample {tmp}/walk.fit", "sample {tmp}/none/walk.fit", code=1),
+    "import": Row(
+        "import {tmp}/event.json --user alice --device watch", "import {tmp}/none --user alice --device g", code=1
+    ),
     "replay": Row(
         "replay {tmp}/walk.fit --user alice --device garmin", "replay {tmp}/event.json --user alice --device g", code=1
     ),

@@ -37,6 +37,7 @@ FOLLOWED = {
     "docs/howto/enrolment.md": "tests/integration/test_howtos.py::test_enrolment",
     "docs/howto/export.md": "tests/integration/test_howtos.py::test_export",
     "docs/howto/home-assistant.md": "tests/integration/test_howtos.py::test_home_assistant",
+    "docs/howto/import.md": "tests/integration/test_howtos.py::test_import",
     "docs/howto/influxdb.md": "tests/integration/test_sink_commands.py",
     "docs/howto/keys.md": "tests/integration/test_howtos.py::test_keys",
     "docs/howto/limits.md": "tests/unit/test_limits_docs.py",

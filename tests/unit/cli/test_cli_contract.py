@@ -27,7 +27,7 @@ def commands(command=None, path=()):
 
 def test_the_commands_are_the_ones_promised() -> None:
     assert {" ".join(path) for path in commands()} == {
-        "up", "status", "trace", "publish", "replay", "sample", "simulate", "doctor", "version",
+        "up", "status", "trace", "publish", "import", "replay", "sample", "simulate", "doctor", "version",
         "topic list", "topic check", "type list", "type show", "type schema",
         "user add", "user list", "user show", "user suspend", "user resume", "user remove",
         "client list", "client kick", "device why", "subscriber why", "subscriber show", "subscriber suspend",

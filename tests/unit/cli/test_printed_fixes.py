@@ -84,7 +84,7 @@ SAID = [
     Said("sink list", 0),
     Said("rejected replay", 2, ALICE),
 ]
-RUNS = ("up", "auth serve", "broker provision mosquitto", "replay", "rejected replay", "sink add influxdb")
+RUNS = ("up", "auth serve", "broker provision mosquitto", "import", "replay", "rejected replay", "sink add influxdb")
 """They need a server, or are one; tests/integration/test_fixes.py runs them."""
 
 

@@ -1,0 +1,199 @@
+"""healthsync import …"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from healthsync_mqtt import __version__
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
+from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, now_us, zone_name
+from healthsync_mqtt.cli.publishing import connected, device_client
+from healthsync_mqtt.cli.reading_progress import ReadingProgress
+from healthsync_mqtt.cli.service import ServiceFile
+from healthsync_mqtt.client import Credentials, MemoryOutbox
+from healthsync_mqtt.client.carriage import Carriage, Load, Mark, MarkFile
+from healthsync_mqtt.config.private_files import make_private_directory
+from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.imports.catalogue import read_all
+from healthsync_mqtt.imports.port import Read, Whose
+from healthsync_mqtt.imports.source import digest_of
+from healthsync_mqtt.imports.tally import Tally
+from healthsync_mqtt.model.declared import Declared
+
+_OUTBOX: Final = 6000
+_STOPPED: Final = 130
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What all files came to."""
+
+    mark: Mark = field(default_factory=Mark)
+    tally: Tally = field(default_factory=Tally)
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        mark = self.mark
+        return {
+            "events": mark.events,
+            "stored": mark.stored,
+            "duplicate": mark.duplicate,
+            "rejected": sum(mark.rejected.values()),
+            **self.tally.as_dict(),
+            "rejected_by_reason": dict(sorted(mark.rejected.items())),
+            "rejected_examples": mark.examples,
+            "failed": self.failed,
+        }
+
+
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="Archives: files, folders, zips; their kind is seen by content.")],
+    *,
+    user: Annotated[str, typer.Option(help="Whose data it is.")],
+    device: Annotated[str, typer.Option(help="The device to publish as; added when missing.")] = "import",
+    zone: Annotated[
+        str | None, typer.Option(help="Where times without an offset were told: Europe/Berlin.", callback=zone_name)
+    ] = None,
+    bucket: Annotated[
+        str | None, typer.Option(help="How long sums are that have only a start: minute, hour, day.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Events per second; default: as fast as it goes.")] = None,
+    print_only: Annotated[bool, typer.Option("--print", help="Print the events, one a line; publish nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the summary, and publish nothing.")] = False,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Publish an archive over MQTT, as a device would: Apple Health, Garmin, Google, Fitbit, Withings, and others.
+
+    A second time everything is a duplicate. One that was stopped goes on where it stopped.
+    Exit code 0 when every event was stored or known, 1 when one was rejected or a file could not be read.
+
+    Example: healthsync import export.zip --user alice --device iphone
+    """
+    whose = Whose(user, device, Declared(zone=zone, bucket_s=bucket_s(bucket)), now_us())
+    outcome = _Outcome()
+    if print_only or dry_run:
+        for file in files:
+            _read_only(file, whose, outcome, printed=print_only)
+    else:
+        _publish_all(files, whose, outcome, rate=rate, data=data)
+    if print_only:
+        _say_left_out(outcome)
+    else:
+        _show(outcome, as_json=json, dry=dry_run)
+    if outcome.failed or outcome.mark.rejected:
+        raise typer.Exit(1)
+
+
+def _read_only(file: Path, whose: Whose, outcome: _Outcome, *, printed: bool) -> None:
+    with _failing(file, outcome), ReadingProgress(file) as watch:
+        for load in _loads(file, whose, outcome.tally, watch):
+            if printed:
+                output.emit(load.event)
+            outcome.mark.events += 1
+
+
+def _publish_all(files: Sequence[Path], whose: Whose, outcome: _Outcome, *, rate: float | None, data: Path) -> None:
+    place = DataDirectory(data)
+    service = ServiceFile.read(data)
+    with place.registry() as registry:
+        registry.user(whose.user)
+        known, added = device_made_if_missing(registry, whose.user, whose.device, now_us())
+    if added:
+        place.audit("device.added", user=whose.user, device=whose.device)
+        output.say(f"added the device {whose.device} of {whose.user}")
+    marks = make_private_directory(place.path / "imports")
+    for file in files:
+        with _failing(file, outcome), ReadingProgress(file) as watch:
+            named = f"{__version__}/{whose.user}/{whose.device}/{whose.declared}/{digest_of(file)}"
+            marked = MarkFile(marks / f"{blake2b(named.encode(), digest_size=16).hexdigest()}.json")
+            tally = Tally()
+
+            def make(file: Path = file, watch: ReadingProgress = watch) -> Iterator[Load]:
+                nonlocal tally
+                tally = Tally()
+                return _loads(file, whose, tally, watch)
+
+            try:
+                found = asyncio.run(_carry(service, place.credentials(known), marked, make, rate, new=added))
+            except KeyboardInterrupt:
+                output.say("stopped: the same command goes on from here")
+                raise typer.Exit(_STOPPED) from None
+            added = False
+            outcome.mark.join(found)
+            outcome.tally.join(tally)
+
+
+async def _carry(
+    service: ServiceFile, credentials: Credentials, marked: MarkFile, make: Any, rate: float | None, *, new: bool
+) -> Mark:
+    outbox = MemoryOutbox(capacity=_OUTBOX, keep=_OUTBOX // 2)
+    async with connected(lambda: device_client(service, credentials, outbox=outbox, batch_size=500), new=new) as client:
+        return await Carriage(client, outbox, marked, rate=rate).carry(make)
+
+
+def _loads(file: Path, whose: Whose, tally: Tally, watch: ReadingProgress) -> Iterator[Load]:
+    """The events of a file; what becomes none is counted as it comes by."""
+    for item in read_all(file, whose, watch.moved):
+        if isinstance(item, Read):
+            tally.event(item)
+            yield Load(item.event, item.place)
+        else:
+            tally.aside(item)
+        watch.seen()
+
+
+@contextlib.contextmanager
+def _failing(file: Path, outcome: _Outcome) -> Iterator[None]:
+    """One file that cannot be read keeps no other from being imported."""
+    try:
+        yield
+    except InputError as error:
+        outcome.failed.append({"file": str(file), "message": str(error), "fix": error.hint})
+        output.failure(error, as_json=False)
+
+
+def _say_left_out(outcome: _Outcome) -> None:
+    """On stderr, beside the events."""
+    for reason, number in sorted(outcome.tally.left_out.items()):
+        output.say(f"left out: {number} {reason}, as {_first(outcome.tally.examples[reason])}")
+    for warning in outcome.tally.warnings:
+        output.say(f"{warning['place']}: {warning['message']}")
+
+
+def _first(examples: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(
+        f"{each['place']} ({each['message']})" if each["message"] else each["place"] for each in examples[:1]
+    )
+
+
+def _show(outcome: _Outcome, *, as_json: bool, dry: bool) -> None:
+    if as_json:
+        output.emit(outcome.as_dict())
+        return
+    mark, tally = outcome.mark, outcome.tally
+    said: list[tuple[str, object]] = [("events", mark.events)]
+    if not dry:
+        said += [("stored", mark.stored), ("duplicate", mark.duplicate), ("rejected", sum(mark.rejected.values()))]
+    said += [
+        (f"  {reason}", f"{number}, as {_first(mark.examples[reason])}") for reason, number in mark.rejected.items()
+    ]
+    said.append(("left out", sum(tally.left_out.values())))
+    said += [
+        (f"  {reason}", f"{number}, as {_first(tally.examples[reason])}")
+        for reason, number in sorted(tally.left_out.items())
+    ]
+    said += [("by type", "")] + [(f"  {type_}", number) for type_, number in sorted(tally.types.items())]
+    said += [("by year", "")] + [(f"  {year}", number) for year, number in sorted(tally.years.items())]
+    output.facts(said)
+    for warning in tally.warnings:
+        output.say(f"{warning['place']}: {warning['message']}")
+    if mark.rejected:
+        output.say("see why: healthsync rejected list")

@@ -1,0 +1,68 @@
+"""How far a file is read: a bar with rate and time left on a terminal, else a line now and then; on stderr."""
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.imports.source import size_of
+
+_SAID_EVERY_S: Final = 10.0
+_DRAWN_EVERY_S: Final = 0.2
+
+
+class ReadingProgress:
+    """A statement around the reading of one file; ``moved`` and ``seen`` are called as it goes on."""
+
+    def __init__(self, file: Path) -> None:
+        self._name = file.name or str(file)
+        self._total = size_of(file)
+        self._read = 0
+        self._events = 0
+        self._began = self._said = time.monotonic()
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def __enter__(self) -> Self:
+        console = output.console(stderr=True)
+        if console.is_terminal:
+            said = TextColumn("{task.fields[events]:,} events, {task.fields[rate]:,.0f}/s")
+            name = TextColumn("{task.description}")
+            columns = (name, BarColumn(), TransferSpeedColumn(), said, TimeRemainingColumn())
+            self._bar = Progress(*columns, console=console, transient=True)
+            self._task = self._bar.add_task(self._name, total=self._total or None, events=0, rate=0)
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if kind is None:
+            output.say(f"{self._name}: {self._events} events read in {time.monotonic() - self._began:.1f} s")
+
+    def moved(self, count: int) -> None:
+        """So many bytes more were read."""
+        self._read += count
+
+    def seen(self) -> None:
+        """One more thing was read."""
+        self._events += 1
+        if self._events % 256:
+            return
+        now = time.monotonic()
+        if now - self._said < (_SAID_EVERY_S if self._bar is None else _DRAWN_EVERY_S):
+            return
+        self._said = now
+        rate = self._events / max(now - self._began, 0.001)
+        read = min(self._read, self._total)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=read, events=self._events, rate=rate)
+            return
+        left = (now - self._began) * (self._total - read) / read if read else 0
+        percent = 100 * read // self._total if self._total else 0
+        output.say(f"{self._name}: {percent} %, {self._events} events, {rate:.0f}/s, {left:.0f} s left")

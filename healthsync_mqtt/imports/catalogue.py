@@ -1,0 +1,45 @@
+"""Every kind of archive, in the order in which they are asked whether something is theirs; and what reads all of it."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.imports.own import OwnEvents
+from healthsync_mqtt.imports.port import Archive, Item, LeftOut, PassedOver, Whose
+from healthsync_mqtt.imports.source import Member, Moved, members_of
+
+ARCHIVES: Final[tuple[Archive, ...]] = (OwnEvents(),)
+_KINDS: Final = ", ".join(each.summary for each in ARCHIVES)
+
+
+def kind_of(member: Member, head: bytes) -> Archive | None:
+    """Whose a member is, by its content."""
+    return next((each for each in ARCHIVES if each.recognises(member, head)), None)
+
+
+def read_all(path: Path, whose: Whose, moved: Moved = lambda _: None) -> Iterator[Item]:
+    """All that a file, a folder or an archive holds: kind by kind, each in the order of names.
+
+    Raises InputError for what cannot be read at all, or is nothing that is known here.
+    """
+    known: dict[str, list[Member]] = {}
+    others: list[Member] = []
+    for member, head in members_of(path, moved):
+        kind = kind_of(member, head)
+        if kind is None:
+            others.append(member)
+        else:
+            known.setdefault(kind.name, []).append(member)
+    if not known:
+        raise InputError(f"{path.name} is nothing that can be imported", hint=f"what can be: {_KINDS}")
+    for archive in ARCHIVES:
+        if archive.name in known:
+            yield from archive.read(known[archive.name], whose)
+    for member in others:
+        yield LeftOut(PassedOver.OTHER_FILE, member.shown, "nothing that is read here")
+
+
+def names() -> Sequence[tuple[str, str]]:
+    """Each kind and what it is, for people."""
+    return [(each.name, each.summary) for each in ARCHIVES]

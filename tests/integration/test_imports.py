@@ -1,0 +1,123 @@
+"""``healthsync import`` on a running service: what is stored, what a second time is, and what a kill costs."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from healthsync_mqtt.storage.opening import open_reader
+from tests.support.archives import own_events, own_lines
+from tests.support.patience import PATIENCE_S, wait_until
+from tests.support.service import HEALTHSYNC, Service
+
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with Service(tmp_path_factory.mktemp("imports") / "data") as running:
+        for user in ("alice", "bob", "carol", "dave"):
+            running.cli("user", "add", user, "--consent", "all")
+        yield running
+
+
+def start(service: Service, *words: str) -> "subprocess.Popen[str]":
+    environment = os.environ | {"HEALTHSYNC_DATA": str(service.data)}
+    return subprocess.Popen(
+        [*HEALTHSYNC, "import", *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def run(service: Service, *words: str) -> tuple[int, dict[str, Any], str]:
+    """The exit code, the summary, and what was said beside it."""
+    with start(service, *words, "--json") as process:
+        out, said = process.communicate(timeout=PATIENCE_S)
+    return process.returncode, json.loads(out) if out.strip() else {}, said
+
+
+def stored(service: Service, user: str) -> list[dict[str, Any]]:
+    kept = ("id", "type", "start_time", "end_time", "value", "version", "op", "utc_offset")
+    events = service.cli("events", "list", "--user", user, "--history")
+    return sorted(({key: each.get(key) for key in kept} for each in events), key=lambda each: each["id"])
+
+
+def head(service: Service) -> int:
+    """How many events the log took."""
+    with open_reader(service.data) as log:
+        return log.head()
+
+
+def test_our_own_lines_are_stored_once_whatever_is_wrong_between_them(service: Service, tmp_path: Path) -> None:
+    events = own_events(1500)
+    events[7]["value"] = {"bpm": 900}
+    events[9]["op"], events[9]["value"] = "delete", None
+    lines = [json.dumps(each) for each in events]
+    lines[3:3] = ["no JSON", '{"type": "steps"}', ""]
+    file = tmp_path / "events.jsonl"
+    file.write_text("\n".join(lines))
+    code, told, _ = run(service, str(file), "--user", "alice", "--device", "phone")
+    assert code == 1  # one was rejected
+    assert {key: told[key] for key in ("events", "stored", "duplicate", "rejected", "left_out", "types", "years")} == {
+        "events": 1500, "stored": 1499, "duplicate": 0, "rejected": 1,
+        "left_out": {"malformed": 1, "bad_id": 1}, "types": {"heart_rate": 1500}, "years": {"2024": 1500},
+    }  # fmt: skip
+    assert told["rejected_examples"]["out_of_range"][0]["place"] == "events.jsonl:11"
+    assert {each["place"] for each in told["left_out_examples"]["malformed"]} == {"events.jsonl:4"}
+    code, told, _ = run(service, str(file), "--user", "alice", "--device", "phone")
+    assert (code, told["stored"], told["duplicate"], told["rejected"]) == (1, 0, 1499, 1)
+    found = stored(service, "alice")
+    assert len(found) == 1499
+    assert [each["id"] for each in found if each["op"] == "delete"] == ["own-9"]
+
+
+def test_what_is_only_looked_at_is_not_published(service: Service, tmp_path: Path) -> None:
+    file = own_lines(tmp_path / "events.jsonl", 40)
+    code, told, _ = run(service, str(file), "--user", "bob", "--device", "phone", "--dry-run")
+    assert (code, told["events"], told["stored"]) == (0, 40, 0)
+    with start(service, str(file), "--user", "bob", "--print") as process:
+        out, _ = process.communicate(timeout=PATIENCE_S)
+    assert [json.loads(line)["id"] for line in out.splitlines()] == [f"own-{number}" for number in range(40)]
+    assert stored(service, "bob") == []
+
+
+def test_a_file_that_is_nothing_here_is_refused_and_the_others_are_imported(service: Service, tmp_path: Path) -> None:
+    nothing = tmp_path / "cats.txt"
+    nothing.write_text("cats")
+    file = own_lines(tmp_path / "events.jsonl", 30)
+    code, told, said = run(service, str(nothing), str(tmp_path / "none"), str(file), "--user", "bob")
+    assert (code, told["stored"], len(told["failed"])) == (1, 30, 2)
+    assert "cats.txt is nothing that can be imported" in said
+
+
+def test_killed_at_any_moment_and_resumed_it_ends_as_one_that_ran_through(service: Service, tmp_path: Path) -> None:
+    """The same command again and again, killed when it has said some more; at last it runs through."""
+    file = own_lines(tmp_path / "events.jsonl", 12_000)
+    chance = random.Random(14)
+    through = ("--user", "carol", "--device", "phone")
+    code, told, _ = run(service, str(file), *through)
+    assert (code, told["stored"]) == (0, 12_000)
+    marks = service.data / "imports"
+    assert list(marks.iterdir()) == []
+    resumed = 0
+    for _ in range(KILLS):
+        until = head(service) + chance.randrange(600)
+        with start(service, str(file), "--user", "dave", "--device", "phone") as process:
+
+            def moved(process: "subprocess.Popen[str]" = process, until: int = until) -> bool:
+                return process.poll() is not None or head(service) >= until
+
+            wait_until(moved, "the import to go on")
+            process.send_signal(signal.SIGKILL)
+        resumed += any(marks.glob("*.json"))
+    assert resumed
+    code, told, _ = run(service, str(file), "--user", "dave", "--device", "phone")
+    assert (code, told["events"], told["rejected"]) == (0, 12_000, 0)
+    assert told["stored"] + told["duplicate"] == 12_000
+    assert stored(service, "dave") == stored(service, "carol")
+    assert list(marks.iterdir()) == []
