@@ -32,7 +32,7 @@ _FRAME_BYTES = 100
 """What a batch has beside its events."""
 _HEADER_BYTES = 4
 """What the service counts of a PUBLISH of MQTT 3.1.1 beside topic and payload."""
-_REFUSED = 0x80
+REFUSED = 0x80
 _NOT_AUTHORIZED = 0x87
 _entry = msgspec.json.Decoder(RejectedEvent).decode
 _KEEP_FIRST_S = 30.0
@@ -341,7 +341,7 @@ class Exchange:
                     self._split(sent.entries, fresh=True)
                 else:
                     await self._settle(receipt)
-            elif answer.code >= _REFUSED:
+            elif answer.code >= REFUSED:
                 raise refusal(answer)
 
     async def _next_batch(self) -> list[OutboxEntry]:

@@ -12,7 +12,7 @@ from random import Random
 from healthsync_mqtt.client.backoff import Backoff, Clock
 from healthsync_mqtt.client.credentials import TokenExpiredError, ends, expired
 from healthsync_mqtt.client.enrolment import Renewal
-from healthsync_mqtt.client.exchange import Exchange, Ledger, Window
+from healthsync_mqtt.client.exchange import REFUSED, Exchange, Ledger, Window
 from healthsync_mqtt.client.transport import ConnectionLostError, DeviceConnection, Transport
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, StoreError, UnavailableError
 from healthsync_mqtt.mqtt.links.farewell import TakenOverError
@@ -173,7 +173,9 @@ class DeviceLink:
         )
         if not connection.tells:
             await connection.subscribe(topics.receipts)
-        await connection.publish(topics.status, status_payload("online", self._session), retain=True)
+        said = await connection.publish(topics.status, status_payload("online", self._session), retain=True)
+        if said is not None and said.code >= REFUSED:
+            _LOG.warning("client.status_refused code=%#04x %s", said.code, said.why)
         if self.last_error is not None:
             _LOG.info("client.connected client_id=%s", self._name)
         self.state, self.last_error = ClientState.ONLINE, None

@@ -47,6 +47,13 @@ def test_each_event_is_told_what_became_of_it(service: Service, tmp_path: Path) 
     ]
 
 
+def test_an_event_that_is_refused_is_told_by_its_receipt_alone(service: Service) -> None:
+    run(service, "-", stdin=json.dumps(event("first")).encode())
+    code, told, said = run(service, "-", stdin=json.dumps(event("four", 900)).encode())
+    assert (code, [each["outcome"] for each in told]) == (1, ["rejected"])
+    assert said == b""
+
+
 def test_what_cannot_be_read_is_an_error_with_its_fix(service: Service, tmp_path: Path) -> None:
     for words, stdin in (((str(tmp_path / "none.json"),), b""), (("-",), b"no JSON"), (("-", "--wait", "soon"), b"{}")):
         code, _, said = run(service, *words, stdin=stdin)

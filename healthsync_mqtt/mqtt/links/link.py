@@ -71,12 +71,15 @@ class _Unsent(NamedTuple):
     payload: bytes
     retain: bool
     done: Callable[[Puback], None] | None
+    returned: bool = False
+    """Somebody awaits the answer, and judges it: a refusal need not be logged."""
 
 
 class _Owed(NamedTuple):
     """What waits for its PUBACK; its payload is not kept."""
 
     done: Callable[[Puback], None] | None
+    returned: bool
     about: UnansweredMessage
 
 
@@ -178,9 +181,12 @@ class Link(asyncio.Protocol):
     def send(
         self, topic: str, payload: bytes, *, retain: bool = False, done: Callable[[Puback], None] | None = None
     ) -> bool:
-        if not self.alive or len(self._owed) + len(self._unsent) >= _MOST_WAITING or len(payload) > self.room(topic):
+        return self._send(topic, _Unsent(topic.encode(), payload, retain, done))
+
+    def _send(self, topic: str, message: _Unsent) -> bool:
+        waiting = len(self._owed) + len(self._unsent)
+        if not self.alive or waiting >= _MOST_WAITING or len(message.payload) > self.room(topic):
             return False
-        message = _Unsent(topic.encode(), payload, retain, done)
         if self._unsent or not self._may_send():
             self._unsent.append(message)
         else:
@@ -195,7 +201,7 @@ class Link(asyncio.Protocol):
         if self.alive and len(payload) > self.room(topic):
             raise TooLargeError(len(payload) + HEADER + len(topic), self.agreed.max_packet)
         taken: asyncio.Future[Puback] = self._loop.create_future()
-        if not self.send(topic, payload, retain=retain, done=taken.set_result):
+        if not self._send(topic, _Unsent(topic.encode(), payload, retain, taken.set_result, returned=True)):
             raise self._lost("the connection ended while publishing: ")
         try:
             await asyncio.wait((taken, self._over), return_when=asyncio.FIRST_COMPLETED)
@@ -256,11 +262,11 @@ class Link(asyncio.Protocol):
     def _publish(self, message: _Unsent) -> None:
         packet_id = self._id()
         size = HEADER + len(message.topic) + len(message.payload)
-        self._owed[packet_id] = _Owed(message.done, UnansweredMessage(message.topic, size))
+        self._owed[packet_id] = _Owed(message.done, message.returned, UnansweredMessage(message.topic, size))
         self.write(self._encoded(message, 1, packet_id))
 
     def _encoded(self, message: _Unsent, qos: int, packet_id: int) -> bytes:
-        topic, payload, retain, _ = message
+        topic, payload, retain, *_ = message
         if self._version == 5:
             return v5.encode_publish(topic, payload, qos, retain, False, packet_id)
         return v3.encode_publish(topic, payload, qos, retain, False, packet_id)
@@ -274,7 +280,9 @@ class Link(asyncio.Protocol):
     def _taken(self, packet: Puback) -> None:
         if packet.packet_id not in self._owed:
             return
-        done = self._owed.pop(packet.packet_id).done
+        done, returned, _ = self._owed.pop(packet.packet_id)
+        if packet.reason >= 128 and not returned:
+            log.warning("mqtt.publish_refused", code=packet.reason)
         self.resume_writing()
         if done is not None:
             done(packet)
@@ -335,8 +343,6 @@ class Link(asyncio.Protocol):
     def _answer(self, packet: object) -> None:
         match packet:
             case Puback():
-                if packet.reason >= 128:
-                    log.warning("mqtt.publish_refused", code=packet.reason)
                 self._taken(packet)
             case Suback():
                 waiting = self._subscribing.get(packet.packet_id)

@@ -33,6 +33,7 @@ from healthsync_mqtt.mqtt.links.farewell import (
 )
 from healthsync_mqtt.mqtt.links.manners import BEST, METHOD, OLD, PLAIN, Manner, Manners
 from healthsync_mqtt.mqtt.links.port import Answer, ConnectionLostError
+from tests.support.patience import PATIENCE_S
 
 OURS = {Property.AUTHENTICATION_METHOD: METHOD}
 
@@ -207,3 +208,17 @@ def test_a_farewells_own_words_are_shown_and_cannot_move_a_cursor() -> None:
     assert "other.example" in str(error)
     assert "because\N{REPLACEMENT CHARACTER}[2J" in str(error)
     assert len(str(error)) < 400
+
+
+async def test_a_refusal_is_logged_where_nobody_was_given_it(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(ours) as (server, transport), transport.connect("token") as connection:
+        server.answer = Puback(1, 0x87)
+        await connection.publish("t", b"x")
+        assert "mqtt.publish_refused" not in caplog.text
+        link = connection._link
+        answered = asyncio.Event()
+        server.answer = Puback(2, 0x87)
+        assert link.send("t", b"x", done=lambda _: answered.set())
+        async with asyncio.timeout(PATIENCE_S):
+            await answered.wait()
+        assert "mqtt.publish_refused" in caplog.text
