@@ -13,6 +13,7 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, bucket_s, now_us, zone_name
+from healthsync_mqtt.cli.secret_file import PasswordFile, handed_out
 from healthsync_mqtt.cli.service import ServiceFile, split_address
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError
@@ -47,6 +48,7 @@ def add(  # noqa: PLR0917  # an option each
         str | None, typer.Option(help="What sums without an end are of: minute, hour, day, or a duration.")
     ] = None,
     slot: Annotated[str | None, typer.Option(help="Which user, number or slot of the gadget is this user.")] = None,
+    password_file: PasswordFile = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -62,11 +64,19 @@ def add(  # noqa: PLR0917  # an option each
         added = change.registry.add_device(user, name, now_us())
         app_ = change.registry.apps.add(added, names, declared, hashed_password(password), now_us())
         change.note("app.added", user=user, device=name, formats=sorted(app_.formats))
-    _hand_out(place, added, app_, password, as_json=json)
+    _hand_out(place, added, app_, password, password_file, as_json=json)
 
 
 @app.command("rotate")
-def rotate(user: User, name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+def rotate(
+    user: User,
+    name: Name,
+    *,
+    password_file: PasswordFile = None,
+    yes: Yes = False,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
     """Give an app another password; the old one is void at once, and who uses it is thrown out.
 
     Example: healthsync app rotate alice phone
@@ -80,7 +90,7 @@ def rotate(user: User, name: Name, yes: Yes = False, data: Data = DATA, json: Js
         found = change.registry.device(user, name)
         app_ = change.registry.apps.rotate(found.client_id, hashed_password(password), now_us())
         change.note("app.rotated", user=user, device=name)
-    _hand_out(place, found, app_, password, as_json=json)
+    _hand_out(place, found, app_, password, password_file, as_json=json)
 
 
 @app.command("list")
@@ -215,10 +225,11 @@ def _app_of(registry: Registry, user: str, name: str) -> tuple[Device, AppRecord
         raise NotFoundError(f"{user} has no app {name}", hint=hint) from None
 
 
-def _hand_out(place: DataDirectory, device: Device, app_: AppRecord, password: str, *, as_json: bool) -> None:
+def _hand_out(
+    place: DataDirectory, device: Device, app_: AppRecord, password: str, file: Path | None, *, as_json: bool
+) -> None:
     """Print the login, once; everything that the app's settings ask for."""
-    output.secret_follows("a terminal")
-    shown = _entries(place, device, app_, password)
+    shown = handed_out(_entries(place, device, app_, password), "password", file)
     if as_json:
         output.emit(shown)
         return
@@ -226,7 +237,8 @@ def _hand_out(place: DataDirectory, device: Device, app_: AppRecord, password: s
     facts["TLS"] = "on"
     facts |= {f"topic {number}": topic for number, topic in enumerate(shown["topics"], 1)}
     output.facts(facts.items())
-    output.say("The password is not shown again. Any client id will do. See docs/howto/ for the page of the app.")
+    once = "The password is not shown again. " if file is None else ""
+    output.say(f"{once}Any client id will do. See docs/howto/ for the page of the app.")
 
 
 def _entries(place: DataDirectory, device: Device, app_: AppRecord, password: str = "") -> dict[str, Any]:

@@ -8,10 +8,11 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.identity import CredentialsFile, EmqxAcl, Lifetime, TokenFile, hand_out, token_lifetime_s
+from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, hand_out, token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness, explain, strangers
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us
+from healthsync_mqtt.cli.secret_file import CodeFile, CredentialsFile, TokenFile, handed_out
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S
 from healthsync_mqtt.identity.people.records import Device
@@ -211,7 +212,7 @@ def resume(user: User, device: Name, yes: Yes = False, data: Data = DATA, json: 
 
 
 @app.command("enroll")
-def enroll(user: User, device: Name, data: Data = DATA, json: Json = False) -> None:
+def enroll(user: User, device: Name, code_file: CodeFile = None, data: Data = DATA, json: Json = False) -> None:
     """Print a one-time code with which a device gets its credentials: ten minutes, one use, five tries.
 
     A device that is there already gets new credentials; its old ones end when the code is used.
@@ -224,12 +225,13 @@ def enroll(user: User, device: Name, data: Data = DATA, json: Json = False) -> N
         code = change.registry.enrolments.create(user, device, now)
         change.note("device.enrolment_opened", user=user, device=device)
     expires = iso(now + CODE_LIFETIME_S * 1_000_000)
-    output.secret_follows("a terminal")
+    made = {"user_id": user, "device_id": device, "code": code, "expires_at": expires}
+    shown = handed_out(made, "code", code_file)
     if json:
-        output.emit({"user_id": user, "device_id": device, "code": code, "expires_at": expires})
+        output.emit(shown)
         return
-    output.facts([("user_id", user), ("device_id", device), ("code", code), ("expires_at", expires)])
-    if output.on_terminal():
+    output.facts(shown.items())
+    if code_file is None and output.on_terminal():
         output.qr_code(code)
     output.say("The code is good for one device and ten minutes, and is not shown again.")
 

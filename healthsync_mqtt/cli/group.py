@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.errors import HealthSyncError, UsageError
+from healthsync_mqtt.errors import HealthSyncError, InputError, UsageError
 
 
 class HealthSyncGroup(TyperGroup):
@@ -24,6 +24,12 @@ class HealthSyncGroup(TyperGroup):
         except HealthSyncError as error:
             output.failure(error, as_json=as_json)
             raise typer.Exit(error.exit_code) from None
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+            if error.filename is None:
+                raise
+            told = InputError(f"{error.filename}: {error.strerror}", hint="look at the path, its owner and its mode")
+            output.failure(told, as_json=as_json)
+            raise typer.Exit(told.exit_code) from None
         except Exception as error:
             # Typer's own usage errors know how to say themselves; its class for them is private.
             message = getattr(error, "format_message", None)

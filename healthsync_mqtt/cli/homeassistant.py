@@ -9,6 +9,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us, type_names
+from healthsync_mqtt.cli.secret_file import PasswordFile, handed_out
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, Purpose, in_force
 from healthsync_mqtt.identity.people.dashboards import Dashboard
@@ -98,6 +99,7 @@ def login(
         typer.Argument(help="The subscriber that Home Assistant logs in as.", autocompletion=completion.subscribers),
     ],
     *,
+    password_file: PasswordFile = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -115,7 +117,7 @@ def login(
         store = CredentialStore(settings.paths.credentials)
         password, _ = store.ensure(name, found.token_epoch)
         change.note("homeassistant.login", name=name)
-    shown = {
+    shown: dict[str, Any] = {
         "host": next(iter(settings.broker.certificate_hosts), socket.gethostname()),
         "port": settings.broker.mqtts_port,
         "username": name,
@@ -124,7 +126,7 @@ def login(
         "ca_file": str(settings.paths.certs / "ca.crt"),
         "discovery_prefix": _prefix(TopicRegistry.load(settings.topics_file)),
     }
-    output.secret_follows(f"the file that has it, {store.directory / name}")
+    shown = handed_out(shown, "password", password_file)
     if json:
         output.emit(shown)
         return

@@ -18,15 +18,6 @@ from healthsync_mqtt.model.principal import Principal
 Lifetime = Annotated[
     str | None, typer.Option(help="How long the token is valid, at most 24h; without it: the setting token.lifetime_s.")
 ]
-TokenFile = Annotated[
-    Path | None, typer.Option(help="Write the token to this file (mode 0600) instead of printing it.")
-]
-CredentialsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--credentials", help="Write the login (JSON, mode 0600) to this file, as the Python client reads it."
-    ),
-]
 EmqxAcl = Annotated[
     bool, typer.Option("--emqx-acl", help="Put the rights into the token, as EMQX's claim acl, for use without hooks.")
 ]

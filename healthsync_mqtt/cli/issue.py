@@ -1,5 +1,6 @@
 """Certificates on their way from the CA into files, and what a file says."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,6 +125,8 @@ class _Files:
         self._certificate, self._key_file = out / f"{name}.crt", out / f"{name}.key"
         if not out.is_dir():
             raise InputError(f"{out} is not a directory", hint=f"mkdir {out}")
+        if not os.access(out, os.W_OK | os.X_OK):
+            raise InputError(f"nothing can be written in {out}", hint="give another --out")
         if csr is not None:
             self._key = None
             self.public = _requested(csr)

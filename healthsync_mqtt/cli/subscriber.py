@@ -6,10 +6,11 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, TokenFile, hand_out
+from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain, strangers
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, names, now_us, type_names
+from healthsync_mqtt.cli.secret_file import TokenFile
 from healthsync_mqtt.cli.subscriber_lag import lag
 from healthsync_mqtt.identity.people.records import Subscriber
 from healthsync_mqtt.model.times import iso

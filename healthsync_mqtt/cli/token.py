@@ -63,8 +63,10 @@ def _jti_in(file: Path | None) -> str:
     try:
         claims = jwt.decode(file.read_text(encoding="ascii").strip(), options={"verify_signature": False})
     except (OSError, ValueError, jwt.PyJWTError) as error:
-        raise InputError(f"cannot read a token from {file}: {error.__class__.__name__}") from None
+        why = error.strerror if isinstance(error, OSError) else "it holds none"
+        hint = "name the file that --token-file wrote, or the token's id: healthsync token revoke JTI"
+        raise InputError(f"cannot read a token from {file}: {why}", hint=hint) from None
     jti = claims.get("jti")
     if not isinstance(jti, str):
-        raise InputError(f"the token in {file} has no id")
+        raise InputError(f"the token in {file} has no id", hint="tokens of this service have one: name its file")
     return jti

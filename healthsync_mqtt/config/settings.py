@@ -175,7 +175,8 @@ def _read_toml(file: Path) -> dict[str, Any]:
         place = str(error).rpartition("(")[2].rstrip(")") if isinstance(error, tomllib.TOMLDecodeError) else "not UTF-8"
         raise ConfigError(f"{file} is not TOML: {place}", hint="correct the line; texts stand in quotes") from None
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}", hint=f"chmod 600 {file}") from error
+        hint = f"chmod 600 {file}" if isinstance(error, PermissionError) else "look at the path, or move it away"
+        raise ConfigError(f"{file} cannot be read: {error.strerror}", hint=hint) from error
 
 
 def _config_error(error: ValidationError, sources: _Sources) -> ConfigError:
