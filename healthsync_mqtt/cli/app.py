@@ -30,7 +30,7 @@ app = new_group("Apps and gadgets that know only a password, and payloads of the
 _PAGE: Final = 1_000
 
 User = Annotated[str, typer.Argument(help="The user's id.", autocompletion=completion.users)]
-Name = Annotated[str, typer.Argument(help="The app's name, unique for its user.", autocompletion=completion.devices)]
+Name = Annotated[str, typer.Argument(help="The app's name, unique for its user.", autocompletion=completion.apps)]
 
 
 @app.command("add")
@@ -38,7 +38,12 @@ def add(  # noqa: PLR0917  # an option each
     user: User,
     name: Name,
     formats: Annotated[
-        list[str], typer.Option("--format", help="A payload format that it sends; more than one may be given.")
+        list[str],
+        typer.Option(
+            "--format",
+            help="A payload format that it sends; more than one may be given.",
+            autocompletion=completion.formats,
+        ),
     ],
     zone: Annotated[
         str | None, typer.Option(help="The zone of times that come without an offset: Europe/Berlin.")
@@ -95,7 +100,7 @@ def rotate(
 
 @app.command("list")
 def list_apps(
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's.", autocompletion=completion.users)] = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit
@@ -19,8 +19,13 @@ _PAGE = 1000
 @app.command("list")
 def list_rows(
     *,
-    user: Annotated[str | None, typer.Option(help="Only what concerns this user and the user's devices.")] = None,
-    device: Annotated[str | None, typer.Option(help="With --user: only what concerns this device.")] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(help="Only what concerns this user and the user's devices.", autocompletion=completion.users),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="With --user: only what concerns this device.", autocompletion=completion.devices)
+    ] = None,
     action: Annotated[str | None, typer.Option(help="Only actions that begin with this, such as consent.")] = None,
     limit: Limit = None,
     data: Data = DATA,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, AnyData, Data, Json, names, refuse_another_account
 from healthsync_mqtt.config.settings import Settings, load_settings
@@ -23,7 +23,9 @@ _WHOLE_S = 600.0
 
 @app.command("render")
 def render(
-    broker: Annotated[str, typer.Argument(help="mosquitto, emqx, rabbitmq, hivemq or vernemq.")],
+    broker: Annotated[
+        str, typer.Argument(help="mosquitto, emqx, rabbitmq, hivemq or vernemq.", autocompletion=completion.brokers)
+    ],
     *,
     out: Annotated[Path, typer.Option(help="Directory for the files; the broker reads them and keeps its state here.")],
     host: Annotated[str, typer.Option(help="Address the broker listens on.")] = "0.0.0.0",  # noqa: S104
@@ -115,7 +117,7 @@ def credentials(bridges: Bridges = None, data: Data = DATA, json: Json = False) 
 
 @app.command("provision")
 def provision(
-    broker: Annotated[str, typer.Argument(help="mosquitto.")],
+    broker: Annotated[str, typer.Argument(help="mosquitto.", autocompletion=completion.provisioned)],
     *,
     bridges: Bridges = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow the registry.")] = False,
@@ -234,7 +236,10 @@ def list_passwords(data: Data = DATA, json: Json = False) -> None:
 
 @passwords.command("rotate")
 def rotate(
-    client_ids: Annotated[list[str], typer.Argument(help="Client ids, as `broker password list` shows them.")],
+    client_ids: Annotated[
+        list[str],
+        typer.Argument(help="Client ids, as `broker password list` shows them.", autocompletion=completion.passwords),
+    ],
     *,
     data: Data = DATA,
     json: Json = False,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.issue import issue_client, issue_server, renewed_server
@@ -19,9 +19,14 @@ from healthsync_mqtt.model.times import iso, micros
 
 app = new_group("Certificates: the CA, servers, and clients that log in with one.")
 
-Kind = Annotated[str, typer.Argument(help="device, subscriber or server.", metavar="KIND")]
+Kind = Annotated[
+    str, typer.Argument(help="device, subscriber or server.", autocompletion=completion.kinds, metavar="KIND")
+]
 Names = Annotated[
-    list[str] | None, typer.Argument(help="USER DEVICE for a device, NAME for a subscriber.", metavar="[NAME]...")
+    list[str] | None,
+    typer.Argument(
+        help="USER DEVICE for a device, NAME for a subscriber.", autocompletion=completion.holders, metavar="[NAME]..."
+    ),
 ]
 Csr = Annotated[Path | None, typer.Option(help="A signing request: the private key never leaves the device.")]
 Out = Annotated[Path, typer.Option(help="Directory for the files.")]
@@ -125,7 +130,9 @@ def list_certificates(
 
 @app.command("revoke")
 def revoke(
-    serial: Annotated[str, typer.Argument(help="The certificate's serial number, in hexadecimal.")],
+    serial: Annotated[
+        str, typer.Argument(help="The certificate's serial number, in hexadecimal.", autocompletion=completion.serials)
+    ],
     *,
     reason: Annotated[str, typer.Option(help="Why, for the list.")] = "unspecified",
     foreign: Annotated[bool, typer.Option("--foreign", help="It was issued by another CA.")] = False,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, Yes
@@ -17,7 +17,9 @@ app = new_group("Connections of the running service.")
 
 @app.command("list")
 def list_clients(
-    role: Annotated[str | None, typer.Option(help="Only device, subscriber, admin or enroll.")] = None,
+    role: Annotated[
+        str | None, typer.Option(help="Only device, subscriber, admin or enroll.", autocompletion=completion.roles)
+    ] = None,
     limit: Limit = None,
     data: Data = DATA,
     json: Json = False,
@@ -41,7 +43,9 @@ def list_clients(
 
 @app.command("kick")
 def kick(
-    client_id: Annotated[str, typer.Argument(help="The client id, as `client list` shows it.")],
+    client_id: Annotated[
+        str, typer.Argument(help="The client id, as `client list` shows it.", autocompletion=completion.clients)
+    ],
     yes: Yes = False,
     data: Data = DATA,
     json: Json = False,

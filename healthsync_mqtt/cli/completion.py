@@ -1,15 +1,18 @@
-"""What the shell offers for users, devices, subscribers, sinks and types. Reads only; whatever fails offers nothing."""
+"""What the shell offers where a value is one of those that are there. Reads only; whatever fails offers nothing."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.identity.consent.decisions import PURPOSES
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.catalogue import CATALOGUE
+from healthsync_mqtt.model.principal import Role
+from healthsync_mqtt.model.reasons import Reason
 
 
 def users(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -28,6 +31,16 @@ def subscribers(ctx: typer.Context, incomplete: str) -> list[str]:
     return _of_registry(ctx, incomplete, lambda registry: (each.name for each in registry.subscribers()))
 
 
+def apps(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of the apps of the user that was written before."""
+
+    def known(registry: Registry) -> list[str]:
+        logins = registry.apps.all()
+        return [each.device_id for each in registry.devices(ctx.params.get("user")) if each.client_id in logins]
+
+    return _of_registry(ctx, incomplete, known)
+
+
 def clients(ctx: typer.Context, incomplete: str) -> list[str]:
     """Client ids of devices and subscribers."""
 
@@ -42,9 +55,88 @@ def sinks(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(incomplete, (file.stem for file in (_data(ctx) / "sinks").glob("*.json")))
 
 
+def formats(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of payload formats, with the mappings of the installation; without them where one is broken."""
+    from healthsync_mqtt.formats.catalogue import FORMATS, declare
+
+    try:
+        declare(_data(ctx) / "formats")
+    except (HealthSyncError, OSError):
+        return _beginning(incomplete, FORMATS)
+    return _beginning(incomplete, FORMATS)
+
+
+def keys(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Ids of signing keys: their files' names."""
+    return _beginning(incomplete, (file.stem for file in (_data(ctx) / "keys").glob("*.pem")))
+
+
+def serials(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Serial numbers of certificates."""
+    return _of_registry(ctx, incomplete, lambda registry: (each.serial for each in registry.certificates.issued()))
+
+
+def holders(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Who may have a certificate of the kind that was written before: users and then devices, or subscribers."""
+    if ctx.params.get("kind") == Role.subscriber.value:
+        return subscribers(ctx, incomplete)
+    return sorted({*users(ctx, incomplete), *devices(ctx, incomplete)})
+
+
+def passwords(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Client ids that have a password of their own."""
+    from healthsync_mqtt.identity.login.credentials import CredentialStore
+
+    try:
+        return _beginning(incomplete, CredentialStore(_data(ctx) / "credentials").names())
+    except (HealthSyncError, OSError):
+        return []
+
+
 def types(incomplete: str) -> list[str]:
     """Names of types."""
     return _beginning(incomplete, CATALOGUE)
+
+
+def reasons(incomplete: str) -> list[str]:
+    """Why an event may be refused."""
+    return _beginning(incomplete, Reason)
+
+
+def brokers(incomplete: str) -> list[str]:
+    """Brokers that we write configuration for."""
+    from healthsync_mqtt.broker.external.render import BROKERS
+
+    return _beginning(incomplete, BROKERS)
+
+
+def dialects(incomplete: str) -> list[str]:
+    """Dialects of InfluxDB."""
+    from healthsync_mqtt.sinks.config import Dialect
+
+    return _beginning(incomplete, get_args(Dialect))
+
+
+def deletions(incomplete: str) -> list[str]:
+    """What a sink may do with what was deleted."""
+    from healthsync_mqtt.sinks.config import Deletes
+
+    return _beginning(incomplete, get_args(Deletes))
+
+
+def one_of(*words: str) -> Callable[[str], list[str]]:
+    """These words."""
+
+    def offered(incomplete: str) -> list[str]:
+        return _beginning(incomplete, words)
+
+    return offered
+
+
+purposes = one_of(*PURPOSES, "all")
+kinds = one_of(Role.device, Role.subscriber, "server")
+roles = one_of(Role.device, Role.subscriber, Role.admin, "enroll")
+provisioned = one_of("mosquitto")
 
 
 def _of_registry(ctx: typer.Context, incomplete: str, names: Any) -> list[str]:
@@ -63,4 +155,6 @@ def _data(ctx: typer.Context) -> Path:
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
-    return sorted({name for name in names if name.startswith(incomplete)})
+    """Those that begin so; of a list, its last one, behind what stands before."""
+    before, comma, last = incomplete.rpartition(",")
+    return sorted({f"{before}{comma}{name}" for name in names if name.startswith(last)})

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, later, names, now_us, operator, type_names
@@ -17,11 +17,20 @@ from healthsync_mqtt.model.times import iso
 
 app = new_group("What users agree to: which types, for which purpose, until when.")
 
-User = Annotated[str, typer.Argument(help="The user's id.")]
+User = Annotated[str, typer.Argument(help="The user's id.", autocompletion=completion.users)]
 Types = Annotated[
-    str, typer.Option(help="all (the general ones), or a list of all, types, reproductive, mental, location.")
+    str,
+    typer.Option(
+        help="all (the general ones), or a list of all, types, reproductive, mental, location.",
+        autocompletion=completion.types,
+    ),
 ]
-Purposes = Annotated[str, typer.Option("--purpose", help="store, share, insights, a list of them, or all.")]
+Purposes = Annotated[
+    str,
+    typer.Option(
+        "--purpose", help="store, share, insights, a list of them, or all.", autocompletion=completion.purposes
+    ),
+]
 
 _COLUMNS = {
     "purpose": "PURPOSE",

@@ -82,7 +82,7 @@ def token(
 
 @app.command("list")
 def list_devices(
-    user: Annotated[str | None, typer.Option(help="Only this user's devices.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's devices.", autocompletion=completion.users)] = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from bridge.decode.delivery import decode
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, zone_name
 from healthsync_mqtt.config.names import did_you_mean
@@ -25,7 +25,7 @@ app = new_group("Payload formats of apps and gadgets.")
 
 _ROOMY: Final = Limits(max_payload=256 * 1024 * 1024)
 
-Name = Annotated[str, typer.Argument(help="The format.")]
+Name = Annotated[str, typer.Argument(help="The format.", autocompletion=completion.formats)]
 
 
 @app.command("list")
@@ -56,8 +56,12 @@ def try_format(  # noqa: PLR0917  # an option each
     name: Name,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="A message each, in the order of arrival.")],
     topic: Annotated[str, typer.Option(help="What follows the format's own topic, as the app sends it.")] = "",
-    user: Annotated[str, typer.Option(help="Whose events they would be; ids depend on it.")] = "alice",
-    device: Annotated[str, typer.Option(help="Which app would have sent them.")] = "app",
+    user: Annotated[
+        str, typer.Option(help="Whose events they would be; ids depend on it.", autocompletion=completion.users)
+    ] = "alice",
+    device: Annotated[
+        str, typer.Option(help="Which app would have sent them.", autocompletion=completion.devices)
+    ] = "app",
     zone: Annotated[str | None, typer.Option(help="As with `app add`.")] = None,
     unit: Annotated[str | None, typer.Option(help="As with `app add`.")] = None,
     bucket: Annotated[str | None, typer.Option(help="As with `app add`.")] = None,

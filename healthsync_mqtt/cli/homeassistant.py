@@ -20,7 +20,7 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 
 app = new_group("The newest values of users on dashboards of Home Assistant.")
 
-User = Annotated[str, typer.Argument(help="The user's id.")]
+User = Annotated[str, typer.Argument(help="The user's id.", autocompletion=completion.users)]
 _COLUMNS = {"user_id": "USER", "types": "TYPES", "since": "SINCE"}
 
 
@@ -28,7 +28,11 @@ _COLUMNS = {"user_id": "USER", "types": "TYPES", "since": "SINCE"}
 def enable(
     user: User,
     types: Annotated[
-        str, typer.Argument(help="* (the general ones), or a list of *, types, reproductive, mental, location.")
+        str,
+        typer.Argument(
+            help="* (the general ones), or a list of *, types, reproductive, mental, location.",
+            autocompletion=completion.types,
+        ),
     ],
     *,
     data: Data = DATA,
@@ -51,7 +55,12 @@ def enable(
 @app.command("disable")
 def disable(
     user: User,
-    types: Annotated[str, typer.Argument(help="* (nothing is shown any more), or a list as of `enable`.")] = "*",
+    types: Annotated[
+        str,
+        typer.Argument(
+            help="* (nothing is shown any more), or a list as of `enable`.", autocompletion=completion.types
+        ),
+    ] = "*",
     *,
     yes: Yes = False,
     data: Data = DATA,

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, seconds
@@ -55,7 +55,7 @@ def rotate(
 
 @app.command("retire")
 def retire(
-    kid: Annotated[str, typer.Argument(help="The key's id.")],
+    kid: Annotated[str, typer.Argument(help="The key's id.", autocompletion=completion.keys)],
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask, and also while its tokens may be in use.")
     ] = False,

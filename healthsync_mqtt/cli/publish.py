@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, seconds
 from healthsync_mqtt.cli.publishing import connected, device_client
@@ -23,8 +23,10 @@ _FORMS = "give one event, an array of events, a batch, or one event a line"
 def publish(
     file: Annotated[str, typer.Argument(help="Events as JSON: one, an array, a batch, or one a line; -: stdin.")],
     *,
-    user: Annotated[str, typer.Option(help="Whose data it is.")],
-    device: Annotated[str, typer.Option(help="The device to publish as; added when missing.")],
+    user: Annotated[str, typer.Option(help="Whose data it is.", autocompletion=completion.users)],
+    device: Annotated[
+        str, typer.Option(help="The device to publish as; added when missing.", autocompletion=completion.devices)
+    ],
     wait: Annotated[str, typer.Option(help="How long to wait for the receipts: 10s, 1m.")] = "30s",
     data: Data = DATA,
     json: Json = False,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output, service
+from healthsync_mqtt.cli import completion, output, service
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Limit, Yes, moment, now_us
@@ -24,8 +24,8 @@ Number = Annotated[int, typer.Argument(min=1, help="The number that `rejected li
 
 @app.command("list")
 def list_rejected(
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's.", autocompletion=completion.users)] = None,
+    reason: Annotated[str | None, typer.Option(help="Only this reason.", autocompletion=completion.reasons)] = None,
     limit: Limit = None,
     data: Data = DATA,
     json: Json = False,
@@ -81,7 +81,9 @@ def show(number: Number, data: Data = DATA, json: Json = False) -> None:
 def replay(
     numbers: Annotated[list[int] | None, typer.Argument(help="Numbers from `rejected list`.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every rejected event.")] = False,
-    user: Annotated[str | None, typer.Option(help="With --all: only this user's.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="With --all: only this user's.", autocompletion=completion.users)
+    ] = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -112,7 +114,7 @@ def replay(
 def purge(
     *,
     older_than: Annotated[str, typer.Option(help="Refused last before this: 30d, or a time.")] = "0s",
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's.", autocompletion=completion.users)] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     data: Data = DATA,

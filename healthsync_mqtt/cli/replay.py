@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
 from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress, publish_all
@@ -19,8 +19,10 @@ from healthsync_mqtt.formats.fit import read_fit
 def replay(
     file: Annotated[Path, typer.Argument(help="A .fit file of a Garmin watch or bike computer.")],
     *,
-    user: Annotated[str, typer.Option(help="Whose data it is.")],
-    device: Annotated[str, typer.Option(help="The device to publish as; added when missing.")],
+    user: Annotated[str, typer.Option(help="Whose data it is.", autocompletion=completion.users)],
+    device: Annotated[
+        str, typer.Option(help="The device to publish as; added when missing.", autocompletion=completion.devices)
+    ],
     rate: Annotated[float | None, typer.Option(min=0.1, help="Events per second; default: as fast as it goes.")] = None,
     print_only: Annotated[
         bool, typer.Option("--print", help="Print the events, one a line, for mosquitto_pub -l; publish nothing.")

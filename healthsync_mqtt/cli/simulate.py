@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, date_of, now_us, operator, seconds
 from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress
@@ -28,7 +28,9 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed and day give the same events.")] = 1,
     duration: Annotated[str | None, typer.Option(help="How long: 30s, 10m, 1h.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Events of each watch.")] = None,
-    user: Annotated[str, typer.Option(help="Whose watches; `sim` is added when missing.")] = DEFAULT_USER,
+    user: Annotated[
+        str, typer.Option(help="Whose watches; `sim` is added when missing.", autocompletion=completion.users)
+    ] = DEFAULT_USER,
     day: Annotated[str | None, typer.Option(help="The day they measured, 2026-11-22; default: yesterday.")] = None,
     batch: Annotated[int, typer.Option(min=1, max=500, help="Events in one message.")] = 1,
     data: Data = DATA,

@@ -29,8 +29,8 @@ _SILENCE_S = 20.0
 _WELL = {"idle", "shipping", "not started"}
 
 Name = Annotated[str, typer.Argument(help="The sink's name.", autocompletion=completion.sinks)]
-User = Annotated[str | None, typer.Option(help="Only this user's events.")]
-Type = Annotated[str | None, typer.Option("--type", help="Only this type.")]
+User = Annotated[str | None, typer.Option(help="Only this user's events.", autocompletion=completion.users)]
+Type = Annotated[str | None, typer.Option("--type", help="Only this type.", autocompletion=completion.types)]
 Since = Annotated[str | None, typer.Option(help="Only events from this time on: 2026-11-23, or an age such as 7d.")]
 
 
@@ -51,7 +51,9 @@ def list_sinks(data: Data = DATA, json: Json = False) -> None:
 
 @app.command("status")
 def status(
-    name: Annotated[str | None, typer.Argument(help="The sink's name; all without one.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The sink's name; all without one.", autocompletion=completion.sinks)
+    ] = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -161,7 +163,9 @@ def resume(name: Name, data: Data = DATA, json: Json = False) -> None:
 
 @app.command("user")
 def user_tag(
-    user: Annotated[str, typer.Argument(help="The user's id.")], data: Data = DATA, json: Json = False
+    user: Annotated[str, typer.Argument(help="The user's id.", autocompletion=completion.users)],
+    data: Data = DATA,
+    json: Json = False,
 ) -> None:
     """Show under which pseudonym (the tag `user`) sinks know a user.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.errors import ConfigError, UnavailableError, UsageError
@@ -34,14 +34,22 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 def add_influxdb(  # noqa: PLR0917 - one argument an option
     url: Annotated[str, typer.Argument(help="http(s)://host:port")],
     name: Annotated[str, typer.Option(help="The sink's name.")] = "influxdb",
-    dialect: Annotated[str, typer.Option(help="v2 (2.x, Cloud, 1.8), v3 (3 Core), v1 (/write), victoria.")] = "v2",
+    dialect: Annotated[
+        str,
+        typer.Option(
+            help="v2 (2.x, Cloud, 1.8), v3 (3 Core), v1 (/write), victoria.", autocompletion=completion.dialects
+        ),
+    ] = "v2",
     org: Annotated[str, typer.Option(help="Organisation (2.x and Cloud).")] = "-",
     bucket: Annotated[str, typer.Option(help="Bucket; database with v3 and v1.")] = "healthsync",
     token_env: TokenEnv = None,
     token_file: TokenFile = None,
     token_secret: TokenSecret = None,
     ca_file: CaFile = None,
-    deletes: Annotated[str | None, typer.Option(help="delete or mark; the dialect's own way if left out.")] = None,
+    deletes: Annotated[
+        str | None,
+        typer.Option(help="delete or mark; the dialect's own way if left out.", autocompletion=completion.deletions),
+    ] = None,
     replace: Replace = False,
     no_test: NoTest = False,
     data: Data = DATA,
@@ -87,7 +95,7 @@ def add_file(  # noqa: PLR0917 - one argument an option
 
 
 def set_sink(  # noqa: PLR0917 - one argument an option
-    name: Annotated[str, typer.Argument(help="The sink's name.")],
+    name: Annotated[str, typer.Argument(help="The sink's name.", autocompletion=completion.sinks)],
     url: Annotated[str | None, typer.Option(help="http(s)://host:port")] = None,
     org: Annotated[str | None, typer.Option(help="Organisation (2.x and Cloud).")] = None,
     bucket: Annotated[str | None, typer.Option(help="Bucket; database with v3 and v1.")] = None,
@@ -95,7 +103,7 @@ def set_sink(  # noqa: PLR0917 - one argument an option
     token_file: TokenFile = None,
     token_secret: TokenSecret = None,
     ca_file: CaFile = None,
-    deletes: Annotated[str | None, typer.Option(help="delete or mark.")] = None,
+    deletes: Annotated[str | None, typer.Option(help="delete or mark.", autocompletion=completion.deletions)] = None,
     batch_bytes: Annotated[int | None, typer.Option(help="The most bytes of a request, unpacked.")] = None,
     flush_s: Annotated[float | None, typer.Option(help="How long a few events wait for more.")] = None,
     timeout_s: Annotated[float | None, typer.Option(help="The most time of a request.")] = None,

@@ -29,10 +29,14 @@ Name = Annotated[
 @app.command("add")
 def add(
     name: Name,
-    users: Annotated[str, typer.Option(help="Users it may read: a list, or *.")],
+    users: Annotated[str, typer.Option(help="Users it may read: a list, or *.", autocompletion=completion.users)],
     *,
     types: Annotated[
-        str, typer.Option(help="* (the general ones), or a list of *, types, reproductive, mental, location.")
+        str,
+        typer.Option(
+            help="* (the general ones), or a list of *, types, reproductive, mental, location.",
+            autocompletion=completion.types,
+        ),
     ] = "*",
     batches: Annotated[
         bool, typer.Option("--batches", help="Several waiting events come as one array (embedded broker).")

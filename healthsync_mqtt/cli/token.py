@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
@@ -19,8 +19,10 @@ def revoke(
     jti: Annotated[str | None, typer.Argument(help="The token's id (jti), as `audit list` shows it.")] = None,
     *,
     token_file: Annotated[Path | None, typer.Option(help="Or: a file with the token itself.")] = None,
-    user: Annotated[str | None, typer.Option(help="Or, with --device: every token of a device.")] = None,
-    device: Annotated[str | None, typer.Option(help="The device of --user.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Or, with --device: every token of a device.", autocompletion=completion.users)
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="The device of --user.", autocompletion=completion.devices)] = None,
     yes: Yes = False,
     data: Data = DATA,
     json: Json = False,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json
@@ -46,7 +46,12 @@ def list_topics(
 @app.command("check")
 def check(
     *,
-    who: Annotated[str, typer.Option("--as", help="USER/DEVICE, or a client id, or a subscriber's name.")],
+    who: Annotated[
+        str,
+        typer.Option(
+            "--as", help="USER/DEVICE, or a client id, or a subscriber's name.", autocompletion=completion.clients
+        ),
+    ],
     publish: Annotated[str | None, typer.Option(help="A topic it publishes to.")] = None,
     subscribe: Annotated[str | None, typer.Option(help="A filter it subscribes to.")] = None,
     retain: Annotated[bool, typer.Option("--retain", help="With the RETAIN flag.")] = False,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from healthsync_mqtt import __version__
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.demo import demo_login, run_watch
 from healthsync_mqtt.cli.demo_tokens import DemoTokens
 from healthsync_mqtt.cli.doctor.parts import missing
@@ -50,7 +50,10 @@ def up(
     wss_port: Annotated[int | None, typer.Option(min=0, max=65535, help="MQTT over WebSocket over TLS.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Also run a simulated watch, and show what happens.")] = False,
     show: Annotated[
-        str | None, typer.Option(help="With --demo: list only these events: of alice, or of alice/watch-1.")
+        str | None,
+        typer.Option(
+            help="With --demo: list only these events: of alice, or of alice/watch-1.", autocompletion=completion.users
+        ),
     ] = None,
     accept_restored: AcceptRestored = False,
     json: Json = False,

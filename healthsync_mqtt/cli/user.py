@@ -24,8 +24,16 @@ Name = Annotated[str, typer.Argument(help="The user's id.", autocompletion=compl
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="The user's id: 1 to 64 of A-Z a-z 0-9 - _.")],
-    consent: Annotated[str | None, typer.Option(help="Types of data the user agrees to: all, none, or a list.")] = None,
-    purpose: Annotated[str, typer.Option(help="What for: store, share, insights, a list of them, or all.")] = "all",
+    consent: Annotated[
+        str | None,
+        typer.Option(help="Types of data the user agrees to: all, none, or a list.", autocompletion=completion.types),
+    ] = None,
+    purpose: Annotated[
+        str,
+        typer.Option(
+            help="What for: store, share, insights, a list of them, or all.", autocompletion=completion.purposes
+        ),
+    ] = "all",
     data: Data = DATA,
     json: Json = False,
 ) -> None:

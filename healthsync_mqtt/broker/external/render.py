@@ -20,6 +20,8 @@ _MAKERS: Mapping[str, Callable[[Plan], dict[str, Rendered]]] = {
     "rabbitmq": rabbitmq,
     "vernemq": vernemq,
 }
+BROKERS = tuple(_MAKERS)
+"""The brokers that there are templates for."""
 
 
 def render(broker: str, plan: Plan) -> dict[str, Rendered]:
