@@ -71,6 +71,7 @@ def status(
 def _show(shown: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json or len(shown) != 1:
         columns = {"sink": "SINK", "state": "STATE", "reason": "REASON", "lag": "LAG", "refused_lines": "REFUSED"}
+        columns |= {"message": "MESSAGE", "fix": "FIX"}
         output.listing(shown, columns, as_json=as_json, empty="no sinks yet")
         return
     output.facts(
@@ -296,7 +297,7 @@ def _status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
     from healthsync_mqtt.sinks.ledger import SinkLedger
 
     sink = sinks.get(name)
-    shown: dict[str, Any] = {"sink": name, "state": "not started", "reason": ""}
+    shown: dict[str, Any] = {"sink": name, "where": sink.target, "state": "not started", "reason": ""}
     refused: list[Any] = []
     if sinks.ledger(name).exists():
         ledger = SinkLedger.open(sinks.ledger(name))

@@ -94,6 +94,10 @@ def test_an_outage_is_a_delay_and_the_service_says_why(tmp_path: Path) -> None:
         wait_until(lambda: run_cli(data, "sink", "status", "main", check=False)[0]["state"] == "waiting")
         shown = service.cli("status")[0]["sinks"][0]
         assert (shown["reason"], shown["lag"]) == ("unreachable", 500)
+        (said,) = run_cli(data, "sink", "status", "main", check=False)
+        assert said["where"] == server.url
+        assert said["message"] == "there is no connection to it"
+        assert "does the server run" in said["fix"]
         server.start()
         wait_until(lambda: counted(server) == 500)
     server.kill()

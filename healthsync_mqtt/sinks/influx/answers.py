@@ -11,7 +11,7 @@ answers is an outage, whatever its status and however often this server has acce
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
@@ -60,6 +60,19 @@ class AnswerVerdict(NamedTuple):
     hint: str = ""
 
 
+_AGAIN = "it is tried again by itself"
+FAULTS: Mapping[str, tuple[str, str]] = {
+    "unreachable": ("there is no connection to it", "does the server run, and is the URL its own?"),
+    "timeout": ("it did not answer in time", "does the server run, and is the URL its own?"),
+    "reset": (
+        "it closed the connection before it answered",
+        "something closed the connection: is it https:// that the server wants?",
+    ),
+    "tls": ("the TLS handshake failed", "name the CA of its certificate: --ca-file"),
+    "unreadable": ("it answered, but not in HTTP", "is the URL the server's own?"),
+}
+"""What went wrong before an answer came: in words, and what to look at. The keys are those of ``ServerAnswer.fault``."""
+
 _PAUSES = {
     401: ("unauthorized", "the token is not accepted: healthsync sink set NAME --token-file FILE"),
     402: ("payment_required", "the account behind this token may not write: look at its plan"),
@@ -94,14 +107,14 @@ def judge(answer: ServerAnswer, lines: Sequence[str], now: datetime) -> AnswerVe
     if status == 204:
         return AnswerVerdict(Means.ADVANCE)
     if status == 0:
-        return AnswerVerdict(Means.WAIT, answer.fault or "unreachable")
+        return unanswered(answer)
     if status in {400, 422}:
         return _bad_lines(answer, lines) if _of_the_server(answer, _ABOUT_LINES) else _unexpected(answer, lines)
     if status == 413 or (status == 500 and _TOO_LARGE.match(answer.body)):
         return _too_large(answer, lines)
     if status in _PAUSES:
         reason, hint = _PAUSES[status]
-        return AnswerVerdict(Means.PAUSE, reason, message=_said(answer.body, lines), hint=hint)
+        return AnswerVerdict(Means.PAUSE, reason, message=_said(answer.body, lines) or f"status {status}", hint=hint)
     if status == 500 and _of_the_server(answer, _ABOUT_LINES):
         return _bad_lines(answer, lines)  # 2.0 and 2.1 answer so for retention and type conflicts
     if status in _LATER or status >= 500:
@@ -125,7 +138,17 @@ def judge_deletion(answer: ServerAnswer, now: datetime) -> AnswerVerdict:
         )
     verdict = judge(answer, (), now)
     waits = answer.status == 413 or verdict.means in {Means.HALVE, Means.BISECT, Means.DOUBT}
-    return AnswerVerdict(Means.WAIT, "unavailable", message=verdict.message) if waits else verdict
+    if not waits:
+        return verdict
+    hint = f"look at the server's own log ({_AGAIN})"
+    return AnswerVerdict(Means.WAIT, "unavailable", message=verdict.message or f"status {answer.status}", hint=hint)
+
+
+def unanswered(answer: ServerAnswer) -> AnswerVerdict:
+    """What it means that no answer came: later."""
+    fault = answer.fault or "unreachable"
+    words, hint = FAULTS[fault]
+    return AnswerVerdict(Means.WAIT, fault, message=words, hint=f"{hint} ({_AGAIN})")
 
 
 def _ran(body: str) -> bool:
@@ -165,11 +188,13 @@ def _later(answer: ServerAnswer, lines: Sequence[str], now: datetime) -> AnswerV
     reason = "rate_limited" if status == 429 else "timeout" if status == 408 else "unavailable"
     said = _said(answer.body, lines) if _json(answer.body) else ""
     doubtful = status == 500 and said and not _OVERLOADED.search(answer.body)
+    hint = "the server asks for fewer requests" if status == 429 else "look at the server's own log"
     return AnswerVerdict(
         Means.DOUBT if doubtful else Means.WAIT,
         "server_error" if doubtful else reason,
         wait_s=retry_after_s(answer.retry_after, now),
         message=f"status {status}: {said}".rstrip(": "),
+        hint=f"{hint} ({_AGAIN})",
     )
 
 

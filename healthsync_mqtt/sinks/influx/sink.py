@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.sinks.config import InfluxConfig
-from healthsync_mqtt.sinks.influx.answers import AnswerVerdict, Means, judge, judge_deletion
+from healthsync_mqtt.sinks.influx.answers import AnswerVerdict, Means, judge, judge_deletion, unanswered
 from healthsync_mqtt.sinks.influx.dispatch import Dispatch, SentLine
 from healthsync_mqtt.sinks.influx.line import Line, ServerAnswer
 from healthsync_mqtt.sinks.influx.packing import Chunk, Packer, mark
@@ -123,7 +123,7 @@ class InfluxSink:
             answer = self._open().probe()
         except ConfigError as error:
             return _no_token(error)
-        return _GO_ON if answer.status else SinkStep(Next.WAIT, answer.fault or "unreachable")
+        return _GO_ON if answer.status else _step(unanswered(answer))
 
     @property
     def generation(self) -> int:

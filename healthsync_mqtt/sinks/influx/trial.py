@@ -8,18 +8,11 @@ from datetime import UTC, datetime
 
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.sinks.config import InfluxConfig
-from healthsync_mqtt.sinks.influx.answers import Means, judge, judge_deletion
+from healthsync_mqtt.sinks.influx.answers import FAULTS, Means, judge, judge_deletion
 from healthsync_mqtt.sinks.influx.http import Influx
 from healthsync_mqtt.sinks.influx.line import Line
 from healthsync_mqtt.sinks.influx.readback import Readback
 from healthsync_mqtt.sinks.port import TrialFinding
-
-_FAULTS = {
-    "unreachable": "does the server run, and is the URL its own?",
-    "timeout": "does the server run, and is the URL its own?",
-    "reset": "something closed the connection: is it https:// that the server wants?",
-    "tls": "name the CA of its certificate: --ca-file",
-}
 
 
 def reach_server(config: InfluxConfig) -> TrialFinding:
@@ -52,7 +45,8 @@ def _reached(config: InfluxConfig, server: Influx) -> TrialFinding:
     if answer.status:
         return TrialFinding("reach", works=True)
     fault = answer.fault or "unreachable"
-    return TrialFinding("reach", works=False, message=f"{config.url}: {fault}", hint=_FAULTS.get(fault, ""))
+    words, hint = FAULTS[fault]
+    return TrialFinding("reach", works=False, message=f"{config.url}: {fault}: {words}", hint=hint)
 
 
 def _tried(config: InfluxConfig, server: Influx) -> list[TrialFinding]:

@@ -55,6 +55,20 @@ def test_no_answer_is_waited_for(fault: str) -> None:
     assert (verdict.means, verdict.reason) == (Means.WAIT, fault)
 
 
+FAULTS = ("timeout", "unreachable", "reset", "tls", "unreadable", "")
+TALK = ("", "<html>", '{"message": "engine: something"}', '{"error": "timeout"}', '{"results": [{"error": "no"}]}')
+ANSWERS = [ServerAnswer(0, fault=fault) for fault in FAULTS]
+ANSWERS += [ServerAnswer(status, body) for status in (*range(200, 209), *range(300, 600)) for body in TALK]
+
+
+def test_whatever_keeps_a_sink_from_shipping_is_said_in_words_with_what_to_do() -> None:
+    """``sink status`` shows both: an outage without a fix helps nobody."""
+    verdicts = [each for answer in ANSWERS for each in (judge(answer, LINES, NOW), judge_deletion(answer, NOW))]
+    waits = [each for each in verdicts if each.means in {Means.WAIT, Means.PAUSE, Means.DOUBT}]
+    assert {each.means for each in waits} == {Means.WAIT, Means.PAUSE, Means.DOUBT}
+    assert [each for each in waits if not each.message or not each.hint] == []
+
+
 def test_retry_after_is_kept() -> None:
     assert judged(canned.RATE_LIMITED).wait_s == 30.0
     assert judged(canned.BUSY).wait_s == 7.0
