@@ -14,7 +14,7 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 
 log = get_logger("bridge")
 
-_HINT = "make them: healthsync broker provision, or: healthsync broker credentials"
+_HINT = "make them: healthsync broker provision mosquitto, or: healthsync broker credentials"
 
 
 class Sentinel:

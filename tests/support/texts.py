@@ -1,4 +1,4 @@
-"""The texts of the package that tell a reader to type something, and the command lines in them.
+"""Our texts that tell a reader to type something, and the command lines in them: both packages', and the alerts'.
 
 Found in the syntax tree, so that a new one is not forgotten: every text outside of docstrings that names a command of
 ours, or a program of the system that our fixes use. In a text a command is written whole, as it is typed; it ends with
@@ -12,7 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "healthsync_mqtt"
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = (ROOT / "healthsync_mqtt", ROOT / "bridge")
+ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 _OURS = re.compile(r"(?<![\w./`-])healthsync [a-z]")
 _NAMED = re.compile(r"`healthsync ([^`]+)`")
 SYSTEM = ("chmod", "chown", "mkdir", "mv", "unset", "echo", "openssl", "pip", "sudo", "journalctl", "df", "git")
@@ -41,7 +45,15 @@ class Told:
 
 def told() -> list[Told]:
     """All of them, in the order of their files."""
-    return sorted({Told(path.relative_to(PACKAGE).as_posix(), text) for path, text in _texts() if _tells(text)})
+    return sorted({Told(path.relative_to(ROOT).as_posix(), text) for path, text in _everything() if _tells(text)})
+
+
+def _everything() -> Iterator[tuple[Path, str]]:
+    yield from _texts()
+    for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]:
+        for rule in group["rules"]:
+            for text in rule["annotations"].values():
+                yield ALERTS, text
 
 
 def _tells(text: str) -> bool:
@@ -49,8 +61,8 @@ def _tells(text: str) -> bool:
 
 
 def _texts() -> Iterator[tuple[Path, str]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if PACKAGE / "testing" in path.parents:
+    for path in sorted(path for package in PACKAGES for path in package.rglob("*.py")):
+        if PACKAGES[0] / "testing" in path.parents:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         skipped = {id(each) for each in _docstrings(tree)}
