@@ -71,7 +71,7 @@ FAULTS: Mapping[str, tuple[str, str]] = {
     "tls": ("the TLS handshake failed", "name the CA of its certificate: --ca-file"),
     "unreadable": ("it answered, but not in HTTP", "is the URL the server's own?"),
 }
-"""What went wrong before an answer came: in words, and what to look at. The keys are those of ``ServerAnswer.fault``."""
+"""What went wrong before an answer came, in words, and what to look at; by ``ServerAnswer.fault``."""
 
 _PAUSES = {
     401: ("unauthorized", "the token is not accepted: healthsync sink set NAME --token-file FILE"),
