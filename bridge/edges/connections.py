@@ -130,7 +130,8 @@ class Connections:
         will = LastWill(topic=self._status_topic, payload=self._lost())
         target = replace(external_target(self._settings, self._store, version, will), most=self._packets.most)
         await self._sentinel.before_work()
-        source = LinkSource(self._pipeline, self._origins, self._namesake.hears)
+        most = self._settings.limits.backlog_bytes
+        source = LinkSource(self._pipeline, self._origins, self._namesake.hears, held_bytes=most)
         async with open_link(target, source.received) as link:
             codes = await link.subscribe(self._filters)
             refused = [name for name, code in zip(self._filters, codes, strict=True) if code >= 128]
@@ -161,7 +162,7 @@ class Connections:
         self.ready.set()
         try:
             async with Supervisor() as both:
-                await both.first(self._sentinel.keep_watch(), link.ended())
+                await both.first(self._sentinel.keep_watch(), link.ended(), source.overflowed())
         finally:
             self._counters.connections_closed += 1
 

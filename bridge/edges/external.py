@@ -4,8 +4,11 @@ Each connection has a source of its own. What a source has handed over is acknow
 is gone, nowhere: the broker sends it again on the next one, and the journal finds it stored.
 """
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from itertools import islice
+from typing import Final, NoReturn
 
 from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
@@ -16,7 +19,7 @@ from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec.packets import Publish
-from healthsync_mqtt.mqtt.links.port import BrokerLink
+from healthsync_mqtt.mqtt.links.port import BrokerLink, ConnectionLostError
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -24,6 +27,8 @@ log = get_logger("bridge")
 
 _MOST_TOPICS = 200_000
 _REFUSED: Final = 0x80
+STRETCH: Final = 500
+"""Messages that were held back and are handed on in one step of the loop: then pings, timers and commits come."""
 _FOREIGN: Final = Origin("", None, None, "foreign")
 """Another bridge's user, a canary, or no events topic at all: acknowledged, and that is all."""
 
@@ -72,17 +77,34 @@ class Origins:
 
 
 class LinkSource:
-    """The deliveries of one connection (a ``Source``). It holds them back until ``release``."""
+    """The deliveries of one connection (a ``Source``). It holds them back until ``release``, then hands them on.
+
+    A broker may send thousands before its answer to SUBSCRIBE. Handed on in one step they would keep the loop from
+    everything else, until the broker takes the silence for death and sends all of them again on the next connection.
+    """
 
     def __init__(
-        self, pipeline: Pipeline, origins: Origins, aside: Callable[[Publish], bool] = lambda _message: False
+        self,
+        pipeline: Pipeline,
+        origins: Origins,
+        aside: Callable[[Publish], bool] = lambda _message: False,
+        *,
+        held_bytes: int = 64 * 1024 * 1024,
     ) -> None:
+        """``held_bytes``: payloads beyond it are not kept before ``release``; see ``overflowed``."""
         self._aside = aside
         self._pipeline = pipeline
         self._origins = origins
         self._order = AckOrder()
         self._link: BrokerLink | None = None
-        self._held: list[Publish] = []
+        self._held: deque[Publish] = deque()
+        self._room = held_bytes
+        #: more came than is held back; what came behind it was let go, unacknowledged
+        self._overflowed = False
+        #: the pipeline takes no more before ``resume``
+        self._full = False
+        self._handing_on = False
+        self._rest = asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -92,8 +114,79 @@ class LinkSource:
     def received(self, messages: list[Publish]) -> None:
         """Take what one read brought."""
         if self._link is None:
-            self._held += [message for message in messages if not self._aside(message)]
+            for message in messages:
+                if not self._aside(message):
+                    self._keep(message)
+        elif self._overflowed:
             return
+        elif self._held or self._full:
+            self._held += messages
+        else:
+            self._submit(messages)
+
+    def release(self, link: BrokerLink) -> None:
+        """From now on deliveries go to the pipeline, those held back first."""
+        self._link = link
+        if self._held:
+            link.pause()  # what else comes waits at the broker
+        self._hand_on()
+
+    async def overflowed(self) -> NoReturn:
+        """Wait until all that was held back is acknowledged, where that was not all that had come.
+
+        ConnectionLostError then: the broker has the rest, and sends it on another connection.
+        """
+        await self._rest.wait()
+        raise ConnectionLostError(
+            "more came at once than is held back at the start; the rest comes on a new connection"
+        )
+
+    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict] = ()) -> None:  # noqa: ARG002
+        """The oldest deliveries are durable: PUBACK, unless the connection they came over is gone."""
+        if self._link is not None:
+            self._link.acknowledge(answers(self._order.acknowledge(tokens)))
+            self._notice_rest()
+
+    def charge(self, cost: int) -> None:
+        """Nothing: who sent what is the broker's to slow down, and all senders share this connection."""
+
+    def resume(self) -> None:
+        """Read again."""
+        self._full = False
+        self._hand_on()
+
+    def _keep(self, message: Publish) -> None:
+        self._room -= len(message.payload)
+        self._overflowed = self._overflowed or (self._room < 0 and bool(self._held))
+        if not self._overflowed:
+            self._held.append(message)
+
+    def _hand_on(self) -> None:
+        """A stretch of what was held back; the rest in the next step of the loop. When it was the last one, read."""
+        link, held = self._link, self._held
+        if link is None or self._full or self._handing_on:
+            return
+        if not link.alive:
+            held.clear()  # nothing of it can be acknowledged; the broker sends it again
+            return
+        if held:
+            stretch = list(islice(held, STRETCH))
+            for _ in stretch:
+                held.popleft()
+            self._submit(stretch)
+        if not held and not self._full:
+            link.resume()
+            self._notice_rest()
+        elif held and not self._full:
+            self._handing_on = True
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        self._handing_on = False
+        self._hand_on()
+
+    def _submit(self, messages: list[Publish]) -> None:
+        assert self._link is not None
         find, forms = self._origins.find, self._origins.forms
         deliveries: list[Delivery] = []
         for topic, payload, _, retained, _, packet_id, _ in messages:
@@ -109,27 +202,12 @@ class LinkSource:
         if deliveries:
             self._order.delivered(len(deliveries))
             if self._pipeline.submit(deliveries):
+                self._full = True
                 self._link.pause()
 
-    def release(self, link: BrokerLink) -> None:
-        """From now on deliveries go to the pipeline, those held back first."""
-        self._link = link
-        held, self._held = self._held, []
-        if held:
-            self.received(held)
-
-    def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict] = ()) -> None:  # noqa: ARG002
-        """The oldest deliveries are durable: PUBACK, unless the connection they came over is gone."""
-        if self._link is not None:
-            self._link.acknowledge(answers(self._order.acknowledge(tokens)))
-
-    def charge(self, cost: int) -> None:
-        """Nothing: who sent what is the broker's to slow down, and all senders share this connection."""
-
-    def resume(self) -> None:
-        """Read again."""
-        if self._link is not None:
-            self._link.resume()
+    def _notice_rest(self) -> None:
+        if self._overflowed and not self.waiting:
+            self._rest.set()
 
 
 class LinkOutlet:

@@ -19,6 +19,8 @@ from healthsync_mqtt.telemetry.log import get_logger
 log = get_logger("bridge")
 
 _ECHO_S: Final = 2.0
+"""A broker that has said nothing for so long will not say it: what waits for us comes before our own status."""
+_ECHO_MOST_S: Final = 60.0
 GRACE_S: Final = 3.0
 """Longer than a bridge that lost its connection takes to connect again."""
 _ENOUGH: Final = 2
@@ -95,9 +97,12 @@ class Namesake:
         self._before: Status | None = None
         self._echo = asyncio.Event()
         self._deaf = False
+        #: when something came last, by the loop's clock
+        self._heard = 0.0
 
     def hears(self, message: Publish) -> bool:
         """Whether the message is a bridge's status; taken note of."""
+        self._heard = asyncio.get_running_loop().time()
         if message.topic != self._topic.encode():
             return False
         said = read_status(message.payload)
@@ -123,7 +128,7 @@ class Namesake:
             return
         link.send(self._topic, online, retain=True)
         # What stood there comes before what is said now.
-        if not await _happens(link, self._echo.wait(), _ECHO_S):
+        if not await self._echoes(link):
             self._deaf = True
             log.warning("bridge.namesake_unseen", fix="let the broker keep retained messages")
             return
@@ -139,6 +144,15 @@ class Namesake:
             sightings.alone()
         elif self._before is not None and self._before[:2] > own[:2] and self._before.status != "offline":
             log.error("bridge.namesake", bridge=self._bridge_id, fix="stop the bridge that was started later")
+
+    async def _echoes(self, link: BrokerLink) -> bool:
+        """Whether our own status comes back, behind all that waited for us. ConnectionLostError."""
+        loop = asyncio.get_running_loop()
+        began = self._heard = loop.time()
+        while (now := loop.time()) < min(self._heard + _ECHO_S, began + _ECHO_MOST_S):
+            if await _happens(link, self._echo.wait(), self._heard + _ECHO_S - now):
+                return True
+        return False
 
     def _begin(self, online: bytes) -> Status:
         own = self._own = read_status(online)

@@ -44,6 +44,8 @@ WINDOW = 10
 _ANSWER_S = 120.0
 ORDERED = "seq"
 """A user whose device sends one after the other and never twice, as long as the broker lives."""
+_AHEAD = 20_000
+"""Messages that it is ahead of the log, at most: what a bridge that is killed again and again has before it at last."""
 
 
 PAYLOAD = b'{"id":"%b","type":"heart_rate","start_time":"2025-11-23T06:00:00Z","value":{"bpm":60}}'
@@ -199,7 +201,7 @@ class Rig:
         # A loaded broker that answers late has lost nothing: only the length of the run bounds this wait.
         async with talk(replace(self.broker.address, timeout=_ANSWER_S)) as device:
             await device.login(self.broker.account(f"{ORDERED}-d"))
-            goal = len(told) + messages
+            goal, free = len(told) + messages, len(told) + _AHEAD
             while self.sending if not messages else len(told) < goal:
                 names = [f"{ORDERED}-{len(told) + place}" for place in range(50 if messages else 10)]
                 await device.publish_all(
@@ -207,6 +209,9 @@ class Rig:
                 )
                 told += names
                 await asyncio.sleep(0 if messages else 0.01)
+                while not messages and len(told) >= free and self.sending:
+                    free = await asyncio.to_thread(self.stored, ORDERED) + _AHEAD
+                    await asyncio.sleep(0 if len(told) < free else 0.2)
 
     def fault(self, name: str) -> None:
         self.faults[name] = self.faults.get(name, 0) + 1

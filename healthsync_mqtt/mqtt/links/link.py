@@ -49,6 +49,8 @@ _MOST_WAITING = 200_000
 """Messages that wait for the broker to take them; beyond it nothing more is taken."""
 _MOST_UNSENT = 1_048_576
 _GOODBYE_S = 2.0
+_PATIENT = 12
+"""An answer behind other packets is waited for so many times as long as one that nothing stands before, at most."""
 _ELSEWHERE = frozenset({ReasonCode.USE_ANOTHER_SERVER, ReasonCode.SERVER_MOVED})
 """Codes of a CONNACK that send the client to another server."""
 
@@ -242,10 +244,8 @@ class Link(asyncio.Protocol):
         answer = self._subscribing[packet_id] = self._loop.create_future()
         self.write(data)
         try:
-            async with asyncio.timeout(timeout or self._address.timeout):
-                await asyncio.wait((answer, self._over), return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
-            raise NoAnswerError("the broker does not answer SUBSCRIBE") from None
+            if not await self._comes(answer, timeout or self._address.timeout):
+                raise NoAnswerError("the broker does not answer SUBSCRIBE")
         finally:
             self._subscribing.pop(packet_id, None)
         if not answer.done():
@@ -255,6 +255,19 @@ class Link(asyncio.Protocol):
             self.end("a SUBACK with another number of codes")
             raise self._lost()
         return codes
+
+    async def _comes(self, answer: asyncio.Future[Suback], seconds: float) -> bool:
+        """Whether the answer comes, or the end, before the other side has been silent for so long.
+
+        What waited for a session comes before the answer, and that may be a lot.
+        """
+        began = self._loop.time()
+        while (now := self._loop.time()) < min(max(self._heard, began) + seconds, began + _PATIENT * seconds):
+            left = max(self._heard, began) + seconds - now
+            done, _ = await asyncio.wait((answer, self._over), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return True
+        return False
 
     def _may_send(self) -> bool:
         return len(self._owed) < self._window and self._transport.get_write_buffer_size() < _MOST_UNSENT

@@ -9,7 +9,14 @@ import pytest
 from healthsync_mqtt.errors import DeniedError
 from healthsync_mqtt.mqtt.codec import Decoder, encode, encode_pubacks, encode_publish
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Disconnect, Packet, Puback, Publish, Suback, Subscribe
-from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, ConnectionLostError, ProtocolRefusedError, Target
+from healthsync_mqtt.mqtt.links.port import (
+    Address,
+    ClientLogin,
+    ConnectionLostError,
+    NoAnswerError,
+    ProtocolRefusedError,
+    Target,
+)
 from healthsync_mqtt.mqtt.links.work import open_link
 from tests.support.patience import PATIENCE_S, until
 
@@ -205,3 +212,38 @@ async def test_no_broker_is_an_outage() -> None:
     with pytest.raises(ConnectionLostError):
         async with open_link(target(1), lambda _: None):
             pass
+
+
+async def test_an_answer_behind_what_waited_for_the_session_is_waited_for_and_none_is_an_outage(
+    broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bridge with a long queue never came to work: its broker's answer stands behind all of it."""
+    held: list[Packet] = []
+    monkeypatch.setattr(broker, "answer", lambda packet, writer: _hold(broker, held, packet, writer))
+    loop, later = asyncio.get_running_loop(), 0.0
+    real = loop.time
+    async with open_link(target(broker.port), lambda _: None) as link:
+        monkeypatch.setattr(loop, "time", lambda: real() + later)
+        asking = asyncio.create_task(link.subscribe(["a/b"]))
+        await until(lambda: bool(held))
+        assert broker.writer
+        for number in range(1, 6):
+            heard = link._heard
+            later += 2.0  # of the three that an answer has
+            broker.writer.write(messages(number))
+            await until(lambda since=heard: link._heard > since)  # type: ignore[misc]
+            assert not asking.done()
+        broker.writer.write(encode(Suback(held[0].packet_id, (1,))))  # type: ignore[attr-defined]
+        assert await asking == [1]
+        asking = asyncio.create_task(link.subscribe(["a/b"]))
+        await until(lambda: len(held) > 1)
+        later += 4.0
+        with pytest.raises(NoAnswerError, match="SUBSCRIBE"):
+            await asking
+
+
+def _hold(broker: FakeBroker, held: list[Packet], packet: Packet, writer: asyncio.StreamWriter) -> None:
+    if isinstance(packet, Subscribe):
+        held.append(packet)
+    else:
+        FakeBroker.answer(broker, packet, writer)
