@@ -201,7 +201,7 @@ class Rig:
         # A loaded broker that answers late has lost nothing: only the length of the run bounds this wait.
         async with talk(replace(self.broker.address, timeout=_ANSWER_S)) as device:
             await device.login(self.broker.account(f"{ORDERED}-d"))
-            goal, free = len(told) + messages, len(told) + _AHEAD
+            goal, free, seen = len(told) + messages, len(told) + _AHEAD, dict.fromkeys(self.processes, (0, 0))
             while self.sending if not messages else len(told) < goal:
                 names = [f"{ORDERED}-{len(told) + place}" for place in range(50 if messages else 10)]
                 await device.publish_all(
@@ -210,8 +210,21 @@ class Rig:
                 told += names
                 await asyncio.sleep(0 if messages else 0.01)
                 while not messages and len(told) >= free and self.sending:
-                    free = await asyncio.to_thread(self.stored, ORDERED) + _AHEAD
+                    free = await asyncio.to_thread(self._seen, seen) + _AHEAD
                     await asyncio.sleep(0 if len(told) < free else 0.2)
+
+    def _seen(self, seen: dict[str, tuple[int, int]]) -> int:
+        """How many events of the ordered device are stored, read in short steps: a bridge that starts waits for them.
+
+        ``seen`` is how far this has come in each log, and how many it has found there.
+        """
+        for name, process in self.processes.items():
+            place, found = seen[name]
+            with SqliteLogReader.open(process.data / "events.db") as reader:
+                while rows := reader.read(place, 500, user=ORDERED):
+                    place, found = rows[-1].seq, found + len(rows)
+            seen[name] = place, found
+        return sum(found for _, found in seen.values())
 
     def fault(self, name: str) -> None:
         self.faults[name] = self.faults.get(name, 0) + 1

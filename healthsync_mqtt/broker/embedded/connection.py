@@ -372,6 +372,7 @@ class Connection:
         self._refusal = asyncio.get_running_loop().call_later(refusal.wait_s, self._tell, refusal)
 
     def _tell(self, refusal: Refusal) -> None:
+        self._refusal = None
         self._perform(self._protocol.told(refusal))
 
     # -- ends
@@ -407,7 +408,9 @@ class Connection:
         if self._ended:
             return
         self._ended = True
-        self._deadlines.cancel()
+        # Nothing may hold what holds it: cycles wait for the collector, which then holds up everybody.
+        self._deadlines.close()
+        self.reading.over()
         if self._refusal is not None:
             self._refusal.cancel()
         self._door.leave(self, self._protocol.closed(will=will))

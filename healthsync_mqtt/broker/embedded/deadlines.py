@@ -17,6 +17,10 @@ class Deadline(Enum):
     TOKEN = "token_expired"  # noqa: S105  # a reason, not a secret
 
 
+def _nobody(_deadline: Deadline) -> None:
+    """Who is called when the connection is over."""
+
+
 class Deadlines:
     """Calls ``over`` once a time is over. Silence counts only while the client is read, or could be."""
 
@@ -52,6 +56,11 @@ class Deadlines:
             if timer is not None:
                 timer.cancel()
         self._silence = self._token = None
+
+    def close(self) -> None:
+        """The connection is over: nobody is called any more."""
+        self.cancel()
+        self._over = _nobody
 
     def _check(self) -> None:
         now = self._loop.time()

@@ -183,7 +183,13 @@ class Listeners:
             accepted.close()
             return
         wire.knock = knock
-        wire.on_lost = lambda: self._threshold.gone(knock)
+
+        def gone() -> None:
+            self._threshold.gone(knock)
+            # Each would hold the other until the collector comes by, and then holds up everybody.
+            knock.leave = wire.on_lost = wire.on_foreign = wire.on_stray = _nothing
+
+        wire.on_lost = gone
         wire.on_foreign = lambda: self._threshold.foreign(peer)
         wire.on_stray = lambda: self._threshold.stray(peer)
         accepted.setblocking(False)
@@ -231,6 +237,10 @@ class Listeners:
     def _close(wire: Wire, accepted: socket.socket) -> None:
         accepted.close()
         wire.on_lost()
+
+
+def _nothing() -> None:
+    """What is left to do for a connection that is gone."""
 
 
 def _listening(family: int, address: tuple[str | int, ...]) -> socket.socket:

@@ -94,7 +94,8 @@ class Protocol:
         self.will: Will | None = None
         #: what the last ``run`` cost, and how many messages it took; acknowledgements are none
         self.spent = self.counted = 0
-        self._source = source
+        #: None once the connection is over: each would hold the other until the collector comes by
+        self._source: Source | None = source
         self._max_unreleased = max_unreleased
         self._max_refused = max_refused
         self._receive_maximum = receive_maximum
@@ -235,6 +236,7 @@ class Protocol:
             self.state = entered(self.state, ConnectionState.CLOSED)
         self._packets.clear()
         self._own.clear()
+        self._source = None
         left, self.will = self.will, None
         return left if will else None
 
@@ -250,6 +252,7 @@ class Protocol:
         return _LOGIN
 
     def _publish(self, packet: Publish) -> int:
+        assert self._source is not None
         assert self._route is not None
         assert self._session is not None
         cost = len(packet.payload) >> _BYTES

@@ -39,6 +39,10 @@ class Hold(Flag):
     SHUTDOWN = auto()
 
 
+def _nobody() -> None:
+    """Who is called by what outlives its connection."""
+
+
 class Reading:
     """Reads as long as no reason speaks against it. ``go_on`` is called when only the turn is left to wait for."""
 
@@ -79,6 +83,10 @@ class Reading:
                 self._wire.resume()
             elif self.held is Hold.TURN:
                 self._go_on()
+
+    def over(self) -> None:
+        """The connection is over: nobody is called any more."""
+        self._go_on = _nobody
 
     def finish(self) -> None:
         """The socket is gone: what it brought is handled when the journal takes it, and counted all the same."""

@@ -10,7 +10,7 @@ in full for each.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from math import ceil
 from typing import NamedTuple, Protocol
@@ -83,19 +83,20 @@ class Outgoing(NamedTuple):
 class _Unreleased(set[int]):
     """Packet ids, told to what keeps them."""
 
-    def __init__(self, note: Callable[[int, bool], None]) -> None:
-        super().__init__()
-        self._note = note
+    def __init__(self, store: Keep, session: int, ids: Iterable[int]) -> None:
+        super().__init__(ids)
+        self._store = store  # and not the session, which has this: a cycle would wait for the collector
+        self._session = session
 
     def add(self, packet_id: int, /) -> None:
         if packet_id not in self:
             super().add(packet_id)
-            self._note(packet_id, True)
+            self._store.unreleased(self._session, packet_id, waits=True)
 
     def discard(self, packet_id: object, /) -> None:
         if isinstance(packet_id, int) and packet_id in self:
             super().discard(packet_id)
-            self._note(packet_id, False)
+            self._store.unreleased(self._session, packet_id, waits=False)
 
 
 class Recall(Protocol):
@@ -149,8 +150,6 @@ class Session:
         self.floors: dict[str, int] = {}
         #: whether shared groups give it events
         self.member = False
-        #: packet ids of QoS 2 messages from the client that wait for their PUBREL
-        self.unreleased: set[int] = _Unreleased(self._note_unreleased)
         self.dropped = 0
         self._window = self._most_window = window
         self._queue_limit = queue_limit
@@ -171,6 +170,8 @@ class Session:
         self._store = keep if persistent and keep is not None else KeepNothing()
         self._last_no = 0
         self.no = self._store.opened(principal) if kept is None else kept.no
+        #: packet ids of QoS 2 messages from the client that wait for their PUBREL
+        self.unreleased: set[int] = _Unreleased(self._store, self.no, () if kept is None else kept.unreleased)
         if kept is not None:
             self._restore(kept)
 
@@ -416,8 +417,6 @@ class Session:
             self._budget.take(message.size)
             self._last_no = max(self._last_no, no)
         self._last_id = max(self._inflight, default=0)
-        for packet_id in kept.unreleased:
-            set.add(self.unreleased, packet_id)
 
     def _enqueue(self, message: Message) -> None:
         no = 0
@@ -457,9 +456,6 @@ class Session:
             self._store.owed(self.no, no, None)
         if message.share is not None:
             message.share.over(self, message.after + 1)
-
-    def _note_unreleased(self, packet_id: int, waits: bool) -> None:  # noqa: FBT001  # called by position
-        self._store.unreleased(self.no, packet_id, waits=waits)
 
     def _next_id(self) -> int:
         candidate = self._last_id
