@@ -57,6 +57,10 @@ _PACKETS = 128
 """Packets that are made of bytes at once: they take more memory than the bytes."""
 
 
+_SOON = frozenset({"revoked", "token_expired", "shutdown"})
+"""Why a connection is not waited for when its client does not read."""
+
+
 class Connection:
     """Listener of a wire. Acknowledges event deliveries when the pipeline says so (it is their ``Source``)."""
 
@@ -269,7 +273,7 @@ class Connection:
         if self._protocol.state is ConnectionState.OPEN:
             self._out.append(self.dialect.farewell(reason, "", to))
             self._write()
-        self._wire.close()
+        self._wire.close(soon=reason in _SOON)
         self._closed(will=will)
 
     # -- packets

@@ -36,6 +36,8 @@ Accept = Callable[["Wire"], Listener | None]
 
 #: Seconds that a closing wire has to get its last bytes out, and to say goodbye in TLS, before it is cut.
 _CLOSE_S = 2.0
+#: The same where it has to be gone: its right is, or the service. Its last words are few, and worth no more of a wait.
+_GONE_S = 0.5
 
 _BYTES = 10  # bytes of the stream cost their number >> this in units of work
 _LINE = 8  # units of work of a line of the HTTP request
@@ -168,13 +170,19 @@ class Wire(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def close(self) -> None:
-        """Close after what was written has gone out, or at once when the peer does not take it in time."""
+    def close(self, *, soon: bool = False) -> None:
+        """Close after what was written has gone out, or at once when the peer does not take it in time.
+
+        ``soon``: however the peer behaves, the socket is closed within half a second.
+        """
         self._mute = True
         self._inbox.clear()
         self.transport.close()
+        if soon and self._cut is not None:
+            self._cut.cancel()
+            self._cut = None
         if self._cut is None:
-            self._cut = asyncio.get_running_loop().call_later(_CLOSE_S, self.transport.abort)
+            self._cut = asyncio.get_running_loop().call_later(_GONE_S if soon else _CLOSE_S, self.transport.abort)
 
     def abort(self) -> None:
         """Close at once."""
@@ -222,15 +230,15 @@ class WebSocketWire(Wire):
         if self._opening is None and not self._over:
             super().write(frame(Opcode.BINARY, data))
 
-    def close(self) -> None:
+    def close(self, *, soon: bool = False) -> None:
         """Close the WebSocket, then the socket."""
         if self._opening is None and not self._over:
             super().write(close_frame(NORMAL))
-        self._end()
+        self._end(soon=soon)
 
-    def _end(self) -> None:
+    def _end(self, *, soon: bool = False) -> None:
         self._over = True
-        super().close()
+        super().close(soon=soon)
 
     def _open(self, opening: ServerProtocol) -> int:
         """Read one line of the HTTP request, and answer when it was the last; what it cost."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from healthsync_mqtt.broker.embedded.connection import Connection
 from healthsync_mqtt.broker.embedded.turns import Turns
 from healthsync_mqtt.config.sections import LimitSettings
@@ -12,6 +14,7 @@ class Wire:
     peer = "127.0.0.1"
     waits = True
     congested = False
+    soon = False
 
     def pause(self) -> None:
         """Nothing is read."""
@@ -23,8 +26,9 @@ class Wire:
         self.waits = False
         return b"\xc0\x00", 1
 
-    def close(self) -> None:
+    def close(self, *, soon: bool = False) -> None:
         self.waits = False
+        self.soon = soon
 
     abort = close
 
@@ -51,3 +55,16 @@ async def test_one_that_is_taken_over_while_it_waits_for_its_turn_after_its_end(
     while passes:
         passes.pop()()
     assert door.calls.count("left") == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "soon"),
+    [("revoked", True), ("token_expired", True), ("shutdown", True), ("taken_over", False), ("moved", False)],
+)
+async def test_one_that_lost_its_right_is_not_waited_for(reason: str, soon: bool) -> None:
+    """A client that did not read was there for two seconds after its revocation."""
+    door: Any = Door()
+    wire: Any = Wire()
+    turns = Turns(lambda _work: None)
+    Connection(door, wire, LimitSettings(), turns, visitors=door, wanted=lambda _: None).close(reason, will=False)
+    assert wire.soon is soon

@@ -126,6 +126,28 @@ async def test_a_closing_wire_is_cut_when_the_peer_takes_too_long(monkeypatch: p
     assert transport.calls == ["close", "close", "abort"]
 
 
+@pytest.mark.parametrize("make", [plain, web])
+async def test_a_wire_that_has_to_be_gone_is_cut_within_half_a_second(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    loop = asyncio.get_running_loop()
+    later = loop.call_later
+
+    def noted(delay: float, *work: Any) -> asyncio.TimerHandle:
+        waits.append(delay)
+        return later(delay, *work)
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    wire, _ = make(FakeListener())
+    wire.close()
+    first = wire._cut
+    wire.close(soon=True)
+    assert first is not None
+    assert first.cancelled()
+    assert waits == [2.0, 0.5]
+
+
 async def test_frames_and_fragments_are_one_stream() -> None:
     listener = FakeListener()
     wire, transport = web(listener, "Sec-WebSocket-Protocol: soap, mqtt")
