@@ -8,6 +8,8 @@ from typing import Final
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.formats.fhir import Fhir
 from healthsync_mqtt.formats.fit import Fit
+from healthsync_mqtt.formats.fitbit import Fitbit
+from healthsync_mqtt.formats.googlefit import GoogleFit
 from healthsync_mqtt.formats.health_auto_export import HealthAutoExport
 from healthsync_mqtt.formats.health_connect import HealthConnect
 from healthsync_mqtt.formats.life_dashboard import LifeDashboard
@@ -19,6 +21,7 @@ from healthsync_mqtt.formats.own import Own
 from healthsync_mqtt.formats.port import Format
 from healthsync_mqtt.formats.sleep_as_android import SleepAsAndroid
 from healthsync_mqtt.formats.theengs import Theengs
+from healthsync_mqtt.formats.withings import Withings
 from healthsync_mqtt.formats.xiaomi_scale import XiaomiScale
 
 OWN: Final[Format] = Own()
@@ -35,6 +38,9 @@ _ALL: Final[tuple[Format, ...]] = (
     SleepAsAndroid(),
     OpenMhealth(),
     Fhir(),
+    Withings(),
+    GoogleFit(),
+    Fitbit(),
 )
 _OF_THE_PROGRAM: Final[Mapping[str, Format]] = {form.name: form for form in _ALL}
 _known: Final[dict[str, Format]] = dict(_OF_THE_PROGRAM)

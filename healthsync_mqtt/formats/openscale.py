@@ -77,6 +77,8 @@ class _Measure(NamedTuple):
     unit: str
     number: float
     derived: bool = False
+    #: where its unit is said, or it itself where none is
+    place: str = ""
 
 
 class _Weighing(NamedTuple):
@@ -268,7 +270,9 @@ class _ScaleReading:
             if value is None or value == 0 or key not in _TYPES:
                 continue
             unit = units.get(field, usual)
-            measures.append(_Measure(key, unit if isinstance(unit, str) else "", number(record, field)))
+            measures.append(
+                _Measure(key, unit if isinstance(unit, str) else "", number(record, field), place=f"units.{field}")
+            )
         weight = next((each.number for each in measures if each.key == "WEIGHT"), 0)
         which = self._which(at, None, weight, exact=exact)
         yield from self._events(measures, Moment(which.at_us), which, weight)
@@ -291,13 +295,20 @@ def _measures(record: Record) -> list[_Measure]:
             amount = number(each, "value")
             if amount:
                 found.setdefault(
-                    key, _Measure(key, text_or_none(each, "unit") or "", amount, each.get("isDerived") is True)
+                    key,
+                    _Measure(
+                        key,
+                        text_or_none(each, "unit") or "",
+                        amount,
+                        each.get("isDerived") is True,
+                        f"values[{place}].unit",
+                    ),
                 )
     for field, (key, unit) in _FLAT.items():
         # Nought says that nothing was measured. Beside values, these two are computed and of another unit.
         given = record.get(field)
         if given is not None and given != 0 and not (values and key in {"LBM", "BONE"}):
-            found.setdefault(key, _Measure(key, unit, number(record, field)))
+            found.setdefault(key, _Measure(key, unit, number(record, field), place=field))
     return list(found.values())
 
 
@@ -311,4 +322,5 @@ def _amount(measure: _Measure, weight: float) -> tuple[str, float]:
             share = Fraction(repr(measure.number)) * Fraction(repr(weight)) / 100
             return of_weight, whole(float(round(share, 4)))
     field = first_field(of_weight)
-    return of_weight, in_field(of_weight, field, measure.number, measure.unit, _OWN.get(of_weight, ()), place="unit")
+    own = _OWN.get(of_weight, ())
+    return of_weight, in_field(of_weight, field, measure.number, measure.unit, own, place=measure.place)

@@ -1,7 +1,7 @@
 """Messages of apps, as the recordings in ``shared/data/phone`` hold them, and what becomes of them.
 
-A ``Shelf`` does what the log does with what a format makes: the same again is a duplicate, another value of the same id
-supersedes, what is said to be gone is gone.
+A ``Shelf`` does what the log does with what a format makes: the same again, or an older version, is a duplicate; a
+newer version, or another value of the same id, supersedes; what is said to be gone is gone.
 """
 
 import json
@@ -13,6 +13,7 @@ from bridge.decode.delivery import decode
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.formats.port import AppMessage, Declared, Format, Gone, Made, Outcome, folded
 from healthsync_mqtt.formats.reading.moment import moment
+from healthsync_mqtt.model.event import LATEST
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import RefusedError
@@ -104,10 +105,11 @@ class Shelf:
             self.refused.append((made.place, rejection.reason))
         for event in decoded.events:
             new = {"type": event.type, "start_us": event.start_us, "end_us": event.end_us, **json.loads(event.body)}
+            new["version"] = event.version
             old = self.events.get(event.id)
             if old is None:
                 self.counts["stored"] += 1
-            elif _said(old) == _said(new):
+            elif _is_no_newer(old, new):
                 self.counts["duplicate"] += 1
                 continue
             else:
@@ -131,6 +133,14 @@ class Shelf:
         """The sources of events of a type, in the order of their time."""
         found = [each for each in self.events.values() if each["type"] == type_]
         return [each.get("source", {}) for each in sorted(found, key=lambda each: each["start_us"])]
+
+
+def _is_no_newer(old: Mapping[str, Any], new: dict[str, Any]) -> bool:
+    """Whether the log takes ``new`` for a repeat: by its count, or, where its source has none, by what it says."""
+    if new["version"] != LATEST:
+        return bool(new["version"] <= old["version"])
+    new["version"] = max(old["version"], 0) + 1
+    return _said(old) == _said(new)
 
 
 def _said(event: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ it has: one that has grown is the same, and one whose beginning the window of th
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from healthsync_mqtt.formats.health_auto_export.metrics import source_of
 from healthsync_mqtt.formats.port import Event, Outcome
@@ -15,11 +15,8 @@ from healthsync_mqtt.formats.reading.amount import in_field
 from healthsync_mqtt.formats.reading.document import Record, as_record, number_or_none, text
 from healthsync_mqtt.formats.reading.moment import Moment, moment_in
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
+from healthsync_mqtt.formats.reading.stages import Stage, as_written, checked, end_of, nights
 from healthsync_mqtt.model.reasons import Reason, RefusedError
-
-_HOUR_US: Final = 3_600_000_000
-_LONGEST_US: Final = 48 * _HOUR_US
-_MOST_STAGES: Final = 2880
 
 _STAGES: Final = {
     "asleep": "asleep",
@@ -38,12 +35,6 @@ _TOTALS: Final = (("awake", "awake_s"), ("core", "light_s"), ("deep", "deep_s"),
 
 
 _HOURS: Final = ("totalSleep", "asleep", "awake", "core", "deep", "rem")
-
-
-class _Segment(NamedTuple):
-    start: Moment
-    end: Moment
-    stage: str
 
 
 def is_segment(record: Any) -> bool:
@@ -99,54 +90,33 @@ class Segments:
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
-        self._by_source: dict[str, list[_Segment]] = {}
+        self._by_source: dict[str, list[Stage]] = {}
         self._places: dict[str, str] = {}
 
     def add(self, place: str, record: Record) -> None:
         """One row. Raises RefusedError."""
         record = as_record(record)
         start, end = moment_in(record, "startDate"), moment_in(record, "endDate")
-        if end.us < start.us:
-            raise RefusedError(Reason.BAD_INTERVAL, "endDate", "the stage ends before it starts")
-        if end.us - start.us > _LONGEST_US:
-            raise RefusedError(Reason.BAD_INTERVAL, "endDate", "the stage is longer than 48 hours")
         word = "".join(text(record, "value").split()).casefold()
+        stage = checked(Stage(start, end, _STAGES.get(word, "unknown")), "endDate")
         source = source_of(record) or ""
         self._places.setdefault(source, place)
-        self._by_source.setdefault(source, []).append(_Segment(start, end, _STAGES.get(word, "unknown")))
+        self._by_source.setdefault(source, []).append(stage)
 
     def nights(self, records: Records, known: "Nights") -> Iterator[Outcome]:
         """The nights of all that was added, each source by itself."""
         for source, segments in self._by_source.items():
-            for night in _nights(segments):
+            for night in nights(segments):
                 make = partial(self._night, source, night, known)
                 yield from records.read(self._places[source], {"source": source}, make, "sleep")
 
-    def _night(self, source: str, night: list[_Segment], known: "Nights", _: Record) -> Iterator[Event]:
-        start, end = night[0].start, max((each.end for each in night), key=lambda end: end.us)
-        if len(night) > _MOST_STAGES:
-            raise RefusedError(Reason.TOO_LARGE, None, f"a night of more than {_MOST_STAGES} stages")
+    def _night(self, source: str, night: list[Stage], known: "Nights", _: Record) -> Iterator[Event]:
+        start, end, stages = night[0].start, end_of(night), as_written(night)
         began = known.began(source, start.us, end.us)
         if began is None:
             return
-        stages = [{"stage": each.stage, "start_time": each.start.text, "end_time": each.end.text} for each in night]
         key = ("night", Moment(began).text, source)
         yield self._scribe.event("sleep", {"stages": stages}, start, end, app=source or None, key=key)
-
-
-def _nights(segments: list[_Segment]) -> Iterator[list[_Segment]]:
-    """Segments in order, split where there is nothing for more than an hour; what is there twice is there once."""
-    ordered = sorted(set(segments), key=lambda each: (each.start.us, each.end.us, each.stage))
-    night: list[_Segment] = []
-    until_us = 0
-    for each in ordered:
-        if night and (each.start.us > until_us + _HOUR_US or each.end.us > night[0].start.us + _LONGEST_US):
-            yield night
-            night = []
-        until_us = max(until_us, each.end.us) if night else each.end.us
-        night.append(each)
-    if night:
-        yield night
 
 
 class Nights:

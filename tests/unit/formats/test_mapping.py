@@ -1,6 +1,7 @@
 """Declared mappings: what a declaration may say, what it makes of somebody's messages, and where it is wrong."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.formats.catalogue import _TREE, FORMATS, ROOTS, declare
 from healthsync_mqtt.formats.mapping import MappedFormat, load_mappings, read_mapping
-from healthsync_mqtt.formats.port import Declared, Gone, folded
+from healthsync_mqtt.formats.port import Declared, Format, Gone, folded
 from healthsync_mqtt.model.reasons import RefusedError
+from healthsync_mqtt.testing.format_contract import FormatContract
 from healthsync_mqtt.topics.registry import TopicRegistry
 from scripts.support.tree import ROOT
 from tests.support.app_messages import NOW_US, Shelf, Told, app_message, recorded
@@ -37,6 +39,28 @@ def shelf(form: MappedFormat, *contents: Any, login: Declared = BERLIN, **said: 
 def one(rule: Mapping[str, Any], content: Any, login: Declared = BERLIN, **said: Any) -> list[Any]:
     found = shelf(declared(rule), content, login=login, **said)
     return [*found.told, *found.refused]
+
+
+class TestContract(FormatContract):
+    """Of a format that the installation declares."""
+
+    @pytest.fixture
+    def form(self, tmp_path: Path) -> Iterator[Format]:
+        (tmp_path / "mine").mkdir()
+        rule = RULE | {"each": "data[*]"}
+        (tmp_path / "mine" / "my_scale.yaml").write_text(yaml.safe_dump({"summary": "mine", "rules": [rule]}))
+        declare(tmp_path / "mine")
+        yield FORMATS["my_scale"]
+        declare(tmp_path / "none")
+
+    @pytest.fixture
+    def samples(self) -> Mapping[bytes, int]:
+        return {json.dumps({"data": [{"t": AT, "w": 71.35}, {"t": "2026-05-03T07:42:00Z", "w": 71}]}).encode(): 2}
+
+    @pytest.fixture
+    def refusals(self) -> Mapping[bytes, list[str]]:
+        records = [{"t": AT}, {"t": AT, "w": 71}, {"t": "2026-05-03 07:41", "w": 71}]
+        return {json.dumps({"data": records}).encode(): ["data[0].w", "data[2].t"]}
 
 
 def test_no_mapping_is_called_as_a_format_is() -> None:

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.formats.catalogue import FORMATS
-from healthsync_mqtt.formats.port import AppMessage, Declared, Gone, folded
+from healthsync_mqtt.formats.port import AppMessage, Declared, Format, Gone, folded
+from healthsync_mqtt.formats.port import Told as ToldFormat
 from healthsync_mqtt.model.reasons import RefusedError
+from healthsync_mqtt.testing.format_contract import FormatContract
 from tests.support.app_messages import Shelf, Told, app_message, recorded
 from tests.support.foreign_json import JSON, objects
 
@@ -33,6 +35,44 @@ def value(key: str, unit: str, amount: float, *, derived: bool = False) -> dict[
 WEIGHED = {"id": 17, "userId": 1, "date": "2026-05-03T07:41+0200", "weight": 71.35, "body_fat": 0.0, "water": 0.0}
 FIELDS = ["date", "weight", "body_fat", "water"]
 HISTORY = {"fields": FIELDS, "units": {}, "rows": [[1777786882000, 71.35, None, 0.0]]}
+
+
+class TestContract(FormatContract):
+    @pytest.fixture
+    def form(self) -> Format:
+        return FORMATS["openscale"]
+
+    @pytest.fixture
+    def told(self) -> ToldFormat:
+        return ToldFormat(topic="1/measurements/insert", declared=ANN)
+
+    @pytest.fixture
+    def samples(self) -> Mapping[bytes, int]:
+        return {
+            json.dumps(WEIGHED).encode(): 1,
+            json.dumps(WEIGHED | {"body_fat": 22.4, "water": 55.1}).encode(): 3,
+        }
+
+    @pytest.fixture
+    def refusals(self) -> Mapping[bytes, list[str]]:
+        values = [value("WEIGHT", "firkin", 71.35), value("WAIST", "cm", 84.5)]
+        return {json.dumps(WEIGHED | {"values": values}).encode(): ["values[0].unit"]}
+
+
+class TestHistoryContract(TestContract):
+    @pytest.fixture
+    def told(self) -> ToldFormat:
+        return ToldFormat(topic="1/measurements/history", declared=ANN)
+
+    @pytest.fixture
+    def samples(self) -> Mapping[bytes, int]:
+        rows = [[1777786882000 + 86_400_000 * each, 70 + each / 10, 20, 55.1] for each in range(3)]
+        return {json.dumps(HISTORY).encode(): 1, json.dumps(HISTORY | {"rows": rows}).encode(): 9}
+
+    @pytest.fixture
+    def refusals(self) -> Mapping[bytes, list[str]]:
+        rows = [[1777786882000, "x", 20, 0.0], *HISTORY["rows"]]
+        return {json.dumps(HISTORY | {"rows": rows}).encode(): ["rows[0].weight"]}
 
 
 def test_an_insert_its_last_and_its_row_of_the_history_are_one_weighing() -> None:

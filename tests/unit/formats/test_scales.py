@@ -67,9 +67,6 @@ class TestTheengsContract(FormatContract):
     def samples(self) -> Mapping[bytes, int]:
         return {json.dumps(SCALE).encode(): 1}
 
-    def test_a_repeat_makes_no_other_events(self, form: Format, samples: Mapping[bytes, int]) -> None:
-        super().test_a_repeat_makes_no_other_events(form, samples)
-
 
 NAMES = """
     id type weight unit weight_unit timestamp body_fat water weighing_mode bpm act_bpm steps Time MISCALE2 stabilized

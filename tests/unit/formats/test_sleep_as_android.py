@@ -1,5 +1,6 @@
 """Sleep as Android: nights made of events."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.formats.catalogue import FORMATS
-from healthsync_mqtt.formats.port import AppMessage, Declared, folded
+from healthsync_mqtt.formats.port import AppMessage, Declared, Format, Told, folded
 from healthsync_mqtt.model.reasons import RefusedError
+from healthsync_mqtt.testing.format_contract import FormatContract
 from tests.support.app_messages import NOW_US, Shelf, app_message, recorded
 from tests.support.foreign_json import JSON
 
@@ -17,6 +19,27 @@ EVENTS = [
     "sleep_tracking_started", "sleep_tracking_stopped", "light_sleep", "deep_sleep", "rem", "awake", "not_awake",
     "sleep_tracking_paused", "sleep_tracking_resumed", "alarm_alert_start", "telepathy",
 ]  # fmt: skip
+
+
+class TestContract(FormatContract):
+    """Of the end of a night, and of the beginning of a second one without an end."""
+
+    @pytest.fixture
+    def form(self) -> Format:
+        return FORMATS["sleep_as_android"]
+
+    @pytest.fixture
+    def told(self) -> Told:
+        began = folded(FORMATS["sleep_as_android"], sent("sleep_tracking_started", -480)).state
+        return Told(folded(FORMATS["sleep_as_android"], sent("deep_sleep", -400), began).state)
+
+    @pytest.fixture
+    def samples(self) -> Mapping[bytes, int]:
+        return {b'{"event": "sleep_tracking_stopped"}': 1}
+
+    @pytest.fixture
+    def refusals(self) -> Mapping[bytes, list[str]]:
+        return {b'{"event": "sleep_tracking_started"}': ["sleep_tracking_stopped"]}
 
 
 def sent(event: str, minute: float, **said: Any) -> AppMessage:
