@@ -93,9 +93,12 @@ class Folds:
     ) -> FormatMemory:
         """What may be remembered now: nothing of a type that may not be stored."""
         now_us, keeps = self._clock_us(), self._gate.keeps
-        kept = all(keeps(whose.user, each, now_us) for each in left.about)
+        lacking = frozenset(each for each in left.about if not keeps(whose.user, each, now_us))
+        state = left.state
+        if lacking:
+            state = left.without if left.rest is None else left.rest(lacking)
         named = tuple(each for each in left.named if each[1] in types and keeps(whose.user, types[each[1]], now_us))
-        return FormatMemory(*whose, left.state if kept else left.without, named, taken_back)
+        return FormatMemory(*whose, state, named, taken_back)
 
     def _tombstones(self, whose: _Whose, gone: tuple[Gone, ...]) -> tuple[list[Event], list[tuple[str, str]]]:
         events: dict[str, Event] = {}

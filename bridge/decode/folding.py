@@ -5,12 +5,13 @@ interpreter nor a day of values is held twice.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from bridge.decode.guarded import named_in
-from healthsync_mqtt.formats.port import MOST_STATE, AppMessage, Format, Made, RefusedRecord
+from healthsync_mqtt.formats.port import MOST_STATE, AppMessage, Divisible, Format, Made, RefusedRecord
 from healthsync_mqtt.model.event import Aftermath, Decoded, Event, Gone, Rejection, omitted
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -67,11 +68,17 @@ class Folding:
         total = len(self._events) + len(self._rejections)
         size, cost = len(message.payload) + self._size, len(message.payload) + self._cost
         kept = None if left == state else left
-        aftermath = Aftermath(kept, tuple(self._named), tuple(self._gone), self._about(), self._without)
+        rest, about = self._rest(left), self._about(left)
+        aftermath = Aftermath(kept, tuple(self._named), tuple(self._gone), about, self._without, rest)
         return Decoded(self._form.name, self._events, self._rejections, total, size, cost, aftermath)
 
-    def _about(self) -> frozenset[str]:
+    def _rest(self, state: bytes) -> Callable[[frozenset[str]], bytes] | None:
+        return partial(self._form.without, state) if isinstance(self._form, Divisible) else None
+
+    def _about(self, state: bytes) -> frozenset[str]:
         """The types of which the state holds something; of this message where they are not said, refused ones too."""
+        if isinstance(self._form, Divisible):
+            return self._form.holds(state)
         types = {each.type for each in self._events} | {each.type for each in self._rejections if each.type is not None}
         return self._form.remembers or frozenset(types)
 

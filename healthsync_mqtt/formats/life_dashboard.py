@@ -6,7 +6,7 @@ blood pressure for the other half; what waits in vain is refused. Steps, distanc
 As a webhook come records with their ids, what was deleted, totals of days, and buckets that are to be put together.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 from hashlib import blake2b
@@ -167,6 +167,45 @@ class LifeDashboard:
         else:
             yield from _Topics(scribe, memory, apple=apple).read(topic)
         return msgspec.json.encode(memory.bounded())
+
+    def holds(self, state: bytes) -> frozenset[str]:
+        """See ``port.Divisible``."""
+        memory = _decode(state) if state else _AppMemory()
+        found = {type_ for place in (*memory.values, *memory.times) for type_ in _of_topic(place)}
+        found |= {type_ for name in memory.buckets for type_ in _of_bucket(name)}
+        return frozenset(found | ({"blood_pressure"} if memory.halves else set()))
+
+    def without(self, state: bytes, types: frozenset[str]) -> bytes:
+        """See ``port.Divisible``."""
+        memory = _decode(state) if state else _AppMemory()
+
+        def kept(found: dict[str, Any], types_of: Callable[[str], frozenset[str]]) -> dict[str, Any]:
+            return {name: each for name, each in found.items() if types.isdisjoint(types_of(name))}
+
+        return msgspec.json.encode(
+            _AppMemory(
+                values=kept(memory.values, _of_topic),
+                times=kept(memory.times, _of_topic),
+                halves={} if "blood_pressure" in types else memory.halves,
+                sequences=memory.sequences,
+                buckets=kept(memory.buckets, _of_bucket),
+            )
+        )
+
+
+def _of_topic(place: str) -> frozenset[str]:
+    """The types that a value on a topic may be of; of a variation both, which the app's system alone tells apart."""
+    key = place.rpartition("/")[2]
+    if key in _HALVES:
+        return frozenset({"blood_pressure"})
+    type_ = _DAYS[key][0] if key in _DAYS else _MOMENTS[key].type
+    return frozenset({type_, "hrv_sdnn"} if type_ == "hrv_rmssd" else {type_})
+
+
+def _of_bucket(name: str) -> frozenset[str]:
+    """The types that a bucket may be of."""
+    type_ = NUMBERS[name.partition(" ")[0]].type
+    return frozenset({type_, "hrv_sdnn"} if type_ == "hrv_rmssd" else {type_})
 
 
 class _Topics:

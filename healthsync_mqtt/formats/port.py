@@ -5,7 +5,7 @@ there, for every format alike, and by the one exact reader. What a new one promi
 """
 
 from collections.abc import Generator, Iterator
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID, uuid5
 
 from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
@@ -17,6 +17,7 @@ __all__ = [
     "NOTHING_TOLD",
     "AppMessage",
     "Declared",
+    "Divisible",
     "Event",
     "Fold",
     "Folded",
@@ -149,6 +150,19 @@ class Format(Protocol):
         told, damaged or not in this format: none of it is taken then and the state stays. Runs beside the event loop;
         what takes long yields now and then by itself, an outcome at a time.
         """
+        ...
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A format of which the state can be taken apart by types: without consent to one it goes on with the others."""
+
+    def holds(self, state: bytes) -> frozenset[str]:
+        """The types of which a state holds something."""
+        ...
+
+    def without(self, state: bytes, types: frozenset[str]) -> bytes:
+        """A state without what it holds of some types."""
         ...
 
 

@@ -1,5 +1,6 @@
 """What the decoder makes of a delivery: accepted events and rejections."""
 
+from collections.abc import Callable
 from enum import IntEnum
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -100,7 +101,8 @@ class Aftermath(NamedTuple):
     """What a message in a format of its own leaves beside events: what the format remembers, names, and what is gone.
 
     ``state`` None: it is what it was. ``named`` are what the source calls records, each with the id of its event.
-    ``about`` are the types of which ``state`` holds something; where one of them may not be stored it is ``without``.
+    ``about`` are the types of which the state holds something; where one of them may not be stored it is ``without``,
+    or, where it can be taken apart by them, what ``rest`` says is left without those.
     """
 
     state: bytes | None = None
@@ -108,6 +110,7 @@ class Aftermath(NamedTuple):
     gone: tuple[Gone, ...] = ()
     about: frozenset[str] = frozenset()
     without: bytes | None = None
+    rest: Callable[[frozenset[str]], bytes] | None = None
 
 
 class Decoded(NamedTuple):

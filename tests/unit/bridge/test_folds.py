@@ -9,6 +9,7 @@ import pytest
 
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.formats.life_dashboard import LifeDashboard
 from healthsync_mqtt.formats.port import AppMessage, Declared, Fold, Gone, Made, event_id
 from healthsync_mqtt.identity.consent.decisions import in_force
 from healthsync_mqtt.model.delivery import Delivery
@@ -224,4 +225,39 @@ async def test_a_message_in_a_format_that_was_taken_away_is_kept_as_refused_and_
     (row,) = bench.log.reader().rejected()
     assert (row.reason, row.form, row.raw) == ("not_allowed", "gone", gone.payload)
     assert steps(bench.log) == 100
+    bench.close()
+
+
+def waiting(bench: Bench) -> frozenset[str]:
+    """Of which types the app's format holds something on disk."""
+    return LifeDashboard().holds(bench.log.reader().format_state("alice", "watch", "life_dashboard"))
+
+
+def app_says(bench: Bench, topic: str, payload: bytes) -> Delivery:
+    topic = f"users/alice/devices/watch/formats/life_dashboard/{topic}"
+    made = delivery(bench.source(), 1, payload)
+    return made._replace(origin=Origin("alice", "watch", None, topic), form="life_dashboard")
+
+
+async def test_a_value_that_waits_for_its_time_is_not_kept_without_consent_to_its_type() -> None:
+    gate = ConsentGate(in_force(grant("alice", ["heart_rate"])))
+    bench = Bench(gate=gate)
+    bench.pipeline.submit([app_says(bench, "heart_rate/state", b"64")])
+    bench.pipeline.submit([app_says(bench, "weight/state", b"71.35")])
+    await bench.settle()
+    assert waiting(bench) == {"heart_rate"}
+    assert b"71.35" not in bench.log.reader().format_state("alice", "watch", "life_dashboard")
+    bench.close()
+
+
+async def test_a_value_that_waits_is_forgotten_by_the_next_message_after_its_consent_was_taken_back() -> None:
+    gate = ConsentGate(in_force(grant("alice", ["heart_rate", "weight"])))
+    bench = Bench(gate=gate)
+    bench.pipeline.submit([app_says(bench, "weight/state", b"71.35")])
+    await bench.settle()
+    assert waiting(bench) == {"weight"}
+    gate.replace(in_force(grant("alice", ["heart_rate"])))
+    bench.pipeline.submit([app_says(bench, "sleep_duration/state", b"1")])  # of which nothing becomes
+    await bench.settle()
+    assert waiting(bench) == frozenset()
     bench.close()

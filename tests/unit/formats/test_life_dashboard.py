@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.formats.catalogue import FORMATS
-from healthsync_mqtt.formats.port import AppMessage, Declared, Format, folded
+from healthsync_mqtt.formats.port import AppMessage, Declared, Divisible, Format, folded
 from healthsync_mqtt.model.reasons import RefusedError
 from healthsync_mqtt.testing.format_contract import FormatContract
 from tests.support.app_messages import NOW_US, Shelf, Told, app_message, recorded
@@ -358,3 +358,28 @@ def test_recorded_ios_and_ping(folder: Path) -> None:
     assert found.refused == []
     ping = of(folder, "webhook_ping.json")
     assert (ping.told, ping.refused) == ([], [])
+
+
+# -- what is remembered, by types
+
+
+def test_what_waits_can_be_told_apart_by_its_type_and_forgotten_alone() -> None:
+    form = FORMATS["life_dashboard"]
+    assert isinstance(form, Divisible)
+    bucket = {"bucket_start": "2026-05-03T12:00:00Z", "bucket_end": "2026-05-03T12:15:00Z", "sample_count": 2}
+    state = b""
+    for message in (
+        sent("heart_rate/state", b"64"),
+        sent("steps/state", b"2210"),
+        sent("heart_rate_variability/attributes", time("2026-05-03T06:57:40Z")),
+        sent("blood_pressure_systolic/state", b"128"),
+        sent("blood_pressure_systolic/attributes", time("2026-05-03T05:50:00Z", "u7")),
+        sent("", {"weight": [bucket | {"avg": 71, "min": 70, "max": 72}], "steps": [bucket | {"total": 30}]}),
+    ):
+        state = folded(form, message, state).state
+    held = {"heart_rate", "daily_steps", "hrv_rmssd", "hrv_sdnn", "blood_pressure", "weight", "steps"}
+    assert form.holds(state) == held
+    for each in held - {"hrv_rmssd", "hrv_sdnn"}:
+        assert form.holds(form.without(state, frozenset({each}))) == held - {each}
+    assert form.holds(form.without(state, frozenset({"hrv_sdnn"}))) == held - {"hrv_rmssd", "hrv_sdnn"}
+    assert form.holds(b"") == frozenset()
