@@ -161,7 +161,7 @@ class _DataSet:
         """When it was; an end only where that is another moment. 0 is no beginning."""
         zone = self._scribe.message.declared.zone
         end = _nanoseconds(point, "endTimeNanos")
-        start = _nanoseconds(point, "startTimeNanos") if point.get("startTimeNanos") not in {None, "0", 0} else end
+        start = _nanoseconds(point, "startTimeNanos") if point.get("startTimeNanos") not in (None, "0", 0) else end
         if end.us < start.us:
             raise RefusedError(Reason.BAD_INTERVAL, "endTimeNanos", "the point ends before it starts")
         return in_zone(start, zone), None if end.us == start.us else in_zone(end, zone)
