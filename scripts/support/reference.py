@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: topics, events, reasons, settings, metrics, commands; and the schemas.
+"""Writes docs/reference from the code: topics, events, reasons, settings, metrics, commands; schemas, parts of howtos.
 
 ``--check`` compares instead.
 """
@@ -23,6 +23,7 @@ from healthsync_mqtt.model.event_schema import example_event, words
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.telemetry.metrics import METRICS
 from healthsync_mqtt.topics.asyncapi import topic_table
+from scripts.support import howto_parts
 from scripts.support.schema_files import DIRECTORY, files
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -238,7 +239,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; fail when a page is out of date")
     check = parser.parse_args().check
     wanted = {REFERENCE / name: page(name) for name in PAGES}
-    wanted |= {DIRECTORY / name: text for name, text in files().items()}
+    wanted |= {DIRECTORY / name: text for name, text in files().items()} | howto_parts.pages()
     stale = [path.name for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
     gone = [path for path in DIRECTORY.rglob("*.json") if path not in wanted]
     stale += [path.name for path in gone]

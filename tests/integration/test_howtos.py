@@ -3,19 +3,27 @@
 import asyncio
 import json
 import os
+import re
 import shutil
+import socket
+import ssl
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from healthsync_mqtt.formats.catalogue import FORMATS
 from tests.support import child
 from tests.support.archives import own_lines
 from tests.support.checkout import make_checkout
 from tests.support.mosquitto import free_port
 from tests.support.pages import FOLLOWED, ROOT, TYPED, Block, Swap, Typist, Walk, blocks, pages
+from tests.support.patience import PATIENCE_S, wait_until
+from tests.support.public_authority import PublicAuthority
 from tests.support.rabbitmq import SERVER, installed
 from tests.support.service import Service, run_cli
 
@@ -23,6 +31,8 @@ NOT_RUN = {
     "docs/howto/compose.md": 1,
     "docs/howto/emqx.md": 1,
     "docs/howto/mosquitto.md": 1,
+    "docs/howto/nightscout.md": 1,
+    "docs/howto/phone-certificates.md": 3,
 }
 """How many blocks of a page are not run; the page gives the reason of each."""
 OTHER_LANGUAGES = {"json", "toml", "python", "sql", "text", "yaml", "js", "java", "go", "c", "rust"}
@@ -94,7 +104,7 @@ def test_every_page_is_typed_by_a_test() -> None:
         file, _, function = test.partition("::")
         text = (ROOT / file).read_text(encoding="utf-8")
         if function:
-            assert f"def {function}(" in text, page
+            assert f"def {function.partition('[')[0]}(" in text, page
         else:
             assert Path(page).name in text, f"{file} says nothing of {page}"
 
@@ -372,6 +382,101 @@ def test_apps(begin: Begin, place: Path) -> None:
         assert "removed phone of alice" in changed.err
         assert service.cli("app", "list") == []
     walk.done()
+
+
+APP_PAGES = {
+    "health-auto-export": "iphone",
+    "health-connect": "android",
+    "life-dashboard": "dashboard",
+    "nightscout": "sugar",
+    "openscale-sync": "openscale",
+    "scale-gateways": "scale",
+    "sleep-as-android": "sleep",
+    "theengs": "gateway",
+}
+"""The page of each app, and what it calls the login."""
+_LOGIN = re.compile(r'LOGIN="(-h \S+ -p \d+ -u (\S+) -P PASSWORD)"')
+_PRINTED = re.compile(r"^\s*password\s+(\S+)\s*$", re.MULTILINE)
+
+
+@pytest.mark.real_server
+@pytest.mark.parametrize("page", APP_PAGES)
+def test_the_page_of_an_app(begin: Begin, place: Path, page: str) -> None:
+    """The login that the page makes is enough for the message that the page sends as the app does."""
+    file, app = f"docs/howto/{page}.md", APP_PAGES[page]
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    typist = begin()
+    walk = Walk(file, typist)
+    with Service(data) as service:
+        (added,) = walk.go(1)
+        password = _PRINTED.search(added.out)
+        assert password is not None, added.out
+        (login,) = (found for block in blocks(file) if (found := _LOGIN.search(block.text)))
+        assert login[2] == f"alice-{app}"
+        here = f"-h localhost -p {service.mqtts[1]} --cafile {service.ca_file} -u {login[2]} -P {password[1]}"
+        typist.swaps = {login[1]: here}
+        walk.go(2)
+        assert [each["user"] for each in service.cli("rejected", "list")] == []
+        (shown,) = service.cli("app", "show", "alice", app)
+        assert (shown["last_stored_at"] is not None, shown["last_refusal"]) == (True, None)
+        assert f"`{shown['topics'][0]}`" in (ROOT / file).read_text()
+    walk.done()
+
+
+def test_every_app_that_sends_by_itself_has_a_page() -> None:
+    """Formats that no page names are of files, of our own clients, or of providers that answer and do not send."""
+    texts = "".join((ROOT / f"docs/howto/{page}.md").read_text() for page in APP_PAGES)
+    assert {name for name in FORMATS if f"--format {name}" not in texts} == {
+        "json", "fit", "open_mhealth", "fhir", "withings", "googlefit", "fitbit",
+    }  # fmt: skip
+
+
+@pytest.mark.real_server
+def test_a_certificate_that_phones_accept(begin: Begin, place: Path) -> None:
+    """As a public CA gives it, with a chain; a renewed one is taken up by the running service."""
+    data, live = place / "data", place / "live"
+    root = PublicAuthority()
+    files = {"fullchain.pem": live, "privkey.pem": live}
+    (place / "root.pem").write_bytes(root.certificate)
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    (app,) = run_cli(data, "app", "add", "alice", "phone", "--format", "json")
+    kept = place / ".lego" / "certificates"
+    for folder in (live, kept):
+        folder.mkdir(parents=True)
+    typist = begin({"/etc/letsencrypt/live/health.example.org": str(live)}, ROOT=str(place / "root.pem"))
+    walk = Walk("docs/howto/phone-certificates.md", typist)
+    walk.go(1)
+    root.issue(*(folder / name for name, folder in files.items()))
+    walk.go(1)
+    assert not (data / "certs" / "ca.key").exists()
+    with Service(data) as service:
+        login = ["-h", "localhost", "-p", str(service.mqtts[1]), "-u", app["username"], "-P", app["password"]]
+        message = '{"id": "p-1", "type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}'
+        sent = ["mosquitto_pub", *login, "--cafile", str(place / "root.pem"), "-q", "1", "-t", app["topics"][0]]
+        subprocess.run([*sent, "-m", message], check=True, timeout=PATIENCE_S)
+        assert [each["id"] for each in service.cli("events", "list")] == ["p-1"]
+        serial = root.issue(kept / "health.example.org.crt", kept / "health.example.org.key")
+        walk.go(1)
+        wait_until(lambda: shown_serial(service, place / "root.pem") == serial, "lego's certificate")
+        serial = root.issue(place / "health.crt", place / "health.key")
+        walk.go(1)
+        wait_until(lambda: shown_serial(service, place / "root.pem") == serial, "Tailscale's certificate")
+        (shown,) = walk.go(1)  # where the CA is that a phone is given
+        assert str(data / "certs" / "ca.crt") in shown.out
+    walk.done()
+
+
+def shown_serial(service: Service, root: Path) -> int:
+    """The serial number of the certificate that a client is shown who trusts the root alone."""
+    context = ssl.create_default_context(cafile=str(root))
+    with (
+        socket.create_connection(service.mqtts, timeout=PATIENCE_S) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as tls,
+    ):
+        found = tls.getpeercert(binary_form=True)
+    assert found is not None
+    return x509.load_der_x509_certificate(found).serial_number
 
 
 @pytest.mark.real_server

@@ -46,6 +46,15 @@ FOLLOWED = {
     "docs/howto/mqtt5.md": "tests/unit/broker/embedded/test_version5_page.py",
     "docs/howto/rabbitmq.md": "tests/integration/test_howtos.py::test_rabbitmq",
     "docs/howto/shared-groups.md": "tests/integration/test_howtos.py::test_shared_groups",
+    "docs/howto/health-auto-export.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[health-auto-export]",
+    "docs/howto/health-connect.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[health-connect]",
+    "docs/howto/life-dashboard.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[life-dashboard]",
+    "docs/howto/nightscout.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[nightscout]",
+    "docs/howto/openscale-sync.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[openscale-sync]",
+    "docs/howto/scale-gateways.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[scale-gateways]",
+    "docs/howto/sleep-as-android.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[sleep-as-android]",
+    "docs/howto/theengs.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[theengs]",
+    "docs/howto/phone-certificates.md": "tests/integration/test_howtos.py::test_a_certificate_that_phones_accept",
     "docs/howto/systemd.md": "tests/integration/test_service_account.py::test_the_page_is_typed_with_a_real_account",
 }
 """Which test follows which page. A test that is named types the page to its end, or fails; a file says that it does."""
