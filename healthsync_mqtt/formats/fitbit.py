@@ -36,7 +36,7 @@ _SYSTEMS: Final = {
 """Fitbit's systems of units."""
 
 
-class _Counted(NamedTuple):
+class _DayCount(NamedTuple):
     """Our type of what is counted in a day; its unit, or the kind of unit that the account's system says."""
 
     type: str
@@ -44,16 +44,16 @@ class _Counted(NamedTuple):
 
 
 _DAYS: Final = {
-    "steps": _Counted("daily_steps", "{steps}"),
-    "distance": _Counted("daily_distance", "distance"),
-    "floors": _Counted("daily_floors", "{flights}"),
-    "elevation": _Counted("daily_elevation_gain", "elevation"),
-    "calories": _Counted("daily_energy_total", "kcal"),
-    "caloriesBMR": _Counted("daily_energy_basal", "kcal"),
-    "minutesSedentary": _Counted("sedentary_time", "min"),
-    "minutesLightlyActive": _Counted("active_minutes_light", "min"),
-    "minutesFairlyActive": _Counted("active_minutes_moderate", "min"),
-    "minutesVeryActive": _Counted("active_minutes_vigorous", "min"),
+    "steps": _DayCount("daily_steps", "{steps}"),
+    "distance": _DayCount("daily_distance", "distance"),
+    "floors": _DayCount("daily_floors", "{flights}"),
+    "elevation": _DayCount("daily_elevation_gain", "elevation"),
+    "calories": _DayCount("daily_energy_total", "kcal"),
+    "caloriesBMR": _DayCount("daily_energy_basal", "kcal"),
+    "minutesSedentary": _DayCount("sedentary_time", "min"),
+    "minutesLightlyActive": _DayCount("active_minutes_light", "min"),
+    "minutesFairlyActive": _DayCount("active_minutes_moderate", "min"),
+    "minutesVeryActive": _DayCount("active_minutes_vigorous", "min"),
 }
 """Time series ``activities-…``. What Fitbit calls activity calories has a basal part in it and is nothing of ours."""
 _SUMMARY: Final = {
@@ -69,11 +69,11 @@ _SUMMARY: Final = {
 }
 """The same in the summary of a day."""
 _MINUTES: Final = {
-    "steps": _Counted("steps", "{steps}"),
-    "distance": _Counted("distance", "distance"),
-    "floors": _Counted("floors", "{flights}"),
-    "elevation": _Counted("elevation_gain", "elevation"),
-    "calories": _Counted("energy_total", "kcal"),
+    "steps": _DayCount("steps", "{steps}"),
+    "distance": _DayCount("distance", "distance"),
+    "floors": _DayCount("floors", "{flights}"),
+    "elevation": _DayCount("elevation_gain", "elevation"),
+    "calories": _DayCount("energy_total", "kcal"),
 }
 _STAGES: Final = {
     "wake": "awake", "awake": "awake", "restless": "awake_in_bed", "light": "light", "deep": "deep", "rem": "rem",
@@ -229,10 +229,10 @@ class _FitbitAnswer:
                     amount = number(each, "distance")
                     yield self._of_a_day(_DAYS["distance"], amount, date, "distance")
 
-    def _of_a_day(self, counted: _Counted, amount: float, date: Day, place: str) -> Event:
+    def _of_a_day(self, counted: _DayCount, amount: float, date: Day, place: str) -> Event:
         return self._scribe.event(counted.type, self._value(counted, amount, place), date, key=("day", date.date))
 
-    def _value(self, counted: _Counted, amount: float, place: str) -> dict[str, float]:
+    def _value(self, counted: _DayCount, amount: float, place: str) -> dict[str, float]:
         field = first_field(counted.type)
         unit = self._unit(counted.unit, place) if counted.unit in _SYSTEMS["metric"] else counted.unit
         return {field: in_field(counted.type, field, amount, unit, place=place)}

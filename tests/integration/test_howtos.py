@@ -385,25 +385,25 @@ def test_apps(begin: Begin, place: Path) -> None:
 
 
 APP_PAGES = {
-    "health-auto-export": "iphone",
-    "health-connect": "android",
-    "life-dashboard": "dashboard",
-    "nightscout": "sugar",
-    "openscale-sync": "openscale",
-    "scale-gateways": "scale",
-    "sleep-as-android": "sleep",
-    "theengs": "gateway",
+    "iphone": "health-auto-export",
+    "android": "health-connect",
+    "dashboard": "life-dashboard",
+    "sugar": "nightscout",
+    "openscale": "openscale-sync",
+    "scale": "scale-gateways",
+    "sleep": "sleep-as-android",
+    "gateway": "theengs",
 }
-"""The page of each app, and what it calls the login."""
+"""What each app's page calls the login, and the page."""
 _LOGIN = re.compile(r'LOGIN="(-h \S+ -p \d+ -u (\S+) -P PASSWORD)"')
 _PRINTED = re.compile(r"^\s*password\s+(\S+)\s*$", re.MULTILINE)
 
 
 @pytest.mark.real_server
-@pytest.mark.parametrize("page", APP_PAGES)
-def test_the_page_of_an_app(begin: Begin, place: Path, page: str) -> None:
+@pytest.mark.parametrize("app", APP_PAGES)
+def test_the_page_of_an_app(begin: Begin, place: Path, app: str) -> None:
     """The login that the page makes is enough for the message that the page sends as the app does."""
-    file, app = f"docs/howto/{page}.md", APP_PAGES[page]
+    file = f"docs/howto/{APP_PAGES[app]}.md"
     data = place / "data"
     run_cli(data, "user", "add", "alice", "--consent", "all")
     typist = begin()
@@ -426,7 +426,7 @@ def test_the_page_of_an_app(begin: Begin, place: Path, page: str) -> None:
 
 def test_every_app_that_sends_by_itself_has_a_page() -> None:
     """Formats that no page names are of files, of our own clients, or of providers that answer and do not send."""
-    texts = "".join((ROOT / f"docs/howto/{page}.md").read_text() for page in APP_PAGES)
+    texts = "".join((ROOT / f"docs/howto/{page}.md").read_text() for page in APP_PAGES.values())
     assert {name for name in FORMATS if f"--format {name}" not in texts} == {
         "json", "fit", "open_mhealth", "fhir", "withings", "googlefit", "fitbit",
     }  # fmt: skip
