@@ -40,7 +40,7 @@ async def test_a_process_that_will_not_end_is_killed_even_when_nobody_waits_for_
     Sinks(data).put(made(name="main", url="http://127.0.0.1:9"))
     ship = Shipping(data, chores=Chores(Journal()), command=(sys.executable, str(script)))  # type: ignore[arg-type]
     running = asyncio.create_task(ship.run())
-    await until(pid_file.exists)
+    await until(lambda: processes and pid_file.exists())  # the process may run before its start returns
     assert int(pid_file.read_text()) == processes[0].pid
     keeping = next(task for task in asyncio.all_tasks() if task.get_name() == "bridge.ship.main")
     for _ in range(cancels):
