@@ -42,15 +42,16 @@ class TokenRequests:
         self._clock = clock
         self._asking: dict[str, asyncio.Task[None]] = {}
 
-    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
+    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> bool:
         """Answer soon; a client that asks again before its answer came, or one too many, is not heard."""
         client_id = login.principal.client_id
         if client_id in self._asking or len(self._asking) >= _MOST_AT_ONCE:
             log.warning("bridge.request_ignored", client_id=client_id, channel=channel.key)
-            return
+            return False
         task = asyncio.create_task(self._serve(login, payload, answer), name=f"bridge.{channel.key}")
         self._asking[client_id] = task
         task.add_done_callback(lambda _: self._asking.pop(client_id, None))
+        return True
 
     async def drain(self) -> None:
         """Wait for the answers that are being made."""

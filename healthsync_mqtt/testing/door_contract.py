@@ -424,7 +424,7 @@ class RequestsContract:
     async def test_each_request_is_answered_once_and_later(self, counter: RequestDesk) -> None:
         answers: dict[int, list[bytes]] = {1: [], 2: []}
         for number, got in answers.items():
-            counter.requests.take(counter.channel, counter.login(number), asked(f"t-{number}"), got.append)
+            assert counter.requests.take(counter.channel, counter.login(number), asked(f"t-{number}"), got.append)
         assert answers == {1: [], 2: []}
         await counter.settle()
         await counter.settle()
@@ -434,21 +434,21 @@ class RequestsContract:
     async def test_a_client_has_one_request_at_a_time(self, counter: RequestDesk) -> None:
         got: list[bytes] = []
         login = counter.login(1)
-        for n in range(50):
-            counter.requests.take(counter.channel, login, asked(f"t-{n}"), got.append)
+        heard = [counter.requests.take(counter.channel, login, asked(f"t-{n}"), got.append) for n in range(50)]
+        assert heard == [True] + [False] * 49
         await counter.settle()
         assert [json.loads(answer)["transaction"] for answer in got] == ["t-0"]
-        counter.requests.take(counter.channel, login, asked("again"), got.append)
+        assert counter.requests.take(counter.channel, login, asked("again"), got.append)
         await counter.settle()
         assert [json.loads(answer)["transaction"] for answer in got] == ["t-0", "again"]
 
     async def test_noise_hurts_nobody(self, counter: RequestDesk) -> None:
         for n, noise in enumerate((b"", b"{", b"\xff", b"[" * 100_000, b'{"a": 1}', b"null", b"x" * 100_000), 10):
             got: list[bytes] = []
-            counter.requests.take(counter.channel, counter.login(n), noise, got.append)
+            heard = counter.requests.take(counter.channel, counter.login(n), noise, got.append)
             await counter.settle()
-            assert len(got) <= 1
+            assert len(got) == heard
         answers: list[bytes] = []
-        counter.requests.take(counter.channel, counter.login(1), asked("still"), answers.append)
+        assert counter.requests.take(counter.channel, counter.login(1), asked("still"), answers.append)
         await counter.settle()
         assert len(answers) == 1

@@ -171,12 +171,14 @@ class MemoryRequests:
         self.asked: list[tuple[str, str, bytes]] = []
         self._waiting: dict[str, Callable[[], None]] = {}
 
-    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
+    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> bool:
         """One at a time for each client; another one is not heard."""
         client_id = login.principal.client_id
-        if client_id not in self._waiting:
-            self.asked.append((channel.key, client_id, payload))
-            self._waiting[client_id] = partial(answer, payload)
+        if client_id in self._waiting:
+            return False
+        self.asked.append((channel.key, client_id, payload))
+        self._waiting[client_id] = partial(answer, payload)
+        return True
 
     def answer(self) -> None:
         """Everybody gets what it has sent."""

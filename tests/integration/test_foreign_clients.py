@@ -20,6 +20,8 @@ from tests.support.patience import PATIENCE_S
 from tests.support.service import Service, run_cli
 
 LISTENERS = ("mqtt", "mqtts", "wss")
+TOOLS = ("mqtt", "mqtts")
+"""Mosquitto's tools have no WebSocket before their version 2.1."""
 TOPIC = "users/alice/devices/watch/events"
 
 
@@ -65,7 +67,7 @@ def mosquitto(setup: Setup, tool: str, listener: str, login: dict[str, str], *mo
 @pytest.mark.real_server
 @pytest.mark.parametrize("version", ["mqttv311", "mqttv5"])
 @pytest.mark.parametrize("qos", [0, 1, 2])
-@pytest.mark.parametrize("listener", ["mqtt", "mqtts"])
+@pytest.mark.parametrize("listener", TOOLS)
 def test_mosquitto_pub_and_sub(setup: Setup, listener: str, qos: int, version: str) -> None:
     reading = ("-V", version, "-q", "1", "-C", "1", "-t", "users/alice/canonical/weight")
     subscribe = mosquitto(setup, "mosquitto_sub", listener, setup.subscriber, *reading)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_foreign_clients import LISTENERS, TOPIC, Setup, event, fresh_id, setup
+from tests.integration.test_foreign_clients import LISTENERS, TOOLS, TOPIC, Setup, event, fresh_id, setup
 from tests.support import languages
 
 __all__ = ["setup"]
@@ -13,6 +13,29 @@ CLIENTS = ("js", "go", "c", "HiveMqClient", "PahoClient")
 """MQTT.js, paho's clients in Go, C and Java, HiveMQ's client; paho's in Python is in ``test_foreign_clients``."""
 
 pytestmark = pytest.mark.real_server
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "mqtt5.md"
+SAID = {
+    "mosquitto_pub, mosquitto_sub (2.0)": TOOLS,
+    "paho, Python": LISTENERS,
+    "paho, C": LISTENERS,
+    "paho, Java": LISTENERS,
+    "paho, Go (autopaho)": LISTENERS,
+    "aiomqtt": LISTENERS,
+    "MQTT.js": LISTENERS,
+    "HiveMQ's client": LISTENERS,
+}
+"""What the page says of each: the listeners that its tests go through."""
+
+
+def test_the_page_names_the_clients_and_the_listeners_that_are_tried() -> None:
+    lines = PAGE.read_text(encoding="utf-8").partition("## Clients that are tried")[2].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")][2:]
+    said = {
+        name: tuple(each for each, cell in zip(LISTENERS, cells, strict=True) if cell == "yes") for name, *cells in rows
+    }
+    assert said == SAID
 
 
 @pytest.fixture(scope="session")

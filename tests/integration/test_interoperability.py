@@ -1,22 +1,20 @@
 """The cases of the Eclipse Paho interoperability suite for MQTT 3.1.1, as our own tests with our topics.
 
-Applies:
-- basic (connect, subscribe, publish at each QoS, disconnect; a second CONNECT is a fault), offline message queueing,
-  keepalive, redelivery on reconnect, unsubscribe
-- retained messages and will message: on a device's own status topic, the only one where it may retain and set a will
+``CASES`` names every case of ``client_test.py`` (eclipse/paho.mqtt.testing at 9d7bb80) and its tests. The clients are
+paho's own, so that a foreign implementation reads what we send; what paho's client does not do is on the raw wire.
+
+Not as they are written there, and why:
+- retained messages, wills: on a device's own status topic, the only one where it may retain and set a will
+- zero length client id: the client id is the identity, so an empty one is refused (CONNACK 2), clean session or not
 - overlapping subscriptions: the suite allows one message or two, we send one
 - subscribe failure: with a filter that is not the client's
-
-Does not apply as it is written there:
-- zero length client id: the client id is the identity, so an empty one is refused (CONNACK 2), clean session or not
-- dollar topics: nobody may subscribe to topics that begin with a dollar sign, or publish to them; that is tested
-
-The clients are paho's own, so that a foreign implementation reads what we send.
+- dollar topics: nobody may subscribe to topics that begin with a dollar sign, or publish to them; that is tried
 """
 
 import queue
+import re
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,39 @@ from tests.support.inprocess import House, opened
 from tests.support.paho import Waking, play
 from tests.support.patience import PATIENCE_S
 from tests.support.peer import Identity
+
+CASES = {
+    "basic": ("test_basic", "test_outsider_version5::test_what_is_not_mqtt_by_its_name_is_not_let_in"),
+    "retained_messages": ("test_retained_messages",),
+    "will_message": ("test_will_message",),
+    "zero_length_clientid": ("test_zero_length_client_id",),
+    "offline_message_queueing": ("test_offline_message_queueing",),
+    "overlapping_subscriptions": ("test_overlapping_subscriptions",),
+    "keepalive": ("test_keepalive",),
+    "redelivery_on_reconnect": ("test_redelivery_on_reconnect",),
+    "subscribe_failure": ("test_subscribe_failure",),
+    "dollar_topics": ("test_dollar_topics",),
+    "unsubscribe": ("test_unsubscribe",),
+}
+"""The suite's cases, without ``test``, and where they are tried."""
+
+
+def test_each_case_of_the_suite_has_its_test() -> None:
+    assert len(CASES) == 11, "client_test.py has so many"
+    assert missing_tests(CASES, Path(__file__)) == []
+
+
+def missing_tests(cases: Mapping[str, Sequence[str]], own: Path) -> list[tuple[str, str]]:
+    """Tests that a table names (``test``, or ``file::test``) and that are not there, with their cases."""
+    missing = []
+    for case, names in cases.items():
+        assert names, case
+        for name in names:
+            file, _, test = name.rpartition("::")
+            text = own.with_name(f"{file or own.stem}.py").read_text(encoding="utf-8")
+            if not re.search(rf"^async def {test}\(", text, re.MULTILINE):
+                missing.append((case, name))
+    return missing
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.ports import Door, Later
 from healthsync_mqtt.broker.embedded.protocol import DEAF, Protocol
 from healthsync_mqtt.broker.embedded.reading import Hold, Reading
+from healthsync_mqtt.broker.embedded.replies import DONE, Said
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.turns import TurnAccount, Turns
 from healthsync_mqtt.broker.embedded.visitors import Visitors
@@ -231,9 +232,9 @@ class Connection:
         """The event deliveries with these tokens are durable: answer them in order, in one write."""
         self._answered(self._protocol.acknowledged(tokens, verdicts))
 
-    def relayed(self, held: OtherAnswer) -> None:
+    def relayed(self, held: OtherAnswer, said: Said = DONE) -> None:
         """What is owed of a message for others outlasts a crash: answer it when its turn comes."""
-        self._answered(self._protocol.relayed(held))
+        self._answered(self._protocol.relayed(held, said))
 
     def _answered(self, actions: Sequence[Action]) -> None:
         self._perform(actions)

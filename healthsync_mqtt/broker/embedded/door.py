@@ -27,6 +27,7 @@ from healthsync_mqtt.broker.embedded.ports import (
 )
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.refusals import Refusals
+from healthsync_mqtt.broker.embedded.replies import DONE, TOO_MANY_REQUESTS, Said, without_ear
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.kept import KeptWill
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
@@ -488,9 +489,9 @@ class FrontDoor:
         channel, message, held = what
         topic, relayed = message.topic.decode(), None if held is None else partial(client.relayed, held)
         if channel is not None and channel.answer:
-            self._ask(client, channel, topic, message)
+            said = self._ask(client, channel, topic, message)
             if relayed is not None:
-                relayed()
+                relayed(said)
         else:
             then = None if relayed is None else partial(self.sessions.outlasting, relayed)
             self._embedded.publish(
@@ -509,11 +510,11 @@ class FrontDoor:
         seconds = properties.get(Property.MESSAGE_EXPIRY)
         return 0.0 if seconds is None else self.sessions.now() + seconds
 
-    def _ask(self, client: Client, channel: Channel, topic: str, message: Publish) -> None:
+    def _ask(self, client: Client, channel: Channel, topic: str, message: Publish) -> Said:
         """Hand over a request; the answer goes to the connection that asked, and to nobody else.
 
         In MQTT 5 the request may name another topic for it, one that its client has subscribed to; correlation data
-        comes back as it was sent.
+        comes back as it was sent, and what will have no answer is not acknowledged as taken.
         """
         parsed, session, login = self._registry.parse(topic), client.session, client.login
         assert parsed is not None
@@ -530,12 +531,12 @@ class FrontDoor:
                 identifiers = granted.identifiers
                 self.sessions.give(session, Message(name.encode(), body, 1, about=about, identifiers=identifiers))
 
-        if granted is not None:
-            self.requests.take(channel, login, message.payload, answer)
-        else:
+        if granted is None:
             self.visitors.refused(
                 "door.request_without_ear", client, channel.key, client_id=session.client_id, channel=channel.key
             )
+            return without_ear(name[:TOPIC_SHOWN])
+        return DONE if self.requests.take(channel, login, message.payload, answer) else TOO_MANY_REQUESTS
 
     def _publish_will(self, will: KeptWill, then: Callable[[], None]) -> None:
         """Publish a will, if its principal may still set it; ``then``, when it was handed out, or never will be."""

@@ -11,6 +11,7 @@ from healthsync_mqtt.broker.embedded.dialect import Dialect
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.limits.rates import Gate
 from healthsync_mqtt.broker.embedded.reading import Hold
+from healthsync_mqtt.broker.embedded.replies import DONE, Said
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.session import Session
 from healthsync_mqtt.broker.embedded.sessions.table import SessionLink
@@ -121,8 +122,8 @@ class Arrivals(Protocol):
 class Requests(Protocol):
     """Who answers what clients ask the bridge."""
 
-    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
-        """A request on ``channel``; ``answer`` is called at most once, later, on the event loop."""
+    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> bool:
+        """A request on ``channel``; whether it is heard: ``answer`` is called once then, later, on the event loop."""
 
 
 class Entry(NamedTuple):
@@ -190,8 +191,8 @@ class Client(SessionLink, Source, Protocol):
     def dialect(self) -> Dialect:
         """How it is spoken to."""
 
-    def relayed(self, held: OtherAnswer) -> None:
-        """What is owed of a message of its for others outlasts a crash."""
+    def relayed(self, held: OtherAnswer, said: Said = DONE) -> None:
+        """What is owed of a message of its outlasts a crash, or, as is ``said``, nothing will come of it."""
 
 
 class Door(Protocol):

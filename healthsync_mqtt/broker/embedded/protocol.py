@@ -213,8 +213,12 @@ class Protocol:
         """These events are durable; MQTT 5 is told what became of them."""
         return self._answered(self._order.acknowledge(of_verdicts(tokens, verdicts) if self.five else tokens))
 
-    def relayed(self, held: OtherAnswer) -> list[Action]:
-        """What is owed of this message outlasts a crash."""
+    def relayed(self, held: OtherAnswer, said: Said = DONE) -> list[Action]:
+        """What is owed of this message outlasts a crash; or nothing will come of it, as MQTT 5 is ``said``."""
+        if said is not DONE and isinstance(held.token, Reply):
+            held.token = held.token._replace(said=said)
+            if self._session is not None:
+                self._session.unreleased.discard(held.token.ends)
         return self._answered(self._order.release(held))
 
     def _answered(self, answers: Sequence[Answered]) -> list[Action]:

@@ -39,6 +39,8 @@ class Reply(NamedTuple):
 LISTED: Final = "rejection"
 """The user property of one refused event, there as often as there is room."""
 
+TOO_MANY_REQUESTS: Final = Said(ReasonCode.QUOTA_EXCEEDED, "wait for the answer to the request before this one")
+
 _EARLY: Final = "early by the service's clock: keep it and send it again later"
 
 DONE: Final = Said()
@@ -80,6 +82,11 @@ def of_verdicts(tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict]) -> l
             last, said = verdict, of_verdict(verdict)
         out.append(tuple.__new__(Reply, (token, said)))  # half the price, for each of many events
     return out
+
+
+def without_ear(topic: str) -> Said:
+    """Why a request is not answered."""
+    return Said(ReasonCode.IMPLEMENTATION_SPECIFIC, f"its answer would not be heard: subscribe to {topic} first")
 
 
 def of_refusal(reason: str, decision: AccessDecision | None, rule: str) -> Said:

@@ -436,23 +436,30 @@ class TestRequests(RequestsContract):
 
 
 class AtOnceAnswered(MemoryRequests):
-    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
+    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> bool:
         answer(payload)
+        return True
 
 
 class Talkative(MemoryRequests):
-    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
+    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> bool:
         def twice(body: bytes) -> None:
             answer(body)
             answer(body)
 
-        super().take(channel, login, payload, twice)
+        return super().take(channel, login, payload, twice)
+
+
+class Deaf(MemoryRequests):
+    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> bool:
+        super().take(channel, login, payload, answer)
+        return True
 
 
 class Newest(MemoryRequests):
-    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
+    def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> bool:
         self._waiting.pop(login.principal.client_id, None)
-        super().take(channel, login, payload, answer)
+        return super().take(channel, login, payload, answer)
 
 
 @pytest.mark.parametrize(
@@ -461,6 +468,7 @@ class Newest(MemoryRequests):
         (AtOnceAnswered, RequestsContract.test_each_request_is_answered_once_and_later),
         (Talkative, RequestsContract.test_each_request_is_answered_once_and_later),
         (Talkative, RequestsContract.test_noise_hurts_nobody),
+        (Deaf, RequestsContract.test_a_client_has_one_request_at_a_time),
         (Newest, RequestsContract.test_a_client_has_one_request_at_a_time),
     ],
 )
