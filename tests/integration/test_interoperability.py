@@ -5,7 +5,8 @@ paho's own, so that a foreign implementation reads what we send; what paho's cli
 
 Not as they are written there, and why:
 - retained messages, wills: on a device's own status topic, the only one where it may retain and set a will
-- zero length client id: the client id is the identity, so an empty one is refused (CONNACK 2), clean session or not
+- zero length client id: the client id of a device or subscriber is its identity, so an empty one is refused (CONNACK
+  2), clean session or not; an app is named by its password's user name, and for it the case is as it is written
 - overlapping subscriptions: the suite allows one message or two, we send one
 - subscribe failure: with a filter that is not the client's
 - dollar topics: nobody may subscribe to topics that begin with a dollar sign, or publish to them; that is tried
@@ -31,7 +32,11 @@ CASES = {
     "basic": ("test_basic", "test_outsider_version5::test_what_is_not_mqtt_by_its_name_is_not_let_in"),
     "retained_messages": ("test_retained_messages",),
     "will_message": ("test_will_message",),
-    "zero_length_clientid": ("test_zero_length_client_id",),
+    "zero_length_clientid": (
+        "test_zero_length_client_id",
+        "test_app_client_ids::test_an_app_of_version_3_1_1_need_not_say_either",
+        "test_app_client_ids::test_without_a_client_id_there_is_no_session_that_lasts_in_version_3_1_1",
+    ),
     "offline_message_queueing": ("test_offline_message_queueing",),
     "overlapping_subscriptions": ("test_overlapping_subscriptions",),
     "keepalive": ("test_keepalive",),

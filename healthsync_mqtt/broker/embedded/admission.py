@@ -60,9 +60,11 @@ def named(packet: Connect) -> Connect:
 
     In MQTT 5 a client without a client id gets its user name for one, and a password may come without a user name: both
     are who the token is for. An app cannot be told which client id to use, perhaps: with a password of ours it is who
-    its user name says.
+    its user name says. In 3.1.1 a session that lasts needs a client id all the same [MQTT-3.1.3-8].
     """
     about = packet.properties
+    if packet.protocol_level < 5 and not packet.client_id and not packet.clean_session:
+        return packet
     if packet.username and packet.password is not None and normal_password(packet.password) is not None:
         return packet._replace(client_id=packet.username)
     if packet.protocol_level < 5:
