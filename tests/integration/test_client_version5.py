@@ -10,6 +10,7 @@ from healthsync_mqtt.client import (
     DeviceClient,
     DismissedError,
     Rejected,
+    SqliteOutbox,
     Stored,
     TakenOverError,
 )
@@ -54,6 +55,21 @@ async def test_results_come_from_acknowledgements_and_no_receipt_is_asked_for(ho
         assert many.rejected == 100
         assert house.edge.sessions.filters(alice.client_id) == ()
     assert house.stored() == ["e1", "e2", "e4"]
+
+
+async def test_what_is_held_is_told_at_once_and_a_durable_outbox_sends_it_again(house: House, tmp_path: Path) -> None:
+    alice = house.device("alice")
+    early = event(1) | {"start_time": "2999-01-01T00:00:00Z"}
+    async with client(house, alice, outbox=SqliteOutbox(tmp_path / "outbox.db")) as watch:
+        first, second = await watch.publish([early, event(2)])
+        assert isinstance(first, Rejected)
+        assert (first.reason, first.held, second) == ("future_time", True, Stored(id="e2"))
+        assert await watch.close()
+    assert [row.times for row in house.service.reader.rejected()] == [1]
+    async with client(house, alice, outbox=SqliteOutbox(tmp_path / "outbox.db")) as watch:
+        await house.until(lambda: [row.times for row in house.service.reader.rejected()] == [2], "it is sent again")
+        assert await watch.publish(event(3))
+    assert house.stored() == ["e2", "e3"]
 
 
 class MovedClock:
