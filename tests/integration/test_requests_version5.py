@@ -4,6 +4,7 @@ By a client of the standard alone, on every listener, with response topics and c
 """
 
 import json
+import struct
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.integration.test_enrolment import opened
 from tests.integration.test_outsider_version5 import Knock, dial, entered, knock
 from tests.support.inprocess import House
-from tests.support.outsider import AUTH, CONNACK, PUBACK, PUBLISH, Outsider
+from tests.support.outsider import AUTH, CONNACK, PUBACK, PUBLISH, Outsider, properties, text, variable
 from tests.support.peer import event
 
 __all__ = ["dial", "knock"]
@@ -97,8 +98,11 @@ async def test_of_two_requests_at_once_the_second_is_refused(house: House, knock
     watch = await entered(knock, house.device("alice"))
     asking, answers = (f"users/alice/devices/watch/token/{each}" for each in ("request", "response"))
     assert (await watch.subscribe((answers, 1))).codes == (1,)
-    for _ in range(2):
-        watch.publish(asking, b"{}", response_topic=answers)
+    both = b""
+    for number in (11, 12):
+        body = text(asking) + struct.pack(">H", number) + properties({"response_topic": answers}) + b"{}"
+        both += b"\x32" + variable(len(body)) + body
+    watch.raw(both)  # in one piece, so that nothing is answered between them
     got = [await watch.next() for _ in range(3)]
     assert [each.reason for each in got if each.kind == PUBACK] == [0, 0x97]
     (answer,) = (each for each in got if each.kind == PUBLISH)

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from healthsync_mqtt.mqtt.codec import Decoder, encode_pubacks, v5
 from healthsync_mqtt.mqtt.codec.packets import (
     NO_PROPERTIES,
@@ -160,6 +162,7 @@ def fanout(setting: Setting) -> list[Result]:
     results = []
     with Service(data) as service:
         generate(service.mqtt, devices, run="warm", messages=5_000)
+        process = psutil.Process(service.pid)
         for members, name, work in (
             (1, FILTER, "one live subscriber"),
             (4, FILTER, "each of four live subscribers"),
@@ -170,10 +173,13 @@ def fanout(setting: Setting) -> list[Result]:
                 run = f"{'g' if '$' in name else 'p'}{members}{turn}"
                 flood = partial(generate, service.mqtt, devices, run=run, messages=messages)
                 goal = messages * (1 if "$" in name else members)
+                before = sum(process.cpu_times()[:2])
                 found = asyncio.run(_live(service.mqtt, who[:members], name, goal, flood))
+                found["cpu_us"] = (sum(process.cpu_times()[:2]) - before) / goal * 1e6
                 progress(f"  {work}: {found['given']:,.0f} given/s, {found['published']:,.0f} published/s")
                 runs.append(found)
             published = statistics.median(found["published"] for found in runs)
+            busy = statistics.median(found["cpu_us"] for found in runs)
             late = statistics.median(found["late_s"] for found in runs)
             results.append(
                 Result(
@@ -183,7 +189,8 @@ def fanout(setting: Setting) -> list[Result]:
                     values=[found["given"] for found in runs],
                     target="none yet",
                     met=None,
-                    note=f"published at {published:,.0f} msg/s; all given {late:.2f} s later",
+                    note=f"published at {published:,.0f} msg/s; all given {late:.2f} s later; "
+                    f"{busy:.0f} us of the service's CPU a given event",
                     detail={"runs": runs},
                 )
             )
