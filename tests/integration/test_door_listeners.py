@@ -86,6 +86,23 @@ async def test_an_event_makes_its_way_over_websocket(house: House, bob: Bystande
     await bob.goes_on()
 
 
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [(["mqttv3.1"], "mqttv3.1"), (["mqttv3.1", "mqtt"], "mqtt"), (["soap", "mqttv3.1"], "mqttv3.1")],
+)
+async def test_a_client_of_3_1_names_its_sub_protocol_as_it_always_did(
+    house: House, offered: list[str], chosen: str
+) -> None:
+    watch = house.device("alice")
+    async with web(house, subprotocols=offered) as socket:
+        assert socket.subprotocol == chosen
+        peer = WebPeer(socket)
+        await peer.send(login(watch, protocol_level=3, protocol_name="MQIsdp"))
+        assert await peer.next() == Connack(False, 0)
+        await peer.send(Publish(watch.events.encode(), event("a"), 1, False, False, 7))
+        assert await peer.next() == Puback(7)
+
+
 async def test_packets_cut_across_frames_and_fragments(house: House) -> None:
     watch = house.device("alice")
     async with web(house) as socket:

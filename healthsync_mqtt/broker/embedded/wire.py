@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from websockets.exceptions import NegotiationError
 from websockets.http11 import Request
@@ -203,7 +203,7 @@ class WebSocketWire(Wire):
         super().__init__(accept, secure=secure, clients=clients)
         self._origins = origins
         #: the opening; None once the WebSocket is open
-        self._opening: ServerProtocol | None = ServerProtocol(select_subprotocol=_mqtt_only)
+        self._opening: ServerProtocol | None = ServerProtocol(select_subprotocol=_chosen)
         self._frames = Frames(most)
         self._over = False
 
@@ -277,7 +277,12 @@ class WebSocketWire(Wire):
         return any(origin not in self._origins and origin != own for origin in origins)
 
 
-def _mqtt_only(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol:
-    if "mqtt" in offered:
-        return Subprotocol("mqtt")
+_SPOKEN: Final = (Subprotocol("mqtt"), Subprotocol("mqttv3.1"))
+"""MQTT, and what clients of MQTT 3.1 call it: that version is older than the name."""
+
+
+def _chosen(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol:
+    for spoken in _SPOKEN:
+        if spoken in offered:
+            return spoken
     raise NegotiationError("the sub-protocol must be mqtt [MQTT-6.0.0-3]")
