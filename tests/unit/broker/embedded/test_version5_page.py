@@ -21,7 +21,19 @@ def test_every_code_of_a_disconnect_is_explained() -> None:
 
 
 def test_user_properties_and_bounds_are_those_of_the_code() -> None:
-    for name in ("stored", "duplicate", "rejected", "seq", "epoch", "reason", "field", "ignored", LISTED, METHOD):
+    for name in (
+        "stored",
+        "duplicate",
+        "rejected",
+        "seq",
+        "epoch",
+        "reason",
+        "field",
+        "held",
+        "ignored",
+        LISTED,
+        METHOD,
+    ):
         assert f"`{name}`" in PAGE, name
     for bound in (MOST_ALIASES, ALIASES_OUT, LEAST_PACKET, MAX_REPEATED):
         assert f"{bound}" in PAGE
