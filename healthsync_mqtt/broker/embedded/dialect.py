@@ -26,6 +26,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Publish,
     Suback,
     Unsuback,
+    is_modern,
 )
 from healthsync_mqtt.mqtt.codec.v5.properties import PropertyPlace, body, write, write_variable
 
@@ -241,7 +242,7 @@ THREE: Final = Dialect3()
 
 def dialect_of(asked: Connect) -> Dialect:
     """How to speak to whoever sent this CONNECT; a version that is newer than ours is refused in ours."""
-    return Dialect5(asked.properties) if asked.protocol_level > 4 else THREE
+    return Dialect5(asked.properties) if is_modern(asked.protocol_level) else THREE
 
 
 def forwarded(properties: Properties) -> bytes:

@@ -55,6 +55,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Subscribe,
     Unsubscribe,
     Will,
+    is_modern,
 )
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.topics.access import AccessDecision
@@ -250,7 +251,7 @@ class Protocol:
         self.state = entered(self.state, ConnectionState.JUDGING)
         self.will = packet.will
         self.level = packet.protocol_level
-        self.five = self.level > 4
+        self.five = is_modern(self.level)
         self.method = packet.properties.get(Property.AUTHENTICATION_METHOD)
         self._actions.append(Judge(packet))
         return _LOGIN

@@ -83,6 +83,15 @@ def version_of(protocol_level: int) -> str:
     return f"MQTT {_VERSIONS.get(protocol_level, protocol_level)}"
 
 
+_BRIDGES: Final = frozenset({0x83, 0x84})
+"""What Mosquitto's bridges of MQTT 3.1 and 3.1.1 say first; refused with code 1, they say 3 and 4."""
+
+
+def is_modern(protocol_level: int) -> bool:
+    """Whether a client with this protocol level reads what MQTT 5 says, if only that its version is not spoken."""
+    return protocol_level > 4 and protocol_level not in _BRIDGES
+
+
 class ConnectCode(IntEnum):
     """Return codes of CONNACK in 3.1.1 (section 3.2.2.3)."""
 

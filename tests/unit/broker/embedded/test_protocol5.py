@@ -169,6 +169,9 @@ def test_a_refused_connect_is_answered_in_its_version() -> None:
     newer = made(ConnectionState.REFUSING, asked=Connect("", protocol_level=6))
     unknown = Refusal(ConnectCode.BAD_PROTOCOL_VERSION, "bad_version")
     assert newer.told(unknown)[0] == Send(Connack(False, ReasonCode.UNSUPPORTED_PROTOCOL_VERSION))
+    for level in (0x83, 0x84):  # bridges of MQTT 3.1 and 3.1.1 go on without the bit once they hear this
+        bridge = made(ConnectionState.REFUSING, asked=Connect("", protocol_level=level))
+        assert bridge.told(unknown)[0] == Send(Connack(False, ConnectCode.BAD_PROTOCOL_VERSION))
 
 
 def aliased(topic: bytes, alias: int, payload: bytes = b"{}") -> Publish:
