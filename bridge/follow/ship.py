@@ -6,7 +6,6 @@ the log between two commits; one that is lost with a crash only means that some 
 """
 
 import asyncio
-import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bridge.cursors import Cursors
+from bridge.own_process import own_process
 from bridge.ports import Chores
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
@@ -138,35 +138,10 @@ class Shipping:
 
     async def _run_once(self, name: str) -> int:
         """One run of the process; its exit code."""
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            str(self._data),
-            name,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the service, which then ends its sinks
-        )
-        assert process.stdout
-        assert process.stdin
-        try:
+        async with own_process(*self._command, str(self._data), name, stop_s=_STOP_S) as process:
             while line := await self._listen(name, process):
                 self._heard(name, _message(line))
             return await process.wait()
-        finally:
-            process.stdin.close()
-            try:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_STOP_S):
-                        await process.wait()
-            finally:
-                try:
-                    # Cancelled again while it waits, nobody would come back to a process that is stopped.
-                    if process.returncode is None:
-                        process.kill()
-                        await process.wait()
-                finally:
-                    # asyncio closes it at the end of the pipe, which a loop that ends first never reads.
-                    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  # no public way
 
     async def _listen(self, name: str, process: asyncio.subprocess.Process) -> bytes:
         """Its next line; empty at its end, which is brought about when it has hung too long."""

@@ -1,0 +1,66 @@
+"""A process of the service's own ends with the interest in it, at whatever moment that ends."""
+
+import asyncio
+import sys
+from typing import Any
+
+import pytest
+
+from bridge.own_process import own_process
+from tests.support.patience import PATIENCE_S
+
+STUBBORN = (sys.executable, "-c", "import signal; signal.pause()")
+TURNS = 40
+"""Of the loop: more than a process takes to be started, with its pipes."""
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.subprocess.Process]:
+    """Those that were started."""
+    started: list[asyncio.subprocess.Process] = []
+    make = asyncio.create_subprocess_exec
+
+    async def noted(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        started.append(await make(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    return started
+
+
+@pytest.mark.parametrize("cancels", [1, 2])
+async def test_cancelled_at_any_turn_of_its_start_it_is_over(
+    processes: list[asyncio.subprocess.Process], cancels: int
+) -> None:
+    reached = 0
+
+    async def run() -> None:
+        nonlocal reached
+        async with own_process(*STUBBORN, stop_s=0.0):
+            reached += 1
+            await asyncio.Event().wait()
+
+    for turns in range(TURNS):
+        running = asyncio.create_task(run())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for _ in range(cancels):
+            running.cancel()
+            await asyncio.sleep(0)
+        assert (await asyncio.wait({running}, timeout=PATIENCE_S))[0], f"it hangs when cancelled after {turns} turns"
+        assert running.cancelled()
+        assert all(process.returncode is not None for process in processes)
+    assert processes
+    assert reached, "no start was ever completed: more turns are needed"
+
+
+async def test_one_that_ends_by_itself_has_its_time() -> None:
+    async with own_process(sys.executable, "-c", "import sys; sys.stdin.read()", stop_s=PATIENCE_S) as process:
+        assert process.returncode is None
+    assert process.returncode == 0
+
+
+async def test_what_cannot_be_started_is_said() -> None:
+    with pytest.raises(OSError, match="no-such-program"):
+        async with own_process("/no-such-program", stop_s=0.0):
+            raise AssertionError("it was not started")
