@@ -92,7 +92,7 @@ def _slept(scribe: Scribe, night: _Night, end_us: int) -> Iterator[Event]:
         raise RefusedError(Reason.BAD_INTERVAL, None, "the night has no length, or is longer than 48 hours")
     zone = scribe.message.declared.zone
     start, end = in_zone(Moment(night.start_us), zone), in_zone(Moment(end_us), zone)
-    ends = [at_us for _, at_us in night.stages[1:]] + [end_us]
+    ends = [at_us for _, at_us in [*night.stages, ("", end_us)][1:]]
     stages: list[dict[str, Any]] = [
         {"stage": stage, "start_time": Moment(at_us).text, "end_time": Moment(until_us).text}
         for (stage, at_us), until_us in zip(night.stages, ends, strict=True)

@@ -90,6 +90,13 @@ def test_each_stage_lasts_until_the_next() -> None:
     assert found.refused == []
 
 
+def test_a_night_without_stages_is_a_night() -> None:
+    (night,) = (
+        Shelf("sleep_as_android").take([sent("sleep_tracking_started", 0), sent("sleep_tracking_stopped", 480)]).told
+    )
+    assert (night.type, night.value, night.end) == ("sleep", {}, "2026-11-23T18:33:20")
+
+
 def test_a_stop_without_a_start_and_a_night_of_three_days_are_none() -> None:
     found = Shelf("sleep_as_android").take([sent("sleep_tracking_stopped", 0)])
     assert (found.told, found.refused) == ([], [])
