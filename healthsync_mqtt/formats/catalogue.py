@@ -23,6 +23,7 @@ from healthsync_mqtt.formats.sleep_as_android import SleepAsAndroid
 from healthsync_mqtt.formats.theengs import Theengs
 from healthsync_mqtt.formats.withings import Withings
 from healthsync_mqtt.formats.xiaomi_scale import XiaomiScale
+from healthsync_mqtt.formats.zepp import Zepp
 
 OWN: Final[Format] = Own()
 _ALL: Final[tuple[Format, ...]] = (
@@ -41,6 +42,7 @@ _ALL: Final[tuple[Format, ...]] = (
     Withings(),
     GoogleFit(),
     Fitbit(),
+    Zepp(),
 )
 _OF_THE_PROGRAM: Final[Mapping[str, Format]] = {form.name: form for form in _ALL}
 _known: Final[dict[str, Format]] = dict(_OF_THE_PROGRAM)

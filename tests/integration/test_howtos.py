@@ -385,6 +385,7 @@ def test_apps(begin: Begin, place: Path) -> None:
 
 
 APP_PAGES = {
+    "amazfit": "zepp",
     "iphone": "health-auto-export",
     "android": "health-connect",
     "dashboard": "life-dashboard",

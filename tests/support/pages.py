@@ -54,6 +54,7 @@ FOLLOWED = {
     "docs/howto/scale-gateways.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[scale]",
     "docs/howto/sleep-as-android.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[sleep]",
     "docs/howto/theengs.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[gateway]",
+    "docs/howto/zepp.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[amazfit]",
     "docs/howto/phone-certificates.md": "tests/integration/test_howtos.py::test_a_certificate_that_phones_accept",
     "docs/howto/systemd.md": "tests/integration/test_service_account.py::test_the_page_is_typed_with_a_real_account",
 }

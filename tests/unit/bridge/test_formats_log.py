@@ -105,6 +105,11 @@ CASES: dict[str, Case] = {
         {"weight": [{"date": "2026-05-03", "time": "07:41:00", "logId": 1, "weight": 71.35}]},
         {"weight": [{"date": "2026-05-03", "time": "07:41:00", "logId": 1, "weight": 72}]},
     ),
+    "zepp": Case(
+        "daily_steps",
+        {"record_time": "00:01", "steps": {"current": 1}},
+        {"record_time": "00:02", "steps": {"current": 2}},
+    ),
     "mine": Case("weight", {"t": AT, "w": 71.35}, {"t": AT, "w": 72}),
 }
 """What is changed where a source has no record that it could correct is ``None``: another value is another event."""
