@@ -1,11 +1,12 @@
 # long: the words of a declaration, how they are checked, and what each of them does
 """Formats that are declared and not programmed: a YAML file says where in somebody's message what of ours is.
 
-An admin accepts any device's JSON or plain number with it. Paths lead into the message (``data[0].sys``, ``"a key".b``,
-``""`` for all of it), constants stand for what it does not say. A unit is named, found by a path or declared with the
-login; a time has a format, and without an offset the login's zone. Nothing is guessed here either.
+An admin accepts any device's JSON, CSV or plain number with it. Paths lead into the message (``data[0].sys``,
+``"a key".b``, ``""`` for all of it), constants stand for what it does not say. A unit is named, found by a path or
+declared with the login; a time has a format, and without an offset the login's zone. Nothing is guessed here either.
 """
 
+import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -236,7 +237,8 @@ class _Declaration(_Strict):
     roots: tuple[str, ...] = ()
     #: topics, with + and #, that are of no health
     ignore: tuple[str, ...] = ()
-    payload: Literal["json", "text"] = "json"
+    #: csv: each row is an object of texts, by the names in the first line
+    payload: Literal["json", "text", "csv"] = "json"
     #: a text is split here
     split: Annotated[str, Field(min_length=1, max_length=8)] | None = None
     rules: Annotated[tuple[_EventRule, ...], Field(min_length=1, max_length=_MOST_RULES)]
@@ -318,6 +320,8 @@ class MappedFormat:
             text = payload.decode()
         except UnicodeDecodeError:
             raise RefusedError(Reason.MALFORMED, None, "not UTF-8") from None
+        if self._declaration.payload == "csv":
+            return _rows(text)
         if len(text) > _LONGEST_TEXT:
             raise RefusedError(Reason.TOO_LARGE, None, f"a text of more than {_LONGEST_TEXT} characters")
         return text.split(self._declaration.split) if self._declaration.split else text
@@ -333,6 +337,23 @@ class MappedFormat:
                 yield records.refuse(place, holder, other, rule.type)
                 continue
             yield from records.read(place, holder, partial(_made, rule, scribe, record), rule.type)
+
+
+def _rows(text: str) -> list[dict[str, str]]:
+    """The rows of a CSV text. Raises RefusedError for one that has not as many columns as the first line names."""
+    lines = csv.reader(text.removeprefix("\ufeff").splitlines())
+    try:
+        names = next(lines, [])
+        if not any(names) or len(set(names)) < len(names):
+            raise RefusedError(Reason.MALFORMED, None, "the first line does not name each column once")
+        rows = []
+        for place, cells in enumerate(each for each in lines if each):
+            if len(cells) != len(names):
+                raise RefusedError(Reason.MALFORMED, f"[{place}]", "not as many columns as the first line names")
+            rows.append(dict(zip(names, cells, strict=True)))
+    except csv.Error as error:
+        raise RefusedError(Reason.MALFORMED, None, f"not CSV: {error}") from None
+    return rows
 
 
 def _matches(pattern: str, topic: str) -> bool:

@@ -45,7 +45,7 @@ def recorded(file: Path, root: str = "", *, declared: Declared = NOTHING) -> lis
 
     Topics that are not below ``root`` do not reach a format.
     """
-    if file.suffix == ".json" or file.name.startswith("not_json"):
+    if file.suffix in {".json", ".csv"} or file.name.startswith("not_json"):
         return [app_message(file.read_bytes(), declared=declared)]
     found = []
     for line in file.read_text().splitlines():

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +301,22 @@ def test_the_examples_of_the_page_are_declarations() -> None:
         read_mapping(f"example_{number}", block)
 
 
+def test_rows_of_a_csv_text() -> None:
+    rule = RULE | {"each": "[*]", "value": {"kg": FIELD | {"texts": True}}}
+    form = declared(rule, payload="csv")
+    rows = f'\ufefft,w\r\n{AT},71.35\r\n\r\n2026-05-03T07:42:00Z,"72"\r\n'.encode()
+    assert [each.value["kg"] for each in shelf(form, rows).told] == [71.35, 72]
+    for bad, place in ((b"", ""), (b"t,t\n1,2", ""), (f"t,w\n{AT},1,2".encode(), "[0]"), (b"\xff", "")):
+        assert shelf(form, bad).refused == [(place, "malformed")]
+
+
+@given(st.text(max_size=40), st.text(max_size=20))
+def test_no_rows_raise(head: str, row: str) -> None:
+    rule = RULE | {"each": "[*]", "value": {"kg": FIELD | {"texts": True}}}
+    with suppress(RefusedError):
+        folded(declared(rule, payload="csv"), app_message(f"{head}\n{row}".encode()))
+
+
 # -- recordings
 
 RECORDED = [
@@ -310,6 +327,12 @@ RECORDED = [
      [("[0]", "out_of_range")]),
     ("ubpm", "blood_pressure/ubpm.json", "", BERLIN,
      [("128/81", "2026-05-03T05:50"), ("124/79", "2026-05-03T05:54")], [("UBPM.U1[1]", "out_of_range")]),
+    ("omblepy", "blood_pressure/omblepy_user1.csv", "", BERLIN,
+     [("128/81", "2026-05-03T05:50"), ("124/79", "2026-05-03T05:52:59"), ("118/76", "2026-10-25T00:30:10")],
+     [("[3].datetime", "bad_time")]),
+    ("shortcut_lines", "shortcuts/lines.json", "", BERLIN, [], [("dates", "bad_time")]),
+    ("shortcut_words", "shortcuts/locale.json", "", BERLIN, [],
+     [("wann", "bad_time"), ("puls", "wrong_type"), ("distanz", "wrong_type")]),
     ("healthdata2mqtt", "scales/healthdata2mqtt.txt", "health/", Declared("Europe/Berlin", slot="ann_at_example_org"),
      [(71.35, "2026-05-03T05:41:22"), ("128/81", "2026-05-03T05:50"), ("118/76", "2026-05-03T05:50:30"),
       ("121/78", "2026-10-25T00:30")], []),
