@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import example as hypothesis_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -140,8 +141,7 @@ def test_no_two_fields_of_measurements_have_one_name_in_a_flat_store() -> None:
 
 
 @st.composite
-def events(draw: st.DrawFn) -> dict[str, Any]:
-    of = draw(st.sampled_from(list(CATALOGUE.values())))
+def events(draw: st.DrawFn, of: EventType) -> dict[str, Any]:
     form = draw(st.sampled_from(list(of.forms.values())))
     return event_of(of, draw(values(form)), type=draw(st.sampled_from([of.name, *of.aliases])))
 
@@ -149,23 +149,33 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
 TAKEN_NO_MATTER_OF_SHAPE = {"unknown_unit", "out_of_range", "missing_field", "bad_interval"}
 
 
-@settings(max_examples=400, deadline=None)
-@given(events())
-def test_what_is_taken_is_the_same_in_json_the_log_the_canonical_topic_and_line_protocol(sent: dict[str, Any]) -> None:
-    decoded = read(sent)
-    for rejection in decoded.rejections:
-        assert rejection.reason.value in TAKEN_NO_MATTER_OF_SHAPE, rejection
-    for event in decoded.events:
-        log = MemoryEventLog()
-        log.stage([Item(ORIGIN, event)], [], NOW_US)
-        log.commit()
-        (record,) = MemoryLogReader(log).read(0, 10)
-        canonical = canonical_dict(record)
-        again = {key: canonical[key] for key in ("id", "type", "start_time", "end_time", "value")}
-        (second,) = read(again).events
-        assert (second.type, second.start_us, second.end_us) == (event.type, event.start_us, event.end_us)
-        assert json.loads(second.body)["value"] == json.loads(event.body)["value"]
-        lines = MAPPER.lines(record)
-        points = parse("\n".join(line.text for line in lines))
-        assert len(points) == len(lines) >= 1
-        assert {point.measurement for point in points} <= {event.type, *CATALOGUE[event.type].spread.parts}
+@every_type
+def test_what_is_taken_is_the_same_in_json_the_log_the_canonical_topic_and_line_protocol(of: EventType) -> None:
+    taken = 0
+
+    @settings(max_examples=8, deadline=None)
+    @given(events(of))
+    @hypothesis_example(example_event(of))
+    def goes_round(sent: dict[str, Any]) -> None:
+        nonlocal taken
+        decoded = read(sent)
+        for rejection in decoded.rejections:
+            assert rejection.reason.value in TAKEN_NO_MATTER_OF_SHAPE, rejection
+        for event in decoded.events:
+            taken += 1
+            log = MemoryEventLog()
+            log.stage([Item(ORIGIN, event)], [], NOW_US)
+            log.commit()
+            (record,) = MemoryLogReader(log).read(0, 10)
+            canonical = canonical_dict(record)
+            again = {key: canonical[key] for key in ("id", "type", "start_time", "end_time", "value")}
+            (second,) = read(again).events
+            assert (second.type, second.start_us, second.end_us) == (event.type, event.start_us, event.end_us)
+            assert json.loads(second.body)["value"] == json.loads(event.body)["value"]
+            lines = MAPPER.lines(record)
+            points = parse("\n".join(line.text for line in lines))
+            assert len(points) == len(lines) >= 1
+            assert {point.measurement for point in points} <= {event.type, *CATALOGUE[event.type].spread.parts}
+
+    goes_round()
+    assert taken > 0, "its own example was not taken"
