@@ -97,6 +97,30 @@ def test_the_discovery_is_as_home_assistant_defines_it(name: str) -> None:
         assert each["icon"].startswith("mdi:")
 
 
+#: Of the schema of a sensor (home-assistant.io/integrations/sensor.mqtt, "Configuration Variables").
+DOCUMENTED = frozenset({
+    "availability", "availability_mode", "availability_template", "availability_topic", "default_entity_id", "device",
+    "device_class", "enabled_by_default", "encoding", "entity_category", "entity_picture", "expire_after",
+    "force_update", "icon", "json_attributes_template", "json_attributes_topic", "last_reset_value_template", "name",
+    "object_id", "options", "payload_available", "payload_not_available", "platform", "qos", "state_class",
+    "state_topic", "suggested_display_precision", "unique_id", "unit_of_measurement", "value_template",
+})  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SENSORS)
+def test_a_sensor_says_only_what_is_documented_and_in_the_right_company(name: str) -> None:
+    said = json.loads(discovery("alice", name, f"users/alice/latest/{name}"))
+    for each, sensor in zip(said["components"].values(), SENSORS[name], strict=True):
+        assert each.keys() <= DOCUMENTED
+        assert each.get("device_class") in {None, *ACCEPTED}
+        assert each.get("state_class") in {None, "measurement", *TOTALS}
+        # A text with a unit, a state class or a precision is refused there.
+        is_text = sensor.field in CATALOGUE[name].spread.texts
+        assert not (is_text and each.keys() & {"unit_of_measurement", "state_class", "suggested_display_precision"})
+        assert is_text or "suggested_display_precision" in each
+        assert len(each["name"]) + len(each["unique_id"]) < 255
+
+
 def test_two_users_never_share_a_device_or_an_entity() -> None:
     alice, bob = (json.loads(discovery(user, "heart_rate", "t")) for user in ("alice", "bob"))
     assert alice["device"]["identifiers"] != bob["device"]["identifiers"]
