@@ -66,7 +66,7 @@ def night_of_totals(known: WithingsMemory, scribe: Scribe, record: Record) -> It
     known.know(night)
 
     def event(type_: str, of: dict[str, Any], *times: Any) -> Event:
-        return scribe.event(type_, of, *times, key=("sleep", str(name)), version=version, device=device)
+        return scribe.event(type_, of, *times, key=("sleep", str(name)[:LONGEST_NAME]), version=version, device=device)
 
     yield event("sleep", value, start, end)
     if snored_s is not None:

@@ -162,6 +162,22 @@ def test_a_state_that_says_no_stage_is_some_stage() -> None:
     assert [each["stage"] for each in found.told[0].value["stages"]] == ["unknown", "unknown"]
 
 
+def test_what_is_remembered_of_nights_and_ecgs_is_bounded() -> None:
+    figures = {
+        "total_sleep_time": 25200.5, "total_timeinbed": 28800.5, "wakeupduration": 3600.5, "wakeupcount": 3,
+        "lightsleepduration": 14400.5, "deepsleepduration": 5400.5, "remsleepduration": 5400.5, "sleep_score": 78.5,
+        "sleep_latency": 600.5, "sleep_efficiency": 0.875, "hr_average": 56.25, "hr_min": 48.25, "rr_average": 14.25,
+    }  # fmt: skip
+    nights = [
+        NIGHT | {"id": f"{each:>0200}", "startdate": 1792878000 + each, "hash_deviceid": "s" * 200, "data": figures}
+        for each in range(300)
+    ]
+    ecgs = [{"ecg": {"signalid": f"{each:0200}", "afib": 1}, "timestamp": 1794026931 + each} for each in range(300)]
+    first = folded(FORMATS["withings"], app_message(answer(series=[*nights, *ecgs])))
+    again = folded(FORMATS["withings"], app_message(answer(series=[*nights, *ecgs])), first.state)
+    assert len(first.state) == len(again.state) < 49_152
+
+
 # -- ECGs
 
 
