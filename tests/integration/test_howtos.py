@@ -400,28 +400,34 @@ _LOGIN = re.compile(r'LOGIN="(-h \S+ -p \d+ -u (\S+) -P PASSWORD)"')
 _PRINTED = re.compile(r"^\s*password\s+(\S+)\s*$", re.MULTILINE)
 
 
+@pytest.fixture(scope="module")
+def clinic() -> Iterator[Service]:
+    """One service for the pages of all apps, which are alice's."""
+    with tempfile.TemporaryDirectory(prefix="howto-apps-") as made:
+        data = Path(made) / "data"
+        run_cli(data, "user", "add", "alice", "--consent", "all")
+        with Service(data) as service:
+            yield service
+
+
 @pytest.mark.real_server
 @pytest.mark.parametrize("app", APP_PAGES)
-def test_the_page_of_an_app(begin: Begin, place: Path, app: str) -> None:
+def test_the_page_of_an_app(begin: Begin, clinic: Service, app: str) -> None:
     """The login that the page makes is enough for the message that the page sends as the app does."""
     file = f"docs/howto/{APP_PAGES[app]}.md"
-    data = place / "data"
-    run_cli(data, "user", "add", "alice", "--consent", "all")
-    typist = begin()
+    typist = begin(HEALTHSYNC_DATA=str(clinic.data))
     walk = Walk(file, typist)
-    with Service(data) as service:
-        (added,) = walk.go(1)
-        password = _PRINTED.search(added.out)
-        assert password is not None, added.out
-        (login,) = (found for block in blocks(file) if (found := _LOGIN.search(block.text)))
-        assert login[2] == f"alice-{app}"
-        here = f"-h localhost -p {service.mqtts[1]} --cafile {service.ca_file} -u {login[2]} -P {password[1]}"
-        typist.swaps = {login[1]: here}
-        walk.go(2)
-        assert [each["user"] for each in service.cli("rejected", "list")] == []
-        (shown,) = service.cli("app", "show", "alice", app)
-        assert (shown["last_stored_at"] is not None, shown["last_refusal"]) == (True, None)
-        assert f"`{shown['topics'][0]}`" in (ROOT / file).read_text()
+    (added,) = walk.go(1)
+    password = _PRINTED.search(added.out)
+    assert password is not None, added.out
+    (login,) = (found for block in blocks(file) if (found := _LOGIN.search(block.text)))
+    assert login[2] == f"alice-{app}"
+    here = f"-h localhost -p {clinic.mqtts[1]} --cafile {clinic.ca_file} -u {login[2]} -P {password[1]}"
+    typist.swaps = {login[1]: here}
+    walk.go(2)
+    (shown,) = clinic.cli("app", "show", "alice", app)
+    assert (shown["last_stored_at"] is not None, shown["last_refusal"]) == (True, None)
+    assert f"`{shown['topics'][0]}`" in (ROOT / file).read_text()
     walk.done()
 
 
