@@ -20,7 +20,6 @@ from healthsync_mqtt.sinks.worker import assemble
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
 
-_PAGE = 1000
 _NAMES = (
     "measurement", "expected", "found", "checksum_expected", "checksum_found", "missing", "wrong", "surplus",
 )  # fmt: skip
@@ -134,8 +133,5 @@ class Comparison:
 
 def types_of(reader: LogReader, user: str) -> list[str]:
     """The types that a log has anything of for a user, in the catalogue's order: each type is a reading of its own."""
-    after, found = 0, set[str]()
-    while rows := reader.read(after, _PAGE, user=user, history=True):
-        found |= {row.type for row in rows}
-        after = rows[-1].seq
+    found = set(reader.types(user))
     return [name for name in CATALOGUE if name in found]

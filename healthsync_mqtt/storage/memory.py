@@ -304,6 +304,10 @@ class MemoryLogReader:
         """See ``port.LogReader.find``."""
         return self.get(self._committed.latest.get((user, event_id), 0))
 
+    def types(self, user: str) -> list[str]:
+        """See ``port.LogReader.types``."""
+        return sorted({row.type for row in self._committed.log if row.user == user})
+
     def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
         """See ``port.LogReader.superseded_by``."""
         found: dict[int, list[Record]] = {}

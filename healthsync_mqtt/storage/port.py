@@ -242,6 +242,12 @@ class LogReader(Protocol):
     def find(self, user: str, event_id: str) -> Record | None:
         """The latest row of this id, purged or not."""
 
+    def types(self, user: str) -> list[str]:
+        """The types that there is or was a row of for the user, purged and superseded ones too, by name.
+
+        By index: it does not read the rows.
+        """
+
     def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
         """What the rows ``first`` to ``last`` supersede, directly or through others: older rows by the newer's seq.
 

@@ -150,6 +150,19 @@ class EventLogContract:
                     first = next((seq for seq in mine if after < seq <= min(through, 20)), None)
                     assert found(after, min(through, 20), user) == first, (user, after, through)
 
+    def test_types_are_those_of_the_user_whatever_became_of_the_rows(self, store: Store) -> None:
+        kinds = ("heart_rate", "weight", "steps")
+        store.log.stage(
+            [item(f"e{number}", ("alice", "bob")[number % 2], event_type=kinds[number % 3]) for number in range(4)],
+            [], NOW_US,
+        )  # fmt: skip
+        store.log.commit()
+        store.log.purge("weight", NOW_US + 1, [2])
+        store.log.commit()
+        assert store.reader.types("alice") == ["heart_rate", "steps"]
+        assert store.reader.types("bob") == ["heart_rate", "weight"]
+        assert store.reader.types("carol") == []
+
     def test_a_stretch_looks_at_so_many_rows_and_says_how_far_that_was(self, store: Store) -> None:
         store.log.stage([item(f"e{number}", ("alice", "bob")[number % 2]) for number in range(20)], [], NOW_US)
         store.log.commit()

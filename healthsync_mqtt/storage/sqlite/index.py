@@ -20,6 +20,9 @@ SQL = statements("index")
 #: Identities are non-negative SQLite integers.
 IDENTITY_MASK = (1 << 63) - 1
 
+SHELF_LOG2 = 19
+"""Rows of the log that one shelf is for: blocks are on the shelf of their last row."""
+
 _BITS_PER_IDENTITY = 16
 _LARGEST_FILTER_LOG2 = 30
 
@@ -30,6 +33,8 @@ class Tuning:
 
     #: Rows in the dictionary before they become a block and a run; one commit in so many rows is some 10 ms slower.
     rows_per_block: int = 8192
+    #: Commits between two blocks of an older log that are put on their shelves.
+    commits_per_old_block: int = 16
     #: Runs of a level that are merged into one of the next.
     runs_per_level: int = 16
     #: One step of upkeep (a slice of a merge and a part of the filter) is done for so many staged rows.

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -82,10 +82,13 @@ class SqliteLogReader:
                 through = min(after + look, head)
                 rows = self._query("stretch", wanted | {"through": through})
             else:
-                place = next((seq for (seq,) in self._query("user_place", wanted)), None)
-                unindexed = max(after, self._indexed_through())
+                indexed = self._indexed_through()
+                ranges = self._ranges(number, after, indexed)
+                places = self._of_user("user_places", wanted, ranges, look)
+                place = places[-1][0] if len(places) == look else None
+                unindexed = max(after, indexed)
                 through = min(unindexed + look, head) if place is None else place
-                rows = self._query("user_stretch", wanted | {"through": through})
+                rows = self._of_user("user_stretch", wanted | {"through": through}, ranges, limit)
                 if place is None and len(rows) < limit:
                     tail = {"after": unindexed, "through": through, "limit": limit - len(rows)}
                     rows += self._query("stretch", wanted | tail)
@@ -104,10 +107,10 @@ class SqliteLogReader:
             number = self._number(user)
             if number is None:
                 return None
-            wanted = {"after": after, "through": through, "user": number}
-            rows = self._query("next_of_user", wanted)
+            wanted, indexed = {"after": after, "through": through, "user": number}, self._indexed_through()
+            rows = self._of_user("next_of_user", wanted, self._ranges(number, after, indexed, through), 1)
             if not rows:
-                rows = self._query("next_unindexed", wanted | {"after": max(after, self._indexed_through())})
+                rows = self._query("next_unindexed", wanted | {"after": max(after, indexed)})
             return self.get(rows[0][0]) if rows else None
 
     def snapshot(self) -> AbstractContextManager[None]:
@@ -133,6 +136,14 @@ class SqliteLogReader:
                     return record
                 identity = (identity + 1) & IDENTITY_MASK
             return None
+
+    def types(self, user: str) -> list[str]:
+        """See ``port.LogReader.types``."""
+        with snapshot(self._connection):
+            number, unshelved, indexed = self._number(user), self._unshelved(), self._indexed_through()
+            shelves = {"first": unshelved >> identities.SHELF_LOG2, "last": indexed >> identities.SHELF_LOG2}
+            wanted = {"user": number, "unshelved": unshelved, "indexed": indexed, **shelves}
+            return [name for (name,) in self._query("types_of_user", wanted)]
 
     def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
         """See ``port.LogReader.superseded_by``."""
@@ -260,11 +271,51 @@ class SqliteLogReader:
         """Rows of one user: through the index as far as it goes, and a scan of the few rows after it."""
         limit, after, through = wanted["limit"], wanted["after"], self._indexed_through()
         tail = wanted | {"after": max(after, through)}
+        ranges = self._ranges(wanted["user"], after, through, type_no=wanted["type"])
         if newest:
             rows = self._query("scan_backward", tail)
-            return rows + self._query("user_backward", wanted | {"limit": limit - len(rows)})
-        rows = self._query("user_forward", wanted)
+            return rows + self._of_user("user_backward", wanted, ranges[::-1], limit - len(rows))
+        rows = self._of_user("user_forward", wanted, ranges, limit)
         return rows + self._query("scan_forward", tail | {"limit": limit - len(rows)})
+
+    def _of_user(self, name: str, wanted: dict[str, Any], ranges: Sequence[tuple[int, int]], limit: int) -> list[Any]:
+        """At most so many rows of a statement about one user, from these ranges of blocks one after the other."""
+        rows: list[Any] = []
+        for low, high in ranges:
+            if len(rows) >= limit:
+                break
+            left = limit - len(rows)
+            rows += self._query(name, wanted | {"low": low, "high": high, "limit": left, "look": left})
+        return rows
+
+    def _ranges(
+        self, user: int, after: int, indexed: int, through: int | None = None, *, type_no: int | None = None
+    ) -> list[tuple[int, int]]:
+        """Where blocks with rows of the user may lie: their last rows are after the first number, up to the second.
+
+        A block on a shelf without the user is left out; one that is on none yet is not.
+        """
+        unshelved, width = self._unshelved(), identities.SHELF_LOG2
+        end = indexed if through is None or through >= indexed else self._block_end(through)
+        ranges = [(after, min(unshelved, end))] if after < min(unshelved, end) else []
+        start = max(after, unshelved)
+        wanted = {"first": (start + 1) >> width, "last": end >> width, "user": user, "type": type_no}
+        for (shelf,) in self._query("shelves_of_user", wanted):
+            low, high = max(start, (shelf << width) - 1), min(end, ((shelf + 1) << width) - 1)
+            if ranges and ranges[-1][1] == low:
+                ranges[-1] = ranges[-1][0], high
+            elif low < high:
+                ranges.append((low, high))
+        return ranges
+
+    def _unshelved(self) -> int:
+        unshelved: int = fetch_value(self._connection, _INDEX_SQL["unshelved"])
+        return unshelved
+
+    def _block_end(self, seq: int) -> int:
+        """The last row of the block that has this one."""
+        end: int = fetch_value(self._connection, _SQL["block_end"], (seq,))
+        return end
 
     def _records(self, rows: Iterable[Any]) -> list[Record]:
         rows = list(rows)

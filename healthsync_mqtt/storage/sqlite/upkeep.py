@@ -6,6 +6,7 @@ A failed commit undoes it; the index is then read again from what is committed.
 
 import apsw
 
+from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, SQL, Filter, IdentityIndex
 
@@ -19,10 +20,14 @@ class Upkeep:
         self._tuning = index.tuning
         self._credit = 0
         self._saving: tuple[Filter, int, int] | None = None
+        #: Commits until the next old block is put on its shelf, and whether there is one.
+        self._old_block_in = self._tuning.commits_per_old_block
+        self._old_blocks = True
 
     def forget(self) -> None:
         """Drop what is half done in memory; to be called when the index is read again."""
         self._saving = None
+        self._old_blocks = True
 
     def run(self, staged_rows: int, head: int) -> bool:
         """Do the share of work that ``staged_rows`` pay for; ``head`` is the last staged row.
@@ -34,6 +39,10 @@ class Upkeep:
             self._flush(head)
         if self._index.catch_up is not None and self._index.catch_up.step(staged_rows):
             self._index.catch_up = None
+        self._old_block_in -= 1
+        if self._old_blocks and self._old_block_in <= 0:
+            self._old_block_in = self._tuning.commits_per_old_block
+            self._shelve_old()
         self._credit += staged_rows
         while self._credit >= self._tuning.rows_per_step:
             self._credit -= self._tuning.rows_per_step
@@ -51,10 +60,26 @@ class Upkeep:
         fetch(self._connection, SQL["add_block"], (head,))
         fetch(self._connection, SQL["fill_block"], {"first": first, "last": head})
         fetch(self._connection, SQL["add_known_users"], (head,))
+        self._shelve(first, head)
         index.indexed_through = head
         for level, first_seq, last_seq in fetch(self._connection, SQL["full_level"], (self._tuning.runs_per_level,)):
             target = fetch_value(self._connection, SQL["add_run"], (level + 1, first_seq, last_seq, 0))
             fetch(self._connection, SQL["aim_level"], {"target": target, "level": level})
+
+    def _shelve(self, first: int, last: int) -> None:
+        """Put the block of these rows on its shelf."""
+        fetch(
+            self._connection, SQL["fill_shelf"], {"shelf": last >> identities.SHELF_LOG2, "first": first, "last": last}
+        )
+
+    def _shelve_old(self) -> None:
+        """Put the newest block of an older log that is on no shelf on its own."""
+        last = fetch_value(self._connection, SQL["unshelved"])
+        self._old_blocks = bool(last)
+        if last:
+            before = fetch_value(self._connection, SQL["block_before"], (last,))
+            self._shelve(before + 1, last)
+            fetch(self._connection, SQL["set_unshelved"], (before,))
 
     def _merge_step(self) -> bool:
         for target, low, rows in fetch(self._connection, SQL["merge_in_progress"]):

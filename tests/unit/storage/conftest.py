@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from healthsync_mqtt.storage.sqlite import index
 from healthsync_mqtt.storage.sqlite.index import Tuning
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 
@@ -18,6 +19,14 @@ SMALL = Tuning(
     rows_per_snapshot=8,
     part_bytes=16,
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_shelves() -> Iterator[None]:
+    """So that few rows fill many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "SHELF_LOG2", 5)
+        yield
 
 
 @pytest.fixture

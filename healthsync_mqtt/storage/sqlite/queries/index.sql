@@ -36,6 +36,19 @@ SELECT :last, user, seq FROM log WHERE seq BETWEEN :first AND :last ORDER BY use
 -- name: add_known_users
 INSERT OR IGNORE INTO known_user (user) SELECT DISTINCT user FROM block_user WHERE block = ?
 
+-- name: fill_shelf
+INSERT OR IGNORE INTO shelf_user (shelf, user, type)
+SELECT DISTINCT :shelf, user, type FROM log WHERE seq BETWEEN :first AND :last ORDER BY user, type
+
+-- name: unshelved
+SELECT value FROM meta WHERE name = 'unshelved'
+
+-- name: block_before
+SELECT coalesce(max(last_seq), 0) FROM block WHERE last_seq < ?
+
+-- name: set_unshelved
+UPDATE meta SET value = ? WHERE name = 'unshelved'
+
 -- name: full_level
 SELECT level, min(first_seq), max(last_seq) FROM identity_run
 WHERE target IS NULL AND merged_below IS NULL GROUP BY level HAVING count(*) >= ? ORDER BY level LIMIT 1

@@ -31,7 +31,7 @@ coalesce(position, l.seq)
 FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
 CROSS JOIN log AS l ON l.seq = u.seq
-WHERE b.last_seq > :after AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
+WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 AND length(body) > 0
 ORDER BY b.last_seq, u.seq LIMIT :limit
@@ -48,21 +48,45 @@ coalesce(position, l.seq)
 FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after AND u.seq <= :through
 CROSS JOIN log AS l ON l.seq = u.seq
-WHERE b.last_seq > :after AND length(body) > 0
+WHERE b.last_seq > :low AND b.last_seq <= :high AND length(body) > 0
 ORDER BY b.last_seq, u.seq LIMIT :limit
 
--- name: user_place
+-- name: user_places
 SELECT u.seq FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
-WHERE b.last_seq > :after
-ORDER BY b.last_seq, u.seq LIMIT 1 OFFSET :look - 1
+WHERE b.last_seq > :low AND b.last_seq <= :high
+ORDER BY b.last_seq, u.seq LIMIT :look
 
 -- name: next_of_user
 SELECT u.seq FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after AND u.seq <= :through
-WHERE b.last_seq > :after
-AND b.last_seq <= (SELECT coalesce(min(last_seq), :through) FROM block WHERE last_seq >= :through)
+WHERE b.last_seq > :low AND b.last_seq <= :high
 ORDER BY b.last_seq, u.seq LIMIT 1
+
+-- name: shelves_of_user
+WITH RECURSIVE shelf (no) AS (
+    SELECT :first WHERE :first <= :last UNION ALL SELECT no + 1 FROM shelf WHERE no < :last
+)
+SELECT no FROM shelf WHERE EXISTS (
+    SELECT 1 FROM shelf_user AS u WHERE u.shelf = shelf.no AND u.user = :user AND (:type IS NULL OR u.type = :type)
+) ORDER BY no
+
+-- name: types_of_user
+WITH RECURSIVE shelf (no) AS (
+    SELECT :first WHERE :first <= :last UNION ALL SELECT no + 1 FROM shelf WHERE no < :last
+), found (type) AS (
+    SELECT u.type FROM shelf CROSS JOIN shelf_user AS u ON u.shelf = shelf.no AND u.user = :user
+    UNION
+    SELECT l.type FROM block AS b
+    CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user CROSS JOIN log AS l ON l.seq = u.seq
+    WHERE b.last_seq <= :unshelved
+    UNION
+    SELECT type FROM log WHERE seq > :indexed AND user = :user
+)
+SELECT n.name FROM found JOIN names AS n ON n.no = found.type ORDER BY n.name
+
+-- name: block_end
+SELECT min(last_seq) FROM block WHERE last_seq >= ?
 
 -- name: next_unindexed
 SELECT seq FROM log WHERE seq > :after AND seq <= :through AND user = :user ORDER BY seq LIMIT 1
@@ -73,7 +97,7 @@ coalesce(position, l.seq)
 FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
 CROSS JOIN log AS l ON l.seq = u.seq
-WHERE b.last_seq > :after AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
+WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 AND length(body) > 0
 ORDER BY b.last_seq DESC, u.seq DESC LIMIT :limit
