@@ -1,3 +1,4 @@
+# long: the whole of both ports, a few lines for each verb
 """The event log in memory: the contract in plain Python, for tests and for trying things out."""
 
 from collections.abc import Iterator, Sequence

@@ -7,7 +7,7 @@ import pytest
 
 from bridge import group, pressure
 from bridge.follow import shared
-from healthsync_mqtt.broker.embedded import connection, handshakes, listeners, protocol, router
+from healthsync_mqtt.broker.embedded import connection, handshakes, listeners, protocol, router, wire
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings, QuarantineSettings
 from tests.support.floods.profile import strict
@@ -42,6 +42,8 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
         "router.bytes": router._MOST_BYTES_BEHIND,
         "commit.work": group.GROUP_EVENTS,
         "commit.bytes": group.GROUP_BYTES,
+        "bridge.held_back": LimitSettings().backlog_bytes,
+        "connection.last_words_ms": wire._GONE_S * 1_000,
         "backlog.reserve": LimitSettings().backlog_bytes // pressure.RESERVE,
         "backlog.little": LimitSettings().backlog_bytes // pressure.LITTLE,
         "skipped_packet": connection.SKIP * LimitSettings().max_packet,

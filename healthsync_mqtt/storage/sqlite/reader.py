@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -83,11 +83,11 @@ class SqliteLogReader:
                 rows = self._query("stretch", wanted | {"through": through})
             else:
                 indexed = self._indexed_through()
-                ranges = self._ranges(number, after, indexed)
-                places = self._of_user("user_places", wanted, ranges, look)
+                places = self._of_user("user_places", wanted, self._ranges(number, after, indexed), look)
                 place = places[-1][0] if len(places) == look else None
                 unindexed = max(after, indexed)
                 through = min(unindexed + look, head) if place is None else place
+                ranges = self._ranges(number, after, indexed)
                 rows = self._of_user("user_stretch", wanted | {"through": through}, ranges, limit)
                 if place is None and len(rows) < limit:
                     tail = {"after": unindexed, "through": through, "limit": limit - len(rows)}
@@ -271,42 +271,54 @@ class SqliteLogReader:
         """Rows of one user: through the index as far as it goes, and a scan of the few rows after it."""
         limit, after, through = wanted["limit"], wanted["after"], self._indexed_through()
         tail = wanted | {"after": max(after, through)}
-        ranges = self._ranges(wanted["user"], after, through, type_no=wanted["type"])
+        ranges = self._ranges(wanted["user"], after, through, type_no=wanted["type"], newest=newest)
         if newest:
             rows = self._query("scan_backward", tail)
-            return rows + self._of_user("user_backward", wanted, ranges[::-1], limit - len(rows))
+            return rows + self._of_user("user_backward", wanted, ranges, limit - len(rows))
         rows = self._of_user("user_forward", wanted, ranges, limit)
         return rows + self._query("scan_forward", tail | {"limit": limit - len(rows)})
 
-    def _of_user(self, name: str, wanted: dict[str, Any], ranges: Sequence[tuple[int, int]], limit: int) -> list[Any]:
+    def _of_user(self, name: str, wanted: dict[str, Any], ranges: Iterable[tuple[int, int]], limit: int) -> list[Any]:
         """At most so many rows of a statement about one user, from these ranges of blocks one after the other."""
         rows: list[Any] = []
-        for low, high in ranges:
-            if len(rows) >= limit:
-                break
+        for low, high in ranges if limit > 0 else ():
             left = limit - len(rows)
             rows += self._query(name, wanted | {"low": low, "high": high, "limit": left, "look": left})
+            if len(rows) >= limit:
+                break
         return rows
 
     def _ranges(
-        self, user: int, after: int, indexed: int, through: int | None = None, *, type_no: int | None = None
-    ) -> list[tuple[int, int]]:
+        self,
+        user: int,
+        after: int,
+        indexed: int,
+        through: int | None = None,
+        *,
+        type_no: int | None = None,
+        newest: bool = False,
+    ) -> Iterator[tuple[int, int]]:
         """Where blocks with rows of the user may lie: their last rows are after the first number, up to the second.
 
-        A block on a shelf without the user is left out; one that is on none yet is not.
+        In their order, or the last ones first. A block on a shelf without the user is left out; one that is on none
+        yet is not.
         """
         unshelved, width = self._unshelved(), identities.SHELF_LOG2
         end = indexed if through is None or through >= indexed else self._block_end(through)
-        ranges = [(after, min(unshelved, end))] if after < min(unshelved, end) else []
-        start = max(after, unshelved)
-        wanted = {"first": (start + 1) >> width, "last": end >> width, "user": user, "type": type_no}
-        for (shelf,) in self._query("shelves_of_user", wanted):
-            low, high = max(start, (shelf << width) - 1), min(end, ((shelf + 1) << width) - 1)
-            if ranges and ranges[-1][1] == low:
-                ranges[-1] = ranges[-1][0], high
-            elif low < high:
-                ranges.append((low, high))
-        return ranges
+        old, start = (after, min(unshelved, end)), max(after, unshelved)
+        if old[0] < old[1] and not newest:
+            yield old
+        first, last = (start + 1) >> width, end >> width
+        while start < end and first <= last:
+            places = {"first": last, "last": first, "step": -1} if newest else {"first": first, "last": last, "step": 1}
+            found = self._query("shelf_of_user", {"user": user, "type": type_no, **places})
+            if not found:
+                break
+            shelf = found[0][0]
+            yield max(start, (shelf << width) - 1), min(end, ((shelf + 1) << width) - 1)
+            first, last = (first, shelf - 1) if newest else (shelf + 1, last)
+        if old[0] < old[1] and newest:
+            yield old
 
     def _unshelved(self) -> int:
         unshelved: int = fetch_value(self._connection, _INDEX_SQL["unshelved"])

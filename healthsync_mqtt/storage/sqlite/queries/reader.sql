@@ -63,13 +63,11 @@ CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq 
 WHERE b.last_seq > :low AND b.last_seq <= :high
 ORDER BY b.last_seq, u.seq LIMIT 1
 
--- name: shelves_of_user
-WITH RECURSIVE shelf (no) AS (
-    SELECT :first WHERE :first <= :last UNION ALL SELECT no + 1 FROM shelf WHERE no < :last
-)
+-- name: shelf_of_user
+WITH RECURSIVE shelf (no) AS (SELECT :first UNION ALL SELECT no + :step FROM shelf WHERE no <> :last)
 SELECT no FROM shelf WHERE EXISTS (
     SELECT 1 FROM shelf_user AS u WHERE u.shelf = shelf.no AND u.user = :user AND (:type IS NULL OR u.type = :type)
-) ORDER BY no
+) LIMIT 1
 
 -- name: types_of_user
 WITH RECURSIVE shelf (no) AS (
