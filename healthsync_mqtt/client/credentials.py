@@ -83,10 +83,20 @@ class Credentials:
 
 def ends(token: str) -> float | None:
     """When a token says that its time is over (epoch seconds); None for what says nothing. Nothing is verified here."""
+    return _claimed(token, "exp")
+
+
+def lifetime(token: str) -> float:
+    """How many seconds a token is good for in all, by its own words; 0 for what says nothing."""
+    began, end = _claimed(token, "iat"), _claimed(token, "exp")
+    return 0.0 if began is None or end is None else max(0.0, end - began)
+
+
+def _claimed(token: str, name: str) -> float | None:
     try:
         body = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        return float(claims["exp"])
+        return float(claims[name])
     except (IndexError, ValueError, KeyError, TypeError):
         return None
 

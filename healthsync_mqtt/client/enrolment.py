@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from healthsync_mqtt.client.backoff import Clock, SystemClock
-from healthsync_mqtt.client.credentials import Credentials
+from healthsync_mqtt.client.credentials import Credentials, lifetime
 from healthsync_mqtt.client.transport import ConnectionLostError, Transport
 from healthsync_mqtt.config.private_files import make_private_directory, write_durably
 from healthsync_mqtt.errors import DeniedError, InputError, StoreError
@@ -134,23 +134,31 @@ class Renewal:
         self._clock: Clock = clock or SystemClock()
         self._refused = False
         self._unsaved = False
+        #: until when the token is good that was got here, by the clock that nobody sets; None: it was read from a file
+        self._good_until: float | None = None
 
     async def __call__(self) -> str:
         """A token that is good for at least a minute. Raises DeniedError, ConnectionLostError."""
         if self._unsaved:
             await self._save()
         known = self.credentials
-        ends = known.expires_at
-        if known.refresh_token is None or (
-            not self._refused and (ends is None or self._clock.time() < ends - _MARGIN_S)
-        ):
+        if known.refresh_token is None or (not self._refused and self._is_good()):
             return known.token
         answer = await exchange(self._make, self._topics, known.refresh_token, {"refresh_token": known.refresh_token})
         renewed = replace(Credentials.from_mapping(answer), file=known.file)
         # The service has changed already: with a full disk they are used all the same, and written when they can be.
         self.credentials, self._refused, self._unsaved = renewed, False, True
+        lives_s = lifetime(renewed.token)
+        self._good_until = self._clock.monotonic() + lives_s if lives_s else None
         await self._save()
         return renewed.token
+
+    def _is_good(self) -> bool:
+        """Whether the token has a minute left: by how long it was got ago, and by a clock that may be wrong else."""
+        if self._good_until is not None:
+            return self._clock.monotonic() < self._good_until - _MARGIN_S
+        ends = self.credentials.expires_at
+        return ends is None or self._clock.time() < ends - _MARGIN_S
 
     async def _save(self) -> None:
         try:

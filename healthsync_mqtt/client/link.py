@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from healthsync_mqtt.client.backoff import Backoff, Clock
-from healthsync_mqtt.client.credentials import TokenExpiredError, ends, expired
+from healthsync_mqtt.client.credentials import TokenExpiredError, ends, expired, lifetime
 from healthsync_mqtt.client.enrolment import Renewal
 from healthsync_mqtt.client.exchange import REFUSED, Exchange, Ledger, Window
 from healthsync_mqtt.client.transport import ConnectionLostError, DeviceConnection, Transport
@@ -106,10 +106,9 @@ class DeviceLink:
                 except DeniedError as error:
                     if isinstance(self._token, Renewal) and self._token.refused():
                         continue  # with a fresh token, at once
-                    if isinstance(self._token, str) and expired(self._token, self._clock.time()):
-                        self._note(TokenExpiredError(), ClientState.DENIED)
-                        return  # the same token will not become good
-                    self._note(error, ClientState.DENIED)
+                    # It says so by our clock, which may be the one that is wrong: a reason, and not the end.
+                    ended = isinstance(self._token, str) and expired(self._token, self._clock.time())
+                    self._note(TokenExpiredError() if ended else error, ClientState.DENIED)
                     if self._fail_when_denied:
                         return
                     delay = self._backoff.denied(self._rng)
@@ -141,7 +140,10 @@ class DeviceLink:
         """Give the service each next token before the one before it ends. What fails here ends no connection."""
         given = self._used
         while connection.renews and not isinstance(self._token, str) and (end := ends(given)) is not None:
-            await self._clock.sleep(max(_RETRY_S, end - self._clock.time() - _BEFORE_S))
+            left = end - self._clock.time()
+            if left <= 0:
+                left = lifetime(given) / 2  # the service has just taken it: our clock is ahead
+            await self._clock.sleep(max(_RETRY_S, left - _BEFORE_S))
             try:
                 token = await self._current_token()
                 if token != given:

@@ -167,7 +167,8 @@ async def test_an_expired_token_is_an_error_of_its_own_with_its_fix(service, clo
     login = Credentials(
         user_id="alice", device_id="watch", client_id="alice-watch", username="alice-watch", token=token(clock.now + 60)
     )
-    async with DeviceClient("fake", credentials=login, transport=service, clock=clock) as client:
+    once = {"credentials": login, "transport": service, "clock": clock, "fail_when_denied": True}
+    async with DeviceClient("fake", **once) as client:
         service.denied = True
         publishing = asyncio.create_task(_lost(service, client))
         for _ in range(6):
