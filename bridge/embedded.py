@@ -247,6 +247,10 @@ class DoorServing:
         """Who is connected: client id, role, address, version of MQTT, since when."""
         return self.door.clients()
 
+    def messages_refused(self) -> dict[str, list[dict[str, object]]]:
+        """The newest messages that went nowhere, by who sent them: when, why, and on which topic."""
+        return self.door.refusals.report()
+
     def places(self) -> list[dict[str, Any]]:
         """How far subscribers and shared groups are, as JSON values."""
         return [each._asdict() for each in self._edge.follower.places()]

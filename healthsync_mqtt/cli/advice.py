@@ -143,6 +143,17 @@ DOOR: Final[Mapping[str, Advice]] = {
 }
 """By the door's own words: refusals of a CONNECT, and of connections that never said who they are."""
 
+MESSAGES: Final[Mapping[str, Advice]] = {
+    "not_allowed": Advice(
+        "it may not publish on this topic",
+        "see which ones are its own: healthsync device show USER DEVICE",
+    ),
+    "packet_too_large": Advice(
+        "the message was longer than the service takes", "let it send smaller batches, or raise limits.max_packet"
+    ),
+}
+"""By the door's own words: messages of a client that is logged in, which went nowhere."""
+
 _OF_DEVICES: Final = re.compile(r"device (token|resume|show) USER DEVICE")
 _UNKNOWN: Final = "look at the service's log at that time"
 

@@ -10,7 +10,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, hand_out, token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness, explain, strangers
+from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness, explain, strangers, tell_messages
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us
 from healthsync_mqtt.cli.secret_file import CodeFile, CredentialsFile, TokenFile, handed_out
 from healthsync_mqtt.errors import UsageError
@@ -119,21 +119,24 @@ def show(user: User, device: Name, data: Data = DATA, json: Json = False) -> Non
     place = DataDirectory(data)
     with place.registry() as registry, LastEvents(place) as events:
         found = registry.device(user, device)
-        alive = Liveness(place, registry, now_us()).of(found.client_id)
+        live = Liveness(place, registry, now_us())
+        alive, refused = live.of(found.client_id), live.messages_refused(_described(found))
         alive["last_event_at"] = alive["last_event_at"] or events.of_device(user, device)
     topics = TopicRegistry.load()
     keys = {"events": "device_events", "receipts": "receipts", "status": "status", "commands": "commands"}
     shown = (
         _described(found)
         | alive
+        | {"messages_refused": refused}
         | {"topics": {name: topics.build(key, user=user, device=device) for name, key in keys.items()}}
     )
     if json:
         output.emit(shown)
         return
-    flat = {key: value for key, value in shown.items() if key != "topics"} | shown["topics"]
+    flat = {key: value for key, value in shown.items() if key not in {"topics", "messages_refused"}} | shown["topics"]
     flat["online"] = ONLINE[shown["online"]]
     output.facts(flat.items())
+    tell_messages(refused)
 
 
 @app.command("remove")
@@ -238,7 +241,7 @@ def enroll(user: User, device: Name, code_file: CodeFile = None, data: Data = DA
 
 @app.command("why")
 def why(user: User, device: Name, data: Data = DATA, json: Json = False) -> None:
-    """Say why a device cannot connect: what it may do now, and its last refused logins with what to do.
+    """Say why a device cannot connect: what it may do now, its last refused logins and messages with what to do.
 
     The refusals are those of everybody who claimed its client id; the last few are kept.
 
@@ -249,13 +252,15 @@ def why(user: User, device: Name, data: Data = DATA, json: Json = False) -> None
     with place.registry() as registry:
         owner, found = registry.user(user), registry.device(user, device)
         refused = registry.refused_logins.of(found.client_id)
-        alive = Liveness(place, registry, now_us()).of(found.client_id)
+        live = Liveness(place, registry, now_us())
+        alive, messages = live.of(found.client_id), live.messages_refused(_described(found))
     state = "it may connect"
     if found.suspended_us is not None:
         state = f"it is suspended: healthsync device resume {user} {device}"
     if owner.suspended_us is not None:
         state = f"the user is suspended: healthsync user resume {user}"
-    explain(_described(found) | alive, state, refused, nameless, as_json=json)
+    described = _described(found) | alive | {"messages_refused": messages}
+    explain(described, state, refused, nameless, as_json=json)
 
 
 def _known(place: DataDirectory, user: str, device: str) -> None:

@@ -1,10 +1,10 @@
 """What is known of clients besides their registration: connected now, the last event, refused lately."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.cli.advice import addressed, advice
+from healthsync_mqtt.cli.advice import MESSAGES, addressed, advice
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.cli.spelling import spelled
@@ -22,13 +22,21 @@ LATELY_US: Final = 24 * 3_600_000_000
 """How far back a refused login is worth a remark in a list."""
 
 
-def live_clients(place: DataDirectory) -> Mapping[str, Mapping[str, Any]] | None:
-    """The connections of the running service by client id; None when no service answers."""
+class LiveClients(NamedTuple):
+    """What the running service says: its connections by client id, and messages that went nowhere by who sent them."""
+
+    connections: Mapping[str, Mapping[str, Any]]
+    messages_refused: Mapping[str, list[dict[str, Any]]]
+
+
+def live_clients(place: DataDirectory) -> LiveClients | None:
+    """None when no service answers."""
     try:
         answer = call(place.path, "clients", within_s=5.0)
     except UnavailableError:
         return None
-    return {each["client_id"]: each for each in answer["clients"]}
+    connections = {each["client_id"]: each for each in answer["clients"]}
+    return LiveClients(connections, answer.get("messages_refused", {}))
 
 
 def described_refusal(refused: RefusedLogin, who: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +84,7 @@ class Liveness:
     """Reads for one command what the service, the log and the registry know of clients."""
 
     def __init__(self, place: DataDirectory, registry: Registry, now_us: int) -> None:
-        self._clients = live_clients(place)  # the service writes down who was here before it answers
+        self._live = live_clients(place)  # the service writes down who was here before it answers
         self._seen = registry.sightings.all()
         self._refused: dict[str, int] = {}
         for each in registry.refused_logins.since(now_us - LATELY_US):
@@ -87,7 +95,7 @@ class Liveness:
 
         ``address``, ``protocol`` and ``connected_at`` are of its connection, or else of its last one.
         """
-        found = None if self._clients is None else self._clients.get(client_id)
+        found = None if self._live is None else self._live.connections.get(client_id)
         seen = self._seen.get(client_id)
         last: dict[str, Any] = dict.fromkeys(_OF_LAST)
         if seen is not None:
@@ -101,8 +109,34 @@ class Liveness:
             }
         if found is not None:
             last |= {name: found[name] for name in ("address", "protocol", "connected_at")}
-        online = None if self._clients is None else found is not None
+        online = None if self._live is None else found is not None
         return {"online": online, **last, "refused_lately": self._refused.get(client_id, 0)}
+
+    def messages_refused(self, who: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The newest messages of a client that went nowhere since the service runs, oldest first, with what to do."""
+        found = () if self._live is None else self._live.messages_refused.get(who["client_id"], ())
+        return [
+            {
+                "at": iso(int(each["at"] * 1_000_000)),
+                "topic": each["topic"],
+                "reason": each["reason"],
+                "meaning": MESSAGES[each["reason"]].words,
+                "what_to_do": spelled(addressed(MESSAGES[each["reason"]].fix, who)),
+            }
+            for each in found
+        ]
+
+
+def tell_messages(refused: list[dict[str, Any]]) -> None:
+    """Print them."""
+    for each in refused:
+        output.facts(
+            [
+                ("message refused", f"{output.time(each['at'])} on {each['topic']}"),
+                ("reason", each["meaning"]),
+                ("what to do", each["what_to_do"]),
+            ]
+        )
 
 
 def _time(us: int | None) -> str | None:
@@ -163,6 +197,7 @@ def explain(
         _told("refused", each)
     for each in nameless[:MOST_STRANGERS]:
         _told("nameless", each)
+    tell_messages(shown.get("messages_refused", []))
     if listed:
         output.say("Refused: logins that claimed this client id; whose they were is not known.")
     if nameless:

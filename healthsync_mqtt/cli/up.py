@@ -215,7 +215,7 @@ def _handlers(service: "Service") -> dict[str, Handler]:
 
     async def clients(_arguments: dict[str, Any]) -> dict[str, Any]:
         await serving.noted()
-        return {"clients": serving.clients()}
+        return {"clients": serving.clients(), "messages_refused": serving.messages_refused()}
 
     async def places(_arguments: dict[str, Any]) -> dict[str, Any]:
         return {"places": serving.places()}

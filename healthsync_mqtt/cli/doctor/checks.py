@@ -16,6 +16,7 @@ from healthsync_mqtt.cli.doctor.parts import parts
 from healthsync_mqtt.cli.doctor.posture import posture, private_files
 from healthsync_mqtt.cli.doctor.sinks import sinks
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.liveness import live_clients
 from healthsync_mqtt.cli.options import now_us
 from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.config.private_files import check_private, make_private_directory
@@ -27,6 +28,7 @@ _OLDEST_PYTHON = (3, 11)
 _OLDEST_SQLITE = (3, 51, 3)
 _BUILT_AFTER = datetime(2026, 1, 1, tzinfo=UTC)
 _MIB = 1 << 20
+_NAMED = 5
 
 
 def examine(data: Path) -> Iterator[Finding]:
@@ -46,6 +48,7 @@ def examine(data: Path) -> Iterator[Finding]:
     yield service
     if service.grade is Grade.NOTE:
         yield from _ports(data)
+    yield from _messages_refused(place)
 
 
 def _python() -> Finding:
@@ -157,6 +160,25 @@ def _service(data: Path) -> Finding:
         fix = "look at its log and at the disk"
         return Finding(check="service", grade=Grade.BAD, message="the service cannot store events", fix=fix)
     return Finding(check="service", grade=Grade.GOOD, message=f"process {found.pid} answers")
+
+
+def _messages_refused(place: DataDirectory) -> Iterator[Finding]:
+    """Who sends what goes nowhere: a program that knows only MQTT 3.1.1 is not told, and looks as if all were well."""
+    try:
+        live = live_clients(place)
+    except HealthSyncError:
+        return  # what the service lacks is said already
+    found = {} if live is None else live.messages_refused
+    if not found:
+        return
+    named = [f"{client_id} ({refused[-1]['reason']})" for client_id, refused in list(found.items())[-_NAMED:]]
+    more = f" and {len(found) - len(named)} more" if len(found) > len(named) else ""
+    yield Finding(
+        check="messages",
+        grade=Grade.NOTE,
+        message=f"messages went nowhere lately, of {', '.join(named)}{more}",
+        fix="see which, and what to do: healthsync device why USER DEVICE",
+    )
 
 
 def _ports(data: Path) -> Iterator[Finding]:
