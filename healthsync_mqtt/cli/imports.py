@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from healthsync_mqtt import __version__
-from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, now_us, zone_name
 from healthsync_mqtt.cli.publishing import connected, device_client
@@ -56,8 +56,10 @@ class _Outcome:
 def import_(
     files: Annotated[list[Path], typer.Argument(help="Archives: files, folders, zips; their kind is seen by content.")],
     *,
-    user: Annotated[str, typer.Option(help="Whose data it is.")],
-    device: Annotated[str, typer.Option(help="The device to publish as; added when missing.")] = "import",
+    user: Annotated[str, typer.Option(help="Whose data it is.", autocompletion=completion.users)],
+    device: Annotated[
+        str, typer.Option(help="The device to publish as; added when missing.", autocompletion=completion.devices)
+    ] = "import",
     zone: Annotated[
         str | None, typer.Option(help="Where times without an offset were told: Europe/Berlin.", callback=zone_name)
     ] = None,
