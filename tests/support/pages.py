@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -166,7 +166,8 @@ class Typist:
 
     ``swaps``: what is written differently on this machine (ports, places, names learned on the way), word for word, the
     first match first. ``stays``: commands that keep running, by a part of their text, each with what says that it is
-    ready. ``fails``: commands that the page says are refused.
+    ready. ``fails``: commands that the page says are refused. ``become``: the words before what is typed, where another
+    account does, or another machine is typed on.
     """
 
     cwd: Path
@@ -174,6 +175,7 @@ class Typist:
     swaps: Mapping[str, Swap] = field(default_factory=dict)
     stays: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     fails: frozenset[str] = frozenset()
+    become: Sequence[str] = ()
     _running: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def swapped(self, text: str) -> str:
@@ -195,7 +197,7 @@ class Typist:
                 self._stay(text, ready)
                 return Typed(command, 0, "", "")
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", text],
+            [*self.become, "bash", "-euo", "pipefail", "-c", text],
             cwd=self.cwd,
             env=self.env,
             stdin=subprocess.DEVNULL,
@@ -215,7 +217,7 @@ class Typist:
         with log.open("wb") as out:
             # A session of its own, so that all it started ends with it.
             process = child.start(
-                ["bash", "-euc", text],
+                [*self.become, "bash", "-euc", text],
                 cwd=self.cwd,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
