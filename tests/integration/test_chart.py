@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from healthsync_mqtt.config.settings import load_settings
+from tests.support.accounts import ONLY_ROOT
 from tests.support.fetched import python_packages
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "healthsync"
@@ -141,7 +142,7 @@ def test_the_pod_is_one_with_the_account_of_the_image_and_no_rights() -> None:
         assert {port["targetPort"] for port in each["spec"]["ports"]} <= {port["name"] for port in service["ports"]}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="the step that gives the directory away is root's")
+@pytest.mark.skipif(os.geteuid() != 0, reason=f"the directory is given away: {ONLY_ROOT}")
 def test_the_first_step_makes_a_directory_that_the_account_can_use_and_changes_it_no_more(tmp_path: Path) -> None:
     pod = of_kind(drawn(), "StatefulSet")["spec"]["template"]["spec"]
     (first,) = pod["initContainers"]

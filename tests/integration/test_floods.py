@@ -16,6 +16,7 @@ from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
 from healthsync_mqtt.mqtt.codec import encode_publish
 from healthsync_mqtt.mqtt.codec.packets import Connect, Puback, Publish, Pubrec
+from tests.support.accounts import ONLY_ROOT
 from tests.support.inprocess import Bystander, House, opened
 from tests.support.peer import Identity, Peer, event
 
@@ -262,7 +263,7 @@ async def test_t54_a_file_that_turns_loose_changes_nothing_for_who_is_there(hous
 
 def test_t54_settings_and_certificates_of_another_account_are_refused(tmp_path: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only the superuser can give files away")
+        pytest.skip(f"files are given away: {ONLY_ROOT}")
     paths = load_settings(tmp_path / "data").paths
     made = ensure_ca_and_server(paths.certs, [], datetime.now(UTC))
     os.chown(made.server_key, 12345, 12345)

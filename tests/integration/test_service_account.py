@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_package import run
-from tests.support.accounts import SITE, interpreter, need_root, removed_after
+from tests.support.accounts import NO_PYTHON, SITE, interpreter, need_root, removed_after
 from tests.support.pages import ROOT, Typist, Walk
 from tests.support.patience import wait_until
 
@@ -79,7 +79,7 @@ def place() -> Iterator[Path]:
     """Beside pytest's own directories, which no other account may enter."""
     need_root("useradd", "userdel", "setpriv")
     if interpreter(65_534) is None:
-        pytest.skip("no Python here that another account can start, with our dependencies")
+        pytest.skip(NO_PYTHON)
     with tempfile.TemporaryDirectory(prefix="systemd-") as directory, removed_after(ACCOUNT):
         made = Path(directory)
         made.chmod(0o755)

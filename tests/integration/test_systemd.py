@@ -18,7 +18,7 @@ import pytest
 from tests.integration.test_first_day import clone
 from tests.integration.test_service_account import PAGE, SUDO
 from tests.support import child
-from tests.support.accounts import interpreter
+from tests.support.accounts import NO_PYTHON, interpreter
 from tests.support.booted import Booted, booted
 from tests.support.pages import Typist, Walk
 from tests.support.patience import wait_until
@@ -75,7 +75,7 @@ UNITS = "/etc/systemd/system/"
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     python = interpreter(65_534)
     if os.geteuid() == 0 and python is None:
-        pytest.skip("no Python here that another account can start, with our dependencies")
+        pytest.skip(NO_PYTHON)
     # Beside pytest's own directories, which no other account may enter.
     with (
         tempfile.TemporaryDirectory(prefix="machine-") as directory,

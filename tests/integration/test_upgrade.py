@@ -17,10 +17,9 @@ import pytest
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.storage.opening import open_log
-from tests.fixtures.make_release_v0_1 import ARCHIVE, RELEASE, give_audit_key
+from tests.fixtures.make_release_v0_1 import ARCHIVE, PROGRAM, give_audit_key
 from tests.support.service import Service, run_cli
 
-ROOT = Path(__file__).parents[2]
 NEW = {"id": "new-1", "type": "heart_rate", "start_time": "2026-11-24T06:00:00Z", "value": {"bpm": 62}}
 OLD = {"id": "old-1", "type": "heart_rate", "start_time": "2026-11-23T06:00:00Z", "value": {"bpm": 61}}
 
@@ -31,8 +30,12 @@ def data(tmp_path: Path) -> Path:
     target = tmp_path / "data"
     target.mkdir(mode=0o700)
     give_audit_key(target)
-    with tarfile.open(ARCHIVE) as archive:
-        # Python 3.11 has filters since 3.11.4, and Debian 12 ships 3.11.2; the archive is our own.
+    return unpacked(ARCHIVE, target)
+
+
+def unpacked(file: Path, target: Path) -> Path:
+    with tarfile.open(file) as archive:
+        # Python 3.11 has filters since 3.11.4, and Debian 12 ships 3.11.2; the archives are our own.
         archive.extractall(target, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     return target
 
@@ -68,13 +71,8 @@ def test_a_directory_of_the_first_release_goes_on_with_all_it_had(data: Path) ->
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program of the first release, from this repository's history."""
-    target = tmp_path_factory.mktemp("release")
-    packed = subprocess.run(["git", "archive", RELEASE], cwd=ROOT, capture_output=True, check=False)
-    if packed.returncode:
-        pytest.skip(f"this clone has no history back to {RELEASE}: git fetch --unshallow")
-    subprocess.run(["tar", "x", "-C", target], input=packed.stdout, check=True)
-    return target
+    """The program of the first release, kept beside its data: a clone need not have the history."""
+    return unpacked(PROGRAM, tmp_path_factory.mktemp("release"))
 
 
 def old(release: Path, data: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -17,6 +17,9 @@ import pytest
 
 SITE = next(path for path in sys.path if path.endswith("site-packages"))
 """Where the dependencies of this environment are."""
+ONLY_ROOT = "only root can"
+"""Why a test is skipped under another account."""
+NO_PYTHON = "no Python here that another account can start, with our dependencies"
 
 
 def taken_on(uid: int) -> list[str]:
@@ -51,7 +54,7 @@ def removed_after(name: str) -> Iterator[None]:
 def need_root(*programs: str) -> None:
     """Skip the test for others than root; real accounts are root's to make."""
     if os.geteuid() != 0:
-        pytest.skip("makes an account of the machine: only root can")
+        pytest.skip(f"makes an account of the machine: {ONLY_ROOT}")
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed")

@@ -19,8 +19,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import child
+from tests.support.accounts import ONLY_ROOT
 from tests.support.patience import PATIENCE_S, wait_until
 
+NOBODY_BOOTS = "this machine lets nobody boot systemd in namespaces"
 _PROGRAM = Path("/lib/systemd/systemd")
 _CGROUPS = Path("/sys/fs/cgroup")
 _NAMESPACES = ("--mount", "--pid", "--ipc", "--uts", "--cgroup", "--net")
@@ -87,7 +89,7 @@ class Booted:
 def booted(console: Path) -> Iterator[Booted]:
     """Boot it; what it says itself goes to ``console``. Skips where this machine lets nobody do so."""
     if os.geteuid() != 0:
-        pytest.skip("boots a systemd of its own: only root can")
+        pytest.skip(f"boots a systemd of its own: {ONLY_ROOT}")
     missing = [name for name in ("unshare", "nsenter", "systemctl") if shutil.which(name) is None]
     if missing or not _PROGRAM.exists():
         pytest.skip("systemd is not installed: scripts/test installs it where it can")
@@ -95,7 +97,7 @@ def booted(console: Path) -> Iterator[Booted]:
     try:
         group.mkdir()
     except OSError as error:
-        pytest.skip(f"this machine lets nobody make a group of processes: {error.strerror}")
+        pytest.skip(f"{NOBODY_BOOTS}: {error.strerror}")
     try:
         yield from _boot(group, console)
     finally:
@@ -118,7 +120,7 @@ def _boot(group: Path, console: Path) -> Iterator[Booted]:
         running = Booted(enter)
         wait_until(lambda: outer.poll() is not None or _answers(running), "systemd")
         if outer.poll() is not None:
-            pytest.skip(f"this machine lets nobody boot systemd in namespaces: {console.read_text()[-300:]}")
+            pytest.skip(f"{NOBODY_BOOTS}: {console.read_text()[-300:]}")
         yield running
     finally:
         child.end(outer)

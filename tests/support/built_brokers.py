@@ -17,6 +17,7 @@ from tests.support.mosquitto import Mosquitto, free_port
 
 FOLDER = Path(__file__).parent / "open_brokers"
 BUILDS = "HEALTHSYNC_TEST_BUILDS"
+LONG_BUILD = "takes minutes to build"
 
 
 def mochi() -> Path:
@@ -29,7 +30,7 @@ def rumqttd() -> Path:
     """The program of rumqttd."""
     name = "open-rumqttd"
     if not (kept("cargo", name) / "target" / "debug" / name).exists() and not os.environ.get(BUILDS):
-        pytest.skip(f"rumqttd takes minutes to build; {BUILDS}=1 does it, once")
+        pytest.skip(f"rumqttd {LONG_BUILD}; {BUILDS}=1 does it, once")
     return cargo_crate(name, (FOLDER / "rumqttd.rs").read_text(), "rumqttd", "0.20.0", features=False)
 
 

@@ -19,6 +19,7 @@ from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, InputError
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
+from tests.support.accounts import ONLY_ROOT
 
 BROKERS = ("mosquitto", "rabbitmq", "emqx", "vernemq", "hivemq")
 SECRET = "s3cret-of-the-hooks"
@@ -102,7 +103,7 @@ def test_an_unknown_broker_is_named(tmp_path: Path) -> None:
         render("nanomq", plan(tmp_path))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away: run as root")
+@pytest.mark.skipif(os.geteuid() != 0, reason=f"files are given away: {ONLY_ROOT}")
 def test_the_files_and_copies_of_the_certificates_are_the_brokers_account_where_one_is_named(tmp_path: Path) -> None:
     account = pwd.getpwnam("nobody")
     paths = {name: tmp_path / name for name in ("ca.crt", "server.crt", "server.key")}
