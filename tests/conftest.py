@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests.support import child
 from tests.support.accounts import NO_PYTHON, ONLY_ROOT
 from tests.support.booted import NOBODY_BOOTS
-from tests.support.built_brokers import LONG_BUILD
-from tests.support.fetched import NO_CRATES
+from tests.support.fetched import LONG_BUILD, NO_CRATES
 from tests.support.service import Service
 
 # How long an example takes says how busy the machine is, and nothing about the project.

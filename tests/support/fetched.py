@@ -20,6 +20,7 @@ import pytest
 
 _LONG_S = 1_800
 NO_CRATES = "crates.io was not reached"
+LONG_BUILD = "takes minutes to build"
 """In the reason of a test that is skipped in CI too."""
 
 
