@@ -23,6 +23,7 @@ from tests.integration.test_package import environment, run
 from tests.support.accounts import interpreter, taken_on
 from tests.support.servers import free_port
 from tests.support.service import HEALTHSYNC, Service
+from tests.support.wheelhouse import locked_wheels
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "deploy" / "compose"
@@ -37,10 +38,8 @@ def steps(word: str) -> list[str]:
     return [rest for name, rest in STEPS if name == word]
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What the image holds: the programs, installed from what COPY brings, and the directories that RUN makes."""
-    source = tmp_path_factory.mktemp("src")
+def copied(source: Path) -> Path:
+    """What COPY brings."""
     for step in steps("COPY"):
         *names, target = step.split()
         for name in names:
@@ -49,6 +48,13 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 shutil.copytree(ROOT / name, to, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(ROOT / name, to)
+    return source
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the image holds: the programs, installed from what COPY brings, and the directories that RUN makes."""
+    source = copied(tmp_path_factory.mktemp("src"))
     # Beside pytest's own directories, which no other account may enter.
     with tempfile.TemporaryDirectory(prefix="image-") as directory:
         place = Path(directory)
@@ -94,6 +100,28 @@ def set_up(image: Path, *words: str) -> None:
     setting = {name: str(path) for name, path in paths.items()}
     setting["PATH"] = f"{image}/venv/bin:{os.environ['PATH']}"
     run(*as_account(), "sh", COMPOSE / "setup.sh", *words, cwd=image, **setting)
+
+
+def test_the_pip_step_installs_all_that_the_entry_point_needs_from_what_copy_brings(tmp_path: Path) -> None:
+    """In an environment that sees nothing else; the packages are those of the tests' environment, packed again."""
+    source, wheels = tmp_path / "src", tmp_path / "wheels"
+    source.mkdir()
+    wheels.mkdir()
+    copied(source)
+    (source / "requirements.lock").write_text(locked_wheels((source / "requirements.lock").read_text(), wheels))
+    run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
+    settings = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_NO_COMPILE": "1"}
+    settings["PATH"] = f"{tmp_path}/venv/bin:{os.environ['PATH']}"
+    (_, step) = steps("RUN")
+    assert step.startswith("pip install")
+    run("sh", "-c", step, cwd=source, **settings)
+    (entry,) = json.loads(steps("ENTRYPOINT")[0])
+    assert str(tmp_path) in run("sh", "-c", f"command -v {entry}", cwd=tmp_path, **settings)
+    # Every import of every command.
+    said = run(entry, "user", "add", "alice", "--consent", "all", "--data", "data", "--json", cwd=tmp_path, **settings)
+    assert json.loads(said)["user_id"] == "alice"
+    program = "import bridge.__main__, healthsync_mqtt.broker.external.hooks; print(bridge.__file__)"
+    assert str(tmp_path) in run("python", "-c", program, cwd=tmp_path, **settings)
 
 
 def test_setup_makes_what_the_others_need_and_changes_nothing_the_second_time(image: Path) -> None:
