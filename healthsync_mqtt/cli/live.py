@@ -88,9 +88,9 @@ class Sight:
         counted.append(f"{self.rate:,.0f}", "bold cyan").append(" events/s")
         styles = {"stored": "bold green", "duplicate": "bold yellow", "rejected": "bold red"}
         for name, style in styles.items():
-            counted.append(f"   {name} ", "dim").append(f"{self.counters[name]:,}", style)
+            counted.append(f"  {name} ", "dim").append(f"{self.counters[name]:,}", style)
         refused = self.counters.get("logins_refused", 0) + self.counters.get("publishes_refused", 0)
-        counted.append("   logins, messages refused ", "dim").append(f"{refused:,}", "bold red" if refused else "")
+        counted.append("  refused ", "dim").append(f"{refused:,}", "bold red" if refused else "")
         return Group(
             Text.assemble(("HealthSync MQTT", "bold"), ("   Ctrl-C stops", "dim")),
             _line("  ".join(f"{name} {address}" for name, address in where.items())),

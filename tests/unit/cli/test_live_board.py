@@ -86,6 +86,8 @@ def test_others_stay_beside_the_simulators_flood_and_all_fits_80_by_24(place: Da
     assert "the token has expired" in text
     assert "out_of_range" in text
     assert all(each in text for each in NEXT)
+    figures = ("12,345 events/s", "stored 9,876,543", "duplicate 12,345", "rejected 6,789", "refused 3")
+    assert all(each in text for each in figures), "none is cut off"
 
 
 def test_an_event_of_ones_own_stays_in_view_and_the_board_can_be_filtered(place: DataDirectory) -> None:
