@@ -47,7 +47,7 @@ LOGINS: Final[tuple[tuple[str, str], ...]] = (
     ("there is no password", "send the token as the MQTT password"),
     ("the password is neither a code", _CODE),
     ("the credential is older", "provision it again: healthsync broker provision mosquitto"),
-    ("the credential does not fit", "its password is another than the one that was provisioned"),
+    ("the credential does not fit", f"its password is no token, and not the one that was provisioned; {_RENEW}"),
     ("there is no client certificate", "this listener wants a certificate: healthsync cert issue device USER DEVICE"),
     ("the client certificate is revoked", _CERTIFICATE),
     ("the client certificate has expired", _CERTIFICATE),

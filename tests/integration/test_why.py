@@ -31,6 +31,7 @@ FEW = {
     "HEALTHSYNC_LOG__FORMAT": "json",
 }
 WATCH, PHONE = ("alice", "watch"), ("bob", "phone")
+MADE_UP = "mosq-x1Yz"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +104,16 @@ async def wrong_user(rig: Rig, source: str) -> None:
 async def wrong_client_id(rig: Rig, source: str) -> None:
     async with knock(rig.service.mqtt, source) as peer:
         assert (await peer.connect(rig.alice, username="alice-phone")).code == 5
+
+
+async def no_client_id_given(rig: Rig, source: str) -> None:
+    """As ``mosquitto_pub`` does without ``-i``: the client id is made up, and the user name says whose it is."""
+    async with knock(rig.service.mqtt, source) as peer:
+        assert (await peer.connect(rig.alice, client_id=MADE_UP, username="alice-watch")).code == 5
+
+
+async def a_word_for_a_password(rig: Rig, source: str) -> None:
+    await refused(rig, source, token="wrong")
 
 
 async def suspended(rig: Rig, source: str) -> None:
@@ -231,6 +242,8 @@ LOGINS: dict[Cause, tuple[str, str]] = {
     expired: ("the token has expired", "healthsync device token"),
     revoked: ("the token is revoked", "healthsync device token"),
     wrong_user: ("the client id is not the token's", "client id has to be the one"),
+    no_client_id_given: ("the client id is not the token's", "client id has to be the one"),
+    a_word_for_a_password: ("the credential does not fit", "healthsync device token alice watch"),
     wrong_client_id: ("the username is not the token's", "username has to be its client id"),
     suspended: ("removed or suspended", "user resume"),
     will_elsewhere: ("a topic that it may not publish on", "status topic only"),
@@ -266,7 +279,7 @@ async def test_a_refused_login_is_explained(rig: Rig, cause: Cause) -> None:
     (line,) = [
         each for each in logged(rig) if each.get("peer") == source and each["event"] == "door.connection_refused"
     ][:1]
-    assert line["claimed_client_id"] == "alice-watch"
+    assert line["claimed_client_id"] == (MADE_UP if cause is no_client_id_given else "alice-watch")
 
 
 @pytest.mark.parametrize("cause", NAMELESS, ids=lambda cause: cause.__name__)

@@ -99,7 +99,7 @@ class FrontDoor:
         moved_to: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``on_refused`` gets reason and address of each refused login, and the client id that it claimed.
+        """``on_refused`` gets reason and address of each refused login, and whose it was to be.
 
         ``moved_to`` is where clients are sent instead of being let in; "": they are let in.
 
@@ -247,7 +247,7 @@ class FrontDoor:
                 return Later(self._newcomers.proving(), last=last)
             if verdict.busy:
                 return verdict
-            self.on_refused(verdict.reason, client.peer, asked.client_id)
+            self.on_refused(verdict.reason, client.peer, self._logins.meant(asked.client_id, asked.username))
             if not verdict.held:
                 return verdict
             self._counters.logins_refused += 1

@@ -49,6 +49,12 @@ class Logins:
         """The serial numbers of certificates that may not log in."""
         return self._directory.denied
 
+    def meant(self, client_id: str, username: str | None) -> str:
+        """Whose login that was to be: the client id's, or the user name's where only that is somebody's."""
+        if self._directory.principal(client_id) is None and username and self._directory.principal(username):
+            return username
+        return client_id
+
     def authenticate(self, proof: Proof, demand: Demand, now: float) -> Login:
         """The login that ``proof`` is good for at ``now`` (epoch seconds); otherwise TokenError, whatever the cause.
 
