@@ -57,6 +57,16 @@ class Withings:
         yield from _WithingsAnswer(Scribe(self.name, message, "withings"), body, nights).outcomes()
         return nights.state
 
+    def holds(self, state: bytes) -> frozenset[str]:
+        """See ``port.Divisible``."""
+        return WithingsMemory.remembered(state).types
+
+    def without(self, state: bytes, types: frozenset[str]) -> bytes:
+        """See ``port.Divisible``."""
+        memory = WithingsMemory.remembered(state)
+        memory.forget(types)
+        return memory.state
+
 
 def _body(document: Any) -> Record:
     """What an answer holds. Raises RefusedError for an answer that says that there is none."""

@@ -55,6 +55,19 @@ class WithingsMemory:
         nights = memory.nights[-_MOST_NIGHTS:]
         return msgspec.json.encode(_Rows(nights, dict(list(memory.results.items())[-_MOST_RESULTS:])))
 
+    @property
+    def types(self) -> frozenset[str]:
+        """The types of which something is remembered."""
+        held = (("sleep", self._memory.nights), ("ecg", self._memory.results))
+        return frozenset(type_ for type_, found in held if found)
+
+    def forget(self, types: frozenset[str]) -> None:
+        """Remember nothing of some types."""
+        if "sleep" in types:
+            self._memory.nights = []
+        if "ecg" in types:
+            self._memory.results = {}
+
     def know(self, night: KnownNight) -> None:
         """Remember a summary; stages of it that stand alone are taken back."""
         known = self._find(night.device, night.start_us)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from healthsync_mqtt.formats.catalogue import FORMATS
-from healthsync_mqtt.formats.port import Declared, Format, folded
+from healthsync_mqtt.formats.port import Declared, Divisible, Format, folded
 from healthsync_mqtt.model.reasons import RefusedError
 from healthsync_mqtt.testing.format_contract import FormatContract
 from tests.support.app_messages import Shelf, Told, app_message, recorded
@@ -160,6 +160,19 @@ def test_nights_of_two_devices_are_two() -> None:
 def test_a_state_that_says_no_stage_is_some_stage() -> None:
     found = shelf(answer(series=[STAGE | {"state": 4}, DEEP | {"state": 5}]))
     assert [each["stage"] for each in found.told[0].value["stages"]] == ["unknown", "unknown"]
+
+
+def test_who_agrees_to_nights_alone_has_them_joined_and_no_ecg_remembered() -> None:
+    form = FORMATS["withings"]
+    assert isinstance(form, Divisible)
+    ecg = {"ecg": {"signalid": 778899, "afib": 1}, "timestamp": 1794026931}
+    state = folded(form, app_message(answer(series=[NIGHT, ecg]))).state
+    assert form.holds(state) == {"sleep", "ecg"}
+    nights = form.without(state, frozenset({"ecg"}))
+    assert (form.holds(nights), b"778899" in nights) == ({"sleep"}, False)
+    joined = folded(form, app_message(answer(series=[STAGE, DEEP])), nights).events
+    assert [set(each["value"]) for each in joined] == [{"total_asleep_s", "stages"}]
+    assert form.without(state, frozenset({"sleep", "ecg"})) == b""
 
 
 def test_what_is_remembered_of_nights_and_ecgs_is_bounded() -> None:
