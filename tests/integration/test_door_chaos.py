@@ -142,4 +142,6 @@ async def settled(house: House, bob: Bystander) -> None:
     # The same refusal again is the same row of the quarantine, with how often it came.
     rows = house.service.reader.rejected(0, 10_000, user="alice")
     assert sum(row.times for row in rows) == counters.rejected
-    assert len({(row.topic, row.reason, row.field, row.event_id, row.raw) for row in rows}) == len(rows)
+    # Of bytes in which something may be that nobody agreed to, their digest is kept instead of them.
+    keys = {(row.topic, row.reason, row.field, row.event_id, row.raw, row.sha256) for row in rows}
+    assert len(keys) == len(rows)
