@@ -12,6 +12,7 @@ from bridge.edges.requests import TokenRequests
 from bridge.follow.canonical import CanonicalFeed
 from bridge.ground import Ground
 from bridge.jobs.credentials import CertificateWatch, KeyWatch
+from bridge.jobs.gateway import GatewayProcess
 from bridge.jobs.presence import Presence
 from bridge.jobs.refused_logins import RefusedLogins
 from bridge.jobs.revocations import Revocations
@@ -32,6 +33,7 @@ from healthsync_mqtt.identity.exchange import TokenExchange
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
@@ -66,7 +68,7 @@ class EmbeddedEdge:
         self.ground = base
         self.identities = identities
         self.keys = LiveKeys(KeyStore.of_environment(paths.keys), base.started_us)
-        self.directory = Directory(roster, agreements=base.gate)
+        self.directory = Directory(roster, agreements=base.gate, residents=(GATEWAY,))
         self.declared = self.directory.declared
         self.logins = Logins.of(self.directory, TokenVerifier(self.keys), CredentialStore(paths.credentials))
         self.newcomers = Newcomers(self.logins)
@@ -162,6 +164,11 @@ class DoorServing:
         self.keys = KeyWatch(edge.keys, door.void)
         self.certificates = CertificateWatch(edge.tls)
         self.revocations = Revocations(edge.directory, edge.newcomers, door, self._consents_read)
+        settings = edge.ground.settings
+        self.gateway = None
+        if settings.gateway.port is not None:
+            CredentialStore(settings.paths.credentials).ensure(GATEWAY.client_id)
+            self.gateway = GatewayProcess(settings.data, settings.gateway)
         self._left = False
 
     def start(self) -> None:
@@ -188,18 +195,24 @@ class DoorServing:
             wss = await listeners.open(
                 addresses(broker.wss_host), broker.wss_port, tls=tls.context(clients), clients=clients, origins=origins
             )
+            http = [] if self.gateway is None else await self.gateway.open()
         except OSError as error:
             where = f" on {error.filename}" if error.filename else ""
             raise UnavailableError(
                 f"cannot listen{where}: {error.strerror or error}",
                 hint="stop what listens there, or take free ports: the same command with"
-                " --mqtt-port 0 --mqtts-port 0 --wss-port 0",
+                " --mqtt-port 0 --mqtts-port 0 --wss-port 0" + ("" if self.gateway is None else " --http-port 0"),
             ) from error
+        listeners_of = {"mqtt": mqtt, "mqtts": mqtts, "wss": wss} | ({"http": http} if http else {})
+        if self.gateway is not None:
+            self._edge.ground.tasks.start("gateway", self.gateway.run(str(mqtt[0].here)))
+            await self.gateway.served()
         return Addresses(
             mqtt=str(mqtt[0].here),
             mqtts=str(mqtts[0].here),
             wss=str(wss[0].here),
-            bound={name: tuple(map(str, found)) for name, found in (("mqtt", mqtt), ("mqtts", mqtts), ("wss", wss))},
+            http="" if self.gateway is None else self.gateway.url(http[0].here),
+            bound={name: tuple(map(str, found)) for name, found in listeners_of.items()},
             ca_file=str(tls.paths.ca_cert),
         )
 
@@ -208,7 +221,10 @@ class DoorServing:
         self.door.retain(self._edge.ground.status_topic, status)
 
     async def quiet(self) -> None:
-        """Accept and read no more."""
+        """Accept and read no more; the gateway ends first, with what it waits for."""
+        if self.gateway is not None:
+            await self._edge.ground.tasks.end("gateway")
+            self.gateway.close()
         await self.door.stop_listening()
 
     async def leave(self) -> None:

@@ -51,6 +51,7 @@ class Addresses:
     mqtt: str = ""
     mqtts: str = ""
     wss: str = ""
+    http: str = ""
     bound: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ca_file: str = ""
 
@@ -62,6 +63,8 @@ class Ready:
     mqtt: str
     mqtts: str
     wss: str
+    http: str = ""
+    """The gateway, as a URL; nothing when there is none."""
     bound: Mapping[str, tuple[str, ...]]
     """By listener: every address that it is bound to; 0.0.0.0 and [::] are all of the machine's."""
     ca_file: str
@@ -261,6 +264,7 @@ class Service:
             mqtt=found.mqtt,
             mqtts=found.mqtts,
             wss=found.wss,
+            http=found.http,
             bound=found.bound,
             ca_file=found.ca_file,
             metrics=metrics,

@@ -83,6 +83,13 @@ class Supervisor:
         """Cancel one task, which may take a while to end; ``stop`` waits for it."""
         self._tasks[name].cancel()
 
+    async def end(self, name: str) -> None:
+        """Cancel one task, if it was started, and wait for its end."""
+        task = self._tasks.get(name)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
     async def stop(self) -> None:
         """End every task."""
         for task in self._tasks.values():

@@ -24,7 +24,6 @@ from bridge.follow.canonical_events import CanonicalEvent, CanonicalEvents, arra
 from bridge.follow.front import Front
 from bridge.follow.loop import CursorLoop
 from bridge.follow.shared import SharedFeed, user_level
-from bridge.follow.since import place
 from bridge.ports import Chores, Commit
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.ports import Unfed, Wish
@@ -35,6 +34,7 @@ from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.since import PROPERTY, FromPosition, Since, parse_since
 from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.storage.since import place
 from healthsync_mqtt.topics.access import may_read
 from healthsync_mqtt.topics.grammar import is_id, matches, shared_filter
 from healthsync_mqtt.topics.registry import TopicRegistry

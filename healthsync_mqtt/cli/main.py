@@ -18,6 +18,7 @@ from healthsync_mqtt.cli import (
     device,
     events,
     formats,
+    gateway,
     homeassistant,
     key,
     output,
@@ -90,6 +91,7 @@ app.add_typer(topic.app, name="topic")
 app.add_typer(types.app, name="type")
 app.add_typer(formats.app, name="format")
 app.add_typer(bridge.app, name="bridge")
+app.add_typer(gateway.app, name="gateway")
 app.add_typer(broker.app, name="broker")
 app.add_typer(auth.app, name="auth")
 app.add_typer(audit.app, name="audit")

@@ -39,6 +39,8 @@ class ServiceFile:
     socket: str
     started_at: str
     version: str
+    http: str = ""
+    """The gateway's URL; releases before 0.2 wrote none."""
 
     @staticmethod
     def path(data: Path) -> Path:
@@ -54,7 +56,7 @@ class ServiceFile:
         """The service of a data directory. UnavailableError when there is none, or it is gone without a goodbye."""
         try:
             values = json.loads(cls.path(data).read_text(encoding="utf-8"))
-            found = cls(**{name: values[name] for name in cls.__slots__})
+            found = cls(**{name: values[name] for name in cls.__slots__ if name != "http" or name in values})
         except FileNotFoundError:
             raise UnavailableError(f"no service runs on {data}", hint=_NOT_RUNNING) from None
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -8,6 +8,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, Data, Json, type_name
 from healthsync_mqtt.model.catalogue import CATALOGUE, EventType
+from healthsync_mqtt.model.facts import described, facts_of_fields
 
 app = new_group("The types of events.")
 
@@ -66,7 +67,7 @@ def show_type(
         ("LOINC", of.loinc),
         ("shapes", ", ".join(of.forms)),
     ]
-    facts += [(each["name"], _range(each)) for each in _fields(of)]
+    facts += [(each["name"], _range(each)) for each in facts_of_fields(of)]
     facts += [(name, ", ".join(listed)) for name, listed in words(of).items()]
     facts += [(f"{name} also in", ", ".join(units)) for name, units in _units(of).items() if len(units) > 1]
     output.facts([(what, said) for what, said in facts if said])
@@ -88,40 +89,12 @@ def schema(
     output.emit(event_schema(CATALOGUE[type_name(name)]))
 
 
-def described(of: EventType) -> dict[str, Any]:
-    """A type as programs are told of it."""
-    return {
-        "name": of.name,
-        "kind": of.kind.value,
-        "aliases": list(of.aliases),
-        "fields": _fields(of),
-        "sensitivity": of.sensitivity.value,
-        "daily": of.daily.value,
-        "loinc": of.loinc,
-        "loinc_checked": of.loinc is not None and of.checked,
-    }
-
-
 def detailed(of: EventType) -> dict[str, Any]:
     """The same with the shapes of its value, the units that it takes, and an example."""
     from healthsync_mqtt.model.event_schema import example_event, words
 
     more = {"forms": list(of.forms), "units": _units(of), "words": words(of), "example": example_event(of)}
     return described(of) | more
-
-
-def _fields(of: EventType) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": each.field,
-            "unit": each.unit,
-            "low": each.low,
-            "high": each.high,
-            "loinc": each.loinc,
-            "loinc_checked": each.loinc is not None and each.checked,
-        }
-        for each in of.quantities
-    ]
 
 
 def _units(of: EventType) -> dict[str, list[str]]:
@@ -136,7 +109,7 @@ def _range(field: dict[str, Any]) -> str:
 
 
 def _row(of: EventType) -> dict[str, Any]:
-    fields = ", ".join(f"{each['name']} ({_range(each)})" for each in _fields(of)[:3])
+    fields = ", ".join(f"{each['name']} ({_range(each)})" for each in facts_of_fields(of)[:3])
     more = len(of.quantities) - 3
     return described(of) | {
         "fields": fields + (f", and {more} more" if more > 0 else ""),

@@ -48,6 +48,9 @@ def up(
     ] = None,
     mqtts_port: Annotated[int | None, typer.Option(min=0, max=65535, help="MQTT over TLS.")] = None,
     wss_port: Annotated[int | None, typer.Option(min=0, max=65535, help="MQTT over WebSocket over TLS.")] = None,
+    http_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="HTTPS: run the gateway, too.", show_default="no gateway")
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Also run a simulated watch, and show what happens.")] = False,
     show: Annotated[
         str | None,
@@ -67,7 +70,12 @@ def up(
     from bridge.process import run
     from healthsync_mqtt.telemetry.log import configure
 
-    ports = {"broker.mqtt_port": mqtt_port, "broker.mqtts_port": mqtts_port, "broker.wss_port": wss_port}
+    ports = {
+        "broker.mqtt_port": mqtt_port,
+        "broker.mqtts_port": mqtts_port,
+        "broker.wss_port": wss_port,
+        "gateway.port": http_port,
+    }
 
     def read() -> Settings:
         found = load_settings(Path(data) if data else None, ports)
@@ -125,6 +133,7 @@ class _Up:
                 mqtt=ready.mqtt,
                 mqtts=ready.mqtts,
                 wss=ready.wss,
+                http=ready.http,
                 ca_file=ready.ca_file,
                 socket=str(admin.path.absolute()),
                 started_at=iso(now_us()),
@@ -163,7 +172,9 @@ class _Up:
     def _say_ready(self, service: ServiceFile, bound: "Mapping[str, tuple[str, ...]]") -> None:
         if self._as_json:
             names = ("mqtt", "mqtts", "wss", "ca_file", "pid")
-            output.emit({"event": "ready"} | {name: getattr(service, name) for name in names} | {"bound": bound})
+            gateway = {"http": service.http} if service.http else {}
+            ready = {"event": "ready"} | {name: getattr(service, name) for name in names}
+            output.emit(ready | gateway | {"bound": bound})
             output.flush()
             return
         output.facts(
@@ -171,6 +182,7 @@ class _Up:
                 ("MQTT over TLS", _where(service.mqtts, bound["mqtts"])),
                 ("WebSocket over TLS", _where(service.wss, bound["wss"])),
                 ("MQTT on this machine", _where(service.mqtt, bound["mqtt"])),
+                *([("HTTP", _where(service.http, bound["http"]))] if service.http else []),
                 ("CA file", service.ca_file),
             ]
         )
@@ -186,7 +198,9 @@ class _Up:
 
 def _where(here: str, bound: tuple[str, ...]) -> str:
     """How a listener is reached on this machine, and what else it is bound to."""
-    others = ", ".join(_EVERY.get(each.rpartition(":")[0], each) for each in bound if each != here)
+    others = ", ".join(
+        _EVERY.get(each.rpartition(":")[0], each) for each in bound if not here.endswith(f"//{each}") and each != here
+    )
     return f"{here} ({others})" if others else here
 
 

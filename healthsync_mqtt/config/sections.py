@@ -2,9 +2,9 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import NoDecode
 
 from healthsync_mqtt.model.catalogue import CATALOGUE
@@ -211,6 +211,33 @@ class MetricsSettings(Section):
     """Address of the HTTP listener for metrics and health; loopback only."""
     port: Port | None = None
     """Its port; nothing: there is no such listener, 0: a free one."""
+
+
+class GatewaySettings(Section):
+    """The HTTP gateway of ``healthsync up``: a process of its own, off by default."""
+
+    host: Annotated[str, AfterValidator(_listening)] = "0.0.0.0"  # noqa: S104 - TLS and a token guard it
+    """Address of the HTTPS listener, or several with commas between; without TLS loopback only."""
+    port: Port | None = None
+    """Its port; nothing: there is no gateway, 0: a free one."""
+    tls: bool = True
+    """Speak TLS, with the certificate of the other listeners; without it only on a loopback address."""
+    connections: Count = 2_000
+    """Open connections."""
+    connections_per_address: Count = 200
+    """Open connections from one network address (of IPv6: from one /64 network)."""
+    in_flight: Annotated[int, Field(ge=1, le=65_535)] = 1_000
+    """Bodies of events that wait for their commit; one more is answered with 503."""
+    in_flight_bytes: Bytes = 33_554_432
+    """Their bytes together."""
+    answer_s: Seconds = 30.0
+    """Seconds that a commit is waited for; then the answer is 503, and the same may be sent again."""
+
+    @model_validator(mode="after")
+    def _plain_on_loopback(self) -> Self:
+        if not self.tls:
+            _listening_loopback(self.host)
+        return self
 
 
 class ExternalSettings(Section):

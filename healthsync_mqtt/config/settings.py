@@ -29,6 +29,7 @@ from healthsync_mqtt.config.sections import (
     DataPaths,
     EventSettings,
     ExternalSettings,
+    GatewaySettings,
     LimitSettings,
     LogSettings,
     MetricsSettings,
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     token: TokenSettings = TokenSettings()
     bridge: BridgeSettings = BridgeSettings()
     metrics: MetricsSettings = MetricsSettings()
+    gateway: GatewaySettings = GatewaySettings()
     external: ExternalSettings = ExternalSettings()
     retention: RetentionSettings = RetentionSettings()
     quarantine: QuarantineSettings = QuarantineSettings()

@@ -16,6 +16,8 @@ class Role(StrEnum):
     bridge = "bridge"
     #: holds a one-time code or a refresh token, and may exchange it for an access token
     enroll = "enroll"
+    #: the HTTP gateway: publishes on the topics of devices what they sent to it, and whom it has let in it decides
+    gateway = "gateway"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

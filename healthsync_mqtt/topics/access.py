@@ -185,7 +185,7 @@ def bound(principal: Principal, variable: str) -> frozenset[str] | None:
     if role is Role.bridge and principal.users:
         # The bridge of the canaries: their users are also the ids of its clients and bridges.
         return principal.users if variable in {"user", "bridge", "client"} else None
-    if role is Role.admin or role is Role.bridge:
+    if role is Role.admin or role is Role.bridge or role is Role.gateway:
         return None
     if variable == "client":
         return _one(principal.client_id)

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from healthsync_mqtt import __version__
+from healthsync_mqtt.gateway import intake, reading, stream
+from healthsync_mqtt.gateway.app import described, routed
+from healthsync_mqtt.gateway.rules import Anybody, Reader, Sender
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.event_schema import event_schema, schemas
 from healthsync_mqtt.topics.asyncapi import asyncapi
@@ -21,8 +24,20 @@ RELEASED = ROOT / "tests" / "fixtures" / "schemas"
 
 def files() -> dict[str, str]:
     """The text of each file by its name below ``DIRECTORY``."""
-    documents = schemas() | {"asyncapi.json": asyncapi(TopicRegistry.load())}
+    documents = schemas() | {"asyncapi.json": asyncapi(TopicRegistry.load()), "openapi.json": openapi()}
     return {name: _text(document) for name, document in documents.items()}
+
+
+def openapi() -> dict[str, Any]:
+    """The document of the gateway's routes; nobody calls them here."""
+    nobody: Any = None
+    reader, anybody = Reader(nobody), Anybody(nobody)
+    routers = [
+        intake.routes(nobody, Sender(nobody)),
+        reading.routes(nobody, reader, anybody),
+        stream.routes(nobody, reader),
+    ]
+    return described(routed(routers, anybody))
 
 
 def _text(document: Any) -> str:

@@ -201,6 +201,26 @@ def test_export(begin: Begin, place: Path) -> None:
     walk.done()
 
 
+def test_the_gateway(begin: Begin, place: Path) -> None:
+    port, other = str(free_port()), str(free_port())
+    ports = "--mqtt-port 0 --mqtts-port 0 --wss-port 0"
+    swaps: dict[str, Swap] = {"8443": port, "8444": other, "up --http-port": f"up {ports} --http-port"}
+    stops = "Ctrl-C stops."
+    typist = begin(
+        swaps,
+        {
+            "up --http-port": lambda: typist.said().count(stops) == 1,
+            "gateway run": lambda: typist.said().count(stops) == 2,
+        },
+    )
+    walk = Walk("docs/howto/gateway.md", typist)
+    walk.go(6)
+    stored = {row["id"] for row in run_cli(place / "data", "events", "list", "--user", "alice")}
+    assert "r-1" in stored
+    assert len(stored) == 2  # and the app's
+    walk.done()
+
+
 def test_keys(begin: Begin, place: Path) -> None:
     data = place / "data"
     run_cli(data, "user", "add", "alice", "--consent", "all")

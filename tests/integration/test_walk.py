@@ -233,6 +233,7 @@ WALK: dict[str, Row] = {
     "broker password rotate": Row("broker password rotate healthsync-hooks", "broker password rotate nobody", code=1),
     "broker provision": Row(OnPage("docs/howto/mosquitto.md"), "broker provision postfix"),
     "broker check": Row(OnPage("docs/howto/mosquitto.md"), "broker check now"),
+    "gateway run": Row(OnPage("docs/howto/gateway.md"), "gateway run --http-port many"),
     "bridge run": Row(OnPage("docs/howto/mosquitto.md"), "bridge run", code=69),
     "bridge join": Row(
         Elsewhere(

@@ -36,6 +36,7 @@ FOLLOWED = {
     "docs/howto/emqx.md": "tests/integration/test_howtos.py::test_emqx_as_far_as_it_goes_without_emqx",
     "docs/howto/enrolment.md": "tests/integration/test_howtos.py::test_enrolment",
     "docs/howto/export.md": "tests/integration/test_howtos.py::test_export",
+    "docs/howto/gateway.md": "tests/integration/test_howtos.py::test_the_gateway",
     "docs/howto/home-assistant.md": "tests/integration/test_howtos.py::test_home_assistant",
     "docs/howto/import.md": "tests/integration/test_howtos.py::test_import",
     "docs/howto/influxdb.md": "tests/integration/test_sink_commands.py",
@@ -176,8 +177,6 @@ class Typist:
     stays: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     fails: frozenset[str] = frozenset()
     become: Sequence[str] = ()
-    patience_s: float = PATIENCE_S
-    """How long one command may take, and one that keeps running until it is ready: an installation is long work."""
     _running: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def swapped(self, text: str) -> str:
@@ -205,7 +204,7 @@ class Typist:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=max(300.0, self.patience_s),
+            timeout=300,
             check=False,
         )
         typed = Typed(command, done.returncode, done.stdout, done.stderr)
@@ -228,7 +227,7 @@ class Typist:
                 start_new_session=True,
             )
         self._running.append(process)
-        until = time.monotonic() + self.patience_s
+        until = time.monotonic() + PATIENCE_S
         while not ready():
             assert process.poll() is None, f"{text}\nended\n{log.read_text(errors='replace')[-3000:]}"
             assert time.monotonic() < until, f"{text}\nis not ready\n{log.read_text(errors='replace')[-3000:]}"

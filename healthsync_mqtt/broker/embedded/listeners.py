@@ -102,18 +102,11 @@ class Listeners:
         accordingly.
         """
         loop = asyncio.get_running_loop()
-        bound: list[Bound] = []
-        for host in hosts:
-            for family, _, _, _, address in await loop.getaddrinfo(
-                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            ):
-                found = bound[0].port if bound else port
-                listening = _listening(family, (str(address[0]), found, *address[2:]))
-                self._sockets[listening] = _Kind(tls, clients, origins)
-                name = listening.getsockname()
-                bound.append(Bound(str(name[0]), int(name[1])))
-                loop.add_reader(listening, self._ready, listening)
-        return bound
+        opened = await listening_on(hosts, port)
+        for listening in opened:
+            self._sockets[listening] = _Kind(tls, clients, origins)
+            loop.add_reader(listening, self._ready, listening)
+        return list(opened.values())
 
     def close(self) -> None:
         """Accept no more connections."""
@@ -241,6 +234,26 @@ class Listeners:
 
 def _nothing() -> None:
     """What is left to do for a connection that is gone."""
+
+
+async def listening_on(hosts: tuple[str, ...], port: int) -> dict[socket.socket, Bound]:
+    """Sockets that listen on all of these addresses, on one port. OSError, with nothing left open."""
+    loop = asyncio.get_running_loop()
+    opened: dict[socket.socket, Bound] = {}
+    try:
+        for host in hosts:
+            for family, _, _, _, address in await loop.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            ):
+                found = next(iter(opened.values())).port if opened else port
+                listening = _listening(family, (str(address[0]), found, *address[2:]))
+                name = listening.getsockname()
+                opened[listening] = Bound(str(name[0]), int(name[1]))
+    except BaseException:
+        for listening in opened:
+            listening.close()
+        raise
+    return opened
 
 
 def _listening(family: int, address: tuple[str | int, ...]) -> socket.socket:

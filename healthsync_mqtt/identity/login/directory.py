@@ -69,9 +69,15 @@ class Directory:
     refused: both are replaced, never changed, at a reading.
     """
 
-    def __init__(self, registry: RosterSource, *, agreements: Agreements | None = None) -> None:
-        """``agreements`` hears what users agreed to, at once and when that has changed."""
+    def __init__(
+        self, registry: RosterSource, *, agreements: Agreements | None = None, residents: Iterable[Principal] = ()
+    ) -> None:
+        """``agreements`` hears what users agreed to, at once and when that has changed.
+
+        ``residents`` may connect though the registry knows nothing of them; whoever has such a name there goes first.
+        """
         self._registry = registry
+        self._residents = {principal.client_id: principal for principal in residents}
         self._generation = -1
         self._change = -1
         self._consents = 0
@@ -95,7 +101,7 @@ class Directory:
 
     def principal(self, client_id: str) -> Principal | None:
         """Who may connect under a client id, if anybody; for logins that are proved without a token."""
-        return self._principals.get(client_id)
+        return self._principals.get(client_id) or self._residents.get(client_id)
 
     def secret(self, client_id: str) -> str:
         """What is kept of the password of an app; "" for whoever is none."""

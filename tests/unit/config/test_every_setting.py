@@ -18,6 +18,18 @@ tests/integration/test_door_addresses.py::test_another_loopback_address_is_shown
     broker.host
 tests/integration/test_settings_ports.py::test_a_listener_is_on_the_port_that_is_set
     broker.mqtt_port broker.mqtts_port broker.wss_port
+tests/integration/test_gateway.py::test_a_port_that_is_taken_is_said
+    gateway.host gateway.port
+tests/integration/test_gateway.py::test_plain_http_is_for_this_machine_only
+    gateway.tls
+tests/unit/gateway/test_server.py::test_one_connection_too_many_is_closed_and_room_comes_back
+    gateway.connections gateway.connections_per_address
+tests/unit/gateway/test_publisher.py::test_one_message_more_than_in_flight_is_refused_at_once
+    gateway.in_flight
+tests/unit/gateway/test_publisher.py::test_one_byte_more_than_in_flight_bytes_is_refused_at_once
+    gateway.in_flight_bytes
+tests/unit/gateway/test_publisher.py::test_what_is_not_answered_within_answer_s_may_be_sent_again
+    gateway.answer_s
 tests/integration/test_door_addresses.py::test_ipv6_alone
     broker.mqtts_host
 tests/integration/test_door_addresses.py::test_both_families_with_one_setting

@@ -21,6 +21,7 @@ EVERYONE = Principal(role=Role.subscriber, client_id="all", users=None, types=No
 ADMIN = Principal(role=Role.admin, client_id="root")
 FITBIT = Principal(role=Role.adapter, client_id="fitbit", provider="fitbit", users=None)
 BRIDGE = Principal(role=Role.bridge, client_id="bridge-main")
+GATEWAY = Principal(role=Role.gateway, client_id="healthsync-gateway", users=None, types=None)
 GUEST = Principal(role=Role.enroll, client_id="enroll-a")
 
 OWN = {
@@ -36,6 +37,7 @@ PRIVATE = {channel.key for channel in REGISTRY if channel.private}
 PUBLISHES = {
     Role.device: {"user_events", "device_events", "format_messages", "status", "token_request"},
     Role.enroll: {"enroll_request"},
+    Role.gateway: {"device_events", "format_messages"},
     Role.subscriber: {"commands", "homeassistant_status"},
     Role.admin: {"commands"},
     Role.adapter: {"adapter_events", "connection"},
@@ -54,6 +56,7 @@ PUBLISHES = {
 SUBSCRIBES = {
     Role.device: {"receipts", "commands", "status", "token_response"},
     Role.enroll: {"enroll_response"},
+    Role.gateway: set(),
     Role.subscriber: {"canonical", "latest", "homeassistant_config", "status", "connection", "insight"},
     Role.admin: set(REGISTRY.channels) - PRIVATE,
     Role.adapter: set(),
@@ -76,11 +79,12 @@ BOUND = {
     Role.enroll: {"client"},
     Role.subscriber: {"user", "type"},
     Role.admin: set(),
+    Role.gateway: set(),
     Role.adapter: {"user", "provider"},
     Role.bridge: set(),
 }
 ALICE_FITBIT = Principal(role=Role.adapter, client_id="f", provider="fitbit", users=frozenset({"alice"}))
-PRINCIPALS = [WATCH, STEPS, ADMIN, ALICE_FITBIT, BRIDGE, GUEST]
+PRINCIPALS = [WATCH, STEPS, ADMIN, ALICE_FITBIT, BRIDGE, GUEST, GATEWAY]
 
 
 def topic(key: str, **changes: str) -> str:
@@ -299,13 +303,13 @@ WORLD = {
 }
 
 
-def declared(extra: frozenset[str] = frozenset()) -> list[str]:
+def declared(extra: frozenset[str] = frozenset(), tail: str = "/x") -> list[str]:
     """Every declared topic over the ids of the world and ``extra``; where any levels may follow, also with some."""
     return [
         channel.template.build(dict(zip(channel.template.variables, values, strict=True))) + rest
         for channel in REGISTRY
         for values in product(*({*WORLD[name], *extra} for name in channel.template.variables))
-        for rest in (("", "/x", "/1/x") if channel.template.rest else ("",))
+        for rest in (("", "/x", "/1/x", tail) if channel.template.rest else ("",))
     ]
 
 
@@ -345,6 +349,9 @@ def filters(draw: st.DrawFn) -> str:
     return "/".join(levels)
 
 
+_BEFORE_REST = len(REGISTRY["format_messages"].template.levels)
+
+
 def is_private(name: str) -> bool:
     parsed = REGISTRY.parse(name)
     return parsed is not None and parsed[0].private
@@ -353,7 +360,8 @@ def is_private(name: str) -> bool:
 @given(principals, filters())
 def test_a_filter_is_granted_exactly_when_all_it_matches_is(principal: Principal, topic_filter: str) -> None:
     named = frozenset(filter(is_id, topic_filter.split("/")))
-    matched = [name for name in declared(named) if matches(topic_filter, name)]
+    tail = "/" + "/".join("x" if level in {"+", "#"} else level for level in topic_filter.split("/")[_BEFORE_REST:])
+    matched = [name for name in declared(named, tail) if matches(topic_filter, name)]
     if principal.role is not Role.bridge and ("+" in topic_filter or "#" in topic_filter):
         matched = [name for name in matched if not is_private(name)]
     expected = bool(matched) and all(RULES.may_subscribe(principal, name).allowed for name in matched)

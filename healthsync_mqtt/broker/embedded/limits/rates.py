@@ -14,6 +14,7 @@ from healthsync_mqtt.model.principal import Principal, Role
 
 _RECENT_S: Final = 60.0
 _REMEMBER: Final = 50_000
+_ANY: Final = 1e9
 
 
 class Bucket:
@@ -83,6 +84,8 @@ class Rates:
     def gate(self, principal: Principal) -> Gate:
         """The gate for a connection of ``principal``; a client that is no device counts as a user of its own."""
         limits, client_id = self._limits, principal.client_id
+        if principal.role is Role.gateway:  # it counts whose messages it brings, each by itself
+            return Gate(Bucket(_ANY, _ANY), Bucket(_ANY, _ANY))
         if len(self._clients) + len(self._users) >= self._most:
             self._forget(self._clock())
         client = self._clients.setdefault(client_id, Bucket(limits.device_messages_per_s, limits.device_burst))

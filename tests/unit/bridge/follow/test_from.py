@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.follow.since import place
 from healthsync_mqtt.broker.embedded.ports import Wish
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.since import Earliest, FromPosition, FromTime, parse_since
 from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.storage.since import place
 from healthsync_mqtt.storage.sqlite.index import Tuning
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader

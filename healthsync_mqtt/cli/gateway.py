@@ -1,0 +1,81 @@
+"""healthsync gateway …"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.service import ServiceFile, split_address
+from healthsync_mqtt.errors import UnavailableError
+
+app = new_group("The HTTP gateway alone.")
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.config.settings import Settings
+
+
+@app.callback()
+def gateway() -> None:
+    """The HTTP gateway alone."""
+
+
+@app.command("run")
+def run(
+    *,
+    http_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="HTTPS; 0: a free one.", show_default="8443")
+    ] = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Serve HTTP beside a running service until Ctrl-C, as `healthsync up --http-port` does in one go.
+
+    Example: healthsync gateway run --http-port 8443
+    """
+    from healthsync_mqtt.broker.embedded.limits.descriptors import raise_soft_limit
+    from healthsync_mqtt.config.settings import load_settings
+    from healthsync_mqtt.gateway.process import run as run_process
+    from healthsync_mqtt.identity.login.credentials import CredentialStore
+    from healthsync_mqtt.identity.login.gateway import GATEWAY
+    from healthsync_mqtt.telemetry.log import configure
+
+    settings = load_settings(data, {"gateway.port": http_port})
+    configure(settings.log.level, settings.log.format)
+    service = ServiceFile.read(data)
+    if not service.mqtt:
+        raise UnavailableError(
+            f"the service of {data} works on an external broker, which says nothing of what became of a message",
+            hint="start it: healthsync up",
+        )
+    CredentialStore(settings.paths.credentials).ensure(GATEWAY.client_id)
+    raise_soft_limit(settings.gateway.connections)
+    run_process(lambda: _serve(settings, service.mqtt, as_json=json))
+
+
+async def _serve(settings: "Settings", mqtt: str, *, as_json: bool) -> None:
+    from healthsync_mqtt.broker.embedded.listeners import listening_on
+    from healthsync_mqtt.config.sections import addresses
+    from healthsync_mqtt.gateway.process import serve
+    from healthsync_mqtt.mqtt.links.port import Address
+
+    port = 8443 if settings.gateway.port is None else settings.gateway.port
+    try:
+        sockets = await listening_on(addresses(settings.gateway.host), port)
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot listen on {error.filename}: {error.strerror or error}", hint="take a free port: --http-port 0"
+        ) from error
+    here = next(iter(sockets.values())).here
+    url = f"{'https' if settings.gateway.tls else 'http'}://{here}"
+
+    def begun() -> None:
+        if as_json:
+            output.emit({"event": "ready", "http": url})
+            output.flush()
+        else:
+            output.say(f"The gateway listens on {url}. Ctrl-C stops.")
+
+    host, mqtt_port = split_address(mqtt)
+    await serve(settings, Address(host=host, port=mqtt_port), list(sockets), begun=begun)

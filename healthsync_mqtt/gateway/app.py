@@ -1,0 +1,153 @@
+"""The application: routes with their rules, what stands around every request, and how an error is told."""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from healthsync_mqtt import __version__
+from healthsync_mqtt.errors import HealthSyncError, UnavailableError
+from healthsync_mqtt.gateway.openapi import document
+from healthsync_mqtt.gateway.problem import HttpError, problem
+from healthsync_mqtt.gateway.rules import Anybody
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("gateway")
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_HEADERS: Final = tuple(
+    (name.encode(), value.encode())
+    for name, value in (
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("strict-transport-security", "max-age=31536000"),
+    )
+)
+
+
+def application(routers: Iterable[APIRouter], anybody: Anybody) -> ASGIApp:
+    """The ASGI application of these routes, and of the document of them. Nothing else is served."""
+    return Surroundings(routed(routers, anybody))
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document of these routes."""
+    return document(app.openapi())
+
+
+def routed(routers: Iterable[APIRouter], anybody: Anybody) -> FastAPI:
+    """The same without what stands around it."""
+    app = FastAPI(
+        title="HealthSync",
+        version=__version__,
+        summary="Health data in and out over HTTP.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for router in routers:
+        app.include_router(router)
+
+    @app.get("/v1/openapi.json", include_in_schema=False)
+    async def openapi(_: Annotated[None, Depends(anybody)]) -> JSONResponse:
+        return JSONResponse(described(app), headers={"Cache-Control": "public, max-age=3600"})
+
+    app.add_exception_handler(HealthSyncError, _ours)  # type: ignore[arg-type]  # of WebSockets too
+    app.add_exception_handler(HTTPException, _theirs)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(Exception, _defect)
+    return app
+
+
+class Surroundings:
+    """What every request gets: an id, and headers by which a browser trusts little."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self.app(scope, receive, send)
+            return
+        request_id = _id_of(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        tls = scope.get("scheme") in {"https", "wss"}
+        own = [*(_HEADERS if tls else _HEADERS[:-1]), (b"x-request-id", request_id.encode())]
+
+        async def answered(message: Message) -> None:
+            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+                said = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in said}
+                message = {**message, "headers": said + [each for each in own if each[0] not in names]}
+            await send(message)
+
+        await self.app(scope, receive, answered)
+
+
+def _id_of(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(text := value.decode("latin-1")):
+            return str(text)
+    return secrets.token_hex(8)
+
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def _request_id(request: HTTPConnection) -> str:
+    return str(getattr(request.state, "request_id", ""))
+
+
+async def _ours(request: HTTPConnection, error: Exception) -> Response | None:
+    assert isinstance(error, HealthSyncError)
+    if not isinstance(error, HttpError):
+        status = 503 if isinstance(error, UnavailableError) else 500
+        log.error("gateway.request_failed", error=error, request_id=_request_id(request))
+        again_s = 5.0 if status == 503 else None
+        error = HttpError(status, error.reason, "this could not be done here", retry_after_s=again_s)
+    answer = problem(error, _request_id(request))
+    if isinstance(request, WebSocket):
+        await request.send_denial_response(answer)
+        return None
+    return answer
+
+
+async def _theirs(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    words: dict[int, tuple[str, str]] = {
+        404: ("not_found", "there is nothing here"),
+        405: ("method", "this path does not take that method"),
+    }
+    word, said = words.get(error.status_code, ("refused", "the request was refused"))
+    answer = problem(HttpError(error.status_code, word, said), _request_id(request))
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found: list[Any] = [
+        {"field": ".".join(str(part) for part in each["loc"][1:]), "message": each["msg"]} for each in error.errors()
+    ]
+    said = HttpError(400, "bad_input", "a parameter cannot be read", hint="see errors", extra={"errors": found})
+    return problem(said, _request_id(request))
+
+
+async def _defect(request: Request, error: Exception) -> Response:
+    log.error("gateway.defect", kind=type(error).__name__, request_id=_request_id(request))
+    return problem(HttpError(500, "failed", "this failed here"), _request_id(request))

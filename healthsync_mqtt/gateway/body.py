@@ -1,0 +1,42 @@
+"""The body of a request: read as far as it may go, within the time that it may take."""
+
+import asyncio
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+
+from healthsync_mqtt.gateway.problem import HttpError
+
+WITHIN_S: Final = 30.0
+"""Seconds that a whole body may take to arrive."""
+_ENCODINGS: Final = frozenset({"", "identity", "gzip"})
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The bytes as they came, packed ones too: the service unfolds them within its limits. HttpError 408, 413, 415."""
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in _ENCODINGS:
+        raise HttpError(
+            415, "unsupported_encoding", "the body is in an encoding that is not read", hint="send it as gzip"
+        )
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most:
+        raise _too_large(most)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > most:
+                    raise _too_large(most)
+    except TimeoutError:
+        raise HttpError(
+            408, "slow", f"the body took longer than {WITHIN_S:.0f} s", hint="send smaller batches"
+        ) from None
+    except ClientDisconnect:
+        raise HttpError(400, "malformed", "the request ended within its body") from None
+    return bytes(body)
+
+
+def _too_large(most: int) -> HttpError:
+    return HttpError(413, "too_large", f"the body is longer than {most} bytes", hint="send smaller batches, or gzip")

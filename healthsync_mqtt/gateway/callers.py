@@ -1,0 +1,171 @@
+"""Who is calling: credentials of devices, subscribers, admins and apps as they are, by the chain of the front door."""
+
+import asyncio
+import base64
+import binascii
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
+from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.identity.certificates.demand import Demand
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.newcomers import Newcomers
+from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof, UnprovedError
+from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("gateway")
+
+_LONGEST: Final = 8_192
+_NOBODY: Final = "nobody"
+SUBPROTOCOL: Final = "healthsync"
+_BEARER: Final = "bearer."
+"""How a browser says its token, which can set no header on a WebSocket: as a second subprotocol."""
+_PASSWORD: Final = "password"  # noqa: S105  # what a login of an app was proved with
+MOST_HELD: Final = 200
+"""Refusals that are held back; one more is answered at once, that it is to come later."""
+
+
+class Credential(NamedTuple):
+    """What an Authorization header says: a name, if it says one, and a secret."""
+
+    name: str | None
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling, for the length of a request."""
+
+    login: Login
+
+    @property
+    def principal(self) -> Principal:
+        """The identity, with its rights."""
+        return self.login.principal
+
+    @property
+    def is_app(self) -> bool:
+        """Whether it is a login of an app: it sends in its formats, and reads nothing."""
+        return self.login.jti == _PASSWORD
+
+
+class Callers:
+    """Decides who is calling; refusals are held back as the front door holds them, and alike for every cause."""
+
+    def __init__(self, directory: Directory, logins: Logins, newcomers: Newcomers, guard: AddressGuard) -> None:
+        self._directory = directory
+        self._logins = logins
+        self._newcomers = newcomers
+        self._guard = guard
+        #: refusals that are held back now, and all there were
+        self.held = 0
+        self.refused = 0
+
+    async def caller(self, headers: Mapping[str, str], peer: str) -> Caller:
+        """Who an Authorization header is good for. HttpError 401, after a while."""
+        header = headers.get("authorization", "") or _offered(headers)
+        if not header:
+            raise HttpError(
+                401, "no_credentials", "there are no credentials", hint="send Authorization: Bearer, or Basic"
+            )
+        said = credentials(header)
+        if said is None:
+            raise HttpError(
+                401, "bad_credentials", "the credentials cannot be read", hint="send Authorization: Bearer, or Basic"
+            )
+        proof = self._proof(said)
+        login = await self._login(proof)
+        if login is None:
+            await self._refuse(peer, proof.client_id)
+            raise HttpError(
+                401,
+                "token_invalid",
+                "the credentials were refused",
+                hint="issue a new token: healthsync device token USER DEVICE",
+            )
+        self._guard.succeeded(peer, proof.client_id)
+        return Caller(login)
+
+    def still(self, caller: Caller) -> bool:
+        """Whether a login that was good is good now: for streams, which outlast a request."""
+        login = caller.login
+        return (
+            time.time() < login.expires_at
+            and self._directory.is_active(login.principal)
+            and login.jti not in self._directory.revoked_tokens
+        )
+
+    def _proof(self, said: Credential) -> Proof:
+        name = said.name
+        if name is None:
+            name = self._holder(said.secret) or _NOBODY
+        return Proof(name, name, said.secret, None)
+
+    def _holder(self, token: bytes) -> str | None:
+        """The client id of whom a token names; nothing of the token has been verified then."""
+        try:
+            body = token.split(b".")[1]
+            claims = json.loads(base64.urlsafe_b64decode(body + b"=" * (-len(body) % 4)))
+            role, subject, device = Role(claims["role"]), claims["sub"], claims.get("did")
+            entry = self._directory.entry(role, subject, device)
+        except (IndexError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
+            return None
+        return None if entry is None else entry.principal.client_id
+
+    async def _login(self, proof: Proof) -> Login | None:
+        """The login, or None. Who may be new, or waits for the check of a password, is asked again after it."""
+        for _ in range(3):
+            try:
+                return self._logins.authenticate(proof, Demand.off, time.time())
+            except UnprovedError:
+                await self._newcomers.proving()
+            except PerhapsNewError:
+                await self._newcomers.reading()
+                if proof.client_id == _NOBODY and proof.password is not None:
+                    proof = self._proof(Credential(None, proof.password))
+            except TokenError as error:
+                log.info("gateway.login_refused", client=proof.client_id, reason=error.detail)
+                return None
+        return None
+
+    async def _refuse(self, peer: str, name: str) -> None:
+        self.refused += 1
+        wait_s = self._guard.failed(peer, name, time.monotonic())
+        if self.held >= MOST_HELD:
+            raise HttpError(429, "too_many", "too many logins fail", retry_after_s=wait_s)
+        self.held += 1
+        try:
+            await asyncio.sleep(wait_s)
+        finally:
+            self.held -= 1
+
+
+def _offered(headers: Mapping[str, str]) -> str:
+    """The token among the subprotocols of a WebSocket, as a header would say it; empty when there is none."""
+    names = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
+    token = next((name.removeprefix(_BEARER) for name in names if name.startswith(_BEARER)), "")
+    return f"Bearer {token}" if token and SUBPROTOCOL in names else ""
+
+
+def credentials(header: str) -> Credential | None:
+    """What the header says; None: nothing that we take."""
+    scheme, _, value = header.partition(" ")
+    value = value.strip()
+    if len(header) > _LONGEST or not value.isascii():
+        return None
+    if scheme.lower() == "bearer":
+        return Credential(None, value.encode())
+    if scheme.lower() == "basic":
+        try:
+            name, colon, secret = base64.b64decode(value, validate=True).partition(b":")
+            return Credential(name.decode("ascii"), secret) if colon else None
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+    return None

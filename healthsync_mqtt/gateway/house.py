@@ -1,0 +1,151 @@
+"""The gateway put together from a data directory: who may call, what is published, what is served."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, Self
+
+from fastapi import APIRouter
+from starlette.types import ASGIApp
+
+from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
+from healthsync_mqtt.broker.embedded.limits.rates import Rates
+from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.gateway import intake, reading, stream
+from healthsync_mqtt.gateway.app import application
+from healthsync_mqtt.gateway.callers import Callers
+from healthsync_mqtt.gateway.log_pool import LogPool
+from healthsync_mqtt.gateway.place import SealedPlaces
+from healthsync_mqtt.gateway.publisher import Publisher
+from healthsync_mqtt.gateway.rules import Anybody, Reader, Sender
+from healthsync_mqtt.gateway.shares import Shares
+from healthsync_mqtt.gateway.tail import Tail
+from healthsync_mqtt.identity.certificates.server_tls import ServerTls
+from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.gateway import GATEWAY
+from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.newcomers import Newcomers
+from healthsync_mqtt.identity.login.tokens import TokenVerifier
+from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.mqtt.links.port import Address
+from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.topics.access import AccessRules
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+log = get_logger("gateway")
+
+_OWN: Final = (GATEWAY.client_id, "start it with: healthsync up, or: healthsync gateway run")
+"""Its credential, and what to do when there is none."""
+_REVOCATION_S: Final = 0.25
+_KEYS_S: Final = 0.5
+_CERTIFICATES_S: Final = 2.0
+
+
+class House:
+    """Everything of one gateway. ``async with House.open(settings, broker) as house``."""
+
+    def __init__(self, settings: Settings, registry: Registry, broker: Address) -> None:
+        """Use ``open``."""
+        paths, limits = settings.paths, settings.limits
+        self.settings = settings
+        self.store = CredentialStore(paths.credentials)
+        self.keys = LiveKeys(KeyStore.of_environment(paths.keys), time.time_ns() // 1000)
+        self.rules = AccessRules(TopicRegistry.load(settings.topics_file))
+        self.shares = Shares(self.rules)
+        self.directory = Directory(registry, agreements=self.shares)
+        self.logins = Logins.of(self.directory, TokenVerifier(self.keys), self.store)
+        self.newcomers = Newcomers(self.logins)
+        self.callers = Callers(self.directory, self.logins, self.newcomers, AddressGuard(limits))
+        self.publisher = Publisher(
+            broker,
+            lambda: self.store.need(*_OWN),
+            most=settings.gateway.in_flight,
+            most_bytes=settings.gateway.in_flight_bytes,
+            answer_s=settings.gateway.answer_s,
+        )
+        self.intake = intake.EventIntake(
+            rules=self.rules, publisher=self.publisher, rates=Rates(limits), most=limits.max_packet
+        )
+        self.log = LogPool(settings.data)
+        self.tail = Tail(self.log)
+        self.reading = reading.LogQuestions(self.log, self.shares, SealedPlaces(self.store.need(*_OWN)))
+        self.streams = stream.Streams(self.reading, self.tail, self.callers)
+        self.tls = (
+            ServerTls(
+                paths.certs,
+                settings.broker.certificate_hosts,
+                registry.certificates,
+                settings.broker.tls_minimum,
+                time.time(),
+            )
+            if settings.gateway.tls
+            else None
+        )
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings, broker: Address) -> AsyncIterator[Self]:
+        """A gateway at work: its registry is followed, its connection to the broker kept."""
+        async with AsyncExitStack() as opened:
+            registry = Registry.open(settings.paths.registry_db)
+            opened.callback(registry.close)
+            house = cls(settings, registry, broker)
+            opened.callback(house.newcomers.close)
+            opened.callback(house.log.close)
+            tasks = [
+                asyncio.create_task(work, name=f"gateway.{name}")
+                for name, work in (
+                    ("publisher", house.publisher.run()),
+                    ("tail", house.tail.run()),
+                    ("registry", _again(_REVOCATION_S, "registry", house.newcomers.read)),
+                    ("keys", _again(_KEYS_S, "keys", house.look_at_keys)),
+                    ("certificates", _again(_CERTIFICATES_S, "certificates", house.look_at_certificates)),
+                )
+            ]
+            opened.push_async_callback(_ended, tasks)
+            yield house
+
+    def application(self) -> ASGIApp:
+        """What is served."""
+        return application(self.routers(), Anybody(self.callers))
+
+    def routers(self) -> list[APIRouter]:
+        """All routes, each with its rule."""
+        reader = Reader(self.callers)
+        return [
+            intake.routes(self.intake, Sender(self.callers)),
+            reading.routes(self.reading, reader, Anybody(self.callers)),
+            stream.routes(self.streams, reader),
+        ]
+
+    async def look_at_keys(self) -> None:
+        """Read the signing keys again."""
+        await asyncio.to_thread(self.keys.refresh, time.time_ns() // 1000)
+
+    async def look_at_certificates(self) -> None:
+        """Use the server's certificate that is on disk now."""
+        if self.tls is not None and await asyncio.to_thread(self.tls.upkeep, time.time()):
+            self.tls.reload()
+
+
+async def _again(seconds: float, what: str, work: Callable[[], Awaitable[None]]) -> None:
+    failing = False
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+            failing = False
+        except (HealthSyncError, OSError) as error:
+            if not failing:
+                log.warning("gateway.upkeep_failed", what=what, error=error)
+            failing = True
+
+
+async def _ended(tasks: "list[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,151 @@
+"""The OpenAPI document: made from the routes as they are served, with the bodies that these only hand on."""
+
+from typing import Any, Final
+
+from healthsync_mqtt import __version__
+from healthsync_mqtt.model.reasons import Reason
+
+_PROBLEM: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "reason", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "reason": {"type": "string", "description": "A stable word; where it is about an event, one of Reason."},
+        "hint": {"type": "string", "description": "What to do."},
+        "request_id": {"type": "string"},
+    },
+}
+_REJECTED: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["index", "code"],
+    "properties": {
+        "index": {"type": "integer", "description": "Its place in the body."},
+        "id": {"type": "string"},
+        "code": {"type": "string", "examples": [each.value for each in Reason]},
+        "field": {"type": "string"},
+        "message": {"type": "string"},
+        "retry": {"type": "boolean", "description": "The same may be accepted later."},
+        "held": {"type": "boolean", "description": "The service takes it by itself when its clock allows."},
+    },
+}
+_RECEIPT: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["epoch", "seq", "stored", "duplicate", "rejected"],
+    "properties": {
+        "epoch": {"type": "string", "description": "Which log it is."},
+        "seq": {"type": "integer", "description": "How far the user's own events are."},
+        "stored": {"type": "integer"},
+        "duplicate": {"type": "integer", "description": "Were stored before."},
+        "rejected": {"type": "array", "items": {"$ref": "#/components/schemas/RejectedEvent"}},
+        "unlisted": {"type": "integer", "description": "So many more were rejected."},
+    },
+}
+_EVENT: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["seq", "id", "user_id", "type", "version", "op", "received_at"],
+    "properties": {
+        "seq": {"type": "integer", "description": "Its place among the user's events."},
+        "id": {"type": "string"},
+        "user_id": {"type": "string"},
+        "device_id": {"type": ["string", "null"]},
+        "type": {"type": "string"},
+        "start_time": {"type": ["string", "null"], "format": "date-time"},
+        "end_time": {"type": ["string", "null"], "format": "date-time"},
+        "value": {"type": ["object", "null"]},
+        "version": {"type": "integer"},
+        "op": {"type": "string", "enum": ["upsert", "delete"]},
+        "received_at": {"type": "string", "format": "date-time"},
+    },
+}
+_EVENTS: Final = {"type": "array", "items": {"$ref": "#/components/schemas/Event"}}
+SCHEMAS: Final[dict[str, Any]] = {
+    "Problem": _PROBLEM,
+    "RejectedEvent": _REJECTED,
+    "Receipt": _RECEIPT,
+    "Event": _EVENT,
+    "EventPage": {
+        "type": "object",
+        "required": ["events", "next"],
+        "properties": {"events": _EVENTS, "next": {"type": ["string", "null"], "description": "The next cursor."}},
+    },
+    "EventStory": {
+        "type": "object",
+        "required": ["event", "history"],
+        "properties": {"event": {"$ref": "#/components/schemas/Event"}, "history": _EVENTS},
+    },
+    "ChangePage": {
+        "type": "object",
+        "required": ["events", "since", "more"],
+        "properties": {"events": _EVENTS, "since": {"type": "string"}, "more": {"type": "boolean"}},
+    },
+    "Received": {"type": "object", "required": ["received"], "properties": {"received": {"type": "integer"}}},
+    "Catalogue": {
+        "type": "object",
+        "required": ["types"],
+        "properties": {"types": {"type": "array", "items": {"type": "object"}}},
+    },
+    "Anything": {},
+}
+_SECURITY: Final[list[dict[str, list[str]]]] = [{"token": []}, {"login": []}]
+_SCHEMES: Final[dict[str, Any]] = {
+    "token": {"type": "http", "scheme": "bearer", "description": "The token of a device, subscriber or admin."},
+    "login": {"type": "http", "scheme": "basic", "description": "The user name and password of an app."},
+}
+
+
+def answers(
+    schema: str, description: str, *refusals: int, media: tuple[str, ...] = ("application/json",)
+) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route: 200 with this schema, and these statuses with a problem."""
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    good = {name: {"schema": {"$ref": f"#/components/schemas/{schema}"} if "json" in name else {}} for name in media}
+    found: dict[int | str, dict[str, Any]] = {200: {"description": description, "content": good}}
+    return found | {status: {"description": _WORDS[status], "content": problem} for status in refusals}
+
+
+def takes(description: str) -> dict[str, Any]:
+    """A body that a route hands on as it came."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Anything"}}}
+    return {"requestBody": {"required": True, "description": description, "content": content}}
+
+
+_WORDS: Final = {
+    304: "What the client has is what there is.",
+    400: "A parameter or the request cannot be read.",
+    401: "The credential is missing or no good.",
+    403: "This login may not do that.",
+    404: "There is nothing here that is the caller's.",
+    406: "Not in this form.",
+    408: "The body took too long.",
+    413: "The body is too large.",
+    415: "The body is in an encoding that is not read.",
+    422: "Every event was refused; with the members of a receipt.",
+    429: "Too many; Retry-After says when.",
+    503: "It could not be done now, or nobody knows whether it was; Retry-After says when to ask again.",
+}
+
+
+def document(made: dict[str, Any]) -> dict[str, Any]:
+    """The document that FastAPI made of the routes, with our schemas and credentials."""
+    paths: dict[str, Any] = made["paths"]
+    for operations in paths.values():
+        for operation in operations.values():
+            # What FastAPI adds for parameters that do not fit: here that is a 400 with a problem.
+            if "Validation Error" in operation["responses"].get("422", {}).get("description", ""):
+                del operation["responses"]["422"]
+            if "401" in operation["responses"]:
+                operation["security"] = _SECURITY
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "HealthSync",
+            "version": __version__,
+            "description": "Health data in and out over HTTP. What a 200 says is stored is on disk.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {"schemas": SCHEMAS, "securitySchemes": _SCHEMES},
+    }

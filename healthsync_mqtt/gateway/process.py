@@ -1,0 +1,99 @@
+"""One run of the gateway: its parts, its server on sockets that are open already, and what it says of itself."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.gateway.house import House
+from healthsync_mqtt.gateway.server import Crowd, HttpServer
+from healthsync_mqtt.identity.certificates.demand import Demand
+from healthsync_mqtt.mqtt.links.port import Address
+
+STATUS_S: Final = 1.0
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """``main`` on the fastest loop there is."""
+    try:
+        import uvloop  # noqa: PLC0415  # not on every platform
+    except ImportError:
+        factory = None
+    else:
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+
+
+async def serve(
+    settings: Settings,
+    broker: Address,
+    sockets: Sequence[Any],
+    *,
+    begun: Callable[[], None],
+    told: Callable[[dict[str, Any]], None] = lambda _: None,
+    over: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM, or until ``over`` returns; ``told`` gets the status each second."""
+    crowd = Crowd(settings.gateway)
+    async with House.open(settings, broker) as house:
+        tls = None if house.tls is None else house.tls.context(Demand.off)
+        server = HttpServer(house.application(), crowd, tls=tls, begun=begun)
+
+        def stop() -> None:
+            server.should_exit = True
+
+        async def until_over() -> None:
+            if over is not None:
+                await over()
+                stop()
+
+        async def status() -> None:
+            while True:
+                await asyncio.sleep(STATUS_S)
+                told(_status(crowd, server, house))
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        beside = [
+            asyncio.create_task(until_over(), name="gateway.over"),
+            asyncio.create_task(status(), name="gateway.status"),
+        ]
+        try:
+            await server.serve(list(sockets))
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+
+def tell(message: dict[str, Any]) -> None:
+    """Say something to the service that started this process."""
+    with contextlib.suppress(OSError):  # nobody listens: stdin ends, too
+        sys.stdout.write(json.dumps(message) + "\n")
+        sys.stdout.flush()
+
+
+async def end_of_stdin() -> None:
+    """Return when whoever started this process is gone."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(4096):
+        pass
+
+
+def _status(crowd: Crowd, server: HttpServer, house: House) -> dict[str, Any]:
+    return {
+        "connections": crowd.total,
+        "connections_refused": crowd.refused,
+        "requests": server.server_state.total_requests,
+        "logins_refused": house.callers.refused,
+        "in_flight": house.publisher.waiting,
+        "broker": house.publisher.state.name.lower(),
+    }
