@@ -40,7 +40,7 @@ def list_rows(
     subjects = _subjects(place, log, user, device)
     found = [
         row
-        for row in _rows(log)
+        for row in all_rows(log)
         if row.action.startswith(action or "") and (subjects is None or row.subject in subjects)
     ]
     output.listing(
@@ -95,7 +95,8 @@ def _subjects(place: DataDirectory, log: AuditLog, user: str | None, device: str
     return {subject_of(log, user), *(subject_of(log, user, each.device_id) for each in devices)}
 
 
-def _rows(log: AuditLog) -> list[AuditRow]:
+def all_rows(log: AuditLog) -> list[AuditRow]:
+    """What was written down so far, oldest first."""
     rows: list[AuditRow] = []
     while page := log.rows(after=rows[-1].no if rows else 0, limit=_PAGE):
         rows += page

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from healthsync_mqtt.cli import completion, output
+from healthsync_mqtt.cli.audit import all_rows
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
-from healthsync_mqtt.errors import InputError, UsageError
+from healthsync_mqtt.errors import InputError, NotFoundError, UsageError
 
 app = new_group("Tokens that were handed out.")
 
@@ -38,6 +39,8 @@ def revoke(
             "which token?", hint="healthsync token revoke JTI, or --token-file FILE, or --user USER --device DEVICE"
         )
     which = f"every token of {device} of {user}" if whole_device else "this token"
+    if jti is not None:
+        _must_be_known(place, jti)
     output.agree(f"Revoke {which}? Connections made with it are closed, for good", yes=yes or json)
     shown: dict[str, Any]
     with place.changing() as change:
@@ -55,6 +58,16 @@ def revoke(
         output.emit(shown)
     else:
         output.say("revoked")
+
+
+def _must_be_known(place: DataDirectory, jti: str) -> None:
+    """NotFoundError for an id that the audit log has not: it is misspelt, and nothing would be void."""
+    if any(row.detail.get("jti") == jti for row in all_rows(place.audit_log())):
+        return
+    hint = (
+        "see: healthsync audit list --action token; who has the token itself: healthsync token revoke --token-file FILE"
+    )
+    raise NotFoundError(f"no token with the id {jti} was issued here", hint=hint)
 
 
 def _jti_in(file: Path | None) -> str:

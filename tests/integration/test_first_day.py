@@ -21,12 +21,14 @@ import pytest
 from tests.integration.test_package import run
 from tests.support.accounts import interpreter, removed_after
 from tests.support.pages import ROOT, Command, Swap, Typist, Walk, blocks
-from tests.support.patience import wait_until
+from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import Influxd, free_port
 from tests.support.wheelhouse import locked_wheels
 
 pytestmark = pytest.mark.real_server
 ACCOUNT = f"hs-first-{os.getpid()}"
+INSTALLING_S = 10 * PATIENCE_S
+"""Sixty packages are unpacked: seconds where nothing else runs, minutes on a loaded machine with one core."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class Newcomer:
     env: dict[str, str]
 
     def typist(self, swaps: dict[str, Swap], ready: dict) -> Typist:
-        return Typist(cwd=self.checkout, env=self.env, swaps=swaps, stays=ready, become=self.become)
+        return Typist(
+            cwd=self.checkout, env=self.env, swaps=swaps, stays=ready, become=self.become, patience_s=INSTALLING_S
+        )
 
 
 def real_account(home: Path) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ import re
 import shlex
 import signal
 import threading
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +77,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "app remove {user} {name} --yes": Line("app remove alice dial --yes", ("app add alice dial --format json",)),
     "app rotate USER NAME": Line("app rotate alice meter", ("app add alice meter --format json",)),
     "audit list": Line("audit list"),
+    "audit list --action token": Line("audit list --action token"),
     "auth serve": OnPage("docs/howto/rabbitmq.md", "auth serve --rabbitmq http://127.0.0.1:15672"),
     "bridge run --accept-restored": ByTest("tests/integration/test_bridge_restored.py", '"--accept-restored"'),
     "bridge run --shard 1/2": ByTest("tests/support/external_rig.py", '["--shard", part]'),
@@ -207,7 +207,9 @@ class Scene:
         (service.data / "healthsync.toml").write_text("[events]\nmax_string = 4096\n")
         service.send(signal.SIGHUP)
         wait_until(lambda: "bridge.reloaded" in service.log_path.read_text(), "the reload")
-        self.known["jti"] = str(uuid.uuid4())
+        self.known["jti"] = json.loads(self.run("audit list --action token.issued --json").stdout.splitlines()[0])[
+            "detail"
+        ]["jti"]
 
     def _column(self, line: str, number: int, of: str = "") -> str:
         lines = self.run(line).stdout.splitlines()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_first_day import clone
+from tests.integration.test_first_day import INSTALLING_S, clone
 from tests.integration.test_service_account import PAGE, SUDO
 from tests.support import child
 from tests.support.accounts import NO_PYTHON, interpreter
@@ -99,7 +99,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             "PIP_NO_COMPILE": "1",
             "SYSTEMD_UNIT_PATH": UNITS,
         }
-        typist = Typist(cwd=checkout, env=env, become=running.at(checkout))
+        typist = Typist(cwd=checkout, env=env, become=running.at(checkout), patience_s=INSTALLING_S)
         yield Machine(running, place, checkout, env, typist)
 
 

@@ -177,6 +177,8 @@ class Typist:
     stays: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
     fails: frozenset[str] = frozenset()
     become: Sequence[str] = ()
+    patience_s: float = PATIENCE_S
+    """How long one command may take, and one that keeps running until it is ready: an installation is long work."""
     _running: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def swapped(self, text: str) -> str:
@@ -204,7 +206,7 @@ class Typist:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=max(300.0, self.patience_s),
             check=False,
         )
         typed = Typed(command, done.returncode, done.stdout, done.stderr)
@@ -227,7 +229,7 @@ class Typist:
                 start_new_session=True,
             )
         self._running.append(process)
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + self.patience_s
         while not ready():
             assert process.poll() is None, f"{text}\nended\n{log.read_text(errors='replace')[-3000:]}"
             assert time.monotonic() < until, f"{text}\nis not ready\n{log.read_text(errors='replace')[-3000:]}"

@@ -1,5 +1,6 @@
 """What commands print for a reader to type, typed as it was printed: on the directory that the command was given."""
 
+import json
 import shlex
 import subprocess
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ SAID = [
     Said("trace nobody", 1, ALICE),
     Said("events list --type hart_rate", 2, ALICE),
     Said("rejected show 9", 1, ALICE),
+    Said("token revoke xyz", 1, (*ALICE, "device token alice watch --token-file {tmp}/token")),
     Said("token revoke", 2, (*ALICE, "device token alice watch --token-file {tmp}/token")),
     Said("sink set file", 2, FILE_SINK),
     Said("sink add influxdb ftp://somewhere --no-test", 2, ALICE),
@@ -96,7 +98,7 @@ class Reader:
         self.known = {"tmp": str(tmp)}
         self.blanks = {
             "USER": "alice", "DEVICE": "watch", "NAME": "app", "HOST": "broker.example", "DIR": str(tmp / "mosquitto"),
-            "FILE": str(tmp / "token"), "JTI": "00000000-0000-4000-8000-000000000000",
+            "FILE": str(tmp / "token"),
         }  # fmt: skip
 
     def words(self, line: str) -> list[str]:
@@ -116,6 +118,9 @@ class Reader:
     def type(self, command: str) -> int:
         """What was printed, with its capitals filled in; a program of the system is run as it is."""
         words = [self.blanks.get(word, word) for word in shlex.split(command)]
+        if "JTI" in words:
+            issued = self.run("audit list --action token.issued --json").stdout.splitlines()
+            words[words.index("JTI")] = json.loads(issued[-1])["detail"]["jti"]
         if words[0] in SYSTEM:
             return subprocess.run(words, check=False).returncode
         return CliRunner().invoke(app, words[1:]).exit_code
