@@ -37,7 +37,7 @@ Accept = Callable[["Wire"], Listener | None]
 #: Seconds that a closing wire has to get its last bytes out, and to say goodbye in TLS, before it is cut.
 _CLOSE_S = 2.0
 #: The same where it has to be gone: its right is, or the service. Its last words are few, and worth no more of a wait.
-_GONE_S = 0.5
+_GONE_S = 0.25
 
 _BYTES = 10  # bytes of the stream cost their number >> this in units of work
 _LINE = 8  # units of work of a line of the HTTP request
@@ -173,7 +173,7 @@ class Wire(asyncio.Protocol):
     def close(self, *, soon: bool = False) -> None:
         """Close after what was written has gone out, or at once when the peer does not take it in time.
 
-        ``soon``: however the peer behaves, the socket is closed within half a second.
+        ``soon``: however the peer behaves, the socket is closed within a quarter of a second.
         """
         self._mute = True
         self._inbox.clear()

@@ -48,14 +48,15 @@ def main() -> int:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="floods-") as directory:
         data = Path(directory) / "data"
-        made = logins(data, users=2, devices=max(asked.connections))
-        attackers = tuple(each for each in made if each.user == "u1")
+        (bystander,) = logins(data, users=1, devices=1)
         limits = PROFILES[asked.profile]()
         pause_s = 2.0 / limits.get("device_messages_per_s", 200)
         with Service(data, env=as_environment(limits)) as service:
-            for kinds in rounds:
+            for number, kinds in enumerate(rounds):
                 for count in asked.connections if len(kinds) == 1 else [max(asked.connections)]:
-                    found = flood(service, kinds, made[0], attackers[:count], seconds=asked.seconds, pause_s=pause_s)
+                    # Devices of its own: those of a flood of reconnections look cloned for a minute.
+                    made = logins(data, users=1, devices=count, named=f"x{count}-{number}-")
+                    found = flood(service, kinds, bystander, tuple(made), seconds=asked.seconds, pause_s=pause_s)
                     say(line(found))
                     for reason in broken(found):
                         failed += 1
