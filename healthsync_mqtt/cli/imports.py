@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import completion, output
+from healthsync_mqtt.cli.import_state import ImportState
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, now_us, zone_name
 from healthsync_mqtt.cli.publishing import connected, device_client
@@ -19,7 +18,6 @@ from healthsync_mqtt.cli.reading_progress import ReadingProgress
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials, MemoryOutbox
 from healthsync_mqtt.client.carriage import Carriage, Load, Mark, MarkFile
-from healthsync_mqtt.config.private_files import make_private_directory
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.imports.catalogue import read_all
 from healthsync_mqtt.imports.port import Read, Whose
@@ -38,6 +36,17 @@ class _Outcome:
     mark: Mark = field(default_factory=Mark)
     tally: Tally = field(default_factory=Tally)
     failed: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, file: Path, tally: Tally) -> None:
+        """What was read of one file; one that comes to nothing is told as if it could not be read."""
+        self.tally.join(tally)
+        if tally.types:
+            return
+        examples = [each for examples in tally.examples.values() for each in examples]
+        why = f": {examples[0]['place']} ({examples[0]['message']})" if examples else ""
+        message = f"{file.name} holds nothing that becomes an event{why}"
+        self.failed.append({"file": str(file), "message": message, "fix": "see left_out for what is in it"})
+        output.say(message)
 
     def as_dict(self) -> dict[str, Any]:
         mark = self.mark
@@ -63,6 +72,8 @@ def import_(
     zone: Annotated[
         str | None, typer.Option(help="Where times without an offset were told: Europe/Berlin.", callback=zone_name)
     ] = None,
+    unit: Annotated[str | None, typer.Option(help="Of numbers that come without one: kg, lb.")] = None,
+    slot: Annotated[str | None, typer.Option(help="Which user of a scale that several people use.")] = None,
     bucket: Annotated[
         str | None, typer.Option(help="How long sums are that have only a start: minute, hour, day.")
     ] = None,
@@ -79,11 +90,11 @@ def import_(
 
     Example: healthsync import export.zip --user alice --device iphone
     """
-    whose = Whose(user, device, Declared(zone=zone, bucket_s=bucket_s(bucket)), now_us())
+    whose = Whose(user, device, Declared(zone=zone, unit=unit, bucket_s=bucket_s(bucket), slot=slot), now_us())
     outcome = _Outcome()
     if print_only or dry_run:
         for file in files:
-            _read_only(file, whose, outcome, printed=print_only)
+            whose = _read_only(file, whose, outcome, printed=print_only)
     else:
         _publish_all(files, whose, outcome, rate=rate, data=data)
     if print_only:
@@ -94,12 +105,16 @@ def import_(
         raise typer.Exit(1)
 
 
-def _read_only(file: Path, whose: Whose, outcome: _Outcome, *, printed: bool) -> None:
+def _read_only(file: Path, whose: Whose, outcome: _Outcome, *, printed: bool) -> Whose:
+    """Count or print; what kinds remember then is known to the next file."""
+    tally = Tally()
     with _failing(file, outcome), ReadingProgress(file) as watch:
-        for load in _loads(file, whose, outcome.tally, watch):
+        for load in _loads(file, whose, tally, watch):
             if printed:
                 output.emit(load.event)
             outcome.mark.events += 1
+        outcome.add(file, tally)
+    return whose._replace(memory={**whose.memory, **tally.memory})
 
 
 def _publish_all(files: Sequence[Path], whose: Whose, outcome: _Outcome, *, rate: float | None, data: Path) -> None:
@@ -111,26 +126,28 @@ def _publish_all(files: Sequence[Path], whose: Whose, outcome: _Outcome, *, rate
     if added:
         place.audit("device.added", user=whose.user, device=whose.device)
         output.say(f"added the device {whose.device} of {whose.user}")
-    marks = make_private_directory(place.path / "imports")
+    state = ImportState(place.path, whose.user, whose.device)
     for file in files:
         with _failing(file, outcome), ReadingProgress(file) as watch:
-            named = f"{__version__}/{whose.user}/{whose.device}/{whose.declared}/{digest_of(file)}"
-            marked = MarkFile(marks / f"{blake2b(named.encode(), digest_size=16).hexdigest()}.json")
+            reader = whose._replace(memory=state.memory())
+            marked = state.mark(digest_of(file), whose.declared, reader.memory)
             tally = Tally()
 
-            def make(file: Path = file, watch: ReadingProgress = watch) -> Iterator[Load]:
+            def make(file: Path = file, watch: ReadingProgress = watch, reader: Whose = reader) -> Iterator[Load]:
                 nonlocal tally
                 tally = Tally()
-                return _loads(file, whose, tally, watch)
+                return _loads(file, reader, tally, watch)
 
             try:
                 found = asyncio.run(_carry(service, place.credentials(known), marked, make, rate, new=added))
             except KeyboardInterrupt:
                 output.say("stopped: the same command goes on from here")
                 raise typer.Exit(_STOPPED) from None
+            state.remember(tally.memory)
+            marked.remove()
             added = False
             outcome.mark.join(found)
-            outcome.tally.join(tally)
+            outcome.add(file, tally)
 
 
 async def _carry(

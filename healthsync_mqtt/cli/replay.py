@@ -8,12 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from healthsync_mqtt.cli import completion, output
+from healthsync_mqtt.cli.import_state import ImportState
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
 from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress, publish_all
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials
-from healthsync_mqtt.formats.fit import read_fit
+from healthsync_mqtt.formats.fit import Fit, read_fit
+from healthsync_mqtt.formats.fit.counters import DayBook
+from healthsync_mqtt.imports.fit import MOST_DAYS
 
 
 def replay(
@@ -42,18 +45,26 @@ def replay(
             output.emit(event)
         return
     place = DataDirectory(data)
+    state = ImportState(place.path, user, device)
     with place.registry() as registry:
         registry.user(user)
-        found = read_fit(file, user=user, salvage=salvage)
+        book = DayBook(state.memory().get(Fit.name, b""), most=MOST_DAYS)
+        found = read_fit(file, user=user, salvage=salvage, book=book)
         service = ServiceFile.read(data)
         known, added = device_made_if_missing(registry, user, device, now_us())
     if added:
         place.audit("device.added", user=user, device=device)
         output.say(f"added the device {device} of {user}")
+    for aside in found.left_out:
+        output.say(f"left out: {aside.count} {aside.reason.value} ({aside.place}: {aside.text})")
+    for note in found.notes:
+        output.say(f"{note.place}: {note.text}")
     if found.damage:
         output.say(f"{file.name} is damaged ({found.damage}); publishing the {len(found.events)} events before that")
     with progress(file.name, len(found.events)) as moved:
         summary = asyncio.run(_publish(service, place.credentials(known), found.events, rate, moved, new=added))
+    if book.state:
+        state.remember({Fit.name: book.state})
     summary.show(as_json=json, file=file.name, user_id=user, device_id=device, records=found.records)
     if summary.rejected:
         if not json:

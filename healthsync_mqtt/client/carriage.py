@@ -123,6 +123,8 @@ class Carriage:
     async def carry(self, make: Callable[[], Iterator[Load]]) -> Mark:
         """All of the sequence that ``make`` gives anew at each call. Returns when the last receipt is there.
 
+        The mark is at the end then; whoever has kept what came of it removes it.
+
         Raises what ``DeviceClient.publish`` raises, and UnavailableError where the service's log became another one.
         """
         loop = asyncio.get_running_loop()
@@ -141,7 +143,6 @@ class Carriage:
         if position is not None and mark.epoch not in {"", position.epoch}:
             self._marks.remove()
             raise UnavailableError("the service's log was replaced meanwhile", hint="run the same command again")
-        self._marks.remove()
         return mark
 
     def _is_of_this_log(self, mark: Mark) -> bool:

@@ -5,8 +5,9 @@ there, for every format alike, and by the one exact reader. What a new one promi
 """
 
 from collections.abc import Generator, Iterator
+from hashlib import sha1
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.event import Gone
@@ -35,6 +36,9 @@ MOST_STATE: Final = 65_536
 """Bytes that a format may remember of one device."""
 
 _EVENTS: Final = UUID("5b0b3a4e-3b60-5e0e-9d6a-6b6b1f7d2c11")
+
+_EVENTS_SHA1: Final = sha1(_EVENTS.bytes, usedforsecurity=False)
+_VARIANT: Final = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 
 Event = dict[str, Any]
 """An event as docs/reference says, as JSON values. Where its source has no modification time its ``version`` is
@@ -200,4 +204,8 @@ def event_id(user: str, form: str, *facts: object) -> str:
     ``facts`` in an order that the format keeps for ever: type, kind, start and end in UTC, source app and device. Not
     the value where it may be corrected, nor the spelling of a time, nor its offset.
     """
-    return str(uuid5(_EVENTS, "\x1f".join(map(str, (user, form, *facts)))))
+    hashed = _EVENTS_SHA1.copy()
+    hashed.update("\x1f".join(map(str, (user, form, *facts))).encode())
+    text = hashed.hexdigest()
+    # uuid5 in a third of its time: an import makes millions of ids.
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"

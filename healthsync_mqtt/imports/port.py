@@ -4,43 +4,17 @@ A reader decides nothing that the service decides (ranges, consent, duplicates):
 everybody's. It says of everything in the archive what becomes of it: an event, or why it is left out, and where it was.
 """
 
-from collections.abc import Iterator
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from healthsync_mqtt.formats.passed_over import PassedOver
 from healthsync_mqtt.formats.port import AppMessage, Event
 from healthsync_mqtt.imports.source import Member
 from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
 from healthsync_mqtt.model.reasons import Reason
 
-__all__ = ["Archive", "Event", "Item", "LeftOut", "PassedOver", "Read", "Reading", "Remark", "Whose"]
-
-
-class PassedOver(StrEnum):
-    """Why something in an archive becomes no event though nothing is wrong with it, or with the rest of it."""
-
-    #: A file that is none of the kinds that are read here.
-    OTHER_FILE = "other_file"
-    #: A measurement that is part of another event: of a blood pressure, of a meal.
-    PART_OF_ANOTHER = "part_of_another"
-    #: The archive says that nothing was measured.
-    NOT_MEASURED = "not_measured"
-    #: A statistic of a day that the app shows and no reading.
-    SUMMARY = "summary"
-    #: The clock of the device was not set when it was measured.
-    CLOCK_NOT_SET = "clock_not_set"
-    #: A time far from all others of its file.
-    TIME_FAR_OFF = "time_far_off"
-    #: A reading of a counter that does not fit between those before and after it.
-    COUNTER_JUMPED = "counter_jumped"
-    #: A counter's first reading, where nothing says since when it counts.
-    NO_START = "no_start"
-    #: The archive is damaged or cut: this part of it cannot be read.
-    DAMAGED = "damaged"
-    #: Bytes after the end of a file.
-    AFTER_THE_END = "after_the_end"
-    #: Of another person, or of several of whom nobody knows which is meant.
-    OF_OTHERS = "of_others"
+__all__ = ["Archive", "Event", "Item", "LeftOut", "PassedOver", "Read", "Reading", "Remark", "Remembered", "Whose"]
 
 
 class LeftOut(NamedTuple):
@@ -66,17 +40,25 @@ class Remark(NamedTuple):
     text: str
 
 
-Item = Read | LeftOut | Remark
+class Remembered(NamedTuple):
+    """What a kind wants to know at the next import of the same device. It is kept when this one is at its end."""
+
+    kind: str
+    state: bytes
+
+
+Item = Read | LeftOut | Remark | Remembered
 Reading = Iterator[Item]
 
 
 class Whose(NamedTuple):
-    """For whom an archive is read, and what was said of it because it does not."""
+    """For whom an archive is read, what was said of it because it does not, and what kinds remember, by their names."""
 
     user: str
     device: str
     declared: Declared = NOTHING_DECLARED
     now_us: int = 0
+    memory: Mapping[str, bytes] = MappingProxyType({})
 
     def message(self, payload: bytes) -> AppMessage:
         """A document of an archive as an app would send it now."""

@@ -95,35 +95,35 @@ class Member:
         """What a gzip holds."""
 
         def opens() -> IO[bytes]:
-            return io.BufferedReader(_Bounded(gzip.GzipFile(fileobj=self.opens()), self.size), 1 << 18)
+            return io.BufferedReader(_Bounded(_Folded(self.opens()), self.size), 1 << 18)
 
         return replace(self, name=self.name.removesuffix(".gz"), opens=opens)
 
 
-def members_of(path: Path, moved: Moved = _nobody) -> Iterator[tuple[Member, bytes]]:
+def members_of(path: Path, opened: contextlib.ExitStack, moved: Moved = _nobody) -> Iterator[tuple[Member, bytes]]:
     """All members of a file, a folder or an archive with their first bytes, in the order of their names.
 
-    ``moved`` is told how many bytes were read of what is on the disk, from now on. Raises InputError for what cannot be
-    read at all.
+    They can be read until ``opened`` is closed. ``moved`` is told how many bytes were read of what is on the disk, from
+    now on. Raises InputError for what cannot be read at all.
     """
     try:
         if path.is_dir():
             for each in _files_below(path):
-                yield from _leaves(_plain(each, path, moved))
+                yield from _leaves(_plain(each, path, moved), opened)
         else:
-            yield from _leaves(_plain(path, path.absolute().parent, moved))
+            yield from _leaves(_plain(path, path.absolute().parent, moved), opened)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", hint="check the path") from None
 
 
-def _leaves(member: Member, depth: int = 0) -> Iterator[tuple[Member, bytes]]:
+def _leaves(member: Member, opened: contextlib.ExitStack, depth: int = 0) -> Iterator[tuple[Member, bytes]]:
     """The member itself, or what it holds: a gzip one thing, a zip many."""
     head = member.head()
     if head[:2] == _GZIP:
         member = member.unfolded()
         head = member.head() or head
     if head[:4] in _ZIP and depth < 2:
-        yield from _of_zip(member, depth)
+        yield from _of_zip(member, opened, depth)
     else:
         yield member, head
 
@@ -166,11 +166,11 @@ def _counted(path: Path, moved: Moved) -> IO[bytes]:
     return io.BufferedReader(_Counted(path.open("rb", buffering=0), moved), 1 << 18)
 
 
-def _of_zip(member: Member, depth: int) -> Iterator[tuple[Member, bytes]]:
+def _of_zip(member: Member, opened: contextlib.ExitStack, depth: int) -> Iterator[tuple[Member, bytes]]:
     """The members of a zip, and of zips in it. Raises InputError for one that is damaged or asks for too much."""
-    file = _seekable(member)
+    file = opened.enter_context(_seekable(member))
     try:
-        archive = zipfile.ZipFile(file)
+        archive = opened.enter_context(zipfile.ZipFile(file))
         infos = sorted((info for info in archive.infolist() if not info.is_dir()), key=lambda info: info.filename)
     except _BROKEN as error:
         raise InputError(f"{member.shown} cannot be read: {_why(error)}", hint="download it again") from None
@@ -189,7 +189,7 @@ def _of_zip(member: Member, depth: int) -> Iterator[tuple[Member, bytes]]:
         return Member(name=prefix + _name(info), size=info.file_size, opens=opens, find=find)
 
     for info in infos:
-        yield from _leaves(zipped(info), depth + 1)
+        yield from _leaves(zipped(info), opened, depth + 1)
 
 
 def _name(info: zipfile.ZipInfo) -> str:
@@ -230,6 +230,18 @@ def _check(named: str, infos: list[zipfile.ZipInfo]) -> None:
             message = f"{named}: its files lie over each other, and no program writes that"
             raise InputError(message, hint="download it again")
         until = info.header_offset + info.compress_size
+
+
+class _Folded(gzip.GzipFile):
+    """A gzip that closes what it is read from."""
+
+    def __init__(self, folded: IO[bytes]) -> None:
+        super().__init__(fileobj=folded)
+        self._folded = folded
+
+    def close(self) -> None:
+        super().close()
+        self._folded.close()
 
 
 class _Counted(io.RawIOBase):

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from healthsync_mqtt.imports.port import LeftOut, Read, Remark
+from healthsync_mqtt.imports.port import LeftOut, Read, Remark, Remembered
 
 _EXAMPLES: Final = 3
 _REMARKS: Final = 50
@@ -19,14 +19,19 @@ class Tally:
     left_out: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     warnings: list[dict[str, str]] = field(default_factory=list)
+    #: what kinds want to know at the next import of the same device
+    memory: dict[str, bytes] = field(default_factory=dict)
 
     def event(self, item: Read) -> None:
         """An event that will be published."""
         self.types[str(item.event.get("type"))] += 1
         self.years[str(item.event.get("start_time") or "")[:4] or "none"] += 1
 
-    def aside(self, item: LeftOut | Remark) -> None:
+    def aside(self, item: LeftOut | Remark | Remembered) -> None:
         """Something that becomes none."""
+        if isinstance(item, Remembered):
+            self.memory[item.kind] = item.state
+            return
         if isinstance(item, Remark):
             if len(self.warnings) < _REMARKS:
                 self.warnings.append({"place": item.place, "message": item.text})

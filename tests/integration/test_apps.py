@@ -73,7 +73,7 @@ def test_a_message_on_the_first_topic_is_stored_under_any_client_id(service: Ser
     done = publish(service, app, app["topics"][0], sample_activity(), "-q", "1", client_id=client_id)
     assert (done.returncode, done.stderr) == (0, "")
     rows = [row for row in stored(service).values() if row["source"] == {"provider": "garmin_fit", "recording": "auto"}]
-    assert len(rows) == 240
+    assert len(rows) == 241
     assert {row["device_id"] for row in rows} == {"phone"}
 
 
@@ -221,7 +221,7 @@ def test_a_format_is_tried_without_storing_anything(service: Service, tmp_path: 
     file.write_bytes(sample_activity())
     before = stored(service)
     found = service.cli("format", "try", "fit", str(file))
-    assert len(found) == 240
+    assert len(found) == 241
     assert found[0]["value"] == {"bpm": 96}
     bad = tmp_path / "bad.fit"
     bad.write_bytes(b"no FIT file")

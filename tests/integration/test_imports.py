@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.storage.opening import open_reader
+from healthsync_mqtt.testing.apple_export import AppleExport
 from tests.support.archives import own_events, own_lines
+from tests.support.fit_files import day_of_steps
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.service import HEALTHSYNC, Service
 
@@ -22,7 +24,7 @@ KILLS = 20
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with Service(tmp_path_factory.mktemp("imports") / "data") as running:
-        for user in ("alice", "bob", "carol", "dave"):
+        for user in ("alice", "bob", "carol", "dave", "erin"):
             running.cli("user", "add", user, "--consent", "all")
         yield running
 
@@ -93,6 +95,24 @@ def test_a_file_that_is_nothing_here_is_refused_and_the_others_are_imported(serv
     code, told, said = run(service, str(nothing), str(tmp_path / "none"), str(file), "--user", "bob")
     assert (code, told["stored"], len(told["failed"])) == (1, 30, 2)
     assert "cats.txt is nothing that can be imported" in said
+
+
+def test_an_apple_export_and_days_of_a_watch_are_stored_and_known_again(service: Service, tmp_path: Path) -> None:
+    export = AppleExport(3, traps=True).write_zip(tmp_path / "export.zip")
+    code, told, _ = run(service, str(export), "--user", "erin", "--device", "iphone")
+    assert (code, told["rejected"], told["stored"]) == (0, 0, told["events"])
+    assert told["types"]["heart_rate"] == 180
+    code, told, _ = run(service, str(export), "--user", "erin", "--device", "iphone")
+    assert (code, told["stored"], told["duplicate"]) == (0, 0, told["events"])
+    for name, readings in (("b.fit", ((9, 900), (12, 2000))), ("a.fit", ((2, 100), (6, 500))), ("b.fit", ())):
+        if readings:
+            (tmp_path / name).write_bytes(day_of_steps(*readings))
+        code, told, _ = run(service, str(tmp_path / name), "--user", "erin", "--device", "watch")
+        assert (code, told["left_out"]) == (0, {})
+    steps = service.cli("events", "list", "--user", "erin", "--device", "watch")
+    assert sum(each["value"]["steps"] for each in steps) == 2000
+    code, _, said = run(service, str(tmp_path / "a.fit"), "--user", "nobody")
+    assert (code, "nobody" in said) == (1, True)
 
 
 def test_killed_at_any_moment_and_resumed_it_ends_as_one_that_ran_through(service: Service, tmp_path: Path) -> None:

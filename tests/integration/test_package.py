@@ -72,7 +72,7 @@ def environment(at: Path, package: Path, python: str = sys.executable) -> Path:
 
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-BRINGS = {"fit": "fitdecode", "influx": "influxdb_client", "hooks": "starlette, uvicorn"}
+BRINGS = {"fit": "healthsync_mqtt.formats.fit", "influx": "influxdb_client", "hooks": "starlette, uvicorn"}
 
 
 @pytest.mark.real_server

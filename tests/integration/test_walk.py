@@ -169,7 +169,7 @@ WALK: dict[str, Row] = {
     ),
     "sample": Row("sample {tmp}/walk.fit", "sample {tmp}/none/walk.fit", code=1),
     "import": Row(
-        "import {tmp}/event.json --user alice --device watch", "import {tmp}/none --user alice --device g", code=1
+        "import {tmp}/walk.fit --user alice --device garmin", "import {tmp}/none --user alice --device g", code=1
     ),
     "replay": Row(
         "replay {tmp}/walk.fit --user alice --device garmin", "replay {tmp}/event.json --user alice --device g", code=1

@@ -19,11 +19,11 @@ def test_fitdecode_reads_it_whole_and_its_events_are_accepted(run: Run, tmp_path
         names = Counter(frame.name for frame in reader if isinstance(frame, fitdecode.FitDataMessage))
     assert names == {"file_id": 1, "record": 120, "lap": 1, "session": 1, "activity": 1}
     events = read_fit(file, user="demo").events
-    assert Counter(event["type"] for event in events) == {"heart_rate": 120, "distance": 119, "steps": 1}
+    assert Counter(event["type"] for event in events) == {"heart_rate": 120, "distance": 119, "steps": 1, "workout": 1}
     assert {event["device"]["model"] for event in events} == {"fenix5"}
     origin = Origin(user="demo", device="watch", provider=None, topic="users/demo/devices/watch/events")
     decoded = decode(json.dumps(events).encode(), origin, 1_748_800_000_000_000)
-    assert (len(decoded.events), decoded.rejections) == (240, [])
+    assert (len(decoded.events), decoded.rejections) == (241, [])
 
 
 def test_it_is_the_same_each_time_and_replaces_nothing_else(run: Run, tmp_path: Path) -> None:

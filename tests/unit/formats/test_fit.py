@@ -14,12 +14,12 @@ from healthsync_mqtt.model.origin import Origin
 pytestmark = pytest.mark.shared_data
 
 FILES = [
-    ("Activity.fit", {"distance": 13}),
-    ("activity-small-fenix2-run.fit", {"heart_rate": 2808, "distance": 2808}),
-    ("garmin-edge-500-activity.fit", {"heart_rate": 10686, "distance": 10670}),
-    ("sample-activity.fit", {"heart_rate": 3098, "distance": 3094}),
-    ("garmin-fenix-5-walk.fit", {"heart_rate": 17, "distance": 16, "steps": 1}),
-    ("MonitoringFile.fit", {"steps": 2}),
+    ("Activity.fit", {"distance": 13, "workout": 1}),
+    ("activity-small-fenix2-run.fit", {"heart_rate": 2808, "distance": 2808, "workout": 1}),
+    ("garmin-edge-500-activity.fit", {"heart_rate": 10686, "distance": 10670, "workout": 1}),
+    ("sample-activity.fit", {"heart_rate": 3098, "distance": 3094, "workout": 1}),
+    ("garmin-fenix-5-walk.fit", {"heart_rate": 17, "distance": 16, "steps": 1, "workout": 1}),
+    ("MonitoringFile.fit", {"steps": 79, "energy_active": 2}),
 ]
 
 
@@ -54,7 +54,7 @@ def test_damaged_file_is_refused_whole_or_salvaged(shared_data: Path, name: str)
         read_fit(file, user="alice")
     assert "--salvage" in caught.value.hint
     salvaged = read_fit(file, user="alice", salvage=True)
-    assert len(salvaged.events) == 13
+    assert len(salvaged.events) == 14
     assert salvaged.damage
 
 

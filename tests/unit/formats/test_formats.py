@@ -35,12 +35,11 @@ class TestOwn(FormatContract):
 class TestFit(FormatContract):
     @pytest.fixture
     def form(self) -> Format:
-        pytest.importorskip("fitdecode")
         return FORMATS["fit"]
 
     @pytest.fixture
     def samples(self) -> Mapping[bytes, int]:
-        return {sample_activity(): 240}
+        return {sample_activity(): 241}
 
     def test_the_ids_of_another_user_are_others(self, form: Format) -> None:
         sent = message(sample_activity())
@@ -143,7 +142,7 @@ def test_ids_hold_what_is_given_and_nothing_else() -> None:
 
 
 def test_a_format_is_read_after_unpacking() -> None:
-    assert len(decoded(FORMATS["fit"], gzip.compress(sample_activity())).events) == 240
+    assert len(decoded(FORMATS["fit"], gzip.compress(sample_activity())).events) == 241
 
 
 def test_another_form_than_the_deliverys_is_refused_with_words() -> None:
@@ -166,7 +165,7 @@ async def test_a_delivery_in_a_format_is_stored_as_its_events_and_acknowledged_i
     )
     await bench.settle()
     ids = bench.ids()
-    assert (ids[0], ids[-1], len(ids)) == ("before", "after", 242)
+    assert (ids[0], ids[-1], len(ids)) == ("before", "after", 243)
     assert bench.balanced()
     bench.close()
 

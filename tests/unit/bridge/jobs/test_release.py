@@ -66,7 +66,7 @@ async def test_a_payload_of_another_format_is_read_in_it_again() -> None:
         release = Release(bench.pipeline, bench.chores, reader)
         assert await release.release(row.no) == {"number": row.no, "outcome": "released"}
         await bench.settle()
-        assert len(bench.ids()) == 240
+        assert len(bench.ids()) == 241
         assert reader.rejected() == []
         assert bench.balanced()
     finally:

@@ -1,0 +1,57 @@
+"""What imports keep in the data directory: how far each has come, and what kinds remember of a device."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from healthsync_mqtt import __version__
+from healthsync_mqtt.client.carriage import MarkFile
+from healthsync_mqtt.config.private_files import make_private_directory, write_durably
+from healthsync_mqtt.model.declared import Declared
+
+
+@dataclass(frozen=True, slots=True)
+class ImportState:
+    """Of one device of one user; ``data`` is the data directory."""
+
+    data: Path
+    user: str
+    device: str
+
+    @property
+    def _folder(self) -> Path:
+        return self.data / "imports"
+
+    @property
+    def _memory(self) -> Path:
+        return self._folder / f"device-{_short(self.user, self.device)}.json"
+
+    def memory(self) -> dict[str, bytes]:
+        """What kinds remember, by their names; nothing where it cannot be read."""
+        try:
+            kept = json.loads(self._memory.read_bytes())
+            return {kind: base64.b64decode(state) for kind, state in kept.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def remember(self, memory: Mapping[str, bytes]) -> None:
+        """Keep what kinds remember now; of other kinds what is kept stays."""
+        if not memory:
+            return
+        make_private_directory(self._folder)
+        kept = {kind: base64.b64encode(state).decode() for kind, state in (self.memory() | dict(memory)).items()}
+        write_durably(self._memory, json.dumps(kept).encode())
+
+    def mark(self, digest: str, declared: Declared, memory: Mapping[str, bytes]) -> MarkFile:
+        """How far the import of a file has come: of this content, read by this version, with what is remembered."""
+        make_private_directory(self._folder)
+        known = [__version__, self.user, self.device, digest, *map(str, declared)]
+        known += [f"{kind}/{_short(state.hex())}" for kind, state in sorted(memory.items())]
+        return MarkFile(self._folder / f"mark-{_short(*known)}.json")
+
+
+def _short(*words: str) -> str:
+    return blake2b("\x1f".join(words).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,100 @@
+"""Apple Health's export: ``export.xml``, alone or in its zip with routes and electrocardiograms, read as a stream.
+
+3 GB are read in the memory of a few hundred kilobytes; what that costs is in ``scripts/bench``.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from healthsync_mqtt.imports.apple import names
+from healthsync_mqtt.imports.apple.ecg import is_ecg, read_ecg
+from healthsync_mqtt.imports.apple.gathered import Gathered, Twins
+from healthsync_mqtt.imports.apple.markup import BrokenElement, Element, elements
+from healthsync_mqtt.imports.apple.records import AppleRecords, refused
+from healthsync_mqtt.imports.apple.workouts import AppleWorkouts
+from healthsync_mqtt.imports.port import Item, LeftOut, PassedOver, Read, Reading, Whose
+from healthsync_mqtt.imports.source import Member, UnreadableError
+from healthsync_mqtt.model.reasons import Reason, RefusedError
+
+_ROOT: Final = b"<HealthData"
+_OTHERS: Final[dict[str, tuple[Reason | PassedOver, str]]] = {
+    "ActivitySummary": (PassedOver.SUMMARY, "rings of a day"),
+    "ClinicalRecord": (PassedOver.OTHER_FILE, "records of a clinic, which are files of FHIR"),
+    "Audiogram": (Reason.UNKNOWN_TYPE, "an audiogram, which has no type here"),
+    "VisionPrescription": (Reason.UNKNOWN_TYPE, "a prescription, which has no type here"),
+}
+
+
+class AppleHealth:
+    """The export of the app Health (``port.Archive``)."""
+
+    name = "apple_health"
+    summary = "Apple Health: export.zip or export.xml, with workout routes and ECGs"
+
+    def recognises(self, member: Member, head: bytes) -> bool:
+        """The root element of an export, or an electrocardiogram's first lines. Routes are read with their workouts."""
+        if _ROOT in head and b"<ClinicalDocument" not in head:
+            return True
+        return is_ecg(head) or (member.name.endswith(".gpx") and "workout-routes/" in member.name)
+
+    def read(self, members: list[Member], whose: Whose) -> Reading:
+        """The exports first, then the electrocardiograms."""
+        for member in members:
+            if member.name.endswith(".gpx"):
+                continue
+            if is_ecg(member.head()):
+                yield read_ecg(member, whose.user)
+            else:
+                yield from _export(member, whose)
+
+
+def _export(member: Member, whose: Whose) -> Iterator[Item]:
+    twins = Twins()
+    records = AppleRecords(whose.user)
+    gathered = Gathered(whose.user, records)
+    workouts = AppleWorkouts(whose.user, records)
+    beside: Counter[str] = Counter()
+    shown = member.shown
+    try:
+        with member.open() as file:
+            twins.look(file)
+        with member.open() as file:
+            for number, found in enumerate(elements(file), 1):
+                place = f"{shown}: element {number}"
+                if isinstance(found, BrokenElement):
+                    yield LeftOut(PassedOver.DAMAGED, f"{shown}: {found.place}", found.text)
+                elif found.name == "Record":
+                    item = _record(found, place, twins, gathered, records)
+                    if item is not None:
+                        yield item
+                elif found.name == "Correlation":
+                    yield from gathered.correlation(found, place)
+                elif found.name == "Workout":
+                    yield from workouts.read(found, place, member)
+                elif found.name in _OTHERS:
+                    beside[found.name] += 1
+    except UnreadableError as error:
+        yield LeftOut(PassedOver.DAMAGED, member.shown, str(error))
+    yield from gathered.rest()
+    for name, count in sorted(beside.items()):
+        reason, text = _OTHERS[name]
+        yield LeftOut(reason, f"{shown}: {name}", text, count)
+
+
+def _record(found: Element, place: str, twins: Twins, gathered: Gathered, records: AppleRecords) -> Item | None:
+    """What becomes of a record: nothing yet where it is part of something that is told in several."""
+    record = found.attributes
+    try:
+        theirs = record["type"]
+        if theirs in names.QUANTITIES:
+            return Read(records.event(record, found.parts), place)
+        if (theirs in names.NUTRIENTS or theirs in names.PRESSURES) and record in twins:
+            return LeftOut(PassedOver.PART_OF_ANOTHER, place, "part of a correlation")
+        if theirs in names.NUTRIENTS:
+            return Read(gathered.meal(record), place)
+        if gathered.take(record):
+            return None
+        return Read(records.event(record, found.parts), place)
+    except (RefusedError, KeyError, ValueError) as error:
+        return refused(error, place)
