@@ -54,9 +54,11 @@ class Documents:
     def _document(self, place: str, document: bytes, whose: Whose, state: bytes) -> Any:
         """The outcomes of one document; returns what the format remembers then."""
         fold = self._form.fold(state, whose.message(document))
+        nothing = True
         try:
             while True:
                 outcome = next(fold)
+                nothing = False
                 if isinstance(outcome, Made):
                     yield Read(outcome.event, _at(place, outcome.place))
                 elif isinstance(outcome, RefusedRecord):
@@ -64,6 +66,8 @@ class Documents:
                 else:
                     yield LeftOut(PassedOver.WITHDRAWN, place, "its source says that it is gone")
         except StopIteration as end:
+            if nothing:
+                yield LeftOut(PassedOver.NOT_MEASURED, place, "nothing in it is a measurement")
             kept: bytes = end.value
             return kept
         except RefusedError as refusal:
