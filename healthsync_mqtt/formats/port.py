@@ -4,7 +4,7 @@ A format stands before ``bridge.decode`` and knows nothing behind it: ranges, ty
 there, for every format alike, and by the one exact reader. What a new one promises is in ``testing.format_contract``.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from hashlib import sha1
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
@@ -206,6 +206,22 @@ def event_id(user: str, form: str, *facts: object) -> str:
     """
     hashed = _EVENTS_SHA1.copy()
     hashed.update("\x1f".join(map(str, (user, form, *facts))).encode())
-    text = hashed.hexdigest()
-    # uuid5 in a third of its time: an import makes millions of ids.
+    return _as_uuid(hashed.hexdigest())
+
+
+def event_ids(user: str, form: str, *facts: object) -> Callable[[str, str, str, str], str]:
+    """``event_id`` of these facts and four more: an import makes millions of ids that begin alike."""
+    begun = _EVENTS_SHA1.copy()
+    begun.update("\x1f".join(map(str, (user, form, *facts))).encode())
+
+    def made(one: str, two: str, three: str, four: str) -> str:
+        hashed = begun.copy()
+        hashed.update(f"\x1f{one}\x1f{two}\x1f{three}\x1f{four}".encode())
+        return _as_uuid(hashed.hexdigest())
+
+    return made
+
+
+def _as_uuid(text: str) -> str:
+    """What uuid5 makes of a hash, in a third of its time."""
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"

@@ -5,13 +5,12 @@ A record has no id and never changes: it is known by its type, when it was, and 
 a moment also by its value, as two readings of a minute are two. ``unit="%"`` is a fraction there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import isfinite
 from typing import Any, Final, NamedTuple
 
-from healthsync_mqtt.formats.port import Event
-from healthsync_mqtt.formats.port import event_id as known_by
+from healthsync_mqtt.formats.port import Event, event_ids
 from healthsync_mqtt.formats.reading.amount import quantity_of
 from healthsync_mqtt.formats.reading.moment import in_zone, moment
 from healthsync_mqtt.imports.apple import names
@@ -49,6 +48,7 @@ class AppleRecords:
     def __init__(self, user: str) -> None:
         self._user = user
         self.clock = AppleClock()
+        self._ids: dict[str, Callable[[str, str, str, str], str]] = {}
         self._plans: dict[tuple[str, str | None], _RecordPlan] = {}
         self._sources: dict[tuple[str, str | None, bool], dict[str, str]] = {}
         self._devices: dict[str, dict[str, str]] = {}
@@ -76,19 +76,22 @@ class AppleRecords:
 
     def framed(self, type_: str, value: dict[str, Any], record: Attributes, key: str = "") -> Event:
         """An event with the times, the app and the device of a record."""
-        start = self.clock.read(record["startDate"])
-        ended = record.get("endDate")
-        end = start if ended is None or ended == record["startDate"] else self.clock.read(ended)
+        began, ended = record["startDate"], record.get("endDate")
+        start = self.clock.read(began)
+        end = start if ended is None or ended == began else self.clock.read(ended)
         app = record["sourceName"]
+        known_by = self._ids.get(type_)
+        if known_by is None:
+            known_by = self._ids[type_] = event_ids(self._user, FORM, type_)
         event: Event = {
-            "id": known_by(self._user, FORM, type_, start.text, end.text, app, key),
+            "id": known_by(start.text, end.text, app, key),
             "type": type_,
             "start_time": start.text,
             "value": value,
             "utc_offset": start.offset_s,
             "source": self._source(app, record.get("sourceVersion")),
         }
-        if end.text != start.text:
+        if end is not start and end.text != start.text:
             event["end_time"] = end.text
         device = record.get("device")
         if device:

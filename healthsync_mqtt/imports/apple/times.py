@@ -1,8 +1,10 @@
 """Times as exports write them, ``2024-10-25 07:04:44 -0500``: millions of them, a few hours at a time."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from healthsync_mqtt.formats.reading.moment import moment
+
+_OF_AN_HOUR: Final = frozenset(f":{each // 60:02d}:{each % 60:02d}" for each in range(3600))
 
 
 class AppleTime(NamedTuple):
@@ -31,7 +33,7 @@ class AppleClock:
                 self._hours[text[:13] + text[19:]] = AppleTime(found.text[:13], found.offset_s)
             return found
         rest = text[13:19]
-        if rest[1:3].isdecimal() and rest[4:6].isdecimal() and rest < ":60:60" and rest[4:] < "60" and rest[3] == ":":
+        if rest in _OF_AN_HOUR:
             return AppleTime(f"{hour.text}{rest}.000000Z", hour.offset_s)
         return self._slowly(text)
 

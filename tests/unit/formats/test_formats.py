@@ -3,12 +3,23 @@
 import gzip
 import json
 from collections.abc import Mapping
+from uuid import UUID, uuid5
 
 import pytest
 
 from healthsync_mqtt.formats.catalogue import FORMATS, OWN
 from healthsync_mqtt.formats.fit_sample import sample_activity
-from healthsync_mqtt.formats.port import AppMessage, Fold, Format, Gone, Made, RefusedRecord, event_id, folded
+from healthsync_mqtt.formats.port import (
+    AppMessage,
+    Fold,
+    Format,
+    Gone,
+    Made,
+    RefusedRecord,
+    event_id,
+    event_ids,
+    folded,
+)
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 from healthsync_mqtt.testing.format_contract import FormatContract, decoded, message
@@ -186,3 +197,9 @@ async def test_without_consent_to_guarded_types_the_bytes_of_another_format_are_
     (row,) = bench.log.committed.quarantine.values()
     assert (row.raw, row.reason, row.size) == (b"", "malformed", 11)
     bench.close()
+
+
+def test_ids_that_begin_alike_are_the_same_ids() -> None:
+    made = event_ids("ann", "x", "weight")
+    assert made("a", "", "b", "c") == event_id("ann", "x", "weight", "a", "", "b", "c")
+    assert event_id("ann", "x", "é") == str(uuid5(UUID("5b0b3a4e-3b60-5e0e-9d6a-6b6b1f7d2c11"), "ann\x1fx\x1fé"))

@@ -1,6 +1,7 @@
 """Apple Health's export, with what real ones get wrong; every event is one that the service takes."""
 
 import json
+import tracemalloc
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -283,3 +284,19 @@ def test_a_zip_that_unfolds_to_too_much_is_refused(tmp_path: Path) -> None:
         archive.writestr("export.xml", b"<HealthData>" + bytes(200 * 1024 * 1024))
     with pytest.raises(InputError, match="no archive of health data"):
         Told(path)
+
+
+def test_memory_does_not_grow_with_the_export(tmp_path: Path) -> None:
+    """Four times the records, and what is held at once is the same: chunks, tables of what records have in common."""
+    peaks = []
+    for hours in (30, 120):
+        path = AppleExport(hours).write_xml(tmp_path / f"{hours}.xml")
+        for warm in (True, False):
+            tracemalloc.start()
+            count = sum(isinstance(item, Read) for item in read_all(path, Whose("alice", "phone", now_us=NOW_US)))
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            if not warm:
+                peaks.append(peak)
+        assert count > 95 * hours
+    assert peaks[1] < peaks[0] * 1.2
