@@ -148,6 +148,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 def _plain(path: Path, folder: Path, moved: Moved) -> Member:
     """A file on the disk; it may ask for others in its folder, and for none outside."""
+    name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
     folder = folder.resolve()
 
     def find(name: str) -> Member | None:
@@ -156,9 +157,8 @@ def _plain(path: Path, folder: Path, moved: Moved) -> Member:
             inside = there.resolve().is_relative_to(folder) and not there.is_symlink() and there.is_file()
         except (OSError, ValueError):
             return None
-        return _plain(there, folder, moved) if inside else None
+        return _plain(there.resolve(), folder, moved) if inside else None
 
-    name = path.name if path.resolve().parent == folder else path.resolve().relative_to(folder).as_posix()
     return Member(name=name, size=path.stat().st_size, opens=lambda: _counted(path, moved), find=find)
 
 

@@ -40,16 +40,20 @@ class AppleHealth:
 
     def read(self, members: list[Member], whose: Whose) -> Reading:
         """The exports first, then the electrocardiograms."""
+        routes: set[str] = set()
         for member in members:
             if member.name.endswith(".gpx"):
                 continue
             if is_ecg(member.head()):
                 yield read_ecg(member, whose.user)
             else:
-                yield from _export(member, whose)
+                yield from _export(member, whose, routes)
+        for member in members:
+            if member.name.endswith(".gpx") and member.name not in routes:
+                yield LeftOut(PassedOver.OTHER_FILE, member.shown, "a route that no workout names")
 
 
-def _export(member: Member, whose: Whose) -> Iterator[Item]:
+def _export(member: Member, whose: Whose, routes: set[str]) -> Iterator[Item]:
     twins = Twins()
     records = AppleRecords(whose.user)
     gathered = Gathered(whose.user, records)
@@ -76,6 +80,7 @@ def _export(member: Member, whose: Whose) -> Iterator[Item]:
                     beside[found.name] += 1
     except UnreadableError as error:
         yield LeftOut(PassedOver.DAMAGED, member.shown, str(error))
+    routes |= workouts.routes
     yield from gathered.rest()
     for name, count in sorted(beside.items()):
         reason, text = _OTHERS[name]

@@ -67,6 +67,8 @@ class AppleWorkouts:
     def __init__(self, user: str, records: AppleRecords) -> None:
         self._user = user
         self._records = records
+        #: the names of routes that a workout has
+        self.routes: set[str] = set()
 
     def read(self, element: Element, place: str, export: Member) -> Iterator[Item]:
         """A workout and its routes, which are files beside the export."""
@@ -145,6 +147,7 @@ class AppleWorkouts:
         if member is None:
             yield LeftOut(PassedOver.DAMAGED, name or "route", "the route of a workout is not in the export")
             return
+        self.routes.add(member.name)
         try:
             places = _places(member)
         except UnreadableError as error:

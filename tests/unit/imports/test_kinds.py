@@ -125,6 +125,13 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
         Told(folder)
 
 
+def test_a_link_that_is_named_is_read(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    put(tmp_path / "there/ride.fit", RIDE)
+    (tmp_path / "link.fit").symlink_to(tmp_path / "there/ride.fit")
+    assert Told(tmp_path / "link.fit").types == {"heart_rate": 5}
+
+
 def test_fhir_by_line_and_documents_that_are_none(tmp_path: Path) -> None:
     observation = {
         "resourceType": "Observation", "id": "o-1", "status": "final", "effectiveDateTime": "2026-05-03T07:00:00+02:00",
