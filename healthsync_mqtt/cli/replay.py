@@ -14,7 +14,7 @@ from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
 from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress, publish_all
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials
-from healthsync_mqtt.formats.fit import Fit, read_fit
+from healthsync_mqtt.formats.fit import Fit, FitFile, read_fit
 from healthsync_mqtt.formats.fit.counters import DayBook
 from healthsync_mqtt.imports.fit import MOST_DAYS
 
@@ -41,8 +41,10 @@ def replay(
     Example: healthsync replay run.fit --user alice --device garmin-1
     """
     if print_only:
-        for event in read_fit(file, user=user, salvage=salvage).events:
+        found = read_fit(file, user=user, salvage=salvage)
+        for event in found.events:
             output.emit(event)
+        _say_left_out(found)
         return
     place = DataDirectory(data)
     state = ImportState(place.path, user, device)
@@ -55,10 +57,7 @@ def replay(
     if added:
         place.audit("device.added", user=user, device=device)
         output.say(f"added the device {device} of {user}")
-    for aside in found.left_out:
-        output.say(f"left out: {aside.count} {aside.reason.value} ({aside.place}: {aside.text})")
-    for note in found.notes:
-        output.say(f"{note.place}: {note.text}")
+    _say_left_out(found)
     if found.damage:
         output.say(f"{file.name} is damaged ({found.damage}); publishing the {len(found.events)} events before that")
     with progress(file.name, len(found.events)) as moved:
@@ -70,6 +69,13 @@ def replay(
         if not json:
             output.say(f"see why: healthsync rejected list --user {user}")
         raise typer.Exit(1)
+
+
+def _say_left_out(found: FitFile) -> None:
+    for aside in found.left_out:
+        output.say(f"left out: {aside.count} {aside.reason.value} ({aside.place}: {aside.text})")
+    for note in found.notes:
+        output.say(f"{note.place}: {note.text}")
 
 
 async def _publish(

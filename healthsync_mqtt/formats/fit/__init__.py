@@ -14,8 +14,10 @@ from typing import Final
 
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.formats.fit import profile
+from healthsync_mqtt.formats.fit.clock import is_set
 from healthsync_mqtt.formats.fit.counters import DayBook
 from healthsync_mqtt.formats.fit.reading import FitAside, FitNote, read_items
+from healthsync_mqtt.formats.fit.wire import TIMESTAMP, FitMessage, frames
 from healthsync_mqtt.formats.passed_over import PassedOver
 from healthsync_mqtt.formats.port import AppMessage, Event, Fold, FormatEntry, Made
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -62,7 +64,8 @@ def read_fit(path: Path, *, user: str, salvage: bool = False, book: DayBook | No
     events: list[Event] = []
     asides: list[FitAside] = []
     notes: list[FitNote] = []
-    for item in read_items(unfolded(content), AppMessage(b"", user), book or DayBook()):
+    content = unfolded(content)
+    for item in read_items(content, AppMessage(b"", user), book or DayBook()):
         if isinstance(item, Made):
             events.append(item.event)
         elif isinstance(item, FitAside):
@@ -80,7 +83,8 @@ def read_fit(path: Path, *, user: str, salvage: bool = False, book: DayBook | No
         raise InputError(
             f"{path.name} {_NOTHING}{why}", hint="use an activity, monitoring, sleep or weight file of the watch"
         )
-    records = sum(event["type"] == "heart_rate" for event in events)
+    told = [each for each in frames(content) if isinstance(each, FitMessage) and each.kind == profile.RECORD]
+    records = sum(is_set(each.fields.get(TIMESTAMP)) for each in told)
     return FitFile(events=events, records=records, damage=damage, left_out=asides, notes=notes)
 
 

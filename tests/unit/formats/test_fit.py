@@ -41,6 +41,11 @@ def test_ids_depend_on_the_user_and_the_file_alone(shared_data: Path) -> None:
     assert {event["id"] for event in first}.isdisjoint(event["id"] for event in other)
 
 
+def test_records_are_counted_whatever_they_hold(shared_data: Path) -> None:
+    assert read_fit(shared_data / "fit" / "Activity.fit", user="alice").records == 14
+    assert read_fit(shared_data / "fit" / "MonitoringFile.fit", user="alice").records == 0
+
+
 def test_distances_add_up_to_the_watchs_own_total(shared_data: Path) -> None:
     events = read_fit(shared_data / "fit" / "activity-small-fenix2-run.fit", user="alice").events
     total = sum(event["value"]["meters"] for event in events if event["type"] == "distance")
