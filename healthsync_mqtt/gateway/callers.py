@@ -4,15 +4,18 @@ import asyncio
 import base64
 import binascii
 import json
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.identity.certificates.demand import Demand
+from healthsync_mqtt.identity.keys.signing import Keys
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
@@ -28,6 +31,10 @@ SUBPROTOCOL: Final = "healthsync"
 _BEARER: Final = "bearer."
 """How a browser says its token, which can set no header on a WebSocket: as a second subprotocol."""
 _PASSWORD: Final = "password"  # noqa: S105  # what a login of an app was proved with
+_KNOWN_S: Final = 0.3
+"""Seconds for which a credential that was good is not verified again: with the reading of the registry well within the
+second in which a revocation has to have its effect."""
+_MOST_KNOWN: Final = 20_000
 MOST_HELD: Final = 200
 """Refusals that are held back; one more is answered at once, that it is to come later."""
 
@@ -44,6 +51,8 @@ class Caller:
     """Who is calling, for the length of a request."""
 
     login: Login
+    epoch: int
+    """That of the holder at the login: what raises it has revoked this login."""
 
     @property
     def principal(self) -> Principal:
@@ -59,11 +68,17 @@ class Caller:
 class Callers:
     """Decides who is calling; refusals are held back as the front door holds them, and alike for every cause."""
 
-    def __init__(self, directory: Directory, logins: Logins, newcomers: Newcomers, guard: AddressGuard) -> None:
+    def __init__(
+        self, directory: Directory, logins: Logins, newcomers: Newcomers, guard: AddressGuard, keys: Keys
+    ) -> None:
         self._directory = directory
+        self._keys = keys
         self._logins = logins
         self._newcomers = newcomers
         self._guard = guard
+        self._key = secrets.token_bytes(32)
+        #: by a keyed digest of the header: who it was good for a moment ago, and until when that is not asked again
+        self._known: dict[bytes, tuple[Caller, float]] = {}
         #: refusals that are held back now, and all there were
         self.held = 0
         self.refused = 0
@@ -80,18 +95,39 @@ class Callers:
             raise HttpError(
                 401, "bad_credentials", "the credentials cannot be read", hint="send Authorization: Bearer, or Basic"
             )
-        proof = self._proof(said)
+        mark = blake2b(header.encode(), key=self._key, digest_size=16).digest()
+        known = self._known.get(mark)
+        if known is not None and time.monotonic() < known[1] and self.still(known[0]):
+            return known[0]
+        login = await self.admitted(self._proof(said), peer)
+        caller = Caller(login, self._directory.epoch(login.principal))
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[mark] = caller, time.monotonic() + _KNOWN_S
+        return caller
+
+    async def admitted(self, proof: Proof, peer: str) -> Login:
+        """The login that a proof is good for. HttpError 401, after a while."""
         login = await self._login(proof)
         if login is None:
             await self._refuse(peer, proof.client_id)
-            raise HttpError(
-                401,
-                "token_invalid",
-                "the credentials were refused",
-                hint="issue a new token: healthsync device token USER DEVICE",
-            )
+            raise self.refusal()
         self._guard.succeeded(peer, proof.client_id)
-        return Caller(login)
+        return login
+
+    @staticmethod
+    def refusal() -> HttpError:
+        """The same for every cause."""
+        return HttpError(
+            401,
+            "token_invalid",
+            "the credentials were refused",
+            hint="issue a new token: healthsync device token USER DEVICE",
+        )
+
+    async def read_again(self) -> None:
+        """Read the registry now, for whoever has just changed it."""
+        await self._newcomers.reading()
 
     def still(self, caller: Caller) -> bool:
         """Whether a login that was good is good now: for streams, which outlast a request."""
@@ -99,6 +135,8 @@ class Callers:
         return (
             time.time() < login.expires_at
             and self._directory.is_active(login.principal)
+            and self._directory.epoch(login.principal) == caller.epoch
+            and (login.kid is None or login.kid in self._keys.public)
             and login.jti not in self._directory.revoked_tokens
         )
 

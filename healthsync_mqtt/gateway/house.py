@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final, Self
 
 from fastapi import APIRouter
@@ -13,7 +14,7 @@ from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.gateway import intake, reading, stream
+from healthsync_mqtt.gateway import enrolling, intake, reading, stream
 from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.log_pool import LogPool
@@ -22,14 +23,16 @@ from healthsync_mqtt.gateway.publisher import Publisher
 from healthsync_mqtt.gateway.rules import Anybody, Reader, Sender
 from healthsync_mqtt.gateway.shares import Shares
 from healthsync_mqtt.gateway.tail import Tail
+from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
+from healthsync_mqtt.identity.exchange import TokenExchange
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
-from healthsync_mqtt.identity.login.tokens import TokenVerifier
+from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.mqtt.links.port import Address
 from healthsync_mqtt.telemetry.log import get_logger
@@ -48,8 +51,8 @@ _CERTIFICATES_S: Final = 2.0
 class House:
     """Everything of one gateway. ``async with House.open(settings, broker) as house``."""
 
-    def __init__(self, settings: Settings, registry: Registry, broker: Address) -> None:
-        """Use ``open``."""
+    def __init__(self, settings: Settings, registry: Registry, identities: Registry, broker: Address) -> None:
+        """Use ``open``. ``identities`` is the registry to write in: a write that waits keeps no reading waiting."""
         paths, limits = settings.paths, settings.limits
         self.settings = settings
         self.store = CredentialStore(paths.credentials)
@@ -59,7 +62,7 @@ class House:
         self.directory = Directory(registry, agreements=self.shares)
         self.logins = Logins.of(self.directory, TokenVerifier(self.keys), self.store)
         self.newcomers = Newcomers(self.logins)
-        self.callers = Callers(self.directory, self.logins, self.newcomers, AddressGuard(limits))
+        self.callers = Callers(self.directory, self.logins, self.newcomers, AddressGuard(limits), self.keys)
         self.publisher = Publisher(
             broker,
             lambda: self.store.need(*_OWN),
@@ -74,6 +77,9 @@ class House:
         self.tail = Tail(self.log)
         self.reading = reading.LogQuestions(self.log, self.shares, SealedPlaces(self.store.need(*_OWN)))
         self.streams = stream.Streams(self.reading, self.tail, self.callers)
+        audit = AuditLog.open(paths.audit_db, paths.audit_key)
+        exchange = TokenExchange(identities, TokenIssuer(self.keys), audit, lifetime_s=settings.token.access_s)
+        self.enrolling = enrolling.Enrolling(self.callers, exchange)
         self.tls = (
             ServerTls(
                 paths.certs,
@@ -93,7 +99,9 @@ class House:
         async with AsyncExitStack() as opened:
             registry = Registry.open(settings.paths.registry_db)
             opened.callback(registry.close)
-            house = cls(settings, registry, broker)
+            identities = Registry.open(settings.paths.registry_db)
+            opened.callback(identities.close)
+            house = cls(settings, registry, identities, broker)
             opened.callback(house.newcomers.close)
             opened.callback(house.log.close)
             tasks = [
@@ -102,6 +110,7 @@ class House:
                     ("publisher", house.publisher.run()),
                     ("tail", house.tail.run()),
                     ("registry", _again(_REVOCATION_S, "registry", house.newcomers.read)),
+                    ("tries", _again(_REVOCATION_S, "tries", partial(house.note_tries, identities))),
                     ("keys", _again(_KEYS_S, "keys", house.look_at_keys)),
                     ("certificates", _again(_CERTIFICATES_S, "certificates", house.look_at_certificates)),
                 )
@@ -120,7 +129,15 @@ class House:
             intake.routes(self.intake, Sender(self.callers)),
             reading.routes(self.reading, reader, Anybody(self.callers)),
             stream.routes(self.streams, reader),
+            enrolling.routes(self.enrolling, Anybody(self.callers)),
         ]
+
+    async def note_tries(self, identities: Registry) -> None:
+        """Write down how often wrong codes were tried."""
+        lobby = self.directory.lobby
+        if tries := lobby.tries():
+            await asyncio.to_thread(identities.enrolments.note_tries, tries)
+            lobby.told(tries)
 
     async def look_at_keys(self) -> None:
         """Read the signing keys again."""

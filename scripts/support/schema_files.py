@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from healthsync_mqtt import __version__
-from healthsync_mqtt.gateway import intake, reading, stream
+from healthsync_mqtt.gateway import enrolling, intake, reading, stream
 from healthsync_mqtt.gateway.app import described, routed
 from healthsync_mqtt.gateway.rules import Anybody, Reader, Sender
 from healthsync_mqtt.model.catalogue import CATALOGUE
@@ -36,6 +36,7 @@ def openapi() -> dict[str, Any]:
         intake.routes(nobody, Sender(nobody)),
         reading.routes(nobody, reader, anybody),
         stream.routes(nobody, reader),
+        enrolling.routes(nobody, anybody),
     ]
     return described(routed(routers, anybody))
 

@@ -312,6 +312,18 @@ def test_a_stream_ends_with_its_login(scene: Scene) -> None:
     listener.close()
 
 
+def test_a_stream_ends_when_its_token_is_revoked_though_its_holder_stays(scene: Scene) -> None:
+    made = scene.service.cli("device", "add", "alice", "tablet")[0]
+    listener = Listener(scene.web.as_(made["token"]))
+    assert listener.answer.status == 200
+    scene.service.cli("token", "revoke", "--user", "alice", "--device", "tablet", "--yes")
+    wait_until(lambda: scene.web.as_(made["token"]).get("/v1/users/alice/events").status == 401)
+    scene.by("alice").post("/v1/events", [event("tablet-1")])
+    wait_until(lambda: listener.ended)
+    assert "tablet-1" not in listener.ids()
+    listener.close()
+
+
 def socket(scene: Scene, path: str, token: str | None = None, **more: Any) -> Any:
     import ssl
 
@@ -362,7 +374,7 @@ def test_every_route_has_a_rule(tmp_path: Path) -> None:
     from tests.support.web import routes_of_the_gateway
 
     routes = routes_of_the_gateway(tmp_path)
-    assert len(routes) == 12
+    assert len(routes) == 14
     for route in routes:
         assert isinstance(route, APIRoute | APIWebSocketRoute), route
         rules = [each.call for each in route.dependant.dependencies if isinstance(each.call, Rule)]
