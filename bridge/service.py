@@ -19,6 +19,8 @@ from bridge.folds import Folds
 from bridge.follow.homeassistant import LOOK_S, HomeAssistant, homeassistant
 from bridge.follow.retention import Retention
 from bridge.follow.ship import Shipping
+from bridge.follow.summaries import LOOK_S as SUMMARIES_S
+from bridge.follow.summaries import Summaries, summaries
 from bridge.ground import Ground, ground
 from bridge.jobs.daily_limit import DailyVolume
 from bridge.jobs.presence import Announcer, Presence
@@ -179,6 +181,7 @@ class Service:
         volume: DailyVolume,
         announcer: Announcer,
         dashboards: HomeAssistant | None,
+        summaries: Summaries | None,
     ) -> None:
         """Use ``open``."""
         self.ground = base
@@ -192,6 +195,7 @@ class Service:
         self.tasks = base.tasks
         self.release = Release(pipeline, base.chores, base.reader)
         self._dashboards = dashboards
+        self._summaries = summaries
         self._retention = Retention.of(base.settings, base.chores, base.calendar.now_us, self._purged)
         self._settings = base.settings
         self.endpoint = Endpoint(base.settings.metrics, self.report)
@@ -234,6 +238,15 @@ class Service:
                             owns=edge.owns,
                         )
                     )
+                    days = await opened.enter_async_context(
+                        summaries(
+                            base,
+                            serving.shelf,
+                            registry_db=edge.registry_db,
+                            withheld=edge.withheld,
+                            owns=edge.owns,
+                        )
+                    )
                     service = cls(
                         base,
                         edge,
@@ -243,6 +256,7 @@ class Service:
                         volume=volume,
                         announcer=announcer,
                         dashboards=dashboards,
+                        summaries=days,
                     )
                     service._start()
                     try:
@@ -333,6 +347,8 @@ class Service:
         await self.tasks.stop()
         if self._dashboards is not None:
             await self._dashboards.close()
+        if self._summaries is not None:
+            await self._summaries.close()
         self.pipeline.stop()
         log.info("bridge.stopped", **{k: v for k, v in self.counters.snapshot().items() if isinstance(v, int)})
 
@@ -344,6 +360,8 @@ class Service:
         tasks.start("retain", self._retention.run())
         if self._dashboards is not None:
             tasks.every("homeassistant", LOOK_S, self._dashboards.look)
+        if self._summaries is not None:
+            tasks.every("summaries", SUMMARIES_S, self._summaries.look)
         tasks.every("positions", _TICK_S, self._positions)
         tasks.every("quarantine", _QUARANTINE_S, self._purge_rejected)
         tasks.every("held", _HELD_S, self.release.take_due)
@@ -353,6 +371,8 @@ class Service:
         self.edge.follower.purged()
         if self._dashboards is not None:
             self._dashboards.purged()
+        if self._summaries is not None:
+            self._summaries.purged()
 
     async def _purge_rejected(self) -> None:
         self._old_refusals_go()

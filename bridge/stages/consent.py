@@ -29,6 +29,7 @@ class ConsentGate:
     def __init__(self, permissions: Permissions = NOBODY) -> None:
         self.store: dict[str, Permission] = dict(permissions[Purpose.store])
         self.share: dict[str, Permission] = dict(permissions[Purpose.share])
+        self.insights: dict[str, Permission] = dict(permissions[Purpose.insights])
         #: another number after each change
         self.version = 0
         self._changed: set[str] = set()
@@ -40,6 +41,7 @@ class ConsentGate:
             before, after = self.share, dict(permissions[Purpose.share])
             self._changed |= {user for user in before.keys() | after.keys() if before.get(user) != after.get(user)}
             self.store, self.share = dict(permissions[Purpose.store]), after
+            self.insights = dict(permissions[Purpose.insights])
             self.version += 1
 
     def amend(self, permissions: Permissions) -> None:
@@ -53,6 +55,7 @@ class ConsentGate:
             self._changed |= {user for user, permission in share.items() if self.share.get(user) != permission}
             self.store.update(permissions[Purpose.store])
             self.share.update(share)
+            self.insights.update(permissions[Purpose.insights])
             self.version += 1
 
     def changed(self) -> frozenset[str]:

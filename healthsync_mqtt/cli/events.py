@@ -10,20 +10,30 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.events_export import export
+from healthsync_mqtt.cli.events_looked_into import history, stats
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, moment, now_us, type_name
+from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, chosen, moment, now_us, type_name
 from healthsync_mqtt.errors import NotFoundError, UnavailableError
+from healthsync_mqtt.model.choice import Choice
 from healthsync_mqtt.model.record import Record, admin_dict, admin_json
 from healthsync_mqtt.storage.port import LogReader
 
 app = new_group("The events in the log.")
 app.command("export")(export)
+app.command("history")(history)
+app.command("stats")(stats)
 
 _PAGE = 1000
 _POLL_S = 0.25
 User = Annotated[str | None, typer.Option(help="Only this user's events.", autocompletion=completion.users)]
 Type = Annotated[str | None, typer.Option(help="Only this type (aliases too).", autocompletion=completion.types)]
+_LOOKED_BACK = 10_000
+Device = Annotated[str | None, typer.Option(help="Only this device's.", autocompletion=completion.devices)]
+Provider = Annotated[str | None, typer.Option(help="Only from this provider.")]
+SourceApp = Annotated[str | None, typer.Option("--app", help="Only of this app, as the events name their source.")]
+Value = Annotated[str | None, typer.Option(help="Only numbers in a range: bpm:100..180, systolic:140.., ..50.")]
+Version = Annotated[int | None, typer.Option("--version", min=0, help="Only this version of events.")]
 _COLUMNS = ("SEQ", "START", "USER", "DEVICE", "TYPE", "VALUE")
 
 
@@ -34,7 +44,11 @@ def list_events(
     type: Type = None,  # noqa: A002  # named like the field
     since: Annotated[str | None, typer.Option(help="Started at or after: 2026-11-23T06:00:00Z, or 24h.")] = None,
     until: Annotated[str | None, typer.Option(help="Started before: a time, or an age, as with --since.")] = None,
-    device: Annotated[str | None, typer.Option(help="Only this device's.", autocompletion=completion.devices)] = None,
+    device: Device = None,
+    provider: Provider = None,
+    source_app: SourceApp = None,
+    value: Value = None,
+    version: Version = None,
     limit: Limit = None,
     history: Annotated[bool, typer.Option("--history", help="Also versions that newer ones replaced.")] = False,
     data: Data = DATA,
@@ -46,7 +60,7 @@ def list_events(
     """
     now = now_us()
     since_us = None if since is None else moment(since, now)
-    until_us = None if until is None else moment(until, now)
+    choice = chosen(until, device, provider, source_app, value, version, now)
     wanted = None if type is None else type_name(type)
     place = DataDirectory(data)
     with_log = place.log()
@@ -56,18 +70,15 @@ def list_events(
     place.expect_user(user)
     place.audit("events.listed", user=user, device=device, type=wanted, since=since, until=until, limit=limit)
 
-    def chosen(record: Record) -> bool:
-        return device in {None, record.device} and (until_us is None or record.start_us < until_us)
-
     with with_log as log, output.through_pager(as_json=json):
         newest: deque[Record] = deque(maxlen=limit)
         after = 0
-        if limit is not None and device is None and until_us is None:
+        if limit is not None and choice.everything:
             newest += log.read(0, limit, user=user, type=wanted, since_us=since_us, history=history, newest=True)
             after = log.head()
         while page := log.read(after, _PAGE, user=user, type=wanted, since_us=since_us, history=history):
             after = page[-1].seq
-            found = filter(chosen, page)
+            found = filter(choice.__contains__, page)
             if limit is None:
                 _print(found, json=json)
             else:
@@ -81,6 +92,11 @@ def tail(
     *,
     user: User = None,
     type: Type = None,  # noqa: A002
+    device: Device = None,
+    provider: Provider = None,
+    source_app: SourceApp = None,
+    value: Value = None,
+    version: Version = None,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Events to begin with.")] = 10,
     count: Annotated[int | None, typer.Option("--count", "-C", min=1, help="Stop after this many events.")] = None,
     data: Data = DATA,
@@ -91,6 +107,7 @@ def tail(
     Example: healthsync events tail --user alice
     """
     wanted = None if type is None else type_name(type)
+    choice = chosen(None, device, provider, source_app, value, version, now_us())
     place = DataDirectory(data)
     log = place.log()
     if log is None:
@@ -99,7 +116,7 @@ def tail(
     place.audit("events.followed", user=user, type=wanted)
     with log:
         try:
-            _follow(log, user, wanted, lines, count, json=json)
+            _follow(log, user, wanted, choice, lines, count, json=json)
         except KeyboardInterrupt:
             return
 
@@ -135,23 +152,36 @@ def show(
         output.facts((key, _value(value)) for key, value in admin_dict(record).items())
 
 
-def _follow(log: LogReader, user: str | None, type_: str | None, lines: int, count: int | None, *, json: bool) -> None:
+def _follow(  # noqa: PLR0917  # what is asked for
+    log: LogReader, user: str | None, type_: str | None, choice: Choice, lines: int, count: int | None, *, json: bool
+) -> None:
     head = log.head()
     printed = 0
     if lines:
-        first = log.read(0, min(lines, count or lines), user=user, type=type_, newest=True)
+        first = _newest(log, user, type_, choice, min(lines, count or lines))
         _print(first, json=json)
         printed = len(first)
         head = max(head, first[-1].seq) if first else head
     after = head
     while count is None or printed < count:
-        page = log.read(after, min(_PAGE, count - printed) if count else _PAGE, user=user, type=type_, history=True)
+        page = log.read(after, _PAGE, user=user, type=type_, history=True)
+        found = [record for record in page if record in choice]
+        if count is not None:
+            del found[count - printed :]
+        _print(found, json=json)
+        printed += len(found)
         if page:
-            _print(page, json=json)
-            printed += len(page)
             after = page[-1].seq
         else:
             time.sleep(_POLL_S)
+
+
+def _newest(log: LogReader, user: str | None, type_: str | None, choice: Choice, lines: int) -> list[Record]:
+    """The last events that are wanted, of the last few thousand that there are."""
+    if choice.everything:
+        return log.read(0, lines, user=user, type=type_, newest=True)
+    last = log.read(0, _LOOKED_BACK, user=user, type=type_, newest=True)
+    return [record for record in last if record in choice][-lines:]
 
 
 def _print(records: Iterable[Record], *, json: bool) -> None:

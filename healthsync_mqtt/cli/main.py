@@ -24,6 +24,7 @@ from healthsync_mqtt.cli import (
     output,
     rejected,
     sink,
+    source,
     storage,
     subscriber,
     token,
@@ -40,6 +41,7 @@ from healthsync_mqtt.cli.replay import replay
 from healthsync_mqtt.cli.sample import sample
 from healthsync_mqtt.cli.simulate import simulate
 from healthsync_mqtt.cli.status import status
+from healthsync_mqtt.cli.summary import summary
 from healthsync_mqtt.cli.trace import trace
 from healthsync_mqtt.cli.up import up
 
@@ -83,6 +85,8 @@ app.add_typer(key.app, name="key")
 app.add_typer(cert.app, name="cert")
 app.add_typer(events.app, name="events")
 app.add_typer(rejected.app, name="rejected")
+app.command("summary")(summary)
+app.add_typer(source.app, name="source")
 app.add_typer(storage.app, name="storage")
 app.add_typer(config.app, name="config")
 app.add_typer(sink.app, name="sink")

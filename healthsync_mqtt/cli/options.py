@@ -16,6 +16,7 @@ from healthsync_mqtt.config.names import did_you_mean, nearest
 from healthsync_mqtt.errors import ConfigError, UsageError
 from healthsync_mqtt.identity.people.names import ALL, EVERY
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
+from healthsync_mqtt.model.choice import Choice, ValueRange
 from healthsync_mqtt.model.event_type import Sensitivity
 from healthsync_mqtt.model.times import iso, micros
 
@@ -232,3 +233,26 @@ def date_of(text: str | None, now: int) -> datetime:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         raise UsageError(f"{text!r} is not a date", hint="write it like 2026-11-22") from None
+
+
+def chosen(  # noqa: PLR0917  # one an option
+    until: str | None,
+    device: str | None,
+    provider: str | None,
+    app: str | None,
+    value: str | None,
+    version: int | None,
+    now: int,
+) -> Choice:
+    """Which events the options of a list of events ask for."""
+    found = None if value is None else ValueRange.of(value)
+    if value is not None and found is None:
+        raise UsageError(f"{value!r} is no range of numbers", hint="write it like bpm:100..180, bpm:100.. or ..50")
+    return Choice(
+        until_us=None if until is None else moment(until, now),
+        device=device,
+        provider=provider,
+        app=app,
+        value=found,
+        version=version,
+    )

@@ -337,6 +337,11 @@ class DataPaths(BaseModel):
         return self.root / "homeassistant.db"
 
     @property
+    def summaries_db(self) -> Path:
+        """What users' days come to."""
+        return self.root / "summaries.db"
+
+    @property
     def registry_db(self) -> Path:
         """Users, devices, subscribers, consents."""
         return self.root / "registry.db"

@@ -21,3 +21,6 @@ class Lines:
 
     def close(self) -> None:
         """See ``port.Export.close``."""
+
+    def abandon(self) -> None:
+        """See ``port.Export.abandon``."""

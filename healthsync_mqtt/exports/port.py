@@ -19,6 +19,9 @@ class Export(Protocol):
     def close(self) -> None:
         """Write the end. What was written is complete afterwards."""
 
+    def abandon(self) -> None:
+        """Let go of what is open: the export failed, and nothing of it stays."""
+
     @property
     def left_out(self) -> Mapping[str, int]:
         """What the format has no place for: how many rows by reason, in words for people."""

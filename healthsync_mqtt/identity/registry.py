@@ -40,6 +40,7 @@ from healthsync_mqtt.identity.people.records import Admin, Device, Subscriber, U
 from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
 from healthsync_mqtt.identity.people.schema import open_database
 from healthsync_mqtt.identity.people.sightings import SightingBook
+from healthsync_mqtt.identity.people.sources import SourceBook
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.topics.grammar import ID_MAX
@@ -76,6 +77,7 @@ class Registry:
         self.audit_outbox = AuditOutbox(tables)
         self.sightings = SightingBook(tables)
         self.dashboards = DashboardBook(tables)
+        self.sources = SourceBook(tables)
         self.apps = AppBook(tables)
 
     @classmethod

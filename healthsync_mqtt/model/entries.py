@@ -35,13 +35,14 @@ def interval(
     *aliases: str,
     daily: Daily = Daily.SUM,
     sensitivity: Sensitivity = Sensitivity.GENERAL,
+    separate: bool = False,
 ) -> EventType:
     """A type whose events are an amount between a start and an end."""
 
     def shapes() -> Mapping[str, Form]:
         return {quantity.field: single(quantity), "amount": measured(quantity)}
 
-    return _number_type(name, TimeKind.INTERVAL, quantity, shapes, aliases, daily, sensitivity)
+    return _number_type(name, TimeKind.INTERVAL, quantity, shapes, aliases, daily, sensitivity, separate=separate)
 
 
 def of_a_day(
@@ -73,6 +74,7 @@ def parts(
     loinc: str | None = None,
     max_span_us: int | None = None,
     refine: Refine | None = None,
+    separate: bool = False,
 ) -> EventType:
     """A type whose value has some numbers, words, texts and flags beside each other; the first of them marks it."""
     both = required + optional
@@ -90,6 +92,7 @@ def parts(
         loinc=loinc,
         sensitivity=sensitivity,
         max_span_us=max_span_us,
+        separate=separate,
         own_spread=lambda: several(name, numbers, words, lasts=lasts),
         example=example,
     )
@@ -103,6 +106,8 @@ def _number_type(  # noqa: PLR0917  # made by the three above
     aliases: tuple[str, ...],
     daily: Daily,
     sensitivity: Sensitivity,
+    *,
+    separate: bool = False,
 ) -> EventType:
     return EventType(
         name=name,
@@ -113,6 +118,7 @@ def _number_type(  # noqa: PLR0917  # made by the three above
         aliases=aliases,
         loinc=quantity.loinc,
         checked=quantity.checked,
+        separate=separate,
         sensitivity=sensitivity,
         example={quantity.field: quantity.usual},
     )

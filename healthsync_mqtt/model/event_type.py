@@ -133,7 +133,8 @@ class EventType:
     ``checked`` is of its LOINC code, as of a quantity's. ``shapes`` makes the shapes of its value by the field that
     marks each. ``quantities`` are its numbers. A type with ``max_span_us`` is no longer than that and needs an
     end_time. ``own_spread`` makes its own way of becoming points; without one it is what its quantities say.
-    ``example`` is a value of it, which lasts ``example_s``.
+    ``example`` is a value of it, which lasts ``example_s``. ``separate``: each event is a thing of its own, such as a
+    drink or a dose: two at one time are two, and not one that was measured twice.
 
     What follows is made when it is first asked for, because a program that starts needs few of all types: ``forms``,
     ``usual`` (the first of them), ``spread``, and ``names``, all the names that a value of it can have, at any depth.
@@ -149,6 +150,7 @@ class EventType:
     checked: bool = True
     sensitivity: Sensitivity = Sensitivity.GENERAL
     max_span_us: int | None = None
+    separate: bool = False
     own_spread: Callable[[], Spread] | None = None
     example: Mapping[str, Any] = field(default_factory=dict)
     example_s: int = 900

@@ -197,6 +197,8 @@ def bound(principal: Principal, variable: str) -> frozenset[str] | None:
         return principal.formats
     if role is Role.subscriber and variable == "type":
         return principal.types
+    if role is Role.subscriber and variable == "kind":
+        return None if principal.types is None else _NOTHING  # an insight is made of all general types
     if role is Role.adapter and variable == "provider":
         return _one(principal.provider)
     return None

@@ -149,6 +149,8 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "sink status {sink}": Line("sink status influxdb"),
     "status": Line("status"),
     "storage status": Line("storage status"),
+    "source list --user USER": Line("source list --user alice"),
+    "summary --user {user} --since 30d": Line("summary --user alice --since 30d"),
     "subscriber add NAME --users '*'": Line("subscriber add app1 --users '*'"),
     "subscriber add NAME --users A,B --types T": Line("subscriber add app2 --users alice,bob --types heart_rate"),
     "subscriber add {name} --users USER": Line("subscriber add app3 --users alice"),

@@ -198,6 +198,30 @@ def test_export(begin: Begin, place: Path) -> None:
     walk = Walk("docs/howto/export.md", begin())
     walk.go(1)
     assert json.loads((place / "alice.jsonl").read_text())["value"] == {"kg": 70.5}
+    walk.go(2)
+    assert "70.5" in (place / "alice-csv" / "weight.csv").read_text()
+    assert json.loads((place / "alice.fhir.json").read_text())["entry"][0]["resource"]["valueQuantity"]["value"] == 70.5
+    assert json.loads((place / "weights.json").read_text())[0]["body"]["body_weight"] == {"value": 70.5, "unit": "kg"}
+    walk.done()
+
+
+def test_summaries(begin: Begin, place: Path) -> None:
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    event = {
+        "id": "s-1", "type": "steps", "start_time": "2026-11-22T08:00:00Z", "end_time": "2026-11-22T09:00:00Z",
+        "utc_offset": 3600, "value": {"steps": 9421},
+    }  # fmt: skip
+    (place / "event.json").write_text(json.dumps(event))
+    page = "docs/howto/summaries.md"
+    typist = begin()
+    walk = Walk(page, typist)
+    with Service(data) as service:
+        service.cli("publish", str(place / "event.json"), "--user", "alice", "--device", "watch-1")
+        wait_until(lambda: run_cli(data, "summary", "--user", "alice"), "the day is worked out")
+        (days,) = walk.go(1)
+        assert "9421" in days.out
+        walk.go(1)
     walk.done()
 
 

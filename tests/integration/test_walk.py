@@ -184,6 +184,11 @@ WALK: dict[str, Row] = {
     "events show": Row("events show {event}", "events show 999999", "heart_rate", code=1),
     "events tail": Row("events tail --count 1", "events tail --type hart_rate", "heart_rate"),
     "events export": Row("events export --user alice", "events export --user nobody", "heart_rate", code=1),
+    "events history": Row("events history one --user alice", "events history two --user alice", "watch", code=1),
+    "events stats": Row("events stats", "events stats --by mood", "heart_rate"),
+    "source list": Row("source list --user alice", "source list --user nobody", code=1),
+    "source prefer": Row("source prefer watch --user alice", "source prefer watch --user nobody", "watch", code=1),
+    "summary": Row("summary --user alice", "summary --user nobody", code=1),
     "rejected list": Row(
         "rejected list",
         "rejected list --reason silly",

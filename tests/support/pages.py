@@ -57,6 +57,7 @@ FOLLOWED = {
     "docs/howto/theengs.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[gateway]",
     "docs/howto/zepp.md": "tests/integration/test_howtos.py::test_the_page_of_an_app[amazfit]",
     "docs/howto/phone-certificates.md": "tests/integration/test_howtos.py::test_a_certificate_that_phones_accept",
+    "docs/howto/summaries.md": "tests/integration/test_howtos.py::test_summaries",
     "docs/howto/systemd.md": "tests/integration/test_service_account.py::test_the_page_is_typed_with_a_real_account",
 }
 """Which test follows which page. A test that is named types the page to its end, or fails; a file says that it does."""

@@ -33,6 +33,10 @@ def databases(data: Path, *, within_s: float = WITHIN_S) -> Iterator[Finding]:
             paths.homeassistant_db,
             f"stop the service, then: rm {paths.homeassistant_db}; it is made from the log",
         ),
+        (
+            paths.summaries_db,
+            f"stop the service, then: rm {paths.summaries_db}; it is made from the log",
+        ),
     ]
     sinks = Sinks(data)
     for name in sinks.names():

@@ -73,6 +73,7 @@ TYPES = (
         example={"units": 4, "reason": "bolus"},
         aliases=("insulin",),
         daily=Daily.SUM,
+        separate=True,
     ),
     instant("blood_alcohol", Quantity("percent", "%", 0, 2, "74859-0", 0.03), "blood_alcohol_content"),
 )

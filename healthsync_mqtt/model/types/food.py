@@ -141,7 +141,7 @@ TYPES = (
             "energy_kcal": 225,
         },
     ),
-    interval("hydration", Quantity("ml", "mL", 0, 20_000, usual=250), "water", "dietary_water"),
+    interval("hydration", Quantity("ml", "mL", 0, 20_000, usual=250), "water", "dietary_water", separate=True),
     instant("caffeine", Quantity("mg", "mg", 0, 5000, usual=95), "dietary_caffeine", daily=Daily.SUM),
     instant(
         "alcohol",

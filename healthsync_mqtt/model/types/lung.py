@@ -9,5 +9,5 @@ TYPES = (
     instant(
         "pef", Quantity("liters_per_minute", "L/min", 0, 1200, "19935-6", 480), "peak_expiratory_flow_rate", "peak_flow"
     ),
-    interval("inhaler_usage", Quantity("puffs", "{puffs}", 0, 1000, usual=2)),
+    interval("inhaler_usage", Quantity("puffs", "{puffs}", 0, 1000, usual=2), separate=True),
 )

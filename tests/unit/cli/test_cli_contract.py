@@ -27,6 +27,7 @@ def commands(command=None, path=()):
 
 def test_the_commands_are_the_ones_promised() -> None:
     assert {" ".join(path) for path in commands()} == {
+        "summary", "source list", "source prefer",
         "up", "status", "trace", "publish", "import", "replay", "sample", "simulate", "doctor", "version",
         "topic list", "topic check", "type list", "type show", "type schema",
         "user add", "user list", "user show", "user suspend", "user resume", "user remove",
@@ -39,7 +40,8 @@ def test_the_commands_are_the_ones_promised() -> None:
         "app add", "app list", "app show", "app resume", "app suspend", "app why", "app rotate", "app remove",
         "format list", "format show", "format try",
         "subscriber add", "subscriber list", "subscriber token", "subscriber lag",
-        "events list", "events tail", "events show", "events export",
+        "events list", "events tail", "events show", "events export", "events history",
+        "events stats",
         "rejected list", "rejected show", "rejected replay", "rejected purge",
         "storage status", "storage restore-check", "config show", "config check",
         "key list", "key rotate", "key retire", "key jwks",

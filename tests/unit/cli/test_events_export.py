@@ -91,6 +91,30 @@ class TestExport:
             assert done.exit_code == 2, done.output
             assert json.loads(done.stderr)["error"]["fix"]
 
+    def test_tables_are_a_private_directory_of_files(self, run, tmp_path: Path) -> None:
+        for form in ("csv", "parquet"):
+            place = tmp_path / form
+            done = run("events", "export", "--user", "alice", "--format", form, "-o", str(place), "--json")
+            assert done.exit_code == 0, done.output
+            assert json.loads(done.stdout)["events"] == 3
+            (file,) = place.iterdir()
+            assert file.name == f"heart_rate.{form}"
+            assert (place.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
+            again = run("events", "export", "--user", "alice", "--format", form, "-o", str(place), "--json")
+            assert again.exit_code == 2, "what is there is not overwritten"
+            assert run("events", "export", "--user", "alice", "--format", form).exit_code == 2, "no directory"
+        assert sorted(each.name for each in tmp_path.iterdir() if not each.name.startswith("data")) == [
+            "csv", "parquet",
+        ]  # fmt: skip
+
+    def test_documents_are_one_file(self, run, tmp_path: Path) -> None:
+        for form, count in (("fhir", 3), ("omh", 2)):
+            done = run("events", "export", "--user", "alice", "--format", form)
+            assert done.exit_code == 0, done.output
+            found = json.loads(done.stdout)
+            assert len(found["entry"] if form == "fhir" else found) == count
+        assert "left out: 1 x heart_rate: a deletion has no data point" in done.stderr
+
     def test_it_is_written_down_who_exported(self, run, lines) -> None:
         run("events", "export", "--user", "alice")
         assert "events.exported" in [row["action"] for row in lines("audit", "list")]

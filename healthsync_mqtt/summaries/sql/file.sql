@@ -1,0 +1,91 @@
+-- name: place
+SELECT epoch, seq FROM place
+
+-- name: move
+INSERT INTO place (only, epoch, seq) VALUES (1, ?, ?) ON CONFLICT (only) DO UPDATE SET epoch = ?1, seq = ?2
+
+-- name: names
+SELECT name, no FROM names
+
+-- name: add_name
+INSERT INTO names (name) VALUES (?) RETURNING no
+
+-- name: people
+SELECT user, low_us, high_us, agreed, preferred FROM person
+
+-- name: keep_person
+INSERT OR REPLACE INTO person (user, low_us, high_us, agreed, preferred) VALUES (?, ?, ?, ?, ?)
+
+-- name: add_part
+INSERT OR REPLACE INTO part (user, type, bucket, seq, id, source, worn, offset_us, start_us, end_us, received_us, numbers)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: drop_part
+DELETE FROM part WHERE user = ? AND type = ? AND bucket BETWEEN ? AND ? AND seq = ? RETURNING start_us, end_us, numbers
+
+-- name: parts
+SELECT seq, id, source, worn, offset_us, start_us, end_us, numbers FROM part
+WHERE user = ? AND type = ? AND bucket BETWEEN ? AND ? AND received_us >= ? ORDER BY bucket, seq
+
+-- name: drop_before
+DELETE FROM part WHERE user = ? AND type = ? AND received_us < ?
+
+-- name: drop_days
+DELETE FROM part WHERE user = ? AND type = ? AND bucket <= ? RETURNING bucket
+
+-- name: types_of
+SELECT DISTINCT type FROM part WHERE user = ?
+
+-- name: touch
+INSERT OR IGNORE INTO touched (user, type, day) VALUES (?, ?, ?)
+
+-- name: touch_days
+INSERT OR IGNORE INTO touched (user, type, day) SELECT user, type, day FROM day WHERE user = ?1
+
+-- name: touch_parts
+INSERT OR IGNORE INTO touched (user, type, day)
+SELECT DISTINCT part.user, part.type, part.bucket + each.value FROM part, json_each('[-1, 0, 1]') AS each WHERE part.user = ?1
+
+-- name: touched
+SELECT user, type, day FROM touched LIMIT ?
+
+-- name: settle
+DELETE FROM touched WHERE user = ? AND type = ? AND day = ?
+
+-- name: day_of
+SELECT figures, at_us, offset_us FROM day WHERE user = ? AND day = ? AND type = ?
+
+-- name: keep_day
+INSERT OR REPLACE INTO day (user, day, type, at_us, offset_us, figures, change)
+VALUES (?, ?, ?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM day))
+
+-- name: days
+SELECT day, type, at_us, offset_us, figures FROM day WHERE user = ? AND day BETWEEN ? AND ? AND length(figures) > 0 ORDER BY day
+
+-- name: newest_day
+SELECT max(day) FROM day WHERE user = ? AND length(figures) > 0
+
+-- name: sources
+SELECT source, count(DISTINCT seq), count(DISTINCT type), max(coalesce(end_us, start_us)) FROM part WHERE user = ? GROUP BY source
+
+-- name: changed_since
+SELECT change, user, day FROM day WHERE change > ? ORDER BY change LIMIT ?
+
+-- name: shown
+SELECT user, digest FROM shown
+
+-- name: show
+INSERT OR REPLACE INTO shown (user, digest) VALUES (?, ?)
+
+-- name: clear
+DELETE FROM shown WHERE user = ?
+
+
+-- name: drop_parts
+DELETE FROM part
+
+-- name: drop_touched
+DELETE FROM touched
+
+-- name: empty_days
+UPDATE day SET figures = x'', change = change + (SELECT max(change) FROM day) WHERE length(figures) > 0
