@@ -13,6 +13,7 @@ import pytest
 
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.testing.apple_export import AppleExport
+from tests.support import child
 from tests.support.archives import own_events, own_lines
 from tests.support.fit_files import day_of_steps
 from tests.support.patience import PATIENCE_S, wait_until
@@ -31,7 +32,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def start(service: Service, *words: str) -> "subprocess.Popen[str]":
     environment = os.environ | {"HEALTHSYNC_DATA": str(service.data)}
-    return subprocess.Popen(
+    return child.start(
         [*HEALTHSYNC, "import", *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
