@@ -137,6 +137,7 @@ class EmbeddedEdge:
             counters=base.counters,
             newcomers=self.newcomers,
             arrivals=self.sightings,
+            room=base.message_room,
             on_refused=self._login_refused,
             on_fatal=base.tasks.fail,
             moved_to=base.settings.broker.moved_to,

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from bridge.edges.connections import Connections
-from bridge.edges.external import LinkOutlet, LinkShelf, Origins
+from bridge.edges.embedded import RefusedMessages
+from bridge.edges.external import LinkOutlet, LinkShelf, LongAllowance, Origins
 from bridge.follow.abandoned import living
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.ground import Ground
@@ -14,9 +15,12 @@ from bridge.jobs.consent_watch import ConsentWatch
 from bridge.jobs.presence import Presence
 from bridge.pipeline import Pipeline
 from bridge.service import Addresses
+from healthsync_mqtt.broker.embedded.ports import RefusedNotice
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.catalogue import GUARDED
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.receipt import TOPIC_SHOWN
 from healthsync_mqtt.model.report import EdgeReport
 from healthsync_mqtt.model.shard import Shard
 
@@ -77,6 +81,7 @@ class ExternalEdge:
             pipeline,
             base.counters,
             origins=Origins(base.topics, Shard.parse(external.shard), base.status_topic),
+            long=self._long(),
             outlet=self.outlet,
             users=(shelf.connected, self.follower.connected) if external.canonical else (shelf.connected,),
             status_topic=base.status_topic,
@@ -86,6 +91,23 @@ class ExternalEdge:
         base.tasks.start("connections", connections.run())
         base.tasks.every("consent", self.consent.pause_s, self.consent.look)
         yield LinkServing(self, connections, shelf)
+
+    def _long(self) -> LongAllowance:
+        base = self.ground
+        room, most = base.message_room, base.settings.limits.app_message
+        told = RefusedMessages(base.topics, base.chores, self.outlet)
+
+        def longest(user: str, device: str) -> int:
+            return room.longest(self.declared(user, device).longest or most)
+
+        def refused(origin: Origin, size: int, limit: int) -> None:
+            base.counters.refuse_publish("packet_too_large")
+            if origin.device is not None:
+                topic = origin.topic[:TOPIC_SHOWN]
+                said = f"{topic}: a packet of {size} bytes; send at most {limit} bytes in a packet"
+                told.add(origin.user, origin.device, RefusedNotice("packet_too_large", topic, said, limit))
+
+        return LongAllowance(room, longest, refused)
 
 
 class LinkServing:

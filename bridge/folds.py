@@ -4,6 +4,7 @@ What a format remembers of a device is read from the log and committed with the 
 of the same device and format is decoded when the one before is durable, and never twice at a time.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -33,6 +34,10 @@ class _Whose(NamedTuple):
     form: str
 
 
+def _go_on() -> None:
+    """A pause that is none."""
+
+
 class Folds:
     """Who is being decoded, what is told and what is kept. On the event loop."""
 
@@ -43,9 +48,16 @@ class Folds:
         gate: ConsentGate,
         declared: Declarations = lambda _user, _device: NOTHING_DECLARED,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        *,
+        searching: LogReader | None = None,
     ) -> None:
-        """``gate`` is asked in each commit what of a message may be remembered then."""
+        """``gate`` is asked in each commit what of a message may be remembered then.
+
+        ``searching`` reads the same log for ``resolved``, beside ``reader`` and in other threads.
+        """
         self._reader = reader
+        self._searching = searching or reader
+        self._searches = threading.Lock()
         self._registry = registry
         self._gate = gate
         self._declared = declared
@@ -54,8 +66,13 @@ class Folds:
         self._busy: set[_Whose] = set()
 
     def waits(self, delivery: Delivery) -> bool:
-        """Whether the message before this one has yet to become durable."""
+        """Whether the message before this one is being decoded, or has yet to become durable."""
         return delivery.form != OWN_FORM and _whose(delivery.origin, delivery.form) in self._busy
+
+    def begin(self, delivery: Delivery) -> None:
+        """It is decoded from now on: the next message of the same device and format waits until it is durable."""
+        if delivery.form != OWN_FORM:
+            self._busy.add(_whose(delivery.origin, delivery.form))
 
     def told(self, origin: Origin, form: str, at_us: int | None = None, *, retained: bool = False) -> Told:
         """What the format is told beside the payload. StoreError when the log cannot be read."""
@@ -67,15 +84,33 @@ class Folds:
         state = self._reader.format_state(*whose)
         return Told(state, topic, retained, at_us, self._declared(whose.user, whose.device))
 
+    def resolved(self, origin: Origin, form: str, decoded: Decoded, pause: Callable[[], None] = _go_on) -> Decoded:
+        """The delivery with what is found of what it takes back. For the threads that decode; ``pause`` lets in.
+
+        Each record is a search of the log, and an emptied app takes back tens of thousands.
+        """
+        aftermath = decoded.aftermath
+        if aftermath is None or not aftermath.gone:
+            return decoded
+        back: dict[str, tuple[str, Event]] = {}
+        with self._searches:
+            for each in aftermath.gone:
+                if len(back) >= _MOST_GONE:
+                    break
+                self._search(_whose(origin, form), each, back, pause)
+        return decoded._replace(aftermath=aftermath._replace(gone=(), back=tuple(back.values())))
+
     def settled(self, origin: Origin, form: str, decoded: Decoded) -> tuple[Decoded, Chore | None]:
-        """The delivery with tombstones of what is gone, and what its commit does beside; busy until that is done."""
+        """A ``resolved`` delivery with its tombstones, and what its commit does beside; busy until that is done."""
         if form == OWN_FORM:
             return decoded, None
         whose = _whose(origin, form)
         self._busy.add(whose)
         aftermath = decoded.aftermath or Aftermath()
-        tombstones, taken_back = self._tombstones(whose, aftermath.gone)
-        if tombstones:
+        assert not aftermath.gone
+        taken_back = [(name, event.id) for name, event in aftermath.back]
+        if taken_back:
+            tombstones = [event for _, event in aftermath.back]
             decoded = decoded._replace(
                 events=[*tombstones, *decoded.events], total=decoded.total + len(tombstones), aftermath=None
             )
@@ -100,18 +135,13 @@ class Folds:
         named = tuple(each for each in left.named if each[1] in types and keeps(whose.user, types[each[1]], now_us))
         return FormatMemory(*whose, state, named, taken_back)
 
-    def _tombstones(self, whose: _Whose, gone: tuple[Gone, ...]) -> tuple[list[Event], list[tuple[str, str]]]:
-        events: dict[str, Event] = {}
-        taken_back: list[tuple[str, str]] = []
-        for each in gone:
-            if len(events) >= _MOST_GONE:
-                break
-            for name, event_id in self._reader.format_records(*whose, each.prefix, _MOST_GONE - len(events)):
-                record = self._reader.find(whose.user, event_id)
-                if record is not None and record.op != Op.DELETE and _within(record, each):
-                    events[event_id] = Event(event_id, record.type, 0, None, LATEST, Op.DELETE, b"{}", 0)
-                    taken_back.append((name, event_id))
-        return list(events.values()), taken_back
+    def _search(self, whose: _Whose, gone: Gone, back: dict[str, tuple[str, Event]], pause: Callable[[], None]) -> None:
+        reader = self._searching
+        for name, event_id in reader.format_records(*whose, gone.prefix, _MOST_GONE - len(back)):
+            pause()
+            record = reader.find(whose.user, event_id)
+            if record is not None and record.op != Op.DELETE and _within(record, gone):
+                back[event_id] = name, Event(event_id, record.type, 0, None, LATEST, Op.DELETE, b"{}", 0)
 
 
 def _whose(origin: Origin, form: str) -> _Whose:

@@ -11,6 +11,7 @@ from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from bridge.supervisor import Supervisor
+from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.formats.catalogue import declare
 from healthsync_mqtt.model.catalogue import CATALOGUE
@@ -31,7 +32,10 @@ class Ground:
     gate: ConsentGate
     journal: Journal
     reader: LogReader
+    searching: LogReader
+    """The same log, for searches in other threads."""
     chores: Chores
+    message_room: MessageRoom
     calendar: Calendar
     tasks: Supervisor
     started_us: int
@@ -54,6 +58,8 @@ def ground(settings: Settings) -> Iterator[Ground]:
         opened.callback(journal.close)
         reader = open_reader(paths.root)
         opened.callback(reader.close)
+        searching = open_reader(paths.root)
+        opened.callback(searching.close)
         chores = Chores()
         yield Ground(
             settings=settings,
@@ -62,7 +68,9 @@ def ground(settings: Settings) -> Iterator[Ground]:
             gate=ConsentGate(),
             journal=journal,
             reader=reader,
+            searching=searching,
             chores=chores,
+            message_room=MessageRoom(settings.limits.max_packet, settings.limits.app_messages_bytes),
             calendar=Calendar.of(reader, chores),
             tasks=Supervisor(),
             started_us=time.time_ns() // 1000,

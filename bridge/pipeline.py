@@ -10,14 +10,20 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from enum import Enum, auto
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
+from bridge.apart.frames import ReadRequest
+from bridge.apart.long_messages import LongMessages
+from bridge.apart.process import ReaderProcess
 from bridge.backlog import Backlog
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
 from bridge.folds import Folds
 from bridge.group import GROUP_BYTES, GROUP_EVENTS, Group, WaitingDelivery, waiting_for
+from bridge.pace import Pace
 from bridge.ports import UNSENT_FIX, Chore, Chores, Commit, CommitObserver, Outlet
 from bridge.pressure import Pressure
 from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device, receipts
@@ -25,6 +31,7 @@ from bridge.stages.aside import STRETCH, Aside
 from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from bridge.stages.quarantine import announcement, in_parts, quarantined
+from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom, RoomPlace
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.formats.port import Told
@@ -39,6 +46,8 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 
 log = get_logger("bridge")
 
+_PORTION: Final = 500
+"""Events that are written at once, of a group with more than ``GROUP_EVENTS``; without a version one takes 20 µs."""
 _AHEAD: Final = 2 * GROUP_EVENTS
 """Work of commits that waits before nothing more is decoded beside the loop: it would only take the interpreter."""
 _RETRY_FIRST_S = 0.1
@@ -46,6 +55,13 @@ _RETRY_MOST_S = 5.0
 
 _Portion = tuple[Sequence[Item], Sequence[Quarantined]]
 """Events and refusals that are written at once."""
+
+
+class _Undecoded(NamedTuple):
+    """What a delivery takes until it is decoded: bytes of the backlog, or a place of its own."""
+
+    size: int
+    place: RoomPlace | None = None
 
 
 class PipelinePhase(Enum):
@@ -83,10 +99,15 @@ class Pipeline:
         failed: Callable[[Exception], None],
         folds: Folds,
         limits: Limits = DEFAULT,
+        reader: ReaderProcess | None = None,
+        room: MessageRoom | None = None,
         backlog_limit: int = 64 * 1024 * 1024,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
-        """``failed`` is called when something failed in a way that only a restart can mend."""
+        """``failed`` is called when something failed in a way that only a restart can mend.
+
+        ``reader`` reads long messages; without one they are read in the thread. ``room`` is what long ones take.
+        """
         self.folds = folds
         self._journal = journal
         self._registry = registry
@@ -106,6 +127,7 @@ class Pipeline:
         self._closed = False
         self._pressure = Pressure(backlog_limit)
         self._waiting = Backlog()
+        self._long = None if reader is None else LongMessages(reader, self._question, self._resolved)
         self._aside = Aside(
             decode=self._decode,
             prepare=self._prepared,
@@ -113,13 +135,19 @@ class Pipeline:
             room=self._room,
             ready=self._decoded,
             failed=self._give_up,
+            elsewhere=self._long,
         )
+        self._message_room = room or MessageRoom(limits.max_payload, backlog_limit)
         self._chores = chores
         self._group = Group([], [])
         self._idle = asyncio.Event()
         self._idle.set()
         self._retry_s = _RETRY_FIRST_S
         self._commit_from: float | None = None
+        self._pace = Pace()
+        self._paced: asyncio.TimerHandle | None = None
+        #: when the first row of the group was written
+        self._began = 0.0
         #: the version of consent that all that waits was screened by
         self._consent = gate.version
         chores.taken_by(self._schedule)
@@ -139,8 +167,12 @@ class Pipeline:
         """Bytes held for deliveries that are not committed yet, unfolded."""
         return self._pressure.size
 
-    def submit(self, deliveries: list[Delivery]) -> bool:
-        """Decode, ask for consent, queue. All are of one source; True: it reads no more before ``Source.resume``."""
+    def submit(self, deliveries: list[Delivery], *, shared: bool = False) -> bool:
+        """Decode, ask for consent, queue. All are of one source; True: it reads no more before ``Source.resume``.
+
+        ``shared``: the source is everybody's. What is of one user keeps its order there, and waits for nobody else's:
+        tokens are acknowledged as that comes.
+        """
         if self._closed:
             return True  # not taken and never acknowledged: the sender has it still
         now_us = self._clock_us()
@@ -151,17 +183,21 @@ class Pipeline:
             if delivery.origin is not origin:
                 held_before = self._count_in(delivery.source, origin.user, held_before)
                 origin = delivery.origin
-            behind = aside.sources and delivery.source in aside.sources
+            line: object = (delivery.source, origin.user) if shared else delivery.source
+            behind = aside.lines and line in aside.lines
             if spent > STRETCH or behind or delivery.form != OWN_FORM:
                 decoded = None
             else:
                 decoded = decode_if_quick(delivery.payload, delivery.origin, now_us, limits)
             if decoded is None:
-                held = unfolded(delivery.payload, limits)
-                self._pressure.add(delivery.source, origin.user, held, decoded=False)
-                aside.put(delivery, held, now_us)
+                held = self._hold(delivery)
+                if held.place is None:
+                    self._pressure.add(delivery.source, origin.user, held.size, decoded=False)
+                aside.put(delivery, held, now_us, line)
             else:
                 spent += self._take(delivery, decoded, now_us)
+        if deliveries[-1].form == OWN_FORM:
+            self._pace.others(self._loop.time())
         source = deliveries[0].source
         self._count_in(source, origin.user, held_before)
         self._schedule()
@@ -209,6 +245,8 @@ class Pipeline:
         self._counters.failed += self._counters.in_flight
         self._counters.messages_failed += self._counters.messages_in_flight
         self._aside.close()
+        if self._paced is not None:
+            self._paced.cancel()
         self._chores.close()
         self._idle.set()
 
@@ -226,6 +264,15 @@ class Pipeline:
         self._counters.received += decoded.total
         self._waiting.append(each)
         return more
+
+    def _hold(self, delivery: Delivery) -> _Undecoded:
+        """What a delivery that is not decoded yet takes. Of a long message its room is charged, and nothing else."""
+        if delivery.form == OWN_FORM:
+            return _Undecoded(unfolded(delivery.payload, self.limits))
+        size = len(delivery.payload)
+        if size <= self._message_room.least:
+            return _Undecoded(size)
+        return _Undecoded(0, self._message_room.hold(delivery.origin.user, size))
 
     def _take_one(self, delivery: Delivery, decoded: Decoded, chore: Chore | None = None) -> None:
         held_before = self._waiting.held
@@ -247,19 +294,51 @@ class Pipeline:
 
     def _room(self, delivery: Delivery) -> bool:
         """Whether a delivery that waits may be decoded now."""
+        if self._long is not None and self._long.takes(delivery) and self._rests():
+            return False
         return self._waiting.work <= _AHEAD and self._pressure.room(delivery) and not self.folds.waits(delivery)
 
+    def _rests(self) -> bool:
+        """Whether long messages rest now; they go on by themselves."""
+        wait_s = self._pace.wait_s(self._loop.time())
+        if wait_s and self._paced is None:
+            self._paced = self._loop.call_later(wait_s, self._rested)
+        return bool(wait_s)
+
+    def _rested(self) -> None:
+        self._paced = None
+        self._aside.go_on()
+
     def _prepared(self, delivery: Delivery, at_us: int) -> Told:
+        self.folds.begin(delivery)
         return self.folds.told(delivery.origin, delivery.form, at_us, retained=delivery.retained)
 
-    def _decode(self, delivery: Delivery, told: Told, pause: Callable[[], None]) -> Decoded:
-        """In the thread of ``Aside``."""
-        form = FORMATS.get(delivery.form) or Withdrawn(delivery.form)
-        return decode(delivery.payload, delivery.origin, self._clock_us(), self.limits, pause, form, told)
+    def limits_of(self, form: str, told: Told) -> Limits:
+        """The bounds of a message in this format, of which the login says how long it may be."""
+        if form == OWN_FORM:
+            return self.limits
+        longest = self._message_room.longest(told.declared.longest or self.limits.max_message)
+        return replace(self.limits, max_payload=longest)
 
-    def _decoded(self, delivery: Delivery, decoded: Decoded, held: int) -> None:
-        self._pressure.less(delivery.source, delivery.origin.user, held, decoded=False)
-        self._take_one(delivery, *self.folds.settled(delivery.origin, delivery.form, decoded))
+    def _question(self, delivery: Delivery, told: Told) -> ReadRequest:
+        """In a thread of ``Aside``, as what follows."""
+        form = FORMATS.get(delivery.form) or Withdrawn(delivery.form)
+        return ReadRequest(delivery.origin, self._clock_us(), self.limits_of(delivery.form, told), form, told)
+
+    def _decode(self, delivery: Delivery, told: Told, pause: Callable[[], None]) -> Decoded:
+        origin, now_us, limits, form, told = self._question(delivery, told)
+        return self._resolved(delivery, decode(delivery.payload, origin, now_us, limits, pause, form, told), pause)
+
+    def _resolved(self, delivery: Delivery, decoded: Decoded, pause: Callable[[], None]) -> Decoded:
+        return self.folds.resolved(delivery.origin, delivery.form, decoded, pause)
+
+    def _decoded(self, delivery: Delivery, decoded: Decoded, held: _Undecoded) -> None:
+        if held.place is None:
+            self._pressure.less(delivery.source, delivery.origin.user, held.size, decoded=False)
+        decoded, chore = self.folds.settled(delivery.origin, delivery.form, decoded)
+        if chore is not None and held.place is not None:
+            chore = Chore(chore.write, partial(_both, chore.done, held.place.leave))
+        self._take_one(delivery, decoded, chore)
 
     # -- one group
 
@@ -281,7 +360,7 @@ class Pipeline:
         if self._phase is PipelinePhase.STOPPED:
             return
         if not self._waiting and not self._chores:
-            if not self._aside.sources:
+            if not self._aside.lines:
                 self._idle.set()
             return
         self._group = self._next_group()
@@ -309,6 +388,7 @@ class Pipeline:
             if rejections:
                 group.refused += quarantined(origin, rejections, received_us)
         group.seqs, group.outcomes = [], []
+        self._began = self._loop.time()
         self._stage(deque(_portions(items, group.refused)), received_us)
 
     def _stage(self, portions: "deque[_Portion]", received_us: int) -> None:
@@ -364,6 +444,8 @@ class Pipeline:
         now_us = self._clock_us()
         try:
             self._counters.commit(took, now_us)
+            if len(group.seqs) > GROUP_EVENTS:
+                self._pace.committed(self._loop.time() - self._began, self._loop.time())
             self._count(group)
             acknowledge(group.outcomes, self._journal.epoch, self._journal.position)
             self._tell(group)
@@ -457,12 +539,18 @@ class Pipeline:
         return topic
 
 
+def _both(one: Callable[[], None], other: Callable[[], None]) -> None:
+    one()
+    other()
+
+
 def _portions(items: Sequence[Item], refused: Sequence[Quarantined]) -> Iterator[_Portion]:
     """What is written at once: a group has more events than a portion where one message alone has."""
     written = 0
-    while len(items) - written > GROUP_EVENTS:
-        yield items[written : written + GROUP_EVENTS], ()
-        written += GROUP_EVENTS
+    if len(items) > GROUP_EVENTS:
+        while len(items) - written > _PORTION:
+            yield items[written : written + _PORTION], ()
+            written += _PORTION
     rest = items[written:] if written else items
     for part in in_parts(refused):
         yield rest, part

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from bridge.apart.process import ReaderProcess
 from bridge.decode.delivery import Limits
 from bridge.endpoint import Endpoint
 from bridge.folds import Folds
@@ -29,7 +30,7 @@ from bridge.pipeline import Pipeline
 from bridge.ports import CommitObserver, Outlet, Shelf
 from bridge.reload import changes
 from healthsync_mqtt import __version__
-from healthsync_mqtt.config.sections import EventSettings
+from healthsync_mqtt.config.sections import EventSettings, LimitSettings
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.model.declared import Declared
@@ -217,14 +218,16 @@ class Service:
                     registry=base.topics,
                     counters=base.counters,
                     bridge_id=settings.bridge.id,
-                    limits=event_limits(settings.events),
+                    limits=event_limits(settings.events, settings.limits),
+                    reader=ReaderProcess(),
+                    room=base.message_room,
                     backlog_limit=settings.limits.backlog_bytes,
                     gate=base.gate,
                     chores=base.chores,
                     outlet=edge.outlet,
                     observers=(volume, base.calendar, edge.follower, *edge.observers),
                     failed=base.tasks.fail,
-                    folds=Folds(base.reader, base.topics, base.gate, edge.declared),
+                    folds=Folds(base.reader, base.topics, base.gate, edge.declared, searching=base.searching),
                 )
                 announcer = Announcer(base.started_us, base.session, shipping.summary, changed)
                 async with AsyncExitStack() as opened:
@@ -316,7 +319,7 @@ class Service:
     async def reload(self, settings: Settings) -> None:
         """Go by these settings, as far as they can change while running, and by what is on disk now. Ends nothing."""
         found = changes(self._settings, settings)
-        self.pipeline.limits = event_limits(settings.events)
+        self.pipeline.limits = event_limits(settings.events, settings.limits)
         self._volume.use(settings.limits.device_events_per_day)
         if settings.retention != self._settings.retention:
             self._retention.use(settings.retention.days)
@@ -388,8 +391,8 @@ class Service:
         self.ground.calendar.look()
 
 
-def event_limits(events: EventSettings) -> Limits:
+def event_limits(events: EventSettings, limits: LimitSettings | None = None) -> Limits:
     """The decoder's limits as configured."""
-    values = events.model_dump()
+    values = events.model_dump() | {"max_message": (limits or LimitSettings()).app_message}
     values["max_future_us"] = values.pop("max_future_s") * 1_000_000
     return Limits(**values)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import SystemRandom
 from typing import Final
 
-from bridge.edges.external import LinkOutlet, LinkSource, Origins
+from bridge.edges.external import LinkOutlet, LinkSource, LongAllowance, Origins
 from bridge.edges.namesake import Namesake, NamesakeError
 from bridge.edges.packet_limit import PacketLimit
 from bridge.edges.sentinel import Sentinel
@@ -44,6 +44,7 @@ class Connections:
         counters: Counters,
         *,
         origins: Origins,
+        long: LongAllowance,
         outlet: LinkOutlet,
         users: tuple[Callable[[BrokerLink | None], None], ...],
         status_topic: str,
@@ -55,6 +56,7 @@ class Connections:
         self._pipeline = pipeline
         self._counters = counters
         self._origins = origins
+        self._long = long
         self._users = (outlet.connected, *users)
         self._status_topic = status_topic
         self._online = online
@@ -131,8 +133,8 @@ class Connections:
         target = replace(external_target(self._settings, self._store, version, will), most=self._packets.most)
         await self._sentinel.before_work()
         most = self._settings.limits.backlog_bytes
-        source = LinkSource(self._pipeline, self._origins, self._namesake.hears, held_bytes=most)
-        async with open_link(target, source.received) as link:
+        source = LinkSource(self._pipeline, self._origins, self._long, self._namesake.hears, held_bytes=most)
+        async with open_link(target, source.received, source) as link:
             codes = await link.subscribe(self._filters)
             refused = [name for name, code in zip(self._filters, codes, strict=True) if code >= 128]
             if refused:
@@ -144,6 +146,7 @@ class Connections:
             finally:
                 self.link = None
                 self._pipeline.leave(source)
+                source.leave()
                 if self._packets.ended(link.oldest_owed()):
                     log.warning("bridge.packet_limit_learnt", bytes=self._packets.most, fix=UNSENT_FIX)
                 for told in self._users:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final
 
 from bridge.pipeline import Pipeline
-from bridge.ports import Chores
+from bridge.ports import Chores, Outlet
 from bridge.stages.authorise import origin_of
 from bridge.stages.journal import Journal
 from healthsync_mqtt.broker.embedded.ports import RefusedNotice
@@ -43,7 +43,8 @@ class DoorSource:
 
     def refuse(self, principal: Principal, refused: RefusedNotice) -> None:
         """Tell a device that a message of its went nowhere."""
-        self._refused.add(principal, refused)
+        if principal.user is not None and principal.device is not None:
+            self._refused.add(principal.user, principal.device, refused)
         self._traced(principal, refused.reason, refused.message)
 
     def hold(self, source: Source, user: str | None) -> bool:
@@ -100,11 +101,11 @@ class DoorShelf:
 
 
 class RefusedMessages:
-    """Receipts for messages that the door refused. They wait for the next commit: before it nobody knows the seq."""
+    """Receipts for messages that went nowhere. They wait for the next commit: before it nobody knows the seq."""
 
     _MOST = 1_000
 
-    def __init__(self, registry: TopicRegistry, chores: Chores, outlet: DoorOutlet) -> None:
+    def __init__(self, registry: TopicRegistry, chores: Chores, outlet: Outlet) -> None:
         self._registry = registry
         self._chores = chores
         self._outlet = outlet
@@ -112,16 +113,16 @@ class RefusedMessages:
         self._count = 0
         self._receipts: list[tuple[str, bytes]] = []
 
-    def add(self, principal: Principal, refused: RefusedNotice) -> None:
+    def add(self, user: str, device: str, refused: RefusedNotice) -> None:
         """A refusal for a device; one too many before the next commit is told to nobody."""
-        if principal.user is None or principal.device is None or self._count >= self._MOST:
+        if self._count >= self._MOST:
             return
         code = Reason.NOT_ALLOWED if refused.reason == "not_allowed" else Reason.TOO_LARGE
         entry: dict[str, Any] = {"index": 0, "id": None, "code": code.value, "field": "topic"}
         entry |= {"message": refused.message, "topic": refused.topic}
         if refused.limit:
             entry["limit"] = refused.limit
-        self._waiting.setdefault((principal.user, principal.device), []).append(entry)
+        self._waiting.setdefault((user, device), []).append(entry)
         self._count += 1
         if self._count == 1:
             self._chores.add(self._write, self._tell)

@@ -5,20 +5,21 @@ is gone, nowhere: the broker sends it again on the next one, and the journal fin
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
 from healthsync_mqtt.broker.embedded.ackorder import AckOrder, answers
+from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom, RoomPlace
 from healthsync_mqtt.broker.external.identities import CANARY_USERS
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.shard import Shard
-from healthsync_mqtt.mqtt.codec.packets import Publish
+from healthsync_mqtt.mqtt.codec.packets import Publish, Skipped
 from healthsync_mqtt.mqtt.links.port import BrokerLink, ConnectionLostError
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.registry import TopicRegistry
@@ -76,6 +77,17 @@ class Origins:
         return origin_of(channel, variables, None, text)
 
 
+class LongAllowance(NamedTuple):
+    """Messages over the limit of a packet: what they take, how long a device's may be, and who is told of longer ones.
+
+    ``longest`` gets user and device; ``refused`` the origin of a message that went by, its bytes and the limit.
+    """
+
+    room: MessageRoom
+    longest: Callable[[str, str], int]
+    refused: Callable[[Origin, int, int], None] = lambda _origin, _size, _limit: None
+
+
 class LinkSource:
     """The deliveries of one connection (a ``Source``). It holds them back until ``release``, then hands them on.
 
@@ -87,6 +99,7 @@ class LinkSource:
         self,
         pipeline: Pipeline,
         origins: Origins,
+        long: LongAllowance,
         aside: Callable[[Publish], bool] = lambda _message: False,
         *,
         held_bytes: int = 64 * 1024 * 1024,
@@ -95,9 +108,15 @@ class LinkSource:
         self._aside = aside
         self._pipeline = pipeline
         self._origins = origins
+        self._long = long
         self._order = AckOrder()
         self._link: BrokerLink | None = None
-        self._held: deque[Publish] = deque()
+        self._held: deque[Publish | Skipped] = deque()
+        #: tokens of deliveries in their order, and those of them that are durable before earlier ones are
+        self._sent: deque[int] = deque()
+        self._early: Counter[int] = Counter()
+        #: of the long message that comes in
+        self._place: RoomPlace | None = None
         self._room = held_bytes
         #: more came than is held back; what came behind it was let go, unacknowledged
         self._overflowed = False
@@ -124,6 +143,30 @@ class LinkSource:
         else:
             self._submit(messages)
 
+    def keeps(self, head: Skipped) -> bool:
+        """See ``links.port.Long``: messages in a format of its own, as long as their login says."""
+        origin = self._origins.find(head.topic) or self._origins.learn(head.topic)
+        if self._overflowed or head.topic not in self._origins.forms or head.size > self._longest(origin, head.topic):
+            return False
+        self._leave_place()
+        self._place = self._long.room.ask(origin.user, head.size, self._hand_on)
+        if self._place.waits and self._link is not None:
+            self._link.pause()
+        return True
+
+    def skipped(self, head: Skipped) -> None:
+        """See ``links.port.Long``: it is acknowledged in its turn, and its device is told."""
+        if self._link is None:
+            self._keep(head)
+        elif self._held or self._full:
+            self._held.append(head)
+        elif not self._overflowed:
+            self._pass(head)
+
+    def leave(self) -> None:
+        """The connection is over."""
+        self._leave_place()
+
     def release(self, link: BrokerLink) -> None:
         """From now on deliveries go to the pipeline, those held back first."""
         self._link = link
@@ -142,9 +185,24 @@ class LinkSource:
         )
 
     def acknowledge(self, tokens: Sequence[int], verdicts: Sequence[DeliveryVerdict] = ()) -> None:  # noqa: ARG002
-        """The oldest deliveries are durable: PUBACK, unless the connection they came over is gone."""
-        if self._link is not None:
-            self._link.acknowledge(answers(self._order.acknowledge(tokens)))
+        """Deliveries are durable: PUBACK for the oldest, unless the connection they came over is gone.
+
+        A long message takes its time, and what others sent behind it is stored meanwhile: their PUBACKs wait for its
+        [MQTT-4.6.0-2].
+        """
+        if self._link is None:
+            return
+        sent, early, due = self._sent, self._early, list[int]()
+        for token in tokens:
+            if sent[0] != token:
+                early[token] += 1
+                continue
+            due.append(sent.popleft())
+            while sent and early.get(sent[0]):
+                due.append(sent.popleft())
+                early.subtract((due[-1],))
+        if due:
+            self._link.acknowledge(answers(self._order.acknowledge(due)))
             self._notice_rest()
 
     def charge(self, cost: int) -> None:
@@ -155,8 +213,8 @@ class LinkSource:
         self._full = False
         self._hand_on()
 
-    def _keep(self, message: Publish) -> None:
-        self._room -= len(message.payload)
+    def _keep(self, message: Publish | Skipped) -> None:
+        self._room -= len(message.payload) if isinstance(message, Publish) else 0
         self._overflowed = self._overflowed or (self._room < 0 and bool(self._held))
         if not self._overflowed:
             self._held.append(message)
@@ -173,9 +231,10 @@ class LinkSource:
             stretch = list(islice(held, STRETCH))
             for _ in stretch:
                 held.popleft()
-            self._submit(stretch)
+            self._submit_all(stretch)
         if not held and not self._full:
-            link.resume()
+            if self._place is None or not self._place.waits:
+                link.resume()
             self._notice_rest()
         elif held and not self._full:
             self._handing_on = True
@@ -185,10 +244,45 @@ class LinkSource:
         self._handing_on = False
         self._hand_on()
 
+    def _submit_all(self, messages: Sequence[Publish | Skipped]) -> None:
+        """The same with what has gone by among them."""
+        between: list[Publish] = []
+        for each in messages:
+            if isinstance(each, Publish):
+                between.append(each)
+            else:
+                self._submit(between)
+                self._pass(each)
+                between = []
+        self._submit(between)
+
+    def _pass(self, head: Skipped) -> None:
+        assert self._link is not None
+        if head.packet_id and self._order.answer(head.packet_id):
+            self._link.acknowledge(answers((head.packet_id,)))
+        origin = self._origins.find(head.topic) or self._origins.learn(head.topic)
+        if origin.user:
+            self._long.refused(origin, head.size, self._longest(origin, head.topic))
+
+    def _longest(self, origin: Origin, topic: bytes) -> int:
+        """What a message on this topic may have."""
+        if topic not in self._origins.forms or origin.device is None:
+            return self._long.room.least
+        return self._long.longest(origin.user, origin.device)
+
+    def _leave_place(self) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            waited = place.waits
+            place.leave()
+            if waited:
+                self._hand_on()
+
     def _submit(self, messages: list[Publish]) -> None:
         assert self._link is not None
         find, forms = self._origins.find, self._origins.forms
         deliveries: list[Delivery] = []
+        long = False
         for topic, payload, _, retained, _, packet_id, _ in messages:
             origin = find(topic) or self._origins.learn(topic)
             if not origin.user:
@@ -198,10 +292,15 @@ class LinkSource:
             delivery = Delivery(self, packet_id, origin, payload)
             if forms and topic in forms:
                 delivery = delivery._replace(form=forms[topic], retained=retained)
+                long = long or len(payload) > self._long.room.least
             deliveries.append(delivery)
         if deliveries:
             self._order.delivered(len(deliveries))
-            if self._pipeline.submit(deliveries):
+            self._sent += [delivery.token for delivery in deliveries]
+            full = self._pipeline.submit(deliveries, shared=True)
+            if long:
+                self._leave_place()  # it came in whole, and is charged by who has it now
+            if full:
                 self._full = True
                 self._link.pause()
 

@@ -127,11 +127,14 @@ class Release:
         return self._pipeline.folds.told(_origin(row), row.form, row.received_us)
 
     async def _decoded(self, row: RejectedRow, told: Told) -> Decoded:
-        now_us, limits = self._clock_us(), self._pipeline.limits
+        now_us, limits = self._clock_us(), self._pipeline.limits_of(row.form, told)
         read = partial(decode, row.raw, _origin(row), now_us, limits, form=FORMATS[row.form], told=told)
         quick = len(row.raw) <= QUICK and row.form == OWN_FORM  # no format says how long it takes
-        decoded = read() if quick else await asyncio.to_thread(read)
+        decoded = read() if quick else await asyncio.to_thread(lambda: self._resolved(row, read()))
         return self._pipeline.gate.screen(decoded, row.user, now_us)
+
+    def _resolved(self, row: RejectedRow, decoded: Decoded) -> Decoded:
+        return self._pipeline.folds.resolved(_origin(row), row.form, decoded)
 
     async def _hold(self, bad: Mapping[int, int | None]) -> None:
         """What is refused again: held on where only the clock is against it, else an admin finds it as it was."""

@@ -6,13 +6,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli import device as devices
 from healthsync_mqtt.cli.formats import known_format
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, bucket_s, now_us, zone_name
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, bucket_s, message_bytes, now_us, zone_name
 from healthsync_mqtt.cli.secret_file import PasswordFile, handed_out
 from healthsync_mqtt.cli.service import ServiceFile, split_address
 from healthsync_mqtt.config.settings import load_settings
@@ -53,6 +54,9 @@ def add(  # noqa: PLR0917  # an option each
         str | None, typer.Option(help="What sums without an end are of: minute, hour, day, or a duration.")
     ] = None,
     slot: Annotated[str | None, typer.Option(help="Which user, number or slot of the gadget is this user.")] = None,
+    longest: Annotated[
+        str | None, typer.Option(help="Its longest message, such as 60MB; else limits.app_message.")
+    ] = None,
     password_file: PasswordFile = None,
     data: Data = DATA,
     json: Json = False,
@@ -61,7 +65,7 @@ def add(  # noqa: PLR0917  # an option each
 
     Example: healthsync app add alice phone --format health_auto_export --zone Europe/Berlin --bucket hour
     """
-    declared = Declared(zone_name(zone), unit, bucket_s(bucket), slot)
+    declared = Declared(zone_name(zone), unit, bucket_s(bucket), slot, message_bytes(longest))
     names = [known_format(each, data).name for each in formats]
     place = DataDirectory(data)
     password = new_password()
@@ -143,6 +147,7 @@ def show(user: User, name: Name, data: Data = DATA, json: Json = False) -> None:
         alive["last_stored_at"] = alive["last_stored_at"] or events.of_device(user, name)
     shown = _entries(place, found, app_) | _described(found, app_) | alive
     shown["last_refusal"] = _last_refusal(place, user, name)
+    shown["longest_message"] = _longest(place, app_)
     if json:
         output.emit(shown)
         return
@@ -150,7 +155,8 @@ def show(user: User, name: Name, data: Data = DATA, json: Json = False) -> None:
     facts["formats"] = ", ".join(shown["formats"])
     facts["online"] = ONLINE[shown["online"]]
     facts |= {f"topic {number}": topic for number, topic in enumerate(shown["topics"], 1)}
-    facts |= {key: value for key, value in shown["declared"].items() if value is not None}
+    facts["longest message"] = f"{facts.pop('longest_message'):,} bytes"
+    facts |= {key: value for key, value in shown["declared"].items() if value is not None and key != "longest"}
     if (refusal := shown["last_refusal"]) is not None:
         facts["last refusal"] = f"{output.time(refusal['at'])} {refusal['reason']} {refusal['field'] or ''}".rstrip()
         facts["number"] = f"{refusal['number']}: healthsync rejected show {refusal['number']}"
@@ -271,6 +277,13 @@ def _entries(place: DataDirectory, device: Device, app_: AppRecord, password: st
         "host": _host(settings.broker.certificate_hosts),
         **_ports(place, settings.broker.mqtts_port, settings.broker.wss_port),
     }
+
+
+def _longest(place: DataDirectory, app_: AppRecord) -> int:
+    """Bytes of its longest message, unpacked; what is longer is acknowledged and told as a refusal."""
+    limits = load_settings(place.path).limits
+    room = MessageRoom(limits.max_packet, limits.app_messages_bytes)
+    return room.longest(app_.declared.longest or limits.app_message)
 
 
 def _ports(place: DataDirectory, mqtts: int, wss: int) -> dict[str, int]:

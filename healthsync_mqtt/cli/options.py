@@ -179,6 +179,22 @@ def bucket_s(text: str | None) -> int | None:
     return _BUCKETS.get(text) or int(seconds(text))
 
 
+_SIZE = re.compile(r"(\d{1,9})(KB|MB|)", re.IGNORECASE)
+_SIZES = {"": 1, "KB": 1_024, "MB": 1_048_576}
+_LEAST, _MOST = 1_024, 268_435_455
+
+
+def message_bytes(text: str | None) -> int | None:
+    """Bytes of a message: a number, or with KB or MB behind it (of 1,024 each)."""
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text)
+    size = int(match[1]) * _SIZES[match[2].upper()] if match else 0
+    if not _LEAST <= size <= _MOST:
+        raise UsageError(f"{text!r} is no length of a message", hint="1KB to 255MB, such as 60MB")
+    return size
+
+
 def zone_name(text: str | None) -> str | None:
     """The name of a time zone that there is."""
     if text is None:

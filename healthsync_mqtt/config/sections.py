@@ -126,6 +126,10 @@ class LimitSettings(Section):
     """Events messages of one connection that wait for their commit; beyond it the connection is read no further."""
     backlog_bytes: Annotated[int, Field(ge=1_048_576, le=4_294_967_296)] = 67_108_864
     """Bytes of events messages of all connections that wait for their commit; beyond it only who has little is read."""
+    app_message: Annotated[int, Field(ge=1024, le=268_435_455)] = 41_943_040
+    """Bytes of a message of an app in a payload format, packed and unpacked, where its login says nothing else."""
+    app_messages_bytes: Annotated[int, Field(ge=1_048_576, le=4_294_967_296)] = 134_217_728
+    """Bytes of all such messages over ``max_packet`` that come in or wait for their commit; beyond it apps wait."""
     device_messages_per_s: Rate = 20_000.0
     """Messages a second of one device; above it the device is read more slowly, and nothing is dropped."""
     device_burst: Count = 100_000

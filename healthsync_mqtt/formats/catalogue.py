@@ -44,8 +44,9 @@ _ALL: Final[tuple[Format, ...]] = (
     Fitbit(),
     Zepp(),
 )
-_OF_THE_PROGRAM: Final[Mapping[str, Format]] = {form.name: form for form in _ALL}
-_known: Final[dict[str, Format]] = dict(_OF_THE_PROGRAM)
+SHIPPED: Final[Mapping[str, Format]] = MappingProxyType({form.name: form for form in _ALL})
+"""The formats of the program."""
+_known: Final[dict[str, Format]] = dict(SHIPPED)
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(_known)
 """All formats: those of the program, and those that the installation of this process declares."""
@@ -70,7 +71,7 @@ def declare(folder: Path) -> None:
     roots = {root: form.name for form in _ALL for root in form.roots}
     for name, form in declared.items():
         file = folder / f"{name}.yaml"
-        if name in _OF_THE_PROGRAM:
+        if name in SHIPPED:
             raise InputError(f"{file} is called as a format of the program", hint="give it another name")
         for root in form.roots:
             if root in _TREE:
@@ -78,7 +79,7 @@ def declare(folder: Path) -> None:
             if (other := roots.setdefault(root, name)) != name:
                 raise InputError(f"{file}: the root {root} is the one of the format {other}", hint=_one_root(root))
     _known.clear()
-    _known.update({**_OF_THE_PROGRAM, **declared})
+    _known.update({**SHIPPED, **declared})
     _roots.clear()
     _roots.update(roots)
 

@@ -14,6 +14,8 @@ class Declared(NamedTuple):
     bucket_s: int | None = None
     #: which user, number or slot of the gadget is the user of the login
     slot: str | None = None
+    #: bytes of its longest message
+    longest: int | None = None
 
 
 NOTHING_DECLARED: Final = Declared()

@@ -103,6 +103,7 @@ class Aftermath(NamedTuple):
     ``state`` None: it is what it was. ``named`` are what the source calls records, each with the id of its event.
     ``about`` are the types of which the state holds something; where one of them may not be stored it is ``without``,
     or, where it can be taken apart by them, what ``rest`` says is left without those.
+    ``back`` is what was found of what is gone: names with the events that take them back.
     """
 
     state: bytes | None = None
@@ -111,6 +112,7 @@ class Aftermath(NamedTuple):
     about: frozenset[str] = frozenset()
     without: bytes | None = None
     rest: Callable[[frozenset[str]], bytes] | None = None
+    back: tuple[tuple[str, Event], ...] = ()
 
 
 class Decoded(NamedTuple):

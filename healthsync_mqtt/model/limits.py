@@ -9,6 +9,8 @@ class Limits:
 
     #: Bytes of a payload, also after decompression.
     max_payload: int = 1_048_576
+    #: The same of a message in a format of its own, where its login says nothing.
+    max_message: int = 41_943_040
     #: Decompressed bytes for each compressed byte.
     max_ratio: int = 100
     #: Events of one delivery.

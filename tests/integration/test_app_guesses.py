@@ -1,34 +1,19 @@
 """Guesses of apps' passwords at the door: whoever is right gets in, and a full line is no failed login."""
 
 import threading
-import time
 from collections import Counter
 
 import pytest
 
 from healthsync_mqtt.identity.login import app_login
-from healthsync_mqtt.identity.login.passwords import hashed_password, new_password, password_fits
-from healthsync_mqtt.model.declared import NOTHING_DECLARED
+from healthsync_mqtt.identity.login.passwords import new_password, password_fits
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
+from tests.support.app_login import app
 from tests.support.inprocess import Bystander, House
 from tests.support.patience import PATIENCE_S
 from tests.support.peer import Identity, Peer
 from tests.support.peer5 import Peer5
-
-
-def app(house: House, name: str = "phone") -> Identity:
-    """An app of alice's with its password."""
-    found, password = house.device("alice", name), new_password()
-    house.registry.apps.add(
-        house.registry.device("alice", name),
-        ["openscale"],
-        NOTHING_DECLARED,
-        hashed_password(password),
-        time.time_ns() // 1000,
-    )
-    house.look()
-    return Identity(client_id=found.client_id, token=password, user="alice", device=name)
 
 
 def greeting(who: Identity, peer: Peer) -> Connect:

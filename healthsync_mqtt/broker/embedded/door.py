@@ -12,6 +12,7 @@ from healthsync_mqtt.broker.embedded.connection import SKIP, Connection
 from healthsync_mqtt.broker.embedded.dialect import JSON, forwarded
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, Knock, network
 from healthsync_mqtt.broker.embedded.limits.descriptors import connections_at_most
+from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.broker.embedded.limits.rates import Limited, Rates
 from healthsync_mqtt.broker.embedded.listeners import Listeners
 from healthsync_mqtt.broker.embedded.ports import (
@@ -21,6 +22,7 @@ from healthsync_mqtt.broker.embedded.ports import (
     Feeder,
     Ingest,
     Later,
+    LongRight,
     RefusedNotice,
     RenewedEntry,
     Requests,
@@ -57,6 +59,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Properties,
     Property,
     Publish,
+    Skipped,
     Suback,
     Subscribe,
     Unsuback,
@@ -94,12 +97,15 @@ class FrontDoor:
         counters: Counters,
         newcomers: Newcomers,
         arrivals: Arrivals,
+        room: MessageRoom,
         on_refused: Callable[[str, str, str], None],
         on_fatal: Callable[[HealthSyncError], None],
         moved_to: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``on_refused`` gets reason and address of each refused login, and whose it was to be.
+
+        ``room`` is what messages over the limit of a packet take, of clients that may send some.
 
         ``moved_to`` is where clients are sent instead of being let in; "": they are let in.
 
@@ -110,6 +116,7 @@ class FrontDoor:
         self.ingest = ingest
         self.requests = requests
         self._arrivals = arrivals
+        self._room = room
         self.on_refused = on_refused
         self.on_fatal = on_fatal
         self.sessions = sessions
@@ -287,7 +294,9 @@ class FrontDoor:
                 registry=self._registry,
                 keep_alive_s=keep_alive_s,
                 expiry_s=session.expiry_s,
+                longest=self._longest(principal),
             ),
+            long=self._long(principal),
         )
 
     def renew(self, client: Client, secret: bytes, *, last: bool = False) -> RenewedEntry | Refusal | Later:
@@ -467,6 +476,27 @@ class FrontDoor:
         own = self._registry.build("format_messages", user=principal.user, device=principal.device, format=form)
         return f"{own}/{topic}"
 
+    def _longest(self, principal: Principal) -> int:
+        """Bytes of the longest message of a client: an app's in one of its formats, else a packet's."""
+        if not principal.formats or principal.user is None:
+            return self.limits.max_packet
+        return self._room.longest(principal.declared.longest or self.limits.app_message)
+
+    def _long(self, principal: Principal) -> LongRight | None:
+        most = self._longest(principal)
+        if most == self.limits.max_packet or principal.user is None:
+            return None
+
+        def may(head: Skipped) -> bool:
+            return head.size <= most and self._is_format(principal, head.topic.decode())
+
+        return LongRight(principal.user, most, may, self._room)
+
+    def _is_format(self, principal: Principal, topic: str) -> bool:
+        """Whether the client may send messages in a format of their own there."""
+        decision, origin, form = self._route(principal, topic, retain=False)
+        return decision.allowed and origin is not None and form != OWN_FORM
+
     def _refuse(self, client: Client, refused: Refuse) -> None:
         """Count it, remember it, and tell the device what it should have done."""
         assert client.login is not None
@@ -479,7 +509,7 @@ class FrontDoor:
             own = self._registry.build("device_events", user=principal.user, device=principal.device)
             advice, limit = f"publish events to {own}", 0
         else:
-            limit = self.limits.max_packet
+            limit = self._longest(principal) if self._is_format(principal, topic) else self.limits.max_packet
             advice = f"send at most {limit} bytes in a packet"
         topic = topic[:TOPIC_SHOWN]
         self.ingest.refuse(principal, RefusedNotice(refused.reason, topic, f"{topic}: {refused.rule}; {advice}", limit))

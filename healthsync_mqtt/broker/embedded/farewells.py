@@ -42,5 +42,6 @@ CODES: Final[Mapping[str, ReasonCode]] = MappingProxyType(
         "too_many_unreleased": ReasonCode.RECEIVE_MAXIMUM_EXCEEDED,
         "not_allowed": ReasonCode.QUOTA_EXCEEDED,
         "packet_too_large": ReasonCode.QUOTA_EXCEEDED,
+        "message_too_slow": ReasonCode.QUOTA_EXCEEDED,
     }
 )

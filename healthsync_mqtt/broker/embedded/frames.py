@@ -68,7 +68,7 @@ class Frames:
     """The frames of one client. ``most`` bounds a message, in however many fragments it comes."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._head = b""
         #: bytes of the current frame that are still to come
         self._left = 0
@@ -149,7 +149,7 @@ class Frames:
         if (self._opcode is Opcode.CONTINUATION) is (self._message is None):
             raise _FrameError(PROTOCOL_ERROR, "a fragment out of place")
         size = (self._message or 0) + self._left
-        if size > self._most:
+        if size > self.most:
             raise _FrameError(TOO_BIG, "the message is too big")
         self._message = None if self._final else size
 

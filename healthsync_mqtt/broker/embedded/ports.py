@@ -9,6 +9,7 @@ from healthsync_mqtt.broker.embedded.actions import Events, Refuse, Relay, Route
 from healthsync_mqtt.broker.embedded.admission import Refusal
 from healthsync_mqtt.broker.embedded.dialect import Dialect
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
+from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.broker.embedded.limits.rates import Gate
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.replies import DONE, Said
@@ -24,6 +25,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     NO_PROPERTIES,
     Connect,
     Properties,
+    Skipped,
     Suback,
     Subscribe,
     Unsuback,
@@ -126,6 +128,15 @@ class Requests(Protocol):
         """A request on ``channel``; whether it is heard: ``answer`` is called once then, later, on the event loop."""
 
 
+class LongRight(NamedTuple):
+    """That a client may send messages over the limit of a packet: up to ``most`` bytes, where ``may`` says so."""
+
+    user: str
+    most: int
+    may: Callable[[Skipped], bool]
+    room: MessageRoom
+
+
 class Entry(NamedTuple):
     """A CONNECT was accepted: what the connection has from now on. Times in seconds."""
 
@@ -140,6 +151,7 @@ class Entry(NamedTuple):
     hold: Hold
     #: properties of the CONNACK
     about: Properties = NO_PROPERTIES
+    long: LongRight | None = None
 
 
 class RenewedEntry(NamedTuple):

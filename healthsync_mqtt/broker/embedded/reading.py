@@ -31,6 +31,8 @@ class Hold(Flag):
     ROUTER = auto()
     #: more messages than the device or its user may send
     RATE = auto()
+    #: there is no room for a long message yet
+    ROOM = auto()
     #: the login waits for a reading of the registry
     LOGIN = auto()
     #: a refusal is being held back

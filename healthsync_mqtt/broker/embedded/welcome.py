@@ -27,13 +27,14 @@ def welcome(
     registry: TopicRegistry,
     keep_alive_s: int,
     expiry_s: float,
+    longest: int,
 ) -> Properties:
-    """The properties of the CONNACK for this CONNECT, whose session lasts ``expiry_s``."""
+    """The properties of the CONNACK for this CONNECT, whose session lasts ``expiry_s``; ``longest`` is its packet."""
     if asked.protocol_level < 5:
         return NO_PROPERTIES
     about: dict[Property, Any] = {
         Property.RECEIVE_MAXIMUM: receive_maximum(limits),
-        Property.MAXIMUM_PACKET_SIZE: limits.max_packet,
+        Property.MAXIMUM_PACKET_SIZE: longest,
         Property.TOPIC_ALIAS_MAXIMUM: MOST_ALIASES,
         Property.RETAIN_AVAILABLE: 1,
         Property.WILDCARD_SUBSCRIPTION_AVAILABLE: 1,

@@ -104,6 +104,9 @@ class Wire(asyncio.Protocol):
         self._inbox.clear()
         return data, 1 + (len(data) >> _BYTES)
 
+    def allow(self, most: int) -> None:
+        """Bytes of one unit of the pipe's own that are taken from now on, if that is more."""
+
     @property
     def evicted(self) -> bool:
         """Whether it had to make room for others."""
@@ -224,6 +227,10 @@ class WebSocketWire(Wire):
         if held.over:
             self._end()
         return held.payload, spent + held.cost
+
+    def allow(self, most: int) -> None:
+        """A WebSocket message may have so many bytes."""
+        self._frames.most = max(self._frames.most, most)
 
     def write(self, data: bytes) -> None:
         """Send bytes as one binary frame."""

@@ -8,7 +8,7 @@ from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.mqtt.codec.packets import Will
-from healthsync_mqtt.mqtt.links.port import Address, ClientLogin, LastWill, Target
+from healthsync_mqtt.mqtt.links.port import MAX_PACKET, Address, ClientLogin, LastWill, Target
 from healthsync_mqtt.mqtt.links.tls import tls_context
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -49,6 +49,7 @@ def external_target(settings: Settings, store: CredentialStore, version: int, wi
         keep_alive=external.keep_alive_s,
         receive_maximum=external.receive_maximum,
         max_packet=settings.limits.max_packet + 1_024,
+        longest=MAX_PACKET,  # else the broker drops what is longer, and nobody hears of it
         session_expiry_s=external.session_expiry_s,
     )
 

@@ -5,7 +5,7 @@ sleep; those of one source that follow each other within an hour are one night. 
 it has: one that has grown is the same, and one whose beginning the window of the export has cut off is not another.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -17,6 +17,11 @@ from healthsync_mqtt.formats.reading.moment import Moment, moment_in
 from healthsync_mqtt.formats.reading.scribe import Records, Scribe
 from healthsync_mqtt.formats.reading.stages import Stage, as_written, checked, end_of, nights
 from healthsync_mqtt.model.reasons import Reason, RefusedError
+
+_DAY_US: Final = 86_400_000_000
+_MOST_DAYS: Final = 8
+_FAR: Final = (-1_000_000,)
+"""A day that there is not."""
 
 _STAGES: Final = {
     "asleep": "asleep",
@@ -119,6 +124,9 @@ class Segments:
         yield self._scribe.event("sleep", {"stages": stages}, start, end, app=source or None, key=key)
 
 
+_Known = tuple[str, int, int, int]
+
+
 class Nights:
     """The nights of which it is remembered when they began, so that they keep their ids when they are sent again."""
 
@@ -127,24 +135,56 @@ class Nights:
     LONGEST_SOURCE: Final = 64
 
     def __init__(self, rows: Sequence[Sequence[Any]] = ()) -> None:
-        #: source, when the night began when its id was made, its start and its end as they are known now
-        self._rows = [(str(source), int(began), int(start), int(end)) for source, began, start, end in rows]
+        #: by number, the oldest first: source, when the night began when its id was made, its start and its end as
+        #: they are known now
+        self._rows: dict[int, _Known] = {}
+        #: numbers by source and by each day that is touched: a message may bring thousands of nights
+        self._of_day: dict[tuple[str, int], set[int]] = {}
+        self._next = 0
+        for source, began, start, end in rows:
+            self._remember((str(source), int(began), int(start), int(end)))
 
     @property
     def rows(self) -> list[tuple[str, int, int, int]]:
         """What is to be remembered."""
-        return self._rows[-self.MOST :]
+        return list(self._rows.values())[-self.MOST :]
 
     def began(self, source: str, start_us: int, end_us: int) -> int | None:
         """By which beginning a night is known; None for one that is only the rest of a known one."""
         source = source[: self.LONGEST_SOURCE]
-        for place, (whose, began, known_start, known_end) in enumerate(self._rows):
+        for number in sorted(self._near(source, start_us, end_us)):
+            whose, began, known_start, known_end = self._rows[number]
             if whose != source or end_us <= known_start or start_us >= known_end:
                 continue
             if start_us > known_start and end_us <= known_end:
                 return None
-            del self._rows[place]
-            self._rows.append((source, began, start_us, end_us))
+            self._forget(number)
+            self._remember((source, began, start_us, end_us))
             return began
-        self._rows.append((source, start_us, start_us, end_us))
+        self._remember((source, start_us, start_us, end_us))
         return start_us
+
+    def _near(self, source: str, start_us: int, end_us: int) -> Iterable[int]:
+        """What may be the same night, and more."""
+        days = _days(start_us, end_us)
+        if days == _FAR:
+            return self._rows
+        return set[int]().union(*(self._of_day.get((source, day), ()) for day in (*days, *_FAR)))
+
+    def _remember(self, row: _Known) -> None:
+        source, _, start_us, end_us = row
+        self._rows[self._next] = row
+        for day in _days(start_us, end_us):
+            self._of_day.setdefault((source, day), set()).add(self._next)
+        self._next += 1
+
+    def _forget(self, number: int) -> None:
+        source, _, start_us, end_us = self._rows.pop(number)
+        for day in _days(start_us, end_us):
+            self._of_day[source, day].discard(number)
+
+
+def _days(start_us: int, end_us: int) -> Sequence[int]:
+    """The days that a night touches; what is longer than a night may be is on none of them."""
+    first, last = start_us // _DAY_US, end_us // _DAY_US
+    return range(first, last + 1) if 0 <= last - first <= _MOST_DAYS else _FAR

@@ -54,10 +54,12 @@ def app_from(
     unit: str | None,
     bucket_s: int | None,
     slot: str | None,
+    longest: int | None,
     **row: Any,
 ) -> AppRecord:
     """An app as the columns of its row say."""
-    return AppRecord(formats=frozenset(json.loads(formats)), declared=Declared(zone, unit, bucket_s, slot), **row)
+    declared = Declared(zone, unit, bucket_s, slot, longest)
+    return AppRecord(formats=frozenset(json.loads(formats)), declared=declared, **row)
 
 
 def _with_app(tables: Tables, device: Device) -> Device:

@@ -7,7 +7,7 @@ fixed header, so at most one packet of allowed size and one feed are ever held.
 
 import sys
 from itertools import repeat
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from healthsync_mqtt.mqtt.codec import v3, v5
 from healthsync_mqtt.mqtt.codec.faults import Fault, MalformedPacket, PacketTooLarge, ProtocolError
@@ -24,6 +24,9 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Subscribe,
     Unsubscribe,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Topic names already found valid, per connection: a device uses few. Bounded in number and size (4 KiB a connection).
 _KNOWN_TOPICS: Final = 16
@@ -54,12 +57,13 @@ class Decoder:
     ``versions`` are the protocol levels that are spoken. A server's decoder learns the connection's version from its
     CONNECT; a client's speaks the only one it is given.
 
-    A PUBLISH longer than ``max_packet`` and not longer than ``skip`` goes by without being kept, and is ``Skipped``.
+    A PUBLISH longer than ``max_packet`` and not longer than ``skip`` goes by without being kept, and is ``Skipped``;
+    unless ``keeps``, which is asked once by what it begins with, says that it is to be taken as it is.
     """
 
     __slots__ = (
         "_at", "_buffer", "_data", "_failure", "_first", "_five", "_known", "_limit", "_max_packet", "_need",
-        "_parsers", "_passing", "_publish", "_server", "_skip", "_takes_five", "dear",
+        "_parsers", "_passing", "_publish", "_server", "_takes_five", "dear", "keeping", "keeps", "skip",
     )  # fmt: skip
 
     def __init__(
@@ -71,7 +75,10 @@ class Decoder:
         versions: frozenset[int] = frozenset({3, 4}),
         skip: int = 0,
     ) -> None:
-        self._skip = skip
+        self.skip = skip
+        self.keeps: Callable[[Skipped], bool] = _never
+        #: whether a packet that is longer than ``max_packet`` is coming in
+        self.keeping = False
         #: bytes that are still to go by, of which packet
         self._passing: tuple[int, Skipped] | None = None
         self._max_packet = max_packet
@@ -175,26 +182,27 @@ class Decoder:
                     if not body:
                         break
             if size > limit:
-                if limit < size <= self._skip and (packets or not self._first) and first in flags_of:
+                if self.keeping:
+                    pass
+                elif limit < size <= self.skip and (packets or not self._first) and first in flags_of:
                     head = self._head(first, data, body, end)
                     if head is None:
                         need = body + 2 - pos if body + 2 > end else body + 4 + (data[body] << 8) + data[body + 1] - pos
                         break
-                    self._passing = (size, head._replace(size=size))
-                    pos = self._pass(body, end, packets)
-                    continue
-                self._check_first(first)
-                if first == _CONNECT:
-                    self._speak(five=self._takes_five and data.startswith(v5.OPENING, body))
-                raise PacketTooLarge(
-                    Fault.TOO_LARGE,
-                    f"a packet declares {size} bytes, the limit is {limit}",
-                    hint="send smaller packets, or raise the limit of the receiver",
-                )
+                    head = head._replace(size=size)
+                    if not self.keeps(head):
+                        self._passing = (size, head)
+                        pos = self._pass(body, end, packets)
+                        continue
+                    self.keeping = True
+                else:
+                    raise self._too_large(first, size, limit, opens_five=data.startswith(v5.OPENING, body))
             stop = body + size
             if stop > end:
                 need = stop - pos
                 break
+            if size > max_packet:
+                self.keeping = False
             flags = flags_of.get(first)
             slow: Packet | None = None
             if flags is not None:
@@ -246,6 +254,17 @@ class Decoder:
         self._need = need
         return pos
 
+    def _too_large(self, first: int, size: int, limit: int, *, opens_five: bool) -> ProtocolError:
+        """The fault of a packet that is neither taken nor passed by; what it is not allowed to be comes first."""
+        self._check_first(first)
+        if first == _CONNECT:
+            self._speak(five=self._takes_five and opens_five)
+        return PacketTooLarge(
+            Fault.TOO_LARGE,
+            f"a packet declares {size} bytes, the limit is {limit}",
+            hint="send smaller packets, or raise the limit of the receiver",
+        )
+
     def _check_first(self, first: int) -> None:
         """Raise when ``first`` cannot begin a packet; PUBLISH flags included."""
         kind, flags = first >> 4, first & 15
@@ -294,6 +313,10 @@ class Decoder:
                 self._known.clear()
             self._known[topic] = topic
         return topic
+
+
+def _never(_head: Skipped) -> bool:
+    return False
 
 
 def _dear(packet: Packet) -> int:

@@ -12,7 +12,7 @@ def connect(target: Target) -> bytes:
         properties = {
             Property.SESSION_EXPIRY: 0 if target.clean else target.session_expiry_s,
             Property.RECEIVE_MAXIMUM: target.receive_maximum,
-            Property.MAXIMUM_PACKET_SIZE: target.max_packet,
+            Property.MAXIMUM_PACKET_SIZE: max(target.max_packet, target.longest),
         }
         if target.method:
             properties = {**properties, Property.AUTHENTICATION_METHOD: target.method}

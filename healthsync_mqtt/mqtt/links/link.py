@@ -24,6 +24,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Property,
     Puback,
     Publish,
+    Skipped,
     Suback,
     Subscribe,
 )
@@ -36,6 +37,7 @@ from healthsync_mqtt.mqtt.links.port import (
     Address,
     Agreed,
     ConnectionLostError,
+    Long,
     NoAnswerError,
     Target,
     TooLargeError,
@@ -88,8 +90,11 @@ class _Owed(NamedTuple):
 class Link(asyncio.Protocol):
     """See ``port.BrokerLink``; made by ``dial``. Runs on one event loop."""
 
-    def __init__(self, address: Address, on_messages: Callable[[list[Publish]], None]) -> None:
+    def __init__(
+        self, address: Address, on_messages: Callable[[list[Publish]], None], long: Long | None = None
+    ) -> None:
         self.on_messages = on_messages
+        self._long = long
         self.state = LinkState.OPEN
         self.paused = False
         self._address = address
@@ -131,8 +136,14 @@ class Link(asyncio.Protocol):
         """
         self._version = target.version
         self._decoder = Decoder(
-            target.max_packet, target.max_packet, server=False, versions=frozenset({target.version})
+            target.max_packet,
+            target.max_packet,
+            server=False,
+            versions=frozenset({target.version}),
+            skip=target.longest,
         )
+        if self._long is not None:
+            self._decoder.keeps = self._long.keeps
         self.state = LinkState.GREETING
         self.write(connect(target))
         try:
@@ -343,6 +354,8 @@ class Link(asyncio.Protocol):
                     self.end("a message of QoS 2 or with a topic alias, which nobody asked for")
                     return
                 messages.append(packet)
+            elif type(packet) is Skipped:
+                messages = self._passed(packet, messages)
             else:
                 self._answer(packet)
         if broken is not None:
@@ -352,6 +365,15 @@ class Link(asyncio.Protocol):
             self.on_messages(messages)
         elif messages:
             self.end("messages before CONNACK")
+
+    def _passed(self, head: Skipped, before: list[Publish]) -> list[Publish]:
+        """A message went by: who decides hears it in its place. What is still to be handed over then: nothing."""
+        if self.state is LinkState.ACCEPTED and self._long is not None:
+            if before:
+                self.on_messages(before)
+            self._long.skipped(head)
+            return []
+        return before
 
     def _answer(self, packet: object) -> None:
         match packet:
@@ -446,14 +468,16 @@ class Link(asyncio.Protocol):
 
 
 @contextlib.asynccontextmanager
-async def dial(address: Address, on_messages: Callable[[list[Publish]], None] = lambda _: None) -> AsyncIterator[Link]:
+async def dial(
+    address: Address, on_messages: Callable[[list[Publish]], None] = lambda _: None, long: Long | None = None
+) -> AsyncIterator[Link]:
     """A connection that has not logged in yet; it is cut at the end. Raises ConnectionLostError."""
     loop = asyncio.get_running_loop()
     where = f"{address.host}:{address.port}"
     try:
         async with asyncio.timeout(address.timeout):
             _, link = await loop.create_connection(
-                lambda: Link(address, on_messages),
+                lambda: Link(address, on_messages, long),
                 address.host,
                 address.port,
                 ssl=address.tls,

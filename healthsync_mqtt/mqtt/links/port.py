@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol
 
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.mqtt.codec.packets import Puback, Will
+from healthsync_mqtt.mqtt.codec.packets import Puback, Skipped, Will
 
 MAX_PACKET = 268_435_455
 """What MQTT allows where nobody says less."""
@@ -86,6 +86,8 @@ class Target:
     keep_alive: int = 30
     receive_maximum: int = 2_000
     max_packet: int = 2_097_152
+    longest: int = 0
+    """Where this is more: longer messages are asked about up to here (``Long``), and go by if they are not wanted."""
     session_expiry_s: int = 7 * 86_400
     in_flight: int = 1_000
     method: str = ""
@@ -99,6 +101,16 @@ class UnansweredMessage(NamedTuple):
 
     topic: bytes
     size: int
+
+
+class Long(Protocol):
+    """Who decides about messages over ``Target.max_packet``."""
+
+    def keeps(self, head: Skipped) -> bool:
+        """Whether a message that begins so is to come in; asked once of each."""
+
+    def skipped(self, head: Skipped) -> None:
+        """One has gone by, behind all messages that were handed over before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

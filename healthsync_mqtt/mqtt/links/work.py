@@ -7,17 +7,19 @@ from healthsync_mqtt.errors import DeniedError
 from healthsync_mqtt.mqtt.codec.packets import Publish
 from healthsync_mqtt.mqtt.links.greeting import login_refused, version_refused
 from healthsync_mqtt.mqtt.links.link import Link, dial
-from healthsync_mqtt.mqtt.links.port import ConnectionLostError, ProtocolRefusedError, Target
+from healthsync_mqtt.mqtt.links.port import ConnectionLostError, Long, ProtocolRefusedError, Target
 
 
 @contextlib.asynccontextmanager
-async def open_link(target: Target, on_messages: Callable[[list[Publish]], None]) -> AsyncIterator[Link]:
-    """Connect; ``on_messages`` gets what arrives, from the first read on.
+async def open_link(
+    target: Target, on_messages: Callable[[list[Publish]], None], long: Long | None = None
+) -> AsyncIterator[Link]:
+    """Connect; ``on_messages`` gets what arrives, from the first read on. ``long`` decides about long messages.
 
     Raises DeniedError when the login is refused, ProtocolRefusedError when the version is, ConnectionLostError
     otherwise. Only ``close`` says goodbye; anything else is a loss and sends the will.
     """
-    async with dial(target.address, on_messages) as link:
+    async with dial(target.address, on_messages, long) as link:
         try:
             code = await link.login(target)
         except ConnectionLostError as error:

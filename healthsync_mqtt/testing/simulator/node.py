@@ -27,6 +27,7 @@ from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.door import FrontDoor
+from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.wire import Wire
@@ -160,6 +161,7 @@ class Node:
             sessions=sessions,
             counters=self.counters,
             arrivals=MemoryArrivals(),
+            room=MessageRoom(LIMITS.max_packet, LIMITS.app_messages_bytes),
             on_refused=lambda _reason, _peer, _claimed: None,
             on_fatal=self._fail,
             clock=clock.time,

@@ -74,6 +74,10 @@ tests/integration/test_door_publish.py::test_window_stops_and_goes_on
     limits.receive_window
 tests/integration/test_door_publish.py::test_back_pressure_ends_for_every_client
     limits.backlog_bytes
+tests/integration/test_app_messages.py::test_what_is_longer_than_the_apps_limit_goes_by_is_acknowledged_and_told
+    limits.app_message
+tests/integration/test_app_messages.py::test_who_finds_no_room_waits_and_nobody_else_does
+    limits.app_messages_bytes
 tests/integration/test_floods.py::test_t31_a_flood_is_slowed_down_and_loses_nothing
     limits.device_messages_per_s limits.device_burst
 tests/unit/broker/embedded/limits/test_rates.py::test_a_user_has_one_bucket_for_all_devices_and_none_of_it_is_anothers

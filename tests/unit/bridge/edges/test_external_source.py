@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from bridge.edges.external import LinkOutlet, LinkSource, Origins
+from bridge.edges.external import LinkOutlet, LinkSource, LongAllowance, Origins
 from bridge.folds import Folds
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.pipeline import Pipeline
 from bridge.ports import Chores
 from bridge.stages.journal import Journal
+from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.broker.external.access import subscriptions
 from healthsync_mqtt.broker.external.identities import CANARY_A
 from healthsync_mqtt.config.sections import ExternalSettings
@@ -93,7 +94,8 @@ class Bench:
         )
 
     def source(self, shard: str = "") -> LinkSource:
-        return LinkSource(self.pipeline, Origins(TOPICS, Shard.parse(shard)))
+        long = LongAllowance(MessageRoom(1_048_576, 1_048_576), lambda *_: 1_048_576)
+        return LinkSource(self.pipeline, Origins(TOPICS, Shard.parse(shard)), long)
 
 
 @pytest.fixture

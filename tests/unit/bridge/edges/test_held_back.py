@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.edges.external import STRETCH, LinkSource, Origins
+from bridge.edges.external import STRETCH, LinkSource, LongAllowance, Origins
 from bridge.edges.namesake import Namesake
 from bridge.pipeline import Pipeline
+from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec.packets import Publish
@@ -28,7 +29,8 @@ class Line(Pipeline):
         self.steps: list[list[int]] = []
         self.full = False
 
-    def submit(self, deliveries: list[Delivery]) -> bool:
+    def submit(self, deliveries: list[Delivery], *, shared: bool = False) -> bool:
+        assert shared
         self.steps.append([each.token for each in deliveries])
         return self.full
 
@@ -42,7 +44,8 @@ def message(packet_id: int, payload: bytes = b"{}") -> Publish:
 
 
 def source(line: Line, **how: int) -> LinkSource:
-    return LinkSource(line, Origins(TOPICS, Shard.parse("")), **how)
+    long = LongAllowance(MessageRoom(1_048_576, 1_048_576), lambda *_: 1_048_576)
+    return LinkSource(line, Origins(TOPICS, Shard.parse("")), long, **how)
 
 
 async def steps_of_the_loop(many: int) -> None:

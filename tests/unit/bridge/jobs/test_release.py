@@ -54,7 +54,7 @@ async def test_what_is_still_bad_stays() -> None:
 
 async def test_a_payload_of_another_format_is_read_in_it_again() -> None:
     """A file that unfolded to too much for the limits of its day, and fits today's."""
-    bench = Bench(limits=Limits(max_payload=1_000), gate=agreeing_to_all("alice"))
+    bench = Bench(limits=Limits(max_payload=1_000, max_message=1_000), gate=agreeing_to_all("alice"))
     try:
         whole = gzip.compress(sample_activity(), mtime=0)
         bench.pipeline.submit([delivery(bench.source(), 1, whole)._replace(form="fit")])
