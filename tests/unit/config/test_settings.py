@@ -56,6 +56,8 @@ def test_the_decoders_limits_have_these_names_and_defaults(tmp_path: Path) -> No
     assert Limits(**ours) == DEFAULT
     # No settings: a bound of the protocol between bridge and client, and what bounds the work of a format's message.
     fixed = {"doubtful_future_us", "max_made"}
+    assert Limits().max_message == load_settings(tmp_path).limits.app_message  # the door has it, too
+    fixed |= {"max_message"}
     assert set(ours) == {field.name for field in dataclasses.fields(Limits)} - fixed
 
 
