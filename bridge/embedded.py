@@ -258,6 +258,7 @@ class DoorServing:
             },
             limited=[asdict(each) for each in self.door.limited()],
             certificates=asdict(self._edge.tls.expiry),
+            gateway=None if self.gateway is None else self.gateway.report(),
         )
 
     def clients(self) -> list[dict[str, str]]:

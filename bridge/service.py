@@ -314,6 +314,7 @@ class Service:
             limited=edge.limited,
             over_daily_limit=self._volume.over(),
             certificates=edge.certificates,
+            gateway=edge.gateway,
         )
 
     async def reload(self, settings: Settings) -> None:

@@ -99,21 +99,20 @@ class Callers:
         known = self._known.get(mark)
         if known is not None and time.monotonic() < known[1] and self.still(known[0]):
             return known[0]
-        login = await self.admitted(self._proof(said), peer)
-        caller = Caller(login, self._directory.epoch(login.principal))
+        caller = await self.admitted(self._proof(said), peer)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         self._known[mark] = caller, time.monotonic() + _KNOWN_S
         return caller
 
-    async def admitted(self, proof: Proof, peer: str) -> Login:
-        """The login that a proof is good for. HttpError 401, after a while."""
-        login = await self._login(proof)
-        if login is None:
+    async def admitted(self, proof: Proof, peer: str) -> Caller:
+        """Whom a proof is good for. HttpError 401, after a while."""
+        caller = await self._login(proof)
+        if caller is None:
             await self._refuse(peer, proof.client_id)
             raise self.refusal()
         self._guard.succeeded(peer, proof.client_id)
-        return login
+        return caller
 
     @staticmethod
     def refusal() -> HttpError:
@@ -157,11 +156,14 @@ class Callers:
             return None
         return None if entry is None else entry.principal.client_id
 
-    async def _login(self, proof: Proof) -> Login | None:
+    async def _login(self, proof: Proof) -> Caller | None:
         """The login, or None. Who may be new, or waits for the check of a password, is asked again after it."""
         for _ in range(3):
+            # Another thread reads the registry: a revocation that comes between the two must not count as known.
+            claimed = self._directory.principal(proof.client_id)
+            epoch = 0 if claimed is None else self._directory.epoch(claimed)
             try:
-                return self._logins.authenticate(proof, Demand.off, time.time())
+                return Caller(self._logins.authenticate(proof, Demand.off, time.time()), epoch)
             except UnprovedError:
                 await self._newcomers.proving()
             except PerhapsNewError:

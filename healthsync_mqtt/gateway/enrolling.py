@@ -50,7 +50,7 @@ class Enrolling:
 
     async def enrol(self, asked: EnrolRequest, peer: str) -> GrantedTokens:
         """The credentials of the device that the code is for. HttpError 401 for every code that is not good."""
-        login = await self._callers.admitted(guest(asked.code, asked.client), peer)
+        login = (await self._callers.admitted(guest(asked.code, asked.client), peer)).login
         if login.enrolment is None:
             raise self._callers.refusal()
         handle = login.enrolment

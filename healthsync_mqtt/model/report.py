@@ -31,6 +31,7 @@ class EdgeReport:
     sessions: Mapping[str, int] | None = None
     limited: Sequence[Mapping[str, Any]] | None = None
     certificates: Mapping[str, Any] | None = None
+    gateway: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,8 @@ class ServiceReport:
     ``storage`` is how the files of the log do: its write-ahead log, checkpoints, who holds it, its anchor.
     ``sessions`` says whether what clients are owed can be written, and what was dropped or begun anew.
     ``tasks_down`` names the background tasks that do not do their work now. ``clock_ahead_s``: so far ahead is a clock
-    that is not believed; nothing is purged by it.
+    that is not believed; nothing is purged by it. ``gateway`` is the state of the HTTP gateway's process and what it said
+    last of itself.
     """
 
     running: bool = True
@@ -65,6 +67,7 @@ class ServiceReport:
     limited: Sequence[Mapping[str, Any]] | None = None
     over_daily_limit: Sequence[Mapping[str, Any]] | None = None
     certificates: Mapping[str, Any] | None = None
+    gateway: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values; what this broker has not is left out."""

@@ -51,3 +51,9 @@ def test_certificates_that_end_soon() -> None:
     assert names == ("certificate", "certificate")
     assert texts[0].startswith("server ends on ")
     assert texts[1].startswith("2 of 3 clients'")
+
+
+def test_a_gateway_that_does_not_serve_is_said() -> None:
+    assert list(_noteworthy(certificates() | {"gateway": {"state": "running", "restarts": 1}})) == []
+    (note,) = _noteworthy(certificates() | {"gateway": {"state": "failed", "restarts": 3}})
+    assert note == ("gateway", "failed, started again 3 times; the log says why: gateway.process_ended")
