@@ -99,7 +99,7 @@ def import_(
         _publish_all(files, whose, outcome, rate=rate, data=data)
     if print_only:
         _say_left_out(outcome)
-    else:
+    elif json or len(outcome.failed) < len(files):
         _show(outcome, as_json=json, dry=dry_run)
     if outcome.failed or outcome.mark.rejected:
         raise typer.Exit(1)
