@@ -74,7 +74,7 @@ def current(place: DataDirectory) -> dict[str, Any]:
 
 
 def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Tasks that are down, sinks and a gateway that do not work, who is slowed down or over the limit, certificates that end soon."""
+    """What does not do its work, who is slowed down or over the limit, certificates that end soon."""
     for name in shown.get("tasks_down", []):
         yield "task down", f"{name}; the log says why: bridge.task_lost"
     if shown.get("clock_ahead_s"):
@@ -95,7 +95,10 @@ def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
             )
     gateway = shown.get("gateway", {"state": "running"})
     if gateway["state"] != "running":
-        yield "gateway", f"{gateway['state']}, started again {gateway['restarts']} times; the log says why: gateway.process_ended"
+        yield (
+            "gateway",
+            f"{gateway['state']}, started again {gateway['restarts']} times; the log says why: gateway.process_ended",
+        )
     for kind, number in shown.get("counters", {}).get("tls_failures", {}).items():
         yield "TLS failed", f"{number}: {advice(f'tls_{kind}').words}"
     for kind, number in shown.get("counters", {}).get("unsent", {}).items():

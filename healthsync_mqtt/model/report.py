@@ -41,8 +41,7 @@ class ServiceReport:
     ``storage`` is how the files of the log do: its write-ahead log, checkpoints, who holds it, its anchor.
     ``sessions`` says whether what clients are owed can be written, and what was dropped or begun anew.
     ``tasks_down`` names the background tasks that do not do their work now. ``clock_ahead_s``: so far ahead is a clock
-    that is not believed; nothing is purged by it. ``gateway`` is the state of the HTTP gateway's process and what it said
-    last of itself.
+    that is not believed; nothing is purged by it. ``gateway``: state of the HTTP gateway, and what it said last.
     """
 
     running: bool = True
