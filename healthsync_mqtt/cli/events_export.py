@@ -125,7 +125,7 @@ def _closed_or_left(into: Export) -> Iterator[Export]:
 
 def _parquet() -> "type[ParquetFiles]":
     if find_spec("pyarrow") is None:
-        raise UnavailableError("parquet needs pyarrow", hint="pip install 'healthsync-mqtt[parquet]'")
+        raise UnavailableError("parquet needs pyarrow", hint="in the checkout: pip install '.[parquet]'")
     from healthsync_mqtt.exports.parquet import ParquetFiles
 
     return ParquetFiles

@@ -87,7 +87,7 @@ class SqliteLogReader:
                 place = places[-1][0] if len(places) == look else None
                 unindexed = max(after, indexed)
                 through = min(unindexed + look, head) if place is None else place
-                ranges = self._ranges(number, after, indexed)
+                ranges = self._ranges(number, after, indexed, through)
                 rows = self._of_user("user_stretch", wanted | {"through": through}, ranges, limit)
                 if place is None and len(rows) < limit:
                     tail = {"after": unindexed, "through": through, "limit": limit - len(rows)}

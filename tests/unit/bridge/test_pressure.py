@@ -143,7 +143,7 @@ async def test_what_waits_decoded_is_bounded_however_much_waits_undecoded() -> N
         payload = json.dumps(REFUSED).encode()
         for each in crowd:
             bench.pipeline.submit([delivery(each, n, payload) for n in range(5)])
-        await until(lambda: bench.pipeline._pressure._decoded > 0 and not bench.pipeline._aside._busy)
+        await until(lambda: bench.pipeline._pressure._decoded > 0 and not bench.pipeline._aside._here.busy)
         waits = len(bench.pipeline._waiting._waiting)
         assert 1 <= waits <= 3  # two commits, and the one that was being decoded then
         assert bench.pipeline.backlog < waits * 1_000_000 + 50 * len(payload)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.decode.delivery import DEFAULT
 from bridge.group import GROUP_EVENTS
+from bridge.pipeline import _PORTION
 from bridge.stages.quarantine import PART_BYTES, PART_ROWS, in_parts
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.storage.port import Quarantined
@@ -78,9 +79,10 @@ async def test_others_are_let_in_while_a_message_of_many_events_is_written() -> 
         source = bench.source()
         bench.pipeline.submit([delivery(source, 1, [*(event(f"e{n}") for n in range(many - 1)), BAD[0]])])
         await bench.settle()
-        assert parts.items == [GROUP_EVENTS, GROUP_EVENTS, 9]
-        assert parts.sizes == [0, 0, 1]
-        assert len(set(parts.passes)) == 3
+        portions, rest = divmod(many - 1, _PORTION)
+        assert parts.items == [_PORTION] * portions + [rest]
+        assert parts.sizes == [0] * portions + [1]
+        assert len(set(parts.passes)) == portions + 1
         assert bench.log.commits == 1
         assert (source.tokens, len(bench.ids())) == ([1], many - 1)
         assert bench.balanced()
