@@ -19,7 +19,16 @@ Factory = Callable[[], asyncio.AbstractEventLoop]
 BOTH_LOOPS = {"test_door_publish.py", "test_door_delivery.py", "test_door_listeners.py", "test_metrics_endpoint.py"}
 """Tests of the wire run on both loops, whose transports differ in what they forgive; all others on asyncio's."""
 
-LONGEST = ("test_simulated_faults.py", "test_walk.py", "test_soak.py", "test_sink_soak.py", "test_flood_suite.py")
+LONGEST = (
+    "test_simulated_faults.py",
+    "test_first_day.py",
+    "test_imports.py",
+    "test_walk.py",
+    "test_systemd.py",
+    "test_soak.py",
+    "test_sink_soak.py",
+    "test_flood_suite.py",
+)
 """Few tests that take minutes. Begun last, they would run alone while other processes have nothing left to do."""
 
 

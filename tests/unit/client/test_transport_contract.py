@@ -141,4 +141,5 @@ async def test_a_client_hands_its_events_over_to_the_service_in_memory() -> None
             while not any(each.topic.endswith("/events") for each in service.published):  # noqa: ASYNC110
                 await asyncio.sleep(0)  # what is waited for happens on this loop
         sending.cancel()
+        await client.close(flush_s=0.0)  # nobody answers it
     assert service.tokens == ["t"]
