@@ -423,12 +423,14 @@ class Exchange:
         pairs = list(zip(settled.entries, settled.results, strict=True))
         accepted = [entry.key for entry, result in pairs if isinstance(result, Accepted)]
         refused = [entry.key for entry, result in pairs if isinstance(result, Rejected) and not _kept(result)]
+        held = []
         for entry, result in pairs:
-            if _kept(result):
-                ledger.keep(entry.key)
-            else:
+            if not _kept(result):
                 ledger.done(entry.key)
-        accepted += ledger.hold(entry.key for entry, result in pairs if _held(result))
+            elif await self._waits(entry.key):
+                ledger.keep(entry.key)
+                held += [entry.key] if _held(result) else []
+        accepted += ledger.hold(held)
         await ledger.store(ledger.outbox.acknowledge, accepted, position, now)
         if refused:
             await ledger.store(ledger.outbox.discard, refused)
@@ -440,6 +442,12 @@ class Exchange:
         self.progress = True
         ledger.on_settled(final(settled))
         ledger.changed.set()
+
+    async def _waits(self, key: int) -> bool:
+        """Whether an event is in the outbox still: a late receipt may be of one that another batch has brought."""
+        ledger = self._ledger
+        next_one = await ledger.store(ledger.outbox.pending, key - 1, 1)
+        return bool(next_one) and next_one[0].key == key
 
     async def _fit(self, limit: int, beside: int) -> None:
         """The service takes packets of up to ``limit`` bytes: what was longer goes again in parts that fit.

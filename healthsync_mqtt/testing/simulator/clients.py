@@ -26,6 +26,8 @@ _BACKOFF = Backoff(first=0.5, longest=4.0)
 _FAILURE = 0x80
 _GOES_ON_S = 10.0
 """So long a device goes on trying whose rights were taken."""
+_SENT_AGAIN_S = 200.0
+"""Within it the client sends again what the service held a few times."""
 
 
 class Diary:
@@ -119,7 +121,7 @@ class SimulatedDevice:
     async def run(self, until: float, peace: asyncio.Event) -> None:
         """Measure and publish until then, and once more in peace: a receipt tells that a log was restored.
 
-        Returns when all is receipted, or some seconds after its rights were taken.
+        Returns when all is receipted and what was held was sent again, or some seconds after its rights were taken.
         """
         work = asyncio.create_task(self._work(until, peace))
         taken = asyncio.create_task(self.badge.taken.wait())
@@ -146,6 +148,10 @@ class SimulatedDevice:
                 await peace.wait()
                 await client.enqueue([self._diary.next()[0]])
                 await client.drain()
+                # What the service held has been told, and is sent again until it is stored: of a far future, not here.
+                again = loop.time() + _SENT_AGAIN_S
+                while self._outbox.waiting() and loop.time() < again:  # noqa: ASYNC110  # virtual time
+                    await asyncio.sleep(1.0)
 
     def _client(self) -> DeviceClient:
         credentials = Credentials(

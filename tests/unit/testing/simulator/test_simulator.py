@@ -210,6 +210,12 @@ def test_the_service_as_it_is_keeps_its_promises() -> None:
     assert broken == []
 
 
+@pytest.mark.parametrize("seed", [650, 810])
+def test_what_the_service_held_is_stored_in_the_end(seed: int) -> None:
+    """After a restore the client sends it again; a late receipt that says held is of an event that was stored since."""
+    assert simulate(seed).violations == ()
+
+
 def test_a_program_that_waits_for_nothing_is_found() -> None:
     loop = VirtualLoop()
     try:
