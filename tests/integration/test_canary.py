@@ -29,6 +29,8 @@ from tests.support.peer import Identity, Peer
 from tests.support.service import HEALTHSYNC, Service
 
 STORES = ("events.db", "events.db-wal")
+SUMMED = (*STORES, "summaries.db", "summaries.db-wal")
+"""Of what days are worked out: figures, and what measured them."""
 SESSIONS = ("sessions.db", "sessions.db-wal")
 """A status that is retained is kept over a restart."""
 DEBUG = {
@@ -138,11 +140,11 @@ async def good_traffic(run: Run, alice: Identity) -> None:
     await peer.connect(alice, will=Will(alice.status, cage.bird("will", stores=SESSIONS).encode(), 1, True))
     assert await peer.subscribe((alice.receipts, 1), (alice.commands, 1)) == (1, 1)
     events = [
-        measured("g1", value={"bpm": 71.39391737}, source={"app": cage.bird("source", stores=STORES)}),
+        measured("g1", value={"bpm": 71.39391737}, source={"app": cage.bird("source", stores=SUMMED)}),
         measured("g2", device={"model": cage.bird("device model", stores=STORES)}),
         measured("g3", device={"odd": cage.bird("unknown field of device", stores=STORES)}),
     ]
-    cage.keep("number", "71.39391737", stores=STORES)
+    cage.keep("number", "71.39391737", stores=SUMMED)
     await peer.publish(alice.events, gzip.compress(json.dumps({"batch": "b", "events": events}).encode()))
     await peer.publish(alice.events, json.dumps(events[0]).encode(), qos=2)
     await peer.publish(alice.status, json.dumps({"status": cage.bird("status")}).encode(), retain=True)

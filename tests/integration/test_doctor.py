@@ -14,7 +14,7 @@ from healthsync_mqtt.cli.doctor.databases import databases
 from healthsync_mqtt.cli.doctor.finding import Grade
 from tests.support.service import HEALTHSYNC, Service, run_cli
 
-DATABASES = ("events.db", "registry.db", "audit.db", "sessions.db", "homeassistant.db")
+DATABASES = ("events.db", "registry.db", "audit.db", "sessions.db", "homeassistant.db", "summaries.db")
 
 
 @pytest.fixture(scope="module")

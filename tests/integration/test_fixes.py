@@ -115,6 +115,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "device why USER DEVICE": Line("device why alice watch"),
     "doctor": Line("doctor"),
     "events list": Line("events list"),
+    "events list --user {user}": Line("events list --user alice"),
     "format list": Line("format list"),
     "homeassistant enable USER heart_rate,steps": Line("homeassistant enable alice heart_rate,steps"),
     "homeassistant enable {user_id} heart_rate": Line("homeassistant enable bob heart_rate"),

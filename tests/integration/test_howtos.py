@@ -35,7 +35,7 @@ NOT_RUN = {
     "docs/howto/phone-certificates.md": 3,
 }
 """How many blocks of a page are not run; the page gives the reason of each."""
-OTHER_LANGUAGES = {"json", "toml", "python", "sql", "text", "yaml", "js", "java", "go", "c", "rust"}
+OTHER_LANGUAGES = {"json", "toml", "python", "sql", "text", "yaml", "js", "java", "go", "c", "rust", "conf"}
 """Not typed, but read as what they are by tests of their own."""
 
 

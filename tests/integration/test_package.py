@@ -72,7 +72,12 @@ def environment(at: Path, package: Path, python: str = sys.executable) -> Path:
 
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-BRINGS = {"fit": "healthsync_mqtt.formats.fit", "influx": "influxdb_client", "hooks": "starlette, uvicorn"}
+BRINGS = {
+    "fit": "healthsync_mqtt.formats.fit",
+    "influx": "influxdb_client",
+    "hooks": "starlette, uvicorn",
+    "parquet": "pyarrow",
+}
 
 
 @pytest.mark.real_server

@@ -247,6 +247,12 @@ def test_only_what_consent_covers_now_is_shipped(rig: Rig, server: InfluxDouble)
     assert len(server.points) == 1
 
 
+NO_TAG = {
+    "fhir", "googlefit", "nightscout", "open_mhealth", "openscale", "sleep_as_android", "theengs", "xiaomi", "zepp",
+}  # fmt: skip
+"""Payload formats whose points have no provider: a ledger knows of one time at which providers became tags."""
+
+
 def test_providers_that_our_own_code_writes_are_in_the_closed_set() -> None:
     root = Path(healthsync_mqtt.__file__).parent
     written: set[str] = set()
@@ -259,8 +265,14 @@ def test_providers_that_our_own_code_writes_are_in_the_closed_set() -> None:
                     for key, value in pairs
                     if isinstance(key, ast.Constant) and key.value == "provider" and isinstance(value, ast.Constant)
                 }
-    assert "garmin_fit" in written
-    assert written <= PROVIDERS
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Scribe":
+                written |= {
+                    part.value
+                    for part in ast.walk(node.args[2])
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                }
+    assert {"garmin_fit", "healthkit", "withings"} <= written
+    assert written - PROVIDERS == NO_TAG
 
 
 # -- reading back

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import wait_until
+
 SITE = next(path for path in sys.path if path.endswith("site-packages"))
 """Where the dependencies of this environment are."""
 ONLY_ROOT = "only root can"
@@ -42,13 +44,24 @@ def interpreter(uid: int) -> str | None:
     return None
 
 
+_NO_SUCH_ACCOUNT = 6
+"""What userdel(8) ends with then."""
+
+
 @contextlib.contextmanager
 def removed_after(name: str) -> Iterator[None]:
     """An account that a test makes is gone afterwards."""
     try:
         yield
     finally:
-        subprocess.run(["userdel", name], capture_output=True, check=False)
+        # Refused while a process of it is still ending, or another test changes accounts.
+        wait_until(lambda: _userdel(name) in {0, _NO_SUCH_ACCOUNT}, f"userdel {name}")
+
+
+def _userdel(name: str) -> int:
+    if shutil.which("userdel") is None:
+        return _NO_SUCH_ACCOUNT
+    return subprocess.run(["userdel", name], capture_output=True, check=False).returncode
 
 
 def need_root(*programs: str) -> None:
