@@ -12,7 +12,7 @@ from healthsync_mqtt.config.sections import DataPaths
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.summaries.day import day_dict, day_number
-from healthsync_mqtt.summaries.file import SummaryFile
+from healthsync_mqtt.summaries.file import MOST_MOMENTS, SummaryFile
 from healthsync_mqtt.summaries.part import DAY_US
 
 _COLUMNS: Final = ("DAY", "TYPE", "FIGURES", "SOURCES")
@@ -89,6 +89,8 @@ def _rows(days: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
 
 def _told(type_name: str, figures: Mapping[str, Any]) -> str:
     """``9421 steps``, ``mean 61.2 min 48 max 171 count 840``; the units are in the names."""
+    if figures.get("too_large"):
+        return f"too large: more than {MOST_MOMENTS} samples, nothing is worked out of them"
     if type_name in CATALOGUE and set(figures) == {type_name, "sources"}:
         return f"{figures[type_name]}"
     return "  ".join(_figure(key, value) for key, value in figures.items() if key != "sources")

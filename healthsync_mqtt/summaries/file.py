@@ -5,6 +5,7 @@ and the note that it had to be: whatever moment a kill comes at, the file goes o
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,9 @@ _rows: Final = msgspec.json.Decoder(tuple[tuple[int, tuple[float | None, ...]], 
 _figures: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _preferred: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 NOWHERE: Final = 2**62
+MOST_MOMENTS: Final = 200_000
+"""How many samples, or events of one number, a type may have on a day: more are not read, nothing is said of it."""
+_WORK_S: Final = 0.02
 
 
 Since = Callable[[str, str], int | None]
@@ -71,6 +75,7 @@ class SummaryFile:
         self._connection = connection
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
+        self._turn = -1  # the user whose day was worked out last
         self._read_names()
         place = connection.execute(_SQL["place"]).fetchone()
         self.epoch: str = "" if place is None else place[0]
@@ -228,12 +233,20 @@ class SummaryFile:
 
     # -- days
 
-    def work_out(self, limit: int, since: Since) -> list[DayKey]:
-        """Work out at most ``limit`` of the days that were touched; those that came to something else."""
+    def work_out(self, limit: int, since: Since, *, within_s: float = _WORK_S) -> list[DayKey]:
+        """Work out days that were touched, of each user in turn; those that came to something else.
+
+        At most ``limit`` of them, and none is begun after ``within_s``.
+        """
         changed = []
+        until_s = time.monotonic() + within_s
         with self._writing():
-            due = self._connection.execute(_SQL["touched"], (limit,)).fetchall()
-            for user, type_, day in due:
+            for _ in range(limit):
+                due = self._next_touched()
+                if due is None:
+                    break
+                user, type_, day = due
+                self._turn = user
                 name, type_name = self._names[user], self._names[type_]
                 since_us = since(name, type_name)
                 found = None if since_us is None else self._outcome(user, type_, day, since_us)
@@ -243,19 +256,35 @@ class SummaryFile:
                     figures, at_us, offset_us = now
                     self._run("keep_day", [(user, day, type_, at_us, offset_us, figures)])
                     changed.append(DayKey(name, type_name, day))
-            self._run("settle", due)
+                self._run("settle", [due])
+                if time.monotonic() >= until_s:
+                    break
         return changed
+
+    def _next_touched(self) -> tuple[int, int, int] | None:
+        """A day of the user after the one whose turn it was, and after the last of them the first."""
+        for after in (self._turn, -1):
+            due: tuple[int, int, int] | None = self._connection.execute(_SQL["touched_after"], (after,)).fetchone()
+            if due is not None:
+                return due
+        return None
 
     def _outcome(self, user: int, type_: int, day: int, since_us: int) -> DayFigures | None:
         type_name = self._names[type_]
         person = self._people[self._names[user]]
         low_us, high_us = _clocks(person)
         first, last = (day * DAY_US - high_us) // DAY_US, ((day + 1) * DAY_US - low_us - 1) // DAY_US
-        rows = self._connection.execute(_SQL["parts"], (user, type_, first, last, since_us)).fetchall()
+        rows = self._connection.execute(_SQL["parts"], (user, type_, first, last, since_us))
+        moments = 0
         parts: dict[tuple[int, int], Contribution] = {}
         for place, (seq, name, source, worn, offset_us, start_us, end_us, numbers) in enumerate(rows):
             # An amount that lasts is in several buckets, and is one; samples are in one bucket each.
             key = (seq, 0 if end_us is not None else place)
+            said = _rows(numbers)
+            moments += max(1, len(said))
+            if moments > MOST_MOMENTS:
+                rows.close()
+                return DayFigures({"too_large": True, "sources": []}, day * DAY_US, None)
             parts[key] = Contribution(
                 name,
                 self._names[source],
@@ -264,7 +293,7 @@ class SummaryFile:
                 offset_us is not None,
                 start_us,
                 end_us,
-                _rows(numbers),
+                said,
             )
         return outcome(type_name, day, parts.values(), person.preferred)
 

@@ -49,6 +49,9 @@ SELECT DISTINCT part.user, part.type, part.bucket + each.value FROM part, json_e
 -- name: touched
 SELECT user, type, day FROM touched LIMIT ?
 
+-- name: touched_after
+SELECT user, type, day FROM touched WHERE user > ? ORDER BY user, type, day LIMIT 1
+
 -- name: settle
 DELETE FROM touched WHERE user = ? AND type = ? AND day = ?
 
