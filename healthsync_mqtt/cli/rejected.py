@@ -94,6 +94,7 @@ def replay(
     place = DataDirectory(data)
     if bool(numbers) == all_:
         raise UsageError("which ones?", hint="healthsync rejected replay 3 4, or --all")
+    place.expect_user(user)
     chosen = [row.no for row in _rows(place, user)] if all_ else list(numbers or ())
     place.audit("rejected.replayed", user=user, count=len(chosen))
     accepted = 0
@@ -126,13 +127,20 @@ def purge(
     """
     before_us = moment(older_than, now_us())
     place = DataDirectory(data)
+    place.expect_user(user)
     if dry_run:
         waiting = sum(_last_us(row) < before_us for row in _rows(place, user))
         output.told({"removed": 0, "would_remove": waiting}, f"{waiting} would be removed", as_json=json)
         return
+    if user is None:
+        question = "Remove rejected events of all users for good?"
+        fix = f"healthsync rejected purge --older-than {older_than} --yes; --dry-run shows what goes"
+    else:
+        question = f"Remove rejected events of {user} for good?"
+        fix = f"healthsync rejected purge --user {user} --older-than {older_than} --yes; --dry-run shows what goes"
     output.must_agree(
-        "Remove rejected events for good?",
-        f"healthsync rejected purge --older-than {older_than} --yes; --dry-run shows what goes",
+        question,
+        fix,
         yes=yes,
         as_json=json,
     )

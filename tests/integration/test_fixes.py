@@ -129,6 +129,9 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "rejected show {number}": Line("rejected show 3"),
     "rejected list --user {user}": Line("rejected list --user alice"),
     "rejected purge --older-than {older_than} --yes": Line("rejected purge --older-than 30d --yes"),
+    "rejected purge --user {user} --older-than {older_than} --yes": Line(
+        "rejected purge --user alice --older-than 30d --yes"
+    ),
     "rejected replay 3 4": Line("rejected replay 3 4"),
     "rejected replay --all": Line("rejected replay --all"),
     "replay {file} --user USER --device DEVICE": Line("replay {tmp}/walk.fit --user alice --device watch"),

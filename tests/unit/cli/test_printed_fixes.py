@@ -46,6 +46,7 @@ SAID = [
     Said("subscriber remove app", 2, APP),
     Said("sink remove file", 2, FILE_SINK),
     Said("rejected purge --older-than 30d", 2, ALICE),
+    Said("rejected purge --user alice --older-than 30d", 2, ALICE),
     Said("cert revoke {serial}", 2, CERTIFICATE),
     Said("device why alice watch", 0, (*ALICE, "device suspend alice watch --yes")),
     Said("device why alice watch", 0, (*ALICE, "user suspend alice --yes")),
