@@ -102,14 +102,17 @@ def stats(
     place.audit("events.counted", user=user, device=device, type=wanted, since=since, until=until, by=by)
     found: Counter[tuple[str, ...]] = Counter()
     log = place.log()
+    empty = "no events yet; start the service: healthsync up"
     if log is not None:
         readers = [_KEYS[key] for key in keys]
         with log:
             after = 0
+            if log.head():
+                empty = "no such events"
             while page := log.read(after, _PAGE, user=user, type=wanted, since_us=since_us):
                 after = page[-1].seq
                 counted = (record for record in page if not record.op and record in choice)
                 found.update(tuple(read(record) for read in readers) for record in counted)
     rows = [dict(zip(keys, key, strict=True)) | {"events": number} for key, number in sorted(found.items())]
     columns = {key: key.upper() for key in keys} | {"events": "EVENTS"}
-    output.listing(rows, columns, as_json=json, empty="no events yet; start the service: healthsync up")
+    output.listing(rows, columns, as_json=json, empty=empty)

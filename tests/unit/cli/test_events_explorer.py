@@ -96,3 +96,11 @@ def test_counts(lines, run) -> None:
     ]
     assert lines("events", "stats", "--by", "type", "--device", "watch", "--since", "2026-11-21")[0]["events"] == 1
     assert run("events", "stats", "--by", "mood").exit_code == 2
+
+
+def test_where_filters_find_nothing_nobody_is_told_to_start_the_service(run) -> None:
+    result = run("events", "stats", "--type", "weight")
+    assert result.exit_code == 0
+    told = result.stdout + result.stderr
+    assert "no such events" in told
+    assert "start the service" not in told
