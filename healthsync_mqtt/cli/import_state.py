@@ -48,9 +48,19 @@ class ImportState:
     def mark(self, digest: str, declared: Declared, memory: Mapping[str, bytes]) -> MarkFile:
         """How far the import of a file has come: of this content, read by this version, with what is remembered."""
         make_private_directory(self._folder)
-        known = [__version__, self.user, self.device, digest, *map(str, declared)]
+        known = [__version__, *map(str, declared)]
         known += [f"{kind}/{_short(state.hex())}" for kind, state in sorted(memory.items())]
-        return MarkFile(self._folder / f"mark-{_short(*known)}.json")
+        return MarkFile(self._folder / f"{self._of(digest)}-{_short(*known)}.json")
+
+    def forget(self, digest: str) -> None:
+        """An import of this content has ended: also what was remembered of it under other circumstances goes."""
+        name = self._of(digest)
+        for pattern in (f"{name}-*.json", f".{name}-*"):
+            for left in self._folder.glob(pattern):
+                left.unlink(missing_ok=True)
+
+    def _of(self, digest: str) -> str:
+        return f"mark-{_short(self.user, self.device, digest)}"
 
 
 def _short(*words: str) -> str:

@@ -122,6 +122,9 @@ def _publish_all(files: Sequence[Path], whose: Whose, outcome: _Outcome, *, rate
     service = ServiceFile.read(data)
     with place.registry() as registry:
         registry.user(whose.user)
+        if not any(file.exists() for file in files):
+            _tell_missing(files, outcome)
+            return
         known, added = device_made_if_missing(registry, whose.user, whose.device, now_us())
     if added:
         place.audit("device.added", user=whose.user, device=whose.device)
@@ -130,7 +133,8 @@ def _publish_all(files: Sequence[Path], whose: Whose, outcome: _Outcome, *, rate
     for file in files:
         with _failing(file, outcome), ReadingProgress(file) as watch:
             reader = whose._replace(memory=state.memory())
-            marked = state.mark(digest_of(file), whose.declared, reader.memory)
+            digest = digest_of(file)
+            marked = state.mark(digest, whose.declared, reader.memory)
             tally = Tally()
 
             def make(file: Path = file, watch: ReadingProgress = watch, reader: Whose = reader) -> Iterator[Load]:
@@ -144,10 +148,17 @@ def _publish_all(files: Sequence[Path], whose: Whose, outcome: _Outcome, *, rate
                 output.say("stopped: the same command goes on from here")
                 raise typer.Exit(_STOPPED) from None
             state.remember(tally.memory)
-            marked.remove()
+            state.forget(digest)
             added = False
             outcome.mark.join(found)
             outcome.add(file, tally)
+
+
+def _tell_missing(files: Sequence[Path], outcome: _Outcome) -> None:
+    """None of them is there: that is told, and no device is added for it."""
+    for file in files:
+        with _failing(file, outcome):
+            digest_of(file)
 
 
 async def _carry(
