@@ -1,3 +1,4 @@
+# long: one file, its rows, the days that are due, and what is worked out of them
 """summaries.db: what events add to days, which days were touched, and what they came to.
 
 A piece of the log, what it touches and the place in the log are one transaction, and so is a day that was worked out
