@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
+from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, network
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.identity.certificates.demand import Demand
@@ -19,7 +19,7 @@ from healthsync_mqtt.identity.keys.signing import Keys
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
-from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof, UnprovedError
+from healthsync_mqtt.identity.login.proof import CrowdedError, Login, PerhapsNewError, Proof, UnprovedError
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.telemetry.log import get_logger
 
@@ -35,6 +35,9 @@ _KNOWN_S: Final = 0.3
 """Seconds for which a credential that was good is not verified again: with the reading of the registry well within the
 second in which a revocation has to have its effect."""
 _MOST_KNOWN: Final = 20_000
+_BUSY_S: Final = 1.0
+_NEWS: Final = 2
+"""So often the registry is read again for who may be new."""
 MOST_HELD: Final = 200
 """Refusals that are held back; one more is answered at once, that it is to come later."""
 
@@ -106,8 +109,11 @@ class Callers:
         return caller
 
     async def admitted(self, proof: Proof, peer: str) -> Caller:
-        """Whom a proof is good for. HttpError 401, after a while."""
-        caller = await self._login(proof)
+        """Whom a proof is good for. HttpError 401, after a while; 503 when nobody could look at it."""
+        try:
+            caller = await self._login(proof._replace(address=network(peer)))
+        except CrowdedError as error:
+            raise HttpError(503, "busy", error.detail, retry_after_s=_BUSY_S) from None
         if caller is None:
             await self._refuse(peer, proof.client_id)
             raise self.refusal()
@@ -158,7 +164,8 @@ class Callers:
 
     async def _login(self, proof: Proof) -> Caller | None:
         """The login, or None. Who may be new, or waits for the check of a password, is asked again after it."""
-        for _ in range(3):
+        news = 0
+        while True:
             # Another thread reads the registry: a revocation that comes between the two must not count as known.
             claimed = self._directory.principal(proof.client_id)
             epoch = 0 if claimed is None else self._directory.epoch(claimed)
@@ -166,14 +173,18 @@ class Callers:
                 return Caller(self._logins.authenticate(proof, Demand.off, time.time()), epoch)
             except UnprovedError:
                 await self._newcomers.proving()
+            except CrowdedError:
+                raise
             except PerhapsNewError:
+                if news == _NEWS:
+                    return None
+                news += 1
                 await self._newcomers.reading()
                 if proof.client_id == _NOBODY and proof.password is not None:
-                    proof = self._proof(Credential(None, proof.password))
+                    proof = self._proof(Credential(None, proof.password))._replace(address=proof.address)
             except TokenError as error:
                 log.info("gateway.login_refused", client=proof.client_id, reason=error.detail)
                 return None
-        return None
 
     async def _refuse(self, peer: str, name: str) -> None:
         self.refused += 1

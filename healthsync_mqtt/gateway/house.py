@@ -71,7 +71,11 @@ class House:
             answer_s=settings.gateway.answer_s,
         )
         self.intake = intake.EventIntake(
-            rules=self.rules, publisher=self.publisher, rates=Rates(limits), most=limits.max_packet
+            rules=self.rules,
+            publisher=self.publisher,
+            rates=Rates(limits),
+            most=limits.max_packet,
+            still=self.callers.still,
         )
         self.log = LogPool(settings.data)
         self.tail = Tail(self.log)

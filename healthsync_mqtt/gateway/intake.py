@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.client.exchange import told
 from healthsync_mqtt.gateway.body import read_body
-from healthsync_mqtt.gateway.callers import Caller
+from healthsync_mqtt.gateway.callers import Caller, Callers
 from healthsync_mqtt.gateway.openapi import answers, takes
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.publisher import NotTakenError, Publisher
@@ -33,8 +33,11 @@ _QUOTA: Final = 0x97
 class EventIntake:
     """Takes bodies of events for the devices that send them."""
 
-    def __init__(self, *, rules: AccessRules, publisher: Publisher, rates: Rates, most: int) -> None:
-        """``most`` is what a packet of the broker may have."""
+    def __init__(
+        self, *, rules: AccessRules, publisher: Publisher, rates: Rates, most: int, still: Callable[[Caller], bool]
+    ) -> None:
+        """``most`` is what a packet of the broker may have; ``still`` says whether a login is good now."""
+        self._still = still
         self._rules = rules
         self._publisher = publisher
         self._rates = rates
@@ -52,6 +55,8 @@ class EventIntake:
             )
         self._pace(caller)
         body = await read_body(request, self._most - HEADER - len(topic))
+        if not self._still(caller):  # a body may take its time
+            raise Callers.refusal()
         try:
             answer = await self._publisher.publish(topic, body)
         except TooLargeError as error:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
 
@@ -43,6 +43,9 @@ class LogPool:
             self._opened.append(reader)
         try:
             return question(reader)
-        except HealthSyncError:
+        except (StoreError, UnavailableError):
+            # What refuses a request is no failure of the reader, and each one that is given up is closed.
             self._mine.reader = None
+            self._opened.remove(reader)
+            reader.close()
             raise

@@ -3,11 +3,14 @@
 import time
 from typing import Any
 
+import pytest
+
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.gateway.callers import Callers
+from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.identity.certificates.demand import Demand
-from healthsync_mqtt.identity.login.proof import Login, Proof
+from healthsync_mqtt.identity.login.proof import CrowdedError, Login, Proof
 from healthsync_mqtt.model.principal import Principal, Role
 
 WATCH = Principal(role=Role.device, client_id="alice-watch", user="alice", device="watch")
@@ -53,3 +56,27 @@ async def test_a_revocation_during_a_login_is_seen_by_what_outlasts_the_request(
         assert caller.principal == WATCH
         assert caller.login.expires_at > time.time()
         assert callers.still(caller) is (raises == 0)
+
+
+class Crowded:
+    """A line of passwords that is full; it notes where each comes from."""
+
+    def __init__(self) -> None:
+        self.addresses: list[str] = []
+
+    def authenticate(self, proof: Proof, demand: Demand, now: float) -> Login:
+        del demand, now
+        self.addresses.append(proof.address)
+        raise CrowdedError("many passwords wait")
+
+
+async def test_a_full_line_is_busy_and_no_failed_login_and_each_address_has_its_own_place() -> None:
+    line = Crowded()
+    parts: Any = Directory(), line, None, AddressGuard(LimitSettings()), None
+    callers = Callers(*parts)
+    for peer in ("192.0.2.1", "192.0.2.2"):
+        with pytest.raises(HttpError) as said:
+            await callers.admitted(Proof("scale", "scale", b"x", None), peer)
+        assert (said.value.status, said.value.retry_after_s) == (503, 1.0)
+    assert line.addresses == ["192.0.2.1", "192.0.2.2"]
+    assert (callers.refused, callers.held) == (0, 0)
