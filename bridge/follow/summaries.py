@@ -55,7 +55,8 @@ _BACK: Final = 6
 class Summaries:
     """``look`` is called again and again. ``open_reader`` opens a reader for the thread that reads.
 
-    ``owns`` says whether a user's events are in this log; ``withheld`` are types that are retained for nobody there.
+    ``head`` is asked by the event loop alone, whose reader it is of. ``owns`` says whether a user's events are in this
+    log; ``withheld`` are types that are retained for nobody there.
     """
 
     def __init__(
@@ -229,7 +230,7 @@ class Summaries:
     def _piece(self, size: int) -> bool:
         """Take one piece in, in a thread; whether there may be more."""
         reader, file = self._log(), self._file
-        if file.epoch != reader.epoch or file.seq > self._head():
+        if file.epoch != reader.epoch or file.seq > reader.head():
             file.begin_anew(reader.epoch)
         if file.seq >= self._horizon:
             return False

@@ -7,10 +7,13 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
+from bridge import ground
 from bridge.embedded import DoorServing, EmbeddedEdge
 from bridge.service import Ready, Service
 from healthsync_mqtt.broker.embedded.deadlines import Deadline
@@ -20,7 +23,8 @@ from healthsync_mqtt.identity.keys.store import KeyStore
 from healthsync_mqtt.identity.login.tokens import TokenIssuer
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Principal
-from healthsync_mqtt.storage.port import EventLog
+from healthsync_mqtt.storage import opening
+from healthsync_mqtt.storage.port import EventLog, LogReader
 from tests.support.patience import PATIENCE_S
 from tests.support.peer import Identity, Peer, event
 
@@ -42,6 +46,31 @@ class HeldLog:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
+
+
+class LoopReader:
+    """The event loop's reader. SQLite refuses two threads only when they meet; this tells of a second one always."""
+
+    def __init__(self, reader: LogReader) -> None:
+        self._reader = reader
+        self._owner = threading.get_ident()
+        self.elsewhere: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self._look(name)
+        found = getattr(self._reader, name)
+        return self._watched(name, found) if callable(found) else found
+
+    def _watched(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*arguments: Any, **named: Any) -> Any:
+            self._look(name)
+            return method(*arguments, **named)
+
+        return watched
+
+    def _look(self, name: str) -> None:
+        if threading.get_ident() != self._owner:
+            self.elsewhere.add(f"{name} in {threading.current_thread().name}")
 
 
 class House:
@@ -214,8 +243,16 @@ async def opened(data: Path, changes: dict[str, Any] | None = None) -> AsyncIter
     loop = asyncio.get_running_loop()
     unexpected: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _loop, context: unexpected.append(context))
+    readers: list[LoopReader] = []
+
+    def open_reader(data: Path) -> LoopReader:
+        readers.append(LoopReader(opening.open_reader(data)))
+        return readers[-1]
+
     async with contextlib.AsyncExitStack() as stack:
-        service = await stack.enter_async_context(Service.open(settings, EmbeddedEdge.open))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ground, "open_reader", open_reader)
+            service = await stack.enter_async_context(Service.open(settings, EmbeddedEdge.open))
         ready = await service.listen()
         registry = Registry.open(settings.paths.registry_db)
         stack.callback(registry.close)
@@ -231,6 +268,7 @@ async def opened(data: Path, changes: dict[str, Any] | None = None) -> AsyncIter
     gc.collect()
     await asyncio.sleep(0)
     assert unexpected == [], unexpected
+    assert readers[0].elsewhere == set(), "the event loop's reader in another thread"
     assert house.counters.in_flight == 0
     assert house.counters.failed == 0
     assert house.door.connections == 0
