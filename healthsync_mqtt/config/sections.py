@@ -1,3 +1,4 @@
+# long: every setting with its default and range, in one place
 """The settings by section: one place for every default and limit. Ranges are what the code can bear."""
 
 import ipaddress
@@ -352,8 +353,13 @@ class DataPaths(BaseModel):
 
     @property
     def keys(self) -> Path:
-        """Directory of the signing keys."""
+        """Directory of the signing keys and of the outer key."""
         return self.root / "keys"
+
+    @property
+    def keys_db(self) -> Path:
+        """The wrapped data keys."""
+        return self.root / "keys.db"
 
     @property
     def certs(self) -> Path:

@@ -1,0 +1,89 @@
+"""The ring of a data directory: one for each process, made at the first need of one."""
+
+import os
+import threading
+import weakref
+from pathlib import Path
+from typing import Final
+
+from healthsync_mqtt.config.private_files import directory_lock, make_private_directory, sync_directory
+from healthsync_mqtt.config.secrets import key_passphrase
+from healthsync_mqtt.config.sections import DataPaths
+from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.keys.book import KeyBook
+from healthsync_mqtt.keys.local import LocalProvider, NoLock, PassphraseLock
+from healthsync_mqtt.keys.ring import KeyRing
+
+FILE: Final = "file"
+PASSPHRASE: Final = "passphrase"  # noqa: S105  # a provider's name
+
+_rings: weakref.WeakValueDictionary[tuple[Path, int], KeyRing] = weakref.WeakValueDictionary()
+_turn = threading.Lock()
+os.register_at_fork(after_in_child=_rings.clear)
+
+
+def has_ring(data: Path) -> bool:
+    """Whether this data directory has keys."""
+    return DataPaths(root=data).keys_db.exists()
+
+
+def ring_of(data: Path) -> KeyRing:
+    """The ring of a data directory, one for all who have it in this process. UnavailableError where there is none."""
+    paths = DataPaths(root=data)
+    with _turn:
+        place = _place(paths.keys_db)
+        ring = None if place is None else _rings.get(place)
+        if ring is None:
+            book = KeyBook.existing(paths.keys_db)
+            ring = KeyRing(book, providers(data), book.facts().get("provider", FILE))
+            weakref.finalize(ring, book.close)
+            _rings[_place(paths.keys_db) or (paths.keys_db, 0)] = ring
+        return ring
+
+
+def ring_made_if_missing(data: Path) -> KeyRing:
+    """The ring, with a new outer key and a file of keys where there were none.
+
+    The outer key is under the passphrase of keys at rest where the environment has one, else a file on the same disk.
+    """
+    paths = DataPaths(root=data)
+    if not paths.keys_db.exists():
+        make_private_directory(paths.keys)
+        with directory_lock(paths.root):
+            if not paths.keys_db.exists():
+                _make(data)
+    return ring_of(data)
+
+
+def providers(data: Path) -> dict[str, LocalProvider]:
+    """Whoever may hold the outer key of a data directory, by name; the passphrase is asked for when it is needed."""
+    keys = DataPaths(root=data).keys
+    return {
+        FILE: LocalProvider(FILE, keys / "outer.json", NoLock()),
+        PASSPHRASE: LocalProvider(PASSPHRASE, keys / "outer-passphrase.json", PassphraseLock(key_passphrase)),
+    }
+
+
+def _make(data: Path) -> None:
+    """The outer key first, then the book under its name in one step: killed anywhere, there is no ring without it."""
+    path = DataPaths(root=data).keys_db
+    chosen = providers(data)[FILE if key_passphrase() is None else PASSPHRASE]
+    if not chosen.exists():
+        chosen.create()
+    chosen.check()
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    book = KeyBook(unfinished)
+    book.set_fact("provider", chosen.name)
+    book.close()
+    unfinished.rename(path)
+    sync_directory(path.parent)
+
+
+def _place(path: Path) -> tuple[Path, int] | None:
+    try:
+        return path.resolve(), path.stat().st_ino
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be looked at: {error.strerror}", hint="look at the path") from error

@@ -1,0 +1,36 @@
+"""What the ring asks of whoever holds the outer key."""
+
+from typing import Protocol
+
+
+class KeyProvider(Protocol):
+    """Wraps data keys with an outer key that never leaves it.
+
+    The outer key has versions. ``wrap`` uses the newest; ``unwrap`` knows every version that was not forgotten.
+    ``about`` says what the key is for: what was wrapped about one thing is not unwrapped about another.
+
+    Every method may raise KeyUnavailableError while the holder is away; then nothing has changed, and trying again may
+    work. Methods may be called from several threads and processes.
+    """
+
+    @property
+    def name(self) -> str:
+        """A short word, kept beside each wrapped key."""
+
+    def wrap(self, key: bytes, about: bytes) -> bytes:
+        """The key in a form that tells nothing without the outer key; another one each time."""
+
+    def unwrap(self, wrapped: bytes, about: bytes) -> bytes:
+        """The key again. TamperedError for what this provider never made about this."""
+
+    def is_newest(self, wrapped: bytes) -> bool:
+        """Whether the newest version of the outer key wraps it."""
+
+    def rotate(self) -> None:
+        """Make a new version; what older ones have wrapped is still unwrapped. Durable when it returns."""
+
+    def forget_older(self) -> None:
+        """Destroy all versions but the newest, where the holder lets us. To be called when nothing needs them."""
+
+    def check(self) -> None:
+        """Wrap and unwrap something, so that what is wrong is told now and not at the next new user."""

@@ -1,0 +1,250 @@
+"""The ring: seals and opens for users, and for parts of the service, each with a key of its own."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.keys.book import KeyBook, WrappedKey
+from healthsync_mqtt.keys.faults import KeyDestroyedError, KeyUnavailableError, TamperedError
+from healthsync_mqtt.keys.port import KeyProvider
+from healthsync_mqtt.keys.sealed import KEY_BYTES, DataKey, key_id_of
+
+_USER: Final = "user:"
+_SERVICE: Final = "service:"
+_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RingFacts:
+    """The ring as people are told of it."""
+
+    id: str
+    provider: str
+    users: int
+    #: Keys that an older version of the outer key, or another provider, wraps still.
+    behind: int
+
+
+class KeyRing:
+    """One per process and data directory, used by any thread. Keys stay unwrapped once they were needed.
+
+    So a provider that is away stops only what was not needed yet: that is KeyUnavailableError, and nothing is ever
+    written unsealed instead. Every method may raise StoreError when the file of keys cannot be used.
+    """
+
+    def __init__(
+        self,
+        book: KeyBook,
+        providers: Mapping[str, KeyProvider],
+        provider: str,
+        *,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        """``provider`` is the name of the one that wraps what is new."""
+        self._book = book
+        self._providers = dict(providers)
+        self._provider = provider
+        self._clock_us = clock_us
+        facts = book.facts()
+        self.id: str = facts["id"]
+        self._destroyed = facts["destroyed"]
+        self._newest: dict[str, DataKey] = {}
+        self._known: dict[bytes, DataKey] = {}
+        self._turn = threading.RLock()
+
+    # -- users
+
+    def seal(self, user: str, plaintext: bytes, context: bytes) -> bytes:
+        """Bytes that only ``open`` with the same user and context reads; a key is made for a user's first ones."""
+        return self.key(user).seal(plaintext, context)
+
+    def open(self, user: str, sealed: bytes, context: bytes) -> bytes:
+        """What was sealed. KeyDestroyedError after ``destroy``; TamperedError when a bit of the three differs."""
+        return self.key_of(user, sealed).open(sealed, context)
+
+    def key(self, user: str) -> DataKey:
+        """The key that seals for a user, for who seals much. Ask again after ``refresh``."""
+        return self._newest.get(_USER + user) or self._sealing(_USER + user)
+
+    def key_of(self, user: str, sealed: bytes) -> DataKey:
+        """The key that opens this; it is told by its id, never by trying."""
+        return self._opening(_USER + user, sealed)
+
+    def destroy(self, user: str) -> bool:
+        """Destroy every key of a user: what they sealed is gone for ever. Durable, and overwritten, when it returns.
+
+        May be done again. False when there was none. A key is made again when something is sealed for the user.
+        """
+        return self._destroy(_USER + user)
+
+    def renew(self, user: str) -> None:
+        """Seal with a new key from now on; the older ones still open."""
+        with self._turn:
+            row = self._add(_USER + user, unless_there=False)
+            self._newest[row.owner] = self._unwrapped(row)
+
+    # -- parts of the service
+
+    def seal_service(self, name: str, plaintext: bytes, context: bytes) -> bytes:
+        """As ``seal``, for secrets that are no user's: tokens of sinks, secrets of clients at providers."""
+        owner = _SERVICE + name
+        return (self._newest.get(owner) or self._sealing(owner)).seal(plaintext, context)
+
+    def open_service(self, name: str, sealed: bytes, context: bytes) -> bytes:
+        """As ``open``."""
+        return self._opening(_SERVICE + name, sealed).open(sealed, context)
+
+    def destroy_service(self, name: str) -> bool:
+        """As ``destroy``."""
+        return self._destroy(_SERVICE + name)
+
+    # -- all of them
+
+    def refresh(self) -> None:
+        """Hear what other processes have destroyed or renewed since. Cheap: to be called before each portion."""
+        if self._book.changed():
+            destroyed = self._book.facts()["destroyed"]
+            with self._turn:
+                self._newest = {}
+                if destroyed != self._destroyed:
+                    self._destroyed, self._known = destroyed, {}
+
+    def facts(self) -> RingFacts:
+        """What there is. KeyUnavailableError when the provider is away."""
+        behind = sum(1 for row in self._rows() if not self._is_newest(row))
+        return RingFacts(id=self.id, provider=self._provider, users=self._book.owners(_USER), behind=behind)
+
+    def check(self) -> int:
+        """Ask the provider whether it works, and unwrap every key anew; how many there are."""
+        self._current().check()
+        keys = 0
+        for row in self._rows():
+            self._unwrap(row)
+            keys += 1
+        return keys
+
+    def rotate(self) -> int:
+        """A new version of the outer key, and every key wrapped with it; how many were. Data is not touched.
+
+        Killed anywhere, everything opens as before, and ``rewrap`` goes on.
+        """
+        self._current().rotate()
+        return self.rewrap()
+
+    def rewrap(self, provider: KeyProvider | None = None) -> int:
+        """Wrap with the newest outer key what is wrapped otherwise, then destroy the older versions; how many were.
+
+        ``provider`` wraps from now on; what was before it is kept for what it has wrapped.
+        """
+        if provider is not None and provider.name != self._provider:
+            provider.check()
+            self._providers[provider.name] = provider
+            self._book.set_fact("provider", provider.name)
+            self._provider = provider.name
+        wrapped = 0
+        while True:
+            wrapped += self._rewrap_all()
+            with self._book.alone():
+                if all(self._is_newest(row) for row in self._rows()):
+                    self._current().forget_older()
+                    return wrapped
+
+    def close(self) -> None:
+        """Release the file of keys."""
+        self._book.close()
+
+    def _current(self) -> KeyProvider:
+        return self._named(self._provider)
+
+    def _named(self, name: str) -> KeyProvider:
+        try:
+            return self._providers[name]
+        except KeyError:
+            raise KeyUnavailableError(
+                f"the data keys are wrapped by {name}, which this program cannot ask", hint="see: docs/howto/keys.md"
+            ) from None
+
+    def _sealing(self, owner: str) -> DataKey:
+        with self._turn:
+            found = self._newest.get(owner)
+            if found is None:
+                row = self._book.newest_of(owner) or self._add(owner, unless_there=True)
+                found = self._newest[owner] = self._unwrapped(row)
+            return found
+
+    def _opening(self, owner: str, sealed: bytes) -> DataKey:
+        key_id = key_id_of(sealed)
+        found = self._known.get(key_id)
+        if found is None:
+            with self._turn:
+                row = self._book.by_id(key_id)
+                if row is None:
+                    raise self._missing(key_id, owner)
+                found = self._unwrapped(row)
+        if found.owner != owner:
+            raise TamperedError
+        return found
+
+    def _missing(self, key_id: bytes, owner: str) -> StoreError:
+        if self._book.was_destroyed(key_id):
+            return KeyDestroyedError()
+        return KeyUnavailableError(
+            f"{self._book.path} has no such key",
+            hint="is it older than the data? put the newest copy back",
+            owner=owner,
+        )
+
+    def _add(self, owner: str, *, unless_there: bool) -> WrappedKey:
+        provider = self._current()
+
+        def wrap(key_id: bytes) -> bytes:
+            return provider.wrap(secrets.token_bytes(KEY_BYTES), self._about(key_id, owner))
+
+        try:
+            return self._book.add(owner, provider.name, wrap, self._clock_us(), unless_there=unless_there)
+        except KeyUnavailableError as error:
+            error.owner = owner
+            raise
+
+    def _unwrapped(self, row: WrappedKey) -> DataKey:
+        found = self._known.get(row.id)
+        if found is None:
+            found = self._known[row.id] = DataKey(row.id, row.owner, self._unwrap(row))
+        return found
+
+    def _unwrap(self, row: WrappedKey) -> bytes:
+        try:
+            return self._named(row.provider).unwrap(row.wrapped, self._about(row.id, row.owner))
+        except KeyUnavailableError as error:
+            error.owner = row.owner
+            raise
+
+    def _about(self, key_id: bytes, owner: str) -> bytes:
+        return b"%b:%b:%b" % (self.id.encode(), key_id, owner.encode())
+
+    def _destroy(self, owner: str) -> bool:
+        with self._turn:
+            self._newest.pop(owner, None)
+            self._known = {key_id: key for key_id, key in self._known.items() if key.owner != owner}
+            return bool(self._book.destroy(owner))
+
+    def _is_newest(self, row: WrappedKey) -> bool:
+        return row.provider == self._provider and self._current().is_newest(row.wrapped)
+
+    def _rewrap_all(self) -> int:
+        provider, wrapped = self._current(), 0
+        for row in self._rows():
+            if not self._is_newest(row):
+                again = provider.wrap(self._unwrap(row), self._about(row.id, row.owner))
+                wrapped += self._book.rewrap(row, provider.name, again)
+        return wrapped
+
+    def _rows(self) -> Iterator[WrappedKey]:
+        at = 0
+        while rows := self._book.after(at, _AT_ONCE):
+            yield from rows
+            at = rows[-1].no

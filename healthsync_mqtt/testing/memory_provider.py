@@ -1,0 +1,44 @@
+"""A holder of the outer key in memory, which can be away."""
+
+from healthsync_mqtt.keys.faults import KeyUnavailableError
+from healthsync_mqtt.keys.outer import OuterKey
+
+
+class MemoryProvider:
+    """``keys.port.KeyProvider``. Set ``away`` to have it refuse; ``asked`` counts what it did."""
+
+    def __init__(self, name: str = "memory") -> None:
+        self.name = name
+        self.away = False
+        self.asked = 0
+        self.outer = OuterKey.new()
+
+    def wrap(self, key: bytes, about: bytes) -> bytes:
+        """See ``port.KeyProvider.wrap``."""
+        return self._answering().wrap(key, about)
+
+    def unwrap(self, wrapped: bytes, about: bytes) -> bytes:
+        """See ``port.KeyProvider.unwrap``."""
+        return self._answering().unwrap(wrapped, about)
+
+    def is_newest(self, wrapped: bytes) -> bool:
+        """See ``port.KeyProvider.is_newest``."""
+        return self._answering().is_newest(wrapped)
+
+    def rotate(self) -> None:
+        """See ``port.KeyProvider.rotate``."""
+        self.outer = self._answering().rotated()
+
+    def forget_older(self) -> None:
+        """See ``port.KeyProvider.forget_older``."""
+        self.outer = self._answering().newest_alone()
+
+    def check(self) -> None:
+        """See ``port.KeyProvider.check``."""
+        self._answering()
+
+    def _answering(self) -> OuterKey:
+        self.asked += 1
+        if self.away:
+            raise KeyUnavailableError("the provider is away", hint="wait")
+        return self.outer

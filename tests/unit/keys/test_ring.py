@@ -1,0 +1,227 @@
+"""The ring through its contract, with each provider of ours behind it; what it does while one is away."""
+
+from pathlib import Path
+
+import pytest
+
+from healthsync_mqtt.config.secrets import KEY_PASSPHRASE
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.keys import opening
+from healthsync_mqtt.keys.book import KeyBook
+from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
+from healthsync_mqtt.keys.local import LocalProvider, PassphraseLock
+from healthsync_mqtt.keys.opening import has_ring, providers, ring_made_if_missing, ring_of
+from healthsync_mqtt.keys.ring import KeyRing
+from healthsync_mqtt.testing.memory_provider import MemoryProvider
+from healthsync_mqtt.testing.ring_contract import RingContract
+
+
+@pytest.fixture(autouse=True)
+def cheap_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PassphraseLock, "_SCRYPT", {"n": 2, "r": 8, "p": 1})
+
+
+class TestRing(RingContract):
+    """With a provider in memory."""
+
+    @pytest.fixture
+    def ring(self, tmp_path: Path) -> KeyRing:
+        self.path, self.provider = tmp_path / "keys.db", MemoryProvider()
+        return self.another()
+
+    def another(self, ring: KeyRing | None = None) -> KeyRing:
+        return KeyRing(KeyBook(self.path), {"memory": self.provider}, "memory")
+
+    def files(self, ring: KeyRing) -> list[Path]:
+        return [path for path in self.path.parent.iterdir() if path.is_file()]
+
+
+class TestRingOfADataDirectory(RingContract):
+    """With the outer key in a file of the data directory."""
+
+    @pytest.fixture
+    def ring(self, tmp_path: Path) -> KeyRing:
+        self.data = tmp_path
+        return ring_made_if_missing(tmp_path)
+
+    def another(self, ring: KeyRing) -> KeyRing:
+        book = KeyBook.existing(self.data / "keys.db")
+        return KeyRing(book, providers(self.data), book.facts()["provider"])
+
+    def files(self, ring: KeyRing) -> list[Path]:
+        return [path for path in self.data.rglob("*") if path.is_file()]
+
+
+class TestRingUnderAPassphrase(TestRingOfADataDirectory):
+    """With the outer key under a passphrase."""
+
+    @pytest.fixture
+    def ring(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KeyRing:
+        monkeypatch.setenv(KEY_PASSPHRASE, "correct horse")
+        self.data = tmp_path
+        return ring_made_if_missing(tmp_path)
+
+
+def ring_on(path: Path, provider: MemoryProvider) -> KeyRing:
+    """A ring as a process has it."""
+    return KeyRing(KeyBook(path), {provider.name: provider}, provider.name)
+
+
+def test_while_the_provider_is_away_what_is_unlocked_goes_on(tmp_path: Path) -> None:
+    """The rest is refused as retryable, with whose key it was; nothing is kept of it."""
+    provider = MemoryProvider()
+    ring = ring_on(tmp_path / "keys.db", provider)
+    sealed = ring.seal("alice", b"a", b"")
+    other = ring_on(tmp_path / "keys.db", provider)
+    provider.away = True
+    assert ring.open("alice", ring.seal("alice", b"b", b""), b"") == b"b"
+    assert ring.open("alice", sealed, b"") == b"a"
+    with pytest.raises(KeyUnavailableError) as new:
+        ring.seal("bob", b"b", b"")
+    with pytest.raises(KeyUnavailableError) as locked:
+        other.open("alice", sealed, b"")
+    assert new.value.retryable
+    assert (new.value.owner, locked.value.owner) == ("user:bob", "user:alice")
+    assert KeyBook(tmp_path / "keys.db").count() == {"memory": 1}
+    provider.away = False
+    assert ring.open("bob", ring.seal("bob", b"b", b""), b"") == b"b"
+    assert other.open("alice", sealed, b"") == b"a"
+
+
+def test_a_provider_is_asked_once_for_a_key(tmp_path: Path) -> None:
+    provider = MemoryProvider()
+    ring = ring_on(tmp_path / "keys.db", provider)
+    ring.seal("alice", b"a", b"")
+    asked = provider.asked
+    for _ in range(10):
+        ring.open("alice", ring.seal("alice", b"a", b""), b"")
+    assert provider.asked == asked
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_a_rotation_that_is_killed_anywhere_loses_nothing(tmp_path: Path, after: int) -> None:
+    class Dying(MemoryProvider):
+        left = 1_000
+
+        def wrap(self, key: bytes, about: bytes) -> bytes:
+            self.left -= 1
+            if self.left < 0:
+                raise Killed
+            return super().wrap(key, about)
+
+    provider = Dying()
+    ring = ring_on(tmp_path / "keys.db", provider)
+    kept = {user: ring.seal(user, user.encode(), b"") for user in ("a", "b", "c", "d", "e")}
+    provider.left = after
+    if after < len(kept):
+        with pytest.raises(Killed):
+            ring.rotate()
+    else:
+        assert ring.rotate() == len(kept)
+    provider.left = 1_000
+    again = ring_on(tmp_path / "keys.db", provider)
+    assert all(again.open(user, sealed, b"") == user.encode() for user, sealed in kept.items())
+    assert again.facts().behind == len(kept) - after
+    assert again.rewrap() == len(kept) - after
+    assert all(ring_on(tmp_path / "keys.db", provider).open(u, s, b"") == u.encode() for u, s in kept.items())
+
+
+def test_a_key_that_comes_while_all_are_wrapped_anew_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is wrapped with an older version, by who had not heard of the newer: that is not forgotten before."""
+    provider, older = MemoryProvider(), MemoryProvider()
+    older.outer = provider.outer
+    ring = ring_on(tmp_path / "keys.db", provider)
+    kept = {"early": ring.seal("early", b"early", b"")}
+    wrap_all = KeyRing._rewrap_all
+
+    def and_then(self: KeyRing) -> int:
+        wrapped = wrap_all(self)
+        if "late" not in kept:
+            kept["late"] = ring_on(tmp_path / "keys.db", older).seal("late", b"late", b"")
+        return wrapped
+
+    monkeypatch.setattr(KeyRing, "_rewrap_all", and_then)
+    assert ring.rotate() == 2
+    again = ring_on(tmp_path / "keys.db", provider)
+    assert all(again.open(user, sealed, b"") == user.encode() for user, sealed in kept.items())
+    assert len(provider.outer.versions) == 1
+
+
+def test_keys_move_to_another_provider(tmp_path: Path) -> None:
+    old, new = MemoryProvider("old"), MemoryProvider("new")
+    ring = ring_on(tmp_path / "keys.db", old)
+    sealed = ring.seal("alice", b"a", b"")
+    assert ring.rewrap(new) == 1
+    old.away = True
+    again = ring_on(tmp_path / "keys.db", new)
+    assert again.open("alice", sealed, b"") == b"a"
+    assert again.facts().provider == "new"
+    assert KeyBook(tmp_path / "keys.db").facts()["provider"] == "new"
+
+
+def test_a_provider_that_does_not_work_takes_nothing_over(tmp_path: Path) -> None:
+    old, new = MemoryProvider("old"), MemoryProvider("new")
+    ring = ring_on(tmp_path / "keys.db", old)
+    ring.seal("alice", b"a", b"")
+    new.away = True
+    with pytest.raises(KeyUnavailableError):
+        ring.rewrap(new)
+    assert KeyBook(tmp_path / "keys.db").count() == {"old": 1}
+    assert ring.facts().provider == "old"
+
+
+def test_wrapped_keys_do_not_change_places(tmp_path: Path) -> None:
+    """Whoever may write the file gives nobody another user's key."""
+    provider = MemoryProvider()
+    ring = ring_on(tmp_path / "keys.db", provider)
+    sealed = ring.seal("alice", b"a", b"")
+    ring.seal("bob", b"b", b"")
+    book = KeyBook(tmp_path / "keys.db")
+    one, other = book.after(0, 2)
+    assert book.rewrap(one, one.provider, other.wrapped)
+    with pytest.raises(TamperedError):
+        ring_on(tmp_path / "keys.db", provider).open("alice", sealed, b"")
+
+
+def test_a_data_directory_has_one_ring_in_a_process(tmp_path: Path) -> None:
+    assert not has_ring(tmp_path)
+    with pytest.raises(UnavailableError, match="no data keys"):
+        ring_of(tmp_path)
+    ring = ring_made_if_missing(tmp_path)
+    assert ring_of(tmp_path) is ring_made_if_missing(tmp_path / "." / "") is ring
+    for name in ("keys.db", "keys/outer.json"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("step", ["create", "check", "set_fact", "sync_directory"])
+def test_a_first_start_that_is_killed_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    def die(*_: object) -> None:
+        raise Killed
+
+    owner = {"create": LocalProvider, "check": LocalProvider, "set_fact": KeyBook}.get(step, opening)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, step, die)
+        with pytest.raises(Killed):
+            ring_made_if_missing(tmp_path)
+    ring = ring_made_if_missing(tmp_path)
+    sealed = ring.seal("alice", b"a", b"")
+    assert ring_made_if_missing(tmp_path).open("alice", sealed, b"") == b"a"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [".lock", "keys.db"]
+
+
+def test_the_ring_is_under_the_passphrase_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_PASSPHRASE, "correct horse")
+    ring = ring_made_if_missing(tmp_path)
+    sealed = ring.seal("alice", b"a", b"")
+    assert ring.facts().provider == "passphrase"
+    assert not (tmp_path / "keys" / "outer.json").exists()
+    del ring
+    monkeypatch.delenv(KEY_PASSPHRASE)
+    with pytest.raises(KeyUnavailableError, match="there is none"):
+        ring_of(tmp_path).open("alice", sealed, b"")
