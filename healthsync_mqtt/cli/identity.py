@@ -11,7 +11,6 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.installation import DEFAULT_LIFETIME_S, DataDirectory
 from healthsync_mqtt.cli.options import seconds
 from healthsync_mqtt.config.private_files import write_durably
-from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.model.principal import Principal
 
@@ -76,6 +75,8 @@ def hand_out(
 def token_lifetime_s(place: DataDirectory, lifetime: str | None) -> int:
     """The seconds that a token is to live: as asked for, or as set. UsageError for more than a day."""
     if lifetime is None:
+        from healthsync_mqtt.config.settings import load_settings  # most commands need no settings
+
         return load_settings(place.path).token.lifetime_s
     lifetime_s = int(seconds(lifetime))
     if not 0 < lifetime_s <= DEFAULT_LIFETIME_S:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from healthsync_mqtt.cli.options import now_us, operator
 from healthsync_mqtt.client import Credentials
@@ -13,14 +13,15 @@ from healthsync_mqtt.config.private_files import make_private_directory
 from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog, plain, subject_of
-from healthsync_mqtt.identity.keys.store import KeyStore
-from healthsync_mqtt.identity.login.tokens import TokenIssuer
 from healthsync_mqtt.identity.people.records import Device
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.opening import has_log, open_reader
 from healthsync_mqtt.storage.port import LogReader
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.identity.keys.store import KeyStore
 
 DEFAULT_LIFETIME_S = 86_400
 
@@ -43,8 +44,10 @@ class DataDirectory:
     def certs(self) -> Path:
         return self.path / "certs"
 
-    def key_store(self) -> KeyStore:
+    def key_store(self) -> "KeyStore":
         """The signing keys; the passphrase comes from the environment."""
+        from healthsync_mqtt.identity.keys.store import KeyStore  # few commands need them
+
         make_private_directory(self.path)
         return KeyStore.of_environment(self.keys)
 
@@ -102,6 +105,8 @@ class DataDirectory:
         acl: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
         """A new token of a principal of ``epoch``, as ``device add`` and ``subscriber add`` print it."""
+        from healthsync_mqtt.identity.login.tokens import TokenIssuer  # few commands issue one
+
         issuer = TokenIssuer(self.key_store().keyring(time.time_ns() // 1000))
         token = issuer.issue(principal, lifetime_s=lifetime_s, now=time.time(), epoch=epoch, acl=acl)
         self.audit(

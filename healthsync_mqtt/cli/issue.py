@@ -22,7 +22,8 @@ from healthsync_mqtt.identity.certificates.files import (
     renew_server,
     write_key,
 )
-from healthsync_mqtt.identity.certificates.issuing import requested_key, serial_text
+from healthsync_mqtt.identity.certificates.issuing import requested_key
+from healthsync_mqtt.identity.certificates.serial import serial_text
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.times import iso, micros

@@ -1,57 +1,55 @@
 """``healthsync``: the commands, noun by noun."""
 
-from typing import Annotated
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
 
 from healthsync_mqtt import __version__
-from healthsync_mqtt.cli import app as apps
-from healthsync_mqtt.cli import (
-    audit,
-    auth,
-    bridge,
-    broker,
-    cert,
-    client,
-    config,
-    consent,
-    device,
-    events,
-    formats,
-    gateway,
-    homeassistant,
-    key,
-    output,
-    rejected,
-    sink,
-    source,
-    storage,
-    subscriber,
-    token,
-    topic,
-    types,
-    user,
-)
-from healthsync_mqtt.cli.doctor.command import doctor
+from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import HealthSyncGroup
-from healthsync_mqtt.cli.imports import import_
-from healthsync_mqtt.cli.options import DATA, AnyData, Json
-from healthsync_mqtt.cli.publish import publish
-from healthsync_mqtt.cli.replay import replay
-from healthsync_mqtt.cli.sample import sample
-from healthsync_mqtt.cli.simulate import simulate
-from healthsync_mqtt.cli.status import status
-from healthsync_mqtt.cli.summary import summary
-from healthsync_mqtt.cli.trace import trace
-from healthsync_mqtt.cli.up import up
 
-app = typer.Typer(
-    cls=HealthSyncGroup,
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS: Final = {
+    "up": "up.up",
+    "status": "status.status",
+    "user": "user.app",
+    "consent": "consent.app",
+    "device": "device.app",
+    "app": "app.app",
+    "subscriber": "subscriber.app",
+    "client": "client.app",
+    "token": "token.app",
+    "key": "key.app",
+    "cert": "cert.app",
+    "events": "events.app",
+    "rejected": "rejected.app",
+    "summary": "summary.summary",
+    "source": "source.app",
+    "storage": "storage.app",
+    "config": "config.app",
+    "sink": "sink.app",
+    "homeassistant": "homeassistant.app",
+    "topic": "topic.app",
+    "type": "types.app",
+    "format": "formats.app",
+    "bridge": "bridge.app",
+    "gateway": "gateway.app",
+    "broker": "broker.app",
+    "auth": "auth.app",
+    "audit": "audit.app",
+    "trace": "trace.trace",
+    "publish": "publish.publish",
+    "import": "imports.import_",
+    "replay": "replay.replay",
+    "sample": "sample.sample",
+    "simulate": "simulate.simulate",
+    "doctor": "doctor.command.doctor",
+    "version": "version.version",
+}
+"""Where each command is: a module of this package, and its group of verbs or its function. In the order of the help."""
 
 
 def _print_version(asked: bool) -> None:
@@ -60,7 +58,6 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def healthsync(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -72,55 +69,45 @@ def healthsync(
     """
 
 
-app.command("up")(up)
-app.command("status")(status)
-app.add_typer(user.app, name="user")
-app.add_typer(consent.app, name="consent")
-app.add_typer(device.app, name="device")
-app.add_typer(apps.app, name="app")
-app.add_typer(subscriber.app, name="subscriber")
-app.add_typer(client.app, name="client")
-app.add_typer(token.app, name="token")
-app.add_typer(key.app, name="key")
-app.add_typer(cert.app, name="cert")
-app.add_typer(events.app, name="events")
-app.add_typer(rejected.app, name="rejected")
-app.command("summary")(summary)
-app.add_typer(source.app, name="source")
-app.add_typer(storage.app, name="storage")
-app.add_typer(config.app, name="config")
-app.add_typer(sink.app, name="sink")
-app.add_typer(homeassistant.app, name="homeassistant")
-app.add_typer(topic.app, name="topic")
-app.add_typer(types.app, name="type")
-app.add_typer(formats.app, name="format")
-app.add_typer(bridge.app, name="bridge")
-app.add_typer(gateway.app, name="gateway")
-app.add_typer(broker.app, name="broker")
-app.add_typer(auth.app, name="auth")
-app.add_typer(audit.app, name="audit")
-app.command("trace")(trace)
-app.command("publish")(publish)
-app.command("import")(import_)
-app.command("replay")(replay)
-app.command("sample")(sample)
-app.command("simulate")(simulate)
-app.command("doctor")(doctor)
+def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The program with these of its commands; only what they need is imported."""
+    made = typer.Typer(
+        cls=HealthSyncGroup,
+        no_args_is_help=True,
+        pretty_exceptions_show_locals=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(healthsync)
+    for name in names:
+        module, _, attribute = COMMANDS[name].rpartition(".")
+        found = getattr(import_module(f"healthsync_mqtt.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            made.add_typer(found, name=name)
+        else:
+            made.command(name)(found)
+    return made
 
 
-@app.command("version")
-def version(data: AnyData = DATA, json: Json = False) -> None:  # noqa: ARG001  # --data is taken everywhere
-    """Print the version.
+def needed(words: Sequence[str]) -> Iterable[str]:
+    """The commands that a line needs: the one that it begins with, and all of them where it may be about any."""
+    return words[:1] if words and words[0] in COMMANDS else COMMANDS
 
-    Example: healthsync version
-    """
-    if json:
-        output.emit({"version": __version__})
-    else:
-        output.facts([("healthsync", __version__)])
+
+def completed(line: str) -> Sequence[str]:
+    """The words of a line that a shell completes, but for the program and the last one, which may not be whole."""
+    return f"{line}.".split()[1:-1]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(name)
+    return program()
 
 
 def main() -> None:
     """The console script."""
     output.for_any_locale()
-    app(prog_name="healthsync")
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    words = completed(line) if "_HEALTHSYNC_COMPLETE" in os.environ else sys.argv[1:]
+    program(needed(words))(prog_name="healthsync")

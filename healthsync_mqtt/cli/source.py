@@ -8,7 +8,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
-from healthsync_mqtt.config.sections import DataPaths
+from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.summaries.file import SummaryFile
 

@@ -8,7 +8,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us
-from healthsync_mqtt.config.sections import DataPaths
+from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.summaries.day import day_dict, day_number

@@ -14,25 +14,28 @@ service is restored from an older backup.
 """
 
 import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from healthsync_mqtt.client.backoff import Backoff, Clock, SystemClock
-from healthsync_mqtt.client.credentials import Credentials, TokenExpiredError
-from healthsync_mqtt.client.device import DeviceClient
-from healthsync_mqtt.client.enrolment import enroll
-from healthsync_mqtt.client.link import ClientState
-from healthsync_mqtt.client.outbox import MemoryOutbox, Outbox, OutboxEntry
-from healthsync_mqtt.client.outbox_file import SqliteOutbox
-from healthsync_mqtt.client.results import Accepted, Duplicate, Rejected, Result, Results, Stored
-from healthsync_mqtt.client.transport import Answer, ConnectionLostError, DeviceConnection, Transport
-from healthsync_mqtt.mqtt.links.farewell import (
-    DismissedError,
-    MovedError,
-    OverQuotaError,
-    ServerClosedError,
-    ShuttingDownError,
-    TakenOverError,
-    TokenEndedError,
-)
+if TYPE_CHECKING:
+    from healthsync_mqtt.client.backoff import Backoff, Clock, SystemClock
+    from healthsync_mqtt.client.credentials import Credentials, TokenExpiredError
+    from healthsync_mqtt.client.device import DeviceClient
+    from healthsync_mqtt.client.enrolment import enroll
+    from healthsync_mqtt.client.link import ClientState
+    from healthsync_mqtt.client.outbox import MemoryOutbox, Outbox, OutboxEntry
+    from healthsync_mqtt.client.outbox_file import SqliteOutbox
+    from healthsync_mqtt.client.results import Accepted, Duplicate, Rejected, Result, Results, Stored
+    from healthsync_mqtt.client.transport import Answer, ConnectionLostError, DeviceConnection, Transport
+    from healthsync_mqtt.mqtt.links.farewell import (
+        DismissedError,
+        MovedError,
+        OverQuotaError,
+        ServerClosedError,
+        ShuttingDownError,
+        TakenOverError,
+        TokenEndedError,
+    )
 
 # Silent unless the program that uses the client sets up logging.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -68,3 +71,42 @@ __all__ = [
     "Transport",
     "enroll",
 ]
+
+_WHERE: Final = {
+    "Accepted": "client.results",
+    "Answer": "client.transport",
+    "Backoff": "client.backoff",
+    "ClientState": "client.link",
+    "Clock": "client.backoff",
+    "ConnectionLostError": "client.transport",
+    "Credentials": "client.credentials",
+    "DeviceClient": "client.device",
+    "DeviceConnection": "client.transport",
+    "DismissedError": "mqtt.links.farewell",
+    "Duplicate": "client.results",
+    "MemoryOutbox": "client.outbox",
+    "MovedError": "mqtt.links.farewell",
+    "Outbox": "client.outbox",
+    "OutboxEntry": "client.outbox",
+    "OverQuotaError": "mqtt.links.farewell",
+    "Rejected": "client.results",
+    "Result": "client.results",
+    "Results": "client.results",
+    "ServerClosedError": "mqtt.links.farewell",
+    "ShuttingDownError": "mqtt.links.farewell",
+    "SqliteOutbox": "client.outbox_file",
+    "Stored": "client.results",
+    "SystemClock": "client.backoff",
+    "TakenOverError": "mqtt.links.farewell",
+    "TokenEndedError": "mqtt.links.farewell",
+    "TokenExpiredError": "client.credentials",
+    "Transport": "client.transport",
+    "enroll": "client.enrolment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when it is first used: whoever asks for a credential loads no connection."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"healthsync_mqtt.{_WHERE[name]}"), name)

@@ -23,10 +23,10 @@ from pydantic_settings import (
 )
 
 from healthsync_mqtt.config.names import did_you_mean
+from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.sections import (
     BridgeSettings,
     BrokerSettings,
-    DataPaths,
     EventSettings,
     ExternalSettings,
     GatewaySettings,

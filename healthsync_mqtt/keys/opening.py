@@ -6,9 +6,9 @@ import weakref
 from pathlib import Path
 from typing import Final
 
+from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.private_files import directory_lock, make_private_directory, sync_directory
 from healthsync_mqtt.config.secrets import key_passphrase
-from healthsync_mqtt.config.sections import DataPaths
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.keys.book import KeyBook
 from healthsync_mqtt.keys.local import LocalProvider, NoLock, PassphraseLock

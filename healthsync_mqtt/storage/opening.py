@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from healthsync_mqtt.config.sections import DataPaths
+from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.port import EventLog, LogReader

@@ -3,7 +3,7 @@
 from healthsync_mqtt.model.event import Event, Op, Rejection
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason
-from healthsync_mqtt.storage import Item, Quarantined
+from healthsync_mqtt.storage.port import Item, Quarantined
 
 NOW_US = 1_790_000_000_000_000
 

@@ -17,7 +17,7 @@ import paho.mqtt.client as paho
 import pytest
 from typer.testing import CliRunner, Result
 
-from healthsync_mqtt.cli.main import app
+from healthsync_mqtt.cli.main import needed, program
 from tests.support.influx_double import InfluxDouble
 from tests.support.pages import FOLLOWED, blocks
 from tests.support.patience import PATIENCE_S, wait_until
@@ -227,7 +227,7 @@ class Scene:
                 self.known[state] = self._column("key list", 0, of=state)
         words = [word.format_map(self.known) for word in shlex.split(line)]
         environment = {"HEALTHSYNC_DATA": str(data or self.service.data), "INFLUX_TOKEN": "a-token"}
-        done = CliRunner(env=environment).invoke(app, words)
+        done = CliRunner(env=environment).invoke(program(needed(words)), words)
         if line == AT_ONCE:
             wait_until(self._lets_in, "the service knows the new key")
         return done

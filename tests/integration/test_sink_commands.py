@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from healthsync_mqtt.cli.doctor.finding import Grade
 from healthsync_mqtt.cli.doctor.sinks import sinks as examined
-from healthsync_mqtt.cli.main import app
+from healthsync_mqtt.cli.main import needed, program
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from tests.support import influx_double as canned
@@ -32,7 +32,7 @@ def data(tmp_path: Path) -> Path:
 def run(data: Path) -> Run:
     def run(*arguments: str, code: int = 0) -> list[dict[str, Any]]:
         words = ["sink", *arguments, "--data", str(data), "--json"]
-        result = CliRunner().invoke(app, words)
+        result = CliRunner().invoke(program(needed(words)), words)
         assert result.exit_code == code, (result.output, result.exception)
         return [json.loads(line) for line in result.output.splitlines() if line.startswith("{")]
 

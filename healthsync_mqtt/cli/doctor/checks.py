@@ -19,8 +19,9 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import live_clients
 from healthsync_mqtt.cli.options import now_us
 from healthsync_mqtt.cli.service import ServiceFile, call
+from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.private_files import check_private, make_private_directory
-from healthsync_mqtt.config.sections import DataPaths, addresses
+from healthsync_mqtt.config.sections import addresses
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, HealthSyncError, UnavailableError
 

@@ -8,7 +8,7 @@ from typing import Final
 import apsw
 
 from healthsync_mqtt.cli.doctor.finding import Finding, Grade
-from healthsync_mqtt.config.sections import DataPaths
+from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.sinks.config import Sinks
 
 WITHIN_S: Final = 2.0

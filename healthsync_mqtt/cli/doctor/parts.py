@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from healthsync_mqtt.cli.doctor.finding import Finding, Grade
-from healthsync_mqtt.config.sections import DataPaths
+from healthsync_mqtt.config.paths import DataPaths
 
 
 class LostPart(NamedTuple):

@@ -4,17 +4,18 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
-
-from cryptography import x509
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from healthsync_mqtt.errors import InputError, NotFoundError
-from healthsync_mqtt.identity.certificates.issuing import serial_text
+from healthsync_mqtt.identity.certificates.serial import serial_text
 from healthsync_mqtt.identity.people.lookup import epoch_of
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.sql import statements
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.times import micros
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 SERVER: Final = "server"
 FOREIGN: Final = "foreign"
@@ -65,7 +66,7 @@ class CertificateBook:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def add(self, certificate: x509.Certificate, role: Role | None, client_id: str | None, now_us: int) -> str:
+    def add(self, certificate: "x509.Certificate", role: Role | None, client_id: str | None, now_us: int) -> str:
         """Record a certificate (without a role: a server's); its serial number."""
         serial = serial_text(certificate)
         issued = IssuedCertificate(

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from healthsync_mqtt.errors import InputError, TokenError
+from healthsync_mqtt.identity.certificates.serial import serial_text
 from healthsync_mqtt.model.principal import Role
 
 CA_LIFE: Final = timedelta(days=3650)
@@ -121,11 +122,6 @@ def new_authority(key: ec.EllipticCurvePrivateKey, name: x509.Name, now: datetim
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
         .sign(key, hashes.SHA256())
     )
-
-
-def serial_text(certificate: x509.Certificate) -> str:
-    """The serial number as everything here writes it: lower-case hexadecimal without leading zeros."""
-    return f"{certificate.serial_number:x}"
 
 
 def nears_its_end(certificate: x509.Certificate, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from healthsync_mqtt.cli.main import app
+from healthsync_mqtt.cli.main import needed, program
 
 Run = Callable[..., Result]
 
@@ -20,7 +20,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(data: Path) -> Run:
     def call(*words: str) -> Result:
-        return CliRunner().invoke(app, words)
+        return CliRunner().invoke(program(needed(words)), words)
 
     return call
 

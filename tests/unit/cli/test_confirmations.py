@@ -9,7 +9,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.cli.main import app
+from healthsync_mqtt.cli.main import app, needed, program
 
 TAKES_AWAY = {"remove", "revoke", "retire", "purge", "withdraw", "kick"}
 
@@ -69,7 +69,7 @@ def test_who_says_no_keeps_it(run: Any, data: Path, there: dict[str, str], path:
         return [line.split("\t")[3] for line in run("audit", "list").stdout.splitlines()]
 
     before = actions()
-    refused = CliRunner().invoke(app, words, input="n\n")
+    refused = CliRunner().invoke(program(needed(words)), words, input="n\n")
     assert refused.exit_code == 1, refused.output
     assert "[y/N]" in refused.stderr
     assert actions() == before

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from healthsync_mqtt.cli.main import app
+from healthsync_mqtt.cli.main import needed, program
 from tests.support.texts import SYSTEM, typed_in
 
 ALICE = ("user add alice --consent all", "device add alice watch")
@@ -114,7 +114,8 @@ class Reader:
         return next(each for each in self.run(line).stdout.splitlines() if of in each).split("\t")[0]
 
     def run(self, line: str) -> Result:
-        return CliRunner().invoke(app, [*self.words(line), "--data", str(self.data)])
+        words = self.words(line)
+        return CliRunner().invoke(program(needed(words)), [*words, "--data", str(self.data)])
 
     def type(self, command: str) -> int:
         """What was printed, with its capitals filled in; a program of the system is run as it is."""
@@ -124,7 +125,7 @@ class Reader:
             words[words.index("JTI")] = json.loads(issued[-1])["detail"]["jti"]
         if words[0] in SYSTEM:
             return subprocess.run(words, check=False).returncode
-        return CliRunner().invoke(app, words[1:]).exit_code
+        return CliRunner().invoke(program(needed(words[1:])), words[1:]).exit_code
 
 
 @pytest.mark.parametrize("said", SAID, ids=lambda said: said.line)

@@ -10,7 +10,7 @@ import typer.main
 from typer.testing import CliRunner, Result
 
 import healthsync_mqtt.cli
-from healthsync_mqtt.cli.main import app
+from healthsync_mqtt.cli.main import app, needed, program
 
 RUN = Callable[..., Result]
 SECRETS = {
@@ -30,7 +30,8 @@ HAVE = {"token", "refresh_token", "code", "password"}
 @pytest.fixture
 def run(tmp_path: Path) -> RUN:
     def run_(line: str, *more: str, code: int = 0) -> Result:
-        done = CliRunner().invoke(app, [*line.split(), *more, "--data", str(tmp_path / "data")])
+        words = line.split()
+        done = CliRunner().invoke(program(needed(words)), [*words, *more, "--data", str(tmp_path / "data")])
         assert done.exit_code == code, done.output
         return done
 

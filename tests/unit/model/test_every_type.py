@@ -17,8 +17,8 @@ from healthsync_mqtt.model.event_type import Sensitivity, TimeKind
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record, canonical_dict
 from healthsync_mqtt.sinks.influx.mapping import Mapper
-from healthsync_mqtt.storage import Item
 from healthsync_mqtt.storage.memory import MemoryEventLog, MemoryLogReader
+from healthsync_mqtt.storage.port import Item
 from tests.support.line_protocol import parse
 from tests.support.type_values import event_of, numbers, values
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.storage import MemoryEventLog
+from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.sqlite.index import Tuning
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader

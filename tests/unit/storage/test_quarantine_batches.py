@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.model.event import omitted
 from healthsync_mqtt.model.origin import Origin
-from healthsync_mqtt.storage import MemoryEventLog
+from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import Quarantined
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, fingerprint
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
-from healthsync_mqtt.storage import EventLog, LogReader, MemoryEventLog
-from healthsync_mqtt.storage.port import Quarantined
+from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.storage.port import EventLog, LogReader, Quarantined
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bridge.decode.delivery import decode
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.times import iso
-from healthsync_mqtt.storage import Item
 from healthsync_mqtt.storage.memory import MemoryEventLog, MemoryLogReader
+from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.summaries.file import SummaryFile
 from tests.unit.summaries.reference import DAY_MINUTES, MINUTE_US, figures_of
 

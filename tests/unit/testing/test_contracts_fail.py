@@ -8,7 +8,7 @@ import pytest
 
 from healthsync_mqtt.client import MemoryOutbox
 from healthsync_mqtt.client.outbox import Outbox
-from healthsync_mqtt.storage import MemoryEventLog
+from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import EventLog, LogReader
 from healthsync_mqtt.testing.log_contract import EventLogContract, Store
 from healthsync_mqtt.testing.outbox_contract import OutboxContract

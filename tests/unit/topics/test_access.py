@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from healthsync_mqtt.model.principal import Principal, Role
-from healthsync_mqtt.topics import AccessGround, AccessRules, TopicRegistry, is_id, matches
+from healthsync_mqtt.topics.access import AccessGround, AccessRules
+from healthsync_mqtt.topics.grammar import is_id, matches
+from healthsync_mqtt.topics.registry import TopicRegistry
 
 REGISTRY = TopicRegistry.load(types=None)
 RULES = AccessRules(REGISTRY)

@@ -7,8 +7,8 @@ import yaml
 
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Role
-from healthsync_mqtt.topics import TopicRegistry
 from healthsync_mqtt.topics.asyncapi import asyncapi, asyncapi_json, asyncapi_yaml, topic_table
+from healthsync_mqtt.topics.registry import TopicRegistry
 from healthsync_mqtt.topics.schemas import SCHEMAS
 
 REGISTRY = TopicRegistry.load()

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Role
-from healthsync_mqtt.topics import Direction, TopicError, TopicRegistry, TopicsFileError, matches
-from healthsync_mqtt.topics.registry import default_path
+from healthsync_mqtt.topics.document import Direction, TopicsFileError
+from healthsync_mqtt.topics.grammar import TopicError, matches
+from healthsync_mqtt.topics.registry import TopicRegistry, default_path
 
 REGISTRY = TopicRegistry.load(types=None)
 SHIPPED = default_path().read_text(encoding="utf-8")

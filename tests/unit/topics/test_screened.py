@@ -8,7 +8,9 @@ from healthsync_mqtt.broker.external.grants import grants_of
 from healthsync_mqtt.broker.external.mosquitto.dynsec import acls_of
 from healthsync_mqtt.model.catalogue import CATALOGUE, GUARDED
 from healthsync_mqtt.model.principal import Principal, Role
-from healthsync_mqtt.topics import AccessRules, TopicRegistry, matches
+from healthsync_mqtt.topics.access import AccessRules
+from healthsync_mqtt.topics.grammar import matches
+from healthsync_mqtt.topics.registry import TopicRegistry
 
 REGISTRY = TopicRegistry.load()
 STRICT, SCREENING = AccessRules(REGISTRY), AccessRules(REGISTRY, screens=True)

@@ -17,8 +17,8 @@ from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.event import Event, Op
 from healthsync_mqtt.model.origin import Origin
-from healthsync_mqtt.storage import Item
 from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 NOW_US = 1_790_000_000_000_000

@@ -4,7 +4,7 @@ from bridge.stages.authorise import origin_of
 from healthsync_mqtt.errors import DeniedError
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.principal import Principal, Role
-from healthsync_mqtt.topics import TopicRegistry
+from healthsync_mqtt.topics.registry import TopicRegistry
 
 REGISTRY = TopicRegistry.load()
 WATCH = Principal(role=Role.device, client_id="alice-watch-1", user="alice", device="watch-1")

@@ -30,8 +30,8 @@ from healthsync_mqtt.identity.certificates.issuing import (
     holder_of,
     new_authority,
     requested_key,
-    serial_text,
 )
+from healthsync_mqtt.identity.certificates.serial import serial_text
 from healthsync_mqtt.model.principal import Role
 
 NOW = datetime.now(UTC).replace(microsecond=0)

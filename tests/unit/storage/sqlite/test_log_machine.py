@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage import Item, MemoryEventLog
+from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected

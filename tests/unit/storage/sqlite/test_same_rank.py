@@ -5,7 +5,8 @@ import tempfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from healthsync_mqtt.storage import EventLog, Item, LogReader, MemoryEventLog
+from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.storage.port import EventLog, Item, LogReader
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item
