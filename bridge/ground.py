@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from bridge.calendar import Calendar
+from bridge.courtesy import Courtesy
 from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
@@ -35,6 +36,7 @@ class Ground:
     searching: LogReader
     """The same log, for searches in other threads."""
     chores: Chores
+    courtesy: Courtesy
     message_room: MessageRoom
     calendar: Calendar
     tasks: Supervisor
@@ -70,6 +72,7 @@ def ground(settings: Settings) -> Iterator[Ground]:
             reader=reader,
             searching=searching,
             chores=chores,
+            courtesy=Courtesy(),
             message_room=MessageRoom(settings.limits.max_packet, settings.limits.app_messages_bytes),
             calendar=Calendar.of(reader, chores),
             tasks=Supervisor(),

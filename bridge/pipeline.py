@@ -19,6 +19,7 @@ from bridge.apart.frames import ReadRequest
 from bridge.apart.long_messages import LongMessages
 from bridge.apart.process import ReaderProcess
 from bridge.backlog import Backlog
+from bridge.courtesy import Courtesy
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
 from bridge.folds import Folds
@@ -101,12 +102,14 @@ class Pipeline:
         limits: Limits = DEFAULT,
         reader: ReaderProcess | None = None,
         room: MessageRoom | None = None,
+        courtesy: Courtesy | None = None,
         backlog_limit: int = 64 * 1024 * 1024,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         """``failed`` is called when something failed in a way that only a restart can mend.
 
         ``reader`` reads long messages; without one they are read in the thread. ``room`` is what long ones take.
+        ``courtesy`` is told while somebody waits for a commit.
         """
         self.folds = folds
         self._journal = journal
@@ -128,6 +131,7 @@ class Pipeline:
         self._pressure = Pressure(backlog_limit)
         self._waiting = Backlog()
         self._long = None if reader is None else LongMessages(reader, self._question, self._resolved)
+        self._courtesy = courtesy or Courtesy()
         self._aside = Aside(
             decode=self._decode,
             prepare=self._prepared,
@@ -136,6 +140,7 @@ class Pipeline:
             ready=self._decoded,
             failed=self._give_up,
             elsewhere=self._long,
+            courtesy=self._courtesy,
         )
         self._message_room = room or MessageRoom(limits.max_payload, backlog_limit)
         self._chores = chores
@@ -345,6 +350,10 @@ class Pipeline:
     def _enter(self, phase: PipelinePhase) -> None:
         assert phase in _NEXT[self._phase], (self._phase, phase)
         self._phase = phase
+        if phase is PipelinePhase.COMMITTING:
+            self._courtesy.begin()
+        else:
+            self._courtesy.end()
 
     def _schedule(self) -> None:
         if self._phase is PipelinePhase.STOPPED:

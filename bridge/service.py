@@ -224,6 +224,7 @@ class Service:
                     backlog_limit=settings.limits.backlog_bytes,
                     gate=base.gate,
                     chores=base.chores,
+                    courtesy=base.courtesy,
                     outlet=edge.outlet,
                     observers=(volume, base.calendar, edge.follower, *edge.observers),
                     failed=base.tasks.fail,

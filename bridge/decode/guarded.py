@@ -4,6 +4,7 @@ It is looked for once, where the payload is decoded: beside the event loop when 
 consent, again and again perhaps, asks for what was found.
 """
 
+import codecs
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -20,23 +21,41 @@ STRETCH: Final = 65_536
 """Bytes that are looked through between two pauses."""
 
 _ESCAPE: Final = b"\\u"
+_utf8: Final = codecs.getincrementaldecoder("utf-8")
 _NONE: Final[frozenset[str]] = frozenset()
 
 
 def named_in(raw: bytes, pause: Callable[[], None]) -> frozenset[str]:
     """The guarded types that may be named in ``raw``, as it came or as gzip; ``pause`` is called after each stretch.
 
-    Escaped ones may name any, and so may what is not looked through: too much, or damaged.
+    Escaped ones may name any, and so may what is not looked through: too much, damaged, or in letters of which nobody
+    can say what they spell (UTF-16, another compression).
     """
     read = _unpacked(raw) if raw.startswith(MAGIC) else raw
     if read is None or len(read) > MOST_PLAIN:
         return GUARDED
     found: set[str] = set()
+    if not _is_text(read, pause):
+        return GUARDED
     for part in _stretches(read, pause):
         if _ESCAPE in part:
             return GUARDED
         found |= {name for word, name in _words() if word in part}
     return frozenset(found) if found else _NONE
+
+
+def _is_text(read: bytes, pause: Callable[[], None]) -> bool:
+    """Whether it is UTF-8, cut off perhaps: each letter of a name is the byte that is searched for."""
+    decoder = _utf8()
+    try:
+        for start in range(0, len(read), STRETCH):
+            if start:
+                pause()
+            if "\0" in decoder.decode(read[start : start + STRETCH]):
+                return False
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _stretches(read: bytes, pause: Callable[[], None]) -> Iterator[bytes]:

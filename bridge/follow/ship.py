@@ -1,22 +1,25 @@
 """Events to sinks. Each sink is a process that reads the log by its own cursor; here they are kept running.
 
-A process that ends is started again, later each time; one that says nothing for longer than a request may take hangs:
-that is its state then, and after as long again it is killed and started anew. The cursors it reports are written into
+A process that ends is started again, later each time. One that works says something each second: a few seconds of
+silence are told at once, with what it waits for; one that is silent for longer than a request may take hangs, and after
+as long again it is killed and started anew. The cursors it reports are written into
 the log between two commits; one that is lost with a crash only means that some points are sent once more.
 """
 
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from bridge.cursors import Cursors
 from bridge.own_process import own_process
 from bridge.ports import Chores
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.telemetry.log import get_logger
@@ -31,7 +34,18 @@ _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 30.0
 _STEADY_S = 30.0
 #: Beside what one request may take: a process that works says its status every second.
 _SILENCE_S = 10.0
+#: From so much silence on its last word is not shown as if it held.
+_QUIET_S = 5.0
 _WORKER = "healthsync_mqtt.sinks.worker"
+_ASKED = {"ship": "for what was sent to it", "mend": "for what was kept aside", "probe": "for a sign of life"}
+
+
+class _LastWord(NamedTuple):
+    """When a running process said something last, by a monotonic clock and the wall's; what it asks its server."""
+
+    at: float
+    at_us: int
+    asks: str = ""
 
 
 class Shipping:
@@ -45,6 +59,9 @@ class Shipping:
         changed: Callable[[], None] = lambda: None,
         command: tuple[str, ...] = (sys.executable, "-m", _WORKER),
         silence_s: float = _SILENCE_S,
+        quiet_s: float = _QUIET_S,
+        clock: Callable[[], float] = time.monotonic,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._data = data
         self._sinks = Sinks(data)
@@ -52,6 +69,12 @@ class Shipping:
         self.on_change = changed
         self._command = command
         self._silence_s = silence_s
+        self._quiet_s = quiet_s
+        self._now_us = now_us
+        self._clock = clock
+        self._words: dict[str, _LastWord] = {}
+        #: state and reason of each sink as they were told last
+        self._told: dict[str, tuple[object, object]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._status: dict[str, dict[str, Any]] = {}
@@ -67,8 +90,8 @@ class Shipping:
         return cls(settings.paths.root, chores=chores, changed=changed, command=command)
 
     def status(self) -> list[dict[str, Any]]:
-        """The last word of each sink: state, reason, cursor, lag and counts."""
-        return [self._status[name] for name in sorted(self._status)]
+        """The last word of each sink: state, since when, reason, cursor, lag and counts; and its silence."""
+        return [self._as_of_now(name) for name in sorted(self._status)]
 
     def summary(self) -> list[dict[str, str]]:
         """Name, state and reason of each sink, for ``bridge/{bridge}/status``."""
@@ -101,6 +124,7 @@ class Shipping:
         for task in self._tasks.values():
             if task.done():
                 task.result()  # a defect: nobody would keep that sink running
+        self._tell_changes()
         names = set(self._sinks.names())
         for name in names - self._tasks.keys():
             self._tasks[name] = asyncio.create_task(self._keep_running(name), name=f"bridge.ship.{name}")
@@ -110,6 +134,7 @@ class Shipping:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
             self._status.pop(name, None)
+            self._told.pop(name, None)
             self.on_change()
 
     async def _keep_running(self, name: str) -> None:
@@ -139,8 +164,13 @@ class Shipping:
     async def _run_once(self, name: str) -> int:
         """One run of the process; its exit code."""
         async with own_process(*self._command, str(self._data), name, stop_s=_STOP_S) as process:
-            while line := await self._listen(name, process):
-                self._heard(name, _message(line))
+            try:
+                while line := await self._listen(name, process):
+                    message = _message(line)
+                    self._words[name] = _LastWord(self._clock(), self._now_us(), str(message.get("asks", "")))
+                    self._heard(name, message)
+            finally:
+                self._words.pop(name, None)
             return await process.wait()
 
     async def _listen(self, name: str, process: asyncio.subprocess.Process) -> bytes:
@@ -151,7 +181,9 @@ class Shipping:
         try:
             if not (await asyncio.wait({reading}, timeout=limit_s))[0]:
                 log.warning("ship.process_hangs", sink=name, silent_s=limit_s)
-                self._heard(name, {"status": _hung(self._status.get(name, {}), name, limit_s)})
+                word = self._words.pop(name, None)
+                since = iso(word.at_us if word else self._now_us() - round(limit_s * 1e6))
+                self._heard(name, {"status": _hung(self._status.get(name, {}), name, since)})
                 if not (await asyncio.wait({reading}, timeout=limit_s))[0]:
                     process.kill()
             return await reading
@@ -161,8 +193,10 @@ class Shipping:
     def _why(self, name: str, code: int) -> dict[str, Any]:
         """The status of a process that has ended: what it said last about it, else its exit code."""
         said = self._failed.pop(name, None)
-        broken = _broken(name, code, self._cursors.get(name, 0))
-        return broken | said if said else broken
+        broken = _broken(name, code, self._cursors.get(name, 0)) | (said or {})
+        before = self._status.get(name, {})
+        as_before = all(before.get(key) == broken[key] for key in ("state", "reason"))
+        return broken | {"since": before["since"] if as_before else iso(self._now_us())}
 
     def _heard(self, name: str, message: dict[str, Any]) -> None:
         if "cursor" in message:
@@ -173,10 +207,24 @@ class Shipping:
         if "failed" in message:
             self._failed[name] = message["failed"]
         if "status" in message:
-            before = self._status.get(name, {})
-            self._status[name] = status = message["status"]
-            if any(before.get(key) != status.get(key) for key in ("state", "reason")):
-                self.on_change()
+            self._status[name] = message["status"]
+            self._tell_changes()
+
+    def _tell_changes(self) -> None:
+        """Say so when a sink's state or reason has become another one, by a word of its process or by none."""
+        shown = {name: self._as_of_now(name) for name in self._status}
+        now = {name: (each.get("state"), each.get("reason")) for name, each in shown.items()}
+        if now != self._told:
+            self._told = now
+            self.on_change()
+
+    def _as_of_now(self, name: str) -> dict[str, Any]:
+        """What its process said last; what it waits for, once that is a while ago."""
+        status, word = self._status[name], self._words.get(name)
+        if word is None or self._clock() - word.at < self._quiet_s:
+            return status
+        since = iso(word.at_us)
+        return _unanswered(status, name, word.asks, since) if word.asks else _hung(status, name, since)
 
 
 def _message(line: bytes) -> dict[str, Any]:
@@ -198,11 +246,22 @@ def _broken(name: str, code: int, cursor: int) -> dict[str, Any]:
     }
 
 
-def _hung(last: dict[str, Any], name: str, silent_s: float) -> dict[str, Any]:
+def _unanswered(last: dict[str, Any], name: str, asks: str, since: str) -> dict[str, Any]:
+    return {"sink": name, "cursor": 0} | last | {
+        "state": "waiting",
+        "since": since,
+        "reason": "no_answer_yet",
+        "message": f"its server was asked {_ASKED.get(asks, 'something')} at {since} and has not answered",
+        "fix": "it is given up after the sink's timeout_s and tried again; is the server overloaded, or the way to it?",
+    }  # fmt: skip
+
+
+def _hung(last: dict[str, Any], name: str, since: str) -> dict[str, Any]:
     known = {key: value for key, value in last.items() if key != "lag"}  # which nobody knows now
     return {"sink": name, "cursor": 0} | known | {
         "state": "hung",
+        "since": since,
         "reason": "process_hangs",
-        "message": f"its process has said nothing for {silent_s:.0f} s",
+        "message": f"its process has said nothing since {since}",
         "fix": "it is killed and started again soon; is the machine overloaded, or the process stopped?",
     }  # fmt: skip

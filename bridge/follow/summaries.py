@@ -16,6 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
+from bridge.courtesy import Courtesy
 from bridge.ground import Ground
 from bridge.ports import Shelf
 from bridge.stages.consent import ConsentGate
@@ -69,6 +70,7 @@ class Summaries:
         shelf: Shelf,
         preferences: Preferences,
         file: SummaryFile,
+        courtesy: Courtesy | None = None,
         withheld: frozenset[str] = frozenset(),
         owns: Callable[[str], bool] = lambda _user: True,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
@@ -82,6 +84,7 @@ class Summaries:
         self._shelf = shelf
         self._preferences = preferences
         self._file = file
+        self._pause = (courtesy or Courtesy()).pause
         self._withheld = withheld | GUARDED
         self._owns = owns
         self._clock_us = clock_us
@@ -237,10 +240,11 @@ class Summaries:
         found = reader.stretch(file.seq, size, look=size * 10)
         through = min(found.through, self._horizon)
         rows = [row for row in found.rows if row.seq <= through and self._wanted(row)]
+        self._pause()
         older = {}
         if rows and any(row.version or row.op for row in rows):
             older = reader.superseded_by(rows[0].seq, rows[-1].seq)
-        file.take(through, rows, older)
+        file.take(through, rows, older, self._pause)
         return through < self._horizon
 
     def _wanted(self, row: Record) -> bool:
@@ -249,7 +253,7 @@ class Summaries:
 
     async def _work_out(self, *, busy: bool) -> None:
         while (began := self._monotonic_s()) >= self._work_at:
-            changed = await self._in_thread(self._file.work_out, _DAYS, self._since)
+            changed = await self._in_thread(self._file.work_out, _DAYS, self._since, pause=self._pause)
             ended = self._monotonic_s()
             self._dirty |= dict.fromkeys(key.user for key in changed)
             waiting = self._file.waiting
@@ -388,6 +392,7 @@ async def summaries(
             shelf=shelf,
             preferences=preferences,
             file=file,
+            courtesy=base.courtesy,
             withheld=withheld,
             owns=owns,
         )

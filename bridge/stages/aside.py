@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import queue
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
+from bridge.courtesy import Courtesy
 from healthsync_mqtt.formats.port import NOTHING_TOLD, Told
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.event import Decoded
@@ -25,8 +25,6 @@ STRETCH: Final = 131_072
 _LOOKS: Final = 64
 """Lines that are asked for room each time that there may be some."""
 
-_SLICE_S: Final = 0.0005
-_LET_IN_S: Final = 0.00005
 _REST_S: Final = 60.0
 """After so long without anything to do a process is ended; its memory is given back."""
 
@@ -103,6 +101,7 @@ class Aside(Generic[H]):
         ready: Callable[[Delivery, Decoded, H], None],
         failed: Callable[[Exception], None],
         elsewhere: Elsewhere | None = None,
+        courtesy: Courtesy | None = None,
     ) -> None:
         self._decode = decode
         self._prepare = prepare
@@ -112,10 +111,10 @@ class Aside(Generic[H]):
         self._failed = failed
         self._elsewhere = elsewhere
         self._loop = asyncio.get_running_loop()
+        self._courtesy = courtesy or Courtesy()
         self._here = _Track("decode", self._run_here)
         self._there = _Track("decode-long", self._run_there)
         self._closed = False
-        self._sliced_at = 0.0
         self._may_decode = threading.Event()
         self._may_decode.set()
         #: lines whose first delivery waits for a thread or for room, the next one first
@@ -251,7 +250,6 @@ class Aside(Generic[H]):
     ) -> None:
         try:
             while (request := following()) is not None and not self._closed:
-                self._sliced_at = time.monotonic()
                 job, told = request
                 self._tell(self._done, track, job, decode(job.delivery, told, self._let_in))
         except AbandonedError:
@@ -264,10 +262,8 @@ class Aside(Generic[H]):
             self._loop.call_soon_threadsafe(what, *values)
 
     def _let_in(self) -> None:
-        """Give the interpreter's lock to the loop for a moment."""
+        """Let the loop have a round now and then."""
         if self._closed:
             raise AbandonedError
         self._may_decode.wait()
-        if time.monotonic() - self._sliced_at > _SLICE_S:
-            time.sleep(_LET_IN_S)
-            self._sliced_at = time.monotonic()
+        self._courtesy.let_in()

@@ -11,8 +11,9 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, moment, now_us, type_name
+from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.cli.sink_setup import add_group, described, set_sink, tested
-from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.config import InfluxConfig, Sinks
 
@@ -70,7 +71,14 @@ def status(
 
 def _show(shown: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json or len(shown) != 1:
-        columns = {"sink": "SINK", "state": "STATE", "reason": "REASON", "lag": "LAG", "refused_lines": "REFUSED"}
+        columns = {
+            "sink": "SINK",
+            "state": "STATE",
+            "since": "SINCE",
+            "reason": "REASON",
+            "lag": "LAG",
+            "refused_lines": "REFUSED",
+        }
         columns |= {"message": "MESSAGE", "fix": "FIX"}
         output.listing(shown, columns, as_json=as_json, empty="no sinks yet")
         return
@@ -94,7 +102,11 @@ def show(name: Name, data: Data = DATA, json: Json = False) -> None:
         return
     status = shown.pop("status")
     output.facts((key.replace("_", " "), value) for key, value in shown.items() if value is not None)
-    output.facts([("state", status["state"]), ("reason", status["reason"]), ("lag", status.get("lag", ""))])
+    output.facts(
+        (key, status[key])
+        for key in ("state", "since", "reason", "message", "lag")
+        if status.get(key) not in {None, ""}
+    )
 
 
 @app.command("test")
@@ -201,7 +213,7 @@ def backfill(  # noqa: PLR0917
     from healthsync_mqtt.sinks.bridge_part import BridgePart
     from healthsync_mqtt.sinks.coverage import Coverage
     from healthsync_mqtt.sinks.influx.backfill import Slice, drain, overtaken
-    from healthsync_mqtt.sinks.ledger import SinkLedger
+    from healthsync_mqtt.sinks.kinds import open_ledger
     from healthsync_mqtt.sinks.worker import assemble
 
     sinks, sink = _ready(data, name)
@@ -217,7 +229,7 @@ def backfill(  # noqa: PLR0917
             events = _count(wanted)
             output.told({"sink": name, "events": events}, f"would ship {events} events again", as_json=json)
             return
-        ledger = SinkLedger.open(sinks.ledger(name), budget=sink.series_budget)
+        ledger = open_ledger(sinks, sink, reader)
         stack.callback(ledger.close)
         more: dict[str, Any] = {}
         if part.registry.exists():
@@ -302,7 +314,8 @@ def _status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
     if sinks.ledger(name).exists():
         ledger = SinkLedger.open(sinks.ledger(name))
         shown |= ledger.state()
-        shown |= _silent(sink.timeout_s, shown.pop("said_us", None))
+        said_us = shown.pop("said_us", None)
+        shown |= _of_service(data, name) or _silent(sink.timeout_s, said_us)
         shown["refused_lines"] = ledger.refused_count()
         refused = [refusal._asdict() for refusal in ledger.refused(20)]
         ledger.close()
@@ -316,6 +329,15 @@ def _status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
     if sink.paused:
         shown |= {"state": "paused", "reason": "paused_by_operator", "fix": f"healthsync sink resume {name}"}
     return shown | {"refused": refused, "at": iso(now_us())}
+
+
+def _of_service(data: Path, name: str) -> dict[str, Any]:
+    """What the running service knows of a sink: also that its process says nothing; empty without a service."""
+    try:
+        known = call(data, "status").get("sinks", [])
+    except HealthSyncError:
+        return {}
+    return next((dict(each) for each in known if each["sink"] == name), {})
 
 
 def _silent(timeout_s: float, said_us: int | None) -> dict[str, Any]:

@@ -8,10 +8,13 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.errors import ConfigError, UnavailableError, UsageError
 from healthsync_mqtt.sinks.config import FileConfig, InfluxConfig, SinkConfig, Sinks, made
+from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import TrialFinding
+from healthsync_mqtt.sinks.pseudonym import LostPseudonymError
 
 add_group = new_group("Add a sink.")
 
@@ -162,12 +165,27 @@ def _store(data: Path, sink: InfluxConfig | FileConfig, *, replace: bool, test: 
         sinks.refuse_known(sink.name)
     if test:
         try:
+            _refuse_new_names(data, sinks, sink)
             tested(sink)
-        except UnavailableError as error:
+        except (UnavailableError, LostPseudonymError) as error:
             hint = f"{error.hint}; to store it all the same: --no-test".removeprefix("; ")
             raise UnavailableError(f"{sink.name} is not stored: {error}", hint=hint) from None
+    if not sinks.file(sink.name).exists():
+        sinks.prepare()
+        SinkLedger.open(sinks.ledger(sink.name)).close()  # from now on it is not there only when it is lost
     sinks.put(sink, replace=replace)
     if as_json:
         output.emit(described(sink))
     else:
         output.say(f"{'changed' if replace else 'added'} {sink.name}; look at it: healthsync sink status {sink.name}")
+
+
+def _refuse_new_names(data: Path, sinks: Sinks, sink: InfluxConfig | FileConfig) -> None:
+    """LostPseudonymError where points would be shipped under other names than those that are there."""
+    from healthsync_mqtt.sinks.kinds import refuse_lost_names
+
+    log = DataDirectory(data).log()
+    if log is not None:
+        with log:
+            if log.cursor(sink.cursor):
+                refuse_lost_names(sinks, sink)

@@ -14,7 +14,7 @@ from healthsync_mqtt.sinks.influx.backfill import Slice, drain, overtaken, repai
 from healthsync_mqtt.sinks.influx.http import Influx
 from healthsync_mqtt.sinks.influx.readback import Readback
 from healthsync_mqtt.sinks.influx.reconcile import Difference, Reconciliation
-from healthsync_mqtt.sinks.kinds import open_packer, open_pseudonyms
+from healthsync_mqtt.sinks.kinds import open_ledger, open_packer, open_pseudonyms
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.worker import assemble
 from healthsync_mqtt.storage.opening import open_reader
@@ -77,7 +77,7 @@ class Comparison:
         with ExitStack() as stack:
             whose = BridgePart.read(data)
             reader = whose.rows(stack.enter_context(open_reader(data)))
-            ledger = SinkLedger.open(sinks.ledger(config.name), budget=config.series_budget)
+            ledger = open_ledger(sinks, config, reader)
             stack.callback(ledger.close)
             server = Influx(config, config.token.read())
             stack.callback(server.close)
@@ -104,7 +104,11 @@ class Comparison:
                     yield Compared(one, mended)
 
     def _repair(self, user: str, kind: str, since_us: int | None, found: list[Difference], head: int) -> None:
-        """Write what is missing; erase what is a surplus at a second look too. Then what came in meanwhile."""
+        """Write what is missing; erase what is a surplus at a second look too. Then what came in meanwhile.
+
+        A point that is too much may become an event's between a look and its erasure: a phone sends again what a
+        restored log has lost. So a second look spares what has come by then, and what comes later is written again.
+        """
         if any(one.erase for one in found):
             second = {(one.measurement, one.day): one for one in self._reconciliation.compare(user, kind, since_us)}
             found = [
@@ -115,6 +119,8 @@ class Comparison:
         for difference in found:
             if not difference.equal:
                 repair(self._server, self._config, difference.write, difference.erase)
+        if any(one.erase for one in found):
+            self._ship(Slice(self._reader, through=self._reader.head(), user=user, type=kind), head)
         overtaken(self._reader, head, self._ship)
 
     def _ship(self, part: Slice, after: int) -> None:

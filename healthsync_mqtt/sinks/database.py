@@ -42,6 +42,13 @@ class Database:
         except sqlite3.Error as error:
             raise StoreError(f"{self._what} cannot be written: {error}", hint="is the disk full?") from error
 
+    def version(self) -> int:
+        """Another number after each change that another process made."""
+        try:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._what} cannot be read: {error}", hint="is the disk damaged?") from error
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()

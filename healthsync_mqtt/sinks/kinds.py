@@ -7,10 +7,33 @@ from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import Sink
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms, lost
 from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from healthsync_mqtt.sinks.influx.packing import Packer
     from healthsync_mqtt.sinks.port import TrialFinding
+
+
+log = get_logger("sink")
+
+
+def open_ledger(sinks: Sinks, config: SinkConfig, reader: LogReader) -> SinkLedger:
+    """What this sink remembers, made new where there is none yet.
+
+    The log knows how far a sink was, so a ledger that is gone is told: everything is shipped again then, and points
+    that lie elsewhere stay. LostPseudonymError when the names that its points have are gone, too.
+    """
+    path = sinks.ledger(config.name)
+    if not path.exists() and reader.cursor(config.cursor):
+        refuse_lost_names(sinks, config)
+        log.warning("sink.ledger_lost", sink=config.name, hint=f"healthsync sink reconcile {config.name}")
+    return SinkLedger.open(path, budget=config.series_budget)
+
+
+def refuse_lost_names(sinks: Sinks, config: SinkConfig) -> None:
+    """LostPseudonymError for a sink that has shipped, where the file of the names is gone."""
+    if isinstance(config, InfluxConfig) and not sinks.pseudonyms.exists():
+        raise lost(sinks.pseudonyms)
 
 
 def open_sink(sinks: Sinks, config: SinkConfig, *, reader: LogReader, ledger: SinkLedger) -> Sink[Any]:

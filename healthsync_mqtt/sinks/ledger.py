@@ -55,11 +55,11 @@ class SinkLedger:
         """Use ``open``."""
         self._database = database
         self._budget = budget
-        self._displaced: dict[tuple[str, str], int] = {
-            (user, event_id): shift for user, event_id, shift in database.rows("displaced")
-        }
+        self._version = database.version()
+        self._displaced: dict[tuple[str, str], int] = {}
         #: Users whose series budget is spent.
-        self.over_budget: set[str] = {user for (user,) in database.rows("over_budget")}
+        self.over_budget: set[str] = set()
+        self._load()
         #: Up to this row, providers that the closed set learned later are no tag.
         self.adopted: int = database.rows("adopted")[0][0]
 
@@ -71,6 +71,17 @@ class SinkLedger:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def refresh(self) -> None:
+        """Know what another process has written since: a command beside the service, or the other way round."""
+        version = self._database.version()
+        if version != self._version:
+            self._version = version
+            self._load()
+
+    def _load(self) -> None:
+        self._displaced = {(user, event_id): shift for user, event_id, shift in self._database.rows("displaced")}
+        self.over_budget = {user for (user,) in self._database.rows("over_budget")}
 
     # -- refused lines
 
@@ -142,6 +153,8 @@ class SinkLedger:
             return bool(decided[0][0])
         own = self.series_count(source.user) < self._budget
         self._database.write("decide", [(source.user, series, int(own))])
+        # Another process may have been faster, and its word is the one that holds.
+        own = bool(self._database.rows("series", source.user, series)[0][0])
         if not own and source.user not in self.over_budget:
             self._database.write("spend", [(source.user,)])
             self.over_budget.add(source.user)
@@ -180,8 +193,7 @@ class SinkLedger:
         self._database.write("take_series", places.series)
         self._database.write("take_displaced", places.displaced)
         self._database.write("take_spent", [(user,) for user in places.over_budget])
-        self.over_budget.update(places.over_budget)
-        self._displaced = {(user, event_id): shift for user, event_id, shift in self._database.rows("displaced")}
+        self._load()
 
     # -- displaced points
 

@@ -110,5 +110,6 @@ class Pseudonyms:
 
 
 def lost(path: Path) -> LostPseudonymError:
-    """The error for a file that is not the one which the bucket was written with."""
-    return LostPseudonymError(f"{path} is not the file that this sink's points were written with", hint=_LOST)
+    """The error for a file that is not the one which the bucket was written with, or not there."""
+    wrong = "is not the file" if path.exists() else "is gone, the file"
+    return LostPseudonymError(f"{path} {wrong} that this sink's points were written with", hint=_LOST)

@@ -7,7 +7,8 @@ to come again, so that tests need no clock.
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from random import random
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,8 @@ class SinkPhase(StrEnum):
 class Shipper:
     """Feeds one sink. Used from one thread. ``keep`` is told each new cursor.
 
-    ``permit`` says whether consent covers a row now; what it does not cover is not shipped.
+    ``permit`` says whether consent covers a row now; what it does not cover is not shipped. ``asks`` is told what the
+    sink is asked for, before each call that may wait for its server, and "" when the call is over.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Shipper:
         cursor: int,
         keep: Callable[[int], None],
         permit: Callable[["Record"], bool] = lambda _record: True,
+        asks: Callable[[str], None] = lambda _what: None,
         clock: Callable[[], float] = time.monotonic,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         jitter: Callable[[], float] = random,
@@ -69,6 +72,7 @@ class Shipper:
         self._reader = reader
         self._keep = keep
         self._permit = permit
+        self._asks = asks
         self._clock = clock
         self._now_us = now_us
         self._jitter = jitter
@@ -86,6 +90,8 @@ class Shipper:
         self._unsettled: deque[tuple[float, int]] = deque()
         self._generation: int | None = None
         self._heard_at = 0.0
+        self._shown: tuple[SinkPhase, str] | None = None
+        self._since_us = 0
         self._counts = {"events": 0, "failures": 0}
 
     def step(self) -> float:
@@ -115,10 +121,14 @@ class Shipper:
         head = self._reader.head()
         waits = self.phase in {SinkPhase.WAITING, SinkPhase.PAUSED}
         of_sink = self.sink.status()
+        reason = self._trouble.reason if waits else ""
+        if self._shown != (self.phase, reason):
+            self._shown, self._since_us = (self.phase, reason), self._now_us()
         return {
             "sink": self.config.name,
             "state": self.phase.value,
-            "reason": self._trouble.reason if waits else "",
+            "since": iso(self._since_us),
+            "reason": reason,
             "message": self._trouble.message if waits else "",
             "fix": self._trouble.hint if waits else "",
             "cursor": self.cursor,
@@ -160,7 +170,8 @@ class Shipper:
 
     def _ship(self) -> float:
         assert self._shipment is not None
-        step = self.sink.step(self._shipment)
+        with self._asking("ship"):
+            step = self.sink.step(self._shipment)
         if self._generation is None and step.next in {Next.GO_ON, Next.DONE}:
             # From the first answer on: the server may be restarted while the first piece is on its way.
             self._generation = self.sink.generation
@@ -181,7 +192,8 @@ class Shipper:
         """Try again what was kept aside, one thing a second."""
         if now < self._mend_at:
             return _POLL_S
-        step = self.sink.mend(self._now_us())
+        with self._asking("mend"):
+            step = self.sink.mend(self._now_us())
         if step.next in {Next.GO_ON, Next.DONE}:
             if step.next is Next.DONE:
                 self._mend_at = now + _MEND_S
@@ -189,6 +201,14 @@ class Shipper:
                 self._worked()
             return _POLL_S
         return self._heed(step)
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        self._asks(what)
+        try:
+            yield
+        finally:
+            self._asks("")
 
     def _heed(self, step: SinkStep) -> float:
         if step.next is Next.PAUSE:
@@ -216,7 +236,8 @@ class Shipper:
         """
         settle_s = self.config.settle_s
         if settle_s and self._unsettled and now - self._unsettled[-1][0] >= settle_s and self._heard_at < now:
-            step = self.sink.probe()
+            with self._asking("probe"):
+                step = self.sink.probe()
             if step.next is not Next.GO_ON:
                 self._heed(step)
                 return False

@@ -2,8 +2,9 @@
 
 A process of its own, because encoding and compressing hold the interpreter: in a thread they would hold up the event
 loop, and with it every acknowledgement. It reads the log with its own connection. On stdout it writes JSON lines:
-``{"cursor": 17}``, each second ``{"status": {…}}``, and ``{"failed": {…}}`` before it ends with an error. When stdin
-ends the service is gone and so is this process, at once: what it was sending is in the log and will be sent again.
+``{"cursor": 17}``, each second ``{"status": {…}}``, ``{"asks": "ship"}`` before it waits for its server and
+``{"asks": ""}`` after it, and ``{"failed": {…}}`` before it ends with an error. When stdin ends the service is gone
+and so is this process, at once: what it was sending is in the log and will be sent again.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.sinks.config import SinkConfig, Sinks
 from healthsync_mqtt.sinks.coverage import Coverage
-from healthsync_mqtt.sinks.kinds import open_sink
+from healthsync_mqtt.sinks.kinds import open_ledger, open_sink
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.shipper import Shipper
 from healthsync_mqtt.storage.opening import open_reader
@@ -66,13 +67,21 @@ def run(data: Path, name: str, part: BridgePart) -> None:
     stamp = _stamp(sinks.file(name))  # before it is read: what changes from then on is noticed
     sink = sinks.get(name)
     reader = open_reader(data)
-    ledger = SinkLedger.open(sinks.ledger(name), budget=sink.series_budget)
+    ledger = open_ledger(sinks, sink, reader)
     # A ledger that is new, or older than the cursor, means that the bucket may lack what came before.
     cursor = min(reader.cursor(sink.cursor) or 0, ledger.state().get("cursor", 0))
     coverage = Coverage.open(part.registry)
     shipper = assemble(
-        sinks, sink, reader=part.rows(reader), ledger=ledger, cursor=cursor, keep=_tell_cursor, permit=coverage.permits
+        sinks,
+        sink,
+        reader=part.rows(reader),
+        ledger=ledger,
+        cursor=cursor,
+        keep=_tell_cursor,
+        permit=coverage.permits,
+        asks=_tell_asking,
     )
+    _tell_cursor(cursor)  # it may be behind what the log knows, and nothing is purged that it has yet to ship
     looked = told = saved = 0.0
     last: dict[str, Any] = {}
     while True:
@@ -108,6 +117,10 @@ def assemble(
 
 def _tell_cursor(seq: int) -> None:
     _tell({"cursor": seq})
+
+
+def _tell_asking(what: str) -> None:
+    _tell({"asks": what})
 
 
 def _tell(message: dict[str, Any]) -> None:

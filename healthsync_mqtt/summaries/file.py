@@ -20,7 +20,7 @@ from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sql_files import numbered, statements
 from healthsync_mqtt.summaries.part import DAY_US, RULES, Contribution, DayRule, local_day, part_of
-from healthsync_mqtt.summaries.rules import DayFigures, outcome
+from healthsync_mqtt.summaries.rules import DayFigures, Pause, go_on, outcome
 
 _HERE: Final = __package__ or ""
 _SQL: Final = statements(_HERE, "sql", "file.sql")
@@ -116,13 +116,16 @@ class SummaryFile:
             self._run("move", [(epoch, 0)])
         self.epoch, self.seq = epoch, 0
 
-    def take(self, through: int, records: Sequence[Record], older: Mapping[int, Sequence[Record]]) -> None:
+    def take(
+        self, through: int, records: Sequence[Record], older: Mapping[int, Sequence[Record]], pause: Pause = go_on
+    ) -> None:
         """The next rows of the log, as far as ``through``; ``older`` are those that they supersede."""
         parts: list[Any] = []
         touched: set[tuple[int, int, int]] = set()
         people: dict[str, _Person] = {}
         with self._writing():
             for record in records:
+                pause()
                 part = part_of(record)
                 if part is not None:
                     self._place_part(record, part, parts, touched, people)
@@ -234,10 +237,10 @@ class SummaryFile:
 
     # -- days
 
-    def work_out(self, limit: int, since: Since, *, within_s: float = _WORK_S) -> list[DayKey]:
+    def work_out(self, limit: int, since: Since, *, within_s: float = _WORK_S, pause: Pause = go_on) -> list[DayKey]:
         """Work out days that were touched, of each user in turn; those that came to something else.
 
-        At most ``limit`` of them, and none is begun after ``within_s``.
+        At most ``limit`` of them, and none is begun after ``within_s``. ``pause`` is called again and again.
         """
         changed = []
         until_s = time.monotonic() + within_s
@@ -250,7 +253,7 @@ class SummaryFile:
                 self._turn = user
                 name, type_name = self._names[user], self._names[type_]
                 since_us = since(name, type_name)
-                found = None if since_us is None else self._outcome(user, type_, day, since_us)
+                found = None if since_us is None else self._outcome(user, type_, day, since_us, pause)
                 before = self._connection.execute(_SQL["day_of"], (user, day, type_)).fetchone()
                 now = (b"", 0, None) if found is None else (_encode(found.figures), found.at_us, found.offset_us)
                 if now != (before or (b"", 0, None)):
@@ -270,7 +273,7 @@ class SummaryFile:
                 return due
         return None
 
-    def _outcome(self, user: int, type_: int, day: int, since_us: int) -> DayFigures | None:
+    def _outcome(self, user: int, type_: int, day: int, since_us: int, pause: Pause) -> DayFigures | None:
         type_name = self._names[type_]
         person = self._people[self._names[user]]
         low_us, high_us = _clocks(person)
@@ -279,6 +282,7 @@ class SummaryFile:
         moments = 0
         parts: dict[tuple[int, int], Contribution] = {}
         for place, (seq, name, source, worn, offset_us, start_us, end_us, numbers) in enumerate(rows):
+            pause()
             # An amount that lasts is in several buckets, and is one; samples are in one bucket each.
             key = (seq, 0 if end_us is not None else place)
             said = _rows(numbers)
@@ -296,7 +300,7 @@ class SummaryFile:
                 end_us,
                 said,
             )
-        return outcome(type_name, day, parts.values(), person.preferred)
+        return outcome(type_name, day, parts.values(), person.preferred, pause)
 
     def days(self, user: str, first: int, last: int) -> dict[int, dict[str, DayFigures]]:
         """What the days from ``first`` to ``last`` came to, by day and type."""

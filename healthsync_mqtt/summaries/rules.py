@@ -20,8 +20,13 @@ from healthsync_mqtt.summaries.part import DAY_US, Contribution, DayRule, Number
 _DECIMALS: Final = 6
 _OTHERS: Final = 1_000_000
 
+_STRETCH: Final = 256
+"""Rows between two pauses."""
+
 Rank = tuple[int, int, str]
 Ranking = Callable[[Contribution], Rank]
+Pause = Callable[[], None]
+"""Called again and again by what may take long: others are let in then."""
 
 
 class DayFigures(NamedTuple):
@@ -30,6 +35,10 @@ class DayFigures(NamedTuple):
     figures: dict[str, Any]
     at_us: int
     offset_us: int | None
+
+
+def go_on() -> None:
+    """A pause that is none."""
 
 
 def ranking(preferred: Sequence[str]) -> Ranking:
@@ -43,7 +52,7 @@ def ranking(preferred: Sequence[str]) -> Ranking:
 
 
 def outcome(
-    type_name: str, day: int, parts: Iterable[Contribution], preferred: Sequence[str] = ()
+    type_name: str, day: int, parts: Iterable[Contribution], preferred: Sequence[str] = (), pause: Pause = go_on
 ) -> DayFigures | None:
     """What a type comes to on a day, of every part that may touch it; None where nothing does."""
     of = CATALOGUE[type_name]
@@ -51,20 +60,36 @@ def outcome(
     if rule is None:
         return None
     rank = ranking(preferred)
-    found = _OF_RULE[rule](of, day, list(parts), rank)
+    found = _OF_RULE[rule](of, day, list(parts), rank, pause)
     if found is None:
         return None
     figures, used = found
     placed = [part for part in used if part.placed]
     last = max(placed or used, key=lambda part: (part.until_us, part.id))
-    sources = sorted({part.source for part in used}, key=lambda name: min(rank(p) for p in used if p.source == name))
-    return DayFigures(figures | {"sources": sources}, last.until_us, last.offset_us if placed else None)
+    best: dict[str, Rank] = {}
+    for part in used:
+        pause()
+        ranked = rank(part)
+        best[part.source] = min(ranked, best.get(part.source, ranked))
+    return DayFigures(
+        figures | {"sources": sorted(best, key=best.__getitem__)}, last.until_us, last.offset_us if placed else None
+    )
 
 
 _Found = tuple[dict[str, Any], list[Contribution]] | None
 
 
-def _shared(of: EventType, day: int, parts: list[Contribution], rank: Ranking) -> _Found:
+def _rows(parts: Iterable[Contribution], pause: Pause) -> Iterator[tuple[Contribution, int, Numbers]]:
+    """Every row with the part that it is of."""
+    for part in parts:
+        pause()
+        for place, (at_us, numbers) in enumerate(part.rows, 1):
+            if place % _STRETCH == 0:
+                pause()
+            yield part, at_us, numbers
+
+
+def _shared(of: EventType, day: int, parts: list[Contribution], rank: Ranking, pause: Pause) -> _Found:
     """At any time the best of what lasts counts, with its share; what has no length counts where none of them lasts."""
     lasting = sorted((part for part in parts if part.until_us > part.start_us), key=lambda part: part.start_us)
     shares: list[tuple[float, Contribution]] = []
@@ -72,6 +97,7 @@ def _shared(of: EventType, day: int, parts: list[Contribution], rank: Ranking) -
     edges = sorted({edge for part in lasting for edge in (part.start_us, part.until_us)})
     at = 0
     for begin, end in pairwise(edges):
+        pause()
         while at < len(lasting) and lasting[at].start_us <= begin:
             part = lasting[at]
             heapq.heappush(waiting, ((rank(part), part.start_us, -part.until_us, part.id), at, part))
@@ -85,6 +111,7 @@ def _shared(of: EventType, day: int, parts: list[Contribution], rank: Ranking) -
                 shares.append((within / (part.until_us - part.start_us), part))
     best: dict[int, Contribution] = {}
     for part in parts:
+        pause()
         if part.until_us == part.start_us and local_day(part.start_us, part.offset_us) == day:
             before = best.get(part.start_us)
             if before is None or (rank(part), part.id) < (rank(before), before.id):
@@ -104,7 +131,7 @@ def _uncovered(lasting: list[Contribution], moments: list[int]) -> Iterator[int]
             yield at_us
 
 
-def _portions(of: EventType, day: int, parts: list[Contribution], rank: Ranking) -> _Found:
+def _portions(of: EventType, day: int, parts: list[Contribution], rank: Ranking, pause: Pause) -> _Found:
     """All of the best source of each time; what lasts over midnight is divided there."""
     groups: dict[tuple[int, int], list[Contribution]] = {}
     for part in parts:
@@ -113,6 +140,7 @@ def _portions(of: EventType, day: int, parts: list[Contribution], rank: Ranking)
     for (start_us, end_us), group in groups.items():
         best = min(map(rank, group))
         for part in group:
+            pause()
             if rank(part) != best:
                 continue
             if end_us > start_us:
@@ -141,16 +169,18 @@ def _summed(of: EventType, shares: list[tuple[float, Contribution]]) -> _Found:
     return figures, [part for _, part in shares]
 
 
-def _moments(of: EventType, day: int, parts: list[Contribution], rank: Ranking) -> _Found:
+def _moments(of: EventType, day: int, parts: list[Contribution], rank: Ranking, pause: Pause) -> _Found:
     """Of each moment what its best source says: the statistics of its number; of several numbers each has its own."""
     moments: dict[int, list[tuple[Rank, Numbers, Contribution]]] = {}
-    for part in parts:
-        ranked = rank(part)
-        for at_us, numbers in part.rows:
-            if local_day(at_us, part.offset_us) == day:
-                moments.setdefault(at_us, []).append((ranked, numbers, part))
+    ranks: dict[int, Rank] = {}
+    for part, at_us, numbers in _rows(parts, pause):
+        if local_day(at_us, part.offset_us) == day:
+            ranked = ranks.get(id(part)) or ranks.setdefault(id(part), rank(part))
+            moments.setdefault(at_us, []).append((ranked, numbers, part))
     kept: list[tuple[Numbers, Contribution]] = []
-    for said in moments.values():
+    for place, said in enumerate(moments.values(), 1):
+        if place % _STRETCH == 0:
+            pause()
         best = min(map(itemgetter(0), said))
         kept += [(numbers, part) for its, numbers, part in said if its == best]
     if not kept:
@@ -174,12 +204,11 @@ def _statistics(of: EventType, field: str, numbers: list[float]) -> dict[str, An
     }
 
 
-def _last(of: EventType, day: int, parts: list[Contribution], rank: Ranking) -> _Found:
+def _last(of: EventType, day: int, parts: list[Contribution], rank: Ranking, pause: Pause) -> _Found:
     """The latest of the day; of one moment that of the best source."""
     found = [
         (at_us, rank(part), part.id, numbers, part)
-        for part in parts
-        for at_us, numbers in part.rows
+        for part, at_us, numbers in _rows(parts, pause)
         if local_day(at_us, part.offset_us) == day
     ]
     if not found:
@@ -189,12 +218,11 @@ def _last(of: EventType, day: int, parts: list[Contribution], rank: Ranking) -> 
     return _said(of, numbers) | {"at": iso(at_us)}, [part]
 
 
-def _word(of: EventType, day: int, parts: list[Contribution], rank: Ranking) -> _Found:
+def _word(of: EventType, day: int, parts: list[Contribution], rank: Ranking, pause: Pause) -> _Found:
     """The last word of the best source that says something of the day."""
     found = [
         (rank(part), -at_us, part.id, numbers, part)
-        for part in parts
-        for at_us, numbers in part.rows
+        for part, at_us, numbers in _rows(parts, pause)
         if local_day(at_us, part.offset_us) == day
     ]
     if not found:
@@ -203,13 +231,14 @@ def _word(of: EventType, day: int, parts: list[Contribution], rank: Ranking) -> 
     return _said(of, numbers), [part]
 
 
-def _longest(of: EventType, day: int, parts: list[Contribution], rank: Ranking) -> _Found:
+def _longest(of: EventType, day: int, parts: list[Contribution], rank: Ranking, pause: Pause) -> _Found:
     """The longest that ends on the day; the user's order of sources goes before length."""
     ended = [part for part in parts if local_day(part.until_us, part.offset_us) == day]
     if not ended:
         return None
 
     def order(part: Contribution) -> Any:
+        pause()
         preferred, worn, name = rank(part)
         return preferred, part.start_us - part.until_us, worn, name, part.start_us, part.id
 
@@ -238,7 +267,7 @@ def _plain(number: float) -> float:
     return int(found) if found == int(found) else found
 
 
-_OF_RULE: Final[Mapping[DayRule, Callable[[EventType, int, list[Contribution], Ranking], _Found]]] = {
+_OF_RULE: Final[Mapping[DayRule, Callable[[EventType, int, list[Contribution], Ranking, Pause], _Found]]] = {
     DayRule.SHARED: _shared,
     DayRule.PORTIONS: _portions,
     DayRule.MOMENTS: _moments,

@@ -66,9 +66,12 @@ class Mapper:
                 return [Line(type_name + tags, f"{simple}{value.amount!r}{more}", at_ns)]
         return self._spaced(points(value, start_us, end_us), tags, more, digits)
 
-    def first_point(self, record: Record) -> Line:
-        """The point at the start of a record without its body: its measurement, user and nanosecond, no other tag."""
-        at_ns = time_ns(record.start_us, slot(record.id))
+    def first_point(self, record: Record, shift: int = 0) -> Line:
+        """The point at the start of a record without its body: its measurement, user and nanosecond, no other tag.
+
+        ``shift`` as in ``lines``.
+        """
+        at_ns = time_ns(record.start_us, (slot(record.id) + shift) % SLOTS)
         return Line(record.type + tag_set([("user", self._pseudonym(record.user))]), "", at_ns)
 
     @staticmethod

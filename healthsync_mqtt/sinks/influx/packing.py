@@ -67,8 +67,13 @@ class Packer:
         """The points of one record as they were or will be sent. Raises UnmappableError."""
         return self._mapper.lines(record, self._ledger.shift(record.user, record.id))
 
+    def refresh(self) -> None:
+        """Find points where other processes have put them by now. StoreError."""
+        self._ledger.refresh()
+
     def pack(self, rows: Rows) -> Chunk:
         """The work of these rows. Raises StoreError."""
+        self.refresh()
         chunk = Chunk(first=rows.records[0].seq if rows.records else rows.through, through=rows.through,
                       events=len(rows.records))  # fmt: skip
         erased: dict[tuple[str, int], Erasure] = {}
@@ -105,7 +110,7 @@ class Packer:
                     )
                 )
                 if self._deletes == "delete":
-                    outdated.append(self._mapper.first_point(record))
+                    outdated.append(self._mapper.first_point(record, self._ledger.shift(record.user, record.id)))
                 continue
             try:
                 before = self.lines(record)

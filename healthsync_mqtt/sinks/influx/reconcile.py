@@ -109,6 +109,7 @@ class Reconciliation:
             )
             for measurement, day in self._days(user, type_name, since_us)
         }
+        self._packer.refresh()  # a point may have been moved out of another's way meanwhile, before it was sent
         with self._reader.snapshot():
             expected, allowed, lines = self._expected(user, type_name, since_us, through)
             # The bucket has what was purged from the log: it would look like a surplus, and be erased.

@@ -8,10 +8,11 @@ import pytest
 
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.sinks.config import Sinks, made
-from healthsync_mqtt.sinks.kinds import known_pseudonyms, open_pseudonyms
+from healthsync_mqtt.sinks.kinds import known_pseudonyms, open_ledger, open_pseudonyms
 from healthsync_mqtt.sinks.ledger import OwedPoint, SinkLedger
 from healthsync_mqtt.sinks.pseudonym import LostPseudonymError
 from healthsync_mqtt.sinks.series import SeriesSource
+from healthsync_mqtt.telemetry.log import configure
 
 _OF_THE_FIRST_VERSION = """
 CREATE TABLE refused (
@@ -123,3 +124,33 @@ def test_what_is_owed_is_due_again_later_each_time(tmp_path: Path) -> None:
     ledger.settle("heart_rate,user=a", 17)
     assert ledger.owed_count() == 0
     ledger.close()
+
+
+class Log:
+    """A log that knows how far a sink was."""
+
+    def __init__(self, cursor: int | None) -> None:
+        self._cursor = cursor
+
+    def cursor(self, name: str) -> int | None:
+        return self._cursor if name == "sink:main" else None
+
+
+def test_names_that_are_lost_with_the_ledger_are_not_minted_anew_either(sinks: Sinks) -> None:
+    """A backup without the folder of sinks: the log alone knows that points were shipped."""
+    for _ in range(2):
+        with pytest.raises(LostPseudonymError) as caught:
+            open_ledger(sinks, sinks.get("main"), Log(17))  # type: ignore[arg-type]
+        assert "backup" in caught.value.hint
+        assert not sinks.ledger("main").exists()
+        assert not sinks.pseudonyms.exists()
+
+
+def test_a_ledger_that_is_lost_alone_is_told(sinks: Sinks, capfd: pytest.CaptureFixture[str]) -> None:
+    open_pseudonyms(sinks, open_ledger(sinks, sinks.get("main"), Log(None)))  # type: ignore[arg-type]
+    sinks.ledger("main").unlink()
+    configure()
+    ledger = open_ledger(sinks, sinks.get("main"), Log(17))  # type: ignore[arg-type]
+    assert open_pseudonyms(sinks, ledger).of("alice")
+    ledger.close()
+    assert capfd.readouterr().err.count("sink.ledger_lost") == 1

@@ -1,0 +1,115 @@
+"""Threads that compute work in slices: one a round of the loop, and what nobody waits for none while a commit runs."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from itertools import count
+
+from bridge.courtesy import SLICE_S, Courtesy
+from bridge.stages.aside import Aside
+from healthsync_mqtt.model.delivery import Delivery
+from healthsync_mqtt.model.event import Decoded
+from healthsync_mqtt.model.origin import Origin
+from tests.support.patience import until
+
+SLICES = 20
+
+
+def ticking() -> Callable[[], float]:
+    """A clock by which each look is a slice later."""
+    ticks = count(1)
+    return lambda: next(ticks) * 2 * SLICE_S
+
+
+def test_within_a_slice_nobody_is_let_in() -> None:
+    rounds: list[Callable[[], None]] = []
+    now = [1.0]
+    courtesy = Courtesy(soon=lambda call: (rounds.append(call), call()), clock=lambda: now[0])
+    courtesy.let_in()
+    for _ in range(100):
+        courtesy.let_in()
+        courtesy.pause()
+    assert len(rounds) == 1
+    now[0] += 2 * SLICE_S
+    courtesy.let_in()
+    assert len(rounds) == 2
+
+
+def test_what_nobody_waits_for_waits_for_the_end_of_a_commit() -> None:
+    said: list[str] = []
+    began, ended = threading.Event(), threading.Event()
+    courtesy = Courtesy(soon=lambda call: call(), clock=ticking())
+
+    class Commit(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            said.append("waits")
+            began.set()
+            assert ended.wait(60)
+            return True
+
+    courtesy._no_commit = Commit()
+    courtesy.begin()
+
+    def work() -> None:
+        courtesy.pause()
+        said.append("goes on")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert began.wait(60)
+    said.append("over")
+    courtesy.end()
+    ended.set()
+    thread.join(60)
+    assert said == ["waits", "over", "goes on"]
+
+
+def test_a_commit_that_never_ends_holds_nothing_up_for_ever() -> None:
+    courtesy = Courtesy(soon=lambda call: call(), clock=ticking())
+    courtesy.begin()
+    for _ in range(3):
+        courtesy.pause()
+
+
+def test_a_loop_that_is_closed_is_not_waited_for() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    Courtesy(soon=loop.call_soon_threadsafe, clock=ticking()).let_in()
+
+
+async def test_a_decoder_has_one_slice_for_each_round_however_long_that_is() -> None:
+    """A callback that lets go of the interpreter, as each call of the system does, gives it to no second slice."""
+    slices = 0
+    within: list[int] = []
+
+    def decode(_delivery: Delivery, _told: object, pause: Callable[[], None]) -> Decoded:
+        nonlocal slices
+        for _ in range(SLICES):
+            slices += 1
+            pause()
+        return Decoded(None, [], [], 0, 0, 0)
+
+    done: list[Decoded] = []
+    aside: Aside[None] = Aside(
+        decode=decode,
+        quick=lambda _: None,
+        ready=lambda _, decoded, __: done.append(decoded),
+        failed=done.append,  # type: ignore[arg-type]
+        courtesy=Courtesy(clock=ticking()),
+    )
+    loop = asyncio.get_running_loop()
+
+    def callback() -> None:
+        before = slices
+        time.sleep(0.005)
+        within.append(slices - before)
+        if not done:
+            loop.call_soon(callback)
+
+    loop.call_soon(callback)
+    aside.put(Delivery(object(), 1, Origin("alice", "watch", None, "t"), b"{}"), None)  # type: ignore[arg-type]
+    await until(lambda: done)
+    aside.close()
+    assert slices == SLICES
+    assert max(within) <= 1
