@@ -11,6 +11,7 @@ from healthsync_mqtt.imports.documents import FHIR, FITBIT, GOOGLE_FIT, HEALTH_A
 from healthsync_mqtt.imports.fit import FitFiles
 from healthsync_mqtt.imports.fitbit_archive import FitbitArchive
 from healthsync_mqtt.imports.google_takeout import GoogleFitTakeout
+from healthsync_mqtt.imports.health_auto_export_csv import HealthAutoExportTables
 from healthsync_mqtt.imports.openscale_csv import OpenscaleTable
 from healthsync_mqtt.imports.own import OwnEvents
 from healthsync_mqtt.imports.port import Archive, Item, LeftOut, PassedOver, Whose
@@ -30,6 +31,7 @@ ARCHIVES: Final[tuple[Archive, ...]] = (
     GoogleFitTakeout(),
     FitbitArchive(),
     WithingsTables(),
+    HealthAutoExportTables(),
     OpenscaleTable(),
 )
 _KINDS: Final = ", ".join(each.summary for each in ARCHIVES)

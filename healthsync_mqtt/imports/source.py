@@ -26,8 +26,8 @@ MOST_DOCUMENT: Final = 64 * 1024 * 1024
 _HEAD: Final = 65_536
 _MOST_MEMBERS: Final = 500_000
 _MOST_UNFOLDED: Final = 256 * 1024**3
-_MOST_INNER: Final = 4 * 1024**3
-"""Bytes of an archive within an archive."""
+_MOST_KEPT: Final = 4 * 1024**3
+"""Bytes of all archives within archives, which are kept on the disk while they are read."""
 _MOST_RATIO: Final = 200
 _RATIO_FROM: Final = 64 * 1024 * 1024
 """Unfolded bytes from which the ratio counts: small texts fold better than any bomb."""
@@ -37,6 +37,31 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _GZIP: Final = b"\x1f\x8b"
+
+
+@dataclass(slots=True)
+class Budget:
+    """What one import may unfold to and keep, altogether; each archive in it alone may be as it should."""
+
+    #: bytes on the disk that everything else unfolds from
+    folded: int = 0
+    unfolded: int = 0
+    kept: int = 0
+
+    @property
+    def in_memory(self) -> int:
+        """Bytes that may still be kept in memory."""
+        return max(0, _IN_MEMORY - self.kept)
+
+    def holds(self, unfolded: int) -> bool:
+        """Count what is going to be unfolded; whether the budget has room for it."""
+        self.unfolded += unfolded
+        return self.unfolded <= min(_MOST_UNFOLDED, max(_RATIO_FROM, self.folded * _MOST_RATIO))
+
+    def keeps(self, count: int) -> bool:
+        """Count what is kept; whether the budget has room for it."""
+        self.kept += count
+        return self.kept <= _MOST_KEPT
 
 
 class UnreadableError(Exception):
@@ -91,11 +116,18 @@ class Member:
             raise UnreadableError(f"it has more than {most // 1024**2} MiB, which is the most that is read at once")
         return content
 
-    def unfolded(self) -> "Member":
-        """What a gzip holds."""
+    def unfolded(self, budget: Budget) -> "Member":
+        """What a gzip holds; how much that is nobody knows before it is read."""
+        furthest = 0
+
+        def reached(count: int) -> None:
+            nonlocal furthest
+            further, furthest = max(0, count - furthest), max(count, furthest)
+            if further and not budget.holds(further):
+                raise _too_much(self.shown, budget)
 
         def opens() -> IO[bytes]:
-            return io.BufferedReader(_Bounded(_Folded(self.opens()), self.size), 1 << 18)
+            return io.BufferedReader(_Bounded(_Folded(self.opens()), self.size, reached), 1 << 18)
 
         return replace(self, name=self.name.removesuffix(".gz"), opens=opens)
 
@@ -106,24 +138,27 @@ def members_of(path: Path, opened: contextlib.ExitStack, moved: Moved = _nobody)
     They can be read until ``opened`` is closed. ``moved`` is told how many bytes were read of what is on the disk, from
     now on. Raises InputError for what cannot be read at all.
     """
+    budget = Budget()
     try:
-        if path.is_dir():
-            for each in _files_below(path):
-                yield from _leaves(_plain(each, path, moved), opened)
-        else:
-            yield from _leaves(_plain(path, path.absolute().parent, moved), opened)
+        folder = path if path.is_dir() else path.absolute().parent
+        for each in _files_below(path) if path.is_dir() else (path,):
+            member = _plain(each, folder, moved)
+            budget.folded += member.size
+            yield from _leaves(member, opened, budget)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}", hint="check the path") from None
 
 
-def _leaves(member: Member, opened: contextlib.ExitStack, depth: int = 0) -> Iterator[tuple[Member, bytes]]:
+def _leaves(
+    member: Member, opened: contextlib.ExitStack, budget: Budget, depth: int = 0
+) -> Iterator[tuple[Member, bytes]]:
     """The member itself, or what it holds: a gzip one thing, a zip many."""
     head = member.head()
     if head[:2] == _GZIP:
-        member = member.unfolded()
+        member = member.unfolded(budget)
         head = member.head() or head
     if head[:4] in _ZIP and depth < 2:
-        yield from _of_zip(member, opened, depth)
+        yield from _of_zip(member, opened, budget, depth)
     else:
         yield member, head
 
@@ -166,15 +201,15 @@ def _counted(path: Path, moved: Moved) -> IO[bytes]:
     return io.BufferedReader(_Counted(path.open("rb", buffering=0), moved), 1 << 18)
 
 
-def _of_zip(member: Member, opened: contextlib.ExitStack, depth: int) -> Iterator[tuple[Member, bytes]]:
+def _of_zip(member: Member, opened: contextlib.ExitStack, budget: Budget, depth: int) -> Iterator[tuple[Member, bytes]]:
     """The members of a zip, and of zips in it. Raises InputError for one that is damaged or asks for too much."""
-    file = opened.enter_context(_seekable(member))
+    file = opened.enter_context(_seekable(member, budget))
     try:
         archive = opened.enter_context(zipfile.ZipFile(file))
         infos = sorted((info for info in archive.infolist() if not info.is_dir()), key=lambda info: info.filename)
     except _BROKEN as error:
         raise InputError(f"{member.shown} cannot be read: {_why(error)}", hint="download it again") from None
-    _check(member.shown, infos)
+    _check(member.shown, infos, budget)
     prefix = f"{member.name}/" if depth else ""
     names = {_name(info): info for info in infos}
 
@@ -189,32 +224,36 @@ def _of_zip(member: Member, opened: contextlib.ExitStack, depth: int) -> Iterato
         return Member(name=prefix + _name(info), size=info.file_size, opens=opens, find=find)
 
     for info in infos:
-        yield from _leaves(zipped(info), opened, depth + 1)
+        yield from _leaves(zipped(info), opened, budget, depth + 1)
 
 
 def _name(info: zipfile.ZipInfo) -> str:
     return str(PurePosixPath(info.filename.replace("\\", "/")))
 
 
-def _seekable(member: Member) -> IO[bytes]:
+def _seekable(member: Member, budget: Budget) -> IO[bytes]:
     """A file whose end can be read first: a zip within a zip is kept on the disk while it is read, without a name."""
     file = member.opens()
     if not isinstance(file, io.BufferedReader) or not isinstance(file.raw, _Bounded):
         return file
-    if member.size > _MOST_INNER:
-        raise InputError(f"{member.shown} has {member.size} bytes", hint="unpack it, and import it by itself")
-    kept = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # its members are read later
+    room = budget.in_memory
+    kept: IO[bytes] = tempfile.SpooledTemporaryFile(room) if room else tempfile.TemporaryFile()  # noqa: SIM115  # for later
     try:
         with file:
-            while chunk := file.read(1 << 20):
+            while budget.keeps(len(chunk := file.read(1 << 20))):
+                if not chunk:
+                    kept.seek(0)
+                    return kept
                 kept.write(chunk)
     except (*_BROKEN, UnreadableError) as error:
+        kept.close()
         raise InputError(f"{member.shown} cannot be read: {_why(error)}", hint="download it again") from None
-    kept.seek(0)
-    return kept
+    kept.close()
+    message = f"{member.shown}: the archives within archives have more than {_MOST_KEPT / 1024**3:.3g} GiB"
+    raise InputError(message, hint="unpack them, and import the folder")
 
 
-def _check(named: str, infos: list[zipfile.ZipInfo]) -> None:
+def _check(named: str, infos: list[zipfile.ZipInfo], budget: Budget) -> None:
     if len(infos) > _MOST_MEMBERS:
         raise InputError(f"{named} has more than {_MOST_MEMBERS} files", hint="import parts of it")
     total = sum(info.file_size for info in infos)
@@ -224,12 +263,21 @@ def _check(named: str, infos: list[zipfile.ZipInfo]) -> None:
             f"{named} unfolds to {total} bytes from {folded}: no archive of health data does",
             hint="download it again; unpack it and import the folder if you know what it is",
         )
+    if not budget.holds(total):
+        raise _too_much(named, budget)
     until = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset < until:
             message = f"{named}: its files lie over each other, and no program writes that"
             raise InputError(message, hint="download it again")
         until = info.header_offset + info.compress_size
+
+
+def _too_much(named: str, budget: Budget) -> InputError:
+    return InputError(
+        f"{named}: all archives up to this one unfold to {budget.unfolded} bytes from {budget.folded} on the disk",
+        hint="unpack it, and import the folder, if you know what it is",
+    )
 
 
 class _Folded(gzip.GzipFile):
@@ -273,10 +321,12 @@ class _Counted(io.RawIOBase):
 class _Bounded(io.RawIOBase):
     """What unfolds, as long as it does not unfold to far more than it was."""
 
-    def __init__(self, file: IO[bytes] | gzip.GzipFile, folded: int) -> None:
+    def __init__(self, file: IO[bytes] | gzip.GzipFile, folded: int, reached: Moved = _nobody) -> None:
+        """``reached`` is told how far it was read; what it raises ends the reading."""
         self._file = file
         self._most = max(_RATIO_FROM, folded * _MOST_RATIO)
         self._read = 0
+        self._reached = reached
 
     def readable(self) -> bool:
         return True
@@ -286,6 +336,7 @@ class _Bounded(io.RawIOBase):
         self._read += len(chunk)
         if self._read > self._most:
             raise UnreadableError(f"it unfolds to more than {_MOST_RATIO} times its size")
+        self._reached(self._read)
         buffer[: len(chunk)] = chunk
         return len(chunk)
 

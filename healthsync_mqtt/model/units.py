@@ -73,6 +73,7 @@ _TABLE: Final[Mapping[str, str]] = {
         1                   m/s
         5/18                km/h kmh km/hr kph
         0.44704             [mi_i]/h mi/h mi/hr mph
+        0.3048              [ft_i]/s ft/s
     """,
     "kcal": """
         1                   kcal Cal
