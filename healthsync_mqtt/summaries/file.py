@@ -215,12 +215,19 @@ class SummaryFile:
         return frozenset(self._people)
 
     def agree(self, user: str, agreed: str, since: Since) -> None:
-        """A user agreed to something else: what it does not cover is forgotten, every day is worked out again."""
+        """A user agreed to something else: what it does not cover is forgotten, every day is worked out again.
+
+        What was worked out of a type of which anything is forgotten goes with it, at once.
+        """
         number = self._number(user)
         with self._writing():
             for (type_,) in self._connection.execute(_SQL["types_of"], (number,)).fetchall():
                 since_us = since(user, self._names[type_])
-                self._run("drop_before", [(number, type_, NOWHERE if since_us is None else since_us)])
+                gone = self._connection.execute(
+                    _SQL["drop_before"], (number, type_, NOWHERE if since_us is None else since_us)
+                ).rowcount
+                if gone or since_us is None:
+                    self._connection.execute(_SQL["empty_days_of"], (number, type_))
             self._touch_all(number)
             person = self._people.get(user, _NEW)._replace(agreed=agreed)
             self._keep_people({user: person})

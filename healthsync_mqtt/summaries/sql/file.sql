@@ -34,7 +34,7 @@ DELETE FROM part WHERE user = ? AND type = ? AND received_us < ?
 DELETE FROM part WHERE user = ? AND type = ? AND bucket <= ? RETURNING bucket
 
 -- name: types_of
-SELECT DISTINCT type FROM part WHERE user = ?
+SELECT type FROM part WHERE user = ?1 UNION SELECT type FROM day WHERE user = ?1
 
 -- name: touch
 INSERT OR IGNORE INTO touched (user, type, day) VALUES (?, ?, ?)
@@ -91,4 +91,11 @@ DELETE FROM part
 DELETE FROM touched
 
 -- name: empty_days
-UPDATE day SET figures = x'', change = change + (SELECT max(change) FROM day) WHERE length(figures) > 0
+UPDATE day SET figures = x'', change = numbered.no + (SELECT max(change) FROM day) FROM (
+    SELECT user, day, type, row_number() OVER () AS no FROM day WHERE length(figures) > 0
+) AS numbered WHERE day.user = numbered.user AND day.day = numbered.day AND day.type = numbered.type
+
+-- name: empty_days_of
+UPDATE day SET figures = x'', at_us = 0, offset_us = NULL, change = numbered.no + (SELECT max(change) FROM day) FROM (
+    SELECT user, day, type, row_number() OVER () AS no FROM day WHERE user = ?1 AND type = ?2 AND length(figures) > 0
+) AS numbered WHERE day.user = numbered.user AND day.day = numbered.day AND day.type = numbered.type
