@@ -86,6 +86,8 @@ class CanonicalFeed:
         #: clients whose first place is in the log
         self._placed = set(self._positions)
         self._looked_at: deque[str] = deque(self._positions)
+        #: clients without a session whose place was set for when they come
+        self._awaited: set[str] = set()
         #: how far the live sessions are
         self._front = Front(self._events, head)
         self._live: set[Session] = set()
@@ -120,6 +122,7 @@ class CanonicalFeed:
         """Feed this session from its position: where its last acknowledgement was, or from now on."""
         if session in self._live:
             return
+        self._awaited.discard(session.client_id)
         if session.position is None:
             session.position = min(self._positions.get(session.client_id, self._front.head), self._front.head)
         if session.persistent:
@@ -236,6 +239,7 @@ class CanonicalFeed:
     def forget(self, client_id: str) -> None:
         """No position is kept for this client."""
         self._placed.discard(client_id)
+        self._awaited.discard(client_id)
         if self._positions.pop(client_id, None) is not None:
             self._cursors.drop(client_id)
             self._cursors.keep()
@@ -306,6 +310,32 @@ class CanonicalFeed:
         ]
         return sorted(own) + sorted(groups)
 
+    async def rewind(self, client_id: str, seq: int | None) -> int:
+        """The client's own filters bring what follows this place; ``seq`` None: what is stored from now on.
+
+        The place, when it is durable as far as it outlasts the connection. Who has no session is waited for.
+        """
+        session = self._sessions.session(client_id)
+        place = self._front.head if seq is None else min(seq, self._front.head)
+        if session is not None and session.position is not None:
+            attached = session in self._live or session in self._behind or session in self._stalled
+            session.rewind(place)
+            self._live.discard(session)
+            self._stalled.discard(session)
+            if attached:
+                self._behind[session] = None
+                self._loop.wake()
+            if not session.persistent:
+                return place
+        if client_id not in self._positions:
+            self._looked_at.append(client_id)
+        if session is None:
+            self._awaited.add(client_id)
+        self._positions[client_id] = place
+        self._cursors.move(client_id, place)  # else an older one that waits would be written after it
+        await self._chores.durable(lambda journal: journal.keep_cursors({CURSOR + client_id: place}))
+        return place
+
     def keep(self) -> None:
         """Write down how far persistent sessions have acknowledged, where that changed."""
         moved, self._moved = self._moved, set()
@@ -332,7 +362,7 @@ class CanonicalFeed:
             if seq is None:
                 continue
             may = registered(client_id)
-            if not (may and self._sessions.has(client_id)) and abandoned(
+            if not (may and (client_id in self._awaited or self._sessions.has(client_id))) and abandoned(
                 seq, registered=may, received_after=self._received_after, since_us=since_us
             ):
                 self.forget(client_id)

@@ -14,6 +14,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
 from healthsync_mqtt.cli.storage import AcceptRestored
 from healthsync_mqtt.cli.storage import accept_restored as take_restored
+from healthsync_mqtt.errors import UsageError
 
 app = new_group("The bridge alone, on an external broker.")
 
@@ -59,7 +60,14 @@ def run(
         async def status(_arguments: dict[str, Any]) -> dict[str, Any]:
             return ready.service.report().as_json()
 
-        async with AdminServer(settings.paths.service_socket, {"status": status}) as server:
+        async def rewind(_arguments: dict[str, Any]) -> dict[str, Any]:
+            raise UsageError(
+                "at an external broker a subscriber has no place in the log: the broker keeps what it has not given",
+                hint="ask what changed over HTTP, or read the log: healthsync events export",
+            )
+
+        handlers = {"status": status, "rewind": rewind}
+        async with AdminServer(settings.paths.service_socket, handlers) as server:
             ServiceFile(
                 pid=ready.pid,
                 mqtt="",

@@ -137,6 +137,7 @@ purposes = one_of(*PURPOSES, "all")
 kinds = one_of(Role.device, Role.subscriber, "server")
 roles = one_of(Role.device, Role.subscriber, Role.admin, "enroll")
 provisioned = one_of("mosquitto")
+log_places = one_of("now", "start")
 
 
 def _of_registry(ctx: typer.Context, incomplete: str, names: Any) -> list[str]:

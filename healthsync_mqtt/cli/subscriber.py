@@ -12,11 +12,13 @@ from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain, strangers
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, names, now_us, type_names
 from healthsync_mqtt.cli.secret_file import TokenFile
 from healthsync_mqtt.cli.subscriber_lag import lag
+from healthsync_mqtt.cli.subscriber_rewind import rewind
 from healthsync_mqtt.identity.people.records import Subscriber
 from healthsync_mqtt.model.times import iso
 
 app = new_group("Backends that read canonical events.")
 app.command("lag")(lag)
+app.command("rewind")(rewind)
 
 Name = Annotated[
     str,

@@ -240,6 +240,12 @@ def _handlers(service: "Service") -> dict[str, Handler]:
             raise NotFoundError(f"{client_id} is not connected", hint="healthsync client list")
         return {}
 
+    async def rewind(arguments: dict[str, Any]) -> dict[str, Any]:
+        client_id, seq = arguments.get("client_id"), arguments.get("seq")
+        if not isinstance(client_id, str) or not (seq is None or isinstance(seq, int)):
+            raise UsageError("rewind takes client_id and seq")
+        return {"place": await serving.rewind(client_id, seq), "connected": serving.is_connected(client_id)}
+
     async def turned_away(_arguments: dict[str, Any]) -> dict[str, Any]:
         return {"turned_away": await serving.turned_away()}
 
@@ -258,4 +264,5 @@ def _handlers(service: "Service") -> dict[str, Handler]:
         "places": places,
         "turned_away": turned_away,
         "kick": kick,
+        "rewind": rewind,
     }

@@ -151,6 +151,9 @@ WALK: dict[str, Row] = {
     "subscriber show": Row("subscriber show app", "subscriber show nobody", "last_seen_at", code=1),
     "subscriber why": Row("subscriber why app", "subscriber why nobody", "it may connect", code=1),
     "subscriber lag": Row("subscriber lag", "subscriber lag app"),
+    "subscriber rewind": Row(
+        "subscriber rewind app --to start", "subscriber rewind app --to tomorrow", "app gets what follows from seq 1 on"
+    ),
     "subscriber suspend": Row("subscriber suspend app", "subscriber suspend nobody", "suspended", code=1),
     "subscriber resume": Row("subscriber resume app", "subscriber resume nobody", "resumed", code=1),
     "homeassistant enable": Row(

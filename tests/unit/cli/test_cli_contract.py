@@ -39,7 +39,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "device add", "device list", "device show", "device token", "device remove",
         "app add", "app list", "app show", "app resume", "app suspend", "app why", "app rotate", "app remove",
         "format list", "format show", "format try",
-        "subscriber add", "subscriber list", "subscriber token", "subscriber lag",
+        "subscriber add", "subscriber list", "subscriber token", "subscriber lag", "subscriber rewind",
         "events list", "events tail", "events show", "events export", "events history",
         "events stats",
         "rejected list", "rejected show", "rejected replay", "rejected purge",
@@ -281,7 +281,7 @@ def test_a_token_can_carry_the_rights_for_emqx(lines) -> None:
     assert rights[-1] == {"permission": "deny", "action": "all", "topic": "#"}
     topics = {right["topic"] for right in rights[:-1]}
     assert "users/alice/devices/watch-1/events" in topics
-    assert all(topic.startswith("users/alice/") for topic in topics)
+    assert all(topic.startswith(("users/alice/", "changes/alice-watch-1/")) for topic in topics)
     lines("subscriber", "add", "app", "--users", "alice,bob", "--types", "hr,steps")
     (app,) = lines("subscriber", "token", "app", "--emqx-acl")
     assert "users/bob/canonical/steps" in {right["topic"] for right in claims(app)["acl"]}

@@ -332,7 +332,7 @@ class Session:
             return None
         waiting = [flight.message for flight in self._inflight.values()]
         waiting += [message for message, _ in self._queue]
-        own = (message.after for message in waiting if message.after >= 0 and message.share is None)
+        own = (message.after for message in waiting if _own(message))
         return min(own, default=self.position)
 
     def disconnect(self) -> None:
@@ -352,6 +352,15 @@ class Session:
         for packet_id, flight in tuple(self._inflight.items()):
             if flight.message.payload and withheld(flight.message.topic.decode()):
                 self._done(packet_id)
+
+    def rewind(self, position: int) -> None:
+        """Feed the log from this place on. What waits of its own events goes; what was sent counts for nothing more."""
+        self._keep(lambda message: not _own(message))
+        for packet_id, flight in self._inflight.items():
+            if _own(flight.message):
+                self._inflight[packet_id] = flight._replace(message=flight.message._replace(after=-1))
+        self.floors.clear()
+        self.position = position
 
     def withdraw(self, share: Taker, *, sent: bool) -> None:
         """Drop what this group gave; what was sent and is not acknowledged too, if ``sent``."""
@@ -464,6 +473,11 @@ class Session:
             if candidate not in self._inflight:
                 self._last_id = candidate
                 return candidate
+
+
+def _own(message: Message) -> bool:
+    """Whether it is an event of the session's own filters, and not of a group's."""
+    return message.after >= 0 and message.share is None
 
 
 def _owed(message: Message, packet_id: int = 0, step: InFlightStep = InFlightStep.RECEIPT) -> OwedMessage:

@@ -153,6 +153,10 @@ class Sessions:
         """Whether this client has a session, connected or not."""
         return client_id in self._sessions
 
+    def session(self, client_id: str) -> Session | None:
+        """The session of a client, connected or not."""
+        return self._sessions.get(client_id)
+
     def filters(self, client_id: str) -> tuple[str, ...]:
         """The filters of this client's session; none when it has no session."""
         session = self._sessions.get(client_id)
