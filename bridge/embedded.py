@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from typing import Any, Final
 
+from bridge.edges.asking import Desks
+from bridge.edges.changes import ChangeRequests
 from bridge.edges.embedded import DoorOutlet, DoorShelf, DoorSource, RefusedMessages
 from bridge.edges.requests import TokenRequests
 from bridge.follow.canonical import CanonicalFeed
@@ -39,6 +41,7 @@ from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.report import EdgeReport
+from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessRules
 
@@ -100,6 +103,12 @@ class EmbeddedEdge:
         self.requests = TokenRequests(
             TokenExchange(identities, TokenIssuer(self.keys), audit, lifetime_s=settings.token.access_s), self.directory
         )
+        self.changes = ChangeRequests(
+            open_reader=lambda: open_reader(paths.root), gate=base.gate, principal=self.directory.principal
+        )
+        self.desks = Desks({
+            "token_request": self.requests, "enroll_request": self.requests, "changes_request": self.changes,
+        })  # fmt: skip
 
     @classmethod
     @asynccontextmanager
@@ -117,6 +126,7 @@ class EmbeddedEdge:
             opened.push_async_callback(edge.refused.close)
             opened.push_async_callback(edge.sightings.write)
             opened.push_async_callback(edge.requests.drain)
+            opened.push_async_callback(edge.changes.close)
             yield edge
 
     @asynccontextmanager
@@ -132,7 +142,7 @@ class EmbeddedEdge:
                 pipeline, RefusedMessages(base.topics, base.chores, self.outlet), self.traces.refused_message
             ),
             feeder=self.follower,
-            requests=self.requests,
+            requests=self.desks,
             sessions=self.sessions,
             counters=base.counters,
             newcomers=self.newcomers,
@@ -272,6 +282,14 @@ class DoorServing:
     def places(self) -> list[dict[str, Any]]:
         """How far subscribers and shared groups are, as JSON values."""
         return [each._asdict() for each in self._edge.follower.places()]
+
+    async def rewind(self, client_id: str, seq: int | None) -> int:
+        """See ``CanonicalFeed.rewind``."""
+        return await self._edge.follower.rewind(client_id, seq)
+
+    def is_connected(self, client_id: str) -> bool:
+        """Whether a client has an open connection."""
+        return self._edge.sessions.is_connected(client_id)
 
     async def noted(self) -> None:
         """Write down now who was here."""

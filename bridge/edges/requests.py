@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 
+from bridge.edges.asking import Asking
 from healthsync_mqtt.errors import HealthSyncError, InputError
 from healthsync_mqtt.identity.exchange import DeviceName, GrantedTokens, TokenExchange
 from healthsync_mqtt.identity.login.directory import Directory
@@ -17,8 +19,6 @@ from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.registry import Channel
 
 log = get_logger("bridge")
-
-_MOST_AT_ONCE = 100
 
 
 class TokenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,22 +40,15 @@ class TokenRequests:
         self._exchange = exchange
         self._directory = directory
         self._clock = clock
-        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._asking = Asking()
 
     def take(self, channel: Channel, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> bool:
         """Answer soon; a client that asks again before its answer came, or one too many, is not heard."""
-        client_id = login.principal.client_id
-        if client_id in self._asking or len(self._asking) >= _MOST_AT_ONCE:
-            log.warning("bridge.request_ignored", client_id=client_id, channel=channel.key)
-            return False
-        task = asyncio.create_task(self._serve(login, payload, answer), name=f"bridge.{channel.key}")
-        self._asking[client_id] = task
-        task.add_done_callback(lambda _: self._asking.pop(client_id, None))
-        return True
+        return self._asking.admit(channel, login, partial(self._serve, login, payload, answer))
 
     async def drain(self) -> None:
         """Wait for the answers that are being made."""
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        await self._asking.drain()
 
     async def _serve(self, login: Login, payload: bytes, answer: Callable[[bytes], None]) -> None:
         transaction: str | None = None

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from healthsync_mqtt.client.backoff import Backoff, Clock, SystemClock
+    from healthsync_mqtt.client.changes import ChangePage, ChangeReader
     from healthsync_mqtt.client.credentials import Credentials, TokenExpiredError
     from healthsync_mqtt.client.device import DeviceClient
     from healthsync_mqtt.client.enrolment import enroll
@@ -44,6 +45,8 @@ __all__ = [
     "Accepted",
     "Answer",
     "Backoff",
+    "ChangePage",
+    "ChangeReader",
     "ClientState",
     "Clock",
     "ConnectionLostError",
@@ -76,6 +79,8 @@ _WHERE: Final = {
     "Accepted": "client.results",
     "Answer": "client.transport",
     "Backoff": "client.backoff",
+    "ChangePage": "client.changes",
+    "ChangeReader": "client.changes",
     "ClientState": "client.link",
     "Clock": "client.backoff",
     "ConnectionLostError": "client.transport",

@@ -30,7 +30,6 @@ _NOBODY: Final = "nobody"
 SUBPROTOCOL: Final = "healthsync"
 _BEARER: Final = "bearer."
 """How a browser says its token, which can set no header on a WebSocket: as a second subprotocol."""
-_PASSWORD: Final = "password"  # noqa: S105  # what a login of an app was proved with
 _KNOWN_S: Final = 0.3
 """Seconds for which a credential that was good is not verified again: with the reading of the registry well within the
 second in which a revocation has to have its effect."""
@@ -65,7 +64,7 @@ class Caller:
     @property
     def is_app(self) -> bool:
         """Whether it is a login of an app: it sends in its formats, and reads nothing."""
-        return self.login.jti == _PASSWORD
+        return self.login.is_app
 
 
 class Callers:

@@ -120,6 +120,7 @@ _WORDS: Final = {
     404: "There is nothing here that is the caller's.",
     406: "Not in this form.",
     408: "The body took too long.",
+    410: "The token is of before: begin again without one.",
     413: "The body is too large.",
     415: "The body is in an encoding that is not read.",
     422: "Every event was refused; with the members of a receipt.",

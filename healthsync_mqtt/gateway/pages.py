@@ -55,7 +55,7 @@ def page(reader: LogReader, wanted: EventQuery, after: int, limit: int, shown: C
     return EventPage(found, after)
 
 
-class ChangePage(NamedTuple):
+class PassedPage(NamedTuple):
     """What came into the log, superseded versions and deletions too, up to ``through``; ``more``: there is more now."""
 
     events: list[Record]
@@ -65,10 +65,10 @@ class ChangePage(NamedTuple):
 
 def changes(
     reader: LogReader, after: int, limit: int, shown: Callable[[Record], bool], user: str | None = None
-) -> ChangePage:
+) -> PassedPage:
     """The next rows of one user or of everybody, as far as ``shown`` lets them through."""
     found = reader.stretch(after, limit, look=_LOOK, user=user)
-    return ChangePage([row for row in found.rows if shown(row)], found.through, found.more)
+    return PassedPage([row for row in found.rows if shown(row)], found.through, found.more)
 
 
 class Story(NamedTuple):

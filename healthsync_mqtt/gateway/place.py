@@ -24,9 +24,7 @@ class SealedPlaces:
 
     def seal(self, seq: int, about: str) -> str:
         """The place as text for whoever asks ``about`` this."""
-        encryptor = self._block.encryptor()
-        sealed = encryptor.update(seq.to_bytes(8, "big") + self._check(about)) + encryptor.finalize()
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(self.sealed(seq, about)).rstrip(b"=").decode()
 
     def open(self, text: str, about: str) -> int | None:
         """The place; None for a text that was not sealed here, or for another question."""
@@ -34,6 +32,15 @@ class SealedPlaces:
             sealed = base64.b64decode(text + "==", altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             return None
+        return self.opened(sealed, about)
+
+    def sealed(self, seq: int, about: str) -> bytes:
+        """The place as sixteen bytes."""
+        encryptor = self._block.encryptor()
+        return encryptor.update(seq.to_bytes(8, "big") + self._check(about)) + encryptor.finalize()
+
+    def opened(self, sealed: bytes, about: str) -> int | None:
+        """The place; None for what was not sealed here, or for another question."""
         if len(sealed) != _LENGTH:
             return None
         decryptor = self._block.decryptor()

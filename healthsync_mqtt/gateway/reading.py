@@ -12,20 +12,25 @@ from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.forms import EventForm, as_csv, as_first_api, as_json, as_lines, form_of, tag
 from healthsync_mqtt.gateway.log_pool import LogPool
 from healthsync_mqtt.gateway.openapi import answers
-from healthsync_mqtt.gateway.pages import MOST, EventPage, EventQuery, changes, page, story
+from healthsync_mqtt.gateway.pages import MOST, EventPage, EventQuery, page, story
 from healthsync_mqtt.gateway.place import SealedPlaces
 from healthsync_mqtt.gateway.problem import HttpError, not_found
 from healthsync_mqtt.gateway.rules import Anybody, Reader
 from healthsync_mqtt.gateway.shares import Shares
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
 from healthsync_mqtt.model.facts import described
+from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.record import Record, canonical_json
+from healthsync_mqtt.model.sync_token import SyncTokenError
 from healthsync_mqtt.model.times import micros
+from healthsync_mqtt.storage.changes import ChangesAsked, ChangesPage, changes
 from healthsync_mqtt.storage.port import LogReader
-from healthsync_mqtt.topics.access import bound
+from healthsync_mqtt.topics.access import bound, grant_of
 
 _OLD_MOST: Final = 10_000
 """Events that the first API's list has at most: the newest."""
+_BYTES: Final = 1_000_000
+"""Of a page of changes that has more than one event."""
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Events of one page.")]
 Text = Annotated[str | None, Query(max_length=128)]
@@ -57,6 +62,24 @@ class LogQuestions:
         after = self.place(cursor, about)
         found = await self.log.ask(lambda reader: page(reader, wanted, after, limit, shown))
         return found, None if found.after is None else self.places.seal(found.after, about)
+
+    async def changes(self, caller: Caller, user: str | None, token: str | None, limit: int) -> ChangesPage:
+        """What was stored behind a token. HttpError 400 for one that is not for this question, 410 for an old one."""
+        principal = caller.principal
+        users = ",".join(sorted(bound(principal, "user") or ("*",))) if user is None else ""
+        asked = ChangesAsked(
+            user=user,
+            grant=grant_of(principal, of=users or ("own" if principal.role is Role.device else "")),
+            token=token,
+            limit=limit,
+            most_bytes=_BYTES,
+            seal=self.places,
+        )
+        try:
+            return await self.log.ask(lambda log: changes(log, asked, partial(self.shares.shows, caller)))
+        except SyncTokenError as error:
+            status = 410 if error.reason == "token_expired" else 400
+            raise HttpError(status, error.reason, str(error), hint=error.hint) from None
 
 
 def moment(text: str | None, name: str) -> int | None:
@@ -152,24 +175,20 @@ def routes(reading: LogQuestions, reader: Reader, anybody: Anybody) -> APIRouter
     @router.get(
         "/v1/changes",
         summary="What has changed",
-        responses=answers("ChangePage", "What was stored.", 400, 401, 404, 503),
+        responses=answers("ChangePage", "What was stored.", 400, 401, 404, 410, 503),
     )
     async def changed(
         caller: Annotated[Caller, Depends(reader)], since: Text = None, user: Text = None, limit: Limit = 100
     ) -> Response:
         """Everything that was stored after `since`, deletions too: newer versions come later, by the same id.
 
-        Without `since` from the beginning. `more`: ask again at once.
+        Without `since` from the beginning. `more`: ask again at once. 410: what the token stands for is not there
+        any more, as the log was restored or the rights are others; begin again without it.
         """
-        whose = one_user(caller, user)
-        about = f"changes/{caller.principal.client_id}/{whose or ''}"
-        after = reading.place(since, about)
-        shown = partial(reading.shares.shows, caller)
-        found = await reading.log.ask(lambda log: changes(log, after, limit, shown, whose))
-        token = reading.places.seal(found.through, about)
+        found = await reading.changes(caller, one_user(caller, user), since, limit)
         body = b'{"events":[%b],"since":"%b","more":%b}' % (
-            b",".join(map(canonical_json, found.events)),
-            token.encode(),
+            b",".join(found.events),
+            found.token.encode(),
             b"true" if found.more else b"false",
         )
         return Response(body, media_type=EventForm.JSON)

@@ -227,6 +227,12 @@ def may_read(principal: Principal, type_name: str) -> bool:
     return type_name not in GUARDED or principal.role is not Role.subscriber or type_name in principal.named
 
 
+def grant_of(principal: Principal, *, of: str = "") -> str:
+    """What a principal may read of whom it may, as a text that is another one when that is; ``of`` is part of it."""
+    types = "*" if principal.types is None else ",".join(sorted(principal.types))
+    return f"{principal.role.value} {types} {','.join(sorted(principal.named))} {of}"
+
+
 def _reaches(levels: list[str], template: Template, types: frozenset[str] | None) -> bool:
     """Whether the filter matches at least one topic of ``template``."""
     rest = levels[-1] == "#"

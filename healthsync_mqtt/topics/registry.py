@@ -207,6 +207,8 @@ _NEEDED = {
     "token_response": _Needed(("user", "device"), Direction.out),
     "enroll_request": _Needed(("client",), Direction.into),
     "enroll_response": _Needed(("client",), Direction.out),
+    "changes_request": _Needed(("client",), Direction.into, optional=True),
+    "changes_response": _Needed(("client",), Direction.out, optional=True),
 }
 
 
@@ -288,6 +290,8 @@ def _broken_rules(document: Document, key: str, entry: ChannelEntry, template: T
         yield problem("will", "a will is set on retained channels only", "write `retain: true` or `will: false`")
     if "user" in template.variables:
         return
+    if "client" in template.variables:
+        return  # bound to who is connected
     if "device" in template.variables:
         yield problem("topic", "{device} is an id of one user only", "put {user} in front of it")
     heard = {Role.device, Role.subscriber, Role.adapter, Role.enroll}.intersection(subscribe)

@@ -113,7 +113,35 @@ _TOKEN_RESPONSE = _object(
     },
 )
 
+_CHANGES_REQUEST = _object(
+    [],
+    {
+        "user": _TEXT | {"description": "whose events; a device may leave it out"},
+        "token": _TEXT | {"description": "of the last page; absent: from the beginning"},
+        "types": {"type": "array", "items": _TEXT, "description": "absent: all that may be read"},
+        "limit": {"type": "integer", "minimum": 1, "maximum": 500},
+        "transaction": _TEXT | {"description": "comes back in the response"},
+    },
+    additionalProperties=False,
+)
+
+_CHANGES_RESPONSE = _object(
+    ["status"],
+    {
+        "status": {"type": "string", "enum": ["ok", "error"]},
+        "transaction": _TEXT,
+        "user": _TEXT,
+        "events": {"type": "array", "items": _ref("CanonicalEvent")},
+        "token": _TEXT | {"description": "the place after these events"},
+        "more": {"type": "boolean", "description": "whether there may be another page now"},
+        "reason": _TEXT,
+        "message": _TEXT,
+    },
+)
+
 SCHEMAS: dict[str, Schema] = {
+    "ChangesRequest": _CHANGES_REQUEST,
+    "ChangesResponse": _CHANGES_RESPONSE,
     "TokenRequest": _TOKEN_REQUEST,
     "TokenResponse": _TOKEN_RESPONSE,
     "Event": _component(any_event_schema()),

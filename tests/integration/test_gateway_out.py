@@ -1,5 +1,6 @@
 """Events out of the gateway: pages, single events, changes, live streams; for whom they are, and for nobody else."""
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -15,6 +16,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from healthsync_mqtt.client import ChangeReader
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.service import Service
 from tests.support.web import Web, basic
@@ -190,7 +192,34 @@ def test_changes_go_on_where_they_were(scene: Scene) -> None:
     assert [(each["id"], each["op"]) for each in second["events"]] == [("e-1", "delete")]
     assert eve.get(f"/v1/changes?since={second['since']}").json()["events"] == []
     assert ids(eve.get("/v1/users/eve/events").json()) == ["e-2"]
-    assert scene.by("bob").get(f"/v1/changes?since={second['since']}").status == 400
+    refused = scene.by("bob").get(f"/v1/changes?since={second['since']}")
+    assert (refused.status, refused.json()["reason"]) == (400, "token_foreign")
+    assert scene.by("bob").get("/v1/changes?since=made-up").json()["reason"] == "bad_token"
+
+
+def test_a_token_of_changes_is_the_one_of_mqtt_and_expires_with_the_rights(scene: Scene) -> None:
+    service, host = scene.service, scene.service.mqtts
+    service.cli("user", "add", "mona", "--consent", "all")
+    watch = scene.web.as_(service.cli("device", "add", "mona", "watch")[0]["token"])
+    watch.post("/v1/events", [event(f"m-{number}") for number in range(5)])
+    named = service.cli("subscriber", "add", "sync", "--users", "mona", "--types", "heart_rate")[0]
+    web = scene.web.as_(named["token"])
+
+    async def over_mqtt(token: str | None) -> tuple[list[str], str]:
+        reader = ChangeReader("localhost", host[1], client_id="sync", token=named["token"], ca_file=service.ca_file)
+        pages = [page async for page in reader.since(token, user="mona", limit=2)]
+        return [each["id"] for page in pages for each in page.events], pages[0].token
+
+    found, token = asyncio.run(over_mqtt(None))
+    assert found == [f"m-{number}" for number in range(5)]
+    first = web.get(f"/v1/changes?since={token}&limit=1").json()
+    assert (ids(first), first["more"]) == (["m-2"], True)
+    assert asyncio.run(over_mqtt(first["since"]))[0] == ["m-3", "m-4"]
+    every = scene.by("every").get(f"/v1/changes?user=mona&since={first['since']}")
+    assert (every.status, every.json()["reason"]) == (410, "token_expired")
+    whole = scene.by("every").get("/v1/changes").json()
+    assert {"h-0", "b-1", "m-0"} <= set(ids(whole))
+    assert scene.by("every").get(f"/v1/changes?since={whole['since']}").json()["events"] == []
 
 
 def test_the_catalogue_is_for_everybody(scene: Scene) -> None:

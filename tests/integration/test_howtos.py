@@ -188,6 +188,32 @@ def test_enrolment(begin: Begin, place: Path) -> None:
     walk.done()
 
 
+def test_changes(begin: Begin, place: Path) -> None:
+    data, page = place / "data", "docs/howto/changes.md"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    event = place / "event.json"
+    event.write_text('{"id": "w-1", "type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}')
+    with Service(data) as service:
+        service.cli("publish", str(event), "--user", "alice", "--device", "scale")
+        walk = Walk(page, begin())
+        walk.go(1)
+        (program,) = of_language(page, "python")
+        text = program.text.replace('"health.example", 8883', f'"localhost", {service.mqtts[1]}')
+        text = text.replace('Path("ca.crt")', f"Path({str(service.ca_file)!r})")
+        (place / "changes.py").write_text(text)
+        done = child_run(place, "changes.py")
+        assert "w-1 0 upsert" in done
+        assert "w-1" not in child_run(place, "changes.py"), "the token was kept"
+        walk.go(1)
+        walk.done()
+
+
+def child_run(place: Path, program: str) -> str:
+    done = subprocess.run([sys.executable, program], cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_export(begin: Begin, place: Path) -> None:
     data = place / "data"
     run_cli(data, "user", "add", "alice", "--consent", "all")

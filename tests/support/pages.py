@@ -29,6 +29,7 @@ FOLLOWED = {
     "docs/tutorial.md": "tests/integration/test_howtos.py::test_the_tutorial",
     "docs/upgrade.md": "tests/integration/test_upgrade.py",
     "docs/howto/certificates.md": "tests/integration/test_howtos.py::test_certificates",
+    "docs/howto/changes.md": "tests/integration/test_howtos.py::test_changes",
     "docs/howto/clients.md": "tests/integration/test_client_examples.py",
     "docs/howto/compose.md": "tests/integration/test_deploy_image.py",
     "docs/howto/apps.md": "tests/integration/test_howtos.py::test_apps",

@@ -15,7 +15,7 @@ from typing import Final
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.password_line import Claim, PasswordLine
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password, normal_password, password_fits
-from healthsync_mqtt.identity.login.proof import Answer, Denied, Login, Proof
+from healthsync_mqtt.identity.login.proof import APP_PASSWORD, Answer, Denied, Login, Proof
 from healthsync_mqtt.topics.grammar import is_id
 
 _LOGIN_S: Final = 10 * 365 * 86_400.0
@@ -63,7 +63,7 @@ class AppLogin:
         principal = self._directory.principal(name)
         if not right or principal is None or not self._directory.secret(name):
             return Denied(_UNFIT)
-        return Login(principal=principal, expires_at=now + _LOGIN_S, jti="password")
+        return Login(principal=principal, expires_at=now + _LOGIN_S, jti=APP_PASSWORD)
 
     def prove(self) -> bool:
         """Check of each address the password that waits longest; whether more wait. Blocks for some 40 ms each."""

@@ -1,10 +1,13 @@
 """What a client brings to prove who it is, and what it is answered. Values only."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.model.principal import Principal
+
+APP_PASSWORD: Final = "password"  # noqa: S105
+"""What stands for the id of a token where a password of an app is the proof."""
 
 
 class Proof(NamedTuple):
@@ -42,6 +45,11 @@ class Login:
     serial: str | None = None
     #: handle of the one-time code; None when there was none
     enrolment: str | None = None
+
+    @property
+    def is_app(self) -> bool:
+        """Whether an app's password proved it, which does not expire."""
+        return self.jti == APP_PASSWORD
 
 
 class Denied(NamedTuple):

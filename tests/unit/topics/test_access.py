@@ -37,10 +37,10 @@ OTHERS = {
 PRIVATE = {channel.key for channel in REGISTRY if channel.private}
 
 PUBLISHES = {
-    Role.device: {"user_events", "device_events", "format_messages", "status", "token_request"},
+    Role.device: {"user_events", "device_events", "format_messages", "status", "token_request", "changes_request"},
     Role.enroll: {"enroll_request"},
     Role.gateway: {"device_events", "format_messages"},
-    Role.subscriber: {"commands", "homeassistant_status"},
+    Role.subscriber: {"commands", "homeassistant_status", "changes_request"},
     Role.admin: {"commands"},
     Role.adapter: {"adapter_events", "connection"},
     Role.bridge: {
@@ -53,13 +53,22 @@ PUBLISHES = {
         "bridge_rejected",
         "token_response",
         "enroll_response",
+        "changes_response",
     },
 }
 SUBSCRIBES = {
-    Role.device: {"receipts", "commands", "status", "token_response"},
+    Role.device: {"receipts", "commands", "status", "token_response", "changes_response"},
     Role.enroll: {"enroll_response"},
     Role.gateway: set(),
-    Role.subscriber: {"canonical", "latest", "homeassistant_config", "status", "connection", "insight"},
+    Role.subscriber: {
+        "canonical",
+        "latest",
+        "homeassistant_config",
+        "status",
+        "connection",
+        "insight",
+        "changes_response",
+    },
     Role.admin: set(REGISTRY.channels) - PRIVATE,
     Role.adapter: set(),
     Role.bridge: {
@@ -71,15 +80,16 @@ SUBSCRIBES = {
         "connection",
         "token_request",
         "enroll_request",
+        "changes_request",
         "homeassistant_status",
         "bridge_status",
         "bridge_rejected",
     },
 }
 BOUND = {
-    Role.device: {"user", "device", "format"},
+    Role.device: {"user", "device", "format", "client"},
     Role.enroll: {"client"},
-    Role.subscriber: {"user", "type"},
+    Role.subscriber: {"user", "type", "client"},
     Role.admin: set(),
     Role.gateway: set(),
     Role.adapter: {"user", "provider"},
@@ -97,10 +107,11 @@ def topic(key: str, **changes: str) -> str:
 @pytest.mark.parametrize(("principal", "key"), list(product(PRINCIPALS, REGISTRY.channels)), ids=str)
 def test_the_matrix_of_roles_and_channels(principal: Principal, key: str) -> None:
     """Each role, each channel, with own ids and with each id in turn replaced by another's."""
-    worlds = [OWN] + [OWN | {name: OTHERS[name]} for name in REGISTRY[key].template.variables]
+    own = OWN | ({"client": principal.client_id} if key.startswith("changes") else {})
+    worlds = [own] + [own | {name: OTHERS[name]} for name in REGISTRY[key].template.variables]
     for values in worlds:
         foreign = {
-            name for name in BOUND[principal.role] & set(REGISTRY[key].template.variables) if values[name] != OWN[name]
+            name for name in BOUND[principal.role] & set(REGISTRY[key].template.variables) if values[name] != own[name]
         }
         name = topic(key, **values)
         published = RULES.may_publish(principal, name)
@@ -312,7 +323,7 @@ def declared(extra: frozenset[str] = frozenset(), tail: str = "/x") -> list[str]
         channel.template.build(dict(zip(channel.template.variables, values, strict=True))) + rest
         for channel in REGISTRY
         for values in product(*({*WORLD[name], *extra} for name in channel.template.variables))
-        for rest in (("", "/x", "/1/x", tail) if channel.template.rest else ("",))
+        for rest in (("", "/x", "/1", "/1/x", tail) if channel.template.rest else ("",))
     ]
 
 
@@ -377,11 +388,17 @@ def test_topics_are_granted_by_role_and_ids(principal: Principal, name: str) -> 
     assert parsed
     channel, variables = parsed
     by_role: dict[Role, dict[str, set[str | None] | frozenset[str] | None]] = {
-        Role.device: {"user": {principal.user}, "device": {principal.device}, "format": principal.formats},
+        Role.device: {
+            "user": {principal.user},
+            "device": {principal.device},
+            "format": principal.formats,
+            "client": {"client"},
+        },
         Role.subscriber: {
             "user": principal.users,
             "type": principal.types,
             "kind": None if principal.types is None else frozenset(),
+            "client": {"client"},
         },
         Role.adapter: {"user": principal.users, "provider": {principal.provider}},
         Role.enroll: {"user": principal.users, "client": {"client"}},

@@ -58,6 +58,8 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
         "token_response": "users/{user}/devices/{device}/token/response",
         "enroll_request": "enroll/{client}/request",
         "enroll_response": "enroll/{client}/response",
+        "changes_request": "changes/{client}/request",
+        "changes_response": "changes/{client}/response",
         "bridge_status": "bridge/{bridge}/status",
         "bridge_rejected": "bridge/{bridge}/rejected",
     }
@@ -65,6 +67,7 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
     assert {c.key: c.answer for c in REGISTRY if c.answer} == {
         "token_request": "token_response",
         "enroll_request": "enroll_response",
+        "changes_request": "changes_response",
     }
     assert {c.key for c in REGISTRY if c.retain} == {
         "status", "connection", "insight", "latest", "homeassistant_config", "homeassistant_status", "bridge_status",
@@ -72,7 +75,7 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
     assert {c.key for c in REGISTRY if c.will} == {"status", "homeassistant_status", "bridge_status"}
     assert {c.key for c in REGISTRY if c.screened} == {"homeassistant_config", "homeassistant_status"}
     assert {c.key for c in REGISTRY if Role.device in c.roles_publish} == {
-        "user_events", "device_events", "format_messages", "status", "token_request",
+        "user_events", "device_events", "format_messages", "status", "token_request", "changes_request",
     }  # fmt: skip
     assert REGISTRY["canonical"].direction is Direction.out
 
