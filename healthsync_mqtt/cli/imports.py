@@ -30,7 +30,7 @@ _STOPPED: Final = 130
 
 
 @dataclass(slots=True)
-class _Outcome:
+class ImportOutcome:
     """What all files came to."""
 
     mark: Mark = field(default_factory=Mark)
@@ -91,12 +91,12 @@ def import_(
     Example: healthsync import export.zip --user alice --device iphone
     """
     whose = Whose(user, device, Declared(zone=zone, unit=unit, bucket_s=bucket_s(bucket), slot=slot), now_us())
-    outcome = _Outcome()
+    outcome = ImportOutcome()
     if print_only or dry_run:
         for file in files:
             whose = _read_only(file, whose, outcome, printed=print_only)
     else:
-        _publish_all(files, whose, outcome, rate=rate, data=data)
+        publish_files(files, whose, outcome, rate=rate, data=data)
     if print_only:
         _say_left_out(outcome)
     elif json or len(outcome.failed) < len(files):
@@ -105,7 +105,7 @@ def import_(
         raise typer.Exit(1)
 
 
-def _read_only(file: Path, whose: Whose, outcome: _Outcome, *, printed: bool) -> Whose:
+def _read_only(file: Path, whose: Whose, outcome: ImportOutcome, *, printed: bool) -> Whose:
     """Count or print; what kinds remember then is known to the next file."""
     tally = Tally()
     with _failing(file, outcome), ReadingProgress(file) as watch:
@@ -117,7 +117,10 @@ def _read_only(file: Path, whose: Whose, outcome: _Outcome, *, printed: bool) ->
     return whose._replace(memory={**whose.memory, **tally.memory})
 
 
-def _publish_all(files: Sequence[Path], whose: Whose, outcome: _Outcome, *, rate: float | None, data: Path) -> None:
+def publish_files(
+    files: Sequence[Path], whose: Whose, outcome: ImportOutcome, *, rate: float | None, data: Path
+) -> None:
+    """Publish what files hold, each from where an earlier try has come to; ``outcome`` is told what they came to."""
     place = DataDirectory(data)
     service = ServiceFile.read(data)
     with place.registry() as registry:
@@ -154,7 +157,7 @@ def _publish_all(files: Sequence[Path], whose: Whose, outcome: _Outcome, *, rate
             outcome.add(file, tally)
 
 
-def _tell_missing(files: Sequence[Path], outcome: _Outcome) -> None:
+def _tell_missing(files: Sequence[Path], outcome: ImportOutcome) -> None:
     """None of them is there: that is told, and no device is added for it."""
     for file in files:
         with _failing(file, outcome):
@@ -181,7 +184,7 @@ def _loads(file: Path, whose: Whose, tally: Tally, watch: ReadingProgress) -> It
 
 
 @contextlib.contextmanager
-def _failing(file: Path, outcome: _Outcome) -> Iterator[None]:
+def _failing(file: Path, outcome: ImportOutcome) -> Iterator[None]:
     """One file that cannot be read keeps no other from being imported."""
     try:
         yield
@@ -190,7 +193,7 @@ def _failing(file: Path, outcome: _Outcome) -> Iterator[None]:
         output.failure(error, as_json=False)
 
 
-def _say_left_out(outcome: _Outcome) -> None:
+def _say_left_out(outcome: ImportOutcome) -> None:
     """On stderr, beside the events."""
     for reason, number in sorted(outcome.tally.left_out.items()):
         output.say(f"left out: {number} {reason}, as {_first(outcome.tally.examples[reason])}")
@@ -204,7 +207,7 @@ def _first(examples: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _show(outcome: _Outcome, *, as_json: bool, dry: bool) -> None:
+def _show(outcome: ImportOutcome, *, as_json: bool, dry: bool) -> None:
     if as_json:
         output.emit(outcome.as_dict())
         return

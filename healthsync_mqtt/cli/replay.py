@@ -1,22 +1,20 @@
-"""healthsync replay …"""
+"""healthsync replay …: the import of one FIT file, which is whole, or is said to be taken as far as it can be read."""
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.import_state import ImportState
-from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
+from healthsync_mqtt.cli.imports import ImportOutcome, publish_files
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
-from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress, publish_all
-from healthsync_mqtt.cli.service import ServiceFile
-from healthsync_mqtt.client import Credentials
+from healthsync_mqtt.cli.publishing import Summary
 from healthsync_mqtt.formats.fit import Fit, FitFile, read_fit
 from healthsync_mqtt.formats.fit.counters import DayBook
 from healthsync_mqtt.imports.fit import MOST_DAYS
+from healthsync_mqtt.imports.port import Whose
 
 
 def replay(
@@ -46,28 +44,21 @@ def replay(
             output.emit(event)
         _say_left_out(found)
         return
-    place = DataDirectory(data)
-    state = ImportState(place.path, user, device)
-    with place.registry() as registry:
+    with DataDirectory(data).registry() as registry:
         registry.user(user)
-        book = DayBook(state.memory().get(Fit.name, b""), most=MOST_DAYS)
-        found = read_fit(file, user=user, salvage=salvage, book=book)
-        service = ServiceFile.read(data)
-        known, added = device_made_if_missing(registry, user, device, now_us())
-    if added:
-        place.audit("device.added", user=user, device=device)
-        output.say(f"added the device {device} of {user}")
+    book = DayBook(ImportState(DataDirectory(data).path, user, device).memory().get(Fit.name, b""), most=MOST_DAYS)
+    found = read_fit(file, user=user, salvage=salvage, book=book)
     _say_left_out(found)
     if found.damage:
         output.say(f"{file.name} is damaged ({found.damage}); publishing the {len(found.events)} events before that")
-    with progress(file.name, len(found.events)) as moved:
-        summary = asyncio.run(_publish(service, place.credentials(known), found.events, rate, moved, new=added))
-    if book.state:
-        state.remember({Fit.name: book.state})
+    outcome = ImportOutcome()
+    publish_files([file], Whose(user, device, now_us=now_us()), outcome, rate=rate, data=data)
+    mark = outcome.mark
+    summary = Summary(mark.events, mark.stored, mark.duplicate, sum(mark.rejected.values()), dict(mark.rejected))
     summary.show(as_json=json, file=file.name, user_id=user, device_id=device, records=found.records)
-    if summary.rejected:
-        if not json:
-            output.say(f"see why: healthsync rejected list --user {user}")
+    if summary.rejected and not json:
+        output.say(f"see why: healthsync rejected list --user {user}")
+    if summary.rejected or outcome.failed:
         raise typer.Exit(1)
 
 
@@ -76,16 +67,3 @@ def _say_left_out(found: FitFile) -> None:
         output.say(f"left out: {aside.count} {aside.reason.value} ({aside.place}: {aside.text})")
     for note in found.notes:
         output.say(f"{note.place}: {note.text}")
-
-
-async def _publish(
-    service: ServiceFile,
-    credentials: Credentials,
-    events: list[dict[str, Any]],
-    rate: float | None,
-    moved: Callable[[int], None],
-    *,
-    new: bool,
-) -> Summary:
-    async with connected(lambda: device_client(service, credentials), new=new) as client:
-        return await publish_all(client, events, rate, moved)

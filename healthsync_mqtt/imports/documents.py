@@ -123,4 +123,10 @@ FITBIT: Final = Documents(
     begins=b"{",
 )
 GOOGLE_FIT: Final = Documents(GoogleFit(), "data sets of Google Fit", (b'"dataSourceId"', b'"point"'))
-WITHINGS: Final = Documents(Withings(), "answers of the Withings API", (b'"status"', b'"body"'), (b'"measuregrps"',))
+WITHINGS: Final = Documents(
+    Withings(),
+    "answers of the Withings API",
+    (b'"measuregrps"',),
+    (b'"grpid"', b'"measures"'),
+    *((b'"body"', b'"%b"' % each) for each in (b"activities", b"series", b"signal", b"devices", b"profiles")),
+)
