@@ -20,7 +20,9 @@ BOTH_LOOPS = {"test_door_publish.py", "test_door_delivery.py", "test_door_listen
 """Tests of the wire run on both loops, whose transports differ in what they forgive; all others on asyncio's."""
 
 LONGEST = (
+    "test_howtos.py",
     "test_simulated_faults.py",
+    "test_external_crossings.py",
     "test_first_day.py",
     "test_imports.py",
     "test_walk.py",
@@ -29,12 +31,14 @@ LONGEST = (
     "test_sink_soak.py",
     "test_flood_suite.py",
 )
-"""Few tests that take minutes. Begun last, they would run alone while other processes have nothing left to do."""
+"""Files that take minutes, the longest first: begun last, they would run alone while other processes are idle."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Counter(item.path.name for item in items)
-    items.sort(key=lambda item: (item.path.name not in LONGEST, -tests[item.path.name], item.path.name))
+    last = len(LONGEST)
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (place.get(item.path.name, last), -tests[item.path.name], item.path.name))
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Factory]:
