@@ -1,3 +1,4 @@
+# long: what a running service is made of, and how it starts, reports and ends, in one place
 """The service: one composition of log, pipeline, followers and jobs, whatever broker it works for.
 
 What differs between brokers is an ``Edge``: a source of deliveries, an outlet for the bridge's messages, and how
@@ -23,6 +24,7 @@ from bridge.follow.ship import Shipping
 from bridge.follow.summaries import LOOK_S as SUMMARIES_S
 from bridge.follow.summaries import Summaries, summaries
 from bridge.ground import Ground, ground
+from bridge.jobs.backups import Backups
 from bridge.jobs.daily_limit import DailyVolume
 from bridge.jobs.presence import Announcer, Presence
 from bridge.jobs.release import Release
@@ -197,6 +199,7 @@ class Service:
         self.release = Release(pipeline, base.chores, base.reader)
         self._dashboards = dashboards
         self._summaries = summaries
+        self._backups = Backups.of(base.settings)
         self._retention = Retention.of(base.settings, base.chores, base.calendar.now_us, self._purged)
         self._settings = base.settings
         self.endpoint = Endpoint(base.settings.metrics, self.report)
@@ -316,6 +319,7 @@ class Service:
             over_daily_limit=self._volume.over(),
             certificates=edge.certificates,
             gateway=edge.gateway,
+            backup=None if self._backups is None else self._backups.report(),
         )
 
     async def reload(self, settings: Settings) -> None:
@@ -363,6 +367,8 @@ class Service:
         tasks.start("ship", self.shipping.run())
         tasks.start("presence", self._announcer.run(self.serving.announce))
         tasks.start("retain", self._retention.run())
+        if self._backups is not None:
+            tasks.start("backup", self._backups.run())
         if self._dashboards is not None:
             tasks.every("homeassistant", LOOK_S, self._dashboards.look)
         if self._summaries is not None:

@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "summary": "summary.summary",
     "source": "source.app",
     "storage": "storage.app",
+    "backup": "backup.app",
+    "restore": "backup.restore",
     "config": "config.app",
     "sink": "sink.app",
     "homeassistant": "homeassistant.app",

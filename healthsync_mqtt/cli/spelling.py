@@ -13,7 +13,7 @@ from pathlib import Path
 PROGRAM = "healthsync"
 _COMMAND = re.compile(
     rf"(?<![\w./-]){PROGRAM} "
-    r"((?:up|status|doctor|publish|import|replay|sample|simulate|summary|trace|version)\b"
+    r"((?:up|status|doctor|publish|import|replay|restore|sample|simulate|summary|trace|version)\b"
     r"|(?:broker password|sink add) [a-z]+|[a-z]+ [a-z]+(?:-[a-z]+)*)"
     r"(?P<named>(?=[^\n;]* --data))?"
 )

@@ -99,6 +99,9 @@ def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
             "gateway",
             f"{gateway['state']}, started again {gateway['restarts']} times; the log says why: gateway.process_ended",
         )
+    backup = shown.get("backup", {"failures": 0})
+    if backup["failures"]:
+        yield "backup", f"failed {backup['failures']} times: {backup.get('message', '')}; {backup.get('fix', '')}"
     for kind, number in shown.get("counters", {}).get("tls_failures", {}).items():
         yield "TLS failed", f"{number}: {advice(f'tls_{kind}').words}"
     for kind, number in shown.get("counters", {}).get("unsent", {}).items():

@@ -312,3 +312,20 @@ class QuarantineSettings(Section):
     """Bytes kept of one refusal; of longer ones the beginning, with their size and digest."""
     days: Annotated[int, Field(ge=1, le=36_500)] = 90
     """Days after which a refusal that did not come again is removed."""
+
+
+class BackupSettings(Section):
+    """Backups that the service makes by itself. For each hour, day and week the newest set is kept."""
+
+    directory: Path | None = None
+    """Where to, on another disk; without one it makes none."""
+    every_s: Annotated[float, Field(ge=60, le=366 * 86_400, allow_inf_nan=False)] = 3_600.0
+    """Seconds between two sets."""
+    keys_file: Path | None = None
+    """Also write the keys into this file, each time; apart from the directory, or whoever has one has all."""
+    hourly: Annotated[int, Field(ge=0, le=10_000)] = 24
+    """Hours that keep their newest set."""
+    daily: Annotated[int, Field(ge=0, le=10_000)] = 7
+    """Days that keep their newest set."""
+    weekly: Annotated[int, Field(ge=0, le=10_000)] = 5
+    """Weeks (from Monday, UTC) that keep their newest set."""

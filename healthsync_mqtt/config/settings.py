@@ -25,6 +25,7 @@ from pydantic_settings import (
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.sections import (
+    BackupSettings,
     BridgeSettings,
     BrokerSettings,
     EventSettings,
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     external: ExternalSettings = ExternalSettings()
     retention: RetentionSettings = RetentionSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
+    backup: BackupSettings = BackupSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -1,6 +1,7 @@
 """The one place that knows which store a data directory has: everybody else gets a writer or a reader from here."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison
@@ -11,7 +12,21 @@ from healthsync_mqtt.storage.sqlite.checkpoints import wal_bytes as wal_size
 from healthsync_mqtt.storage.sqlite.comparing import compare_files
 from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.sqlite.pages import HeldDatabase
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+
+__all__ = [
+    "HeldDatabase",
+    "HeldLog",
+    "compare_with_anchor",
+    "has_log",
+    "hold_database",
+    "hold_log",
+    "open_log",
+    "open_reader",
+    "readers",
+    "wal_bytes",
+]
 
 
 def has_log(data: Path) -> bool:
@@ -55,3 +70,34 @@ def readers(data: Path) -> tuple[int, ...]:
 def open_reader(data: Path, *, codec: BodyCodec | None = None) -> LogReader:
     """A reader of a data directory's log. UnavailableError when there is none, StoreError when it cannot be read."""
     return SqliteLogReader.open(DataPaths(root=data).events_db, codec=codec)
+
+
+class HeldLog(NamedTuple):
+    """The log as it was at one moment: its pages can be copied while it is written."""
+
+    database: HeldDatabase
+    epoch: str
+    head: int
+
+
+def hold_log(data: Path) -> HeldLog | None:
+    """Hold a data directory's log at what is committed now; None when it has none yet. StoreError."""
+    path = DataPaths(root=data).events_db
+    if not path.exists():
+        return None
+    held = HeldDatabase(path)
+    try:
+        held.hold()
+        if not held.schema:
+            held.close()
+            return None
+        epoch, head = held.value("SELECT value FROM meta WHERE name = 'epoch'"), held.value("SELECT max(seq) FROM log")
+    except BaseException:
+        held.close()
+        raise
+    return HeldLog(held, str(epoch), int(str(head or 0)))
+
+
+def hold_database(path: Path) -> HeldDatabase:
+    """Any database of a data directory, to be held. StoreError when it cannot be opened."""
+    return HeldDatabase(path)

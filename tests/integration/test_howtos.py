@@ -28,6 +28,7 @@ from tests.support.rabbitmq import SERVER, installed
 from tests.support.service import Service, run_cli
 
 NOT_RUN = {
+    "docs/howto/backup.md": 2,
     "docs/howto/compose.md": 1,
     "docs/howto/emqx.md": 1,
     "docs/howto/mosquitto.md": 1,
@@ -228,6 +229,27 @@ def test_export(begin: Begin, place: Path) -> None:
     assert "70.5" in (place / "alice-csv" / "weight.csv").read_text()
     assert json.loads((place / "alice.fhir.json").read_text())["entry"][0]["resource"]["valueQuantity"]["value"] == 70.5
     assert json.loads((place / "weights.json").read_text())[0]["body"]["body_weight"] == {"value": 70.5, "unit": "kg"}
+    walk.done()
+
+
+def test_backup(begin: Begin, place: Path) -> None:
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    event = {"id": "w-1", "type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}
+    (place / "event.json").write_text(json.dumps(event))
+    for name in ("backup", "safe"):
+        (place / "mnt" / name).mkdir(parents=True)
+    restored = place / "restored"
+    typist = begin({"/mnt/": f"{place}/mnt/"}, {"healthsync up": (restored / "service.json").exists})
+    walk = Walk("docs/howto/backup.md", typist)
+    with Service(data) as service:
+        service.cli("publish", str(place / "event.json"), "--user", "alice", "--device", "scale")
+        walk.go(3)
+        service.kill()
+    shutil.rmtree(data)  # the disk is gone
+    walk.go(2)
+    (event,) = run_cli(restored, "events", "list", "--user", "alice")
+    assert (event["id"], event["value"]) == ("w-1", {"kg": 70.5})
     walk.done()
 
 

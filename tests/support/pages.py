@@ -33,6 +33,7 @@ FOLLOWED = {
     "docs/howto/clients.md": "tests/integration/test_client_examples.py",
     "docs/howto/compose.md": "tests/integration/test_deploy_image.py",
     "docs/howto/apps.md": "tests/integration/test_howtos.py::test_apps",
+    "docs/howto/backup.md": "tests/integration/test_howtos.py::test_backup",
     "docs/howto/consent.md": "tests/integration/test_howtos.py::test_consent",
     "docs/howto/emqx.md": "tests/integration/test_howtos.py::test_emqx_as_far_as_it_goes_without_emqx",
     "docs/howto/enrolment.md": "tests/integration/test_howtos.py::test_enrolment",
