@@ -66,6 +66,21 @@ def formats(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(incomplete, FORMATS)
 
 
+def adapters(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of adapters, with those of the installation."""
+    from healthsync_mqtt.adapters.catalogue import known
+
+    return _beginning(incomplete, known(_data(ctx) / "adapters").adapters)
+
+
+def answer_kinds(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Kinds of answers of the adapter that was written before."""
+    from healthsync_mqtt.adapters.catalogue import known
+
+    found = known(_data(ctx) / "adapters").adapters.get(ctx.params.get("provider") or "")
+    return [] if found is None or found.mapping is None else _beginning(incomplete, found.mapping.kind_names)
+
+
 def keys(ctx: typer.Context, incomplete: str) -> list[str]:
     """Ids of signing keys: their files' names."""
     return _beginning(incomplete, (file.stem for file in (_data(ctx) / "keys").glob("*.pem")))

@@ -81,7 +81,7 @@ def try_format(  # noqa: PLR0917  # an option each
     state = b""
     for file in files:
         told = Told(state, topic, retained, now_us, declared)
-        found = decode(_content(file), origin, now_us, _ROOMY, form=form, told=told)
+        found = decode(content_of(file), origin, now_us, _ROOMY, form=form, told=told)
         state = _state_after(found.aftermath, state)
         shown += _outcomes(found, origin, now_us)
     output.listing(
@@ -93,7 +93,8 @@ def try_format(  # noqa: PLR0917  # an option each
     )
 
 
-def _content(file: Path) -> bytes:
+def content_of(file: Path) -> bytes:
+    """The bytes of a file; - is stdin. InputError."""
     try:
         return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
@@ -106,7 +107,9 @@ def _state_after(aftermath: Aftermath | None, before: bytes) -> bytes:
 
 def _outcomes(found: Decoded, origin: Origin, now_us: int) -> list[dict[str, Any]]:
     """Events and refusals in the order of the message, then what would be taken back."""
-    shown: list[dict[str, Any]] = [{"index": event.index} | _event(event, origin, now_us) for event in found.events]
+    shown: list[dict[str, Any]] = [
+        {"index": event.index} | event_shown(event, origin, now_us) for event in found.events
+    ]
     shown += [
         {"index": each.index, "reason": each.reason.value, "field": each.field, "message": each.message}
         for each in found.rejections
@@ -116,7 +119,7 @@ def _outcomes(found: Decoded, origin: Origin, now_us: int) -> list[dict[str, Any
     return shown + [{"gone": each._asdict()} for each in gone]
 
 
-def _event(event: Event, origin: Origin, now_us: int) -> dict[str, Any]:
+def event_shown(event: Event, origin: Origin, now_us: int) -> dict[str, Any]:
     """As it would go to subscribers, without what only the log gives it."""
     record = Record(
         0,

@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "topic": "topic.app",
     "type": "types.app",
     "format": "formats.app",
+    "adapter": "adapter.app",
     "bridge": "bridge.app",
     "gateway": "gateway.app",
     "broker": "broker.app",

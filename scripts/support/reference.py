@@ -4,6 +4,7 @@
 """
 
 import argparse
+import importlib
 import inspect
 import json
 import re
@@ -14,6 +15,7 @@ from typing import Any
 
 import typer.main
 
+from healthsync_mqtt.adapters.catalogue import known
 from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.config.settings import ENV_PREFIX, Settings
 from healthsync_mqtt.formats.catalogue import FORMATS
@@ -210,10 +212,50 @@ def formats() -> Iterator[str]:
             yield row(taken.source, names, taken.about)
 
 
+def adapters() -> Iterator[str]:
+    yield "# Adapters"
+    yield (
+        "What clouds hold of a user, as it is taken: their field, the type of event that it becomes, and the unit"
+        " that it comes in where that is not ours. `healthsync adapter map PROVIDER KIND FILE` shows what an "
+        "answer comes to. What the provider calls not measured is no event; what cannot be read is left out by "
+        "its place, and its neighbours are taken. A record with an id of the provider's keeps one here, whatever "
+        "in it changes; where the provider says no time of change, the newest answer holds. A deleted record is a"
+        " tombstone. What a provider says of a day is of a `daily` type, with its date as `source.local_date`: "
+        "where no zone is known the day begins at midnight UTC, without an offset. An adapter of one's own: "
+        "[adapter-spec](../adapter-spec.md)."
+    )
+    yield head("adapter", "let in by", "data comes by", "state")
+    found = known().adapters
+    for name, adapter in found.items():
+        capability = adapter.capability
+        ways = ", ".join(sorted(way.value for way in capability.delivery))
+        yield row(f"[`{name}`](#{name})", capability.auth.value, ways, capability.reason or capability.state.value)
+    for name, adapter in found.items():
+        capability, mapping = adapter.capability, adapter.mapping
+        yield f"## {name}"
+        module = importlib.import_module(f"healthsync_mqtt.adapters.providers.{name}")
+        yield (module.__doc__ or "").strip()
+        if capability.about or capability.hint:
+            yield ". ".join(part for part in (capability.about, capability.hint) if part)
+        if capability.budgets:
+            limits = ", ".join(
+                f"{each.requests:,} requests in {each.seconds:,} s {'for a user' if each.per_user else 'in all'}"
+                for each in capability.budgets
+            )
+            yield f"Asked at most: {limits}."
+        if mapping is not None:
+            yield f"Kinds of answers: {', '.join(f'`{kind}`' for kind in mapping.kind_names)}."
+            yield head("there", "here", "LOINC", "")
+            for taken in mapping.takes():
+                code = CATALOGUE[taken.type].loinc if taken.type in CATALOGUE else ""
+                yield row(f"`{taken.source}`", f"`{taken.type}`", code or "", taken.about)
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "topics.md": topics,
     "events.md": events,
     "formats.md": formats,
+    "adapters.md": adapters,
     "reasons.md": rejections,
     "settings.md": settings,
     "metrics.md": metrics,

@@ -145,6 +145,8 @@ WALK: dict[str, Row] = {
     "format list": Row("format list", "format list now", "health_auto_export"),
     "format show": Row("format show json", "format show jsn", "json"),
     "format try": Row("format try json {tmp}/event.json", "format try json {tmp}/none", "heart_rate", code=1),
+    "adapter list": Row("adapter list", "adapter list now", "withings"),
+    "adapter map": Row("adapter map oura sleep {tmp}/night.json", "adapter map oura slep {tmp}/night.json", "sleep"),
     "subscriber add": Row("subscriber add app --users *", "subscriber add app --users *", "app", code=1),
     "subscriber token": Row("subscriber token app", "subscriber token nobody", "token", code=1),
     "subscriber list": Row("subscriber list", "subscriber list app", "app"),
@@ -283,6 +285,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         {"id": "one", "type": "heart_rate", "start_time": "2026-01-01T00:00:00Z", "value": {"bpm": 70}},
     ]
     (tmp / "event.json").write_text(json.dumps(events[0]))
+    night = {"id": "n", "bedtime_start": "2026-10-24T23:10:00+02:00", "bedtime_end": "2026-10-25T05:30:00+01:00"}
+    (tmp / "night.json").write_text(json.dumps({"data": [night | {"type": "long_sleep"}]}))
     (tmp / "bad.json").write_text(json.dumps(events[0] | {"id": "two", "value": {"bpm": 900}}))
     (tmp / "long.json").write_text(json.dumps(events[0] | {"id": "three", "device": {"model": "m" * 2000}}))
     with InfluxDouble() as influx, Service(tmp / "data") as service:

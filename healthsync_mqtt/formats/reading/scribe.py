@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
-from healthsync_mqtt.formats.port import AppMessage, Event, Made, Outcome, RefusedRecord, event_id
+from healthsync_mqtt.formats.port import AppMessage, Event, Gone, Made, Outcome, RefusedRecord, event_id
 from healthsync_mqtt.formats.reading.document import Record, as_record
 from healthsync_mqtt.formats.reading.moment import Day, Moment
 from healthsync_mqtt.model.catalogue import CATALOGUE, resolve
@@ -80,7 +80,11 @@ class Records:
         self._count = count()
 
     def read(
-        self, place: str, record: Any, make: Callable[[Record], Iterable[Event | Named]], type_: str | None = None
+        self,
+        place: str,
+        record: Any,
+        make: Callable[[Record], Iterable[Event | Named | Gone]],
+        type_: str | None = None,
     ) -> Iterator[Outcome]:
         """What ``make`` makes of one record, and its refusal if it raises one; ``type_`` is all that it is about."""
         index = next(self._count)
@@ -88,6 +92,8 @@ class Records:
             for made in make(as_record(record)):
                 if isinstance(made, Named):
                     yield Made(made.event, index, place, made.name)
+                elif isinstance(made, Gone):
+                    yield made
                 else:
                     yield Made(made, index, place)
         except RefusedError as refusal:

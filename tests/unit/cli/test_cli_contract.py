@@ -38,7 +38,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "audit list", "audit verify",
         "device add", "device list", "device show", "device token", "device remove",
         "app add", "app list", "app show", "app resume", "app suspend", "app why", "app rotate", "app remove",
-        "format list", "format show", "format try",
+        "format list", "format show", "format try", "adapter list", "adapter map",
         "subscriber add", "subscriber list", "subscriber token", "subscriber lag", "subscriber rewind",
         "events list", "events tail", "events show", "events export", "events history",
         "events stats",

@@ -1,0 +1,1 @@
+"""Adapters: what clouds hold of a user, fetched and published as events on the user's own topics."""

@@ -1,0 +1,68 @@
+"""The page about adapters: its module is one, and runs from a folder."""
+
+import json
+import re
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from healthsync_mqtt.cli.main import app
+
+PAGE = (Path(__file__).parents[3] / "docs/adapter-spec.md").read_text(encoding="utf-8")
+ANSWER = {
+    "data": [
+        {"id": 7, "at": "2026-11-03T07:00:00+01:00", "grams": 72400, "fat": 0},
+        {"id": 8, "at": "never", "grams": 1},
+        {"id": 9, "at": "2026-11-04T07:00:00+01:00", "grams": None, "fat": 21.5},
+    ]
+}
+
+
+def written(tmp_path: Path) -> Path:
+    (module,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "adapters").mkdir()
+    (tmp_path / "adapters/kitchen.py").write_text(module)
+    (tmp_path / "adapters/broken.py").write_text("nothing")
+    (tmp_path / "answer.json").write_text(json.dumps(ANSWER))
+    return tmp_path
+
+
+def test_the_module_of_the_page_is_listed_and_maps(tmp_path: Path) -> None:
+    data = str(written(tmp_path))
+    listed = CliRunner().invoke(app, ["adapter", "list", "--data", data, "--json"])
+    rows = {row["name"]: row for row in map(json.loads, listed.stdout.splitlines())}
+    assert rows["kitchen"]["types"] == ["body_fat_percentage", "weight"]
+    assert (rows["kitchen"]["state"], rows["fitbit"]["state"]) == ("available", "ended")
+    assert "broken.py" in listed.stderr
+    line = ["adapter", "map", "kitchen", "weighings", f"{data}/answer.json", "--data", data, "--json"]
+    mapped = CliRunner().invoke(app, line)
+    events = [json.loads(each) for each in mapped.stdout.splitlines()]
+    assert [(each["type"], each["value"], each["utc_offset"]) for each in events] == [
+        ("weight", {"kg": 72.4}, 3600),
+        ("body_fat_percentage", {"percent": 21.5}, 3600),
+    ]
+    left = json.loads(mapped.stderr.splitlines()[-1])
+    assert (left["place"], left["reason"]) == ("data[1].at", "bad_time")
+
+
+def test_a_recording_of_an_exchange_is_its_answer(tmp_path: Path) -> None:
+    data = str(written(tmp_path))
+    exchange = {"request": {"method": "GET", "url": "https://x.test/v1"}, "response": {"status": 200, "body": ANSWER}}
+    (tmp_path / "exchange.json").write_text(json.dumps(exchange))
+    line = ["adapter", "map", "kitchen", "weighings", f"{data}/exchange.json", "--data", data, "--json"]
+    assert len(CliRunner().invoke(app, line).stdout.splitlines()) == 2
+
+
+def test_what_cannot_be_mapped_says_why_and_what_to_do(tmp_path: Path) -> None:
+    data = str(written(tmp_path))
+    for words, code, said in (
+        (["nobody", "sleep"], 2, "there is no adapter 'nobody'"),
+        (["kitchen", "slep"], 2, "its kinds: weighings"),
+        (["fitbit", "sleep"], 69, "healthsync import"),
+    ):
+        line = ["adapter", "map", *words, f"{data}/answer.json", "--data", data]
+        done = CliRunner().invoke(app, line)
+        assert (done.exit_code, said in done.stderr) == (code, True), done.stderr
+    (tmp_path / "portal.json").write_text("<html>")
+    done = CliRunner().invoke(app, ["adapter", "map", "oura", "sleep", f"{data}/portal.json", "--data", data])
+    assert (done.exit_code, "not JSON" in done.stderr) == (1, True)
