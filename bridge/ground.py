@@ -56,7 +56,9 @@ def ground(settings: Settings) -> Iterator[Ground]:
     topics = TopicRegistry.load(settings.topics_file, types=frozenset(CATALOGUE))
     declare(paths.root / "formats")
     with ExitStack() as opened:
-        journal = Journal(open_log(paths.root, quotas=Quotas(**settings.quarantine.model_dump(exclude={"days"}))))
+        quotas = Quotas(**settings.quarantine.model_dump(exclude={"days"}))
+        log = open_log(paths.root, quotas=quotas, seal_new=settings.storage.encryption == "rows")
+        journal = Journal(log)
         opened.callback(journal.close)
         reader = open_reader(paths.root)
         opened.callback(reader.close)

@@ -11,7 +11,7 @@ from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.anchor import AnchorComparison
-from healthsync_mqtt.storage.opening import compare_with_anchor, open_log, readers, wal_bytes
+from healthsync_mqtt.storage.opening import compare_with_anchor, encryption, open_log, readers, wal_bytes
 
 app = new_group("The event log as files: its state, and whether it is the one that was here.")
 
@@ -64,10 +64,12 @@ def restore_check(data: Data = DATA, json: Json = False) -> None:
 
 def current(place: DataDirectory) -> dict[str, Any]:
     """The object of ``storage status --json``; what only a running service knows is there while it runs."""
-    seen = compare_with_anchor(place.path)
+    seen, sealed = compare_with_anchor(place.path), encryption(place.path)
     shown: dict[str, Any] = {
-        "encryption": "none",
-        "provider": None,
+        "encryption": sealed.mode,
+        "provider": sealed.provider,
+        "data_keys": sealed.users,
+        "plain_rows": sealed.plain_rows,
         "users": 0,
         "events": 0,
         "superseded": 0,

@@ -1,4 +1,3 @@
-# long: every setting with its default and range, in one place
 """The settings by section: one place for every default and limit. Ranges are what the code can bear."""
 
 import ipaddress
@@ -329,3 +328,11 @@ class BackupSettings(Section):
     """Days that keep their newest set."""
     weekly: Annotated[int, Field(ge=0, le=10_000)] = 5
     """Weeks (from Monday, UTC) that keep their newest set."""
+
+
+class StorageSettings(Section):
+    """How the event log is stored."""
+
+    encryption: Literal["none", "rows"] = "none"
+    """Whether a new log is sealed: ``rows`` seals values, event ids and refused bytes, each user's with their own key.
+    A log that is there stays as it is; `healthsync storage encrypt` seals it."""

@@ -36,6 +36,7 @@ from healthsync_mqtt.config.sections import (
     MetricsSettings,
     QuarantineSettings,
     RetentionSettings,
+    StorageSettings,
     TokenSettings,
 )
 from healthsync_mqtt.errors import ConfigError
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     backup: BackupSettings = BackupSettings()
+    storage: StorageSettings = StorageSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -113,10 +113,19 @@ class KeyRing:
                 if destroyed != self._destroyed:
                     self._destroyed, self._known = destroyed, {}
 
+    @property
+    def provider(self) -> str:
+        """Who wraps what is new."""
+        return self._provider
+
+    def users(self) -> int:
+        """How many users have a key."""
+        return self._book.owners(_USER)
+
     def facts(self) -> RingFacts:
         """What there is. KeyUnavailableError when the provider is away."""
         behind = sum(1 for row in self._rows() if not self._is_newest(row))
-        return RingFacts(id=self.id, provider=self._provider, users=self._book.owners(_USER), behind=behind)
+        return RingFacts(id=self.id, provider=self._provider, users=self.users(), behind=behind)
 
     def check(self) -> int:
         """Ask the provider whether it works, and unwrap every key anew; how many there are."""

@@ -1,11 +1,12 @@
 """The one place that knows which store a data directory has: everybody else gets a writer or a reader from here."""
 
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison
-from healthsync_mqtt.storage.codec import BodyCodec
+from healthsync_mqtt.storage.codec import KeyCodec
 from healthsync_mqtt.storage.port import EventLog, LogReader
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sqlite.checkpoints import wal_bytes as wal_size
@@ -15,10 +16,15 @@ from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.pages import HeldDatabase
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 
+if TYPE_CHECKING:
+    from healthsync_mqtt.keys.ring import KeyRing
+
 __all__ = [
+    "Encryption",
     "HeldDatabase",
     "HeldLog",
     "compare_with_anchor",
+    "encryption",
     "has_log",
     "hold_database",
     "hold_log",
@@ -37,18 +43,24 @@ def has_log(data: Path) -> bool:
 def open_log(
     data: Path,
     *,
-    codec: BodyCodec | None = None,
     accept_restored: Acceptance | None = None,
     quotas: Quotas | None = None,
+    seal_new: bool = False,
 ) -> EventLog:
     """The writer of a data directory's log, created when missing; one at a time, in all processes.
+
+    A log that is made now is sealed with keys of this data directory when ``seal_new``; any other stays as it is.
 
     Raises UnavailableError when another writer has it, StoreError when it cannot be used safely, RestoredError when it
     is not the log that was here. ``accept_restored`` takes it as it is and gives it a new epoch, of which it is told
     before; what it raises leaves the log as it is.
     """
     return SqliteEventLog.open(
-        DataPaths(root=data).events_db, codec=codec, accept_restored=accept_restored, quotas=quotas
+        DataPaths(root=data).events_db,
+        codec=_codec(data),
+        accept_restored=accept_restored,
+        quotas=quotas,
+        seal_new=seal_new,
     )
 
 
@@ -65,11 +77,6 @@ def wal_bytes(data: Path) -> int:
 def readers(data: Path) -> tuple[int, ...]:
     """The ids of the processes that read the log right now, where the system tells."""
     return readers_of(DataPaths(root=data).events_db)
-
-
-def open_reader(data: Path, *, codec: BodyCodec | None = None) -> LogReader:
-    """A reader of a data directory's log. UnavailableError when there is none, StoreError when it cannot be read."""
-    return SqliteLogReader.open(DataPaths(root=data).events_db, codec=codec)
 
 
 class HeldLog(NamedTuple):
@@ -101,3 +108,50 @@ def hold_log(data: Path) -> HeldLog | None:
 def hold_database(path: Path) -> HeldDatabase:
     """Any database of a data directory, to be held. StoreError when it cannot be opened."""
     return HeldDatabase(path)
+
+
+class Encryption(NamedTuple):
+    """How the log of a data directory is sealed. ``plain_rows``: how many of the older ones are not yet, at most."""
+
+    mode: str = "none"
+    provider: str | None = None
+    users: int = 0
+    plain_rows: int = 0
+
+
+def encryption(data: Path) -> Encryption:
+    """What is so now; nothing is asked of whoever holds the outer key."""
+    if not has_log(data):
+        return Encryption()
+    with SqliteLogReader.open(DataPaths(root=data).events_db) as reader:
+        sealed = reader.sealed()
+    if not sealed.on:
+        return Encryption()
+    if not DataPaths(root=data).keys_db.exists():
+        return Encryption("rows", plain_rows=sealed.plain_rows)
+    ring = _ring_of(data)
+    return Encryption("rows", ring.provider, ring.users(), sealed.plain_rows)
+
+
+def open_reader(data: Path) -> LogReader:
+    """A reader of a data directory's log. UnavailableError when there is none, StoreError when it cannot be read.
+
+    The keys are opened when the first sealed row is read.
+    """
+    return SqliteLogReader.open(DataPaths(root=data).events_db, codec=_codec(data))
+
+
+def _codec(data: Path) -> KeyCodec:
+    return KeyCodec(partial(_ring_of, data), partial(_ring_made_if_missing, data))
+
+
+def _ring_of(data: Path) -> "KeyRing":
+    from healthsync_mqtt.keys.opening import ring_of  # noqa: PLC0415  # a plain log needs none of it
+
+    return ring_of(data)
+
+
+def _ring_made_if_missing(data: Path) -> "KeyRing":
+    from healthsync_mqtt.keys.opening import ring_made_if_missing  # noqa: PLC0415
+
+    return ring_made_if_missing(data)

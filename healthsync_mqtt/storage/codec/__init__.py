@@ -1,6 +1,6 @@
-"""How bytes of health data are written into the store and read back: one seam, for bodies and for refused bytes."""
+"""How bytes of health data are written into a sealed log and read back: one seam, for all that tells of a person."""
 
-from healthsync_mqtt.storage.codec.plain import PlainCodec
+from healthsync_mqtt.storage.codec.keyed import KeyCodec
 from healthsync_mqtt.storage.codec.port import BodyCodec
 
-__all__ = ["BodyCodec", "PlainCodec"]
+__all__ = ["BodyCodec", "KeyCodec"]

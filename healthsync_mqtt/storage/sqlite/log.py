@@ -5,13 +5,14 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import apsw
 
+from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.model.event import Event
 from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
-from healthsync_mqtt.storage.codec import BodyCodec, PlainCodec
+from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.file_system import refuse_network_file_system
 from healthsync_mqtt.storage.latest import Held, version_after
 from healthsync_mqtt.storage.port import FormatMemory, Item, LogHealth, Quarantined
@@ -19,12 +20,20 @@ from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.checkpoints import Checkpoints
 from healthsync_mqtt.storage.sqlite.comparing import LastRow, anchor_path, compare
-from healthsync_mqtt.storage.sqlite.connection import abandon, fetch, fetch_value, migrate, open_writer, translated
+from healthsync_mqtt.storage.sqlite.connection import (
+    abandon,
+    fetch,
+    fetch_value,
+    migrate,
+    open_writer,
+    translated,
+)
 from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
 from healthsync_mqtt.storage.sqlite.fence import WriterLock
 from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, IdentityIndex, Tuning
 from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
+from healthsync_mqtt.storage.sqlite.sealing import ERASED, SEALED, RowSealing, Sealed, log_id_of
 from healthsync_mqtt.storage.sqlite.statements import statements
 from healthsync_mqtt.storage.sqlite.upkeep import Upkeep
 
@@ -44,25 +53,31 @@ class SqliteEventLog:
         path: Path,
         connection: apsw.Connection,
         lock: WriterLock,
-        codec: BodyCodec,
+        codec: BodyCodec | None,
         tuning: Tuning,
         quotas: Quotas,
     ) -> None:
         """Use ``open``."""
         self._connection = connection
         self._lock = lock
-        self._codec = codec
         meta = dict(fetch(connection, _SQL["meta"]))
         self.epoch: str = meta["epoch"]
         self._secret: bytes = meta["identity_secret"]
+        self._sealing = None if codec is None else RowSealing(codec, log_id_of(self._secret))
+        self._how = Sealed.of(meta)
+        if self._how.on:
+            if codec is None:
+                raise KeyUnavailableError("the event log is sealed, and its keys are not given")
+            codec.prepare(make=False)
         self._identity = identities.identity_function(self._secret)
         self._generation = fetch_value(connection, _SQL["take_over"])
         self._checkpoints = Checkpoints(connection, path)
         self._checkpoints.everything()
         self._index = IdentityIndex(connection, tuning)
         self._upkeep = Upkeep(connection, self._index)
-        self._quarantine = Quarantine(connection, codec, quotas)
+        self._quarantine = Quarantine(connection, quotas, self._sealing, on=self._how.on)
         self._names: dict[str, int] = {}
+        self._words: dict[int | None, str | None] = {}
         self._head = self._staged_head = 0
         #: The last row, as its anchor knows it: what is committed and what is staged.
         self._last: LastRow | None = None
@@ -93,8 +108,11 @@ class SqliteEventLog:
         exclusive: bool = False,
         accept_restored: Acceptance | None = None,
         quotas: Quotas | None = None,
+        seal_new: bool = True,
     ) -> Self:
         """Open the log for writing, bring its schema up to date and shut other writers out.
+
+        ``codec`` opens what is sealed; an empty log becomes a sealed one, with a codec and ``seal_new``. Others stay.
 
         Raises UnavailableError when another writer has it or there is none and not ``create``, StoreError when it
         cannot be used safely, RestoredError when it is not the log that this directory had. With ``accept_restored``
@@ -115,11 +133,14 @@ class SqliteEventLog:
                     if not accept_restored:
                         seen.refuse()
                     migrate(connection)
+                    if codec is not None and seal_new and fetch_value(connection, _SQL["is_empty"]):
+                        codec.prepare(make=True)
+                        fetch(connection, _SQL["set_meta"], ("encryption", "rows"))
                     if accept_restored:
                         epoch = secrets.token_hex(8)
                         accept_restored(seen, epoch)
                         fetch(connection, _SQL["mint_epoch"], (epoch,))
-                    log = cls(path, connection, lock, codec or PlainCodec(), tuning or Tuning(), quotas or Quotas())
+                    log = cls(path, connection, lock, codec, tuning or Tuning(), quotas or Quotas())
                 if accept_restored:
                     log.anchor()
             except BaseException:
@@ -288,6 +309,7 @@ class SqliteEventLog:
 
     def _load(self) -> None:
         self._names = dict(fetch(self._connection, _SQL["names"]))
+        self._words = {None: None, **{number: name for name, number in self._names.items()}}
         self._last = self._staged_last = next(
             (LastRow(*row) for row in fetch(self._connection, _SQL["last_row"])), None
         )
@@ -304,11 +326,13 @@ class SqliteEventLog:
             self._load()
 
     def _stage_items(self, items: Sequence[Item], received_us: int) -> list[int]:
+        if self._sealing is not None:
+            self._sealing.codec.fresh()
         seqs: list[int] = []
         rows: list[_Row] = []
         superseded: list[tuple[int, int]] = []
         names, recent, newest = self._names, self._index.recent, self._index.newest
-        identity_of, encode = self._identity, self._codec.encode
+        identity_of = self._identity
         positions = self._staged_positions
         first = head = self._staged_head + 1
         sender: Origin | None = None
@@ -326,13 +350,15 @@ class SqliteEventLog:
                     row = rows[latest - first]
                     held_user, held_id, held_rank = row[2], row[11], row[6] * 2 + row[7]
                 else:
-                    held_user, held_id, held_rank = fetch(self._connection, _SQL["identity_of"], (latest,))[0]
+                    held_user, held_id, held_rank, how = fetch(self._connection, _SQL["identity_of"], (latest,))[0]
+                    if how is not None:
+                        held_id = self._opened(self._whole(latest))[0]
                 if held_user == user_no and held_id == event_id:
                     break
                 identity = (identity + 1) & IDENTITY_MASK  # two events share a hash: the second takes the next number
             if version < 0:
                 event = Event(event_id, type_name, start_us, end_us, version, op, body, 0)
-                held = self._held(user, type_name, rows[latest - first] if latest >= first else latest)
+                held = self._held(type_name, rows[latest - first] if latest >= first else latest)
                 if (counted := version_after(held, event)) is None:
                     seqs.append(0)
                     continue
@@ -358,14 +384,17 @@ class SqliteEventLog:
                     end_us,
                     received_us,
                     event_id,
-                    body and encode(user, body),
+                    body,
                     position,
                 )
             )
             recent[identity] = head
             seqs.append(head)
             head += 1
-        self._connection.executemany(_SQL["append"], rows).fetchall()
+        if self._sealing is not None and self._how.on:
+            self._connection.executemany(_SQL["append_as"], self._sealing.rows(rows, self._words)).fetchall()
+        else:
+            self._connection.executemany(_SQL["append"], rows).fetchall()
         if superseded:
             self._connection.executemany(_SQL["supersede"], superseded).fetchall()
         if rows:
@@ -373,7 +402,7 @@ class SqliteEventLog:
             self._staged_last = LastRow(head - 1, rows[-1][1], received_us)
         return seqs
 
-    def _held(self, user: str, type_name: str, row: _Row | int) -> Held | None:
+    def _held(self, type_name: str, row: _Row | int) -> Held | None:
         """The latest row of an id: one that is about to be written, or the seq of one that is; 0: there is none.
 
         Of another type than ``type_name`` it has no type.
@@ -381,11 +410,24 @@ class SqliteEventLog:
         if row == 0:
             return None
         if isinstance(row, int):
-            type_no, version, op, start_us, end_us, body = fetch(self._connection, _SQL["held_row"], (row,))[0]
+            whole = self._whole(row)
+            (_, _, _, _, _, type_no, version, op, start_us, end_us, _, _, body, _, how) = whole
+            if how is not None:
+                body = self._opened(whole)[1]
         else:
             _, _, _, _, _, type_no, version, op, start_us, end_us, _, _, body, _ = row
         name = type_name if self._names.get(type_name) == type_no else ""
-        return Held(name, version, op, start_us, end_us, body and self._codec.decode(user, body))
+        return Held(name, version, op, start_us, end_us, body)
+
+    def _whole(self, seq: int) -> Any:
+        """A row with ``sealed`` behind; its position is the one that it is told by."""
+        return fetch(self._connection, _SQL["whole_row"], (seq,))[0]
+
+    def _opened(self, row: Any) -> tuple[str, bytes]:
+        """The id and the body of a row that is not stored as it is; both empty where its key was destroyed."""
+        if self._sealing is None:
+            raise KeyUnavailableError("a row of the event log is sealed, and its keys are not given")
+        return self._sealing.opened(row, self._words)
 
     def _position(self, user_no: int) -> int:
         position = self._positions.get(user_no)
@@ -397,6 +439,7 @@ class SqliteEventLog:
     def _number(self, name: str) -> int:
         number: int = fetch_value(self._connection, _SQL["add_name"], (name,))
         self._names[name] = number
+        self._words[number] = name
         return number
 
     def _write_marks(self, cursors: dict[str, int | None], tidying: Sequence[Callable[[], None]]) -> None:
@@ -411,20 +454,58 @@ class SqliteEventLog:
     def _write_memory(self, memory: FormatMemory) -> None:
         names = memory.user, memory.device, memory.form
         whose = tuple(self._names.get(name) or self._number(name) for name in names)
+        sealing = self._sealing if self._how.on else None
         if memory.state is not None:
-            state = memory.state and self._codec.encode(memory.user, memory.state)
-            fetch(self._connection, _SQL["keep_format_state"], (*whose, state))
-        for statement, records in (("drop_format_record", memory.taken_back), ("keep_format_record", memory.named)):
-            self._connection.executemany(_SQL[statement], [(*whose, *each) for each in records]).fetchall()
+            state = memory.state if sealing is None else sealing.state(names, memory.state)
+            fetch(self._connection, _SQL["keep_format_state"], (*whose, state, None if sealing is None else SEALED))
+        if memory.taken_back or memory.named:
+            fetch(self._connection, _SQL["note_format_records"])
+        self._many("drop_format_record", [(*whose, *each) for each in memory.taken_back])
+        if self._sealing is not None and (self._how.on or self._how.mixed):
+            marks = [(*whose, self._sealing.mark(memory.user, *each)) for each in memory.taken_back]
+            self._many("drop_format_record_sealed", marks)
+        if sealing is None:
+            self._many("keep_format_record", [(*whose, *each) for each in memory.named])
+        else:
+            self._many(
+                "keep_format_record_sealed",
+                [(*whose, sealing.mark(memory.user, *each), sealing.record(names, each)) for each in memory.named],
+            )
 
     def _write_purges(self, purges: Sequence[tuple[str, int, Sequence[int]]]) -> None:
         for type_name, before_us, seqs in purges:
             fetch(
                 self._connection, _SQL["note_purge"], (self._names.get(type_name) or self._number(type_name), before_us)
             )
-            numbers = [(seq,) for seq in seqs]
-            rows = self._connection.executemany(_SQL["without_body"], numbers).fetchall()
             # Not an UPDATE: it leaves each row where it is, and with it half-empty pages that are never given back.
-            self._connection.executemany(_SQL["take_out"], numbers).fetchall()
-            self._connection.executemany(_SQL["append"], rows).fetchall()
+            self._rewrite(seqs, self._without_body)
         fetch(self._connection, _SQL["reclaim"])
+
+    def _rewrite(self, seqs: Sequence[int], change: Callable[[Any], Any]) -> None:
+        """Take rows out and put them in again, changed; each has ``sealed`` behind."""
+        numbers = [(seq,) for seq in seqs]
+        rows = self._connection.executemany(_SQL["rows_as_they_are"], numbers).fetchall()
+        changed = [change(row) for row in rows]
+        self._many("take_out", numbers)
+        self._many("append_as", changed)
+
+    def _without_body(self, row: Any) -> Any:
+        *before, event_id, body, position, how = row
+        if how is None or not body:
+            return *before, event_id, b"", position, how
+        name, _ = self._opened((*before, event_id, body, _told(row), how))
+        if not name:
+            return *before, "", b"", position, ERASED
+        assert self._sealing is not None
+        (sealed,) = self._sealing.rows([(*before, name, b"", _told(row))], self._words)
+        return *sealed[:-2], position, SEALED
+
+    def _many(self, statement: str, bindings: Sequence[tuple[Any, ...]]) -> None:
+        if bindings:
+            self._connection.executemany(_SQL[statement], bindings).fetchall()
+
+
+def _told(row: Any) -> int:
+    """The position that a row is told by: of one from before there were positions it is the seq."""
+    position: int | None = row[13]
+    return row[0] if position is None else position

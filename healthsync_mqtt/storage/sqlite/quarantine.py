@@ -6,10 +6,10 @@ from typing import Any, Final, NamedTuple
 import apsw
 
 from healthsync_mqtt.model.delivery import OWN_FORM
-from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.port import Quarantined
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, kept
-from healthsync_mqtt.storage.sqlite.connection import fetch
+from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
+from healthsync_mqtt.storage.sqlite.sealing import SEALED, KeptRefusal, RowSealing
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 _SQL = statements("quarantine")
@@ -18,6 +18,10 @@ Sender = tuple[str, str | None]
 
 _AT_ONCE: Final = 256
 """Rows that are taken out at a time."""
+
+
+_NOTHING: Final = KeptRefusal(None, "", None, None, b"")
+"""What of a sealed refusal is readable. Whether there is a digest is told by one of no characters."""
 
 
 class _Refusal(NamedTuple):
@@ -31,13 +35,16 @@ class _Refusal(NamedTuple):
 class Quarantine:
     """The writer's side. What each sender holds is read when it is first needed, and again after a rollback."""
 
-    def __init__(self, connection: apsw.Connection, codec: BodyCodec, quotas: Quotas) -> None:
+    def __init__(
+        self, connection: apsw.Connection, quotas: Quotas, sealing: RowSealing | None = None, *, on: bool = False
+    ) -> None:
         self._connection = connection
-        self._codec = codec
+        #: What seals new rows; None: they are stored as they are.
+        self.sealing = sealing if on else None
         self._quotas = quotas
         self._held: dict[Sender, int] | None = None
         self._users: dict[str, int] = {}
-        self._total = 0
+        self._total = self._last = 0
         self._evicted = self._evicted_before = 0
 
     @property
@@ -61,8 +68,12 @@ class Quarantine:
         refusals: dict[bytes, _Refusal] = {}
         for one in rejected:
             mark = fingerprint(one.origin, one.rejection)
+            if self.sealing is not None:
+                mark = self.sealing.codec.mark(one.origin.user, mark)
             equal = refusals.get(mark)
             refusals[mark] = _Refusal(one, one) if equal is None else _Refusal(equal.first, one, equal.times + 1)
+        if self.sealing is not None:
+            self._last = fetch_value(self._connection, _SQL["last_number"])
         counted = self._many("count_up", [
             (times, last.received_us, due(last.rejection), mark) for mark, (_, last, times) in refusals.items()
         ])  # fmt: skip
@@ -74,12 +85,20 @@ class Quarantine:
     def _row(self, mark: bytes, refusal: "_Refusal") -> tuple[Any, ...]:
         ((user, device, provider, topic), received_us, rejection), last, times = refusal
         part = kept(rejection, self._quotas)
-        raw = part.raw and self._codec.encode(user, part.raw)
+        shown = KeptRefusal(rejection.field, rejection.message, rejection.id, part.sha256, part.raw)
+        form, number, raw = None if rejection.form == OWN_FORM else rejection.form, None, part.raw
+        reason = str(rejection.reason)
+        if self.sealing is not None:
+            self._last += 1
+            number = self._last
+            place = reason, device, provider, topic, received_us, part.size, form, part.sha256 is None
+            raw, shown = self.sealing.kept(user, number, place, shown), _NOTHING
         self._count((user, device), len(raw) + ROW_COST)
         return (
-            str(rejection.reason), rejection.field, rejection.message, user, device, provider, topic, received_us,
-            rejection.id, raw, mark, part.size, part.sha256, due(last.rejection),
-            None if rejection.form == OWN_FORM else rejection.form, times, last.received_us if times > 1 else None,
+            number, reason, shown.field, shown.message, user, device, provider, topic, received_us, shown.event_id, raw,
+            mark, part.size, None if part.sha256 is None else shown.sha256 or "", due(last.rejection), form, times,
+            last.received_us if times > 1 else None,
+            None if self.sealing is None else SEALED,
         )  # fmt: skip
 
     def discard(self, no: int) -> None:

@@ -1,21 +1,27 @@
+# long: one reading after another, as in the port
 """Readers of the event log: one connection each, in any process."""
 
 import json
 import sys
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Final, Self
 
 import apsw
 
+from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
+from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.codec import BodyCodec, PlainCodec
+from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.port import FormatMemory, RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, open_reader, snapshot, translated
 from healthsync_mqtt.storage.sqlite.faults import DamagedError
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
+from healthsync_mqtt.storage.sqlite.sealing import SEALED, RowSealing, Sealed, log_id_of
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 _SQL = statements("reader")
@@ -26,12 +32,15 @@ _WRITER_SQL = statements("writer")
 class SqliteLogReader:
     """LogReader on one SQLite file. Not shared between threads at the same time. See ``port.LogReader``."""
 
-    def __init__(self, connection: apsw.Connection, codec: BodyCodec) -> None:
+    def __init__(self, connection: apsw.Connection, codec: BodyCodec | None = None) -> None:
         """Use ``open``."""
         self._connection = connection
-        self._codec = codec
         meta = dict(fetch(connection, _WRITER_SQL["meta"]))
         self.epoch: str = meta["epoch"]
+        self._sealing = None if codec is None else RowSealing(codec, log_id_of(meta["identity_secret"]))
+        self._how = Sealed.of(meta)
+        #: What a format remembers of a device, unsealed and in order, and the state of the log that has it.
+        self._remembered: tuple[Any, list[tuple[str, str]]] = (None, [])
         self._identity = identities.identity_function(meta["identity_secret"])
         #: Names by number; None stands for itself, so that absent devices and providers need no test per row.
         self._names: dict[int | None, Any] = {None: None}
@@ -41,7 +50,7 @@ class SqliteLogReader:
         """Open for reading only. UnavailableError when there is no log, StoreError when it cannot be read."""
         connection = open_reader(Path(path))
         with translated("opening"):
-            return cls(connection, codec or PlainCodec())
+            return cls(connection, codec)
 
     def read(
         self,
@@ -62,13 +71,28 @@ class SqliteLogReader:
                 return []
             wanted = {
                 "after": after, "limit": limit, "user": user_no, "type": type_no,
-                "since": since_us, "history": history,
+                "since": since_us, "history": history, "before": None,
             }  # fmt: skip
-            if user is None:
+            return self._whole_page(wanted, newest=newest)
+
+    def _whole_page(self, wanted: dict[str, Any], *, newest: bool) -> list[Record]:
+        """As many records as are wanted, though the keys of some rows on the way were destroyed."""
+        limit, found = wanted["limit"], list[Record]()
+        while True:
+            wanted["limit"] = limit - len(found)
+            if wanted["user"] is None:
                 rows = self._query("scan_backward" if newest else "scan_forward", wanted)
             else:
                 rows = self._read_user(wanted, newest=newest)
-            return self._records(reversed(rows) if newest else rows)
+            records = self._records(reversed(rows) if newest else rows)
+            there = [record for record in records if record.body]
+            found = there + found if newest else found + there
+            if len(there) == len(rows) or len(rows) < wanted["limit"]:
+                return found
+            if newest:
+                wanted["before"] = rows[-1][0]
+            else:
+                wanted["after"] = rows[-1][0]
 
     def stretch(self, after: int, limit: int, *, look: int, user: str | None = None) -> Stretch:
         """See ``port.LogReader.stretch``."""
@@ -92,9 +116,9 @@ class SqliteLogReader:
                 if place is None and len(rows) < limit:
                     tail = {"after": unindexed, "through": through, "limit": limit - len(rows)}
                     rows += self._query("stretch", wanted | tail)
-            records = self._records(rows)
-            if len(records) == limit:
-                return Stretch(records, records[-1].seq, more=True)
+            records = [record for record in self._records(rows) if record.body]
+            if len(rows) == limit:
+                return Stretch(records, rows[-1][0], more=True)
             return Stretch(records, through, more=through < head)
 
     def next_row(self, after: int, through: int, *, user: str | None = None) -> Record | None:
@@ -213,30 +237,44 @@ class SqliteLogReader:
     def format_state(self, user: str, device: str, form: str) -> bytes:
         """See ``port.LogReader.format_state``."""
         with snapshot(self._connection):
-            whose = tuple(map(self._number, (user, device, form)))
-            state: bytes = next((row[0] for row in self._query("format_state", whose)), b"")
-            return state and self._codec.decode(user, state)
+            whose = user, device, form
+            numbers = tuple(map(self._number, whose))
+            for state, how in self._query("format_state", numbers):
+                return self._state(whose, state, how)
+            return b""
 
     def format_records(self, user: str, device: str, form: str, prefix: str, limit: int) -> list[tuple[str, str]]:
         """See ``port.LogReader.format_records``."""
         with snapshot(self._connection):
             user_no, device_no, form_no = map(self._number, (user, device, form))
             wanted = {"user": user_no, "device": device_no, "form": form_no, "prefix": prefix, "limit": limit}
-            return self._query("format_records", {**wanted, "beyond": _beyond(prefix)})
+            plain: list[tuple[str, str]] = self._query("format_records", {**wanted, "beyond": _beyond(prefix)})
+            sealed = self._sealed_records((user, device, form), (user_no, device_no, form_no))
+        if not sealed:
+            return plain
+        first = bisect_left(sealed, (prefix,))
+        begin = list(islice(takewhile(lambda each: each[0].startswith(prefix), islice(sealed, first, None)), limit))
+        return sorted(plain + begin)[:limit] if plain else begin
 
     def format_memories(self) -> list[FormatMemory]:
         """See ``port.LogReader.format_memories``."""
         with snapshot(self._connection):
-            decode = self._codec.decode
-            states = {(user, device, form): state for user, device, form, state in self._query("format_states", ())}
+            states = {whose: self._state(whose, state, how) for *names, state, how in self._query("format_states", ())
+                      for whose in [(names[0], names[1], names[2])]}  # fmt: skip
             records: dict[tuple[str, str, str], list[tuple[str, str]]] = {whose: [] for whose in states}
             for user, device, form, name, event_id in self._query("format_records_of_all", ()):
                 records.setdefault((user, device, form), []).append((name, event_id))
-        return [
-            FormatMemory(*whose, state and decode(whose[0], state), named)
-            for whose, named in records.items()
-            for state in [states.get(whose)]
-        ]
+            for user, device, form, stored in self._query("format_records_sealed_of_all", ()):
+                whose = user, device, form
+                record = self._opener().record_again(whose, stored)
+                if record is not None:
+                    records.setdefault(whose, []).append(record)
+        return [FormatMemory(*whose, states.get(whose), sorted(named)) for whose, named in records.items()]
+
+    def sealed(self) -> Sealed:
+        """How the log is sealed now."""
+        with translated("reading"):
+            return Sealed.of(dict(fetch(self._connection, _WRITER_SQL["meta"])))
 
     def totals(self) -> Totals:
         """See ``port.LogReader.totals``."""
@@ -263,9 +301,45 @@ class SqliteLogReader:
         return fetch(self._connection, _SQL[name], bindings)
 
     def _rejected(self, rows: Iterable[Any]) -> list[RejectedRow]:
-        decode = self._codec.decode
-        found = (RejectedRow(*row) for row in rows)
-        return [row._replace(raw=decode(row.user, row.raw)) if row.raw else row for row in found]
+        found = []
+        for *columns, how in rows:
+            row = RejectedRow(*columns)
+            if how is not None:
+                row = self._refusal(row, how)
+            found.append(row)
+        return found
+
+    def _refusal(self, row: RejectedRow, how: int) -> RejectedRow:
+        form = None if row.form == OWN_FORM else row.form
+        place = (
+            row.reason, row.device, row.provider, row.topic, row.received_us, row.size, form, row.sha256 is None
+        )  # fmt: skip
+        if how != SEALED:
+            raise TamperedError(f"refusal {row.no} of the quarantine")
+        kept = self._opener().kept_again(row.user, row.no, place, row.raw)
+        if kept is None:
+            return row._replace(raw=b"")
+        return row._replace(
+            field=kept.field, message=kept.message, event_id=kept.event_id, sha256=kept.sha256, raw=kept.raw
+        )
+
+    def _state(self, whose: tuple[str, str, str], state: bytes, how: int | None) -> bytes:
+        return state if how is None else self._opener().state_again(whose, state)
+
+    def _sealed_records(self, whose: tuple[str, str, str], numbers: tuple[Any, ...]) -> list[tuple[str, str]]:
+        version = whose, self._query("format_records_version", ())
+        if self._remembered[0] != version:
+            opened = (
+                self._opener().record_again(whose, stored)
+                for (stored,) in self._query("format_records_sealed", numbers)
+            )
+            self._remembered = version, sorted(record for record in opened if record is not None)
+        return self._remembered[1]
+
+    def _opener(self) -> RowSealing:
+        if self._sealing is None:
+            raise KeyUnavailableError("the event log is sealed, and its keys are not given")
+        return self._sealing
 
     def _read_user(self, wanted: dict[str, Any], *, newest: bool) -> list[Any]:
         """Rows of one user: through the index as far as it goes, and a scan of the few rows after it."""
@@ -331,29 +405,39 @@ class SqliteLogReader:
 
     def _records(self, rows: Iterable[Any]) -> list[Record]:
         rows = list(rows)
+        if self._sealing is not None:
+            self._sealing.codec.fresh()
         try:
-            return self._named(rows)
+            return [self._record(row) for row in rows]
         except KeyError:
             self._names = {None: None, **dict(self._query("names_by_number", ()))}
         try:
-            return self._named(rows)
+            return [self._record(row) for row in rows]
         except KeyError:
             raise DamagedError(
                 "the event log is damaged: a row refers to a missing name", hint="restore events.db from a backup"
             ) from None
 
-    def _named(self, rows: list[Any]) -> list[Record]:
-        names, decode = self._names, self._codec.decode
-        return [
-            Record(
-                seq, user := names[user_no], names[device], names[provider], event_id, names[type_no],
-                start_us, end_us, received_us, version, op, decode(user, body) if body else body, position,
-            )
-            for (
-                seq, user_no, device, provider, event_id, type_no, start_us, end_us, received_us, version, op, body,
-                position,
-            ) in rows
-        ]  # fmt: skip
+    def _record(self, row: Any) -> Record:
+        (
+            seq, user_no, device, provider, event_id, type_no, start_us, end_us, received_us, version, op, body,
+            position, identity, how,
+        ) = row  # fmt: skip
+        names = self._names
+        if how is not None:
+            event_id, body = self._opener().opened(
+                (
+                    seq, identity, user_no, device, provider, type_no, version, op, start_us, end_us, received_us,
+                    event_id, body, position, how,
+                ),
+                names,
+            )  # fmt: skip
+        elif not self._how.permits_plain(seq):
+            raise TamperedError(f"row {seq} of the event log")
+        return Record(
+            seq, names[user_no], names[device], names[provider], event_id, names[type_no],
+            start_us, end_us, received_us, version, op, body, position,
+        )  # fmt: skip
 
     def _number(self, name: str) -> int | None:
         return next((row[0] for row in self._query("number_of", (name,))), None)

@@ -12,7 +12,6 @@ import apsw
 from bridge.stages.journal import Done, Journal
 from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.storage.codec import PlainCodec
 from healthsync_mqtt.storage.port import EventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.testing.simulator.disk import Disk, View
@@ -81,7 +80,7 @@ class SnapshotReader:
             connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=self._view.name)
             for pragma in ("locking_mode=EXCLUSIVE", "query_only=ON"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
-            self._reader = SqliteLogReader(connection, PlainCodec())
+            self._reader = SqliteLogReader(connection)
         assert self._reader is not None
         return self._reader
 

@@ -17,6 +17,7 @@ from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from healthsync_mqtt.storage.sqlite.statements import migrations
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
+from healthsync_mqtt.testing.masking_codec import MaskingCodec
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "events_v1.db"
 
@@ -224,30 +225,24 @@ def test_text_that_is_not_utf8_is_damage(path: Path) -> None:
             reader.read(0, 9)
 
 
-class Reversed:
-    def encode(self, user: str, data: bytes) -> bytes:
-        return user.encode() + data[::-1]
-
-    def decode(self, user: str, stored: bytes) -> bytes:
-        return stored.removeprefix(user.encode())[::-1]
-
-
 def test_bodies_pass_through_the_codec(path: Path) -> None:
-    with SqliteEventLog.open(path, codec=Reversed()) as log:
+    with SqliteEventLog.open(path, codec=MaskingCodec()) as log:
         log.stage([item("a"), item("a", "bob")], [], NOW_US)
         log.commit()
-        stored = log._connection.execute("SELECT body FROM log ORDER BY seq").fetchall()
-        assert stored == [(user + item("a").event.body[::-1],) for user in (b"alice", b"bob")]
-    with SqliteLogReader.open(path, codec=Reversed()) as reader:
+        stored = log._connection.execute("SELECT id, body FROM log ORDER BY seq").fetchall()
+        assert [(name, body[:7]) for name, body in stored] == [("", b"masked:")] * 2
+        assert stored[0] != stored[1]
+    with SqliteLogReader.open(path, codec=MaskingCodec()) as reader:
         assert [record.body for record in reader.read(0, 9)] == [item("a").event.body] * 2
 
 
 def test_refused_bytes_pass_through_the_codec(path: Path) -> None:
-    with SqliteEventLog.open(path, codec=Reversed()) as log:
+    with SqliteEventLog.open(path, codec=MaskingCodec()) as log:
         log.stage([], [rejected("bob", raw=b"marker"), rejected(raw=b"")], NOW_US)
         log.commit()
-        assert log._connection.execute("SELECT raw FROM quarantine ORDER BY no").fetchall() == [(b"bobrekram",), (b"",)]
-    with SqliteLogReader.open(path, codec=Reversed()) as reader:
+        stored = log._connection.execute("SELECT raw, message, event_id FROM quarantine ORDER BY no").fetchall()
+        assert [(raw[:7], *rest) for raw, *rest in stored] == [(b"masked:", "", None)] * 2
+    with SqliteLogReader.open(path, codec=MaskingCodec()) as reader:
         assert [row.raw for row in reader.rejected()] == [b"marker", b""]
         assert reader.rejected_get(1) == reader.rejected()[0]
     assert b"marker" not in path.read_bytes()

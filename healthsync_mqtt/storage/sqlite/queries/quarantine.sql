@@ -1,6 +1,6 @@
 -- name: add
-INSERT INTO quarantine (reason, field, message, user, device, provider, topic, received_us, event_id, raw, fingerprint, size, sha256, due_us, form, count, last_us)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO quarantine (no, reason, field, message, user, device, provider, topic, received_us, event_id, raw, fingerprint, size, sha256, due_us, form, count, last_us, sealed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: count_up
 UPDATE quarantine SET count = count + ?, last_us = ?, due_us = iif(sha256 IS NULL, ?, NULL)
@@ -27,3 +27,6 @@ SELECT no, length(raw) FROM quarantine INDEXED BY quarantine_user WHERE user = ?
 
 -- name: oldest
 SELECT no, length(raw) FROM quarantine ORDER BY no LIMIT ?
+
+-- name: last_number
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'quarantine'), 0)

@@ -9,7 +9,7 @@ SELECT no, name FROM names
 
 -- name: scan_forward
 SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, seq) FROM log
+coalesce(position, seq), identity, sealed FROM log
 WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
 AND (:since IS NULL OR start_us >= :since)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
@@ -18,16 +18,16 @@ ORDER BY seq LIMIT :limit
 
 -- name: scan_backward
 SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, seq) FROM log
+coalesce(position, seq), identity, sealed FROM log
 WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
 AND (:since IS NULL OR start_us >= :since)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
-AND length(body) > 0
+AND (:before IS NULL OR seq < :before) AND length(body) > 0
 ORDER BY seq DESC LIMIT :limit
 
 -- name: user_forward
 SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, l.seq)
+coalesce(position, l.seq), identity, sealed
 FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
 CROSS JOIN log AS l ON l.seq = u.seq
@@ -38,13 +38,13 @@ ORDER BY b.last_seq, u.seq LIMIT :limit
 
 -- name: stretch
 SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, seq) FROM log
+coalesce(position, seq), identity, sealed FROM log
 WHERE seq > :after AND seq <= :through AND (:user IS NULL OR user = :user) AND length(body) > 0
 ORDER BY seq LIMIT :limit
 
 -- name: user_stretch
 SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, l.seq)
+coalesce(position, l.seq), identity, sealed
 FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after AND u.seq <= :through
 CROSS JOIN log AS l ON l.seq = u.seq
@@ -91,18 +91,18 @@ SELECT seq FROM log WHERE seq > :after AND seq <= :through AND user = :user ORDE
 
 -- name: user_backward
 SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, l.seq)
+coalesce(position, l.seq), identity, sealed
 FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
 CROSS JOIN log AS l ON l.seq = u.seq
 WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
-AND length(body) > 0
+AND (:before IS NULL OR l.seq < :before) AND length(body) > 0
 ORDER BY b.last_seq DESC, u.seq DESC LIMIT :limit
 
 -- name: get
 SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
-coalesce(position, seq) FROM log WHERE seq = ?
+coalesce(position, seq), identity, sealed FROM log WHERE seq = ?
 
 -- name: superseded_between
 SELECT by_seq, seq FROM superseded WHERE by_seq BETWEEN ? AND ?
@@ -122,7 +122,7 @@ SELECT name, seq FROM cursors ORDER BY name
 -- name: rejected
 SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw,
 coalesce(size, length(raw)), sha256, count, coalesce(last_us, received_us), due_us,
-coalesce(form, 'json') FROM quarantine
+coalesce(form, 'json'), sealed FROM quarantine
 WHERE no > :after AND (:user IS NULL OR user = :user) ORDER BY no LIMIT :limit
 
 -- name: rejected_due
@@ -131,7 +131,7 @@ SELECT no FROM quarantine WHERE due_us <= ? ORDER BY due_us, no LIMIT ?
 -- name: rejected_get
 SELECT no, reason, field, message, user, device, provider, topic, received_us, event_id, raw,
 coalesce(size, length(raw)), sha256, count, coalesce(last_us, received_us), due_us,
-coalesce(form, 'json') FROM quarantine WHERE no = ?
+coalesce(form, 'json'), sealed FROM quarantine WHERE no = ?
 
 -- name: superseded_count
 SELECT count(*) FROM superseded
@@ -157,7 +157,7 @@ ORDER BY log.seq
 SELECT before_us FROM purged WHERE type = ?
 
 -- name: format_state
-SELECT state FROM format_state WHERE user = ? AND device = ? AND form = ?
+SELECT state, sealed FROM format_state WHERE user = ? AND device = ? AND form = ?
 
 -- name: format_records
 SELECT name, id FROM format_record
@@ -165,10 +165,20 @@ WHERE user = :user AND device = :device AND form = :form AND name >= :prefix AND
 ORDER BY name, id LIMIT :limit
 
 -- name: format_states
-SELECT u.name, d.name, f.name, s.state FROM format_state AS s
+SELECT u.name, d.name, f.name, s.state, s.sealed FROM format_state AS s
 JOIN names AS u ON u.no = s.user JOIN names AS d ON d.no = s.device JOIN names AS f ON f.no = s.form
 
 -- name: format_records_of_all
 SELECT u.name, d.name, f.name, r.name, r.id FROM format_record AS r
 JOIN names AS u ON u.no = r.user JOIN names AS d ON d.no = r.device JOIN names AS f ON f.no = r.form
 ORDER BY r.user, r.device, r.form, r.name, r.id
+
+-- name: format_records_version
+SELECT value FROM meta WHERE name = 'format_records'
+
+-- name: format_records_sealed
+SELECT record FROM format_record_sealed WHERE user = ? AND device = ? AND form = ?
+
+-- name: format_records_sealed_of_all
+SELECT u.name, d.name, f.name, r.record FROM format_record_sealed AS r
+JOIN names AS u ON u.no = r.user JOIN names AS d ON d.no = r.device JOIN names AS f ON f.no = r.form

@@ -13,6 +13,10 @@ UPDATE meta SET value = ? WHERE name = 'epoch'
 -- name: head
 SELECT coalesce(max(seq), 0) FROM log
 
+-- name: is_empty
+SELECT NOT EXISTS (SELECT 1 FROM log) AND NOT EXISTS (SELECT 1 FROM quarantine) AND NOT EXISTS (SELECT 1 FROM format_state)
+AND NOT EXISTS (SELECT 1 FROM format_record)
+
 -- name: last_row
 SELECT seq, identity, received_us FROM log ORDER BY seq DESC LIMIT 1
 
@@ -29,6 +33,10 @@ INSERT INTO names (name) VALUES (?) RETURNING no
 INSERT INTO log (seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, body, position)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: append_as
+INSERT INTO log (seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, body, position, sealed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
 -- name: position
 SELECT last FROM positions WHERE user = ?
 
@@ -36,7 +44,11 @@ SELECT last FROM positions WHERE user = ?
 INSERT INTO positions (user, last) VALUES (?, ?) ON CONFLICT (user) DO UPDATE SET last = excluded.last
 
 -- name: identity_of
-SELECT user, id, version * 2 + op FROM log WHERE seq = ?
+SELECT user, id, version * 2 + op, sealed FROM log WHERE seq = ?
+
+-- name: whole_row
+SELECT seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, body,
+coalesce(position, seq), sealed FROM log WHERE seq = ?
 
 -- name: supersede
 INSERT INTO superseded (seq, by_seq) VALUES (?, ?)
@@ -47,9 +59,9 @@ INSERT INTO cursors (name, seq) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET s
 -- name: drop_cursor
 DELETE FROM cursors WHERE name = ?
 
--- name: without_body
-SELECT seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, x'', position FROM log
-WHERE seq = ?
+-- name: rows_as_they_are
+SELECT seq, identity, user, device, provider, type, version, op, start_us, end_us, received_us, id, body, position, sealed
+FROM log WHERE seq = ?
 
 -- name: take_out
 DELETE FROM log WHERE seq = ?
@@ -61,15 +73,24 @@ ON CONFLICT (type) DO UPDATE SET before_us = max(before_us, excluded.before_us)
 -- name: reclaim
 PRAGMA incremental_vacuum(200)
 
--- name: held_row
-SELECT type, version, op, start_us, end_us, body FROM log WHERE seq = ?
-
 -- name: keep_format_state
-INSERT INTO format_state (user, device, form, state) VALUES (?, ?, ?, ?)
-ON CONFLICT (user, device, form) DO UPDATE SET state = excluded.state
+INSERT INTO format_state (user, device, form, state, sealed) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (user, device, form) DO UPDATE SET state = excluded.state, sealed = excluded.sealed
 
 -- name: keep_format_record
 INSERT INTO format_record (user, device, form, name, id) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 
 -- name: drop_format_record
 DELETE FROM format_record WHERE user = ? AND device = ? AND form = ? AND name = ? AND id = ?
+
+-- name: keep_format_record_sealed
+INSERT INTO format_record_sealed (user, device, form, mark, record) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: drop_format_record_sealed
+DELETE FROM format_record_sealed WHERE user = ? AND device = ? AND form = ? AND mark = ?
+
+-- name: note_format_records
+INSERT INTO meta (name, value) VALUES ('format_records', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1
+
+-- name: set_meta
+INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
