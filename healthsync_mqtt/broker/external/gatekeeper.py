@@ -1,19 +1,18 @@
 """The one decision behind every access hook: who logs in, and what they may do. The same rules as the front door's."""
 
-import contextlib
 import hmac
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_principal
 from healthsync_mqtt.broker.external.remembered import Note, RememberedLogins, rights_of
-from healthsync_mqtt.errors import HealthSyncError, StoreError, TokenError
+from healthsync_mqtt.errors import HealthSyncError, TokenError
 from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.keys.store import LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
-from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof, UnprovedError
+from healthsync_mqtt.identity.login.proof import Login, Proof
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
 
@@ -41,7 +40,7 @@ class Gatekeeper:
         own = [*OWN, *map(bridge_principal, bridges)]
         self.rules = rules
         self._directory = directory
-        self._chain = logins
+        self.chain = logins
         self._keys = keys
         self._store = store
         self._own: Mapping[str, Principal] = {principal.client_id: principal for principal in own}
@@ -57,8 +56,13 @@ class Gatekeeper:
         if remembered is not None:
             self._recall(remembered.read(time.time()))
 
-    def login(self, client_id: str, username: str, password: str, now: float) -> Login:
-        """Check a login: client id and username are the same, the password is a token or credential. TokenError."""
+    def login(self, client_id: str, username: str, password: str, now: float, address: str = "") -> Login:
+        """Check a login: client id and username are the same, the password is a token or credential. TokenError.
+
+        As of ``Logins.authenticate``: PerhapsNewError where ``catch_up`` may change that, UnprovedError where a
+        password is to be checked first. Neither is done here, for both block. ``address`` is whence it comes, where the
+        broker says so; passwords wait by that, and elsewhere by name, so that nobody fills all of the line.
+        """
         if client_id != username:
             # Also what an embedded broker lets into its lobby: enrolment is its business.
             raise TokenError("the username is not the client id")
@@ -67,7 +71,9 @@ class Gatekeeper:
         own = self._own.get(client_id)
         secret = password.encode("utf-8", "replace")
         if own is None:
-            login = self._authenticate(Proof(client_id, username, secret, None), now)
+            login = self.chain.authenticate(
+                Proof(client_id, username, secret, None, address or client_id), Demand.off, now
+            )
         elif self._store.fits(client_id, secret):
             login = Login(principal=own, expires_at=now + _LOGIN_S, jti="credential")
         else:
@@ -118,7 +124,7 @@ class Gatekeeper:
         """
         broken: HealthSyncError | None = None
         gone: Collection[str] = frozenset()
-        for read in (self._chain.catch_up, self._directory.catch_up):
+        for read in (self.chain.catch_up, self._directory.catch_up):
             try:
                 read()
             except HealthSyncError as error:
@@ -178,17 +184,6 @@ class Gatekeeper:
         except HealthSyncError:
             self._fresh = fresh | self._fresh
             raise
-
-    def _authenticate(self, proof: Proof, now: float) -> Login:
-        try:
-            return self._chain.authenticate(proof, Demand.off, now)
-        except PerhapsNewError:
-            with contextlib.suppress(StoreError):
-                self._chain.catch_up()
-        except UnprovedError:
-            with contextlib.suppress(StoreError):
-                self._chain.prove()
-        return self._chain.authenticate(proof, Demand.off, now)
 
     def _revoked(self, login: Login) -> bool:
         return login.jti in self._directory.revoked_tokens

@@ -12,20 +12,52 @@ from healthsync_mqtt.broker.external.question import Hook, HookAnswer, Question,
 from healthsync_mqtt.broker.external.rabbitmq import hooks as rabbitmq
 from healthsync_mqtt.broker.external.vernemq import hooks as vernemq
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.identity.login.newcomers import Newcomers
+from healthsync_mqtt.identity.login.proof import PerhapsNewError, UnprovedError
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("auth")
 
+_NO_HOOK = HookAnswer(b'{"error":"no such hook"}', status=404)
 _HOOKS: Mapping[str, Hook] = {**emqx.HOOKS, **rabbitmq.HOOKS, **goauth.HOOKS, **vernemq.HOOKS}
 
 
+async def answered(gate: Gatekeeper, question: Question, newcomers: Newcomers) -> HookAnswer:
+    """``answer``, after what a login waits for has happened beside the loop: a password is checked, the registry read.
+
+    Others are answered meanwhile, and as at the front door so many passwords wait and no more.
+    """
+    read = False
+    while True:
+        try:
+            return answer(gate, question)
+        except UnprovedError:
+            await newcomers.proving()
+        except PerhapsNewError:
+            if read:
+                return refusal(question)
+            read = True
+            await newcomers.reading()
+
+
+def refusal(question: Question) -> HookAnswer:
+    """No, in the words of the broker that asks."""
+    hook = _HOOKS.get(question.path)
+    return _NO_HOOK if hook is None else hook.refusal
+
+
 def answer(gate: Gatekeeper, question: Question) -> HookAnswer:
-    """The answer to a question; 404 for a path that is no hook. Whatever goes wrong, the answer is no."""
+    """The answer to a question; 404 for a path that is no hook. Whatever goes wrong, the answer is no.
+
+    PerhapsNewError and UnprovedError are as in ``Gatekeeper.login``.
+    """
     hook = _HOOKS.get(question.path)
     if hook is None:
-        return HookAnswer(b'{"error":"no such hook"}', status=404)
+        return _NO_HOOK
     try:
         return hook.decide(gate, question)
+    except (PerhapsNewError, UnprovedError):
+        raise
     except (Unreadable, ValueError, RecursionError):
         return hook.refusal
     except HealthSyncError as error:

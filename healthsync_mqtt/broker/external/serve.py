@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
-from healthsync_mqtt.broker.external.hooks import answer
+from healthsync_mqtt.broker.external.hooks import answered
 from healthsync_mqtt.broker.external.question import HookAnswer, Question
 from healthsync_mqtt.errors import ConfigError, HealthSyncError
+from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("auth")
@@ -50,10 +51,10 @@ def application(
                 return Response(b"", 413)
         path = "/" + request.path_params["path"]
         question = Question(path, {key.lower(): value for key, value in request.headers.items()}, bytes(body), clock())
-        said: HookAnswer = answer(gate, question)
+        said: HookAnswer = await answered(gate, question, newcomers)
         return Response(said.body, said.status, media_type=said.content_type)
 
-    watch = Watch(gate, evictors)
+    watch, newcomers = Watch(gate, evictors), Newcomers(gate.chain)
 
     async def health(_request: Request) -> Response:
         if gate.stale or watch.problem:
@@ -66,6 +67,7 @@ def application(
         yield
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        newcomers.close()
 
     routes = [Route("/health", health), Route("/{secret}/{path:path}", hook, methods=["POST"])]
     return Starlette(routes=routes, lifespan=lifespan)

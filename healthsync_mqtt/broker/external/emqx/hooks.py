@@ -43,7 +43,8 @@ def _literal(name: str) -> str:
 def _emqx_auth(gate: Gatekeeper, question: Question) -> HookAnswer:
     asked = read_json(question.body)
     client_id, username, password = (text_of(asked, key) for key in ("clientid", "username", "password"))
-    login = gate.login(client_id, username, password, question.now)
+    peer = asked.get("peerhost")
+    login = gate.login(client_id, username, password, question.now, peer if isinstance(peer, str) else "")
     principal = login.principal
     attributes = {"role": principal.role.value, "user": principal.user, "device": principal.device}
     answer: dict[str, Any] = {

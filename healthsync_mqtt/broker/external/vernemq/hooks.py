@@ -20,7 +20,8 @@ def _vernemq(gate: Gatekeeper, question: Question) -> HookAnswer:
     if text_of(asked, "mountpoint"):
         return _NO
     if hook == "auth_on_register":
-        gate.login(client_id, username, text_of(asked, "password"), question.now)
+        peer = asked.get("peer_addr")
+        gate.login(client_id, username, text_of(asked, "password"), question.now, peer if isinstance(peer, str) else "")
         return _YES
     principal = gate.who(client_id, username, question.now)
     if hook == "auth_on_publish":

@@ -1,7 +1,9 @@
 """The hooks after a restart: what was revoked meanwhile is thrown out; a registry that is lost lets nobody in."""
 
+import asyncio
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +16,17 @@ from healthsync_mqtt.broker.external.remembered import RememberedLogins
 from healthsync_mqtt.broker.external.serve import application
 from healthsync_mqtt.errors import ConfigError, StoreError, TokenError
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
+from healthsync_mqtt.identity.login import app_login
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.model.declared import NOTHING_DECLARED
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
+from tests.support.patience import PATIENCE_S, until
 
 
 class Hooks:
@@ -159,7 +165,7 @@ async def test_after_30_s_without_the_registry_nobody_is_let_in_and_health_says_
         raise StoreError("the registry is away", hint="bring it back")
 
     monkeypatch.setattr(gate._directory, "catch_up", broken)
-    monkeypatch.setattr(gate._chain, "catch_up", broken)
+    monkeypatch.setattr(gate.chain, "catch_up", broken)
     clock[0] += STALE_S
     assert await ask(app, "GET", "/health") == (200, b"ok\n")
     assert await result() == "allow"
@@ -259,3 +265,70 @@ async def test_a_loose_credential_costs_its_own_login_only_and_until_it_is_priva
         aside.replace(file)
     gate.refresh()
     assert await emqx(app, name, password) == "allow"
+
+
+@pytest.fixture
+def phones(hooks: Hooks) -> dict[str, str]:
+    """Apps with their passwords."""
+    found = {}
+    for name in ("phone", "tablet"):
+        device, password = hooks.registry.add_device("alice", name, hooks.now_us), new_password()
+        hooks.registry.apps.add(device, ["openscale"], NOTHING_DECLARED, hashed_password(password), hooks.now_us)
+        found[f"alice-{name}"] = password
+    return found
+
+
+async def test_while_a_password_is_checked_everybody_else_is_answered(
+    hooks: Hooks, phones: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each took 40 ms of the loop in which all of the broker's questions are answered."""
+    gate, go_on, threads = hooks.start(), threading.Event(), set[int]()
+    fits = app_login.password_fits
+
+    def held(text: str, kept: str) -> bool:
+        threads.add(threading.get_ident())
+        assert go_on.wait(PATIENCE_S)
+        return fits(text, kept)
+
+    monkeypatch.setattr(app_login, "password_fits", held)
+    app = application(gate, "secret")
+    asked = asyncio.ensure_future(emqx(app, "alice-phone", phones["alice-phone"]))
+    await until(lambda: bool(threads), "it is being checked")
+    assert await emqx(app, "alice-watch", hooks.tokens["alice-watch"].token) == "allow"
+    assert not asked.done()
+    go_on.set()
+    assert await asked == "allow"
+    assert threading.get_ident() not in threads
+    assert await emqx(app, "alice-phone", phones["alice-tablet"]) == "deny"
+    assert await emqx(app, "alice-nobody", phones["alice-phone"]) == "deny"
+
+
+async def test_guesses_are_bounded_and_who_knows_a_password_is_let_in_beside_them(
+    hooks: Hooks, phones: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, go_on, checked = hooks.start(), threading.Event(), list[str]()
+
+    def held(text: str, kept: str) -> bool:
+        assert go_on.wait(PATIENCE_S)
+        checked.append(text)
+        return fits(text, kept)
+
+    fits = app_login.password_fits
+    monkeypatch.setattr(app_login, "password_fits", held)
+    app = application(gate, "secret")
+    guesses = [asyncio.ensure_future(emqx(app, "alice-phone", new_password())) for _ in range(50)]
+    await until(
+        lambda: sum(each.done() for each in guesses) == 48, "two of a name wait, the others are refused at once"
+    )
+    asked = asyncio.ensure_future(emqx(app, "alice-tablet", phones["alice-tablet"]))
+    go_on.set()
+    assert await asked == "allow"
+    assert set(await asyncio.gather(*guesses)) == {"deny"}
+    assert len(checked) == 3
+
+
+async def test_a_device_that_is_new_is_let_in_after_a_reading_beside_the_loop(hooks: Hooks) -> None:
+    gate = hooks.start()
+    device = hooks.registry.add_device("alice", "newest", hooks.now_us)
+    token = hooks.issuer.issue(device.principal, lifetime_s=3600, now=hooks.now).token
+    assert await emqx(application(gate, "secret"), "alice-newest", token) == "allow"

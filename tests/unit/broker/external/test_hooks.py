@@ -1,5 +1,6 @@
 """The access hooks, byte for byte as each broker documents its question and the answer it understands."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +12,14 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.broker.external.emqx.hooks import emqx_acl
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
-from healthsync_mqtt.broker.external.hooks import _HOOKS, answer
+from healthsync_mqtt.broker.external.hooks import _HOOKS, answered
 from healthsync_mqtt.broker.external.identities import CANARY_A, bridge_client_id
 from healthsync_mqtt.broker.external.question import HookAnswer, Question
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
+from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.topics.access import AccessRules
@@ -47,12 +49,13 @@ class House:
         self.gate = Gatekeeper(
             directory=directory, logins=logins, keys=self.keys, store=self.store, rules=rules, bridges=["main"]
         )
+        self.newcomers = Newcomers(logins)
         issuer = TokenIssuer(self.keys)
         self.token = issuer.issue(self.alice.principal, lifetime_s=3600, now=NOW).token
         self.dash_token = issuer.issue(self.dash.principal, lifetime_s=3600, now=NOW).token
 
     def ask(self, path: str, body: bytes, headers: Mapping[str, str] | None = None, now: float = NOW) -> HookAnswer:
-        return answer(self.gate, Question(path, headers or {}, body, now))
+        return asyncio.run(answered(self.gate, Question(path, headers or {}, body, now), self.newcomers))
 
     def json(self, path: str, body: object, headers: Mapping[str, str] | None = None, now: float = NOW) -> bytes:
         said = self.ask(path, json.dumps(body).encode(), headers, now)
