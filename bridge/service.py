@@ -26,6 +26,7 @@ from bridge.follow.summaries import Summaries, summaries
 from bridge.ground import Ground, ground
 from bridge.jobs.backups import Backups
 from bridge.jobs.daily_limit import DailyVolume
+from bridge.jobs.forgetting import FORGET_S, Forgetting
 from bridge.jobs.presence import Announcer, Presence
 from bridge.jobs.release import Release
 from bridge.pipeline import Pipeline
@@ -197,6 +198,7 @@ class Service:
         self.reader = base.reader
         self.tasks = base.tasks
         self.release = Release(pipeline, base.chores, base.reader)
+        self._forgetting = Forgetting(base.gate, pipeline.folds, base.reader, base.chores)
         self._dashboards = dashboards
         self._summaries = summaries
         self._backups = Backups.of(base.settings)
@@ -376,6 +378,7 @@ class Service:
         tasks.every("positions", _TICK_S, self._positions)
         tasks.every("quarantine", _QUARANTINE_S, self._purge_rejected)
         tasks.every("held", _HELD_S, self.release.take_due)
+        tasks.every("forgetting", FORGET_S, self._forgetting.look)
         self._old_refusals_go()
 
     def _purged(self) -> None:

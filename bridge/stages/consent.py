@@ -16,6 +16,8 @@ from healthsync_mqtt.model.event import Decoded, Omitted, Rejection, omitted
 from healthsync_mqtt.model.reasons import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from healthsync_mqtt.model.record import Record
 
 _NOT_AGREED: Final = "the user has not agreed to data of this type being stored"
@@ -33,14 +35,16 @@ class ConsentGate:
         #: another number after each change
         self.version = 0
         self._changed: set[str] = set()
+        self._storing_changed: set[str] = set()
         self._lock = threading.Lock()
 
     def replace(self, permissions: Permissions) -> None:
         """Go by a newer snapshot from now on. May be called from any thread."""
         with self._lock:
-            before, after = self.share, dict(permissions[Purpose.share])
-            self._changed |= {user for user in before.keys() | after.keys() if before.get(user) != after.get(user)}
-            self.store, self.share = dict(permissions[Purpose.store]), after
+            share, store = dict(permissions[Purpose.share]), dict(permissions[Purpose.store])
+            self._changed |= _different(self.share, share)
+            self._storing_changed |= _different(self.store, store)
+            self.store, self.share = store, share
             self.insights = dict(permissions[Purpose.insights])
             self.version += 1
 
@@ -51,9 +55,10 @@ class ConsentGate:
         meanwhile is screened again.
         """
         with self._lock:
-            share = permissions[Purpose.share]
+            share, store = permissions[Purpose.share], permissions[Purpose.store]
             self._changed |= {user for user, permission in share.items() if self.share.get(user) != permission}
-            self.store.update(permissions[Purpose.store])
+            self._storing_changed |= {user for user, permission in store.items() if self.store.get(user) != permission}
+            self.store.update(store)
             self.share.update(share)
             self.insights.update(permissions[Purpose.insights])
             self.version += 1
@@ -62,6 +67,12 @@ class ConsentGate:
         """The users whose permission to share has become another one since the last call."""
         with self._lock:
             changed, self._changed = self._changed, set()
+        return frozenset(changed)
+
+    def storing_changed(self) -> frozenset[str]:
+        """The users whose permission to store has become another one since the last call."""
+        with self._lock:
+            changed, self._storing_changed = self._storing_changed, set()
         return frozenset(changed)
 
     def screen(self, decoded: Decoded, user: str, now_us: int) -> Decoded:
@@ -80,6 +91,11 @@ class ConsentGate:
         """Whether an event of this type that is received now may be stored."""
         return now_us < self.store.get(user, NO_PERMISSION).span(type_name).until_us
 
+    def keeps_anything(self, user: str, now_us: int) -> bool:
+        """Whether events of any type that are received now may be stored."""
+        permission = self.store.get(user, NO_PERMISSION)
+        return any(now_us < span.until_us for span in (permission.rest, *permission.types.values()))
+
     def permits(self, user: str, type: str, now_us: int) -> bool:  # noqa: A002 - named like the topic's variable
         """Whether any event of this type may go to subscribers now."""
         return now_us < self.share.get(user, NO_PERMISSION).span(type).until_us
@@ -88,6 +104,10 @@ class ConsentGate:
         """Whether an event of the log may go to subscribers now."""
         permission = self.share.get(record.user, NO_PERMISSION)
         return permission.span(record.type).covers(record.received_us, now_us)
+
+
+def _different(one: Mapping[str, Permission], other: Mapping[str, Permission]) -> set[str]:
+    return {user for user in one.keys() | other.keys() if one.get(user) != other.get(user)}
 
 
 def stripped(decoded: Decoded, permission: Permission, now_us: int) -> Decoded:

@@ -369,6 +369,15 @@ class MemoryLogReader:
         """See ``port.LogReader.format_state``."""
         return self._committed.states.get((user, device, form), b"")
 
+    def format_states(self, user: str) -> list[FormatMemory]:
+        """See ``port.LogReader.format_states``."""
+        states = self._committed.states
+        return [FormatMemory(*whose, states[whose]) for whose in sorted(states) if whose[0] == user and states[whose]]
+
+    def format_users(self) -> list[str]:
+        """See ``port.LogReader.format_users``."""
+        return sorted({whose[0] for whose, state in self._committed.states.items() if state})
+
     def format_records(self, user: str, device: str, form: str, prefix: str, limit: int) -> list[tuple[str, str]]:
         """See ``port.LogReader.format_records``."""
         records = self._committed.records.get((user, device, form), frozenset())

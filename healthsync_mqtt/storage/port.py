@@ -291,6 +291,12 @@ class LogReader(Protocol):
     def format_state(self, user: str, device: str, form: str) -> bytes:
         """What a payload format remembers of a device, b"" before it was told anything."""
 
+    def format_states(self, user: str) -> list[FormatMemory]:
+        """What payload formats remember of a user's devices, without what they name."""
+
+    def format_users(self) -> list[str]:
+        """Everybody of whom a payload format remembers something, by name; others perhaps, of whom one did."""
+
     def format_records(self, user: str, device: str, form: str, prefix: str, limit: int) -> list[tuple[str, str]]:
         """At most ``limit`` of the names that begin so, each with the id of an event, in the order of names."""
 

@@ -571,6 +571,21 @@ class EventLogContract:
         assert store.reader.format_records("bob", "phone", "scale", "", 9) == []
         assert store.reader.format_memories() == [memory]
 
+    def test_what_formats_remember_of_a_user_is_found_without_names(self, store: Store) -> None:
+        assert (store.reader.format_users(), store.reader.format_states("alice")) == ([], [])
+        kept = [("alice", "phone", "scale"), ("alice", "band", "watch"), ("bob", "phone", "scale")]
+        for number, whose in enumerate(kept):
+            store.log.remember(FormatMemory(*whose, b"%d" % number, [("m", "a")]))
+        store.log.remember(FormatMemory("zoe", "phone", "scale", None, [("m", "a")]))
+        store.log.remember(FormatMemory("alice", "old", "scale", b""))
+        store.log.commit()
+        assert store.reader.format_users() == ["alice", "bob"]
+        found = store.reader.format_states("alice")
+        assert found == [
+            FormatMemory("alice", "band", "watch", b"1"), FormatMemory("alice", "phone", "scale", b"0"),
+        ]  # fmt: skip
+        assert store.reader.format_states("nobody") == []
+
     def test_names_are_found_by_their_beginning_whatever_letters_it_has(self, store: Store) -> None:
         last, words = chr(0x10FFFF), ["", "m", "m/", "m0", "n", "\ud7ff", "\ud7ffa", "\ue000", "é", "éa", "😀", "😀/1"]
         names = sorted({*words, last, f"{last}a", f"m{last}", f"m{last}a", f"{last}{last}"})

@@ -243,6 +243,21 @@ class SqliteLogReader:
                 return self._state(whose, state, how)
             return b""
 
+    def format_states(self, user: str) -> list[FormatMemory]:
+        """See ``port.LogReader.format_states``."""
+        with snapshot(self._connection):
+            found = self._query("format_states_of", (self._number(user),))
+            states = [
+                FormatMemory(user, device, form, self._state((user, device, form), state, how))
+                for device, form, state, how in found
+            ]
+        return [memory for memory in states if memory.state]
+
+    def format_users(self) -> list[str]:
+        """See ``port.LogReader.format_users``."""
+        with snapshot(self._connection):
+            return [user for (user,) in self._query("format_users", ())]
+
     def format_records(self, user: str, device: str, form: str, prefix: str, limit: int) -> list[tuple[str, str]]:
         """See ``port.LogReader.format_records``."""
         with snapshot(self._connection):

@@ -159,6 +159,14 @@ SELECT before_us FROM purged WHERE type = ?
 -- name: format_state
 SELECT state, sealed FROM format_state WHERE user = ? AND device = ? AND form = ?
 
+-- name: format_states_of
+SELECT d.name, f.name, s.state, s.sealed FROM format_state AS s
+JOIN names AS d ON d.no = s.device JOIN names AS f ON f.no = s.form
+WHERE s.user = ? ORDER BY d.name, f.name
+
+-- name: format_users
+SELECT DISTINCT u.name FROM format_state AS s JOIN names AS u ON u.no = s.user WHERE s.state <> x'' ORDER BY u.name
+
 -- name: format_records
 SELECT name, id FROM format_record
 WHERE user = :user AND device = :device AND form = :form AND name >= :prefix AND name < :beyond
