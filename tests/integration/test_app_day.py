@@ -1,11 +1,14 @@
 """What the issue's contract says of apps, end to end: the printed login, mosquitto_pub, and a day that grows."""
 
 import json
+import queue
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as paho
 import pytest
 
 from tests.support.patience import PATIENCE_S
@@ -93,18 +96,36 @@ def test_format_try_says_what_would_come_of_a_file_and_stores_nothing(
     assert service.cli("events", "list", "--user", "alice", "--limit", "1000") == before
 
 
+def told(service: Service, app: dict[str, Any], payload: bytes) -> dict[str, Any]:
+    """The receipt of a message, on the connection that sent it: another one of the same login would end it."""
+    heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    listens = threading.Event()
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="listener", protocol=paho.MQTTv311)
+    client.username_pw_set(app["username"], app["password"])
+    client.tls_set(str(service.ca_file))
+    client.on_subscribe = lambda *_: listens.set()
+    client.on_message = lambda _client, _data, message: heard.put(message.payload)
+    client.connect(*service.mqtts)
+    client.loop_start()
+    try:
+        client.subscribe("users/alice/devices/phone/receipts", 1)
+        assert listens.wait(PATIENCE_S)
+        client.publish(app["topics"][0], payload, 1)
+        found: dict[str, Any] = json.loads(heard.get(timeout=PATIENCE_S))
+        return found
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
 def test_a_refusal_is_listed_and_its_receipt_names_place_and_field(
     service: Service, app: dict[str, Any], tmp_path: Path
 ) -> None:
-    file = tmp_path / "export.json"
-    file.write_bytes(export(2).replace(b'"qty": 100', b'"qty": "many"'))
-    host, port = service.mqtts
-    words = ["mosquitto_sub", "-h", host, "-p", str(port), "--cafile", str(service.ca_file), "-C", "1", "-q", "1", "-d"]
-    words += ["-u", app["username"], "-P", app["password"], "-t", "users/alice/devices/phone/receipts"]
-    words += ["-i", "listener", "-V", "5", "-x", "3600", "-c"]
-    asked = subprocess.run([*words, "-E"], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    assert asked.returncode == 0, asked.stderr
-    publish(service, app, file)
+    bad = export(2).replace(b'"qty": 100', b'"qty": "many"')
+    receipt = told(service, app, bad)
+    (refused,) = receipt["rejected"]
+    assert (refused["index"], refused["code"], refused["field"]) == (0, "wrong_type", "data.metrics[0].data[0].qty")
+    assert (receipt["batch"], receipt["stored"] + receipt["duplicate"]) == ("health_auto_export", 3)
     rows = [row for row in service.cli("rejected", "list") if row["field"] == "data.metrics[0].data[0].qty"]
     assert [row["reason"] for row in rows] == ["wrong_type"]
     (shown,) = service.cli("app", "show", "alice", "phone")
