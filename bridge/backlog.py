@@ -3,13 +3,17 @@
 They go in the order in which they came, as long as one commit takes all of them. Where more waits, who sends little
 goes first, and the others take turns: so many refused events, or large batches, of some make nobody else wait for more
 than one commit. What one source sent, and what is of one user, stays in its order always.
+
+A message of very many events goes a part at a time: where others wait, every other commit is for them, and messages
+take turns. What its source sent behind it waits for it, and nobody else, not even of the same user.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from bridge.group import WaitingDelivery
+from bridge.group import Instalments, WaitingDelivery
+from healthsync_mqtt.model.delivery import Delivery
 
 LIGHT: Final = 50
 """Work of a commit that everybody has before those who have more."""
@@ -40,52 +44,93 @@ class Backlog:
 
     def __init__(self) -> None:
         self._waiting: deque[WaitingDelivery] = deque()
-        self._work = self._held = 0
+        self._work = self._held = self._held_long = 0
         self._commits = 0
         #: whether the last commit was of those alone who had little
         self._little = False
         #: the last commit in which a user had more than a little, while the queue is long
         self._served: dict[str, int] = {}
+        #: long messages with what their sources sent right before and after, whose turn is next first
+        self._long: OrderedDict[object, deque[WaitingDelivery | Instalments]] = OrderedDict()
+        #: whether the last commit had a part of one
+        self._parted = False
+        #: sources are everybody's: order is kept for what one of them brings of a user
+        self.shared = False
 
     def __bool__(self) -> bool:
+        return bool(self._waiting) or bool(self._long)
+
+    @property
+    def others(self) -> bool:
+        """Whether something waits that is no long message, nor behind one."""
         return bool(self._waiting)
 
     @property
     def held(self) -> int:
         """Bytes of all of them."""
-        return self._held
+        return self._held + self._held_long
 
     @property
     def work(self) -> int:
-        """What all of them cost."""
+        """What all of them cost, but for long messages and what waits behind those."""
         return self._work
+
+    @property
+    def long_work(self) -> int:
+        """Events and refusals that are left of long messages."""
+        return sum(each.left for line in self._long.values() for each in line if isinstance(each, Instalments))
 
     def append(self, each: WaitingDelivery) -> None:
         """The newest."""
+        if self._long and (line := self._long.get(self._line(each.delivery))) is not None:
+            line.append(each)
+            self._held_long += each.size
+            return
         self._waiting.append(each)
         self._work += work_of(each)
         self._held += each.size
 
+    def append_long(self, each: Instalments) -> None:
+        """The newest, to be taken a part at a time."""
+        key = self._line(each.delivery)
+        line = self._long.get(key)
+        if line is None:
+            before = [other for other in self._waiting if self._line(other.delivery) == key]
+            if before:
+                self._use(other for other in self._waiting if self._line(other.delivery) != key)
+                self._held_long += sum(other.size for other in before)
+            line = self._long[key] = deque(before)
+        line.append(each)
+        self._held_long += each.size
+
     def clear(self) -> None:
         """Nothing waits any more."""
         self._waiting.clear()
-        self._work = self._held = 0
+        self._long.clear()
+        self._work = self._held = self._held_long = 0
 
     def change(self, changed: Callable[[WaitingDelivery], WaitingDelivery]) -> None:
-        """Replace each by what it has become."""
-        self._waiting = deque(map(changed, self._waiting))
-        self._work = sum(map(work_of, self._waiting))
-        self._held = sum(each.size for each in self._waiting)
+        """Replace each by what it has become, but for long messages."""
+        self._use(map(changed, self._waiting))
+        for key, line in self._long.items():
+            self._long[key] = deque(each if isinstance(each, Instalments) else changed(each) for each in line)
+        self._held_long = sum(each.size for line in self._long.values() for each in line)
 
-    def take(self, work: int, size: int) -> list[WaitingDelivery]:
-        """What the next commit has: no further delivery once it is so much work or so many bytes, at least one."""
+    def take(self, work: int, size: int, part: int = 1) -> list[WaitingDelivery]:
+        """What the next commit has: no further delivery once it is so much work or so many bytes, at least one.
+
+        A part of a long message, of at most ``part`` events, is the last of them; 0: there is to be none.
+        """
+        self._parted = bool(self._long) and part > 0 and not (self._parted and self._waiting)
+        if self._parted:
+            return self._of_long(work, part)
         if self._work > work:
             return self._fairly(work, size)
         self._served.clear()
         taken: list[WaitingDelivery] = []
         if self._held <= size:
             taken += self._waiting
-            self.clear()
+            self._use(())
             return taken
         held = 0
         while self._waiting and held < size:
@@ -96,10 +141,46 @@ class Backlog:
         self._work -= sum(map(work_of, taken))
         return taken
 
+    def _use(self, waiting: Iterable[WaitingDelivery]) -> None:
+        """These wait, and long messages."""
+        self._waiting = deque(waiting)
+        self._work = sum(map(work_of, self._waiting))
+        self._held = sum(each.size for each in self._waiting)
+
+    def _line(self, delivery: Delivery) -> object:
+        """What stays in its order with this, whatever else waits."""
+        return (delivery.source, delivery.origin.user) if self.shared else delivery.source
+
+    def _of_long(self, work: int, part: int) -> list[WaitingDelivery]:
+        """A part of the long message whose turn it is, and what its source sent before it."""
+        key, line = self._long.popitem(last=False)
+        taken: list[WaitingDelivery] = []
+        spent = 0
+        while spent < work and not isinstance(each := line[0], Instalments):
+            line.popleft()
+            taken.append(each)
+            spent += work_of(each)
+        if isinstance(each := line[0], Instalments):
+            taken.append(each.following(part))
+            if not each.left:
+                line.popleft()
+        self._held_long -= sum(each.size for each in taken)
+        if any(isinstance(each, Instalments) for each in line):
+            self._long[key] = line
+            return taken
+        for each in line:  # no long one any more
+            if not isinstance(each, Instalments):
+                self._held_long -= each.size
+                self.append(each)
+        return taken
+
     def _fairly(self, work: int, size: int) -> list[WaitingDelivery]:
         self._commits += 1
         front = [self._waiting.popleft() for _ in range(min(_SCAN, len(self._waiting)))]
-        lines = sorted(_lines(front), key=lambda line: self._served.get(line.waiting[0].delivery.origin.user, 0))
+        lines = sorted(
+            _lines(front, shared=self.shared),
+            key=lambda line: self._served.get(line.waiting[0].delivery.origin.user, 0),
+        )
         taken: list[WaitingDelivery] = []
         spent = held = 0
 
@@ -132,11 +213,12 @@ class Backlog:
         return taken
 
 
-def _lines(front: Iterable[WaitingDelivery]) -> list[_Line]:
-    """What has to stay in its order, together."""
+def _lines(front: Iterable[WaitingDelivery], *, shared: bool = False) -> list[_Line]:
+    """What has to stay in its order, together; ``shared``: what is of one user."""
     by: dict[object, _Line] = {}
     for each in front:
-        keys = each.delivery.source, each.delivery.origin.user
+        user = each.delivery.origin.user
+        keys = (user, user) if shared else (each.delivery.source, user)
         line = by.get(keys[0]) or by.get(keys[1]) or _Line()
         for key in keys:
             other = by.get(key)

@@ -6,7 +6,8 @@ of the same device and format is decoded when the one before is durable, and nev
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from bridge.ports import Chore
@@ -69,6 +70,10 @@ class Folds:
         """Whether the message before this one is being decoded, or has yet to become durable."""
         return delivery.form != OWN_FORM and _whose(delivery.origin, delivery.form) in self._busy
 
+    def is_busy(self, user: str, device: str, form: str) -> bool:
+        """Whether a message of this device and format is being decoded, or has yet to become durable."""
+        return _Whose(user, device, form) in self._busy
+
     def begin(self, delivery: Delivery) -> None:
         """It is decoded from now on: the next message of the same device and format waits until it is durable."""
         if delivery.form != OWN_FORM:
@@ -108,32 +113,34 @@ class Folds:
         self._busy.add(whose)
         aftermath = decoded.aftermath or Aftermath()
         assert not aftermath.gone
-        taken_back = [(name, event.id) for name, event in aftermath.back]
-        if taken_back:
+        if aftermath.back:
             tombstones = [event for _, event in aftermath.back]
             decoded = decoded._replace(
                 events=[*tombstones, *decoded.events], total=decoded.total + len(tombstones), aftermath=None
             )
-        types = {event.id: event.type for event in decoded.events}
+        back = {event.id: name for name, event in aftermath.back}
+        named: dict[str, list[str]] = {}
 
-        def write(journal: Journal) -> None:
-            memory = self._memory(whose, aftermath, types, taken_back)
-            if memory.state is not None or memory.named or taken_back:
+        def portion(journal: Journal, events: Sequence[Event], last: bool) -> None:  # noqa: FBT001  # as ``Chore`` has it
+            if not named:
+                for name, event_id in aftermath.named:
+                    named.setdefault(event_id, []).append(name)
+            memory = self._memory(whose, aftermath if last else Aftermath(), _Names(events, named, back))
+            if memory.state is not None or memory.named or memory.taken_back:
                 journal.remember(memory)
 
-        return decoded, Chore(write, lambda: self._busy.discard(whose))
+        write = partial(_all_of, portion, decoded.events)
+        return decoded, Chore(write, lambda: self._busy.discard(whose), portion)
 
-    def _memory(
-        self, whose: _Whose, left: Aftermath, types: dict[str, str], taken_back: list[tuple[str, str]]
-    ) -> FormatMemory:
+    def _memory(self, whose: _Whose, left: Aftermath, names: "_Names") -> FormatMemory:
         """What may be remembered now: nothing of a type that may not be stored."""
         now_us, keeps = self._clock_us(), self._gate.keeps
         lacking = frozenset(each for each in left.about if not keeps(whose.user, each, now_us))
         state = left.state
         if lacking:
             state = left.without if left.rest is None else left.rest(lacking)
-        named = tuple(each for each in left.named if each[1] in types and keeps(whose.user, types[each[1]], now_us))
-        return FormatMemory(*whose, state, named, taken_back)
+        named = tuple((name, event.id) for name, event in names.given() if keeps(whose.user, event.type, now_us))
+        return FormatMemory(*whose, state, named, names.taken_back())
 
     def _search(self, whose: _Whose, gone: Gone, back: dict[str, tuple[str, Event]], pause: Callable[[], None]) -> None:
         reader = self._searching
@@ -142,6 +149,34 @@ class Folds:
             record = reader.find(whose.user, event_id)
             if record is not None and record.op != Op.DELETE and _within(record, gone):
                 back[event_id] = name, Event(event_id, record.type, 0, None, LATEST, Op.DELETE, b"{}", 0)
+
+
+class _Names(NamedTuple):
+    """Events of a message with what their source calls them, and calls those that it takes back."""
+
+    events: Sequence[Event]
+    named: Mapping[str, Sequence[str]]
+    back: Mapping[str, str]
+
+    def given(self) -> Iterator[tuple[str, Event]]:
+        """Names of events that there are from now on."""
+        if self.named:
+            for event in self.events:
+                if not self._is_back(event):
+                    yield from ((name, event) for name in self.named.get(event.id, ()))
+
+    def taken_back(self) -> list[tuple[str, str]]:
+        """Names of those that there are no more."""
+        return [(self.back[event.id], event.id) for event in self.events if self._is_back(event)] if self.back else []
+
+    def _is_back(self, event: Event) -> bool:
+        return event.op == Op.DELETE and event.id in self.back
+
+
+def _all_of(
+    portion: Callable[[Journal, Sequence[Event], bool], None], events: Sequence[Event], journal: Journal
+) -> None:
+    portion(journal, events, True)
 
 
 def _whose(origin: Origin, form: str) -> _Whose:

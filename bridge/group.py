@@ -1,4 +1,4 @@
-"""What one commit makes durable: deliveries that are decoded, and chores."""
+"""What one commit makes durable: deliveries that are decoded, or a part of a long one, and chores."""
 
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -19,17 +19,24 @@ _REFUSED_BYTES: Final = 700
 
 
 class WaitingDelivery(NamedTuple):
-    """A delivery that waits for its commit, the bytes that it holds until then, and what that commit does beside."""
+    """A delivery that waits for its commit, the bytes that it holds until then, and what that commit does beside.
+
+    ``of``: it is a part of this message, and ``decoded`` has the events of the part.
+    """
 
     delivery: Delivery
     decoded: Decoded
     size: int
     chore: Chore | None = None
+    of: "Instalments | None" = None
 
 
 @dataclass(slots=True)
 class Group:
-    """What one commit makes durable. Each of its chores is written once; the log keeps it over a commit that fails."""
+    """What one commit makes durable. Each of its chores is written once; the log keeps it over a commit that fails.
+
+    A part of a long message is the last of ``waiting``.
+    """
 
     waiting: list[WaitingDelivery]
     chores: list[Chore]
@@ -39,6 +46,11 @@ class Group:
     seqs: list[int] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
+    @property
+    def part(self) -> "Instalments | None":
+        """The message that the last of them is a part of."""
+        return self.waiting[-1].of if self.waiting else None
+
 
 def waiting_for(delivery: Delivery, decoded: Decoded, chore: Chore | None = None) -> WaitingDelivery:
     """A delivery that holds what came in, and what it was unfolded to in its events."""
@@ -46,4 +58,50 @@ def waiting_for(delivery: Delivery, decoded: Decoded, chore: Chore | None = None
     if decoded.rejections:
         size += _REFUSED_BYTES * len(decoded.rejections)
     # Half the price of WaitingDelivery(...), once for each message.
-    return tuple.__new__(WaitingDelivery, (delivery, decoded, size, chore))
+    return tuple.__new__(WaitingDelivery, (delivery, decoded, size, chore, None))
+
+
+class Instalments:
+    """A message that is stored in parts, a commit each: what is left of it, and what became of what is durable.
+
+    Its sender is told after the last part, so whoever is not told sends it again, and what was durable by then is
+    duplicates. What the message leaves beside its events goes with the last part, and names of events with those.
+    """
+
+    def __init__(self, delivery: Delivery, decoded: Decoded, chore: Chore | None = None) -> None:
+        whole = waiting_for(delivery, decoded, chore)
+        self.delivery = delivery
+        self._decoded = decoded
+        self._chore = chore
+        #: bytes that it holds until its end
+        self.size = whole.size
+        self._events = self._refused = 0
+        self._found = decoded._replace(events=[], rejections=[], aftermath=None)
+        self._seqs: list[int] = []
+
+    @property
+    def left(self) -> int:
+        """Events and refusals that are in no commit yet."""
+        return len(self._decoded.events) - self._events + len(self._decoded.rejections) - self._refused
+
+    def following(self, most: int) -> WaitingDelivery:
+        """The next part: at most so many events, or, when there are none, half as many refusals."""
+        whole = self._decoded
+        events = whole.events[self._events : self._events + most]
+        self._events += len(events)
+        refused = [] if events else whole.rejections[self._refused : self._refused + max(1, most // 2)]
+        self._refused += len(refused)
+        last = not self.left
+        part = whole._replace(events=events, rejections=refused, total=len(events) + len(refused), aftermath=None)
+        chore = None if self._chore is None else self._chore.of(events, last=last)
+        return WaitingDelivery(self.delivery, part, self.size if last else 0, chore, self)
+
+    def durable(self, outcome: Outcome) -> Outcome | None:
+        """A part is durable. When it was the last: what became of all of the message."""
+        self._found.events.extend(outcome.decoded.events)
+        self._found.rejections.extend(outcome.decoded.rejections)
+        self._seqs += outcome.seqs
+        if len(self._found.events) + len(self._found.rejections) < self._found.total:
+            return None
+        self._found.rejections.sort(key=lambda each: each.index)
+        return Outcome(self.delivery, self._found, self._seqs)

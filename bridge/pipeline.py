@@ -3,7 +3,8 @@
 
 Deliveries are decoded as they come, what takes long beside the loop (``Aside``). While one group is being committed the
 next one gathers; when the commit is done its senders are told and the next group is written. So the group grows with
-the load and the disk's latency is shared; a group is bounded, so that writing it never holds the loop for long.
+the load and the disk's latency is shared; a group is bounded, so that writing it never holds the loop for long. A long
+message of an app is stored in parts, with commits of others between them, and acknowledged after the last one.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from bridge.courtesy import Courtesy
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
 from bridge.folds import Folds
-from bridge.group import GROUP_BYTES, GROUP_EVENTS, Group, WaitingDelivery, waiting_for
+from bridge.group import GROUP_BYTES, GROUP_EVENTS, Group, Instalments, WaitingDelivery, waiting_for
 from bridge.pace import Pace
 from bridge.ports import UNSENT_FIX, Chore, Chores, Commit, CommitObserver, Outlet
 from bridge.pressure import Pressure
@@ -49,6 +50,8 @@ log = get_logger("bridge")
 
 _PORTION: Final = 500
 """Events that are written at once, of a group with more than ``GROUP_EVENTS``; without a version one takes 20 µs."""
+PART_EVENTS: Final = 100
+"""Events of a long message in one commit, as long as it takes to write them nobody else is acknowledged."""
 _AHEAD: Final = 2 * GROUP_EVENTS
 """Work of commits that waits before nothing more is decoded beside the loop: it would only take the interpreter."""
 _RETRY_FIRST_S = 0.1
@@ -150,7 +153,7 @@ class Pipeline:
         self._retry_s = _RETRY_FIRST_S
         self._commit_from: float | None = None
         self._pace = Pace()
-        self._paced: asyncio.TimerHandle | None = None
+        self._resting: asyncio.TimerHandle | None = None
         #: when the first row of the group was written
         self._began = 0.0
         #: the version of consent that all that waits was screened by
@@ -182,6 +185,7 @@ class Pipeline:
             return True  # not taken and never acknowledged: the sender has it still
         now_us = self._clock_us()
         limits, aside = self.limits, self._aside
+        self._waiting.shared = shared
         self._counters.messages_received += len(deliveries)
         spent, held_before, origin = 0, self._waiting.held, deliveries[0].origin
         for delivery in deliveries:
@@ -250,8 +254,8 @@ class Pipeline:
         self._counters.failed += self._counters.in_flight
         self._counters.messages_failed += self._counters.messages_in_flight
         self._aside.close()
-        if self._paced is not None:
-            self._paced.cancel()
+        if self._resting is not None:
+            self._resting.cancel()
         self._chores.close()
         self._idle.set()
 
@@ -259,15 +263,17 @@ class Pipeline:
 
     def _take(self, delivery: Delivery, decoded: Decoded, now_us: int, chore: Chore | None = None) -> int:
         """Queue what is decoded; what that took beyond reading it once, which its sender is charged."""
-        source, _, origin, payload, _, _, _ = delivery
+        source, _, origin, payload, _, _, form = delivery
         more = 0
         if decoded.rejections or decoded.cost != len(payload):
             more = max(0, decoded.work - len(payload))
             if more:
                 source.charge(more)
-        each = waiting_for(delivery, self.gate.screen(decoded, origin.user, now_us), chore)
         self._counters.received += decoded.total
-        self._waiting.append(each)
+        if form != OWN_FORM and decoded.total > PART_EVENTS:
+            self._waiting.append_long(Instalments(delivery, decoded, chore))
+        else:
+            self._waiting.append(waiting_for(delivery, self.gate.screen(decoded, origin.user, now_us), chore))
         return more
 
     def _hold(self, delivery: Delivery) -> _Undecoded:
@@ -299,20 +305,9 @@ class Pipeline:
 
     def _room(self, delivery: Delivery) -> bool:
         """Whether a delivery that waits may be decoded now."""
-        if self._long is not None and self._long.takes(delivery) and self._rests():
-            return False
-        return self._waiting.work <= _AHEAD and self._pressure.room(delivery) and not self.folds.waits(delivery)
-
-    def _rests(self) -> bool:
-        """Whether long messages rest now; they go on by themselves."""
-        wait_s = self._pace.wait_s(self._loop.time())
-        if wait_s and self._paced is None:
-            self._paced = self._loop.call_later(wait_s, self._rested)
-        return bool(wait_s)
-
-    def _rested(self) -> None:
-        self._paced = None
-        self._aside.go_on()
+        long = self._long is not None and self._long.takes(delivery)
+        ahead = self._waiting.long_work if long else self._waiting.work
+        return ahead <= _AHEAD and self._pressure.room(delivery) and not self.folds.waits(delivery)
 
     def _prepared(self, delivery: Delivery, at_us: int) -> Told:
         self.folds.begin(delivery)
@@ -342,7 +337,7 @@ class Pipeline:
             self._pressure.less(delivery.source, delivery.origin.user, held.size, decoded=False)
         decoded, chore = self.folds.settled(delivery.origin, delivery.form, decoded)
         if chore is not None and held.place is not None:
-            chore = Chore(chore.write, partial(_both, chore.done, held.place.leave))
+            chore = chore._replace(done=partial(_both, chore.done, held.place.leave))
         self._take_one(delivery, decoded, chore)
 
     # -- one group
@@ -368,18 +363,34 @@ class Pipeline:
         self._scheduled = False
         if self._phase is PipelinePhase.STOPPED:
             return
-        if not self._waiting and not self._chores:
-            if not self._aside.lines:
+        if not self._waiting.others and not self._chores and (not self._waiting or self._rests()):
+            if not self._waiting and not self._aside.lines:
                 self._idle.set()
             return
         self._group = self._next_group()
         self._enter(PipelinePhase.COMMITTING)
         self._attempt()
 
+    def _rests(self) -> bool:
+        """Whether parts of long messages rest now; they go on by themselves."""
+        wait_s = 0.0 if self._closed else self._pace.wait_s(self._loop.time())
+        if wait_s and self._resting is None:
+            self._resting = self._loop.call_later(wait_s, self._rested)
+        return bool(wait_s)
+
+    def _rested(self) -> None:
+        self._resting = None
+        self._schedule()
+
     def _next_group(self) -> Group:
-        """As many deliveries as a commit may have and at least one, and every chore."""
-        chores, group = self._chores.take(), self._waiting.take(GROUP_EVENTS, GROUP_BYTES)
-        chores += [chore for _, _, _, chore in group if chore is not None]
+        """As many deliveries as a commit may have and at least one or a part of one, and every chore."""
+        most = PART_EVENTS if self._waiting.long_work and not self._rests() else 0
+        chores, group = self._chores.take(), self._waiting.take(GROUP_EVENTS, GROUP_BYTES, most)
+        chores += [chore for _, _, _, chore, _ in group if chore is not None]
+        if group and group[-1].of is not None:
+            part = group[-1]
+            user, now_us = part.delivery.origin.user, self._clock_us()
+            group[-1] = part._replace(decoded=self.gate.screen(part.decoded, user, now_us))
         return Group(group, chores)
 
     def _attempt(self) -> None:
@@ -390,7 +401,7 @@ class Pipeline:
         if self._consent != self.gate.version:
             self._screen_again(received_us)
         make, add = tuple.__new__, items.append  # half the price of Item(...), and below of Outcome(...)
-        for delivery, (_, events, rejections, _, _, _, _), _, _ in group.waiting:
+        for delivery, (_, events, rejections, _, _, _, _), _, _, _ in group.waiting:
             origin = delivery.origin
             for event in events:
                 add(make(Item, (origin, event)))
@@ -422,7 +433,7 @@ class Pipeline:
             return
         seqs, tell, at = group.seqs, group.outcomes.append, 0
         make = tuple.__new__
-        for delivery, decoded, _, _ in group.waiting:
+        for delivery, decoded, _, _, _ in group.waiting:
             end = at + len(decoded.events)
             tell(make(Outcome, (delivery, decoded, seqs[at:end])))
             at = end
@@ -453,14 +464,15 @@ class Pipeline:
         now_us = self._clock_us()
         try:
             self._counters.commit(took, now_us)
-            if len(group.seqs) > GROUP_EVENTS:
-                self._pace.committed(self._loop.time() - self._began, self._loop.time())
-            self._count(group)
-            acknowledge(group.outcomes, self._journal.epoch, self._journal.position)
-            self._tell(group)
+            if group.part is not None:
+                self._pace.stored(self._loop.time() - self._began, self._loop.time())
+            told = _whole(group)
+            self._count(group, told)
+            acknowledge(told, self._journal.epoch, self._journal.position)
+            self._tell(told, group.refused)
             for chore in group.chores:
                 chore.done()
-            commit = Commit(head, group.outcomes, now_us)
+            commit = Commit(head, told, now_us)
             for observer in self._observers:
                 observer.committed(commit)
         except Exception as failure:  # noqa: BLE001  # the same
@@ -493,43 +505,43 @@ class Pipeline:
 
     # -- after the commit
 
-    def _count(self, group: Group) -> None:
+    def _count(self, group: Group, told: Sequence[Outcome]) -> None:
         counters = self._counters
         self._count_out(group.waiting)
         duplicates = group.seqs.count(0)
         counters.duplicate += duplicates
         counters.stored += len(group.seqs) - duplicates
-        if not duplicates and not group.refused:  # every message has events, and all of them are new
-            counters.messages_stored += len(group.outcomes)
+        for row in group.refused:
+            counters.reject(row.rejection.reason.value)
+        if not duplicates and not group.refused and group.part is None:  # all have events, and all of them are new
+            counters.messages_stored += len(told)
             return
-        for _, decoded, seqs in group.outcomes:
+        for _, decoded, seqs in told:
             counters.message(stored=any(seqs), rejected=bool(decoded.rejections))
-            for rejection in decoded.rejections:
-                counters.reject(rejection.reason.value)
 
     def _count_out(self, waiting: list[WaitingDelivery]) -> None:
         """They wait no more: one count for all in a row of a source and user."""
         if not waiting:
             return
         source, origin, held = waiting[0].delivery.source, waiting[0].delivery.origin, 0
-        for delivery, _, size, _ in waiting:
+        for delivery, _, size, _, _ in waiting:
             if delivery[2] is not origin or delivery[0] is not source:
                 self._pressure.less(source, origin.user, held, decoded=True)
                 source, origin, held = delivery[0], delivery[2], 0
             held += size
         self._pressure.less(source, origin.user, held, decoded=True)
 
-    def _tell(self, group: Group) -> None:
+    def _tell(self, outcomes: Sequence[Outcome], refused: Sequence[Quarantined]) -> None:
         outlet = self._outlet
-        for addressee, told in by_device(group.outcomes).items():
+        for addressee, told in by_device(outcomes).items():
             topic = self._receipt_topic(addressee)
             if outlet.listening(topic):
                 seq = self._journal.position(addressee.user)
                 for receipt in receipts(told, self._journal.epoch, seq, outlet.room(topic)):
                     if not outlet.send(topic, receipt):
                         self._unsent("receipt", len(receipt), outlet.room(topic))
-        if group.refused and outlet.listening(self._rejected_topic):
-            for row in group.refused:
+        if refused and outlet.listening(self._rejected_topic):
+            for row in refused:
                 said = announcement(row)
                 if not outlet.send(self._rejected_topic, said):
                     self._unsent("rejected", len(said), outlet.room(self._rejected_topic))
@@ -546,6 +558,14 @@ class Pipeline:
             topic = self._registry.build("receipts", user=addressee.user, device=addressee.device)
             self._receipt_topics[addressee] = topic
         return topic
+
+
+def _whole(group: Group) -> list[Outcome]:
+    """What became of the messages that are durable now; of one that is stored in parts after the last of them."""
+    if group.part is None:
+        return group.outcomes
+    whole = group.part.durable(group.outcomes[-1])
+    return [*group.outcomes[:-1], *(() if whole is None else (whole,))]
 
 
 def _both(one: Callable[[], None], other: Callable[[], None]) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from bridge.stages.acknowledge import Outcome
 from bridge.stages.journal import Journal
 from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.model.event import Event
 
 UNSENT_FIX: Final = "let the broker take packets of limits.max_packet and 1,024 bytes more"
 """What to do when the broker refuses a message for its size."""
@@ -70,10 +72,39 @@ class CommitObserver(Protocol):
 
 
 class Chore(NamedTuple):
-    """Something that the next commit makes durable. ``write`` is called once, ``done`` after that commit."""
+    """Something that the next commit makes durable. ``write`` is called once, ``done`` after that commit.
+
+    Of a delivery that is stored in parts ``portion`` is called in its place, once for each part: with the events of the
+    part, and whether it is the last one. Without it everything goes with the last part.
+    """
 
     write: Callable[[Journal], None]
     done: Callable[[], None]
+    portion: Callable[[Journal, Sequence[Event], bool], None] | None = None
+
+    def of(self, events: Sequence[Event], *, last: bool) -> "Chore | None":
+        """What the commit of these events of the delivery does of it."""
+        if self.portion is None:
+            return self if last else None
+        return Chore(partial(_write_portion, self.portion, events, last), self.done if last else _nothing)
+
+    def and_then(self, other: "Chore") -> "Chore":
+        """Both, as one."""
+
+        def write(journal: Journal) -> None:
+            self.write(journal)
+            other.write(journal)
+
+        def portion(journal: Journal, events: Sequence[Event], last: bool) -> None:  # noqa: FBT001  # as the field says
+            for each in (self, other):
+                if (chore := each.of(events, last=last)) is not None:
+                    chore.write(journal)
+
+        def done() -> None:
+            self.done()
+            other.done()
+
+        return Chore(write, done, portion)
 
 
 class Chores:
@@ -130,6 +161,19 @@ class Chores:
     def __len__(self) -> int:
         """How many wait."""
         return len(self._waiting)
+
+
+def _write_portion(
+    portion: Callable[[Journal, Sequence[Event], bool], None],
+    events: Sequence[Event],
+    last: bool,  # noqa: FBT001  # the same
+    journal: Journal,
+) -> None:
+    portion(journal, events, last)
+
+
+def _nothing() -> None:
+    """What is done after a part that is not the last."""
 
 
 def _stopping() -> UnavailableError:

@@ -162,24 +162,12 @@ class Release:
 
         for row, decoded in good:
             chore = Chore(partial(_discard, row.no), done)
-            self._pipeline.store(_delivery(row), decoded, chore if kept is None else _both(kept, chore))
+            self._pipeline.store(_delivery(row), decoded, chore if kept is None else kept.and_then(chore))
         await stored
 
 
 def _discard(no: int, journal: Journal) -> None:
     journal.discard_rejected(no)
-
-
-def _both(one: Chore, other: Chore) -> Chore:
-    def write(journal: Journal) -> None:
-        one.write(journal)
-        other.write(journal)
-
-    def done() -> None:
-        one.done()
-        other.done()
-
-    return Chore(write, done)
 
 
 def _delivery(row: RejectedRow) -> Delivery:

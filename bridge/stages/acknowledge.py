@@ -127,6 +127,8 @@ def _listed(rejections: Sequence[Rejection]) -> tuple[str, ...]:
 MOST_BYTES: Final = 65_000
 """Bytes of one receipt: what the smallest of clients takes, with room for topic and header within 64 KiB."""
 _FRAME_BYTES: Final = 300  # keys, epoch, seq, batch id
+_LEAST_ENTRY: Final = 39
+"""What an entry of a rejection takes at least, with nothing in it but a place and a code."""
 
 
 class _Tally:
@@ -140,36 +142,31 @@ class _Tally:
         self.size = _FRAME_BYTES
         self.retained = False
 
-    def add(self, outcome: Outcome) -> None:
-        """Everything of one delivery."""
-        for event, seq in zip(outcome.decoded.events, outcome.seqs, strict=True):
-            (self.stored if seq else self.duplicate).append(event.id)
-        self.rejected += map(rejected_entry, outcome.decoded.rejections)
+    def refuse(self, rejections: Iterable[Rejection]) -> None:
+        """Everything that was refused of one batch, as far as a receipt could ever list it."""
+        self.rejected += map(rejected_entry, rejections)
         self.size += sum(map(_entry_bytes, self.rejected))
-        self.retained = self.retained or outcome.delivery.retained
 
     @property
     def ignored(self) -> tuple[str, ...]:
         """What the sender asked for and does not get."""
         return ("retain",) if self.retained else ()
 
-    def lighten(self, most: int) -> int:
+    def lighten(self, most: int) -> None:
         """Leave out of what was rejected the words, then fields, then ids, as far as the receipt is too long with them.
 
-        What does not even fit then is not listed: how many.
+        What does not even fit then is not listed.
         """
         for word in ("message", "field", "id"):
             for entry in self.rejected:
                 if self.size <= most:
-                    return 0
+                    return
                 self.size -= _entry_bytes(entry)
                 entry.pop(word, None)
                 entry.setdefault("id", None)
                 self.size += _entry_bytes(entry)
-        listed = len(self.rejected)
         while self.rejected and self.size > most:
             self.size -= _entry_bytes(self.rejected.pop())
-        return listed - len(self.rejected)
 
 
 def receipts(outcomes: Iterable[Outcome], epoch: str, seq: int, room: int = MOST_BYTES) -> list[bytes]:
@@ -188,12 +185,14 @@ def receipts(outcomes: Iterable[Outcome], epoch: str, seq: int, room: int = MOST
         if outcome.decoded.batch is None:
             _tell(plain, outcome, most)
             continue
-        tally = _Tally()
-        tally.add(outcome)
-        unlisted = tally.lighten(most)
-        stored, duplicate = len(tally.stored), len(tally.duplicate)
-        batch = outcome.decoded.batch
-        out.append(encode_receipt(epoch, seq, batch, stored, duplicate, tally.rejected, tally.ignored, unlisted))
+        tally, rejections = _Tally(), outcome.decoded.rejections
+        tally.retained = outcome.delivery.retained
+        tally.refuse(rejections[: most // _LEAST_ENTRY])
+        tally.lighten(most)
+        duplicate = outcome.seqs.count(0)
+        stored, unlisted = len(outcome.seqs) - duplicate, len(rejections) - len(tally.rejected)
+        batch, ignored = outcome.decoded.batch, tally.ignored
+        out.append(encode_receipt(epoch, seq, batch, stored, duplicate, tally.rejected, ignored, unlisted))
     out += [encode_receipt(epoch, seq, None, one.stored, one.duplicate, one.rejected, one.ignored) for one in plain]
     return out
 

@@ -1,29 +1,31 @@
-"""Long messages rest in proportion to what their commits take, while others send."""
+"""Parts of long messages rest in proportion to what their commits take, while others send."""
+
+import pytest
 
 from bridge.pace import Pace
 
 
-def test_while_others_send_a_commit_is_followed_by_a_hundred_times_as_long() -> None:
+def test_while_others_send_a_part_is_followed_by_three_times_as_long() -> None:
     pace = Pace()
     pace.others(10.0)
     assert pace.wait_s(10.0) == 0
-    pace.committed(0.1, 10.0)
-    assert pace.wait_s(10.5) == 9.5
-    pace.others(19.0)
-    assert pace.wait_s(20.0) == 0
+    pace.stored(0.01, 10.0)
+    assert pace.wait_s(10.01) == pytest.approx(0.02)
+    pace.others(10.02)
+    assert pace.wait_s(10.03) == 0
 
 
-def test_where_nobody_else_sends_nobody_waits() -> None:
+def test_where_nobody_else_sends_nothing_waits() -> None:
     pace = Pace()
-    pace.committed(0.5, 10.0)
+    pace.stored(0.05, 10.0)
     assert pace.wait_s(10.0) == 0
-    pace.others(11.0)
-    assert pace.wait_s(11.0) == 29.0
+    pace.others(10.01)
+    assert pace.wait_s(10.01) == pytest.approx(0.14)
     assert pace.wait_s(14.0) == 0
 
 
-def test_a_slow_disk_makes_nobody_wait_for_minutes() -> None:
+def test_a_slow_disk_makes_no_message_wait_for_ever() -> None:
     pace = Pace()
     pace.others(10.0)
-    pace.committed(60.0, 10.0)
-    assert pace.wait_s(10.0) == 30.0
+    pace.stored(60.0, 10.0)
+    assert pace.wait_s(10.0) == 0.25
