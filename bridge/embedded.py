@@ -300,7 +300,7 @@ class DoorServing:
         await self._edge.refused.write()
         return [asdict(each) for each in self.door.visitors.strangers.newest()]
 
-    def trace(self, who: Traced, after: int) -> dict[str, Any]:
+    def trace(self, who: Traced, after: int | None) -> dict[str, Any]:
         """See ``Traces.look``."""
         connection = next((each for each in self.clients() if each["client_id"] == who.client_id), None)
         return self._edge.traces.look(who, after, connection)

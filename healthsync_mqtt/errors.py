@@ -4,6 +4,7 @@ Each carries ``reason`` (a stable word), ``hint`` (the fix, as a command or sett
 returns). Messages name no secret and no health value.
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -35,6 +36,32 @@ class NotFoundError(HealthSyncError):
     """The named thing does not exist."""
 
     reason = "not_found"
+
+
+class Noun(StrEnum):
+    """What people give names to."""
+
+    user = "user"
+    device = "device"
+    app = "app"
+    subscriber = "subscriber"
+    client = "client"
+    sink = "sink"
+    source = "source"
+    password = "password"  # noqa: S105  # the word
+
+
+class UnknownNameError(NotFoundError):
+    """Nothing has this name. Who may see the others' is told the nearest: the command line does that.
+
+    ``owner`` is the user that the name would belong to, where it belongs to one.
+    """
+
+    def __init__(self, noun: Noun, name: str, message: str, *, hint: str = "", owner: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.noun = noun
+        self.name = name
+        self.owner = owner
 
 
 class ConflictError(HealthSyncError):

@@ -7,6 +7,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.sqlite_faults import fix_of
+
 Steps = Sequence[tuple[int, str]]
 """(schema version, script), oldest first."""
 
@@ -27,11 +30,11 @@ def numbered(package: str, *path: str) -> tuple[tuple[int, str], ...]:
     return tuple(sorted((int(each.name[:4]), each.read_text(encoding="utf-8")) for each in found))
 
 
-def migrate(connection: sqlite3.Connection, steps: Steps, newer: Callable[[int, int], Exception]) -> None:
-    """Bring the schema to the newest version, all steps or none.
+def migrate(connection: sqlite3.Connection, steps: Steps, newer: Callable[[int, int], Exception], what: str) -> None:
+    """Bring the schema of ``what`` to the newest version, all steps or none.
 
-    Raises what ``newer`` makes of the file's version and ours when a newer program wrote it. The connection is in
-    autocommit or has no open transaction.
+    Raises what ``newer`` makes of the file's version and ours when a newer program wrote it, and StoreError that names
+    the step when one fails. The connection is in autocommit or has no open transaction.
     """
     newest = steps[-1][0]
     if _version(connection) == newest:
@@ -43,13 +46,22 @@ def migrate(connection: sqlite3.Connection, steps: Steps, newer: Callable[[int, 
             raise newer(version, newest)  # noqa: TRY301  # the lock is given back below
         for number, script in steps:
             if number > version:
-                for statement in _split(script):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {number}")
+                try:
+                    _step(connection, number, script)
+                except sqlite3.Error as error:
+                    hint = f"{fix_of(error)}; nothing in it was changed: the release before this one still opens it"
+                    message = f"{what} could not be brought from schema {version} to {number}: {error}"
+                    raise StoreError(message, hint=hint) from error
         connection.commit()
     except BaseException:
         connection.rollback()
         raise
+
+
+def _step(connection: sqlite3.Connection, number: int, script: str) -> None:
+    for statement in _split(script):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {number}")
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -524,8 +524,11 @@ class CanonicalFeed:
 
 
 def _since(wish: Wish) -> Since | None:
-    """What the first user property ``from`` of the SUBSCRIBE says; InputError when it says nothing that is known."""
-    return next((parse_since(value) for name, value in wish.properties if name == PROPERTY), None)
+    """What the user property ``from`` of the SUBSCRIBE says; InputError for two, and for nothing that is known."""
+    said = [value for name, value in wish.properties if name == PROPERTY]
+    if len(said) > 1:
+        raise InputError("there are two properties from", hint="a filter begins at one place: say from once")
+    return parse_since(said[0]) if said else None
 
 
 def _only_user(session: Session) -> str | None:

@@ -35,7 +35,8 @@ class _Trace:
     lines: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MOST_LINES))
     #: lines so far: the number of the newest
     count: int = 0
-    connected: bool | None = None
+    #: since when it is connected, as far as is known; None: it is not
+    connected_at: str | None = None
 
 
 class Traces:
@@ -51,23 +52,27 @@ class Traces:
         self._now = now
         self._traces: dict[str, _Trace] = {}
 
-    def look(self, who: Traced, after: int, connection: Mapping[str, str] | None) -> dict[str, Any]:
-        """The lines after number ``after``; the first look begins the trace. UsageError when too many are traced.
+    def look(self, who: Traced, after: int | None, connection: Mapping[str, str] | None) -> dict[str, Any]:
+        """The lines after number ``after``. UsageError when too many are traced.
 
-        ``connection`` is the client's, if it has one: when that has changed since the last look, it is a line too.
-        ``missed`` counts lines that were dropped because nobody fetched them in time.
+        Without ``after`` somebody begins to look: they are told whether the client is connected, and nothing of what
+        others were told before. ``connection`` is the client's, if it has one: when that has changed since the last
+        look, it is a line too. ``missed`` counts lines that were dropped because nobody fetched them in time.
         """
         self._forget()
         trace = self._traces.get(who.client_id)
+        since = None if connection is None else connection["connected_at"]
         if trace is None:
             if len(self._traces) >= MOST_CLIENTS:
                 raise UsageError(f"{MOST_CLIENTS} clients are traced already", hint="end another trace with Ctrl-C")
-            trace = self._traces[who.client_id] = _Trace(who, 0.0)
+            trace = self._traces[who.client_id] = _Trace(who, 0.0, connected_at=since)
         trace.until = self._now() + FORGET_S
-        if trace.connected is not (connection is not None):
-            trace.connected = connection is not None
-            what = "gone" if connection is None else "connected"
-            self._add(trace, what, {"address": None if connection is None else connection["address"]})
+        if trace.connected_at != since:
+            trace.connected_at = since
+            self._add(trace, "gone" if connection is None else "connected", _address(connection))
+        if after is None:
+            now = self._line("absent" if connection is None else "connected", _address(connection))
+            return {"lines": [now], "next": trace.count, "missed": 0}
         first = trace.count - len(trace.lines)
         fresh = [line for number, line in enumerate(trace.lines, first + 1) if number > after]
         return {"lines": fresh, "next": trace.count, "missed": max(0, first - after)}
@@ -97,12 +102,19 @@ class Traces:
 
     def _add(self, trace: _Trace, what: str, details: Mapping[str, Any]) -> None:
         trace.count += 1
-        trace.lines.append({"at": iso(self._clock_us()), "what": what, **details})
+        trace.lines.append(self._line(what, details))
+
+    def _line(self, what: str, details: Mapping[str, Any]) -> dict[str, Any]:
+        return {"at": iso(self._clock_us()), "what": what, **details}
 
     def _forget(self) -> None:
         now = self._now()
         for name in [name for name, trace in self._traces.items() if trace.until < now]:
             del self._traces[name]
+
+
+def _address(connection: Mapping[str, str] | None) -> dict[str, str | None]:
+    return {"address": None if connection is None else connection["address"]}
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:

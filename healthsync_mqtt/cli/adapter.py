@@ -15,7 +15,7 @@ from healthsync_mqtt.adapters.port import Adapter, Mapping
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.formats import content_of, event_shown
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, Data, Json, zone_name
+from healthsync_mqtt.cli.options import DATA, FreshData, Json, zone_name
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.errors import InputError, UnavailableError, UsageError
 from healthsync_mqtt.formats.port import AppMessage, Gone, Made, folded
@@ -34,7 +34,7 @@ Provider = Annotated[str, typer.Argument(help="The adapter.", autocompletion=com
 
 
 @app.command("list")
-def list_adapters(data: Data = DATA, json: Json = False) -> None:
+def list_adapters(data: FreshData = DATA, json: Json = False) -> None:
     """List the adapters: how each is let in, how its data comes, which types it brings, and whether it still can.
 
     Example: healthsync adapter list
@@ -66,7 +66,7 @@ def map_answer(  # noqa: PLR0917  # an option each
     ] = "alice",
     zone: Annotated[str | None, typer.Option(help="The zone of the account: Europe/Berlin.")] = None,
     account: Annotated[str | None, typer.Option(help="The user's id at the provider, where answers are mixed.")] = None,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Show the events that a provider's answer would become, one a line. Nothing is stored.

@@ -37,6 +37,7 @@ LOGINS: Final[tuple[tuple[str, str], ...]] = (
         "the client id is not one for enrolment",
         "its client id has to be its user's or device's: see docs/howto/enrolment.md",
     ),
+    ("the client id is not the user name", "give it its user name as its client id, too"),
     ("the client id is not the", "its client id has to be the one that its token was printed with"),
     ("the username is not the", "its username has to be its client id"),
     ("kid names no key of ours", "its token is of another installation, or its key was retired: give it a new token"),

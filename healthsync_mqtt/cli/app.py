@@ -17,7 +17,7 @@ from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, bucket_s,
 from healthsync_mqtt.cli.secret_file import PasswordFile, handed_out
 from healthsync_mqtt.cli.service import ServiceFile, split_address
 from healthsync_mqtt.config.settings import load_settings
-from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError
+from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError, Noun, UnknownNameError
 from healthsync_mqtt.formats.catalogue import ROOTS, declare
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
 from healthsync_mqtt.identity.people.records import AppRecord, Device
@@ -232,8 +232,8 @@ def _app_of(registry: Registry, user: str, name: str) -> tuple[Device, AppRecord
         found = registry.device(user, name)
         return found, registry.apps.of(found.client_id)
     except NotFoundError:
-        hint = f"see: healthsync app list; or add it: healthsync app add {user} {name} --format FORMAT"
-        raise NotFoundError(f"{user} has no app {name}", hint=hint) from None
+        hint = f"healthsync app list; or add it: healthsync app add {user} {name} --format FORMAT"
+        raise UnknownNameError(Noun.app, name, f"{user} has no app {name}", hint=hint, owner=user) from None
 
 
 def _hand_out(

@@ -8,6 +8,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit
+from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.audit.log import AuditLog, AuditRow, subject_of
 from healthsync_mqtt.model.times import iso
 
@@ -35,13 +36,16 @@ def list_rows(
 
     Example: healthsync audit list --user alice
     """
+    if device is not None and user is None:
+        raise UsageError("whose device?", hint="healthsync audit list --user USER --device DEVICE")
     place = DataDirectory(data)
     log = place.audit_log()
     subjects = _subjects(place, log, user, device)
+    rows = all_rows(log)
+    if device is not None and not any(row.subject in (subjects or ()) for row in rows):
+        place.expect_device(user, device)
     found = [
-        row
-        for row in all_rows(log)
-        if row.action.startswith(action or "") and (subjects is None or row.subject in subjects)
+        row for row in rows if row.action.startswith(action or "") and (subjects is None or row.subject in subjects)
     ]
     output.listing(
         map(_described, found if limit is None else found[-limit:]),
@@ -88,10 +92,10 @@ def _subjects(place: DataDirectory, log: AuditLog, user: str | None, device: str
     """The pseudonyms that are asked for; None for all."""
     if user is None:
         return None
-    if device is not None:
-        return {subject_of(log, user, device)}
     with place.registry() as registry:
         devices = registry.devices(user, removed=True)
+    if device is not None:
+        return {subject_of(log, user, device)}
     return {subject_of(log, user), *(subject_of(log, user, each.device_id) for each in devices)}
 
 

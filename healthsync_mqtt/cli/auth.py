@@ -7,7 +7,7 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.broker import Bridges
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, Data, Json, names, now_us
+from healthsync_mqtt.cli.options import DATA, FreshData, Json, names, now_us
 from healthsync_mqtt.errors import UsageError
 
 app = new_group("Access hooks for external brokers.")
@@ -27,7 +27,7 @@ def serve(
     emqx: Annotated[str | None, typer.Option(help="EMQX's REST URL, for the same.")] = None,
     emqx_key: Annotated[str, typer.Option(help="Its API key; the secret is credentials/emqx-api-secret.")] = "",
     bridges: Bridges = None,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Answer brokers who may log in, publish and subscribe.
@@ -42,11 +42,13 @@ def serve(
     from healthsync_mqtt.broker.external.rabbitmq.evict import RabbitEvictor
     from healthsync_mqtt.broker.external.remembered import RememberedLogins
     from healthsync_mqtt.config.settings import load_settings
+    from healthsync_mqtt.identity.audit.log import AuditLog
     from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
     from healthsync_mqtt.identity.login.credentials import CredentialStore
     from healthsync_mqtt.identity.login.directory import Directory
     from healthsync_mqtt.identity.login.logins import Logins
     from healthsync_mqtt.identity.login.tokens import TokenVerifier
+    from healthsync_mqtt.identity.refused_counts import RefusedLoginCounts
     from healthsync_mqtt.identity.registry import Registry
     from healthsync_mqtt.telemetry.log import configure
     from healthsync_mqtt.topics.access import AccessRules
@@ -81,6 +83,7 @@ def serve(
             rules=rules,
             bridges=bridge_ids,
             remembered=RememberedLogins(settings.paths.hook_logins),
+            refused=RefusedLoginCounts(AuditLog.open(settings.paths.audit_db, settings.paths.audit_key), registry),
         )
 
         def said(address: str) -> None:

@@ -11,7 +11,7 @@ from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
+from healthsync_mqtt.cli.options import DATA, FreshData, Json, now_us
 from healthsync_mqtt.cli.storage import AcceptRestored
 from healthsync_mqtt.cli.storage import accept_restored as take_restored
 from healthsync_mqtt.errors import UsageError
@@ -30,7 +30,7 @@ def run(
     shard: Annotated[str | None, typer.Option(help="Which part of the users, such as 2/8.")] = None,
     share: Annotated[str | None, typer.Option(help="Group of bridges that share all messages (MQTT 5).")] = None,
     accept_restored: AcceptRestored = False,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Work on the external broker of the settings until Ctrl-C.
@@ -42,6 +42,7 @@ def run(
     from bridge.process import serve
     from bridge.service import Ready
     from healthsync_mqtt.cli.service import AdminServer, ServiceFile
+    from healthsync_mqtt.cli.service_verbs import verbs_beside_another_broker
     from healthsync_mqtt.config.settings import Settings, load_settings
     from healthsync_mqtt.model.times import iso
     from healthsync_mqtt.telemetry.log import configure
@@ -57,17 +58,14 @@ def run(
 
     @asynccontextmanager
     async def around(ready: Ready) -> AsyncIterator[None]:
-        async def status(_arguments: dict[str, Any]) -> dict[str, Any]:
-            return ready.service.report().as_json()
-
         async def rewind(_arguments: dict[str, Any]) -> dict[str, Any]:
             raise UsageError(
                 "at an external broker a subscriber has no place in the log: the broker keeps what it has not given",
                 hint="ask what changed over HTTP, or read the log: healthsync events export",
             )
 
-        handlers = {"status": status, "rewind": rewind}
-        async with AdminServer(settings.paths.service_socket, handlers) as server:
+        verbs = verbs_beside_another_broker(ready.service) | {"rewind": rewind}
+        async with AdminServer(settings.paths.service_socket, verbs) as server:
             ServiceFile(
                 pid=ready.pid,
                 mqtt="",
@@ -96,7 +94,7 @@ def join(
     other: Annotated[Path, typer.Argument(help="The data directory of a bridge of the installation, stopped.")],
     *,
     shard: Annotated[str | None, typer.Option(help="Which part of the users is this bridge's, such as 2/8.")] = None,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Join another bridge's installation: one secret for pseudonyms, and the events of the users that come over.

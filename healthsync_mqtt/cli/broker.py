@@ -10,7 +10,7 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, AnyData, Data, Json, names, refuse_another_account
+from healthsync_mqtt.cli.options import DATA, AnyData, FreshData, Json, names, refuse_another_account
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import HealthSyncError, UsageError
 
@@ -94,7 +94,7 @@ def render(
 
 
 @app.command("credentials")
-def credentials(bridges: Bridges = None, data: Data = DATA, json: Json = False) -> None:
+def credentials(bridges: Bridges = None, data: FreshData = DATA, json: Json = False) -> None:
     """Make what the bridges, the canaries and the access hooks log in with, where it is missing.
 
     Example: healthsync broker credentials --bridges main,second
@@ -121,7 +121,7 @@ def provision(
     *,
     bridges: Bridges = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow the registry.")] = False,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Bring a broker's clients and rights in line with the registry: nobody else may connect.
@@ -181,7 +181,7 @@ def _follow(settings: Settings, generation: int, began: float) -> int:
 
 
 @app.command("check")
-def check(data: Data = DATA, json: Json = False) -> None:
+def check(data: FreshData = DATA, json: Json = False) -> None:
     """Try what the external broker of the settings can promise. Uses the canaries' credentials.
 
     Example: healthsync broker check
@@ -209,7 +209,7 @@ app.add_typer(passwords, name="password")
 
 
 @passwords.command("list")
-def list_passwords(data: Data = DATA, json: Json = False) -> None:
+def list_passwords(data: FreshData = DATA, json: Json = False) -> None:
     """List whose passwords there are, and which of them a revocation made void. No password is shown.
 
     Example: healthsync broker password list
@@ -241,7 +241,7 @@ def rotate(
         typer.Argument(help="Client ids, as `broker password list` shows them.", autocompletion=completion.passwords),
     ],
     *,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Make new passwords. The old ones are void with the hooks at once, on Mosquitto at the next `broker provision`.

@@ -10,7 +10,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.issue import issue_client, issue_server, renewed_server
-from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us, seconds
+from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json, Yes, now_us, seconds
 from healthsync_mqtt.identity.certificates.book import SERVER, IssuedCertificate
 from healthsync_mqtt.identity.certificates.files import create_authority
 from healthsync_mqtt.identity.certificates.server_tls import write_revocation_list
@@ -34,7 +34,7 @@ Lifetime = Annotated[str, typer.Option(help="How long a client's certificate is 
 
 
 @app.command("init-ca")
-def init_ca(data: Data = DATA, json: Json = False) -> None:
+def init_ca(data: FreshData = DATA, json: Json = False) -> None:
     """Make the CA. The service makes one itself at its first start.
 
     Example: healthsync cert init-ca

@@ -9,7 +9,8 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, Yes
 from healthsync_mqtt.cli.service import call
-from healthsync_mqtt.errors import UsageError
+from healthsync_mqtt.config.names import did_you_mean
+from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.principal import Role
 
 app = new_group("Connections of the running service.")
@@ -55,6 +56,10 @@ def kick(
     Example: healthsync client kick alice-watch-1 --yes
     """
     place = DataDirectory(data)
+    connected = [each["client_id"] for each in call(place.path, "clients")["clients"]]
+    if client_id not in connected:
+        hint = f"{did_you_mean(client_id, connected)}see: healthsync client list"
+        raise NotFoundError(f"{client_id} is not connected", hint=hint)
     output.must_agree(
         f"Close the connection of {client_id}?", f"healthsync client kick {client_id} --yes", yes=yes, as_json=json
     )

@@ -3,13 +3,13 @@
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import typer
 
+from healthsync_mqtt.cli import known_names
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.consent.decisions import PURPOSES
-from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.reasons import Reason
@@ -17,42 +17,37 @@ from healthsync_mqtt.model.reasons import Reason
 
 def users(ctx: typer.Context, incomplete: str) -> list[str]:
     """Ids of users."""
-    return _of_registry(ctx, incomplete, lambda registry: (user.id for user in registry.users()))
+    return _beginning(incomplete, known_names.users(_data(ctx)))
 
 
 def devices(ctx: typer.Context, incomplete: str) -> list[str]:
     """Ids of the devices of the user that was written before; of all users' without one."""
-    user = ctx.params.get("user")
-    return _of_registry(ctx, incomplete, lambda registry: (each.device_id for each in registry.devices(user)))
+    return _beginning(incomplete, known_names.devices(_data(ctx), ctx.params.get("user")))
+
+
+def sources(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What measured for the user that was written before, or may."""
+    return _beginning(incomplete, known_names.sources(_data(ctx), ctx.params.get("user")))
 
 
 def subscribers(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of subscribers."""
-    return _of_registry(ctx, incomplete, lambda registry: (each.name for each in registry.subscribers()))
+    return _beginning(incomplete, known_names.subscribers(_data(ctx)))
 
 
 def apps(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of the apps of the user that was written before."""
-
-    def known(registry: Registry) -> list[str]:
-        logins = registry.apps.all()
-        return [each.device_id for each in registry.devices(ctx.params.get("user")) if each.client_id in logins]
-
-    return _of_registry(ctx, incomplete, known)
+    return _beginning(incomplete, known_names.apps(_data(ctx), ctx.params.get("user")))
 
 
 def clients(ctx: typer.Context, incomplete: str) -> list[str]:
     """Client ids of devices and subscribers."""
-
-    def known(registry: Registry) -> list[str]:
-        return [each.client_id for each in registry.devices()] + [each.name for each in registry.subscribers()]
-
-    return _of_registry(ctx, incomplete, known)
+    return _beginning(incomplete, known_names.clients(_data(ctx)))
 
 
 def sinks(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Names of sinks: their files' names."""
-    return _beginning(incomplete, (file.stem for file in (_data(ctx) / "sinks").glob("*.json")))
+    """Names of sinks."""
+    return _beginning(incomplete, known_names.sinks(_data(ctx)))
 
 
 def formats(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -88,7 +83,7 @@ def keys(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def serials(ctx: typer.Context, incomplete: str) -> list[str]:
     """Serial numbers of certificates."""
-    return _of_registry(ctx, incomplete, lambda registry: (each.serial for each in registry.certificates.issued()))
+    return _beginning(incomplete, known_names.serials(_data(ctx)))
 
 
 def holders(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -100,12 +95,7 @@ def holders(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def passwords(ctx: typer.Context, incomplete: str) -> list[str]:
     """Client ids that have a password of their own."""
-    from healthsync_mqtt.identity.login.credentials import CredentialStore
-
-    try:
-        return _beginning(incomplete, CredentialStore(_data(ctx) / "credentials").names())
-    except (HealthSyncError, OSError):
-        return []
+    return _beginning(incomplete, known_names.passwords(_data(ctx)))
 
 
 def types(incomplete: str) -> list[str]:
@@ -153,17 +143,6 @@ kinds = one_of(Role.device, Role.subscriber, "server")
 roles = one_of(Role.device, Role.subscriber, Role.admin, "enroll")
 provisioned = one_of("mosquitto")
 log_places = one_of("now", "start")
-
-
-def _of_registry(ctx: typer.Context, incomplete: str, names: Any) -> list[str]:
-    file = _data(ctx) / "registry.db"
-    if not file.is_file():
-        return []  # looking must not create one
-    try:
-        with Registry.open(file) as registry:
-            return _beginning(incomplete, names(registry))
-    except (HealthSyncError, OSError):
-        return []
 
 
 def _data(ctx: typer.Context) -> Path:

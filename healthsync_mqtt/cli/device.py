@@ -10,7 +10,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, hand_out, token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness, explain, strangers, tell_messages
+from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness, elsewhere, explain, strangers, tell_messages
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us
 from healthsync_mqtt.cli.secret_file import CodeFile, CredentialsFile, TokenFile, handed_out
 from healthsync_mqtt.errors import UsageError
@@ -260,7 +260,8 @@ def why(user: User, device: Name, data: Data = DATA, json: Json = False) -> None
     if owner.suspended_us is not None:
         state = f"the user is suspended: healthsync user resume {user}"
     described = _described(found) | alive | {"messages_refused": messages}
-    explain(described, state, refused, nameless, as_json=json)
+    where = elsewhere(place, found.client_id)
+    explain(described, state, refused, nameless, elsewhere=where, as_json=json)
 
 
 def _known(place: DataDirectory, user: str, device: str) -> None:

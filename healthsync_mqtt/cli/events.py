@@ -12,7 +12,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.events_export import export
 from healthsync_mqtt.cli.events_looked_into import history, stats
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.installation import DataDirectory, expect
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, chosen, moment, now_us, type_name
 from healthsync_mqtt.errors import NotFoundError, UnavailableError
 from healthsync_mqtt.model.choice import Choice
@@ -63,16 +63,16 @@ def list_events(
     choice = chosen(until, device, provider, source_app, value, version, now)
     wanted = None if type is None else type_name(type)
     place = DataDirectory(data)
+    expect(place, user, device)
     with_log = place.log()
     if with_log is None:
         output.table(_COLUMNS, (), empty="" if json else "no events yet; start the service: healthsync up")
         return
-    place.expect_user(user)
     place.audit("events.listed", user=user, device=device, type=wanted, since=since, until=until, limit=limit)
 
     with with_log as log, output.through_pager(as_json=json):
         newest: deque[Record] = deque(maxlen=limit)
-        after = 0
+        after = printed = 0
         if limit is not None and choice.everything:
             newest += log.read(0, limit, user=user, type=wanted, since_us=since_us, history=history, newest=True)
             after = log.head()
@@ -80,11 +80,13 @@ def list_events(
             after = page[-1].seq
             found = filter(choice.__contains__, page)
             if limit is None:
-                _print(found, json=json)
+                printed += _print(found, json=json)
             else:
                 newest += found
         if limit is not None:
-            _print(newest, json=json)
+            printed = _print(newest, json=json)
+        if not printed and not json:
+            output.say("no such events")
 
 
 @app.command("tail")
@@ -109,10 +111,10 @@ def tail(
     wanted = None if type is None else type_name(type)
     choice = chosen(None, device, provider, source_app, value, version, now_us())
     place = DataDirectory(data)
+    expect(place, user, device)
     log = place.log()
     if log is None:
         raise UnavailableError(f"there is no event log in {data}", hint="start the service: healthsync up")
-    place.expect_user(user)
     place.audit("events.followed", user=user, type=wanted)
     with log:
         try:
@@ -133,6 +135,7 @@ def show(
     Example: healthsync events show 1841
     """
     place = DataDirectory(data)
+    expect(place, user)
     log = place.log()
     record: Record | None = None
     if log is not None:
@@ -184,13 +187,16 @@ def _newest(log: LogReader, user: str | None, type_: str | None, choice: Choice,
     return [record for record in last if record in choice][-lines:]
 
 
-def _print(records: Iterable[Record], *, json: bool) -> None:
+def _print(records: Iterable[Record], *, json: bool) -> int:
+    """Print them; how many."""
+    printed = list(records)
     if json:
-        for record in records:
+        for record in printed:
             output.emit_json(admin_json(record))
     else:
-        output.table(_COLUMNS, map(row, records))
+        output.table(_COLUMNS, map(row, printed))
     output.flush()
+    return len(printed)
 
 
 def row(record: Record) -> tuple[object, ...]:

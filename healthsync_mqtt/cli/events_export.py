@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 import typer
 
 from healthsync_mqtt.cli import completion, output
-from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.installation import DataDirectory, expect
 from healthsync_mqtt.cli.options import DATA, Data, Json, chosen, moment, now_us, type_name
 from healthsync_mqtt.cli.publishing import progress
 from healthsync_mqtt.errors import UnavailableError, UsageError
@@ -82,11 +82,11 @@ def export(
     choice = chosen(until, device, provider, source_app, value, version, now)
     wanted = None if type is None else type_name(type)
     place = DataDirectory(data)
+    expect(place, user, device)
     log = place.log()
     if log is None:
         raise UnavailableError(f"there is no event log in {data}", hint="start the service: healthsync up")
     with log:
-        place.expect_user(user)
         place.audit("events.exported", user=user, format=form.value, type=wanted, since=since, until=until)
         types: Counter[str] = Counter()
         with _written(form, out) as into, progress(f"{user}: {form}", log.head()) as moved:
@@ -156,3 +156,5 @@ def _say(
     if not json or out is None:
         for what, number in sorted(left_out.items()):
             output.say(f"left out: {number} x {what}")
+        if out is None and not types:
+            output.say("no such events")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from healthsync_mqtt.cli import completion, output
-from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.installation import DataDirectory, expect
 from healthsync_mqtt.cli.options import DATA, Data, Json, chosen, moment, names, now_us, type_name
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.record import OP_WORDS, Record, admin_dict
@@ -38,6 +38,7 @@ def history(
     Example: healthsync events history hr-1841 --user alice
     """
     place = DataDirectory(data)
+    expect(place, user)
     log = place.log()
     rows: list[Record] = []
     if log is not None:
@@ -98,7 +99,7 @@ def stats(
     choice = chosen(until, device, None, None, None, None, now)
     wanted = None if type is None else type_name(type)
     place = DataDirectory(data)
-    place.expect_user(user)
+    expect(place, user, device)
     place.audit("events.counted", user=user, device=device, type=wanted, since=since, until=until, by=by)
     found: Counter[tuple[str, ...]] = Counter()
     log = place.log()

@@ -10,7 +10,7 @@ import typer
 from bridge.decode.delivery import decode
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, zone_name
+from healthsync_mqtt.cli.options import DATA, FreshData, Json, bucket_s, zone_name
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.errors import InputError, UsageError
 from healthsync_mqtt.formats.catalogue import FORMATS, declare
@@ -29,7 +29,7 @@ Name = Annotated[str, typer.Argument(help="The format.", autocompletion=completi
 
 
 @app.command("list")
-def list_formats(data: Data = DATA, json: Json = False) -> None:
+def list_formats(data: FreshData = DATA, json: Json = False) -> None:
     """List the payload formats that an app may send, with those that this installation declares.
 
     Example: healthsync format list
@@ -39,7 +39,7 @@ def list_formats(data: Data = DATA, json: Json = False) -> None:
 
 
 @app.command("show")
-def show_format(name: Name, data: Data = DATA, json: Json = False) -> None:
+def show_format(name: Name, data: FreshData = DATA, json: Json = False) -> None:
     """Show one format: what sends it, and on which topics of its own.
 
     Example: healthsync format show fit
@@ -67,7 +67,7 @@ def try_format(  # noqa: PLR0917  # an option each
     bucket: Annotated[str | None, typer.Option(help="As with `app add`.")] = None,
     slot: Annotated[str | None, typer.Option(help="As with `app add`.")] = None,
     retained: Annotated[bool, typer.Option("--retained", help="As a broker sends what it has kept.")] = False,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Show what would become of messages in a format: an event or a refusal a line. Nothing is stored.

@@ -6,7 +6,7 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.options import DATA, FreshData, Json
 from healthsync_mqtt.cli.service import ServiceFile, split_address
 from healthsync_mqtt.errors import UnavailableError
 
@@ -27,7 +27,7 @@ def run(
     http_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="HTTPS; 0: a free one.", show_default="8443")
     ] = None,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Serve HTTP beside a running service until Ctrl-C, as `healthsync up --http-port` does in one go.

@@ -6,7 +6,8 @@ import typer
 from typer.core import TyperGroup
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.errors import HealthSyncError, InputError, UsageError
+from healthsync_mqtt.cli.options import directory
+from healthsync_mqtt.errors import HealthSyncError, InputError, UnknownNameError, UsageError
 
 
 class HealthSyncGroup(TyperGroup):
@@ -22,6 +23,10 @@ class HealthSyncGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except HealthSyncError as error:
+            if isinstance(error, UnknownNameError):
+                from healthsync_mqtt.cli import known_names
+
+                error.hint = known_names.advice(error, directory.get())
             output.failure(error, as_json=as_json)
             raise typer.Exit(error.exit_code) from None
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:

@@ -71,6 +71,9 @@ def disable(
     Example: healthsync homeassistant disable alice weight
     """
     place, listed = DataDirectory(data), type_names(types)
+    with place.registry() as registry:
+        registry.user(user)
+        registry.dashboards.shown(user)
     what = "nothing" if listed == "*" else f"none of {', '.join(listed)}"
     output.agree(f"Show {what} of {user} any more?", yes=yes or json)
     with place.changing() as change:

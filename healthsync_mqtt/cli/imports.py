@@ -13,7 +13,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.import_state import ImportState
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, now_us, zone_name
-from healthsync_mqtt.cli.publishing import connected, device_client
+from healthsync_mqtt.cli.publishing import connected, device_client, tell_taken_over
 from healthsync_mqtt.cli.reading_progress import ReadingProgress
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials, MemoryOutbox
@@ -55,6 +55,7 @@ class ImportOutcome:
             "stored": mark.stored,
             "duplicate": mark.duplicate,
             "rejected": sum(mark.rejected.values()),
+            "held": mark.held,
             **self.tally.as_dict(),
             "rejected_by_reason": dict(sorted(mark.rejected.items())),
             "rejected_examples": mark.examples,
@@ -122,6 +123,7 @@ def publish_files(
 ) -> None:
     """Publish what files hold, each from where an earlier try has come to; ``outcome`` is told what they came to."""
     place = DataDirectory(data)
+    place.expect_added(whose.user)
     service = ServiceFile.read(data)
     with place.registry() as registry:
         registry.user(whose.user)
@@ -132,6 +134,7 @@ def publish_files(
     if added:
         place.audit("device.added", user=whose.user, device=whose.device)
         output.say(f"added the device {whose.device} of {whose.user}")
+    tell_taken_over(data, [known.client_id])
     state = ImportState(place.path, whose.user, whose.device)
     for file in files:
         with _failing(file, outcome), ReadingProgress(file) as watch:
@@ -218,6 +221,8 @@ def _show(outcome: ImportOutcome, *, as_json: bool, dry: bool) -> None:
     said += [
         (f"  {reason}", f"{number}, as {_first(mark.examples[reason])}") for reason, number in mark.rejected.items()
     ]
+    if mark.held:
+        said.append(("of these held", f"{mark.held}: they are stored when their time has come"))
     said.append(("left out", sum(tally.left_out.values())))
     said += [
         (f"  {reason}", f"{number}, as {_first(tally.examples[reason])}")

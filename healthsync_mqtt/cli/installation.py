@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from healthsync_mqtt.cli.options import now_us, operator
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.config.private_files import make_private_directory
-from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.errors import NotFoundError, Noun, UnknownNameError
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog, plain, subject_of
 from healthsync_mqtt.identity.people.records import Device
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from healthsync_mqtt.identity.keys.store import KeyStore
 
 DEFAULT_LIFETIME_S = 86_400
+_PAGE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,37 @@ class DataDirectory:
         with self.registry() as registry:
             registry.user(user_id)
 
+    def expect_device(self, user_id: str | None, device_id: str | None) -> None:
+        """A filter names a device. NotFoundError when none of that name was ever added and there is no event of one.
+
+        Without a user, any user's will do. Only for one that nobody added the log is looked through.
+        """
+        if device_id is None:
+            return
+        with self.registry() as registry:
+            added = registry.devices(removed=True)
+        if any(each.device_id == device_id and user_id in {None, each.user_id} for each in added):
+            return
+        log = self.log()
+        if log is not None:
+            with log:
+                after = 0
+                while page := log.read(after, _PAGE, user=user_id, history=True):
+                    if any(record.device == device_id for record in page):
+                        return
+                    after = page[-1].seq
+        message = f"nobody has a device {device_id}" if user_id is None else f"{user_id} has no device {device_id}"
+        raise UnknownNameError(Noun.device, device_id, message, hint="healthsync device list", owner=user_id)
+
+    def expect_added(self, user_id: str) -> None:
+        """Somebody is named for whom something is to be done. NotFoundError for who is not added now.
+
+        Before there is a registry nothing is known, and what is missing then is more than a name.
+        """
+        if self.registry_db.exists():
+            with self.registry() as registry:
+                registry.user(user_id)
+
     def identity(
         self,
         principal: Principal,
@@ -140,6 +172,13 @@ class DataDirectory:
     def credentials(self, device: Device) -> Credentials:
         """A device's login for a client in this process."""
         return Credentials.from_mapping(self.device_identity(device))
+
+
+def expect(place: DataDirectory, user: str | None, device: str | None = None) -> None:
+    """A list is asked for by these names. NotFoundError for one that nobody has; before there is anything, none has."""
+    if place.registry_db.exists() or has_log(place.path):
+        place.expect_user(user)
+        place.expect_device(user, device)
 
 
 class Change(NamedTuple):

@@ -8,6 +8,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, seconds
+from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.identity.keys.signing import KeyRecord, KeyState, free_from_us, jwks, states
 from healthsync_mqtt.model.times import iso
 
@@ -72,6 +73,8 @@ def retire(
     now = now_us()
     place = DataDirectory(data)
     store = place.key_store()
+    if all(each.kid != kid for each in store.records(now)):
+        raise NotFoundError("there is no key of this id", hint="healthsync key list")
     output.agree(f"Retire {kid}? Its private half is destroyed", yes=yes or json)
     store.retire(kid, now, force=yes)
     place.audit("key.retired", kid=kid)

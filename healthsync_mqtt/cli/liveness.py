@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Self
 
+from healthsync_mqtt.broker.external.identities import bridge_client_id
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.advice import MESSAGES, addressed, advice
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.service import call
+from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.cli.spelling import spelled
+from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
+from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.refused import RefusedLogin
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.times import iso
@@ -18,6 +21,7 @@ ONLINE: Final[Mapping[object, str]] = {True: "yes", False: "no", None: "?"}
 MOST_STRANGERS: Final = 10
 """So many connections without a name are shown to a person; --json has them all."""
 _OF_LAST: Final = ("address", "connected_at", "last_seen_at", "last_event_at", "protocol", "version")
+_UNSAID: Final = "an address that the broker did not say"
 LATELY_US: Final = 24 * 3_600_000_000
 """How far back a refused login is worth a remark in a list."""
 
@@ -47,7 +51,7 @@ def described_refusal(refused: RefusedLogin, who: Mapping[str, Any]) -> dict[str
         "last_at": iso(refused.last_us),
         "first_at": iso(refused.first_us),
         "count": refused.count,
-        "address": refused.address,
+        "address": refused.address or None,
         "reason": refused.reason,
         "meaning": meant.words,
         "what_to_do": spelled(addressed(meant.fix, who)),
@@ -78,6 +82,21 @@ def strangers(place: DataDirectory) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def elsewhere(place: DataDirectory, client_id: str) -> str | None:
+    """Where else to look when the clients of an installation log in at a broker of others; None at our own door."""
+    settings = load_settings(place.path)
+    try:
+        ours = bool(ServiceFile.read(place.path).mqtt)
+    except UnavailableError:
+        ours = CredentialStore(settings.paths.credentials).find(bridge_client_id(settings.bridge.id)) is None
+    if ours:
+        return None
+    return (
+        f"It logs in at a broker of others: there its client id and its user name are both {client_id}. What the "
+        "access hooks refuse is listed here; a Mosquitto decides by itself, and says it in its own log"
+    )
 
 
 class Liveness:
@@ -184,13 +203,14 @@ def explain(
     refused: list[RefusedLogin],
     nameless: list[dict[str, Any]],
     *,
+    elsewhere: str | None,
     as_json: bool,
 ) -> None:
     """Print what is known of a client that cannot connect, and who came to the door without a name."""
     listed = [described_refusal(each, shown) for each in refused]
     state = spelled(state)
     if as_json:
-        output.emit({**shown, "state": state, "refused": listed, "strangers": nameless})
+        output.emit({**shown, "state": state, "refused": listed, "strangers": nameless, "elsewhere": elsewhere})
         return
     output.facts([("client id", shown["client_id"]), ("now", state), ("connected", ONLINE[shown["online"]])])
     for each in listed:
@@ -202,14 +222,16 @@ def explain(
         output.say("Refused: logins that claimed this client id; whose they were is not known.")
     if nameless:
         output.say("Nameless: connections that ended before they said who they are; one may be this client's.")
-    if not listed and not nameless:
+    if elsewhere is not None:
+        output.say(f"{elsewhere}.")
+    elif not listed and not nameless:
         output.say("No refused login of this client id is known. Does it reach the service? See: healthsync status")
 
 
 def _told(kind: str, each: Mapping[str, Any]) -> None:
     output.facts(
         [
-            (kind, f"{output.time(each['last_at'])} from {each['address']}, {each['count']} in all"),
+            (kind, f"{output.time(each['last_at'])} from {each['address'] or _UNSAID}, {each['count']} in all"),
             ("reason", each["meaning"]),
             ("what to do", each["what_to_do"]),
         ]

@@ -4,6 +4,7 @@ import getpass
 import os
 import re
 import time
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -22,15 +23,30 @@ from healthsync_mqtt.model.times import iso, micros
 
 
 def own_data(context: typer.Context, data: Path) -> Path:
-    """``existing_data``, and ours: see ``refuse_another_account``."""
+    """A data directory that is there, and ours: see ``refuse_another_account``.
+
+    Where nobody named one and the usual one is not there, there is nothing yet, which is no error.
+    """
+    refuse_another_account(data)
+    spell_for(context, data)
+    refuse_near_miss(data)
+    if _typed(context) and not is_data(data):
+        made = f"a new one is made by: healthsync up --data {data}"
+        raise UsageError(f"{data} is no data directory", hint=f"look at its spelling; {made}")
+    return data
+
+
+def fresh_data(context: typer.Context, data: Path) -> Path:
+    """A data directory of ours, which may begin here, unless another one was meant."""
     refuse_another_account(data)
     return any_data(context, data)
 
 
 def any_data(context: typer.Context, data: Path) -> Path:
-    """``existing_data``, whose ever it is; from here on texts name commands as they are typed on it."""
+    """The same, whose ever it is; from here on texts name commands as they are typed on it."""
     spell_for(context, data)
-    return existing_data(data)
+    refuse_near_miss(data)
+    return data
 
 
 def new_data(context: typer.Context, data: str | None) -> str | None:
@@ -53,9 +69,14 @@ def refuse_another_account(data: Path) -> None:
 
 def spell_for(context: typer.Context, data: Path) -> None:
     """Let texts name commands as they are typed here, on this directory."""
+    directory.set(data)
+    here.set(Spelling(account=asked_by(), program=program(), data=str(data) if _typed(context) else ""))
+
+
+def _typed(context: typer.Context) -> bool:
+    """Whether somebody wrote --data."""
     source = context.get_parameter_source("data")
-    given = source is not None and source.name == "COMMANDLINE"
-    here.set(Spelling(account=asked_by(), program=program(), data=str(data) if given else ""))
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _owner(data: Path) -> os.stat_result | None:
@@ -68,13 +89,18 @@ def _owner(data: Path) -> os.stat_result | None:
         return next(parent.stat() for parent in data.absolute().parents if os.access(parent, os.X_OK))
 
 
-def existing_data(data: Path) -> Path:
-    """``data``, unless there is none and a data directory of nearly this name, or in this one, is there: UsageError."""
+def is_data(data: Path) -> bool:
+    """Whether something of ours is in it: enough for what is to be read there."""
+    return any((data / name).exists() for name in _OURS)
+
+
+def refuse_near_miss(data: Path) -> None:
+    """UsageError when there is none and a data directory of nearly this name, or in this one, is there."""
     if (data / "registry.db").exists() or (data / "events.db").exists():
-        return data
+        return
     meant = _nearest_data(data)
     if meant is None or (data.exists() and meant.parent != data):
-        return data
+        return
     raise UsageError(
         f"{data} is no data directory",
         hint=f"--data {meant}; a new one is made by: healthsync up --data {data}",
@@ -104,6 +130,18 @@ Data = Annotated[
         is_eager=True,
     ),
 ]
+FreshData = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="HEALTHSYNC_DATA",
+        help="The data directory.",
+        show_default="./data",
+        callback=fresh_data,
+        is_eager=True,
+    ),
+]
+"""For a command with which one may begin, or which needs nothing there."""
 AnyData = Annotated[
     Path,
     typer.Option(
@@ -122,7 +160,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, 
 Limit = Annotated[int | None, typer.Option(min=1, help="At most this many, the newest; they are listed oldest first.")]
 """One meaning wherever there is a list."""
 DATA = Path("data")
+directory: ContextVar[Path] = ContextVar("directory", default=DATA)
+"""The data directory of the running command."""
 
+_OURS = ("registry.db", "events.db", "audit.db", "healthsync.toml", "keys", "certs", "sinks", "credentials")
 _RELATIVE = re.compile(r"(\d{1,6})([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 

@@ -11,7 +11,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, seconds
-from healthsync_mqtt.cli.publishing import connected, device_client
+from healthsync_mqtt.cli.publishing import connected, device_client, tell_taken_over
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials, Duplicate, Rejected, Result, Results, Stored
 from healthsync_mqtt.errors import InputError, UnavailableError
@@ -33,20 +33,21 @@ def publish(
 ) -> None:
     """Publish events over MQTT, as a device would, and print what the receipt says about each of them.
 
-    Exit code 0 when every event was stored or is a duplicate.
+    Exit code 0 when every event was stored or is a duplicate. One that is held is stored when its time has come.
 
     Example: healthsync publish reading.json --user alice --device watch-1
     """
     within_s = seconds(wait)
     events = events_in(_read(file))
     place = DataDirectory(data)
+    place.expect_added(user)
     service = ServiceFile.read(data)
     with place.registry() as registry:
-        registry.user(user)
         known, added = device_made_if_missing(registry, user, device, now_us())
     if added:
         place.audit("device.added", user=user, device=device)
         output.say(f"added the device {device} of {user}")
+    tell_taken_over(data, [known.client_id])
     results = asyncio.run(_publish(service, place.credentials(known), events, within_s, new=added))
     columns = {"id": "EVENT", "outcome": "OUTCOME", "reason": "REASON", "field": "FIELD", "message": "MESSAGE"}
     output.listing([_described(each) for each in results], columns, as_json=json, empty="no events in it")
@@ -106,7 +107,7 @@ def _described(result: Result) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": result.id, "outcome": "duplicate", "reason": None, "field": None, "message": None}
     if isinstance(result, Rejected):
         return shown | {
-            "outcome": "rejected",
+            "outcome": "held" if result.held else "rejected",
             "reason": result.reason,
             "field": result.field,
             "message": result.message,

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.cli.service import ServiceFile, split_address
+from healthsync_mqtt.cli.service import ServiceFile, call, split_address
 from healthsync_mqtt.client import Credentials, DeviceClient, Rejected, Results
-from healthsync_mqtt.errors import DeniedError
+from healthsync_mqtt.errors import DeniedError, HealthSyncError
 
 CHUNK = 1000
 _NEW_DEVICE_S = 3.0
@@ -27,6 +27,8 @@ class Summary:
     duplicate: int = 0
     rejected: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    held: int = 0
+    """Of the rejected: those that the service has taken aside until their time has come."""
 
     def add(self, results: Results) -> None:
         """Count one publish."""
@@ -36,6 +38,7 @@ class Summary:
         self.rejected += results.rejected
         for result in results if results.rejected else ():
             if isinstance(result, Rejected):
+                self.held += result.held
                 self.reasons[result.reason] = self.reasons.get(result.reason, 0) + 1
 
     def as_dict(self) -> dict[str, Any]:
@@ -45,6 +48,7 @@ class Summary:
             "stored": self.stored,
             "duplicate": self.duplicate,
             "rejected": self.rejected,
+            "held": self.held,
             "rejected_by_reason": dict(sorted(self.reasons.items())),
         }
 
@@ -54,12 +58,14 @@ class Summary:
             output.emit(more | self.as_dict())
             return
         reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(self.reasons.items()))
+        held = [("of these held", f"{self.held}: they are stored when their time has come")] if self.held else []
         output.facts(
             [
                 *more.items(),
                 ("stored", self.stored),
                 ("duplicate", self.duplicate),
                 ("rejected", f"{self.rejected} ({reasons})" if reasons else self.rejected),
+                *held,
             ]
         )
 
@@ -69,6 +75,18 @@ def device_client(service: ServiceFile, credentials: Credentials, **options: Any
     host, port = split_address(service.mqtts)
     options = {"fail_when_denied": True} | options
     return DeviceClient(host, port, credentials=credentials, ca_file=Path(service.ca_file), **options)
+
+
+def tell_taken_over(data: Path, client_ids: Iterable[str]) -> None:
+    """Say whose connections end now: a device has one, and whoever connects with its name takes it over."""
+    wanted = set(client_ids)
+    with contextlib.suppress(HealthSyncError):
+        for each in call(data, "clients", within_s=5.0)["clients"]:
+            if each["client_id"] in wanted:
+                output.say(
+                    f"{each['client_id']} is connected, from {each['address']}: this takes its connection over, and "
+                    "it takes it back when it comes again; under a device of its own this disturbs nobody: --device"
+                )
 
 
 @contextlib.asynccontextmanager

@@ -54,7 +54,8 @@ def replay(
     outcome = ImportOutcome()
     publish_files([file], Whose(user, device, now_us=now_us()), outcome, rate=rate, data=data)
     mark = outcome.mark
-    summary = Summary(mark.events, mark.stored, mark.duplicate, sum(mark.rejected.values()), dict(mark.rejected))
+    refused = sum(mark.rejected.values())
+    summary = Summary(mark.events, mark.stored, mark.duplicate, refused, dict(mark.rejected), mark.held)
     summary.show(as_json=json, file=file.name, user_id=user, device_id=device, records=found.records)
     if summary.rejected and not json:
         output.say(f"see why: healthsync rejected list --user {user}")

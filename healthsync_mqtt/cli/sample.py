@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.options import DATA, FreshData, Json
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.formats.fit_sample import sample_activity
 
 
 def sample(
     file: Annotated[Path, typer.Argument(help="Where to write it, such as activity.fit; no existing file.")],
-    data: Data = DATA,  # noqa: ARG001  # --data is taken everywhere
+    data: FreshData = DATA,  # noqa: ARG001  # --data is taken everywhere
     json: Json = False,
 ) -> None:
     """Write a small Garmin activity, ten minutes of walking, to try `healthsync replay` with. It is the same each time.

@@ -11,7 +11,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, date_of, now_us, operator, seconds
-from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress
+from healthsync_mqtt.cli.publishing import Summary, connected, device_client, progress, tell_taken_over
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.client.simulated import simulated_events
@@ -46,6 +46,8 @@ def simulate(
         raise UsageError("--duration or --count?", hint="leave one of them out")
     each = round(rate * seconds(duration)) if duration is not None else count
     place = DataDirectory(data)
+    if user != DEFAULT_USER:
+        place.expect_added(user)
     service = ServiceFile.read(data)
     with place.registry() as registry:
         if user == DEFAULT_USER:
@@ -61,6 +63,7 @@ def simulate(
         if added:
             place.audit("device.added", user=user, device=device.device_id)
     logins = [place.credentials(device) for device in known]
+    tell_taken_over(data, [device.client_id for device in known])
     summary = Summary()
     with progress("simulating", None if each is None else each * devices) as moved:
         work = _Simulation(service, summary, rate=rate, batch=batch, moved=moved)

@@ -9,7 +9,7 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.installation import DataDirectory, expect
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, moment, now_us, type_name
 from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.cli.sink_setup import add_group, described, set_sink, tested
@@ -217,6 +217,7 @@ def backfill(  # noqa: PLR0917
     from healthsync_mqtt.sinks.worker import assemble
 
     sinks, sink = _ready(data, name)
+    expect(DataDirectory(data), user)
     sink = sink.model_copy(update={"flush_s": 0.0, "settle_s": 0.0, "paused": False})
     since_us = moment(since, now_us()) if since else None
     with ExitStack() as stack:
@@ -270,6 +271,7 @@ def reconcile(  # noqa: PLR0917
     from healthsync_mqtt.sinks.comparison import Comparison
 
     _, sink = _ready(data, name)
+    expect(DataDirectory(data), user)
     since_us = moment(since, now_us()) if since else None
     rows: list[dict[str, Any]] = []
     with Comparison.open(data, sink) as comparison:

@@ -9,7 +9,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json
 from healthsync_mqtt.errors import ConfigError, UnavailableError, UsageError
 from healthsync_mqtt.sinks.config import FileConfig, InfluxConfig, SinkConfig, Sinks, made
 from healthsync_mqtt.sinks.ledger import SinkLedger
@@ -55,7 +55,7 @@ def add_influxdb(  # noqa: PLR0917 - one argument an option
     ] = None,
     replace: Replace = False,
     no_test: NoTest = False,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Ship all events, those of the past too, to InfluxDB or a server that speaks its protocol, if a test point works.
@@ -86,7 +86,7 @@ def add_file(  # noqa: PLR0917 - one argument an option
     file_bytes: Annotated[int, typer.Option(help="Begin a new file where one has this many bytes.")] = 256_000_000,
     replace: Replace = False,
     no_test: NoTest = False,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Write all events, those of the past too, as NDJSON into a folder: one canonical event a line, tombstones too.

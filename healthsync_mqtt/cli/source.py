@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import completion, output
+from healthsync_mqtt.cli import completion, known_names, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
 from healthsync_mqtt.config.paths import DataPaths
+from healthsync_mqtt.errors import Noun, UnknownNameError
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.summaries.file import SummaryFile
 
@@ -56,7 +57,7 @@ def _listed(place: DataDirectory, user: str, preferred: tuple[str, ...]) -> list
 def prefer(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(help="The best first, as `source list` names them.", autocompletion=completion.devices),
+        typer.Argument(help="The best first, as `source list` names them.", autocompletion=completion.sources),
     ] = None,
     *,
     user: User,
@@ -70,6 +71,14 @@ def prefer(
     Example: healthsync source prefer watch-1 phone --user alice
     """
     place = DataDirectory(data)
+    with place.registry() as registry:
+        registry.user(user)
+        preferred = registry.sources.of(user)  # one that was taken stays one, whatever became of its events
+    known = {*known_names.sources(data, user), *preferred}
+    for name in sources or []:
+        if name not in known:
+            hint = f"healthsync source list --user {user}"
+            raise UnknownNameError(Noun.source, name, f"{user} has no source {name}", hint=hint, owner=user)
     with place.changing() as change:
         order = change.registry.sources.prefer(user, sources or [], now_us())
         change.note("sources.preferred", user=user, sources=len(order))

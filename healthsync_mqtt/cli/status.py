@@ -10,7 +10,7 @@ from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.advice import advice
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.options import DATA, FreshData, Json
 from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.cli.spelling import spelled
 from healthsync_mqtt.errors import UnavailableError
@@ -21,7 +21,7 @@ _LATE_S = 10.0
 _OUTCOMES = ("received", "stored", "duplicate", "rejected", "failed", "in_flight")
 
 
-def status(data: Data = DATA, json: Json = False) -> None:
+def status(data: FreshData = DATA, json: Json = False) -> None:
     """Say whether the service runs, where it listens and what it has done.
 
     Example: healthsync status --json

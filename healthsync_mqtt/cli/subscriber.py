@@ -4,15 +4,16 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import completion, output
+from healthsync_mqtt.cli import completion, known_names, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.liveness import ONLINE, Liveness, explain, strangers
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, names, now_us, type_names
+from healthsync_mqtt.cli.liveness import ONLINE, Liveness, elsewhere, explain, strangers
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, names, now_us, type_names
 from healthsync_mqtt.cli.secret_file import TokenFile
 from healthsync_mqtt.cli.subscriber_lag import lag
 from healthsync_mqtt.cli.subscriber_rewind import rewind
+from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.identity.people.records import Subscriber
 from healthsync_mqtt.model.times import iso
 
@@ -45,7 +46,7 @@ def add(
     ] = False,
     lifetime: Lifetime = None,
     token_file: TokenFile = None,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Add a subscriber and print its first token, once.
@@ -57,6 +58,7 @@ def add(
     with place.changing() as change:
         added = change.registry.add_subscriber(name, wanted, type_names(types), now_us(), batches=batches)
         change.note("subscriber.added", name=name, users=len(added.users or ()) or "all", types=type_names(types))
+    _tell_missing(place, added)
     hand_out(
         place,
         added.principal,
@@ -150,7 +152,8 @@ def why(name: Name, data: Data = DATA, json: Json = False) -> None:
     state = "it may connect"
     if found.suspended_us is not None:
         state = f"it is suspended: healthsync subscriber resume {name}"
-    explain(_described(found) | alive, state, refused, nameless, as_json=json)
+    where = elsewhere(place, name)
+    explain(_described(found) | alive, state, refused, nameless, elsewhere=where, as_json=json)
 
 
 @app.command("suspend")
@@ -208,6 +211,14 @@ def remove(name: Name, yes: Yes = False, dry_run: DryRun = False, data: Data = D
         shown = _described(change.registry.remove_subscriber(name, now_us()))
         change.note("subscriber.removed", name=name)
     _told(shown | {"removed": True}, f"removed {name}", as_json=json)
+
+
+def _tell_missing(place: DataDirectory, added: Subscriber) -> None:
+    """Users may be added after who reads them; who misspelt one would wait for events for ever."""
+    there = known_names.users(place.path)
+    for user in sorted((added.users or frozenset()).difference(there)):
+        meant = did_you_mean(user, there)
+        output.say(f"there is no user {user} yet: {added.name} reads nothing before there is. {meant}".rstrip())
 
 
 def _known(place: DataDirectory, name: str) -> None:

@@ -41,6 +41,9 @@ def revoke(
     which = f"every token of {device} of {user}" if whole_device else "this token"
     if jti is not None:
         _must_be_known(place, jti)
+    elif user is not None and device is not None:
+        with place.registry() as registry:
+            registry.device(user, device)
     output.agree(f"Revoke {which}? Connections made with it are closed, for good", yes=yes or json)
     shown: dict[str, Any]
     with place.changing() as change:

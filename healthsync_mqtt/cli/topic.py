@@ -8,9 +8,9 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json
 from healthsync_mqtt.config.settings import load_settings
-from healthsync_mqtt.errors import DeniedError, NotFoundError, UsageError
+from healthsync_mqtt.errors import DeniedError, Noun, UnknownNameError, UsageError
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
@@ -23,7 +23,7 @@ app = new_group("The MQTT topics.")
 @app.command("list")
 def list_topics(
     asyncapi: Annotated[bool, typer.Option("--asyncapi", help="Print an AsyncAPI 3.0 document instead.")] = False,
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """List topics: who may publish and subscribe.
@@ -108,7 +108,8 @@ def _principal(data: Path, who: str) -> Principal:
     for principal in principals:
         if principal.client_id == who:
             return principal
-    raise NotFoundError(f"nobody has the client id {who}", hint="healthsync device list; healthsync subscriber list")
+    hint = "healthsync device list; healthsync subscriber list"
+    raise UnknownNameError(Noun.client, who, f"nobody has the client id {who}", hint=hint)
 
 
 def _line(line: ChannelLine) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, seconds
 from healthsync_mqtt.cli.service import call
-from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.errors import Noun, UnknownNameError
 from healthsync_mqtt.identity.registry import Registry
 
 _POLL_S = 0.25
@@ -35,13 +35,12 @@ def trace(
     with place.registry() as registry:
         who = _known(registry, client)
     until = None if for_ is None else time.monotonic() + seconds(for_)
-    after = printed = 0
-    begun = False
+    after: int | None = None
+    printed = 0
     try:
         while (count is None or printed < count) and (until is None or time.monotonic() < until):
             answer = call(data, "trace", after=after, **who)
-            if not begun:
-                begun = True
+            if after is None:
                 place.audit("client.traced", client=client)
                 output.say(f"tracing {client}; Ctrl-C ends it")
             if answer["missed"]:
@@ -64,7 +63,8 @@ def _known(registry: Registry, client: str) -> dict[str, Any]:
             return {"client_id": client, "user": each.user_id, "device": each.device_id}
     if any(each.name == client for each in registry.subscribers()):
         return {"client_id": client, "user": None, "device": None}
-    raise NotFoundError(f"there is no client {client}", hint="healthsync device list; healthsync subscriber list")
+    hint = "healthsync device list; healthsync subscriber list"
+    raise UnknownNameError(Noun.client, client, f"there is no client {client}", hint=hint)
 
 
 def _print(line: dict[str, Any], *, as_json: bool) -> None:
@@ -80,6 +80,8 @@ def _print(line: dict[str, Any], *, as_json: bool) -> None:
             words = f"message refused: {line['reason']}: {line['detail']}"
         case {"what": "login"}:
             words = f"login refused, from {line['address']}: {line['reason']}"
+        case {"what": "absent"}:
+            words = "not connected"
         case _:
             words = f"{line['what']} {line.get('address') or ''}".rstrip()
     output.table(("AT", "WHAT"), [(line["at"], words)])

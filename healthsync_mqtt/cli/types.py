@@ -6,7 +6,7 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, Data, Json, type_name
+from healthsync_mqtt.cli.options import DATA, FreshData, Json, type_name
 from healthsync_mqtt.model.catalogue import CATALOGUE, EventType
 from healthsync_mqtt.model.facts import described, facts_of_fields
 
@@ -17,7 +17,7 @@ Name = Annotated[str, typer.Argument(help="The type, or an alias of it.", autoco
 
 @app.command("list")
 def list_types(
-    data: Data = DATA,  # noqa: ARG001  # --data is taken everywhere
+    data: FreshData = DATA,  # noqa: ARG001  # --data is taken everywhere
     json: Json = False,
 ) -> None:
     """List the types of events: their numbers with units and ranges, and who may have them.
@@ -45,7 +45,7 @@ def list_types(
 @app.command("show")
 def show_type(
     name: Name,
-    data: Data = DATA,  # noqa: ARG001  # --data is taken everywhere
+    data: FreshData = DATA,  # noqa: ARG001  # --data is taken everywhere
     json: Json = False,
 ) -> None:
     """Show one type: its fields, the units that it takes, an example.
@@ -77,7 +77,7 @@ def show_type(
 @app.command("schema")
 def schema(
     name: Name,
-    data: Data = DATA,  # noqa: ARG001  # --data is taken everywhere
+    data: FreshData = DATA,  # noqa: ARG001  # --data is taken everywhere
     json: Json = False,  # noqa: ARG001  # it is JSON always
 ) -> None:
     """Print the JSON Schema (2020-12) of a whole event of one type.

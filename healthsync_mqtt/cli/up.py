@@ -14,6 +14,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.live import LiveView, Wanted
 from healthsync_mqtt.cli.options import DATA, Json, new_data, now_us
 from healthsync_mqtt.cli.service import AdminServer, Handler, ServiceFile
+from healthsync_mqtt.cli.service_verbs import verbs
 from healthsync_mqtt.cli.spelling import Spelling, asked_by, program
 from healthsync_mqtt.cli.storage import AcceptRestored
 from healthsync_mqtt.cli.storage import accept_restored as take_restored
@@ -211,22 +212,6 @@ def _handlers(service: "Service") -> dict[str, Handler]:
     serving = service.serving
     assert isinstance(serving, DoorServing)
 
-    async def status(_arguments: dict[str, Any]) -> dict[str, Any]:
-        return service.report().as_json()
-
-    async def rejected_replay(arguments: dict[str, Any]) -> dict[str, Any]:
-        number = arguments.get("number")
-        if not isinstance(number, int):
-            raise UsageError("rejected_replay takes a number")
-        return await service.release.release(number)
-
-    async def rejected_purge(arguments: dict[str, Any]) -> dict[str, Any]:
-        before_us, user = arguments.get("before_us"), arguments.get("user")
-        if not isinstance(before_us, int) or not (user is None or isinstance(user, str)):
-            raise UsageError("rejected_purge takes before_us and user")
-        await service.ground.chores.durable(lambda journal: journal.purge_rejected(before_us, user))
-        return {}
-
     async def clients(_arguments: dict[str, Any]) -> dict[str, Any]:
         await serving.noted()
         return {"clients": serving.clients(), "messages_refused": serving.messages_refused()}
@@ -251,15 +236,12 @@ def _handlers(service: "Service") -> dict[str, Handler]:
 
     async def trace(arguments: dict[str, Any]) -> dict[str, Any]:
         client_id, after = arguments.get("client_id"), arguments.get("after")
-        if not isinstance(client_id, str) or not isinstance(after, int):
+        if not isinstance(client_id, str) or not (after is None or isinstance(after, int)):
             raise UsageError("trace takes client_id, user, device and after")
         return serving.trace(Traced(client_id, arguments.get("user"), arguments.get("device")), after)
 
-    return {
+    return verbs(service) | {
         "trace": trace,
-        "status": status,
-        "rejected_replay": rejected_replay,
-        "rejected_purge": rejected_purge,
         "clients": clients,
         "places": places,
         "turned_away": turned_away,

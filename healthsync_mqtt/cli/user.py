@@ -9,7 +9,7 @@ from healthsync_mqtt.cli.consent import described, purposes
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import LastEvents
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us, operator, type_names
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, now_us, operator, type_names
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.people.records import User
@@ -34,7 +34,7 @@ def add(
             help="What for: store, share, insights, a list of them, or all.", autocompletion=completion.purposes
         ),
     ] = "all",
-    data: Data = DATA,
+    data: FreshData = DATA,
     json: Json = False,
 ) -> None:
     """Add a user and record what the user agrees to. Without consent nothing of the user is stored.

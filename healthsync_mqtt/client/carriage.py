@@ -45,6 +45,8 @@ class Mark:
     duplicate: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    #: of the rejected: those that the service has taken aside until their time has come
+    held: int = 0
     #: the log that said so, and how far it was
     epoch: str = ""
     seq: int = 0
@@ -56,6 +58,7 @@ class Mark:
         self.duplicate += results.duplicate
         for load, result in zip(loads, results, strict=True) if results.rejected else ():
             if isinstance(result, Rejected):
+                self.held += result.held
                 self.refuse(load, result.reason, result.message)
 
     def refuse(self, load: Load, reason: str, message: str) -> None:
@@ -70,6 +73,7 @@ class Mark:
         self.events += other.events
         self.stored += other.stored
         self.duplicate += other.duplicate
+        self.held += other.held
         for reason, number in other.rejected.items():
             self.rejected[reason] = self.rejected.get(reason, 0) + number
             self.examples[reason] = (self.examples.get(reason, []) + other.examples.get(reason, []))[:_EXAMPLES]
@@ -92,7 +96,8 @@ class MarkFile:
 
     def write(self, mark: Mark) -> None:
         """Keep it. What a receipt said of a value is not kept."""
-        kept = {name: getattr(mark, name) for name in ("events", "stored", "duplicate", "rejected", "epoch", "seq")}
+        names = ("events", "stored", "duplicate", "rejected", "held", "epoch", "seq")
+        kept = {name: getattr(mark, name) for name in names}
         kept["examples"] = {
             reason: [{**each, "message": ""} for each in examples] for reason, examples in mark.examples.items()
         }

@@ -10,6 +10,7 @@ from pathlib import Path
 from healthsync_mqtt.client.outbox import KeptTime, OutboxEntry, Position
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.sql_files import migrate, numbered, statements
+from healthsync_mqtt.sqlite_faults import fix_of
 
 _SQL = statements(__package__ or "", "outbox.sql")
 
@@ -32,7 +33,7 @@ class SqliteOutbox:
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = TRUNCATE")
             self._db.execute("PRAGMA synchronous = FULL")
-            migrate(self._db, numbered(__package__ or "", "sql"), self._newer)
+            migrate(self._db, numbered(__package__ or "", "sql"), self._newer, f"the outbox {path}")
             self._waiting: int = self._db.execute(_SQL["waiting"]).fetchone()[0]
         except (OSError, sqlite3.Error) as error:
             raise self._failure("open", error) from error
@@ -52,7 +53,7 @@ class SqliteOutbox:
     def _failure(self, verb: str, error: Exception) -> StoreError:
         return StoreError(
             f"cannot {verb} the outbox {self._path}: {error}",
-            hint="free disk space, or let only one process use this outbox file",
+            hint=f"{fix_of(error)}; an outbox file is for one process",
         )
 
     def _newer(self, version: int, newest: int) -> StoreError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from healthsync_mqtt.config.private_files import create_private
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.sql_files import Steps, migrate
+from healthsync_mqtt.sqlite_faults import fix_of
 
 
 def open_private_database(path: Path, steps: Steps) -> sqlite3.Connection:
@@ -18,9 +19,9 @@ def open_private_database(path: Path, steps: Steps) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
         newer = StoreError(f"{path} is of a newer version of this program", hint="use that version")
-        migrate(connection, steps, lambda _theirs, _ours: newer)
+        migrate(connection, steps, lambda _theirs, _ours: newer, str(path))
     except sqlite3.Error as error:
-        raise StoreError(f"{path} cannot be used: {error}", hint="is the disk full?") from error
+        raise StoreError(f"{path} cannot be used: {error}", hint=fix_of(error)) from error
     return connection
 
 

@@ -9,6 +9,7 @@ from healthsync_mqtt.config.private_database import open_private_database, trans
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.homeassistant.latest import LatestValue, ValueKey
 from healthsync_mqtt.sql_files import numbered, statements
+from healthsync_mqtt.sqlite_faults import fix_of
 
 _HERE: Final = __package__ or ""
 _SQL: Final = statements(_HERE, "sql", "file.sql")
@@ -51,7 +52,7 @@ class LatestFile:
         try:
             return cls(connection)
         except sqlite3.Error as error:
-            raise StoreError(f"{path} cannot be used: {error}", hint="is the disk full?") from error
+            raise StoreError(f"{path} cannot be used: {error}", hint=fix_of(error)) from error
 
     def latest(self) -> dict[ValueKey, LatestValue | None]:
         """The newest values of the keys that were searched for; None: it has none."""
@@ -75,7 +76,7 @@ class LatestFile:
                 run(_SQL["clear"], [key for key, each in shown.items() if each is None])
                 run(_SQL["show"], [(*key, *each) for key, each in shown.items() if each is not None])
         except sqlite3.Error as error:
-            raise StoreError(f"homeassistant.db cannot be written: {error}", hint="is the disk full?") from error
+            raise StoreError(f"homeassistant.db cannot be written: {error}", hint=fix_of(error)) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -28,4 +28,4 @@ def migrate(connection: sqlite3.Connection, steps: Steps, what: str) -> None:
     def newer(version: int, newest: int) -> ConfigError:
         return ConfigError(f"{what} has schema {version}; this program knows {newest}", hint="use the newer release")
 
-    sql_files.migrate(connection, steps, newer)
+    sql_files.migrate(connection, steps, newer, what)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from healthsync_mqtt.config.private_files import make_private_directory, read_private, write_durably
-from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError, UsageError
+from healthsync_mqtt.errors import ConfigError, ConflictError, Noun, UnknownNameError, UsageError
 
 Dialect = Literal["v2", "v3", "v1", "victoria"]
 Deletes = Literal["delete", "mark"]
@@ -191,8 +191,7 @@ class Sinks:
     def get(self, name: str) -> InfluxConfig | FileConfig:
         """One sink; NotFoundError when there is none of this name, ConfigError when its file cannot be read."""
         if name not in self.names():
-            known = ", ".join(self.names()) or "none yet"
-            raise NotFoundError(f"there is no sink {name}", hint=f"known: {known}")
+            raise UnknownNameError(Noun.sink, name, f"there is no sink {name}", hint="healthsync sink list")
         path = self.file(name)
         try:
             return _of(json.loads(read_private(path)))

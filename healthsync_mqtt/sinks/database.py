@@ -8,6 +8,7 @@ from typing import Any, Self
 from healthsync_mqtt.config.private_database import open_private_database, transaction
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.sql_files import numbered, statements
+from healthsync_mqtt.sqlite_faults import fix_of
 
 
 class Database:
@@ -29,7 +30,7 @@ class Database:
         try:
             return self._connection.execute(self._sql[statement], bindings).fetchall()
         except sqlite3.Error as error:
-            raise StoreError(f"{self._what} cannot be read: {error}", hint="is the disk damaged?") from error
+            raise StoreError(f"{self._what} cannot be read: {error}", hint=fix_of(error)) from error
 
     def write(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> int:
         """Run a statement for each row, all in one transaction; the number of rows that it changed."""
@@ -40,7 +41,7 @@ class Database:
             with transaction(self._connection):
                 return self._connection.executemany(self._sql[statement], values).rowcount
         except sqlite3.Error as error:
-            raise StoreError(f"{self._what} cannot be written: {error}", hint="is the disk full?") from error
+            raise StoreError(f"{self._what} cannot be written: {error}", hint=fix_of(error)) from error
 
     def version(self) -> int:
         """Another number after each change that another process made."""

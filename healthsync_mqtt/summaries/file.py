@@ -19,6 +19,7 @@ from healthsync_mqtt.config.private_files import check_private
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sql_files import numbered, statements
+from healthsync_mqtt.sqlite_faults import fix_of
 from healthsync_mqtt.summaries.part import DAY_US, RULES, Contribution, DayRule, local_day, part_of
 from healthsync_mqtt.summaries.rules import DayFigures, Pause, go_on, outcome
 
@@ -440,7 +441,7 @@ class SummaryFile:
 
 
 def _unusable(error: Exception, name: str) -> StoreError:
-    hint = "is the disk full? With the service stopped, the file can be removed: it is made again from the log"
+    hint = f"{fix_of(error)}; or, with the service stopped, remove the file: it is made again from the log"
     return StoreError(f"{name} cannot be used: {error}", hint=hint)
 
 

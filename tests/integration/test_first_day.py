@@ -19,14 +19,14 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_package import run
-from tests.support.accounts import interpreter, removed_after
+from tests.support.accounts import interpreter, make_account, new_name, removed_after
 from tests.support.pages import ROOT, Command, Swap, Typist, Walk, blocks
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import Influxd, free_port
 from tests.support.wheelhouse import locked_wheels
 
 pytestmark = pytest.mark.real_server
-ACCOUNT = f"hs-first-{os.getpid()}"
+ACCOUNT = new_name("first")
 INSTALLING_S = 10 * PATIENCE_S
 """Sixty packages are unpacked: seconds where nothing else runs, minutes on a loaded machine with one core."""
 
@@ -50,8 +50,7 @@ def real_account(home: Path) -> tuple[str, ...]:
     if interpreter(65_534) is None or shutil.which("useradd", path=f"{os.environ['PATH']}:/usr/sbin") is None:
         home.mkdir()
         return ()
-    path = {"PATH": f"{os.environ['PATH']}:/usr/sbin"}
-    run("useradd", "--create-home", "--home-dir", home, "--shell", "/bin/bash", ACCOUNT, cwd=home.parent, **path)
+    make_account(ACCOUNT, "--create-home", "--home-dir", str(home), "--shell", "/bin/bash")
     return ("setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--init-groups", "--no-new-privs")
 
 

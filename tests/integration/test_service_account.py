@@ -19,12 +19,21 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_package import run
-from tests.support.accounts import NO_PYTHON, SITE, interpreter, need_root, removed_after
+from tests.support.accounts import (
+    NO_PYTHON,
+    SITE,
+    interpreter,
+    make_account,
+    need_root,
+    new_name,
+    patient_useradd,
+    removed_after,
+)
 from tests.support.pages import ROOT, Typist, Walk
 from tests.support.patience import wait_until
 
 PAGE = "docs/howto/systemd.md"
-ACCOUNT = f"hs-test-{os.getpid()}"
+ACCOUNT = new_name("test")
 SYSTEMCTL = """
 import configparser, os, shlex, signal, subprocess, sys
 
@@ -98,6 +107,7 @@ def doubles(place: Path) -> str:
         before = f"{place} {ACCOUNT}" if name == "systemctl" else ""
         (place / "bin" / name).write_text(f'#!/bin/sh\nexec /usr/bin/env python3 {place}/bin/{name}.py {before} "$@"\n')
         (place / "bin" / name).chmod(0o755)
+    patient_useradd(place / "bin")
     return f"{place / 'bin'}:{os.environ['PATH']}:/usr/sbin"
 
 
@@ -172,7 +182,7 @@ def running(pid: int) -> bool:
 
 def test_root_renders_a_broker_s_files_from_a_directory_of_the_service(place: Path) -> None:
     """docs/howto/mosquitto.md on a machine with the unit: the broker's files are the broker's, ours stay ours."""
-    subprocess.run(["useradd", "--system", ACCOUNT], check=True)
+    make_account(ACCOUNT, "--system")
     account, data = pwd.getpwnam(ACCOUNT), place / "data"
     data.mkdir(mode=0o700)
     os.chown(data, account.pw_uid, account.pw_gid)

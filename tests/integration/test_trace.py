@@ -44,7 +44,7 @@ def test_messages_and_refusals_are_shown_without_values(tmp_path: Path) -> None:
             tracing.communicate()
     assert "71.25" not in out
     lines = [json.loads(line) for line in out.splitlines()]
-    assert lines[0]["what"] == "gone"
+    assert lines[0]["what"] == "absent"
     stored = next(line for line in lines if line.get("outcome") == "committed")
     assert (stored["topic"], stored["qos"], stored["events"], stored["stored"]) == (topic, 1, 1, 1)
     assert {line["reason"] for line in lines if line.get("outcome") == "refused"} >= {"not_allowed"}

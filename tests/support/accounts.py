@@ -6,16 +6,18 @@
 import contextlib
 import functools
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.patience import wait_until
+from tests.support.patience import PATIENCE_S, wait_until
 
 SITE = next(path for path in sys.path if path.endswith("site-packages"))
 """Where the dependencies of this environment are."""
@@ -44,8 +46,42 @@ def interpreter(uid: int) -> str | None:
     return None
 
 
+_LOCKED = frozenset({1, 10})
+"""What useradd(8) ends with while somebody else changes accounts: /etc/passwd or /etc/group is locked."""
 _NO_SUCH_ACCOUNT = 6
 """What userdel(8) ends with then."""
+USERADD = """#!/bin/sh
+left={tries}
+while :; do
+  PATH="$PATH:/usr/sbin" {useradd} "$@" && exit 0
+  code=$?
+  left=$((left - 1))
+  case $code in {locked}) [ "$left" -gt 0 ] || exit $code; sleep 0.2 ;; *) exit $code ;; esac
+done
+"""
+
+
+def new_name(what: str) -> str:
+    """A name that no account has: not even one that a test was killed with, whose process had our number."""
+    return f"hs-{what}-{secrets.token_hex(4)}"
+
+
+def patient_useradd(to: Path) -> Path:
+    """A ``useradd`` in ``to`` for pages that type it: it tries again while the accounts are locked."""
+    program = shutil.which("useradd", path=f"{os.environ['PATH']}:/usr/sbin")
+    tries, locked = int(PATIENCE_S / 0.2), "|".join(map(str, sorted(_LOCKED)))
+    made = to / "useradd"
+    made.write_text(USERADD.format(tries=tries, useradd=program, locked=locked))
+    made.chmod(0o755)
+    return made
+
+
+def make_account(name: str, *options: str) -> None:
+    """Add an account of the machine; tries again while another process changes accounts."""
+    with tempfile.TemporaryDirectory() as place:
+        words = [str(patient_useradd(Path(place))), *options, name]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @contextlib.contextmanager

@@ -107,6 +107,8 @@ class Protocol:
         self._aliases: dict[int, bytes] = {}
         #: MQTT 5: packet ids of QoS 2 messages of this connection that are not finished
         self._unfinished: set[int] = set()
+        #: whether the session was there before this connection
+        self._resumed = False
         #: messages in a row that were refused
         self._refused = 0
         self._order = AckOrder()
@@ -180,7 +182,7 @@ class Protocol:
     ) -> list[Action]:
         """The CONNECT is accepted; ``present``: the session was there before; ``about``: what MQTT 5 is told."""
         self.state = entered(self.state, ConnectionState.OPEN)
-        self._session, self._route = session, route
+        self._session, self._route, self._resumed = session, route, present
         present = present and self.level != 3  # MQTT 3.1 has no such flag
         self._actions.append(Send(Connack(present, ConnectCode.ACCEPTED, about)))
         return self._taken()
@@ -378,8 +380,10 @@ class Protocol:
             self._session.on_refused(packet.packet_id)
             self._progress = True
             return _CONTROL
+        known = self._session.has_in_flight(packet.packet_id)
         self._session.on_pubrec(packet.packet_id)
-        self._actions.append(Send(Pubrel(packet.packet_id)))  # also for an id we no longer know [MQTT-4.3.3-1]
+        # Also for an id we no longer know [MQTT-4.3.3-1]; that is said to whom it can be said.
+        self._actions.append(Send(Pubrel(packet.packet_id, self._found(known=known))))
         return _CONTROL
 
     def _pubcomp(self, packet: Pubcomp) -> int:
@@ -392,10 +396,16 @@ class Protocol:
 
     def _pubrel(self, packet: Pubrel) -> int:
         assert self._session is not None
+        # In a session that goes on it may be of an earlier connection, and not every id of those is kept.
+        known = self._resumed or packet.packet_id in self._unfinished or packet.packet_id in self._session.unreleased
         self._session.unreleased.discard(packet.packet_id)
         self._unfinished.discard(packet.packet_id)
-        self._actions.append(Send(Pubcomp(packet.packet_id)))
+        self._actions.append(Send(Pubcomp(packet.packet_id, self._found(known=known))))
         return _CONTROL
+
+    def _found(self, *, known: bool) -> ReasonCode:
+        """What is said with the answer to a packet id: MQTT 3.1.1 has no word for one that is not known."""
+        return ReasonCode.SUCCESS if known or not self.five else ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
 
     def _listen(self, packet: Subscribe | Unsubscribe) -> int:
         filters = packet.filters if isinstance(packet, Unsubscribe) else (each for each, _ in packet.filters)

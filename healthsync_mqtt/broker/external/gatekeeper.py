@@ -12,7 +12,8 @@ from healthsync_mqtt.identity.keys.store import LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
-from healthsync_mqtt.identity.login.proof import Login, Proof
+from healthsync_mqtt.identity.login.proof import Login, PerhapsNewError, Proof, UnprovedError
+from healthsync_mqtt.identity.refused_counts import RefusedLoginCounts
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
 
@@ -20,6 +21,15 @@ _LOGIN_S = 86_400.0
 _MOST_REMEMBERED = 1_000_000
 STALE_S = 30.0
 """Nobody is let in by a registry that was last read so long ago; who is connected is promised 60 s."""
+
+
+class UndecidedError(PerhapsNewError):
+    """One that is refused as the registry was last read: whose login it was to be, and from where."""
+
+    def __init__(self, error: PerhapsNewError, claimed: str, address: str) -> None:
+        super().__init__(error.detail, banned=error.banned)
+        self.claimed = claimed
+        self.address = address
 
 
 class Gatekeeper:
@@ -35,8 +45,10 @@ class Gatekeeper:
         rules: AccessRules,
         bridges: Iterable[str],
         remembered: RememberedLogins | None = None,
+        refused: RefusedLoginCounts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``refused``: where refused logins are counted, so that whoever asks why is told."""
         own = [*OWN, *map(bridge_principal, bridges)]
         self.rules = rules
         self._directory = directory
@@ -45,6 +57,7 @@ class Gatekeeper:
         self._store = store
         self._own: Mapping[str, Principal] = {principal.client_id: principal for principal in own}
         self._remembered = remembered
+        self._refused = refused
         self._notes: dict[str, Note] = {}
         self._fresh: dict[str, Note] = {}
         self._logins: dict[str, Login] = {}
@@ -59,13 +72,38 @@ class Gatekeeper:
     def login(self, client_id: str, username: str, password: str, now: float, address: str = "") -> Login:
         """Check a login: client id and username are the same, the password is a token or credential. TokenError.
 
-        As of ``Logins.authenticate``: PerhapsNewError where ``catch_up`` may change that, UnprovedError where a
+        As of ``Logins.authenticate``: UndecidedError where ``catch_up`` may change that, UnprovedError where a
         password is to be checked first. Neither is done here, for both block. ``address`` is whence it comes, where the
         broker says so; passwords wait by that, and elsewhere by name, so that nobody fills all of the line.
         """
+        try:
+            return self._login(client_id, username, password, now, address)
+        except UnprovedError:
+            raise
+        except PerhapsNewError as error:
+            raise UndecidedError(error, self.chain.meant(client_id, username), address) from None
+        except TokenError as error:
+            self._refuse(error.detail, address, self.chain.meant(client_id, username))
+            raise
+
+    def refuse(self, error: "UndecidedError") -> None:
+        """A login that was not decided stays refused: nobody new is in the registry."""
+        self._refuse(error.detail, error.address, error.claimed)
+
+    def write_refused(self) -> None:
+        """Write down the logins that were refused since the last time. Blocks; StoreError or UnavailableError."""
+        if self._refused is not None:
+            self._refused.flush()
+
+    def _refuse(self, reason: str, address: str, claimed: str) -> None:
+        if self._refused is not None:
+            self._refused.note(reason, address, claimed)
+
+    def _login(self, client_id: str, username: str, password: str, now: float, address: str) -> Login:
         if client_id != username:
             # Also what an embedded broker lets into its lobby: enrolment is its business.
-            raise TokenError("the username is not the client id")
+            theirs = self.chain.meant(client_id, username) == username
+            raise TokenError("the client id is not the user name" if theirs else "the username is not the client id")
         if self.stale:
             raise TokenError("the registry cannot be followed")
         own = self._own.get(client_id)

@@ -6,7 +6,7 @@ One encoder a broker, beside the rest that is that broker's; one decision behind
 from collections.abc import Mapping
 
 from healthsync_mqtt.broker.external.emqx import hooks as emqx
-from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
+from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper, UndecidedError
 from healthsync_mqtt.broker.external.mosquitto import goauth
 from healthsync_mqtt.broker.external.question import Hook, HookAnswer, Question, Unreadable
 from healthsync_mqtt.broker.external.rabbitmq import hooks as rabbitmq
@@ -33,8 +33,9 @@ async def answered(gate: Gatekeeper, question: Question, newcomers: Newcomers) -
             return answer(gate, question)
         except UnprovedError:
             await newcomers.proving()
-        except PerhapsNewError:
+        except UndecidedError as error:
             if read:
+                gate.refuse(error)
                 return refusal(question)
             read = True
             await newcomers.reading()

@@ -6,6 +6,7 @@ Whatever cannot be read is answered with no, and always with status 200 where th
 
 import json
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -72,6 +73,14 @@ def text_of(asked: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise Unreadable
     return value
+
+
+def address_of(asked: Mapping[str, Any], key: str) -> str:
+    """The client's address, where the broker says it; whatever is none is an empty text."""
+    try:
+        return str(ip_address(asked.get(key) or ""))
+    except ValueError:
+        return ""
 
 
 def flag_of(value: object) -> bool:

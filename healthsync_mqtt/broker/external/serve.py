@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -68,6 +68,8 @@ def application(
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         newcomers.close()
+        with suppress(HealthSyncError, OSError):
+            await asyncio.to_thread(gate.write_refused)
 
     routes = [Route("/health", health), Route("/{secret}/{path:path}", hook, methods=["POST"])]
     return Starlette(routes=routes, lifespan=lifespan)
@@ -93,6 +95,10 @@ class Watch:
                 self._failed("registry", error)
             else:
                 self.problem = ""
+            try:
+                await loop.run_in_executor(None, self._gate.write_refused)
+            except Exception as error:  # noqa: BLE001  # the same; what was counted is kept
+                self._failed("refused logins", error)
             for client_id in sorted(self._owed):
                 try:
                     for evictor in self._evictors:

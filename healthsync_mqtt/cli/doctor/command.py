@@ -5,12 +5,12 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.doctor.checks import examine
 from healthsync_mqtt.cli.doctor.finding import Grade
-from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.options import DATA, FreshData, Json
 
 _MARKS = {Grade.GOOD: "ok", Grade.NOTE: "note", Grade.BAD: "BAD"}
 
 
-def doctor(data: Data = DATA, json: Json = False) -> None:
+def doctor(data: FreshData = DATA, json: Json = False) -> None:
     """Check this machine and the data directory; every finding names its fix. Exit code 1 if one is bad.
 
     Example: healthsync doctor

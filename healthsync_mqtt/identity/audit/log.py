@@ -31,6 +31,7 @@ from healthsync_mqtt.config.private_files import (
 from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.identity.audit.outbox import AuditHead, AuditNote
 from healthsync_mqtt.identity.sql import migrate, numbered, statements
+from healthsync_mqtt.sqlite_faults import fix_of
 
 GENESIS: Final = "0" * 64
 HEAD_LOST: Final = "audit.head_lost"
@@ -93,7 +94,7 @@ class AuditLog:
                 with closing(log._connect()) as connection:
                     migrate(connection, numbered("audit"), "the audit log")
             except sqlite3.Error as error:
-                raise StoreError(f"the audit log could not be opened: {error}", hint="is the disk full?") from error
+                raise StoreError(f"the audit log could not be opened: {error}", hint=fix_of(error)) from error
         return log
 
     def pseudonym(self, kind: str, *names: str) -> str:
@@ -194,7 +195,7 @@ class AuditLog:
                 connection.commit()
                 self._write_head(last)
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the audit log could not be written: {error}", hint="is the disk full?") from error
+            raise StoreError(f"the audit log could not be written: {error}", hint=fix_of(error)) from error
         return last
 
     def _connect(self) -> sqlite3.Connection:

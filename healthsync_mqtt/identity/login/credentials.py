@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from healthsync_mqtt.config.private_files import make_private_directory, read_private, write_durably
-from healthsync_mqtt.errors import ConfigError, NotFoundError
+from healthsync_mqtt.errors import ConfigError, Noun, UnknownNameError
 from healthsync_mqtt.topics.grammar import is_id
 
 _BYTES = 32
@@ -64,7 +64,8 @@ class CredentialStore:
         """The credential of a client id; NotFoundError with ``hint`` when there is none."""
         found = self.find(client_id)
         if found is None:
-            raise NotFoundError(f"there is no credential for {client_id} in {self.directory}", hint=hint)
+            message = f"there is no credential for {client_id} in {self.directory}"
+            raise UnknownNameError(Noun.password, client_id, message, hint=hint)
         return found
 
     def forget(self, client_id: str) -> None:

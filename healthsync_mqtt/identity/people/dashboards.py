@@ -51,6 +51,15 @@ class DashboardBook:
         """One user's, if there is one."""
         return self._tables.record(Dashboard.of_row, _SQL["dashboard"], user_id)
 
+    def shown(self, user_id: str) -> Dashboard:
+        """One user's; NotFoundError when nothing of the user is shown."""
+        found = self.of(user_id)
+        if found is None:
+            raise NotFoundError(
+                f"nothing of {user_id} is shown", hint=f"healthsync homeassistant enable {user_id} heart_rate"
+            )
+        return found
+
     def enable(self, user_id: str, types: str | Iterable[str], now_us: int) -> Dashboard:
         """Show these types too ("*": the general ones). NotFoundError for a user that there is not."""
         with self._tables.write():
@@ -63,11 +72,7 @@ class DashboardBook:
     def disable(self, user_id: str, types: str | Iterable[str], now_us: int) -> Dashboard | None:
         """Show these types no more; "*": none at all. What is left, if anything. NotFoundError when none was shown."""
         with self._tables.write():
-            before = self.of(user_id)
-            if before is None:
-                raise NotFoundError(
-                    f"nothing of {user_id} is shown", hint=f"healthsync homeassistant enable {user_id} heart_rate"
-                )
+            before = self.shown(user_id)
             less = checked_types(types)
             left = frozenset[str]() if less is None or EVERY in less else _general(before.listed, less) - less
             if not left:

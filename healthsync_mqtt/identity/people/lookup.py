@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any, Final
 
-from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.errors import Noun, UnknownNameError
 from healthsync_mqtt.identity.people.names import check_id, load_names
 from healthsync_mqtt.identity.people.records import Admin, AppRecord, Device, Subscriber, User
 from healthsync_mqtt.identity.people.tables import Tables
@@ -24,7 +24,9 @@ def user_of(tables: Tables, user_id: str) -> User:
     """A user who was not removed; NotFoundError."""
     found = any_user(tables, user_id)
     if found is None or found.removed_us is not None:
-        raise NotFoundError(f"there is no user {user_id}", hint=f"healthsync user add {user_id} --consent all")
+        raise UnknownNameError(
+            Noun.user, user_id, f"there is no user {user_id}", hint=f"healthsync user add {user_id} --consent all"
+        )
     return found
 
 
@@ -38,7 +40,8 @@ def device_of(tables: Tables, user_id: str, device_id: str) -> Device:
     user_of(tables, user_id)
     found = any_device(tables, user_id, check_id("device id", device_id))
     if found is None or found.removed_us is not None:
-        raise NotFoundError(f"{user_id} has no device {device_id}", hint=f"healthsync device add {user_id} {device_id}")
+        hint = f"healthsync device add {user_id} {device_id}"
+        raise UnknownNameError(Noun.device, device_id, f"{user_id} has no device {device_id}", hint=hint, owner=user_id)
     return _with_app(tables, found)
 
 
@@ -76,7 +79,8 @@ def subscriber_of(tables: Tables, name: str) -> Subscriber:
     """A subscriber that was not removed; NotFoundError."""
     found = any_subscriber(tables, name)
     if found is None or found.removed_us is not None:
-        raise NotFoundError(f"there is no subscriber {name}", hint=f"healthsync subscriber add {name} --users USER")
+        hint = f"healthsync subscriber add {name} --users USER"
+        raise UnknownNameError(Noun.subscriber, name, f"there is no subscriber {name}", hint=hint)
     return found
 
 

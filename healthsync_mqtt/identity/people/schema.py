@@ -9,6 +9,7 @@ from healthsync_mqtt.config.private_files import create_private, make_private_di
 from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.identity import sql
 from healthsync_mqtt.identity.sql import numbered
+from healthsync_mqtt.sqlite_faults import fix_of
 
 BUSY_TIMEOUT_S = 5.0
 """How long a call waits for another process that writes; a write is one fsync, so a second wait is already odd."""
@@ -27,7 +28,7 @@ def open_database(path: Path) -> Database:
     except sqlite3.DatabaseError as error:
         connection.close()
         if isinstance(error, sqlite3.OperationalError):
-            raise StoreError(f"the registry could not be opened: {error}", hint="is the disk full?") from error
+            raise StoreError(f"the registry could not be opened: {error}", hint=fix_of(error)) from error
         raise ConfigError(f"{path} is not a registry", hint="restore registry.db from a backup") from error
     except BaseException:
         connection.close()

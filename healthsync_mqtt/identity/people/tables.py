@@ -11,6 +11,7 @@ from sqlite_utils.db import Table
 
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.identity.sql import statements
+from healthsync_mqtt.sqlite_faults import fix_of
 
 R = TypeVar("R")
 _SQL: Final = statements("people", "generation")
@@ -116,6 +117,4 @@ class Tables:
                 finally:
                     self._raise = False
             except sqlite3.Error as error:
-                raise StoreError(
-                    f"the registry could not be used: {error}", hint="is the disk full, or another command stuck?"
-                ) from error
+                raise StoreError(f"the registry could not be used: {error}", hint=fix_of(error)) from error

@@ -91,7 +91,10 @@ def test_a_wrong_data_directory_is_an_error_with_the_nearest_right_one(lines: Li
         error = json.loads(result.stderr)["error"]
         assert f"--data {data};" in error["fix"]
     assert not data.with_name("dat").exists(), "nothing is made on the way"
-    result = CliRunner().invoke(app, ["user", "list", "--data", str(data.with_name("somewhere-else"))])
+    elsewhere = data.with_name("somewhere-else")
+    result = CliRunner().invoke(app, ["user", "list", "--data", str(elsewhere)])
+    assert (result.exit_code, elsewhere.exists()) == (2, False), "nothing is listed of what is not there"
+    result = CliRunner().invoke(app, ["user", "add", "bob", "--consent", "all", "--data", str(elsewhere)])
     assert result.exit_code == 0, "a new installation may be anywhere else"
 
 

@@ -51,6 +51,8 @@ class TestEvents:
         assert len(lines("events", "list", "--user", "alice", "--since", "2026-11-22T07:00:00Z")) == 3
 
     def test_list_by_device_and_until_an_instant(self, lines) -> None:
+        lines("user", "add", "alice", "--consent", "all")
+        lines("device", "add", "alice", "phone")
         assert lines("events", "list", "--device", "phone") == []
         assert len(lines("events", "list", "--device", "watch", "--user", "alice")) == 10
         early = ("events", "list", "--user", "alice", "--until", "2026-11-22T03:00:00Z")

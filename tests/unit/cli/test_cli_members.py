@@ -19,6 +19,7 @@ from healthsync_mqtt.identity.login.refused import RefusedLogin
 from healthsync_mqtt.identity.login.tokens import TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.telemetry.metrics import CONNECTION_LIMITS, TLS_FAILURES
+from tests.support.answering import answering
 from tests.support.entrance import Entrance
 
 Lines = Callable[..., list[dict[str, Any]]]
@@ -212,6 +213,12 @@ def test_the_refresh_token_of_device_add_is_good_for_an_exchange(lines: Lines, d
 
 
 def test_clients_need_a_running_service(run: Run) -> None:
-    for words in (("client", "list"), ("client", "kick", "x", "--yes")):
+    for words in (("client", "list"), ("client", "kick", "x", "--yes"), ("client", "kick", "x")):
         assert run(*words).exit_code == 69
-    assert run("client", "kick", "x").exit_code == 2
+
+
+def test_who_is_connected_is_kicked_when_somebody_said_yes(lines: Lines, run: Run, data: Path) -> None:
+    lines("user", "add", "alice", "--consent", "all")
+    with answering(data, "x"):
+        refused = run("client", "kick", "x")
+    assert (refused.exit_code, "client kick x --yes" in refused.stderr) == (2, True)

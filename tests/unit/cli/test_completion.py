@@ -35,8 +35,13 @@ def texts(typer_app: typer.Typer = app, path: tuple[str, ...] = ()) -> Iterator[
         for name, parameter in inspect.signature(command.callback, eval_str=True).parameters.items():
             assert get_origin(parameter.annotation) is Annotated, (command.name, name)
             kind, info = get_args(parameter.annotation)[:2]
-            if any(each in {str, Path} for each in (kind, *get_args(kind))):
+            if {str, Path} & parts(kind):
                 yield " ".join((*path, str(command.name))), name, info
+
+
+def parts(kind: Any) -> set[Any]:
+    """A type and those that it is made of: ``list[str] | None`` is made of texts."""
+    return {kind} if not get_args(kind) else set().union(*map(parts, get_args(kind)))
 
 
 def test_every_value_that_is_known_is_offered() -> None:

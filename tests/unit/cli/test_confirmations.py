@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.main import app, needed, program
+from tests.support.answering import answering
 
 TAKES_AWAY = {"remove", "revoke", "retire", "purge", "withdraw", "kick"}
 
@@ -64,6 +65,11 @@ LINES = {
 @pytest.mark.parametrize("path", OF_THAT_KIND, ids=" ".join)
 def test_who_says_no_keeps_it(run: Any, data: Path, there: dict[str, str], path: tuple[str, ...]) -> None:
     words = LINES[path].format_map(there).split()
+    with answering(data, "alice-watch"):
+        _keeps_it(run, path, words)
+
+
+def _keeps_it(run: Any, path: tuple[str, ...], words: list[str]) -> None:
 
     def actions() -> list[str]:
         return [line.split("\t")[3] for line in run("audit", "list").stdout.splitlines()]

@@ -13,6 +13,7 @@ from healthsync_mqtt.cli.main import needed, program
 from tests.support.texts import SYSTEM, typed_in
 
 ALICE = ("user add alice --consent all", "device add alice watch")
+CA = ("cert init-ca",)
 APP = (*ALICE, "subscriber add app --users alice")
 FILE_SINK = (*ALICE, "sink add file {tmp}/out")
 CERTIFICATE = (*ALICE, "cert init-ca", "cert issue device alice watch --out {tmp}")
@@ -30,16 +31,16 @@ class Said:
 
 
 SAID = [
-    Said("user list", 0),
+    Said("user list", 0, CA),
     Said("user add bob", 2),
     Said("user add bob --consent all", 0),
     Said("user add alice --consent all", 1, ALICE),
     Said("device add alice watch", 1, ALICE),
-    Said("user show alice", cures=True),
+    Said("user show alice", 1, CA, cures=True),
     Said("device show alice ring", 1, ALICE, cures=True),
     Said("subscriber show app", 1, ALICE, cures=True),
     Said("device list", 0, ("user add alice --consent all",)),
-    Said("subscriber list", 0),
+    Said("subscriber list", 0, CA),
     Said("cert list", 0, (*ALICE, "cert init-ca")),
     Said("user remove alice", 2, ALICE),
     Said("device remove alice watch", 2, ALICE),
@@ -84,7 +85,7 @@ SAID = [
     Said("status", 0, ALICE),
     Said("broker provision rabbitmq", 2, ALICE),
     Said("sample walk.fit", 0),
-    Said("sink list", 0),
+    Said("sink list", 0, CA),
     Said("rejected replay", 2, ALICE),
 ]
 RUNS = ("up", "auth serve", "broker provision mosquitto", "import", "replay", "rejected replay", "sink add influxdb")

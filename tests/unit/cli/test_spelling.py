@@ -52,6 +52,7 @@ def test_without_anything_else_texts_stay_as_they_are() -> None:
 
 def test_a_fix_names_the_directory_that_the_command_was_given(run: Any, tmp_path: Path) -> None:
     other = tmp_path / "other"
+    run("cert", "init-ca", "--data", str(other))
     said = run("user", "show", "nobody", "--data", str(other)).stderr
     assert f"fix: healthsync user add --data {other} nobody --consent all" in said.replace("\n", " ")
     assert "--data" not in run("user", "show", "nobody").stderr

@@ -17,6 +17,7 @@ from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.sql_files import numbered, statements
+from healthsync_mqtt.sqlite_faults import fix_of
 
 #: "HSSE" in the file's header: these are sessions of HealthSync.
 _APPLICATION_ID: Final = 0x48535345
@@ -40,7 +41,7 @@ class SessionsFile:
         try:
             self._connection = apsw.Connection(os.fspath(path), vfs=vfs)
         except apsw.Error as error:
-            raise StoreError(f"the sessions could not be opened: {error}", hint="is the disk full?") from error
+            raise StoreError(f"the sessions could not be opened: {error}", hint=fix_of(error)) from error
         try:
             self._prepare(path)
             self.running_us: int = self._all("running")[0][0]
@@ -59,7 +60,7 @@ class SessionsFile:
                 raise ConfigError(
                     f"{path} is damaged", hint=f"move {path} away: clients subscribe again, no event is lost"
                 ) from error
-            raise StoreError(f"the sessions could not be read: {error}", hint="is the disk full?") from error
+            raise StoreError(f"the sessions could not be read: {error}", hint=fix_of(error)) from error
         except BaseException:
             self._connection.close(force=True)
             raise
@@ -86,7 +87,7 @@ class SessionsFile:
         except apsw.Error as error:
             with suppress(apsw.Error):
                 self._run("ROLLBACK")
-            raise StoreError(f"the sessions could not be written: {error}", hint="is the disk full?") from error
+            raise StoreError(f"the sessions could not be written: {error}", hint=fix_of(error)) from error
 
     def _plain(self, key: Key, row: Row) -> None:
         if row is not None:

@@ -301,6 +301,10 @@ class Session:
             return answer is Puback
         return answer is Pubrec if flight.step is InFlightStep.RECEIPT else answer is not Puback
 
+    def has_in_flight(self, packet_id: int) -> bool:
+        """Whether something that was sent under this id is not over."""
+        return packet_id in self._inflight
+
     def on_puback(self, packet_id: int) -> None:
         """QoS 1 is done. An unknown id (a repeated or foreign PUBACK) changes nothing."""
         flight = self._inflight.get(packet_id)

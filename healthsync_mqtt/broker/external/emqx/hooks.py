@@ -4,7 +4,16 @@ from typing import Any
 
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
 from healthsync_mqtt.broker.external.grants import grants_of
-from healthsync_mqtt.broker.external.question import Hook, HookAnswer, Question, flag_of, read_json, said, text_of
+from healthsync_mqtt.broker.external.question import (
+    Hook,
+    HookAnswer,
+    Question,
+    address_of,
+    flag_of,
+    read_json,
+    said,
+    text_of,
+)
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.principal import Principal
 from healthsync_mqtt.topics.access import AccessRules
@@ -43,8 +52,7 @@ def _literal(name: str) -> str:
 def _emqx_auth(gate: Gatekeeper, question: Question) -> HookAnswer:
     asked = read_json(question.body)
     client_id, username, password = (text_of(asked, key) for key in ("clientid", "username", "password"))
-    peer = asked.get("peerhost")
-    login = gate.login(client_id, username, password, question.now, peer if isinstance(peer, str) else "")
+    login = gate.login(client_id, username, password, question.now, address_of(asked, "peerhost"))
     principal = login.principal
     attributes = {"role": principal.role.value, "user": principal.user, "device": principal.device}
     answer: dict[str, Any] = {

@@ -6,6 +6,7 @@ from healthsync_mqtt.broker.external.question import (
     HookAnswer,
     Question,
     Unreadable,
+    address_of,
     flag_of,
     read_json,
     said,
@@ -20,8 +21,8 @@ def _vernemq(gate: Gatekeeper, question: Question) -> HookAnswer:
     if text_of(asked, "mountpoint"):
         return _NO
     if hook == "auth_on_register":
-        peer = asked.get("peer_addr")
-        gate.login(client_id, username, text_of(asked, "password"), question.now, peer if isinstance(peer, str) else "")
+        address = address_of(asked, "peer_addr")
+        gate.login(client_id, username, text_of(asked, "password"), question.now, address)
         return _YES
     principal = gate.who(client_id, username, question.now)
     if hook == "auth_on_publish":

@@ -157,6 +157,16 @@ async def test_a_from_that_means_nothing_is_refused(stand: Stand) -> None:
         assert refusal.reason == "bad_from"
 
 
+async def test_two_froms_are_refused_whichever_comes_first(stand: Stand) -> None:
+    line = connected(stand)
+    assert line.session is not None
+    for said in (("earliest", "1"), ("1", "earliest"), ("earliest", "earliest")):
+        asked = Wish(ALICE, 1, 0, (("other", "x"), *(("from", each) for each in said)))
+        refusal = stand.publisher.refusal(line.session, asked)
+        assert refusal is not None
+        assert (refusal.reason, "once" in refusal.said) == ("bad_from", True)
+
+
 def test_places_in_the_log() -> None:
     log = MemoryEventLog()
     for number in range(9):

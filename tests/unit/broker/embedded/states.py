@@ -81,7 +81,7 @@ def route(topic: str, retain: bool) -> tuple[AccessDecision, Origin | None, str]
     return decision, None, OWN_FORM
 
 
-def reached(protocol: Protocol, state: ConnectionState, asked: Connect) -> Protocol:
+def reached(protocol: Protocol, state: ConnectionState, asked: Connect, *, present: bool = False) -> Protocol:
     """The protocol, brought to this state by a CONNECT and what became of it."""
     if state is ConnectionState.AWAITING_CONNECT:
         return protocol
@@ -89,7 +89,7 @@ def reached(protocol: Protocol, state: ConnectionState, asked: Connect) -> Proto
     if state is ConnectionState.REFUSING:
         protocol.refused()
     elif state is ConnectionState.OPEN:
-        protocol.admitted(session(10, 10, WATCH), present=False, route=route)
+        protocol.admitted(session(10, 10, WATCH), present=present, route=route)
     elif state is ConnectionState.CLOSED:
         protocol.closed()
     assert protocol.state is state

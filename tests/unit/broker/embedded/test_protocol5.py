@@ -63,11 +63,16 @@ AUTH = Auth(ReasonCode.RE_AUTHENTICATE, METHOD | {Property.AUTHENTICATION_DATA: 
 
 
 def made(
-    state: ConnectionState = ConnectionState.OPEN, *, asked: Connect = CONNECT, most: int = 10, refused: int = 3
+    state: ConnectionState = ConnectionState.OPEN,
+    *,
+    asked: Connect = CONNECT,
+    most: int = 10,
+    refused: int = 3,
+    present: bool = False,
 ) -> Protocol:
-    """A protocol in this state, that speaks MQTT 5."""
+    """A protocol in this state, that speaks MQTT 5; ``present``: the session was there before."""
     protocol = Protocol(Told(), max_unreleased=100, max_refused=refused, receive_maximum=most)
-    return reached(protocol, state, asked)
+    return reached(protocol, state, asked, present=present)
 
 
 def answers(actions: Sequence[Any]) -> list[tuple[int, int]]:
@@ -241,6 +246,28 @@ def test_unreleased_messages_are_counted_of_all_topics_and_a_refused_one_is_over
     assert protocol.state is ConnectionState.OPEN
     actions = handle(protocol, Publish(EVENTS, b"", 2, packet_id=64))
     assert actions == [EndConnection("receive_maximum_exceeded", violation=True)]
+
+
+def test_an_id_that_is_not_known_is_answered_so() -> None:
+    protocol = made()
+    assert protocol.session is not None
+    handle(protocol, Publish(EVENTS, b"{}", 2, packet_id=7), Publish(STATUS, b"x", 2, packet_id=8))
+    for number in (7, 8):
+        assert handle(protocol, Pubrel(number)) == [Send(Pubcomp(number))]
+        assert handle(protocol, Pubrel(number)) == [Send(Pubcomp(number, 0x92))], "it is over"
+    assert handle(protocol, Pubrec(1)) == [Send(Pubrel(1, 0x92))]
+    protocol.session.offer(Message(b"t", b"x", 2))
+    protocol.session.transmit()
+    assert handle(protocol, Pubrec(1)) == [Send(Pubrel(1))]
+    assert handle(protocol, Pubrec(1)) == [Send(Pubrel(1))], "its end is still to come"
+    handle(protocol, Pubcomp(1))
+    assert handle(protocol, Pubrec(1)) == [Send(Pubrel(1, 0x92))]
+
+
+def test_in_a_session_that_goes_on_an_id_may_be_of_an_earlier_connection() -> None:
+    protocol = made(present=True)
+    assert handle(protocol, Pubrel(7)) == [Send(Pubcomp(7))]
+    assert handle(protocol, Pubrec(1)) == [Send(Pubrel(1, 0x92))], "what was sent is kept with the session"
 
 
 def test_a_client_may_refuse_what_it_is_sent() -> None:

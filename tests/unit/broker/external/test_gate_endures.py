@@ -75,6 +75,9 @@ class Gate:
         lost, self.lost = self.lost, set()
         return frozenset(lost)
 
+    def write_refused(self) -> None:
+        """Nobody was refused."""
+
 
 class Evictor:
     def __init__(self) -> None:

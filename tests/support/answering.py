@@ -1,0 +1,53 @@
+"""A service that answers commands on its admin channel, in a thread, and is nothing else."""
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+from healthsync_mqtt.cli.service import AdminServer, ServiceFile
+from healthsync_mqtt.errors import NotFoundError
+
+PEER: Final = "127.0.0.1:9"
+"""Nobody listens there."""
+
+
+class answering:  # noqa: N801  # read as what it does
+    """The admin channel of a service that has these clients, and does nothing else."""
+
+    def __init__(self, data: Path, *clients: str) -> None:
+        self._data = data
+        self._clients = clients
+        self._loop = asyncio.new_event_loop()
+        self._over: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    def __enter__(self) -> None:
+        self._thread.start()
+        self._ready.wait()
+
+    def __exit__(self, *_exc: object) -> None:
+        assert self._over is not None
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        async def clients(_: dict[str, Any]) -> dict[str, Any]:
+            return {"clients": [{"client_id": each, "role": "device", "address": PEER} for each in self._clients]}
+
+        async def unasked(_: dict[str, Any]) -> dict[str, Any]:
+            raise NotFoundError("the service was asked about a name that nothing has")
+
+        self._over = asyncio.Event()
+        verbs = dict.fromkeys(("trace", "kick", "rejected_replay", "rejected_purge"), unasked)
+        async with AdminServer(self._data / "service.sock", verbs | {"clients": clients}) as server:
+            ServiceFile(
+                pid=os.getpid(), mqtt=PEER, mqtts=PEER, wss=PEER, ca_file="", started_at="", version="",
+                socket=str(server.path),
+            ).write(self._data)  # fmt: skip
+            self._ready.set()
+            await self._over.wait()
+            ServiceFile.remove(self._data)
