@@ -16,6 +16,7 @@ from healthsync_mqtt.config.private_database import open_private_database, trans
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.key_id import new_key_id
 from healthsync_mqtt.sql_files import numbered, statements
+from healthsync_mqtt.sqlite_faults import fix_of
 
 _HERE: Final = __package__ or ""
 _SQL = statements(_HERE, "keys.sql")
@@ -151,4 +152,4 @@ class KeyBook:
             try:
                 yield
             except sqlite3.Error as error:
-                raise StoreError(f"{self.path} cannot be used: {error}", hint="is the disk full?") from error
+                raise StoreError(f"{self.path} cannot be used: {error}", hint=fix_of(error)) from error
