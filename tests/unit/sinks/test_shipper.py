@@ -61,3 +61,38 @@ def test_a_restart_within_the_first_piece_is_noticed() -> None:
         shipper.step()
         now[0] += 0.1
     assert sink.held == {"e0", "e1", "e2"}
+
+
+def test_whoever_waits_for_the_server_says_for_what_and_since_when_the_state_holds() -> None:
+    log = MemoryEventLog()
+    log.stage([item(f"e{number}") for number in range(2)], [], 1)
+    log.commit()
+    sink, now, asked = Forgetful(), [0.0], list[str]()
+    sink.status = dict  # type: ignore[attr-defined]
+    probe = SinkStep(Next.WAIT, "unreachable")
+    sink.probe = lambda: probe  # type: ignore[method-assign]
+    shipper = Shipper(
+        SinkConfig(kind="test", name="test", flush_s=0.0, settle_s=5.0),
+        sink,
+        reader=log.reader(),
+        cursor=0,
+        keep=lambda _: None,
+        asks=asked.append,
+        clock=lambda: now[0],
+        now_us=lambda: round(now[0] * 1e6),
+        jitter=random.Random(1).random,
+    )
+    idle = shipper.status()
+    for _ in range(3):
+        shipper.step()
+    assert asked == ["ship", ""] * 3
+    now[0] = 6.0
+    shipper.step()
+    assert asked[-2:] == ["probe", ""]
+    waiting = shipper.status()
+    now[0] = 7.0
+    assert [(each["state"], each["since"]) for each in (idle, waiting, shipper.status())] == [
+        ("idle", "1970-01-01T00:00:00.000000Z"),
+        ("waiting", "1970-01-01T00:00:06.000000Z"),
+        ("waiting", "1970-01-01T00:00:06.000000Z"),
+    ]
