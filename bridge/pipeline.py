@@ -154,6 +154,8 @@ class Pipeline:
         self._commit_from: float | None = None
         self._pace = Pace()
         self._resting: asyncio.TimerHandle | None = None
+        #: whether a group is being written that takes several rounds of the loop
+        self.writing = False
         #: when the first row of the group was written
         self._began = 0.0
         #: the version of consent that all that waits was screened by
@@ -345,6 +347,7 @@ class Pipeline:
     def _enter(self, phase: PipelinePhase) -> None:
         assert phase in _NEXT[self._phase], (self._phase, phase)
         self._phase = phase
+        self.writing = False
         if phase is PipelinePhase.COMMITTING:
             self._courtesy.begin()
         else:
@@ -419,6 +422,7 @@ class Pipeline:
         try:
             with self._aside.quiet():
                 group.seqs += self._journal.write(*portions.popleft(), received_us)
+            self.writing = bool(portions)
             if portions:
                 self._loop.call_soon(self._stage, portions, received_us)
                 return

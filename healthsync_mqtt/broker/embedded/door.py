@@ -101,6 +101,7 @@ class FrontDoor:
         on_refused: Callable[[str, str, str], None],
         on_fatal: Callable[[HealthSyncError], None],
         moved_to: str = "",
+        hurried: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``on_refused`` gets reason and address of each refused login, and whose it was to be.
@@ -108,6 +109,8 @@ class FrontDoor:
         ``room`` is what messages over the limit of a packet take, of clients that may send some.
 
         ``moved_to`` is where clients are sent instead of being let in; "": they are let in.
+
+        ``hurried`` says whether a commit takes several rounds of the loop to prepare: clients get less of each then.
 
         ``on_fatal`` is called when routing ended on its own: only a restart can mend that.
         """
@@ -129,7 +132,7 @@ class FrontDoor:
         self._clock = clock
         self.refusals = Refusals()
         self.visitors = Visitors(counters, clock)
-        self._turns = Turns()
+        self._turns = Turns(hurried=hurried)
         self._guard = AddressGuard(limits, most=connections_at_most())
         self._wills = DelayedWills(sessions.keep, self._publish_will)
         self._takeovers = Takeovers(limits.takeovers_per_minute)

@@ -68,8 +68,9 @@ _CONTROL: Final = 6
 _EVENT: Final = 7  # with its share of a commit; one of 200 bytes takes 12 in all
 _BYTES: Final = 5  # a payload costs its length >> this
 _MESSAGE: Final = 100
+_RELAYED: Final = 200  # with the router's part, which it takes in rounds of its own
 _FILTER: Final = 80
-_LOGIN: Final = 600
+_LOGIN: Final = 700  # with the connection's beginning and end
 
 _PROPERTY: Final = 3  # a property that may repeat, and what else a packet says beside its message
 
@@ -256,7 +257,9 @@ class Protocol:
         self.five = is_modern(self.level)
         self.method = packet.properties.get(Property.AUTHENTICATION_METHOD)
         self._actions.append(Judge(packet))
-        return _LOGIN
+        return (
+            _LOGIN if packet.will is None else _LOGIN + _RELAYED
+        )  # it is published at the end, when nobody is charged
 
     def _publish(self, packet: Publish) -> int:
         assert self._source is not None
@@ -296,8 +299,8 @@ class Protocol:
                 unreleased.add(packet.packet_id)
             held = self._order.hold(self._answer(token, DONE), len(self._events)) if token else None
             self._actions.append(Relay(decision.channel, packet, held))
-        else:
-            self._reply(token, DONE)
+            return _RELAYED + cost
+        self._reply(token, DONE)
         return _MESSAGE + cost
 
     def _named(self, packet: Publish) -> Publish | None:

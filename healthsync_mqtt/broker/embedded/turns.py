@@ -27,6 +27,8 @@ PASS: Final = 4_000
 """Units of work for all clients together between two rests."""
 RESERVE: Final = 1_000
 """Of these, what is left for clients that need little and come while others wait."""
+HURRIED_PASS: Final = RESERVE + TURN
+"""The same as ``PASS`` while a commit takes several rounds to prepare: others wait for each of them."""
 REST_S: Final = 0.001
 """The least that the loop has for everything else, and other threads have the interpreter, after a pass."""
 
@@ -101,7 +103,8 @@ W = TypeVar("W", bound=Waiter)
 class Turns:
     """The queue of those who have more to do than one turn.
 
-    ``soon`` calls something in the next round of the loop, ``after`` after so many seconds.
+    ``soon`` calls something in the next round of the loop, ``after`` after so many seconds. ``hurried`` says whether
+    something takes several rounds for which others wait: then passes are short.
     """
 
     def __init__(
@@ -109,10 +112,13 @@ class Turns:
         soon: Callable[[Callable[[], None]], object] | None = None,
         after: Callable[[float, Callable[[], None]], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        hurried: Callable[[], bool] = lambda: False,
     ) -> None:
         self._soon = soon or (lambda work: asyncio.get_running_loop().call_soon(work))
         self._after = after or (lambda delay, work: asyncio.get_running_loop().call_later(delay, work))
         self._clock = clock
+        self._hurried = hurried
         self._light: deque[Waiter] = deque()
         self._heavy: deque[Waiter] = deque()
         self._left = PASS
@@ -185,7 +191,7 @@ class Turns:
             self._after(REST_S, self._rested)
 
     def _rested(self) -> None:
-        self._left = PASS
+        self._left = HURRIED_PASS if self._hurried() else PASS
         self._rests += 1
         self._pass()
 

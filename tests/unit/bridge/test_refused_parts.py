@@ -70,6 +70,32 @@ async def test_others_are_let_in_while_many_refused_events_are_written() -> None
         bench.close()
 
 
+async def test_it_is_known_while_a_group_takes_several_rounds_and_not_otherwise() -> None:
+    bench = Bench()
+    between: list[bool] = []
+    parts = Parts(bench)
+    write = parts._noted
+
+    def noted(*values: Any) -> list[int]:
+        between.append(bench.pipeline.writing)
+        return write(*values)
+
+    bench.log.stage = noted
+    try:
+        source = bench.source()
+        bench.pipeline.submit([delivery(source, 1, BAD)])
+        await bench.settle()
+        assert between == [False] + [True] * (len(parts.sizes) - 1)
+        assert len(between) > 2
+        bench.pipeline.submit([delivery(source, 2, [event("good"), *BAD[:5]])])
+        await bench.settle()
+        assert between[len(parts.sizes) - 1 :] == [False]
+        assert not bench.pipeline.writing
+    finally:
+        parts.close()
+        bench.close()
+
+
 async def test_others_are_let_in_while_a_message_of_many_events_is_written() -> None:
     """Its device and others are answered by one commit; no portion is larger than a group of small messages."""
     many = 2 * GROUP_EVENTS + 10

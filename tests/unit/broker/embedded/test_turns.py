@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from healthsync_mqtt.broker.embedded.turns import (
+    HURRIED_PASS,
     LIGHT_TURN,
     PASS,
     RESERVE,
@@ -25,7 +26,9 @@ class Loop:
         self._later: list[Callable[[], None]] = []
         #: how often everything else had the loop, and other threads the interpreter
         self.rests = 0
-        self.turns = Turns(self._soon.append, self._after, lambda: self.now)
+        #: whether others wait for each round of the loop
+        self.hurried = False
+        self.turns = Turns(self._soon.append, self._after, lambda: self.now, hurried=lambda: self.hurried)
 
     def _after(self, delay: float, work: Callable[[], None]) -> None:
         assert delay >= REST_S
@@ -255,3 +258,24 @@ def test_one_that_overdraws_its_turn_is_followed_by_a_rest() -> None:
     loop.run()
     assert loop.rests == 1
     assert not other.waits
+
+
+def test_where_others_wait_for_each_round_a_flood_gets_less_of_it_and_who_needs_little_as_much() -> None:
+    loop, floods = Loop(), [Client(100 * PASS) for _ in range(5)]
+    for flood in floods:
+        loop.turns.arrived(flood)
+    loop.run()
+    loop.hurried = True
+    for _ in range(10):
+        before = sum(flood.done for flood in floods)
+        loop.run()
+        assert sum(flood.done for flood in floods) - before <= HURRIED_PASS - RESERVE + floods[0].step
+        bystander = Client(LIGHT_TURN)
+        loop.turns.arrived(bystander)
+        loop.run()
+        assert not bystander.waits
+    loop.hurried = False
+    loop.run()
+    before = sum(flood.done for flood in floods)
+    loop.run()
+    assert sum(flood.done for flood in floods) - before > HURRIED_PASS
