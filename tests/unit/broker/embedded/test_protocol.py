@@ -314,3 +314,16 @@ def test_a_wildcard_that_is_not_alone_in_its_level_ends_the_connection(topic_fil
 def test_wildcards_in_their_places_are_listened_to(topic_filter: str) -> None:
     packet = Subscribe(1, ((topic_filter, 1),))
     assert handle(made(ConnectionState.OPEN), packet) == [Listen(packet)]
+
+
+def test_what_others_do_for_a_packet_later_is_charged_with_it() -> None:
+    """The router has a part in each message that it passes on, and so has a will, at an end that nobody is charged."""
+    routing = cost(Publish(STATUS, b"x")) - cost(Publish(b"users/other/events", b"x"))
+    assert routing >= cost(Publish(b"users/other/events", b"x"))
+    logins = []
+    for will in (None, WILL):
+        protocol = made(ConnectionState.AWAITING_CONNECT)
+        protocol.received([Connect("alice-watch", will=will)])
+        protocol.run(1)
+        logins.append(protocol.spent)
+    assert logins[1] - logins[0] >= routing
