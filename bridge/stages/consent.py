@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 _NOT_AGREED: Final = "the user has not agreed to data of this type being stored"
 _type_of: Final = attrgetter("type")
+_OURS: Final = frozenset({
+    "id", "user_id", "type", "start_time", "end_time", "value", "device", "utc_offset", "source", "version", "op",
+    "batch", "events",
+})  # fmt: skip
+"""Names of fields that say nothing of what is in them; a sender may call any other as it likes."""
 _NOT_KEPT: Final = "refused, and not kept: the user has not agreed to all types being stored"
 
 
@@ -145,10 +150,17 @@ def _without_content(
         may_name = GUARDED if rejection.guarded is None else rejection.guarded
         if withheld is not None and withheld.isdisjoint(may_name):
             return rejection
-        return rejection._replace(message=_NOT_KEPT, raw=b"", omitted=omits, due_us=None, guarded=None)
+        field = _ours(rejection.field)
+        return rejection._replace(field=field, message=_NOT_KEPT, raw=b"", omitted=omits, due_us=None, guarded=None)
     if now_us < permission.span(rejection.type).until_us:
         return rejection
     return Rejection(rejection.index, rejection.id, Reason.NO_CONSENT, "type", _NOT_AGREED, b"", omitted=omits)
+
+
+def _ours(field: str | None) -> str | None:
+    """A path as far as it is in our own words: a field that nobody knows is named by its sender."""
+    name = (field or "").partition(".")[0].partition("[")[0]
+    return name if name in _OURS else None
 
 
 def _omitted(rejection: Rejection) -> Omitted:
