@@ -313,14 +313,16 @@ def _status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
     sink = sinks.get(name)
     shown: dict[str, Any] = {"sink": name, "where": sink.target, "state": "not started", "reason": ""}
     refused: list[Any] = []
+    known = _of_service(data, name)
     if sinks.ledger(name).exists():
         ledger = SinkLedger.open(sinks.ledger(name))
         shown |= ledger.state()
         said_us = shown.pop("said_us", None)
-        shown |= _of_service(data, name) or _silent(sink.timeout_s, said_us)
+        shown |= {} if known else _silent(sink.timeout_s, said_us)
         shown["refused_lines"] = ledger.refused_count()
         refused = [refusal._asdict() for refusal in ledger.refused(20)]
         ledger.close()
+    shown |= known
     log = DataDirectory(data).log()
     if log is not None:
         with log:

@@ -63,7 +63,7 @@ SHAPES: dict[str, Callable[[str], bytes]] = PACKED | {
     "beside the events": lambda of: text({"batch": "b", "events": [GOOD], "more": secret(of)}),
     "in an unknown field": lambda of: text(GOOD | {"more": secret(of)}),
     "in a text of an unknown field": lambda of: text(GOOD | {"more": json.dumps(secret(of))}),
-    "deep in an unknown field": lambda of: text(GOOD)[:-1] + b',"more":' + b"[" * 40 + text(secret(of)) + b"]" * 40 + b"}",
+    "deep": lambda of: text(GOOD)[:-1] + b',"more":' + b"[" * 40 + text(secret(of)) + b"]" * 40 + b"}",
     "type as list": lambda of: text(secret(of) | {"type": [of]}),
     "type as object": lambda of: text(secret(of) | {"type": {of: 1}}),
     "type with spaces": lambda of: text(secret(f" {of} ")),
