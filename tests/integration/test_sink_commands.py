@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from healthsync_mqtt.cli import sink as sink_commands
 from healthsync_mqtt.cli.doctor.finding import Grade
 from healthsync_mqtt.cli.doctor.sinks import sinks as examined
 from healthsync_mqtt.cli.main import needed, program
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from tests.support import influx_double as canned
 from tests.support.influx_double import InfluxDouble, Reply
 
@@ -156,3 +159,31 @@ def test_the_exit_code_of_status_says_whether_all_ship(
     ledger.save_state({"sink": "influxdb", "reason": "", "cursor": 0, "said_us": said_us} | state)
     ledger.close()
     assert run("status", code=code)[0]["state"] == shown
+
+
+def test_a_sink_whose_names_are_lost_is_not_added_again_in_silence(run: Run, data: Path, server: InfluxDouble) -> None:
+    """A backup without the folder of sinks: the log alone knows that points were shipped under names."""
+    run("add", "influxdb", server.url)
+    assert Sinks(data).ledger("influxdb").exists()
+    log = SqliteEventLog.open(data / "events.db")
+    log.set_cursor("sink:influxdb", 5)
+    log.commit()
+    log.close()
+    shutil.rmtree(data / "sinks")
+    run("add", "influxdb", server.url, code=69)
+    assert Sinks(data).names() == []
+    run("add", "influxdb", server.url, "--no-test")
+    assert Sinks(data).names() == ["influxdb"]
+
+
+def test_what_the_running_service_knows_of_a_sink_is_its_status(
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of one that has no ledger, and of a process that can write no word into it."""
+    run("add", "influxdb", NOBODY, "--no-test")
+    known = {"sink": "influxdb", "state": "hung", "since": "2026-11-23T06:00:00.000000Z", "reason": "process_hangs"}
+    monkeypatch.setattr(sink_commands, "call", lambda *_: {"sinks": [{"sink": "file", "state": "idle"}, known]})
+    for _ in range(2):
+        (shown,) = run("status", code=1)
+        assert known.items() <= shown.items()
+        Sinks(data).ledger("influxdb").unlink(missing_ok=True)
