@@ -1,8 +1,10 @@
 """How a device gets its credentials for a one-time code, and new ones for its refresh token, without being told."""
 
 import asyncio
+import contextlib
 import json
 import logging
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,6 +27,7 @@ _MARGIN_S: Final = 60.0
 """A token that ends so soon is replaced before it is used."""
 
 _CREDENTIALS_BYTES: Final = 4_096
+_BEGUN: Final = re.compile(rf"{LOGIN}-[0-9a-f]{{16}}")
 
 MakeTransport = Callable[[str], Transport]
 """A transport that logs in as ``enroll`` with the given client id."""
@@ -55,23 +58,56 @@ async def enroll(
     A DeviceClient that is given them renews them by itself, and keeps the file current. Raises DeniedError for a code
     that is wrong, used or expired, and UnavailableError when the service cannot be reached.
 
-    When the answer is lost, the same client asks once more: for a minute the service answers it again. StoreError when
-    the file cannot be written, before the code is used.
+    When the answer is lost, the same client asks once more: for a minute the service answers it again, also a program
+    that was ended and started anew with the same ``save_to``. StoreError when the file cannot be written, before the
+    code is used.
     """
     await asyncio.to_thread(_try_writing, save_to)
     make = transport or lobby_transport(host, port, ca_file=ca_file, tls=tls)
-    names, client_id = topics or TopicRegistry.load(None), f"{LOGIN}-{secrets.token_hex(8)}"
+    names, client_id = topics or TopicRegistry.load(None), await asyncio.to_thread(_begun_as, save_to)
     try:
-        answer = await exchange(make, names, code, {}, client_id)
-    except ConnectionLostError:
-        answer = await exchange(make, names, code, {}, client_id)
+        try:
+            answer = await exchange(make, names, code, {}, client_id)
+        except ConnectionLostError:
+            answer = await exchange(make, names, code, {}, client_id)
+    except DeniedError:
+        _forget_begun(save_to)
+        raise
     credentials = Credentials.from_mapping(answer, file=save_to)
     try:
         await asyncio.to_thread(credentials.save)
     except OSError as error:
         # The code is used: what it brought is not thrown away, and is good until it has to be renewed.
         _LOG.warning("client.credentials_not_saved %s", error.__class__.__name__)
+    else:
+        _forget_begun(save_to)
     return credentials
+
+
+def _begun_as(path: Path | None) -> str:
+    """The client id to enrol as: the one of an attempt for this file that had no end, else a new one, written down."""
+    if path is None:
+        return f"{LOGIN}-{secrets.token_hex(8)}"
+    note = _note_beside(path)
+    try:
+        known = note.read_text(encoding="ascii")
+    except (OSError, ValueError):
+        known = ""
+    if not _BEGUN.fullmatch(known):
+        known = f"{LOGIN}-{secrets.token_hex(8)}"
+        with contextlib.suppress(OSError):  # then a lost answer can be asked for by this run alone
+            write_durably(note, known.encode())
+    return known
+
+
+def _forget_begun(path: Path | None) -> None:
+    if path is not None:
+        with contextlib.suppress(OSError):
+            _note_beside(path).unlink(missing_ok=True)
+
+
+def _note_beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.enrolling")
 
 
 def _try_writing(path: Path | None) -> None:

@@ -4,10 +4,11 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from healthsync_mqtt.client import Credentials, DeviceClient, enroll
+from healthsync_mqtt.client import Credentials, DeviceClient, enroll, enrolment
 from healthsync_mqtt.client.enrolment import Renewal, lobby_transport
 from healthsync_mqtt.errors import DeniedError
 from healthsync_mqtt.topics.registry import TopicRegistry
@@ -20,6 +21,11 @@ pytestmark = pytest.mark.parametrize("changes", [{"limits.failed_login_base_s": 
 def where(house: House) -> tuple[str, int]:
     host, _, port = house.ready.mqtts.rpartition(":")
     return host, int(port)
+
+
+def named_after(file: Path) -> list[str]:
+    """The file, and what lies beside it for its sake."""
+    return sorted(path.name for path in file.parent.iterdir() if file.name in path.name)
 
 
 async def enrolled(house: House, file: Path) -> Credentials:
@@ -82,4 +88,36 @@ async def test_an_answer_that_was_lost_is_asked_for_again(house: House, bob: Bys
         await renewal()
         tokens.append(renewal.credentials.refresh_token)
     assert tokens[0] == tokens[1] != first.refresh_token
+    await house.still_serves(bob)
+
+
+async def test_a_program_that_was_ended_before_its_answer_asks_again_when_it_is_started_anew(
+    house: House, bob: Bystander, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code is used by then, and the credentials of it are nowhere yet."""
+    now_us = int(time.time() * 1e6)
+    house.registry.add_user("alice", "all", now_us)
+    code = house.registry.enrolments.create("alice", "watch", now_us)
+    house.look()
+    file = tmp_path / "watch.json"
+
+    async def again() -> Credentials:
+        return await enroll(*where(house), code=code, save_to=file, ca_file=Path(house.ready.ca_file))
+
+    class Ended(BaseException):
+        pass
+
+    def ended(*_: Any) -> Any:
+        raise Ended
+
+    with monkeypatch.context() as patch:
+        patch.setattr(enrolment, "_granted", ended)
+        with pytest.raises(Ended):
+            await again()
+    assert file.name not in named_after(file)
+    assert (await again()).device_id == "watch"
+    assert named_after(file) == [file.name]
+    with pytest.raises(DeniedError):
+        await again()
+    assert named_after(file) == [file.name]
     await house.still_serves(bob)
