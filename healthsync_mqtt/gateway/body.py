@@ -1,6 +1,7 @@
 """The body of a request: read as far as it may go, within the time that it may take."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -12,8 +13,15 @@ WITHIN_S: Final = 30.0
 _ENCODINGS: Final = frozenset({"", "identity", "gzip"})
 
 
-async def read_body(request: Request, most: int) -> bytes:
-    """The bytes as they came, packed ones too: the service unfolds them within its limits. HttpError 408, 413, 415."""
+def _free(_: int) -> None:
+    """Bodies that are bounded otherwise cost nothing."""
+
+
+async def read_body(request: Request, most: int, take: Callable[[int], None] = _free) -> bytes:
+    """The bytes as they came, packed ones too: the service unfolds them within its limits. HttpError 408, 413, 415.
+
+    ``take`` is called with the length of each piece before it is kept, and refuses it with an error of its own.
+    """
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding not in _ENCODINGS:
         raise HttpError(
@@ -26,9 +34,10 @@ async def read_body(request: Request, most: int) -> bytes:
     try:
         async with asyncio.timeout(WITHIN_S):
             async for part in request.stream():
-                body += part
-                if len(body) > most:
+                if len(body) + len(part) > most:
                     raise _too_large(most)
+                take(len(part))
+                body += part
     except TimeoutError:
         raise HttpError(
             408, "slow", f"the body took longer than {WITHIN_S:.0f} s", hint="send smaller batches"

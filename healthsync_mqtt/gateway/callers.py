@@ -1,12 +1,12 @@
 """Who is calling: credentials of devices, subscribers, admins and apps as they are, by the chain of the front door."""
 
-import asyncio
 import base64
 import binascii
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -14,12 +14,15 @@ from typing import Final, NamedTuple
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard, network
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.gateway.refusals import HeldRefusals
+from healthsync_mqtt.gateway.sessions import Person, PersonSessions
 from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.keys.signing import Keys
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.proof import CrowdedError, Login, PerhapsNewError, Proof, UnprovedError
+from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.telemetry.log import get_logger
 
@@ -34,11 +37,10 @@ _KNOWN_S: Final = 0.3
 """Seconds for which a credential that was good is not verified again: with the reading of the registry well within the
 second in which a revocation has to have its effect."""
 _MOST_KNOWN: Final = 20_000
+_SESSION: Final = "session"
 _BUSY_S: Final = 1.0
 _NEWS: Final = 2
 """So often the registry is read again for who may be new."""
-MOST_HELD: Final = 200
-"""Refusals that are held back; one more is answered at once, that it is to come later."""
 
 
 class Credential(NamedTuple):
@@ -55,6 +57,8 @@ class Caller:
     login: Login
     epoch: int
     """That of the holder at the login: what raises it has revoked this login."""
+    person: Person | None = None
+    """Whose session it is; None for devices and programs."""
 
     @property
     def principal(self) -> Principal:
@@ -71,8 +75,16 @@ class Callers:
     """Decides who is calling; refusals are held back as the front door holds them, and alike for every cause."""
 
     def __init__(
-        self, directory: Directory, logins: Logins, newcomers: Newcomers, guard: AddressGuard, keys: Keys
+        self,
+        directory: Directory,
+        logins: Logins,
+        newcomers: Newcomers,
+        guard: AddressGuard,
+        keys: Keys,
+        *,
+        sessions: PersonSessions,
     ) -> None:
+        self._sessions = sessions
         self._directory = directory
         self._keys = keys
         self._logins = logins
@@ -81,13 +93,15 @@ class Callers:
         self._key = secrets.token_bytes(32)
         #: by a keyed digest of the header: who it was good for a moment ago, and until when that is not asked again
         self._known: dict[bytes, tuple[Caller, float]] = {}
-        #: refusals that are held back now, and all there were
-        self.held = 0
+        self.refusals = HeldRefusals()
+        #: all there were
         self.refused = 0
 
-    async def caller(self, headers: Mapping[str, str], peer: str) -> Caller:
-        """Who an Authorization header is good for. HttpError 401, after a while."""
+    async def caller(self, headers: Mapping[str, str], peer: str, cookie: str = "") -> Caller:
+        """Who an Authorization header is good for, or without one a session's cookie. HttpError 401, after a while."""
         header = headers.get("authorization", "") or _offered(headers)
+        if not header and cookie:
+            return await self._visitor(cookie, peer)
         if not header:
             raise HttpError(
                 401, "no_credentials", "there are no credentials", hint="send Authorization: Bearer, or Basic"
@@ -108,16 +122,29 @@ class Callers:
         return caller
 
     async def admitted(self, proof: Proof, peer: str) -> Caller:
-        """Whom a proof is good for. HttpError 401, after a while; 503 when nobody could look at it."""
-        try:
-            caller = await self._login(proof._replace(address=network(peer)))
-        except CrowdedError as error:
-            raise HttpError(503, "busy", error.detail, retry_after_s=_BUSY_S) from None
-        if caller is None:
-            await self._refuse(peer, proof.client_id)
-            raise self.refusal()
-        self._guard.succeeded(peer, proof.client_id)
-        return caller
+        """Whom a proof is good for. HttpError 401, after a while; 429 and 503 when nobody has looked at it."""
+        async with self.trying(peer, proof.client_id):
+            return await self._login(proof._replace(address=network(peer)))
+
+    @asynccontextmanager
+    async def trying(self, peer: str, name: str) -> AsyncIterator[None]:
+        """Something secret is looked at inside. TokenError there is refused alike, after a while: HttpError 401.
+
+        429 when too much of this address is refused already, and nothing is to be looked at; 503 for CrowdedError.
+        """
+        with self.refusals.place(network(peer)) as place:
+            if place is None:
+                raise HttpError(429, "too_many", "too many logins fail", retry_after_s=_BUSY_S)
+            try:
+                yield
+            except CrowdedError as error:
+                raise HttpError(503, "busy", error.detail, retry_after_s=_BUSY_S) from None
+            except TokenError as error:
+                log.info("gateway.login_refused", client=name, reason=error.detail)
+                self.refused += 1
+                await place.hold(self._guard.failed(peer, name, time.monotonic()))
+                raise self.refusal() from None
+        self._guard.succeeded(peer, name)
 
     @staticmethod
     def refusal() -> HttpError:
@@ -129,6 +156,10 @@ class Callers:
             hint="issue a new token: healthsync device token USER DEVICE",
         )
 
+    def csrf(self, person: Person) -> str:
+        """The word that unsafe requests of this session have to repeat."""
+        return self._sessions.csrf(person.session)
+
     async def read_again(self) -> None:
         """Read the registry now, for whoever has just changed it."""
         await self._newcomers.reading()
@@ -136,6 +167,10 @@ class Callers:
     def still(self, caller: Caller) -> bool:
         """Whether a login that was good is good now: for streams, which outlast a request."""
         login = caller.login
+        if caller.person is not None:
+            return self._sessions.alive(caller.person) and (
+                login.principal.role is not Role.admin or self._directory.is_active(login.principal)
+            )
         return (
             time.time() < login.expires_at
             and self._directory.is_active(login.principal)
@@ -143,6 +178,25 @@ class Callers:
             and (login.kid is None or login.kid in self._keys.public)
             and login.jti not in self._directory.revoked_tokens
         )
+
+    async def _visitor(self, cookie: str, peer: str) -> Caller:
+        async with self.trying(peer, _SESSION):
+            person = await self._sessions.who(cookie)
+            if person is None:
+                raise TokenError("the session has ended, or its cookie is to be refreshed")
+            login = Login(principal=self._principal(person), expires_at=person.expires_at, jti=None)
+            return Caller(login, 0, person)
+
+    def _principal(self, person: Person) -> Principal:
+        """The rights of whom a session is. TokenError."""
+        if person.user is None:
+            entry = self._directory.entry(Role.admin, person.name, None)
+            if entry is None:
+                raise TokenError("there is no such admin any more")
+            return entry.principal
+        users = self._sessions.cared_for(person.user) | {person.user}
+        name = f"{_SESSION}/{person.user}"  # no client's id has a slash
+        return Principal(role=Role.subscriber, client_id=name, users=users, types=None, named=GUARDED)
 
     def _proof(self, said: Credential) -> Proof:
         name = said.name
@@ -161,8 +215,8 @@ class Callers:
             return None
         return None if entry is None else entry.principal.client_id
 
-    async def _login(self, proof: Proof) -> Caller | None:
-        """The login, or None. Who may be new, or waits for the check of a password, is asked again after it."""
+    async def _login(self, proof: Proof) -> Caller:
+        """The login; TokenError. Who may be new, or waits for the check of a password, is asked again after it."""
         news = 0
         while True:
             # Another thread reads the registry: a revocation that comes between the two must not count as known.
@@ -172,29 +226,13 @@ class Callers:
                 return Caller(self._logins.authenticate(proof, Demand.off, time.time()), epoch)
             except UnprovedError:
                 await self._newcomers.proving()
-            except CrowdedError:
-                raise
             except PerhapsNewError:
                 if news == _NEWS:
-                    return None
+                    raise
                 news += 1
                 await self._newcomers.reading()
                 if proof.client_id == _NOBODY and proof.password is not None:
                     proof = self._proof(Credential(None, proof.password))._replace(address=proof.address)
-            except TokenError as error:
-                log.info("gateway.login_refused", client=proof.client_id, reason=error.detail)
-                return None
-
-    async def _refuse(self, peer: str, name: str) -> None:
-        self.refused += 1
-        wait_s = self._guard.failed(peer, name, time.monotonic())
-        if self.held >= MOST_HELD:
-            raise HttpError(429, "too_many", "too many logins fail", retry_after_s=wait_s)
-        self.held += 1
-        try:
-            await asyncio.sleep(wait_s)
-        finally:
-            self.held -= 1
 
 
 def _offered(headers: Mapping[str, str]) -> str:

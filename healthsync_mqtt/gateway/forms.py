@@ -1,7 +1,6 @@
-"""How events are written out: JSON, a line each, or CSV, as the Accept header asks."""
+"""How events are written out: JSON, a line each, CSV or FHIR, as the Accept header asks."""
 
 import csv
-import hashlib
 import io
 from collections.abc import Sequence
 from enum import StrEnum
@@ -9,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from healthsync_mqtt.exports.observations import Observations
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.model.record import OP_WORDS, Record, canonical_dict, canonical_json
 from healthsync_mqtt.model.times import iso
@@ -20,6 +20,7 @@ class EventForm(StrEnum):
     JSON = "application/json"
     LINES = "application/x-ndjson"
     CSV = "text/csv"
+    FHIR = "application/fhir+json"
 
 
 _COLUMNS: Final = (
@@ -73,6 +74,27 @@ def as_csv(events: Sequence[Record]) -> bytes:
     return out.getvalue().encode()
 
 
+def as_fhir(events: Sequence[Record]) -> bytes:
+    """A FHIR R4 Bundle of Observations, as ``events export --format fhir`` writes it."""
+    out = io.BytesIO()
+    bundle = Observations(out)
+    for each in events:
+        bundle.take(each)
+    bundle.close()
+    return out.getvalue()
+
+
+def written_as(form: EventForm, events: Sequence[Record]) -> bytes:
+    """The events alone, in a form that has no place for where to go on."""
+    match form:
+        case EventForm.CSV:
+            return as_csv(events)
+        case EventForm.FHIR:
+            return as_fhir(events)
+        case _:
+            return as_lines(events)
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""
@@ -100,8 +122,3 @@ def as_first_api(record: Record) -> dict[str, Any]:
         "device": event.get("device"),
         **({"op": OP_WORDS[record.op]} if record.op else {}),
     }
-
-
-def tag(body: bytes) -> str:
-    """The entity tag of an answer: the same for the same bytes."""
-    return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'

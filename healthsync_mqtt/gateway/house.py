@@ -14,15 +14,21 @@ from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.gateway import enrolling, intake, reading, stream
+from healthsync_mqtt.gateway import enrolling, intake, stream
 from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.callers import Callers
+from healthsync_mqtt.gateway.day_pool import DayPool
 from healthsync_mqtt.gateway.log_pool import LogPool
 from healthsync_mqtt.gateway.place import SealedPlaces
 from healthsync_mqtt.gateway.publisher import Publisher
-from healthsync_mqtt.gateway.rules import Anybody, Reader, Sender
+from healthsync_mqtt.gateway.questions import LogQuestions
+from healthsync_mqtt.gateway.room import Room
+from healthsync_mqtt.gateway.rules import Anybody
+from healthsync_mqtt.gateway.sessions import PersonSessions
 from healthsync_mqtt.gateway.shares import Shares
+from healthsync_mqtt.gateway.surface import routers
 from healthsync_mqtt.gateway.tail import Tail
+from healthsync_mqtt.gateway.written import Answers
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
 from healthsync_mqtt.identity.exchange import TokenExchange
@@ -46,6 +52,8 @@ _OWN: Final = (GATEWAY.client_id, "start it with: healthsync up, or: healthsync 
 _REVOCATION_S: Final = 0.25
 _KEYS_S: Final = 0.5
 _CERTIFICATES_S: Final = 2.0
+_MOST_ANSWERS: Final = 67_108_864
+"""Bytes of answers that clients have not taken yet."""
 
 
 class House:
@@ -58,30 +66,35 @@ class House:
         self.store = CredentialStore(paths.credentials)
         self.keys = LiveKeys(KeyStore.of_environment(paths.keys), time.time_ns() // 1000)
         self.rules = AccessRules(TopicRegistry.load(settings.topics_file))
-        self.shares = Shares(self.rules)
+        audit = AuditLog.open(paths.audit_db, paths.audit_key)
+        self.sessions = PersonSessions(identities, audit, lambda: self.store.need(*_OWN))
+        self.shares = Shares(self.rules, carer=self.sessions.carer)
         self.directory = Directory(registry, agreements=self.shares)
         self.logins = Logins.of(self.directory, TokenVerifier(self.keys), self.store)
         self.newcomers = Newcomers(self.logins)
-        self.callers = Callers(self.directory, self.logins, self.newcomers, AddressGuard(limits), self.keys)
+        self.callers = Callers(
+            self.directory, self.logins, self.newcomers, AddressGuard(limits), self.keys, sessions=self.sessions
+        )
         self.publisher = Publisher(
             broker,
             lambda: self.store.need(*_OWN),
             most=settings.gateway.in_flight,
-            most_bytes=settings.gateway.in_flight_bytes,
             answer_s=settings.gateway.answer_s,
         )
         self.intake = intake.EventIntake(
             rules=self.rules,
             publisher=self.publisher,
             rates=Rates(limits),
+            room=Room(settings.gateway.in_flight_bytes, "bodies"),
             most=limits.max_packet,
             still=self.callers.still,
         )
         self.log = LogPool(settings.data)
         self.tail = Tail(self.log)
-        self.reading = reading.LogQuestions(self.log, self.shares, SealedPlaces(self.store.need(*_OWN)))
+        self.days = DayPool(paths.summaries_db)
+        self.answers = Answers(Room(_MOST_ANSWERS, "answers"))
+        self.reading = LogQuestions(self.log, self.shares, SealedPlaces(self.store.need(*_OWN)))
         self.streams = stream.Streams(self.reading, self.tail, self.callers)
-        audit = AuditLog.open(paths.audit_db, paths.audit_key)
         exchange = TokenExchange(identities, TokenIssuer(self.keys), audit, lifetime_s=settings.token.access_s)
         self.enrolling = enrolling.Enrolling(self.callers, exchange)
         self.tls = (
@@ -108,12 +121,14 @@ class House:
             house = cls(settings, registry, identities, broker)
             opened.callback(house.newcomers.close)
             opened.callback(house.log.close)
+            opened.callback(house.days.close)
             tasks = [
                 asyncio.create_task(work, name=f"gateway.{name}")
                 for name, work in (
                     ("publisher", house.publisher.run()),
                     ("tail", house.tail.run()),
                     ("registry", _again(_REVOCATION_S, "registry", house.newcomers.read)),
+                    ("sessions", _again(_REVOCATION_S, "sessions", house.sessions.follow)),
                     ("tries", _again(_REVOCATION_S, "tries", partial(house.note_tries, identities))),
                     ("keys", _again(_KEYS_S, "keys", house.look_at_keys)),
                     ("certificates", _again(_CERTIFICATES_S, "certificates", house.look_at_certificates)),
@@ -128,13 +143,7 @@ class House:
 
     def routers(self) -> list[APIRouter]:
         """All routes, each with its rule."""
-        reader = Reader(self.callers)
-        return [
-            intake.routes(self.intake, Sender(self.callers)),
-            reading.routes(self.reading, reader, Anybody(self.callers)),
-            stream.routes(self.streams, reader),
-            enrolling.routes(self.enrolling, Anybody(self.callers)),
-        ]
+        return routers(self)
 
     async def note_tries(self, identities: Registry) -> None:
         """Write down how often wrong codes were tried."""

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -15,7 +16,8 @@ from healthsync_mqtt.gateway.body import read_body
 from healthsync_mqtt.gateway.callers import Caller, Callers
 from healthsync_mqtt.gateway.openapi import answers, takes
 from healthsync_mqtt.gateway.problem import HttpError
-from healthsync_mqtt.gateway.publisher import NotTakenError, Publisher
+from healthsync_mqtt.gateway.publisher import NotTakenError, Publisher, SenderGoneError
+from healthsync_mqtt.gateway.room import Room
 from healthsync_mqtt.gateway.rules import Sender
 from healthsync_mqtt.model.receipt import Receipt, RejectedEvent
 from healthsync_mqtt.mqtt.links.port import HEADER, Answer, TooLargeError
@@ -34,9 +36,17 @@ class EventIntake:
     """Takes bodies of events for the devices that send them."""
 
     def __init__(
-        self, *, rules: AccessRules, publisher: Publisher, rates: Rates, most: int, still: Callable[[Caller], bool]
+        self,
+        *,
+        rules: AccessRules,
+        publisher: Publisher,
+        rates: Rates,
+        room: Room,
+        most: int,
+        still: Callable[[Caller], bool],
     ) -> None:
         """``most`` is what a packet of the broker may have; ``still`` says whether a login is good now."""
+        self._room = room
         self._still = still
         self._rules = rules
         self._publisher = publisher
@@ -54,17 +64,18 @@ class EventIntake:
                 hint="see the formats of an app: healthsync app list",
             )
         self._pace(caller)
-        body = await read_body(request, self._most - HEADER - len(topic))
-        if not self._still(caller):  # a body may take its time
-            raise Callers.refusal()
-        try:
-            answer = await self._publisher.publish(topic, body)
-        except TooLargeError as error:
-            raise HttpError(413, "too_large", str(error), hint=error.hint) from None
-        except NotTakenError as error:
-            raise HttpError(
-                503, "unavailable", str(error), hint=error.hint, retry_after_s=error.retry_after_s
-            ) from None
+        with self._room.taken_by(principal.user or principal.client_id) as take:
+            body = await read_body(request, self._most - HEADER - len(topic), take)
+            try:  # the body and the broker may take their time
+                answer = await self._publisher.publish(topic, body, partial(self._still, caller))
+            except TooLargeError as error:
+                raise HttpError(413, "too_large", str(error), hint=error.hint) from None
+            except SenderGoneError:
+                raise Callers.refusal() from None
+            except NotTakenError as error:
+                raise HttpError(
+                    503, "unavailable", str(error), hint=error.hint, retry_after_s=error.retry_after_s
+                ) from None
         return _receipt(answer)
 
     def device_topic(self, caller: Caller) -> str:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from healthsync_mqtt import __version__
+from healthsync_mqtt.gateway.sessions import ACCESS_COOKIE
 from healthsync_mqtt.model.reasons import Reason
 
 _PROBLEM: Final[dict[str, Any]] = {
@@ -60,6 +61,16 @@ _EVENT: Final[dict[str, Any]] = {
         "received_at": {"type": "string", "format": "date-time"},
     },
 }
+_CARER: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["carer", "types", "granted_at", "until"],
+    "properties": {
+        "carer": {"type": "string"},
+        "types": {"type": "array", "items": {"type": "string"}},
+        "granted_at": {"type": "string", "format": "date-time"},
+        "until": {"type": "string", "format": "date-time"},
+    },
+}
 _EVENTS: Final = {"type": "array", "items": {"$ref": "#/components/schemas/Event"}}
 SCHEMAS: Final[dict[str, Any]] = {
     "Problem": _PROBLEM,
@@ -81,6 +92,68 @@ SCHEMAS: Final[dict[str, Any]] = {
         "required": ["events", "since", "more"],
         "properties": {"events": _EVENTS, "since": {"type": "string"}, "more": {"type": "boolean"}},
     },
+    "TypeList": {
+        "type": "object",
+        "required": ["types"],
+        "properties": {
+            "types": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["type", "last_start_time", "last_received_at"],
+                    "properties": {
+                        "type": {"type": "string"},
+                        "last_start_time": {"type": "string", "format": "date-time"},
+                        "last_received_at": {"type": "string", "format": "date-time"},
+                    },
+                },
+            }
+        },
+    },
+    "Days": {
+        "type": "object",
+        "required": ["days"],
+        "properties": {
+            "days": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["user_id", "day", "utc_offset", "types"],
+                    "properties": {
+                        "user_id": {"type": "string"},
+                        "day": {"type": "string", "format": "date"},
+                        "utc_offset": {"type": ["integer", "null"], "description": "Seconds."},
+                        "types": {"type": "object", "description": "Figures by type.", "additionalProperties": True},
+                    },
+                },
+            }
+        },
+    },
+    "Session": {
+        "type": "object",
+        "required": ["role", "name", "expires_at", "csrf_token"],
+        "properties": {
+            "role": {"type": "string", "enum": ["user", "admin"]},
+            "name": {"type": "string"},
+            "expires_at": {"type": "string", "format": "date-time", "description": "Of the access cookie."},
+            "csrf_token": {"type": "string", "description": "Requests that change something repeat it: X-CSRF-Token."},
+        },
+    },
+    "CarerGrant": {
+        "type": "object",
+        "required": ["types", "until"],
+        "properties": {
+            "types": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 200},
+            "until": {"type": "string", "format": "date-time"},
+        },
+        "additionalProperties": False,
+    },
+    "Carer": _CARER,
+    "Carers": {
+        "type": "object",
+        "required": ["carers"],
+        "properties": {"carers": {"type": "array", "items": {"$ref": "#/components/schemas/Carer"}}},
+    },
     "Received": {"type": "object", "required": ["received"], "properties": {"received": {"type": "integer"}}},
     "Catalogue": {
         "type": "object",
@@ -89,10 +162,11 @@ SCHEMAS: Final[dict[str, Any]] = {
     },
     "Anything": {},
 }
-_SECURITY: Final[list[dict[str, list[str]]]] = [{"token": []}, {"login": []}]
+_SECURITY: Final[list[dict[str, list[str]]]] = [{"token": []}, {"login": []}, {"session": []}]
 _SCHEMES: Final[dict[str, Any]] = {
     "token": {"type": "http", "scheme": "bearer", "description": "The token of a device, subscriber or admin."},
     "login": {"type": "http", "scheme": "basic", "description": "The user name and password of an app."},
+    "session": {"type": "apiKey", "in": "cookie", "name": ACCESS_COOKIE, "description": "A person's session."},
 }
 
 

@@ -41,6 +41,10 @@ class NotTakenError(UnavailableError):
         self.retry_after_s = retry_after_s
 
 
+class SenderGoneError(UnavailableError):
+    """Nothing was sent: its sender's right to send ended while the broker was waited for."""
+
+
 class Publisher:
     """One connection, made anew whenever it ends. ``run`` is a task of the process."""
 
@@ -50,16 +54,14 @@ class Publisher:
         password: Callable[[], str],
         *,
         most: int,
-        most_bytes: int,
         answer_s: float,
         connect_s: float = 5.0,
         clock: Clock | None = None,
     ) -> None:
-        """``most`` messages and ``most_bytes`` are on their way at once; an answer is waited for ``answer_s``."""
+        """``most`` messages are on their way at once; an answer is waited for ``answer_s``."""
         self._address = address
         self._password = password
         self._most = most
-        self._most_bytes = most_bytes
         self._answer_s = answer_s
         self._connect_s = connect_s
         self._clock = clock or SystemClock()
@@ -67,9 +69,8 @@ class Publisher:
         self._arrived = asyncio.Event()
         #: how often it was connected
         self.connections = 0
-        #: messages and bytes that wait for their answer
+        #: messages that wait for their answer
         self.waiting = 0
-        self.waiting_bytes = 0
 
     @property
     def state(self) -> Broker:
@@ -89,15 +90,18 @@ class Publisher:
             failures = 0 if self.connections > before else failures + 1
             await self._clock.sleep(_AGAIN_S[min(failures, len(_AGAIN_S) - 1)])
 
-    async def publish(self, topic: str, payload: bytes) -> Answer:
-        """What the service says of the message once it is durable. NotTakenError, TooLargeError."""
-        if self.waiting >= self._most or self.waiting_bytes + len(payload) > self._most_bytes:
+    async def publish(self, topic: str, payload: bytes, sender: Callable[[], bool] = lambda: True) -> Answer:
+        """What the service says of the message once it is durable. NotTakenError, TooLargeError.
+
+        ``sender`` says whether who sent it may send, as it is about to go: a broker may be waited for before that.
+        SenderGoneError when not.
+        """
+        if self.waiting >= self._most:
             raise NotTakenError("too many messages wait for their commit")
         self.waiting += 1
-        self.waiting_bytes += len(payload)
         try:
             async with asyncio.timeout(self._answer_s):
-                return await self._publish(topic, payload)
+                return await self._publish(topic, payload, sender)
         except TimeoutError:
             raise NotTakenError("the service did not say in time that it is stored", retry_after_s=5.0) from None
         except TooLargeError:
@@ -106,9 +110,8 @@ class Publisher:
             raise NotTakenError(f"the connection to the broker ended: {error}") from None
         finally:
             self.waiting -= 1
-            self.waiting_bytes -= len(payload)
 
-    async def _publish(self, topic: str, payload: bytes) -> Answer:
+    async def _publish(self, topic: str, payload: bytes, sender: Callable[[], bool]) -> Answer:
         if self._link is None:
             try:
                 async with asyncio.timeout(self._connect_s):
@@ -118,6 +121,8 @@ class Publisher:
         link = self._link
         if link is None:
             raise NotTakenError("the broker cannot be reached")
+        if not sender():
+            raise SenderGoneError("who sent it may not send any more")
         answer = await link.publish(topic, payload)
         assert isinstance(answer, Puback)
         about = answer.properties

@@ -3,15 +3,21 @@
 A rule answers with the caller it lets in. What is somebody else's is answered like what does not exist.
 """
 
+import hmac
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
 from healthsync_mqtt.gateway.callers import Caller, Callers
 from healthsync_mqtt.gateway.problem import HttpError, not_found
+from healthsync_mqtt.gateway.sessions import ACCESS_COOKIE
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.topics.access import bound
+
+CSRF_HEADER: Final = "x-csrf-token"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,29 @@ class Rule:
         known: Caller | None = getattr(request.state, "caller", None)
         if known is None:
             peer = request.client.host if request.client else ""
-            known = request.state.caller = await self.callers.caller(request.headers, peer)
+            cookie = request.cookies.get(ACCESS_COOKIE, "")
+            known = await self.callers.caller(request.headers, peer, cookie)
+            if known.person is not None:
+                expect_own_page(request, self.callers.csrf(known.person))
+            request.state.caller = known
         return known
+
+
+def expect_own_page(request: HTTPConnection, csrf: str) -> None:
+    """A request by cookie comes from a page of ours, which browsers alone cannot tell. HttpError 403.
+
+    What changes something repeats the word of the session in a header; a WebSocket, which can set none, names its page.
+    """
+    if request.scope["type"] == "websocket":
+        origin = urlsplit(request.headers.get("origin", ""))
+        good = bool(origin.netloc) and origin.netloc == request.headers.get("host", "")
+    else:
+        said = request.headers.get(CSRF_HEADER, "")
+        good = request.scope["method"] in _SAFE or hmac.compare_digest(said.encode(), csrf.encode())
+    if not good:
+        raise HttpError(
+            403, "csrf", "the request does not come from a page of this session", hint=f"repeat {CSRF_HEADER}"
+        )
 
 
 @dataclass(frozen=True)
@@ -64,6 +91,42 @@ class Reader(Rule):
         caller = await self._caller(request)
         user = request.path_params.get("user")
         if user is not None and not may_read_of(caller, str(user)):
+            raise not_found()
+        return caller
+
+
+@dataclass(frozen=True)
+class Visitor(Rule):
+    """A person with a session."""
+
+    async def __call__(self, request: HTTPConnection) -> Caller:
+        """The person who is calling."""
+        caller = await self._caller(request)
+        if caller.person is None:
+            raise HttpError(403, "not_allowed", "only people with a session", hint="healthsync user invite USER")
+        return caller
+
+
+@dataclass(frozen=True)
+class Owner(Rule):
+    """The user that the route names, in a session."""
+
+    async def __call__(self, request: HTTPConnection) -> Caller:
+        """The user who is calling; 404 for another one's."""
+        caller = await self._caller(request)
+        if caller.person is None or caller.person.user != request.path_params["user"]:
+            raise not_found()
+        return caller
+
+
+@dataclass(frozen=True)
+class Administrator(Rule):
+    """An admin, with a token or in a session."""
+
+    async def __call__(self, request: HTTPConnection) -> Caller:
+        """The admin who is calling; 404 for everybody else."""
+        caller = await self._caller(request)
+        if caller.principal.role is not Role.admin:
             raise not_found()
         return caller
 

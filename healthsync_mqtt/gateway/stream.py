@@ -20,9 +20,9 @@ from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.gateway.callers import SUBPROTOCOL, Caller, Callers
 from healthsync_mqtt.gateway.forms import as_first_api
 from healthsync_mqtt.gateway.openapi import answers
-from healthsync_mqtt.gateway.pages import changes
+from healthsync_mqtt.gateway.pages import AT_ONCE_BYTES, changes
 from healthsync_mqtt.gateway.problem import HttpError
-from healthsync_mqtt.gateway.reading import LogQuestions, Text, one_user, type_of
+from healthsync_mqtt.gateway.questions import LogQuestions, Text, one_user, type_of
 from healthsync_mqtt.gateway.rules import Reader
 from healthsync_mqtt.gateway.tail import Tail
 from healthsync_mqtt.model.record import Record, canonical_json
@@ -39,6 +39,8 @@ SEND_S: Final = 30.0
 """Seconds that a WebSocket may leave what is sent to it untaken."""
 _AT_ONCE: Final = 200
 _SOON_S: Final = 2_000
+_NO_BYTES: Final = 1003
+"""The close code of RFC 6455 for a kind of data that an endpoint does not take."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -145,7 +147,7 @@ def _about(caller: Caller) -> str:
     return f"stream/{caller.principal.client_id}"
 
 
-_changes = partial(changes, limit=_AT_ONCE)
+_changes = partial(changes, limit=_AT_ONCE, most_bytes=AT_ONCE_BYTES)
 
 
 def routes(streams: Streams, reader: Reader) -> APIRouter:
@@ -223,18 +225,23 @@ async def _talk(socket: WebSocket, streams: Streams, followed: Followed, *, firs
                 await socket.send_text(text.decode())
         await socket.close(1008, "the login has ended")
 
-    async def listen() -> None:
-        with contextlib.suppress(WebSocketDisconnect):
-            while True:
-                await socket.receive_text()  # nothing that a client says here means anything
+    async def listen() -> bool:
+        """Until the client goes; whether it is to go, for it sent bytes. Texts mean nothing here."""
+        while (said := await socket.receive())["type"] != "websocket.disconnect":
+            if said.get("text") is None:
+                return True
+        return False
 
-    both = [asyncio.create_task(send(), name="gateway.send"), asyncio.create_task(listen(), name="gateway.listen")]
+    sending = asyncio.create_task(send(), name="gateway.send")
+    listening = asyncio.create_task(listen(), name="gateway.listen")
     try:
-        done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
+        await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
+        if sending.done():
             with contextlib.suppress(WebSocketDisconnect, TimeoutError):
-                task.result()
+                sending.result()
     finally:
-        for task in both:
-            task.cancel()
-        await asyncio.gather(*both, return_exceptions=True)
+        sending.cancel()
+        listening.cancel()
+        _, wrong = await asyncio.gather(sending, listening, return_exceptions=True)
+    if wrong is True:
+        await socket.close(_NO_BYTES, "texts only")

@@ -22,6 +22,7 @@ from healthsync_mqtt.identity.login.refresh import RefreshTokens
 from healthsync_mqtt.identity.login.refused import RefusedLoginBook
 from healthsync_mqtt.identity.login.roster import Delta, Roster
 from healthsync_mqtt.identity.people.apps import AppBook
+from healthsync_mqtt.identity.people.carers import CarerBook
 from healthsync_mqtt.identity.people.dashboards import DashboardBook
 from healthsync_mqtt.identity.people.lookup import (
     PEOPLE,
@@ -39,6 +40,7 @@ from healthsync_mqtt.identity.people.names import check_id, checked_names, check
 from healthsync_mqtt.identity.people.records import Admin, Device, Subscriber, User
 from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
 from healthsync_mqtt.identity.people.schema import open_database
+from healthsync_mqtt.identity.people.sessions import SessionBook
 from healthsync_mqtt.identity.people.sightings import SightingBook
 from healthsync_mqtt.identity.people.sources import SourceBook
 from healthsync_mqtt.identity.people.tables import Tables
@@ -79,6 +81,8 @@ class Registry:
         self.dashboards = DashboardBook(tables)
         self.sources = SourceBook(tables)
         self.apps = AppBook(tables)
+        self.sessions = SessionBook(tables)
+        self.carers = CarerBook(tables)
 
     @classmethod
     def open(cls, path: Path) -> Self:

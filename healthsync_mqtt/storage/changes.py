@@ -19,6 +19,8 @@ _ROWS: Final = 2_000
 _LOOK: Final = 20_000
 _LOOKS: Final = 50
 """Purged rows have no end either."""
+_AT_ONCE: Final = 40
+"""Rows that are read at once: each may be as long as a packet, and a page is full before most of them then."""
 _NUMBER: Final = 8
 
 
@@ -63,10 +65,10 @@ def changes(reader: LogReader, asked: ChangesAsked, shown: Callable[[Record], bo
     events: list[bytes] = []
     rows = size = 0
     full = False
-    for _ in range(_LOOKS):
-        if full or after >= head or rows >= _ROWS:
-            break
-        found = reader.stretch(after, _ROWS - rows, look=_LOOK, user=asked.user)
+    looks = 0
+    while looks < _LOOKS and not full and after < head and rows < _ROWS:
+        found = reader.stretch(after, min(_AT_ONCE, _ROWS - rows), look=_LOOK, user=asked.user)
+        looks += len(found.rows) < _AT_ONCE
         for record in found.rows:
             event = canonical_json(record) if shown(record) else b""
             full = len(events) == asked.limit or (bool(events) and size + len(event) > asked.most_bytes)

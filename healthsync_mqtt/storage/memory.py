@@ -268,12 +268,13 @@ class MemoryLogReader:
         since_us: int | None = None,
         history: bool = False,
         newest: bool = False,
+        before: int | None = None,
     ) -> list[Record]:
         """See ``port.LogReader.read``."""
         tables = self._committed
         rows = [
             record
-            for record in tables.log[max(after, 0) :]
+            for record in tables.log[max(after, 0) : None if before is None or not newest else max(before - 1, 0)]
             if (user is None or record.user == user)
             and (type is None or record.type == type)
             and (since_us is None or record.start_us >= since_us)
@@ -309,14 +310,17 @@ class MemoryLogReader:
         """See ``port.LogReader.types``."""
         return sorted({row.type for row in self._committed.log if row.user == user})
 
-    def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
+    def superseded_by(self, first: int, last: int, *, newest: int | None = None) -> dict[int, list[Record]]:
         """See ``port.LogReader.superseded_by``."""
         found: dict[int, list[Record]] = {}
         for record in self._committed.log[max(first, 1) - 1 : last]:
             earlier = self._committed.log[: record.seq - 1]
             if same := [row for row in earlier if (row.user, row.id) == (record.user, record.id)]:
                 found[record.seq] = same
-        return found
+        if newest is None:
+            return found
+        kept = set(sorted({row.seq for rows in found.values() for row in rows})[-newest:])
+        return {by: rows for by, every in found.items() if (rows := [row for row in every if row.seq in kept])}
 
     def purgeable(
         self,

@@ -213,8 +213,11 @@ class LogReader(Protocol):
         since_us: int | None = None,
         history: bool = False,
         newest: bool = False,
+        before: int | None = None,
     ) -> list[Record]:
         """At most ``limit`` rows with seq > ``after`` in log order; with ``newest`` the last ones instead of the first.
+
+        Of those, with ``before``, the last ones with a lower seq than it.
 
         ``since_us`` compares with the start time. Rows that a later row supersedes are left out unless ``history``;
         a tombstone that is the latest row of its id is kept. Purged rows are left out.
@@ -248,10 +251,11 @@ class LogReader(Protocol):
         By index: it does not read the rows.
         """
 
-    def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
+    def superseded_by(self, first: int, last: int, *, newest: int | None = None) -> dict[int, list[Record]]:
         """What the rows ``first`` to ``last`` supersede, directly or through others: older rows by the newer's seq.
 
         Of several rows of one id in the range, an older row may be listed under any of them. Purged rows are listed.
+        ``newest``: so many of them at most, those with the highest seq.
         """
 
     def purgeable(

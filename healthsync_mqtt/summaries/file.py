@@ -48,14 +48,6 @@ class DayKey(NamedTuple):
     day: int
 
 
-class ChangedDay(NamedTuple):
-    """What a type on a day of a user has come to; ``figures`` None: to nothing any more. ``change`` counts up."""
-
-    change: int
-    key: DayKey
-    figures: DayFigures | None
-
-
 class SourceFacts(NamedTuple):
     """A source of a user: how many events of how many types, and when the last of them was."""
 
@@ -320,7 +312,7 @@ class SummaryFile:
 
     def days(self, user: str, first: int, last: int) -> dict[int, dict[str, DayFigures]]:
         """What the days from ``first`` to ``last`` came to, by day and type."""
-        number = self._numbers.get(user)
+        number = self._known(user)
         found: dict[int, dict[str, DayFigures]] = {}
         if number is None:
             return found
@@ -330,35 +322,19 @@ class SummaryFile:
 
     def newest_day(self, user: str) -> int | None:
         """The last day of a user on which there was something."""
-        number = self._numbers.get(user)
+        number = self._known(user)
         found: int | None = None if number is None else self._query("newest_day", (number,))[0][0]
         return found
 
     def sources(self, user: str) -> list[SourceFacts]:
         """What measured, by name."""
-        number = self._numbers.get(user)
+        number = self._known(user)
         rows = [] if number is None else self._query("sources", (number,))
         return sorted(SourceFacts(self._named(source), *rest) for source, *rest in rows)
 
     def changed_since(self, change: int, limit: int) -> list[tuple[int, str, int]]:
         """The days that came to something else after this change: the number of the change, the user, the day."""
         return [(no, self._named(user), day) for no, user, day in self._query("changed_since", (change, limit))]
-
-    def changes_after(self, change: int, limit: int) -> list[ChangedDay]:
-        """What days came to by later changes, oldest first; of one that changed twice only the last is there."""
-        return [
-            ChangedDay(
-                no,
-                DayKey(self._named(user), self._named(type_), day),
-                DayFigures(_figures(figures), at_us, offset_us) if figures else None,
-            )
-            for no, user, type_, day, at_us, offset_us, figures in self._query("changes_after", (change, limit))
-        ]
-
-    def last_change(self) -> int:
-        """The number of the newest change; 0: there was none."""
-        found: int = self._query("last_change", ())[0][0]
-        return found
 
     @property
     def waiting(self) -> bool:
@@ -428,6 +404,13 @@ class SummaryFile:
         if number is None:
             number = self._connection.execute(_SQL["add_name"], (name,)).fetchone()[0]
             self._numbers[name], self._names[number] = number, name
+        return number
+
+    def _known(self, name: str) -> int | None:
+        """The number of a name, one that another process gave it since this one looked too."""
+        number = self._numbers.get(name)
+        if number is None:
+            number = next((row[0] for row in self._query("number_of", (name,))), None)
         return number
 
     def _named(self, number: int) -> str:

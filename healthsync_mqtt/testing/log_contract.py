@@ -231,6 +231,9 @@ class EventLogContract:
         assert ids(read(2, 2)) == ["c", "d"]
         assert ids(read(0, 2, newest=True)) == ["e", "a"]
         assert ids(read(5, 9, newest=True)) == ["a"]
+        assert ids(read(0, 2, newest=True, before=6)) == ["d", "e"]
+        assert ids(read(0, 9, newest=True, before=2, history=True)) == ["a"]
+        assert read(0, 9, newest=True, before=1) == []
         assert ids(read(0, 9, user="bob")) == ["b", "d"]
         assert ids(read(2, 9, user="bob")) == ["d"]
         assert ids(read(0, 1, user="bob")) == ["b"]
@@ -251,6 +254,11 @@ class EventLogContract:
             after = page[-1].seq
         assert pages == [f"b{n}" for n in range(11)]
         assert ids(store.reader.read(0, 8, user="bob", newest=True)) == pages[-8:]
+        back, before = [], None
+        while page := store.reader.read(0, 3, user="bob", newest=True, before=before):
+            back += ids(page)[::-1]
+            before = page[0].seq
+        assert back == pages[::-1]
 
     def test_find_and_get_of_what_is_not_there(self, store: Store) -> None:
         store.log.stage([item("a")], [], NOW_US)
@@ -453,6 +461,8 @@ class EventLogContract:
         assert store.reader.superseded_by(4, 4) == {}
         assert {by: [row.seq for row in rows] for by, rows in store.reader.superseded_by(5, 6).items()} == {5: [1, 3]}
         assert [row.seq for row in store.reader.superseded_by(3, 3)[3]] == [1]
+        newest = store.reader.superseded_by(5, 6, newest=1)
+        assert {by: [row.seq for row in rows] for by, rows in newest.items()} == {5: [3]}
         assert {row.seq for rows in store.reader.superseded_by(1, 6).values() for row in rows} == {1, 3}
 
     def test_a_purged_row_is_read_no_more_and_its_id_stays_known(self, store: Store) -> None:

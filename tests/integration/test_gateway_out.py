@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socket import SHUT_RDWR
 from typing import Any
@@ -17,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from healthsync_mqtt.client import ChangeReader
+from tests.support.gateway import Browser
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.service import Service
 from tests.support.web import Web, basic
@@ -408,3 +410,20 @@ def test_every_route_has_a_rule(tmp_path: Path) -> None:
         assert isinstance(route, APIRoute | APIWebSocketRoute), route
         rules = [each.call for each in route.dependant.dependencies if isinstance(each.call, Rule)]
         assert len(rules) == 1, route.path
+
+
+def test_an_invitation_is_a_link_that_opens_a_session_once(scene: Scene, tmp_path: Path) -> None:
+    made = scene.service.cli("user", "invite", "alice")[0]
+    assert set(made) == {"url", "expires_at"}
+    assert made["url"].startswith(scene.service.ready["http"] + "/v1/invites/")
+    away = datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC)
+    assert timedelta(hours=23) < away <= timedelta(days=1)
+    browser = Browser(scene.web)
+    assert browser.get(made["url"].removeprefix(scene.web.url)).json()["name"] == "alice"
+    assert "h-0" in ids(browser.get("/v1/users/alice/events").json())
+    assert browser.get("/v1/users/bob/events").status == 404
+    assert scene.web.get(made["url"].removeprefix(scene.web.url)).status == 401
+    file = tmp_path / "link"
+    other = scene.service.cli("user", "invite", "alice", "--base", "https://h.example/", "--url-file", str(file))[0]
+    assert set(other) == {"url_file", "expires_at"}
+    assert file.read_text().startswith("https://h.example/v1/invites/")

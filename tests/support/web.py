@@ -19,6 +19,8 @@ class HttpAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
+    """What it asks a browser to keep, a line each."""
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -60,7 +62,8 @@ class Web:
             connection.request(method, path, sent, named)
             answer = connection.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
-            return HttpAnswer(answer.status, found, answer.read())
+            cookies = tuple(answer.msg.get_all("set-cookie") or ())
+            return HttpAnswer(answer.status, found, answer.read(), cookies)
         finally:
             connection.close()
 

@@ -62,6 +62,7 @@ class SqliteLogReader:
         since_us: int | None = None,
         history: bool = False,
         newest: bool = False,
+        before: int | None = None,
     ) -> list[Record]:
         """See ``port.LogReader.read``."""
         with snapshot(self._connection):
@@ -71,7 +72,7 @@ class SqliteLogReader:
                 return []
             wanted = {
                 "after": after, "limit": limit, "user": user_no, "type": type_no,
-                "since": since_us, "history": history, "before": None,
+                "since": since_us, "history": history, "before": before,
             }  # fmt: skip
             return self._whole_page(wanted, newest=newest)
 
@@ -169,7 +170,7 @@ class SqliteLogReader:
             wanted = {"user": number, "unshelved": unshelved, "indexed": indexed, **shelves}
             return [name for (name,) in self._query("types_of_user", wanted)]
 
-    def superseded_by(self, first: int, last: int) -> dict[int, list[Record]]:
+    def superseded_by(self, first: int, last: int, *, newest: int | None = None) -> dict[int, list[Record]]:
         """See ``port.LogReader.superseded_by``."""
         with snapshot(self._connection):
             newer = {seq: by_seq for by_seq, seq in self._query("superseded_between", (first, last))}
@@ -179,7 +180,7 @@ class SqliteLogReader:
                 links = [seq for _, seq in rows]
                 newer |= {seq: newer[by_seq] for by_seq, seq in rows}
             found: dict[int, list[Record]] = {}
-            for seq in sorted(newer):
+            for seq in sorted(newer)[0 if newest is None else max(0, len(newer) - newest) :]:
                 found.setdefault(newer[seq], []).extend(self._records(self._query("get", (seq,))))
             return found
 
@@ -360,7 +361,9 @@ class SqliteLogReader:
         """Rows of one user: through the index as far as it goes, and a scan of the few rows after it."""
         limit, after, through = wanted["limit"], wanted["after"], self._indexed_through()
         tail = wanted | {"after": max(after, through)}
-        ranges = self._ranges(wanted["user"], after, through, type_no=wanted["type"], newest=newest)
+        before = wanted["before"]
+        end = min(through, before - 1) if newest and before is not None else through
+        ranges = self._ranges(wanted["user"], after, through, end, type_no=wanted["type"], newest=newest)
         if newest:
             rows = self._query("scan_backward", tail)
             return rows + self._of_user("user_backward", wanted, ranges, limit - len(rows))

@@ -7,6 +7,9 @@ INSERT INTO place (only, epoch, seq) VALUES (1, ?, ?) ON CONFLICT (only) DO UPDA
 -- name: names
 SELECT name, no FROM names
 
+-- name: number_of
+SELECT no FROM names WHERE name = ?
+
 -- name: add_name
 INSERT INTO names (name) VALUES (?) RETURNING no
 
@@ -73,12 +76,6 @@ SELECT source, count(DISTINCT seq), count(DISTINCT type), max(coalesce(end_us, s
 
 -- name: changed_since
 SELECT change, user, day FROM day WHERE change > ? ORDER BY change LIMIT ?
-
--- name: changes_after
-SELECT change, user, type, day, at_us, offset_us, figures FROM day WHERE change > ? ORDER BY change LIMIT ?
-
--- name: last_change
-SELECT coalesce(max(change), 0) FROM day
 
 -- name: shown
 SELECT user, digest FROM shown

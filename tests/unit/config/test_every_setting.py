@@ -26,7 +26,15 @@ tests/unit/gateway/test_server.py::test_one_connection_too_many_is_closed_and_ro
     gateway.connections gateway.connections_per_address
 tests/unit/gateway/test_publisher.py::test_one_message_more_than_in_flight_is_refused_at_once
     gateway.in_flight
-tests/unit/gateway/test_publisher.py::test_one_byte_more_than_in_flight_bytes_is_refused_at_once
+tests/unit/bridge/jobs/test_backups.py::test_the_worker_keeps_what_is_to_be_kept_and_writes_the_keys
+    backup.hourly backup.daily backup.weekly backup.keys_file
+tests/unit/bridge/jobs/test_backups.py::test_without_a_directory_there_is_no_schedule
+    backup.directory
+tests/unit/bridge/jobs/test_backups.py::test_one_that_is_old_is_followed_by_the_next
+    backup.every_s
+tests/unit/config/test_storage_setting.py::test_a_new_log_is_sealed_as_the_setting_says
+    storage.encryption
+tests/unit/gateway/test_room.py::test_one_byte_more_than_in_flight_bytes_is_refused_at_once
     gateway.in_flight_bytes
 tests/unit/gateway/test_publisher.py::test_what_is_not_answered_within_answer_s_may_be_sent_again
     gateway.answer_s

@@ -1,14 +1,17 @@
 """Who is calling is known as of before the credentials were looked at: a revocation meanwhile is never missed."""
 
+import asyncio
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.config.sections import LimitSettings
+from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.gateway.refusals import MOST_OF_ADDRESS
 from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.login.proof import CrowdedError, Login, Proof
 from healthsync_mqtt.model.principal import Principal, Role
@@ -51,11 +54,46 @@ async def test_a_revocation_during_a_login_is_seen_by_what_outlasts_the_request(
     for raises in (0, 1):
         directory = Directory()
         parts: Any = directory, Revoking(directory, raises), None, AddressGuard(LimitSettings()), None
-        callers = Callers(*parts)
+        callers = Callers(*parts, sessions=cast(Any, None))
         caller = await callers.admitted(Proof(WATCH.client_id, WATCH.client_id, b"x", None), "127.0.0.1")
         assert caller.principal == WATCH
         assert caller.login.expires_at > time.time()
         assert callers.still(caller) is (raises == 0)
+
+
+class Refusing:
+    """A chain that knows one secret; it counts who was looked at."""
+
+    def __init__(self) -> None:
+        self.looked_at = 0
+
+    def authenticate(self, proof: Proof, demand: Demand, now: float) -> Login:
+        del demand
+        self.looked_at += 1
+        if proof.password != b"right":
+            raise TokenError("wrong")
+        return Login(principal=WATCH, expires_at=now + 60, jti="1")
+
+
+async def test_a_wrong_secret_is_never_answered_sooner_than_it_is_held_back_for() -> None:
+    """Of many from one address the rest is not looked at: a right one is answered like a wrong one then."""
+    line, limits = Refusing(), LimitSettings(failed_login_base_s=600.0, failed_login_max_s=600.0)
+    parts: Any = Directory(), line, None, AddressGuard(limits), None
+    callers = Callers(*parts, sessions=cast(Any, None))
+    wrong, right = (Proof(WATCH.client_id, WATCH.client_id, secret, None) for secret in (b"wrong", b"right"))
+    held = [asyncio.create_task(callers.admitted(wrong, "192.0.2.1")) for _ in range(MOST_OF_ADDRESS)]
+    await asyncio.sleep(0)
+    assert line.looked_at == MOST_OF_ADDRESS
+    for each in (wrong, right):
+        with pytest.raises(HttpError) as said:
+            await callers.admitted(each, "192.0.2.1")
+        assert (said.value.status, said.value.word) == (429, "too_many")
+    assert line.looked_at == MOST_OF_ADDRESS
+    assert (await callers.admitted(right, "192.0.2.2")).principal == WATCH
+    assert not any(task.done() for task in held)
+    for task in held:
+        task.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
 
 
 class Crowded:
@@ -73,10 +111,10 @@ class Crowded:
 async def test_a_full_line_is_busy_and_no_failed_login_and_each_address_has_its_own_place() -> None:
     line = Crowded()
     parts: Any = Directory(), line, None, AddressGuard(LimitSettings()), None
-    callers = Callers(*parts)
+    callers = Callers(*parts, sessions=cast(Any, None))
     for peer in ("192.0.2.1", "192.0.2.2"):
         with pytest.raises(HttpError) as said:
             await callers.admitted(Proof("scale", "scale", b"x", None), peer)
         assert (said.value.status, said.value.retry_after_s) == (503, 1.0)
     assert line.addresses == ["192.0.2.1", "192.0.2.2"]
-    assert (callers.refused, callers.held) == (0, 0)
+    assert (callers.refused, callers.refusals.total) == (0, 0)

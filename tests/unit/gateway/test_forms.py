@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from healthsync_mqtt.gateway.forms import EventForm, as_csv, as_first_api, as_json, as_lines, form_of, tag
+from healthsync_mqtt.gateway.forms import EventForm, as_csv, as_first_api, as_json, as_lines, form_of
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.model.record import Record
 
@@ -56,7 +56,3 @@ def test_a_user_of_the_first_api_is_a_number_where_it_was_one() -> None:
     assert as_first_api(record(body=body, user="123"))["user_id"] == 123
     assert as_first_api(record(body=body, user="0123"))["user_id"] == "0123"
     assert as_first_api(record(body=body))["value"] == {"steps": 4, "source": "fit"}
-
-
-def test_other_bytes_have_another_tag() -> None:
-    assert tag(b"a") == tag(b"a") != tag(b"b")

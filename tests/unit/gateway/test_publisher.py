@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from healthsync_mqtt.gateway.publisher import Broker, NotTakenError, Publisher
+from healthsync_mqtt.gateway.publisher import Broker, NotTakenError, Publisher, SenderGoneError
 from healthsync_mqtt.mqtt.codec import Decoder, v5
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Property, Puback, Publish
 from healthsync_mqtt.mqtt.links.manners import METHOD
@@ -50,9 +50,7 @@ class HesitantBroker:
 
 
 @asynccontextmanager
-async def publishing(
-    *, in_flight: int = 10, in_flight_bytes: int = 1_000, answer_s: float = 30.0
-) -> AsyncIterator[tuple[Publisher, HesitantBroker]]:
+async def publishing(*, in_flight: int = 10, answer_s: float = 30.0) -> AsyncIterator[tuple[Publisher, HesitantBroker]]:
     broker = HesitantBroker()
     server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -60,7 +58,6 @@ async def publishing(
         Address(host="127.0.0.1", port=port),
         lambda: "a-secret",
         most=in_flight,
-        most_bytes=in_flight_bytes,
         answer_s=answer_s,
     )
     running = asyncio.create_task(publisher.run())
@@ -83,7 +80,7 @@ async def test_an_answer_is_what_the_service_says_of_the_message() -> None:
         broker.says.set()
         assert (await asked).get("stored") == "1"
         assert broker.passwords == [b"a-secret"]
-        assert (publisher.waiting, publisher.waiting_bytes) == (0, 0)
+        assert publisher.waiting == 0
 
 
 async def test_one_message_more_than_in_flight_is_refused_at_once() -> None:
@@ -95,17 +92,6 @@ async def test_one_message_more_than_in_flight_is_refused_at_once() -> None:
         broker.says.set()
         await asyncio.gather(*asked)
         await publisher.publish(TOPIC, b"[]")
-
-
-async def test_one_byte_more_than_in_flight_bytes_is_refused_at_once() -> None:
-    async with publishing(in_flight_bytes=100) as (publisher, broker):
-        asked = asyncio.create_task(publisher.publish(TOPIC, b" " * 60))
-        await until(lambda: publisher.waiting_bytes == 60)
-        with pytest.raises(NotTakenError):
-            await publisher.publish(TOPIC, b" " * 41)
-        broker.says.set()
-        await asked
-        await publisher.publish(TOPIC, b" " * 41)
 
 
 async def test_what_is_not_answered_within_answer_s_may_be_sent_again() -> None:
@@ -129,6 +115,21 @@ async def test_what_was_on_its_way_when_the_connection_ends_may_be_sent_again_on
 
 
 async def test_what_no_packet_holds_is_too_large() -> None:
-    async with publishing(in_flight_bytes=10_000) as (publisher, _):
+    async with publishing() as (publisher, _):
         with pytest.raises(TooLargeError):
             await publisher.publish(TOPIC, b" " * 2_100)
+
+
+async def test_who_may_not_send_any_more_when_the_broker_comes_has_sent_nothing() -> None:
+    good = [True]
+    async with publishing() as (publisher, broker):
+        await until(lambda: publisher.state is Broker.CONNECTED)
+        await broker.hang_up()
+        await until(lambda: publisher.state is Broker.AWAY)
+        asked = asyncio.create_task(publisher.publish(TOPIC, b"[]", lambda: good[0]))
+        await until(lambda: publisher.waiting == 1)
+        good[0] = False
+        broker.says.set()
+        with pytest.raises(SenderGoneError):
+            await asked
+        assert broker.taken == []

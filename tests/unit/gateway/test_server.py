@@ -10,7 +10,8 @@ import pytest
 
 from healthsync_mqtt.config.sections import GatewaySettings
 from healthsync_mqtt.gateway import server as bounds
-from healthsync_mqtt.gateway.server import Crowd, HttpServer
+from healthsync_mqtt.gateway.entrance import Crowd
+from healthsync_mqtt.gateway.server import HttpServer
 from tests.support.patience import until
 
 

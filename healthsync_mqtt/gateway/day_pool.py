@@ -1,0 +1,53 @@
+"""summaries.db as the gateway reads it: in one thread, opened when it is there and again when it is another file."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.summaries.file import SummaryFile
+
+T = TypeVar("T")
+
+
+class DayPool:
+    """Asks the days that users' events come to, beside the event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: SummaryFile | None = None
+        self._inode = -1
+        self._thread = ThreadPoolExecutor(1, "days")
+
+    async def ask(self, question: Callable[[SummaryFile], T]) -> T | None:
+        """The answer; None when no day has been worked out yet. StoreError when the file cannot be read."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._asked, question)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._thread.submit(self._give_up)
+        self._thread.shutdown(wait=True, cancel_futures=False)
+
+    def _asked(self, question: Callable[[SummaryFile], T]) -> T | None:
+        try:
+            inode = self._path.stat().st_ino
+        except FileNotFoundError:
+            self._give_up()
+            return None
+        if self._file is None or inode != self._inode:
+            self._give_up()
+            self._file, self._inode = SummaryFile.read(self._path), inode
+        if self._file is None:
+            return None
+        try:
+            return question(self._file)
+        except StoreError:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()

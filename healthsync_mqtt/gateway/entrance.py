@@ -1,0 +1,173 @@
+"""The gateway's door: a connection is counted when the system has accepted it, before a TLS handshake costs anything.
+
+Handshakes wait and take turns as at the front door (``broker/embedded/handshakes.py``).
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from healthsync_mqtt.broker.embedded.handshakes import Arrival, Handshakes
+from healthsync_mqtt.broker.embedded.limits.addresses import network
+from healthsync_mqtt.broker.embedded.turns import REST_S
+from healthsync_mqtt.config.sections import GatewaySettings
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("gateway")
+
+HANDSHAKE_S: Final = 10.0
+"""Seconds that a connection may take to its first byte and a place, and that a TLS handshake may take."""
+_AT_ONCE: Final = 8
+"""Connections that are accepted between two rests of the loop."""
+_PAUSE_S: Final = 0.5
+"""The pause when the system has no descriptor for one."""
+
+
+class Place:
+    """A counted connection. ``leave`` gives its place back; said again it changes nothing."""
+
+    __slots__ = ("_crowd", "address")
+
+    def __init__(self, crowd: "Crowd", address: str) -> None:
+        self._crowd: Crowd | None = crowd
+        #: as connections are counted: a network that one customer gets
+        self.address = address
+
+    def leave(self) -> None:
+        """The connection is closed."""
+        crowd, self._crowd = self._crowd, None
+        if crowd is not None:
+            crowd.left(self.address)
+
+
+class Crowd:
+    """Open connections, those in their handshakes too, in all and by address."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        self._by_address: dict[str, int] = {}
+        self.total = 0
+        self.refused = 0
+
+    def enters(self, peer: str) -> Place | None:
+        """Count a connection; None: there are too many, and it is not counted."""
+        address = network(peer)
+        here = self._by_address.get(address, 0)
+        if self.total >= self._settings.connections or here >= self._settings.connections_per_address:
+            self.refused += 1
+            return None
+        self.total += 1
+        self._by_address[address] = here + 1
+        return Place(self, address)
+
+    def left(self, address: str) -> None:
+        """One of this address is gone; its place says so once."""
+        self.total -= 1
+        here = self._by_address[address] - 1
+        if here:
+            self._by_address[address] = here
+        else:
+            del self._by_address[address]
+
+
+class Entrance:
+    """Accepts on sockets that listen already; ``protocol`` makes what serves a connection that was let in."""
+
+    def __init__(
+        self, crowd: Crowd, protocol: Callable[[Place], asyncio.Protocol], *, tls: ssl.SSLContext | None
+    ) -> None:
+        self._crowd = crowd
+        self._protocol = protocol
+        self._tls = tls
+        self._sockets: set[socket.socket] = set()
+        self._arriving: set[asyncio.Task[None]] = set()
+        self._handshakes = Handshakes(rest_s=REST_S, within_s=HANDSHAKE_S)
+
+    def open(self, sockets: Iterable[socket.socket]) -> None:
+        """Accept from now on."""
+        for listening in sockets:
+            listening.setblocking(False)
+            self._sockets.add(listening)
+            asyncio.get_running_loop().add_reader(listening, self._ready, listening)
+
+    def close(self) -> None:
+        """Accept no more. The sockets are their owner's."""
+        for listening in self._sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+        self._sockets.clear()
+
+    async def wait_closed(self) -> None:
+        """Give up the handshakes that are under way, and those that wait."""
+        await self._handshakes.close()
+        arriving = tuple(self._arriving)
+        for task in arriving:
+            task.cancel()
+        await asyncio.gather(*arriving, return_exceptions=True)
+
+    def _ready(self, listening: socket.socket) -> None:
+        if listening not in self._sockets:
+            return
+        for _ in range(_AT_ONCE):
+            try:
+                accepted, address = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                log.warning("gateway.accept_failed", error=error)
+                self._pause(listening, _PAUSE_S)
+                return
+            self._enters(accepted, str(address[0]))
+        self._pause(listening, REST_S)
+
+    def _pause(self, listening: socket.socket, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        loop.call_later(seconds, self._again, listening)
+
+    def _again(self, listening: socket.socket) -> None:
+        if listening in self._sockets:
+            asyncio.get_running_loop().add_reader(listening, self._ready, listening)
+
+    def _enters(self, accepted: socket.socket, peer: str) -> None:
+        place = self._crowd.enters(peer)
+        if place is None:
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        if self._tls is None:
+            task = asyncio.get_running_loop().create_task(self._serve(accepted, place))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
+            return
+
+        def cut() -> None:
+            place.leave()
+            with contextlib.suppress(OSError):  # the handshake sees an end, and fails
+                accepted.shutdown(socket.SHUT_RDWR)
+
+        def gone(_: Exception) -> None:
+            accepted.close()
+            place.leave()
+
+        shake = lambda: self._serve(accepted, place)  # noqa: E731
+        self._handshakes.arrive(Arrival(accepted, place.address, shake=shake, cut=cut, gone=gone))
+
+    async def _serve(self, accepted: socket.socket, place: Place) -> None:
+        """Until it has shaken hands; from then on its protocol gives the place back."""
+        within_s = None if self._tls is None else HANDSHAKE_S
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: self._protocol(place), accepted, ssl=self._tls, ssl_handshake_timeout=within_s
+            )
+        except asyncio.CancelledError:
+            accepted.close()
+            place.leave()
+            raise
+        except Exception:  # noqa: BLE001  # whatever a stranger's bytes lead to ends this connection alone
+            accepted.close()
+            place.leave()

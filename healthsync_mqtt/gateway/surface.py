@@ -1,0 +1,43 @@
+"""All routes of the gateway, each with its rule: what is served, and what its document is made of."""
+
+from typing import Protocol
+
+from fastapi import APIRouter
+
+from healthsync_mqtt.gateway import caring, days, enrolling, intake, reading, stream, visiting
+from healthsync_mqtt.gateway.callers import Callers
+from healthsync_mqtt.gateway.day_pool import DayPool
+from healthsync_mqtt.gateway.questions import LogQuestions
+from healthsync_mqtt.gateway.rules import Anybody, Owner, Reader, Sender, Visitor
+from healthsync_mqtt.gateway.sessions import PersonSessions
+from healthsync_mqtt.gateway.shares import Shares
+from healthsync_mqtt.gateway.written import Answers
+
+
+class GatewayParts(Protocol):
+    """What routes are made of."""
+
+    callers: Callers
+    intake: intake.EventIntake
+    reading: LogQuestions
+    answers: Answers
+    days: DayPool
+    shares: Shares
+    streams: stream.Streams
+    enrolling: enrolling.Enrolling
+    sessions: PersonSessions
+
+
+def routers(parts: GatewayParts) -> list[APIRouter]:
+    """All of them."""
+    callers = parts.callers
+    reader, anybody = Reader(callers), Anybody(callers)
+    return [
+        intake.routes(parts.intake, Sender(callers)),
+        reading.routes(parts.reading, parts.answers, reader, anybody),
+        days.routes(parts.days, parts.shares, parts.answers, reader),
+        stream.routes(parts.streams, reader),
+        enrolling.routes(parts.enrolling, anybody),
+        visiting.routes(parts.sessions, callers, Visitor(callers), anybody),
+        caring.routes(parts.sessions, Owner(callers)),
+    ]
