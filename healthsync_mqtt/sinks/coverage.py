@@ -45,12 +45,14 @@ class Coverage:
 
     def permits(self, record: Record) -> bool:
         """Whether this row may be shipped now. Raises StoreError while the registry cannot be read."""
-        now = self._clock()
-        if self._looked is None or now - self._looked >= _LOOK_S:
-            self._refresh()
-            self._looked = now
+        self._look()
         span = self._permissions[Purpose.store].get(record.user, NO_PERMISSION).span(record.type)
         return span.covers(record.received_us, self._now_us())
+
+    def covers(self, user: str, type_name: str) -> bool:
+        """Whether anything of a type may be shipped now. Raises StoreError while the registry cannot be read."""
+        self._look()
+        return self._now_us() < self._permissions[Purpose.store].get(user, NO_PERMISSION).span(type_name).until_us
 
     def users(self) -> list[str]:
         """Everybody in the registry."""
@@ -59,6 +61,12 @@ class Coverage:
     def close(self) -> None:
         """Close the registry."""
         self._registry.close()
+
+    def _look(self) -> None:
+        now = self._clock()
+        if self._looked is None or now - self._looked >= _LOOK_S:
+            self._refresh()
+            self._looked = now
 
     def _refresh(self) -> None:
         generation = self._registry.generation()

@@ -1,5 +1,7 @@
 """The kinds of sinks: what opens each. A new kind is a folder with its ``Sink`` and a line here."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from healthsync_mqtt.sinks.config import FileConfig, InfluxConfig, SinkConfig, Sinks
@@ -10,6 +12,7 @@ from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.telemetry.log import get_logger
 
 if TYPE_CHECKING:
+    from healthsync_mqtt.sinks.influx.days import DaysShipping
     from healthsync_mqtt.sinks.influx.packing import Packer
     from healthsync_mqtt.sinks.port import TrialFinding
 
@@ -52,6 +55,39 @@ def open_sink(sinks: Sinks, config: SinkConfig, *, reader: LogReader, ledger: Si
         return Influx(now, now.token.read())
 
     return InfluxSink(config, packer=open_packer(sinks, config, reader, ledger), ledger=ledger, connect=connect)
+
+
+def open_days(
+    sinks: Sinks,
+    config: SinkConfig,
+    *,
+    summaries: Path,
+    ledger: SinkLedger,
+    covers: Callable[[str, str], bool],
+    owns: Callable[[str], bool],
+    asks: Callable[[str], None],
+) -> "DaysShipping | None":
+    """What ships users' days beside events; None for a kind that takes none."""
+    if not isinstance(config, InfluxConfig):
+        return None
+    from healthsync_mqtt.sinks.influx.days import DaysShipping
+    from healthsync_mqtt.sinks.influx.http import Influx
+    from healthsync_mqtt.summaries.file import SummaryFile
+
+    def connect() -> Influx:
+        now = sinks.influx(config.name)
+        return Influx(now, now.token.read())
+
+    return DaysShipping(
+        config,
+        open_days=lambda: SummaryFile.read(summaries),
+        ledger=ledger,
+        pseudonym=open_pseudonyms(sinks, ledger).of,
+        covers=covers,
+        connect=connect,
+        owns=owns,
+        asks=asks,
+    )
 
 
 def try_out(config: SinkConfig) -> "list[TrialFinding]":

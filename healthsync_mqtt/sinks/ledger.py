@@ -195,6 +195,30 @@ class SinkLedger:
         self._database.write("take_spent", [(user,) for user in places.over_budget])
         self._load()
 
+    # -- days
+
+    def days_place(self) -> int:
+        """The change of ``summaries.db`` through which days have arrived."""
+        return int(self._database.rows("days_place")[0][0])
+
+    def keep_days_place(self, change: int) -> None:
+        """They have arrived so far."""
+        self._database.write("keep_days_place", [(change,)])
+
+    def day_fields(self, series: str, day: int) -> frozenset[str] | None:
+        """The names of the fields that the point of a day has; None: there is none."""
+        return next((frozenset(names.split(",")) for (names,) in self._database.rows("day_point", series, day)), None)
+
+    def keep_day_points(self, points: Iterable[tuple[str, int, Iterable[str]]]) -> None:
+        """These points of days are written."""
+        self._database.write(
+            "keep_day_point", [(series, day, ",".join(sorted(names))) for series, day, names in points]
+        )
+
+    def drop_day_points(self, points: Iterable[tuple[str, int]]) -> None:
+        """These points of days are gone."""
+        self._database.write("drop_day_point", points)
+
     # -- displaced points
 
     def shift(self, user: str, event_id: str) -> int:

@@ -17,14 +17,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.sinks.config import SinkConfig, Sinks
 from healthsync_mqtt.sinks.coverage import Coverage
-from healthsync_mqtt.sinks.kinds import open_ledger, open_sink
+from healthsync_mqtt.sinks.kinds import open_days, open_ledger, open_sink
 from healthsync_mqtt.sinks.ledger import SinkLedger
-from healthsync_mqtt.sinks.shipper import Shipper
+from healthsync_mqtt.sinks.shipper import Shipper, SinkPhase
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.telemetry.log import configure, get_logger
@@ -81,11 +82,22 @@ def run(data: Path, name: str, part: BridgePart) -> None:
         permit=coverage.permits,
         asks=_tell_asking,
     )
+    days = open_days(
+        sinks,
+        sink,
+        summaries=DataPaths(root=data).summaries_db,
+        ledger=ledger,
+        covers=coverage.covers,
+        owns=part.shard.owns,
+        asks=_tell_asking,
+    )
     _tell_cursor(cursor)  # it may be behind what the log knows, and nothing is purged that it has yet to ship
     looked = told = saved = 0.0
     last: dict[str, Any] = {}
     while True:
         wait = shipper.step()
+        if days is not None and wait and shipper.phase is SinkPhase.IDLE:
+            days.step()
         now = time.monotonic()
         if now - looked >= _LOOK_S:
             looked = now

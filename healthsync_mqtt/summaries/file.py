@@ -48,6 +48,14 @@ class DayKey(NamedTuple):
     day: int
 
 
+class ChangedDay(NamedTuple):
+    """What a type on a day of a user has come to; ``figures`` None: to nothing any more. ``change`` counts up."""
+
+    change: int
+    key: DayKey
+    figures: DayFigures | None
+
+
 class SourceFacts(NamedTuple):
     """A source of a user: how many events of how many types, and when the last of them was."""
 
@@ -335,6 +343,22 @@ class SummaryFile:
     def changed_since(self, change: int, limit: int) -> list[tuple[int, str, int]]:
         """The days that came to something else after this change: the number of the change, the user, the day."""
         return [(no, self._named(user), day) for no, user, day in self._query("changed_since", (change, limit))]
+
+    def changes_after(self, change: int, limit: int) -> list[ChangedDay]:
+        """What days came to by later changes, oldest first; of one that changed twice only the last is there."""
+        return [
+            ChangedDay(
+                no,
+                DayKey(self._named(user), self._named(type_), day),
+                DayFigures(_figures(figures), at_us, offset_us) if figures else None,
+            )
+            for no, user, type_, day, at_us, offset_us, figures in self._query("changes_after", (change, limit))
+        ]
+
+    def last_change(self) -> int:
+        """The number of the newest change; 0: there was none."""
+        found: int = self._query("last_change", ())[0][0]
+        return found
 
     @property
     def waiting(self) -> bool:

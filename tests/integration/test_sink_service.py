@@ -100,6 +100,8 @@ def test_an_outage_is_a_delay_and_the_service_says_why(tmp_path: Path) -> None:
         assert "does the server run" in said["fix"]
         server.start()
         wait_until(lambda: counted(server) == 500)
+        # What the user's day comes to follows, as a measurement of its own.
+        wait_until(lambda: [row[1] for row in server.rows('SELECT "count" FROM daily_summary')] == [500])
     server.kill()
 
 

@@ -5,12 +5,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from healthsync_mqtt.imports.apple import names
 from healthsync_mqtt.imports.apple.ecg import is_ecg, read_ecg
 from healthsync_mqtt.imports.apple.gathered import Gathered, Twins
-from healthsync_mqtt.imports.apple.markup import BrokenElement, Element, elements
+from healthsync_mqtt.imports.apple.markup import BrokenElement, Element, runs
 from healthsync_mqtt.imports.apple.records import AppleRecords, refused
 from healthsync_mqtt.imports.apple.workouts import AppleWorkouts
 from healthsync_mqtt.imports.port import Item, LeftOut, PassedOver, Read, Reading, Whose
@@ -64,11 +65,11 @@ def _export(member: Member, whose: Whose, routes: set[str]) -> Iterator[Item]:
         with member.open() as file:
             twins.look(file)
         with member.open() as file:
-            for number, found in enumerate(elements(file), 1):
+            for number, found in enumerate(chain.from_iterable(runs(file)), 1):
                 place = f"{shown}: element {number}"
                 if isinstance(found, BrokenElement):
                     yield LeftOut(PassedOver.DAMAGED, f"{shown}: {found.place}", found.text)
-                elif found.name == "Record":
+                elif found[0] == "Record":
                     item = _record(found, place, twins, gathered, records)
                     if item is not None:
                         yield item

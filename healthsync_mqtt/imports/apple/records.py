@@ -15,7 +15,7 @@ from healthsync_mqtt.formats.reading.amount import quantity_of
 from healthsync_mqtt.formats.reading.moment import in_zone, moment
 from healthsync_mqtt.imports.apple import names
 from healthsync_mqtt.imports.apple.markup import Attributes
-from healthsync_mqtt.imports.apple.times import AppleClock, AppleTime
+from healthsync_mqtt.imports.apple.times import AppleClock
 from healthsync_mqtt.imports.port import LeftOut, PassedOver
 from healthsync_mqtt.model.catalogue import CATALOGUE, TimeKind
 from healthsync_mqtt.model.reasons import Reason, RefusedError
@@ -76,26 +76,26 @@ class AppleRecords:
 
     def framed(self, type_: str, value: dict[str, Any], record: Attributes, key: str = "") -> Event:
         """An event with the times, the app and the device of a record."""
-        began, ended = record["startDate"], record.get("endDate")
-        start = self.clock.read(began)
-        end = start if ended is None or ended == began else self.clock.read(ended)
-        app = record["sourceName"]
-        known_by = self._ids.get(type_)
-        if known_by is None:
+        get = record.get
+        began, ended, app, version = record["startDate"], get("endDate"), record["sourceName"], get("sourceVersion")
+        start, offset_s = self.clock.read(began)
+        end = start if ended is None or ended == began else self.clock.read(ended)[0]
+        try:
+            known_by = self._ids[type_]
+        except KeyError:
             known_by = self._ids[type_] = event_ids(self._user, FORM, type_)
         event: Event = {
-            "id": known_by(start.text, end.text, app, key),
+            "id": known_by(start, end, app, key),
             "type": type_,
-            "start_time": start.text,
+            "start_time": start,
             "value": value,
-            "utc_offset": start.offset_s,
-            "source": self._source(app, record.get("sourceVersion")),
+            "utc_offset": offset_s,
+            "source": self._sources.get((app, version, False)) or self._source(app, version),
         }
-        if end is not start and end.text != start.text:
-            event["end_time"] = end.text
-        device = record.get("device")
-        if device:
-            event["device"] = self._device(device)
+        if end != start:
+            event["end_time"] = end
+        if "device" in record and (device := record["device"]):
+            event["device"] = self._devices.get(device) or self._device(device)
         return event
 
     def _source(self, app: str, version: str | None, *, manual: bool = False) -> dict[str, str]:
@@ -113,7 +113,7 @@ class AppleRecords:
 
     def _device(self, text: str) -> dict[str, str]:
         """The words after the address in memory, which is another one in each export."""
-        text = text.partition(">, ")[2]
+        whole, text = text, text.partition(">, ")[2]
         found = self._devices.get(text)
         if found is None:
             found = {"platform": "ios"}
@@ -128,6 +128,7 @@ class AppleRecords:
             if len(self._devices) > 10_000:
                 self._devices.clear()
             self._devices[text] = found
+        self._devices[whole] = found
         return found
 
     def _described(self, event: Event, type_: str, parts: Parts) -> None:
@@ -260,4 +261,4 @@ def _offset_of(zone: str, hour: str) -> int | None:
         return None
 
 
-__all__ = ["FORM", "AppleRecords", "AppleTime", "PassedOver", "amount_in", "refused"]
+__all__ = ["FORM", "AppleRecords", "PassedOver", "amount_in", "refused"]

@@ -125,7 +125,7 @@ class AppleWorkouts:
         for depth, name, said in element.parts:
             if name != "WorkoutEvent" or depth != 1 or "date" not in said:
                 continue
-            at, kind = self._records.clock.read(said["date"]).text, said.get("type")
+            at, kind = self._records.clock.read(said["date"])[0], said.get("type")
             if kind in _PAUSES:
                 since = since or at
             elif kind in _RESUMES:

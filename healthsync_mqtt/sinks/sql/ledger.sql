@@ -100,3 +100,18 @@ INSERT OR IGNORE INTO over_budget VALUES (?);
 
 -- name: take_displaced
 INSERT OR IGNORE INTO displaced VALUES (?, ?, ?);
+
+-- name: days_place
+SELECT change FROM days;
+
+-- name: keep_days_place
+UPDATE days SET change = ?;
+
+-- name: day_point
+SELECT names FROM day_point WHERE series = ? AND day = ?;
+
+-- name: keep_day_point
+INSERT OR REPLACE INTO day_point VALUES (?, ?, ?);
+
+-- name: drop_day_point
+DELETE FROM day_point WHERE series = ? AND day = ?;

@@ -77,6 +77,12 @@ SELECT source, count(DISTINCT seq), count(DISTINCT type), max(coalesce(end_us, s
 -- name: changed_since
 SELECT change, user, day FROM day WHERE change > ? ORDER BY change LIMIT ?
 
+-- name: changes_after
+SELECT change, user, type, day, at_us, offset_us, figures FROM day WHERE change > ? ORDER BY change LIMIT ?
+
+-- name: last_change
+SELECT coalesce(max(change), 0) FROM day
+
 -- name: shown
 SELECT user, digest FROM shown
 

@@ -11,6 +11,7 @@ import pytest
 
 from bridge.decode.delivery import decode
 from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.imports.apple.markup import _CHUNK
 from healthsync_mqtt.imports.catalogue import read_all
 from healthsync_mqtt.imports.port import LeftOut, Read, Whose
 from healthsync_mqtt.model.limits import Limits
@@ -304,3 +305,16 @@ def test_memory_does_not_grow_with_the_export(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert count > 95 * 240
     assert peak < path.stat().st_size / 2
+
+
+@pytest.mark.parametrize("before", range(0, 14, 1))
+def test_a_reference_that_lies_over_two_pieces_is_taken_out_too(tmp_path: Path, before: int) -> None:
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n<HealthData locale="de_DE">\n'
+    begin = ' <Record type="HKQuantityTypeIdentifierBodyMass" sourceName="'
+    filler = " " * (2 * _CHUNK - len(head) - len(begin) - before)
+    rest = '" unit="kg" startDate="2024-10-25 07:04:44 +0200" endDate="2024-10-25 07:04:44 +0200" value="70"/>\n'
+    path = tmp_path / "export.xml"
+    path.write_text(f"{head}{filler}{begin}A&#x0b;B&amp;C{rest}</HealthData>")
+    told = Told(path)
+    assert told.left == {}
+    assert [each["source"]["app"] for each in told.events] == ["AB&C"]
