@@ -87,6 +87,10 @@ class Journal:
         """Keep what a format remembers of a device with the next commit. Not while a commit runs."""
         self._log.remember(memory)
 
+    def seal_older(self, rows: int) -> int:
+        """Seal older rows with the next commit; how many are left. Not while a commit runs."""
+        return self._log.seal_older(rows)
+
     def commit(self, done: Done) -> None:
         """Commit in the thread; ``done`` is called on the loop. Nothing is durable before."""
         self._requests.put(done)

@@ -8,11 +8,13 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, seconds
-from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.identity.keys.signing import KeyRecord, KeyState, free_from_us, jwks, states
+from healthsync_mqtt.keys.opening import has_ring, providers, ring_of
+from healthsync_mqtt.keys.ring import KeyRing
 from healthsync_mqtt.model.times import iso
 
-app = new_group("The keys that sign tokens.")
+app = new_group("The keys that sign tokens, and those that seal what is stored.")
 
 
 @app.command("list")
@@ -95,6 +97,68 @@ def export(data: Data = DATA, json: Json = False) -> None:  # noqa: ARG001  # it
     records = DataDirectory(data).key_store().records(now)
     at = states(records, now)
     output.emit(jwks({each.kid: each.public for each in records if at[each.kid] is not KeyState.retired}))
+
+
+@app.command("status")
+def status(data: Data = DATA, json: Json = False) -> None:
+    """Say who holds the outer key of what is sealed, and how many data keys it wraps.
+
+    Example: healthsync key status
+    """
+    place = DataDirectory(data)
+    shown: dict[str, Any] = {"provider": None, "data_keys": 0, "behind": 0, "ring": None}
+    if has_ring(place.path):
+        facts = ring_of(place.path).facts()
+        shown = {"provider": facts.provider, "data_keys": facts.users, "behind": facts.behind, "ring": facts.id}
+    if json:
+        output.emit(shown)
+    else:
+        output.facts((name.replace("_", " "), value) for name, value in shown.items())
+
+
+@app.command("check")
+def check(data: Data = DATA, json: Json = False) -> None:
+    """Ask the holder of the outer key whether it works, and open every data key with it. Exit code 69: not now.
+
+    Example: healthsync key check
+    """
+    ring = _ring(DataDirectory(data))
+    opened = ring.check()
+    output.told({"provider": ring.provider, "opened": opened}, f"{opened} data keys open", as_json=json)
+
+
+@app.command("rewrap")
+def rewrap(
+    provider: Annotated[str | None, typer.Option(help="Who holds the outer key from now on: file, passphrase.")] = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Make a new outer key and wrap every data key with it; the older one is destroyed. Data is not touched.
+
+    With --provider another one holds it from then on. Killed anywhere, everything opens as before: call it again. A
+    running service hears of it; with a passphrase it has to be started with that.
+
+    Example: healthsync key rewrap
+    """
+    place = DataDirectory(data)
+    ring = _ring(place)
+    known, before = providers(place.path), ring.provider
+    if provider is not None and provider not in known:
+        raise UsageError(f"nobody is called {provider}", hint=f"one of: {', '.join(known)}")
+    place.audit("key.rewrapped", provider=provider or before)
+    if provider is None or provider == before:
+        count = ring.rotate()
+    else:
+        known[provider].create()
+        count = ring.rewrap(known[provider])
+        known[before].remove()
+    output.told({"provider": ring.provider, "rewrapped": count}, f"{count} data keys are wrapped anew", as_json=json)
+
+
+def _ring(place: DataDirectory) -> KeyRing:
+    if not has_ring(place.path):
+        raise NotFoundError("there are no data keys: nothing is sealed", hint="healthsync storage encrypt")
+    return ring_of(place.path)
 
 
 def _described(records: list[KeyRecord], now: int) -> list[dict[str, Any]]:

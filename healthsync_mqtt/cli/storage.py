@@ -1,6 +1,7 @@
 """healthsync storage …"""
 
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,9 +12,20 @@ from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.anchor import AnchorComparison
-from healthsync_mqtt.storage.opening import compare_with_anchor, encryption, open_log, readers, wal_bytes
+from healthsync_mqtt.storage.opening import (
+    compare_with_anchor,
+    encryption,
+    has_log,
+    open_log,
+    readers,
+    seal_log,
+    wal_bytes,
+)
 
 app = new_group("The event log as files: its state, and whether it is the one that was here.")
+
+_ROWS: Final = 1_000
+"""Rows that are sealed with one commit."""
 
 AcceptRestored = Annotated[
     bool,
@@ -39,6 +51,39 @@ def status(data: Data = DATA, json: Json = False) -> None:
         output.emit(shown)
     else:
         output.facts((name.replace("_", " "), value) for name, value in shown.items())
+
+
+@app.command("encrypt")
+def encrypt(data: Data = DATA, json: Json = False) -> None:
+    """Seal the log that is there, each user's events with a key of their own. Nothing that is read changes.
+
+    While the service runs it goes on beside everything else, a part with each commit. Killed anywhere it is called
+    again and goes on. Where the service is stopped the file is written anew at the end, so that nothing of before is
+    left in free places of it; after a running one do that once: stop it and call this again.
+
+    Example: healthsync storage encrypt
+    """
+    place = DataDirectory(data)
+    if not has_log(place.path):
+        raise UnavailableError(
+            "there is no event log yet", hint='set storage.encryption = "rows", then start: healthsync up'
+        )
+    place.audit("storage.sealing")
+    try:
+        while left := call(place.path, "seal", within_s=60.0, rows=_ROWS)["left"]:
+            _told(left, as_json=json)
+        compacted = False
+    except UnavailableError:
+        seal_log(place.path, _ROWS, partial(_told, as_json=json))
+        compacted = True
+    sealed = encryption(place.path)
+    answer = {"encryption": sealed.mode, "plain_rows": sealed.plain_rows, "compacted": compacted}
+    output.told(answer, "everything in the event log is sealed", as_json=json)
+
+
+def _told(left: int, *, as_json: bool) -> None:
+    if not as_json:
+        output.say(f"{left} left")
 
 
 @app.command("restore-check")

@@ -231,6 +231,14 @@ def _handlers(service: "Service") -> dict[str, Handler]:
             raise UsageError("rewind takes client_id and seq")
         return {"place": await serving.rewind(client_id, seq), "connected": serving.is_connected(client_id)}
 
+    async def seal(arguments: dict[str, Any]) -> dict[str, Any]:
+        from bridge.jobs.sealing import seal_older
+
+        rows = arguments.get("rows")
+        if not isinstance(rows, int) or rows < 1:
+            raise UsageError("seal takes rows")
+        return {"left": await seal_older(service.ground.chores, rows)}
+
     async def turned_away(_arguments: dict[str, Any]) -> dict[str, Any]:
         return {"turned_away": await serving.turned_away()}
 
@@ -247,4 +255,5 @@ def _handlers(service: "Service") -> dict[str, Handler]:
         "turned_away": turned_away,
         "kick": kick,
         "rewind": rewind,
+        "seal": seal,
     }

@@ -12,7 +12,13 @@ from typing import Final, Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from healthsync_mqtt.config.private_files import directory_lock, make_private_directory, read_private, write_durably
+from healthsync_mqtt.config.private_files import (
+    directory_lock,
+    make_private_directory,
+    read_private,
+    sync_directory,
+    write_durably,
+)
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE, KEY_PASSPHRASE_FILE
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
@@ -122,6 +128,13 @@ class LocalProvider:
         with directory_lock(self._path.parent):
             if not self._path.exists():
                 self._write(OuterKey.new())
+
+    def remove(self) -> None:
+        """Destroy the outer key; to be called when nothing is wrapped with it. Durable when it returns."""
+        with directory_lock(self._path.parent):
+            self._outer = None
+            self._path.unlink(missing_ok=True)
+            sync_directory(self._path.parent)
 
     def wrap(self, key: bytes, about: bytes) -> bytes:
         """See ``port.KeyProvider.wrap``."""

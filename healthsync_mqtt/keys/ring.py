@@ -11,7 +11,7 @@ from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.keys.book import KeyBook, WrappedKey
 from healthsync_mqtt.keys.faults import KeyDestroyedError, KeyUnavailableError, TamperedError
 from healthsync_mqtt.keys.port import KeyProvider
-from healthsync_mqtt.keys.sealed import KEY_BYTES, DataKey, key_id_of
+from healthsync_mqtt.keys.sealed import FORM, HEADER_BYTES, KEY_BYTES, DataKey, key_id_of
 
 _USER: Final = "user:"
 _SERVICE: Final = "service:"
@@ -64,7 +64,10 @@ class KeyRing:
 
     def open(self, user: str, sealed: bytes, context: bytes) -> bytes:
         """What was sealed. KeyDestroyedError after ``destroy``; TamperedError when a bit of the three differs."""
-        return self.key_of(user, sealed).open(sealed, context)
+        found = self._known.get(sealed[:HEADER_BYTES])
+        if found is None or found.owner != _USER + user:
+            found = self.key_of(user, sealed)
+        return found.open(sealed, context)
 
     def key(self, user: str) -> DataKey:
         """The key that seals for a user, for who seals much. Ask again after ``refresh``."""
@@ -107,9 +110,11 @@ class KeyRing:
     def refresh(self) -> None:
         """Hear what other processes have destroyed or renewed since. Cheap: to be called before each portion."""
         if self._book.changed():
-            destroyed = self._book.facts()["destroyed"]
+            facts = self._book.facts()
+            destroyed = facts["destroyed"]
             with self._turn:
                 self._newest = {}
+                self._provider = facts.get("provider", self._provider)
                 if destroyed != self._destroyed:
                     self._destroyed, self._known = destroyed, {}
 
@@ -187,7 +192,7 @@ class KeyRing:
 
     def _opening(self, owner: str, sealed: bytes) -> DataKey:
         key_id = key_id_of(sealed)
-        found = self._known.get(key_id)
+        found = self._known.get(sealed[:HEADER_BYTES])
         if found is None:
             with self._turn:
                 row = self._book.by_id(key_id)
@@ -220,9 +225,9 @@ class KeyRing:
             raise
 
     def _unwrapped(self, row: WrappedKey) -> DataKey:
-        found = self._known.get(row.id)
+        found = self._known.get(FORM + row.id)
         if found is None:
-            found = self._known[row.id] = DataKey(row.id, row.owner, self._unwrap(row))
+            found = self._known[FORM + row.id] = DataKey(row.id, row.owner, self._unwrap(row))
         return found
 
     def _unwrap(self, row: WrappedKey) -> bytes:

@@ -15,10 +15,13 @@ KEY_BYTES: Final = 32
 FORM: Final = b"\x01"
 _NONCE: Final = 12
 _TAG: Final = 16
-_HEADER: Final = len(FORM) + ID_BYTES
+#: Form and id of the key.
+HEADER_BYTES: Final = len(FORM) + ID_BYTES
+
+_BEGIN: Final = HEADER_BYTES + _NONCE
 
 #: How many bytes sealing adds.
-OVERHEAD: Final = _HEADER + _NONCE + _TAG
+OVERHEAD: Final = HEADER_BYTES + _NONCE + _TAG
 
 _AT_ONCE: Final = 256
 
@@ -60,7 +63,9 @@ class DataKey:
     def open(self, sealed: bytes, context: bytes) -> bytes:
         """The bytes again. TamperedError when one bit of them, or of the context, is another."""
         try:
-            return self._decrypt(sealed[_HEADER : _HEADER + _NONCE], sealed[_HEADER + _NONCE :], self._bound + context)
+            return self._decrypt(
+                sealed[HEADER_BYTES : HEADER_BYTES + _NONCE], sealed[HEADER_BYTES + _NONCE :], self._bound + context
+            )
         except (InvalidTag, ValueError):
             raise TamperedError from None
 
@@ -71,7 +76,7 @@ class DataKey:
 
 def key_id_of(sealed: bytes) -> bytes:
     """Whose key sealed it. TamperedError for what no key has sealed."""
-    key_id = sealed[len(FORM) : _HEADER]
+    key_id = sealed[len(FORM) : HEADER_BYTES]
     if sealed[:1] != FORM or len(sealed) < OVERHEAD or not is_key_id(key_id):
         raise TamperedError
     return key_id

@@ -1,5 +1,6 @@
 """The one place that knows which store a data directory has: everybody else gets a writer or a reader from here."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +32,7 @@ __all__ = [
     "open_log",
     "open_reader",
     "readers",
+    "seal_log",
     "wal_bytes",
 ]
 
@@ -131,6 +133,20 @@ def encryption(data: Path) -> Encryption:
         return Encryption("rows", plain_rows=sealed.plain_rows)
     ring = _ring_of(data)
     return Encryption("rows", ring.provider, ring.users(), sealed.plain_rows)
+
+
+def seal_log(data: Path, rows: int, told: Callable[[int], None]) -> None:
+    """Seal the log of a data directory whose service does not run, so many rows a commit; ``told`` hears what is left.
+
+    Killed anywhere it goes on at the next call. UnavailableError while a service has it.
+    """
+    path = DataPaths(root=data).events_db
+    with SqliteEventLog.open(path, create=False, codec=_codec(data), seal_new=False) as log:
+        while left := log.seal_older(rows):
+            log.commit()
+            told(left)
+        log.commit()
+        log.compact()
 
 
 def open_reader(data: Path) -> LogReader:

@@ -167,6 +167,13 @@ class EventLog(Protocol):
     def remember(self, memory: FormatMemory) -> None:
         """Keep what a payload format remembers of a device, with the next commit."""
 
+    def seal_older(self, rows: int) -> int:
+        """With the next commit, seal about so many of the rows that are stored as they are; how many are left.
+
+        All that is new is sealed from then on. What is read does not change. 0: nothing is left, or it is a store
+        without a disk. KeyUnavailableError when not now: then nothing has changed, and what is staged stays staged.
+        """
+
     def anchor(self) -> None:
         """Write down outside of the log how far it is durable, where that has changed since; cheap, and blocking.
 

@@ -68,6 +68,32 @@ class EventLogContract:
         assert store.log.commit() == 2
         assert ids(store.reader.read(0, 9)) == ["a", "b"]
 
+    def test_sealing_what_is_there_changes_nothing_that_is_read(self, store: Store) -> None:
+        log, reader = store
+        for number in range(6):
+            log.stage([item(f"e{number}", "alice" if number % 2 else "bob")], [rejected(raw=b"%d" % number)], NOW_US)
+        log.stage([item("e1", version=1), item("e3", version=1, op=Op.DELETE)], [], NOW_US)
+        log.remember(FormatMemory("alice", "watch", "fhir", b"state", [("name", "id")]))
+        log.commit()
+        log.purge("heart_rate", NOW_US + 1, [5])
+        log.commit()
+
+        def seen() -> tuple[Any, ...]:
+            rows = [reader.get(seq) for seq in range(1, log.head() + 1)]
+            return rows, reader.rejected(), reader.format_memories(), reader.find("alice", "e5"), reader.read(0, 3)
+
+        before, left = seen(), [log.seal_older(2)]
+        while left[-1]:
+            log.commit()
+            assert seen() == before
+            left.append(log.seal_older(2))
+        log.commit()
+        assert seen() == before
+        assert left[-1] == log.seal_older(2) == 0
+        assert log.stage([item("e0", "bob"), item("new")], [], NOW_US) == [0, 9]
+        log.commit()
+        assert store.reader.read(8, 9)[0].id == "new"
+
     def test_rollback_forgets_rows_identities_and_names(self, store: Store) -> None:
         store.log.stage([item("a", "zoe"), item("b")], [rejected()], NOW_US)
         store.log.rollback()

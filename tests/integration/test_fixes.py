@@ -122,6 +122,11 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "homeassistant enable USER heart_rate,steps": Line("homeassistant enable alice heart_rate,steps"),
     "homeassistant enable {user_id} heart_rate": Line("homeassistant enable bob heart_rate"),
     "gateway run": OnPage("docs/howto/gateway.md", "gateway run --http-port 8444"),
+    "key check": Line("key check", ("storage encrypt",)),
+    "key rewrap --provider passphrase": ByTest(
+        "tests/unit/cli/test_cli_sealing.py", '"rewrap", "--provider", "passphrase"'
+    ),
+    "storage encrypt": Line("storage encrypt"),
     "key list": Line("key list"),
     "key retire {kid} --yes": Line("key retire {verifying} --yes", (AT_ONCE,)),
     "key retire {kid}": Line("key retire {next}", ("key rotate --publish 1h",)),

@@ -314,6 +314,8 @@ def test_keys(begin: Begin, place: Path) -> None:
         typist.swaps = swaps | {" ID": f" {stolen}"}
         walk.go(1)
         assert key("signing") != stolen
+        walk.go(2)
+        assert run_cli(data, "key", "status")[0]["provider"] == "file"
         assert service.running
     walk.done()
 

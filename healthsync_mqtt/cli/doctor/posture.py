@@ -14,7 +14,9 @@ from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.keys.signing import KeyState, free_from_us, states
 from healthsync_mqtt.identity.keys.store import KeyStore
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.keys.opening import FILE, ring_of
 from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.storage.opening import encryption
 
 _DAY_US = 86_400_000_000
 _KEY_AGE_US = 90 * _DAY_US
@@ -28,6 +30,7 @@ def posture(place: DataDirectory, settings: Settings, now_us: int) -> Iterator[F
     yield from _listeners(settings)
     yield _tokens(settings)
     yield from _keys(place, now_us)
+    yield from _data_keys(place)
     if place.registry_db.exists():
         try:
             registry = Registry.open(place.registry_db)
@@ -103,6 +106,27 @@ def _keys(place: DataDirectory, now_us: int) -> Iterator[Finding]:
             yield Finding(check="old key", grade=Grade.NOTE, message=f"nobody needs {each.kid} any more", fix=fix)
 
 
+def _data_keys(place: DataDirectory) -> Iterator[Finding]:
+    try:
+        sealed = encryption(place.path)
+        if sealed.mode == "none":
+            return
+        if sealed.plain_rows:
+            fix = "healthsync storage encrypt"
+            message = f"up to {sealed.plain_rows} rows of the log are not sealed yet"
+            yield Finding(check="sealed log", grade=Grade.NOTE, message=message, fix=fix)
+        ring_of(place.path).check()
+    except HealthSyncError as error:
+        yield Finding(check="data keys", grade=Grade.BAD, message=str(error), fix=error.hint)
+        return
+    if sealed.provider == FILE:
+        message = "THE OUTER KEY LIES ON THE SAME DISK AS WHAT IT SEALS: whoever copies the disk reads everything"
+        fix = f"set {KEY_PASSPHRASE}, then: healthsync key rewrap --provider passphrase"
+        yield Finding(check="data keys", grade=Grade.NOTE, message=message, fix=fix)
+    else:
+        yield Finding(check="data keys", grade=Grade.GOOD, message=f"{sealed.users}, under {sealed.provider}")
+
+
 def _subscribers(registry: Registry) -> Iterator[Finding]:
     wide = [each for each in registry.subscribers() if each.users is None]
     for each in wide:
@@ -150,5 +174,7 @@ def _clients(registry: Registry, now_us: int) -> Iterator[Finding]:
 
 def private_files(place: DataDirectory) -> list[Path]:
     """The files that have to be private, as far as they exist."""
-    databases = [place.path / f"{name}.db{end}" for name in ("registry", "events", "audit") for end in ("", "-wal")]
+    databases = [
+        place.path / f"{name}.db{end}" for name in ("registry", "events", "audit", "keys") for end in ("", "-wal")
+    ]
     return [path for path in [*databases, *place.keys.glob("*"), *place.certs.glob("*.key")] if path.is_file()]

@@ -4,6 +4,7 @@ SQLite can do the first by itself, but then nobody learns that it fails. The sec
 that was killed after a failed sync left in the kernel's cache only: it looks committed, and a power cut would take it.
 """
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -46,6 +47,11 @@ class Checkpoints:
                     "a reader holds the event log at an older state", hint=f"stop {_named(readers_of(self.path))}"
                 ) from None
         self._pages = self._behind = 0
+
+    def try_everything(self) -> None:
+        """The same, unless somebody is in the way: then by and by, as always."""
+        with contextlib.suppress(apsw.Error, BusyError):
+            self.everything()
 
     def after_commit(self) -> None:
         """Move what has gathered when it is enough. What fails is noted: the commit itself is durable already."""

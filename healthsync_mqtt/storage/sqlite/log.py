@@ -32,6 +32,7 @@ from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
 from healthsync_mqtt.storage.sqlite.fence import WriterLock
 from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, IdentityIndex, Tuning
+from healthsync_mqtt.storage.sqlite.late_sealing import LateSealing, rewrite, told
 from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
 from healthsync_mqtt.storage.sqlite.sealing import ERASED, SEALED, RowSealing, Sealed, log_id_of
 from healthsync_mqtt.storage.sqlite.statements import statements
@@ -64,8 +65,9 @@ class SqliteEventLog:
         self.epoch: str = meta["epoch"]
         self._secret: bytes = meta["identity_secret"]
         self._sealing = None if codec is None else RowSealing(codec, log_id_of(self._secret))
-        self._how = Sealed.of(meta)
-        if self._how.on:
+        self._how = Sealed()
+        self._converted = False
+        if Sealed.of(meta).on:
             if codec is None:
                 raise KeyUnavailableError("the event log is sealed, and its keys are not given")
             codec.prepare(make=False)
@@ -75,7 +77,7 @@ class SqliteEventLog:
         self._checkpoints.everything()
         self._index = IdentityIndex(connection, tuning)
         self._upkeep = Upkeep(connection, self._index)
-        self._quarantine = Quarantine(connection, quotas, self._sealing, on=self._how.on)
+        self._quarantine = Quarantine(connection, quotas)
         self._names: dict[str, int] = {}
         self._words: dict[int | None, str | None] = {}
         self._head = self._staged_head = 0
@@ -188,6 +190,9 @@ class SqliteEventLog:
                 if flushed:
                     self._index.recent = {}
                 self._checkpoints.after_commit()
+                if self._converted:
+                    self._converted = False
+                    self._checkpoints.try_everything()
         except BaseException as error:
             self._cursors = cursors | self._cursors
             self._tidying = tidying + self._tidying
@@ -248,6 +253,30 @@ class SqliteEventLog:
     def purge_rejected(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
         """See ``port.EventLog.purge_rejected``."""
         self._tidying.append(partial(self._quarantine.purge, before_us, user, spare_due_us))
+
+    def seal_older(self, rows: int) -> int:
+        """See ``port.EventLog.seal_older``."""
+        if self._sealing is None:
+            raise KeyUnavailableError("there are no keys to seal the event log with")
+        if not self._how.on:
+            self._sealing.codec.prepare(make=True)
+        self._sealing.codec.fresh()
+        try:
+            if not self._connection.in_transaction:
+                self._begin()
+            left = LateSealing(self._connection, self._sealing, self._words).step(self._how, rows, self._staged_head)
+            self._use(Sealed.of(dict(fetch(self._connection, _SQL["meta"]))))
+        except apsw.Error as error:
+            self.rollback()
+            raise store_error(error, "sealing") from error
+        self._converted = left == 0
+        return left
+
+    def compact(self) -> None:
+        """Write the whole file anew, so that nothing is left in it that is not of the log. Takes its time."""
+        with translated("compacting"):
+            fetch(self._connection, "VACUUM")
+            self._checkpoints.everything()
 
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """See ``port.EventLog.purge``."""
@@ -310,6 +339,7 @@ class SqliteEventLog:
     def _load(self) -> None:
         self._names = dict(fetch(self._connection, _SQL["names"]))
         self._words = {None: None, **{number: name for name, number in self._names.items()}}
+        self._use(Sealed.of(dict(fetch(self._connection, _SQL["meta"]))))
         self._last = self._staged_last = next(
             (LastRow(*row) for row in fetch(self._connection, _SQL["last_row"])), None
         )
@@ -317,6 +347,13 @@ class SqliteEventLog:
         self._index.load()
         self._upkeep.forget()
         self._stale = False
+
+    def _use(self, how: Sealed) -> None:
+        """Seal like this from now on. What is rewritten leaves nothing behind in pages that are free then."""
+        if how.mixed != self._how.mixed:
+            fetch(self._connection, f"PRAGMA secure_delete={'ON' if how.mixed else 'OFF'}")
+        self._how = how
+        self._quarantine.sealing = self._sealing if how.on else None
 
     def _begin(self) -> None:
         fetch(self._connection, "BEGIN IMMEDIATE")
@@ -478,34 +515,20 @@ class SqliteEventLog:
                 self._connection, _SQL["note_purge"], (self._names.get(type_name) or self._number(type_name), before_us)
             )
             # Not an UPDATE: it leaves each row where it is, and with it half-empty pages that are never given back.
-            self._rewrite(seqs, self._without_body)
+            rewrite(self._connection, seqs, self._without_body)
         fetch(self._connection, _SQL["reclaim"])
-
-    def _rewrite(self, seqs: Sequence[int], change: Callable[[Any], Any]) -> None:
-        """Take rows out and put them in again, changed; each has ``sealed`` behind."""
-        numbers = [(seq,) for seq in seqs]
-        rows = self._connection.executemany(_SQL["rows_as_they_are"], numbers).fetchall()
-        changed = [change(row) for row in rows]
-        self._many("take_out", numbers)
-        self._many("append_as", changed)
 
     def _without_body(self, row: Any) -> Any:
         *before, event_id, body, position, how = row
         if how is None or not body:
             return *before, event_id, b"", position, how
-        name, _ = self._opened((*before, event_id, body, _told(row), how))
+        name, _ = self._opened((*before, event_id, body, told(row), how))
         if not name:
             return *before, "", b"", position, ERASED
         assert self._sealing is not None
-        (sealed,) = self._sealing.rows([(*before, name, b"", _told(row))], self._words)
+        (sealed,) = self._sealing.rows([(*before, name, b"", told(row))], self._words)
         return *sealed[:-2], position, SEALED
 
     def _many(self, statement: str, bindings: Sequence[tuple[Any, ...]]) -> None:
         if bindings:
             self._connection.executemany(_SQL[statement], bindings).fetchall()
-
-
-def _told(row: Any) -> int:
-    """The position that a row is told by: of one from before there were positions it is the seq."""
-    position: int | None = row[13]
-    return row[0] if position is None else position

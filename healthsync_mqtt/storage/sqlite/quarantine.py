@@ -35,12 +35,10 @@ class _Refusal(NamedTuple):
 class Quarantine:
     """The writer's side. What each sender holds is read when it is first needed, and again after a rollback."""
 
-    def __init__(
-        self, connection: apsw.Connection, quotas: Quotas, sealing: RowSealing | None = None, *, on: bool = False
-    ) -> None:
+    def __init__(self, connection: apsw.Connection, quotas: Quotas) -> None:
         self._connection = connection
         #: What seals new rows; None: they are stored as they are.
-        self.sealing = sealing if on else None
+        self.sealing: RowSealing | None = None
         self._quotas = quotas
         self._held: dict[Sender, int] | None = None
         self._users: dict[str, int] = {}

@@ -150,6 +150,8 @@ tests/unit/config/test_bridge_settings.py::test_the_quarantine_keeps_what_is_set
     quarantine.user_bytes quarantine.total_bytes
 tests/unit/config/test_bridge_settings.py::test_the_quarantine_keeps_it_for_as_long_as_set
     quarantine.days
+tests/unit/config/test_storage_setting.py::test_a_new_log_is_sealed_as_the_setting_says
+    storage.encryption
 """
 """A test, and below it the settings whose effect it sees."""
 

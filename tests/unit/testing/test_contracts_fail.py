@@ -16,6 +16,7 @@ from tests.support.deaf import Deaf, fails, faults, members
 
 ELSEWHERE = {
     "close": "comes after everything else: the suites leave it to their fixtures",
+    "seal_older": "does nothing in memory: tests/unit/storage/test_late_sealing.py",
     "anchor": "is seen outside of the log alone: tests/unit/storage/test_anchor.py",
 }
 """What no clause can find missing."""

@@ -1,0 +1,119 @@
+"""An older log is sealed a little with each commit, under its readers: how far that is lies in the log itself.
+
+Everything that is new is sealed from the first step on. Rows follow from the oldest up to the last one of that moment,
+then refusals, then what formats remember. Each step is part of a commit, so a kill anywhere loses nothing of it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import apsw
+
+from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
+from healthsync_mqtt.storage.sqlite.sealing import SEALED, KeptRefusal, RowSealing, Sealed
+from healthsync_mqtt.storage.sqlite.statements import statements
+
+_SQL = statements("late_sealing")
+_WRITER_SQL = statements("writer")
+
+
+def rewrite(connection: apsw.Connection, seqs: Sequence[int], change: Callable[[Any], Any]) -> None:
+    """Take rows of the log out and put them in again, changed; each has ``sealed`` behind."""
+    numbers = [(seq,) for seq in seqs]
+    rows = connection.executemany(_WRITER_SQL["rows_as_they_are"], numbers).fetchall()
+    changed = [change(row) for row in rows]
+    connection.executemany(_WRITER_SQL["take_out"], numbers).fetchall()
+    if changed:
+        connection.executemany(_WRITER_SQL["append_as"], changed).fetchall()
+
+
+def told(row: Any) -> int:
+    """The position that a row is told by: of one from before there were positions it is the seq."""
+    seq, position = row[0], row[13]
+    return int(seq if position is None else position)
+
+
+class LateSealing:
+    """One step inside the writer's transaction."""
+
+    def __init__(
+        self, connection: apsw.Connection, sealing: RowSealing, names: Mapping[int | None, str | None]
+    ) -> None:
+        self._connection = connection
+        self._sealing = sealing
+        self._names = names
+
+    def step(self, how: Sealed, rows: int, head: int) -> int:
+        """Seal so many; how many are left, in rows, refusals and memories together. 0: all is sealed."""
+        if not how.on:
+            how = Sealed(on=True, plain_from=1, plain_through=max(head, 1))
+            self._set("encryption", "rows")
+            self._set("plain_through", how.plain_through)
+        if not how.mixed:
+            return 0
+        end = min(how.plain_through, how.plain_from + rows - 1)
+        rewrite(self._connection, range(how.plain_from, end + 1), self._sealed)
+        left = how.plain_through - end
+        done = end - how.plain_from + 1
+        self._set("plain_from", end + 1 if left else how.plain_through)
+        if left or done >= rows:
+            return left + 1 + self._others()
+        for each in (self._refusals, self._states, self._records):
+            if each(rows - done):
+                return self._others() + 1
+        self._set("plain_from", 0)
+        self._set("plain_through", 0)
+        fetch(self._connection, "PRAGMA incremental_vacuum")
+        return 0
+
+    def _set(self, name: str, value: object) -> None:
+        fetch(self._connection, _WRITER_SQL["set_meta"], (name, value))
+
+    def _others(self) -> int:
+        return int(fetch_value(self._connection, _SQL["others"]))
+
+    def _sealed(self, row: Any) -> Any:
+        *before, position, how = row
+        if how is not None:
+            return row
+        (sealed,) = self._sealing.rows([(*before, told(row))], self._names)
+        return *sealed[:-2], position, SEALED
+
+    def _refusals(self, limit: int) -> bool:
+        """Whether there may be more."""
+        rows = fetch(self._connection, _SQL["plain_refusals"], (limit,))
+        changed = []
+        for (
+            number, reason, field, message, user, device, provider, topic, received_us, event_id, raw, size, sha256,
+            form, fingerprint,
+        ) in rows:  # fmt: skip
+            place = reason, device, provider, topic, received_us, size, form, sha256 is None
+            kept = KeptRefusal(field, message, event_id, sha256, raw)
+            mark = fingerprint and self._sealing.codec.mark(user, fingerprint)
+            stored = self._sealing.kept(user, number, place, kept)
+            changed.append((stored, size, None if sha256 is None else "", mark, number))
+        self._connection.executemany(_SQL["seal_refusal"], changed).fetchall()
+        return len(rows) == limit
+
+    def _states(self, limit: int) -> bool:
+        rows = fetch(self._connection, _SQL["plain_states"], (limit,))
+        changed = [(self._sealing.state(self._whose(numbers), state), *numbers) for *numbers, state in rows]
+        self._connection.executemany(_SQL["seal_state"], changed).fetchall()
+        return len(rows) == limit
+
+    def _records(self, limit: int) -> bool:
+        rows = fetch(self._connection, _SQL["plain_records"], (limit,))
+        changed = []
+        for *numbers, name, event_id in rows:
+            whose = self._whose(numbers)
+            mark = self._sealing.mark(whose[0], name, event_id)
+            changed.append((*numbers, mark, self._sealing.record(whose, (name, event_id))))
+        if rows:
+            self._connection.executemany(_WRITER_SQL["keep_format_record_sealed"], changed).fetchall()
+            self._connection.executemany(_WRITER_SQL["drop_format_record"], rows).fetchall()
+            fetch(self._connection, _WRITER_SQL["note_format_records"])
+        return len(rows) == limit
+
+    def _whose(self, numbers: Sequence[int]) -> tuple[str, str, str]:
+        user, device, form = (str(self._names[number]) for number in numbers)
+        return user, device, form
