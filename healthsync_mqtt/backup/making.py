@@ -159,4 +159,5 @@ def _signed(data: Path, made: BackupSet) -> BackupSet:
 
 
 def _id(now_us: int) -> str:
-    return f"{iso(now_us)[:19].replace('-', '').replace(':', '')}Z-{secrets.token_hex(3)}"
+    # Names say the order of sets, also of two within one second.
+    return f"{iso(now_us)[:19].replace('-', '').replace(':', '')}.{now_us % 1_000_000:06d}Z-{secrets.token_hex(3)}"

@@ -12,7 +12,7 @@ import pytest
 
 from healthsync_mqtt.backup import place as places
 from healthsync_mqtt.backup.checking import check, contents
-from healthsync_mqtt.backup.making import PIECE, make_backup
+from healthsync_mqtt.backup.making import PIECE, _id, make_backup
 from healthsync_mqtt.backup.manifest import BackupSet, DamagedBackupError, UnfitBackupError
 from healthsync_mqtt.backup.place import BackupDirectory, BackupFile, open_backup, pack
 from healthsync_mqtt.errors import ConfigError, NotFoundError, StoreError, UnavailableError
@@ -210,3 +210,8 @@ def test_what_was_written_is_read_again_exactly(house: House) -> None:
     toml = made.file("healthsync.toml")
     assert toml is not None
     assert b"".join(contents(open_backup(house.place), toml)) == (house.data / "healthsync.toml").read_bytes()
+
+
+def test_names_have_the_order_of_their_times_also_within_one_second() -> None:
+    names = [_id(1_795_000_000_000_000 + each) for each in (0, 1, 9, 10, 999_999, 1_000_000)]
+    assert names == sorted(names)
