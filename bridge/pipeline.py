@@ -25,6 +25,7 @@ from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
 from bridge.folds import Folds
 from bridge.group import GROUP_BYTES, GROUP_EVENTS, Group, Instalments, WaitingDelivery, waiting_for
+from bridge.locked_out import LockedOut
 from bridge.pace import Pace
 from bridge.ports import UNSENT_FIX, Chore, Chores, Commit, CommitObserver, Outlet
 from bridge.pressure import Pressure
@@ -38,6 +39,7 @@ from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.formats.port import Told
 from healthsync_mqtt.formats.withdrawn import Withdrawn
+from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, Source
 from healthsync_mqtt.model.event import Decoded
 from healthsync_mqtt.storage.port import Item, Quarantined
@@ -56,6 +58,8 @@ _AHEAD: Final = 2 * GROUP_EVENTS
 """Work of commits that waits before nothing more is decoded beside the loop: it would only take the interpreter."""
 _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 5.0
+_LOCKED_OUT_S = 1.0
+"""Seconds until the key of who is locked out is asked for again; what others send is written twice then."""
 
 _Portion = tuple[Sequence[Item], Sequence[Quarantined]]
 """Events and refusals that are written at once."""
@@ -126,6 +130,9 @@ class Pipeline:
         self._clock_us = clock_us
         self._loop = asyncio.get_running_loop()
         self._outage = Outage(log, "bridge.journal")
+        self._keys = Outage(log, "bridge.keys")
+        self._locked_out = LockedOut()
+        self._knocking: asyncio.TimerHandle | None = None
         self._rejected_topic = registry.build("bridge_rejected", bridge=bridge_id)
         self._receipt_topics: dict[Addressee, str] = {}
         self._phase = PipelinePhase.IDLE
@@ -256,8 +263,9 @@ class Pipeline:
         self._counters.failed += self._counters.in_flight
         self._counters.messages_failed += self._counters.messages_in_flight
         self._aside.close()
-        if self._resting is not None:
-            self._resting.cancel()
+        for timer in (self._resting, self._knocking):
+            if timer is not None:
+                timer.cancel()
         self._chores.close()
         self._idle.set()
 
@@ -367,7 +375,7 @@ class Pipeline:
         if self._phase is PipelinePhase.STOPPED:
             return
         if not self._waiting.others and not self._chores and (not self._waiting or self._rests()):
-            if not self._waiting and not self._aside.lines:
+            if not self._waiting and not self._aside.lines and not self._locked_out:
                 self._idle.set()
             return
         self._group = self._next_group()
@@ -394,7 +402,10 @@ class Pipeline:
             part = group[-1]
             user, now_us = part.delivery.origin.user, self._clock_us()
             group[-1] = part._replace(decoded=self.gate.screen(part.decoded, user, now_us))
-        return Group(group, chores)
+        made = Group(group, chores)
+        if self._locked_out:
+            self._locked_out.sift(made)
+        return made
 
     def _attempt(self) -> None:
         group = self._group
@@ -454,6 +465,7 @@ class Pipeline:
 
         self._group.waiting = [screened(each) for each in self._group.waiting]
         self._waiting.change(screened)
+        self._locked_out.change(screened)
 
     def _committed(self, head: int, error: StoreError | None) -> None:
         took, self._commit_from = self.commit_running_s, None
@@ -463,6 +475,8 @@ class Pipeline:
             self._failed(error)
             return
         self._outage.worked(self._loop.time())
+        if not self._locked_out and self._knocking is None:
+            self._keys.worked(self._loop.time())
         self._retry_s = _RETRY_FIRST_S
         group, self._group = self._group, Group([], [])
         now_us = self._clock_us()
@@ -489,7 +503,17 @@ class Pipeline:
         self._write()
 
     def _failed(self, error: StoreError) -> None:
-        """Nothing was stored and nobody was told. The same group is tried again: senders wait, nothing is dropped."""
+        """Nothing was stored and nobody was told. The same group is tried again: senders wait, nothing is dropped.
+
+        Where a user's key cannot be had, it is without that user's deliveries, which wait aside.
+        """
+        if isinstance(error, KeyUnavailableError) and self._locked_out.part(self._group, error.user):
+            self._keys.failed(self._loop.time(), error=str(error), hint=error.hint)
+            if self._knocking is None:
+                self._knocking = self._loop.call_later(_LOCKED_OUT_S, self._knock)
+            self._enter(PipelinePhase.RETRYING)
+            self._loop.call_soon(self._again)
+            return
         self._outage.failed(self._loop.time(), error=str(error), hint=error.hint)
         if not error.retryable:
             self._give_up(error)
@@ -497,6 +521,13 @@ class Pipeline:
         self._enter(PipelinePhase.RETRYING)
         self._loop.call_later(self._retry_s, self._again)
         self._retry_s = min(_RETRY_MOST_S, self._retry_s * 2)
+
+    def _knock(self) -> None:
+        """Whoever is locked out is tried again, in the order in which they came."""
+        self._knocking = None
+        for each in self._locked_out.release():
+            self._waiting.append(each)
+        self._schedule()
 
     def _give_up(self, error: Exception) -> None:
         self.stop()

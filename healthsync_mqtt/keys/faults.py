@@ -17,6 +17,12 @@ class KeyUnavailableError(StoreError):
         super().__init__(message, hint=hint or "see: healthsync key check")
         self.owner = owner
 
+    @property
+    def user(self) -> str:
+        """Which user's key it is; "" where it is no user's."""
+        kind, _, name = self.owner.partition(":")
+        return name if kind == "user" else ""
+
 
 class KeyDestroyedError(StoreError):
     """The ring has no such key: its owner was erased. What it sealed is gone for ever."""
