@@ -34,19 +34,19 @@ async def greeted(house: House, who: Identity, kind: type[Peer] = Peer) -> tuple
     return peer, await peer.expect(Connack)
 
 
-async def test_three_megabytes_are_one_delivery_in_commits_of_few_events(house: House, bob: Bystander) -> None:
+async def test_a_long_message_is_one_delivery_in_commits_of_few_events(house: House, bob: Bystander) -> None:
     who = app(house, declared=MINUTES)
     peer, welcome = await greeted(house, who, Peer5)
     assert welcome.properties[Property.MAXIMUM_PACKET_SIZE] == 41_943_040
     commits = house.counters.commits
-    sent = exported(minutes_of(3_000_000))
-    assert len(sent) > 3_000_000
+    sent = exported(minutes_of(1_200_000))
+    assert len(sent) > 1_200_000
     await peer.put(topic(who), sent)
-    assert len(house.stored("alice")) == 3 * minutes_of(3_000_000)
-    assert house.counters.commits - commits >= 3 * minutes_of(3_000_000) // PART_EVENTS
+    assert len(house.stored("alice")) == 3 * minutes_of(1_200_000)
+    assert house.counters.commits - commits >= 3 * minutes_of(1_200_000) // PART_EVENTS
     assert house.counters.messages_stored == 1
     await peer.put(topic(who), sent)
-    assert house.counters.duplicate == 3 * minutes_of(3_000_000)
+    assert house.counters.duplicate == 3 * minutes_of(1_200_000)
     assert house.service.ground.message_room.used == 0
     await house.still_serves(bob)
 

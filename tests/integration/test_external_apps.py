@@ -1,13 +1,17 @@
 """Long messages of apps through Mosquitto: in both versions, as long as their login says, and told where longer."""
 
+import asyncio
 import json
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
-from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.app_login import exported, minutes_of
@@ -53,3 +57,68 @@ async def test_two_megabytes_are_stored_and_three_are_told(tmp_path: Path, proto
             heard = await app.hear(until=b"too_large", seconds=PATIENCE_S)
     told = [refusal for message in heard for refusal in json.loads(message.payload)["rejected"]]
     assert [(each["code"], each["limit"], each["topic"]) for each in told] == [("too_large", LONGEST, topic)]
+
+
+class Provisioned(NamedTuple):
+    """A broker with an app of alice's, and the password that was printed for it."""
+
+    broker: Mosquitto
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def provisioned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provisioned]:
+    broker, password = Mosquitto(tmp_path_factory.mktemp("refused")), new_password()
+    with broker.registry() as registry:
+        for user, name in (("alice", "phone"), ("alice", "watch"), ("bob", "phone")):
+            if name == "phone":
+                registry.add_user(user, "all", NOW)
+            device = registry.add_device(user, name, NOW)
+            if (user, name) == ("alice", "phone"):
+                registry.apps.add(device, ["openscale"], NOTHING_DECLARED, hashed_password(password), NOW)
+    with broker:
+        asyncio.run(broker.provision())
+        yield Provisioned(broker, password)
+
+
+@pytest.mark.parametrize("version", [5, 4])
+async def test_what_an_app_is_refused_at_mosquitto_and_what_it_is_told(provisioned: Provisioned, version: int) -> None:
+    """docs/howto/apps.md says it: MQTT 3.1.1 has no word for a message that went nowhere."""
+    broker = provisioned.broker
+    account = broker.account("alice-phone")
+    not_authorised = {4: 5, 5: 135}[version]
+    for refused in (
+        replace(account, password=provisioned.printed),
+        replace(account, client_id="HealthAutoExport"),
+        replace(account, client_id="HealthAutoExport", password=provisioned.printed),
+    ):
+        async with talk(broker.address) as app:
+            assert (await app.login(refused, version=version)).code == not_authorised
+    mine = "users/alice/devices/phone/"
+    allowed = [f"{mine}formats/openscale", f"{mine}formats/openscale/1/measurements/insert", f"{mine}events"]
+    refused_topics = [
+        "openScaleSync/1/measurements/insert",  # the root that the app insists on: the embedded broker's alone
+        f"{mine}formats/health_auto_export",
+        "users/alice/devices/watch/formats/openscale",
+        "users/bob/devices/phone/formats/openscale",
+    ]
+    async with talk(broker.address) as listener:
+        await listener.login(broker.account("healthsync-bridge-main"), version=version)
+        filters = broker.topics.bridge_filters()
+        assert await listener.subscribe(*filters) == [1] * len(filters)
+        for topic in refused_topics:
+            async with talk(broker.address) as app:  # Mosquitto closes the connection after it
+                assert (await app.login(account, version=version)).code == 0
+                answer = await app.link.publish(topic, b"refused", qos=1)
+                assert answer is not None
+                assert answer.reason == (not_authorised if version == 5 else 0), topic
+        async with talk(broker.address) as app:
+            await app.login(account, version=version)
+            for topic in allowed:
+                await app.publish(topic, topic.encode())
+            heard = await listener.hear(until=f"{mine}events".encode(), seconds=PATIENCE_S)
+            assert [message.topic.decode() for message in heard] == allowed
+            assert await app.subscribe(f"{mine}receipts") == [1]
+            for topic_filter in ("users/alice/devices/watch/receipts", "users/alice/canonical/weight", "#"):
+                (code,) = await app.subscribe(topic_filter)
+                assert code >= 128, topic_filter
