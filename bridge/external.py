@@ -23,6 +23,7 @@ from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.receipt import TOPIC_SHOWN
 from healthsync_mqtt.model.report import EdgeReport
 from healthsync_mqtt.model.shard import Shard
+from healthsync_mqtt.mqtt.codec.packets import Publish
 
 
 class ExternalEdge:
@@ -80,7 +81,7 @@ class ExternalEdge:
             base.topics,
             pipeline,
             base.counters,
-            origins=Origins(base.topics, Shard.parse(external.shard), base.status_topic),
+            origins=Origins(base.topics, Shard.parse(external.shard), base.status_topic, self._heard(shelf)),
             long=self._long(),
             outlet=self.outlet,
             users=(shelf.connected, self.follower.connected) if external.canonical else (shelf.connected,),
@@ -91,6 +92,10 @@ class ExternalEdge:
         base.tasks.start("connections", connections.run())
         base.tasks.every("consent", self.consent.pause_s, self.consent.look)
         yield LinkServing(self, connections, shelf)
+
+    def _heard(self, shelf: LinkShelf) -> dict[str, Callable[[Publish], None]]:
+        topics = self.ground.topics
+        return {topics.build("homeassistant_status"): shelf.hear} if "homeassistant_status" in topics.channels else {}
 
     def _long(self) -> LongAllowance:
         base = self.ground

@@ -39,6 +39,10 @@ class Shelf(Protocol):
         """Another number when what is retained has to be looked at again."""
 
     @property
+    def births(self) -> int:
+        """How many times a Home Assistant has said that it is there now, where the broker may not give it the rest."""
+
+    @property
     def remembers(self) -> bool:
         """Whether ``recall`` tells what is retained, also after a restart."""
 

@@ -65,6 +65,8 @@ class Connections:
         self._store = CredentialStore(settings.paths.credentials)
         self._sentinel = Sentinel(settings, self._store, topics)
         self._filters = subscriptions(topics, settings.external)
+        #: what the bridge listens to beside deliveries, and can be without
+        self._asides = [channel.template.filter for channel in topics if channel.key == "homeassistant_status"]
         self._versions = _VERSIONS[settings.external.protocol]
         self._loop = asyncio.get_running_loop()
         self._rng = SystemRandom()
@@ -139,6 +141,10 @@ class Connections:
             refused = [name for name, code in zip(self._filters, codes, strict=True) if code >= 128]
             if refused:
                 raise DeniedError(f"the broker refuses the bridge {', '.join(refused)}", hint="renew its access rules")
+            if self._asides:
+                unheard = [code for code in await link.subscribe(self._asides) if code >= 128]
+                if unheard:
+                    log.warning("bridge.births_not_heard", fix="renew the broker's access rules")
             await self._namesake.look(link, self._online())
             self.link = link
             try:

@@ -80,6 +80,7 @@ class DoorShelf:
     """Retained messages of the bridge at the front door."""
 
     run: Final = 0
+    births: Final = 0
     ready: Final = True
     remembers: Final = True
     lasting: Final = True

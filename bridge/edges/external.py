@@ -6,8 +6,9 @@ is gone, nowhere: the broker sends it again on the next one, and the journal fin
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Final, NamedTuple, NoReturn
 
 from bridge.pipeline import Pipeline
@@ -30,6 +31,7 @@ _MOST_TOPICS = 200_000
 _REFUSED: Final = 0x80
 STRETCH: Final = 500
 """Messages that were held back and are handed on in one step of the loop: then pings, timers and commits come."""
+_BORN: Final = b"online"
 _FOREIGN: Final = Origin("", None, None, "foreign")
 """Another bridge's user, a canary, or no events topic at all: acknowledged, and that is all."""
 
@@ -37,8 +39,16 @@ _FOREIGN: Final = Origin("", None, None, "foreign")
 class Origins:
     """The origin of each topic, remembered across connections."""
 
-    def __init__(self, registry: TopicRegistry, shard: Shard, status_topic: str = "") -> None:
+    def __init__(
+        self,
+        registry: TopicRegistry,
+        shard: Shard,
+        status_topic: str = "",
+        heard: Mapping[str, Callable[[Publish], None]] = MappingProxyType({}),
+    ) -> None:
+        """``heard``: who is told of what comes on topics that are for the bridge and hold no events."""
         self._status_topic = status_topic
+        self._heard = {topic.encode(): tell for topic, tell in heard.items()}
         self._registry = registry
         self._shard = shard
         self._known: dict[bytes, Origin] = {}
@@ -54,7 +64,14 @@ class Origins:
         origin = self._known[topic] = self._decide(topic)
         return origin
 
+    def hear(self, message: Publish) -> None:
+        """A message without a user."""
+        if tell := self._heard.get(message.topic):
+            tell(message)
+
     def _decide(self, topic: bytes) -> Origin:
+        if topic in self._heard:
+            return _FOREIGN
         try:
             text = topic.decode()
         except UnicodeDecodeError:
@@ -283,9 +300,11 @@ class LinkSource:
         find, forms = self._origins.find, self._origins.forms
         deliveries: list[Delivery] = []
         long = False
-        for topic, payload, _, retained, _, packet_id, _ in messages:
+        for message in messages:
+            topic, payload, _, retained, _, packet_id, _ = message
             origin = find(topic) or self._origins.learn(topic)
             if not origin.user:
+                self._origins.hear(message)
                 if packet_id and self._order.answer(packet_id, len(deliveries)):
                     self._link.acknowledge(answers((packet_id,)))
                 continue
@@ -336,13 +355,22 @@ class LinkOutlet:
 
 
 class LinkShelf:
-    """Retained messages of the bridge at an external broker, through the connection that stands."""
+    """Retained messages of the bridge at an external broker, through the connection that stands.
+
+    Not every broker gives what is retained to filters with wildcards, which Home Assistant's are.
+    """
 
     remembers: Final = False
 
     def __init__(self) -> None:
         self._link: BrokerLink | None = None
         self.run = 0
+        self.births = 0
+
+    def hear(self, message: Publish) -> None:
+        """A message on Home Assistant's status topic; one that was retained is of some other time."""
+        if message.payload == _BORN and not message.retain:
+            self.births += 1
 
     @property
     def ready(self) -> bool:

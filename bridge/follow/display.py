@@ -38,6 +38,7 @@ class Display:
         self._shelf = shelf
         self._registry = registry
         self._run = -1
+        self._births = shelf.births
         self._sent: dict[ValueKey, Shown] = {}
         self.shown = shown
         self.changed: set[ValueKey] = set()
@@ -63,6 +64,16 @@ class Display:
         elif not shelf.lasting:
             self.shown = dict.fromkeys(self.shown, UNKNOWN)
         return True
+
+    @property
+    def asked_again(self) -> bool:
+        """Whether a Home Assistant has begun since the last ``tell_again``."""
+        return self._shelf.births != self._births
+
+    def tell_again(self) -> None:
+        """Whoever has begun may have got nothing of what is retained: publish it again."""
+        self._births = self._shelf.births
+        self.shown = {key: shown if shown == EMPTY else UNKNOWN for key, shown in self.shown.items()}
 
     def has(self, key: ValueKey, wanted: Exhibit) -> bool:
         """Whether the broker is known to have this."""

@@ -49,6 +49,8 @@ _DOUBTFUL_A_LOOK: Final = 100
 _KEEP_LOOKS: Final = 4
 """Looks between two writings of the place, when nothing else has to be written."""
 _AGAIN_S: Final = 30.0
+_BIRTH_S: Final = 10.0
+"""Seconds between two times that everything is published again because a Home Assistant has begun."""
 
 
 class HomeAssistant:
@@ -98,6 +100,7 @@ class HomeAssistant:
         self._stopped = False
         self._looks = 0
         self._again_s = 0.0
+        self._birth_s = float("-inf")
         #: values whose events may have been purged
         self._doubtful: deque[ValueKey] = deque()
 
@@ -111,6 +114,7 @@ class HomeAssistant:
         await self._read_opt_ins()
         if self._display.renew():
             self._look_at_all()
+        self._hear_births()
         self._read_consent()
         caught_up = await self._read_log()
         self._drop_purged()
@@ -167,6 +171,12 @@ class HomeAssistant:
 
     def _look_at_all(self) -> None:
         self._dirty |= dict.fromkeys(self._display.shown) | dict.fromkeys(self._latest.values)
+
+    def _hear_births(self) -> None:
+        if self._display.asked_again and self._monotonic_s() >= self._birth_s:
+            self._birth_s = self._monotonic_s() + _BIRTH_S
+            self._display.tell_again()
+            self._look_at_all()
 
     def _read_consent(self) -> None:
         version, now_us = self._gate.version, self._clock_us()

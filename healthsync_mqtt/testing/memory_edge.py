@@ -83,6 +83,7 @@ class MemoryShelf:
     """``bridge.ports.Shelf``: what is retained, by topic. It is gone with the run, and says so by being empty."""
 
     run: Final = 0
+    births: Final = 0
     ready: Final = True
     remembers: Final = True
     lasting: Final = True

@@ -94,7 +94,7 @@ async def test_who_is_there_is_told_of_sensors_and_values(broker: RabbitMq, brid
         }
 
 
-async def test_who_comes_later_is_given_values_by_their_topic_and_no_sensors(
+async def test_who_comes_later_is_given_values_by_their_topic_and_sensors_when_it_says_that_it_is_there(
     broker: RabbitMq, bridge: BridgeProcess
 ) -> None:
     """RabbitMQ gives what it retained to filters without wildcards alone: docs/howto/home-assistant.md says so."""
@@ -109,6 +109,11 @@ async def test_who_comes_later_is_given_values_by_their_topic_and_no_sensors(
         assert await house.subscribe(CONFIGS, NEWEST) == [1, 1]
         await house.hear(until=b'"bpm":62', seconds=PATIENCE_S)
         assert {each.topic.decode() for each in house.messages} == {NEWEST}
+        house.messages.clear()
+        await house.publish(STATUS, b"online")
+        for words in (b"healthsync:alice:heart_rate", b"healthsync:alice:weight", b'"bpm":62'):
+            await house.hear(until=words, seconds=PATIENCE_S)
+            assert house.heard(words)
 
 
 async def test_a_login_of_one_user_may_not_have_everybodys_sensors(broker: RabbitMq, bridge: BridgeProcess) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.edges.external import LinkOutlet, LinkSource, LongAllowance, Origins
+from bridge.edges.external import LinkOutlet, LinkShelf, LinkSource, LongAllowance, Origins
 from bridge.folds import Folds
 from bridge.follow.canonical_external import CanonicalPublisher
 from bridge.pipeline import Pipeline
@@ -358,3 +358,18 @@ def test_bridges_may_not_share_all_messages(group: str) -> None:
         subscriptions(TOPICS, ExternalSettings(share=group))
     assert "--shard 1/2" in refused.value.hint
     assert subscriptions(TOPICS, ExternalSettings(shard="1/2")) == list(TOPICS.bridge_filters())
+
+
+async def test_the_birth_of_a_home_assistant_is_heard_and_acknowledged(bench: Bench) -> None:
+    shelf, link, status = LinkShelf(), FakeLink(), b"homeassistant/status"
+    long = LongAllowance(MessageRoom(1_048_576, 1_048_576), lambda *_: 1_048_576)
+    source = LinkSource(bench.pipeline, Origins(TOPICS, Shard.parse(""), "", {status.decode(): shelf.hear}), long)
+    source.release(link)
+    source.received(
+        [Publish(status, b"online", 1, packet_id=1, retain=True), Publish(status, b"offline", 1, packet_id=2)]
+    )
+    assert shelf.births == 0, "what is retained was said at some other time"
+    source.received([Publish(status, b"online", 1, packet_id=3)])
+    assert shelf.births == 1
+    assert link.acknowledged == encode_pubacks([1, 2, 3])
+    assert bench.counters.messages_received == 0

@@ -33,6 +33,7 @@ class Broker:
     def __init__(self) -> None:
         self.ready = True
         self.run = 1
+        self.births = 0
         self.lasting = True
         self.answers = True
         self.takes = True
@@ -378,3 +379,29 @@ async def test_of_another_log_nothing_is_known(scene: Scene) -> None:
     scene.start()
     await scene.look()
     assert scene.broker.values() == {"alice/heart_rate": 90}
+
+
+async def test_a_home_assistant_that_begins_is_told_everything_again_and_not_what_is_cleared(scene: Scene) -> None:
+    """RabbitMQ gives what it retained to no filter with a wildcard, and Home Assistant's discovery has one."""
+    scene.enable("alice", "heart_rate", "weight")
+    scene.store(("h", 1, {"bpm": 61}))
+    scene.store(("w", 1, {"kg": 70.5}), type_name="weight")
+    await scene.look()
+    scene.people.dashboards.disable("alice", ["weight"], scene.now_us)
+    await scene.look()
+    topics = ["homeassistant/device/alice/heart_rate/config", "users/alice/latest/heart_rate"]
+    assert sorted(scene.broker.held) == topics
+    scene.broker.published.clear()
+    await scene.look()
+    assert scene.broker.published == []
+    scene.broker.births += 1
+    await scene.look()
+    assert [topic for topic, _ in scene.broker.published] == topics, "the sensor first, then its state"
+    scene.broker.births += 1
+    await scene.look()
+    assert len(scene.broker.published) == 2, "whoever begins again and again is told so once in ten seconds"
+    scene.seconds += 10
+    await scene.look()
+    assert len(scene.broker.published) == 4
+    await scene.look()
+    assert len(scene.broker.published) == 4
