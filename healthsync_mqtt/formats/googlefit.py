@@ -95,7 +95,7 @@ class GoogleFit:
         root = read_object(message.payload)
         if not {"point", "dataSourceId"} & root.keys():
             raise RefusedError(Reason.MALFORMED, None, "no data set: it has neither points nor a dataSourceId")
-        yield from _DataSet(Scribe(self.name, message, "googlefit"), root).outcomes()
+        yield from _DataSet(Scribe(self.name, message, "google_fit"), root).outcomes()
         return state
 
 

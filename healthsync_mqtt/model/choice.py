@@ -54,11 +54,20 @@ def _is_sample(sample: Any) -> bool:
     return isinstance(sample, list) and len(sample) > 1 and isinstance(sample[1], int | float)
 
 
+_SAME_PROVIDER: Final = {"googlefit": "google_fit"}
+"""Words that were written for a provider before there was one for each; rows that have them keep them."""
+
+
+def one_word(provider: object) -> object:
+    """The one word for a provider, however a row or a person spells it."""
+    return _SAME_PROVIDER.get(provider, provider) if isinstance(provider, str) else provider
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """Rows that started before ``until_us``, of this device, provider, app and version, with a number in a range.
 
-    None: whatever it is. ``provider``: whom an adapter fetched it from, or what the event itself says.
+    None: whatever it is. ``provider``: whom an adapter fetched it from, or what the event itself says, in any word.
     """
 
     until_us: int | None = None
@@ -73,6 +82,9 @@ class Choice:
         """Whether nothing is left out."""
         return self == Choice()
 
+    def _is_from(self, *providers: object) -> bool:
+        return self.provider is None or one_word(self.provider) in map(one_word, providers)
+
     def __contains__(self, record: Record) -> bool:
         if self.until_us is not None and record.start_us >= self.until_us:
             return False
@@ -83,7 +95,7 @@ class Choice:
         body = _parse(record.body) if record.body else {}
         source = body.get("source") or {}
         return (
-            self.provider in {None, record.provider, source.get("provider")}
+            self._is_from(record.provider, source.get("provider"))
             and self.app in {None, source.get("app")}
             and (self.value is None or self.value.holds(record.type, body.get("value")))
         )

@@ -248,7 +248,7 @@ def test_only_what_consent_covers_now_is_shipped(rig: Rig, server: InfluxDouble)
 
 
 NO_TAG = {
-    "fhir", "googlefit", "nightscout", "open_mhealth", "openscale", "sleep_as_android", "theengs", "xiaomi", "zepp",
+    "fhir", "nightscout", "open_mhealth", "openscale", "sleep_as_android", "theengs", "xiaomi", "zepp",
 }  # fmt: skip
 """Payload formats whose points have no provider: a ledger knows of one time at which providers became tags."""
 

@@ -87,7 +87,7 @@ def test_a_point_is_known_by_its_stream_and_a_newer_one_supersedes() -> None:
     assert sorted(each.value["steps"] for each in found.told) == [4146, 4147]
     assert found.counts == {"stored": 2, "duplicate": 1, "superseded": 1, "gone": 0}
     assert [each for each in found.sources("steps") if "recording" in each] == [
-        {"provider": "googlefit", "app": "com.other", "recording": "manual"}
+        {"provider": "google_fit", "app": "com.other", "recording": "manual"}
     ]
 
 
