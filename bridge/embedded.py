@@ -13,6 +13,7 @@ from bridge.edges.embedded import DoorOutlet, DoorShelf, DoorSource, RefusedMess
 from bridge.edges.requests import TokenRequests
 from bridge.follow.canonical import CanonicalFeed
 from bridge.ground import Ground
+from bridge.jobs.adapters import AdapterProcess
 from bridge.jobs.credentials import CertificateWatch, KeyWatch
 from bridge.jobs.gateway import GatewayProcess
 from bridge.jobs.presence import Presence
@@ -33,6 +34,7 @@ from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
 from healthsync_mqtt.identity.exchange import TokenExchange
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
+from healthsync_mqtt.identity.login.adapters import ADAPTERS
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.gateway import GATEWAY
@@ -71,7 +73,7 @@ class EmbeddedEdge:
         self.ground = base
         self.identities = identities
         self.keys = LiveKeys(KeyStore.of_environment(paths.keys), base.started_us)
-        self.directory = Directory(roster, agreements=base.gate, residents=(GATEWAY,))
+        self.directory = Directory(roster, agreements=base.gate, residents=(GATEWAY, ADAPTERS))
         self.declared = self.directory.declared
         self.logins = Logins.of(self.directory, TokenVerifier(self.keys), CredentialStore(paths.credentials))
         self.newcomers = Newcomers(self.logins)
@@ -181,6 +183,10 @@ class DoorServing:
         if settings.gateway.port is not None:
             CredentialStore(settings.paths.credentials).ensure(GATEWAY.client_id)
             self.gateway = GatewayProcess(settings.data, settings.gateway)
+        credentials = CredentialStore(settings.paths.credentials)
+        self.adapters = AdapterProcess(
+            settings.data, settings.paths.adapters_db, prepare=lambda: credentials.ensure(ADAPTERS.client_id)
+        )
         self._left = False
 
     def start(self) -> None:
@@ -219,6 +225,7 @@ class DoorServing:
         if self.gateway is not None:
             self._edge.ground.tasks.start("gateway", self.gateway.run(str(mqtt[0].here)))
             await self.gateway.served()
+        self._edge.ground.tasks.start("adapters", self.adapters.run(str(mqtt[0].here)))
         return Addresses(
             mqtt=str(mqtt[0].here),
             mqtts=str(mqtts[0].here),
@@ -233,7 +240,8 @@ class DoorServing:
         self.door.retain(self._edge.ground.status_topic, status)
 
     async def quiet(self) -> None:
-        """Accept and read no more; the gateway ends first, with what it waits for."""
+        """Accept and read no more; the gateway and the adapters end first, with what they wait for."""
+        await self._edge.ground.tasks.end("adapters")
         if self.gateway is not None:
             await self._edge.ground.tasks.end("gateway")
             self.gateway.close()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from healthsync_mqtt.adapters.capability import Capability
+from healthsync_mqtt.adapters.cloud import Cloud
 from healthsync_mqtt.formats.port import Format
 
 
@@ -30,11 +31,12 @@ class Adapter:
     """One provider.
 
     ``mapping`` turns its answers into events; None where another part of the program reads what comes (an app's
-    format), or nothing comes any more.
+    format), or nothing comes any more. ``cloud`` is where it is asked, and for what; None where nothing is asked for.
     """
 
     capability: Capability
     mapping: Mapping | None = None
+    cloud: Cloud | None = None
 
     @property
     def name(self) -> str:

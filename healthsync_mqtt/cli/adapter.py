@@ -1,5 +1,7 @@
+# long: every verb of one noun, each a few lines
 """healthsync adapter …"""
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -10,26 +12,40 @@ import msgspec
 import typer
 
 from bridge.decode.delivery import decode
+from healthsync_mqtt.adapters.agreeing import LASTS_S, Callback, finish, invite
 from healthsync_mqtt.adapters.catalogue import Known, known
+from healthsync_mqtt.adapters.link_state import CloudLinkState
+from healthsync_mqtt.adapters.links import FILE as LINKS
+from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.port import Adapter, Mapping
+from healthsync_mqtt.adapters.ready import ready as ready_of
+from healthsync_mqtt.adapters.web import CloudRequest, DirectWeb
+from healthsync_mqtt.adapters.worker import ReadyAdapter
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.formats import content_of, event_shown
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, FreshData, Json, zone_name
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json, Yes, now_us, zone_name
+from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.config.names import did_you_mean
-from healthsync_mqtt.errors import InputError, UnavailableError, UsageError
+from healthsync_mqtt.config.settings import Settings, load_settings
+from healthsync_mqtt.errors import ConflictError, InputError, NotFoundError, UnavailableError, UsageError
 from healthsync_mqtt.formats.port import AppMessage, Gone, Made, folded
 from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import RefusedError
+from healthsync_mqtt.model.times import iso
 
 app = new_group("Adapters: what clouds hold of a user.")
 
 _ROOMY: Final = Limits(max_payload=256 * 1024 * 1024, max_events=1_000_000, max_made=1_000_000)
 _FAR_US: Final = 10 * 366 * 86_400_000_000
 _FOLDER: Final = "adapters"
+_SYNC_S: Final = 3_600.0
+_LOOK_S: Final = 0.2
 
+User = Annotated[str, typer.Argument(help="The user's id.", autocompletion=completion.users)]
 Provider = Annotated[str, typer.Argument(help="The adapter.", autocompletion=completion.adapters)]
 
 
@@ -173,6 +189,14 @@ def _adapter(name: str, data: Path) -> Adapter:
     return found
 
 
+def _named(place: Path, user: str, provider: str) -> Adapter:
+    """The adapter of a link: the user is one that is there, too. UsageError, NotFoundError."""
+    adapter = _adapter(provider, place)
+    with DataDirectory(place).registry() as registry:
+        registry.user(user)
+    return adapter
+
+
 def _mapping(adapter: Adapter) -> Mapping:
     if adapter.mapping is None:
         capability = adapter.capability
@@ -195,3 +219,218 @@ def _described(adapter: Adapter) -> dict[str, Any]:
     if capability.hint:
         shown["hint"] = capability.hint
     return shown
+
+
+@app.command("link")
+def link(  # noqa: PLR0917  # an option each
+    user: User,
+    provider: Provider,
+    redirected: Annotated[
+        str | None,
+        typer.Option(help="The address that the browser was sent to, where it could not reach this machine."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port that the answer comes to; 0: a free one.")] = 0,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """CloudLink a user to a provider: prints where the user agrees, and waits for the answer on a port of this machine.
+
+    Example: healthsync adapter link alice withings
+    """
+    settings = load_settings(data)
+    ready = ready_of(settings, _named(settings.data, user, provider))
+    place = DataDirectory(settings.data)
+    if redirected is not None:
+        with LinkBook.open(settings.data) as book:
+            _linked(place, book, settings, redirected, as_json=json)
+        return
+    with contextlib.closing(Callback(port=port)) as callback, LinkBook.open(settings.data) as book:
+        invitation = invite(book, ready, user, callback.url, now_us())
+        if json:
+            output.emit({"url": invitation.url, "state": invitation.state})
+        else:
+            output.say(f"{ready.adapter.capability.title} asks for: {', '.join(ready.adapter.capability.scopes)}")
+            output.say("open this, and agree:")
+            sys.stdout.write(invitation.url + "\n")
+            output.qr_code(invitation.url)
+        output.flush()
+        answer = callback.wait(invitation.state, LASTS_S)
+        _linked(place, book, settings, answer, as_json=json)
+
+
+def _linked(place: DataDirectory, book: LinkBook, settings: Settings, redirected: str, *, as_json: bool) -> None:
+    def of(name: str) -> ReadyAdapter:
+        return ready_of(settings, _adapter(name, settings.data))
+
+    made = finish(book, DirectWeb(), of, redirected, now_us())
+    with place.changing() as change:
+        change.note("adapter.linked", user=made.user, provider=made.provider, scopes=made.scopes)
+    output.told(
+        {
+            "linked": True,
+            "user_id": made.user,
+            "provider": made.provider,
+            "scopes": made.scopes.replace(",", " ").split(),
+        },
+        f"{made.user} is linked to {made.provider}; what it holds comes while the service runs",
+        as_json=as_json,
+    )
+
+
+@app.command("unlink")
+def unlink(user: User, provider: Provider, *, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+    """Unlink a user: our access ends at the provider, too, where it can be told. What was stored stays.
+
+    Example: healthsync adapter unlink alice withings --yes
+    """
+    settings = load_settings(data)
+    _named(settings.data, user, provider)
+    with _book(settings.data) as book:
+        found = book.of(user, provider)
+        output.agree(f"Unlink {user} from {provider}? What is stored stays", yes=yes or json)
+        told = _revoked(settings, book, found)
+        book.leave(found.id)
+    with DataDirectory(settings.data).changing() as change:
+        change.note("adapter.unlinked", user=user, provider=provider, told=told)
+    said = (
+        "and the provider was told" if told else "but the provider could not be told: take our access away there, too"
+    )
+    output.told({"unlinked": True, "revoked": told}, f"unlinked {user} from {provider}, {said}", as_json=json)
+
+
+def _revoked(settings: Settings, book: LinkBook, found: CloudLink) -> bool:
+    """Whether the provider knows that our access is over."""
+    ready = ready_of(settings, _adapter(found.provider, settings.data))
+    tokens = book.tokens(found)
+    if ready.cloud.revoke is None or tokens is None:
+        return False
+    method, path = ready.cloud.revoke
+    headers = {"Authorization": f"Bearer {tokens.access}"}
+    answer = DirectWeb().ask(CloudRequest(method=method, url=ready.cloud.base_url.rstrip("/") + path, headers=headers))
+    return answer.status in {200, 204}
+
+
+@app.command("status")
+def status(
+    user: Annotated[str | None, typer.Option(help="Only this user's.", autocompletion=completion.users)] = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """List links: the state of each, when it was fetched, and what is to be done.
+
+    Example: healthsync adapter status
+    """
+    place = load_settings(data).data
+    DataDirectory(place).expect_user(user)
+    links = []
+    if (place / LINKS).exists():
+        with LinkBook.open(place) as book:
+            links = [_status(each) for each in book.links(user)]
+    output.listing(
+        links,
+        {"user_id": "USER", "provider": "PROVIDER", "state": "STATE", "synced_at": "FETCHED", "hint": "HINT"},
+        as_json=json,
+        empty="no links yet; make one: healthsync adapter link USER PROVIDER",
+    )
+
+
+def _status(found: CloudLink) -> dict[str, Any]:
+    return {
+        "user_id": found.user,
+        "provider": found.provider,
+        "state": found.state.value,
+        "hint": found.hint,
+        "scopes": found.scopes.replace(",", " ").split(),
+        "paused": found.paused,
+        "linked_at": iso(found.linked_us),
+        "synced_at": iso(found.synced_us) if found.synced_us else None,
+    }
+
+
+@app.command("sync")
+def sync(
+    user: User,
+    provider: Provider,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it is done, and say what came of it.")] = False,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Fetch a link now, with all of its history.
+
+    Example: healthsync adapter sync alice withings --wait
+    """
+    place = load_settings(data).data
+    _named(place, user, provider)
+    ServiceFile.read(place)
+    with _book(place) as book:
+        found = book.of(user, provider)
+        if found.state is CloudLinkState.needs_reauth:
+            raise ConflictError(
+                f"{provider} does not let us in as {user}: {found.hint}", hint="healthsync adapter link USER PROVIDER"
+            )
+        number = book.ask(found.id, now_us())
+        if not wait:
+            output.told({"asked": True}, f"{provider} is asked for what it holds of {user}", as_json=json)
+            return
+        answer = _answered(book, number)
+    if answer.get("state") != CloudLinkState.ok.value:
+        raise UnavailableError(
+            f"{provider}: {answer.get('state')}: {answer.get('hint', '')}", hint="healthsync adapter status"
+        )
+    shown = {key: value for key, value in answer.items() if key != "state"}
+    if json:
+        output.emit(shown)
+    else:
+        output.facts(shown.items())
+
+
+def _answered(book: LinkBook, number: int) -> dict[str, Any]:
+    until = time.monotonic() + _SYNC_S
+    while time.monotonic() < until:
+        answer = book.answered(number)
+        if answer is not None:
+            return answer
+        time.sleep(_LOOK_S)
+    raise UnavailableError("nothing came of it in time", hint="healthsync adapter status")
+
+
+@app.command("pause")
+def pause(
+    user: User,
+    provider: Provider,
+    *,
+    resume: Annotated[bool, typer.Option("--resume", help="Fetch it again.")] = False,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Fetch a link no more until it is resumed.
+
+    Example: healthsync adapter pause alice withings
+    """
+    place = load_settings(data).data
+    _named(place, user, provider)
+    with _book(place) as book:
+        book.pause(book.of(user, provider).id, paused=not resume)
+    done = "resumed" if resume else "paused"
+    output.told({"paused": not resume}, f"{done} {provider} of {user}", as_json=json)
+
+
+@app.command("backfill")
+def backfill(user: User, provider: Provider, data: Data = DATA, json: Json = False) -> None:
+    """Fetch the history of a link again; what is stored is a duplicate.
+
+    Example: healthsync adapter backfill alice withings
+    """
+    place = load_settings(data).data
+    _named(place, user, provider)
+    with _book(place) as book:
+        book.deepen(book.of(user, provider).id)
+    output.told({"asked": True}, f"the history of {user} at {provider} is fetched again", as_json=json)
+
+
+def _book(place: Path) -> LinkBook:
+    """The links. NotFoundError where there is none."""
+    if not (place / LINKS).exists():
+        raise NotFoundError("nobody is linked to anything", hint="healthsync adapter link USER PROVIDER")
+    return LinkBook.open(place)

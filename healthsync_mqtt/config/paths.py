@@ -21,6 +21,11 @@ class DataPaths:
         return self.root / "events.db"
 
     @property
+    def adapters_db(self) -> Path:
+        """Links to providers, and how far each was fetched."""
+        return self.root / "adapters.db"
+
+    @property
     def sessions_db(self) -> Path:
         """What the embedded broker owes to clients, and retained messages."""
         return self.root / "sessions.db"

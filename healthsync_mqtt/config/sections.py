@@ -4,7 +4,7 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from healthsync_mqtt.model.catalogue import CATALOGUE
@@ -242,6 +242,25 @@ class GatewaySettings(Section):
         if not self.tls:
             _listening_loopback(self.host)
         return self
+
+
+class ProviderSettings(Section):
+    """An adapter's app at its provider, and where the provider is."""
+
+    client_id: str = ""
+    """The id of the app that was registered at the provider."""
+    client_secret: SecretStr = SecretStr("")
+    """Its secret; or it is in a file."""
+    client_secret_file: Path | None = None
+    """A private file with its secret."""
+    base_url: str = ""
+    """Where its data is asked for; nothing: where the provider says."""
+    auth_url: str = ""
+    """Where users agree."""
+    token_url: str = ""
+    """Where tokens come from."""
+    poll_s: Seconds = 900.0
+    """Seconds between two times of asking for what is new of a user."""
 
 
 class ExternalSettings(Section):

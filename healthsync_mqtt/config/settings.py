@@ -34,6 +34,7 @@ from healthsync_mqtt.config.sections import (
     LimitSettings,
     LogSettings,
     MetricsSettings,
+    ProviderSettings,
     QuarantineSettings,
     RetentionSettings,
     StorageSettings,
@@ -81,6 +82,9 @@ class Settings(BaseSettings):
     bridge: BridgeSettings = BridgeSettings()
     metrics: MetricsSettings = MetricsSettings()
     gateway: GatewaySettings = GatewaySettings()
+    adapters: dict[str, ProviderSettings] = {}
+    """By the name of an adapter: its client_id, client_secret or client_secret_file, poll_s; and base_url, auth_url and
+    token_url where the provider is somewhere else."""
     external: ExternalSettings = ExternalSettings()
     retention: RetentionSettings = RetentionSettings()
     quarantine: QuarantineSettings = QuarantineSettings()

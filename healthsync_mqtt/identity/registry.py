@@ -16,6 +16,7 @@ from healthsync_mqtt.identity.audit.outbox import AuditOutbox
 from healthsync_mqtt.identity.certificates.book import CertificateBook
 from healthsync_mqtt.identity.consent.book import ConsentBook
 from healthsync_mqtt.identity.consent.decisions import PURPOSES, Purpose
+from healthsync_mqtt.identity.login.adapters import ADAPTERS
 from healthsync_mqtt.identity.login.enrolment import ENROL_NAME, ENROL_PREFIX, Enrolments
 from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.identity.login.refresh import RefreshTokens
@@ -355,7 +356,7 @@ class Registry:
         self._tables.insert("principals", {"client_id": client_id, "role": role.value})
 
     def _taken(self, client_id: str) -> bool:
-        return client_id == GATEWAY.client_id or epoch_of(self._tables, client_id) is not None
+        return client_id in {GATEWAY.client_id, ADAPTERS.client_id} or epoch_of(self._tables, client_id) is not None
 
     def _mint(self, user_id: str, device_id: str) -> str:
         """A free client id of at most 64 characters: ``user-device``, shortened and with a suffix where it must be."""

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
+
+EVERY_PROVIDER: Final = "*"
+"""The provider of an adapter that works for all of them: no topic has a level like it."""
 
 
 class Role(StrEnum):
@@ -25,8 +29,8 @@ class Principal:
     """An authenticated identity.
 
     A device is bound to ``user`` and ``device``; a subscriber to ``users`` and ``types``; an adapter to ``provider``
-    and ``users``; a bridge to ``users`` where it names some. None means all users or all types and has to be said: what
-    is left out grants nothing.
+    (EVERY_PROVIDER: all of them) and ``users``; a bridge to ``users`` where it names some. None means all users or all
+    types and has to be said: what is left out grants nothing.
     """
 
     role: Role

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from healthsync_mqtt.model.catalogue import GUARDED
-from healthsync_mqtt.model.principal import Principal, Role
+from healthsync_mqtt.model.principal import EVERY_PROVIDER, Principal, Role
 from healthsync_mqtt.topics.grammar import (
     TOPIC_MAX_BYTES,
     Template,
@@ -200,7 +200,7 @@ def bound(principal: Principal, variable: str) -> frozenset[str] | None:
     if role is Role.subscriber and variable == "kind":
         return None if principal.types is None else _NOTHING  # an insight is made of all general types
     if role is Role.adapter and variable == "provider":
-        return _one(principal.provider)
+        return None if principal.provider == EVERY_PROVIDER else _one(principal.provider)
     return None
 
 

@@ -118,6 +118,8 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "events list --user {user}": Line("events list --user alice"),
     "format list": Line("format list"),
     "adapter list": Line("adapter list"),
+    "adapter link USER PROVIDER": ByTest("tests/integration/test_adapters.py", '"adapter", "link"'),
+    "adapter status": ByTest("tests/integration/test_adapters.py", '"adapter", "status"'),
     "import FILE --user USER --device DEVICE": Line("import {tmp}/event.json --user alice --device watch"),
     "homeassistant enable USER heart_rate,steps": Line("homeassistant enable alice heart_rate,steps"),
     "homeassistant enable {user_id} heart_rate": Line("homeassistant enable bob heart_rate"),

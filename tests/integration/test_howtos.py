@@ -215,6 +215,13 @@ def child_run(place: Path, program: str) -> str:
     return done.stdout
 
 
+def test_adapters(begin: Begin, place: Path) -> None:
+    walk = Walk("docs/howto/adapters.md", begin())
+    walk.go(2)
+    assert (place / "night.json").exists()
+    walk.done()
+
+
 def test_export(begin: Begin, place: Path) -> None:
     data = place / "data"
     run_cli(data, "user", "add", "alice", "--consent", "all")

@@ -116,6 +116,8 @@ def take_long_texts(scene: Scene) -> None:
 
 NOBODY = "http://127.0.0.1:9"
 
+LINKED = "tests/integration/test_adapters.py::test_a_link_is_fetched_revised_killed_and_over"
+
 WALK: dict[str, Row] = {
     "version": Row("version", "version --jsn", "0."),
     "user add": Row("user add alice --consent all", "user add alice --consent all", "added alice", code=1),
@@ -146,6 +148,16 @@ WALK: dict[str, Row] = {
     "format show": Row("format show json", "format show jsn", "json"),
     "format try": Row("format try json {tmp}/event.json", "format try json {tmp}/none", "heart_rate", code=1),
     "adapter list": Row("adapter list", "adapter list now", "withings"),
+    "adapter link": Row(
+        Elsewhere("tests/integration/test_adapters.py::link", '"adapter", "link"'), "adapter link alice fitbit", code=69
+    ),
+    "adapter sync": Row(
+        Elsewhere("tests/integration/test_adapters.py::sync", '"adapter", "sync"'), "adapter sync alice oura", code=1
+    ),
+    "adapter unlink": Row(Elsewhere(LINKED, '"adapter", "unlink"'), "adapter unlink alice oura --yes", code=1),
+    "adapter status": Row(Elsewhere(LINKED, '"adapter", "status"'), "adapter status alice"),
+    "adapter pause": Row(Elsewhere(LINKED, '"adapter", "pause"'), "adapter pause alice oura", code=1),
+    "adapter backfill": Row(Elsewhere(LINKED, '"adapter", "backfill"'), "adapter backfill alice oura", code=1),
     "adapter map": Row("adapter map oura sleep {tmp}/night.json", "adapter map oura slep {tmp}/night.json", "sleep"),
     "subscriber add": Row("subscriber add app --users *", "subscriber add app --users *", "app", code=1),
     "subscriber token": Row("subscriber token app", "subscriber token nobody", "token", code=1),

@@ -32,6 +32,7 @@ FOLLOWED = {
     "docs/howto/changes.md": "tests/integration/test_howtos.py::test_changes",
     "docs/howto/clients.md": "tests/integration/test_client_examples.py",
     "docs/howto/compose.md": "tests/integration/test_deploy_image.py",
+    "docs/howto/adapters.md": "tests/integration/test_howtos.py::test_adapters",
     "docs/howto/apps.md": "tests/integration/test_howtos.py::test_apps",
     "docs/howto/backup.md": "tests/integration/test_howtos.py::test_backup",
     "docs/howto/consent.md": "tests/integration/test_howtos.py::test_consent",

@@ -4,10 +4,11 @@ A receiver's ``displayTime`` has no offset, and its clock may be wrong: none is 
 says beyond its range (``high``, ``low``) is kept beside the number.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
+from healthsync_mqtt.adapters.cloud import Asked, Cloud, CloudEndpoint, Question, utc_time
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
     AnswerReading,
@@ -138,6 +139,27 @@ MAPPING: Final = ProviderMapping(
 )
 
 
+def _asked(collection: str) -> Callable[[Asked], Question]:
+    def question(asked: Asked) -> Question:
+        # Its times are UTC and say nothing of it.
+        query = {"startDate": utc_time(asked.start)[:-1], "endDate": utc_time(asked.end)[:-1]}
+        return f"/v3/users/self/{collection}", query, None
+
+    return question
+
+
+CLOUD: Final = Cloud(
+    base_url="https://api.dexcom.com",
+    auth_url="https://api.dexcom.com/v2/oauth2/login",
+    token_url="https://api.dexcom.com/v2/oauth2/token",  # noqa: S106  # an address
+    endpoints=(
+        CloudEndpoint(kind="egvs", question=_asked("egvs")),
+        CloudEndpoint(kind="events", question=_asked("events")),
+        CloudEndpoint(kind="calibrations", question=_asked("calibrations")),
+    ),
+)
+
+
 def register() -> Adapter:
     """The adapter."""
     return Adapter(
@@ -153,4 +175,5 @@ def register() -> Adapter:
             about="data comes one to three hours late",
         ),
         mapping=MAPPING,
+        cloud=CLOUD,
     )

@@ -15,11 +15,24 @@ from functools import partial
 from typing import Any, Final
 
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
+from healthsync_mqtt.adapters.cloud import (
+    Asked,
+    Cloud,
+    CloudEndpoint,
+    CloudFault,
+    Failed,
+    Question,
+    TokenManners,
+    judged,
+    utc_date,
+    utc_time,
+)
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import AnswerKind, AnswerReading, ProviderMapping, Written, nothing
 from healthsync_mqtt.adapters.mapping.memory import LinkMemory
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at, word_of
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.port import AppMessage, Fold, FormatEntry
 from healthsync_mqtt.formats.reading.document import (
     Record,
@@ -508,6 +521,74 @@ class GoogleHealthMapping(ProviderMapping):
 MAPPING: Final = GoogleHealthMapping()
 
 
+#: The data types that are asked for, and the field that their filter is of.
+_ASKED: Final = (
+    ("sleep", "sleep.interval.end_time"),
+    ("exercise", ""),
+    *((kind, f"{kind.replace('-', '_')}.sample_time.physical_time") for kind in (
+        "heart-rate", "heart-rate-variability", "oxygen-saturation", "respiratory-rate-sleep-summary", "weight",
+        "body-fat", "height", "blood-glucose", "core-body-temperature",
+    )),
+    *((kind, f"{kind.replace('-', '_')}.interval.start_time") for kind in (
+        "steps", "distance", "floors", "altitude", "active-energy-burned",
+    )),
+    *((kind, f"{kind.replace('-', '_')}.date") for kind in (
+        "daily-resting-heart-rate", "daily-heart-rate-variability", "daily-oxygen-saturation",
+        "daily-respiratory-rate", "daily-sleep-temperature-derivations", "daily-vo2-max",
+    )),
+)  # fmt: skip
+_FEW: Final = frozenset({"sleep", "exercise"})
+
+
+def _listed(kind: str, field: str) -> Callable[[Asked], Question]:
+    def question(asked: Asked) -> Question:
+        if kind == "exercise":
+            bounds = f'exercise.interval.civil_start_time >= "{utc_date(asked.start)}"'
+        elif field.endswith(".date"):
+            bounds = f'{field} >= "{utc_date(asked.start)}"'
+        else:
+            bounds = f'{field} >= "{utc_time(asked.start)}" AND {field} < "{utc_time(asked.end)}"'
+        query = {"pageSize": "25" if kind in _FEW else "1440", "filter": bounds}
+        path = f"/v4/users/me/dataTypes/{kind}/dataPoints"
+        return path, query | ({"pageToken": asked.page} if asked.page else {}), None
+
+    return question
+
+
+def _next_token(document: Any, _asked: Asked) -> str:
+    found = document.get("nextPageToken") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
+    failed = judged(answer, document)
+    if failed is None or not isinstance(document, dict):
+        return failed
+    said = document.get("error")
+    details = said.get("details") if isinstance(said, dict) else None
+    reasons = (
+        {str(each.get("reason")) for each in details if isinstance(each, dict)} if isinstance(details, list) else set()
+    )
+    if "ACCOUNT_NOT_LINKED" in reasons:
+        return Failed(CloudFault.user, 86_400.0, "this Google account has no Google Health data: link another one")
+    if "SERVICE_DISABLED" in reasons:
+        return Failed(CloudFault.ours, hint="the Google Health API is not enabled for the app's project")
+    return failed
+
+
+CLOUD: Final = Cloud(
+    base_url="https://health.googleapis.com",
+    auth_url="https://accounts.google.com/o/oauth2/v2/auth",
+    token_url="https://oauth2.googleapis.com/token",  # noqa: S106  # an address
+    endpoints=tuple(
+        CloudEndpoint(kind=kind, question=_listed(kind, field), following=_next_token, slice_s=14 * 86_400)
+        for kind, field in _ASKED
+    ),
+    tokens=TokenManners(extra={"access_type": "offline", "prompt": "consent"}),
+    judge=_judged,
+)
+
+
 def register() -> Adapter:
     """The adapter."""
     return Adapter(
@@ -528,4 +609,5 @@ def register() -> Adapter:
             about="in place of the Fitbit Web API and Google Fit, which have ended",
         ),
         mapping=MAPPING,
+        cloud=CLOUD,
     )

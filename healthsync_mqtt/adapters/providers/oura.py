@@ -4,10 +4,22 @@ Of the two codings of a night's stages it is ``sleep_phase_5_min``: the totals b
 of a night stands with its night; ``heartrate`` brings it again, and what lies in a night that is known is left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
+from healthsync_mqtt.adapters.cloud import (
+    Asked,
+    Cloud,
+    CloudEndpoint,
+    CloudFault,
+    Failed,
+    Question,
+    TokenManners,
+    judged,
+    utc_date,
+    utc_time,
+)
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -21,6 +33,7 @@ from healthsync_mqtt.adapters.mapping.answers import (
 )
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at, word_of
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.port import FormatEntry
 from healthsync_mqtt.formats.reading.document import Record, inner, items, number, text_or_none
 from healthsync_mqtt.formats.reading.moment import Day, Moment, day_around, moment_in
@@ -245,6 +258,59 @@ MAPPING: Final = ProviderMapping(
 )
 
 
+def _days(collection: str) -> Callable[[Asked], Question]:
+    def question(asked: Asked) -> Question:
+        query = {"start_date": utc_date(asked.start), "end_date": utc_date(asked.end)}
+        return f"/v2/usercollection/{collection}", query | ({"next_token": asked.page} if asked.page else {}), None
+
+    return question
+
+
+def _rates(asked: Asked) -> Question:
+    query = {"start_datetime": utc_time(asked.start), "end_datetime": utc_time(asked.end)}
+    return "/v2/usercollection/heartrate", query | ({"next_token": asked.page} if asked.page else {}), None
+
+
+def _next_token(document: Any, _asked: Asked) -> str:
+    found = document.get("next_token") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
+    """403 is no missing scope here: the user's membership has ended."""
+    failed = judged(answer, document)
+    if failed is not None and failed.fault is CloudFault.not_granted:
+        return Failed(CloudFault.user, 86_400.0, "the Oura membership has ended")
+    return failed
+
+
+CLOUD: Final = Cloud(
+    base_url="https://api.ouraring.com",
+    auth_url="https://cloud.ouraring.com/oauth/authorize",
+    token_url="https://api.ouraring.com/oauth/token",  # noqa: S106  # an address
+    endpoints=(
+        *(
+            CloudEndpoint(kind=kind, question=_days(collection), following=_next_token)
+            for kind, collection in (
+                ("sleep", "sleep"),
+                ("daily_sleep", "daily_sleep"),
+                ("daily_readiness", "daily_readiness"),
+                ("daily_activity", "daily_activity"),
+                ("daily_spo2", "daily_spo2"),
+                ("daily_cardiovascular_age", "daily_cardiovascular_age"),
+                ("vo2_max", "vO2_max"),
+                ("workout", "workout"),
+                ("session", "session"),
+            )
+        ),
+        CloudEndpoint(kind="heartrate", question=_rates, following=_next_token, slice_s=7 * 86_400),
+    ),
+    # A refresh token that was used is refused as an invalid request.
+    tokens=TokenManners(dead=frozenset({"invalid_grant", "invalid_request", "invalid_token"})),
+    judge=_judged,
+)
+
+
 def register() -> Adapter:
     """The adapter."""
     return Adapter(
@@ -260,4 +326,5 @@ def register() -> Adapter:
             about="an app may have 10 users until Oura approves it",
         ),
         mapping=MAPPING,
+        cloud=CLOUD,
     )

@@ -8,10 +8,21 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
+from healthsync_mqtt.adapters.cloud import (
+    Asked,
+    Cloud,
+    CloudEndpoint,
+    CloudFault,
+    Failed,
+    Question,
+    TokenManners,
+    judged,
+)
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import AnswerKind, AnswerReading, ProviderMapping, Written, name_of
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.port import FormatEntry
 from healthsync_mqtt.formats.reading.document import Record, as_record, inner, inside, items, number, text_or_none
 from healthsync_mqtt.formats.reading.moment import Moment, moment_in
@@ -138,6 +149,42 @@ MAPPING: Final = ProviderMapping(
 )
 
 
+def _listed(asked: Asked) -> Question:
+    query = {"after": str(asked.start), "before": str(asked.end), "per_page": "200", "page": asked.page or "1"}
+    return "/api/v3/athlete/activities", query, None
+
+
+def _next_page(document: Any, asked: Asked) -> str:
+    """A short page is not the last one: an empty one is."""
+    return str(asked.number + 2) if isinstance(document, list) and document else ""
+
+
+def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
+    """A scope that is missing is 401 here, and says so; a limit ends with the quarter of an hour."""
+    failed = judged(answer, document)
+    if failed is not None and failed.fault is CloudFault.unauthorised and isinstance(document, dict):
+        errors = document.get("errors")
+        fields = (
+            [str(each.get("field")) for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+        )
+        if any("activity:read" in each or "permission" in each for each in fields):
+            return Failed(CloudFault.not_granted)
+    if failed is not None and failed.fault is CloudFault.rate_limited:
+        return failed._replace(wait_s=900.0)
+    return failed
+
+
+CLOUD: Final = Cloud(
+    base_url="https://www.strava.com",
+    auth_url="https://www.strava.com/oauth/authorize",
+    token_url="https://www.strava.com/oauth/token",  # noqa: S106  # an address
+    endpoints=(CloudEndpoint(kind="activities", question=_listed, following=_next_page),),
+    tokens=TokenManners(account=("athlete", "id"), separator=",", extra={"approval_prompt": "auto"}),
+    judge=_judged,
+    revoke=("POST", "/oauth/deauthorize"),
+)
+
+
 def register() -> Adapter:
     """The adapter."""
     return Adapter(
@@ -153,4 +200,5 @@ def register() -> Adapter:
             about="its data may be shown to its own athlete only",
         ),
         mapping=MAPPING,
+        cloud=CLOUD,
     )

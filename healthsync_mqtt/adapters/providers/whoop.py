@@ -5,10 +5,11 @@ was made. Energy is in kilojoules, and of everything (the basal part is in it).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
+from healthsync_mqtt.adapters.cloud import Asked, Cloud, CloudEndpoint, Question, TokenManners, utc_time
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -191,6 +192,37 @@ MAPPING: Final = ProviderMapping(
 )
 
 
+def _asked(path: str) -> Callable[[Asked], Question]:
+    def question(asked: Asked) -> Question:
+        query = {"limit": "25", "start": utc_time(asked.start), "end": utc_time(asked.end)}
+        return f"/developer/v2{path}", query | ({"nextToken": asked.page} if asked.page else {}), None
+
+    return question
+
+
+def _next_token(document: Any, _asked: Asked) -> str:
+    found = document.get("next_token") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+CLOUD: Final = Cloud(
+    base_url="https://api.prod.whoop.com",
+    auth_url="https://api.prod.whoop.com/oauth/oauth2/auth",
+    token_url="https://api.prod.whoop.com/oauth/oauth2/token",  # noqa: S106  # an address
+    endpoints=(
+        # Sleeps first: a recovery is told at the end of its sleep.
+        CloudEndpoint(kind="sleep", question=_asked("/activity/sleep"), following=_next_token),
+        CloudEndpoint(kind="recovery", question=_asked("/recovery"), following=_next_token),
+        CloudEndpoint(kind="cycle", question=_asked("/cycle"), following=_next_token),
+        CloudEndpoint(kind="workout", question=_asked("/activity/workout"), following=_next_token),
+    ),
+    tokens=TokenManners(
+        refresh_form={"scope": "offline"}, dead=frozenset({"invalid_grant", "invalid_request", "invalid_token"})
+    ),
+    revoke=("DELETE", "/developer/v2/user/access"),
+)
+
+
 def register() -> Adapter:
     """The adapter."""
     return Adapter(
@@ -214,4 +246,5 @@ def register() -> Adapter:
             about="without the scope offline a link works for an hour",
         ),
         mapping=MAPPING,
+        cloud=CLOUD,
     )

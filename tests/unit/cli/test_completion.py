@@ -21,7 +21,7 @@ FREE = {
     *("event", "jti", "reason of cert revoke", "action", "user of broker render", "name of sink add influxdb"),
     *("name of sink add file", "name of user add", "other", "provider", "source_app", "value", "by", "longest"),
     *("url_file", "base"),
-    *("account of adapter map", "before of adapter map", "place", "which", "keys"),
+    *("account of adapter map", "before of adapter map", "place", "which", "keys", "redirected"),
 }
 """What is a person's own word, a file, a time, a number of the log: by the parameter, or the command's own."""
 

@@ -102,6 +102,12 @@ subscriber resume board
 subscriber remove board
 subscriber rewind board --to now
 adapter map withings sleep {tmp}/event.json --user alice
+adapter link alice withings
+adapter unlink alice withings
+adapter status --user alice
+adapter sync alice withings
+adapter pause alice withings
+adapter backfill alice withings
 events list --user alice --device watch --type heart_rate
 events tail --user alice --device watch --type heart_rate --count 1
 events show e1 --user alice

@@ -20,6 +20,8 @@ tests/integration/test_settings_ports.py::test_a_listener_is_on_the_port_that_is
     broker.mqtt_port broker.mqtts_port broker.wss_port
 tests/integration/test_gateway.py::test_a_port_that_is_taken_is_said
     gateway.host gateway.port
+tests/integration/test_adapters.py::test_a_link_is_fetched_revised_killed_and_over
+    adapters
 tests/integration/test_gateway.py::test_plain_http_is_for_this_machine_only
     gateway.tls
 tests/unit/gateway/test_server.py::test_one_connection_too_many_is_closed_and_room_comes_back

@@ -1,0 +1,105 @@
+"""The process of the adapters: ``python -m healthsync_mqtt.adapters --data DIR --broker 127.0.0.1:1883``.
+
+When stdin ends the service is gone and so is this process. Each second it says on stdout that it works.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from random import SystemRandom
+from typing import Final
+
+from healthsync_mqtt.adapters.links import Flights, LinkBook
+from healthsync_mqtt.adapters.publishing import BrokerOutlet
+from healthsync_mqtt.adapters.ready import all_ready
+from healthsync_mqtt.adapters.web import DirectWeb
+from healthsync_mqtt.adapters.worker import AdapterWorker
+from healthsync_mqtt.config.settings import Settings, load_settings
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.identity.login.adapters import ADAPTERS
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.mqtt.links.port import Address
+from healthsync_mqtt.telemetry.log import configure, get_logger
+from healthsync_mqtt.topics.registry import TopicRegistry
+
+log = get_logger("adapters")
+
+_NICE: Final = 5
+_STATUS_S: Final = 1.0
+
+
+async def work(settings: Settings, broker: Address) -> None:
+    """Fetch until stdin ends."""
+    credentials = CredentialStore(settings.paths.credentials)
+    outlet = BrokerOutlet(
+        broker,
+        TopicRegistry.load(settings.topics_file),
+        lambda: credentials.need(ADAPTERS.client_id, "start the service"),
+    )
+    flights = Flights(settings.data)
+    with LinkBook.open(settings.data) as book, contextlib.closing(flights):
+        worker = AdapterWorker(
+            all_ready(settings, settings.data),
+            book=book,
+            flights=flights,
+            web=DirectWeb(),
+            outlet=outlet,
+            rng=SystemRandom(),
+        )
+        tasks = [
+            asyncio.create_task(outlet.run(), name="adapters.outlet"),
+            asyncio.create_task(worker.run(), name="adapters.worker"),
+            asyncio.create_task(_status(worker), name="adapters.status"),
+            asyncio.create_task(_end_of_stdin(), name="adapters.over"),
+        ]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+
+
+async def _status(worker: AdapterWorker) -> None:
+    while True:
+        with contextlib.suppress(OSError):  # nobody listens: stdin ends, too
+            sys.stdout.write(json.dumps({"status": {"fetched": worker.fetched}}) + "\n")
+            sys.stdout.flush()
+        await asyncio.sleep(_STATUS_S)
+
+
+async def _end_of_stdin() -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(4096):
+        pass
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code is 0 after the end of stdin, and an error's own otherwise."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--broker", required=True)
+    said = parser.parse_args(arguments)
+    try:
+        settings = load_settings(said.data)
+        configure(settings.log.level, settings.log.format)
+        with contextlib.suppress(OSError):
+            os.nice(_NICE)  # the data path goes first
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        host, _, port = said.broker.rpartition(":")
+        asyncio.run(work(settings, Address(host=host.strip("[]"), port=int(port))))
+    except HealthSyncError as error:
+        log.error("adapters.stopped", error=error)  # noqa: TRY400  # no traceback
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,315 @@
+"""One link fetched once: windows and pages asked for, mapped, published, and only then is the cursor moved.
+
+Killed anywhere nothing is lost, for what was not committed is asked for again, and nothing is doubled, for the same
+answer is the same events. Live data goes first, then a slice of history.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from healthsync_mqtt.adapters.cloud import (
+    Asked,
+    Cloud,
+    CloudClient,
+    CloudEndpoint,
+    CloudFault,
+    Failed,
+    TokenRefused,
+    Tokens,
+    document_of,
+    token_request,
+    tokens_of,
+)
+from healthsync_mqtt.adapters.links import CloudLink, FetchCursor, LinkBook
+from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest, Web
+from healthsync_mqtt.formats.port import AppMessage, Folded, Gone, Made, folded
+from healthsync_mqtt.model.declared import Declared
+from healthsync_mqtt.model.reasons import RefusedError
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("adapters")
+
+_BATCH: Final = 200
+_BATCH_BYTES: Final = 512 * 1024
+_MOST_PAGES: Final = 10_000
+_EARLY_US: Final = 60_000_000
+_DAY_S: Final = 86_400
+_OVERLAP_S: Final = 3_600
+
+
+@dataclass(slots=True)
+class FetchTally:
+    """What came of one fetch."""
+
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    deleted: int = 0
+    requests: int = 0
+    #: what became no event: by place without its numbers, and reason
+    left_out: dict[str, int] = field(default_factory=dict)
+    not_granted: list[str] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        """For people and programs."""
+        found: dict[str, Any] = {
+            "stored": self.stored,
+            "duplicate": self.duplicate,
+            "rejected": self.rejected,
+            "deleted": self.deleted,
+        }
+        if self.left_out:
+            found["left_out"] = self.left_out
+        if self.not_granted:
+            found["not_granted"] = self.not_granted
+        return found
+
+
+class EventOutlet(Protocol):
+    """Where events go."""
+
+    async def publish(self, user: str, provider: str, payload: bytes) -> "CommittedEvents":
+        """What became of the events, once that is durable. UnavailableError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedEvents:
+    """The receipt of one message."""
+
+    stored: int
+    duplicate: int
+    rejected: int
+
+
+class FetchStoppedError(Exception):
+    """A fetch that goes no further, and why."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.hint or failed.fault.value)
+        self.failed = failed
+
+
+class Budgets(Protocol):
+    """How much may be asked of a provider."""
+
+    async def spend(self, provider: str, user: str) -> bool:
+        """Wait until one more request may be made; whether it had to be waited for."""
+        ...
+
+
+class Fetch:
+    """One link while it is fetched. The caller has its turn (``Flights``)."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        cloud: Cloud,
+        client: CloudClient,
+        link: CloudLink,
+        *,
+        book: LinkBook,
+        web: Web,
+        outlet: EventOutlet,
+        budgets: Budgets,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self._adapter = adapter
+        self._cloud = cloud
+        self._client = client
+        self._link = link
+        self._book = book
+        self._web = web
+        self._outlet = outlet
+        self._budgets = budgets
+        self._now_us = now_us
+        self._tokens: Tokens | None = None
+        self._fresh = False
+        self._waited = False
+        self.tally = FetchTally()
+
+    async def run(self) -> FetchTally:
+        """Fetch what is new; then history, while nobody has to wait for it. FetchStoppedError, UnavailableError."""
+        self._tokens = self._book.tokens(self._link)
+        if self._tokens is None:
+            raise FetchStoppedError(Failed(CloudFault.unauthorised, hint="there are no tokens"))
+        if self._tokens.expires_us - _EARLY_US < self._now_us():
+            await self._refresh()
+        for endpoint in self._cloud.endpoints:
+            try:
+                await self._live(endpoint)
+                while not self._waited and await self._history(endpoint):
+                    pass
+            except FetchStoppedError as stopped:
+                if stopped.failed.fault not in {CloudFault.not_granted, CloudFault.gone}:
+                    raise
+                if stopped.failed.fault is CloudFault.not_granted:
+                    self.tally.not_granted.append(endpoint.kind)
+        return self.tally
+
+    # -- windows
+
+    async def _live(self, endpoint: CloudEndpoint) -> None:
+        capability = self._adapter.capability
+        now = self._now_us() // 1_000_000
+        linked = self._link.linked_us // 1_000_000
+        again_s = _OVERLAP_S if endpoint.by_change else int(capability.again_days * _DAY_S)
+        cursor = self._book.cursor(self._link.id, endpoint.kind)
+        if cursor is None:
+            start = linked - (capability.history_days or 0) * _DAY_S if endpoint.by_change else linked - again_s
+            cursor = FetchCursor(start, start)
+        # Late and revised: what was fetched lately is fetched again.
+        start = max(min(cursor.since, now) - again_s, cursor.back)
+        slice_s = now - start if endpoint.by_change else endpoint.slice_s
+        while start < now:
+            end = min(start + slice_s, now)
+            memory = await self._window(endpoint, start, end)
+            cursor = FetchCursor(max(end, cursor.since), cursor.back)
+            self._book.advance(self._link.id, endpoint.kind, cursor, memory)
+            start = end
+
+    async def _history(self, endpoint: CloudEndpoint) -> bool:
+        """One slice further back; whether there is more."""
+        days = self._adapter.capability.history_days
+        cursor = self._book.cursor(self._link.id, endpoint.kind)
+        if days is None or cursor is None or endpoint.by_change:
+            return False
+        first = self._link.linked_us // 1_000_000 - days * _DAY_S
+        if cursor.back <= first:
+            return False
+        start = max(first, cursor.back - endpoint.slice_s)
+        memory = await self._window(endpoint, start, cursor.back)
+        self._book.advance(self._link.id, endpoint.kind, FetchCursor(cursor.since, start), memory)
+        return start > first
+
+    async def _window(self, endpoint: CloudEndpoint, start: int, end: int) -> bytes:
+        """All pages of a window, committed; what the mapping remembers then."""
+        asked, memory = Asked(start, end), self._book.memory(self._link.id)
+        for number in range(_MOST_PAGES):
+            document, body = await self._page(endpoint, asked)
+            if body:
+                memory = await self._taken(endpoint, asked, body, memory)
+            following = endpoint.following(document, asked) if document is not None else ""
+            if not following or following == asked.page:
+                break
+            asked = Asked(start, end, following, number + 1)
+        return memory
+
+    # -- asking
+
+    async def _page(self, endpoint: CloudEndpoint, asked: Asked) -> tuple[Any, bytes]:
+        assert self._tokens is not None
+        for again in (True, False):
+            answer = await self._asked(self._cloud.request(endpoint, asked, self._tokens.access))
+            document = document_of(answer) if answer.body else None
+            failed = self._cloud.judge(answer, document)
+            if failed is None:
+                if self._fresh:
+                    self._book.worked(self._link)
+                    self._fresh = False
+                return document, answer.body
+            if failed.fault is not CloudFault.unauthorised or not again:
+                raise FetchStoppedError(failed)
+            await self._refresh()
+        raise AssertionError  # the loop returns or raises
+
+    async def _asked(self, request: CloudRequest) -> CloudAnswer:
+        self._waited = await self._budgets.spend(self._link.provider, self._link.user) or self._waited
+        self.tally.requests += 1
+        return await asyncio.to_thread(self._web.ask, request)
+
+    async def _refresh(self) -> None:
+        """New tokens, durable before they are used. The turn of the link is ours: nobody else refreshes meanwhile."""
+        old = self._tokens
+        stored = self._book.tokens(self._link)
+        if stored is not None and old is not None and stored.access != old.access:
+            self._tokens = stored  # somebody has, before our turn
+            return
+        if old is None or not old.refresh:
+            raise FetchStoppedError(Failed(CloudFault.unauthorised, hint="the provider gave no refresh token"))
+        request = token_request(self._cloud, self._client, {"refresh_token": old.refresh})
+        answer = await self._asked(request)
+        found = tokens_of(self._cloud, answer, self._now_us(), old)
+        if isinstance(found, TokenRefused):
+            again = self._book.tokens(self._link)
+            if again is not None and again.refresh != old.refresh:
+                self._tokens = again
+                return
+            if found.dead:
+                raise FetchStoppedError(Failed(CloudFault.unauthorised, hint=f"the provider says {found.why}"))
+            raise FetchStoppedError(Failed(CloudFault.retry, hint=f"no new token: {found.why}"))
+        self._book.keep(self._link, found)
+        self._tokens, self._fresh = found, True
+
+    # -- what was answered
+
+    async def _taken(self, endpoint: CloudEndpoint, asked: Asked, body: bytes, memory: bytes) -> bytes:
+        """An answer as events that are committed; what the mapping remembers after it."""
+        link, mapping = self._link, self._adapter.mapping
+        assert mapping is not None
+        path = endpoint.question(asked)[0]
+        declared = Declared(zone=link.zone or None, slot=link.account or None)
+        message = AppMessage(body, link.user, topic=f"{endpoint.kind}{path}", at_us=self._now_us(), declared=declared)
+        try:
+            done = await asyncio.to_thread(folded, mapping, message, memory)
+        except RefusedError as refusal:
+            # Nothing can be told of it: a failed request, and no empty answer.
+            raise FetchStoppedError(
+                Failed(CloudFault.retry, hint=f"an answer that cannot be read: {refusal}")
+            ) from None
+        for refused in done.refused:
+            key = f"{endpoint.kind}: {''.join(each for each in refused.place if not each.isdigit())}: {refused.reason}"
+            if len(self.tally.left_out) < 100 or key in self.tally.left_out:  # kinds of things
+                self.tally.left_out[key] = self.tally.left_out.get(key, 0) + 1
+        made = [each for each in done.outcomes if isinstance(each, Made)]
+        self._book.note(link.id, made)
+        await self._published([each.event for each in made])
+        await self._withdrawn(done, {each.event["id"] for each in made})
+        return done.state
+
+    async def _withdrawn(self, done: Folded, kept: set[str]) -> None:
+        """What the provider took back, and did not say again in the same breath."""
+        gone = [each for each in done.outcomes if isinstance(each, Gone)]
+        found = {
+            event: (type_, start) for each in gone for event, type_, start in self._book.found(self._link.id, each)
+        }
+        lost = {event: about for event, about in found.items() if event not in kept}
+        if lost:
+            await self._published([_tombstone(event, *about) for event, about in lost.items()])
+            self._book.forget(self._link.id, lost)
+
+    async def _published(self, events: list[dict[str, Any]]) -> None:
+        for batch in _batches(events):
+            deletes = sum(1 for each in batch if each.get("op") == "delete")
+            counted = await self._outlet.publish(self._link.user, self._link.provider, msgspec.json.encode(batch))
+            self.tally.stored += max(0, counted.stored - deletes)
+            self.tally.deleted += min(deletes, counted.stored)
+            self.tally.duplicate += counted.duplicate
+            self.tally.rejected += counted.rejected
+
+
+def _tombstone(event: str, type_: str, start: str) -> dict[str, Any]:
+    found = {"id": event, "type": type_, "op": "delete", "version": "latest"}
+    return found | ({"start_time": start} if start else {})
+
+
+def _batches(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Events in messages that the service takes; tombstones by themselves, so that they can be counted."""
+    batch: list[dict[str, Any]] = []
+    size, deletes = 0, False
+    for event in events:
+        bytes_ = len(msgspec.json.encode(event))
+        is_delete = event.get("op") == "delete"
+        if batch and (len(batch) >= _BATCH or size + bytes_ > _BATCH_BYTES or is_delete != deletes):
+            yield batch
+            batch, size = [], 0
+        batch.append(event)
+        size, deletes = size + bytes_, is_delete
+    if batch:
+        yield batch

@@ -1,0 +1,377 @@
+"""adapters.db: who is linked to what, how far it was fetched, and the tokens, which only the user's key opens.
+
+The worker and commands use it at once. ``Flights`` says whose turn a link is: one process at a time fetches it and
+refreshes its tokens, and a process that is killed gives its turn back.
+"""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from healthsync_mqtt.adapters.cloud import Tokens
+from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent, after
+from healthsync_mqtt.config.private_database import open_private_database, transaction
+from healthsync_mqtt.config.private_files import create_private
+from healthsync_mqtt.errors import ConflictError, NotFoundError
+from healthsync_mqtt.formats.port import Gone, Made
+from healthsync_mqtt.keys.opening import ring_made_if_missing
+from healthsync_mqtt.keys.ring import KeyRing
+from healthsync_mqtt.sql_files import numbered
+
+FILE: Final = "adapters.db"
+_FLIGHTS: Final = "adapters.flights"
+_AGAIN_S: Final = 0.05
+_COLUMNS: Final = (
+    "id, user, provider, account, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CloudLink:
+    """A user's link to a provider."""
+
+    id: int
+    user: str
+    provider: str
+    account: str
+    state: CloudLinkState
+    hint: str
+    until_us: int
+    scopes: str
+    zone: str
+    paused: bool
+    linked_us: int
+    synced_us: int
+    due_us: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchCursor:
+    """How far a kind was fetched: all from ``back`` to ``since``, in seconds since 1970."""
+
+    since: int
+    back: int
+
+
+class LinkBook:
+    """The open file. Calls block for a file read or one fsync."""
+
+    def __init__(self, connection: sqlite3.Connection, ring: KeyRing) -> None:
+        """Use ``open``."""
+        self._db = connection
+        self._ring = ring
+
+    @classmethod
+    def open(cls, data: Path) -> Self:
+        """Open or create the file of a data directory. StoreError, ConfigError."""
+        connection = open_private_database(data / FILE, numbered(__package__, "sql", "links"))
+        connection.execute("PRAGMA foreign_keys=ON")
+        return cls(connection, ring_made_if_missing(data))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    # -- links
+
+    def links(self, user: str | None = None) -> list[CloudLink]:
+        """All links, of a user or of everybody."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM links WHERE (?1 IS NULL OR user = ?1) AND NOT leaving ORDER BY user, provider",  # noqa: S608
+            (user,),
+        )
+        return [_link(row) for row in rows]
+
+    def link(self, link: int) -> CloudLink | None:
+        """One link by its number."""
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM links WHERE id = ?", (link,)).fetchone()  # noqa: S608
+        return None if row is None else _link(row)
+
+    def of(self, user: str, provider: str) -> CloudLink:
+        """One link. NotFoundError."""
+        row = self._db.execute(
+            f"SELECT {_COLUMNS} FROM links WHERE user = ? AND provider = ? AND NOT leaving",  # noqa: S608
+            (user, provider),
+        ).fetchone()
+        if row is None:
+            raise NotFoundError(f"{user} is not linked to {provider}", hint="healthsync adapter link USER PROVIDER")
+        return _link(row)
+
+    def due(self, now_us: int, most: int) -> list[CloudLink]:
+        """Links whose time has come, the longest waiting first."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM links WHERE due_us <= ? AND NOT paused AND NOT leaving AND state != 'needs_reauth'"  # noqa: S608
+            " ORDER BY due_us LIMIT ?",
+            (now_us, most),
+        )
+        return [_link(row) for row in rows]
+
+    def agree(self, user: str, provider: str, tokens: Tokens, scopes: str, now_us: int) -> CloudLink:
+        """The user let us in: a new link, or the one that was there, which goes on where it was."""
+        with transaction(self._db):
+            self._db.execute(
+                "INSERT INTO links (user, provider, state, linked_us) VALUES (?, ?, 'ok', ?)"
+                " ON CONFLICT (user, provider) DO UPDATE SET state = 'ok', hint = '', failures = 0, leaving = 0",
+                (user, provider, now_us),
+            )
+            link = self.of(user, provider)
+            self._db.execute(
+                "UPDATE links SET account = ?, scopes = ?, due_us = 0, until_us = 0, tokens = ?, tokens_before = NULL"
+                " WHERE id = ?",
+                (tokens.account or link.account, tokens.scopes or scopes, self._sealed(link, tokens), link.id),
+            )
+            return self.of(user, provider)
+
+    def leave(self, link: int) -> None:
+        """The link is over, and its tokens are gone; the worker takes its state back and forgets it."""
+        with transaction(self._db):
+            self._db.execute("UPDATE links SET leaving = 1, tokens = NULL, tokens_before = NULL WHERE id = ?", (link,))
+
+    def leaving(self) -> list[CloudLink]:
+        """Links that are over."""
+        return [_link(row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM links WHERE leaving")]  # noqa: S608
+
+    def remove(self, link: int) -> None:
+        """Forget a link that is over; one that was made again meanwhile stays."""
+        with transaction(self._db):
+            self._db.execute("DELETE FROM links WHERE id = ? AND leaving", (link,))
+
+    def happened(
+        self, link: CloudLink, event: LinkEvent, *, hint: str = "", due_us: int = 0, now_us: int = 0, account: str = ""
+    ) -> CloudLink:
+        """What happened to a link, durably; one that it cannot happen to stays as it is."""
+        with transaction(self._db):
+            now = self.link(link.id)
+            if now is None:
+                return link
+            state = after(now.state, event)
+            if state is None:
+                return now
+            failures = now.failures + 1 if event in {LinkEvent.failed, LinkEvent.throttled} else 0
+            if event is LinkEvent.begun:
+                failures = now.failures
+            self._db.execute(
+                "UPDATE links SET state = ?, hint = ?, due_us = CASE WHEN ? > 0 THEN ? ELSE due_us END, failures = ?,"
+                " synced_us = CASE WHEN ? > 0 THEN ? ELSE synced_us END,"
+                " account = CASE WHEN ? != '' THEN ? ELSE account END WHERE id = ?",
+                (state, hint, due_us, due_us, failures, now_us, now_us, account, account, link.id),
+            )
+            return self.link(link.id) or now
+
+    def pause(self, link: int, *, paused: bool) -> None:
+        """Fetch it no more, or again."""
+        with transaction(self._db):
+            self._db.execute("UPDATE links SET paused = ?, due_us = 0 WHERE id = ?", (int(paused), link))
+
+    def deepen(self, link: int) -> None:
+        """Fetch the history again, from the link on backwards."""
+        with transaction(self._db):
+            self._db.execute("UPDATE cursors SET back_s = since_s WHERE link = ?", (link,))
+            self._db.execute("UPDATE links SET due_us = 0 WHERE id = ?", (link,))
+
+    # -- tokens
+
+    def tokens(self, link: CloudLink) -> Tokens | None:
+        """The pair that is used now. StoreError where the user's key is gone."""
+        return self._opened(link, "tokens")
+
+    def tokens_before(self, link: CloudLink) -> Tokens | None:
+        """The pair before it, until the new one has worked."""
+        return self._opened(link, "tokens_before")
+
+    def keep(self, link: CloudLink, tokens: Tokens) -> None:
+        """A new pair, durable before it is used; the old one stays beside it."""
+        with transaction(self._db):
+            self._db.execute(
+                "UPDATE links SET tokens_before = tokens, tokens = ? WHERE id = ?",
+                (self._sealed(link, tokens), link.id),
+            )
+
+    def worked(self, link: CloudLink) -> None:
+        """The new pair was taken: the old one is nothing any more."""
+        self._db.execute("UPDATE links SET tokens_before = NULL WHERE id = ? AND tokens_before IS NOT NULL", (link.id,))
+
+    def _sealed(self, link: CloudLink, tokens: Tokens) -> bytes:
+        self._ring.refresh()
+        return self._ring.seal(link.user, msgspec.json.encode(list(tokens)), _context(link))
+
+    def _opened(self, link: CloudLink, column: str) -> Tokens | None:
+        row = self._db.execute(f"SELECT {column} FROM links WHERE id = ?", (link.id,)).fetchone()  # noqa: S608
+        if row is None or row[0] is None:
+            return None
+        self._ring.refresh()
+        return Tokens(*msgspec.json.decode(self._ring.open(link.user, row[0], _context(link))))
+
+    # -- how far
+
+    def cursor(self, link: int, kind: str) -> FetchCursor | None:
+        """How far a kind was fetched; None: not at all."""
+        row = self._db.execute(
+            "SELECT since_s, back_s FROM cursors WHERE link = ? AND kind = ?", (link, kind)
+        ).fetchone()
+        return None if row is None else FetchCursor(*row)
+
+    def memory(self, link: int) -> bytes:
+        """What the mapping remembers."""
+        row = self._db.execute("SELECT memory FROM links WHERE id = ?", (link,)).fetchone()
+        return b"" if row is None else bytes(row[0])
+
+    def advance(self, link: int, kind: str, cursor: FetchCursor, memory: bytes) -> None:
+        """All of a window is committed: the cursor and what is remembered, in one step."""
+        with transaction(self._db):
+            self._db.execute(
+                "INSERT INTO cursors (link, kind, since_s, back_s) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (link, kind) DO UPDATE SET since_s = excluded.since_s, back_s = excluded.back_s",
+                (link, kind, cursor.since, cursor.back),
+            )
+            self._db.execute("UPDATE links SET memory = ? WHERE id = ?", (memory, link))
+
+    # -- what may be taken back
+
+    def note(self, link: int, made: Iterable[Made]) -> None:
+        """The events of records with names, before they are published."""
+        rows = [
+            (link, each.event["id"], each.name, each.event["type"], each.event.get("start_time", ""))
+            for each in made
+            if each.name is not None and each.event.get("op") != "delete"
+        ]
+        if rows:
+            with transaction(self._db):
+                self._db.executemany("INSERT OR REPLACE INTO named VALUES (?, ?, ?, ?, ?)", rows)
+
+    def found(self, link: int, gone: Gone) -> list[tuple[str, str, str]]:
+        """The events that a provider takes back: id, type, start."""
+        end = gone.prefix[:-1] + chr(ord(gone.prefix[-1]) + 1) if gone.prefix else "\U0010ffff"
+        rows = self._db.execute(
+            "SELECT event, type, start_time FROM named WHERE link = ? AND name >= ? AND name < ?",
+            (link, gone.prefix, end),
+        )
+        return [(event, type_, start) for event, type_, start in rows]
+
+    def forget(self, link: int, events: Iterable[str]) -> None:
+        """These are gone, and that is committed."""
+        with transaction(self._db):
+            self._db.executemany("DELETE FROM named WHERE link = ? AND event = ?", [(link, each) for each in events])
+
+    # -- links that are being made
+
+    def expect(self, state: str, user: str, provider: str, *, redirect: str, verifier: str, until_us: int) -> None:
+        """A user was sent to the provider with this state."""
+        sealed = self._ring.seal(user, verifier.encode(), f"adapters:pending:{state}".encode())
+        with transaction(self._db):
+            self._db.execute("DELETE FROM pending WHERE until_us < ?", (until_us - 86_400_000_000,))
+            self._db.execute(
+                "INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?)", (state, user, provider, redirect, sealed, until_us)
+            )
+
+    def expected(self, state: str, now_us: int) -> tuple[str, str, str, str]:
+        """User, provider, redirect and verifier of a state, which is good once. ConflictError."""
+        with transaction(self._db):
+            row = self._db.execute(
+                "DELETE FROM pending WHERE state = ? RETURNING user, provider, redirect, verifier, until_us", (state,)
+            ).fetchone()
+        if row is None or row[4] < now_us:
+            raise ConflictError(
+                "this answer was not asked for, or too long ago", hint="healthsync adapter link USER PROVIDER"
+            )
+        user, provider, redirect, sealed, _ = row
+        return user, provider, redirect, self._ring.open(user, sealed, f"adapters:pending:{state}".encode()).decode()
+
+    # -- what commands ask for
+
+    def ask(self, link: int, now_us: int) -> int:
+        """Ask the worker to fetch a link now; the number of the question."""
+        with transaction(self._db):
+            row = self._db.execute(
+                "INSERT INTO asked (link, at_us) VALUES (?, ?) RETURNING id", (link, now_us)
+            ).fetchone()
+            self._db.execute("UPDATE links SET due_us = 0 WHERE id = ?", (link,))
+        return int(row[0])
+
+    def asked(self) -> list[tuple[int, int]]:
+        """What was asked and not answered: number and link."""
+        rows = self._db.execute("SELECT id, link FROM asked WHERE answer = '' ORDER BY id")
+        return [(number, link) for number, link in rows]
+
+    def answer(self, numbers: Sequence[int], answer: dict[str, Any]) -> None:
+        """What came of it; questions of yesterday are forgotten."""
+        text = msgspec.json.encode(answer).decode()
+        with transaction(self._db):
+            self._db.executemany("UPDATE asked SET answer = ? WHERE id = ?", [(text, number) for number in numbers])
+            self._db.execute("DELETE FROM asked WHERE answer != '' AND id < ?", (max(numbers, default=0) - 1_000,))
+
+    def answered(self, number: int) -> dict[str, Any] | None:
+        """What came of a question; None: nothing yet."""
+        row = self._db.execute("SELECT answer FROM asked WHERE id = ?", (number,)).fetchone()
+        return None if row is None or not row[0] else dict(msgspec.json.decode(row[0]))
+
+
+class Flights:
+    """Whose turn a link is, over all processes of a data directory."""
+
+    def __init__(self, data: Path) -> None:
+        path = data / _FLIGHTS
+        create_private(path)
+        self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        # A lock of the system is the process's: within it there is another.
+        self._here: dict[int, asyncio.Lock] = {}
+
+    def close(self) -> None:
+        """Give everything back."""
+        os.close(self._file)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, link: int) -> AsyncIterator[None]:
+        """Wait until no other task and no other process has this link."""
+        async with self._here.setdefault(link, asyncio.Lock()):
+            while not self._taken(link):  # noqa: ASYNC110  # another process has it
+                await asyncio.sleep(_AGAIN_S)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, link)
+
+    @contextlib.contextmanager
+    def turn_now(self, link: int) -> Iterator[None]:
+        """The same for a command, which has nothing else to do."""
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, link)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, link)
+
+    def _taken(self, link: int) -> bool:
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, link)
+        except OSError as error:
+            if error.errno in {errno.EACCES, errno.EAGAIN}:
+                return False
+            raise
+        return True
+
+
+def _context(link: CloudLink) -> bytes:
+    return f"adapters:tokens:{link.provider}".encode()
+
+
+def _link(row: Sequence[Any]) -> CloudLink:
+    values = list(row)
+    values[4] = CloudLinkState(values[4])
+    values[9] = bool(values[9])
+    return CloudLink(*values)

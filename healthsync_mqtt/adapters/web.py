@@ -1,0 +1,101 @@
+"""HTTP to providers: one request, one answer, never later than its deadline, never further than where it was sent.
+
+Redirects are not followed: a bearer token goes to the host that it is for and to no other. Without TLS only a loopback
+address is asked, where a test's provider stands.
+"""
+
+import http.client
+import ipaddress
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+from healthsync_mqtt.errors import ConfigError
+
+_MOST_BYTES: Final = 64 * 1024 * 1024
+_PORTS: Final = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudRequest:
+    """One request; its body is a form where there is one."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudAnswer:
+    """One answer. ``status`` 0: there was none, and ``fault`` says why in a word."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+    fault: str = ""
+
+
+class Web(Protocol):
+    """What asks; blocks until there is an answer, or none. Never raises for what the other side does."""
+
+    def ask(self, request: CloudRequest) -> CloudAnswer:
+        """The answer."""
+        ...
+
+
+class DirectWeb:
+    """A connection for each request: links of one provider are asked minutes apart."""
+
+    def __init__(self, *, timeout_s: float = 30.0) -> None:
+        self._timeout_s = timeout_s
+        self._tls = ssl.create_default_context()
+
+    def ask(self, request: CloudRequest) -> CloudAnswer:
+        """See ``Web``."""
+        there = urlsplit(request.url)
+        check_url(request.url)
+        port = there.port or _PORTS[there.scheme]
+        connection: http.client.HTTPConnection
+        if there.scheme == "https":
+            connection = http.client.HTTPSConnection(
+                there.hostname or "", port, timeout=self._timeout_s, context=self._tls
+            )
+        else:
+            connection = http.client.HTTPConnection(there.hostname or "", port, timeout=self._timeout_s)
+        path = there.path + (f"?{there.query}" if there.query else "")
+        try:
+            connection.request(request.method, path or "/", request.body, dict(request.headers))
+            answer = connection.getresponse()
+            body = answer.read(_MOST_BYTES + 1)
+            if len(body) > _MOST_BYTES:
+                return CloudAnswer(status=0, fault="too_large")
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            return CloudAnswer(status=answer.status, headers=headers, body=body)
+        except TimeoutError:
+            return CloudAnswer(status=0, fault="timeout")
+        except ssl.SSLError:
+            return CloudAnswer(status=0, fault="tls")
+        except (OSError, http.client.HTTPException):
+            return CloudAnswer(status=0, fault="unreachable")
+        finally:
+            connection.close()
+
+
+def check_url(url: str) -> str:
+    """The URL. ConfigError for one that is not https, unless it is of this machine."""
+    there = urlsplit(url)
+    if there.scheme == "https" and there.hostname:
+        return url
+    if there.scheme == "http" and there.hostname and _is_loopback(there.hostname):
+        return url
+    raise ConfigError(f"a provider is asked by https only, not at {there.scheme}://{there.hostname}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,236 @@
+"""Providers that a test writes: they speak the documented OAuth, paging, errors and limits, and refuse all else.
+
+One engine; a provider is a ``CloudManners`` of it: how tokens look, and which paths have data. ``ScriptedCloud``
+is a ``Web`` by itself; ``serving`` puts it on a port of this machine.
+"""
+
+import base64
+import contextlib
+import hashlib
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
+
+CLIENT, SECRET = "client-1", "secret-1"
+
+
+@dataclass
+class CloudManners:
+    """What differs: where tokens and pages are, and how a page of records is put."""
+
+    token_path: str
+    auth_path: str
+    #: path of data: the name of its records, or of several by the form's action
+    paths: dict[str, str]
+    #: (records of the page, whether there are more, the next page's mark, the question) -> the answer
+    page: Callable[[list[Any], str, dict[str, str]], Any]
+    mark: str
+    tokens: Callable[[dict[str, Any]], Any] = lambda pair: pair
+    #: how it says what HTTP would say by a status
+    refused: Callable[[int], CloudAnswer] | None = None
+    pkce: bool = False
+    rotates: bool = True
+
+
+def answer(status: int, document: Any, **headers: str) -> CloudAnswer:
+    return CloudAnswer(status=status, headers=headers, body=json.dumps(document).encode())
+
+
+def _withings_page(records: list[Any], following: str, asked: dict[str, str]) -> Any:
+    key = {"getmeas": "measuregrps", "getactivity": "activities"}.get(asked["action"], "series")
+    more = {"more": 1, "offset": int(following)} if following else {}
+    return {"status": 0, "body": {"updatetime": 1_794_000_000, "timezone": "Europe/Paris", key: records, **more}}
+
+
+WITHINGS = CloudManners(
+    token_path="/v2/oauth2",
+    auth_path="/oauth2_user/authorize2",
+    paths={
+        "/measure getmeas": "measure", "/v2/measure getactivity": "activity", "/v2/measure getworkouts": "workouts",
+        "/v2/sleep getsummary": "sleep_summary", "/v2/sleep get": "sleep_detail", "/v2/heart list": "heart_list",
+    },
+    page=_withings_page,
+    mark="offset",
+    tokens=lambda pair: {"status": 0, "body": pair | {"userid": 41234567}},
+    refused=lambda status: answer(200, {"status": {401: 401, 429: 601, 400: 503}.get(status, 2555), "body": {}}),
+)  # fmt: skip
+OURA = CloudManners(
+    token_path="/oauth/token",
+    auth_path="/oauth/authorize",
+    paths={
+        f"/v2/usercollection/{each}": each
+        for each in (
+            "sleep", "daily_sleep", "daily_readiness", "daily_activity", "daily_spo2", "daily_cardiovascular_age",
+            "vO2_max", "workout", "session", "heartrate",
+        )
+    },
+    page=lambda records, following, _asked: {"data": records, "next_token": following or None},
+    mark="next_token",
+)  # fmt: skip
+WHOOP = CloudManners(
+    token_path="/oauth/oauth2/token",
+    auth_path="/oauth/oauth2/auth",
+    paths={
+        "/developer/v2/activity/sleep": "sleep", "/developer/v2/recovery": "recovery", "/developer/v2/cycle": "cycle",
+        "/developer/v2/activity/workout": "workout",
+    },
+    page=lambda records, following, _asked: {"records": records} | ({"next_token": following} if following else {}),
+    mark="nextToken",
+)  # fmt: skip
+DEXCOM = CloudManners(
+    token_path="/v2/oauth2/token",
+    auth_path="/v2/oauth2/login",
+    paths={f"/v3/users/self/{each}": each for each in ("egvs", "events", "calibrations")},
+    page=lambda records, _following, _asked: {"recordType": "egv", "recordVersion": "3.0", "records": records},
+    mark="none",
+)
+GOOGLE = CloudManners(
+    token_path="/token",
+    auth_path="/o/oauth2/v2/auth",
+    paths={},
+    page=lambda records, following, _asked: (
+        {"dataPoints": records} | ({"nextPageToken": following} if following else {}) if records else {}
+    ),
+    mark="pageToken",
+    pkce=True,
+    rotates=False,
+)
+CLOUDS = {"withings": WITHINGS, "oura": OURA, "whoop": WHOOP, "dexcom": DEXCOM, "google_health": GOOGLE}
+
+
+@dataclass
+class ScriptedCloud:
+    """One provider. ``records`` is what it has, by name; ``faults`` are given before anything else, one a request."""
+
+    manners: CloudManners
+    records: dict[str, list[Any]] = field(default_factory=dict)
+    faults: list[CloudAnswer] = field(default_factory=list)
+    page_size: int = 2
+    expires_s: int = 10_800
+    revoked: bool = False
+    #: what was asked: path, and the question
+    log: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    refreshes: int = 0
+    _codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    _access: set[str] = field(default_factory=set)
+    _refresh: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def agree(self, url: str) -> str:
+        """What a user does on the page: where the browser is sent then."""
+        there = urlsplit(url)
+        asked = dict(parse_qsl(there.query))
+        assert there.path == self.manners.auth_path
+        assert (asked["response_type"], asked["client_id"]) == ("code", CLIENT)
+        assert bool(asked.get("code_challenge")) == self.manners.pkce
+        code = f"code-{len(self._codes)}"
+        self._codes[code] = asked
+        return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
+
+    def pair(self) -> dict[str, Any]:
+        """New tokens; where they rotate the ones before are dead."""
+        number = next(self._numbers)
+        access, refresh = f"access-{number}", f"refresh-{number}"
+        if self.manners.rotates:
+            self._refresh.clear()
+            self._access.clear()
+        self._access.add(access)
+        made = {"access_token": access, "token_type": "bearer", "expires_in": self.expires_s, "scope": "all"}
+        if self.manners.rotates or not self._refresh:
+            self._refresh.add(refresh)
+            made["refresh_token"] = refresh
+        return made
+
+    def expire(self) -> None:
+        """No access token is good any more."""
+        self._access.clear()
+
+    def ask(self, request: CloudRequest) -> CloudAnswer:
+        """See ``adapters.web.Web``."""
+        with self._turn:
+            return self._answered(request)
+
+    def _answered(self, request: CloudRequest) -> CloudAnswer:
+        there = urlsplit(request.url)
+        form = dict(parse_qsl((request.body or b"").decode(), keep_blank_values=True))
+        asked = dict(parse_qsl(there.query)) | form
+        self.log.append((there.path, asked))
+        if there.path == self.manners.token_path and request.method == "POST" and "grant_type" in form:
+            return self._granted(form)
+        if self.faults:
+            return self.faults.pop(0)
+        bearer = request.headers.get("Authorization", "")
+        if bearer.removeprefix("Bearer ") not in self._access:
+            return self._refused(401)
+        name = self.manners.paths.get(f"{there.path} {asked['action']}" if "action" in asked else there.path)
+        if name is None and "/dataTypes/" in there.path:
+            name = there.path.split("/")[5]
+        if name is None:
+            return answer(404, {"error": f"there is no {there.path}"})
+        found, at = self.records.get(name, []), int(asked.get(self.manners.mark, 0))
+        size = len(found) or 1 if self.manners.mark == "none" else self.page_size
+        following = str(at + size) if at + size < len(found) else ""
+        return answer(200, self.manners.page(found[at : at + size], following, asked))
+
+    def _granted(self, form: dict[str, str]) -> CloudAnswer:
+        if (form.get("client_id"), form.get("client_secret")) != (CLIENT, SECRET):
+            return self._refused(400, "invalid_client")
+        if form["grant_type"] == "authorization_code":
+            begun = self._codes.pop(form.get("code", ""), None)
+            if begun is None or begun["redirect_uri"] != form.get("redirect_uri"):
+                return self._refused(400, "invalid_grant")
+            digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+            if self.manners.pkce and base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != begun["code_challenge"]:
+                return self._refused(400, "invalid_grant")
+            self.revoked = False
+            return answer(200, self.manners.tokens(self.pair()))
+        if self.revoked or form.get("refresh_token") not in self._refresh:
+            return self._refused(400, "invalid_grant")
+        self.refreshes += 1
+        return answer(200, self.manners.tokens(self.pair()))
+
+    def _refused(self, status: int, word: str = "invalid_token") -> CloudAnswer:
+        if self.manners.refused is not None:
+            return self.manners.refused(status)
+        return answer(status, {"error": word})
+
+
+@contextlib.contextmanager
+def serving(cloud: ScriptedCloud) -> Iterator[str]:
+    """The provider on a port of this machine; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _any(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            url = f"http://127.0.0.1{self.path}"
+            found = cloud.ask(
+                CloudRequest(method=self.command, url=url, headers=dict(self.headers), body=self.rfile.read(length))
+            )
+            self.send_response(found.status)
+            for name, value in found.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(found.body)))
+            self.end_headers()
+            self.wfile.write(found.body)
+
+        do_GET = do_POST = do_DELETE = _any  # noqa: N815  # the library's names
+
+        def log_message(self, format: str, *args: Any) -> None: ...  # noqa: A002  # the library's name
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
