@@ -78,6 +78,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "app rotate USER NAME": Line("app rotate alice meter", ("app add alice meter --format json",)),
     "audit list": Line("audit list"),
     "audit list --action token": Line("audit list --action token"),
+    "audit list --user USER --device DEVICE": Line("audit list --user alice --device watch"),
     "auth serve": OnPage("docs/howto/rabbitmq.md", "auth serve --rabbitmq http://127.0.0.1:15672"),
     "bridge run --accept-restored": ByTest("tests/integration/test_bridge_restored.py", '"--accept-restored"'),
     "bridge run --shard 1/2": ByTest("tests/support/external_rig.py", '["--shard", part]'),
@@ -151,6 +152,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "sink add influxdb http://localhost:8086 --token-env INFLUX_TOKEN": Line(
         "sink add influxdb {influx} --token-env INFLUX_TOKEN", new=True
     ),
+    "sink list": Line("sink list"),
     "sink remove NAME --yes": Line("sink remove gone --yes", ("sink add file {tmp}/gone --name gone",)),
     "sink remove {name} --yes": Line("sink remove gone --yes", ("sink add file {tmp}/gone --name gone",)),
     "sink resume {name}": Line("sink resume file", ("sink suspend file",)),
@@ -162,6 +164,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "sink status {sink}": Line("sink status influxdb"),
     "status": Line("status"),
     "storage status": Line("storage status"),
+    "source list --user {user}": Line("source list --user alice"),
     "source list --user USER": Line("source list --user alice"),
     "summary --user {user} --since 30d": Line("summary --user alice --since 30d"),
     "subscriber add NAME --users '*'": Line("subscriber add app1 --users '*'"),

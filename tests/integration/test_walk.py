@@ -196,7 +196,7 @@ WALK: dict[str, Row] = {
     ),
     "trace": Row("trace alice-watch --for 1s", "trace nobody --for 1s", code=1),
     "client list": Row("client list", "client list --limit 0"),
-    "client kick": Row("client kick alice-watch --yes", "client kick app", "closed", before=connect),
+    "client kick": Row("client kick alice-watch --yes", "client kick app", "closed", code=1, before=connect),
     "events list": Row("events list", "events list --type hart_rate", "heart_rate", keep={"event": r"^(\d+)\t"}),
     "events show": Row("events show {event}", "events show 999999", "heart_rate", code=1),
     "events tail": Row("events tail --count 1", "events tail --type hart_rate", "heart_rate"),
