@@ -56,7 +56,7 @@ def test_whose_connection_is_taken_over_is_said(run: Any, typed: dict[str, str],
 def test_an_event_that_waits_for_its_time_is_shown_as_held() -> None:
     shown = publish._described(HELD)
     assert (shown["outcome"], shown["reason"]) == ("held", "future_time")
-    assert publish._described(Rejected(id="bad", reason="out_of_range"))["outcome"] == "rejected"
+    assert publish._described(BAD)["outcome"] == "rejected"
 
 
 def test_what_is_held_is_counted_among_the_rejected(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
