@@ -17,9 +17,8 @@ from healthsync_mqtt.errors import UnavailableError
 from tests.support.answering import PEER, answering
 
 HELD = Rejected(id="early", reason="future_time", held=True)
-RESULTS = Results(
-    [Stored(id="now"), HELD, Rejected(id="bad", reason="out_of_range")], stored=1, duplicate=0, rejected=2
-)
+BAD = Rejected(id="bad", reason="out_of_range")
+RESULTS = Results([Stored(id="now"), HELD, BAD], stored=1, duplicate=0, rejected=2)
 
 
 @pytest.fixture
