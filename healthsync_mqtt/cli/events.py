@@ -1,9 +1,8 @@
 """healthsync events …"""
 
 import time
-from collections import deque
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -25,6 +24,7 @@ app.command("history")(history)
 app.command("stats")(stats)
 
 _PAGE = 1000
+_MOST_AT_ONCE = 16_000
 _POLL_S = 0.25
 User = Annotated[str | None, typer.Option(help="Only this user's events.", autocompletion=completion.users)]
 Type = Annotated[str | None, typer.Option(help="Only this type (aliases too).", autocompletion=completion.types)]
@@ -71,20 +71,13 @@ def list_events(
     place.audit("events.listed", user=user, device=device, type=wanted, since=since, until=until, limit=limit)
 
     with with_log as log, output.through_pager(as_json=json):
-        newest: deque[Record] = deque(maxlen=limit)
+        asked: dict[str, Any] = {"user": user, "type": wanted, "since_us": since_us, "history": history}
         after = printed = 0
-        if limit is not None and choice.everything:
-            newest += log.read(0, limit, user=user, type=wanted, since_us=since_us, history=history, newest=True)
-            after = log.head()
-        while page := log.read(after, _PAGE, user=user, type=wanted, since_us=since_us, history=history):
-            after = page[-1].seq
-            found = filter(choice.__contains__, page)
-            if limit is None:
-                printed += _print(found, json=json)
-            else:
-                newest += found
         if limit is not None:
-            printed = _print(newest, json=json)
+            printed = _print(_last(log, choice, limit, **asked), json=json)
+        while limit is None and (page := log.read(after, _PAGE, **asked, **choice.rows)):
+            after = page[-1].seq
+            printed += _print(filter(choice.__contains__, page), json=json)
         if not printed and not json:
             output.say("no such events")
 
@@ -161,7 +154,7 @@ def _follow(  # noqa: PLR0917  # what is asked for
     head = log.head()
     printed = 0
     if lines:
-        first = _newest(log, user, type_, choice, min(lines, count or lines))
+        first = _last(log, choice, min(lines, count or lines), most=_LOOKED_BACK, user=user, type=type_)
         _print(first, json=json)
         printed = len(first)
         head = max(head, first[-1].seq) if first else head
@@ -179,12 +172,19 @@ def _follow(  # noqa: PLR0917  # what is asked for
             time.sleep(_POLL_S)
 
 
-def _newest(log: LogReader, user: str | None, type_: str | None, choice: Choice, lines: int) -> list[Record]:
-    """The last events that are wanted, of the last few thousand that there are."""
-    if choice.everything:
-        return log.read(0, lines, user=user, type=type_, newest=True)
-    last = log.read(0, _LOOKED_BACK, user=user, type=type_, newest=True)
-    return [record for record in last if record in choice][-lines:]
+def _last(log: LogReader, choice: Choice, limit: int, *, most: int | None = None, **asked: Any) -> list[Record]:
+    """The last events that are wanted, read backwards; of at most so many rows that the log can tell apart."""
+    found: list[Record] = []
+    before: int | None = None
+    size, looked = limit if choice.everything else _PAGE, 0
+    while len(found) < limit and (most is None or looked < most):
+        page = log.read(0, size, newest=True, before=before, **asked, **choice.rows)
+        if not page:
+            break
+        before, looked = page[0].seq, looked + len(page)
+        found[:0] = [record for record in page if record in choice]
+        size = min(4 * size, _MOST_AT_ONCE)
+    return found[-limit:] if limit else []
 
 
 def _print(records: Iterable[Record], *, json: bool) -> int:

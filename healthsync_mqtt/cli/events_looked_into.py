@@ -12,17 +12,17 @@ from healthsync_mqtt.cli.options import DATA, Data, Json, chosen, moment, names,
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.record import OP_WORDS, Record, admin_dict
 from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.storage.port import CountKey
 
-_PAGE: Final = 5_000
 _HISTORY: Final = {
     "seq": "SEQ", "version": "VERSION", "op": "OP", "type": "TYPE", "device_id": "DEVICE", "provider": "PROVIDER",
     "received_at": "RECEIVED", "value": "VALUE",
 }  # fmt: skip
-_KEYS: Final[Mapping[str, Callable[[Record], str]]] = {
-    "user": lambda record: record.user,
-    "type": lambda record: record.type,
-    "device": lambda record: record.device or record.provider or "",
-    "day": lambda record: iso(record.start_us)[:10],
+_KEYS: Final[Mapping[str, Callable[[CountKey], str]]] = {
+    "user": lambda found: found.user,
+    "type": lambda found: found.type,
+    "device": lambda found: found.device or found.provider or "",
+    "day": lambda found: iso(found.day * 86_400_000_000)[:10],
 }
 
 
@@ -105,15 +105,12 @@ def stats(
     log = place.log()
     empty = "no events yet; start the service: healthsync up"
     if log is not None:
-        readers = [_KEYS[key] for key in keys]
         with log:
-            after = 0
             if log.head():
                 empty = "no such events"
-            while page := log.read(after, _PAGE, user=user, type=wanted, since_us=since_us):
-                after = page[-1].seq
-                counted = (record for record in page if not record.op and record in choice)
-                found.update(tuple(read(record) for read in readers) for record in counted)
+            counted = log.counts(user=user, type=wanted, device=device, since_us=since_us, until_us=choice.until_us)
+        for each, number in counted.items():
+            found[tuple(_KEYS[key](each) for key in keys)] += number
     rows = [dict(zip(keys, key, strict=True)) | {"events": number} for key, number in sorted(found.items())]
     columns = {key: key.upper() for key in keys} | {"events": "EVENTS"}
     output.listing(rows, columns, as_json=json, empty=empty)

@@ -85,6 +85,11 @@ class Choice:
     def _is_from(self, *providers: object) -> bool:
         return self.provider is None or one_word(self.provider) in map(one_word, providers)
 
+    @property
+    def rows(self) -> dict[str, Any]:
+        """What of it a reader of the log can choose by itself (``LogReader.read``)."""
+        return {"until_us": self.until_us, "device": self.device, "version": self.version}
+
     def __contains__(self, record: Record) -> bool:
         if self.until_us is not None and record.start_us >= self.until_us:
             return False

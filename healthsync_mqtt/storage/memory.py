@@ -1,16 +1,26 @@
 # long: the whole of both ports, a few lines for each verb
 """The event log in memory: the contract in plain Python, for tests and for trying things out."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Self
+from typing import Any, Self
 
 from healthsync_mqtt.model.event import LATEST
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.latest import Held, version_after
-from healthsync_mqtt.storage.port import FormatMemory, Item, LogHealth, Quarantined, RejectedRow, Stretch, Totals
+from healthsync_mqtt.storage.port import (
+    CountKey,
+    FormatMemory,
+    Item,
+    LogHealth,
+    Quarantined,
+    RejectedRow,
+    Stretch,
+    Totals,
+)
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, kept
 
 _Whose = tuple[str, str, str]
@@ -273,6 +283,9 @@ class MemoryLogReader:
         history: bool = False,
         newest: bool = False,
         before: int | None = None,
+        until_us: int | None = None,
+        device: str | None = None,
+        version: int | None = None,
     ) -> list[Record]:
         """See ``port.LogReader.read``."""
         tables = self._committed
@@ -282,10 +295,21 @@ class MemoryLogReader:
             if (user is None or record.user == user)
             and (type is None or record.type == type)
             and (since_us is None or record.start_us >= since_us)
+            and (until_us is None or record.start_us < until_us)
+            and device in {None, record.device}
+            and version in {None, record.version}
             and (history or record.seq not in tables.superseded)
             and record.body
         ]
         return rows[max(len(rows) - limit, 0) :] if newest else rows[:limit]
+
+    def counts(self, **wanted: Any) -> Counter[CountKey]:
+        """See ``port.LogReader.counts``."""
+        return Counter(
+            CountKey(row.user, row.type, row.device, row.provider, row.start_us // 86_400_000_000)
+            for row in self.read(0, len(self._committed.log), **wanted)
+            if not row.op
+        )
 
     def stretch(self, after: int, limit: int, *, look: int, user: str | None = None) -> Stretch:
         """See ``port.LogReader.stretch``."""

@@ -1,5 +1,6 @@
 """The one door to the event log: what a writer and a reader promise, whatever stores the rows."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -203,6 +204,16 @@ class Stretch(NamedTuple):
     more: bool
 
 
+class CountKey(NamedTuple):
+    """What events that are counted together have in common; ``day`` is that of their start (UTC), since 1970."""
+
+    user: str
+    type: str
+    device: str | None
+    provider: str | None
+    day: int
+
+
 class LogReader(Protocol):
     """A reader of committed rows, in any process, while the writer runs or after it has gone."""
 
@@ -221,14 +232,28 @@ class LogReader(Protocol):
         history: bool = False,
         newest: bool = False,
         before: int | None = None,
+        until_us: int | None = None,
+        device: str | None = None,
+        version: int | None = None,
     ) -> list[Record]:
         """At most ``limit`` rows with seq > ``after`` in log order; with ``newest`` the last ones instead of the first.
 
         Of those, with ``before``, the last ones with a lower seq than it.
 
-        ``since_us`` compares with the start time. Rows that a later row supersedes are left out unless ``history``;
-        a tombstone that is the latest row of its id is kept. Purged rows are left out.
+        ``since_us`` and ``until_us`` (which is not in it) compare with the start time. Rows that a later row supersedes
+        are left out unless ``history``; a tombstone that is the latest row of its id is kept. Purged rows are left out.
         """
+
+    def counts(
+        self,
+        *,
+        user: str | None = None,
+        type: str | None = None,  # noqa: A002
+        device: str | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> Counter[CountKey]:
+        """How many events there are, as ``read`` would give them, without tombstones; by what they have in common."""
 
     def stretch(self, after: int, limit: int, *, look: int, user: str | None = None) -> Stretch:
         """The next rows with seq > ``after``, superseded ones too, of everybody or of one user.

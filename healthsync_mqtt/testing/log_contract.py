@@ -55,6 +55,33 @@ class EventLogContract:
         assert record is not None
         assert (record.device, record.provider) == (None, "fitbit")
 
+    def test_what_is_counted_is_what_there_is(self, store: Store) -> None:
+        fetched = item("c", event_type="weight")
+        fetched = fetched._replace(origin=fetched.origin._replace(device=None, provider="fitbit"))
+        staged = [item("a"), item("b", start_us=NOW_US + 86_400_000_000), fetched, item("a", "bob"), item("gone")]
+        store.log.stage([*staged, item("a", version=1), item("gone", version=1, op=1)], [], NOW_US)
+        assert store.reader.counts() == {}
+        store.log.commit()
+        day = NOW_US // 86_400_000_000
+        alice, bob = ("alice", "heart_rate", "alice-watch", None), ("bob", "heart_rate", "bob-watch", None)
+        expected = {(*alice, day): 1, (*alice, day + 1): 1, ("alice", "weight", None, "fitbit", day): 1, (*bob, day): 1}
+        assert store.reader.counts() == expected
+        assert store.reader.counts(user="bob") == {(*bob, day): 1}
+        assert store.reader.counts(type="weight", device="alice-watch") == {}
+        assert store.reader.counts(device="alice-watch", since_us=NOW_US + 1) == {(*alice, day + 1): 1}
+        assert store.reader.counts(until_us=NOW_US) == {}
+        assert store.reader.counts(user="nobody") == {}
+
+    def test_rows_are_chosen_by_device_version_and_time_and_read_backwards(self, store: Store) -> None:
+        store.log.stage([item(f"e{n}", ("alice", "bob")[n % 2], version=n // 4, start_us=n) for n in range(8)], [], 1)
+        store.log.commit()
+        read = store.reader.read
+        assert ids(read(0, 9, device="bob-watch", until_us=6)) == ["e1", "e3", "e5"]
+        assert ids(read(0, 9, version=1, user="alice")) == ["e4", "e6"]
+        assert ids(read(0, 2, newest=True, before=7)) == ["e4", "e5"]
+        assert ids(read(0, 2, newest=True, before=7, user="alice")) == ["e2", "e4"]
+        assert read(0, 2, newest=True, before=1) == []
+
     def test_nothing_is_visible_before_the_commit(self, store: Store) -> None:
         store.log.stage([item("a")], [rejected()], NOW_US)
         assert (store.reader.head(), store.reader.read(0, 9), store.reader.rejected()) == (0, [], [])

@@ -4,6 +4,7 @@
 import json
 import sys
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import islice, takewhile
@@ -16,7 +17,7 @@ from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.codec import BodyCodec
-from healthsync_mqtt.storage.port import FormatMemory, RejectedRow, Stretch, Totals
+from healthsync_mqtt.storage.port import CountKey, FormatMemory, RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, open_reader, snapshot, translated
 from healthsync_mqtt.storage.sqlite.faults import DamagedError
@@ -27,6 +28,8 @@ from healthsync_mqtt.storage.sqlite.statements import statements
 _SQL = statements("reader")
 _INDEX_SQL = statements("index")
 _WRITER_SQL = statements("writer")
+_PAGE: Final = 5_000
+_DAY_US: Final = 86_400_000_000
 
 
 class SqliteLogReader:
@@ -63,18 +66,70 @@ class SqliteLogReader:
         history: bool = False,
         newest: bool = False,
         before: int | None = None,
+        until_us: int | None = None,
+        device: str | None = None,
+        version: int | None = None,
     ) -> list[Record]:
         """See ``port.LogReader.read``."""
         with snapshot(self._connection):
-            user_no = None if user is None else self._number(user)
-            type_no = None if type is None else self._number(type)
-            if (user is not None and user_no is None) or (type is not None and type_no is None):
+            wanted = self._wanted(user=user, type=type, device=device)
+            if wanted is None:
                 return []
-            wanted = {
-                "after": after, "limit": limit, "user": user_no, "type": type_no,
-                "since": since_us, "history": history, "before": before,
+            wanted |= {
+                "after": after, "limit": limit, "since": since_us, "until": until_us, "version": version,
+                "history": history, "before": before,
             }  # fmt: skip
             return self._whole_page(wanted, newest=newest)
+
+    def counts(
+        self,
+        *,
+        user: str | None = None,
+        type: str | None = None,  # noqa: A002
+        device: str | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> Counter[CountKey]:
+        """See ``port.LogReader.counts``."""
+        with snapshot(self._connection):
+            wanted = self._wanted(user=user, type=type, device=device)
+            if wanted is None:
+                return Counter()
+            wanted |= {"after": 0, "since": since_us, "until": until_us}
+            number = wanted["user"]
+            rows: list[Any] = []
+            if number is not None:
+                indexed = self._indexed_through()
+                ranges = self._ranges(number, 0, indexed, type_no=wanted["type"])
+                rows = self._of_user("count_user", wanted, ranges, sys.maxsize)
+                wanted["after"] = indexed
+            rows += self._query("count_all", wanted)
+            if any(row[-1] for row in rows):  # only with its key it is known whether a row is still there
+                return self._counted(user=user, type=type, device=device, since_us=since_us, until_us=until_us)
+            names = {None: None, **dict(self._query("names_by_number", ()))}
+        found = Counter[CountKey]()
+        for user_no, type_no, device_no, provider_no, day, count, _ in rows:
+            key = CountKey(names[user_no], names[type_no], names[device_no], names[provider_no], day)
+            found[key] += count
+        return found
+
+    def _counted(self, **wanted: Any) -> Counter[CountKey]:
+        """The same, row by row."""
+        found, after = Counter[CountKey](), 0
+        while page := self.read(after, _PAGE, **wanted):
+            after = page[-1].seq
+            found.update(
+                CountKey(row.user, row.type, row.device, row.provider, row.start_us // _DAY_US)
+                for row in page
+                if not row.op
+            )
+        return found
+
+    def _wanted(self, **named: str | None) -> dict[str, Any] | None:
+        """The numbers of names that are asked for; None where there is no such name."""
+        found = {key: None if name is None else self._number(name) for key, name in named.items()}
+        missing = any(name is not None and found[key] is None for key, name in named.items())
+        return None if missing else found
 
     def _whole_page(self, wanted: dict[str, Any], *, newest: bool) -> list[Record]:
         """As many records as are wanted, though the keys of some rows on the way were destroyed."""

@@ -12,6 +12,8 @@ SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, ver
 coalesce(position, seq), identity, sealed FROM log
 WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
 AND (:since IS NULL OR start_us >= :since)
+AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+AND (:version IS NULL OR version = :version)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
 AND length(body) > 0
 ORDER BY seq LIMIT :limit
@@ -21,6 +23,8 @@ SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, ver
 coalesce(position, seq), identity, sealed FROM log
 WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
 AND (:since IS NULL OR start_us >= :since)
+AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+AND (:version IS NULL OR version = :version)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq))
 AND (:before IS NULL OR seq < :before) AND length(body) > 0
 ORDER BY seq DESC LIMIT :limit
@@ -32,9 +36,32 @@ FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
 CROSS JOIN log AS l ON l.seq = u.seq
 WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
+AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+AND (:version IS NULL OR version = :version)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 AND length(body) > 0
 ORDER BY b.last_seq, u.seq LIMIT :limit
+
+-- name: count_all
+SELECT user, type, device, provider,
+start_us / 86400000000 - (start_us < 0 AND start_us % 86400000000 <> 0), count(*), max(sealed IS NOT NULL) FROM log
+WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
+AND (:since IS NULL OR start_us >= :since) AND (:until IS NULL OR start_us < :until)
+AND (:device IS NULL OR device = :device) AND op = 0
+AND NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq) AND length(body) > 0
+GROUP BY 1, 2, 3, 4, 5
+
+-- name: count_user
+SELECT l.user, type, device, provider,
+start_us / 86400000000 - (start_us < 0 AND start_us % 86400000000 <> 0), count(*), max(sealed IS NOT NULL)
+FROM block AS b
+CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
+CROSS JOIN log AS l ON l.seq = u.seq
+WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type)
+AND (:since IS NULL OR start_us >= :since) AND (:until IS NULL OR start_us < :until)
+AND (:device IS NULL OR device = :device) AND op = 0
+AND NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq) AND length(body) > 0
+GROUP BY 1, 2, 3, 4, 5 LIMIT :limit
 
 -- name: stretch
 SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
@@ -96,6 +123,8 @@ FROM block AS b
 CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
 CROSS JOIN log AS l ON l.seq = u.seq
 WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
+AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+AND (:version IS NULL OR version = :version)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 AND (:before IS NULL OR l.seq < :before) AND length(body) > 0
 ORDER BY b.last_seq DESC, u.seq DESC LIMIT :limit
