@@ -147,3 +147,20 @@ def test_killed_at_any_moment_and_resumed_it_ends_as_one_that_ran_through(servic
     assert told["stored"] + told["duplicate"] == 12_000
     assert stored(service, "dave") == stored(service, "carol")
     assert left_of_marks(marks) == []
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on_and_it_does(service: Service, tmp_path: Path) -> None:
+    service.cli("user", "add", "fred", "--consent", "all")
+    file = own_lines(tmp_path / "long.jsonl", 2000)
+    words, before = (str(file), "--user", "fred", "--device", "phone"), head(service)
+    with start(service, *words, "--rate", "200", "--json") as process:
+        wait_until(lambda: head(service) > before + 20)
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130, said
+    assert "the same command goes on from here" in said
+    assert out == ""
+    assert before + 20 < head(service) < before + 2000
+    code, told, _ = run(service, *words)
+    assert (code, told["events"], told["stored"] + told["duplicate"]) == (0, 2000, 2000)
+    assert len(stored(service, "fred")) == 2000

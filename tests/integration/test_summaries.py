@@ -105,6 +105,19 @@ async def test_what_is_guarded_is_in_no_message_and_what_is_withdrawn_goes(house
         assert "weight" not in file.days("alice", day, day)[day], "what may not be evaluated is not kept"
 
 
+async def test_of_a_user_who_is_removed_no_figure_is_kept(house: House) -> None:
+    watch = house.device("alice")
+    app = await listener(house, house.subscriber("app", ["alice"]))
+    await sent(house, watch, walked("w1", 1000, "08:00", "09:00"))
+    await app.until(lambda told: told is not None)
+    house.registry.remove_user("alice", now_us(), recorded_by="test")
+    await app.until(lambda told: told is None)
+    with SummaryFile.read(house.settings.paths.summaries_db) as file:
+        day = day_number("2026-01-05")
+        assert file.days("alice", day - 9, day + 9) == {}
+        assert file.sources("alice") == []
+
+
 def test_the_command_shows_days_with_the_night_that_ended_on_them(tmp_path: Any) -> None:
     data = tmp_path / "data"
     run_cli(data, "user", "add", "alice", "--consent", "all")

@@ -6,11 +6,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.bench import days, external, formats, groups, imports, rows, sinks, users
+from tests.support.bench import days, explorer, external, formats, groups, imports, rows, sinks, users
 from tests.support.bench.result import machine, table, write
 from tests.support.bench.setting import Setting, progress
 
-ROWS = rows.ROWS | groups.ROWS | users.ROWS | formats.ROWS | imports.ROWS | sinks.ROWS | days.ROWS | external.ROWS
+ROWS = (
+    rows.ROWS
+    | groups.ROWS
+    | users.ROWS
+    | formats.ROWS
+    | imports.ROWS
+    | sinks.ROWS
+    | days.ROWS
+    | explorer.ROWS
+    | external.ROWS
+)
 
 
 def arguments() -> argparse.Namespace:

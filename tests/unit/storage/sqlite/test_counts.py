@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.storage.sqlite.index import Tuning
@@ -72,7 +73,9 @@ def test_what_is_counted_and_chosen_is_what_memory_says(
             }
             limit = data.draw(st.integers(1, 5))
             assert reader.read(0, limit, **wish, **more) == known.read(0, limit, **wish, **more)
-            before, backwards, forwards = None, [], known.read(0, 1000, **wish, **more)
+            forwards = known.read(0, 1000, **wish, **more)
+            before: int | None = None
+            backwards: list[Record] = []
             while page := reader.read(0, limit, newest=True, before=before, **wish, **more):
                 backwards[:0] = page
                 before = page[0].seq

@@ -1,0 +1,69 @@
+"""How long the questions of the explorer take: the last events with each filter, counts, the versions of one event."""
+
+import time
+from collections.abc import Callable
+
+from typer.testing import CliRunner
+
+from healthsync_mqtt.cli.main import app
+from tests.support.bench.load import fill
+from tests.support.bench.result import Result
+from tests.support.bench.setting import Setting, progress
+
+_EVENTS, _EVENTS_IN_FULL = 1_000_000, 20_000_000
+_OF_ONE_USER = (
+    "events list --user u1 --limit 50",
+    "events list --user u1 --type heart_rate --since 2026-01-01 --limit 50",
+    "events list --user u1 --device nothing --limit 50",
+    "events list --user u1 --value bpm:60..61 --limit 50",
+    "events list --limit 50",
+    "events list --device d0 --limit 50",
+    "events stats --user u1",
+    "events stats --user u1 --by type,day",
+)
+_OF_ALL = ("events stats", "events list --version 3 --limit 50")
+
+
+def explorer(setting: Setting) -> list[Result]:
+    """The slowest of each kind; processor time is in the note, as reading may wait for the disk."""
+    data = setting.data("explorer")
+    events = _EVENTS_IN_FULL if setting.full else _EVENTS
+    progress(f"  filling {events:,} events")
+    fill(data / "events.db", events)
+    ask = _asking(str(data))
+    ask("user add u1 --consent all")
+    results = []
+    for what, lines in (
+        ("of one user, or the last ones", _OF_ONE_USER),
+        ("that all rows have to be read for", _OF_ALL),
+    ):
+        taken = [ask(line) for line in lines]
+        slowest = max(taken)
+        progress(f"  {what}: {slowest[0]:.2f} s")
+        results.append(
+            Result(
+                row="explorer",
+                work=f"questions {what}, {events / 1e6:,.0f} M events",
+                unit="s",
+                values=[wall for wall, _ in taken],
+                target="≤ 1 s at 20 M",
+                met=slowest[0] <= 1.0 if setting.full else None,
+                note=f"at most {max(cpu for _, cpu in taken):.2f} s of CPU",
+            )
+        )
+    return results
+
+
+def _asking(data: str) -> Callable[[str], tuple[float, float]]:
+    runner = CliRunner()
+
+    def ask(line: str) -> tuple[float, float]:
+        began, cpu = time.perf_counter(), time.process_time()
+        done = runner.invoke(app, [*line.split(), "--data", data, "--json"])
+        assert done.exit_code == 0, done.output
+        return time.perf_counter() - began, time.process_time() - cpu
+
+    return ask
+
+
+ROWS = {"explorer": explorer}
