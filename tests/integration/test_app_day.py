@@ -11,7 +11,9 @@ from typing import Any
 import paho.mqtt.client as paho
 import pytest
 
-from tests.support.patience import PATIENCE_S
+from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from tests.support.app_login import night
+from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.service import Service, run_cli
 
 pytestmark = pytest.mark.real_server
@@ -131,3 +133,17 @@ def test_a_refusal_is_listed_and_its_receipt_names_place_and_field(
     (shown,) = service.cli("app", "show", "alice", "phone")
     assert shown["longest_message"] == 41_943_040
     assert "password" not in shown
+
+
+def test_what_a_format_remembers_goes_when_consent_is_taken_back(service: Service, tmp_path: Path) -> None:
+    service.cli("user", "add", "zoe", "--consent", "all")
+    words = ("--format", "health_auto_export", "--zone", "Europe/Berlin", "--bucket", "hour")
+    (hers,) = service.cli("app", "add", "zoe", "phone", *words)
+    file = tmp_path / "night.json"
+    file.write_bytes(night())
+    publish(service, hers, file)
+    with SqliteLogReader.open(service.data / "events.db") as reader:
+        whose = "zoe", "phone", "health_auto_export"
+        assert reader.format_state(*whose) != b""
+        service.cli("consent", "withdraw", "zoe", "--types", "sleep", "--yes")
+        wait_until(lambda: reader.format_state(*whose) == b"", "nothing is remembered of nights")

@@ -14,7 +14,7 @@ from healthsync_mqtt.identity.login.passwords import hashed_password, new_passwo
 from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
-from tests.support.app_login import exported, minutes_of
+from tests.support.app_login import exported, minutes_of, night
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S, until
@@ -54,7 +54,13 @@ async def test_two_megabytes_are_stored_and_three_are_told(tmp_path: Path, proto
             await watch.publish("users/bob/devices/watch/events", event.encode(), qos=1)
             wanted = 3 * minutes_of(2_000_000) + 1
             await until(lambda: reader.head() == wanted, "both are stored")
-            heard = await app.hear(until=b"too_large", seconds=PATIENCE_S)
+            heard = list(await app.hear(until=b"too_large", seconds=PATIENCE_S))
+            whose = "alice", "phone", "health_auto_export"
+            await app.publish(topic, night())
+            await until(lambda: reader.format_state(*whose) != b"", "the format remembers a night")
+            with broker.registry() as registry:
+                registry.consent.withdraw("alice", ["sleep"], time.time_ns() // 1000)
+            await until(lambda: reader.format_state(*whose) == b"", "what was remembered goes with the consent")
     told = [refusal for message in heard for refusal in json.loads(message.payload)["rejected"]]
     assert [(each["code"], each["limit"], each["topic"]) for each in told] == [("too_large", LONGEST, topic)]
 

@@ -48,6 +48,18 @@ def exported(minutes: int, extra: int = 0, *, days: int = 0) -> bytes:
     return json.dumps({"data": {"metrics": metrics}}).encode()
 
 
+def night() -> bytes:
+    """What it sends of a night, of which the format remembers the beginning."""
+    day, watch = "2026-05-03", "Ann's Apple Watch"
+    rows = [
+        {"startDate": f"{day} 0{hour}:00:00 +0000", "endDate": f"{day} 0{hour + 1}:00:00 +0000"}
+        | {"qty": 1, "value": stage, "source": watch}
+        for hour, stage in enumerate(("Core", "Deep", "REM"))
+    ]
+    metrics = [{"name": "sleep_analysis", "units": "hr", "data": rows}]
+    return json.dumps({"data": {"metrics": metrics}}).encode()
+
+
 def minutes_of(size: int) -> int:
     """Minutes of which ``exported`` is at least so long."""
     return size // _BYTES_A_MINUTE + 1
