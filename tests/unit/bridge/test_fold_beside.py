@@ -128,7 +128,7 @@ async def test_what_an_emptied_app_takes_back_is_searched_beside_the_loop(
 
 
 async def test_a_commit_of_very_much_is_written_in_small_portions(form: Names, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop stood still for 5,000 events without a version, a tenth of a second; see ``test_parts.py``."""
+    """The loop stood still for 5,000 events without a version, a tenth of a second; see ``test_stored_in_parts.py``."""
     bench = Bench(gate=agreeing_to_all("alice"))
     sizes: list[int] = []
     stage = bench.log.stage
