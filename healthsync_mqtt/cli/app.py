@@ -14,11 +14,15 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import ONLINE, LastEvents, Liveness
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, bucket_s, message_bytes, now_us, zone_name
-from healthsync_mqtt.cli.secret_file import PasswordFile, handed_out
-from healthsync_mqtt.cli.service import ServiceFile, split_address
+from healthsync_mqtt.cli.secret_file import PasswordFile, SecretFile, handed_out
+from healthsync_mqtt.cli.service import BaseUrl, ServiceFile, gateway_url, split_address
+from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError, Noun, UnknownNameError
 from healthsync_mqtt.formats.catalogue import ROOTS, declare
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.gateway import GATEWAY
+from healthsync_mqtt.identity.login.hook import hook_secret
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
 from healthsync_mqtt.identity.people.records import AppRecord, Device
 from healthsync_mqtt.identity.registry import Registry
@@ -198,6 +202,40 @@ def why(user: User, name: Name, data: Data = DATA, json: Json = False) -> None:
     """
     _known(data, user, name)
     devices.why(user, name, data, json)
+
+
+@app.command("webhook")
+def webhook(
+    user: User,
+    name: Name,
+    *,
+    base: BaseUrl = None,
+    secret_file: SecretFile = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Print where an app that signs its webhooks posts, and the secret that it signs with.
+
+    The same until the app gets another password. The signature is X-Signature: sha256= and the HMAC of the body.
+
+    Example: healthsync app webhook alice phone
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        found, app_ = _app_of(registry, user, name)
+    own, _ = CredentialStore(DataPaths(root=data).credentials).ensure(GATEWAY.client_id)
+    where = f"{gateway_url(data, base)}/v1/hooks/{found.client_id}/"
+    place.audit("app.webhook_shown", user=user, device=name)
+    made = {
+        "urls": [where + each for each in sorted(app_.formats)],
+        "secret": hook_secret(own, found.client_id, found.token_epoch),
+    }
+    shown = handed_out(made, "secret", secret_file)
+    if json:
+        output.emit(shown)
+        return
+    facts = {f"url {number}": url for number, url in enumerate(shown.pop("urls"), 1)}
+    output.facts((facts | shown).items())
 
 
 @app.command("suspend")

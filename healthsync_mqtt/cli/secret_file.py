@@ -41,6 +41,10 @@ CodeFile = Annotated[
     Path | None,
     typer.Option(help="Write the code to this file (mode 0600) instead of printing it.", callback=writable),
 ]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(help="Write the secret to this file (mode 0600) instead of printing it.", callback=writable),
+]
 UrlFile = Annotated[
     Path | None,
     typer.Option(help="Write the link to this file (mode 0600) instead of printing it.", callback=writable),

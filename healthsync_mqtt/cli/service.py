@@ -15,7 +15,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+import typer
 
 from healthsync_mqtt.config.private_files import write_durably
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError, UsageError
@@ -71,6 +73,26 @@ class ServiceFile:
     def remove(cls, data: Path) -> None:
         """Remove the file if it is there."""
         cls.path(data).unlink(missing_ok=True)
+
+
+BaseUrl = Annotated[
+    str | None,
+    typer.Option("--base", help="Where the gateway is reached from outside, such as https://health.example.org."),
+]
+
+
+def gateway_url(data: Path, base: str | None) -> str:
+    """``base``, or the running gateway's own URL. UsageError, UnavailableError."""
+    if base is not None:
+        if not base.startswith(("https://", "http://")):
+            raise UsageError("--base is no URL", hint="--base https://health.example.org")
+        return base.rstrip("/")
+    found = ServiceFile.read(data).http
+    if not found:
+        raise UnavailableError(
+            "the service has no gateway", hint="start it with: healthsync up --http-port 8443, or name --base"
+        )
+    return found
 
 
 class AdminServer:

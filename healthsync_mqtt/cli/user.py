@@ -1,6 +1,5 @@
 """healthsync user …"""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,8 +11,8 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import LastEvents
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, later, now_us, operator, type_names
 from healthsync_mqtt.cli.secret_file import UrlFile, handed_out
-from healthsync_mqtt.cli.service import ServiceFile
-from healthsync_mqtt.errors import UnavailableError, UsageError
+from healthsync_mqtt.cli.service import BaseUrl, gateway_url
+from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.people.records import User
 from healthsync_mqtt.identity.people.sessions import SessionRole
@@ -117,9 +116,7 @@ def show(name: Name, data: Data = DATA, json: Json = False) -> None:
 def invite(
     name: Name,
     *,
-    base: Annotated[
-        str | None, typer.Option(help="Where people reach the gateway, such as https://health.example.org.")
-    ] = None,
+    base: BaseUrl = None,
     lifetime: Annotated[str, typer.Option(help="How long the link can be opened: 30m, 12h, 7d.")] = "1d",
     url_file: UrlFile = None,
     data: Data = DATA,
@@ -133,9 +130,7 @@ def invite(
     """
     place, now = DataDirectory(data), now_us()
     until_us = later(lifetime, now)
-    where = (base or _gateway(data)).rstrip("/")
-    if not where.startswith(("https://", "http://")):
-        raise UsageError("--base is no URL", hint="--base https://health.example.org")
+    where = gateway_url(data, base)
     with place.changing() as change:
         code = change.registry.sessions.invite(SessionRole.user, name, now, until_us=until_us)
         change.note("user.invited", user=name)
@@ -146,15 +141,6 @@ def invite(
     output.facts(shown.items())
     if url_file is None and output.on_terminal():
         output.qr_code(str(shown["url"]))
-
-
-def _gateway(data: Path) -> str:
-    found = ServiceFile.read(data).http
-    if not found:
-        raise UnavailableError(
-            "the service has no gateway", hint="start it with: healthsync up --http-port 8443, or name --base"
-        )
-    return found
 
 
 @app.command("suspend")

@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket
 from healthsync_mqtt import __version__
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.gateway.openapi import document
+from healthsync_mqtt.gateway.page import POLICY, page
 from healthsync_mqtt.gateway.problem import HttpError, problem
 from healthsync_mqtt.gateway.rules import Anybody
 from healthsync_mqtt.telemetry.log import get_logger
@@ -64,6 +65,15 @@ def routed(routers: Iterable[APIRouter], anybody: Anybody) -> FastAPI:
     @app.get("/v1/openapi.json", include_in_schema=False)
     async def openapi(_: Annotated[None, Depends(anybody)]) -> JSONResponse:
         return JSONResponse(described(app), headers={"Cache-Control": "public, max-age=3600"})
+
+    pages: list[bytes] = []
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(_: Annotated[None, Depends(anybody)]) -> Response:
+        if not pages:
+            pages.append(page(described(app)))
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "public, max-age=3600"}
+        return Response(pages[0], media_type="text/html", headers=headers)
 
     app.add_exception_handler(HealthSyncError, _ours)  # type: ignore[arg-type]  # of WebSockets too
     app.add_exception_handler(HTTPException, _theirs)

@@ -3,9 +3,10 @@
 import base64
 import binascii
 import json
+import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -19,9 +20,17 @@ from healthsync_mqtt.gateway.sessions import Person, PersonSessions
 from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.keys.signing import Keys
 from healthsync_mqtt.identity.login.directory import Directory
+from healthsync_mqtt.identity.login.hook import hook_secret
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
-from healthsync_mqtt.identity.login.proof import CrowdedError, Login, PerhapsNewError, Proof, UnprovedError
+from healthsync_mqtt.identity.login.proof import (
+    APP_PASSWORD,
+    CrowdedError,
+    Login,
+    PerhapsNewError,
+    Proof,
+    UnprovedError,
+)
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.telemetry.log import get_logger
@@ -83,7 +92,10 @@ class Callers:
         keys: Keys,
         *,
         sessions: PersonSessions,
+        secret: Callable[[], str] = str,
     ) -> None:
+        """``secret`` is what secrets of webhooks are made of."""
+        self._secret = secret
         self._sessions = sessions
         self._directory = directory
         self._keys = keys
@@ -159,6 +171,27 @@ class Callers:
     def csrf(self, person: Person) -> str:
         """The word that unsafe requests of this session have to repeat."""
         return self._sessions.csrf(person.session)
+
+    async def holder(self, token: bytes) -> Caller | None:
+        """Whose token it is; None: nobody's that is good. HttpError 503 when nobody could look at it."""
+        try:
+            return await self._login(self._proof(Credential(None, token)))
+        except CrowdedError as error:
+            raise HttpError(503, "busy", error.detail, retry_after_s=_BUSY_S) from None
+        except TokenError:
+            return None
+
+    def of_app(self, client_id: str) -> Caller | None:
+        """An app by its client id, for what it proves by a signature; None: there is no such app."""
+        principal = self._directory.principal(client_id)
+        if principal is None or not self._directory.secret(client_id):
+            return None
+        login = Login(principal=principal, expires_at=math.inf, jti=APP_PASSWORD)
+        return Caller(login, self._directory.epoch(principal))
+
+    def hook_secret(self, app: Caller) -> str:
+        """What an app signs its webhooks with."""
+        return hook_secret(self._secret(), app.principal.client_id, app.epoch)
 
     async def read_again(self) -> None:
         """Read the registry now, for whoever has just changed it."""

@@ -73,7 +73,13 @@ class House:
         self.logins = Logins.of(self.directory, TokenVerifier(self.keys), self.store)
         self.newcomers = Newcomers(self.logins)
         self.callers = Callers(
-            self.directory, self.logins, self.newcomers, AddressGuard(limits), self.keys, sessions=self.sessions
+            self.directory,
+            self.logins,
+            self.newcomers,
+            AddressGuard(limits),
+            self.keys,
+            sessions=self.sessions,
+            secret=lambda: self.store.need(*_OWN),
         )
         self.publisher = Publisher(
             broker,

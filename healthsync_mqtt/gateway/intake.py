@@ -23,13 +23,15 @@ from healthsync_mqtt.model.receipt import Receipt, RejectedEvent
 from healthsync_mqtt.mqtt.links.port import HEADER, Answer, TooLargeError
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessRules
-from healthsync_mqtt.topics.grammar import TopicError
+from healthsync_mqtt.topics.grammar import TOPIC_MAX_BYTES, TopicError
 
 log = get_logger("gateway")
 
 _REFUSALS: Final = (401, 403, 404, 408, 413, 415, 422, 429, 503)
 _ANSWERS: Final = answers("Receipt", "What became of each event.", *_REFUSALS)
 _QUOTA: Final = 0x97
+_LONGEST_TOPIC: Final = " " * TOPIC_MAX_BYTES
+"""Where a body goes is not known before it is read, where its signature says who sent it."""
 
 
 class EventIntake:
@@ -46,7 +48,8 @@ class EventIntake:
         still: Callable[[Caller], bool],
     ) -> None:
         """``most`` is what a packet of the broker may have; ``still`` says whether a login is good now."""
-        self._room = room
+        #: bytes of bodies that are here
+        self.room = room
         self._still = still
         self._rules = rules
         self._publisher = publisher
@@ -55,27 +58,42 @@ class EventIntake:
 
     async def take(self, caller: Caller, topic: str, request: Request) -> Receipt:
         """What became of the events in the body. HttpError; after it nothing may be thought stored."""
-        principal = caller.principal
-        if not self._rules.may_publish(principal, topic).allowed:
+        self.expect_allowed(caller, topic)
+        self._pace(caller)
+        with self.room.taken_by(caller.principal.user or caller.principal.client_id) as take:
+            return await self._published(caller, topic, await self.body(request, take, topic))
+
+    async def body(self, request: Request, take: Callable[[int], None], topic: str = "") -> bytes:
+        """The body of a message, as long as it may be. HttpError."""
+        return await read_body(request, self._most - HEADER - len(topic or _LONGEST_TOPIC), take)
+
+    async def send(self, caller: Caller, topic: str, body: bytes) -> Receipt:
+        """What became of the events in a body that has been read. HttpError as ``take``."""
+        self.expect_allowed(caller, topic)
+        self._pace(caller)
+        return await self._published(caller, topic, body)
+
+    def expect_allowed(self, caller: Caller, topic: str) -> None:
+        """HttpError 403 for what the login may not send."""
+        if not self._rules.may_publish(caller.principal, topic).allowed:
             raise HttpError(
                 403,
                 "not_allowed",
                 "this login may not send that",
                 hint="see the formats of an app: healthsync app list",
             )
-        self._pace(caller)
-        with self._room.taken_by(principal.user or principal.client_id) as take:
-            body = await read_body(request, self._most - HEADER - len(topic), take)
-            try:  # the body and the broker may take their time
-                answer = await self._publisher.publish(topic, body, partial(self._still, caller))
-            except TooLargeError as error:
-                raise HttpError(413, "too_large", str(error), hint=error.hint) from None
-            except SenderGoneError:
-                raise Callers.refusal() from None
-            except NotTakenError as error:
-                raise HttpError(
-                    503, "unavailable", str(error), hint=error.hint, retry_after_s=error.retry_after_s
-                ) from None
+
+    async def _published(self, caller: Caller, topic: str, body: bytes) -> Receipt:
+        try:  # the body and the broker may take their time
+            answer = await self._publisher.publish(topic, body, partial(self._still, caller))
+        except TooLargeError as error:
+            raise HttpError(413, "too_large", str(error), hint=error.hint) from None
+        except SenderGoneError:
+            raise Callers.refusal() from None
+        except NotTakenError as error:
+            raise HttpError(
+                503, "unavailable", str(error), hint=error.hint, retry_after_s=error.retry_after_s
+            ) from None
         return _receipt(answer)
 
     def device_topic(self, caller: Caller) -> str:

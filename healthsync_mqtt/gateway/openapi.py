@@ -139,6 +139,21 @@ SCHEMAS: Final[dict[str, Any]] = {
             "csrf_token": {"type": "string", "description": "Requests that change something repeat it: X-CSRF-Token."},
         },
     },
+    "Introspection": {
+        "type": "object",
+        "required": ["active"],
+        "properties": {
+            "active": {"type": "boolean"},
+            "token_type": {"type": "string"},
+            "client_id": {"type": "string"},
+            "sub": {"type": "string"},
+            "role": {"type": "string"},
+            "device_id": {"type": ["string", "null"]},
+            "exp": {"type": "integer"},
+            "jti": {"type": ["string", "null"]},
+        },
+    },
+    "Revoked": {"type": "object"},
     "CarerGrant": {
         "type": "object",
         "required": ["types", "until"],

@@ -164,11 +164,13 @@ class PersonSessions:
         """Ask the registry. HealthSyncError."""
         return await asyncio.to_thread(question, self._registry)
 
-    def note(self, action: str, *, actor: str, user: str | None, **detail: str | list[str] | None) -> None:
+    def note(
+        self, action: str, *, actor: str, user: str | None, device: str | None = None, **detail: str | list[str] | None
+    ) -> None:
         """A row for the audit log, inside of what it tells of."""
         said = {name: value for name, value in detail.items() if value is not None}
         self._registry.audit_outbox.note(
-            action, actor=actor, now_us=self.now_us(), subject=subject_of(self._audit, user), detail=said
+            action, actor=actor, now_us=self.now_us(), subject=subject_of(self._audit, user, device), detail=said
         )
 
     # -- in a thread

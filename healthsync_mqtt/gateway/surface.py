@@ -4,11 +4,11 @@ from typing import Protocol
 
 from fastapi import APIRouter
 
-from healthsync_mqtt.gateway import caring, days, enrolling, intake, reading, stream, visiting
+from healthsync_mqtt.gateway import caring, days, enrolling, hooks, intake, reading, stream, tokens, visiting
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.day_pool import DayPool
 from healthsync_mqtt.gateway.questions import LogQuestions
-from healthsync_mqtt.gateway.rules import Anybody, Owner, Reader, Sender, Visitor
+from healthsync_mqtt.gateway.rules import Anybody, Owner, Reader, Rule, Sender, Visitor
 from healthsync_mqtt.gateway.sessions import PersonSessions
 from healthsync_mqtt.gateway.shares import Shares
 from healthsync_mqtt.gateway.written import Answers
@@ -39,5 +39,7 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         stream.routes(parts.streams, reader),
         enrolling.routes(parts.enrolling, anybody),
         visiting.routes(parts.sessions, callers, Visitor(callers), anybody),
+        tokens.routes(callers, parts.sessions, Rule(callers), anybody),
+        hooks.routes(parts.intake, callers, anybody),
         caring.routes(parts.sessions, Owner(callers)),
     ]

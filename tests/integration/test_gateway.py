@@ -1,6 +1,7 @@
 """The gateway as clients of the API meet it: a service as a user starts it, HTTP from outside."""
 
 import gzip
+import hmac
 import http.client
 import json
 import os
@@ -134,6 +135,30 @@ def test_an_app_sends_in_its_format_and_in_no_other(scene: Scene) -> None:
     assert (refused.status, refused.json()["reason"]) == (403, "not_allowed")
     assert scene.app.post("/v1/formats/no%2Fsuch", entry).status == 404
     assert scene.alice.post("/v1/formats/nightscout", entry).status == 403
+
+
+def test_an_app_that_signs_its_webhooks_needs_no_credential(scene: Scene) -> None:
+    made = scene.service.cli("app", "webhook", "alice", "nightscout")[0]
+    assert made == scene.service.cli("app", "webhook", "alice", "nightscout")[0]
+    [url] = made["urls"]
+    assert url.startswith(scene.web.url + "/v1/hooks/")
+    path = url.removeprefix(scene.web.url)
+    body = json.dumps([{"type": "sgv", "sgv": 121, "date": 1795413660000, "_id": "n2"}]).encode()
+    signed = "sha256=" + hmac.digest(made["secret"].encode(), body, "sha256").hex()
+    answer = scene.web.post(path, body, x_signature=signed)
+    assert (answer.status, answer.json().get("stored")) == (200, 1), answer.body
+    other = path.replace("nightscout", "openscale")
+    for wrong_path, wrong_body, signature, status in (
+        (path, body + b" ", signed, 401),
+        (path, body, "sha256=" + "0" * 64, 401),
+        (path, body, signed[:-1], 401),
+        (path, body, "", 401),
+        ("/v1/hooks/nobody/nightscout", body, signed, 401),
+        ("/v1/hooks/alice-watch/nightscout", body, signed, 401),
+        (other, body, signed, 403),
+    ):
+        refused = scene.web.post(wrong_path, wrong_body, x_signature=signature)
+        assert refused.status == status, (wrong_path, signature, refused.body)
 
 
 def test_the_first_api_takes_an_array_and_says_how_many(scene: Scene) -> None:

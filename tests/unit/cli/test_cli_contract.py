@@ -49,7 +49,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "key list", "key rotate", "key retire", "key jwks", "key status", "key check", "key rewrap",
         "sink add influxdb", "sink add file", "sink list", "sink show", "sink status", "sink set", "sink test",
         "sink suspend", "sink pause", "sink resume", "sink remove", "sink backfill", "sink reconcile",
-        "sink user", "bridge join", "bridge run", "gateway run", "user invite",
+        "sink user", "bridge join", "bridge run", "gateway run", "user invite", "app webhook",
         "broker render", "broker provision", "broker check", "broker credentials",
         "broker password list", "broker password rotate",
         "homeassistant enable", "homeassistant disable", "homeassistant list", "homeassistant login",
