@@ -35,6 +35,11 @@ def subscribers(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(incomplete, known_names.subscribers(_data(ctx)))
 
 
+def webhooks(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of webhooks."""
+    return _beginning(incomplete, known_names.webhooks(_data(ctx)))
+
+
 def apps(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of the apps of the user that was written before."""
     return _beginning(incomplete, known_names.apps(_data(ctx), ctx.params.get("user")))

@@ -25,6 +25,11 @@ def subscribers(data: Path) -> list[str]:
     return _of_registry(data, lambda registry: (each.name for each in registry.subscribers()))
 
 
+def webhooks(data: Path) -> list[str]:
+    """Names of webhooks."""
+    return _of_registry(data, lambda registry: (each.name for each in registry.webhooks.all()))
+
+
 def apps(data: Path, user: str | None = None) -> list[str]:
     """Names of a user's apps; of all users' without one."""
 

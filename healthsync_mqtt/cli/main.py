@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "device": "device.app",
     "app": "app.app",
     "subscriber": "subscriber.app",
+    "webhook": "webhook.app",
     "client": "client.app",
     "token": "token.app",
     "key": "key.app",

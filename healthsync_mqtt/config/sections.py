@@ -236,6 +236,9 @@ class GatewaySettings(Section):
     """Their bytes together."""
     answer_s: Seconds = 30.0
     """Seconds that a commit is waited for; then the answer is 503, and the same may be sent again."""
+    webhook_hosts: Texts = ()
+    """Hosts with commas between that webhooks may be posted to wherever they are, plain HTTP too; any other has to have
+    a public address and https."""
 
     @model_validator(mode="after")
     def _plain_on_loopback(self) -> Self:

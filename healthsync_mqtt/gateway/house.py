@@ -18,6 +18,7 @@ from healthsync_mqtt.gateway import enrolling, intake, stream
 from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.day_pool import DayPool
+from healthsync_mqtt.gateway.deliveries import Deliveries
 from healthsync_mqtt.gateway.log_pool import LogPool
 from healthsync_mqtt.gateway.place import SealedPlaces
 from healthsync_mqtt.gateway.publisher import Publisher
@@ -97,6 +98,15 @@ class House:
         )
         self.log = LogPool(settings.data)
         self.tail = Tail(self.log)
+        self.deliveries = Deliveries(
+            book=identities.webhooks,
+            directory=self.directory,
+            log_pool=self.log,
+            shares=self.shares,
+            secret=lambda: self.store.need(*_OWN),
+            lock=paths.root / "webhooks.lock",
+            named=settings.gateway.webhook_hosts,
+        )
         self.days = DayPool(paths.summaries_db)
         self.answers = Answers(Room(_MOST_ANSWERS, "answers"))
         self.reading = LogQuestions(self.log, self.shares, SealedPlaces(self.store.need(*_OWN)))
@@ -133,6 +143,7 @@ class House:
                 for name, work in (
                     ("publisher", house.publisher.run()),
                     ("tail", house.tail.run()),
+                    ("deliveries", house.deliveries.run()),
                     ("registry", _again(_REVOCATION_S, "registry", house.newcomers.read)),
                     ("sessions", _again(_REVOCATION_S, "sessions", house.sessions.follow)),
                     ("tries", _again(_REVOCATION_S, "tries", partial(house.note_tries, identities))),

@@ -45,6 +45,7 @@ from healthsync_mqtt.identity.people.sessions import SessionBook
 from healthsync_mqtt.identity.people.sightings import SightingBook
 from healthsync_mqtt.identity.people.sources import SourceBook
 from healthsync_mqtt.identity.people.tables import Tables
+from healthsync_mqtt.identity.people.webhooks import WebhookBook
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.topics.grammar import ID_MAX
 
@@ -84,6 +85,7 @@ class Registry:
         self.apps = AppBook(tables)
         self.sessions = SessionBook(tables)
         self.carers = CarerBook(tables)
+        self.webhooks = WebhookBook(tables)
 
     @classmethod
     def open(cls, path: Path) -> Self:

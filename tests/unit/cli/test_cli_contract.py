@@ -50,6 +50,8 @@ def test_the_commands_are_the_ones_promised() -> None:
         "sink add influxdb", "sink add file", "sink list", "sink show", "sink status", "sink set", "sink test",
         "sink suspend", "sink pause", "sink resume", "sink remove", "sink backfill", "sink reconcile",
         "sink user", "bridge join", "bridge run", "gateway run", "user invite", "app webhook",
+            "webhook add", "webhook list", "webhook show", "webhook test", "webhook enable", "webhook rotate",
+            "webhook remove",
         "broker render", "broker provision", "broker check", "broker credentials",
         "broker password list", "broker password rotate",
         "homeassistant enable", "homeassistant disable", "homeassistant list", "homeassistant login",

@@ -20,7 +20,7 @@ FREE = {
     *("token_file", "code_file", "password_file", "credentials", "ca_file", "data", "bridges", "shard", "share"),
     *("event", "jti", "reason of cert revoke", "action", "user of broker render", "name of sink add influxdb"),
     *("name of sink add file", "name of user add", "other", "provider", "source_app", "value", "by", "longest"),
-    *("url_file", "base", "secret_file"),
+    *("url_file", "base", "secret_file", "name of webhook add"),
     *("account of adapter map", "before of adapter map", "place", "which", "keys", "redirected"),
 }
 """What is a person's own word, a file, a time, a number of the log: by the parameter, or the command's own."""

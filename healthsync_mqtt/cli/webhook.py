@@ -1,0 +1,193 @@
+"""healthsync webhook …"""
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from healthsync_mqtt.cli import completion, output
+from healthsync_mqtt.cli.group import new_group
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
+from healthsync_mqtt.cli.secret_file import SecretFile, handed_out
+from healthsync_mqtt.config.paths import DataPaths
+from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.login.gateway import GATEWAY
+from healthsync_mqtt.identity.login.webhook_secret import webhook_secret
+from healthsync_mqtt.identity.people.webhooks import Webhook
+from healthsync_mqtt.model.times import iso
+
+app = new_group("Where events of subscribers are posted to.")
+
+Name = Annotated[str, typer.Argument(help="The webhook's name.", autocompletion=completion.webhooks)]
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="A name for it: 1 to 64 of A-Z a-z 0-9 - _.")],
+    subscriber: Annotated[str, typer.Argument(help="Whose events.", autocompletion=completion.subscribers)],
+    url: Annotated[str, typer.Argument(help="Where they are posted to: https, at a public address.")],
+    *,
+    secret_file: SecretFile = None,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Post every event that a subscriber may read to a URL, from now on, and print the secret that signs it.
+
+    Signatures are those of Standard Webhooks 1.0. It needs a gateway: healthsync up --http-port.
+
+    Example: healthsync webhook add board reader https://example.org/hook
+    """
+    from healthsync_mqtt.gateway.outbound import target
+
+    place = DataDirectory(data)
+    target(url, load_settings(data).gateway.webhook_hosts)
+    with place.changing() as change:
+        made = change.registry.webhooks.add(name, subscriber, url, now_us())
+        change.note("webhook.added", webhook=name, subscriber=subscriber)
+    _hand_out(data, made, secret_file, as_json=json)
+
+
+@app.command("list")
+def list_webhooks(data: Data = DATA, json: Json = False) -> None:
+    """List webhooks, and how their last delivery went.
+
+    Example: healthsync webhook list --json
+    """
+    with DataDirectory(data).registry() as registry:
+        found = [_described(each) for each in registry.webhooks.all()]
+    output.listing(
+        found,
+        {"name": "NAME", "subscriber": "SUBSCRIBER", "url": "URL", "state": "STATE", "said": "LAST TRY"}
+        | {"failures": "FAILURES", "delivered_at": "LAST TAKEN", "due_at": "NEXT TRY"},
+        as_json=json,
+        empty="no webhooks yet; add one: healthsync webhook add NAME SUBSCRIBER https://…",
+    )
+
+
+@app.command("show")
+def show(name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Show a webhook: where it posts to, and how its last delivery went.
+
+    Example: healthsync webhook show board
+    """
+    with DataDirectory(data).registry() as registry:
+        _told(registry.webhooks.of(name), as_json=json)
+
+
+@app.command("test")
+def try_now(name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Post a signed test message now, and say what was answered. It holds no event.
+
+    Example: healthsync webhook test board
+    """
+    from healthsync_mqtt.gateway.deliveries import signed_headers
+    from healthsync_mqtt.gateway.outbound import post, target
+
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        found = registry.webhooks.of(name)
+    now = now_us()
+    body = b'{"type":"test","timestamp":"%b","data":{"webhook":"%b"}}' % (iso(now).encode(), name.encode())
+    headers = signed_headers(found, _own(data), f"msg_{secrets.token_hex(16)}", now, body)
+    place.audit("webhook.tested", webhook=name)
+    where = target(found.url, load_settings(data).gateway.webhook_hosts)
+    try:
+        answer = asyncio.run(post(where, headers, body))
+    except OSError as error:  # a timeout, too
+        raise UnavailableError(
+            f"{found.url} does not answer: {error.strerror or type(error).__name__}", hint="is the server up?"
+        ) from None
+    told = {"name": name, "url": found.url, "status": answer.status, "taken": 200 <= answer.status < 300}
+    if json:
+        output.emit(told)
+    else:
+        output.facts(told.items())
+
+
+@app.command("enable")
+def enable(name: Name, data: Data = DATA, json: Json = False) -> None:
+    """Deliver again, at once and from where it was: after it was disabled, or instead of waiting for its next try.
+
+    Example: healthsync webhook enable board
+    """
+    with DataDirectory(data).changing() as change:
+        made = change.registry.webhooks.change(name, disabled_us=None, failures=0, failing_us=None, due_us=0)
+        change.note("webhook.enabled", webhook=name)
+    _told(made, as_json=json)
+
+
+@app.command("rotate")
+def rotate(name: Name, secret_file: SecretFile = None, data: Data = DATA, json: Json = False) -> None:
+    """Make another secret. Both sign for a day.
+
+    Example: healthsync webhook rotate board
+    """
+    with DataDirectory(data).changing() as change:
+        before = change.registry.webhooks.of(name)
+        made = change.registry.webhooks.change(name, generation=before.generation + 1, rotated_us=now_us())
+        change.note("webhook.rotated", webhook=name)
+    _hand_out(data, made, secret_file, as_json=json)
+
+
+@app.command("remove")
+def remove(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) -> None:
+    """Post nothing there any more.
+
+    Example: healthsync webhook remove board
+    """
+    place = DataDirectory(data)
+    with place.registry() as registry:
+        registry.webhooks.of(name)
+    output.agree(f"Remove the webhook {name}? What it has not taken is not posted", yes=yes or json)
+    with place.changing() as change:
+        found = change.registry.webhooks.remove(name)
+        change.note("webhook.removed", webhook=name)
+    if json:
+        output.emit({"name": found.name, "removed": True})
+    else:
+        output.say(f"removed {found.name}")
+
+
+def _own(data: Path) -> str:
+    return CredentialStore(DataPaths(root=data).credentials).ensure(GATEWAY.client_id)[0]
+
+
+def _hand_out(data: Path, made: Webhook, secret_file: Path | None, *, as_json: bool) -> None:
+    secret = webhook_secret(_own(data), made.name, made.generation)
+    shown = handed_out(_described(made) | {"secret": secret}, "secret", secret_file)
+    if as_json:
+        output.emit(shown)
+    else:
+        output.facts((key, value) for key, value in shown.items() if value is not None)
+
+
+def _told(found: Webhook, *, as_json: bool) -> None:
+    if as_json:
+        output.emit(_described(found))
+    else:
+        output.facts((key, value) for key, value in _described(found).items() if value is not None)
+
+
+def _described(webhook: Webhook) -> dict[str, Any]:
+    state = "failing" if webhook.failures else "enabled"
+    return {
+        "name": webhook.name,
+        "subscriber": webhook.subscriber,
+        "url": webhook.url,
+        "state": "disabled" if webhook.disabled_us is not None else state,
+        "said": webhook.said or None,
+        "failures": webhook.failures,
+        "failing_since": _time(webhook.failing_us),
+        "due_at": _time(webhook.due_us or None),
+        "delivered_at": _time(webhook.delivered_us),
+        "created_at": _time(webhook.created_us),
+    }
+
+
+def _time(at_us: int | None) -> str | None:
+    return None if at_us is None else iso(at_us)

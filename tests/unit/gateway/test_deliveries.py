@@ -1,0 +1,189 @@
+"""Webhooks of subscribers: what is posted, what comes again, and when it is given up."""
+
+import base64
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from healthsync_mqtt.cli.main import app
+from healthsync_mqtt.gateway import deliveries
+from healthsync_mqtt.identity.people.webhooks import Webhook
+from healthsync_mqtt.storage.opening import open_log
+from healthsync_mqtt.testing.log_items import item
+from tests.support.gateway import GatewayHere, filled, gateway_here
+from tests.support.patience import wait_until
+
+NOW_US = 1_790_000_000_000_000
+
+
+@dataclass
+class Receiver:
+    """A server that notes what is posted to it, and answers as it is told to."""
+
+    statuses: list[int] = field(default_factory=list)
+    posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    url: str = ""
+
+    @property
+    def ids(self) -> list[str]:
+        """Of the events in posts that were taken, and in those that were not."""
+        return [each["id"] for _, body in self.posts for each in json.loads(body)["data"].get("events", ())]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # the standard library's name
+            body = self.rfile.read(int(self.headers["content-length"]))
+            made.posts.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(made.statuses.pop(0) if made.statuses else 200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
+    running = threading.Thread(target=server.serve_forever)
+    running.start()
+    yield made
+    server.shutdown()
+    running.join()
+    server.server_close()
+
+
+@dataclass
+class Scene:
+    here: GatewayHere
+    receiver: Receiver
+    log: Any
+
+    def cli(self, *words: str) -> dict[str, Any]:
+        done = CliRunner().invoke(app, [*words, "--data", str(self.here.place.path), "--json"])
+        assert done.exit_code == 0, done.output
+        said: dict[str, Any] = json.loads(done.stdout)
+        return said
+
+    def store(self, *names: str, user: str = "alice", kind: str = "heart_rate") -> None:
+        self.log.stage([item(name, user, event_type=kind) for name in names], [], NOW_US)
+        self.log.commit()
+
+    def webhook(self) -> Webhook:
+        with self.here.registry() as registry:
+            return registry.webhooks.of("board")
+
+    def added(self) -> str:
+        """A webhook that has its place; its secret."""
+        secret: str = self.cli("webhook", "add", "board", "reader", self.receiver.url)["secret"]
+        wait_until(lambda: self.webhook().epoch != "")
+        return secret
+
+
+@pytest.fixture
+def scene(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    monkeypatch.setattr(deliveries, "AGAIN_S", (0.01,))
+    monkeypatch.setattr(deliveries, "_LOOK_S", 0.02)
+    data = tmp_path / "data"
+    filled(data, ["alice", "bob"], [item("old")])
+    (data / "healthsync.toml").write_text('[gateway]\nwebhook_hosts = ["127.0.0.1"]\n')
+    with open_log(data) as log, gateway_here(data) as here:
+        here.subscriber("reader", ["alice"], "*")
+        yield Scene(here, receiver, log)
+
+
+def test_what_is_stored_from_now_on_is_posted_signed_and_in_order(scene: Scene) -> None:
+    secret = scene.added()
+    scene.store("a", "b")
+    scene.store("not-hers", user="bob")
+    scene.store("c")
+    wait_until(lambda: len(scene.receiver.ids) >= 3)
+    assert scene.receiver.ids == ["a", "b", "c"]
+    headers, body = scene.receiver.posts[0]
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    expected = "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+    assert headers["webhook-signature"] == expected
+    [first, *_] = json.loads(body)["data"]["events"]
+    assert (first["user_id"], first["seq"]) == ("alice", 2)
+    wait_until(lambda: scene.webhook().said == "taken")
+    assert scene.webhook().delivered_us is not None
+
+
+def test_what_was_not_taken_comes_again_and_is_visible(scene: Scene) -> None:
+    scene.receiver.statuses += [500, 302, 503]
+    scene.added()
+    scene.store("a")
+    wait_until(lambda: scene.webhook().said == "taken")
+    assert scene.receiver.ids == ["a"] * 4
+    assert len({headers["webhook-id"] for headers, _ in scene.receiver.posts}) == 1
+    assert (scene.webhook().failures, scene.webhook().failing_us) == (0, None)
+
+
+def test_what_fails_for_days_is_disabled_and_goes_on_where_it_was(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "GIVEN_UP_S", 0)
+    scene.receiver.statuses += [500]
+    scene.added()
+    scene.store("a")
+    wait_until(lambda: scene.webhook().disabled_us is not None)
+    assert scene.cli("webhook", "show", "board")["state"] == "disabled"
+    assert scene.cli("webhook", "show", "board")["said"] == "answered 500"
+    scene.store("b")
+    assert scene.receiver.ids == ["a"]
+    assert scene.cli("webhook", "enable", "board")["state"] == "enabled"
+    wait_until(lambda: scene.webhook().said == "taken")
+    assert scene.receiver.ids == ["a", "a", "b"]
+
+
+def test_who_says_gone_is_asked_no_more(scene: Scene) -> None:
+    scene.receiver.statuses += [410]
+    scene.added()
+    scene.store("a")
+    wait_until(lambda: scene.webhook().disabled_us is not None)
+    assert scene.webhook().said == "answered 410"
+
+
+def test_what_a_user_does_not_share_any_more_is_posted_nowhere(scene: Scene) -> None:
+    scene.added()
+    with scene.here.registry() as registry:
+        registry.consent.withdraw("alice", ["steps"], NOW_US + 1)
+    wait_until(lambda: not scene.here.house.shares._share["alice"].span("steps").until_us)
+    scene.store("walk", kind="steps")
+    scene.store("beat")
+    wait_until(lambda: scene.receiver.ids == ["beat"])
+
+
+def test_both_secrets_sign_for_a_day_and_a_test_is_signed_too(scene: Scene) -> None:
+    scene.added()
+    scene.cli("webhook", "rotate", "board")
+    assert scene.cli("webhook", "test", "board")["taken"] is True
+    headers, body = scene.receiver.posts[0]
+    assert headers["webhook-signature"].count("v1,") == 2
+    assert json.loads(body)["type"] == "test"
+    assert {"webhook.added", "webhook.rotated", "webhook.tested"} <= set(scene.here.audited())
+
+
+def test_a_removed_subscriber_has_no_webhook(scene: Scene) -> None:
+    scene.added()
+    with scene.here.registry() as registry:
+        registry.remove_subscriber("reader", NOW_US)
+        assert registry.webhooks.all() == []
+
+
+def test_a_host_that_the_operator_names_may_be_anywhere(scene: Scene) -> None:
+    for url in ("http://10.0.0.7/", "http://example.org/", "https://user@example.org/"):
+        words = ["webhook", "add", "other", "reader", url, "--data", str(scene.here.place.path)]
+        refused = CliRunner().invoke(app, words)
+        assert refused.exit_code != 0, url
+    assert scene.cli("webhook", "add", "other", "reader", scene.receiver.url)["state"] == "enabled"
