@@ -32,7 +32,7 @@ class RefusedTargetError(InputError):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PostTarget:
     """Where to post."""
 
     host: str
@@ -51,7 +51,7 @@ class PostAnswer:
     retry_after_s: float | None = None
 
 
-def target(url: str, named: Container[str]) -> Target:
+def target(url: str, named: Container[str]) -> PostTarget:
     """What a URL means. RefusedTargetError for what nothing is sent to, whoever lives there."""
     try:
         parts = urlsplit(url)
@@ -68,7 +68,7 @@ def target(url: str, named: Container[str]) -> Target:
         raise RefusedTargetError("only https is posted to", hint="https://…; or name the host: gateway.webhook_hosts")
     tls = parts.scheme == "https"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(host, port or (443 if tls else 80), tls, path, anywhere)
+    return PostTarget(host, port or (443 if tls else 80), tls, path, anywhere)
 
 
 def is_public(address: str) -> bool:
@@ -89,7 +89,7 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 async def post(
-    where: Target,
+    where: PostTarget,
     headers: Mapping[str, str],
     body: bytes,
     *,
@@ -117,7 +117,11 @@ async def post(
 
 
 async def _exchanged(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, where: Target, headers: Mapping[str, str], body: bytes
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    where: PostTarget,
+    headers: Mapping[str, str],
+    body: bytes,
 ) -> PostAnswer:
     default = where.port == (443 if where.tls else 80)
     host = f"[{where.host}]" if ":" in where.host else where.host

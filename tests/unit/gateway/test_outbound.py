@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from healthsync_mqtt.gateway.outbound import PostAnswer, RefusedTargetError, Target, is_public, post, target
+from healthsync_mqtt.gateway.outbound import PostAnswer, PostTarget, RefusedTargetError, is_public, post, target
 from healthsync_mqtt.identity.login.webhook_secret import signature, webhook_secret
 
 NOBODY: frozenset[str] = frozenset()
@@ -34,8 +34,8 @@ def test_what_is_no_target(url: str) -> None:
 
 
 def test_what_is_one() -> None:
-    assert target("https://example.org./hook?a=1", NOBODY) == Target("example.org", 443, True, "/hook?a=1", False)
-    assert target("http://10.0.0.7:8080", {"10.0.0.7"}) == Target("10.0.0.7", 8080, False, "/", True)
+    assert target("https://example.org./hook?a=1", NOBODY) == PostTarget("example.org", 443, True, "/hook?a=1", False)
+    assert target("http://10.0.0.7:8080", {"10.0.0.7"}) == PostTarget("10.0.0.7", 8080, False, "/", True)
 
 
 @pytest.mark.parametrize(
