@@ -147,7 +147,7 @@ def test_an_app_that_signs_its_webhooks_needs_no_credential(scene: Scene) -> Non
     signed = "sha256=" + hmac.digest(made["secret"].encode(), body, "sha256").hex()
     answer = scene.web.post(path, body, x_signature=signed)
     assert (answer.status, answer.json().get("stored")) == (200, 1), answer.body
-    other = path.replace("nightscout", "openscale")
+    other = path.rpartition("/")[0] + "/openscale"
     for wrong_path, wrong_body, signature, status in (
         (path, body + b" ", signed, 401),
         (path, body, "sha256=" + "0" * 64, 401),
