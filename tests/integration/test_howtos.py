@@ -263,6 +263,7 @@ def test_backup(begin: Begin, place: Path) -> None:
 def test_summaries(begin: Begin, place: Path) -> None:
     data = place / "data"
     run_cli(data, "user", "add", "alice", "--consent", "all")
+    run_cli(data, "device", "add", "alice", "phone")
     event = {
         "id": "s-1", "type": "steps", "start_time": "2026-11-22T08:00:00Z", "end_time": "2026-11-22T09:00:00Z",
         "utc_offset": 3600, "value": {"steps": 9421},
