@@ -4,6 +4,7 @@
 import contextlib
 import sys
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -36,6 +37,7 @@ from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import RefusedError
 from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.topics.grammar import is_id
 
 app = new_group("Adapters: what clouds hold of a user.")
 
@@ -434,3 +436,32 @@ def _book(place: Path) -> LinkBook:
     if not (place / LINKS).exists():
         raise NotFoundError("nobody is linked to anything", hint="healthsync adapter link USER PROVIDER")
     return LinkBook.open(place)
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="Its name, which is in topics.")],
+    data: FreshData = DATA,
+    json: Json = False,
+) -> None:
+    """Write a module of an adapter that works, and its contract tests, into the data directory's `adapters`.
+
+    Example: healthsync adapter new mine
+    """
+    folder = data / _FOLDER
+    if not is_id(name) or not name.isidentifier():
+        raise UsageError(f"{name!r} is no name of an adapter", hint="letters, digits and _")
+    if name in known(folder).adapters:
+        raise ConflictError(f"there is an adapter {name} already", hint="healthsync adapter list")
+    module, test = folder / f"{name}.py", folder / "tests" / f"test_{name}.py"
+    (folder / "tests").mkdir(parents=True, exist_ok=True)
+    for file, template in ((module, "module.txt"), (test, "test.txt")):
+        if file.exists():
+            raise ConflictError(f"{file} is there already", hint="choose another name")
+        text = files("healthsync_mqtt.adapters").joinpath("skeleton", template).read_text(encoding="utf-8")
+        file.write_text(text.replace("NAME", name), encoding="utf-8")
+    output.told(
+        {"module": str(module), "test": str(test)},
+        f"wrote {module} and {test}; docs/adapter-spec.md says the rest",
+        as_json=json,
+    )

@@ -158,6 +158,7 @@ WALK: dict[str, Row] = {
     "adapter status": Row(Elsewhere(LINKED, '"adapter", "status"'), "adapter status alice"),
     "adapter pause": Row(Elsewhere(LINKED, '"adapter", "pause"'), "adapter pause alice oura", code=1),
     "adapter backfill": Row(Elsewhere(LINKED, '"adapter", "backfill"'), "adapter backfill alice oura", code=1),
+    "adapter new": Row("adapter new mine", "adapter new withings", "mine", code=1),
     "adapter map": Row("adapter map oura sleep {tmp}/night.json", "adapter map oura slep {tmp}/night.json", "sleep"),
     "subscriber add": Row("subscriber add app --users *", "subscriber add app --users *", "app", code=1),
     "subscriber token": Row("subscriber token app", "subscriber token nobody", "token", code=1),

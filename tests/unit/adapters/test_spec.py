@@ -2,11 +2,14 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from healthsync_mqtt.cli.main import app
+from tests.support.patience import PATIENCE_S
 
 PAGE = (Path(__file__).parents[3] / "docs/adapter-spec.md").read_text(encoding="utf-8")
 ANSWER = {
@@ -66,3 +69,20 @@ def test_what_cannot_be_mapped_says_why_and_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "portal.json").write_text("<html>")
     done = CliRunner().invoke(app, ["adapter", "map", "oura", "sleep", f"{data}/portal.json", "--data", data])
     assert (done.exit_code, "not JSON" in done.stderr) == (1, True)
+
+
+def test_a_new_adapter_is_there_at_once_and_keeps_the_contract(tmp_path: Path) -> None:
+    data = str(tmp_path)
+    made = CliRunner().invoke(app, ["adapter", "new", "mine", "--data", data, "--json"])
+    assert made.exit_code == 0, made.stderr
+    files = json.loads(made.stdout)
+    module, test = Path(files["module"]), Path(files["test"])
+    assert "NAME" not in module.read_text() + test.read_text()
+    listed = CliRunner().invoke(app, ["adapter", "list", "--data", data, "--json"])
+    assert '"name":"mine"' in listed.stdout
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", str(test)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    for name in ("mine", "withings", "no/name", "1st"):
+        again = CliRunner().invoke(app, ["adapter", "new", name, "--data", data])
+        assert again.exit_code in {1, 2}

@@ -22,6 +22,7 @@ FREE = {
     *("name of sink add file", "name of user add", "other", "provider", "source_app", "value", "by", "longest"),
     *("url_file", "base", "secret_file", "name of webhook add"),
     *("account of adapter map", "before of adapter map", "place", "which", "keys", "redirected"),
+    "name of adapter new",
 }
 """What is a person's own word, a file, a time, a number of the log: by the parameter, or the command's own."""
 
