@@ -11,7 +11,7 @@ from typing import Any
 import paho.mqtt.client as paho
 import pytest
 
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
 from tests.support.app_login import night
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.service import Service, run_cli
@@ -142,7 +142,7 @@ def test_what_a_format_remembers_goes_when_consent_is_taken_back(service: Servic
     file = tmp_path / "night.json"
     file.write_bytes(night())
     publish(service, hers, file)
-    with SqliteLogReader.open(service.data / "events.db") as reader:
+    with open_reader(service.data) as reader:
         whose = "zoe", "phone", "health_auto_export"
         assert reader.format_state(*whose) != b""
         service.cli("consent", "withdraw", "zoe", "--types", "sleep", "--yes")

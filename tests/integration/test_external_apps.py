@@ -13,7 +13,7 @@ import pytest
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
 from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
 from healthsync_mqtt.mqtt.links.probe import talk
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
 from tests.support.app_login import exported, minutes_of, night
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
@@ -41,7 +41,7 @@ async def test_two_megabytes_are_stored_and_three_are_told(tmp_path: Path, proto
     config = broker.directory / "mosquitto.conf"
     lines = [line for line in config.read_text().splitlines() if not line.startswith("max_packet_size")]
     config.write_text("\n".join([*lines, "max_packet_size 10000000", ""]))
-    with broker, BridgeProcess(broker.data), SqliteLogReader.open(broker.settings.paths.events_db) as reader:
+    with broker, BridgeProcess(broker.data), open_reader(broker.data) as reader:
         async with talk(broker.address) as app, talk(broker.address) as watch:
             await app.login(broker.account("alice-phone"))
             await watch.login(broker.account("bob-watch"))

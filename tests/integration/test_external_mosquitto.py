@@ -17,7 +17,7 @@ from healthsync_mqtt.mqtt.links.client import MqttTransport, tls_context
 from healthsync_mqtt.mqtt.links.manners import PLAIN
 from healthsync_mqtt.mqtt.links.port import ClientLogin, ConnectionLostError
 from healthsync_mqtt.mqtt.links.probe import Talk, talk
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S, until
@@ -63,7 +63,7 @@ async def bob(broker: Mosquitto) -> AsyncIterator[Talk]:
 
 
 def stored(broker: Mosquitto, user: str) -> list[str]:
-    with SqliteLogReader.open(broker.settings.paths.events_db) as reader:
+    with open_reader(broker.data) as reader:
         return [record.id for record in reader.read(0, 10_000, user=user)]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.mqtt.links.probe import talk
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S, until
@@ -38,7 +38,7 @@ async def test_one_event_that_is_too_long_for_it_stops_nobody(tmp_path: Path) ->
     (place,) = (number for number, line in enumerate(lines) if line.startswith("max_packet_size"))
     lines[place] = f"max_packet_size {MOST}"
     config.write_text("\n".join(lines))
-    with broker, BridgeProcess(broker.data), SqliteLogReader.open(broker.settings.paths.events_db) as reader:
+    with broker, BridgeProcess(broker.data), open_reader(broker.data) as reader:
         async with talk(broker.address) as device, talk(broker.address) as dash:
             await dash.login(broker.account("dash"))
             assert await dash.subscribe("users/alice/canonical/heart_rate") == [1]

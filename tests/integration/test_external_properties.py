@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.mqtt.links.client import tls_context
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
 from tests.support.outsider import CONNACK, PUBACK, PUBLISH, PUBREC, Bag, Listener, Outsider
@@ -106,7 +106,7 @@ async def test_an_event_is_the_same_whatever_is_said_of_it_and_codes_tell_what_i
         assert "user_property" not in canonical.about, "the canonical event is the bridge's own message"
 
     def stored() -> list[str]:
-        with SqliteLogReader.open(broker.data / "events.db") as reader:
+        with open_reader(broker.data) as reader:
             return [record.id for record in reader.read(0, 100)]
 
     await until(lambda: stored() == ["e1", "e2"])

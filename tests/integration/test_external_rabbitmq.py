@@ -16,7 +16,7 @@ from healthsync_mqtt.mqtt.links.client import MqttTransport, tls_context
 from healthsync_mqtt.mqtt.links.manners import OLD, PLAIN
 from healthsync_mqtt.mqtt.links.port import ClientLogin, ConnectionLostError
 from healthsync_mqtt.mqtt.links.probe import talk
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
 from tests.support.external_bridge import BridgeProcess
 from tests.support.patience import PATIENCE_S, until
 from tests.support.rabbitmq import RabbitMq, installed
@@ -66,7 +66,7 @@ def device(broker: RabbitMq, user: str, name: str = "watch") -> ClientLogin:
 
 
 def stored(data: Path, user: str) -> list[str]:
-    with SqliteLogReader.open(data / "events.db") as reader:
+    with open_reader(data) as reader:
         return [record.id for record in reader.read(0, 10_000, user=user)]
 
 

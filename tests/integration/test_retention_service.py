@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
 from tests.integration.test_sink_reconcile import Installation
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import Influxd
@@ -40,7 +40,7 @@ def test_old_events_go_their_ids_stay_and_the_service_goes_on(tmp_path: Path) ->
     assert len(run_cli(data, "events", "list")) > 1
     (data / "healthsync.toml").write_text("[retention]\ndays = { heart_rate = 30 }\n")
     (data / "healthsync.toml").chmod(0o600)
-    with Service(data) as service, SqliteLogReader.open(data / "events.db") as reader:
+    with Service(data) as service, open_reader(data) as reader:
         wait_until(lambda: len(reader.read(0, 999)) == 1)
         publish(service, who, *old, kept)
         publish(service, who, kept | {"id": "next"})
@@ -63,7 +63,7 @@ def test_a_clock_that_is_a_year_ahead_at_the_start_purges_nothing_of_this_year(t
     (data / "healthsync.toml").write_text("[retention]\ndays = { heart_rate = 30 }\n")
     (data / "healthsync.toml").chmod(0o600)
     clock.shift(365 * 86_400)
-    with Service(data, env=clock.env) as service, SqliteLogReader.open(data / "events.db") as reader:
+    with Service(data, env=clock.env) as service, open_reader(data) as reader:
         wait_until(lambda: len(reader.read(0, 9)) < 2)  # one sweep looks at both
         assert [row.id for row in reader.read(0, 9)] == ["young"]
         (status,) = run_cli(data, "status")

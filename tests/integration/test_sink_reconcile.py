@@ -16,9 +16,9 @@ from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.shipper import Shipper
 from healthsync_mqtt.sinks.worker import assemble
+from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support import influx_double as canned
 from tests.support.influx_double import InfluxDouble
 from tests.support.servers import Influxd, VictoriaMetrics
@@ -45,7 +45,7 @@ class Installation:
     def ship(self) -> Shipper:
         sinks = Sinks(self.data)
         sink = sinks.get("main").model_copy(update={"flush_s": 0.0, "settle_s": 0.0})
-        reader = SqliteLogReader.open(self.data / "events.db")
+        reader = open_reader(self.data)
         ledger = SinkLedger.open(sinks.ledger("main"))
         self._closing += [reader, ledger]
 

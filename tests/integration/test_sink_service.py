@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.mqtt.links.probe import talk
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S, wait_until
@@ -124,7 +124,7 @@ async def test_a_bridge_on_an_external_broker_ships_and_purges_too(tmp_path: Pat
             await asyncio.to_thread(wait_until, lambda: counted(server) == 1)
         config = broker.data / "healthsync.toml"
         config.write_text(f"{config.read_text()}\n[retention]\ndays = {{ heart_rate = 1 }}\n")
-        with BridgeProcess(broker.data), SqliteLogReader.open(broker.data / "events.db") as log:
+        with BridgeProcess(broker.data), open_reader(broker.data) as log:
             await asyncio.to_thread(wait_until, lambda: not log.read(0, 10))
             assert log.head() == 1
         assert counted(server) == 1

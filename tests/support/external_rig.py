@@ -22,6 +22,7 @@ from healthsync_mqtt.mqtt.links.client import MqttTransport
 from healthsync_mqtt.mqtt.links.manners import BEST, OLD, Manners
 from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.storage.anchor import AnchorFile
+from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.sqlite.comparing import anchor_path
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support.device import Device, Door
@@ -220,7 +221,7 @@ class Rig:
         """
         for name, process in self.processes.items():
             place, found = seen[name]
-            with SqliteLogReader.open(process.data / "events.db") as reader:
+            with open_reader(process.data) as reader:
                 while rows := reader.read(place, 500, user=ORDERED):
                     place, found = rows[-1].seq, found + len(rows)
             seen[name] = place, found
@@ -308,7 +309,7 @@ class Rig:
         """How many events of a user are in all logs together."""
         total = 0
         for process in self.processes.values():
-            with SqliteLogReader.open(process.data / "events.db") as reader:
+            with open_reader(process.data) as reader:
                 total += len(reader.read(0, 10_000_000, user=user))
         return total
 
@@ -318,7 +319,7 @@ class Rig:
         for name, part in self.bridges:
             shard = part
             process = self.processes[name]
-            with SqliteLogReader.open(process.data / "events.db") as reader:
+            with open_reader(process.data) as reader:
                 rows = reader.read(0, 10_000_000, history=True)
             ids = [row.id for row in rows]
             if len(ids) != len(set(ids)):

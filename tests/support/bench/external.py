@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
 from tests.support.external_bridge import BridgeProcess
@@ -48,7 +48,7 @@ def row(root: Path, *, protocol: str, tls: bool, canonical: bool, messages: int,
         ]
         task = {"address": ["127.0.0.1", plain], "logins": logins, "run": "x"}
         task |= {"messages": messages, "events_per_message": events}
-        with BridgeProcess(broker.data) as bridge, SqliteLogReader.open(broker.data / "events.db") as reader:
+        with BridgeProcess(broker.data) as bridge, open_reader(broker.data) as reader:
             assert bridge.process
             assert broker.process
             flows = open_flows(task)

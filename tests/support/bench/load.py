@@ -11,9 +11,9 @@ from typing import Any
 
 from bridge.decode.delivery import decode
 from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import Item
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 from tests.support import child
 from tests.support.wire import Login
 from tests.support.workload import payloads
@@ -107,7 +107,7 @@ def fill(path: Path, events: int, *, run: str = "fill", users: int = 50) -> floa
 
 def stored_events(data: Path) -> int:
     """How many events the log of a running service holds."""
-    reader = SqliteLogReader.open(data / "events.db")
+    reader = open_reader(data)
     try:
         return reader.head()
     finally:

@@ -13,7 +13,7 @@ from healthsync_mqtt.sinks.influx.mapping import Mapper
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.series import SeriesSource
 from healthsync_mqtt.sinks.worker import assemble
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
 from tests.support.bench.load import fill, flood_for
 from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
@@ -90,7 +90,7 @@ def recovery(setting: Setting) -> list[Result]:
             sinks = Sinks(data)
             sinks.put(made(name=f"s{turn}", url=server.url, dialect="victoria", deletes="mark", flush_s=0.0))
             ledger = SinkLedger.open(sinks.ledger(f"s{turn}"))
-            with SqliteLogReader.open(data / "events.db") as reader:
+            with open_reader(data) as reader:
                 shipper = assemble(
                     sinks, sinks.get(f"s{turn}"), reader=reader, ledger=ledger, cursor=0, keep=lambda _seq: None
                 )

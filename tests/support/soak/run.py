@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.opening import open_reader
 from tests.support.device import Device, Door
 from tests.support.history import History, LogCheck
 from tests.support.identities import everybody, logins
@@ -170,7 +170,7 @@ class Soak:
     def read_into(self, check: LogCheck) -> list[str]:
         """Read the log from where ``check`` stopped; what is wrong with it."""
         wrong: list[str] = []
-        reader = SqliteLogReader.open(self.data / "events.db")
+        reader = open_reader(self.data)
         try:
             while rows := reader.read(check.seq, READ_AT_ONCE, history=True):
                 wrong += check.read(rows, reader.epoch)
@@ -220,7 +220,7 @@ class Soak:
 def torn(path: Path) -> list[str]:
     """Read the end of a log in small pages within one snapshot while others write; what does not fit together."""
     found = []
-    with SqliteLogReader.open(path) as reader, reader.snapshot():
+    with open_reader(path.parent) as reader, reader.snapshot():
         head = reader.head()
         after = max(0, head - 400)
         while rows := reader.read(after, 50, history=True):
