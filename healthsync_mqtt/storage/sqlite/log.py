@@ -67,10 +67,8 @@ class SqliteEventLog:
         self._sealing = None if codec is None else RowSealing(codec, log_id_of(self._secret))
         self._how = Sealed()
         self._converted = False
-        if Sealed.of(meta).on:
-            if codec is None:
-                raise KeyUnavailableError("the event log is sealed, and its keys are not given")
-            codec.prepare(make=False)
+        if Sealed.of(meta).on and codec is None:
+            raise KeyUnavailableError("the event log is sealed, and its keys are not given")
         self._identity = identities.identity_function(self._secret)
         self._generation = fetch_value(connection, _SQL["take_over"])
         self._checkpoints = Checkpoints(connection, path)
@@ -144,7 +142,9 @@ class SqliteEventLog:
                         fetch(connection, _SQL["mint_epoch"], (epoch,))
                     log = cls(path, connection, lock, codec, tuning or Tuning(), quotas or Quotas())
                 if accept_restored:
-                    log.anchor()
+                    log.anchor()  # its keys may come later: they travel apart from the data
+                elif log.sealed and codec is not None:
+                    codec.prepare(make=False)
             except BaseException:
                 abandon(connection)
                 raise
@@ -152,6 +152,11 @@ class SqliteEventLog:
             lock.release()
             raise
         return log
+
+    @property
+    def sealed(self) -> bool:
+        """Whether what is new is sealed."""
+        return self._how.on
 
     def stage(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
         """See ``port.EventLog.stage``."""

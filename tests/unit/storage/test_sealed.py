@@ -441,3 +441,18 @@ def test_what_formats_remember_is_found_by_its_beginning(tmp_path: Path) -> None
             answers[-1].append(sorted(reader.format_memories()))
     assert answers[0] == answers[1]
     assert any(answers[0])
+
+
+def test_a_restored_log_gets_its_epoch_also_before_its_keys_are_back(tmp_path: Path) -> None:
+    """They travel apart from the data; nothing is written without them."""
+    filled(tmp_path)
+    (tmp_path / "keys.db").rename(tmp_path / "away.db")
+    told: list[str] = []
+    open_log(tmp_path, accept_restored=lambda _, epoch: told.append(epoch)).close()
+    with open_reader(tmp_path) as reader:
+        assert told == [reader.epoch]
+    with pytest.raises(UnavailableError, match="no data keys"):
+        open_log(tmp_path)
+    assert not (tmp_path / "keys.db").exists()
+    (tmp_path / "away.db").rename(tmp_path / "keys.db")
+    assert len(everything(tmp_path)) == 32
