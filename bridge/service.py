@@ -26,6 +26,7 @@ from bridge.follow.summaries import Summaries, summaries
 from bridge.ground import Ground, ground
 from bridge.jobs.backups import Backups
 from bridge.jobs.daily_limit import DailyVolume
+from bridge.jobs.erasures import Erasures, erasures
 from bridge.jobs.forgetting import FORGET_S, Forgetting
 from bridge.jobs.presence import Announcer, Presence
 from bridge.jobs.release import Release
@@ -120,6 +121,9 @@ class Serving(Protocol):
     async def leave(self) -> None:
         """Send what is on its way, as far as that is quick, and end every connection."""
 
+    async def erase(self, user: str, clients: tuple[str, ...]) -> None:
+        """Close the person's connections, keep nothing of the person here; "" leaves no trace of what went before."""
+
     async def reload(self, settings: Settings) -> None:
         """Go by these settings as far as they can change, and by the certificates and keys that are on disk now.
 
@@ -186,6 +190,7 @@ class Service:
         announcer: Announcer,
         dashboards: HomeAssistant | None,
         summaries: Summaries | None,
+        erasing: Erasures | None,
     ) -> None:
         """Use ``open``."""
         self.ground = base
@@ -201,6 +206,7 @@ class Service:
         self._forgetting = Forgetting(base.gate, pipeline.folds, base.reader, base.chores)
         self._dashboards = dashboards
         self._summaries = summaries
+        self.erasures = erasing
         self._backups = Backups.of(base.settings)
         self._retention = Retention.of(base.settings, base.chores, base.calendar.now_us, self._purged)
         self._settings = base.settings
@@ -256,6 +262,14 @@ class Service:
                             owns=edge.owns,
                         )
                     )
+                    erasing = opened.enter_context(
+                        erasures(
+                            base,
+                            edge.registry_db,
+                            serving.erase,
+                            tuple(each for each in (dashboards, days) if each is not None),
+                        )
+                    )
                     service = cls(
                         base,
                         edge,
@@ -266,6 +280,7 @@ class Service:
                         announcer=announcer,
                         dashboards=dashboards,
                         summaries=days,
+                        erasing=erasing,
                     )
                     service._start()
                     try:
@@ -274,7 +289,10 @@ class Service:
                         await service.stop()
 
     async def listen(self) -> Ready:
-        """From now on devices may come."""
+        """From now on devices may come. Who is to be erased is, first."""
+        if self.erasures is not None:
+            await self.erasures.settle()
+            self.tasks.every("erasure", _TICK_S, self.erasures.look)
         found = await self.serving.listen()
         metrics = await self.endpoint.open()
         log.info(
@@ -322,6 +340,7 @@ class Service:
             certificates=edge.certificates,
             gateway=edge.gateway,
             backup=None if self._backups is None else self._backups.report(),
+            erasures=None if self.erasures is None else self.erasures.report(),
         )
 
     async def reload(self, settings: Settings) -> None:

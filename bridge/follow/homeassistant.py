@@ -20,7 +20,7 @@ from bridge.follow.display import NOTHING, UNKNOWN, Display, Exhibit
 from bridge.ground import Ground
 from bridge.ports import Shelf
 from bridge.stages.consent import ConsentGate
-from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.homeassistant.discovery import discovery
 from healthsync_mqtt.homeassistant.file import EMPTY, Kept, LatestFile
 from healthsync_mqtt.homeassistant.latest import LatestValues, ValueKey
@@ -107,6 +107,15 @@ class HomeAssistant:
     def purged(self) -> None:
         """Bodies in the log were purged: what was newest may be gone."""
         self._doubtful = deque(self._latest.values)
+
+    async def forget(self, user: str) -> None:
+        """Nothing of an erased user is in the file. UnavailableError while the broker may still retain a value."""
+        if any(key.user == user for key in (*self._display.shown, *self._latest.values, *self._latest.complete)):
+            self._look_at({user})
+            raise UnavailableError("a value may still be shown", hint="is the broker connected?")
+        await self._write()
+        self._permissions.pop(user, None)
+        self._dirty = {key: None for key in self._dirty if key.user != user}
 
     async def look(self) -> None:
         """See who asked for what, read the log on, publish what is different now. StoreError: it is tried again."""

@@ -1,3 +1,4 @@
+# long: one follower, from what people say and what the log holds to what is told of it and forgotten
 """What users' days come to: a follower of the log with a file of its own, and what subscribers are told of it.
 
 The log is read in small pieces, in a thread, and days that a piece touches are worked out when there is time: at most
@@ -20,6 +21,7 @@ from bridge.courtesy import Courtesy
 from bridge.ground import Ground
 from bridge.ports import Shelf
 from bridge.stages.consent import ConsentGate
+from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.consent.decisions import ALWAYS, NO_PERMISSION, Permission
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.catalogue import CATALOGUE, GUARDED
@@ -133,6 +135,21 @@ class Summaries:
             self._renew()
             await self._publish()
             await self._write()
+
+    async def forget(self, user: str) -> None:
+        """Nothing of an erased user is in the file. UnavailableError while the broker may still retain a day."""
+        async with self._lock:
+            agreed, _ = _agreed(self._gate.insights.get(user, NO_PERMISSION), self._clock_us())
+            if agreed:
+                raise UnavailableError("the end of a consent has not been heard yet", hint="it is within a second")
+            if self._shown.get(user, b"") != b"":
+                self._dirty[user] = None
+                raise UnavailableError("a day may still be retained", hint="is the broker connected?")
+            for kept in (self._shown, self._sent, self._dirty, self._expiring, self._permissions):
+                kept.pop(user, None)
+            self._unwritten.discard(user)
+            self._refused.discard(user)
+            await self._in_thread(self._file.forget_person, user)
 
     async def close(self) -> None:
         """Let go of the log and the file, when what is under way has ended."""

@@ -87,12 +87,13 @@ class Backups:
         wait_s = _FIRST_WAIT_S
         while True:
             try:
-                self._made_us = max(self._made_us, await asyncio.to_thread(newest_us, self._directory))
+                self._made_us = await asyncio.to_thread(newest_us, self._directory) or self._made_us
             except (HealthSyncError, OSError) as error:
                 self._failed({"reason": "backup_unreadable", "message": str(error)})
             else:
                 due_us = self._made_us + self._every_us if self._made_us else 0
-                if (left_us := due_us - self._clock_us()) > 0:
+                # A set of the future is of a clock that was wrong: it holds nothing up.
+                if self._every_us >= (left_us := due_us - self._clock_us()) > 0:
                     # A clock that was set is seen at the latest after this.
                     await asyncio.sleep(min(left_us / 1e6, _FIRST_WAIT_S))
                     continue

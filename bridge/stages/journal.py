@@ -83,6 +83,18 @@ class Journal:
         """Empty old rows with the next commit. Not while a commit runs."""
         self._log.purge(type_name, before_us, seqs)
 
+    def erase(self, user: str, seqs: Sequence[int]) -> None:
+        """Leave nothing but husks of a user's rows with the next commit. Not while a commit runs."""
+        self._log.erase(user, seqs)
+
+    def forget_user(self, user: str, names: Sequence[str], through: int) -> None:
+        """Forget what else there is of a user, and the name, with the next commit. Not while a commit runs."""
+        self._log.forget_user(user, names, through)
+
+    def scrub(self) -> None:
+        """Let no file hold what was erased, from the next commit on. Not while a commit runs."""
+        self._log.scrub()
+
     def remember(self, memory: FormatMemory) -> None:
         """Keep what a format remembers of a device with the next commit. Not while a commit runs."""
         self._log.remember(memory)

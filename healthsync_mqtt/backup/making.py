@@ -1,8 +1,7 @@
 """A new set: the files of a data directory, read while the service writes them, and read back before it counts."""
 
 import hashlib
-import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final, NamedTuple
 
 from healthsync_mqtt import __version__
 from healthsync_mqtt.backup import inventory
+from healthsync_mqtt.backup.erased import carry_ledger, erased_in
 from healthsync_mqtt.backup.inventory import Found
 from healthsync_mqtt.backup.manifest import BackupSet, DamagedBackupError, FileKind, KeptFile, LogPlace
 from healthsync_mqtt.backup.place import BackupDirectory, digest_of
@@ -103,19 +103,17 @@ def make_backup(
     *,
     now_us: int,
     topics_file: Path | None = None,
-    erased: Callable[[Path], tuple[str, ...]] = lambda _data: (),
 ) -> MadeBackup:
     """Add a set to the directory, and read all of it back. Nothing waits for this, and older sets stay as they are.
 
-    ``erased`` reads the ids of the erasures that are complete. NotFoundError for a directory that never ran;
-    UnavailableError while another process makes a backup there; StoreError where there is no room, or a file cannot be
-    read.
+    The ledger of erasures goes beside the sets. NotFoundError for a directory that never ran; UnavailableError while
+    another process makes a backup there; StoreError where there is no room, or a file cannot be read.
     """
     if not (data / inventory.REGISTRY).exists():
         raise NotFoundError(f"{data} is no data directory", hint="name it: --data DIR")
     with directory.alone():
         for tries_left in reversed(range(_TRIES)):
-            known = erased(data)
+            known = erased_in(data)
             reading = _Gathering(directory)
             reading.everything(data, topics_file)
             try:
@@ -127,7 +125,7 @@ def make_backup(
                     f"what was written is not what is read back: {error}", hint="use another disk"
                 ) from error
             made = _signed(data, BackupSet(
-                id=_id(now_us),
+                id=_id(directory.ids(), now_us),
                 made_us=now_us,
                 program=__version__,
                 log=reading.log,
@@ -135,6 +133,7 @@ def make_backup(
                 files=files,
             ))  # fmt: skip
             directory.add_set(made)
+            carry_ledger(data, directory.path)
             return MadeBackup(made=made, copied=reading.copied)
     raise AssertionError
 
@@ -158,6 +157,7 @@ def _signed(data: Path, made: BackupSet) -> BackupSet:
     return made.signed(bytes.fromhex(read_private(key_file).decode())) if key_file.exists() else made
 
 
-def _id(now_us: int) -> str:
-    # Names say the order of sets, also of two within one second.
-    return f"{iso(now_us)[:19].replace('-', '').replace(':', '')}.{now_us % 1_000_000:06d}Z-{secrets.token_hex(3)}"
+def _id(known: Sequence[str], now_us: int) -> str:
+    """Numbers count up, so that the order of names is that of the sets, whatever the clock did in between."""
+    number = int(known[-1][:6]) + 1 if known and known[-1][6:7] == "-" else 1
+    return f"{number:06d}-{iso(now_us)[:19].replace('-', '').replace(':', '')}Z"

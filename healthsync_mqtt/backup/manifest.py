@@ -141,5 +141,5 @@ def _digest(content: str) -> str:
 
 def _damaged(name: str) -> DamagedBackupError:
     return DamagedBackupError(
-        f"the manifest of the set {name} is damaged", hint="use another set: healthsync backup list"
+        f"the manifest of the set {name} is damaged", hint="use another set: healthsync backup list DIR"
     )

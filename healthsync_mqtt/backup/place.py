@@ -94,7 +94,7 @@ class BackupDirectory:
             os.close(descriptor)
 
     def ids(self) -> list[str]:
-        """See ``BackupSource``: a set's name begins with its time."""
+        """See ``BackupSource``: a set's name begins with its number."""
         return sorted(each.stem for each in (self.path / "sets").glob("*.json"))
 
     def read_set(self, name: str) -> BackupSet:
@@ -210,7 +210,7 @@ class BackupFile:
         except (tarfile.TarError, EOFError):
             raise DamagedBackupError(f"{path} is no backup, or was cut", hint="use another one") from None
         if _MARK not in self._members:
-            raise NotFoundError(f"{path} is no backup", hint="name a file that healthsync backup create made")
+            raise NotFoundError(f"{path} is no backup", hint="name a directory of backups, or a file of one")
 
     def ids(self) -> list[str]:
         """See ``BackupSource``."""

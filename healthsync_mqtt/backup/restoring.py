@@ -102,6 +102,11 @@ def _compare(kept: BackupSet, staging: Path) -> None:
             raise UnfitBackupError(
                 f"the event log of the set {kept.id} is another one than its manifest says", hint="use another set"
             )
+        if held.sealed and not (staging / inventory.RING).exists():
+            raise UnfitBackupError(
+                f"the event log of the set {kept.id} is sealed, and its keys are not in a set",
+                hint="name the file of keys: healthsync restore BACKUP --data NEW --keys FILE",
+            )
 
 
 def _sync(path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from healthsync_mqtt.backup.checking import check
+from healthsync_mqtt.backup.erased import begin_again, later
 from healthsync_mqtt.backup.keyfile import read_keys, write_keys
 from healthsync_mqtt.backup.making import MadeBackup, make_backup
 from healthsync_mqtt.backup.manifest import BackupSet
@@ -101,6 +102,7 @@ def list_sets(place: Place, data: AnyData = DATA, json: Json = False) -> None:  
 
 def restore(
     place: Place,
+    *,
     data: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +118,9 @@ def restore(
         Path | None, typer.Option(help="The file of keys; without it clients need new certificates and tokens.")
     ] = None,
     which: Set = None,
+    erasures: Annotated[
+        list[Path] | None, typer.Option(help="Another ledger of erasures, beside the one of the backup.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Put a set of a backup into a new directory. Its log has a new epoch: devices send their last 72 hours again.
@@ -125,14 +130,24 @@ def restore(
     source = open_backup(place)
     kept = source.read_set(which or _newest(source, place))
     target = Path(data or DATA)
-    put_back(source, kept, target, keys=None if keys is None else read_keys(keys), finish=finish)
-    shown = _described(kept) | {"data": str(target), "keys": keys is not None}
+    people = 0
+    entries = later(place, erasures or (), kept.erased)
+
+    def end(staging: Path) -> None:
+        nonlocal people
+        finish(staging)
+        people = begin_again(staging, entries, now_us())
+
+    put_back(source, kept, target, keys=None if keys is None else read_keys(keys), finish=end)
+    shown = _described(kept) | {"data": str(target), "keys": keys is not None, "to_erase": people}
     if json:
         output.emit(shown)
         return
     output.facts([("set", kept.id), ("made", kept.made_at), ("events", shown["events"]), ("data", str(target))])
     if keys is None:
         output.say("without keys: the next start makes new ones; devices enrol again, and trust the new ca.crt")
+    if people:
+        output.say(f"{people} people were erased since: the start erases them again before anybody is served")
     output.say(f"start it: healthsync up --data {target}")
 
 

@@ -99,6 +99,9 @@ def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:
             "gateway",
             f"{gateway['state']}, started again {gateway['restarts']} times; the log says why: gateway.process_ended",
         )
+    for each in shown.get("erasures", []):
+        left = ", ".join([*([] if each["step"] == "done" else [each["step"]]), *each["pending"]])
+        yield "erasure", f"{each['erasure']}, begun {each['requested_at']}: left {left}"
     backup = shown.get("backup", {"failures": 0})
     if backup["failures"]:
         yield "backup", f"failed {backup['failures']} times: {backup.get('message', '')}; {backup.get('fix', '')}"

@@ -12,6 +12,7 @@ from healthsync_mqtt.cli.liveness import LastEvents
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, later, now_us, operator, type_names
 from healthsync_mqtt.cli.secret_file import UrlFile, handed_out
 from healthsync_mqtt.cli.service import BaseUrl, gateway_url
+from healthsync_mqtt.cli.user_export import export
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.people.records import User
@@ -20,6 +21,7 @@ from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.times import iso
 
 app = new_group("People whose data is kept.")
+app.command("export")(export)
 
 Name = Annotated[str, typer.Argument(help="The user's id.", autocompletion=completion.users)]
 
@@ -205,6 +207,51 @@ def remove(name: Name, yes: Yes = False, dry_run: DryRun = False, data: Data = D
         output.emit(shown | {"removed": True})
     else:
         output.say(f"removed {name}")
+
+
+@app.command("erase")
+def erase(
+    name: Name,
+    reason: Annotated[str | None, typer.Option(help="Why; kept in the audit log, so without names.")] = None,
+    yes: Yes = False,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Delete a user and everything of the user: keys, events, days, devices, consents, the name. Not to be undone.
+
+    Connections are closed within a second. Sinks are told to delete, and are asked until they have. What remains is an
+    entry of the audit log under a pseudonym.
+
+    Example: healthsync user erase alice --yes --reason "asked on 2026-11-26"
+    """
+    from healthsync_mqtt.cli.erasing import erased, whole
+
+    place = DataDirectory(data)
+    if reason is not None and name in reason:
+        raise UsageError("the reason names the person", hint="write it without the name: the audit log keeps it")
+    with place.registry() as registry:
+        if registry.erasures.of_user(name) is None:
+            registry.user_once(name)
+    output.must_agree(
+        f"Erase {name}? Every event, device and consent of {name} is deleted, and cannot be brought back",
+        f"healthsync user erase {name} --yes",
+        yes=yes,
+        as_json=json,
+    )
+    with place.changing() as change:
+        begun = change.registry.erasures.of_user(name)
+        if begun is None:
+            begun = change.registry.erase(name, now_us(), recorded_by=operator())
+            change.note("user.erased", user=name, erasure=begun.id, reason=reason)
+    shown = {"user_id": name, **erased(place, begun.id)}
+    if json:
+        output.emit(shown)
+    elif shown["erased"]:
+        output.say(whole(shown))
+    else:
+        output.say(
+            f"begun; it goes on by itself, and is seen in: healthsync status  (left: {', '.join(shown['pending'])})"
+        )
 
 
 def _known(place: DataDirectory, name: str) -> None:

@@ -61,6 +61,11 @@ class DataPaths:
         return self.root / "certs"
 
     @property
+    def erasures(self) -> Path:
+        """The ledger of erasures: who was erased, without a name."""
+        return self.root / "erasures.jsonl"
+
+    @property
     def audit_db(self) -> Path:
         """The audit log."""
         return self.root / "audit.db"

@@ -1,3 +1,4 @@
+# long: one book of books; the verbs that touch several kinds of rows are here
 """The registry: users and their consents, devices, subscribers, admins (registry.db, through sqlite-utils).
 
 Several processes use it at once: the service reads, each CLI command writes. Every write is one transaction that also
@@ -25,6 +26,7 @@ from healthsync_mqtt.identity.login.roster import Delta, Roster
 from healthsync_mqtt.identity.people.apps import AppBook
 from healthsync_mqtt.identity.people.carers import CarerBook
 from healthsync_mqtt.identity.people.dashboards import DashboardBook
+from healthsync_mqtt.identity.people.erasures import ERASED, ErasureBook
 from healthsync_mqtt.identity.people.lookup import (
     PEOPLE,
     any_device,
@@ -46,6 +48,7 @@ from healthsync_mqtt.identity.people.sightings import SightingBook
 from healthsync_mqtt.identity.people.sources import SourceBook
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.people.webhooks import WebhookBook
+from healthsync_mqtt.model.erasure import PersonErasure
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.topics.grammar import ID_MAX
 
@@ -86,6 +89,7 @@ class Registry:
         self.sessions = SessionBook(tables)
         self.carers = CarerBook(tables)
         self.webhooks = WebhookBook(tables)
+        self.erasures = ErasureBook(tables)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -128,6 +132,8 @@ class Registry:
         """
         with self._tables.write():
             known = any_user(self._tables, user_id)
+            if user_id == ERASED:
+                raise ConflictError(f"the name {ERASED} is kept for users who were erased", hint="choose another name")
             if known is None:
                 self._tables.insert("users", {"id": user_id, "created_us": now_us})
             elif known.removed_us is None:
@@ -146,6 +152,11 @@ class Registry:
         """One user; NotFoundError."""
         return user_of(self._tables, user_id)
 
+    def user_once(self, user_id: str) -> User:
+        """One user, removed or not; NotFoundError."""
+        found = any_user(self._tables, user_id)
+        return self.user(user_id) if found is None else found
+
     def remove_user(self, user_id: str, now_us: int, *, recorded_by: str = "cli") -> User:
         """End a user's devices and consents; what is stored stays. NotFoundError; returns what it was."""
         with self._tables.write():
@@ -157,6 +168,22 @@ class Registry:
                 self.consent.withdraw(user_id, "*", now_us, recorded_by=recorded_by)
             self._tables.update("users", user_id, {"removed_us": now_us})
             return user
+
+    def erase(
+        self, user_id: str, now_us: int, *, recorded_by: str = "erasure", erasure_id: str | None = None
+    ) -> PersonErasure:
+        """End a user's devices and consents, and begin to erase the user, in one transaction; see ``model.erasure``.
+
+        An erasure that is under way is that one. NotFoundError, but with the id of a ledger's: only the log may know
+        the user then.
+        """
+        with self._tables.write():
+            known = any_user(self._tables, user_id)
+            if known is None and erasure_id is not None:
+                self._tables.insert("users", {"id": user_id, "created_us": 0, "removed_us": now_us})
+            elif known is not None and known.removed_us is None:
+                self.remove_user(user_id, now_us, recorded_by=recorded_by)
+            return self.erasures.begin(user_id, now_us, id=erasure_id)
 
     # Devices
 
@@ -355,7 +382,8 @@ class Registry:
             raise ConflictError(f"names that start with {ENROL_PREFIX} are kept for enrolment", hint="choose another")
         if self._taken(client_id):
             raise ConflictError(f"the name {client_id} is taken by another principal", hint="choose another name")
-        self._tables.insert("principals", {"client_id": client_id, "role": role.value})
+        epoch = self.erasures.epoch_of_erased(client_id)
+        self._tables.insert("principals", {"client_id": client_id, "role": role.value, "token_epoch": epoch})
 
     def _taken(self, client_id: str) -> bool:
         return client_id in {GATEWAY.client_id, ADAPTERS.client_id} or epoch_of(self._tables, client_id) is not None

@@ -44,7 +44,7 @@ def open_sink(sinks: Sinks, config: SinkConfig, *, reader: LogReader, ledger: Si
     if isinstance(config, FileConfig):
         from healthsync_mqtt.sinks.file.sink import FileSink
 
-        return FileSink(config, epoch=reader.epoch)
+        return FileSink(config, epoch=reader.epoch, ledger=ledger)
     if not isinstance(config, InfluxConfig):
         raise TypeError(config.kind)
     from healthsync_mqtt.sinks.influx.http import Influx

@@ -60,6 +60,8 @@ class SinkLedger:
         #: Users whose series budget is spent.
         self.over_budget: set[str] = set()
         self._load()
+        #: Persons whom the server deleted since this was opened: what memory has of them is not to be used again.
+        self.erasures = 0
         #: Up to this row, providers that the closed set learned later are no tag.
         self.adopted: int = database.rows("adopted")[0][0]
 
@@ -229,6 +231,34 @@ class SinkLedger:
         """Remember it, before the points are sent."""
         self._database.write("displace", [(user, event_id, shift)])
         self._displaced[user, event_id] = shift
+
+    # -- erasures of persons
+
+    def ask_erasure(self, subject: str) -> None:
+        """Whoever ships is to delete everything of this person, as soon as the server lets it."""
+        self._database.write("ask_erasure", [(subject,)])
+
+    def erasing(self) -> dict[str, str]:
+        """Who is not deleted yet, with the reason why the last try failed; "" before the first."""
+        return dict(self._database.rows("erasing"))
+
+    def erasing_due(self, now_us: int) -> tuple[str, int] | None:
+        """Whom to delete first, and how often that was tried; None: nobody now."""
+        return next(((subject, tries) for subject, tries in self._database.rows("erasing_due", now_us)), None)
+
+    def erase_later(self, subject: str, due_us: int, reason: str) -> None:
+        """It failed."""
+        self._database.write("erasing_later", [(due_us, reason, subject)])
+
+    def erased(self, subject: str) -> None:
+        """The server has nothing of this person any more."""
+        self._database.write("erased", [(subject,)])
+        self.erasures += 1
+
+    def forget_person(self, user: str) -> None:
+        """Know nothing of this user any more; what is on the server is ``ask_erasure``'s."""
+        for statement in ("forget_series", "forget_displaced", "forget_spent"):
+            self._database.write(statement, [(user,)])
 
     # -- state
 

@@ -99,6 +99,8 @@ def run(data: Path, name: str, part: BridgePart) -> None:
         if days is not None and wait and shipper.phase is SinkPhase.IDLE:
             days.step()
         now = time.monotonic()
+        if ledger.erasures:
+            return  # started again without what it knows of them: a pseudonym that was deleted is not used again
         if now - looked >= _LOOK_S:
             looked = now
             if (newer := _stamp(sinks.file(name))) != stamp:

@@ -12,6 +12,7 @@ from healthsync_mqtt.model.event import LATEST
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.latest import Held, version_after
 from healthsync_mqtt.storage.port import (
+    NOBODY,
     CountKey,
     FormatMemory,
     Item,
@@ -57,6 +58,23 @@ class _Tables:
             records=self.records.copy(),
         )
 
+    def erase(self, user: str, seqs: Sequence[int]) -> None:
+        """Husks of the user's rows among these."""
+        for row in [self.log[seq - 1] for seq in seqs]:
+            if row.user == user:
+                self.superseded.discard(row.seq)
+                self.latest.pop((user, row.id), None)
+                self.log[row.seq - 1] = Record(
+                    row.seq, NOBODY, None, None, "", NOBODY, 0, None, row.received_us, 0, 0, b"", row.seq
+                )  # fmt: skip
+
+    def forget_user(self, user: str) -> None:
+        """Nothing but rows."""
+        self.quarantine = {no: row for no, row in self.quarantine.items() if row.user != user}
+        self.states = {whose: state for whose, state in self.states.items() if whose[0] != user}
+        self.records = {whose: names for whose, names in self.records.items() if whose[0] != user}
+        self.positions.pop(user, None)
+
 
 class MemoryEventLog:
     """EventLog that forgets everything with the process. See ``port.EventLog``."""
@@ -72,6 +90,8 @@ class MemoryEventLog:
         self._discards: list[int] = []
         self._purges: list[tuple[str, int, Sequence[int]]] = []
         self._memories: list[FormatMemory] = []
+        self._erasures: list[tuple[str, Sequence[int]]] = []
+        self._leaving: list[tuple[str, Sequence[str]]] = []
 
     def reader(self) -> "MemoryLogReader":
         """A reader of what is committed."""
@@ -116,6 +136,11 @@ class MemoryEventLog:
                 tables.log[seq - 1] = tables.log[seq - 1]._replace(body=b"")
         for memory in self._memories:
             self._keep(tables, memory)
+        for name, seqs in self._erasures:
+            tables.erase(name, seqs)
+        for name, _ in self._leaving:
+            tables.forget_user(name)
+        self._erasures, self._leaving = [], []
         self._cursors, self._discards, self._purges, self._forgotten, self._holds = {}, [], [], [], []
         self._memories = []
         self.committed, self._staged = tables, None
@@ -164,6 +189,17 @@ class MemoryEventLog:
     def seal_older(self, rows: int) -> int:  # noqa: ARG002
         """See ``port.EventLog.seal_older``."""
         return 0
+
+    def erase(self, user: str, seqs: Sequence[int]) -> None:
+        """See ``port.EventLog.erase``."""
+        self._erasures.append((user, seqs))
+
+    def forget_user(self, user: str, names: Sequence[str], through: int) -> None:  # noqa: ARG002
+        """See ``port.EventLog.forget_user``."""
+        self._leaving.append((user, names))
+
+    def scrub(self) -> None:
+        """See ``port.EventLog.scrub``: there is no file."""
 
     def anchor(self) -> None:
         """See ``port.EventLog.anchor``: nothing of this log is left to be compared with it."""
@@ -338,11 +374,33 @@ class MemoryLogReader:
         """See ``port.LogReader.types``."""
         return sorted({row.type for row in self._committed.log if row.user == user})
 
+    def rows_of(self, user: str, after: int, limit: int) -> list[int]:
+        """See ``port.LogReader.rows_of``."""
+        return [row.seq for row in self._committed.log[max(after, 0) :] if row.user == user][:limit]
+
+    def named_in(self, seqs: Sequence[int]) -> list[str]:
+        """See ``port.LogReader.named_in``."""
+        rows = [self._committed.log[seq - 1] for seq in seqs]
+        return sorted({name for row in rows for name in (row.device, row.provider) if name is not None})
+
+    def unused(self, names: Sequence[str]) -> list[str]:
+        """See ``port.LogReader.unused``."""
+        used = {name for row in self._committed.log for name in (row.device, row.provider, row.user, row.type)}
+        return sorted(set(names) - used)
+
+    def users(self) -> list[str]:
+        """See ``port.LogReader.users``."""
+        tables = self._committed
+        refused = {row.user for row in tables.quarantine.values()}
+        return sorted(({row.user for row in tables.log} | refused) - {NOBODY})
+
     def superseded_by(self, first: int, last: int, *, newest: int | None = None) -> dict[int, list[Record]]:
         """See ``port.LogReader.superseded_by``."""
         found: dict[int, list[Record]] = {}
         for record in self._committed.log[max(first, 1) - 1 : last]:
             earlier = self._committed.log[: record.seq - 1]
+            if record.user == NOBODY:
+                continue
             if same := [row for row in earlier if (row.user, row.id) == (record.user, record.id)]:
                 found[record.seq] = same
         if newest is None:
@@ -431,7 +489,7 @@ class MemoryLogReader:
             events=len(tables.log),
             superseded=len(tables.superseded),
             rejected=len(tables.quarantine),
-            users=len({record.user for record in tables.log}),
+            users=len({record.user for record in tables.log} - {NOBODY}),
         )
 
     def close(self) -> None:

@@ -87,6 +87,7 @@ class HeldLog(NamedTuple):
     database: HeldDatabase
     epoch: str
     head: int
+    sealed: bool
 
 
 def hold_log(data: Path) -> HeldLog | None:
@@ -101,10 +102,11 @@ def hold_log(data: Path) -> HeldLog | None:
             held.close()
             return None
         epoch, head = held.value("SELECT value FROM meta WHERE name = 'epoch'"), held.value("SELECT max(seq) FROM log")
+        sealed = held.value("SELECT 1 FROM meta WHERE name = 'encryption' AND value <> 'none'") is not None
     except BaseException:
         held.close()
         raise
-    return HeldLog(held, str(epoch), int(str(head or 0)))
+    return HeldLog(held, str(epoch), int(str(head or 0)), sealed)
 
 
 def hold_database(path: Path) -> HeldDatabase:

@@ -4,12 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self, TypedDict
+from typing import Final, NamedTuple, Protocol, Self, TypedDict
 
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.event import Event, Rejection
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.record import Record
+
+NOBODY: Final = "~erased"
+"""The user and type of a row whose user was erased: no name is spelt so."""
 
 
 class Item(NamedTuple):
@@ -99,6 +102,8 @@ class LogHealth:
     anchor_failing: bool = False
     #: Refused events that went because of a quota of the quarantine since the log was opened.
     quarantine_evicted: int = 0
+    #: Whether what was deleted may still be in a file, because a reader was in the way of the last try.
+    scrubbing: bool = False
 
 
 class EventLog(Protocol):
@@ -173,6 +178,25 @@ class EventLog(Protocol):
 
         All that is new is sealed from then on. What is read does not change. 0: nothing is left, or it is a store
         without a disk. KeyUnavailableError when not now: then nothing has changed, and what is staged stays staged.
+        """
+
+    def erase(self, user: str, seqs: Sequence[int]) -> None:
+        """Leave of these rows of the user that they were there, and when they came, with the next commit.
+
+        Nothing else is known of them then: neither whose they were nor id, type, times, device and body. Rows of others
+        among them stay as they are. What was there is overwritten.
+        """
+
+    def forget_user(self, user: str, names: Sequence[str], through: int) -> None:
+        """Forget what the quarantine and formats hold of a user, and the name, with the next commit.
+
+        ``names`` (of devices; see ``LogReader.unused``) go with it, those that nobody has used after row ``through``.
+        """
+
+    def scrub(self) -> None:
+        """After the next commit let no file hold what was overwritten; ``health`` says whether that has worked.
+
+        It is tried after each commit until it has. A log from before overwriting is written anew once.
         """
 
     def anchor(self) -> None:
@@ -282,6 +306,18 @@ class LogReader(Protocol):
 
         By index: it does not read the rows.
         """
+
+    def rows_of(self, user: str, after: int, limit: int) -> list[int]:
+        """The seqs of at most ``limit`` rows of a user behind ``after``, whatever became of them; in order."""
+
+    def named_in(self, seqs: Sequence[int]) -> list[str]:
+        """The devices and providers of these rows."""
+
+    def unused(self, names: Sequence[str]) -> list[str]:
+        """Those of these names that the log knows and that nothing in it uses any more. It may read the whole log."""
+
+    def users(self) -> list[str]:
+        """Everybody of whom the log or the quarantine has something, by name."""
 
     def superseded_by(self, first: int, last: int, *, newest: int | None = None) -> dict[int, list[Record]]:
         """What the rows ``first`` to ``last`` supersede, directly or through others: older rows by the newer's seq.

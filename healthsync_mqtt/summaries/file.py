@@ -223,6 +223,18 @@ class SummaryFile:
         """Of whom something is known."""
         return frozenset(self._people)
 
+    def forget_person(self, user: str) -> None:
+        """Nothing of this user is in the file, and not the name."""
+        number = self._numbers.get(user)
+        if number is None:
+            return
+        with self._writing():
+            for each in ("forget_parts", "forget_touched", "forget_days", "clear", "forget_person", "forget_name"):
+                self._run(each, [(number,)])
+            self._run("forget_unused", [()])
+        self._people.pop(user, None)
+        self._read_names()
+
     def agree(self, user: str, agreed: str, since: Since) -> None:
         """A user agreed to something else: what it does not cover is forgotten, every day is worked out again.
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from healthsync_mqtt.model.event import LATEST, Op, omitted
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.port import EventLog, FormatMemory, Item, LogReader, Quarantined
+from healthsync_mqtt.storage.port import NOBODY, EventLog, FormatMemory, Item, LogReader, Quarantined
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 
 
@@ -669,6 +669,71 @@ class EventLogContract:
         remembered(b"", taken_back=[("m", "a")])
         assert store.reader.format_state("alice", "phone", "scale") == b""
         assert store.reader.format_records("alice", "phone", "scale", "m", 9) == [("m", "b")]
+
+    def test_an_erased_user_is_in_nothing_and_others_are_as_they_were(self, store: Store) -> None:
+        log, reader = store.log, store.reader
+        corrected = item("a1", "alice", version=1)
+        log.stage([item("a1"), item("b1", "bob"), item("a2"), corrected, item("b2", "bob")], [rejected()], NOW_US)
+        log.stage([], [rejected("bob")], NOW_US)
+        log.remember(FormatMemory("alice", "alice-watch", "json", b"{}", [("r1", "a1")]))
+        log.commit()
+        log.purge("heart_rate", NOW_US + 1, [3])
+        log.commit()
+        before = [reader.get(2), reader.get(5)]
+        assert reader.users() == ["alice", "bob"]
+        assert reader.rows_of("alice", 0, 2) == [1, 3]
+        assert reader.named_in([1, 2]) == ["alice-watch", "bob-watch"]
+        while rows := reader.rows_of("alice", 0, 2):
+            log.erase("alice", [*rows, 2])
+            log.commit()
+        log.forget_user("alice", ["alice-watch"], reader.head())
+        log.scrub()
+        log.commit()
+        assert reader.unused(["alice-watch", "bob-watch"]) in ([], ["alice-watch"]), (
+            "a log without a file keeps no list"
+        )
+        assert not log.health().scrubbing
+        assert [reader.get(2), reader.get(5)] == before
+        assert (reader.head(), reader.users(), reader.totals()["users"]) == (5, ["bob"], 1)
+        assert (reader.read(0, 9, history=True), reader.rows_of("alice", 0, 9)) == ([row for row in before if row], [])
+        assert (reader.find("alice", "a1"), reader.types("alice"), reader.superseded_by(1, 5)) == (None, [], {})
+        assert [row.user for row in reader.rejected()] == ["bob"]
+        assert (reader.format_memories(), log.position("alice")) == ([], 0)
+        husk = reader.get(4)
+        assert husk is not None
+        assert (husk.user, husk.type, husk.id, husk.device, husk.body) == (NOBODY, NOBODY, "", None, b"")
+        assert husk.received_us == NOW_US
+
+    def test_who_was_erased_may_come_back_and_begins_anew(self, store: Store) -> None:
+        log, reader = store.log, store.reader
+        log.stage([item("a1"), item("a2")], [], NOW_US)
+        log.commit()
+        log.erase("alice", [1, 2])
+        log.forget_user("alice", ["alice-watch"], 2)
+        log.commit()
+        assert log.stage([item("a1")], [], NOW_US) == [3]
+        log.commit()
+        assert log.position("alice") == 1
+        found = reader.find("alice", "a1")
+        assert found is not None
+        assert (found.seq, found.device, reader.unused(["alice-watch"])) == (3, "alice-watch", [])
+
+    def test_a_name_that_somebody_else_took_meanwhile_stays(self, store: Store) -> None:
+        log, reader = store.log, store.reader
+        log.stage([item("a1")], [], NOW_US)
+        log.commit()
+        log.erase("alice", [1])
+        log.commit()
+        names, through = reader.unused(["alice-watch"]), reader.head()
+        assert names == ["alice-watch"]
+        taken = item("b1", "bob")
+        log.stage([taken._replace(origin=taken.origin._replace(device="alice-watch"))], [], NOW_US)
+        log.commit()
+        log.forget_user("alice", names, through)
+        log.commit()
+        found = reader.find("bob", "b1")
+        assert found is not None
+        assert found.device == "alice-watch"
 
 
 def _latest(event_id: str, bpm: int, *, body: bytes = b"", **how: Any) -> Item:

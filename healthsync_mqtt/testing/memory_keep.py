@@ -103,6 +103,10 @@ class MemoryKeep:
         """At once."""
         then()
 
+    def scrubbed(self, then: Callable[[], None]) -> None:
+        """At once: there is no file."""
+        then()
+
 
 def _copy(kept: KeptSession) -> KeptSession:
     return kept._replace(filters=dict(kept.filters), owed=dict(kept.owed), unreleased=list(kept.unreleased))

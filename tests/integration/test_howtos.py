@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -231,6 +232,9 @@ def test_export(begin: Begin, place: Path) -> None:
         service.cli("publish", str(event), "--user", "alice", "--device", "scale")
     walk = Walk("docs/howto/export.md", begin())
     walk.go(1)
+    with zipfile.ZipFile(place / "alice.zip") as archive:
+        assert b"70.5" in archive.read("events.jsonl")
+    walk.go(1)
     assert json.loads((place / "alice.jsonl").read_text())["value"] == {"kg": 70.5}
     walk.go(2)
     assert "70.5" in (place / "alice-csv" / "weight.csv").read_text()
@@ -257,6 +261,21 @@ def test_backup(begin: Begin, place: Path) -> None:
     walk.go(2)
     (event,) = run_cli(restored, "events", "list", "--user", "alice")
     assert (event["id"], event["value"]) == ("w-1", {"kg": 70.5})
+    walk.done()
+
+
+def test_erasure(begin: Begin, place: Path) -> None:
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    event = {"id": "w-1", "type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}
+    (place / "event.json").write_text(json.dumps(event))
+    with Service(data) as service:
+        service.cli("publish", str(place / "event.json"), "--user", "alice", "--device", "scale")
+        walk = Walk("docs/howto/erasure.md", begin())
+        walk.go(1)
+        files = [path for path in data.rglob("*") if path.is_file()]
+        assert [path.name for path in files if b"alice" in path.read_bytes()] == []
+        assert run_cli(data, "user", "list") == []
     walk.done()
 
 

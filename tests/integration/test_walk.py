@@ -122,6 +122,7 @@ WALK: dict[str, Row] = {
     "version": Row("version", "version --jsn", "0."),
     "user add": Row("user add alice --consent all", "user add alice --consent all", "added alice", code=1),
     "user list": Row("user list", "user list alice", "alice"),
+    "user export": Row("user export alice -o {tmp}/alice.zip", "user export nobody -o {tmp}/n.zip", code=1),
     "user show": Row("user show alice", "user show nobody", "alice", code=1),
     "user suspend": Row("user suspend alice", "user suspend nobody", "suspended", code=1),
     "user resume": Row("user resume alice", "user resume nobody", "resumed", code=1),
@@ -283,6 +284,7 @@ WALK: dict[str, Row] = {
     "subscriber remove": Row("subscriber remove app --yes", "subscriber remove app --yes", code=1),
     "device remove": Row("device remove alice watch --yes", "device remove alice watch", code=1),
     "user remove": Row("user remove alice --yes", "user remove alice", code=1),
+    "user erase": Row("user erase alice --yes", "user erase alice --yes", "erased", code=1),
 }
 """In the order in which they run: what a later row needs, an earlier one has made."""
 

@@ -38,6 +38,7 @@ FOLLOWED = {
     "docs/howto/consent.md": "tests/integration/test_howtos.py::test_consent",
     "docs/howto/emqx.md": "tests/integration/test_howtos.py::test_emqx_as_far_as_it_goes_without_emqx",
     "docs/howto/enrolment.md": "tests/integration/test_howtos.py::test_enrolment",
+    "docs/howto/erasure.md": "tests/integration/test_howtos.py::test_erasure",
     "docs/howto/export.md": "tests/integration/test_howtos.py::test_export",
     "docs/howto/gateway.md": "tests/integration/test_howtos.py::test_the_gateway",
     "docs/howto/home-assistant.md": "tests/integration/test_howtos.py::test_home_assistant",

@@ -89,6 +89,16 @@ class Tables:
         """Remove rows, inside ``write()``."""
         self._table(table).delete_where(where, parameters)
 
+    def rewrite(self) -> None:
+        """Write the whole file anew, so that nothing of what was deleted is in it. StoreError while another writes."""
+        with self._lock:
+            try:
+                self._db.execute("VACUUM")
+            except sqlite3.Error as error:
+                raise StoreError(
+                    f"the registry could not be written anew: {error}", hint="is the disk full?"
+                ) from error
+
     def generation(self) -> int:
         """The number that every write raises."""
         return self.number(_SQL["generation"])

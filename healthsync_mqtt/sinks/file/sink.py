@@ -2,7 +2,8 @@
 
 ``place.json`` beside the files says how far they are and how long the last one is. It is written after they are
 durable, and what lies behind it in them is cut off at the start: a crash anywhere repeats nothing and loses nothing.
-A file is never rewritten: an event that is superseded or deleted later is followed by the line that says so.
+A file is rewritten only where a person is erased: an event that is superseded or deleted later is followed by the line
+that says so.
 """
 
 import json
@@ -15,9 +16,12 @@ from healthsync_mqtt.config.private_files import create_private, make_private_di
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.model.record import canonical_json
 from healthsync_mqtt.sinks.config import FileConfig
+from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import Next, Rows, SinkStep
 
 _DONE = SinkStep(Next.DONE)
+_GO_ON = SinkStep(Next.GO_ON)
+_AGAIN_US = 60_000_000
 
 
 @dataclass(slots=True)
@@ -34,7 +38,9 @@ class FileSink:
 
     generation = 0
 
-    def __init__(self, config: FileConfig, *, epoch: str) -> None:
+    def __init__(self, config: FileConfig, *, epoch: str, ledger: SinkLedger | None = None) -> None:
+        """``ledger`` says who is erased; without one nobody is."""
+        self._ledger = ledger
         self._config = config
         self._folder = config.path
         self._epoch = epoch
@@ -67,9 +73,20 @@ class FileSink:
             )
         return _DONE
 
-    def mend(self, now_us: int) -> SinkStep:  # noqa: ARG002
-        """See ``port.Sink``: nothing is ever kept aside."""
-        return _DONE
+    def mend(self, now_us: int) -> SinkStep:
+        """See ``port.Sink``: nothing is kept aside but who is erased."""
+        leaving = None if self._ledger is None else self._ledger.erasing_due(now_us)
+        if self._ledger is None or leaving is None:
+            return _DONE
+        user, _ = leaving
+        try:
+            self._without(user)
+        except (HealthSyncError, OSError, ValueError) as error:
+            self.disconnect()
+            self._ledger.erase_later(user, now_us + _AGAIN_US, f"{self._folder} cannot be written: {error}")
+            return _GO_ON
+        self._ledger.erased(user)
+        return _GO_ON
 
     def probe(self) -> SinkStep:
         """See ``port.Sink``."""
@@ -88,6 +105,25 @@ class FileSink:
     def close(self) -> None:
         """See ``port.Sink``."""
         self.disconnect()
+
+    def _without(self, user: str) -> None:
+        """Write the files that have lines of a user anew, without those."""
+        if not (self._folder / "place.json").exists():
+            return
+        if self._file is None:
+            self._open()
+        own = f'"user_id":"{user}"'.encode()
+        if self._bytes and own in self._path.read_bytes():
+            # The place says how long the last file is, so that one is not rewritten: it is the last no more.
+            self.disconnect()
+            self._number, self._bytes = self._number + 1, 0
+            self._start()
+            self._keep()
+        for number in range(1, self._number):
+            path = self._folder / f"events-{number:06d}.ndjson"
+            if path.exists() and own in (content := path.read_bytes()):
+                lines = content.splitlines(keepends=True)
+                write_durably(path, b"".join(line for line in lines if json.loads(line)["user_id"] != user))
 
     @property
     def _path(self) -> Path:

@@ -101,6 +101,28 @@ class Influx:
             {"start": at, "stop": at, "predicate": predicate},
         )
 
+    def delete_person(self, subject: str) -> ServerAnswer | None:
+        """Delete every point with this pseudonym; None: this server deletes nothing."""
+        sink = self._sink
+        if sink.dialect == "v3":
+            return None
+        if sink.dialect == "victoria":
+            match = {"match[]": f'{{user="{subject}"}}'}
+            return self._answer("POST", "/api/v1/admin/tsdb/delete_series", match, {"Content-Type": "text/plain"}, b"")
+        if sink.dialect == "v1":
+            statement = f"DROP SERIES WHERE \"user\" = '{subject}'"
+            return self._answer(
+                "POST", "/query", {"db": sink.bucket, "q": statement}, {"Content-Type": "text/plain"}, b""
+            )
+        span = {"start": "1677-09-21T00:12:44Z", "stop": "2262-04-11T23:47:16Z"}
+        return self._answer(
+            "POST",
+            "/api/v2/delete",
+            {"org": sink.org, "bucket": sink.bucket},
+            {"Content-Type": "application/json"},
+            span | {"predicate": f'"user"="{subject}"'},
+        )
+
     def probe(self) -> ServerAnswer:
         """A sign of life, whatever it says."""
         return self._answer("GET", "/health", {}, {}, None)

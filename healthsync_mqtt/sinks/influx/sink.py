@@ -39,6 +39,8 @@ class LineServer(Protocol):
 
     def delete(self, line: Line) -> ServerAnswer: ...
 
+    def delete_person(self, subject: str) -> ServerAnswer | None: ...
+
     def probe(self) -> ServerAnswer: ...
 
 
@@ -103,8 +105,10 @@ class InfluxSink:
         return _DONE
 
     def mend(self, now_us: int) -> SinkStep:
-        """See ``port.Sink``: a point that is owed first, then a refused event."""
+        """See ``port.Sink``: persons who are erased first, then a point that is owed, then a refused event."""
         try:
+            if leaving := self._ledger.erasing_due(now_us):
+                return self._erase_person(*leaving, now_us)
             if owed := self._ledger.owed_due(now_us):
                 return self._settle(owed, now_us)
             if due := self._ledger.refused_due(now_us):
@@ -145,6 +149,7 @@ class InfluxSink:
             "refused_lines": self._ledger.refused_count(),
             "owed_deletions": self._ledger.owed_count(),
             "owed_reason": f"{owed[0].reason}: {owed[0].message}" if owed else "",
+            "erasures_owed": len(self._ledger.erasing()),
             "series": self._ledger.series_count(),
             "users_over_series_budget": len(self._ledger.over_budget),
             "since_start": dict(self._counts),
@@ -205,6 +210,24 @@ class InfluxSink:
             self._ledger.owe([owed], self._now_us() + _FIRST_RETRY_S * _S_US)
             log.warning("sink.deletion_owed", sink=self._config.name, seq=seq, message=verdict.message)
         chunk.erasures.pop(0)
+        return _GO_ON
+
+    def _erase_person(self, subject: str, tries: int, now_us: int) -> SinkStep:
+        """Delete every point of a person."""
+        self._counts["requests"] += 1
+        answer = self._open().delete_person(subject)
+        if answer is None:
+            self._ledger.erase_later(
+                subject, now_us + _retry_us(tries), "this server deletes nothing: drop its database"
+            )
+            return _GO_ON
+        verdict = judge_deletion(answer, self._wall())
+        if verdict.means in {Means.WAIT, Means.PAUSE}:
+            return _step(verdict)
+        if verdict.means is Means.ADVANCE:
+            self._ledger.erased(subject)
+        else:
+            self._ledger.erase_later(subject, now_us + _retry_us(tries), f"{verdict.reason}: {verdict.message}")
         return _GO_ON
 
     def _finish(self, chunk: Chunk, dispatch: Dispatch) -> None:

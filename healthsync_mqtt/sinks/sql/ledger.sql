@@ -115,3 +115,27 @@ INSERT OR REPLACE INTO day_point VALUES (?, ?, ?);
 
 -- name: drop_day_point
 DELETE FROM day_point WHERE series = ? AND day = ?;
+
+-- name: ask_erasure
+INSERT INTO erasing VALUES (?, 0, 0, '') ON CONFLICT (subject) DO UPDATE SET due_us = 0;
+
+-- name: erasing
+SELECT subject, reason FROM erasing ORDER BY subject;
+
+-- name: erasing_due
+SELECT subject, tries FROM erasing WHERE due_us <= ? ORDER BY due_us LIMIT 1;
+
+-- name: erasing_later
+UPDATE erasing SET due_us = ?, tries = tries + 1, reason = ? WHERE subject = ?;
+
+-- name: erased
+DELETE FROM erasing WHERE subject = ?;
+
+-- name: forget_series
+DELETE FROM series WHERE user = ?;
+
+-- name: forget_displaced
+DELETE FROM displaced WHERE user = ?;
+
+-- name: forget_spent
+DELETE FROM over_budget WHERE user = ?;

@@ -17,6 +17,7 @@ from healthsync_mqtt.storage.file_system import refuse_network_file_system
 from healthsync_mqtt.storage.latest import Held, version_after
 from healthsync_mqtt.storage.port import FormatMemory, Item, LogHealth, Quarantined
 from healthsync_mqtt.storage.quotas import Quotas
+from healthsync_mqtt.storage.sqlite import connection as settings
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.checkpoints import Checkpoints
 from healthsync_mqtt.storage.sqlite.comparing import LastRow, anchor_path, compare
@@ -28,6 +29,7 @@ from healthsync_mqtt.storage.sqlite.connection import (
     open_writer,
     translated,
 )
+from healthsync_mqtt.storage.sqlite.erasing import LogErasure, erase, scrub
 from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
 from healthsync_mqtt.storage.sqlite.fence import WriterLock
 from healthsync_mqtt.storage.sqlite.holders import readers_of
@@ -93,6 +95,9 @@ class SqliteEventLog:
         self._tidying: list[Callable[[], None]] = []
         self._purges: list[tuple[str, int, Sequence[int]]] = []
         self._memories: list[FormatMemory] = []
+        self._erasures: list[LogErasure] = []
+        #: what was deleted is to go from every file; whether it has
+        self._scrub = False
         self._closed = False
         self._load()
 
@@ -180,8 +185,10 @@ class SqliteEventLog:
         tidying, self._tidying = self._tidying, []
         purges, self._purges = self._purges, []
         memories, self._memories = self._memories, []
+        erasures, self._erasures = self._erasures, []
+        gone: list[str] = []
         try:
-            if (cursors or tidying or purges or memories) and not self._connection.in_transaction:
+            if (cursors or tidying or purges or memories or erasures) and not self._connection.in_transaction:
                 self._begin()
             if self._connection.in_transaction:
                 self._write_marks(cursors, tidying)
@@ -190,6 +197,7 @@ class SqliteEventLog:
                     self._write_purges(purges)
                 for memory in memories:
                     self._write_memory(memory)
+                gone = [name for each in erasures for name in erase(self._connection, each, self._names)]
                 flushed = self._upkeep.run(self._staged_head - self._head, self._staged_head)
                 fetch(self._connection, "COMMIT")
                 if flushed:
@@ -203,6 +211,7 @@ class SqliteEventLog:
             self._tidying = tidying + self._tidying
             self._purges = purges + self._purges
             self._memories = memories + self._memories
+            self._erasures = erasures + self._erasures
             self.rollback()
             if isinstance(error, apsw.Error):
                 raise store_error(error, "committing") from error
@@ -211,6 +220,10 @@ class SqliteEventLog:
         self._quarantine.committed()
         self._positions |= self._staged_positions
         self._staged_positions = {}
+        if erasures:
+            self._forget(gone)
+        if self._scrub:
+            self._scrub_now()
         return self._head
 
     def rollback(self) -> None:
@@ -291,6 +304,18 @@ class SqliteEventLog:
         """See ``port.EventLog.remember``."""
         self._memories.append(memory)
 
+    def erase(self, user: str, seqs: Sequence[int]) -> None:
+        """See ``port.EventLog.erase``."""
+        self._erasures.append(LogErasure(user, seqs))
+
+    def forget_user(self, user: str, names: Sequence[str], through: int) -> None:
+        """See ``port.EventLog.forget_user``."""
+        self._erasures.append(LogErasure(user, (), names, through))
+
+    def scrub(self) -> None:
+        """See ``port.EventLog.scrub``."""
+        self._scrub = True
+
     def anchor(self) -> None:
         """See ``port.EventLog.anchor``."""
         last = self._last
@@ -318,6 +343,7 @@ class SqliteEventLog:
             anchored=self._anchored or 0,
             anchor_failing=self._anchor_failing,
             quarantine_evicted=self._quarantine.evicted,
+            scrubbing=self._scrub,
         )
 
     def close(self) -> None:
@@ -443,6 +469,20 @@ class SqliteEventLog:
             self._staged_head = head - 1
             self._staged_last = LastRow(head - 1, rows[-1][1], received_us)
         return seqs
+
+    def _forget(self, names: Sequence[str]) -> None:
+        """What is known in memory of names that are no more."""
+        for name in names:
+            number = self._names.pop(name)
+            self._words.pop(number, None)
+            self._positions.pop(number, None)
+        self._quarantine.forget()
+
+    def _scrub_now(self) -> None:
+        try:
+            self._scrub = not scrub(self._connection, settings.WRITER_BUSY_MS)
+        except apsw.Error as error:
+            raise store_error(error, "overwriting") from error
 
     def _held(self, type_name: str, row: _Row | int) -> Held | None:
         """The latest row of an id: one that is about to be written, or the seq of one that is; 0: there is none.

@@ -5,7 +5,7 @@ import json
 import sys
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice, takewhile
 from pathlib import Path
@@ -28,6 +28,7 @@ from healthsync_mqtt.storage.sqlite.statements import statements
 _SQL = statements("reader")
 _INDEX_SQL = statements("index")
 _WRITER_SQL = statements("writer")
+_ERASING_SQL = statements("erasing")
 _PAGE: Final = 5_000
 _DAY_US: Final = 86_400_000_000
 
@@ -224,6 +225,32 @@ class SqliteLogReader:
             shelves = {"first": unshelved >> identities.SHELF_LOG2, "last": indexed >> identities.SHELF_LOG2}
             wanted = {"user": number, "unshelved": unshelved, "indexed": indexed, **shelves}
             return [name for (name,) in self._query("types_of_user", wanted)]
+
+    def rows_of(self, user: str, after: int, limit: int) -> list[int]:
+        """See ``port.LogReader.rows_of``."""
+        with snapshot(self._connection):
+            number, indexed = self._number(user), self._indexed_through()
+            wanted = {"user": number, "after": after, "limit": limit}
+            rows = fetch(self._connection, _ERASING_SQL["rows_of"], wanted)
+            tail = {"user": number, "after": max(after, indexed), "limit": limit - len(rows)}
+            rows += fetch(self._connection, _ERASING_SQL["rows_of_unindexed"], tail)
+            return [seq for (seq,) in rows]
+
+    def named_in(self, seqs: Sequence[int]) -> list[str]:
+        """See ``port.LogReader.named_in``."""
+        with snapshot(self._connection):
+            return [name for (name,) in fetch(self._connection, _ERASING_SQL["named_in"], (json.dumps(list(seqs)),))]
+
+    def unused(self, names: Sequence[str]) -> list[str]:
+        """See ``port.LogReader.unused``."""
+        with snapshot(self._connection):
+            return [name for (name,) in fetch(self._connection, _ERASING_SQL["unused"], (json.dumps(list(names)),))]
+
+    def users(self) -> list[str]:
+        """See ``port.LogReader.users``."""
+        with snapshot(self._connection):
+            through = {"through": self._indexed_through()}
+            return sorted(name for (name,) in fetch(self._connection, _ERASING_SQL["users"], through))
 
     def superseded_by(self, first: int, last: int, *, newest: int | None = None) -> dict[int, list[Record]]:
         """See ``port.LogReader.superseded_by``."""
@@ -505,7 +532,7 @@ class SqliteLogReader:
                 ),
                 names,
             )  # fmt: skip
-        elif not self._how.permits_plain(seq):
+        elif user_no and not self._how.permits_plain(seq):  # of nobody: the user of it was erased
             raise TamperedError(f"row {seq} of the event log")
         return Record(
             seq, names[user_no], names[device], names[provider], event_id, names[type_no],

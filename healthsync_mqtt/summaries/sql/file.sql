@@ -108,3 +108,25 @@ UPDATE day SET figures = x'', change = numbered.no + (SELECT max(change) FROM da
 UPDATE day SET figures = x'', at_us = 0, offset_us = NULL, change = numbered.no + (SELECT max(change) FROM day) FROM (
     SELECT user, day, type, row_number() OVER () AS no FROM day WHERE user = ?1 AND type = ?2 AND length(figures) > 0
 ) AS numbered WHERE day.user = numbered.user AND day.day = numbered.day AND day.type = numbered.type
+
+-- name: forget_parts
+DELETE FROM part WHERE user = ?
+
+-- name: forget_touched
+DELETE FROM touched WHERE user = ?
+
+-- name: forget_days
+DELETE FROM day WHERE user = ?
+
+-- name: forget_person
+DELETE FROM person WHERE user = ?
+
+-- name: forget_name
+DELETE FROM names WHERE no = ?
+
+-- name: forget_unused
+DELETE FROM names WHERE no NOT IN (
+    SELECT user FROM part UNION SELECT type FROM part UNION SELECT source FROM part
+    UNION SELECT user FROM touched UNION SELECT type FROM touched UNION SELECT user FROM day UNION SELECT type FROM day
+    UNION SELECT user FROM person UNION SELECT user FROM shown
+)

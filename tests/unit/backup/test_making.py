@@ -12,7 +12,7 @@ import pytest
 
 from healthsync_mqtt.backup import place as places
 from healthsync_mqtt.backup.checking import check, contents
-from healthsync_mqtt.backup.making import PIECE, _id, make_backup
+from healthsync_mqtt.backup.making import PIECE, make_backup
 from healthsync_mqtt.backup.manifest import BackupSet, DamagedBackupError, UnfitBackupError
 from healthsync_mqtt.backup.place import BackupDirectory, BackupFile, open_backup, pack
 from healthsync_mqtt.errors import ConfigError, NotFoundError, StoreError, UnavailableError
@@ -212,6 +212,6 @@ def test_what_was_written_is_read_again_exactly(house: House) -> None:
     assert b"".join(contents(open_backup(house.place), toml)) == (house.data / "healthsync.toml").read_bytes()
 
 
-def test_names_have_the_order_of_their_times_also_within_one_second() -> None:
-    names = [_id(1_795_000_000_000_000 + each) for each in (0, 1, 9, 10, 999_999, 1_000_000)]
-    assert names == sorted(names)
+def test_sets_are_in_the_order_in_which_they_were_made_whatever_the_clock_says(house: House) -> None:
+    made = [house.backup(NOW_US + by).made.id for by in (0, 0, -_HOUR_US, 1, _HOUR_US)]
+    assert BackupDirectory.open(house.place).ids() == made

@@ -30,7 +30,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "summary", "source list", "source prefer",
         "up", "status", "trace", "publish", "import", "replay", "sample", "simulate", "doctor", "version",
         "topic list", "topic check", "type list", "type show", "type schema",
-        "user add", "user list", "user show", "user suspend", "user resume", "user remove",
+        "user add", "user list", "user show", "user suspend", "user resume", "user remove", "user erase", "user export",
         "client list", "client kick", "device why", "subscriber why", "subscriber show", "subscriber suspend",
         "subscriber resume", "subscriber remove",
         "consent grant", "consent withdraw", "consent show", "consent history",

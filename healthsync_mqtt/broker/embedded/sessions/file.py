@@ -89,6 +89,14 @@ class SessionsFile:
                 self._run("ROLLBACK")
             raise StoreError(f"the sessions could not be written: {error}", hint=fix_of(error)) from error
 
+    def scrub(self) -> None:
+        """Write the file anew and cut its log: nothing that was deleted is in either. StoreError."""
+        try:
+            self._run("VACUUM")
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error as error:
+            raise StoreError(f"the sessions could not be written anew: {error}", hint="is the disk full?") from error
+
     def _plain(self, key: Key, row: Row) -> None:
         if row is not None:
             self._run(_SQL[f"put_{key[0]}"], row)

@@ -113,6 +113,9 @@ class Keep(Protocol):
     def durable(self, then: Callable[[], None]) -> None:
         """Call ``then`` on the event loop when everything said so far is on disk."""
 
+    def scrubbed(self, then: Callable[[], None]) -> None:
+        """The same, and nothing of what is gone by then is in any file."""
+
 
 class KeepNothing:
     """Sessions that last as long as the process."""
@@ -163,5 +166,9 @@ class KeepNothing:
         """Nothing."""
 
     def durable(self, then: Callable[[], None]) -> None:
+        """At once."""
+        then()
+
+    def scrubbed(self, then: Callable[[], None]) -> None:
         """At once."""
         then()

@@ -56,6 +56,8 @@ class SessionStore:
         self._due = 0.0
         self._outage = Outage(log, "door.sessions")
         self._closed = False
+        #: whether the next group leaves nothing of what went in the file
+        self._scrub = False
 
     @classmethod
     def open(
@@ -164,6 +166,12 @@ class SessionStore:
         self._waiting.append(then)
         self._soon(0.0)
 
+    def scrubbed(self, then: Callable[[], None]) -> None:
+        """The same, and nothing of what is gone by then is in any file."""
+        self._scrub = True
+        self._waiting.append(then)
+        self._soon(0.0)
+
     # -- groups
 
     def _put(self, key: Key, row: Row) -> None:
@@ -192,8 +200,14 @@ class SessionStore:
         group = _Group(self._rows, self._waiting)
         self._rows, self._waiting = {}, []
         loop = asyncio.get_running_loop()
-        self._writing = self._writer.submit(self._database.write, group.rows, round(self.running() * 1e6))
+        self._writing = self._writer.submit(self._put_down, group.rows, round(self.running() * 1e6), self._scrub)
+        self._scrub = False
         self._writing.add_done_callback(lambda done: _tell(loop, self._written, group, done))
+
+    def _put_down(self, rows: dict[Key, Row], running_us: int, scrub: bool) -> None:  # noqa: FBT001  # in the thread
+        self._database.write(rows, running_us)
+        if scrub:
+            self._database.scrub()
 
     def _written(self, group: _Group, done: Future[None]) -> None:
         self._writing = None
@@ -201,6 +215,7 @@ class SessionStore:
         if error is not None:
             self._outage.failed(now, error=str(error))
             self._merge(group.rows)
+            self._scrub = True  # at worst once more than it had to be
             self._waiting = group.waiting + self._waiting
             if not self._closed:
                 self._write_in(_RETRY_S)

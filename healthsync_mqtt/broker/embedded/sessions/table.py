@@ -5,6 +5,7 @@ import asyncio
 import heapq
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from healthsync_mqtt.broker.embedded.dialect import JSON, THREE, Dialect
@@ -314,6 +315,28 @@ class Sessions:
             session.withhold(withheld)
         for link in self.links():
             link.flush()
+
+    def erase(self, user: str, about: Callable[[str], bool], then: Callable[[], None]) -> None:
+        """Nothing about a user waits or is retained, and no session is said to read of the user; ``then``: on disk.
+
+        ``about`` says whether a topic is the user's. The user's own sessions are gone already.
+        """
+        self.forget(about)
+        for message in self.retained.match("#"):
+            if about(message.topic):
+                self.retained.clear(message.topic)
+                self._keep.retain(message.topic, None)
+        for session in self._sessions.values():
+            for topic_filter in [each for each in self.index.filters(session) if about(each)]:
+                self.unsubscribe(session, topic_filter)
+            readers = session.principal.users
+            if readers is not None and user in readers:
+                session.principal = replace(session.principal, users=readers - {user})
+                if session.persistent:
+                    self._keep.changed(
+                        session.no, session.principal, self._left_at.get(session.client_id), session.expiry_s
+                    )
+        self._keep.scrubbed(then)
 
     def replay(self, session: Session, topic_filter: str, newest: int) -> None:
         """Send what is retained for a filter of the session, as far as it was routed: up to message ``newest``."""

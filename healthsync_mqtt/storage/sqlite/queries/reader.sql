@@ -1,5 +1,5 @@
 -- name: user_count
-SELECT count(*) FROM (SELECT user FROM known_user UNION SELECT user FROM log WHERE seq > :through)
+SELECT count(*) FROM (SELECT user FROM known_user UNION SELECT user FROM log WHERE seq > :through) WHERE user <> 0
 
 -- name: number_of
 SELECT no FROM names WHERE name = ?

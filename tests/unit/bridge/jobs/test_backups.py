@@ -85,6 +85,12 @@ async def test_one_that_is_old_is_followed_by_the_next(tmp_path: Path) -> None:
     await until(backups, "set", "s2")
 
 
+async def test_one_of_the_future_holds_nothing_up(tmp_path: Path) -> None:
+    make_backup(_data(tmp_path), BackupDirectory.make(tmp_path / "place"), now_us=NOW_US + 48 * _HOUR_US)
+    backups, _ = scheduled(tmp_path, *[{"made": {"set": "s2", "made_us": NOW_US}}] * 99)  # it makes none in truth
+    await until(backups, "set", "s2")
+
+
 def test_without_a_directory_there_is_no_schedule(tmp_path: Path) -> None:
     assert Backups.of(Settings(data=tmp_path)) is None
     assert Backups.of(Settings(data=tmp_path, backup=BackupSettings(directory=tmp_path / "place"))) is not None

@@ -1,0 +1,81 @@
+"""``user erase``: what it prints, what it refuses, and what a restored backup of before comes to."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bridge.jobs import erasures
+from healthsync_mqtt.storage.opening import open_log
+from healthsync_mqtt.testing.log_items import NOW_US, item
+
+
+@pytest.fixture
+def filled(data: Path, lines, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(erasures, "_LATE_S", 0.0)
+    for user in ("marker-zoe", "bob"):
+        lines("user", "add", user, "--consent", "all")
+        lines("device", "add", user, f"{user}-watch")
+    with open_log(data) as log:
+        log.stage([item("marker-id", "marker-zoe"), item("b1", "bob")], [], NOW_US)
+        log.commit()
+    return data
+
+
+def traces(data: Path) -> list[str]:
+    return [str(path) for path in data.rglob("*") if path.is_file() and b"marker" in path.read_bytes()]
+
+
+def test_erased_without_a_service(filled: Path, run, lines) -> None:
+    assert traces(filled)
+    (said,) = lines("user", "erase", "marker-zoe", "--yes", "--reason", "asked for")
+    assert said == {"user_id": "marker-zoe", "erased": True, "pending": []}
+    assert traces(filled) == []
+    assert [each["user_id"] for each in lines("user", "list")] == ["bob"]
+    (entry,) = lines("audit", "list", "--action", "user.erased")
+    assert entry["detail"]["reason"] == "asked for"
+    assert entry["subject"].startswith("user:")
+    assert lines("audit", "verify")[0]["ok"] is True
+    again = run("user", "erase", "marker-zoe", "--yes", "--json")
+    assert again.exit_code == 1
+    assert json.loads(again.stderr)["error"]["reason"] == "not_found"
+
+
+def test_it_asks_and_keeps_no_name_in_the_reason(filled: Path, run) -> None:
+    assert run("user", "erase", "marker-zoe", "--json").exit_code == 2
+    named = run("user", "erase", "marker-zoe", "--yes", "--reason", "marker-zoe moved", "--json")
+    assert json.loads(named.stderr)["error"]["reason"] == "usage"
+    assert traces(filled), "nothing has begun"
+
+
+def test_who_was_removed_can_be_erased(filled: Path, lines) -> None:
+    lines("user", "remove", "marker-zoe", "--yes")
+    (said,) = lines("user", "erase", "marker-zoe", "--yes")
+    assert said["erased"] is True
+    assert traces(filled) == []
+
+
+def test_a_restored_backup_is_erased_again_before_it_serves(filled: Path, tmp_path: Path, lines) -> None:
+    place = tmp_path / "backups"
+    lines("backup", "create", str(place))
+    lines("user", "erase", "marker-zoe", "--yes")
+    (later,) = lines("backup", "create", str(place))
+    assert b"marker" not in (place / "erasures.jsonl").read_bytes()
+    first = lines("backup", "list", str(place))[0]["set"]
+    restored = tmp_path / "restored"
+    (said,) = lines("restore", str(place), "--data", str(restored), "--set", first)
+    assert said["to_erase"] == 1
+    (user,) = lines("user", "erase", "marker-zoe", "--yes", "--data", str(restored))  # as a start does
+    assert user["erased"] is True
+    assert traces(restored) == []
+    (newer,) = lines("restore", str(place), "--data", str(tmp_path / "newer"), "--set", later["set"])
+    assert newer["to_erase"] == 0
+
+
+def test_a_ledger_from_elsewhere_is_taken(filled: Path, tmp_path: Path, lines) -> None:
+    file = tmp_path / "one.tar"
+    lines("backup", "create", str(file))
+    lines("user", "erase", "marker-zoe", "--yes")
+    words = ("restore", str(file), "--data", str(tmp_path / "restored"))
+    (said,) = lines(*words, "--erasures", str(filled / "erasures.jsonl"))
+    assert said["to_erase"] == 1

@@ -1,0 +1,70 @@
+"""``user export``: everything about one person, nothing of another, whole or not at all."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.storage.opening import open_log
+from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
+
+
+@pytest.fixture
+def filled(data: Path, lines) -> Path:
+    for user in ("alice", "bob"):
+        lines("user", "add", user, "--consent", "all")
+        lines("device", "add", user, f"{user}-watch")
+    lines("device", "remove", "alice", "alice-watch", "--yes")
+    with DataDirectory(data).registry() as registry:
+        registry.sources.prefer("alice", ["alice-watch"], NOW_US)
+    lines("consent", "withdraw", "alice", "--types", "steps")
+    with open_log(data) as log:
+        changed = item("a1", "alice", version=1)
+        log.stage([item("a1", "alice"), changed, item("b1", "bob")], [rejected("alice"), rejected("bob")], NOW_US)
+        log.commit()
+    return data
+
+
+def read(file: Path) -> dict[str, list]:
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is None
+        return {
+            name: [json.loads(line) for line in archive.read(name).splitlines()]
+            for name in archive.namelist()
+            if name.endswith(".jsonl")
+        }
+
+
+def test_everything_of_one_person(filled: Path, tmp_path: Path, lines) -> None:
+    file = tmp_path / "alice.zip"
+    (said,) = lines("user", "export", "alice", "-o", str(file))
+    found = read(file)
+    assert said == {"user_id": "alice", "file": str(file), "entries": {name: len(rows) for name, rows in found.items()}}
+    assert [(row["id"], row["version"]) for row in found["events.jsonl"]] == [("a1", 0), ("a1", 1)]
+    assert [row["event_id"] for row in found["refused.jsonl"]] == ["bad"]
+    assert [row["action"] for row in found["consents.jsonl"]][-1] == "withdraw"
+    (device,) = found["devices.jsonl"]
+    assert (device["device_id"], device["removed_at"] is not None) == ("alice-watch", True)
+    assert found["preferences.jsonl"] == [{"sources": ["alice-watch"]}]
+    actions = {row["action"] for row in found["audit.jsonl"]}
+    assert {"user.added", "consent.withdrawn", "device.removed", "user.exported"} <= actions
+    with zipfile.ZipFile(file) as archive:
+        index = archive.read("index.html").decode()
+        everything = b"".join(archive.read(name) for name in archive.namelist())
+    assert all(f'href="{name}"' in index for name in found)
+    assert b"bob" not in everything
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_nobody_of_this_name(filled: Path, tmp_path: Path, run) -> None:
+    result = run("user", "export", "carol", "-o", str(tmp_path / "carol.zip"), "--json")
+    assert json.loads(result.stderr)["error"]["reason"] == "not_found"
+    assert not (tmp_path / "carol.zip").exists()
+
+
+def test_it_can_be_written_before_the_service_ever_ran(data: Path, tmp_path: Path, lines) -> None:
+    lines("user", "add", "alice", "--consent", "all")
+    (said,) = lines("user", "export", "alice", "-o", str(tmp_path / "alice.zip"))
+    assert said["entries"]["events.jsonl"] == 0
