@@ -18,6 +18,7 @@ ELSEWHERE = {
     "close": "comes after everything else: the suites leave it to their fixtures",
     "seal_older": "does nothing in memory: tests/unit/storage/test_late_sealing.py",
     "anchor": "is seen outside of the log alone: tests/unit/storage/test_anchor.py",
+    "scrub": "is seen in files alone: tests/unit/bridge/jobs/test_erasures.py",
 }
 """What no clause can find missing."""
 
