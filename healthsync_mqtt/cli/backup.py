@@ -20,6 +20,7 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, AnyData, Data, Json, new_data, now_us
 from healthsync_mqtt.cli.storage import accept_restored
+from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import NotFoundError, UsageError
 
@@ -67,7 +68,12 @@ def create(
         ("bytes", f"{made.made.size} ({made.copied} new)"),
         ("keys", "not in it; write them apart with --keys FILE" if keys is None else str(keys)),
     ])  # fmt: skip
-    output.say(f"written and read back; put it back with: healthsync restore {place} --data NEW")
+    if keys is not None:
+        output.say(f"written and read back; put it back with: healthsync restore {place} --data NEW --keys {keys}")
+    elif DataPaths(root=data).keys_db.exists():
+        output.say("written and read back; it is sealed, and of no use without its keys: write them with --keys FILE")
+    else:
+        output.say(f"written and read back; put it back with: healthsync restore {place} --data NEW")
 
 
 @app.command("verify")

@@ -61,7 +61,7 @@ def run(
         async def rewind(_arguments: dict[str, Any]) -> dict[str, Any]:
             raise UsageError(
                 "at an external broker a subscriber has no place in the log: the broker keeps what it has not given",
-                hint="ask what changed over HTTP, or read the log: healthsync events export",
+                hint="ask what changed over HTTP, or read the log: healthsync events list",
             )
 
         verbs = verbs_beside_another_broker(ready.service) | {"rewind": rewind}

@@ -154,8 +154,10 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
         "restore {tmp}/backups --data {tmp}/restored-1 --keys {tmp}/keys.tar",
         ("backup create {tmp}/backups --keys {tmp}/keys.tar",),
     ),
-    "restore {place} --data NEW": Line(
-        "restore {tmp}/backups --data {tmp}/restored-2", ("backup create {tmp}/backups",)
+    "restore {place} --data NEW": ByTest("tests/integration/test_howtos.py", "def test_backup("),
+    "restore {place} --data NEW --keys {keys}": Line(
+        "restore {tmp}/backups --data {tmp}/restored-2 --keys {tmp}/keys-2.tar",
+        ("backup create {tmp}/backups --keys {tmp}/keys-2.tar",),
     ),
     "sink add {kind} --help": Line("sink add influxdb --help"),
     "sink add file FOLDER --name {name} --replace": Line("sink add file {tmp}/out --name file --replace"),
@@ -164,6 +166,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
         "sink add influxdb {influx} --token-env INFLUX_TOKEN", new=True
     ),
     "sink list": Line("sink list"),
+    "sink reconcile {name}": ByTest("tests/integration/test_sink_service.py", '"sink", "reconcile", "main"'),
     "sink remove NAME --yes": Line("sink remove gone --yes", ("sink add file {tmp}/gone --name gone",)),
     "sink remove {name} --yes": Line("sink remove gone --yes", ("sink add file {tmp}/gone --name gone",)),
     "sink resume {name}": Line("sink resume file", ("sink suspend file",)),
@@ -208,6 +211,11 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "user resume USER": Line("user resume alice", ("user suspend alice --yes",)),
     "user resume {user}": Line("user resume alice", ("user suspend alice --yes",)),
     "user show {user_id}": Line("user show alice"),
+    "up --http-port 8443": OnPage("docs/howto/gateway.md", "up --http-port 8443"),
+    "user invite USER": ByTest("tests/integration/test_gateway_out.py", '"user", "invite"'),
+    "webhook add NAME SUBSCRIBER https://…": Line("webhook add other app https://127.0.0.1:9"),
+    "webhook list": Line("webhook list"),
+    "webhook show {name}": Line("webhook show board", ("webhook add board app https://127.0.0.1:9/hook",)),
 }
 """By the command as a text prints it, without the program's name."""
 
@@ -322,6 +330,6 @@ def test_a_command_runs_as_it_is_printed(
 
 def filled(command: str, typed: str) -> bool:
     """Whether ``typed`` is ``command`` with its blanks filled in, and nothing else."""
-    example = command.replace("http://localhost:8086", "URL")
+    example = command.replace("http://localhost:8086", "URL").replace("https://…", "URL")
     pattern = FIELD.sub(".+", CAPITALS.sub(r"[^ ]+", re.escape(example)))
     return re.fullmatch(pattern, typed) is not None

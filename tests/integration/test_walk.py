@@ -131,6 +131,9 @@ WALK: dict[str, Row] = {
     "consent history": Row("consent history alice", "consent history nobody", code=1),
     "device add": Row("device add alice watch --token-file {tmp}/t", "device add nobody watch", "alice-watch", code=1),
     "device token": Row("device token alice watch", "device token alice watch --lifetime 9d", "The token is not shown"),
+    "user invite": Row(
+        "user invite alice --base https://localhost:8443", "user invite nobody --base https://localhost:8443", code=1
+    ),
     "device list": Row("device list", "device list --user nobody", "watch", code=1),
     "device show": Row("device show alice watch", "device show alice nothing", "last_seen_at", code=1),
     "device why": Row("device why alice watch", "device why alice nothing", "it may connect", code=1),
@@ -144,6 +147,14 @@ WALK: dict[str, Row] = {
     "app suspend": Row("app suspend alice phone", "app suspend alice watch", "suspended", code=1),
     "app resume": Row("app resume alice phone", "app resume alice watch", "resumed", code=1),
     "app rotate": Row("app rotate alice phone --yes", "app rotate alice nothing --yes", "alice-phone", code=1),
+    "app webhook": Row(
+        Elsewhere(
+            "tests/integration/test_gateway.py::test_an_app_that_signs_its_webhooks_needs_no_credential",
+            '"app", "webhook"',
+        ),
+        "app webhook alice nothing",
+        code=1,
+    ),
     "app remove": Row("app remove alice phone --yes", "app remove alice phone", "removed", code=1),
     "format list": Row("format list", "format list now", "health_auto_export"),
     "format show": Row("format show json", "format show jsn", "json"),
@@ -172,6 +183,22 @@ WALK: dict[str, Row] = {
     ),
     "subscriber suspend": Row("subscriber suspend app", "subscriber suspend nobody", "suspended", code=1),
     "subscriber resume": Row("subscriber resume app", "subscriber resume nobody", "resumed", code=1),
+    "webhook add": Row(
+        "webhook add board app https://localhost/hook", "webhook add board app ftp://localhost", "secret", code=1
+    ),
+    "webhook list": Row("webhook list", "webhook list board", "board"),
+    "webhook show": Row("webhook show board", "webhook show bord", "enabled", code=1),
+    "webhook test": Row(
+        Elsewhere(
+            "tests/unit/gateway/test_deliveries.py::test_both_secrets_sign_for_a_day_and_a_test_is_signed_too",
+            '"webhook", "test", "board"',
+        ),
+        "webhook test bord",
+        code=1,
+    ),
+    "webhook enable": Row("webhook enable board", "webhook enable bord", "enabled", code=1),
+    "webhook rotate": Row("webhook rotate board", "webhook rotate bord", "secret", code=1),
+    "webhook remove": Row("webhook remove board --yes", "webhook remove board --yes", "removed", code=1),
     "homeassistant enable": Row(
         "homeassistant enable alice heart_rate", "homeassistant enable alice hart_rate", "shown of alice: heart_rate"
     ),
@@ -223,10 +250,16 @@ WALK: dict[str, Row] = {
     "key status": Row("key status", "key status now", "file"),
     "key check": Row("key check", "key check now", "open"),
     "key rewrap": Row("key rewrap", "key rewrap --provider nobody", "wrapped anew"),
-    "backup create": Row("backup create {tmp}/backups", "backup create {data}/inside", "written and read back"),
+    "backup create": Row(
+        "backup create {tmp}/backups --keys {tmp}/keys.tar", "backup create {data}/inside", "written and read back"
+    ),
     "backup verify": Row("backup verify {tmp}/backups", "backup verify {tmp}/none", "sound", code=1),
     "backup list": Row("backup list {tmp}/backups", "backup list {tmp}/none", code=1),
-    "restore": Row("restore {tmp}/backups --data {tmp}/restored", "restore {tmp}/none --data {tmp}/other", code=1),
+    "restore": Row(
+        "restore {tmp}/backups --data {tmp}/restored --keys {tmp}/keys.tar",
+        "restore {tmp}/none --data {tmp}/other",
+        code=1,
+    ),
     "config show": Row("config show", "config show now", "broker.mqtt_port"),
     "config check": Row("config check", "config check now", "valid"),
     "topic list": Row("topic list", "topic list now", "users/{user}/events"),
@@ -375,6 +408,10 @@ HAND_OUT = {
     "device enroll",
     "subscriber add",
     "subscriber token",
+    "app webhook",
+    "user invite",
+    "webhook add",
+    "webhook rotate",
 }
 """What is asked for a secret; test_cli_secrets says where it may go."""
 
