@@ -64,7 +64,7 @@ def kick(
         f"Close the connection of {client_id}?", f"healthsync client kick {client_id} --yes", yes=yes, as_json=json
     )
     call(place.path, "kick", client_id=client_id)
-    place.audit("client.kicked", client=client_id)
+    place.audit_client("client.kicked", client_id)
     if json:
         output.emit({"client_id": client_id, "kicked": True})
     else:

@@ -66,6 +66,15 @@ class DataDirectory:
         with self.changing() as change:
             change.note(action, user=user, device=device, **detail)
 
+    def audit_client(self, action: str, client_id: str) -> None:
+        """``audit`` of what is done to a connection: a person's appears as a pseudonym, a program's by its name."""
+        with self.registry() as registry:
+            known = next((each for each in registry.devices(removed=True) if each.client_id == client_id), None)
+        if known is None:
+            self.audit(action, client=client_id)
+        else:
+            self.audit(action, user=known.user_id, device=known.device_id)
+
     @contextlib.contextmanager
     def changing(self) -> "Iterator[Change]":
         """The registry for one transaction, with what is written down of it: both happen, or neither.

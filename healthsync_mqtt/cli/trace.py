@@ -41,7 +41,7 @@ def trace(
         while (count is None or printed < count) and (until is None or time.monotonic() < until):
             answer = call(data, "trace", after=after, **who)
             if after is None:
-                place.audit("client.traced", client=client)
+                place.audit_client("client.traced", client)
                 output.say(f"tracing {client}; Ctrl-C ends it")
             if answer["missed"]:
                 output.say(f"{answer['missed']} lines were lost: they came faster than they could be shown")
