@@ -95,9 +95,7 @@ class Tables:
             try:
                 self._db.execute("VACUUM")
             except sqlite3.Error as error:
-                raise StoreError(
-                    f"the registry could not be written anew: {error}", hint="is the disk full?"
-                ) from error
+                raise StoreError(f"the registry could not be written anew: {error}", hint=fix_of(error)) from error
 
     def generation(self) -> int:
         """The number that every write raises."""

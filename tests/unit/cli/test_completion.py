@@ -23,6 +23,8 @@ FREE = {
     *("url_file", "base", "secret_file", "name of webhook add"),
     *("account of adapter map", "before of adapter map", "place", "which", "keys", "redirected"),
     "name of adapter new",
+    "reason of user erase",
+    "erasures of restore",
 }
 """What is a person's own word, a file, a time, a number of the log: by the parameter, or the command's own."""
 

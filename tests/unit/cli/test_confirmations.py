@@ -12,7 +12,7 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.main import app, needed, program
 from tests.support.answering import answering
 
-TAKES_AWAY = {"remove", "revoke", "retire", "purge", "withdraw", "kick"}
+TAKES_AWAY = {"remove", "revoke", "retire", "purge", "withdraw", "kick", "erase"}
 
 
 def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -29,7 +29,7 @@ OF_THAT_KIND = [path for path, _ in ALL if path[-1] in TAKES_AWAY]
 
 
 def test_there_are_such_commands() -> None:
-    assert len(OF_THAT_KIND) == 11
+    assert len(OF_THAT_KIND) == 13
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ def there(lines: Any, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     lines("app", "add", "alice", "phone", "--format", "json")
     lines("subscriber", "add", "app", "--users", "*", "--types", "*")
     lines("sink", "add", "file", str(tmp_path / "out"))
+    lines("webhook", "add", "hook", "app", "https://localhost/hook")
     lines("cert", "init-ca")
     (certificate,) = lines("cert", "issue", "device", "alice", "watch", "--out", str(tmp_path))
     (rotated,) = lines("key", "rotate", "--publish", "1h")
@@ -49,6 +50,8 @@ def there(lines: Any, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 LINES = {
     ("user", "remove"): "user remove alice",
+    ("user", "erase"): "user erase alice",
+    ("webhook", "remove"): "webhook remove hook",
     ("device", "remove"): "device remove alice watch",
     ("app", "remove"): "app remove alice phone",
     ("subscriber", "remove"): "subscriber remove app",

@@ -28,6 +28,7 @@ NAMES: dict[Callable[..., Any], tuple[str, str, str]] = {
     completion.apps: ("phone", "phnoe", "phone"),
     completion.subscribers: ("board", "baord", "board"),
     completion.clients: ("alice-watch", "alice-wacth", "alice-watch"),
+    completion.webhooks: ("hook", "hoko", "hook"),
     completion.sinks: ("copies", "copeis", "copies"),
     completion.passwords: ("board", "baord", "board"),
     completion.holders: ("alice", "alcie", "alice"),
@@ -66,6 +67,15 @@ user show alice
 user suspend alice
 user resume alice
 user remove alice
+user erase alice
+user export alice -o {tmp}/alice.zip
+user invite alice --base https://localhost
+webhook add other board https://localhost/hook
+webhook show hook
+webhook test hook
+webhook enable hook
+webhook rotate hook
+webhook remove hook
 client list --role device
 client kick alice-watch
 consent grant alice --types heart_rate --purpose store
@@ -89,6 +99,7 @@ app show alice phone
 app rotate alice phone
 app remove alice phone
 app why alice phone
+app webhook alice phone
 app suspend alice phone
 app resume alice phone
 format show json
@@ -185,7 +196,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     for line in (
         *("user add alice --consent all", "device add alice watch --token-file {tmp}/token", "sample {tmp}/walk.fit"),
         *("app add alice phone --format json --password-file {tmp}/password", "cert init-ca", "key list"),
-        *("subscriber add board --users * --token-file {tmp}/token", "cert issue device alice watch --out {tmp}"),
+        *("subscriber add board --users * --token-file {tmp}/token", "webhook add hook board https://localhost/hook"),
+        "cert issue device alice watch --out {tmp}",
         *("homeassistant login board --password-file {tmp}/ha", "homeassistant enable alice steps"),
         *("sink add influxdb http://127.0.0.1:9 --no-test --name copies", "broker credentials"),
     ):

@@ -95,7 +95,7 @@ class SessionsFile:
             self._run("VACUUM")
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.Error as error:
-            raise StoreError(f"the sessions could not be written anew: {error}", hint="is the disk full?") from error
+            raise StoreError(f"the sessions could not be written anew: {error}", hint=fix_of(error)) from error
 
     def _plain(self, key: Key, row: Row) -> None:
         if row is not None:

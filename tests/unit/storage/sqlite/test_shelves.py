@@ -118,7 +118,7 @@ def test_a_log_of_before_is_read_as_it_was_and_put_on_shelves_by_and_by(tmp_path
     with SqliteEventLog.open(path, tuning=SMALL) as log:
         fill(log, 240, seed=9)
         log._connection.execute("DROP TABLE shelf_user").fetchall()
-        log._connection.execute("DELETE FROM meta WHERE name = 'unshelved'").fetchall()
+        log._connection.execute("DELETE FROM meta WHERE name IN ('unshelved', 'overwritten')").fetchall()
         for table in ("log", "quarantine", "format_state"):
             log._connection.execute(f"ALTER TABLE {table} DROP COLUMN sealed").fetchall()
         log._connection.execute("DROP TABLE format_record_sealed").fetchall()
