@@ -1,5 +1,6 @@
 """Fixtures of all tests, and the rule that a real-server test may not be skipped in continuous integration."""
 
+import logging
 import os
 import shutil
 from collections.abc import Generator, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from healthsync_mqtt.telemetry.log import ROOT
 from tests.support import child
 from tests.support.accounts import NO_PYTHON, ONLY_ROOT
 from tests.support.booted import NOBODY_BOOTS
@@ -24,6 +26,18 @@ ALONE = pytest.StashKey[bool]()
 EXCUSED = (NO_CRATES, NO_PYTHON, ONLY_ROOT, NOBODY_BOOTS, LONG_BUILD)
 """What a machine of continuous integration may lack: others' registry, root and its Python, the right to namespaces."""
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """Where the log goes and what is in it is a test's own, and the next one's is as it was."""
+    loggers = logging.getLogger(), logging.getLogger(ROOT)
+    before = [(list(each.handlers), each.level) for each in loggers]
+    yield
+    for logger, (handlers, level) in zip(loggers, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+    logging.disable(logging.NOTSET)
 
 
 def in_ci() -> bool:

@@ -12,7 +12,6 @@ from healthsync_mqtt.sinks.kinds import known_pseudonyms, open_ledger, open_pseu
 from healthsync_mqtt.sinks.ledger import OwedPoint, SinkLedger
 from healthsync_mqtt.sinks.pseudonym import LostPseudonymError
 from healthsync_mqtt.sinks.series import SeriesSource
-from healthsync_mqtt.telemetry.log import configure
 
 _OF_THE_FIRST_VERSION = """
 CREATE TABLE refused (
@@ -146,11 +145,10 @@ def test_names_that_are_lost_with_the_ledger_are_not_minted_anew_either(sinks: S
         assert not sinks.pseudonyms.exists()
 
 
-def test_a_ledger_that_is_lost_alone_is_told(sinks: Sinks, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_ledger_that_is_lost_alone_is_told(sinks: Sinks, caplog: pytest.LogCaptureFixture) -> None:
     open_pseudonyms(sinks, open_ledger(sinks, sinks.get("main"), Log(None)))  # type: ignore[arg-type]
     sinks.ledger("main").unlink()
-    configure()
     ledger = open_ledger(sinks, sinks.get("main"), Log(17))  # type: ignore[arg-type]
     assert open_pseudonyms(sinks, ledger).of("alice")
     ledger.close()
-    assert capfd.readouterr().err.count("sink.ledger_lost") == 1
+    assert caplog.text.count("sink.ledger_lost") == 1
