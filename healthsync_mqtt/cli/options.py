@@ -90,8 +90,11 @@ def _owner(data: Path) -> os.stat_result | None:
 
 
 def is_data(data: Path) -> bool:
-    """Whether something of ours is in it: enough for what is to be read there."""
-    return any((data / name).exists() for name in _OURS)
+    """Whether something of ours is in it: enough for what is to be read there.
+
+    A certificate alone is not: clients have it, and a checkout.
+    """
+    return any((data / name).exists() for name in _OURS) or any(data.glob("certs/*.key"))
 
 
 def refuse_near_miss(data: Path) -> None:
@@ -163,7 +166,7 @@ DATA = Path("data")
 directory: ContextVar[Path] = ContextVar("directory", default=DATA)
 """The data directory of the running command."""
 
-_OURS = ("registry.db", "events.db", "audit.db", "healthsync.toml", "keys", "certs", "sinks", "credentials")
+_OURS = ("registry.db", "events.db", "audit.db", "healthsync.toml", "keys", "sinks", "credentials")
 _RELATIVE = re.compile(r"(\d{1,6})([smhdw])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import msgspec
 import typer
@@ -122,6 +122,10 @@ def _cell(value: object) -> str:
     return "" if value is None else time(escaped(str(value)))
 
 
+_FOLDED: Final = 24
+"""The least width that a folded column has."""
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "", paged: bool = False) -> None:
     """Rows for people: a table on a terminal, tab-separated lines in a pipe. ``empty`` is said when there are none.
 
@@ -136,12 +140,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
         for row in listed:
             sys.stdout.write("\t".join(row) + "\n")
         return
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        shown.add_column(column, overflow="fold")
-    for row in listed:
-        shown.add_row(*(Text(cell) for cell in row))
     screen = console()
+    shown = _laid_out(columns, listed, screen.width)
     pages = _pages.get()
     if pages is not None:
         pages.write(_drawn(shown))  # a pager that was left is an error here, and not rich's end of the program
@@ -150,6 +150,32 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
             screen.print(shown)
     else:
         screen.print(shown)
+
+
+def _laid_out(columns: Sequence[str], rows: list[list[str]], width: int) -> Table:
+    """A row a line, of which the widest column alone may be folded; where that is not enough, a value a line."""
+    widths = [
+        max(cell_len(column), *map(cell_len, cells))
+        for column, cells in zip(columns, zip(*rows, strict=True), strict=True)
+    ]
+    widest = widths.index(max(widths))
+    if sum(widths) - widths[widest] + min(widths[widest], _FOLDED) + len(widths) - 1 <= width:
+        shown = Table(box=None, pad_edge=False, header_style="bold")
+        for number, column in enumerate(columns):
+            shown.add_column(column, overflow="fold", no_wrap=number != widest)
+        for row in rows:
+            shown.add_row(*(Text(cell) for cell in row))
+        return shown
+    shown = Table(box=None, pad_edge=False, show_header=False)
+    shown.add_column(style="bold", no_wrap=True)
+    shown.add_column(overflow="fold")
+    for number, row in enumerate(rows):
+        if number:
+            shown.add_row("", "")
+        for column, cell in zip(columns, row, strict=True):
+            if cell:
+                shown.add_row(column, Text(cell))
+    return shown
 
 
 def _drawn(shown: Table) -> str:

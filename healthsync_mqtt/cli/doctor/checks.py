@@ -121,8 +121,12 @@ def _certificates(place: DataDirectory) -> Iterator[Finding]:
     for name in ("ca.crt", "server.crt"):
         path = place.certs / name
         if not path.exists():
-            fix = "it is made by: healthsync up"
-            yield Finding(check=name, grade=Grade.NOTE, message="not there yet", fix=fix)
+            if name == "ca.crt" and any(place.certs.glob("*.key")):
+                fix = "put it back from a backup before the next start: clients trust this one"
+                yield Finding(check=name, grade=Grade.BAD, message="is gone, and its keys are there", fix=fix)
+            else:
+                fix = "it is made by: healthsync up"
+                yield Finding(check=name, grade=Grade.NOTE, message="not there yet", fix=fix)
             continue
         try:
             certificate = x509.load_pem_x509_certificate(path.read_bytes())

@@ -50,6 +50,13 @@ def test_one_of_others_is_none(tmp_path: Path) -> None:
     assert (result.exit_code, [path.name for path in tmp_path.iterdir()]) == (2, ["photo.jpg"])
 
 
+def test_a_certificate_alone_is_what_clients_and_checkouts_have(tmp_path: Path) -> None:
+    (tmp_path / "certs").mkdir()
+    (tmp_path / "certs" / "ca.crt").touch()
+    result = CliRunner().invoke(program(["user"]), ["user", "list", "--data", str(tmp_path)])
+    assert (result.exit_code, [path.name for path in tmp_path.iterdir()]) == (2, ["certs"])
+
+
 def test_where_nobody_named_one_there_is_nothing_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HEALTHSYNC_DATA", raising=False)
