@@ -102,3 +102,10 @@ def lets_in(service: Service, token: str) -> bool:
     finally:
         client.disconnect()
         client.loop_stop()
+
+
+def test_who_asks_for_help_gets_no_certificate(checkout: Path) -> None:
+    asked = subprocess.run([checkout / "scripts" / "up", "--help"], capture_output=True, text=True, check=True)
+    assert "Usage: healthsync up" in asked.stdout
+    assert not (checkout / "data").exists()
+    assert not (checkout / "certs" / "ca.crt").exists()
