@@ -36,6 +36,7 @@ def status(data: FreshData = DATA, json: Json = False) -> None:
             [
                 ("service", f"running (process {shown['pid']}), {'healthy' if shown.get('healthy', True) else 'ILL'}"),
                 *((name, shown["listeners"][name]) for name in ("mqtt", "mqtts", "wss")),
+                *((("http", shown["listeners"]["http"]),) if shown["listeners"]["http"] else ()),
                 ("CA file", shown["listeners"]["ca_file"]),
                 ("connections", shown.get("connections", 0)),
                 *((name.replace("_", " "), shown["counters"].get(name, 0)) for name in _OUTCOMES),
@@ -61,7 +62,7 @@ def current(place: DataDirectory) -> dict[str, Any]:
     except UnavailableError as error:
         shown["reason"] = str(error)
     else:
-        listeners = {name: getattr(service, name) for name in ("mqtt", "mqtts", "wss", "ca_file")}
+        listeners = {name: getattr(service, name) for name in ("mqtt", "mqtts", "wss", "http", "ca_file")}
         shown |= {"running": True, "pid": service.pid, "started_at": service.started_at, "listeners": listeners}
         shown |= answer
     totals: dict[str, Any] = {"events": 0, "superseded": 0, "rejected": 0, "users": 0}

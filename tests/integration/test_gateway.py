@@ -352,6 +352,7 @@ def test_plain_http_is_for_this_machine_only(tmp_path: Path) -> None:
     env = {"HEALTHSYNC_GATEWAY__TLS": "false", "HEALTHSYNC_GATEWAY__HOST": "127.0.0.1"}
     with Service(tmp_path / "data", "--http-port", "0", env=env) as service:
         assert service.ready["http"].startswith("http://127.0.0.1:")
+        assert service.cli("status")[0]["listeners"]["http"] == service.ready["http"]
         answer = Web(service.ready["http"], service.ca_file).get("/v1/nothing")
         assert answer.status == 404
         assert "strict-transport-security" not in answer.headers
