@@ -104,6 +104,10 @@ class MemoryShelf:
         asyncio.get_running_loop().call_soon(done, True)
         return True
 
+    def forget(self, below: str) -> None:
+        """Retain nothing below this any more."""
+        self.kept = {topic: payload for topic, payload in self.kept.items() if not topic.startswith(below)}
+
 
 class MemoryEdge:
     """``bridge.service.Edge``. ``permissions`` are what its users agree to."""
@@ -203,6 +207,11 @@ class MemoryServing:
             if not taken.done():
                 taken.set_exception(ConnectionLostError("the service has ended"))
                 taken.exception()
+
+    async def erase(self, user: str, clients: tuple[str, ...]) -> None:  # noqa: ARG002
+        """Forget what is retained of the person; there are no connections and no file."""
+        if user:
+            self.shelf.forget(f"users/{user}/")
 
     async def reload(self, settings: Settings) -> None:
         """There is nothing to go by."""

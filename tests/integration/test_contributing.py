@@ -126,31 +126,68 @@ class TestLantern(FormatContract):
         return {b"4": 1}
 """
 
-CODEC = '''"""Bodies backwards."""
+CODEC = '''"""One key of a program, of which each user has a part."""
+
+import hmac
+import os
+from functools import partial
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from healthsync_mqtt.keys.faults import TamperedError
+
+_KEY = b"a key of a program, for a test alone"
 
 
-class TurningCodec:
+class LanternCodec:
     """``port.BodyCodec``."""
 
-    def encode(self, user: str, data: bytes) -> bytes:
-        """Last byte first."""
-        return data[::-1]
+    def prepare(self, *, make: bool) -> None:
+        """It is here."""
 
-    def decode(self, user: str, stored: bytes) -> bytes:
-        """As they were."""
-        return stored[::STEP]
+    def fresh(self) -> None:
+        """Nothing changes."""
+
+    def encoder(self, user: str):
+        """Each alone is quick enough."""
+        return partial(self.encode, user)
+
+    def encode(self, user: str, data: bytes, place: bytes) -> bytes:
+        """A nonce, and what is sealed with it for this place."""
+        nonce = os.urandom(12)
+        return nonce + _cipher(user).encrypt(nonce, data, PLACE)
+
+    def decode(self, user: str, stored: bytes, place: bytes) -> bytes:
+        """As it was."""
+        try:
+            return _cipher(user).decrypt(stored[:12], stored[12:], PLACE)
+        except (InvalidTag, ValueError):
+            raise TamperedError from None
+
+    def mark(self, user: str, data: bytes) -> bytes:
+        """Keyed as well."""
+        return hmac.digest(_part(user), data, "sha256")[:16]
+
+
+def _part(user: str) -> bytes:
+    return hmac.digest(_KEY, user.encode(), "sha256")
+
+
+def _cipher(user: str) -> AESGCM:
+    return AESGCM(_part(user))
 '''
 
 KEEPS_THE_PORT = """
 import pytest
-from healthsync_mqtt.storage.codec.turning import TurningCodec
+from healthsync_mqtt.storage.codec.lantern import LanternCodec
 from healthsync_mqtt.testing.codec_contract import CodecContract
 
 
-class TestTurning(CodecContract):
+class TestLantern(CodecContract):
     @pytest.fixture
     def codec(self):
-        return TurningCodec()
+        return LanternCodec()
 """
 
 ADAPTER = '''"""Fetches the lanterns of a cloud, for the users that its login names."""
@@ -225,9 +262,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     topics.write_text(topics.read_text() + TOPIC)
     # command
     (packages / "cli" / "lantern.py").write_text(COMMAND)
-    change(packages / "cli" / "main.py", "    key,\n", "    key,\n    lantern,\n")
-    line = 'app.add_typer(audit.app, name="audit")\n'
-    change(packages / "cli" / "main.py", line, line + 'app.add_typer(lantern.app, name="lantern")\n')
+    line = '    "audit": "audit.app",\n'
+    change(packages / "cli" / "main.py", line, f'{line}    "lantern": "lantern.app",\n')
     # follower
     (copy / "bridge" / "follow" / "lanterns.py").write_text(FOLLOWER)
     start = '        tasks.start("ship", self.shipping.run())\n'
@@ -334,15 +370,15 @@ def test_a_new_format_keeps_the_contract_and_its_deliveries_are_events(tree: Pat
 
 
 def test_a_new_implementation_of_a_port_is_judged_by_its_suite(tree: Path) -> None:
-    new = tree / "healthsync_mqtt" / "storage" / "codec" / "turning.py"
-    new.write_text(CODEC.replace("STEP", "-1"))
-    done = suite(tree, KEEPS_THE_PORT, "turning")
+    new = tree / "healthsync_mqtt" / "storage" / "codec" / "lantern.py"
+    new.write_text(CODEC.replace("PLACE", "place"))
+    done = suite(tree, KEEPS_THE_PORT, "lantern_codec")
     assert done.returncode == 0, done.stdout
     assert f"{clauses(CodecContract)} passed" in done.stdout
-    new.write_text(CODEC.replace("STEP", ""))
-    done = suite(tree, KEEPS_THE_PORT, "turning")
+    new.write_text(CODEC.replace("PLACE", "None"))
+    done = suite(tree, KEEPS_THE_PORT, "lantern_codec")
     assert done.returncode == 1, done.stdout
-    assert "test_what_comes_out_is_what_went_in" in done.stdout
+    assert "test_what_is_not_as_it_was_made_is_found" in done.stdout
 
 
 def test_a_new_adapter_needs_no_change_here_and_has_the_rights_of_its_provider_and_users(tree: Path) -> None:
