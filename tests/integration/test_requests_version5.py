@@ -66,7 +66,7 @@ async def test_a_code_becomes_a_device_and_its_tokens_renew_each_other(house: Ho
     assert (await phone.subscribe((answers, 1))).codes == (1,)
     for turn in range(2):
         house.age_tokens(house.settings.token.access_s * 0.7)
-        house.door.requests._clock = house.door._clock  # type: ignore[attr-defined]
+        house.edge.requests._clock = house.door._clock
         renewed = await asked(phone, answers, b"%d" % turn, refresh_token=granted["refresh_token"])
         assert (renewed["status"], renewed["client_id"]) == ("ok", "alice-phone")
         phone.authenticate(renewed["token"])
