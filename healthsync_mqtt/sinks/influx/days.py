@@ -155,7 +155,8 @@ class DaysShipping:
         if not self._ledger.knows(user):
             if changed.figures is None or not self._covers(user, type_name):
                 return None  # nothing of this user is there, or will be
-            self._ledger.admit(SeriesSource(MEASUREMENT, user, None, None, None))  # before it has a name
+            self._pseudonym(user)  # first: who is known already is given no new one
+            self._ledger.admit(SeriesSource(MEASUREMENT, user, None, None, None))
         series = MEASUREMENT + tag_set([("user", self._pseudonym(user)), ("type", type_name)])
         known = self._ledger.day_fields(series, day)
         if changed.figures is None:

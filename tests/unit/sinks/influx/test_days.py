@@ -1,6 +1,6 @@
 """Days of users arrive as points, follow every change, and are sent again to a server that may have lost them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from healthsync_mqtt.sinks.config import InfluxConfig
 from healthsync_mqtt.sinks.influx.days import DaysShipping
 from healthsync_mqtt.sinks.influx.line import Line, ServerAnswer
 from healthsync_mqtt.sinks.ledger import SinkLedger
+from healthsync_mqtt.sinks.pseudonym import LostPseudonymError, Pseudonyms
 from healthsync_mqtt.sinks.series import SeriesSource
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.summaries.file import SummaryFile
@@ -59,6 +60,7 @@ class Stand:
         self.now = 1000.0
         self.bucket = Bucket()
         self.uncovered: set[str] = set()
+        self.pseudonym: Callable[[str], str] = lambda user: f"p-{user}"
         self.file = SummaryFile.open(path / "summaries.db")
         self.ledger = SinkLedger.open(path / "ledger.db")
         self.log = MemoryEventLog()
@@ -74,7 +76,7 @@ class Stand:
             self.config,
             open_days=lambda: self.file,
             ledger=self.ledger,
-            pseudonym=lambda user: f"p-{user}",
+            pseudonym=self.pseudonym,
             covers=lambda user, _type: user not in self.uncovered,
             connect=lambda: self.bucket,
             clock=lambda: self.now,
@@ -116,6 +118,23 @@ def test_a_day_is_a_point_and_a_correction_overwrites_it(stand: Stand) -> None:
     requests = stand.bucket.requests
     stand.ship()
     assert stand.bucket.requests == requests, "nothing has changed"
+
+
+def test_a_day_that_is_shipped_before_any_event_of_its_user_gives_the_user_a_name(tmp_path: Path) -> None:
+    stand = Stand(tmp_path)
+    pseudonyms = Pseudonyms.open(tmp_path / "pseudonyms.db", known=stand.ledger.knows)
+    stand.pseudonym = pseudonyms.of
+    stand.shipping = stand.begun()
+    stand.store(item("a", "carol"))
+    stand.ship()
+    assert [series for series, _ in stand.bucket.points] == [
+        f"daily_summary,type=heart_rate,user={pseudonyms.of('carol')}"
+    ]
+    assert stand.ledger.knows("carol")
+    stand.store(item("b"))  # alice's points are there, the name that they have is not
+    with pytest.raises(LostPseudonymError):
+        stand.ship()
+    pseudonyms.close()
 
 
 def test_a_day_that_comes_to_nothing_loses_its_point(stand: Stand) -> None:
