@@ -183,7 +183,7 @@ def bound(principal: Principal, variable: str) -> frozenset[str] | None:
     """
     role = principal.role
     if role is Role.bridge and principal.users:
-        # The bridge of the canaries: their users are also the ids of its clients and bridges.
+        # The bridge of the canaries: its ids are those of their users, clients and bridges alike.
         return principal.users if variable in {"user", "bridge", "client"} else None
     if role is Role.admin or role is Role.bridge or role is Role.gateway:
         return None

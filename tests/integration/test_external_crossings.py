@@ -33,7 +33,7 @@ ROLE = role_name(CANARY_A.client_id)
 def topic_of(key: str) -> str:
     """The channel's topic in the world of the canary that must not notice."""
     user = str(CANARY_B.user)
-    ids = {"user": user, "bridge": user, "client": user, "type": "heart_rate"}
+    ids = {"user": user, "bridge": user, "client": CANARY_B.client_id, "type": "heart_rate"}
     return TOPICS.build(key, **{name: ids.get(name, "probe") for name in TOPICS[key].template.variables})
 
 

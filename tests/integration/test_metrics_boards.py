@@ -90,6 +90,7 @@ def healthy(**more: Any) -> dict[str, Any]:
         "subscriber_lag": 0,
         "certificates": {"ca": 4e9, "server": 4e9, "clients": 0, "clients_ending": 0},
         "sinks": [{"sink": "main", "state": "idle", "lag": 0}],
+        "backup": {"age_s": 25 * 3600.0, "failures": 0},
         **more,
     }
 
@@ -149,6 +150,7 @@ def test_each_alert_is_silent_on_a_healthy_service_and_fires_on_its_fault(tmp_pa
         "HealthSyncCertificateEnds": exposition(
             healthy(certificates={"ca": 4e9, "server": now + 86_400.0, "clients": 0, "clients_ending": 0})
         ),
+        "HealthSyncBackupOld": exposition(healthy(backup={"age_s": 27 * 3600.0, "failures": 1})),
         "HealthSyncLoginsRefused": exposition(healthy(counters=refused.snapshot())),
     }
     assert set(faults) == {rule["alert"] for rule in ALERTS}

@@ -5,6 +5,8 @@ import json
 import time
 from typing import Any
 
+import pytest
+
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.summaries.day import day_number
 from healthsync_mqtt.summaries.file import SummaryFile
@@ -121,6 +123,7 @@ async def test_of_a_user_who_is_removed_no_figure_is_kept(house: House) -> None:
 def test_the_command_shows_days_with_the_night_that_ended_on_them(tmp_path: Any) -> None:
     data = tmp_path / "data"
     run_cli(data, "user", "add", "alice", "--consent", "all")
+    run_cli(data, "device", "add", "alice", "phone")
     night = {
         "id": "n", "type": "sleep", "start_time": "2026-01-04T22:30:00Z", "end_time": "2026-01-05T06:00:00Z",
         "utc_offset": 3600, "value": {"total_asleep_s": 25000},
@@ -147,6 +150,8 @@ def test_the_command_shows_days_with_the_night_that_ended_on_them(tmp_path: Any)
             "duration_s": 27_000, "total_asleep_s": 25_000, "sources": ["watch"],
         }  # fmt: skip
         assert [row["source"] for row in run_cli(data, "source", "list", "--user", "alice")] == ["watch"]
+        with pytest.raises(AssertionError, match="alice has no source scale"):
+            run_cli(data, "source", "prefer", "scale", "watch", "--user", "alice")
         run_cli(data, "source", "prefer", "phone", "watch", "--user", "alice")
         listed = run_cli(data, "source", "list", "--user", "alice")
         assert [(row["place"], row["source"], row["events"]) for row in listed] == [(1, "phone", 0), (2, "watch", 3)]

@@ -113,6 +113,7 @@ class Canary:
             f"{root}/+/devices/+/events",
             f"{root}/#",
             f"+/{CANARY_B.user}/#",
+            f"+/{CANARY_B.client_id}/#",
             "#",
             "$share/canary/#",
             f"$share/canary/{status}",
@@ -346,7 +347,7 @@ class _Audience:
 def _topic(topics: TopicRegistry, channel: Channel, canary: Principal) -> str:
     """A channel's topic in one canary's world."""
     user = str(canary.user)
-    ids = {"user": user, "bridge": user, "client": user, "type": "heart_rate"}
+    ids = {"user": user, "bridge": user, "client": canary.client_id, "type": "heart_rate"}
     return topics.build(channel.key, **{name: ids.get(name, "probe") for name in channel.template.variables})
 
 

@@ -35,7 +35,12 @@ CANARY_B: Final = _canary("healthsync-canary-b")
 PROBE: Final = _canary("healthsync-canary-c")
 """Finds out what the broker can promise, also while a canary flies."""
 CANARY_USERS: Final = frozenset(str(principal.user) for principal in (CANARY_A, CANARY_B, PROBE))
-PERCH: Final = Principal(role=Role.bridge, client_id="healthsync-canary-perch", users=CANARY_USERS, types=None)
+PERCH: Final = Principal(
+    role=Role.bridge,
+    client_id="healthsync-canary-perch",
+    users=CANARY_USERS | {CANARY_B.client_id},  # whose answers go to topics of the client's name
+    types=None,
+)
 """The bridge of the canaries' world: sees what they publish, publishes what bridges do, and reaches no user."""
 READER: Final = Principal(
     role=Role.subscriber, client_id="healthsync-canary-reader", users=frozenset({str(CANARY_B.user)}), types=None
