@@ -208,6 +208,7 @@ class Erasures:
         await self._chores.durable(lambda journal: journal.forget_user(user, (), 0))
         unused, through = await asyncio.to_thread(self._unused, user, names)
         await self._chores.durable(lambda journal: journal.forget_user(user, unused, through))
+        await self._destroy_keys(erasure)  # what was on its way at the first time made a key anew
 
     def _rows(self, user: str, names: set[str]) -> list[int]:
         """The next rows, and into ``names`` what they name."""
@@ -252,32 +253,40 @@ class Erasures:
                 names.forget(user)
 
     def _ask(self, sinks: Sinks, errand: Errand) -> None:
-        self._book.send(errand)
+        """Once: who is asked again and again is never done. The book's line is last: what it has was asked."""
+        if errand.place in self._book.pending(errand.erasure):
+            return
         with closing(SinkLedger.open(sinks.ledger(errand.place.removeprefix(_PLACE)))) as ledger:
             ledger.ask_erasure(errand.subject)
+        self._book.send(errand)
 
     def _files_of_sinks(self, erasure: PersonErasure) -> str:
         """A sink into files that has not rewritten them; they may lie in the data directory."""
         sinks = Sinks(self._root)
-        self._hear_sinks()
-        waiting = self._book.pending(erasure.id)
-        names = [each.removeprefix(_PLACE) for each in waiting]
-        return next((name for name in names if isinstance(sinks.get(name), FileConfig)), "")
+        for errand in self._book.errands():
+            name = errand.place.removeprefix(_PLACE)
+            mine = errand.erasure == erasure.id and name in sinks.names()
+            if mine and isinstance(sinks.get(name), FileConfig) and not _has_done(sinks, errand):
+                return name
+        return ""
 
     def _hear_sinks(self) -> None:
-        """What sinks have confirmed; a sink that was removed cannot."""
+        """What sinks have confirmed; a sink that was removed cannot. Not while they are asked: they would be again."""
         sinks = Sinks(self._root)
+        asking = {each.id for each in self._book.open() if each.step is ErasureStep.sinks}
         for errand in self._book.errands():
+            if errand.erasure in asking:
+                continue
             name = errand.place.removeprefix(_PLACE)
             if name not in sinks.names():
                 log.warning("erasure.sink_removed", erasure=errand.erasure, sink=name)
                 self._book.confirm(errand)
                 continue
-            with closing(SinkLedger.open(sinks.ledger(name))) as ledger:
-                if errand.subject not in ledger.erasing():
-                    self._book.confirm(errand)
+            if _has_done(sinks, errand):
+                self._book.confirm(errand)
 
     async def _forget_name(self, erasure: PersonErasure) -> None:
+        await asyncio.to_thread(self._hear_sinks)  # those into files, which were waited for
         await asyncio.to_thread(self._forget_in_files, erasure)
         await asyncio.to_thread(self._book.forget, erasure, self._clock_us())
 
@@ -302,6 +311,12 @@ class Erasures:
 
 _AFTER_FILES: Final = frozenset({ErasureStep.sinks, ErasureStep.registry, ErasureStep.scrub, ErasureStep.done})
 """From here on nothing of the person can be served."""
+
+
+def _has_done(sinks: Sinks, errand: Errand) -> bool:
+    """Whether the sink of an errand has confirmed it."""
+    with closing(SinkLedger.open(sinks.ledger(errand.place.removeprefix(_PLACE)))) as ledger:
+        return errand.subject not in ledger.erasing()
 
 
 def _erase(user: str, rows: list[int], journal: Journal) -> None:
