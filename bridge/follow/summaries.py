@@ -107,6 +107,8 @@ class Summaries:
         self._refused: set[str] = set()
         self._again_at = 0.0
         self._unwritten: set[str] = set()
+        #: whom nothing here may name any more, also while the registry still does
+        self._gone: set[str] = set()
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="summaries")
 
@@ -139,8 +141,7 @@ class Summaries:
     async def forget(self, user: str) -> None:
         """Nothing of an erased user is in the file. UnavailableError while the broker may still retain a day."""
         async with self._lock:
-            agreed, _ = _agreed(self._gate.insights.get(user, NO_PERMISSION), self._clock_us())
-            if agreed:
+            if _agrees(self._gate.insights.get(user, NO_PERMISSION), self._clock_us()):
                 raise UnavailableError("the end of a consent has not been heard yet", hint="it is within a second")
             if self._shown.get(user, b"") != b"":
                 self._dirty[user] = None
@@ -149,6 +150,7 @@ class Summaries:
                 kept.pop(user, None)
             self._unwritten.discard(user)
             self._refused.discard(user)
+            self._gone.add(user)
             await self._in_thread(self._file.forget_person, user)
 
     async def close(self) -> None:
@@ -180,7 +182,7 @@ class Summaries:
             return
         for user in self._file.people() | found.keys():
             order = found.get(user, ())
-            if self._owns(user) and self._file.preferred(user) != order:
+            if user not in self._gone and self._owns(user) and self._file.preferred(user) != order:
                 await self._in_thread(self._file.prefer, user, order)
 
     async def _read_consent(self) -> None:
@@ -189,6 +191,8 @@ class Summaries:
         if gate.version != self._consent_version:
             self._consent_version = gate.version
             now = dict(gate.insights)
+            self._gone -= {user for user in self._gone if _agrees(now.get(user, NO_PERMISSION), now_us)}
+            now = {user: permission for user, permission in now.items() if user not in self._gone}
             known = self._permissions.keys() | now.keys() | self._file.people()
             changed |= {user for user in known if self._permissions.get(user) is not now.get(user)}
             changed |= {user for user in self._file.people() if user not in now and self._file.agreed(user)}
@@ -202,7 +206,9 @@ class Summaries:
             agreed, until_us = _agreed(self._permissions.get(user, NO_PERMISSION), now_us)
             if until_us < ALWAYS:
                 self._expiring[user] = until_us
-            if agreed != self._file.agreed(user):
+            # Who agrees to nothing, and of whom there is nothing, is not named.
+            named = user in self._file.people() or _agrees(self._permissions.get(user, NO_PERMISSION), now_us)
+            if named and agreed != self._file.agreed(user):
                 await self._in_thread(self._file.agree, user, agreed, self._since)
                 self._dirty[user] = None
 
@@ -360,7 +366,7 @@ class Summaries:
     async def _write(self) -> None:
         if not self._unwritten:
             return
-        users, self._unwritten = self._unwritten, set()
+        users, self._unwritten = self._unwritten - self._gone, set()
         digests = {user: self._shown.get(user, b"") for user in users}
         await self._in_thread(self._file.show, digests)
         for user in users:
@@ -369,6 +375,11 @@ class Summaries:
 
     def _topic(self, user: str) -> str:
         return self._topics.build("insight", user=user, kind="daily")
+
+
+def _agrees(permission: Permission, now_us: int) -> bool:
+    """Whether anything is permitted now."""
+    return any(now_us < span.until_us for span in (permission.rest, *permission.types.values()))
 
 
 def _agreed(permission: Permission, now_us: int) -> tuple[str, int]:

@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 
 from bridge.stages.consent import ConsentGate
-from healthsync_mqtt.identity.consent.decisions import NOBODY, Permissions
+from healthsync_mqtt.identity.consent.book import Amendment
+from healthsync_mqtt.identity.consent.decisions import NOBODY
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.declared import NOTHING_DECLARED, Declared
 
@@ -43,16 +44,18 @@ class ConsentWatch:
     async def look(self) -> None:
         """Read again if the registry has changed. StoreError: what was last read holds."""
         amended = await asyncio.to_thread(self._read)
-        if any(amended.values()):
-            self._gate.amend(amended)
+        if amended.whole:
+            self._gate.replace(amended.permissions)
+        elif any(amended.permissions.values()):
+            self._gate.amend(amended.permissions)
 
-    def _read(self) -> Permissions:
+    def _read(self) -> Amendment:
         """Of those who decided since the last reading."""
         generation = self._registry.generation()
         if generation == self._generation:
-            return NOBODY
+            return Amendment(self._consents, NOBODY)
         amended = self._registry.consent.amended(self._consents)
         self._consents = amended.newest
         self._declarations = self._registry.apps.declarations()
         self._generation = generation  # read before the permissions: at worst they are read once more
-        return amended.permissions
+        return amended

@@ -26,7 +26,7 @@ from healthsync_mqtt.identity.login.roster import Delta, Roster
 from healthsync_mqtt.identity.people.apps import AppBook
 from healthsync_mqtt.identity.people.carers import CarerBook
 from healthsync_mqtt.identity.people.dashboards import DashboardBook
-from healthsync_mqtt.identity.people.erasures import ERASED, ErasureBook
+from healthsync_mqtt.identity.people.erasures import ErasureBook
 from healthsync_mqtt.identity.people.lookup import (
     PEOPLE,
     any_device,
@@ -39,7 +39,7 @@ from healthsync_mqtt.identity.people.lookup import (
     subscriber_of,
     user_of,
 )
-from healthsync_mqtt.identity.people.names import check_id, checked_names, checked_types, dump_names
+from healthsync_mqtt.identity.people.names import ERASED, check_id, checked_names, checked_types, dump_names
 from healthsync_mqtt.identity.people.records import Admin, Device, Subscriber, User
 from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
 from healthsync_mqtt.identity.people.schema import open_database
@@ -365,6 +365,8 @@ class Registry:
             for user in named.get("user", ()):
                 clients.update(self._tables.column(str, PEOPLE["client_ids_of_user"], user))
             amended = self.consent.amended(consents)
+            if amended.whole:
+                return None
             return Delta(
                 generation=self._tables.generation(),
                 change=newest,

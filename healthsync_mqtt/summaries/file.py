@@ -386,7 +386,8 @@ class SummaryFile:
     def show(self, digests: Mapping[str, bytes | None]) -> None:
         """What is retained of users now; empty: nothing."""
         with self._writing():
-            self._run("clear", [(self._number(user),) for user, digest in digests.items() if digest == b""])
+            gone = [self._numbers[user] for user, digest in digests.items() if digest == b"" and user in self._numbers]
+            self._run("clear", [(number,) for number in gone])  # who has no number is named by nothing here
             self._run("show", [(self._number(user), digest) for user, digest in digests.items() if digest != b""])
 
     def close(self) -> None:

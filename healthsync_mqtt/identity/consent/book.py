@@ -21,7 +21,7 @@ from healthsync_mqtt.identity.consent.decisions import (
     standings,
 )
 from healthsync_mqtt.identity.people.lookup import any_user, user_of
-from healthsync_mqtt.identity.people.names import EVERY, checked_types, dump_names, load_names
+from healthsync_mqtt.identity.people.names import ERASED, EVERY, checked_types, dump_names, load_names
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.sql import statements
 
@@ -29,18 +29,26 @@ _SQL: Final = statements("people", "consent")
 
 
 class Fetched(NamedTuple):
-    """Rows of the history: up to which number, who decided once about everything, and the lines of the others."""
+    """Rows of the history: up to which number, who decided once about everything, and the lines of the others.
+
+    ``whole``: what was known before is of no more use.
+    """
 
     newest: int
     plain: Sequence[tuple[Any, ...]]
     decisions: Sequence[ConsentDecision]
+    whole: bool
 
 
 class Amendment(NamedTuple):
-    """What those agreed to who decided after a certain decision, and the number of the newest one."""
+    """What those agreed to who decided after a certain decision, and the number of the newest one.
+
+    ``whole``: what everybody agrees to. Somebody was erased since: no line is left that says that a consent ended.
+    """
 
     newest: int
     permissions: Permissions
+    whole: bool = False
 
 
 class ConsentBook:
@@ -121,6 +129,9 @@ class ConsentBook:
             if newest == since:
                 return Amendment(newest, NOBODY)
             users = self._tables.column(str, _SQL["users_since"], since)
+            if ERASED in users:
+                users = self._tables.column(str, _SQL["users_since"], 0)
+                return Amendment(newest, in_force(line for user in users for line in self.history(user)), whole=True)
             return Amendment(newest, in_force(line for user in users for line in self.history(user)))
 
     def fetch(self) -> Fetched:
@@ -128,19 +139,20 @@ class ConsentBook:
         with self._tables.read():
             newest = self._tables.number(_SQL["newest"])
             if newest == self._read_to:
-                return Fetched(newest, [], [])
-            if self._read_to:
-                users = self._tables.column(str, _SQL["users_since"], self._read_to)
-                return Fetched(newest, [], [line for user in users for line in self.history(user)])
+                return Fetched(newest, [], [], whole=False)
+            users = self._tables.column(str, _SQL["users_since"], self._read_to) if self._read_to else [ERASED]
+            if ERASED not in users:
+                return Fetched(newest, [], [line for user in users for line in self.history(user)], whole=False)
             # Most users have decided once for a purpose, about everything: those need no history.
             others = self._tables.column(str, _SQL["users_not_plain"])
             decisions = [line for user in others for line in self.history(user)]
-            return Fetched(newest, self._tables.tuples(_SQL["plain"]), decisions)
+            return Fetched(newest, self._tables.tuples(_SQL["plain"]), decisions, whole=True)
 
     def settled(self, fetched: Fetched) -> Permissions:
         """The permissions that follow from it; outside of any reading."""
         if fetched.newest != self._read_to:
-            permissions = {purpose: dict(users) for purpose, users in self._permissions.items()}
+            known = NOBODY if fetched.whole else self._permissions
+            permissions = {purpose: dict(users) for purpose, users in known.items()}
             by_name = {purpose.value: users for purpose, users in permissions.items()}
             stored = {user_id: since_us for user_id, purpose, since_us, _ in fetched.plain if purpose == Purpose.store}
             same: dict[tuple[int, int | None], Permission] = {}  # nearly all agree to the same: one value for all

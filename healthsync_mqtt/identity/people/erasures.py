@@ -9,14 +9,12 @@ from typing import Final
 
 from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.identity.people.lookup import any_user
+from healthsync_mqtt.identity.people.names import ERASED
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.sql import statements
 from healthsync_mqtt.model.erasure import NEXT, ErasureStep, Errand, PersonErasure
 
 _SQL: Final = statements("people", "erasures")
-
-ERASED: Final = "_erased_"
-"""No user: decisions about consent that went with a user leave their number to this name."""
 
 #: Rows that name a user, and rows that name a client id, in an order that no reference stands in the way of.
 _OF_CLIENT: Final = ("sightings", "refused_logins", "apps")

@@ -11,6 +11,9 @@ ALL: Final = frozenset({"all", "*"})
 """Words that mean every user or every type where a list of names is expected."""
 
 
+ERASED: Final = "_erased_"
+"""No user: decisions about consent that went with a user leave their number to this name."""
+
 EVERY: Final = "*"
 """In a set of types: the general ones."""
 

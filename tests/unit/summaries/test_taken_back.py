@@ -154,3 +154,10 @@ def test_killed_wherever_it_was_it_comes_to_the_same_days(tmp_path: Path) -> Non
             }
 
     assert result("summaries.db") == result("undisturbed.db") != {}
+
+
+def test_who_is_forgotten_is_not_named_again_by_what_is_cleared(tmp_path: Path) -> None:
+    with SummaryFile.open(tmp_path / "summaries.db") as file:
+        file.show({"alice": b""})
+        assert file.people() == frozenset()
+    assert b"alice" not in (tmp_path / "summaries.db").read_bytes()
