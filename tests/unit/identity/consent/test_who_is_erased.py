@@ -28,6 +28,6 @@ def test_no_consent_outlives_an_erasure_between_two_readings(tmp_path: Path) -> 
         after = reader.consent.settled(reader.consent.fetch())
         assert all(users.keys() == {"bob"} for users in after.values())
         assert after[Purpose.store]["bob"] == before[Purpose.store]["bob"]
-        assert reader.delta(roster.change, newest) is None
+        assert reader.since(roster.change, newest) is None
         assert reader.consent.amended(amended.newest).permissions[Purpose.store] == {}
         reader.close()
