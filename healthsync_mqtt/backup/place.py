@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from healthsync_mqtt.backup.manifest import FORMAT, BackupSet, DamagedBackupError, UnfitBackupError
-from healthsync_mqtt.config.private_files import make_private_directory, write_durably
+from healthsync_mqtt.config.private_files import make_private_directory, sync_directory, write_durably
 from healthsync_mqtt.errors import ConfigError, NotFoundError, StoreError, UnavailableError
 
 _MARK: Final = "healthsync-backup.json"
@@ -144,9 +144,9 @@ class BackupDirectory:
                     os.fsync(descriptor)
                     temporary.rename(path)
                 for folder in {path.parent for _, _, path in fresh}:
-                    _sync(folder)
+                    sync_directory(folder)
                 if fresh:
-                    _sync(self.path / "objects")
+                    sync_directory(self.path / "objects")
         finally:
             for descriptor, temporary, _ in fresh:
                 os.close(descriptor)
@@ -172,7 +172,7 @@ class BackupDirectory:
         """Take sets away; ``sweep`` takes what only they needed."""
         for name in names:
             self._manifest(name).unlink(missing_ok=True)
-        _sync(self.path / "sets")
+        sync_directory(self.path / "sets")
 
     def sweep(self) -> int:
         """Take away pieces that no set needs, and what a killed process left; how many bytes.
@@ -260,7 +260,7 @@ def pack(directory: BackupDirectory, file: Path) -> None:
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.rename(file)
-            _sync(file.parent)
+            sync_directory(file.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -279,14 +279,6 @@ def _disk_told(where: Path) -> Iterator[None]:
             f"{where} cannot be written: {error.strerror or error}",
             hint="make room there, or name another place; what was there before is as it was",
         ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _no_set(name: str, path: Path, known: Sequence[str]) -> NotFoundError:

@@ -11,7 +11,7 @@ from healthsync_mqtt.backup.checking import contents
 from healthsync_mqtt.backup.keyfile import AUDIT_KEY
 from healthsync_mqtt.backup.manifest import BackupSet, DamagedBackupError, UnfitBackupError
 from healthsync_mqtt.backup.place import BackupSource
-from healthsync_mqtt.config.private_files import make_private_directory
+from healthsync_mqtt.config.private_files import make_private_directory, sync_directory
 from healthsync_mqtt.errors import ConflictError, StoreError
 from healthsync_mqtt.storage.opening import hold_log
 
@@ -43,7 +43,7 @@ def restore(
         if target.exists():
             target.rmdir()
         staging.rename(target)
-        _sync(target.parent)
+        sync_directory(target.parent)
     except OSError as error:
         raise StoreError(
             f"{staging} cannot be written: {error.strerror or error}", hint="make room there, or name another place"
@@ -87,7 +87,7 @@ def _write(path: Path, pieces: Iterable[bytes]) -> None:
             file.write(piece)
         file.flush()
         os.fsync(file.fileno())
-    _sync(path.parent)
+    sync_directory(path.parent)
 
 
 def _compare(kept: BackupSet, staging: Path) -> None:
@@ -107,11 +107,3 @@ def _compare(kept: BackupSet, staging: Path) -> None:
                 f"the event log of the set {kept.id} is sealed, and its keys are not in a set",
                 hint="name the file of keys: healthsync restore BACKUP --data NEW --keys FILE",
             )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

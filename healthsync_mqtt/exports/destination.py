@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from healthsync_mqtt.config.private_files import sync_directory
 from healthsync_mqtt.errors import UsageError
 
 
@@ -38,7 +39,7 @@ def one_file(path: Path | None) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-        _sync(path.parent)
+        sync_directory(path.parent)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -61,7 +62,7 @@ def directory(path: Path) -> Iterator[Path]:
     try:
         yield beside
         beside.replace(path)  # over an empty directory, in one step
-        _sync(path.parent)
+        sync_directory(path.parent)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
@@ -98,11 +99,3 @@ def _opened(file: Path, told: Path) -> int:
 
 def _no_place(path: Path, error: OSError) -> UsageError:
     return UsageError(f"{path} cannot be written: {error.strerror}", hint="name another place: -o PATH")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

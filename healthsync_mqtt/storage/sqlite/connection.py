@@ -9,6 +9,7 @@ from typing import Any
 
 import apsw
 
+from healthsync_mqtt.config.private_files import sync_directory
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.storage.sqlite.faults import DamagedError, store_error
 from healthsync_mqtt.storage.sqlite.statements import migrations
@@ -146,21 +147,12 @@ def _check_file(path: Path, *, create: bool) -> None:
                 f"there is no event log at {path}", hint="start the service once: healthsync up"
             ) from None
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        _sync_directory(path.parent)
+        sync_directory(path.parent)  # SQLite syncs the directory for its WAL only
         return
     if not stat.S_ISREG(mode):
         raise StoreError(f"{path} is a symbolic link or no plain file", hint=f"put the file itself at {path}")
     if mode & 0o077:
         raise StoreError(f"{path} can be read by other users of this machine", hint=f"chmod 600 {path}")
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the name of a new file durable; SQLite syncs the directory for its WAL only."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _prepare(connection: apsw.Connection, path: Path, *, exclusive: bool) -> None:
