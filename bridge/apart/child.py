@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 
 from bridge.apart.frames import PIECE, QUESTION, Kind, ReadRequest, pieces
 from bridge.decode.delivery import decode
+from healthsync_mqtt.telemetry.parent import give_way
 
 _NICE: Final = 5
 _BEAT_S: Final = 0.5
@@ -38,8 +39,7 @@ class _Voice:
 def main() -> None:
     """ReadOut until stdin ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal it is meant for the service
-    with contextlib.suppress(OSError):
-        os.nice(_NICE)  # the data path goes first
+    give_way(_NICE)
     asked, voice = sys.stdin.buffer, _Voice(sys.stdout.buffer)
     sys.stdout = sys.stderr
     voice.say(Kind.BEAT)

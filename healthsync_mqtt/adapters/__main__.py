@@ -6,8 +6,6 @@ When stdin ends the service is gone and so is this process. Each second it says 
 import argparse
 import asyncio
 import contextlib
-import json
-import os
 import resource
 import sys
 from pathlib import Path
@@ -25,6 +23,7 @@ from healthsync_mqtt.identity.login.adapters import ADAPTERS
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.mqtt.links.port import Address
 from healthsync_mqtt.telemetry.log import configure, get_logger
+from healthsync_mqtt.telemetry.parent import end_of_stdin, give_way, tell
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 log = get_logger("adapters")
@@ -55,7 +54,7 @@ async def work(settings: Settings, broker: Address) -> None:
             asyncio.create_task(outlet.run(), name="adapters.outlet"),
             asyncio.create_task(worker.run(), name="adapters.worker"),
             asyncio.create_task(_status(worker), name="adapters.status"),
-            asyncio.create_task(_end_of_stdin(), name="adapters.over"),
+            asyncio.create_task(end_of_stdin(), name="adapters.over"),
         ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -67,18 +66,8 @@ async def work(settings: Settings, broker: Address) -> None:
 
 async def _status(worker: AdapterWorker) -> None:
     while True:
-        with contextlib.suppress(OSError):  # nobody listens: stdin ends, too
-            sys.stdout.write(json.dumps({"status": {"fetched": worker.fetched}}) + "\n")
-            sys.stdout.flush()
+        tell({"status": {"fetched": worker.fetched}})
         await asyncio.sleep(_STATUS_S)
-
-
-async def _end_of_stdin() -> None:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.read(4096):
-        pass
 
 
 def main(arguments: list[str]) -> int:
@@ -90,8 +79,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load_settings(said.data)
         configure(settings.log.level, settings.log.format)
-        with contextlib.suppress(OSError):
-            os.nice(_NICE)  # the data path goes first
+        give_way(_NICE)
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         host, _, port = said.broker.rpartition(":")
         asyncio.run(work(settings, Address(host=host.strip("[]"), port=int(port))))

@@ -6,11 +6,7 @@ wrote is no set yet.
 """
 
 import argparse
-import contextlib
-import json
-import os
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ from healthsync_mqtt.backup.keyfile import write_keys
 from healthsync_mqtt.backup.making import make_backup
 from healthsync_mqtt.backup.place import BackupDirectory
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.telemetry.parent import end_with_parent, give_way, tell
 
 _NICE = 15
 
@@ -34,13 +31,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("directory", type=Path)
     said = parser.parse_args(arguments)
-    with contextlib.suppress(OSError):
-        os.nice(_NICE)  # the data path goes first
-    threading.Thread(target=_watch_parent, daemon=True).start()
+    give_way(_NICE)
+    end_with_parent()
     try:
-        _tell({"made": _scheduled(said)})
+        tell({"made": _scheduled(said)})
     except HealthSyncError as error:
-        _tell({"failed": {"reason": error.reason, "message": str(error), "fix": error.hint}})
+        tell({"failed": {"reason": error.reason, "message": str(error), "fix": error.hint}})
         return error.exit_code
     return 0
 
@@ -67,17 +63,6 @@ def _scheduled(said: argparse.Namespace) -> dict[str, Any]:
         "sets": len(sets) - len(going),
         "seconds": round(time.monotonic() - began, 3),
     }
-
-
-def _tell(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
-
-
-def _watch_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ When stdin ends, the service is gone and so is this process, after the answers t
 """
 
 import argparse
-import contextlib
-import os
 import resource
 import socket
 import sys
@@ -17,9 +15,10 @@ from typing import Final
 from healthsync_mqtt.broker.embedded.limits.descriptors import raise_soft_limit
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.gateway.process import end_of_stdin, run, serve, tell
+from healthsync_mqtt.gateway.process import run, serve
 from healthsync_mqtt.mqtt.links.port import Address
 from healthsync_mqtt.telemetry.log import configure, get_logger
+from healthsync_mqtt.telemetry.parent import end_of_stdin, give_way, tell
 
 log = get_logger("gateway")
 
@@ -36,8 +35,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = load_settings(said.data)
         configure(settings.log.level, settings.log.format)
-        with contextlib.suppress(OSError):
-            os.nice(_NICE)  # the data path goes first
+        give_way(_NICE)
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         raise_soft_limit(settings.gateway.connections)
         host, _, port = said.broker.rpartition(":")

@@ -1,10 +1,7 @@
 """One run of the gateway: its parts, its server on sockets that are open already, and what it says of itself."""
 
 import asyncio
-import contextlib
-import json
 import signal
-import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
@@ -71,22 +68,6 @@ async def serve(
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-
-
-def tell(message: dict[str, Any]) -> None:
-    """Say something to the service that started this process."""
-    with contextlib.suppress(OSError):  # nobody listens: stdin ends, too
-        sys.stdout.write(json.dumps(message) + "\n")
-        sys.stdout.flush()
-
-
-async def end_of_stdin() -> None:
-    """Return when whoever started this process is gone."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.read(4096):
-        pass
 
 
 def _status(crowd: Crowd, server: HttpServer, house: House) -> dict[str, Any]:

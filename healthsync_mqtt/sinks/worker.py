@@ -8,11 +8,8 @@ and so is this process, at once: what it was sending is in the log and will be s
 """
 
 import argparse
-import contextlib
-import json
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from healthsync_mqtt.sinks.shipper import Shipper, SinkPhase
 from healthsync_mqtt.storage.opening import open_reader
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.telemetry.log import configure, get_logger
+from healthsync_mqtt.telemetry.parent import end_with_parent, give_way, tell
 
 log = get_logger("sink")
 
@@ -50,14 +48,13 @@ def main(arguments: list[str]) -> int:
     data: Path = said.data
     name: str = said.name
     configure(os.environ.get("HEALTHSYNC_LOG__LEVEL", "info"))  # type: ignore[arg-type]
-    with contextlib.suppress(OSError):
-        os.nice(_NICE)  # the data path goes first
-    threading.Thread(target=_watch_parent, daemon=True).start()
+    give_way(_NICE)
+    end_with_parent()
     try:
         run(data, name, BridgePart(said.registry or data / "registry.db", said.shard))
     except HealthSyncError as error:
         log.error("sink.stopped", sink=name, error=error)  # noqa: TRY400 - no traceback
-        _tell({"failed": {"reason": error.reason, "message": str(error), "fix": error.hint}})
+        tell({"failed": {"reason": error.reason, "message": str(error), "fix": error.hint}})
         return error.exit_code
     return 0
 
@@ -112,7 +109,7 @@ def run(data: Path, name: str, part: BridgePart) -> None:
         if now - told >= _STATUS_S:
             told = now
             status = shipper.status()
-            _tell({"status": status})  # every second, changed or not: silence means that this process hangs
+            tell({"status": status})  # every second, changed or not: silence means that this process hangs
             if status != last or now - saved >= _SAVE_S:
                 last, saved = status, now
                 ledger.save_state(status | {"said_us": time.time_ns() // 1000})
@@ -130,16 +127,11 @@ def assemble(
 
 
 def _tell_cursor(seq: int) -> None:
-    _tell({"cursor": seq})
+    tell({"cursor": seq})
 
 
 def _tell_asking(what: str) -> None:
-    _tell({"asks": what})
-
-
-def _tell(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+    tell({"asks": what})
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -148,12 +140,6 @@ def _stamp(path: Path) -> tuple[int, int]:
     except FileNotFoundError:
         return (0, 0)
     return (info.st_mtime_ns, info.st_ino)
-
-
-def _watch_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -98,8 +98,8 @@ def test_without_a_directory_there_is_no_schedule(tmp_path: Path) -> None:
 
 def test_the_worker_keeps_what_is_to_be_kept_and_writes_the_keys(tmp_path: Path, capsys, monkeypatch) -> None:
     data, place, keys = _data(tmp_path), tmp_path / "place", tmp_path / "keys.tar"
-    monkeypatch.setattr(worker, "_watch_parent", lambda: None)  # stdin is not a service's here
-    monkeypatch.setattr(worker.os, "nice", lambda _by: 0)
+    monkeypatch.setattr(worker, "end_with_parent", lambda: None)  # stdin is not a service's here
+    monkeypatch.setattr(worker, "give_way", lambda _by: None)
     directory = BackupDirectory.make(place)
     for hours in range(1, 6):
         with open_log(data) as log:
