@@ -73,6 +73,16 @@ class CloudEndpoint:
     by_change: bool = False
 
 
+def token_at(key: str) -> Callable[[Any, Asked], str]:
+    """``following`` of answers that say the next page's token under a key; "" where they say none."""
+
+    def following(document: Any, _asked: Asked) -> str:
+        found = document.get(key) if isinstance(document, dict) else None
+        return found if isinstance(found, str) else ""
+
+    return following
+
+
 def utc_time(seconds: int) -> str:
     """Seconds since 1970 as RFC 3339."""
     return iso(seconds * 1_000_000)[:19] + "Z"

@@ -24,6 +24,7 @@ from healthsync_mqtt.adapters.cloud import (
     Question,
     TokenManners,
     judged,
+    token_at,
     utc_date,
     utc_time,
 )
@@ -555,11 +556,6 @@ def _listed(kind: str, field: str) -> Callable[[Asked], Question]:
     return question
 
 
-def _next_token(document: Any, _asked: Asked) -> str:
-    found = document.get("nextPageToken") if isinstance(document, dict) else None
-    return found if isinstance(found, str) else ""
-
-
 def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
     failed = judged(answer, document)
     if failed is None or not isinstance(document, dict):
@@ -581,7 +577,9 @@ CLOUD: Final = Cloud(
     auth_url="https://accounts.google.com/o/oauth2/v2/auth",
     token_url="https://oauth2.googleapis.com/token",  # noqa: S106  # an address
     endpoints=tuple(
-        CloudEndpoint(kind=kind, question=_listed(kind, field), following=_next_token, slice_s=14 * 86_400)
+        CloudEndpoint(
+            kind=kind, question=_listed(kind, field), following=token_at("nextPageToken"), slice_s=14 * 86_400
+        )
         for kind, field in _ASKED
     ),
     tokens=TokenManners(extra={"access_type": "offline", "prompt": "consent"}),

@@ -17,6 +17,7 @@ from healthsync_mqtt.adapters.cloud import (
     Question,
     TokenManners,
     judged,
+    token_at,
     utc_date,
     utc_time,
 )
@@ -271,11 +272,6 @@ def _rates(asked: Asked) -> Question:
     return "/v2/usercollection/heartrate", query | ({"next_token": asked.page} if asked.page else {}), None
 
 
-def _next_token(document: Any, _asked: Asked) -> str:
-    found = document.get("next_token") if isinstance(document, dict) else None
-    return found if isinstance(found, str) else ""
-
-
 def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
     """403 is no missing scope here: the user's membership has ended."""
     failed = judged(answer, document)
@@ -290,7 +286,7 @@ CLOUD: Final = Cloud(
     token_url="https://api.ouraring.com/oauth/token",  # noqa: S106  # an address
     endpoints=(
         *(
-            CloudEndpoint(kind=kind, question=_days(collection), following=_next_token)
+            CloudEndpoint(kind=kind, question=_days(collection), following=token_at("next_token"))
             for kind, collection in (
                 ("sleep", "sleep"),
                 ("daily_sleep", "daily_sleep"),
@@ -303,7 +299,7 @@ CLOUD: Final = Cloud(
                 ("session", "session"),
             )
         ),
-        CloudEndpoint(kind="heartrate", question=_rates, following=_next_token, slice_s=7 * 86_400),
+        CloudEndpoint(kind="heartrate", question=_rates, following=token_at("next_token"), slice_s=7 * 86_400),
     ),
     # A refresh token that was used is refused as an invalid request.
     tokens=TokenManners(dead=frozenset({"invalid_grant", "invalid_request", "invalid_token"})),

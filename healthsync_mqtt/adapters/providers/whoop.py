@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
-from healthsync_mqtt.adapters.cloud import Asked, Cloud, CloudEndpoint, Question, TokenManners, utc_time
+from healthsync_mqtt.adapters.cloud import Asked, Cloud, CloudEndpoint, Question, TokenManners, token_at, utc_time
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -200,21 +200,16 @@ def _asked(path: str) -> Callable[[Asked], Question]:
     return question
 
 
-def _next_token(document: Any, _asked: Asked) -> str:
-    found = document.get("next_token") if isinstance(document, dict) else None
-    return found if isinstance(found, str) else ""
-
-
 CLOUD: Final = Cloud(
     base_url="https://api.prod.whoop.com",
     auth_url="https://api.prod.whoop.com/oauth/oauth2/auth",
     token_url="https://api.prod.whoop.com/oauth/oauth2/token",  # noqa: S106  # an address
     endpoints=(
         # Sleeps first: a recovery is told at the end of its sleep.
-        CloudEndpoint(kind="sleep", question=_asked("/activity/sleep"), following=_next_token),
-        CloudEndpoint(kind="recovery", question=_asked("/recovery"), following=_next_token),
-        CloudEndpoint(kind="cycle", question=_asked("/cycle"), following=_next_token),
-        CloudEndpoint(kind="workout", question=_asked("/activity/workout"), following=_next_token),
+        CloudEndpoint(kind="sleep", question=_asked("/activity/sleep"), following=token_at("next_token")),
+        CloudEndpoint(kind="recovery", question=_asked("/recovery"), following=token_at("next_token")),
+        CloudEndpoint(kind="cycle", question=_asked("/cycle"), following=token_at("next_token")),
+        CloudEndpoint(kind="workout", question=_asked("/activity/workout"), following=token_at("next_token")),
     ),
     tokens=TokenManners(
         refresh_form={"scope": "offline"}, dead=frozenset({"invalid_grant", "invalid_request", "invalid_token"})
