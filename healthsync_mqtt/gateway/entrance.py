@@ -8,22 +8,14 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from typing import Final
 
-from healthsync_mqtt.broker.embedded.handshakes import Arrival, Handshakes
+from healthsync_mqtt.broker.embedded.accepting import HANDSHAKE_S, Accepting
+from healthsync_mqtt.broker.embedded.handshakes import Arrival
 from healthsync_mqtt.broker.embedded.limits.addresses import network
-from healthsync_mqtt.broker.embedded.turns import REST_S
 from healthsync_mqtt.config.sections import GatewaySettings
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("gateway")
-
-HANDSHAKE_S: Final = 10.0
-"""Seconds that a connection may take to its first byte and a place, and that a TLS handshake may take."""
-_AT_ONCE: Final = 8
-"""Connections that are accepted between two rests of the loop."""
-_PAUSE_S: Final = 0.5
-"""The pause when the system has no descriptor for one."""
 
 
 class Place:
@@ -82,67 +74,30 @@ class Entrance:
         self._crowd = crowd
         self._protocol = protocol
         self._tls = tls
-        self._sockets: set[socket.socket] = set()
-        self._arriving: set[asyncio.Task[None]] = set()
-        self._handshakes = Handshakes(rest_s=REST_S, within_s=HANDSHAKE_S)
+        self._accepting = Accepting(self._enters, lambda error: log.warning("gateway.accept_failed", error=error))
 
     def open(self, sockets: Iterable[socket.socket]) -> None:
         """Accept from now on."""
         for listening in sockets:
             listening.setblocking(False)
-            self._sockets.add(listening)
-            asyncio.get_running_loop().add_reader(listening, self._ready, listening)
+            self._accepting.open(listening)
 
     def close(self) -> None:
         """Accept no more. The sockets are their owner's."""
-        for listening in self._sockets:
-            asyncio.get_running_loop().remove_reader(listening)
-        self._sockets.clear()
+        self._accepting.close()
 
     async def wait_closed(self) -> None:
         """Give up the handshakes that are under way, and those that wait."""
-        await self._handshakes.close()
-        arriving = tuple(self._arriving)
-        for task in arriving:
-            task.cancel()
-        await asyncio.gather(*arriving, return_exceptions=True)
+        await self._accepting.closed()
 
-    def _ready(self, listening: socket.socket) -> None:
-        if listening not in self._sockets:
-            return
-        for _ in range(_AT_ONCE):
-            try:
-                accepted, address = listening.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except ConnectionAbortedError:
-                continue
-            except OSError as error:
-                log.warning("gateway.accept_failed", error=error)
-                self._pause(listening, _PAUSE_S)
-                return
-            self._enters(accepted, str(address[0]))
-        self._pause(listening, REST_S)
-
-    def _pause(self, listening: socket.socket, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(listening)
-        loop.call_later(seconds, self._again, listening)
-
-    def _again(self, listening: socket.socket) -> None:
-        if listening in self._sockets:
-            asyncio.get_running_loop().add_reader(listening, self._ready, listening)
-
-    def _enters(self, accepted: socket.socket, peer: str) -> None:
+    def _enters(self, accepted: socket.socket, peer: str, _listening: socket.socket) -> None:
         place = self._crowd.enters(peer)
         if place is None:
             accepted.close()
             return
         accepted.setblocking(False)
         if self._tls is None:
-            task = asyncio.get_running_loop().create_task(self._serve(accepted, place))
-            self._arriving.add(task)
-            task.add_done_callback(self._arriving.discard)
+            self._accepting.serve(self._serve(accepted, place))
             return
 
         def cut() -> None:
@@ -155,7 +110,7 @@ class Entrance:
             place.leave()
 
         shake = lambda: self._serve(accepted, place)  # noqa: E731
-        self._handshakes.arrive(Arrival(accepted, place.address, shake=shake, cut=cut, gone=gone))
+        self._accepting.shake(Arrival(accepted, place.address, shake=shake, cut=cut, gone=gone))
 
     async def _serve(self, accepted: socket.socket, place: Place) -> None:
         """Until it has shaken hands; from then on its protocol gives the place back."""

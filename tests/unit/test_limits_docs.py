@@ -7,7 +7,7 @@ import pytest
 
 from bridge import group, pipeline, pressure
 from bridge.follow import shared
-from healthsync_mqtt.broker.embedded import connection, handshakes, listeners, protocol, router, wire
+from healthsync_mqtt.broker.embedded import accepting, connection, handshakes, protocol, router, wire
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings, QuarantineSettings
 from tests.support.floods.profile import strict
@@ -52,7 +52,7 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
         "groups.members": shared.MOST_MEMBERS,
         "groups.opened": shared.MOST_GROUPS,
         "handshakes": handshakes.MOST,
-        "handshake_s": listeners._HANDSHAKE_S,
+        "handshake_s": accepting.HANDSHAKE_S,
         "failures.remembered": AddressGuard._REMEMBER,
         "write_buffer": 65_536,  # asyncio's and uvloop's high-water mark
     }

@@ -11,18 +11,13 @@ import ssl
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from healthsync_mqtt.broker.embedded.handshakes import Arrival, Handshakes
+from healthsync_mqtt.broker.embedded.accepting import HANDSHAKE_S, Accepting
+from healthsync_mqtt.broker.embedded.handshakes import Arrival
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
-from healthsync_mqtt.broker.embedded.turns import REST_S
 from healthsync_mqtt.broker.embedded.wire import Accept, WebSocketWire, Wire
 from healthsync_mqtt.identity.certificates.demand import Demand
 
-_HANDSHAKE_S = 10.0
 _BACKLOG = 1024
-#: Connections that are accepted between two rests of the loop: each is some work, and a TLS handshake is more.
-_AT_ONCE = 8
-#: The pause when the system has no descriptor for one.
-_PAUSE_S = 0.5
 
 
 class Threshold(Protocol):
@@ -84,8 +79,7 @@ class Listeners:
         self._threshold = threshold
         self._most = most
         self._sockets: dict[socket.socket, _Kind] = {}
-        self._arriving: set[asyncio.Task[None]] = set()
-        self.handshakes = Handshakes(rest_s=REST_S, within_s=_HANDSHAKE_S)
+        self._accepting = Accepting(self._knock, threshold.exhausted)
 
     async def open(
         self,
@@ -101,57 +95,25 @@ class Listeners:
         All of its addresses have one port. ``clients`` is what logins need there; ``tls`` has to ask for certificates
         accordingly.
         """
-        loop = asyncio.get_running_loop()
         opened = await listening_on(hosts, port)
         for listening in opened:
             self._sockets[listening] = _Kind(tls, clients, origins)
-            loop.add_reader(listening, self._ready, listening)
+            self._accepting.open(listening)
         return list(opened.values())
 
     def close(self) -> None:
         """Accept no more connections."""
-        loop = asyncio.get_running_loop()
+        self._accepting.close()
         for listening in self._sockets:
-            loop.remove_reader(listening)
             listening.close()
         self._sockets.clear()
 
     async def closed(self) -> None:
         """Give up the handshakes that are under way, and those that wait."""
-        await self.handshakes.close()
-        arriving = tuple(self._arriving)
-        for task in arriving:
-            task.cancel()
-        await asyncio.gather(*arriving, return_exceptions=True)
+        await self._accepting.closed()
 
-    def _ready(self, listening: socket.socket) -> None:
-        kind = self._sockets.get(listening)
-        if kind is None:
-            return
-        for _ in range(_AT_ONCE):
-            try:
-                accepted, address = listening.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except ConnectionAbortedError:
-                continue
-            except OSError as error:
-                self._threshold.exhausted(error)
-                self._pause(listening, _PAUSE_S)
-                return
-            self._knock(accepted, str(address[0]), kind)
-        self._pause(listening, REST_S)
-
-    def _pause(self, listening: socket.socket, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(listening)
-        loop.call_later(seconds, self._again, listening)
-
-    def _again(self, listening: socket.socket) -> None:
-        if listening in self._sockets:
-            asyncio.get_running_loop().add_reader(listening, self._ready, listening)
-
-    def _knock(self, accepted: socket.socket, peer: str, kind: _Kind) -> None:
+    def _knock(self, accepted: socket.socket, peer: str, listening: socket.socket) -> None:
+        kind = self._sockets[listening]
         wire: Wire
         if kind.origins is None:
             wire = Wire(self._accept, secure=kind.tls is not None, clients=kind.clients)
@@ -187,9 +149,7 @@ class Listeners:
         wire.on_stray = lambda: self._threshold.stray(peer)
         accepted.setblocking(False)
         if kind.tls is None:
-            task = asyncio.get_running_loop().create_task(self._arrive(wire, accepted, peer, kind))
-            self._arriving.add(task)
-            task.add_done_callback(self._arriving.discard)
+            self._accepting.serve(self._arrive(wire, accepted, peer, kind))
             return
 
         def cut() -> None:
@@ -197,7 +157,7 @@ class Listeners:
             self._threshold.gone(knock)
             leave()
 
-        self.handshakes.arrive(
+        self._accepting.shake(
             Arrival(
                 accepted,
                 knock.address,
@@ -208,7 +168,7 @@ class Listeners:
         )
 
     async def _arrive(self, wire: Wire, accepted: socket.socket, peer: str, kind: _Kind) -> None:
-        timeout = None if kind.tls is None else _HANDSHAKE_S
+        timeout = None if kind.tls is None else HANDSHAKE_S
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: wire, accepted, ssl=kind.tls, ssl_handshake_timeout=timeout

@@ -171,6 +171,9 @@ class Threshold:
     def gone(self, _knock: Knock) -> None:
         self.left += 1
 
+    def exhausted(self, error: OSError) -> None:
+        raise error
+
 
 @asynccontextmanager
 async def listening(tmp_path: Path, threshold: Any) -> AsyncIterator[tuple[Listeners, Bound]]:

@@ -5,8 +5,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from healthsync_mqtt.broker.embedded.accepting import AT_ONCE
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
-from healthsync_mqtt.broker.embedded.listeners import _AT_ONCE, Listeners
+from healthsync_mqtt.broker.embedded.listeners import Listeners
 
 
 class Threshold:
@@ -18,6 +19,9 @@ class Threshold:
     def knock(self, _peer: str, _leave: Callable[[], None]) -> Knock | None:
         self.knocks += 1
         return None
+
+    def exhausted(self, error: OSError) -> None:
+        raise error
 
 
 async def test_a_storm_of_connections_is_accepted_with_rests(monkeypatch: Any) -> None:
@@ -33,10 +37,10 @@ async def test_a_storm_of_connections_is_accepted_with_rests(monkeypatch: Any) -
         return later(delay, *work)
 
     monkeypatch.setattr(loop, "call_later", counted)
-    storm = [socket.create_connection(bound) for _ in range(3 * _AT_ONCE + 1)]
+    storm = [socket.create_connection(bound) for _ in range(3 * AT_ONCE + 1)]
     (listening,) = listeners._sockets
-    listeners._ready(listening)
-    assert threshold.knocks == _AT_ONCE
+    listeners._accepting.ready(listening)
+    assert threshold.knocks == AT_ONCE
     assert len(pauses) == 1
     async with asyncio.timeout(10):
         while threshold.knocks < len(storm):  # noqa: ASYNC110  # the loop accepts the others
