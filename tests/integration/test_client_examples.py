@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fetched import cargo_crate, go_module, npm_package, python_packages, python_source
-from tests.support.java_brokers import class_path
+from tests.support.java_brokers import JAVA, class_path
 from tests.support.pages import blocks
 from tests.support.service import Service, run_cli
 
@@ -55,7 +55,7 @@ def python(place: Path, source: str) -> list[str]:
 
 def java(place: Path, source: str) -> list[str]:
     (place / "Publish.java").write_text(source)
-    return ["java", "-Xmx256m", "-cp", class_path("clients"), "Publish.java"]
+    return [*JAVA, "-cp", class_path("clients"), "Publish.java"]
 
 
 def go(place: Path, source: str) -> list[str]:

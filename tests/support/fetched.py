@@ -127,5 +127,5 @@ def cargo_crate(name: str, source: str, crate: str, version: str, *, features: b
     had = subprocess.run(["cargo", "fetch", "--quiet"], cwd=place, capture_output=True, text=True, check=False)
     if had.returncode:
         pytest.skip(f"{NO_CRATES}: {had.stderr.strip()[-600:]}")
-    fetch(["cargo", "build", "--quiet", "--offline"], place)
+    fetch(["cargo", "build", "--quiet", "--offline"], place, CARGO_PROFILE_DEV_DEBUG="0")
     return place / "target" / "debug" / name

@@ -23,6 +23,8 @@ from tests.support import child
 from tests.support.mosquitto import Mosquitto, free_port
 
 FOLDER = Path(__file__).parent / "java"
+#: A virtual machine that lives for seconds: what it compiles well takes more of the processor than it gives back.
+JAVA = ("java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 HEALTHSYNC = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]
 
 
@@ -70,7 +72,7 @@ class JavaBroker(Mosquitto):
         folder = self.root / self._name
         folder.mkdir(exist_ok=True)
         source = FOLDER / f"{self._name}.java"
-        command = ["java", "-Xmx512m", "-cp", self.jars, str(source), str(self.port), str(folder), *url]
+        command = [*JAVA, "-cp", self.jars, str(source), str(self.port), str(folder), *url]
         with (self.root / "java.log").open("ab") as log:
             self.process = child.start(command, stdout=log, stderr=log)
         self.wait_listening(within=120)

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.java_brokers import FOLDER as JAVA
-from tests.support.java_brokers import class_path
+from tests.support.java_brokers import FOLDER, JAVA, class_path
 
 _HERE = Path(__file__).parent / "languages"
 _BUILD_S = 300
@@ -36,7 +35,7 @@ def run(name: str, asked: dict[str, Any], folder: Path) -> dict[str, Any]:
         case "c":
             command = [*_c(folder), *_arguments(asked)]
         case _:
-            command = ["java", "-cp", class_path("clients"), str(JAVA / f"{name}.java"), *_arguments(asked)]
+            command = [*JAVA, "-cp", class_path("clients"), str(FOLDER / f"{name}.java"), *_arguments(asked)]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=_RUN_S)
     assert done.returncode == 0, done.stderr[-2_000:]
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
