@@ -25,6 +25,8 @@ from healthsync_mqtt.identity.erasure_recall import recall
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.keys.opening import has_ring, ring_of
+from healthsync_mqtt.linked.flights import Flights
+from healthsync_mqtt.linked.parting import existing
 from healthsync_mqtt.model.erasure import ErasureStep, Errand, PersonErasure
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.sinks.config import FileConfig, Sinks
@@ -41,6 +43,7 @@ _PAUSE_S: Final = 0.2
 _LATE_S: Final = 1.0
 """What was decoded when the consents ended is in the log after this."""
 _PLACE: Final = "sink:"
+_LINK: Final = "link:"
 
 
 class Rememberer(Protocol):
@@ -83,6 +86,7 @@ class Erasures:
         self._lock = asyncio.Lock()
         self._steps: Mapping[ErasureStep, Callable[[PersonErasure], Awaitable[None]]] = {
             ErasureStep.ledger: self._note,
+            ErasureStep.links: self._end_links,
             ErasureStep.keys: self._destroy_keys,
             ErasureStep.broker: self._leave_broker,
             ErasureStep.log: self._leave_log,
@@ -104,7 +108,7 @@ class Erasures:
                     await self._through(erasure)
                 except HealthSyncError as error:
                     failed = error
-            await asyncio.to_thread(self._hear_sinks)
+            await asyncio.to_thread(self._hear)
             self._left = await asyncio.to_thread(self._still_open)
             if failed is not None:
                 raise failed
@@ -192,6 +196,21 @@ class Erasures:
         if (backups := self._backups()) is not None:
             erasure_ledger.add(backups / erasure_ledger.FILE, erasure_ledger.read(own))
 
+    async def _end_links(self, erasure: PersonErasure) -> None:
+        await asyncio.to_thread(self._part_from_providers, erasure)
+
+    def _part_from_providers(self, erasure: PersonErasure) -> None:
+        """No link has the person; the adapters' worker tells providers, with tokens that name nobody."""
+        with existing(self._root) as book:
+            if book is None:
+                return
+            book.end(_name(erasure), erasure=erasure.id)  # a fetch that is at work sees it, and gives its turn back
+            with closing(Flights(self._root)) as flights:
+                book.erase(_name(erasure), flights, erasure=erasure.id)
+            for provider in {each.provider for each in book.partings(erasure=erasure.id)}:
+                self._book.send(Errand(erasure=erasure.id, place=_LINK + provider, subject=erasure.id))
+            book.scrub()
+
     async def _destroy_keys(self, erasure: PersonErasure) -> None:
         if has_ring(self._root):
             await asyncio.to_thread(lambda: ring_of(self._root).destroy(_name(erasure)))
@@ -264,18 +283,34 @@ class Erasures:
         """A sink into files that has not rewritten them; they may lie in the data directory."""
         sinks = Sinks(self._root)
         for errand in self._book.errands():
+            if errand.erasure != erasure.id or not errand.place.startswith(_PLACE):
+                continue
             name = errand.place.removeprefix(_PLACE)
-            mine = errand.erasure == erasure.id and name in sinks.names()
-            if mine and isinstance(sinks.get(name), FileConfig) and not _has_done(sinks, errand):
+            if name in sinks.names() and isinstance(sinks.get(name), FileConfig) and not _has_done(sinks, errand):
                 return name
         return ""
+
+    def _hear(self) -> None:
+        self._hear_sinks()
+        self._hear_providers()
+
+    def _hear_providers(self) -> None:
+        """Whom the adapters' worker has told, or cannot ever tell."""
+        waiting = [each for each in self._book.errands() if each.place.startswith(_LINK)]
+        if not waiting:
+            return
+        with existing(self._root) as book:
+            for errand in waiting:
+                left = () if book is None else book.partings(erasure=errand.subject)
+                if errand.place.removeprefix(_LINK) not in {each.provider for each in left}:
+                    self._book.confirm(errand)
 
     def _hear_sinks(self) -> None:
         """What sinks have confirmed; a sink that was removed cannot. Not while they are asked: they would be again."""
         sinks = Sinks(self._root)
         asking = {each.id for each in self._book.open() if each.step is ErasureStep.sinks}
         for errand in self._book.errands():
-            if errand.erasure in asking:
+            if errand.erasure in asking or not errand.place.startswith(_PLACE):
                 continue
             name = errand.place.removeprefix(_PLACE)
             if name not in sinks.names():

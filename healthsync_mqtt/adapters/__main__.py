@@ -12,15 +12,19 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Final
 
-from healthsync_mqtt.adapters.links import Flights, LinkBook
+from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.adapters.publishing import BrokerOutlet
 from healthsync_mqtt.adapters.ready import all_ready
+from healthsync_mqtt.adapters.standing import RegisteredPeople
 from healthsync_mqtt.adapters.web import DirectWeb
 from healthsync_mqtt.adapters.worker import AdapterWorker
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.login.adapters import ADAPTERS
 from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.linked.flights import Flights
+from healthsync_mqtt.linked.parting import PartingBook
 from healthsync_mqtt.mqtt.links.port import Address
 from healthsync_mqtt.telemetry.log import configure, get_logger
 from healthsync_mqtt.telemetry.parent import end_of_stdin, give_way, tell
@@ -41,10 +45,17 @@ async def work(settings: Settings, broker: Address) -> None:
         lambda: credentials.need(ADAPTERS.client_id, "start the service"),
     )
     flights = Flights(settings.data)
-    with LinkBook.open(settings.data) as book, contextlib.closing(flights):
+    with (
+        LinkBook.open(settings.data) as book,
+        PartingBook.open(settings.data) as partings,
+        Registry.open(settings.paths.registry_db) as registry,
+        contextlib.closing(flights),
+    ):
         worker = AdapterWorker(
             all_ready(settings, settings.data),
             book=book,
+            partings=partings,
+            people=RegisteredPeople(registry),
             flights=flights,
             web=DirectWeb(),
             outlet=outlet,

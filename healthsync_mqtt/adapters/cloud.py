@@ -189,6 +189,14 @@ class Cloud:
             return CloudRequest(method="GET", url=url, headers=headers)
         return CloudRequest(method="POST", url=url, headers=headers | _FORM, body=urlencode(form).encode())
 
+    def revocation(self, access: str) -> CloudRequest | None:
+        """The request that ends our access; None: the provider has none."""
+        if self.revoke is None:
+            return None
+        method, path = self.revoke
+        headers = {"Authorization": f"Bearer {access}"}
+        return CloudRequest(method=method, url=self.base_url.rstrip("/") + path, headers=headers)
+
 
 class CloudClient(NamedTuple):
     """Who we are at a provider."""

@@ -96,6 +96,14 @@ class FetchStoppedError(Exception):
         self.failed = failed
 
 
+class FetchEndedError(Exception):
+    """The link is over, or its user is gone: nothing more is asked, said or stored."""
+
+
+class FetchHeldError(Exception):
+    """The user consents to nothing: what would be fetched would be refused."""
+
+
 class Budgets(Protocol):
     """How much may be asked of a provider."""
 
@@ -118,8 +126,10 @@ class Fetch:
         web: Web,
         outlet: EventOutlet,
         budgets: Budgets,
+        may: Callable[[], None],
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
+        """``may`` is asked before each question and each message; FetchEndedError, FetchHeldError."""
         self._adapter = adapter
         self._cloud = cloud
         self._client = client
@@ -128,6 +138,7 @@ class Fetch:
         self._web = web
         self._outlet = outlet
         self._budgets = budgets
+        self._may = may
         self._now_us = now_us
         self._tokens: Tokens | None = None
         self._fresh = False
@@ -135,7 +146,10 @@ class Fetch:
         self.tally = FetchTally()
 
     async def run(self) -> FetchTally:
-        """Fetch what is new; then history, while nobody has to wait for it. FetchStoppedError, UnavailableError."""
+        """Fetch what is new; then history, while nobody has to wait for it. FetchStoppedError, UnavailableError.
+
+        What ``may`` raises goes through.
+        """
         self._tokens = self._book.tokens(self._link)
         if self._tokens is None:
             raise FetchStoppedError(Failed(CloudFault.unauthorised, hint="there are no tokens"))
@@ -221,6 +235,7 @@ class Fetch:
 
     async def _asked(self, request: CloudRequest) -> CloudAnswer:
         self._waited = await self._budgets.spend(self._link.provider, self._link.user) or self._waited
+        self._may()
         self.tally.requests += 1
         return await asyncio.to_thread(self._web.ask, request)
 
@@ -287,6 +302,7 @@ class Fetch:
     async def _published(self, events: list[dict[str, Any]]) -> None:
         for batch in _batches(events):
             deletes = sum(1 for each in batch if each.get("op") == "delete")
+            self._may()
             counted = await self._outlet.publish(self._link.user, self._link.provider, msgspec.json.encode(batch))
             self.tally.stored += max(0, counted.stored - deletes)
             self.tally.deleted += min(deletes, counted.stored)

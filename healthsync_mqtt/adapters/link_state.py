@@ -14,6 +14,8 @@ class CloudLinkState(StrEnum):
     needs_reauth = "needs_reauth"
     #: too much was asked; it goes on by itself
     rate_limited = "rate_limited"
+    #: the user consents to nothing that could be stored; it goes on by itself when that changes
+    paused = "paused"
     #: something else is wrong: the hint says what
     error = "error"
 
@@ -26,15 +28,21 @@ class LinkEvent(StrEnum):
     refused = "refused"
     throttled = "throttled"
     failed = "failed"
+    held = "held"
     linked = "linked"
 
 
-_BEGUN: Final = {LinkEvent.begun: CloudLinkState.syncing, LinkEvent.linked: CloudLinkState.ok}
+_BEGUN: Final = {
+    LinkEvent.begun: CloudLinkState.syncing,
+    LinkEvent.held: CloudLinkState.paused,
+    LinkEvent.linked: CloudLinkState.ok,
+}
 _ENDED: Final = {
     LinkEvent.fetched: CloudLinkState.ok,
     LinkEvent.refused: CloudLinkState.needs_reauth,
     LinkEvent.throttled: CloudLinkState.rate_limited,
     LinkEvent.failed: CloudLinkState.error,
+    LinkEvent.held: CloudLinkState.paused,
     LinkEvent.linked: CloudLinkState.ok,
     # a worker that was killed left it so
     LinkEvent.begun: CloudLinkState.syncing,
@@ -44,6 +52,7 @@ TRANSITIONS: Final[dict[CloudLinkState, dict[LinkEvent, CloudLinkState]]] = {
     CloudLinkState.syncing: _ENDED,
     CloudLinkState.rate_limited: _BEGUN,
     CloudLinkState.error: _BEGUN,
+    CloudLinkState.paused: _BEGUN,
     # only the user ends it
     CloudLinkState.needs_reauth: {LinkEvent.linked: CloudLinkState.ok},
 }

@@ -1,16 +1,10 @@
 """adapters.db: who is linked to what, how far it was fetched, and the tokens, which only the user's key opens.
 
-The worker and commands use it at once. ``Flights`` says whose turn a link is: one process at a time fetches it and
-refreshes its tokens, and a process that is killed gives its turn back.
+The worker and commands use it at once; ``linked.flights`` says whose turn a link is.
 """
 
-import asyncio
-import contextlib
-import errno
-import fcntl
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -19,17 +13,13 @@ import msgspec
 
 from healthsync_mqtt.adapters.cloud import Tokens
 from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent, after
-from healthsync_mqtt.config.private_database import open_private_database, transaction
-from healthsync_mqtt.config.private_files import create_private
+from healthsync_mqtt.config.private_database import transaction
 from healthsync_mqtt.errors import ConflictError, NotFoundError
 from healthsync_mqtt.formats.port import Gone, Made
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.keys.ring import KeyRing
-from healthsync_mqtt.sql_files import numbered
+from healthsync_mqtt.linked.opening import open_links, tokens_context
 
-FILE: Final = "adapters.db"
-_FLIGHTS: Final = "adapters.flights"
-_AGAIN_S: Final = 0.05
 _COLUMNS: Final = (
     "id, user, provider, account, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures"
 )
@@ -74,9 +64,7 @@ class LinkBook:
     @classmethod
     def open(cls, data: Path) -> Self:
         """Open or create the file of a data directory. StoreError, ConfigError."""
-        connection = open_private_database(data / FILE, numbered(__package__, "sql", "links"))
-        connection.execute("PRAGMA foreign_keys=ON")
-        return cls(connection, ring_made_if_missing(data))
+        return cls(open_links(data), ring_made_if_missing(data))
 
     def close(self) -> None:
         """Close the file."""
@@ -147,10 +135,13 @@ class LinkBook:
         """Links that are over."""
         return [_link(row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM links WHERE leaving")]  # noqa: S608
 
-    def remove(self, link: int) -> None:
-        """Forget a link that is over; one that was made again meanwhile stays."""
-        with transaction(self._db):
-            self._db.execute("DELETE FROM links WHERE id = ? AND leaving", (link,))
+    def stands(self, link: int) -> bool:
+        """Whether a link is there and not over."""
+        return self._db.execute("SELECT 1 FROM links WHERE id = ? AND NOT leaving", (link,)).fetchone() is not None
+
+    def is_leaving(self, link: int) -> bool:
+        """Whether a link is over and not forgotten yet."""
+        return self._db.execute("SELECT 1 FROM links WHERE id = ? AND leaving", (link,)).fetchone() is not None
 
     def happened(
         self, link: CloudLink, event: LinkEvent, *, hint: str = "", due_us: int = 0, now_us: int = 0, account: str = ""
@@ -209,14 +200,14 @@ class LinkBook:
 
     def _sealed(self, link: CloudLink, tokens: Tokens) -> bytes:
         self._ring.refresh()
-        return self._ring.seal(link.user, msgspec.json.encode(list(tokens)), _context(link))
+        return self._ring.seal(link.user, msgspec.json.encode(list(tokens)), tokens_context(link.provider))
 
     def _opened(self, link: CloudLink, column: str) -> Tokens | None:
         row = self._db.execute(f"SELECT {column} FROM links WHERE id = ?", (link.id,)).fetchone()  # noqa: S608
         if row is None or row[0] is None:
             return None
         self._ring.refresh()
-        return Tokens(*msgspec.json.decode(self._ring.open(link.user, row[0], _context(link))))
+        return Tokens(*msgspec.json.decode(self._ring.open(link.user, row[0], tokens_context(link.provider))))
 
     # -- how far
 
@@ -320,54 +311,6 @@ class LinkBook:
         """What came of a question; None: nothing yet."""
         row = self._db.execute("SELECT answer FROM asked WHERE id = ?", (number,)).fetchone()
         return None if row is None or not row[0] else dict(msgspec.json.decode(row[0]))
-
-
-class Flights:
-    """Whose turn a link is, over all processes of a data directory."""
-
-    def __init__(self, data: Path) -> None:
-        path = data / _FLIGHTS
-        create_private(path)
-        self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        # A lock of the system is the process's: within it there is another.
-        self._here: dict[int, asyncio.Lock] = {}
-
-    def close(self) -> None:
-        """Give everything back."""
-        os.close(self._file)
-
-    @contextlib.asynccontextmanager
-    async def turn(self, link: int) -> AsyncIterator[None]:
-        """Wait until no other task and no other process has this link."""
-        async with self._here.setdefault(link, asyncio.Lock()):
-            while not self._taken(link):  # noqa: ASYNC110  # another process has it
-                await asyncio.sleep(_AGAIN_S)
-            try:
-                yield
-            finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, link)
-
-    @contextlib.contextmanager
-    def turn_now(self, link: int) -> Iterator[None]:
-        """The same for a command, which has nothing else to do."""
-        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, link)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, link)
-
-    def _taken(self, link: int) -> bool:
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, link)
-        except OSError as error:
-            if error.errno in {errno.EACCES, errno.EAGAIN}:
-                return False
-            raise
-        return True
-
-
-def _context(link: CloudLink) -> bytes:
-    return f"adapters:tokens:{link.provider}".encode()
 
 
 def _link(row: Sequence[Any]) -> CloudLink:

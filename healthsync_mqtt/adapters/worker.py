@@ -13,12 +13,23 @@ from typing import Any, Final, Protocol
 
 from healthsync_mqtt.adapters.budgets import ProviderBudgets
 from healthsync_mqtt.adapters.cloud import Cloud, CloudClient, CloudFault, Failed
-from healthsync_mqtt.adapters.fetching import EventOutlet, Fetch, FetchStoppedError, FetchTally
+from healthsync_mqtt.adapters.fetching import (
+    EventOutlet,
+    Fetch,
+    FetchEndedError,
+    FetchHeldError,
+    FetchStoppedError,
+    FetchTally,
+)
 from healthsync_mqtt.adapters.link_state import LinkEvent
-from healthsync_mqtt.adapters.links import CloudLink, Flights, LinkBook
+from healthsync_mqtt.adapters.links import CloudLink, LinkBook
+from healthsync_mqtt.adapters.parting import told
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.standing import People, UserStanding
 from healthsync_mqtt.adapters.web import Web
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.linked.flights import Flights
+from healthsync_mqtt.linked.parting import Parting, PartingBook
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("adapters")
@@ -30,6 +41,9 @@ _FIRST_WAIT_S: Final = 60.0
 _LONGEST_WAIT_S: Final = 6 * 3_600.0
 _BREAK_AFTER: Final = 5
 _BREAK_S: Final = 300.0
+_HELD_S: Final = 60.0
+_SWEEP_US: Final = 30_000_000
+_HELD_HINT: Final = "the user consents to nothing that could be stored: healthsync consent grant USER"
 
 
 class States(EventOutlet, Protocol):
@@ -80,6 +94,8 @@ class AdapterWorker:
         ready: Mapping[str, ReadyAdapter],
         *,
         book: LinkBook,
+        partings: PartingBook,
+        people: People,
         flights: Flights,
         web: Web,
         outlet: States,
@@ -88,6 +104,8 @@ class AdapterWorker:
     ) -> None:
         self._ready = dict(ready)
         self._book = book
+        self._partings = partings
+        self._people = people
         self._flights = flights
         self._web = web
         self._outlet = outlet
@@ -98,6 +116,8 @@ class AdapterWorker:
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._lanes = {name: asyncio.Semaphore(_OF_A_PROVIDER) for name in ready}
         self._told: dict[int, str] = {}
+        self._parting: set[str] = set()
+        self._sweep_us = 0
         self.fetched = 0
 
     async def run(self) -> None:
@@ -109,6 +129,11 @@ class AdapterWorker:
 
     def look(self, group: asyncio.TaskGroup) -> None:
         """Start what is due now."""
+        self._sweep()
+        for parting in self._partings.due(self._now_us()):
+            if parting.id not in self._parting:
+                self._parting.add(parting.id)
+                group.create_task(self._part(parting), name=f"adapters.parting.{parting.id}")
         for link in self._book.leaving():
             if link.id not in self._busy:
                 self._busy[link.id] = group.create_task(self._over(link), name=f"adapters.over.{link.id}")
@@ -135,16 +160,64 @@ class AdapterWorker:
         if asked:
             self._book.answer(asked, answer)
 
+    def _sweep(self) -> None:
+        """End the links of who is gone, whatever command was killed before it did."""
+        if self._now_us() < self._sweep_us:
+            return
+        self._sweep_us = self._now_us() + _SWEEP_US
+        try:
+            for user in self._partings.users():
+                if self._people.standing(user) is UserStanding.gone:
+                    self._partings.end(user)
+        except HealthSyncError as error:
+            log.warning("adapters.users_not_looked_at", error=error)
+
+    async def _part(self, parting: Parting) -> None:
+        """Tell a provider that our access is over; where that fails, again later."""
+        over = False
+        try:
+            ready = self._ready.get(parting.provider)
+            if ready is not None:
+                over = await told(
+                    parting,
+                    self._partings,
+                    cloud=ready.cloud,
+                    client=ready.client,
+                    web=self._web,
+                    now_us=self._now_us(),
+                )
+            if over:
+                self._partings.over(parting)
+            else:
+                self._partings.again(parting, self._in(self._wait(parting.failures)))
+        except Exception as error:  # noqa: BLE001  # of one parting: the others go on
+            log.error("adapters.parting_failed", provider=parting.provider, error=error)  # noqa: TRY400  # no traceback
+        finally:
+            self._parting.discard(parting.id)
+
     async def _over(self, link: CloudLink) -> None:
         """Take back what is said of a link, and forget it."""
         try:
-            await self._outlet.retain(link.user, link.provider, {})
-            self._book.remove(link.id)
+            async with self._flights.turn(link.id):
+                if not self._book.is_leaving(link.id):
+                    return  # erased, or made again, before our turn
+                await self._outlet.retain(link.user, link.provider, {})
+                self._partings.forget(link.id)
         except HealthSyncError as error:
             log.warning("adapters.link_not_forgotten", provider=link.provider, error=error)
         finally:
             self._told.pop(link.id, None)
             self._busy.pop(link.id, None)
+
+    def _may(self, link: CloudLink) -> None:
+        """FetchEndedError, FetchHeldError."""
+        standing = self._people.standing(link.user)
+        if standing is UserStanding.gone:
+            self._partings.end(link.user)
+        if standing is UserStanding.gone or not self._book.stands(link.id):
+            raise FetchEndedError
+        if standing is UserStanding.held:
+            raise FetchHeldError
 
     async def fetch(self, link: CloudLink, *, asked: bool = False) -> dict[str, Any]:
         """One link now; what came of it, as it is told. ``asked``: a person wants it, whatever the breaker."""
@@ -166,6 +239,12 @@ class AdapterWorker:
             now_link = self._book.link(link.id)
             if now_link is None:
                 return {"state": "gone"}
+            try:
+                self._may(now_link)
+            except FetchEndedError:
+                return {"state": "gone"}
+            except FetchHeldError:
+                return await self._held(now_link)
             begun = self._book.happened(now_link, LinkEvent.begun)
             await self._tell(begun)
             fetch = Fetch(
@@ -177,10 +256,15 @@ class AdapterWorker:
                 web=self._web,
                 outlet=self._outlet,
                 budgets=self._budgets,
+                may=lambda: self._may(begun),
                 now_us=self._now_us,
             )
             try:
                 tally = await fetch.run()
+            except FetchEndedError:
+                return {"state": "gone", **fetch.tally.told()}
+            except FetchHeldError:
+                return await self._held(begun) | fetch.tally.told()
             except FetchStoppedError as stopped:
                 answer = self._failed(begun, stopped.failed, fetch.tally)
             except HealthSyncError as error:
@@ -193,9 +277,15 @@ class AdapterWorker:
                 done = self._book.happened(begun, LinkEvent.fetched, hint=hint, due_us=due_us, now_us=self._now_us())
                 answer = {"state": done.state.value, **tally.told()}
             after = self._book.link(link.id)
-            if after is not None:
+            if after is not None and self._book.stands(link.id):
                 await self._tell(after)
             return answer
+
+    async def _held(self, link: CloudLink) -> dict[str, Any]:
+        """The link waits for a consent; who has to be let in again hears that first."""
+        now = self._book.happened(link, LinkEvent.held, hint=_HELD_HINT, due_us=self._in(_HELD_S))
+        await self._tell(now)
+        return {"state": now.state.value, "hint": now.hint}
 
     def _failed(self, link: CloudLink, failed: Failed, tally: FetchTally) -> dict[str, Any]:
         """What follows on a fetch that went no further."""
@@ -204,8 +294,7 @@ class AdapterWorker:
         )
         hint = failed.hint or _HINTS[failed.fault]
         breaker = self._breakers.get(link.provider)
-        waits = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(link.failures, 12)) * (0.5 + self._rng.random() / 2)
-        wait = failed.wait_s or waits
+        wait = failed.wait_s or self._wait(link.failures)
         if breaker is not None and failed.fault in {CloudFault.retry, CloudFault.rate_limited}:
             breaker.failed(self._now_us() / 1e6, failed.wait_s if failed.fault is CloudFault.rate_limited else 0.0)
         self._book.happened(link, LinkEvent.begun)
@@ -220,10 +309,13 @@ class AdapterWorker:
             state["hint"] = link.hint
         if link.synced_us:
             state["synced_us"] = link.synced_us
-        text = f"{link.state} {link.hint} {link.synced_us}"
+        text = f"{link.user} {link.linked_us} {link.state} {link.hint} {link.synced_us}"  # numbers are given again
         if self._told.get(link.id) != text:
             await self._outlet.retain(link.user, link.provider, state)
             self._told[link.id] = text
+
+    def _wait(self, failures: int) -> float:
+        return min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(failures, 12)) * (0.5 + self._rng.random() / 2)
 
     def _in(self, seconds: float) -> int:
         return self._now_us() + max(1, int(seconds * 1e6))

@@ -16,11 +16,10 @@ from bridge.decode.delivery import decode
 from healthsync_mqtt.adapters.agreeing import LASTS_S, Callback, finish, invite
 from healthsync_mqtt.adapters.catalogue import Known, known
 from healthsync_mqtt.adapters.link_state import CloudLinkState
-from healthsync_mqtt.adapters.links import FILE as LINKS
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.port import Adapter, Mapping
 from healthsync_mqtt.adapters.ready import ready as ready_of
-from healthsync_mqtt.adapters.web import CloudRequest, DirectWeb
+from healthsync_mqtt.adapters.web import DirectWeb
 from healthsync_mqtt.adapters.worker import ReadyAdapter
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.formats import content_of, event_shown
@@ -32,6 +31,8 @@ from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import ConflictError, InputError, NotFoundError, UnavailableError, UsageError
 from healthsync_mqtt.formats.port import AppMessage, Gone, Made, folded
+from healthsync_mqtt.linked.opening import FILE as LINKS
+from healthsync_mqtt.linked.parting import end_links
 from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.model.limits import Limits
 from healthsync_mqtt.model.origin import Origin
@@ -266,6 +267,11 @@ def _linked(place: DataDirectory, book: LinkBook, settings: Settings, redirected
 
     made = finish(book, DirectWeb(), of, redirected, now_us())
     with place.changing() as change:
+        try:
+            change.registry.user(made.user)
+        except NotFoundError:  # removed while the browser was away
+            end_links(place.path, made.user)
+            raise
         change.note("adapter.linked", user=made.user, provider=made.provider, scopes=made.scopes)
     output.told(
         {
@@ -304,11 +310,10 @@ def _revoked(settings: Settings, book: LinkBook, found: CloudLink) -> bool:
     """Whether the provider knows that our access is over."""
     ready = ready_of(settings, _adapter(found.provider, settings.data))
     tokens = book.tokens(found)
-    if ready.cloud.revoke is None or tokens is None:
+    request = None if tokens is None else ready.cloud.revocation(tokens.access)
+    if request is None:
         return False
-    method, path = ready.cloud.revoke
-    headers = {"Authorization": f"Bearer {tokens.access}"}
-    answer = DirectWeb().ask(CloudRequest(method=method, url=ready.cloud.base_url.rstrip("/") + path, headers=headers))
+    answer = DirectWeb().ask(request)
     return answer.status in {200, 204}
 
 

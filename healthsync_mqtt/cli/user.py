@@ -18,6 +18,7 @@ from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.people.records import User
 from healthsync_mqtt.identity.people.sessions import SessionRole
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.linked.parting import end_links
 from healthsync_mqtt.model.times import iso
 
 app = new_group("People whose data is kept.")
@@ -179,7 +180,9 @@ def resume(name: Name, yes: Yes = False, data: Data = DATA, json: Json = False) 
 
 @app.command("remove")
 def remove(name: Name, yes: Yes = False, dry_run: DryRun = False, data: Data = DATA, json: Json = False) -> None:
-    """End a user's devices, tokens and consents. Live connections are closed within a second; stored events stay.
+    """End a user's devices, tokens, consents and links to providers. Stored events stay.
+
+    Live connections are closed within a second.
 
     Example: healthsync user remove alice --yes
     """
@@ -202,6 +205,8 @@ def remove(name: Name, yes: Yes = False, dry_run: DryRun = False, data: Data = D
     with place.changing() as change:
         shown = _described(change.registry, change.registry.user(name))
         change.registry.remove_user(name, now_us(), recorded_by=operator())
+        for provider in end_links(place.path, name):
+            change.note("adapter.unlinked", user=name, provider=provider, told=False)
         change.note("user.removed", user=name, devices=len(shown["devices"]))
     if json:
         output.emit(shown | {"removed": True})

@@ -14,6 +14,8 @@ class ErasureStep(StrEnum):
 
     #: written down apart from every backup, so that an older copy that is put back is erased, too
     ledger = "ledger"
+    #: links to providers are over, and nothing is fetched; before the key, which opens their tokens
+    links = "links"
     #: the key of the person's rows is destroyed: from here on no file can give the values back
     keys = "keys"
     #: connections are closed; sessions, retained messages, wills and what others were owed of it are gone
@@ -33,7 +35,8 @@ class ErasureStep(StrEnum):
 
 
 NEXT: Final = {
-    ErasureStep.ledger: ErasureStep.keys,
+    ErasureStep.ledger: ErasureStep.links,
+    ErasureStep.links: ErasureStep.keys,
     ErasureStep.keys: ErasureStep.broker,
     ErasureStep.broker: ErasureStep.log,
     ErasureStep.log: ErasureStep.days,

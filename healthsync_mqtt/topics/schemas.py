@@ -83,7 +83,10 @@ _HOMEASSISTANT_CONFIG = _object(
 
 _CONNECTION = _object(
     ["state"],
-    {"state": {"type": "string", "enum": ["ok", "needs_reauth", "rate_limited", "error"]}, "at": _TIME},
+    {
+        "state": {"type": "string", "enum": ["ok", "syncing", "needs_reauth", "rate_limited", "paused", "error"]},
+        "at": _TIME,
+    },
 )
 
 _TOKEN_REQUEST = _object(

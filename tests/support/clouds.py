@@ -37,6 +37,8 @@ class CloudManners:
     refused: Callable[[int], CloudAnswer] | None = None
     pkce: bool = False
     rotates: bool = True
+    #: the request that ends access
+    revoke: str = ""
 
 
 def answer(status: int, document: Any, **headers: str) -> CloudAnswer:
@@ -83,6 +85,7 @@ WHOOP = CloudManners(
     },
     page=lambda records, following, _asked: {"records": records} | ({"next_token": following} if following else {}),
     mark="nextToken",
+    revoke="DELETE /developer/v2/user/access",
 )  # fmt: skip
 DEXCOM = CloudManners(
     token_path="/v2/oauth2/token",
@@ -118,6 +121,7 @@ class ScriptedCloud:
     #: what was asked: path, and the question
     log: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     refreshes: int = 0
+    revocations: int = 0
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
     _access: set[str] = field(default_factory=set)
     _refresh: set[str] = field(default_factory=set)
@@ -170,6 +174,11 @@ class ScriptedCloud:
         bearer = request.headers.get("Authorization", "")
         if bearer.removeprefix("Bearer ") not in self._access:
             return self._refused(401)
+        if self.manners.revoke == f"{request.method} {there.path}":
+            self._access.clear()
+            self._refresh.clear()
+            self.revocations += 1
+            return CloudAnswer(status=204)
         name = self.manners.paths.get(f"{there.path} {asked['action']}" if "action" in asked else there.path)
         if name is None and "/dataTypes/" in there.path:
             name = there.path.split("/")[5]

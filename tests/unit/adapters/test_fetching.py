@@ -17,10 +17,13 @@ from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.adapters.cloud import CloudClient
 from healthsync_mqtt.adapters.fetching import CommittedEvents
 from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent
-from healthsync_mqtt.adapters.links import CloudLink, Flights, LinkBook
+from healthsync_mqtt.adapters.links import CloudLink, LinkBook
+from healthsync_mqtt.adapters.standing import UserStanding
 from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.adapters.worker import AdapterWorker, ReadyAdapter
 from healthsync_mqtt.errors import ConflictError, DeniedError, UnavailableError
+from healthsync_mqtt.linked.flights import Flights
+from healthsync_mqtt.linked.parting import PartingBook
 from healthsync_mqtt.model.event import LATEST
 from healthsync_mqtt.model.origin import Origin
 from tests.support.clouds import CLIENT, CLOUDS, SECRET, ScriptedCloud, answer
@@ -64,6 +67,16 @@ class Log:
         return [json.loads(each["body"])["value"] for each in sorted(found, key=lambda each: each["start"])]
 
 
+class Everybody:
+    """Users as a test says; all others are there."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, UserStanding] = {}
+
+    def standing(self, user: str) -> UserStanding:
+        return self.known.get(user, UserStanding.here)
+
+
 class Rig:
     """A worker of one provider, without processes and sockets."""
 
@@ -79,6 +92,8 @@ class Rig:
             dataclasses.replace(adapter, capability=capability), adapter.cloud, CloudClient(CLIENT, SECRET)
         )
         self.book = LinkBook.open(data)
+        self.partings = PartingBook.open(data)
+        self.people = Everybody()
         self.flights = Flights(data)
         self.worker = self.new_worker()
 
@@ -86,6 +101,8 @@ class Rig:
         return AdapterWorker(
             {self.provider: self.ready},
             book=book or self.book,
+            partings=self.partings,
+            people=self.people,
             flights=flights or self.flights,
             web=self.cloud,
             outlet=self.log,
@@ -102,6 +119,7 @@ class Rig:
 
     def close(self) -> None:
         self.book.close()
+        self.partings.close()
         self.flights.close()
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from bridge.jobs import erasures
+from healthsync_mqtt.adapters.cloud import Tokens
+from healthsync_mqtt.adapters.links import LinkBook
+from healthsync_mqtt.linked.parting import PartingBook
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import NOW_US, item
 
@@ -79,3 +82,21 @@ def test_a_ledger_from_elsewhere_is_taken(filled: Path, tmp_path: Path, lines) -
     words = ("restore", str(file), "--data", str(tmp_path / "restored"))
     (said,) = lines(*words, "--erasures", str(filled / "erasures.jsonl"))
     assert said["to_erase"] == 1
+
+
+def test_who_is_removed_or_erased_is_linked_to_nothing(filled: Path, lines) -> None:
+    with LinkBook.open(filled) as book:
+        for user in ("marker-zoe", "bob"):
+            book.agree(user, "whoop", Tokens("a", "r", 0), "read", NOW_US)
+    lines("user", "remove", "bob", "--yes")
+    with LinkBook.open(filled) as book, PartingBook.open(filled) as partings:
+        assert [each.user for each in book.links()] == ["marker-zoe"]
+        assert [each.user for each in book.leaving()] == ["bob"], "what is retained is taken back by the worker"
+        assert [each.provider for each in partings.partings()] == ["whoop"]
+    assert len(lines("audit", "list", "--action", "adapter.unlinked")) == 1
+    (said,) = lines("user", "erase", "marker-zoe", "--yes")
+    assert said == {"user_id": "marker-zoe", "erased": True, "pending": ["link:whoop"]}
+    assert traces(filled) == []
+    lines("user", "erase", "bob", "--yes")
+    with LinkBook.open(filled) as book:
+        assert (book.links(), book.leaving()) == ([], [])

@@ -11,14 +11,18 @@ import pytest
 from bridge.embedded import EmbeddedEdge
 from bridge.jobs import erasures
 from bridge.service import Service
+from healthsync_mqtt.adapters.cloud import Tokens
+from healthsync_mqtt.adapters.links import FetchCursor, LinkBook
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.formats.port import Gone, Made
 from healthsync_mqtt.homeassistant.file import Kept, LatestFile, Shown
 from healthsync_mqtt.homeassistant.latest import LatestValue, ValueKey
 from healthsync_mqtt.identity import erasure_ledger
 from healthsync_mqtt.identity.erasure_recall import recall
 from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.linked.parting import PartingBook
 from healthsync_mqtt.model.erasure import NEXT, ErasureStep
 from healthsync_mqtt.model.event import Event, Op, Rejection
 from healthsync_mqtt.model.origin import Origin
@@ -81,6 +85,13 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ledger.displace(WHO, "marker-id-3", 1)
     with closing(Pseudonyms.open(sinks.pseudonyms)) as names:
         names.of(WHO)
+    with LinkBook.open(data) as book:
+        for user in (WHO, "bob"):
+            tokens = Tokens(f"access-{user}", f"refresh-{user}", NOW_US, account="marker-account")
+            link = book.agree(user, "whoop", tokens, "read", NOW_US).id if user == WHO else None
+            link = link or book.agree(user, "whoop", tokens._replace(account=""), "read", NOW_US).id
+            book.advance(link, "sleep", FetchCursor(2, 1), b"marker-memory" if user == WHO else b"")
+            book.note(link, [Made({"id": f"{user}-n", "type": "sleep"}, 0, name=f"{user}-night")])
     return data
 
 
@@ -129,7 +140,7 @@ def test_nothing_is_left_and_others_are_as_they_were(data: Path) -> None:
     with place.registry() as registry:
         assert [each.id for each in registry.users()] == ["bob"]
         assert registry.erasures.get(erasure).step is ErasureStep.done  # type: ignore[union-attr]
-        assert registry.erasures.pending(erasure) == ["sink:influx"], "it has no server to ask"
+        assert registry.erasures.pending(erasure) == ["link:whoop", "sink:influx"], "nobody was there to be told"
         assert registry.subscriber("app").users == frozenset({"bob"})
         assert registry.consent.history("bob")
         with pytest.raises(NotFoundError):
@@ -139,6 +150,16 @@ def test_nothing_is_left_and_others_are_as_they_were(data: Path) -> None:
         assert (reader.head(), reader.users()) == (41, ["bob"])
     with open_log(data) as log:  # its anchor knows it, and it goes on
         assert log.head() == 41
+    with LinkBook.open(data) as links:
+        assert [each.user for each in links.links()] == ["bob"]
+        assert links.tokens(links.of("bob", "whoop")) is not None
+        assert links.found(links.links()[0].id, Gone("bob")) != []
+    with PartingBook.open(data) as partings:
+        (parting,) = partings.partings(erasure=erasure)
+        partings.over(parting)
+    run(data)
+    with place.registry() as registry:
+        assert registry.erasures.pending(erasure) == ["sink:influx"], "the provider was told"
     audit = place.audit_log()
     entries = audit.rows(subject=audit.pseudonym("user", WHO))
     assert [each.action for each in entries] == ["user.added", "user.erased"]

@@ -1,0 +1,47 @@
+"""Whether anything of a user may be fetched: who is gone is not, nor who consents to nothing."""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from healthsync_mqtt.errors import NotFoundError
+from healthsync_mqtt.identity.consent.decisions import Purpose
+from healthsync_mqtt.identity.registry import Registry
+
+
+class UserStanding(StrEnum):
+    """What holds for a user now."""
+
+    here = "here"
+    #: all that is fetched would be refused
+    held = "held"
+    #: removed or erased: the links are over
+    gone = "gone"
+
+
+class People(Protocol):
+    """Who knows the users. Asked before each question to a provider and each message to the broker."""
+
+    def standing(self, user: str) -> UserStanding:
+        """What holds now. StoreError."""
+        ...
+
+
+class RegisteredPeople:
+    """The users of an installation (``People``)."""
+
+    def __init__(self, registry: Registry, *, now_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._registry = registry
+        self._now_us = now_us
+
+    def standing(self, user: str) -> UserStanding:
+        """See ``People``."""
+        try:
+            self._registry.user(user)
+        except NotFoundError:
+            return UserStanding.gone
+        now = self._now_us()
+        held = self._registry.consent.standings(user)
+        stored = any(each.purpose is Purpose.store and each.holds(now) for each in held)
+        return UserStanding.here if stored else UserStanding.held

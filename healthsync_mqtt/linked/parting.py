@@ -1,0 +1,187 @@
+"""Ending a person's links: nothing is fetched any more, and what a provider has to be told is kept without a name.
+
+``end`` is enough for who is removed: the worker takes back what is retained and forgets the rows. ``erase`` is for who
+is erased: the rows are gone when it returns, whether there is a worker or none. Each may be done again.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from healthsync_mqtt.config.private_database import transaction
+from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.keys.opening import ring_made_if_missing
+from healthsync_mqtt.keys.ring import KeyRing
+from healthsync_mqtt.linked.flights import Flights
+from healthsync_mqtt.linked.opening import FILE, open_links, tokens_context
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """Access that is over here, and that a provider has to be told of."""
+
+    id: str
+    provider: str
+    failures: int
+
+
+class PartingBook:
+    """The endings in adapters.db. Calls block for a file read or one fsync."""
+
+    def __init__(self, connection: sqlite3.Connection, ring: KeyRing) -> None:
+        """Use ``open``."""
+        self._db = connection
+        self._ring = ring
+
+    @classmethod
+    def open(cls, data: Path) -> Self:
+        """Open or create the file of a data directory. StoreError, ConfigError."""
+        return cls(open_links(data), ring_made_if_missing(data))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    # -- a person's links
+
+    def users(self) -> list[str]:
+        """Everybody who is linked, or is being asked to agree."""
+        rows = self._db.execute("SELECT user FROM links WHERE NOT leaving UNION SELECT user FROM pending")
+        return [user for (user,) in rows]
+
+    def end(self, user: str, *, erasure: str = "") -> list[str]:
+        """Fetch nothing of a user any more; the providers that this ends. Tokens become partings."""
+        with transaction(self._db):
+            return self._end(user, erasure)
+
+    def _end(self, user: str, erasure: str) -> list[str]:
+        self._ring.refresh()
+        rows = self._db.execute(
+            "SELECT provider, tokens FROM links WHERE user = ? AND (NOT leaving OR tokens IS NOT NULL)", (user,)
+        ).fetchall()
+        for provider, tokens in rows:
+            self._part(user, provider, tokens, erasure)
+        self._db.execute("UPDATE links SET leaving = 1, tokens = NULL, tokens_before = NULL WHERE user = ?", (user,))
+        self._db.execute("DELETE FROM pending WHERE user = ?", (user,))
+        return sorted(provider for provider, _ in rows)
+
+    def forget(self, link: int) -> None:
+        """The rows of a link that is over, in the caller's turn; tokens that a fetch still got are parted from.
+
+        One that was made again meanwhile stays.
+        """
+        with transaction(self._db):
+            row = self._db.execute(
+                "SELECT user, provider, tokens FROM links WHERE id = ? AND leaving", (link,)
+            ).fetchone()
+            if row is not None:
+                user, provider, tokens = row
+                self._part(user, provider, tokens, "")
+                self._db.execute("DELETE FROM links WHERE id = ?", (link,))
+
+    def erase(self, user: str, flights: Flights, *, erasure: str) -> None:
+        """No row has the user when this returns. UnavailableError: a link is at work, so once more later."""
+        with ExitStack() as turns:
+            for (link,) in self._db.execute("SELECT id FROM links WHERE user = ?", (user,)).fetchall():
+                if not turns.enter_context(flights.turn_if_free(link)):
+                    raise UnavailableError("a link of a person who is erased is at work", hint="healthsync status")
+            with transaction(self._db):
+                self._end(user, erasure)  # a fetch may have got new tokens meanwhile
+                self._db.execute("DELETE FROM links WHERE user = ?", (user,))
+
+    def scrub(self) -> None:
+        """Write the file anew: what was deleted is in no page and no journal of it. UnavailableError: later."""
+        try:
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            raise UnavailableError(f"adapters.db is in use: {error}", hint="healthsync status") from None
+
+    def _part(self, user: str, provider: str, sealed: bytes | None, erasure: str) -> None:
+        if sealed is None:
+            return
+        try:
+            tokens = self._ring.open(user, sealed, tokens_context(provider))
+        except StoreError:
+            return  # the key is gone, and nobody can tell the provider as this user any more
+        name = secrets.token_hex(8)
+        bare = msgspec.json.encode(msgspec.json.decode(tokens)[:3])  # without the account at the provider
+        kept = self._ring.seal_service(_owner(name), bare, tokens_context(provider))
+        self._db.execute(
+            "INSERT INTO partings (id, provider, tokens, erasure) VALUES (?, ?, ?, ?)", (name, provider, kept, erasure)
+        )
+
+    # -- partings
+
+    def partings(self, *, erasure: str | None = None) -> list[Parting]:
+        """Those that are not over, of an erasure or all."""
+        rows = self._db.execute(
+            "SELECT id, provider, failures FROM partings WHERE ?1 IS NULL OR erasure = ?1 ORDER BY id", (erasure,)
+        )
+        return [Parting(*row) for row in rows]
+
+    def due(self, now_us: int) -> list[Parting]:
+        """Those whose provider is to be told now."""
+        rows = self._db.execute(
+            "SELECT id, provider, failures FROM partings WHERE due_us <= ? ORDER BY due_us LIMIT 16", (now_us,)
+        )
+        return [Parting(*row) for row in rows]
+
+    def tokens(self, parting: Parting) -> bytes:
+        """What lets us in, as the link kept it. StoreError where its key is gone."""
+        self._ring.refresh()
+        row = self._db.execute("SELECT tokens FROM partings WHERE id = ?", (parting.id,)).fetchone()
+        if row is None:
+            raise StoreError("this parting is over")
+        return self._ring.open_service(_owner(parting.id), row[0], tokens_context(parting.provider))
+
+    def keep(self, parting: Parting, tokens: bytes) -> None:
+        """New tokens, durable before they are used."""
+        sealed = self._ring.seal_service(_owner(parting.id), tokens, tokens_context(parting.provider))
+        with transaction(self._db):
+            self._db.execute("UPDATE partings SET tokens = ? WHERE id = ?", (sealed, parting.id))
+
+    def again(self, parting: Parting, due_us: int) -> None:
+        """The provider could not be told: once more then."""
+        with transaction(self._db):
+            self._db.execute(
+                "UPDATE partings SET due_us = ?, failures = failures + 1 WHERE id = ?", (due_us, parting.id)
+            )
+
+    def over(self, parting: Parting) -> None:
+        """The provider knows, or can never be told. Its key goes first: what is killed here has tokens for nobody."""
+        self._ring.destroy_service(_owner(parting.id))
+        with transaction(self._db):
+            self._db.execute("DELETE FROM partings WHERE id = ?", (parting.id,))
+
+
+def end_links(data: Path, user: str) -> list[str]:
+    """End the links of a user who is removed; the providers. Nothing is made where nobody was ever linked."""
+    with existing(data) as book:
+        return [] if book is None else book.end(user)
+
+
+@contextmanager
+def existing(data: Path) -> Iterator[PartingBook | None]:
+    """The book of a data directory; None where nobody was ever linked."""
+    if not (data / FILE).exists():
+        yield None
+        return
+    with PartingBook.open(data) as book:
+        yield book
+
+
+def _owner(parting: str) -> str:
+    return f"parting:{parting}"
