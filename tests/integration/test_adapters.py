@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.adapters.links import LinkBook
+from healthsync_mqtt.linked.parting import PartingBook
 from tests.support import child
 from tests.support.clouds import CLIENT, SECRET, WITHINGS, ScriptedCloud, serving
 from tests.support.patience import PATIENCE_S, wait_until
@@ -76,6 +78,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with serving(cloud) as url:
         run_cli(data, "user", "add", "alice", "--consent", "all")
         run_cli(data, "user", "add", "bob", "--consent", "steps")
+        run_cli(data, "user", "add", "carol-marker", "--consent", "all")
         settings = f"""
             [adapters.withings]
             client_id = "{CLIENT}"
@@ -127,6 +130,20 @@ def test_what_a_user_does_not_agree_to_is_not_stored(place: Place) -> None:
     place.cloud.records["measure"] = [weighing(1, 72_000)]
     assert place.sync("bob")["rejected"] >= 1
     assert place.weights("bob") == []
+
+
+def test_who_is_removed_is_linked_to_nothing_and_erased_without_trace(place: Place) -> None:
+    """The worker forgets the link and the parting by itself, and an erasure under the running service is done."""
+    place.link("carol-marker")
+    place.sync("carol-marker")
+    place.cli("user", "remove", "bob", "--yes")
+    with PartingBook.open(place.service.data) as partings, LinkBook.open(place.service.data) as book:
+        wait_until(lambda: not [each for each in book.leaving() if each.user == "bob"], "the link of bob is forgotten")
+        wait_until(lambda: not partings.partings(), "there is nobody to tell")
+    (done,) = place.cli("user", "erase", "carol-marker", "--yes")
+    assert done["erased"] is True
+    assert b"marker" not in (place.service.data / "adapters.db").read_bytes()
+    assert place.cli("adapter", "status") == []
 
 
 def test_tokens_and_secrets_are_in_no_log(place: Place) -> None:
