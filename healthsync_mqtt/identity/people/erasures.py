@@ -43,6 +43,8 @@ class ErasureBook:
             self._tables.insert("erasures", {"id": key} | row)
         else:  # an older log was put back under the registry of after it
             self._tables.update("erasures", key, row)
+        # Followers copy it into files of their own, which an early step clears: none may copy it again after that.
+        self._tables.delete("source_preferences", "user_id = ?", user_id)
         found = self.of_user(user_id)
         assert found is not None
         return found

@@ -285,6 +285,13 @@ def test_a_ledger_whose_last_line_was_cut_is_read_and_goes_on(tmp_path: Path) ->
     assert b"alice" not in file.read_bytes()
 
 
+def test_what_followers_copy_of_the_registry_goes_first(data: Path) -> None:
+    """A follower that looks between the steps would write the name into its file again."""
+    begin(data)
+    with DataDirectory(data).registry() as registry:
+        assert registry.sources.all() == {}
+
+
 def test_an_erasure_is_begun_once(data: Path) -> None:
     assert begin(data) == begin(data)
     with DataDirectory(data).registry() as registry, pytest.raises(NotFoundError):
