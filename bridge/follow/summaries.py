@@ -107,8 +107,6 @@ class Summaries:
         self._refused: set[str] = set()
         self._again_at = 0.0
         self._unwritten: set[str] = set()
-        #: whom nothing here may name any more, also while the registry still does
-        self._gone: set[str] = set()
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="summaries")
 
@@ -150,7 +148,6 @@ class Summaries:
                 kept.pop(user, None)
             self._unwritten.discard(user)
             self._refused.discard(user)
-            self._gone.add(user)
             await self._in_thread(self._file.forget_person, user)
 
     async def close(self) -> None:
@@ -182,7 +179,7 @@ class Summaries:
             return
         for user in self._file.people() | found.keys():
             order = found.get(user, ())
-            if user not in self._gone and self._owns(user) and self._file.preferred(user) != order:
+            if self._owns(user) and self._file.preferred(user) != order:
                 await self._in_thread(self._file.prefer, user, order)
 
     async def _read_consent(self) -> None:
@@ -191,8 +188,6 @@ class Summaries:
         if gate.version != self._consent_version:
             self._consent_version = gate.version
             now = dict(gate.insights)
-            self._gone -= {user for user in self._gone if _agrees(now.get(user, NO_PERMISSION), now_us)}
-            now = {user: permission for user, permission in now.items() if user not in self._gone}
             known = self._permissions.keys() | now.keys() | self._file.people()
             changed |= {user for user in known if self._permissions.get(user) is not now.get(user)}
             changed |= {user for user in self._file.people() if user not in now and self._file.agreed(user)}
@@ -366,7 +361,7 @@ class Summaries:
     async def _write(self) -> None:
         if not self._unwritten:
             return
-        users, self._unwritten = self._unwritten - self._gone, set()
+        users, self._unwritten = self._unwritten, set()
         digests = {user: self._shown.get(user, b"") for user in users}
         await self._in_thread(self._file.show, digests)
         for user in users:

@@ -322,7 +322,6 @@ class Erasures:
 
     async def _forget_name(self, erasure: PersonErasure) -> None:
         await asyncio.to_thread(self._hear_sinks)  # those into files, which were waited for
-        await self._leave_files(erasure)  # a restart since then heard of the person again
         await asyncio.to_thread(self._forget_in_files, erasure)
         await asyncio.to_thread(self._book.forget, erasure, self._clock_us())
 
