@@ -2,6 +2,9 @@
 
 The registry is read in a thread of its own (``Newcomers``), for the shared ones may all be waiting for something. A
 loss is forgotten only once it had its effect, so that an error in between costs a quarter of a second and no more.
+
+A right that ended takes its session with it. One that is only another now (a reader of several persons of whom one was
+erased) closes the connection, and what is left of it goes on where it was.
 """
 
 from collections.abc import Callable
@@ -9,6 +12,16 @@ from collections.abc import Callable
 from healthsync_mqtt.broker.embedded.door import FrontDoor
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.newcomers import Newcomers
+
+
+def take_away(directory: Directory, door: FrontDoor) -> None:
+    """Let every loss have its effect at the door."""
+    if lost := directory.lost():
+        door.revoke(sorted(client_id for client_id, loss in lost.items() if loss.whole))
+        for client_id, loss in sorted(lost.items()):
+            if not loss.whole and (principal := directory.principal(client_id)) is not None:
+                door.amend(principal)
+        directory.told(lost)
 
 
 class Revocations:
@@ -33,9 +46,7 @@ class Revocations:
 
     def _act(self) -> None:
         directory = self._directory
-        if lost := directory.lost():
-            self._door.revoke(sorted(lost))
-            directory.told(lost)
+        take_away(directory, self._door)
         if (void := directory.revoked_tokens) is not self._void_tokens:
             self._door.void(lambda login: login.jti in void)
             self._void_tokens = void

@@ -126,6 +126,10 @@ class AccessRules:
         parsed = self.registry.parse(topic)
         return parsed is not None and principal.role in parsed[0].roles_subscribe and owns(principal, parsed[1])
 
+    def may_have(self, principal: Principal, topic: str) -> bool:
+        """The same of what waits for ``principal`` already; what is not declared was not decided here."""
+        return self.registry.parse(topic) is None or self.may_receive(principal, topic)
+
     def reaches(self, principal: Principal, topic: str) -> bool:
         """Whether a retained message on ``topic`` goes to a reader of whose filters one matches it.
 

@@ -15,6 +15,7 @@ import pytest
 
 from bridge import ground
 from bridge.embedded import DoorServing, EmbeddedEdge
+from bridge.jobs.revocations import take_away
 from bridge.service import Ready, Service
 from healthsync_mqtt.broker.embedded.deadlines import Deadline
 from healthsync_mqtt.config.settings import load_settings
@@ -118,7 +119,8 @@ class House:
 
     def look(self) -> None:
         """What the service does four times a second: see what has changed in the registry."""
-        self.door.revoke(sorted(self.edge.directory.refresh()))
+        self.edge.directory.catch_up()
+        take_away(self.edge.directory, self.door)
 
     def token(self, principal: Principal, lifetime_s: int) -> str:
         epoch = self.registry.token_epoch(principal.client_id)

@@ -59,7 +59,7 @@ _PACKETS = 128
 """Packets that are made of bytes at once: they take more memory than the bytes."""
 
 
-_SOON = frozenset({"revoked", "token_expired", "shutdown"})
+_SOON = frozenset({"revoked", "rights_changed", "token_expired", "shutdown"})
 """Why a connection is not waited for when its client does not read."""
 
 

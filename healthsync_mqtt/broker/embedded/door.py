@@ -201,6 +201,10 @@ class FrontDoor:
             if principal is not None and principal.user is not None and principal.device is not None:
                 self.retain(self._registry.build("status", user=principal.user, device=principal.device), b"")
 
+    def amend(self, principal: Principal) -> None:
+        """An identity may do something else than before: it has to come again, to the session that it has."""
+        self.sessions.amend(principal)
+
     def clients(self) -> list[dict[str, str]]:
         """Who is connected, longest first: client id, role, address, version of MQTT, since when."""
         found = [(each, each.login.principal) for each in self._connections if each.login is not None]

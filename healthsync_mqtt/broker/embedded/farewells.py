@@ -28,6 +28,7 @@ CODES: Final[Mapping[str, ReasonCode]] = MappingProxyType(
         "keep_alive": ReasonCode.KEEP_ALIVE_TIMEOUT,
         "token_expired": ReasonCode.MAXIMUM_CONNECT_TIME,
         "revoked": ReasonCode.ADMINISTRATIVE_ACTION,
+        "rights_changed": ReasonCode.ADMINISTRATIVE_ACTION,
         "kicked": ReasonCode.ADMINISTRATIVE_ACTION,
         "re_authentication_refused": ReasonCode.NOT_AUTHORIZED,
         "unexpected_packet": ReasonCode.PROTOCOL_ERROR,

@@ -8,7 +8,7 @@ run in a worker thread while the event loop looks: each entry is replaced whole.
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from healthsync_mqtt.identity.consent.decisions import Permissions
 from healthsync_mqtt.identity.login.lobby import Lobby
@@ -58,6 +58,15 @@ class Membership:
         return self.epoch == 0 and issued_at >= self.not_before_s
 
 
+class Loss(NamedTuple):
+    """A right to be connected that ended, or became another, at a generation of the registry."""
+
+    generation: int
+    whole: bool
+    """It ended: removed, suspended, its credentials revoked, or nothing is left to read. Else it is still connected by
+    right, and may read something else than before."""
+
+
 _Key = tuple[Role, str, str | None]
 """Role, the token's ``sub``, and its ``did`` for a device."""
 
@@ -83,7 +92,7 @@ class Directory:
         self._consents = 0
         self._entries: dict[_Key, Membership] = {}
         self._principals: dict[str, Principal] = {}
-        self._lost: dict[str, int] = {}
+        self._lost: dict[str, Loss] = {}
         self._reading = threading.Lock()
         self.lobby = Lobby(self)
         self._agreements = agreements
@@ -136,14 +145,14 @@ class Directory:
         self.told(lost)
         return frozenset(lost)
 
-    def lost(self) -> dict[str, int]:
+    def lost(self) -> dict[str, Loss]:
         """The client ids whose right to be connected ended or changed, until ``told`` is called with them."""
         return self._lost.copy()
 
-    def told(self, lost: Mapping[str, int]) -> None:
+    def told(self, lost: Mapping[str, Loss]) -> None:
         """These losses had their effect; one that came after ``lost`` was taken stays."""
-        for client_id, generation in lost.items():
-            if self._lost.get(client_id) == generation:
+        for client_id, loss in lost.items():
+            if self._lost.get(client_id) == loss:
                 del self._lost[client_id]
 
     def catch_up(self) -> None:
@@ -162,8 +171,8 @@ class Directory:
     def _replace(self, roster: Roster) -> None:
         entries = _entries(roster.members)
         for key, entry in self._entries.items():
-            if entries.get(key) != entry:
-                self._lost[entry.principal.client_id] = roster.generation
+            if (new := entries.get(key)) != entry:
+                self._lose(entry, new, roster.generation)
         self._entries = entries
         self._principals = {entry.principal.client_id: entry.principal for entry in entries.values()}
         self.revoked_tokens, self.denied = roster.revoked_tokens, roster.denied
@@ -180,7 +189,7 @@ class Directory:
             if old == new:
                 continue
             if old is not None:
-                self._lost[client_id] = delta.generation
+                self._lose(old, new, delta.generation)
             if new is None or (before is not None and _key(before) != _key(new.principal)):
                 if before is not None:
                     self._entries.pop(_key(before), None)
@@ -195,8 +204,27 @@ class Directory:
             self._agreements.amend(delta.permissions)
         self._has_read(delta)
 
+    def _lose(self, old: Membership, new: Membership | None, generation: int) -> None:
+        client_id = old.principal.client_id
+        before = self._lost.get(client_id)
+        self._lost[client_id] = Loss(generation, _ended(old, new) or (before is not None and before.whole))
+
     def _has_read(self, reading: Roster | Delta) -> None:
         self._generation, self._change, self._consents = reading.generation, reading.change, reading.consents
+
+
+def _ended(old: Membership, new: Membership | None) -> bool:
+    """Whether nothing is left of a right: neither its credentials, nor whom it was for, nor anything to read."""
+    if new is None or _key(new.principal) != _key(old.principal):
+        return True
+    if (new.epoch, new.not_before_s, new.secret) != (old.epoch, old.not_before_s, old.secret):
+        return True
+    return _reads(old.principal) and not _reads(new.principal)
+
+
+def _reads(principal: Principal) -> bool:
+    """Whether there is anybody, and anything, that a principal may read; a device reads its own."""
+    return principal.users != frozenset() and (principal.types != frozenset() or principal.role is Role.adapter)
 
 
 def _entries(members: Iterable[Member]) -> dict[_Key, Membership]:

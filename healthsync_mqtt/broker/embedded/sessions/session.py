@@ -347,14 +347,19 @@ class Session:
         for topic_filter in [name for name, replay in self._replays.items() if not replay.granted]:
             del self._replays[topic_filter]
 
-    def withhold(self, withheld: Callable[[str], bool]) -> None:
+    def withhold(self, withheld: Callable[[str], bool], *, takes_back: bool = True) -> None:
         """Drop the messages of topics that the client may not get any more; late acknowledgements change nothing.
 
-        One without payload stays: it takes back what was retained.
+        ``takes_back``: one without payload stays, which takes back what was retained. Not where the topic itself is
+        nothing for the client any more.
         """
-        self._keep(lambda message: not message.payload or not withheld(message.topic.decode()))
+
+        def stays(message: Message) -> bool:
+            return (takes_back and not message.payload) or not withheld(message.topic.decode())
+
+        self._keep(stays)
         for packet_id, flight in tuple(self._inflight.items()):
-            if flight.message.payload and withheld(flight.message.topic.decode()):
+            if not stays(flight.message):
                 self._done(packet_id)
 
     def rewind(self, position: int) -> None:

@@ -82,6 +82,7 @@ class Sessions:
             self._note_end(session)
             for topic_filter, filter_ in kept.filters.items():
                 self.index.add(session, topic_filter, filter_.granted)
+            session.principal = kept.principal
             self._recheck(session, principal)
         self._left_at = dict(sorted(self._left_at.items(), key=lambda each: each[1]))
         for message in self._keep.retained():
@@ -218,7 +219,15 @@ class Sessions:
         if principal != session.principal:
             self._recheck(session, principal)
             if session.persistent:
-                self._keep.changed(session.no, principal, None, session.expiry_s)
+                self._keep.changed(session.no, principal, self._left_at.get(session.client_id), session.expiry_s)
+
+    def amend(self, principal: Principal) -> None:
+        """The identity has other rights: close its connection; its session keeps what it may have by them."""
+        session, link = self._sessions.get(principal.client_id), self._links.get(principal.client_id)
+        if session is not None:
+            self.renewed(session, principal)
+        if link is not None:
+            link.close("rights_changed", will=True)
 
     def leave(self, link: SessionLink, session: Session, now: float) -> None:
         """The connection is gone; a clean session ends with it."""
@@ -309,10 +318,13 @@ class Sessions:
                 level, kept = min(qos, int(granted)), retain and granted.as_published
                 self.give(session, Message(name, payload, level, kept, -1, None, about, expires, granted.identifiers))
 
-    def forget(self, withheld: Callable[[str], bool]) -> None:
-        """Drop what waits for any client on a topic that is ``withheld``, sent and not acknowledged or not yet sent."""
+    def forget(self, withheld: Callable[[str], bool], *, takes_back: bool = True) -> None:
+        """Drop what waits for any client on a topic that is ``withheld``, sent and not acknowledged or not yet sent.
+
+        ``takes_back``: what takes back a retained message is given.
+        """
         for session in self._sessions.values():
-            session.withhold(withheld)
+            session.withhold(withheld, takes_back=takes_back)
         for link in self.links():
             link.flush()
 
@@ -321,7 +333,7 @@ class Sessions:
 
         ``about`` says whether a topic is the user's. The user's own sessions are gone already.
         """
-        self.forget(about)
+        self.forget(about, takes_back=False)
         for message in self.retained.match("#"):
             if about(message.topic):
                 self.retained.clear(message.topic)
@@ -396,11 +408,13 @@ class Sessions:
                 link.flush()
 
     def _recheck(self, session: Session, principal: Principal) -> None:
-        """A resumed session keeps only the filters that its principal may have today."""
-        session.principal = principal
+        """The session keeps only the filters that its principal may have today, and of what waits only what it may."""
+        before, session.principal = session.principal, principal
         for topic_filter in self.index.filters(session):
             if not self._rules.may_listen(principal, topic_filter).allowed:
                 self.unsubscribe(session, topic_filter)
+        if before != principal:
+            session.withhold(lambda topic: not self._rules.may_have(principal, topic), takes_back=False)
 
     def _make_room(self) -> None:
         while len(self._sessions) > self._limits.max_sessions and self._left_at:
