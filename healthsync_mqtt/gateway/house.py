@@ -27,6 +27,7 @@ from healthsync_mqtt.gateway.room import Room
 from healthsync_mqtt.gateway.rules import Anybody
 from healthsync_mqtt.gateway.sessions import PersonSessions
 from healthsync_mqtt.gateway.shares import Shares
+from healthsync_mqtt.gateway.site import Site
 from healthsync_mqtt.gateway.surface import routers
 from healthsync_mqtt.gateway.tail import Tail
 from healthsync_mqtt.gateway.written import Answers
@@ -107,6 +108,7 @@ class House:
             lock=paths.root / "webhooks.lock",
             named=settings.gateway.webhook_hosts,
         )
+        self.site = Site()
         self.days = DayPool(paths.summaries_db)
         self.answers = Answers(Room(_MOST_ANSWERS, "answers"))
         self.reading = LogQuestions(self.log, self.shares, SealedPlaces(self.store.need(*_OWN)))

@@ -4,7 +4,19 @@ from typing import Protocol
 
 from fastapi import APIRouter
 
-from healthsync_mqtt.gateway import caring, days, enrolling, hooks, intake, reading, stream, tokens, visiting
+from healthsync_mqtt.gateway import (
+    caring,
+    days,
+    enrolling,
+    hooks,
+    intake,
+    reading,
+    series,
+    site,
+    stream,
+    tokens,
+    visiting,
+)
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.day_pool import DayPool
 from healthsync_mqtt.gateway.questions import LogQuestions
@@ -26,6 +38,7 @@ class GatewayParts(Protocol):
     streams: stream.Streams
     enrolling: enrolling.Enrolling
     sessions: PersonSessions
+    site: site.Site
 
 
 def routers(parts: GatewayParts) -> list[APIRouter]:
@@ -42,4 +55,6 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         tokens.routes(callers, parts.sessions, Rule(callers), anybody),
         hooks.routes(parts.intake, callers, anybody),
         caring.routes(parts.sessions, Owner(callers)),
+        series.routes(parts.reading, parts.days, parts.answers, reader),
+        site.routes(parts.site, anybody),
     ]

@@ -3,10 +3,12 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from healthsync_mqtt.gateway.callers import Caller, Callers
+from healthsync_mqtt.gateway.landing import LINK_REFUSED, PLAIN_POLICY, SIGNED_IN
 from healthsync_mqtt.gateway.openapi import answers
+from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.rules import Anybody, Visitor, expect_own_page
 from healthsync_mqtt.gateway.sessions import (
     ACCESS_COOKIE,
@@ -34,9 +36,20 @@ def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody
         responses=answers("Session", "A session, in cookies.", 401, 429, 503),
     )
     async def opened(request: Request, code: str, _: Annotated[None, Depends(anybody)]) -> Response:
-        """The link that `healthsync user invite` printed, good once: the answer sets the cookies of a session."""
-        async with callers.trying(_peer(request), "link"):
-            tokens = await sessions.begin(code)
+        """The link that `healthsync user invite` printed, good once: the answer sets the cookies of a session.
+
+        A browser, which asks for HTML, gets a page that leads to the app.
+        """
+        for_browser = "text/html" in request.headers.get("accept", "").lower()
+        try:
+            async with callers.trying(_peer(request), "link"):
+                tokens = await sessions.begin(code)
+        except HttpError as error:
+            if for_browser and error.status == 401:
+                return HTMLResponse(LINK_REFUSED, 401, {"Content-Security-Policy": PLAIN_POLICY})
+            raise
+        if for_browser:
+            return _kept(HTMLResponse(SIGNED_IN, headers={"Content-Security-Policy": PLAIN_POLICY}), tokens)
         return _with_cookies(tokens)
 
     @router.post(
@@ -77,7 +90,11 @@ def _with_cookies(tokens: SessionTokens) -> Response:
     session = tokens.session
     until_s = session.renewed_us / _SECOND_US + ACCESS_S
     person = Person(session.id, session.role, session.holder, until_s)
-    answer = JSONResponse(_described(person, tokens.csrf))
+    return _kept(JSONResponse(_described(person, tokens.csrf)), tokens)
+
+
+def _kept(answer: Response, tokens: SessionTokens) -> Response:
+    """The answer with the cookies of a session."""
     long_s = IDLE_US // _SECOND_US
     answer.set_cookie(
         ACCESS_COOKIE, tokens.access, max_age=ACCESS_S, path="/", secure=True, httponly=True, samesite="strict"

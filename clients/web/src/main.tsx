@@ -1,0 +1,22 @@
+import "./styles/base.css";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./app";
+import { session } from "./api/session";
+import { settings } from "./settings";
+import { speak } from "./words/words";
+
+function colours(): void {
+  document.documentElement.dataset["theme"] = settings.get().theme;
+}
+
+colours();
+settings.subscribe(colours);
+void session.begin();
+void speak(settings.get().language).then(() => {
+  createRoot(document.getElementById("app") as HTMLElement).render(
+    <StrictMode>
+      <App />
+    </StrictMode>,
+  );
+});

@@ -1,0 +1,60 @@
+/** Name, pages and what is open: beside the page on wide screens, below it on narrow ones. */
+
+import { type ReactElement, type ReactNode, useEffect, useRef } from "react";
+import type { Person } from "../api/session";
+import { say, type Word } from "../words/words";
+import { Icon, type IconName } from "./icon";
+
+interface Entry {
+  page: string;
+  word: Word;
+  icon: IconName;
+}
+
+const OF_USERS: readonly Entry[] = [
+  { page: "", word: "nav.today", icon: "day" },
+  { page: "charts", word: "nav.charts", icon: "chart" },
+  { page: "settings", word: "nav.settings", icon: "settings" },
+];
+
+export function Frame({ person, page, children }: { person: Person; page: string; children: ReactNode }): ReactElement {
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  useEffect(() => {
+    if (first.current) first.current = false;
+    else main.current?.focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+  }, [page]);
+  const shown = page === "day" ? "" : page;
+  return (
+    <div className="frame">
+      <a
+        className="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault();
+          main.current?.focus();
+        }}
+      >
+        {say("nav.skip")}
+      </a>
+      <header className="side">
+        <a className="mark" href="#/" aria-label="HealthSync">
+          <Icon name="mark" /> <span>HealthSync</span>
+        </a>
+        <nav aria-label={say("nav.label")}>
+          {OF_USERS.map(({ page: to, word, icon }) => (
+            <a key={to} href={`#/${to}`} aria-current={to === shown ? "page" : undefined}>
+              <Icon name={icon} />
+              <span>{say(word)}</span>
+            </a>
+          ))}
+        </nav>
+        <p className="who">{person.name}</p>
+      </header>
+      <main id="main" ref={main} tabIndex={-1}>
+        {children}
+      </main>
+    </div>
+  );
+}
