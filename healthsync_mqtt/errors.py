@@ -54,14 +54,18 @@ class Noun(StrEnum):
 class UnknownNameError(NotFoundError):
     """Nothing has this name. Who may see the others' is told the nearest: the command line does that.
 
-    ``owner`` is the user that the name would belong to, where it belongs to one.
+    ``hint`` says where the names stand that are there. ``owner`` is the user that the name would belong to, where it
+    belongs to one; ``add`` makes what is missing, which is the fix for who brings it something, and for nobody else.
     """
 
-    def __init__(self, noun: Noun, name: str, message: str, *, hint: str = "", owner: str | None = None) -> None:
+    def __init__(
+        self, noun: Noun, name: str, message: str, *, hint: str = "", owner: str | None = None, add: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.noun = noun
         self.name = name
         self.owner = owner
+        self.add = add
 
 
 class ConflictError(HealthSyncError):

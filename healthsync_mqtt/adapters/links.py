@@ -98,7 +98,7 @@ class LinkBook:
             (user, provider),
         ).fetchone()
         if row is None:
-            raise NotFoundError(f"{user} is not linked to {provider}", hint="healthsync adapter link USER PROVIDER")
+            raise NotFoundError(f"{user} is not linked to {provider}", hint="healthsync adapter status")
         return _link(row)
 
     def due(self, now_us: int, most: int) -> list[CloudLink]:

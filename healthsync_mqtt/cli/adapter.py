@@ -439,7 +439,7 @@ def backfill(user: User, provider: Provider, data: Data = DATA, json: Json = Fal
 def _book(place: Path) -> LinkBook:
     """The links. NotFoundError where there is none."""
     if not (place / LINKS).exists():
-        raise NotFoundError("nobody is linked to anything", hint="healthsync adapter link USER PROVIDER")
+        raise NotFoundError("nobody is linked to anything", hint="healthsync adapter status")
     return LinkBook.open(place)
 
 

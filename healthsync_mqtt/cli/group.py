@@ -1,6 +1,6 @@
 """The Typer group of all commands: turns errors into words, a fix and an exit code."""
 
-from typing import Any
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -10,7 +10,19 @@ from healthsync_mqtt.cli.options import directory
 from healthsync_mqtt.errors import HealthSyncError, InputError, UnknownNameError, UsageError
 
 
-class HealthSyncGroup(TyperGroup):
+_COMMAND: Final = "healthsync.command"
+
+
+class NamingGroup(TyperGroup):
+    """A group that writes down which of its commands is run."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        found = super().resolve_command(ctx, args)
+        ctx.meta[_COMMAND] = f"{ctx.meta.get(_COMMAND, '')} {found[0]}".strip()
+        return found
+
+
+class HealthSyncGroup(NamingGroup):
     """The root group; ``--json`` anywhere on the line makes errors JSON too."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -26,7 +38,7 @@ class HealthSyncGroup(TyperGroup):
             if isinstance(error, UnknownNameError):
                 from healthsync_mqtt.cli import known_names
 
-                error.hint = known_names.advice(error, directory.get())
+                error.hint = known_names.advice(error, directory.get(), ctx.meta.get(_COMMAND, ""))
             output.failure(error, as_json=as_json)
             raise typer.Exit(error.exit_code) from None
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
@@ -47,4 +59,4 @@ class HealthSyncGroup(TyperGroup):
 
 def new_group(help_text: str) -> typer.Typer:
     """A noun's group of verbs."""
-    return typer.Typer(help=help_text, no_args_is_help=True, pretty_exceptions_show_locals=False, rich_markup_mode=None)
+    return typer.Typer(cls=NamingGroup, help=help_text, no_args_is_help=True, pretty_exceptions_show_locals=False, rich_markup_mode=None)

@@ -97,10 +97,22 @@ _ALL: Final[Mapping[Noun, Callable[[Path, str | None], list[str]]]] = {
 }
 
 
-def advice(error: UnknownNameError, data: Path) -> str:
-    """The fix for a name that nothing has: the nearest that something has, before what the error says itself."""
+_BRINGING: Final = frozenset(
+    {"adapter link", "app add", "app why", "cert issue", "consent grant", "device add", "device enroll", "device token"}
+    | {"device why", "homeassistant enable", "homeassistant login", "import", "publish", "replay", "simulate"}
+    | {"subscriber token", "subscriber why", "user invite", "webhook add"}
+)
+"""Commands that bring something to what is named, or ask why it does not work: adding what is missing may be the fix.
+
+Whoever wants to see, change or take away something is never told to make it.
+"""
+
+
+def advice(error: UnknownNameError, data: Path, command: str) -> str:
+    """The fix for a name that nothing has: the nearest that something has, before where to look, or how to add it."""
     meant = did_you_mean(error.name, _ALL[error.noun](data, error.owner))
-    return f"{meant}else: {error.hint}" if meant and error.hint else meant.strip() or error.hint
+    fix = error.add if error.add and command in _BRINGING else error.hint
+    return f"{meant}else: {fix}" if meant and fix else meant.strip() or fix
 
 
 def _of_registry(data: Path, names: Callable[[Registry], Iterable[str]]) -> list[str]:

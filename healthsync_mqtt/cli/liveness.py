@@ -16,14 +16,17 @@ from healthsync_mqtt.identity.login.refused import RefusedLogin
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.times import iso
 
-ONLINE: Final[Mapping[object, str]] = {True: "yes", False: "no", None: "?"}
-"""How a table shows it; without a service nobody knows."""
 MOST_STRANGERS: Final = 10
 """So many connections without a name are shown to a person; --json has them all."""
 _OF_LAST: Final = ("address", "connected_at", "last_seen_at", "last_event_at", "protocol", "version")
 _UNSAID: Final = "an address that the broker did not say"
 LATELY_US: Final = 24 * 3_600_000_000
 """How far back a refused login is worth a remark in a list."""
+
+
+def known(online: bool | None) -> bool | str:
+    """Whether it is connected, as a table shows it; without a service nobody knows."""
+    return "?" if online is None else online
 
 
 class LiveClients(NamedTuple):
@@ -132,8 +135,8 @@ class Liveness:
         return {"online": online, **last, "refused_lately": self._refused.get(client_id, 0)}
 
     def messages_refused(self, who: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The newest messages of a client that went nowhere since the service runs, oldest first, with what to do."""
-        found = () if self._live is None else self._live.messages_refused.get(who["client_id"], ())
+        """The newest messages of a client that went nowhere since the service runs, newest first, with what to do."""
+        found = [] if self._live is None else self._live.messages_refused.get(who["client_id"], [])
         return [
             {
                 "at": iso(int(each["at"] * 1_000_000)),
@@ -142,7 +145,7 @@ class Liveness:
                 "meaning": MESSAGES[each["reason"]].words,
                 "what_to_do": spelled(addressed(MESSAGES[each["reason"]].fix, who)),
             }
-            for each in found
+            for each in reversed(found)
         ]
 
 
@@ -212,7 +215,7 @@ def explain(
     if as_json:
         output.emit({**shown, "state": state, "refused": listed, "strangers": nameless, "elsewhere": elsewhere})
         return
-    output.facts([("client id", shown["client_id"]), ("now", state), ("connected", ONLINE[shown["online"]])])
+    output.facts([("client id", shown["client_id"]), ("now", state), ("connected", known(shown["online"]))])
     for each in listed:
         _told("refused", each)
     for each in nameless[:MOST_STRANGERS]:
@@ -224,7 +227,7 @@ def explain(
         output.say("Nameless: connections that ended before they said who they are; one may be this client's.")
     if elsewhere is not None:
         output.say(f"{elsewhere}.")
-    elif not listed and not nameless:
+    elif shown["online"] is not True and not listed and not nameless:
         output.say("No refused login of this client id is known. Does it reach the service? See: healthsync status")
 
 

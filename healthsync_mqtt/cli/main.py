@@ -55,6 +55,9 @@ COMMANDS: Final = {
 }
 """Where each command is: a module of this package, and its group of verbs or its function. In the order of the help."""
 
+_READ_BY: Final = {"publish": "BareWait"}
+"""Commands whose lines are read in a way of their own: the class in their module."""
+
 
 def _print_version(asked: bool) -> None:
     if asked:
@@ -84,12 +87,13 @@ def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
     )
     made.callback()(healthsync)
     for name in names:
-        module, _, attribute = COMMANDS[name].rpartition(".")
-        found = getattr(import_module(f"healthsync_mqtt.cli.{module}"), attribute)
+        place, _, attribute = COMMANDS[name].rpartition(".")
+        module = import_module(f"healthsync_mqtt.cli.{place}")
+        found = getattr(module, attribute)
         if isinstance(found, typer.Typer):
             made.add_typer(found, name=name)
         else:
-            made.command(name)(found)
+            made.command(name, cls=getattr(module, _READ_BY.get(name, ""), None))(found)
     return made
 
 

@@ -119,7 +119,15 @@ def time(text: str) -> str:
 
 def _cell(value: object) -> str:
     """A value in a table: times without their microseconds."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "" if value is None else time(escaped(str(value)))
+
+
+def _in_pipe(heading: str, value: object) -> object:
+    """A value of a column whose heading is not printed: yes and no would say nothing there."""
+    word = heading.lower()
+    return value if not isinstance(value, bool) else word if value else f"not {word}"
 
 
 _FOLDED: Final = 24
@@ -129,8 +137,12 @@ _FOLDED: Final = 24
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "", paged: bool = False) -> None:
     """Rows for people: a table on a terminal, tab-separated lines in a pipe. ``empty`` is said when there are none.
 
+    What is true or not is yes or no; in a pipe, where no headings are, the word of its column: ``suspended``.
+
     ``paged``: more rows than the terminal has lines go through the pager ($PAGER, else less or more).
     """
+    if not on_terminal():
+        rows = [[_in_pipe(column, cell) for column, cell in zip(columns, row, strict=True)] for row in rows]
     listed = [[_cell(cell) for cell in row] for row in rows]
     if not listed:
         if empty:

@@ -4,9 +4,10 @@ import asyncio
 import json as json_text
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
@@ -17,7 +18,18 @@ from healthsync_mqtt.client import Credentials, Duplicate, Rejected, Result, Res
 from healthsync_mqtt.errors import InputError, UnavailableError
 
 _MOST_BYTES = 64 * 1024 * 1024
+_WAIT: Final = "30s"
 _FORMS = "give one event, an array of events, a batch, or one event a line"
+
+
+class BareWait(TyperCommand):
+    """``--wait`` alone waits as long as is usual: that it takes a time is easily forgotten."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        follows = zip(args, [*args[1:], "--"], strict=True)
+        return super().parse_args(
+            ctx, [f"--wait={_WAIT}" if each == "--wait" and next_[:1] == "-" else each for each, next_ in follows]
+        )
 
 
 def publish(
@@ -27,7 +39,7 @@ def publish(
     device: Annotated[
         str, typer.Option(help="The device to publish as; added when missing.", autocompletion=completion.devices)
     ],
-    wait: Annotated[str, typer.Option(help="How long to wait for the receipts: 10s, 1m.")] = "30s",
+    wait: Annotated[str, typer.Option(help="How long to wait for the receipts: 10s, 1m; alone: as long as without it.")] = _WAIT,
     data: Data = DATA,
     json: Json = False,
 ) -> None:

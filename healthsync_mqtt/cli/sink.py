@@ -118,7 +118,7 @@ def try_sink(name: Name, data: Data = DATA, json: Json = False) -> None:
     findings = tested(Sinks(data).get(name))
     output.listing(
         [finding._asdict() for finding in findings],
-        {"tried": "TRIED", "works": "WORKS", "message": "MESSAGE"},
+        {"tried": "TRIED", "works": "GOOD", "message": "MESSAGE"},
         as_json=json,
         empty="nothing was tried",
     )

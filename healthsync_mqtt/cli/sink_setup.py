@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -25,6 +25,7 @@ TokenFile = Annotated[Path | None, typer.Option(help="The file (mode 0600) that 
 TokenSecret = Annotated[str | None, typer.Option(help="The token's file in the secrets directory.")]
 CaFile = Annotated[Path | None, typer.Option(help="The CA of the server's certificate.")]
 
+_SETS: Final = "healthsync sink set --help"
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "v2": {"deletes": "delete", "settle_s": 0.0},
     "v3": {"deletes": "mark", "settle_s": 0.0},
@@ -132,8 +133,8 @@ def set_sink(  # noqa: PLR0917 - one argument an option
     if any(place.values()):
         changes["token"] = place
     if not changes:
-        raise UsageError("nothing is to be changed", hint="healthsync sink set --help")
-    sink = made(**(before.model_dump(mode="json") | changes))
+        raise UsageError("nothing is to be changed", hint=_SETS)
+    sink = made(_SETS, **(before.model_dump(mode="json") | changes))
     _store(data, sink, replace=True, test=not no_test, as_json=json)
 
 

@@ -213,13 +213,13 @@ class Sinks:
         write_durably(self.file(sink.name), sink.model_dump_json(indent=2).encode() + b"\n")
 
 
-def made(**values: object) -> InfluxConfig | FileConfig:
-    """A sink of what a person typed; UsageError naming the field."""
+def made(see: str = "", /, **values: object) -> InfluxConfig | FileConfig:
+    """A sink of what a person typed; UsageError naming the field, and ``see`` or how such sinks are added."""
     try:
         return _of(values)
     except ValidationError as error:
         kind = values.get("kind", _KIND_OF_OLD_FILES)
-        raise UsageError(_problems(error), hint=f"healthsync sink add {kind} --help") from None
+        raise UsageError(_problems(error), hint=see or f"healthsync sink add {kind} --help") from None
 
 
 def _anew(name: str) -> str:

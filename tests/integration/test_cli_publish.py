@@ -37,8 +37,9 @@ def test_each_event_is_told_what_became_of_it(service: Service, tmp_path: Path) 
     file.write_text(json.dumps(event("one")))
     code, told, _ = run(service, str(file))
     assert (code, [(each["id"], each["outcome"]) for each in told]) == (0, [("one", "stored")])
-    code, told, _ = run(service, "-", stdin=file.read_bytes())
-    assert (code, told[0]["outcome"]) == (0, "duplicate")
+    for words in (("-",), ("-", "--wait"), ("--wait", "-"), ("-", "--wait", "10s")):
+        code, told, said = run(service, *words, stdin=file.read_bytes())
+        assert (code, [each["outcome"] for each in told]) == (0, ["duplicate"]), (words, said)
     code, told, _ = run(service, "-", stdin=json.dumps([event("two"), event("three", 900)]).encode())
     assert code == 1
     assert [(each["outcome"], each["reason"], each["field"]) for each in told] == [

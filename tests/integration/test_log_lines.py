@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.mqtt.codec.packets import Puback, Publish
 from tests.support.inprocess import Bystander, House
-from tests.support.peer import event
+from tests.support.peer import Peer, event
+from tests.support.peer5 import Peer5
 
 
 @pytest.fixture
@@ -25,6 +27,28 @@ async def test_refused_logins_of_one_address(house: House, bob: Bystander, lines
         await peer.leave()
     assert house.counters.logins_refused == 40
     assert lines()["door.connection_refused"] == 5
+    await house.still_serves(bob)
+
+
+@pytest.mark.parametrize("changes", [{"limits.refused_publishes": 1_000}])
+@pytest.mark.parametrize("kind", [Peer, Peer5])
+async def test_refused_publishes_name_their_client_a_few_times(
+    house: House, bob: Bystander, caplog: pytest.LogCaptureFixture, kind: type[Peer]
+) -> None:
+    """They were counted, and in `device why`; the log, where an operator looks first, had none of them."""
+    alice = house.device("alice")
+    peer = await kind.open(house.ready.mqtt)
+    assert (await peer.connect(alice)).code == 0
+    for number in range(1, 41):
+        peer.send(Publish(b"users/bob/devices/watch/events", event("e"), 1, False, False, number))
+        await peer.expect(Puback)
+    said = [record for record in caplog.records if record.getMessage() == "door.publish_refused"]
+    assert len(said) == 5
+    keys = vars(said[0])["event_keys"]
+    assert (keys["client_id"], keys["reason"]) == (alice.client_id, "not_allowed")
+    assert keys["topic"] == "users/bob/devices/watch/events"
+    assert keys["peer"]
+    await peer.leave()
     await house.still_serves(bob)
 
 

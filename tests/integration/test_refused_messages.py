@@ -25,10 +25,10 @@ def test_device_show_why_and_doctor_name_messages_that_went_nowhere(tmp_path: Pa
         for command in ("show", "why"):
             (shown,) = run_cli(data, "device", command, loud.user, loud.device)
             assert [(each["reason"], each["topic"]) for each in shown["messages_refused"]] == [
-                ("not_allowed", f"{loud.topic}/"),
                 ("packet_too_large", loud.topic),
+                ("not_allowed", f"{loud.topic}/"),
             ]
-            assert f"device show {loud.user} {loud.device}" in shown["messages_refused"][0]["what_to_do"]
+            assert f"device show {loud.user} {loud.device}" in shown["messages_refused"][1]["what_to_do"]
         (found,) = (each for each in run_cli(data, "doctor", check=False) if each["check"] == "messages")
         assert found["grade"] == "note"
         assert f"{loud.client_id} (packet_too_large)" in found["message"]

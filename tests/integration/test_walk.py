@@ -398,6 +398,11 @@ def test_well(name: str, scene: Scene) -> None:
     assert well.exit_code == 0, (well.output, well.stderr, well.exception)
     assert row.says in well.stdout + well.stderr
     assert "Traceback" not in well.output
+    assert WORDLESS.search(well.stdout) is None, well.stdout
+
+
+WORDLESS = re.compile(r"(?:^|\t)(?:True|False|None|yes|no)(?:\t|$)|  (?:True|False|None)$", re.MULTILINE)
+"""What says nothing to people; in a pipe, where no headings are, yes and no neither."""
 
 
 HAND_OUT = {

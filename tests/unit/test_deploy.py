@@ -75,6 +75,17 @@ def test_a_compose_file_names_volumes_services_commands_and_settings_that_exist(
     )
 
 
+def test_the_builder_is_given_what_the_image_is_made_of_and_nothing_else() -> None:
+    """A checkout has keys in data/, an environment and a history beside it."""
+    copied = set()
+    for line in re.sub(r"\\\n\s*", "", (DEPLOY / "compose" / "Dockerfile").read_text()).splitlines():
+        if line.startswith("COPY "):
+            copied |= set(line.split()[1:-1])
+    kept = [line for line in (DEPLOY.parent / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    assert kept[0] == "*"
+    assert {line[1:] for line in kept if line.startswith("!")} == copied
+
+
 def test_the_page_about_systemd_names_units_paths_and_commands_that_exist() -> None:
     page = (DEPLOY.parent / "docs" / "howto" / "systemd.md").read_text()
     ours = [

@@ -505,11 +505,13 @@ class FrontDoor:
         return decision.allowed and origin is not None and form != OWN_FORM
 
     def _refuse(self, client: Client, refused: Refuse) -> None:
-        """Count it, remember it, and tell the device what it should have done."""
+        """Count it, remember it, say it in the log, and tell the device what it should have done."""
         assert client.login is not None
         principal, topic = client.login.principal, refused.topic.decode()
         self._counters.refuse_publish(refused.reason)
         self.refusals.note(principal.client_id, self._clock(), refused.reason, topic)
+        what = {"client_id": principal.client_id, "topic": topic[:TOPIC_SHOWN], "rule": refused.rule}
+        self.visitors.refused("door.publish_refused", client, refused.reason, **what)
         if principal.user is None or principal.device is None:
             return
         if refused.reason == "not_allowed":

@@ -55,9 +55,7 @@ class DashboardBook:
         """One user's; NotFoundError when nothing of the user is shown."""
         found = self.of(user_id)
         if found is None:
-            raise NotFoundError(
-                f"nothing of {user_id} is shown", hint=f"healthsync homeassistant enable {user_id} heart_rate"
-            )
+            raise NotFoundError(f"nothing of {user_id} is shown", hint="healthsync homeassistant list")
         return found
 
     def enable(self, user_id: str, types: str | Iterable[str], now_us: int) -> Dashboard:

@@ -7,8 +7,7 @@ import secrets
 from dataclasses import replace
 from typing import Final
 
-from healthsync_mqtt.errors import NotFoundError
-from healthsync_mqtt.identity.people.lookup import any_user
+from healthsync_mqtt.identity.people.lookup import any_user, no_user
 from healthsync_mqtt.identity.people.names import ERASED
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.sql import statements
@@ -36,7 +35,7 @@ class ErasureBook:
         if known is not None:
             return known
         if any_user(self._tables, user_id) is None or user_id == ERASED:
-            raise NotFoundError(f"there is no user {user_id}", hint=f"healthsync user add {user_id} --consent all")
+            raise no_user(user_id)
         key = id or secrets.token_hex(8)
         row = {"user_id": user_id, "step": ErasureStep.ledger.value, "requested_us": now_us, "done_us": None}
         if self.get(key) is None:

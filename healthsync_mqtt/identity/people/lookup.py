@@ -24,10 +24,14 @@ def user_of(tables: Tables, user_id: str) -> User:
     """A user who was not removed; NotFoundError."""
     found = any_user(tables, user_id)
     if found is None or found.removed_us is not None:
-        raise UnknownNameError(
-            Noun.user, user_id, f"there is no user {user_id}", hint=f"healthsync user add {user_id} --consent all"
-        )
+        raise no_user(user_id)
     return found
+
+
+def no_user(user_id: str) -> UnknownNameError:
+    """What is to be said of a user who is not there."""
+    add = f"healthsync user add {user_id} --consent all"
+    return UnknownNameError(Noun.user, user_id, f"there is no user {user_id}", hint="healthsync user list", add=add)
 
 
 def any_device(tables: Tables, user_id: str, device_id: str) -> Device | None:
@@ -40,8 +44,14 @@ def device_of(tables: Tables, user_id: str, device_id: str) -> Device:
     user_of(tables, user_id)
     found = any_device(tables, user_id, check_id("device id", device_id))
     if found is None or found.removed_us is not None:
-        hint = f"healthsync device add {user_id} {device_id}"
-        raise UnknownNameError(Noun.device, device_id, f"{user_id} has no device {device_id}", hint=hint, owner=user_id)
+        raise UnknownNameError(
+            Noun.device,
+            device_id,
+            f"{user_id} has no device {device_id}",
+            hint=f"healthsync device list --user {user_id}",
+            owner=user_id,
+            add=f"healthsync device add {user_id} {device_id}",
+        )
     return _with_app(tables, found)
 
 
@@ -79,8 +89,9 @@ def subscriber_of(tables: Tables, name: str) -> Subscriber:
     """A subscriber that was not removed; NotFoundError."""
     found = any_subscriber(tables, name)
     if found is None or found.removed_us is not None:
-        hint = f"healthsync subscriber add {name} --users USER"
-        raise UnknownNameError(Noun.subscriber, name, f"there is no subscriber {name}", hint=hint)
+        add = f"healthsync subscriber add {name} --users USER"
+        message, hint = f"there is no subscriber {name}", "healthsync subscriber list"
+        raise UnknownNameError(Noun.subscriber, name, message, hint=hint, add=add)
     return found
 
 

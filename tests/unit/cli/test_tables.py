@@ -30,6 +30,18 @@ def test_what_is_too_wide_for_a_line_is_a_value_a_line(capsys: pytest.CaptureFix
     assert "" in [line.strip() for line in lines]
 
 
+def test_what_is_true_is_a_word_of_its_column_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There was `False` at the end of a line, and no heading above it."""
+    rows = [("copies", True), ("archive", False)]
+    output.table(("SINK", "SUSPENDED"), rows)
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()] == ["SUSPENDED", "yes", "no"]
+    monkeypatch.setattr(output, "on_terminal", lambda: False)
+    output.table(("SINK", "SUSPENDED"), rows)
+    assert capsys.readouterr().out.splitlines() == ["copies\tsuspended", "archive\tnot suspended"]
+
+
 def test_what_fits_is_a_row_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     output.table(COLUMNS[:3], [row[:3] for row in ROWS])
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [

@@ -4,6 +4,7 @@ Every command of the tree is typed, once for each of its values that are names o
 at a terminal where a person could be asked: nothing is asked, printed or changed before the name was looked up.
 """
 
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -171,6 +172,16 @@ FREE = {
 TOLD = {("subscriber add", "users"): "users may be added after who reads them"}
 """A value that need not be there, but it is said that it is not, with the nearest."""
 
+MADE = {completion.users, completion.holders, completion.devices, completion.apps, completion.subscribers}
+"""What a command of ours adds by the name that was typed."""
+BRINGING = {
+    *("adapter link", "app add", "app why", "cert issue", "consent grant", "device add", "device enroll"),
+    *("device token", "device why", "homeassistant enable", "homeassistant login", "import", "publish", "replay"),
+    *("simulate", "subscriber token", "subscriber why", "user invite", "webhook add"),
+}
+"""Commands whose reader may have meant to add what is missing first."""
+MAKES = re.compile(r"healthsync [a-z ]*\b(?:add|enroll|enable|link|create|issue|grant)\b")
+
 
 @dataclass(frozen=True)
 class House:
@@ -194,6 +205,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house = House(tmp / "data", {"tmp": str(tmp)})
     (tmp / "event.json").write_text('{"id": "e", "type": "steps", "start_time": "2026-11-23T06:00:00Z"}')
     for line in (
+        "user add bob --consent none",
         *("user add alice --consent all", "device add alice watch --token-file {tmp}/token", "sample {tmp}/walk.fit"),
         *("app add alice phone --format json --password-file {tmp}/password", "cert init-ca", "key list"),
         *("subscriber add board --users * --token-file {tmp}/token", "webhook add hook board https://localhost/hook"),
@@ -253,6 +265,29 @@ def test_a_name_that_nothing_has_is_an_error_with_the_nearest(
     assert result.stdout == ""
     assert nearest.format_map(house.known) in said, said
     assert house.generation() == before
+    # Only who brings something is told to make what is missing: `user remove nobody` was answered with `user add nobody`.
+    fix = said.partition("fix: ")[2].removesuffix("--help\n")
+    if kind in MADE and command in BRINGING:
+        assert MAKES.search(fix), said
+    elif not line_of(command).startswith("sink add"):
+        assert not MAKES.search(fix), said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "homeassistant disable bob",
+        "adapter unlink bob withings --yes",
+        "user remove zz9-qq --yes",
+        "user erase zz9-qq --yes",
+        "device remove bob zz9-qq --yes",
+        "sink set copies --deletes zz9-qq",
+    ],
+)
+def test_what_takes_away_or_changes_never_says_how_to_make_it(house: House, line: str) -> None:
+    result = house.type(line)
+    assert result.exit_code in {1, 2}, (result.output, result.exception)
+    assert not MAKES.search(result.stderr), result.stderr
 
 
 def _misspelt(command: str, kind: Callable[..., Any]) -> str:
