@@ -12,7 +12,7 @@ from healthsync_mqtt.cli import device as devices
 from healthsync_mqtt.cli.formats import known_format
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.liveness import LastEvents, Liveness, known
+from healthsync_mqtt.cli.liveness import LastEvents, Liveness, whether_online
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, bucket_s, message_bytes, now_us, zone_name
 from healthsync_mqtt.cli.secret_file import PasswordFile, SecretFile, handed_out
 from healthsync_mqtt.cli.service import BaseUrl, ServiceFile, gateway_url, split_address
@@ -130,7 +130,7 @@ def list_apps(
         {"user_id": "USER", "device_id": "APP", "formats": "FORMATS", "online": "ONLINE"}
         | {"last_seen_at": "LAST SEEN", "last_stored_at": "LAST STORED", "address": "ADDRESS"}
         | {"refused_lately": "REFUSED LOGINS"},
-        shown={"online": known},
+        shown={"online": whether_online},
         as_json=json,
         empty="no apps yet; add one: healthsync app add USER NAME --format FORMAT",
     )
@@ -157,7 +157,7 @@ def show(user: User, name: Name, data: Data = DATA, json: Json = False) -> None:
         return
     facts = {key: value for key, value in shown.items() if key not in {"topics", "declared", "last_refusal"}}
     facts["formats"] = ", ".join(shown["formats"])
-    facts["online"] = known(shown["online"])
+    facts["online"] = whether_online(shown["online"])
     facts |= {f"topic {number}": topic for number, topic in enumerate(shown["topics"], 1)}
     facts["longest message"] = f"{facts.pop('longest_message'):,} bytes"
     facts |= {key: value for key, value in shown["declared"].items() if value is not None and key != "longest"}

@@ -10,7 +10,15 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, hand_out, token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.liveness import LastEvents, Liveness, elsewhere, explain, known, strangers, tell_messages
+from healthsync_mqtt.cli.liveness import (
+    LastEvents,
+    Liveness,
+    elsewhere,
+    explain,
+    strangers,
+    tell_messages,
+    whether_online,
+)
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us
 from healthsync_mqtt.cli.secret_file import CodeFile, CredentialsFile, TokenFile, handed_out
 from healthsync_mqtt.errors import UsageError
@@ -102,7 +110,7 @@ def list_devices(
         {"user_id": "USER", "device_id": "DEVICE", "client_id": "CLIENT ID", "online": "ONLINE"}
         | {"last_seen_at": "LAST SEEN", "last_event_at": "LAST EVENT", "address": "ADDRESS", "version": "VERSION"}
         | {"refused_lately": "REFUSED", "suspended_at": "SUSPENDED"},
-        shown={"online": known},
+        shown={"online": whether_online},
         as_json=json,
         empty="no devices yet; add one: healthsync device add USER DEVICE",
     )
@@ -134,7 +142,7 @@ def show(user: User, device: Name, data: Data = DATA, json: Json = False) -> Non
         output.emit(shown)
         return
     flat = {key: value for key, value in shown.items() if key not in {"topics", "messages_refused"}} | shown["topics"]
-    flat["online"] = known(shown["online"])
+    flat["online"] = whether_online(shown["online"])
     output.facts(flat.items())
     tell_messages(refused)
 

@@ -9,7 +9,6 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.options import directory
 from healthsync_mqtt.errors import HealthSyncError, InputError, UnknownNameError, UsageError
 
-
 _COMMAND: Final = "healthsync.command"
 
 
@@ -59,4 +58,10 @@ class HealthSyncGroup(NamingGroup):
 
 def new_group(help_text: str) -> typer.Typer:
     """A noun's group of verbs."""
-    return typer.Typer(cls=NamingGroup, help=help_text, no_args_is_help=True, pretty_exceptions_show_locals=False, rich_markup_mode=None)
+    return typer.Typer(
+        cls=NamingGroup,
+        help=help_text,
+        no_args_is_help=True,
+        pretty_exceptions_show_locals=False,
+        rich_markup_mode=None,
+    )

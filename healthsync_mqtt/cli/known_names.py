@@ -101,10 +101,11 @@ _BRINGING: Final = frozenset(
     {"adapter link", "app add", "app why", "cert issue", "consent grant", "device add", "device enroll", "device token"}
     | {"device why", "homeassistant enable", "homeassistant login", "import", "publish", "replay", "simulate"}
     | {"subscriber token", "subscriber why", "user invite", "webhook add"}
+    | {"app show", "device show", "subscriber show", "user show"}
 )
-"""Commands that bring something to what is named, or ask why it does not work: adding what is missing may be the fix.
+"""Commands that bring something to what is named, look at it alone, or ask why it does not work: adding may be the fix.
 
-Whoever wants to see, change or take away something is never told to make it.
+Whoever wants to change or take away something, or to see what came of it, is never told to make it.
 """
 
 

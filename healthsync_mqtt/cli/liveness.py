@@ -24,7 +24,7 @@ LATELY_US: Final = 24 * 3_600_000_000
 """How far back a refused login is worth a remark in a list."""
 
 
-def known(online: bool | None) -> bool | str:
+def whether_online(online: bool | None) -> bool | str:
     """Whether it is connected, as a table shows it; without a service nobody knows."""
     return "?" if online is None else online
 
@@ -215,7 +215,7 @@ def explain(
     if as_json:
         output.emit({**shown, "state": state, "refused": listed, "strangers": nameless, "elsewhere": elsewhere})
         return
-    output.facts([("client id", shown["client_id"]), ("now", state), ("connected", known(shown["online"]))])
+    output.facts([("client id", shown["client_id"]), ("now", state), ("connected", whether_online(shown["online"]))])
     for each in listed:
         _told("refused", each)
     for each in nameless[:MOST_STRANGERS]:
@@ -228,7 +228,9 @@ def explain(
     if elsewhere is not None:
         output.say(f"{elsewhere}.")
     elif shown["online"] is not True and not listed and not nameless:
-        output.say("No refused login of this client id is known. Does it reach the service? See: healthsync status")
+        last = shown["last_seen_at"]
+        since = "Does it reach the service?" if last is None else f"It was last here at {output.time(last)}."
+        output.say(f"No refused login of this client id is known. {since} See: healthsync status")
 
 
 def _told(kind: str, each: Mapping[str, Any]) -> None:

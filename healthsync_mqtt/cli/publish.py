@@ -39,7 +39,9 @@ def publish(
     device: Annotated[
         str, typer.Option(help="The device to publish as; added when missing.", autocompletion=completion.devices)
     ],
-    wait: Annotated[str, typer.Option(help="How long to wait for the receipts: 10s, 1m; alone: as long as without it.")] = _WAIT,
+    wait: Annotated[
+        str, typer.Option(help="How long to wait for the receipts: 10s, 1m; alone: as long as without it.")
+    ] = _WAIT,
     data: Data = DATA,
     json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ from healthsync_mqtt.cli import completion, known_names, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.liveness import Liveness, elsewhere, explain, known, strangers
+from healthsync_mqtt.cli.liveness import Liveness, elsewhere, explain, strangers, whether_online
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, names, now_us, type_names
 from healthsync_mqtt.cli.secret_file import TokenFile
 from healthsync_mqtt.cli.subscriber_lag import lag
@@ -117,7 +117,7 @@ def list_subscribers(data: Data = DATA, json: Json = False) -> None:
         | {"address": "ADDRESS", "refused_lately": "REFUSED", "suspended_at": "SUSPENDED"},
         as_json=json,
         empty="no subscribers yet; add one: healthsync subscriber add NAME --users '*'",
-        shown={"online": known},
+        shown={"online": whether_online},
     )
 
 
@@ -134,7 +134,7 @@ def show(name: Name, data: Data = DATA, json: Json = False) -> None:
         output.emit(shown)
         return
     words = {key: ",".join(value) if isinstance(value, list) else value for key, value in shown.items()}
-    output.facts((words | {"online": known(shown["online"])}).items())
+    output.facts((words | {"online": whether_online(shown["online"])}).items())
 
 
 @app.command("why")

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from healthsync_mqtt.cli.main import program
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.mqtt.codec import encode_publish
 from tests.support.identities import logins
@@ -29,6 +32,10 @@ def test_device_show_why_and_doctor_name_messages_that_went_nowhere(tmp_path: Pa
                 ("not_allowed", f"{loud.topic}/"),
             ]
             assert f"device show {loud.user} {loud.device}" in shown["messages_refused"][1]["what_to_do"]
+        # It was here, so that nobody is asked whether it reaches the service.
+        done = CliRunner().invoke(program(["device"]), ["device", "why", loud.user, loud.device, "--data", str(data)])
+        assert done.stdout.index("longer than the service takes") < done.stdout.index("may not publish on this topic")
+        assert "Does it reach" not in done.stderr
         (found,) = (each for each in run_cli(data, "doctor", check=False) if each["check"] == "messages")
         assert found["grade"] == "note"
         assert f"{loud.client_id} (packet_too_large)" in found["message"]

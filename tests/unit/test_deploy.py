@@ -81,7 +81,9 @@ def test_the_builder_is_given_what_the_image_is_made_of_and_nothing_else() -> No
     for line in re.sub(r"\\\n\s*", "", (DEPLOY / "compose" / "Dockerfile").read_text()).splitlines():
         if line.startswith("COPY "):
             copied |= set(line.split()[1:-1])
-    kept = [line for line in (DEPLOY.parent / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    kept = [
+        line for line in (DEPLOY.parent / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")
+    ]
     assert kept[0] == "*"
     assert {line[1:] for line in kept if line.startswith("!")} == copied
 

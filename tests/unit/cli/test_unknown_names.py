@@ -178,6 +178,7 @@ BRINGING = {
     *("adapter link", "app add", "app why", "cert issue", "consent grant", "device add", "device enroll"),
     *("device token", "device why", "homeassistant enable", "homeassistant login", "import", "publish", "replay"),
     *("simulate", "subscriber token", "subscriber why", "user invite", "webhook add"),
+    *("app show", "device show", "subscriber show", "user show"),
 }
 """Commands whose reader may have meant to add what is missing first."""
 MAKES = re.compile(r"healthsync [a-z ]*\b(?:add|enroll|enable|link|create|issue|grant)\b")
@@ -265,7 +266,7 @@ def test_a_name_that_nothing_has_is_an_error_with_the_nearest(
     assert result.stdout == ""
     assert nearest.format_map(house.known) in said, said
     assert house.generation() == before
-    # Only who brings something is told to make what is missing: `user remove nobody` was answered with `user add nobody`.
+    # Only who brings something is told to make what is missing: `user remove` was answered with `user add`.
     fix = said.partition("fix: ")[2].removesuffix("--help\n")
     if kind in MADE and command in BRINGING:
         assert MAKES.search(fix), said
