@@ -42,8 +42,8 @@ LINK_REFUSED: Final = _page(
 """After one that was used, is over, or never was."""
 NOT_BUILT: Final = _page(
     "The web app is not built here",
-    "<p>Everything else of this service runs. The app is built by <code>scripts/up</code>, with Node 20.19 or newer "
-    "(<code>apt install nodejs npm</code>), or with the Node of PyPI where it can be downloaded; a wheel of a release "
+    "<p>Everything else of this service runs. The app is built by <code>scripts/up</code>, with Node 20.19 or newer, "
+    "or with the Node of PyPI where it can be downloaded; a wheel of a release "
     'has it built. The <a href="/docs">description of the API</a> needs no build.</p>',
 )
 """In place of the app."""

@@ -4,7 +4,8 @@ A long time is told by what its days come to, which are worked out already; a sh
 bound. What is beyond the bound is told by days as well, and where there are none, the newest of it is told.
 """
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Annotated, Any, Final
 
@@ -20,6 +21,7 @@ from healthsync_mqtt.gateway.questions import LogQuestions, Text, moment, type_o
 from healthsync_mqtt.gateway.rules import Reader
 from healthsync_mqtt.gateway.thinning import Thinned, thinned, width_for
 from healthsync_mqtt.gateway.written import Answers, Written
+from healthsync_mqtt.identity.consent.decisions import ConsentSpan
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.event_type import Daily, EventType
 from healthsync_mqtt.model.record import Record
@@ -88,7 +90,7 @@ def routes(reading: LogQuestions, days: DayPool, written: Answers, reader: Reade
         if long and reading.shares.evaluates(caller, user, of.name):
             found = await days.ask(partial(_by_days, asked))
         if found is None:
-            rows = _SpanReading(asked, partial(reading.shares.shows, caller))
+            rows = _SpanReading(asked, reading.shares.span(caller, user, of.name))
             while not rows.done:
                 await reading.log.ask(rows.read)
             complete = rows.complete
@@ -96,7 +98,7 @@ def routes(reading: LogQuestions, days: DayPool, written: Answers, reader: Reade
                 found, complete = await days.ask(partial(_by_days, asked)), True
             if found is None:
                 complete = rows.complete
-                found = rows.thinned()
+                found = await reading.log.ask(lambda _: rows.thinned())
                 resolution = "bucket" if found.width_s else "exact"
         body = _encode(_told(asked, found, resolution, complete=complete))
         return written.answer(request, Written.tagged(body, "application/json"), caller.principal.client_id)
@@ -136,20 +138,20 @@ def _one_field(of: EventType, name: str | None) -> str:
 
 
 class _SpanReading:
-    """Rows of one question, the newest first, a part at a time, up to the bound."""
+    """Rows of one question, the newest first, a part at a time, up to the bound; of a consent's span only."""
 
-    def __init__(self, asked: _Asked, shown: Any) -> None:
+    def __init__(self, asked: _Asked, consent: ConsentSpan | None) -> None:
         self._asked = asked
-        self._shown = shown
+        self._consent = consent
         self._before: int | None = None
         self._points: list[tuple[int, float]] = []
         self._looked = 0
-        self.done = False
+        self.done = consent is None
         self.complete = True
 
     def read(self, log: LogReader) -> None:
         """The next part."""
-        asked = self._asked
+        asked, consent = self._asked, self._consent
         rows = log.read(
             0,
             _AT_ONCE,
@@ -160,14 +162,27 @@ class _SpanReading:
             newest=True,
             before=self._before,
         )
-        for row in rows:
-            if not row.op and self._shown(row):
-                self._points.extend(_points(asked, row))
+        now_us = time.time_ns() // 1000
+        self._take([row for row in rows if not row.op and consent and consent.covers(row.received_us, now_us)])
         self._looked += len(rows)
         self._before = rows[0].seq if rows else None
         over = self._looked >= _MOST_ROWS
         self.done = len(rows) < _AT_ONCE or over
         self.complete = not (over and len(rows) == _AT_ONCE)
+
+    def _take(self, rows: Iterable[Record]) -> None:
+        asked, found = self._asked, self._points
+        since_us, until_us, field = asked.since_us, asked.until_us, asked.field
+        decode, spread = _decoder(asked.of), asked.of.spread
+        for row in rows:
+            value = decode(row.body).value
+            if spread.simple == field and value.amount is not None:  # most rows are one number at a moment
+                if since_us <= row.start_us:
+                    found.append((row.start_us, value.amount))
+                continue
+            for point in spread.points(value, row.start_us, row.end_us):
+                if since_us <= point.at_us < until_us:
+                    found += [(point.at_us, number) for name, number in point.fields if name == field]  # type: ignore[misc]
 
     def thinned(self) -> Thinned:
         """What was read, in order of time."""
@@ -179,15 +194,6 @@ class _SpanReading:
             adds_up=asked.adds_up,
             offset_s=asked.offset_s,
         )
-
-
-def _points(asked: _Asked, row: Record) -> Iterator[tuple[int, float]]:
-    value = _decoder(asked.of)(row.body).value
-    for point in asked.of.spread.points(value, row.start_us, row.end_us):
-        if asked.since_us <= point.at_us < asked.until_us:
-            for name, number in point.fields:
-                if name == asked.field and not isinstance(number, str):
-                    yield point.at_us, number
 
 
 @lru_cache(maxsize=256)

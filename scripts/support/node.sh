@@ -1,4 +1,5 @@
-# Sourced: Node and npm where there are any, and the web app built with them. Nothing here ends the script that sources it.
+# Sourced: Node and npm where there are any; the web app built with them, and the tests of clients/. Nothing here ends the
+# script that sources it.
 
 oldest_node="20.19.0"
 
@@ -14,7 +15,7 @@ find_node() { # puts a Node that is new enough first on PATH; fails where there 
 }
 
 fetch_node() { # the Node of PyPI, into a directory of its own inside the environment
-    say "fetching Node from PyPI to build the web app (once, about 60 MB)"
+    say "fetching Node from PyPI for the web app (once, about 60 MB)"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
         --target "$venv/node" -r "$root/scripts/support/node.lock" >/dev/null 2>&1 && find_node
 }
@@ -28,7 +29,7 @@ install_npm() { # directory, further options of npm ci: what its lock names, unl
 }
 
 web_sources() { # a sum over what the web app is built from
-    (cd "$root/clients" && find . \( -name node_modules -o -name dist \) -prune -o -type f -print | LC_ALL=C sort |
+    (cd "$root/clients" && find . \( -name node_modules -o -name dist -o -name shots \) -prune -o -type f -print | LC_ALL=C sort |
         tr '\n' '\0' | xargs -0 cksum | cksum)
 }
 
@@ -38,7 +39,7 @@ build_web() { # builds the app that the gateway serves at /, unless what lies th
     sources=$(web_sources)
     [ -f "$site/index.html" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$sources" ] && return
     find_node || fetch_node || {
-        say "the web app is not built: it needs Node $oldest_node or newer (Debian: apt install nodejs npm)"
+        say "the web app is not built: it needs Node $oldest_node or newer with npm (https://nodejs.org), or PyPI"
         return 1
     }
     say "building the web app (once; later runs skip this)"
@@ -48,4 +49,20 @@ build_web() { # builds the app that the gateway serves at /, unless what lies th
     fi
     say "the web app is not built; all else runs. The lines above say why: often npm's registry was not reached"
     return 1
+}
+
+test_clients() { # each client's own tests, and its walk in a browser where it has one
+    local package client failed=""
+    find_node || fetch_node || {
+        say "skipped, because there is no Node $oldest_node or newer: the tests of clients/"
+        ! in_ci
+        return
+    }
+    for package in "$root"/clients/*/package.json; do
+        client=${package%/*}
+        if ! install_npm "$client" || ! (cd "$client" && npm run --silent --if-present e2e && npm test --silent); then
+            failed=yes
+        fi
+    done
+    [ -z "$failed" ]
 }

@@ -6,7 +6,7 @@ export PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 servers="mosquitto:mosquitto:mosquitto mosquitto_pub:mosquitto-clients:mosquitto rabbitmq-server:rabbitmq-server:rabbitmq
     victoria-metrics:victoria-metrics:victoriametrics influxd:influxdb:influxdb@1
     mvn:maven:maven java:default-jdk-headless:openjdk /usr/include/MQTTClient.h:libpaho-mqtt-dev:libpaho-mqtt
-    systemd-analyze:systemd:"
+    systemd-analyze:systemd: chromium:chromium:"
 
 in_ci() { # the same words as tests/conftest.py
     case $(printf '%s' "${CI:-}" | tr '[:upper:]' '[:lower:]') in '' | 0 | false) return 1 ;; esac

@@ -296,18 +296,20 @@ function Workout({ event }: { event: HealthEvent }): ReactElement {
 
 interface Item {
   name?: string;
+  energy_kcal?: number;
 }
 
 function Meal({ event }: { event: HealthEvent }): ReactElement {
   const items = Array.isArray(event.value?.["items"]) ? (event.value["items"] as Item[]) : [];
   const names = items.map((each) => each.name).filter((each) => each !== undefined);
-  const kcal = event.value?.["energy_kcal"];
+  const told = event.value?.["energy_kcal"];
+  const kcal = typeof told === "number" ? told : items.reduce((sum, each) => sum + (each.energy_kcal ?? 0), 0);
   const meal = event.value?.["meal"];
   return (
     <li>
       <time>{clockTime(Date.parse(event.start_time ?? ""))}</time>
       <b>{names.length === 0 ? nameOf(typeof meal === "string" ? meal : "food") : names.join(", ")}</b>
-      <span>{typeof kcal === "number" ? `${decimal(kcal, 0)} kcal` : ""}</span>
+      <span>{kcal > 0 ? `${decimal(kcal, 0)} kcal` : ""}</span>
     </li>
   );
 }

@@ -27,7 +27,14 @@ export function Spark({
   });
   const last = values.findLastIndex((each) => each !== null);
   return (
-    <svg className="spark" width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+    <svg
+      className="spark"
+      width={width}
+      height={height}
+      viewBox={`0 0 ${width} ${height}`}
+      preserveAspectRatio="xMinYMid"
+      aria-hidden="true"
+    >
       <path d={path} />
       <circle cx={x(last)} cy={y(values[last] as number)} r="2.2" />
     </svg>

@@ -1,0 +1,55 @@
+// A service of its own for these tests: its data in a directory that goes with it, its ports free ones.
+import { execFile, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+
+const ROOT = new URL("../../../", import.meta.url).pathname;
+const HEALTHSYNC = process.env.HEALTHSYNC ?? join(ROOT, ".venv/bin/healthsync");
+const run = promisify(execFile);
+
+export class Service {
+  /** `healthsync up --demo`, ready. */
+  static async start() {
+    const data = mkdtempSync(join(tmpdir(), "healthsync-e2e-"));
+    const ports = ["--mqtt-port", "--mqtts-port", "--wss-port", "--http-port"].flatMap((option) => [option, "0"]);
+    const child = spawn(HEALTHSYNC, ["up", "--demo", "--json", "--data", data, ...ports], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const service = new Service(data, child);
+    const said = [];
+    child.stderr.on("data", (bytes) => said.push(bytes));
+    for await (const line of createInterface({ input: child.stdout })) {
+      const told = JSON.parse(line);
+      if (told.event === "ready") {
+        service.url = told.http;
+        child.stdout.resume();
+        return service;
+      }
+    }
+    throw new Error(`the service ended: ${Buffer.concat(said).toString().slice(-2000)}`);
+  }
+
+  constructor(data, child) {
+    this.data = data;
+    this.child = child;
+    this.url = "";
+  }
+
+  /** What a command of this data directory prints as JSON. */
+  async cli(...words) {
+    const { stdout } = await run(HEALTHSYNC, [...words, "--data", this.data, "--json"]);
+    return JSON.parse(stdout);
+  }
+
+  async stop() {
+    if (this.child.exitCode === null) {
+      const ended = new Promise((resolve) => this.child.once("exit", resolve));
+      this.child.kill("SIGTERM");
+      await ended;
+    }
+    if (existsSync(this.data)) rmSync(this.data, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,96 @@
+// A person in a browser, who notices what no page may have: an error in the console, a request to another host, a
+// fault that axe finds.
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const BROWSERS = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const SHOTS = new URL("shots/", import.meta.url).pathname;
+export const PATIENCE_MS = 60_000;
+export const SIZES = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } };
+
+/** Why nothing can be tried in a browser here; false where it can. In CI that is a failure. */
+export function missingBrowser() {
+  if (browserPath() !== undefined) return false;
+  assert.ok(!process.env.CI || ["0", "false"].includes(process.env.CI), "CI has no Chromium");
+  return "there is no Chromium";
+}
+
+/** Chromium, or undefined where there is none. */
+export function browserPath() {
+  return BROWSERS.find((path) => path !== undefined && existsSync(path));
+}
+
+export async function launch() {
+  // The service's certificate is of its own CA; root in a container has no sandbox.
+  return await chromium.launch({
+    executablePath: browserPath(),
+    args: ["--no-sandbox", "--ignore-certificate-errors", "--disable-dev-shm-usage"],
+  });
+}
+
+export class Visitor {
+  static async arrive(browser, service, size, options = {}) {
+    const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      viewport: SIZES[size],
+      locale: "en-GB",
+      timezoneId: "UTC",
+      ...options,
+    });
+    const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    return new Visitor(context, page, service, size);
+  }
+
+  constructor(context, page, service, size) {
+    this.context = context;
+    this.page = page;
+    this.service = service;
+    this.size = size;
+    this.faults = [];
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) this.faults.push(`console: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => this.faults.push(`script: ${error.message}`));
+    page.on("request", (request) => {
+      const url = new URL(request.url());
+      if (url.protocol.startsWith("http") && url.origin !== service.url) this.faults.push(`another host: ${url}`);
+    });
+  }
+
+  /** Open an invitation; afterwards the app is there. */
+  async signIn(...words) {
+    const { url } = await this.service.cli(...words);
+    await this.page.goto(url);
+    await this.page.waitForURL(`${this.service.url}/`);
+    await this.page.waitForSelector("main h1");
+  }
+
+  async go(hash, ready) {
+    await this.page.evaluate((to) => {
+      location.hash = to;
+    }, hash);
+    await this.page.waitForSelector(ready);
+  }
+
+  /** Nothing is wrong with what is open now. */
+  async expectSound(name) {
+    await this.page.evaluate(AXE);
+    const { violations } = await this.page.evaluate(() =>
+      globalThis.axe.run(document, { resultTypes: ["violations"] }),
+    );
+    const found = violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`,
+    );
+    assert.deepEqual(found, [], `axe on ${name}`);
+    const wide = await this.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wide <= 0, `${name} is ${wide} px wider than its screen`);
+    assert.deepEqual(this.faults, [], name);
+    mkdirSync(SHOTS, { recursive: true });
+    await this.page.screenshot({ path: join(SHOTS, `${name}-${this.size}.png`) });
+  }
+}
