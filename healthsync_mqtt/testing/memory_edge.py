@@ -157,17 +157,32 @@ class MemoryServing:
         self._tokens = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._open = False
+        #: the pipeline takes more; whoever waits until it does goes on in the order of arrival
+        self._free = asyncio.Event()
+        self._free.set()
+        self._turn = asyncio.Lock()
 
     # -- devices
 
+    def open(self) -> None:
+        """Devices may come."""
+        self._open = True
+
     async def publish(self, user: str, device: str, payload: bytes) -> None:
         """Return when it is acknowledged. ConnectionLostError: it never will be."""
-        if not self._open:
-            raise ConnectionLostError("nobody listens")
-        token, topic = next(self._tokens), f"users/{user}/devices/{device}/events"
-        taken = self._waiting[token] = asyncio.get_running_loop().create_future()
-        self._pipeline.submit([Delivery(self, token, Origin(user, device, None, topic), payload)])
+        async with self._turn:
+            await self._free.wait()
+            if not self._open:
+                raise ConnectionLostError("nobody listens")
+            token, topic = next(self._tokens), f"users/{user}/devices/{device}/events"
+            taken = self._waiting[token] = asyncio.get_running_loop().create_future()
+            self.hand_on(Delivery(self, token, Origin(user, device, None, topic), payload))
         await taken
+
+    def hand_on(self, delivery: Delivery) -> None:
+        """To the pipeline, which may say that it takes no more for now."""
+        if self._pipeline.submit([delivery]):
+            self._free.clear()
 
     # -- the pipeline's side (``model.delivery.Source``)
 
@@ -182,13 +197,14 @@ class MemoryServing:
         """Nobody is slowed down."""
 
     def resume(self) -> None:
-        """Nobody was held up: each waits for its own acknowledgement anyway."""
+        """The next may come."""
+        self._free.set()
 
     # -- the service's side
 
     async def listen(self) -> Addresses:
         """Devices may come; there is no address."""
-        self._open = True
+        self.open()
         return Addresses()
 
     def announce(self, status: bytes) -> None:
@@ -202,6 +218,7 @@ class MemoryServing:
 
     async def leave(self) -> None:
         """Whoever waits still, waits in vain."""
+        self._free.set()
         waiting, self._waiting = self._waiting, {}
         for taken in waiting.values():
             if not taken.done():
