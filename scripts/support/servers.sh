@@ -2,11 +2,13 @@
 
 # Debian installs servers in /usr/sbin, which is not on every PATH.
 export PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
+# Its programs lie beside the PATH, in a folder for each version.
+for folder in /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql@15/bin; do PATH="$PATH:$folder"; done
 # Command (or file), Debian's package and Homebrew's name of each.
 servers="mosquitto:mosquitto:mosquitto mosquitto_pub:mosquitto-clients:mosquitto rabbitmq-server:rabbitmq-server:rabbitmq
     victoria-metrics:victoria-metrics:victoriametrics influxd:influxdb:influxdb@1
     mvn:maven:maven java:default-jdk-headless:openjdk /usr/include/MQTTClient.h:libpaho-mqtt-dev:libpaho-mqtt
-    systemd-analyze:systemd: chromium:chromium:"
+    systemd-analyze:systemd: chromium:chromium: initdb:postgresql:postgresql@15"
 
 in_ci() { # the same words as tests/conftest.py
     case $(printf '%s' "${CI:-}" | tr '[:upper:]' '[:lower:]') in '' | 0 | false) return 1 ;; esac

@@ -3,6 +3,7 @@
 import apsw
 
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.storage.defect import DefectError
 
 
 class DiskFullError(StoreError):
@@ -35,13 +36,6 @@ class FencedError(StoreError):
     """Another writer has taken the log over; this one must stop."""
 
     reason = "fenced"
-    retryable = False
-
-
-class DefectError(StoreError):
-    """The program asked the store for something that cannot be: trying again would change nothing."""
-
-    reason = "defect"
     retryable = False
 
 

@@ -1,0 +1,1 @@
+"""The event log on PostgreSQL: one log that any number of bridges write."""

@@ -1,0 +1,209 @@
+"""Connections to the server that keep its promises: version, durability and schema are checked, not assumed."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerUnsafeError, store_error
+from healthsync_mqtt.storage.postgres.statements import migrations, statements
+
+Connection = psycopg.Connection[TupleRow]
+
+_SQL = statements("writer")
+
+#: The first server that tells what became of a transaction by its number.
+OLDEST_SERVER: Final = 130000
+
+#: Whoever makes or changes the schema has this lock.
+_SCHEMA_LOCK: Final = 0x4853454C
+
+#: A writer that stops in the middle of a group holds up every other one: after this the server ends its transaction.
+_IDLE_MS: Final = 10_000
+
+#: So long a group waits for the groups of other bridges before it is tried again.
+_LOCK_MS: Final = 10_000
+
+_TRANSPORT: Final = {
+    "connect_timeout": 5, "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
+    "tcp_user_timeout": 10_000, "client_encoding": "UTF8",
+}  # fmt: skip
+
+#: What a session looks up is always few rows by an index: a plan that was made for an empty table must not stay.
+_WRITER: Final = (
+    "SET enable_seqscan = off",
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    f"SET idle_in_transaction_session_timeout = {_IDLE_MS}",
+    "SET jit = off",  # a plan of the three above counts as dear, and is not
+    f"SET lock_timeout = {_LOCK_MS}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlace:
+    """Where a log is: a server's database, and the schema in it. The URL may hold a password: it is never shown."""
+
+    url: str
+    schema: str = "healthsync"
+
+    def __repr__(self) -> str:
+        """Without the URL."""
+        return f"ServerPlace(schema={self.schema!r})"
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise what the server reports as StoreError."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise store_error(error, doing) from error
+
+
+def fetch(connection: Connection, statement: bytes, bindings: Any = ()) -> list[Any]:
+    """All rows of a statement that gives some. They come as they are stored, not as text."""
+    with connection.cursor(binary=True) as cursor:
+        return cursor.execute(statement, bindings).fetchall()
+
+
+def run(connection: Connection, statement: bytes, bindings: Any = ()) -> int:
+    """A statement that changes rows; how many."""
+    with connection.cursor(binary=True) as cursor:
+        return cursor.execute(statement, bindings).rowcount
+
+
+def abandon(connection: Connection | None) -> None:
+    """Close after a failure; what this finds wrong is not news."""
+    if connection is not None:
+        with suppress(psycopg.Error):
+            connection.close()
+
+
+def connect_writer(place: ServerPlace) -> Connection:
+    """A connection that writes, with everything made sure that an acknowledgement rests on."""
+    connection = _connect(place, "healthsync writer")
+    try:
+        _refuse_unsafe(connection)
+        for setting in _WRITER:
+            connection.execute(setting.encode())
+        if _value(connection, b"SHOW synchronous_commit") == "off":
+            connection.execute(b"SET synchronous_commit = on")
+    except BaseException:
+        abandon(connection)
+        raise
+    return connection
+
+
+def connect_reader(place: ServerPlace) -> Connection:
+    """A connection that only reads."""
+    connection = _connect(place, "healthsync reader")
+    try:
+        connection.execute(b"SET default_transaction_read_only = on")
+        connection.execute(b"SET jit = off")
+    except BaseException:
+        abandon(connection)
+        raise
+    return connection
+
+
+def migrate(connection: Connection, place: ServerPlace) -> None:
+    """Make the schema, or bring it up to date: all steps or none, one process at a time."""
+    newest = migrations()[-1][0]
+    with connection.transaction():
+        connection.execute(b"SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
+        version = schema_version(connection, place)
+        if version > newest:
+            raise UnavailableError(
+                f"the event log has schema {version}, and this program knows {newest}",
+                hint="a newer HealthSync wrote it: upgrade this one",
+            )
+        if version == 0:
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(place.schema)))
+            connection.execute(b"CREATE TABLE schema_version (version int NOT NULL)")
+            connection.execute(b"INSERT INTO schema_version VALUES (0)")
+        for number, script in migrations():
+            if number > version:
+                connection.execute(script.encode())
+                connection.execute(b"UPDATE schema_version SET version = %s", (number,))
+        for name, value in (("epoch", secrets.token_hex(8).encode()), ("identity_secret", secrets.token_bytes(32))):
+            connection.execute(_SQL["set_meta"], (name, value))
+
+
+def refuse_empty(connection: Connection, place: ServerPlace) -> None:
+    """UnavailableError where there is no log."""
+    if schema_version(connection, place) == 0:
+        raise UnavailableError(
+            "there is no event log in this database yet", hint="start the service once: healthsync up"
+        )
+
+
+def schema_version(connection: Connection, place: ServerPlace) -> int:
+    """Which schema there is; 0: none."""
+    there = _value(connection, b"SELECT to_regclass(%s)::text", (f'"{place.schema}".schema_version',))
+    return 0 if there is None else int(_value(connection, b"SELECT version FROM schema_version"))
+
+
+class LogFacts:
+    """What a log says of itself. The secret makes the digests of identities."""
+
+    __slots__ = ("epoch", "secret")
+
+    def __init__(self, connection: Connection) -> None:
+        facts = dict(fetch(connection, _SQL["meta"]))
+        self.epoch: str = bytes(facts["epoch"]).decode()
+        self.secret = bytes(facts["identity_secret"])
+
+    def refuse_other(self, connection: Connection) -> None:
+        """OtherLogError where a new connection leads to another log."""
+        if LogFacts(connection).epoch != self.epoch:
+            raise OtherLogError(
+                "behind storage.url is another event log than the one that was opened",
+                hint="was a backup restored? start the service again",
+            )
+
+
+def _connect(place: ServerPlace, name: str) -> Connection:
+    try:
+        connection = psycopg.connect(place.url, autocommit=True, application_name=name, **_TRANSPORT)  # type: ignore[arg-type]
+    except psycopg.ProgrammingError as error:  # its text repeats the URL
+        raise StoreError(
+            "storage.url is not one that PostgreSQL understands", hint="postgresql://user@host/database"
+        ) from error
+    try:
+        _refuse_strange(connection)
+        connection.execute(b"SELECT set_config('search_path', %s, false)", (f'"{place.schema}"',))
+    except BaseException:
+        abandon(connection)
+        raise
+    return connection
+
+
+def _refuse_strange(connection: Connection) -> None:
+    version = connection.info.server_version
+    if version < OLDEST_SERVER:
+        raise UnavailableError(f"PostgreSQL {version // 10000} is too old", hint="use PostgreSQL 13 or newer")
+    if _value(connection, b"SHOW server_encoding") != "UTF8":
+        raise UnavailableError(
+            "the database is not in UTF-8", hint="createdb --encoding=UTF8 --template=template0 healthsync"
+        )
+
+
+def _refuse_unsafe(connection: Connection) -> None:
+    for name, risk in (("fsync", "a power cut would lose"), ("full_page_writes", "a power cut could damage")):
+        if _value(connection, f"SHOW {name}".encode()) != "on":
+            raise ServerUnsafeError(
+                f"this PostgreSQL has {name} = off: {risk} what was acknowledged",
+                hint=f"set {name} = on in postgresql.conf, and restart the server",
+            )
+
+
+def _value(connection: Connection, statement: bytes, bindings: Any = ()) -> Any:
+    row = connection.execute(statement, bindings).fetchone()
+    return None if row is None else row[0]

@@ -1,0 +1,438 @@
+# long: one transaction from what is staged to what is committed, a few lines for each verb of the port
+"""The event log on PostgreSQL: any number of bridges write it, one group after the other.
+
+A group's transaction locks the one row of ``head`` first and moves it last, so that ``seq`` counts up without gaps in
+the order of commits, whoever commits: everything that reads the log by one cursor goes on as it does with one writer.
+While it has that lock nobody else changes anything, so nothing of the log is held in memory between two groups.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple, Self
+
+import psycopg
+
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.keys.faults import KeyUnavailableError
+from healthsync_mqtt.model.event import LATEST
+from healthsync_mqtt.storage.defect import DefectError
+from healthsync_mqtt.storage.latest import Held, version_after
+from healthsync_mqtt.storage.port import NOBODY, FormatMemory, Item, LogHealth, Quarantined
+from healthsync_mqtt.storage.postgres.connection import (
+    Connection,
+    LogFacts,
+    ServerPlace,
+    abandon,
+    connect_writer,
+    fetch,
+    migrate,
+    run,
+    translated,
+)
+from healthsync_mqtt.storage.postgres.faults import store_error
+from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_bytes
+from healthsync_mqtt.storage.postgres.statements import statements
+from healthsync_mqtt.storage.quotas import Quotas
+
+_SQL = statements("writer")
+_ERASING = statements("erasing")
+
+_COLUMNS: Final = (
+    "int8", "int8", "int8", "int8", "int8", "int8", "int2", "bytea", "text", "text", "text", "text", "text", "bytea",
+)  # fmt: skip
+
+
+class _Latest(NamedTuple):
+    """The latest row of an identity; ``held`` says what is in it, where that is known."""
+
+    seq: int
+    rank: int
+    held: Held | None
+
+
+def identity_function(secret: bytes) -> Callable[[str, str], bytes]:
+    """The keyed digest of (user, event id). Keyed, so that no sender can choose ids that collide."""
+    seeded = blake2b(digest_size=16, key=secret)
+
+    def identity(user: str, event_id: str) -> bytes:
+        digest = seeded.copy()
+        digest.update(f"{user}:{event_id}".encode())
+        return digest.digest()
+
+    return identity
+
+
+class PostgresEventLog:
+    """EventLog on one PostgreSQL schema; others may write it, too. See ``port.EventLog`` for the contract."""
+
+    def __init__(self, place: ServerPlace, connection: Connection, quotas: Quotas) -> None:
+        """Use ``open``."""
+        self._place = place
+        self._connection: Connection | None = connection
+        self._facts = LogFacts(connection)
+        self._identity = identity_function(self._facts.secret)
+        self._quarantine = PostgresQuarantine(quotas)
+        self._head: int = fetch(connection, _SQL["head"])[0][0]
+        #: The number of the open transaction, None without one, and the seq of its last row.
+        self._transaction: str | None = None
+        self._staged_head = 0
+        #: Positions of those whom the last commit or the open transaction concerns: what is committed, what is staged.
+        self._positions: dict[str, int] = {}
+        self._staged_positions: dict[str, int] = {}
+        #: Cursors that wait for the next commit (None drops one), and whatever else does, in order.
+        self._cursors: dict[str, int | None] = {}
+        self._chores: list[Callable[[Connection], None]] = []
+        self._scrub = False
+        self._closed = False
+
+    @classmethod
+    def open(cls, place: ServerPlace, *, quotas: Quotas | None = None) -> Self:
+        """Open the log for writing; it is made, or its schema brought up to date. UnavailableError, StoreError."""
+        with translated("opening"):
+            connection = connect_writer(place)
+            try:
+                migrate(connection, place)
+                return cls(place, connection, quotas or Quotas())
+            except BaseException:
+                abandon(connection)
+                raise
+
+    @property
+    def epoch(self) -> str:
+        """See ``port.EventLog.epoch``."""
+        return self._facts.epoch
+
+    def stage(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
+        """See ``port.EventLog.stage``."""
+        try:
+            connection = self._begun()
+            users = {item.origin.user for item in items} | {one.origin.user for one in rejected}
+            persons = self._persons(connection, users)
+            seqs = self._stage_items(connection, items, received_us, persons) if items else []
+            if rejected:
+                self._quarantine.add(connection, rejected)
+        except psycopg.Error as error:
+            self.rollback()
+            raise store_error(error, "staging") from error
+        except BaseException:
+            self.rollback()
+            raise
+        return seqs
+
+    def commit(self) -> int:
+        """See ``port.EventLog.commit``."""
+        cursors, self._cursors = self._cursors, {}
+        chores, self._chores = self._chores, []
+        try:
+            if cursors or chores or self._transaction is not None:
+                self._finish(cursors, chores)
+        except BaseException as error:
+            self._cursors = cursors | self._cursors
+            self._chores = chores + self._chores
+            self.rollback()
+            if isinstance(error, psycopg.Error):
+                raise store_error(error, "committing") from error
+            raise
+        if self._scrub:
+            self._scrub_now()
+        return self._head
+
+    def rollback(self) -> None:
+        """See ``port.EventLog.rollback``."""
+        begun, self._transaction = self._transaction, None
+        self._staged_positions = {}
+        self._quarantine.forget()
+        if begun is not None and self._connection is not None:
+            try:
+                self._connection.execute(b"ROLLBACK")
+            except psycopg.Error:
+                self._disconnect()
+
+    def head(self) -> int:
+        """See ``port.EventLog.head``: as of this writer's last commit."""
+        return self._head
+
+    def position(self, user: str) -> int:
+        """See ``port.EventLog.position``: of those whom the last commit concerned, as of it."""
+        known = self._positions.get(user)
+        if known is not None:
+            return known
+        with translated("reading"):
+            position: int = next((row[0] for row in fetch(self._connected(), _SQL["position"], (user,))), 0)
+            return position
+
+    def set_cursor(self, name: str, seq: int) -> None:
+        """See ``port.EventLog.set_cursor``."""
+        self._cursors[name] = seq
+
+    def drop_cursor(self, name: str) -> None:
+        """See ``port.EventLog.drop_cursor``."""
+        self._cursors[name] = None
+
+    def discard_rejected(self, no: int) -> None:
+        """See ``port.EventLog.discard_rejected``."""
+        self._chores.append(lambda connection: self._quarantine.discard(connection, [no]))
+
+    def hold_rejected(self, no: int, due_us: int | None, at_us: int) -> None:
+        """See ``port.EventLog.hold_rejected``."""
+        self._chores.append(lambda connection: self._quarantine.hold(connection, no, due_us, at_us))
+
+    def purge_rejected(self, before_us: int, user: str | None = None, *, spare_due_us: int | None = None) -> None:
+        """See ``port.EventLog.purge_rejected``."""
+        self._chores.append(lambda connection: self._quarantine.purge(connection, before_us, user, spare_due_us))
+
+    def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
+        """See ``port.EventLog.purge``."""
+        self._chores.append(partial(_purge, type_name=type, before_us=before_us, seqs=list(seqs)))
+
+    def remember(self, memory: FormatMemory) -> None:
+        """See ``port.EventLog.remember``."""
+        self._chores.append(partial(_remember, memory=memory))
+
+    def seal_older(self, rows: int) -> int:  # noqa: ARG002
+        """See ``port.EventLog.seal_older``."""
+        raise KeyUnavailableError("an event log on PostgreSQL is not sealed by this release")
+
+    def erase(self, user: str, seqs: Sequence[int]) -> None:
+        """See ``port.EventLog.erase``."""
+        self._chores.append(partial(_erase, user=user, seqs=list(seqs)))
+
+    def forget_user(self, user: str, names: Sequence[str], through: int) -> None:  # noqa: ARG002
+        """See ``port.EventLog.forget_user``: names are kept in rows alone."""
+        self._chores.append(partial(self._forget, user=user))
+
+    def scrub(self) -> None:
+        """See ``port.EventLog.scrub``: dead rows are taken out; archives and backups are the server's operator's."""
+        self._scrub = True
+
+    def anchor(self) -> None:
+        """See ``port.EventLog.anchor``: how far the log is durable is kept by the server."""
+
+    def health(self) -> LogHealth:
+        """See ``port.EventLog.health``."""
+        return LogHealth(quarantine_evicted=self._quarantine.evicted, scrubbing=self._scrub)
+
+    def close(self) -> None:
+        """See ``port.EventLog.close``."""
+        if not self._closed:
+            self._closed = True
+            self.rollback()
+            self._disconnect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- the transaction
+
+    def _connected(self) -> Connection:
+        """The connection, a new one where it was cut."""
+        if self._connection is not None and self._connection.closed:
+            self._disconnect()
+        if self._connection is None:
+            connection = connect_writer(self._place)
+            try:
+                self._facts.refuse_other(connection)
+            except BaseException:
+                abandon(connection)
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _disconnect(self) -> None:
+        abandon(self._connection)
+        self._connection = None
+
+    def _begun(self) -> Connection:
+        """The connection, inside of the transaction that has the lock."""
+        if self._transaction is not None:
+            assert self._connection is not None
+            return self._connection
+        try:
+            return self._begin(self._connected())
+        except psycopg.OperationalError:
+            # It may have been cut while nothing was going on, which is first seen now: nothing is lost, so once more.
+            if self._connection is not None and not self._connection.closed:
+                raise
+            return self._begin(self._connected())
+
+    def _begin(self, connection: Connection) -> Connection:
+        connection.execute(b"BEGIN")
+        self._transaction = ""
+        self._staged_head, self._transaction = fetch(connection, _SQL["begin"])[0]
+        self._staged_positions = {}
+        return connection
+
+    def _finish(self, cursors: dict[str, int | None], chores: Sequence[Callable[[Connection], None]]) -> None:
+        connection = self._begun()
+        for name, seq in cursors.items():
+            if seq is None:
+                run(connection, _SQL["drop_cursor"], (name,))
+            else:
+                run(connection, _SQL["set_cursor"], (name, seq))
+        for chore in chores:
+            chore(connection)
+        run(connection, _SQL["move_head"], (self._staged_head,))
+        number = self._transaction
+        try:
+            connection.execute(b"COMMIT")
+        except psycopg.OperationalError:
+            if not self._was_committed(number):
+                raise
+        self._transaction = None
+        self._head, self._positions = self._staged_head, self._staged_positions
+        self._quarantine.committed()
+
+    def _was_committed(self, number: str | None) -> bool:
+        """Whether a transaction whose end nobody heard of is durable; False also where it is not to be learnt now."""
+        self._disconnect()
+        with suppress(psycopg.Error, StoreError):
+            return bool(fetch(self._connected(), _SQL["fate"], (number,))[0][0] == "committed")
+        return False
+
+    # -- rows
+
+    def _persons(self, connection: Connection, users: set[str]) -> dict[str, tuple[int, set[str]]]:
+        found = fetch(connection, _SQL["persons"], (list(users),))
+        persons = {user: (position, set(types)) for user, position, types in found}
+        now = {user: persons[user][0] if user in persons else 0 for user in users}
+        self._positions |= {user: now[user] for user in users - self._staged_positions.keys()}
+        self._staged_positions |= now
+        return persons
+
+    def _stage_items(
+        self, connection: Connection, items: Sequence[Item], received_us: int, persons: dict[str, tuple[int, set[str]]]
+    ) -> list[int]:
+        identity_of = self._identity
+        identities = [identity_of(item.origin.user, item.event.id) for item in items]
+        latest = self._latest(connection, items, identities)
+        positions, first = self._staged_positions, self._staged_head + 1
+        seqs: list[int] = []
+        rows: list[tuple[Any, ...]] = []
+        stored: dict[bytes, tuple[int, int]] = {}
+        superseded: list[tuple[int, int]] = []
+        new_types: dict[str, set[str]] = {}
+        for ((user, device, provider, _), event), identity in zip(items, identities, strict=True):
+            event_id, kind, start_us, end_us, version, op, body, _ = event
+            before = latest.get(identity)
+            if version == LATEST:
+                counted = version_after(None if before is None else before.held, event)
+                if counted is None:
+                    seqs.append(0)
+                    continue
+                version = counted  # what the log calls it
+            rank, seq = version * 2 + op, first + len(rows)
+            if before is not None:
+                if rank <= before.rank:
+                    seqs.append(0)
+                    continue
+                superseded.append((before.seq, seq))
+            latest[identity] = _Latest(seq, rank, Held(kind, version, op, start_us, end_us, body))
+            stored[identity] = seq, rank
+            position = positions[user] = positions[user] + 1
+            rows.append(
+                (
+                    seq, position, start_us, end_us, received_us, version, int(op), identity, user, device, provider,
+                    kind, event_id, body,
+                )
+            )  # fmt: skip
+            seqs.append(seq)
+            if user not in persons or kind not in persons[user][1]:
+                new_types.setdefault(user, set()).add(kind)
+        if rows:
+            self._write(connection, rows, stored, superseded)
+            self._write_persons(connection, {row[8] for row in rows}, persons, new_types)
+            self._staged_head += len(rows)
+        return seqs
+
+    def _latest(
+        self, connection: Connection, items: Sequence[Item], identities: Sequence[bytes]
+    ) -> dict[bytes, _Latest]:
+        """The latest rows of these identities; with what is in them where an item counts no version."""
+        found = {
+            bytes(identity): _Latest(seq, rank, None)
+            for identity, seq, rank in fetch(connection, _SQL["known"], (list(set(identities)),))
+        }
+        asked = {
+            found[identity].seq
+            for item, identity in zip(items, identities, strict=True)
+            if item.event.version == LATEST and identity in found
+        }
+        if not asked:
+            return found
+        rows = fetch(connection, _SQL["held"], (list(asked),))
+        held = {seq: Held(*rest) for seq, *rest in rows}
+        return {identity: each._replace(held=held.get(each.seq)) for identity, each in found.items()}
+
+    def _write(
+        self,
+        connection: Connection,
+        rows: Sequence[tuple[Any, ...]],
+        stored: dict[bytes, tuple[int, int]],
+        superseded: Sequence[tuple[int, int]],
+    ) -> None:
+        seqs, ranks = zip(*stored.values(), strict=True)
+        kept = run(connection, _SQL["keep_identities"], (list(stored), list(seqs), list(ranks)))
+        if kept != len(stored):
+            raise DefectError(
+                "a newer row of an id is in the event log than the one that was there under the lock",
+                hint="nothing was acknowledged; report it with the log",
+            )
+        with connection.cursor(binary=True) as cursor, cursor.copy(_SQL["append"]) as copy:
+            copy.set_types(_COLUMNS)
+            for row in rows:
+                copy.write_row(row)
+        if superseded:
+            older, newer = zip(*superseded, strict=True)
+            run(connection, _SQL["supersede"], (list(older), list(newer)))
+
+    def _write_persons(
+        self,
+        connection: Connection,
+        users: set[str],
+        persons: dict[str, tuple[int, set[str]]],
+        new_types: dict[str, set[str]],
+    ) -> None:
+        positions = self._staged_positions
+        for user, kinds in new_types.items():
+            known = persons[user][1] if user in persons else set()
+            run(connection, _SQL["keep_person"], (user, positions[user], sorted(known | kinds)))
+        if moved := sorted(users - new_types.keys()):
+            run(connection, _SQL["move_persons"], (moved, [positions[user] for user in moved]))
+
+    def _forget(self, connection: Connection, user: str) -> None:
+        for each in ("forget_refusals", "forget_held", "forget_states", "forget_records", "forget_person"):
+            run(connection, _ERASING[each], (user,))
+        self._staged_positions.pop(user, None)
+
+    def _scrub_now(self) -> None:
+        try:
+            self._connected().execute(_ERASING["vacuum"])
+        except psycopg.Error:
+            return  # the next commit tries again
+        self._scrub = False
+
+
+def _purge(connection: Connection, type_name: str, before_us: int, seqs: list[int]) -> None:
+    run(connection, _SQL["note_purge"], (type_name, before_us))
+    run(connection, _SQL["purge"], (seqs,))
+
+
+def _erase(connection: Connection, user: str, seqs: list[int]) -> None:
+    wanted = {"user": user, "seqs": seqs, "nobody": NOBODY}
+    for each in ("forget_identities", "supersede_no_more", "husks"):
+        run(connection, _ERASING[each], wanted)
+
+
+def _remember(connection: Connection, memory: FormatMemory) -> None:
+    whose = memory[:3]
+    if memory.state is not None:
+        run(connection, _SQL["keep_format_state"], (*whose, memory.state))
+    for which, records in (("drop_format_records", memory.taken_back), ("keep_format_records", memory.named)):
+        if records:
+            names, ids = ([as_bytes(text) for text in column] for column in zip(*records, strict=True))
+            run(connection, _SQL[which], (*whose, names, ids))

@@ -1,0 +1,123 @@
+"""The quarantine in PostgreSQL: rows are added, counted up and taken out inside the writer's transaction.
+
+What senders have in it is counted in a table of its own, since other bridges add to it, too.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from healthsync_mqtt.storage.port import Quarantined, RejectedRow
+from healthsync_mqtt.storage.postgres.connection import Connection, fetch, run
+from healthsync_mqtt.storage.postgres.statements import statements
+from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, kept
+
+_SQL = statements("quarantine")
+_AT_ONCE: Final = 256
+"""Rows that are taken out at a time."""
+
+
+def as_bytes(text: str | None) -> bytes | None:
+    """Any text, as senders may write it, as bytes."""
+    return None if text is None else text.encode("utf-8", "surrogatepass")
+
+
+def as_text(stored: bytes | None) -> str | None:
+    """The text again."""
+    return None if stored is None else bytes(stored).decode("utf-8", "surrogatepass")
+
+
+def row_again(stored: Sequence[Any]) -> RejectedRow:
+    """A row of the quarantine from its columns."""
+    row = RejectedRow(*stored)
+    return row._replace(
+        field=as_text(stored[2]), message=as_text(stored[3]) or "", topic=as_text(stored[7]) or "",
+        event_id=as_text(stored[9]), raw=bytes(row.raw),
+    )  # fmt: skip
+
+
+class PostgresQuarantine:
+    """The writer's side. Everything runs in the transaction that is open."""
+
+    def __init__(self, quotas: Quotas) -> None:
+        self._quotas = quotas
+        self._evicted = self.evicted = 0
+        """Rows that went because of a quota since the log was opened: with what is staged, and without."""
+
+    def committed(self) -> None:
+        """What was done is durable."""
+        self.evicted = self._evicted
+
+    def forget(self) -> None:
+        """What is not committed did not happen."""
+        self._evicted = self.evicted
+
+    def add(self, connection: Connection, rejected: Sequence[Quarantined]) -> None:
+        """Keep these; then what is over the quota of a device, a user or everybody goes, oldest first."""
+        equal: dict[bytes, list[Quarantined]] = {}
+        for one in rejected:
+            equal.setdefault(fingerprint(one.origin, one.rejection), []).append(one)
+        added = Counter[tuple[str, str]]()
+        for mark, same in equal.items():
+            last = same[-1]
+            again = len(same), last.received_us, due(last.rejection), mark
+            if not run(connection, _SQL["count_up"], again):
+                added[same[0].origin.user, same[0].origin.device or ""] += self._insert(connection, mark, same)
+        for sender, cost in added.items():
+            run(connection, _SQL["hold_bytes"], (*sender, cost))
+        for sender in added:
+            self._evict(connection, "device", sender, self._quotas.device_bytes)
+        for user in dict.fromkeys(user for user, _ in added):
+            self._evict(connection, "user", (user,), self._quotas.user_bytes)
+        if added:
+            self._evict(connection, "all", (), self._quotas.total_bytes)
+
+    def discard(self, connection: Connection, numbers: Sequence[int]) -> None:
+        """Take rows out."""
+        gone = Counter[tuple[str, str]]()
+        for user, device, size in fetch(connection, _SQL["discard"], (list(numbers),)):
+            gone[user, device] += size + ROW_COST
+        for sender, cost in gone.items():
+            run(connection, _SQL["hold_bytes"], (*sender, -cost))
+            run(connection, _SQL["release_nothing"], sender)
+
+    def hold(self, connection: Connection, no: int, due_us: int | None, at_us: int) -> None:
+        """Until when, and since when."""
+        run(connection, _SQL["hold"], (due_us, at_us, no))
+
+    def purge(self, connection: Connection, before_us: int, user: str | None, spare_us: int | None) -> None:
+        """Take out what was last refused before a time, but for what is due."""
+        wanted = {"before": before_us, "user": user, "spare": spare_us}
+        if old := [no for (no,) in fetch(connection, _SQL["old"], wanted)]:
+            self.discard(connection, old)
+
+    def _insert(self, connection: Connection, mark: bytes, same: Sequence[Quarantined]) -> int:
+        (user, device, provider, topic), received_us, rejection = same[0]
+        part, last = kept(rejection, self._quotas), same[-1]
+        run(
+            connection,
+            _SQL["add"],
+            (
+                str(rejection.reason), as_bytes(rejection.field), as_bytes(rejection.message), user, device, provider,
+                as_bytes(topic), received_us, as_bytes(rejection.id), part.raw, part.size, part.sha256, len(same),
+                last.received_us, due(last.rejection), rejection.form, mark,
+            ),
+        )  # fmt: skip
+        return len(part.raw) + ROW_COST
+
+    def _evict(self, connection: Connection, whose: str, of: tuple[str, ...], most: int) -> None:
+        """Take out the oldest rows until so much is left; the newest stays, however small a quota is."""
+        over = fetch(connection, _SQL[f"bytes_of_{whose}"], of)[0][0] - most
+        while over > 0:
+            rows = fetch(connection, _SQL[f"oldest_of_{whose}"], (*of, _AT_ONCE + 1))
+            going: list[int] = []
+            for no, size in rows[:-1]:
+                if over <= 0:
+                    break
+                going.append(no)
+                over -= size + ROW_COST
+            if going:
+                self.discard(connection, going)
+            self._evicted += len(going)
+            if len(rows) <= _AT_ONCE:
+                return

@@ -1,0 +1,74 @@
+-- name: meta
+SELECT name, value FROM meta
+
+-- name: set_meta
+INSERT INTO meta (name, value) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING
+
+-- name: begin
+SELECT seq, pg_current_xact_id()::text FROM head WHERE one FOR UPDATE
+
+-- name: head
+SELECT seq FROM head WHERE one
+
+-- name: fate
+SELECT pg_xact_status(%s::xid8)
+
+-- name: move_head
+UPDATE head SET seq = %s WHERE one
+
+-- name: known
+SELECT i.identity, i.seq, i.rank FROM unnest(%s::bytea[]) AS asked (identity)
+JOIN identity AS i ON i.identity = asked.identity
+
+-- name: held
+SELECT seq, type, version, op, start_us, end_us, body FROM log WHERE seq = ANY (%s)
+
+-- name: persons
+SELECT username, position, types FROM person WHERE username = ANY (%s)
+
+-- name: position
+SELECT position FROM person WHERE username = %s
+
+-- name: keep_identities
+INSERT INTO identity AS i (identity, seq, rank) SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bigint[])
+ON CONFLICT (identity) DO UPDATE SET seq = excluded.seq, rank = excluded.rank WHERE i.rank < excluded.rank
+
+-- name: append
+COPY log (seq, position, start_us, end_us, received_us, version, op, identity, username, device, provider, type, id, body)
+FROM STDIN (FORMAT BINARY)
+
+-- name: supersede
+INSERT INTO superseded (seq, by_seq) SELECT * FROM unnest(%s::bigint[], %s::bigint[])
+
+-- name: keep_person
+INSERT INTO person (username, position, types) VALUES (%s, %s, %s)
+ON CONFLICT (username) DO UPDATE SET position = excluded.position, types = excluded.types
+
+-- name: move_persons
+UPDATE person AS p SET position = moved.position
+FROM unnest(%s::text[], %s::bigint[]) AS moved (username, position) WHERE p.username = moved.username
+
+-- name: set_cursor
+INSERT INTO cursor (name, seq) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq
+
+-- name: drop_cursor
+DELETE FROM cursor WHERE name = %s
+
+-- name: note_purge
+INSERT INTO purged AS p (type, before_us) VALUES (%s, %s)
+ON CONFLICT (type) DO UPDATE SET before_us = greatest(p.before_us, excluded.before_us)
+
+-- name: purge
+UPDATE log SET body = '' WHERE seq = ANY (%s)
+
+-- name: keep_format_state
+INSERT INTO format_state (username, device, form, state) VALUES (%s, %s, %s, %s)
+ON CONFLICT (username, device, form) DO UPDATE SET state = excluded.state
+
+-- name: drop_format_records
+DELETE FROM format_record WHERE username = %s AND device = %s AND form = %s
+AND (name, id) IN (SELECT * FROM unnest(%s::bytea[], %s::bytea[]))
+
+-- name: keep_format_records
+INSERT INTO format_record (username, device, form, name, id)
+SELECT %s, %s, %s, name, id FROM unnest(%s::bytea[], %s::bytea[]) AS named (name, id) ON CONFLICT DO NOTHING

@@ -1,0 +1,297 @@
+# long: one reading after another, as in the port
+"""Readers of the event log on PostgreSQL: one connection each, in any process."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import psycopg
+
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.storage.port import CountKey, FormatMemory, RejectedRow, Stretch, Totals
+from healthsync_mqtt.storage.postgres.connection import (
+    Connection,
+    LogFacts,
+    ServerPlace,
+    abandon,
+    connect_reader,
+    fetch,
+    refuse_empty,
+    translated,
+)
+from healthsync_mqtt.storage.postgres.log import identity_function
+from healthsync_mqtt.storage.postgres.quarantine import as_bytes, as_text, row_again
+from healthsync_mqtt.storage.postgres.statements import statements
+
+_SQL = statements("reader")
+
+
+class PostgresLogReader:
+    """LogReader on one PostgreSQL schema. Not shared between threads at the same time. See ``port.LogReader``."""
+
+    def __init__(self, place: ServerPlace, connection: Connection) -> None:
+        """Use ``open``."""
+        self._place = place
+        self._connection: Connection | None = connection
+        self._facts = LogFacts(connection)
+        self._identity = identity_function(self._facts.secret)
+        #: How many snapshots are open, one inside another.
+        self._depth = 0
+
+    @classmethod
+    def open(cls, place: ServerPlace) -> Self:
+        """Open for reading only. UnavailableError when there is no log, StoreError when it cannot be read."""
+        with translated("opening"):
+            connection = connect_reader(place)
+            try:
+                refuse_empty(connection, place)
+                return cls(place, connection)
+            except BaseException:
+                abandon(connection)
+                raise
+
+    @property
+    def epoch(self) -> str:
+        """See ``port.LogReader.epoch``."""
+        return self._facts.epoch
+
+    def read(
+        self,
+        after: int,
+        limit: int,
+        *,
+        user: str | None = None,
+        type: str | None = None,  # noqa: A002
+        since_us: int | None = None,
+        history: bool = False,
+        newest: bool = False,
+        before: int | None = None,
+        until_us: int | None = None,
+        device: str | None = None,
+        version: int | None = None,
+    ) -> list[Record]:
+        """See ``port.LogReader.read``."""
+        wanted = {
+            "after": after, "limit": limit, "user": user, "type": type, "since": since_us, "history": history,
+            "before": before if newest else None, "until": until_us, "device": device, "version": version,
+        }  # fmt: skip
+        rows = self._query("read_newest" if newest else "read", wanted)
+        return _records(reversed(rows) if newest else rows)
+
+    def counts(
+        self,
+        *,
+        user: str | None = None,
+        type: str | None = None,  # noqa: A002
+        device: str | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+    ) -> Counter[CountKey]:
+        """See ``port.LogReader.counts``."""
+        wanted = {
+            "after": 0, "user": user, "type": type, "since": since_us, "history": False, "before": None,
+            "until": until_us, "device": device, "version": None,
+        }  # fmt: skip
+        return Counter({CountKey(*key): count for *key, count in self._query("counts", wanted)})
+
+    def stretch(self, after: int, limit: int, *, look: int, user: str | None = None) -> Stretch:
+        """See ``port.LogReader.stretch``."""
+        with self.snapshot():
+            head = max(after, self.head())
+            wanted = {"after": after, "limit": limit, "look": look, "user": user}
+            if user is None:
+                through = min(after + look, head)
+                records = _records(self._query("stretch", wanted | {"through": through}))
+            else:
+                places = self._query("look_of_user", wanted)
+                through = places[0][0] if places else head
+                records = _records(self._query("stretch_of_user", wanted | {"through": through}))
+        if len(records) == limit:
+            return Stretch(records, records[-1].seq, more=True)
+        return Stretch(records, through, more=through < head)
+
+    def next_row(self, after: int, through: int, *, user: str | None = None) -> Record | None:
+        """See ``port.LogReader.next_row``."""
+        if after >= through:
+            return None
+        if user is None:
+            return self.get(after + 1)
+        return self._one("next_of_user", {"after": after, "through": through, "user": user})
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See ``port.LogReader.snapshot``. It holds up nobody, but what is deleted meanwhile keeps its room."""
+        if self._depth:
+            yield
+            return
+        with translated("reading"):
+            connection = self._connected()
+            try:
+                connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ")
+            except psycopg.OperationalError:  # it was cut while nothing was asked
+                connection = self._connected()
+                connection.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ")
+            self._depth = 1
+            try:
+                yield
+            finally:
+                self._depth = 0
+                if not connection.closed:
+                    connection.execute(b"ROLLBACK")
+
+    def get(self, seq: int) -> Record | None:
+        """See ``port.LogReader.get``."""
+        return self._one("get", (seq,))
+
+    def find(self, user: str, event_id: str) -> Record | None:
+        """See ``port.LogReader.find``."""
+        return self._one("find", (self._identity(user, event_id),))
+
+    def types(self, user: str) -> list[str]:
+        """See ``port.LogReader.types``."""
+        return self._column("types", (user,))
+
+    def rows_of(self, user: str, after: int, limit: int) -> list[int]:
+        """See ``port.LogReader.rows_of``."""
+        return self._column("rows_of", (user, after, limit))
+
+    def named_in(self, seqs: Sequence[int]) -> list[str]:
+        """See ``port.LogReader.named_in``."""
+        return self._column("named_in", {"seqs": list(seqs)})
+
+    def unused(self, names: Sequence[str]) -> list[str]:
+        """See ``port.LogReader.unused``: names are in rows and nowhere else, so this reads the whole log."""
+        return self._column("unused", (list(names),))
+
+    def users(self) -> list[str]:
+        """See ``port.LogReader.users``."""
+        return self._column("users", ())
+
+    def superseded_by(self, first: int, last: int, *, newest: int | None = None) -> dict[int, list[Record]]:
+        """See ``port.LogReader.superseded_by``."""
+        found: dict[int, list[Record]] = {}
+        for by_seq, *row in self._query("superseded_between", {"first": first, "last": last, "newest": newest}):
+            found.setdefault(by_seq, []).extend(_records([row]))
+        return found
+
+    def purgeable(
+        self,
+        type: str,  # noqa: A002
+        before_us: int,
+        after: int,
+        through: int,
+        shipped: int,
+    ) -> list[int]:
+        """See ``port.LogReader.purgeable``."""
+        wanted = {"type": type, "before": before_us, "after": after, "through": through, "shipped": shipped}
+        return self._column("purgeable", wanted)
+
+    def purged_before(self, type: str) -> int | None:  # noqa: A002
+        """See ``port.LogReader.purged_before``."""
+        return next(iter(self._column("purged_before", (type,))), None)
+
+    def head(self) -> int:
+        """See ``port.LogReader.head``."""
+        head: int = self._query("head", ())[0][0]
+        return head
+
+    def cursor(self, name: str) -> int | None:
+        """See ``port.LogReader.cursor``."""
+        return next(iter(self._column("cursor", (name,))), None)
+
+    def cursors(self) -> dict[str, int]:
+        """See ``port.LogReader.cursors``."""
+        return dict(self._query("cursors", ()))
+
+    def rejected(self, after: int = 0, limit: int = 100, *, user: str | None = None) -> list[RejectedRow]:
+        """See ``port.LogReader.rejected``."""
+        return [row_again(row) for row in self._query("rejected", {"after": after, "limit": limit, "user": user})]
+
+    def rejected_due(self, now_us: int, limit: int) -> list[int]:
+        """See ``port.LogReader.rejected_due``."""
+        return self._column("rejected_due", (now_us, limit))
+
+    def rejected_get(self, no: int) -> RejectedRow | None:
+        """See ``port.LogReader.rejected_get``."""
+        return next((row_again(row) for row in self._query("rejected_get", (no,))), None)
+
+    def format_state(self, user: str, device: str, form: str) -> bytes:
+        """See ``port.LogReader.format_state``."""
+        return next((bytes(row[0]) for row in self._query("format_state", (user, device, form))), b"")
+
+    def format_states(self, user: str) -> list[FormatMemory]:
+        """See ``port.LogReader.format_states``."""
+        return [FormatMemory(*row) for row in self._query("format_states_of", (user,))]
+
+    def format_users(self) -> list[str]:
+        """See ``port.LogReader.format_users``."""
+        return self._column("format_users", ())
+
+    def format_records(self, user: str, device: str, form: str, prefix: str, limit: int) -> list[tuple[str, str]]:
+        """See ``port.LogReader.format_records``."""
+        wanted = {"user": user, "device": device, "form": form, "prefix": as_bytes(prefix), "limit": limit}
+        return [_record_name(row) for row in self._query("format_records", wanted)]
+
+    def format_memories(self) -> list[FormatMemory]:
+        """See ``port.LogReader.format_memories``."""
+        with self.snapshot():
+            states = {row[:3]: row[3] for row in self._query("format_states", ())}
+            records: dict[tuple[str, str, str], list[tuple[str, str]]] = {whose: [] for whose in states}
+            for user, device, form, *record in self._query("format_records_of_all", ()):
+                records.setdefault((user, device, form), []).append(_record_name(record))
+        return [FormatMemory(*whose, states.get(whose), named) for whose, named in sorted(records.items())]
+
+    def totals(self) -> Totals:
+        """See ``port.LogReader.totals``."""
+        events, superseded, rejected, users = self._query("totals", ())[0]  # seq counts up without gaps
+        return Totals(events=events, superseded=superseded, rejected=rejected, users=users)
+
+    def close(self) -> None:
+        """See ``port.LogReader.close``."""
+        abandon(self._connection)
+        self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _connected(self) -> Connection:
+        """The connection, a new one where it was cut."""
+        if self._connection is None or self._connection.closed:
+            abandon(self._connection)
+            self._connection = None
+            connection = connect_reader(self._place)
+            try:
+                self._facts.refuse_other(connection)
+            except BaseException:
+                abandon(connection)
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _query(self, name: str, bindings: Any) -> list[Any]:
+        with translated("reading"):
+            try:
+                return fetch(self._connected(), _SQL[name], bindings)
+            except psycopg.OperationalError:
+                if self._depth or (self._connection is not None and not self._connection.closed):
+                    raise
+                return fetch(self._connected(), _SQL[name], bindings)  # it was cut while nothing was asked
+
+    def _column(self, name: str, bindings: Any) -> list[Any]:
+        return [row[0] for row in self._query(name, bindings)]
+
+    def _one(self, name: str, bindings: Any) -> Record | None:
+        return next(iter(_records(self._query(name, bindings))), None)
+
+
+def _records(rows: Iterable[Any]) -> list[Record]:
+    return [Record(*row) for row in rows]
+
+
+def _record_name(row: Sequence[Any]) -> tuple[str, str]:
+    name, event_id = row
+    return as_text(name) or "", as_text(event_id) or ""

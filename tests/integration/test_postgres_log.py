@@ -1,0 +1,271 @@
+"""The event log on a real PostgreSQL: the contract of every log, and what only a log of several writers promises."""
+
+import random
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.keys.faults import KeyUnavailableError
+from healthsync_mqtt.storage.postgres.connection import ServerPlace
+from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerGoneError, ServerUnsafeError
+from healthsync_mqtt.storage.postgres.log import PostgresEventLog
+from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
+from healthsync_mqtt.storage.quotas import Quotas
+from healthsync_mqtt.testing.log_contract import EventLogContract, Store
+from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
+from tests.support.postgres import PASSWORD, Postgres, installed
+
+pytestmark = [
+    pytest.mark.real_server,
+    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with Postgres() as postgres:
+        yield postgres
+
+
+class TestPostgres(EventLogContract):
+    @pytest.fixture
+    def store(self, server: Postgres) -> Iterator[Store]:
+        place = server.place()
+        with PostgresEventLog.open(place) as log, PostgresLogReader.open(place) as reader:
+            yield Store(log, reader)
+
+    def test_sealing_what_is_there_changes_nothing_that_is_read(self, store: Store) -> None:
+        """There are no keys."""
+        with pytest.raises(KeyUnavailableError):
+            store.log.seal_older(1)
+
+
+def test_two_writers_share_one_order_and_store_each_event_once(server: Postgres) -> None:
+    """Groups of both interleave; each event comes to both, in another order."""
+    place = server.place()
+    events = [item(f"e{n}", f"user{n % 7}", version=n % 3) for n in range(120)]
+    told: dict[int, list[int]] = {}
+
+    def write(number: int) -> None:
+        mine = random.Random(number).sample(events, len(events))
+        told[number] = []
+        with PostgresEventLog.open(place) as log:
+            for first in range(0, len(mine), 8):
+                told[number] += log.stage(mine[first : first + 8], [], NOW_US)
+                log.commit()
+
+    with PostgresEventLog.open(place):
+        writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+        for each in writers:
+            each.start()
+        for each in writers:
+            each.join()
+    with PostgresLogReader.open(place) as reader:
+        rows = reader.read(0, 999, history=True)
+    assert sorted(seq for seqs in told.values() for seq in seqs if seq) == [row.seq for row in rows]
+    assert [row.seq for row in rows] == list(range(1, 121)), "no gaps, and none twice"
+    assert len({(row.user, row.id) for row in rows}) == 120
+    for user in {row.user for row in rows}:
+        own = [row.position for row in rows if row.user == user]
+        assert own == list(range(1, len(own) + 1)), "a user's events have one order"
+
+
+def test_a_position_counts_what_another_bridge_wrote(server: Postgres) -> None:
+    place = server.place()
+    with PostgresEventLog.open(place) as one, PostgresEventLog.open(place) as other:
+        one.stage([item("a")], [], NOW_US)
+        one.commit()
+        other.stage([item("b"), item("c")], [], NOW_US)
+        other.commit()
+        assert one.stage([item("b")], [], NOW_US) == [0]
+        assert one.commit() == 3
+        assert (one.position("alice"), other.position("alice")) == (3, 3)
+
+
+def test_who_was_erased_by_one_bridge_begins_anew_at_another(server: Postgres) -> None:
+    place = server.place()
+    with PostgresEventLog.open(place) as one, PostgresEventLog.open(place) as other:
+        one.stage([item("a")], [], NOW_US)
+        one.commit()
+        other.stage([item("a")], [], NOW_US)
+        other.erase("alice", [1])
+        other.forget_user("alice", [], 1)
+        other.commit()
+        assert one.stage([item("a")], [], NOW_US) == [2]
+        one.commit()
+        assert one.position("alice") == 1
+        with PostgresLogReader.open(place) as reader:
+            assert (reader.types("alice"), reader.users()) == (["heart_rate"], ["alice"])
+
+
+def test_a_connection_that_was_cut_between_groups_is_not_noticed(server: Postgres) -> None:
+    place = server.place()
+    with PostgresEventLog.open(place) as log, PostgresLogReader.open(place) as reader:
+        log.stage([item("a")], [], NOW_US)
+        log.commit()
+        assert reader.head() == 1
+        _cut_all(server)
+        assert log.stage([item("b")], [], NOW_US) == [2]
+        assert log.commit() == 2
+        assert (reader.head(), log.position("nobody")) == (2, 0)
+        _cut_all(server)
+        with reader.snapshot():
+            assert [row.id for row in reader.read(0, 9)] == ["a", "b"]
+
+
+def test_a_group_whose_connection_is_cut_is_not_stored_and_can_be_tried_again(server: Postgres) -> None:
+    place = server.place()
+    with PostgresEventLog.open(place) as log:
+        log.stage([item("a")], [rejected()], NOW_US)
+        log.set_cursor("ship", 1)
+        _cut_all(server)
+        with pytest.raises(ServerGoneError):
+            log.commit()
+        assert log.stage([item("a")], [rejected()], NOW_US) == [1]
+        assert log.commit() == 1
+        with PostgresLogReader.open(place) as reader:
+            assert (reader.head(), reader.cursors(), [row.times for row in reader.rejected()]) == (1, {"ship": 1}, [1])
+
+
+def test_a_commit_whose_answer_is_lost_is_asked_after(server: Postgres) -> None:
+    """The connection ends between the commit and its answer: it is durable, and is told so."""
+    place = server.place()
+    with PostgresEventLog.open(place) as log:
+        log.stage([item("a")], [], NOW_US)
+        assert log._connection is not None
+        log._connection = _DeafConnection(log._connection)  # type: ignore[assignment]
+        assert log.commit() == 1
+        assert log.stage([item("a"), item("b")], [], NOW_US) == [0, 2]
+        log.commit()
+
+
+def test_a_killed_server_loses_nothing_that_was_committed(server: Postgres) -> None:
+    place = server.place()
+    with PostgresEventLog.open(place) as log, PostgresLogReader.open(place) as reader:
+        for number in range(5):
+            log.stage([item(f"e{number}")], [], NOW_US)
+            log.commit()
+            log.stage([item("lost")], [], NOW_US)
+            server.kill()
+            with pytest.raises(ServerGoneError):
+                log.commit()
+            with pytest.raises(ServerGoneError):
+                log.stage([item("still down")], [], NOW_US)
+            server.start()
+            assert [row.id for row in reader.read(0, 99)] == [f"e{each}" for each in range(number + 1)]
+
+
+def test_a_writer_that_stops_in_the_middle_of_a_group_does_not_hold_up_others_for_ever(server: Postgres) -> None:
+    place = server.place()
+    with PostgresEventLog.open(place) as stuck, PostgresEventLog.open(place) as other:
+        assert stuck._connection is not None
+        stuck._connection.execute(b"SET idle_in_transaction_session_timeout = 50")
+        stuck.stage([item("a")], [], NOW_US)
+        assert other.stage([item("b")], [], NOW_US) == [1]
+        other.commit()
+        with pytest.raises(ServerGoneError):
+            stuck.commit()
+        assert stuck.stage([item("a")], [], NOW_US) == [2]
+        stuck.commit()
+
+
+def test_a_server_that_does_not_sync_is_refused() -> None:
+    with Postgres(fsync="off") as unsafe, pytest.raises(ServerUnsafeError, match="fsync = off"):
+        PostgresEventLog.open(unsafe.place())
+
+
+def test_without_synchronous_commit_the_writer_has_its_own(server: Postgres) -> None:
+    server.execute("ALTER ROLE healthsync SET synchronous_commit = off")
+    try:
+        with PostgresEventLog.open(server.place()) as log:
+            assert log._connection is not None
+            assert log._connection.execute(b"SHOW synchronous_commit").fetchone() == ("on",)
+    finally:
+        server.execute("ALTER ROLE healthsync RESET synchronous_commit")
+
+
+def test_another_log_behind_the_same_address_is_not_written(server: Postgres) -> None:
+    place = server.place()
+    with PostgresEventLog.open(place) as log:
+        server.execute(f"UPDATE {place.schema}.meta SET value = 'another-epoch-00' WHERE name = 'epoch'")
+        _cut_all(server)
+        with pytest.raises(OtherLogError):
+            log.stage([item("a")], [], NOW_US)
+
+
+def test_no_error_tells_the_password(server: Postgres) -> None:
+    wrong = [
+        ServerPlace(server.url.replace(PASSWORD, "not-this-secret")),
+        ServerPlace(server.url.replace("/postgres", "/no-such-database")),
+        ServerPlace(server.url.replace(str(server.port), "1")),
+        ServerPlace("postgresql://healthsync:not-this-secret@[::1"),
+    ]
+    for place in wrong:
+        with pytest.raises(StoreError) as failed:
+            PostgresEventLog.open(place)
+        told = f"{failed.value} {failed.value.hint} {place!r}"
+        assert "secret" not in told
+        assert failed.value.hint
+
+
+def test_a_log_of_a_newer_program_is_left_alone(server: Postgres) -> None:
+    place = server.place()
+    PostgresEventLog.open(place).close()
+    server.execute(f"UPDATE {place.schema}.schema_version SET version = 999")
+    with pytest.raises(UnavailableError, match="schema 999"):
+        PostgresEventLog.open(place)
+
+
+def test_what_is_not_there_is_not_read(server: Postgres) -> None:
+    with pytest.raises(UnavailableError, match="no event log"):
+        PostgresLogReader.open(server.place())
+
+
+def test_a_refusal_is_kept_whatever_its_texts_are(server: Postgres) -> None:
+    """NUL and halves of characters are no text for the server."""
+    place = server.place()
+    with PostgresEventLog.open(place) as log, PostgresLogReader.open(place) as reader:
+        odd = rejected(event_id="a\x00b\ud800")
+        log.stage([], [odd, odd], NOW_US)
+        log.commit()
+        assert [(row.event_id, row.times) for row in reader.rejected()] == [("a\x00b\ud800", 2)]
+
+
+def test_quotas_count_what_other_bridges_refused(server: Postgres) -> None:
+    place, quotas = server.place(), Quotas(device_bytes=3 * (512 + 12), user_bytes=10**6, total_bytes=10**6)
+    with PostgresEventLog.open(place, quotas=quotas) as one, PostgresEventLog.open(place, quotas=quotas) as other:
+        for number in range(6):
+            log = (one, other)[number % 2]
+            log.stage([], [rejected(event_id=f"e{number}")], NOW_US)
+            log.commit()
+        assert one.health().quarantine_evicted + other.health().quarantine_evicted == 3
+        with PostgresLogReader.open(place) as reader:
+            assert [row.event_id for row in reader.rejected()] == ["e3", "e4", "e5"]
+
+
+def _cut_all(server: Postgres) -> None:
+    """As a failing network does: the server ends every connection but this one, and it is over when this returns."""
+    server.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+
+
+class _DeafConnection:
+    """A connection that is lost right after the server has committed."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: bytes, *more: object) -> object:
+        answer = self._connection.execute(statement, *more)  # type: ignore[arg-type]
+        if statement == b"COMMIT":
+            self._connection.close()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        return answer

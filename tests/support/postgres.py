@@ -1,0 +1,142 @@
+"""A real PostgreSQL on a free port of the loopback address, as a user who is not root: it does not run as root."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+
+from healthsync_mqtt.storage.postgres.connection import ServerPlace
+from tests.support import child
+from tests.support.patience import PATIENCE_S
+from tests.support.servers import free_port
+
+PASSWORD = "a-secret-of-the-tests"
+_FOLDERS = [
+    *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)),
+    "/opt/homebrew/opt/postgresql@15/bin",
+]
+
+
+def program(name: str) -> str | None:
+    """Debian keeps the server's programs beside the PATH."""
+    return shutil.which(name, path=os.pathsep.join([*_FOLDERS, os.environ.get("PATH", "")]))
+
+
+def installed() -> bool:
+    """Whether Debian's package is there."""
+    return program("initdb") is not None
+
+
+class Postgres:
+    """A server on a directory of its own. ``kill`` is SIGKILL of all of it, ``start`` starts it there again."""
+
+    def __init__(self, **settings: str) -> None:
+        # In memory where that can be: what a killed server has written is there afterwards just so, and no other test
+        # of the machine waits for its disk.
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.root = Path(tempfile.mkdtemp(prefix="healthsync-postgres-", dir=memory))
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self._as = _account()
+        self._schemas = count(1)
+        self._settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "shared_buffers": "32MB",
+            "max_connections": "50",
+            "max_wal_size": "64MB",
+            "log_min_messages": "warning",
+        } | settings
+        if self._as:
+            shutil.chown(self.root, self._as["user"], self._as["group"])
+
+    @property
+    def url(self) -> str:
+        """With the password, as a settings file may have it."""
+        return f"postgresql://healthsync:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    def place(self) -> ServerPlace:
+        """An empty log."""
+        return ServerPlace(self.url, f"log_{next(self._schemas)}")
+
+    def start(self) -> Self:
+        if not self.data.exists():
+            self._make()
+        command = [str(program("postgres")), "-D", str(self.data), "-p", str(self.port)]
+        for name, value in self._settings.items():
+            command += ["-c", f"{name}={value}"]
+        with (self.root / "server.log").open("ab") as log:
+            self.process = child.lasting(
+                child.start(command, stdout=log, stderr=log, cwd=self.root, start_new_session=True, **self._as)
+            )
+        self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        assert self.process is not None
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                psycopg.connect(self.url, connect_timeout=5).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > until or self.process.poll() is not None:
+                    raise AssertionError(self.log()) from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def kill(self) -> None:
+        """As a power cut would: the postmaster and every process of it."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        child.end(self.process)
+
+    def execute(self, statement: str, *bindings: Any) -> list[Any]:
+        """As the superuser, outside of a transaction."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode(), bindings)
+            return cursor.fetchall() if cursor.description else []
+
+    def log(self) -> str:
+        return (self.root / "server.log").read_text(errors="replace")[-4000:]
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _make(self) -> None:
+        secret = self.root / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        subprocess.run(
+            [
+                str(program("initdb")), "-D", str(self.data), "-U", "healthsync", "--auth=scram-sha-256",
+                f"--pwfile={secret}", "--encoding=UTF8", "--locale=C", "--wal-segsize=4", "--no-sync",
+                "--no-instructions",
+            ],
+            check=True, capture_output=True, cwd=self.root, **self._as,
+        )  # fmt: skip
+
+
+def _account() -> dict[str, Any]:
+    """Who the server runs as, for ``subprocess``: nobody in particular when we are root."""
+    if os.geteuid():
+        return {}
+    names = {each.pw_name: each for each in pwd.getpwall()}
+    who = names.get("postgres") or names["nobody"]
+    return {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
