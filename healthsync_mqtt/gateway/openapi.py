@@ -252,6 +252,12 @@ _WORDS: Final = {
 def document(made: dict[str, Any]) -> dict[str, Any]:
     """The document that FastAPI made of the routes, with our schemas and credentials."""
     paths: dict[str, Any] = made["paths"]
+    # Those of parameters. What FastAPI adds is said of answers that are never given here.
+    of_parameters = {
+        name: schema
+        for name, schema in made.get("components", {}).get("schemas", {}).items()
+        if "ValidationError" not in name
+    }
     for operations in paths.values():
         for operation in operations.values():
             # What FastAPI adds for parameters that do not fit: here that is a 400 with a problem.
@@ -268,5 +274,5 @@ def document(made: dict[str, Any]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": SCHEMAS, "securitySchemes": _SCHEMES},
+        "components": {"schemas": SCHEMAS | of_parameters, "securitySchemes": _SCHEMES},
     }

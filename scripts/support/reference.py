@@ -1,6 +1,6 @@
 """Writes docs/reference from the code: topics, events, reasons, settings, metrics, commands; schemas, parts of howtos.
 
-``--check`` compares instead.
+Beside them the types of the TypeScript client. ``--check`` compares instead.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from healthsync_mqtt.model.event_schema import example_event, words
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.telemetry.metrics import METRICS
 from healthsync_mqtt.topics.asyncapi import topic_table
-from scripts.support import howto_parts
+from scripts.support import howto_parts, typescript_types
 from scripts.support.schema_files import DIRECTORY, files
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -282,6 +282,7 @@ def main() -> int:
     check = parser.parse_args().check
     wanted = {REFERENCE / name: page(name) for name in PAGES}
     wanted |= {DIRECTORY / name: text for name, text in files().items()} | howto_parts.pages()
+    wanted[typescript_types.PATH] = typescript_types.page()
     stale = [path.name for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
     gone = [path for path in DIRECTORY.rglob("*.json") if path not in wanted]
     stale += [path.name for path in gone]

@@ -1,0 +1,1791 @@
+// Written by scripts/docs from the schemas; changes made here are lost.
+
+/** Topics that a client uses, by name. */
+export const TOPICS = {
+  device_events: "users/{user}/devices/{device}/events",
+  receipts: "users/{user}/devices/{device}/receipts",
+  status: "users/{user}/devices/{device}/status",
+  enroll_request: "enroll/{client}/request",
+  enroll_response: "enroll/{client}/response",
+} as const;
+
+/** Why an event was not accepted. More words may come. */
+export type Reason =
+  | "malformed"
+  | "too_large"
+  | "too_many"
+  | "too_deep"
+  | "decompress_limit"
+  | "repeated_key"
+  | "missing_field"
+  | "unknown_field"
+  | "wrong_type"
+  | "bad_number"
+  | "bad_id"
+  | "bad_string"
+  | "bad_time"
+  | "naive_time"
+  | "future_time"
+  | "bad_interval"
+  | "unknown_type"
+  | "out_of_range"
+  | "identity_mismatch"
+  | "not_allowed"
+  | "no_consent"
+  | "unknown_unit";
+
+export type EventDevice = {
+  platform?: string | null | undefined;
+  model?: string | null | undefined;
+  manufacturer?: string | null | undefined;
+  type?: string | null | undefined;
+  os_version?: string | null | undefined;
+  app_version?: string | null | undefined;
+  firmware?: string | null | undefined;
+  [name: string]: string | number | boolean | null | undefined;
+};
+
+export type EventSource = {
+  provider?: string | null | undefined;
+  record_id?: string | null | undefined;
+  recording?: "auto" | "active" | "manual" | "unknown" | null | undefined;
+  app?: string | null | undefined;
+  app_version?: string | null | undefined;
+  [name: string]: string | number | boolean | null | undefined;
+};
+
+/** The value of an event by its type, as it is sent. */
+export interface EventValues {
+  steps: {
+    steps: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  distance: {
+    meters: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  distance_cycling: {
+    meters: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  distance_swimming: {
+    meters: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  distance_wheelchair: {
+    meters: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  distance_snow_sports: {
+    meters: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  energy_active: {
+    kcal: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  energy_basal: {
+    kcal: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  energy_total: {
+    kcal: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  floors: {
+    floors: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  elevation_gain: {
+    meters: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  exercise_time: {
+    minutes: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  wheelchair_pushes: {
+    pushes: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  swimming_strokes: {
+    strokes: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  falls: {
+    falls: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  met: {
+    met: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_steps: {
+    steps: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_distance: {
+    meters: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_floors: {
+    floors: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_elevation_gain: {
+    meters: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_energy_active: {
+    kcal: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_energy_basal: {
+    kcal: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_energy_total: {
+    kcal: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  active_minutes_light: {
+    minutes: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  active_minutes_moderate: {
+    minutes: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  active_minutes_vigorous: {
+    minutes: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  stand_time: {
+    minutes: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  stand_hours: {
+    hours: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  sedentary_time: {
+    minutes: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  heart_rate: {
+    bpm: number;
+    low_bpm?: number | null | undefined;
+    high_bpm?: number | null | undefined;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    low_bpm?: number | null | undefined;
+    high_bpm?: number | null | undefined;
+    source?: string | undefined;
+  };
+  resting_heart_rate: {
+    bpm: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  walking_heart_rate: {
+    bpm: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_heart_rate: {
+    mean_bpm: number;
+    low_bpm?: number | null | undefined;
+    high_bpm?: number | null | undefined;
+    source?: string | undefined;
+  };
+  heart_rate_recovery: {
+    bpm: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  hrv_rmssd: {
+    ms: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  hrv_sdnn: {
+    ms: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_hrv_rmssd: {
+    ms: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_hrv_sdnn: {
+    ms: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  heart_notification: {
+    notification: "irregular_rhythm" | "high_heart_rate" | "low_heart_rate" | "low_cardio_fitness" | "atrial_fibrillation";
+    bpm?: number | null | undefined;
+    threshold_bpm?: number | null | undefined;
+    source?: string | undefined;
+  };
+  atrial_fibrillation_burden: {
+    percent: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  ecg: {
+    classification: "sinus_rhythm" | "atrial_fibrillation" | "inconclusive" | "inconclusive_low_heart_rate" | "inconclusive_high_heart_rate" | "inconclusive_poor_recording" | "inconclusive_other" | "not_set" | "unknown";
+    label?: string | null | undefined;
+    hz?: number | null | undefined;
+    lead?: "I" | "II" | "III" | "aVR" | "aVL" | "aVF" | "V1" | "V2" | "V3" | "V4" | "V5" | "V6" | "other" | null | undefined;
+    bpm?: number | null | undefined;
+    microvolts?: Array<number> | undefined;
+    source?: string | undefined;
+  };
+  pulse_wave_velocity: {
+    meters_per_second: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  vascular_age: {
+    years: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  vo2_max: {
+    ml_per_kg_min: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  spo2: {
+    percent: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_spo2: {
+    percent: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  respiratory_rate: {
+    breaths_per_minute: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_respiratory_rate: {
+    breaths_per_minute: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  body_temperature: {
+    celsius: number;
+    site?: "armpit" | "finger" | "forehead" | "mouth" | "rectum" | "temporal_artery" | "toe" | "ear" | "wrist" | "vagina" | "unknown" | null | undefined;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    site?: "armpit" | "finger" | "forehead" | "mouth" | "rectum" | "temporal_artery" | "toe" | "ear" | "wrist" | "vagina" | "unknown" | null | undefined;
+    source?: string | undefined;
+  };
+  skin_temperature: {
+    celsius: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  skin_temperature_delta: {
+    celsius: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  perfusion_index: {
+    percent: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  electrodermal_activity: {
+    microsiemens: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  weight: {
+    kg: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  height: {
+    meters: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  bmi: {
+    kg_m2: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  body_fat_percentage: {
+    percent: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  fat_mass: {
+    kg: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  lean_mass: {
+    kg: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  muscle_mass: {
+    kg: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  bone_mass: {
+    kg: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  body_water: {
+    kg: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  body_water_percentage: {
+    percent: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  muscle_percentage: {
+    percent: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  visceral_fat: {
+    rating: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  waist_circumference: {
+    cm: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  hip_circumference: {
+    cm: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  basal_metabolic_rate: {
+    kcal_per_day: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  metabolic_age: {
+    years: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  glucose: {
+    mg_dl: number;
+    meal?: "fasting" | "before_meal" | "after_meal" | "general" | "unknown" | null | undefined;
+    specimen?: "capillary_blood" | "interstitial_fluid" | "plasma" | "serum" | "tears" | "whole_blood" | "venous_blood" | "unknown" | null | undefined;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    meal?: "fasting" | "before_meal" | "after_meal" | "general" | "unknown" | null | undefined;
+    specimen?: "capillary_blood" | "interstitial_fluid" | "plasma" | "serum" | "tears" | "whole_blood" | "venous_blood" | "unknown" | null | undefined;
+    source?: string | undefined;
+  } | {
+    mmol_l: number;
+    meal?: "fasting" | "before_meal" | "after_meal" | "general" | "unknown" | null | undefined;
+    specimen?: "capillary_blood" | "interstitial_fluid" | "plasma" | "serum" | "tears" | "whole_blood" | "venous_blood" | "unknown" | null | undefined;
+    source?: string | undefined;
+  };
+  blood_pressure: {
+    systolic: number;
+    diastolic: number;
+    pulse?: number | null | undefined;
+    position?: "standing" | "sitting" | "lying" | "reclining" | "unknown" | null | undefined;
+    site?: "left_arm" | "right_arm" | "left_wrist" | "right_wrist" | "unknown" | null | undefined;
+    source?: string | undefined;
+  };
+  insulin_delivery: {
+    units: number;
+    reason?: "basal" | "bolus" | "correction" | "unknown" | null | undefined;
+    source?: string | undefined;
+  };
+  blood_alcohol: {
+    percent: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  sleep: {
+    stages?: Array<{
+      stage: "awake" | "awake_in_bed" | "in_bed" | "out_of_bed" | "asleep" | "light" | "deep" | "rem" | "unknown";
+      start_time: string;
+      end_time: string;
+    }> | undefined;
+    nap?: boolean | null | undefined;
+    total_asleep_s?: number | null | undefined;
+    latency_s?: number | null | undefined;
+    efficiency_percent?: number | null | undefined;
+    awakenings?: number | null | undefined;
+    heart_rate_mean_bpm?: number | null | undefined;
+    heart_rate_low_bpm?: number | null | undefined;
+    hrv_rmssd_ms?: number | null | undefined;
+    respiratory_rate?: number | null | undefined;
+    in_bed_s?: number | null | undefined;
+    awake_s?: number | null | undefined;
+    light_s?: number | null | undefined;
+    deep_s?: number | null | undefined;
+    rem_s?: number | null | undefined;
+    scores?: Array<{
+      provider: string;
+      name: string;
+      points: number;
+    }> | undefined;
+    source?: string | undefined;
+  };
+  snoring: {
+    minutes: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  breathing_disturbances: {
+    per_hour: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  food: {
+    meal?: "breakfast" | "lunch" | "dinner" | "snack" | "unknown" | null | undefined;
+    items?: Array<{
+      name: string;
+      grams?: number | null | undefined;
+      milliliters?: number | null | undefined;
+      servings?: number | null | undefined;
+      energy_kcal?: number | null | undefined;
+      protein_g?: number | null | undefined;
+      carbohydrate_g?: number | null | undefined;
+      sugar_g?: number | null | undefined;
+      fiber_g?: number | null | undefined;
+      fat_g?: number | null | undefined;
+      saturated_fat_g?: number | null | undefined;
+      trans_fat_g?: number | null | undefined;
+      monounsaturated_fat_g?: number | null | undefined;
+      polyunsaturated_fat_g?: number | null | undefined;
+      unsaturated_fat_g?: number | null | undefined;
+      cholesterol_mg?: number | null | undefined;
+      sodium_mg?: number | null | undefined;
+      potassium_mg?: number | null | undefined;
+      calcium_mg?: number | null | undefined;
+      magnesium_mg?: number | null | undefined;
+      iron_mg?: number | null | undefined;
+      zinc_mg?: number | null | undefined;
+      phosphorus_mg?: number | null | undefined;
+      chloride_mg?: number | null | undefined;
+      copper_mg?: number | null | undefined;
+      manganese_mg?: number | null | undefined;
+      iodine_ug?: number | null | undefined;
+      selenium_ug?: number | null | undefined;
+      chromium_ug?: number | null | undefined;
+      molybdenum_ug?: number | null | undefined;
+      vitamin_a_ug?: number | null | undefined;
+      thiamin_mg?: number | null | undefined;
+      riboflavin_mg?: number | null | undefined;
+      niacin_mg?: number | null | undefined;
+      pantothenic_acid_mg?: number | null | undefined;
+      vitamin_b6_mg?: number | null | undefined;
+      biotin_ug?: number | null | undefined;
+      folate_ug?: number | null | undefined;
+      vitamin_b12_ug?: number | null | undefined;
+      vitamin_c_mg?: number | null | undefined;
+      vitamin_d_ug?: number | null | undefined;
+      vitamin_e_mg?: number | null | undefined;
+      vitamin_k_ug?: number | null | undefined;
+      caffeine_mg?: number | null | undefined;
+      alcohol_g?: number | null | undefined;
+      water_ml?: number | null | undefined;
+    }> | undefined;
+    energy_kcal?: number | null | undefined;
+    protein_g?: number | null | undefined;
+    carbohydrate_g?: number | null | undefined;
+    sugar_g?: number | null | undefined;
+    fiber_g?: number | null | undefined;
+    fat_g?: number | null | undefined;
+    saturated_fat_g?: number | null | undefined;
+    trans_fat_g?: number | null | undefined;
+    monounsaturated_fat_g?: number | null | undefined;
+    polyunsaturated_fat_g?: number | null | undefined;
+    unsaturated_fat_g?: number | null | undefined;
+    cholesterol_mg?: number | null | undefined;
+    sodium_mg?: number | null | undefined;
+    potassium_mg?: number | null | undefined;
+    calcium_mg?: number | null | undefined;
+    magnesium_mg?: number | null | undefined;
+    iron_mg?: number | null | undefined;
+    zinc_mg?: number | null | undefined;
+    phosphorus_mg?: number | null | undefined;
+    chloride_mg?: number | null | undefined;
+    copper_mg?: number | null | undefined;
+    manganese_mg?: number | null | undefined;
+    iodine_ug?: number | null | undefined;
+    selenium_ug?: number | null | undefined;
+    chromium_ug?: number | null | undefined;
+    molybdenum_ug?: number | null | undefined;
+    vitamin_a_ug?: number | null | undefined;
+    thiamin_mg?: number | null | undefined;
+    riboflavin_mg?: number | null | undefined;
+    niacin_mg?: number | null | undefined;
+    pantothenic_acid_mg?: number | null | undefined;
+    vitamin_b6_mg?: number | null | undefined;
+    biotin_ug?: number | null | undefined;
+    folate_ug?: number | null | undefined;
+    vitamin_b12_ug?: number | null | undefined;
+    vitamin_c_mg?: number | null | undefined;
+    vitamin_d_ug?: number | null | undefined;
+    vitamin_e_mg?: number | null | undefined;
+    vitamin_k_ug?: number | null | undefined;
+    caffeine_mg?: number | null | undefined;
+    alcohol_g?: number | null | undefined;
+    water_ml?: number | null | undefined;
+    source?: string | undefined;
+  };
+  hydration: {
+    ml: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  caffeine: {
+    mg: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  alcohol: {
+    drinks: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  workout: {
+    activity: "american_football" | "archery" | "australian_football" | "badminton" | "barre" | "baseball" | "basketball" | "bowling" | "boxing" | "calisthenics" | "climbing" | "cooldown" | "core_training" | "cricket" | "cross_country_skiing" | "cross_training" | "curling" | "cycling" | "dance" | "disc_sports" | "downhill_skiing" | "elliptical" | "equestrian_sports" | "fencing" | "fishing" | "fitness_gaming" | "flexibility" | "functional_strength_training" | "golf" | "gymnastics" | "hand_cycling" | "handball" | "high_intensity_interval_training" | "hiking" | "hockey" | "hunting" | "ice_hockey" | "ice_skating" | "indoor_cycling" | "indoor_rowing" | "indoor_running" | "indoor_walking" | "jump_rope" | "kickboxing" | "lacrosse" | "martial_arts" | "mind_and_body" | "mixed_cardio" | "mountain_biking" | "multisport" | "open_water_swimming" | "other" | "paddle_sports" | "padel" | "paragliding" | "pickleball" | "pilates" | "play" | "pool_swimming" | "racquetball" | "rowing" | "rugby" | "running" | "sailing" | "scuba_diving" | "skateboarding" | "skating" | "skiing" | "snow_sports" | "snowboarding" | "snowshoeing" | "soccer" | "softball" | "squash" | "stair_climbing" | "step_training" | "strength_training" | "stretching" | "surfing" | "swimming" | "table_tennis" | "tai_chi" | "tennis" | "track_and_field" | "trail_running" | "transition" | "treadmill" | "underwater_diving" | "volleyball" | "walking" | "water_fitness" | "water_polo" | "water_sports" | "weightlifting" | "wheelchair" | "wrestling" | "yoga";
+    name?: string | null | undefined;
+    indoor?: boolean | null | undefined;
+    active_s?: number | null | undefined;
+    distance_m?: number | null | undefined;
+    energy_kcal?: number | null | undefined;
+    energy_total_kcal?: number | null | undefined;
+    steps?: number | null | undefined;
+    heart_rate_mean_bpm?: number | null | undefined;
+    heart_rate_low_bpm?: number | null | undefined;
+    heart_rate_high_bpm?: number | null | undefined;
+    speed_mean_m_s?: number | null | undefined;
+    speed_high_m_s?: number | null | undefined;
+    power_mean_w?: number | null | undefined;
+    power_high_w?: number | null | undefined;
+    cadence_steps_per_minute?: number | null | undefined;
+    cadence_revolutions_per_minute?: number | null | undefined;
+    elevation_gain_m?: number | null | undefined;
+    elevation_loss_m?: number | null | undefined;
+    floors?: number | null | undefined;
+    strokes?: number | null | undefined;
+    met_mean?: number | null | undefined;
+    temperature_celsius?: number | null | undefined;
+    humidity_percent?: number | null | undefined;
+    laps?: Array<{
+      start_time: string;
+      end_time: string;
+      active_s?: number | null | undefined;
+      distance_m?: number | null | undefined;
+      energy_kcal?: number | null | undefined;
+      steps?: number | null | undefined;
+      heart_rate_mean_bpm?: number | null | undefined;
+      heart_rate_high_bpm?: number | null | undefined;
+      speed_mean_m_s?: number | null | undefined;
+      speed_high_m_s?: number | null | undefined;
+      power_mean_w?: number | null | undefined;
+      power_high_w?: number | null | undefined;
+      cadence_steps_per_minute?: number | null | undefined;
+      cadence_revolutions_per_minute?: number | null | undefined;
+      elevation_gain_m?: number | null | undefined;
+      elevation_loss_m?: number | null | undefined;
+      strokes?: number | null | undefined;
+    }> | undefined;
+    splits?: Array<{
+      start_time: string;
+      end_time: string;
+      active_s?: number | null | undefined;
+      distance_m?: number | null | undefined;
+      energy_kcal?: number | null | undefined;
+      steps?: number | null | undefined;
+      heart_rate_mean_bpm?: number | null | undefined;
+      heart_rate_high_bpm?: number | null | undefined;
+      speed_mean_m_s?: number | null | undefined;
+      speed_high_m_s?: number | null | undefined;
+      power_mean_w?: number | null | undefined;
+      power_high_w?: number | null | undefined;
+      cadence_steps_per_minute?: number | null | undefined;
+      cadence_revolutions_per_minute?: number | null | undefined;
+      elevation_gain_m?: number | null | undefined;
+      elevation_loss_m?: number | null | undefined;
+      strokes?: number | null | undefined;
+    }> | undefined;
+    pauses?: Array<{
+      start_time: string;
+      end_time: string;
+    }> | undefined;
+    zones?: Array<{
+      of: "heart_rate" | "power" | "speed" | "cadence";
+      seconds: number;
+      low?: number | null | undefined;
+      high?: number | null | undefined;
+    }> | undefined;
+    source?: string | undefined;
+  };
+  workout_route: {
+    places: Array<[number, number, number, number | null]>;
+    workout_id?: string | null | undefined;
+    source?: string | undefined;
+  };
+  speed: {
+    meters_per_second: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  running_speed: {
+    meters_per_second: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  cycling_speed: {
+    meters_per_second: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  power: {
+    watts: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  running_power: {
+    watts: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  cycling_power: {
+    watts: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  cadence_steps: {
+    steps_per_minute: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  cadence_revolutions: {
+    revolutions_per_minute: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  functional_threshold_power: {
+    watts: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  walking_speed: {
+    meters_per_second: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  step_length: {
+    cm: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  walking_asymmetry: {
+    percent: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  double_support: {
+    percent: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  walking_steadiness: {
+    percent: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  stair_ascent_speed: {
+    meters_per_second: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  stair_descent_speed: {
+    meters_per_second: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  six_minute_walk_distance: {
+    meters: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  running_stride_length: {
+    meters: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  ground_contact_time: {
+    ms: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  vertical_oscillation: {
+    cm: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  fev1: {
+    liters: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  fvc: {
+    liters: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  pef: {
+    liters_per_minute: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  inhaler_usage: {
+    puffs: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  stress: {
+    score: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daily_stress: {
+    score: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  body_battery: {
+    score: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  sleep_score: {
+    score: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  readiness: {
+    score: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  recovery: {
+    score: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  strain: {
+    score: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  activity_score: {
+    score: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  nightly_recharge: {
+    score: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  environmental_sound: {
+    db: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  headphone_sound: {
+    db: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  uv_exposure: {
+    uv_index: number;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  daylight_time: {
+    minutes: number;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    source?: string | undefined;
+  };
+  medication_dose: {
+    status: "taken" | "skipped" | "snoozed" | "not_interacted" | "not_logged" | "unknown";
+    medication: string;
+    dose?: number | null | undefined;
+    dose_unit?: string | null | undefined;
+    code?: string | null | undefined;
+    coding?: "rxnorm" | "atc" | "snomed" | "pzn" | "ndc" | "other" | null | undefined;
+    label?: string | null | undefined;
+    source?: string | undefined;
+  };
+  symptom: {
+    symptom: "abdominal_cramps" | "acne" | "appetite_changes" | "bladder_incontinence" | "bloating" | "chest_tightness_or_pain" | "chills" | "constipation" | "coughing" | "diarrhea" | "dizziness" | "dry_skin" | "fainting" | "fatigue" | "fever" | "generalized_body_ache" | "hair_loss" | "headache" | "heartburn" | "loss_of_smell" | "loss_of_taste" | "lower_back_pain" | "nausea" | "night_sweats" | "rapid_pounding_or_fluttering_heartbeat" | "runny_nose" | "shortness_of_breath" | "sinus_congestion" | "skipped_heartbeat" | "sore_throat" | "vomiting" | "wheezing" | "other";
+    severity?: "unspecified" | "not_present" | "mild" | "moderate" | "severe" | null | undefined;
+    label?: string | null | undefined;
+    severity_label?: string | null | undefined;
+    source?: string | undefined;
+  };
+  state_of_mind: {
+    valence: number;
+    kind?: "emotion" | "mood" | null | undefined;
+    labels?: Array<"amazed" | "amused" | "angry" | "annoyed" | "anxious" | "ashamed" | "brave" | "calm" | "confident" | "content" | "disappointed" | "discouraged" | "disgusted" | "drained" | "embarrassed" | "excited" | "frustrated" | "grateful" | "guilty" | "happy" | "hopeful" | "hopeless" | "indifferent" | "irritated" | "jealous" | "joyful" | "lonely" | "overwhelmed" | "passionate" | "peaceful" | "proud" | "relieved" | "sad" | "satisfied" | "scared" | "stressed" | "surprised" | "worried"> | undefined;
+    associations?: Array<"community" | "current_events" | "dating" | "education" | "family" | "fitness" | "friends" | "health" | "hobbies" | "identity" | "money" | "partner" | "self_care" | "spirituality" | "tasks" | "travel" | "weather" | "work"> | undefined;
+    source?: string | undefined;
+  };
+  mindfulness: {
+    activity: "meditation" | "breathing" | "movement" | "music" | "reflection" | "unguided" | "unknown";
+    source?: string | undefined;
+  };
+  mental_assessment: {
+    instrument: "gad7" | "phq9";
+    score: number;
+    source?: string | undefined;
+  };
+  mental_symptom: {
+    symptom: "mood_changes" | "memory_lapse" | "sleep_changes" | "panic" | "other";
+    severity?: "unspecified" | "not_present" | "mild" | "moderate" | "severe" | null | undefined;
+    source?: string | undefined;
+  };
+  menstruation: {
+    flow: "unspecified" | "none" | "light" | "medium" | "heavy";
+    predicted?: boolean | null | undefined;
+    source?: string | undefined;
+  };
+  menstrual_flow: {
+    flow: "unspecified" | "none" | "light" | "medium" | "heavy";
+    cycle_start?: boolean | null | undefined;
+    label?: string | null | undefined;
+    source?: string | undefined;
+  };
+  intermenstrual_bleeding: {
+    flow: "unspecified" | "none" | "light" | "medium" | "heavy";
+    label?: string | null | undefined;
+    source?: string | undefined;
+  };
+  ovulation_test: {
+    result: "negative" | "positive" | "high" | "estrogen_surge" | "luteinizing_hormone_surge" | "indeterminate";
+    label?: string | null | undefined;
+    source?: string | undefined;
+  };
+  cervical_mucus: {
+    appearance: "dry" | "sticky" | "creamy" | "watery" | "egg_white" | "unusual" | "unknown";
+    sensation?: "light" | "medium" | "heavy" | "unknown" | null | undefined;
+    label?: string | null | undefined;
+    source?: string | undefined;
+  };
+  sexual_activity: {
+    protection: "unknown" | "protected" | "unprotected";
+    label?: string | null | undefined;
+    source?: string | undefined;
+  };
+  pregnancy_test: {
+    result: "negative" | "positive" | "indeterminate";
+    label?: string | null | undefined;
+    source?: string | undefined;
+  };
+  progesterone_test: {
+    result: "negative" | "positive" | "indeterminate";
+    label?: string | null | undefined;
+    source?: string | undefined;
+  };
+  contraceptive: {
+    method: "unspecified" | "oral" | "implant" | "injection" | "intrauterine_device" | "intravaginal_ring" | "patch";
+    label?: string | null | undefined;
+    source?: string | undefined;
+  };
+  pregnancy: {
+    state: "pregnant" | "lactating" | "postpartum";
+    source?: string | undefined;
+  };
+  basal_body_temperature: {
+    celsius: number;
+    site?: "armpit" | "finger" | "forehead" | "mouth" | "rectum" | "ear" | "vagina" | "wrist" | "unknown" | null | undefined;
+    source?: string | undefined;
+  } | {
+    samples: Array<[number, number]>;
+    source?: string | undefined;
+  } | {
+    amount: number;
+    unit: string;
+    site?: "armpit" | "finger" | "forehead" | "mouth" | "rectum" | "ear" | "vagina" | "wrist" | "unknown" | null | undefined;
+    source?: string | undefined;
+  };
+  reproductive_symptom: {
+    symptom: "breast_pain" | "pelvic_pain" | "vaginal_dryness" | "hot_flashes" | "menstrual_cramps" | "other";
+    severity?: "unspecified" | "not_present" | "mild" | "moderate" | "severe" | null | undefined;
+    label?: string | null | undefined;
+    source?: string | undefined;
+  };
+}
+
+export type Problem = {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  /** A stable word; where it is about an event, one of Reason. */
+  reason: string;
+  /** What to do. */
+  hint?: string | undefined;
+  request_id: string;
+};
+
+export type RejectedEvent = {
+  /** Its place in the body. */
+  index: number;
+  id?: string | undefined;
+  code: string;
+  field?: string | undefined;
+  message?: string | undefined;
+  /** The same may be accepted later. */
+  retry?: boolean | undefined;
+  /** The service takes it by itself when its clock allows. */
+  held?: boolean | undefined;
+};
+
+export type Receipt = {
+  /** Which log it is. */
+  epoch: string;
+  /** How far the user's own events are. */
+  seq: number;
+  stored: number;
+  /** Were stored before. */
+  duplicate: number;
+  rejected: Array<RejectedEvent>;
+  /** So many more were rejected. */
+  unlisted?: number | undefined;
+};
+
+export type CanonicalEvent = {
+  /** Its place among the user's events. */
+  seq: number;
+  id: string;
+  user_id: string;
+  device_id?: string | null | undefined;
+  type: string;
+  start_time?: string | null | undefined;
+  end_time?: string | null | undefined;
+  value?: Record<string, unknown> | null | undefined;
+  version: number;
+  op: "upsert" | "delete";
+  received_at: string;
+};
+
+export type EventPage = {
+  events: Array<CanonicalEvent>;
+  /** The next cursor. */
+  next: string | null;
+};
+
+export type EventStory = {
+  event: CanonicalEvent;
+  history: Array<CanonicalEvent>;
+};
+
+export type ChangePage = {
+  events: Array<CanonicalEvent>;
+  since: string;
+  more: boolean;
+};
+
+export type Series = {
+  type: string;
+  field: string;
+  unit: string;
+  since?: string | undefined;
+  until?: string | undefined;
+  resolution: "exact" | "bucket" | "day";
+  /** Seconds of a bucket; 0 where each point is one number. */
+  width_s: number;
+  /** value is a sum. */
+  adds_up: boolean;
+  /** False: there is more, and the newest of it is here. */
+  complete: boolean;
+  /** Milliseconds since the epoch. */
+  at: Array<number>;
+  /** The number, or mean or sum. */
+  value: Array<number>;
+  low: Array<number>;
+  high: Array<number>;
+};
+
+export type TypeList = {
+  types: Array<{
+    type: string;
+    last_start_time: string;
+    last_received_at: string;
+  }>;
+};
+
+export type Days = {
+  days: Array<{
+    user_id: string;
+    day: string;
+    /** Seconds. */
+    utc_offset: number | null;
+    /** Figures by type. */
+    types: Record<string, unknown>;
+  }>;
+};
+
+export type Session = {
+  role: "user" | "admin";
+  name: string;
+  /** Of the access cookie. */
+  expires_at: string;
+  /** Requests that change something repeat it: X-CSRF-Token. */
+  csrf_token: string;
+};
+
+export type Introspection = {
+  active: boolean;
+  token_type?: string | undefined;
+  client_id?: string | undefined;
+  sub?: string | undefined;
+  role?: string | undefined;
+  device_id?: string | null | undefined;
+  exp?: number | undefined;
+  jti?: string | null | undefined;
+};
+
+export type Revoked = Record<string, unknown>;
+
+export type CarerGrant = {
+  types: Array<string>;
+  until: string;
+};
+
+export type Carer = {
+  carer: string;
+  types: Array<string>;
+  granted_at: string;
+  until: string;
+};
+
+export type Carers = {
+  carers: Array<Carer>;
+};
+
+export type Received = {
+  received: number;
+};
+
+export type Catalogue = {
+  types: Array<Record<string, unknown>>;
+};
+
+export type Anything = unknown;
+
+export type Order = "asc" | "desc";
+
+/** Every route of the gateway that answers JSON: what it takes, and what it answers with 200. */
+export interface Routes {
+  "POST /v1/events": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: Anything;
+    answer: Receipt;
+  };
+  "POST /v1/formats/{format}": {
+    path: { format: string };
+    query: Record<never, never>;
+    body: Anything;
+    answer: Receipt;
+  };
+  "POST /sync/events": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: Anything;
+    answer: Received;
+  };
+  "GET /v1/users/{user}/events": {
+    path: { user: string };
+    query: { type?: string | null | undefined; since?: string | null | undefined; until?: string | null | undefined; device?: string | null | undefined; order?: Order | undefined; cursor?: string | null | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: EventPage;
+  };
+  "GET /v1/users/{user}/events/{event_id}": {
+    path: { user: string; event_id: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: EventStory;
+  };
+  "GET /v1/users/{user}/types": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: TypeList;
+  };
+  "GET /v1/changes": {
+    path: Record<never, never>;
+    query: { since?: string | null | undefined; user?: string | null | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: ChangePage;
+  };
+  "GET /v1/catalogue": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Catalogue;
+  };
+  "GET /events/{user}": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Anything;
+  };
+  "GET /v1/users/{user}/summary": {
+    path: { user: string };
+    query: { since?: string | null | undefined; until?: string | null | undefined };
+    body: undefined;
+    answer: Days;
+  };
+  "GET /v1/stream": {
+    path: Record<never, never>;
+    query: { user?: string | null | undefined; type?: string | null | undefined; from?: string | null | undefined };
+    body: undefined;
+    answer: undefined;
+  };
+  "POST /v1/enroll": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: {
+      code: string;
+      client?: string | undefined;
+    };
+    answer: Anything;
+  };
+  "POST /v1/oauth/token": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: unknown;
+    answer: Anything;
+  };
+  "GET /v1/invites/{code}": {
+    path: { code: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Session;
+  };
+  "POST /v1/session/refresh": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Session;
+  };
+  "GET /v1/session": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Session;
+  };
+  "DELETE /v1/session": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Session;
+  };
+  "POST /v1/oauth/introspect": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: unknown;
+    answer: Introspection;
+  };
+  "POST /v1/oauth/revoke": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: unknown;
+    answer: Revoked;
+  };
+  "POST /v1/hooks/{client}/{format}": {
+    path: { client: string; format: string };
+    query: Record<never, never>;
+    body: Anything;
+    answer: Receipt;
+  };
+  "GET /v1/users/{user}/carers": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Carers;
+  };
+  "PUT /v1/users/{user}/carers/{carer}": {
+    path: { user: string; carer: string };
+    query: Record<never, never>;
+    body: CarerGrant;
+    answer: Carer;
+  };
+  "DELETE /v1/users/{user}/carers/{carer}": {
+    path: { user: string; carer: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Carers;
+  };
+  "GET /v1/users/{user}/series": {
+    path: { user: string };
+    query: { type?: string | null | undefined; field?: string | null | undefined; since?: string | null | undefined; until?: string | null | undefined; points?: number | undefined; offset?: number | undefined };
+    body: undefined;
+    answer: Series;
+  };
+}

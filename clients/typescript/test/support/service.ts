@@ -1,0 +1,51 @@
+/** The service that scripts/test.mjs started: where it is, and commands of its administrator. */
+
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { promisify } from "node:util";
+import { bearer, type Credentials, type Fetch, HttpApi } from "@healthsync/client";
+
+interface Ready {
+  readonly http: string;
+  readonly wss: string;
+  readonly mqtts: string;
+  readonly ca_file: string;
+}
+
+export const ready = JSON.parse(process.env["HEALTHSYNC_TEST_READY"] ?? "null") as Ready;
+
+const run = promisify(execFile);
+
+/** The first line that a command prints. */
+export async function cli(...words: string[]): Promise<Record<string, unknown>> {
+  const program = process.env["HEALTHSYNC"] ?? "healthsync";
+  const { stdout } = await run(program, [...words, "--json"], { timeout: 120_000 });
+  return JSON.parse(stdout.split("\n")[0] ?? "{}") as Record<string, unknown>;
+}
+
+/** A new user with a device of its own, who agrees to everything. */
+export async function newDevice(device = "phone"): Promise<Credentials> {
+  const user = newName();
+  await cli("user", "add", user, "--consent", "all");
+  return (await cli("device", "add", user, device)) as unknown as Credentials;
+}
+
+/** A name that no other test has. */
+export function newName(): string {
+  return `u-${randomBytes(6).toString("hex")}`;
+}
+
+/** The gateway as somebody with this token sees it. */
+export function gateway(token?: string, fetch?: Fetch): HttpApi {
+  return new HttpApi({ baseUrl: ready.http, ...(token === undefined ? {} : { authorization: bearer(token) }), fetch });
+}
+
+/** `count` readings, with ids that begin with `name`. */
+export function readings(count: number, name = "r"): Array<{ id: string; [name: string]: unknown }> {
+  return Array.from({ length: count }, (_, at) => ({
+    id: `${name}-${at}`,
+    type: "heart_rate",
+    start_time: new Date(Date.UTC(2026, 0, 1, 0, 0, at)).toISOString(),
+    value: { bpm: 60 + (at % 60) },
+  }));
+}
