@@ -6,7 +6,7 @@ const NODE_ONLY = ["Buffer", "process", "require", "global", "__dirname", "setIm
 const BROWSER_ONLY = ["window", "document", "navigator", "localStorage", "indexedDB", "self"];
 
 export default defineConfig(
-  { ignores: ["dist/", "build/", "src/generated.ts"] },
+  { ignores: ["dist/", "src/generated.ts"] },
   js.configs.recommended,
   {
     files: ["**/*.ts"],

@@ -1,10 +1,10 @@
-// Runs the tests of build/ against one real service. Words: names of test files, such as `device`.
+// Runs the tests of dist/test against one real service. Words: names of test files, such as `device`.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { program, startService } from "./service.mjs";
 
-const folder = fileURLToPath(new URL("../build", import.meta.url));
+const folder = fileURLToPath(new URL("../dist/test", import.meta.url));
 const wanted = process.argv.slice(2);
 const files = readdirSync(folder)
   .filter((name) => name.endsWith(".test.js"))

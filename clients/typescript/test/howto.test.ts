@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { cli, ready } from "./support/service.js";
 
-const PAGE = fileURLToPath(new URL("../../../docs/howto/javascript.md", import.meta.url));
+const PAGE = fileURLToPath(new URL("../../../../docs/howto/javascript.md", import.meta.url));
 const run = promisify(execFile);
 
 describe("docs/howto/javascript.md", () => {
