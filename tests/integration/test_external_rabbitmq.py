@@ -138,6 +138,34 @@ async def test_a_revoked_device_is_thrown_out_within_a_minute(broker: RabbitMq) 
         with pytest.raises(ConnectionLostError):
             await connection.hear(seconds=60)
     assert await _refused(broker, lost)
+    await until(lambda: not has_queue(broker, "alice-lost"), "what waited for it is gone")
+    await until(broker.healthy, "nobody is owed an eviction")
+
+
+async def test_a_reader_whose_right_shrank_keeps_its_session_and_what_waits_in_it(
+    broker: RabbitMq, bridge: BridgeProcess
+) -> None:
+    with broker.registry() as registry:
+        pair = account(broker, registry.add_subscriber("pair", ["alice", "bob"], None, NOW).principal)
+    async with talk(broker.address) as reader:
+        await reader.login(pair, clean=False)
+        assert await reader.subscribe("users/alice/canonical/+", "users/bob/canonical/+") == [1, 1]
+        with broker.registry() as registry, registry.write():
+            registry._tables.update("subscribers", "pair", {"users": '["bob"]'})
+        with pytest.raises(ConnectionLostError):
+            await reader.hear(seconds=60)
+    for user in ("alice", "bob"):
+        async with talk(broker.address) as watch:
+            await watch.login(device(broker, user))
+            await watch.publish(f"users/{user}/devices/watch/events", event(f"shrunk-{user}"))
+    async with talk(broker.address) as reader:
+        await reader.login(pair, clean=False)
+        await reader.hear(until=b"shrunk-bob", seconds=PATIENCE_S)
+        assert [json.loads(each.payload)["user_id"] for each in reader.messages] == ["bob"]
+
+
+def has_queue(broker: RabbitMq, client_id: str) -> bool:
+    return broker.management().call("GET", f"/api/queues/%2F/mqtt-subscription-{client_id}qos1") is not None
 
 
 async def test_without_the_hooks_nobody_gets_in(broker: RabbitMq) -> None:

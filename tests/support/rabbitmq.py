@@ -1,16 +1,19 @@
 """A real RabbitMQ with the rendered configuration and the access hooks, on free ports of the loopback address."""
 
+import contextlib
 import os
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
 from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_client_id
+from healthsync_mqtt.broker.external.management import Management
 from healthsync_mqtt.broker.external.plan import Plan
 from healthsync_mqtt.broker.external.render import render, write
 from healthsync_mqtt.broker.external.serve import SECRET_CREDENTIAL
@@ -108,6 +111,14 @@ class RabbitMq(Mosquitto):
     def log(self) -> str:
         return (self.root / "rabbitmq.log").read_text(errors="replace")[-4000:]
 
+    def management(self) -> Management:
+        """The management interface, with the account that evicts."""
+        return Management.at(f"http://127.0.0.1:{self.management_port}", ADMIN, self.store.ensure(ADMIN)[0])
+
     def healthy(self) -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.hooks_port}/health", timeout=5) as response:
+        with (
+            contextlib.suppress(urllib.error.HTTPError),
+            urllib.request.urlopen(f"http://127.0.0.1:{self.hooks_port}/health", timeout=5) as response,
+        ):
             return bool(response.status == 200)
+        return False

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from healthsync_mqtt.broker.external.identities import ADMIN, OWN, bridge_principal
-from healthsync_mqtt.broker.external.remembered import Note, RememberedLogins, rights_of
+from healthsync_mqtt.broker.external.remembered import Note, RememberedLogins, identity_of, rights_of
 from healthsync_mqtt.errors import HealthSyncError, TokenError
 from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.keys.store import LiveKeys
@@ -62,6 +62,8 @@ class Gatekeeper:
         self._fresh: dict[str, Note] = {}
         self._logins: dict[str, Login] = {}
         self._owed: set[str] = set()
+        #: whose rights are others than their session was given with
+        self._shrunk: set[str] = set()
         #: whose login ended here: until they log in again they may do nothing, thrown out at the broker or not
         self._over: set[str] = set()
         self._clock = clock
@@ -121,9 +123,13 @@ class Gatekeeper:
         self._logins[client_id] = login
         self._over.discard(client_id)
         if self._remembered is not None and own is None:
-            rights = rights_of(login.principal, self._directory.epoch(login.principal))
-            self._fresh[client_id] = Note(client_id, rights, login.expires_at, login.jti, login.kid)
+            self._note(client_id, login, login.principal)
         return login
+
+    def _note(self, client_id: str, login: Login, principal: Principal) -> None:
+        epoch = self._directory.epoch(principal)
+        rights, identity = rights_of(principal, epoch), identity_of(principal, epoch)
+        self._fresh[client_id] = Note(client_id, rights, login.expires_at, login.jti, login.kid, identity)
 
     def is_operator(self, username: str, password: str) -> bool:
         """Whether this is the account with which revoked connections are closed at the broker."""
@@ -156,7 +162,7 @@ class Gatekeeper:
         return self.rules.may_subscribe(principal, topic_filter).allowed
 
     def refresh(self) -> frozenset[str]:
-        """Read the registry again; the client ids whose right to be connected ended or changed.
+        """Read the registry again; the client ids whose right to be connected ended. ``shrunk`` are the others.
 
         What cannot be read is raised, after the rest was: a loose key file hides no revocation.
         """
@@ -178,9 +184,11 @@ class Gatekeeper:
         except HealthSyncError as error:
             broken = error
         logins = self._logins.copy()  # at once: logins go on in another thread
-        lost = self._directory.refresh() | {
-            name for name, login in logins.items() if self._revoked(login) or login.kid in gone
-        }
+        losses = self._directory.lost()
+        self._directory.told(losses)
+        lost = {name for name, loss in losses.items() if loss.whole}
+        self._shrunk |= losses.keys() - lost
+        lost |= {name for name, login in logins.items() if self._revoked(login) or login.kid in gone}
         for client_id in lost:
             if self._logins.pop(client_id, None) is not None:
                 self._over.add(client_id)
@@ -189,6 +197,21 @@ class Gatekeeper:
             raise broken
         owed, self._owed = frozenset(self._owed), set()
         return owed
+
+    def shrunk(self) -> frozenset[str]:
+        """The client ids that may do something else than before, until ``settled``."""
+        return frozenset(self._shrunk)
+
+    def may_still_read(self, client_id: str, topic_filter: str) -> bool:
+        """Whether a client may have what its session at the broker has: a filter, or a message on a topic."""
+        return self.may_subscribe(self._directory.principal(client_id), topic_filter)
+
+    def settled(self, client_id: str) -> None:
+        """The broker holds the client to what it may now."""
+        self._shrunk.discard(client_id)
+        login, principal = self._logins.get(client_id), self._directory.principal(client_id)
+        if self._remembered is not None and login is not None and principal is not None:
+            self._note(client_id, login, principal)
 
     @property
     def stale(self) -> bool:
@@ -199,15 +222,18 @@ class Gatekeeper:
         """Logins of an earlier run: whoever may do something else by now, or nothing, is owed an eviction."""
         for name, note in notes.items():
             principal = self._directory.principal(name)
+            same = principal is not None and rights_of(principal, self._directory.epoch(principal)) == note.rights
             if (
                 principal is None
-                or rights_of(principal, self._directory.epoch(principal)) != note.rights
+                or not (same or identity_of(principal, self._directory.epoch(principal)) == note.identity)
                 or note.jti in self._directory.revoked_tokens
                 or (note.kid is not None and note.kid not in self._keys.public)
             ):
                 self._owed.add(name)
                 self._over.add(name)
             else:
+                if not same:
+                    self._shrunk.add(name)
                 self._notes[name] = note
                 self._logins[name] = Login(principal=principal, expires_at=note.expires_at, jti=note.jti, kid=note.kid)
 

@@ -29,13 +29,18 @@ class Management:
             raise UnavailableError("the management interface must be https://, or http:// on this machine")
         return cls(url.rstrip("/"), username, password)
 
-    def call(self, method: str, path: str) -> Any:
-        """The answer's JSON, None for what is not there. UnavailableError for anything else, cut answers included."""
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer's JSON, None for what is not there. UnavailableError for anything else, cut answers included.
+
+        ``body`` is sent as JSON.
+        """
         login = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        headers = {"Authorization": f"Basic {login}"}
+        data = None if body is None else json.dumps(body).encode()
+        if data is not None:
+            headers["Content-Type"] = "application/json"
         # The scheme was checked where the URL was taken from the operator.
-        request = urllib.request.Request(  # noqa: S310
-            f"{self.url}{path}", method=method, headers={"Authorization": f"Basic {login}"}
-        )
+        request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
                 body = response.read()

@@ -19,13 +19,15 @@ _SPARE: Final = 10_000
 
 
 class Note(NamedTuple):
-    """One login. ``rights`` names whom it let in, with what, in which epoch."""
+    """One login. ``rights`` names whom it let in, with what, in which epoch; ``identity`` whom, and in which epoch."""
 
     client_id: str
     rights: str
     expires_at: float
     jti: str | None
     kid: str | None
+    identity: str = ""
+    """"": it was noted by a release that knew no other."""
 
 
 def rights_of(principal: Principal, epoch: int) -> str:
@@ -34,10 +36,23 @@ def rights_of(principal: Principal, epoch: int) -> str:
     def listed(names: frozenset[str] | None) -> list[str] | None:
         return None if names is None else sorted(names)
 
-    said: list[Any] = [principal.role.value, principal.user, principal.device, principal.provider, epoch]
+    said = _identity(principal, epoch)
     said += [listed(principal.users), listed(principal.types), principal.batches]
-    whole = json.dumps(said + sorted(principal.named))
-    return hashlib.sha256(whole.encode()).hexdigest()[:32]
+    return _digest(said + sorted(principal.named))
+
+
+def identity_of(principal: Principal, epoch: int) -> str:
+    """The same text as long as it is the same one, who may read anything at all, and nothing was revoked."""
+    reads = principal.users != frozenset() and principal.types != frozenset()
+    return _digest([*_identity(principal, epoch), reads])
+
+
+def _identity(principal: Principal, epoch: int) -> list[Any]:
+    return [principal.role.value, principal.user, principal.device, principal.provider, epoch]
+
+
+def _digest(said: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
 
 
 class RememberedLogins:
@@ -54,8 +69,9 @@ class RememberedLogins:
         notes: dict[str, Note] = {}
         for line in read_private(self._path).splitlines():
             try:
-                client_id, rights, expires_at, jti, kid = json.loads(line)
-                notes[client_id] = Note(str(client_id), str(rights), float(expires_at), jti, kid)
+                client_id, rights, expires_at, jti, kid, *more = json.loads(line)
+                identity = str(more[0]) if more else ""
+                notes[client_id] = Note(str(client_id), str(rights), float(expires_at), jti, kid, identity)
             except (ValueError, TypeError):
                 continue
         self._lines = len(notes)

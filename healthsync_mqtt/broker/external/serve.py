@@ -26,7 +26,14 @@ class Evictor(Protocol):
     """Closes connections at the broker."""
 
     def evict(self, client_id: str) -> None:
-        """Close what this client has open; blocks. Raises UnavailableError."""
+        """Close what this client has open, and end its session; blocks. Raises UnavailableError."""
+
+    def narrow(self, client_id: str, may: Callable[[str], bool]) -> bool:
+        """Leave of the client's session what it may read; blocks. Raises UnavailableError.
+
+        ``may`` says of a topic or filter whether it may be read. False: the session had to end, because something waits
+        in it that may not go out, and that cannot be taken out alone.
+        """
 
 
 def application(
@@ -81,7 +88,9 @@ class Watch:
     def __init__(self, gate: Gatekeeper, evictors: tuple[Evictor, ...]) -> None:
         self._gate = gate
         self._evictors = evictors
-        self._owed: set[str] = set()
+        #: who is to be thrown out, and whose session is to have less; the one whose turn it is first
+        self._owed: dict[str, None] = {}
+        self._shrunk: dict[str, None] = {}
         #: what does not work at the moment, in words; empty: all of it works
         self.problem = ""
 
@@ -90,7 +99,7 @@ class Watch:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                self._owed |= await loop.run_in_executor(None, self._gate.refresh)
+                self._owed |= dict.fromkeys(sorted(await loop.run_in_executor(None, self._gate.refresh)))
             except Exception as error:  # noqa: BLE001  # a watch that ended would keep the gate open
                 self._failed("registry", error)
             else:
@@ -99,16 +108,33 @@ class Watch:
                 await loop.run_in_executor(None, self._gate.write_refused)
             except Exception as error:  # noqa: BLE001  # the same; what was counted is kept
                 self._failed("refused logins", error)
-            for client_id in sorted(self._owed):
-                try:
-                    for evictor in self._evictors:
-                        await loop.run_in_executor(None, partial(evictor.evict, client_id))
-                except Exception as error:  # noqa: BLE001  # the same
-                    self._failed("eviction", error)
-                    break
-                self._owed.discard(client_id)
-                log.info("auth.evicted", client_id=client_id)
+            self._shrunk |= dict.fromkeys(sorted(self._gate.shrunk()))
+            await self._settle(self._owed, self._evict)
+            await self._settle(self._shrunk, self._narrow)
             await asyncio.sleep(_REFRESH_S)
+
+    async def _settle(self, owed: dict[str, None], effect: Callable[[str], None]) -> None:
+        """Let what is owed have its effect at the broker. One that fails goes to the end, and stops nobody."""
+        for client_id in list(owed):
+            try:
+                await asyncio.get_running_loop().run_in_executor(None, effect, client_id)
+            except Exception as error:  # noqa: BLE001  # a watch that ended would keep the gate open
+                self._failed("eviction", error)
+                owed[client_id] = owed.pop(client_id)
+                break
+            del owed[client_id]
+
+    def _evict(self, client_id: str) -> None:
+        for evictor in self._evictors:
+            evictor.evict(client_id)
+        self._shrunk.pop(client_id, None)
+        log.info("auth.evicted", client_id=client_id)
+
+    def _narrow(self, client_id: str) -> None:
+        may = partial(self._gate.may_still_read, client_id)
+        kept = [evictor.narrow(client_id, may) for evictor in self._evictors]
+        self._gate.settled(client_id)
+        log.info("auth.narrowed", client_id=client_id, session="kept" if all(kept) else "ended")
 
     def _failed(self, what: str, error: Exception) -> None:
         said = str(error) if isinstance(error, HealthSyncError) else error.__class__.__name__

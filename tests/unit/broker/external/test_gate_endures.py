@@ -75,6 +75,9 @@ class Gate:
         lost, self.lost = self.lost, set()
         return frozenset(lost)
 
+    def shrunk(self) -> frozenset[str]:
+        return frozenset()
+
     def write_refused(self) -> None:
         """Nobody was refused."""
 

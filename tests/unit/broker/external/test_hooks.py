@@ -160,12 +160,39 @@ def test_rabbitmq_login(house: House) -> None:
     assert house.form("/rabbitmq/user", without_mqtt) == b"deny"
 
 
-def test_rabbitmq_the_operator_is_administrator_and_may_do_nothing_with_topics(house: House) -> None:
+def test_rabbitmq_the_operator_is_administrator_and_nobody_over_mqtt(house: House) -> None:
     name, password = "healthsync-admin", house.secrets["healthsync-admin"]
-    assert house.form("/rabbitmq/user", {"username": name, "password": password}) == b"allow administrator"
-    assert house.form("/rabbitmq/user", {"username": name, "password": "x"}) == b"deny"
-    asked = {"username": name, "vhost": "/", "resource": "topic", "name": "amq.topic", "permission": "read"}
-    assert house.form("/rabbitmq/topic", asked | {"routing_key": "users.bob.events"}) == b"deny"
+    asked = {"username": name, "password": password}
+    assert house.form("/rabbitmq/user", asked) == b"allow administrator"
+    assert house.form("/rabbitmq/user", asked | {"password": "x"}) == b"deny"
+    for client_id in (name, "", "alice-watch"):
+        assert house.form("/rabbitmq/user", asked | {"client_id": client_id}) == b"deny"
+    topic = {
+        "username": name,
+        "vhost": "/",
+        "resource": "topic",
+        "name": "amq.topic",
+        "routing_key": "users.bob.events",
+    }
+    assert house.form("/rabbitmq/topic", topic | {"permission": "write"}) == b"deny"
+
+
+def test_rabbitmq_the_operator_may_do_what_an_eviction_does(house: House) -> None:
+    asked = {"username": "healthsync-admin", "vhost": "/"}
+    assert house.form("/rabbitmq/vhost", asked) == b"allow"
+    assert house.form("/rabbitmq/vhost", asked | {"vhost": "other"}) == b"deny"
+    resources = {
+        ("queue", "mqtt-subscription-alice-watchqos1", "configure"): b"allow",
+        ("queue", "another", "configure"): b"deny",
+        ("exchange", "amq.topic", "read"): b"allow",
+        ("exchange", "amq.direct", "read"): b"deny",
+    }
+    for (kind, name, permission), answer in resources.items():
+        question = asked | {"resource": kind, "name": name, "permission": permission}
+        assert house.form("/rabbitmq/resource", question) == answer
+        assert house.form("/rabbitmq/resource", question | {"vhost": "other"}) == b"deny"
+    unbinding = asked | {"resource": "topic", "name": "amq.topic", "permission": "read"}
+    assert house.form("/rabbitmq/topic", unbinding | {"routing_key": "users.bob.canonical.*"}) == b"allow"
 
 
 @pytest.mark.parametrize(
