@@ -118,4 +118,7 @@ def main() -> None:
     output.for_any_locale()
     line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
     words = completed(line) if "_HEALTHSYNC_COMPLETE" in os.environ else sys.argv[1:]
-    program(needed(words))(prog_name="healthsync")
+    try:
+        program(needed(words))(prog_name="healthsync")
+    finally:
+        output.end()

@@ -66,6 +66,17 @@ def flush() -> None:
     (_pages.get() or sys.stdout).flush()
 
 
+def end() -> None:
+    """Hand over what is left of both streams. Whoever reads them no more, as `grep -q` does, has seen enough."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), stream.fileno()
+            )  # else the interpreter tries once more, and says so
+
+
 def say(text: str) -> None:
     """Something for the person at the terminal, on stderr; commands in it as they are typed here."""
     sys.stderr.write(escaped(spelled(text), keep="\n\t") + "\n")
