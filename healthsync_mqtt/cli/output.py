@@ -72,9 +72,8 @@ def end() -> None:
         try:
             stream.flush()
         except BrokenPipeError:
-            os.dup2(
-                os.open(os.devnull, os.O_WRONLY), stream.fileno()
-            )  # else the interpreter tries once more, and says so
+            # Else the interpreter tries once more, and says so.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(text: str) -> None:
