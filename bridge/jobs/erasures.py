@@ -29,7 +29,7 @@ from healthsync_mqtt.linked.flights import Flights
 from healthsync_mqtt.linked.parting import existing
 from healthsync_mqtt.model.erasure import ErasureStep, Errand, PersonErasure
 from healthsync_mqtt.model.times import iso
-from healthsync_mqtt.sinks.config import FileConfig, Sinks
+from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
 from healthsync_mqtt.storage.opening import open_reader
@@ -248,7 +248,7 @@ class Erasures:
 
     async def _leave_sinks(self, erasure: PersonErasure) -> None:
         await asyncio.to_thread(self._ask_sinks, erasure)
-        if waiting := await asyncio.to_thread(self._files_of_sinks, erasure):
+        if waiting := await asyncio.to_thread(self._naming_sink, erasure):
             raise UnavailableError(f"{waiting} still has a person who is erased", hint="healthsync sink status")
 
     def _ask_sinks(self, erasure: PersonErasure) -> None:
@@ -256,7 +256,7 @@ class Erasures:
         user, sinks = _name(erasure), Sinks(self._root)
         for name in sinks.names():
             config = sinks.get(name)
-            if isinstance(config, FileConfig):
+            if config.names_users:
                 self._ask(sinks, Errand(erasure=erasure.id, place=_PLACE + name, subject=user))
             elif sinks.ledger(name).exists() and sinks.pseudonyms.exists():
                 with closing(SinkLedger.open(sinks.ledger(name))) as ledger:
@@ -279,15 +279,13 @@ class Erasures:
             ledger.ask_erasure(errand.subject)
         self._book.send(errand)
 
-    def _files_of_sinks(self, erasure: PersonErasure) -> str:
-        """A sink into files that has not rewritten them; they may lie in the data directory."""
+    def _naming_sink(self, erasure: PersonErasure) -> str:
+        """A sink that knows the person by name and has not let go yet: until it has, the name stays here too."""
         sinks = Sinks(self._root)
+        naming = {_PLACE + name: name for name in sinks.names() if sinks.get(name).names_users}
         for errand in self._book.errands():
-            if errand.erasure != erasure.id or not errand.place.startswith(_PLACE):
-                continue
-            name = errand.place.removeprefix(_PLACE)
-            if name in sinks.names() and isinstance(sinks.get(name), FileConfig) and not _has_done(sinks, errand):
-                return name
+            if errand.erasure == erasure.id and errand.place in naming and not _has_done(sinks, errand):
+                return naming[errand.place]
         return ""
 
     def _hear(self) -> None:

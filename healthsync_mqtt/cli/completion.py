@@ -127,6 +127,13 @@ def dialects(incomplete: str) -> list[str]:
     return _beginning(incomplete, get_args(Dialect))
 
 
+def mechanisms(incomplete: str) -> list[str]:
+    """How one logs in to Kafka."""
+    from healthsync_mqtt.sinks.config import KafkaConfig
+
+    return _beginning(incomplete, get_args(KafkaConfig.model_fields["mechanism"].annotation))
+
+
 def deletions(incomplete: str) -> list[str]:
     """What a sink may do with what was deleted."""
     from healthsync_mqtt.sinks.config import Deletes

@@ -15,9 +15,12 @@ from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.cli.sink_setup import add_group, described, set_sink, tested
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.model.times import iso
-from healthsync_mqtt.sinks.config import InfluxConfig, Sinks
+from healthsync_mqtt.sinks.config import InfluxConfig, KafkaConfig, Sinks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from healthsync_mqtt.model.record import Record
     from healthsync_mqtt.sinks.influx.backfill import Slice
 
 app = new_group("Where events go after the log: InfluxDB and what speaks its protocol.")
@@ -264,15 +267,22 @@ def reconcile(  # noqa: PLR0917
     data: Data = DATA,
     json: Json = False,
 ) -> None:
-    """Compare log and bucket per user, type and day, and repair what differs. Exit code 1 when something is left.
+    """Compare log and sink, and repair what differs. Exit code 1 when something is left.
+
+    Points of InfluxDB per user, type and day; messages of Kafka one by one.
 
     Example: healthsync sink reconcile influxdb --since 7d --dry-run
     """
     from healthsync_mqtt.sinks.comparison import Comparison
 
+    since_us = moment(since, now_us()) if since else None
+    if isinstance(kafka := Sinks(data).get(name), KafkaConfig):
+        expect(DataDirectory(data), user)
+        wanted = _wanted(user, type_name(type_) if type_ else None, since_us)
+        _reconcile_topic(data, kafka, wanted, repairing=not dry_run, as_json=json)
+        return
     _, sink = _ready(data, name)
     expect(DataDirectory(data), user)
-    since_us = moment(since, now_us()) if since else None
     rows: list[dict[str, Any]] = []
     with Comparison.open(data, sink) as comparison:
         for found in comparison.run(user, type_name(type_) if type_ else None, since_us, repairing=not dry_run):
@@ -285,6 +295,31 @@ def reconcile(  # noqa: PLR0917
     }  # fmt: skip
     output.listing(rows if json else differing, columns, as_json=json, empty=f"{len(rows)} days compared, all equal")
     if any(not row["repaired"] for row in differing):
+        raise typer.Exit(1)
+
+
+def _wanted(user: str | None, kind: str | None, since_us: int | None) -> "Callable[[Record], bool]":
+    """Rows that are asked for."""
+
+    def wanted(record: "Record") -> bool:
+        of_user, of_type = user in {None, record.user}, kind in {None, record.type}
+        return of_user and of_type and (since_us is None or record.start_us >= since_us)
+
+    return wanted
+
+
+def _reconcile_topic(
+    data: Path, sink: KafkaConfig, wanted: "Callable[[Record], bool]", *, repairing: bool, as_json: bool
+) -> None:
+    from healthsync_mqtt.sinks.topic_comparison import TopicComparison
+
+    with TopicComparison.open(data, sink) as comparison:
+        found = comparison.run(wanted, repairing=repairing)
+    if as_json:
+        output.emit({"sink": sink.name} | found.shown())
+    else:
+        output.facts(found.shown().items())
+    if found.doubled or not found.repaired:
         raise typer.Exit(1)
 
 

@@ -11,7 +11,7 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json
 from healthsync_mqtt.errors import ConfigError, UnavailableError, UsageError
-from healthsync_mqtt.sinks.config import FileConfig, InfluxConfig, SinkConfig, Sinks, made
+from healthsync_mqtt.sinks.config import AnyConfig, SinkConfig, Sinks, made
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import TrialFinding
 from healthsync_mqtt.sinks.pseudonym import LostPseudonymError
@@ -98,6 +98,44 @@ def add_file(  # noqa: PLR0917 - one argument an option
     _store(data, sink, replace=replace, test=not no_test, as_json=json)
 
 
+@add_group.command("kafka")
+def add_kafka(  # noqa: PLR0917 - one argument an option
+    servers: Annotated[str, typer.Argument(help="HOST:PORT, or several with commas between them.")],
+    name: Annotated[str, typer.Option(help="The sink's name.")] = "kafka",
+    topic: Annotated[str, typer.Option(help="The topic of events; it has to be there.")] = "healthsync.events",
+    latest_topic: Annotated[
+        str | None, typer.Option(help="A compacted topic for the latest version of each event, too.")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="Who logs in; the token is this user's password.")] = None,
+    mechanism: Annotated[
+        str, typer.Option(help="scram-sha-512, scram-sha-256 or plain.", autocompletion=completion.mechanisms)
+    ] = "scram-sha-512",
+    token_env: TokenEnv = None,
+    token_file: TokenFile = None,
+    token_secret: TokenSecret = None,
+    plaintext: Annotated[bool, typer.Option("--plaintext", help="Without TLS: within one machine.")] = False,
+    ca_file: CaFile = None,
+    replace: Replace = False,
+    no_test: NoTest = False,
+    data: FreshData = DATA,
+    json: Json = False,
+) -> None:
+    """Send all events, those of the past too, to a Kafka topic: canonical events keyed by user, deletions as nulls.
+
+    Example: healthsync sink add kafka kafka.example:9093 --user healthsync --token-file kafka.password
+    """
+    if find_spec("confluent_kafka") is None:
+        raise ConfigError("confluent-kafka is not installed", hint="in the checkout: pip install '.[kafka]'")
+    place = _token_place(token_env, token_file, token_secret)
+    sink = made(
+        kind="kafka", name=name, servers=servers, topic=topic, latest_topic=latest_topic, user=user,
+        mechanism=mechanism, token=place, plaintext=plaintext, ca_file=str(ca_file.absolute()) if ca_file else None,
+    )  # fmt: skip
+    if plaintext and user and not json:
+        output.say("the password goes over this connection unencrypted: use TLS outside of one machine")
+    _store(data, sink, replace=replace, test=not no_test, as_json=json)
+
+
 def set_sink(  # noqa: PLR0917 - one argument an option
     name: Annotated[str, typer.Argument(help="The sink's name.", autocompletion=completion.sinks)],
     url: Annotated[str | None, typer.Option(help="http(s)://host:port")] = None,
@@ -114,6 +152,9 @@ def set_sink(  # noqa: PLR0917 - one argument an option
     settle_s: Annotated[float | None, typer.Option(help="How much a server may lose in a crash, in seconds.")] = None,
     series_budget: Annotated[int | None, typer.Option(help="The most series of one user.")] = None,
     file_bytes: Annotated[int | None, typer.Option(help="The most bytes of a file.")] = None,
+    servers: Annotated[str | None, typer.Option(help="HOST:PORT of Kafka, or several with commas.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Kafka's topic of events.")] = None,
+    latest_topic: Annotated[str | None, typer.Option(help="Kafka's topic of latest versions.")] = None,
     no_test: NoTest = False,
     data: Data = DATA,
     json: Json = False,
@@ -126,6 +167,7 @@ def set_sink(  # noqa: PLR0917 - one argument an option
     given: dict[str, Any] = {
         "url": url, "org": org, "bucket": bucket, "deletes": deletes, "batch_bytes": batch_bytes, "flush_s": flush_s,
         "timeout_s": timeout_s, "settle_s": settle_s, "series_budget": series_budget, "file_bytes": file_bytes,
+        "servers": servers, "topic": topic, "latest_topic": latest_topic,
         "ca_file": str(ca_file.absolute()) if ca_file else None,
     }  # fmt: skip
     changes = {key: value for key, value in given.items() if value is not None}
@@ -149,7 +191,7 @@ def tested(config: SinkConfig) -> list[TrialFinding]:
     return findings
 
 
-def described(sink: InfluxConfig | FileConfig) -> dict[str, Any]:
+def described(sink: AnyConfig) -> dict[str, Any]:
     """A sink as commands show it: where the token is, never the token."""
     shown = sink.model_dump(mode="json")
     place = {key: value for key, value in shown.pop("token", {}).items() if value is not None}
@@ -160,7 +202,7 @@ def _token_place(env: str | None, file: Path | None, secret: str | None) -> dict
     return {"env": env, "file": str(file.absolute()) if file else None, "secret": secret}
 
 
-def _store(data: Path, sink: InfluxConfig | FileConfig, *, replace: bool, test: bool, as_json: bool) -> None:
+def _store(data: Path, sink: AnyConfig, *, replace: bool, test: bool, as_json: bool) -> None:
     sinks = Sinks(data)
     if not replace:
         sinks.refuse_known(sink.name)
@@ -181,7 +223,7 @@ def _store(data: Path, sink: InfluxConfig | FileConfig, *, replace: bool, test: 
         output.say(f"{'changed' if replace else 'added'} {sink.name}; look at it: healthsync sink status {sink.name}")
 
 
-def _refuse_new_names(data: Path, sinks: Sinks, sink: InfluxConfig | FileConfig) -> None:
+def _refuse_new_names(data: Path, sinks: Sinks, sink: AnyConfig) -> None:
     """LostPseudonymError where points would be shipped under other names than those that are there."""
     from healthsync_mqtt.sinks.kinds import refuse_lost_names
 

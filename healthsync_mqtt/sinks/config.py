@@ -7,7 +7,7 @@ directory (``HEALTHSYNC_SECRETS_DIR``, else ``/run/secrets``).
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -19,7 +19,7 @@ Dialect = Literal["v2", "v3", "v1", "victoria"]
 Deletes = Literal["delete", "mark"]
 
 _MAX_TOKEN = 4096
-_KINDS = {"influxdb", "file"}
+_KINDS = {"influxdb", "file", "kafka"}
 
 
 def _http_url(url: str) -> str:
@@ -27,6 +27,14 @@ def _http_url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError("a URL is http(s)://host[:port][/path], without a user, password or query")
     return url.rstrip("/")
+
+
+def _servers(said: str) -> str:
+    for each in said.split(","):
+        host, _, port = each.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65_536 or any(char.isspace() for char in host):
+            raise ValueError("servers are HOST:PORT, or several with commas between them")
+    return said
 
 
 def _printable(text: str) -> str:
@@ -88,6 +96,8 @@ class SinkConfig(BaseModel):
     settle_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
     series_budget: Annotated[int, Field(ge=15, le=100_000)] = 200
     paused: bool = False
+    #: Whether what it gets names users as they are, and not by pseudonyms.
+    names_users: ClassVar[bool] = False
 
     @property
     def cursor(self) -> str:
@@ -128,6 +138,7 @@ class InfluxConfig(SinkConfig):
 class FileConfig(SinkConfig):
     """A folder of NDJSON files; a new one is begun where the last has ``file_bytes``."""
 
+    names_users: ClassVar[bool] = True
     kind: Literal["file"] = "file"
     path: Path
     file_bytes: Annotated[int, Field(ge=1_000, le=1 << 40)] = 256_000_000
@@ -138,9 +149,45 @@ class FileConfig(SinkConfig):
         return str(self.path)
 
 
-_ANY: TypeAdapter[InfluxConfig | FileConfig] = TypeAdapter(
-    Annotated[InfluxConfig | FileConfig, Field(discriminator="kind")]
-)
+TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,248}$")]
+
+
+class KafkaConfig(SinkConfig):
+    """A topic of events and, where one is named, one of latest versions. ``user`` and ``token`` log in by SASL."""
+
+    names_users: ClassVar[bool] = True
+    kind: Literal["kafka"] = "kafka"
+    servers: Annotated[str, Field(max_length=1024), AfterValidator(_servers)]
+    topic: TopicName = "healthsync.events"
+    latest_topic: TopicName | None = None
+    user: Text | None = None
+    token: TokenPlace = TokenPlace()
+    mechanism: Literal["scram-sha-512", "scram-sha-256", "plain"] = "scram-sha-512"
+    #: Without TLS: within one machine, or a network that is trusted as such.
+    plaintext: bool = False
+    ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _two(self) -> "KafkaConfig":
+        if self.topic == self.latest_topic:
+            raise ValueError("the topic of latest versions is another one than that of events")
+        if (self.user is None) != (self.token == TokenPlace()):
+            raise ValueError("a user has a password, and a password a user")
+        return self
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """One, or both."""
+        return (self.topic,) if self.latest_topic is None else (self.topic, self.latest_topic)
+
+    @property
+    def target(self) -> str:
+        """See ``SinkConfig``."""
+        return f"{self.servers} {self.topic}"
+
+
+AnyConfig = InfluxConfig | FileConfig | KafkaConfig
+_ANY: TypeAdapter[AnyConfig] = TypeAdapter(Annotated[AnyConfig, Field(discriminator="kind")])
 _KIND_OF_OLD_FILES = "influxdb"
 
 
@@ -188,7 +235,7 @@ class Sinks:
         for ending in ("", "-journal"):
             self.ledger(name).with_name(f"{name}.db{ending}").unlink(missing_ok=True)
 
-    def get(self, name: str) -> InfluxConfig | FileConfig:
+    def get(self, name: str) -> AnyConfig:
         """One sink; NotFoundError when there is none of this name, ConfigError when its file cannot be read."""
         if name not in self.names():
             raise UnknownNameError(Noun.sink, name, f"there is no sink {name}", hint="healthsync sink list")
@@ -213,7 +260,7 @@ class Sinks:
         write_durably(self.file(sink.name), sink.model_dump_json(indent=2).encode() + b"\n")
 
 
-def made(see: str = "", /, **values: object) -> InfluxConfig | FileConfig:
+def made(see: str = "", /, **values: object) -> AnyConfig:
     """A sink of what a person typed; UsageError naming the field, and ``see`` or how such sinks are added."""
     try:
         return _of(values)
@@ -225,11 +272,12 @@ def made(see: str = "", /, **values: object) -> InfluxConfig | FileConfig:
 def _anew(name: str) -> str:
     return (
         f"write it anew: healthsync sink add influxdb URL --name {name} --replace, "
-        f"or: healthsync sink add file FOLDER --name {name} --replace"
+        f"or: healthsync sink add file FOLDER --name {name} --replace, "
+        f"or: healthsync sink add kafka HOST:PORT --name {name} --replace"
     )
 
 
-def _of(values: object) -> InfluxConfig | FileConfig:
+def _of(values: object) -> AnyConfig:
     if isinstance(values, dict):
         values = {"kind": _KIND_OF_OLD_FILES} | values
     return _ANY.validate_python(values)

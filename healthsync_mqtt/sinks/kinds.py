@@ -1,10 +1,11 @@
 """The kinds of sinks: what opens each. A new kind is a folder with its ``Sink`` and a line here."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from healthsync_mqtt.sinks.config import FileConfig, InfluxConfig, SinkConfig, Sinks
+from healthsync_mqtt.sinks.config import FileConfig, InfluxConfig, KafkaConfig, SinkConfig, Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import Sink
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms, lost
@@ -45,6 +46,8 @@ def open_sink(sinks: Sinks, config: SinkConfig, *, reader: LogReader, ledger: Si
         from healthsync_mqtt.sinks.file.sink import FileSink
 
         return FileSink(config, epoch=reader.epoch, ledger=ledger)
+    if isinstance(config, KafkaConfig):
+        return _open_kafka(sinks, config, reader.epoch, ledger)
     if not isinstance(config, InfluxConfig):
         raise TypeError(config.kind)
     from healthsync_mqtt.sinks.influx.http import Influx
@@ -55,6 +58,18 @@ def open_sink(sinks: Sinks, config: SinkConfig, *, reader: LogReader, ledger: Si
         return Influx(now, now.token.read())
 
     return InfluxSink(config, packer=open_packer(sinks, config, reader, ledger), ledger=ledger, connect=connect)
+
+
+def _open_kafka(sinks: Sinks, config: KafkaConfig, epoch: str, ledger: SinkLedger) -> Sink[Any]:
+    from healthsync_mqtt.sinks.kafka.server import Kafka
+    from healthsync_mqtt.sinks.kafka.sink import KafkaSink
+
+    def connect() -> Kafka:
+        now = sinks.get(config.name)
+        assert isinstance(now, KafkaConfig)
+        return Kafka(now, now.token.read(), epoch=epoch)
+
+    return KafkaSink(config, epoch=epoch, ledger=ledger, connect=connect, now_us=lambda: time.time_ns() // 1000)
 
 
 def open_days(
@@ -96,6 +111,10 @@ def try_out(config: SinkConfig) -> "list[TrialFinding]":
         from healthsync_mqtt.sinks.file.trial import try_folder
 
         return try_folder(config)
+    if isinstance(config, KafkaConfig):
+        from healthsync_mqtt.sinks.kafka.trial import try_topics
+
+        return try_topics(config)
     if not isinstance(config, InfluxConfig):
         raise TypeError(config.kind)
     from healthsync_mqtt.sinks.influx.trial import try_server
@@ -109,6 +128,10 @@ def reach(config: SinkConfig) -> "TrialFinding":
         from healthsync_mqtt.sinks.file.trial import see_folder
 
         return see_folder(config)
+    if isinstance(config, KafkaConfig):
+        from healthsync_mqtt.sinks.kafka.trial import reach_topics
+
+        return reach_topics(config)
     if not isinstance(config, InfluxConfig):
         raise TypeError(config.kind)
     from healthsync_mqtt.sinks.influx.trial import reach_server

@@ -76,6 +76,7 @@ BRINGS = {
     "fit": "healthsync_mqtt.formats.fit",
     "influx": "influxdb_client",
     "hooks": "starlette, uvicorn",
+    "kafka": "confluent_kafka",
     "parquet": "pyarrow",
 }
 

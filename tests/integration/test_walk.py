@@ -279,6 +279,9 @@ WALK: dict[str, Row] = {
     "cert revoke": Row("cert revoke {serial} --yes", "cert revoke 00 --yes", code=1),
     "sink add influxdb": Row("sink add influxdb {influx}", f"sink add influxdb {NOBODY} --name other", code=69),
     "sink add file": Row("sink add file {tmp}/out", "sink add file {tmp}/event.json --name other", code=69),
+    "sink add kafka": Row(
+        OnPage("docs/howto/kafka.md"), "sink add kafka 127.0.0.1:9 --plaintext --user alice --name other"
+    ),
     "sink list": Row("sink list", "sink list now", "influxdb"),
     "sink status": Row("sink status influxdb", "sink status nobody", "state", code=1),
     "sink show": Row("sink show influxdb", "sink show nobody", "target", code=1),

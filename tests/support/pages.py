@@ -44,6 +44,7 @@ FOLLOWED = {
     "docs/howto/home-assistant.md": "tests/integration/test_howtos.py::test_home_assistant",
     "docs/howto/import.md": "tests/integration/test_howtos.py::test_import",
     "docs/howto/influxdb.md": "tests/integration/test_sink_commands.py",
+    "docs/howto/kafka.md": "tests/integration/test_sink_kafka.py::test_the_page",
     "docs/howto/keys.md": "tests/integration/test_howtos.py::test_keys",
     "docs/howto/limits.md": "tests/unit/test_limits_docs.py",
     "docs/howto/mapping.md": "tests/unit/formats/test_mapping.py",

@@ -48,6 +48,7 @@ NAMES: dict[Callable[..., Any], tuple[str, str, str]] = {
     completion.answer_kinds: ("sleep", "slepe", "sleep"),
     completion.log_places: ("now", "nwo", "or 24h"),
     completion.deletions: ("mark", "makr", "mark"),
+    completion.mechanisms: ("plain", "plian", "plain"),
 }
 """For each kind of value: one that is there, how it is misspelt, and what the error has to say."""
 
@@ -131,6 +132,7 @@ rejected replay --all --user alice
 rejected purge --user alice
 key retire {kid}
 sink add influxdb http://127.0.0.1:9 --no-test --name more --dialect v2 --deletes mark
+sink add kafka 127.0.0.1:9 --no-test --name more --mechanism plain
 sink show copies
 sink status copies
 sink test copies

@@ -12,7 +12,8 @@ from tests.unit.cli.test_confirmations import commands
 BEGINS = {
     "up": "makes it", "user add": "one may begin with it", "subscriber add": "one may begin with it",
     "cert init-ca": "one may begin with it", "sink add influxdb": "one may begin with it",
-    "sink add file": "one may begin with it", "broker render": "one may begin with it",
+    "sink add file": "one may begin with it", "sink add kafka": "one may begin with it",
+    "broker render": "one may begin with it",
     "broker credentials": "one may begin with it", "broker provision": "waits for what render makes, and says so",
     "broker check": "needs the settings' defaults at least", "broker password list": "says how passwords are made",
     "broker password rotate": "says that there is none", "bridge run": "makes it", "bridge join": "makes it",
