@@ -273,7 +273,7 @@ def _anew(name: str) -> str:
     return (
         f"write it anew: healthsync sink add influxdb URL --name {name} --replace, "
         f"or: healthsync sink add file FOLDER --name {name} --replace, "
-        f"or: healthsync sink add kafka HOST:PORT --name {name} --replace"
+        "or: healthsync sink add kafka --help"
     )
 
 

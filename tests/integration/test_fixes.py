@@ -166,9 +166,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "sink add influxdb http://localhost:8086 --token-env INFLUX_TOKEN": Line(
         "sink add influxdb {influx} --token-env INFLUX_TOKEN", new=True
     ),
-    "sink add kafka HOST:PORT --name {name} --replace": Line(
-        "sink add kafka 127.0.0.1:9092 --plaintext --name kafka --replace --no-test"
-    ),
+    "sink add kafka --help": Line("sink add kafka --help"),
     "sink list": Line("sink list"),
     "sink reconcile {name}": ByTest("tests/integration/test_sink_service.py", '"sink", "reconcile", "main"'),
     "sink remove NAME --yes": Line("sink remove gone --yes", ("sink add file {tmp}/gone --name gone",)),
