@@ -19,6 +19,8 @@ from bridge.decode.delivery import Limits
 from bridge.endpoint import Endpoint
 from bridge.folds import Folds
 from bridge.follow.homeassistant import LOOK_S, HomeAssistant, homeassistant
+from bridge.follow.insights import LOOK_S as INSIGHTS_S
+from bridge.follow.insights import Insights, insights
 from bridge.follow.retention import Retention
 from bridge.follow.ship import Shipping
 from bridge.follow.summaries import LOOK_S as SUMMARIES_S
@@ -190,6 +192,7 @@ class Service:
         announcer: Announcer,
         dashboards: HomeAssistant | None,
         summaries: Summaries | None,
+        insights: Insights | None,
         erasing: Erasures | None,
     ) -> None:
         """Use ``open``."""
@@ -206,6 +209,7 @@ class Service:
         self._forgetting = Forgetting(base.gate, pipeline.folds, base.reader, base.chores)
         self._dashboards = dashboards
         self._summaries = summaries
+        self._insights = insights
         self.erasures = erasing
         self._backups = Backups.of(base.settings)
         self._retention = Retention.of(base.settings, base.chores, base.calendar.now_us, self._purged)
@@ -262,12 +266,21 @@ class Service:
                             owns=edge.owns,
                         )
                     )
+                    found = await opened.enter_async_context(
+                        insights(
+                            base,
+                            serving.shelf,
+                            heard=lambda: days is None or days.heard,
+                            withheld=edge.withheld,
+                            owns=edge.owns,
+                        )
+                    )
                     erasing = opened.enter_context(
                         erasures(
                             base,
                             edge.registry_db,
                             serving.erase,
-                            tuple(each for each in (dashboards, days) if each is not None),
+                            tuple(each for each in (dashboards, days, found) if each is not None),
                         )
                     )
                     service = cls(
@@ -280,6 +293,7 @@ class Service:
                         announcer=announcer,
                         dashboards=dashboards,
                         summaries=days,
+                        insights=found,
                         erasing=erasing,
                     )
                     service._start()
@@ -366,7 +380,8 @@ class Service:
         self._stopped = True
         await self.endpoint.close()
         await self.serving.quiet()
-        self.tasks.begin_ending("ship")  # a process that hangs ends while the rest does
+        for each in ("ship", *(("insights.process",) if self._insights is not None else ())):
+            self.tasks.begin_ending(each)  # a process that hangs ends while the rest does
         self._announcer.farewell(self.serving.announce)
         await self.pipeline.close(_COMMIT_S)
         await self.serving.leave()
@@ -379,6 +394,8 @@ class Service:
             await self._dashboards.close()
         if self._summaries is not None:
             await self._summaries.close()
+        if self._insights is not None:
+            await self._insights.close()
         self.pipeline.stop()
         log.info("bridge.stopped", **{k: v for k, v in self.counters.snapshot().items() if isinstance(v, int)})
 
@@ -394,6 +411,9 @@ class Service:
             tasks.every("homeassistant", LOOK_S, self._dashboards.look)
         if self._summaries is not None:
             tasks.every("summaries", SUMMARIES_S, self._summaries.look)
+        if self._insights is not None:
+            tasks.every("insights", INSIGHTS_S, self._insights.look)
+            tasks.start("insights.process", self._insights.run())
         tasks.every("positions", _TICK_S, self._positions)
         tasks.every("quarantine", _QUARANTINE_S, self._purge_rejected)
         tasks.every("held", _HELD_S, self.release.take_due)

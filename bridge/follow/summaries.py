@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from bridge.courtesy import Courtesy
+from bridge.follow.agreement import agreed_text, agrees
 from bridge.ground import Ground
 from bridge.ports import Shelf
 from bridge.stages.consent import ConsentGate
@@ -97,6 +98,8 @@ class Summaries:
         self._consent_version = -1
         self._permissions: dict[str, Permission] = {}
         self._expiring: dict[str, int] = {}
+        #: who said something that is not in the file yet
+        self._unheard: set[str] = set()
         self._work_at = 0.0
         self._busy_until = 0.0
         self._purge_at: float | None = 0.0
@@ -114,6 +117,16 @@ class Summaries:
     def caught_up(self) -> bool:
         """Whether everything that is in the log is in the days, and told."""
         return self._file.seq >= self._head() and not self._file.waiting and not self._dirty
+
+    @property
+    def heard(self) -> bool:
+        """Whether the file goes by what users agree to now."""
+        now_us = self._clock_us()
+        return (
+            self._consent_version == self._gate.version
+            and not self._unheard
+            and all(now_us < until_us for until_us in self._expiring.values())
+        )
 
     def purged(self) -> None:
         """Bodies in the log were purged."""
@@ -139,7 +152,7 @@ class Summaries:
     async def forget(self, user: str) -> None:
         """Nothing of an erased user is in the file. UnavailableError while the broker may still retain a day."""
         async with self._lock:
-            if _agrees(self._gate.insights.get(user, NO_PERMISSION), self._clock_us()):
+            if agrees(self._gate.insights.get(user, NO_PERMISSION), self._clock_us()):
                 raise UnavailableError("the end of a consent has not been heard yet", hint="it is within a second")
             if self._shown.get(user, b"") != b"":
                 self._dirty[user] = None
@@ -148,6 +161,7 @@ class Summaries:
                 kept.pop(user, None)
             self._unwritten.discard(user)
             self._refused.discard(user)
+            self._unheard.discard(user)
             await self._in_thread(self._file.forget_person, user)
 
     async def close(self) -> None:
@@ -194,18 +208,21 @@ class Summaries:
             self._permissions = now
             # Who may be told is another question, which is asked of everybody of whom something is or may be retained.
             self._dirty |= dict.fromkeys(self._shown) | dict.fromkeys(user for user in changed if self._owns(user))
-        for user in changed:
+        self._unheard |= changed
+        for user in sorted(self._unheard):
             self._expiring.pop(user, None)
             if not self._owns(user):
+                self._unheard.discard(user)
                 continue
-            agreed, until_us = _agreed(self._permissions.get(user, NO_PERMISSION), now_us)
+            agreed, until_us = agreed_text(self._permissions.get(user, NO_PERMISSION), now_us)
             if until_us < ALWAYS:
                 self._expiring[user] = until_us
             # Who agrees to nothing, and of whom there is nothing, is not named.
-            named = user in self._file.people() or _agrees(self._permissions.get(user, NO_PERMISSION), now_us)
+            named = user in self._file.people() or agrees(self._permissions.get(user, NO_PERMISSION), now_us)
             if named and agreed != self._file.agreed(user):
                 await self._in_thread(self._file.agree, user, agreed, self._since)
                 self._dirty[user] = None
+            self._unheard.discard(user)
 
     def _since(self, user: str, type_name: str) -> int | None:
         span = self._permissions.get(user, NO_PERMISSION).span(type_name)
@@ -370,23 +387,6 @@ class Summaries:
 
     def _topic(self, user: str) -> str:
         return self._topics.build("insight", user=user, kind="daily")
-
-
-def _agrees(permission: Permission, now_us: int) -> bool:
-    """Whether anything is permitted now."""
-    return any(now_us < span.until_us for span in (permission.rest, *permission.types.values()))
-
-
-def _agreed(permission: Permission, now_us: int) -> tuple[str, int]:
-    """What is permitted now, as a text that is another one when that is; and until when it is so."""
-    lines, until_us = [], ALWAYS
-    for name, span in (("*", permission.rest), *sorted(permission.types.items())):
-        if now_us < span.until_us:
-            lines.append(f"{name} {span.since_us}")
-            until_us = min(until_us, span.until_us)
-        elif name != "*":
-            lines.append(f"{name} -")
-    return "\n".join(lines), until_us
 
 
 def _digest(message: bytes) -> bytes:

@@ -73,6 +73,13 @@ def adapters(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(incomplete, known(_data(ctx) / "adapters").adapters)
 
 
+def insight_kinds(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Kinds of insights, with those of the installation."""
+    from healthsync_mqtt.insights.catalogue import FOLDER, known
+
+    return _beginning(incomplete, known(_data(ctx) / FOLDER).insights)
+
+
 def answer_kinds(ctx: typer.Context, incomplete: str) -> list[str]:
     """Kinds of answers of the adapter that was written before."""
     from healthsync_mqtt.adapters.catalogue import known

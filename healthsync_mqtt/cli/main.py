@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "rejected": "rejected.app",
     "summary": "summary.summary",
     "source": "source.app",
+    "insight": "insight.app",
     "storage": "storage.app",
     "backup": "backup.app",
     "restore": "backup.restore",

@@ -41,6 +41,11 @@ class DataPaths:
         return self.root / "summaries.db"
 
     @property
+    def insights_db(self) -> Path:
+        """What was found of users' days."""
+        return self.root / "insights.db"
+
+    @property
     def registry_db(self) -> Path:
         """Users, devices, subscribers, consents."""
         return self.root / "registry.db"

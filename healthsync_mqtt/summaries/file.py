@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -281,12 +282,15 @@ class SummaryFile:
                 self._turn = user
                 name, type_name = self._names[user], self._names[type_]
                 since_us = since(name, type_name)
-                found = None if since_us is None else self._outcome(user, type_, day, since_us, pause)
+                found, moments = (None, 0) if since_us is None else self._outcome(user, type_, day, since_us, pause)
                 before = self._connection.execute(_SQL["day_of"], (user, day, type_)).fetchone()
-                now = (b"", 0, None) if found is None else (_encode(found.figures), found.at_us, found.offset_us)
-                if now != (before or (b"", 0, None)):
-                    figures, at_us, offset_us = now
-                    self._run("keep_day", [(user, day, type_, at_us, offset_us, figures)])
+                nothing: tuple[bytes, int, int | None, int] = (b"", 0, None, 0)
+                now = nothing
+                if found is not None:
+                    now = (_encode(found.figures), found.at_us, found.offset_us, moments)
+                if now != (before or nothing):
+                    figures, at_us, offset_us, moments = now
+                    self._run("keep_day", [(user, day, type_, at_us, offset_us, figures, moments)])
                     changed.append(DayKey(name, type_name, day))
                 self._run("settle", [due])
                 if time.monotonic() >= until_s:
@@ -301,23 +305,27 @@ class SummaryFile:
                 return due
         return None
 
-    def _outcome(self, user: int, type_: int, day: int, since_us: int, pause: Pause) -> DayFigures | None:
+    def _outcome(self, user: int, type_: int, day: int, since_us: int, pause: Pause) -> tuple[DayFigures | None, int]:
+        """What it comes to, and a number that is another one when its moments are."""
         type_name = self._names[type_]
         person = self._people[self._names[user]]
         low_us, high_us = _clocks(person)
         first, last = (day * DAY_US - high_us) // DAY_US, ((day + 1) * DAY_US - low_us - 1) // DAY_US
         rows = self._connection.execute(_SQL["parts"], (user, type_, first, last, since_us))
         moments = 0
+        told: list[bytes] = []
         parts: dict[tuple[int, int], Contribution] = {}
         for place, (seq, name, source, worn, offset_us, start_us, end_us, numbers) in enumerate(rows):
             pause()
             # An amount that lasts is in several buckets, and is one; samples are in one bucket each.
             key = (seq, 0 if end_us is not None else place)
             said = _rows(numbers)
+            if RULES[type_name] is DayRule.MOMENTS:
+                told.append(b"%d %d %d %b" % (source, worn, offset_us or 0, numbers))
             moments += max(1, len(said))
             if moments > MOST_MOMENTS:
                 rows.close()
-                return DayFigures({"too_large": True, "sources": []}, day * DAY_US, None)
+                return DayFigures({"too_large": True, "sources": []}, day * DAY_US, None), 0
             parts[key] = Contribution(
                 name,
                 self._names[source],
@@ -328,7 +336,9 @@ class SummaryFile:
                 end_us,
                 said,
             )
-        return outcome(type_name, day, parts.values(), person.preferred, pause)
+        if told:
+            told.append(_encode(person.preferred))
+        return outcome(type_name, day, parts.values(), person.preferred, pause), _number_of(told)
 
     def days(self, user: str, first: int, last: int) -> dict[int, dict[str, DayFigures]]:
         """What the days from ``first`` to ``last`` came to, by day and type."""
@@ -444,10 +454,8 @@ class SummaryFile:
         return number
 
     def _known(self, name: str) -> int | None:
-        """The number of a name, one that another process gave it since this one looked too."""
-        number = self._numbers.get(name)
-        if number is None:
-            number = next((row[0] for row in self._query("number_of", (name,))), None)
+        """The number of a name, as it is now: another process may have given it one, or another one, since."""
+        number: int | None = next((row[0] for row in self._query("number_of", (name,))), None)
         return number
 
     def _named(self, number: int) -> str:
@@ -463,6 +471,13 @@ class SummaryFile:
 def _unusable(error: Exception, name: str) -> StoreError:
     hint = f"{fix_of(error)}; or, with the service stopped, remove the file: it is made again from the log"
     return StoreError(f"{name} cannot be used: {error}", hint=hint)
+
+
+def _number_of(told: list[bytes]) -> int:
+    """A digest that does not depend on the order; 0 of nothing."""
+    if not told:
+        return 0
+    return int.from_bytes(blake2b(b" ".join(sorted(told)), digest_size=8).digest(), "big", signed=True)
 
 
 def _clocks(person: _Person) -> tuple[int, int]:

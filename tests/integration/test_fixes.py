@@ -180,6 +180,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "sink status {sink}": Line("sink status influxdb"),
     "status": Line("status"),
     "storage status": Line("storage status"),
+    "insight kinds": Line("insight kinds"),
     "source list --user {user}": Line("source list --user alice"),
     "source list --user USER": Line("source list --user alice"),
     "summary --user {user} --since 30d": Line("summary --user alice --since 30d"),

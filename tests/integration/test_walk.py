@@ -234,6 +234,10 @@ WALK: dict[str, Row] = {
     "events stats": Row("events stats", "events stats --by mood", "heart_rate"),
     "source list": Row("source list --user alice", "source list --user nobody", code=1),
     "source prefer": Row("source prefer watch --user alice", "source prefer watch --user nobody", "watch", code=1),
+    "insight list": Row("insight list --user alice", "insight list --user nobody", code=1),
+    "insight show": Row("insight show --user alice", "insight show --user nobody", code=1),
+    "insight run": Row("insight run --user alice --day 2026-11-23", "insight run --user alice --day soon"),
+    "insight kinds": Row("insight kinds", "insight kinds --all", "baseline"),
     "summary": Row("summary --user alice", "summary --user nobody", code=1),
     "rejected list": Row(
         "rejected list",

@@ -37,6 +37,10 @@ def databases(data: Path, *, within_s: float = WITHIN_S) -> Iterator[Finding]:
             paths.summaries_db,
             f"stop the service, then: rm {paths.summaries_db}; it is made from the log",
         ),
+        (
+            paths.insights_db,
+            f"stop the service, then: rm {paths.insights_db}; it is made from the days",
+        ),
     ]
     sinks = Sinks(data)
     for name in sinks.names():

@@ -104,6 +104,8 @@ class TokenIssuer:
                 raise InputError("a device token needs a user and a device")
             claims |= {"sub": principal.user, "did": principal.device}
         jti = secrets.token_urlsafe(16)
+        while jti.startswith("-"):  # people type it: `token revoke`
+            jti = secrets.token_urlsafe(16)
         expires = issued + lifetime_s
         claims |= {
             "role": principal.role.value,

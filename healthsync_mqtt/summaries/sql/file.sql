@@ -59,11 +59,11 @@ SELECT user, type, day FROM touched WHERE user > ? ORDER BY user, type, day LIMI
 DELETE FROM touched WHERE user = ? AND type = ? AND day = ?
 
 -- name: day_of
-SELECT figures, at_us, offset_us FROM day WHERE user = ? AND day = ? AND type = ?
+SELECT figures, at_us, offset_us, moments FROM day WHERE user = ? AND day = ? AND type = ?
 
 -- name: keep_day
-INSERT OR REPLACE INTO day (user, day, type, at_us, offset_us, figures, change)
-VALUES (?, ?, ?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM day))
+INSERT OR REPLACE INTO day (user, day, type, at_us, offset_us, figures, moments, change)
+VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM day))
 
 -- name: days
 SELECT day, type, at_us, offset_us, figures FROM day WHERE user = ? AND day BETWEEN ? AND ? AND length(figures) > 0 ORDER BY day

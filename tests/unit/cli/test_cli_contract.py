@@ -28,6 +28,7 @@ def commands(command=None, path=()):
 def test_the_commands_are_the_ones_promised() -> None:
     assert {" ".join(path) for path in commands()} == {
         "summary", "source list", "source prefer",
+        "insight list", "insight show", "insight run", "insight kinds",
         "up", "status", "trace", "publish", "import", "replay", "sample", "simulate", "doctor", "version",
         "topic list", "topic check", "type list", "type show", "type schema",
         "user add", "user list", "user show", "user suspend", "user resume", "user remove", "user erase", "user export",

@@ -44,6 +44,7 @@ NAMES: dict[Callable[..., Any], tuple[str, str, str]] = {
     completion.brokers: ("mosquitto", "mosqiutto", "mosquitto"),
     completion.provisioned: ("mosquitto", "mosqiutto", "healthsync auth serve"),
     completion.dialects: ("v2", "v7", "v2"),
+    completion.insight_kinds: ("baseline", "baselien", "baseline"),
     completion.adapters: ("withings", "withigns", "withings"),
     completion.answer_kinds: ("sleep", "slepe", "sleep"),
     completion.log_places: ("now", "nwo", "or 24h"),
@@ -55,6 +56,9 @@ NAMES: dict[Callable[..., Any], tuple[str, str, str]] = {
 LINES = """
 summary --user alice
 source list --user alice
+insight list --user alice --kind baseline
+insight show --user alice --kind baseline
+insight run --user alice --day 2026-11-23
 source prefer watch --user alice
 trace alice-watch --count 1
 publish {tmp}/event.json --user alice --device watch

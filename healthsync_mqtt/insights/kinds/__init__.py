@@ -1,0 +1,1 @@
+"""The kinds of insights of the program, a module each."""
