@@ -17,7 +17,7 @@ _AT_ONCE: Final = 100
 _AGAIN_S: Final = 30.0
 
 
-class Board(Generic[K]):
+class RetainedBoard(Generic[K]):
     """``message`` is what a key comes to now, empty: nothing. ``version`` is another number when others may be told.
 
     ``shown`` are the digests of what was retained, as the file has them (None: it is not known; empty: nothing);

@@ -17,7 +17,7 @@ from typing import Final, ParamSpec, TypeVar
 import msgspec
 
 from bridge.follow.agreement import agreed_text, agrees
-from bridge.follow.board import Board, Digests
+from bridge.follow.board import Digests, RetainedBoard
 from bridge.ground import Ground
 from bridge.own_process import KeptProcess
 from bridge.ports import Shelf
@@ -79,7 +79,7 @@ class Insights:
         self._command = (*command, "--data", str(data))
         self._kept = KeptProcess("insights", silence_s=_SILENCE_S)
         self._file: InsightFile | None = None
-        self._board: Board[Key] | None = None
+        self._board: RetainedBoard[Key] | None = None
         self._change = 0
         self._consent_version = -1
         self._permissions: dict[str, Permission] = {}
@@ -141,10 +141,10 @@ class Insights:
     async def _in_thread(self, work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *arguments, **named))
 
-    async def _opened(self) -> Board[Key] | None:
+    async def _opened(self) -> RetainedBoard[Key] | None:
         if self._file is None and self._insights_db.exists():
             self._file = await self._in_thread(InsightFile.open, self._insights_db)
-            self._board = Board(
+            self._board = RetainedBoard(
                 self._shelf,
                 topic=lambda key: self._topics.build("insight", user=key[0], kind=key[1]),
                 message=self._message,
@@ -171,7 +171,7 @@ class Insights:
 
     # -- what people say
 
-    async def _hear(self, board: Board[Key], file: InsightFile) -> None:
+    async def _hear(self, board: RetainedBoard[Key], file: InsightFile) -> None:
         now_us, gate = self._clock_us(), self._gate
         changed = {user for user, until_us in self._expiring.items() if until_us <= now_us}
         if gate.version != self._consent_version:
@@ -204,7 +204,7 @@ class Insights:
 
     # -- what is told
 
-    async def _read(self, board: Board[Key], file: InsightFile) -> None:
+    async def _read(self, board: RetainedBoard[Key], file: InsightFile) -> None:
         changes = await self._in_thread(file.changes_after, self._change, _CHANGES)
         board.touch(key for key, _ in changes if self._owns(key[0]))
         if changes:

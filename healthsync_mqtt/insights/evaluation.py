@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from healthsync_mqtt.insights.file import FollowedPlace, InsightFile, LookedAt
-from healthsync_mqtt.insights.finding import Finding
+from healthsync_mqtt.insights.finding import InsightFinding
 from healthsync_mqtt.insights.port import Insight
 from healthsync_mqtt.insights.recent import RecentDays
-from healthsync_mqtt.summaries.reader import DayReader, DayValue, Person, Reading
+from healthsync_mqtt.summaries.reader import DayReader, DayValue, SummedPerson, TimedReading
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("insights")
 
 _CHANGES: Final = 500
 _DAYS: Final = 60
-Found = dict[tuple[str, int], Sequence[Finding]]
+Found = dict[tuple[str, int], Sequence[InsightFinding]]
 """By kind and day."""
 
 
@@ -26,7 +26,7 @@ def look_at(
     insights: Iterable[Insight],
     days: Iterable[int],
     values: Mapping[int, Mapping[str, DayValue]],
-    readings: Mapping[str, Sequence[Reading]],
+    readings: Mapping[str, Sequence[TimedReading]],
     failed: Callable[[str, Exception], None],
 ) -> Found:
     """What the modules find on these days. Each is shown its own days and types, and no later day."""
@@ -58,8 +58,8 @@ def look_at(
     return found
 
 
-def _by_day(readings: Sequence[Reading]) -> dict[int, list[Reading]]:
-    found: dict[int, list[Reading]] = {}
+def _by_day(readings: Sequence[TimedReading]) -> dict[int, list[TimedReading]]:
+    found: dict[int, list[TimedReading]] = {}
     for each in readings:
         found.setdefault(each.day, []).append(each)
     return found
@@ -114,7 +114,7 @@ class Evaluation:
         for person in self._days.people():
             self._pass(person, known.get(person.name, LookedAt()), now_us)
 
-    def _pass(self, person: Person, before: LookedAt, now_us: int) -> None:
+    def _pass(self, person: SummedPerson, before: LookedAt, now_us: int) -> None:
         """A day that has come without anything is looked at, too; and so is all of who agrees to something else."""
         today = person.today(now_us)
         if not person.agreed or (before.agreed == person.agreed and before.through == today):
@@ -147,7 +147,7 @@ class Evaluation:
             self._pass(person, self._file.looked_at(user), now_us)
             self._look(person, [day], now_us)
 
-    def _look(self, person: Person, days: list[int], now_us: int) -> None:
+    def _look(self, person: SummedPerson, days: list[int], now_us: int) -> None:
         through = person.today(now_us)  # a day to come is looked at when it is there
         found = self._found(person.name, [day for day in days if day <= through])
         self._file.write(person.name, days, found, still=self._agreeing(person))
@@ -156,7 +156,7 @@ class Evaluation:
         if not days:
             return {}
         values = self._days.days(user, days[0] - self._longest + 1, days[-1])
-        readings: dict[str, Sequence[Reading]] = {}
+        readings: dict[str, Sequence[TimedReading]] = {}
         for each in self._insights.values():
             for name in each.capability.readings - readings.keys():
                 readings[name] = self._days.readings(user, name, days[0] - self._reach[name] + 1, days[-1])
@@ -167,7 +167,7 @@ class Evaluation:
             log.warning("insights.module_failed", kind=kind, error=type(error).__name__)  # its text may hold a value
         self.failed[kind] = type(error).__name__
 
-    def _agreeing(self, person: Person) -> Callable[[], bool]:
+    def _agreeing(self, person: SummedPerson) -> Callable[[], bool]:
         """Whether the user still agrees to the same, as the file of days knows it."""
 
         def still() -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from healthsync_mqtt.config.private_database import open_private_database, transaction
 from healthsync_mqtt.config.private_files import check_private
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.insights.finding import Finding
+from healthsync_mqtt.insights.finding import InsightFinding
 from healthsync_mqtt.sql_files import numbered, statements
 from healthsync_mqtt.sqlite_faults import fix_of
 
@@ -127,7 +127,7 @@ class InsightFile:
         self,
         user: str,
         days: Sequence[int],
-        found: Mapping[tuple[str, int], Sequence[Finding]],
+        found: Mapping[tuple[str, int], Sequence[InsightFinding]],
         *,
         still: Callable[[], bool],
     ) -> bool:

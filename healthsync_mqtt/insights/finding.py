@@ -23,7 +23,7 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class InsightFinding:
     """``subject`` tells it from others of its kind and day; ``what`` is a word of its kind, such as ``above``.
 
     The sentence is for people, in plain words; it names no illness and says nobody what to do.

@@ -7,7 +7,7 @@ from healthsync_mqtt.insights.recent import RecentDays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
+class DayMeasure:
     """A number of a type. ``paths``: where it is in the figures of a day; the first that is there counts.
 
     ``least``: a usual spread below this is taken for this. ``scale`` and ``digits`` are for people: seconds as hours.
@@ -33,14 +33,14 @@ class Measure:
         return f"{number:.{self.digits}f} {self.unit}"
 
 
-RESTING: Final = Measure(
+RESTING: Final = DayMeasure(
     type="resting_heart_rate",
     name="resting heart rate",
     unit="beats a minute",
     paths=(("bpm",), ("resting_heart_rate",)),
     least=1.0,
 )
-SLEEP: Final = Measure(
+SLEEP: Final = DayMeasure(
     type="sleep",
     name="sleep",
     unit="hours",
@@ -49,13 +49,13 @@ SLEEP: Final = Measure(
     scale=3600.0,
     digits=1,
 )
-WEIGHT: Final = Measure(type="weight", name="weight", unit="kg", paths=(("kg",),), least=0.2, digits=1)
+WEIGHT: Final = DayMeasure(type="weight", name="weight", unit="kg", paths=(("kg",),), least=0.2, digits=1)
 
 
-def _of_days(name: str, unit: str, least: float, digits: int, fields: dict[str, str]) -> tuple[Measure, ...]:
+def _of_days(name: str, unit: str, least: float, digits: int, fields: dict[str, str]) -> tuple[DayMeasure, ...]:
     """The same measure as several types have it, each with its field."""
     return tuple(
-        Measure(type=type_name, name=name, unit=unit, paths=((field,),), least=least, digits=digits)
+        DayMeasure(type=type_name, name=name, unit=unit, paths=((field,),), least=least, digits=digits)
         for type_name, field in fields.items()
     )
 

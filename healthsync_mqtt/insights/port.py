@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from healthsync_mqtt.insights.capability import InsightCapability
-from healthsync_mqtt.insights.finding import Finding
+from healthsync_mqtt.insights.finding import InsightFinding
 from healthsync_mqtt.insights.recent import RecentDays
 
-Find = Callable[[RecentDays], Sequence[Finding]]
+Find = Callable[[RecentDays], Sequence[InsightFinding]]
 
 
 @dataclass(frozen=True, slots=True)

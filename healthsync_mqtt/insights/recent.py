@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from healthsync_mqtt.summaries.reader import DayValue, Reading
+from healthsync_mqtt.summaries.reader import DayValue, TimedReading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +13,7 @@ class RecentDays:
     day: int
     first: int
     values: Mapping[int, Mapping[str, DayValue]]
-    readings: Mapping[str, Sequence[Reading]]
+    readings: Mapping[str, Sequence[TimedReading]]
 
     def of(self, type_name: str) -> dict[int, DayValue]:
         """The days of one type, in order."""

@@ -36,7 +36,7 @@ class DayChange(NamedTuple):
     day: int
 
 
-class Person(NamedTuple):
+class SummedPerson(NamedTuple):
     """``agreed``: a text that is another one when the user agrees to something else. Clocks as offsets from UTC."""
 
     name: str
@@ -56,7 +56,7 @@ class DayValue(NamedTuple):
     offset_us: int | None
 
 
-class Reading(NamedTuple):
+class TimedReading(NamedTuple):
     """What the best source said of a moment; the numbers are in the order of ``fields_of``."""
 
     at_us: int
@@ -109,13 +109,13 @@ class DayReader:
         """Later changes, oldest first; of a day that changed twice only the last."""
         return [DayChange(*row) for row in self._query("changes_after", change, limit)]
 
-    def people(self) -> list[Person]:
+    def people(self) -> list[SummedPerson]:
         """Of whom something is known."""
-        return [Person(*row) for row in self._query("people")]
+        return [SummedPerson(*row) for row in self._query("people")]
 
-    def person(self, user: str) -> Person | None:
+    def person(self, user: str) -> SummedPerson | None:
         """What is known of one."""
-        return next((Person(*row) for row in self._query("person", user)), None)
+        return next((SummedPerson(*row) for row in self._query("person", user)), None)
 
     def span(self, user: str) -> tuple[int, int] | None:
         """The first and the last day of which there is something."""
@@ -129,14 +129,14 @@ class DayReader:
             found.setdefault(day, {})[type_name] = DayValue(_figures(figures), offset_us)
         return found
 
-    def readings(self, user: str, type_name: str, first: int, last: int) -> list[Reading]:
+    def readings(self, user: str, type_name: str, first: int, last: int) -> list[TimedReading]:
         """Of each moment of these local days what the best source says, in order of time.
 
         A day with more than ``MOST_READINGS`` has none: it is not what was measured now and then.
         """
         rank = ranking(next((_preferred(each) for (each,) in self._query("preferred", user)), ()))
-        found: list[Reading] = []
-        days: dict[int, dict[int, tuple[Rank, str, Reading]]] = {}
+        found: list[TimedReading] = []
+        days: dict[int, dict[int, tuple[Rank, str, TimedReading]]] = {}
         for bucket in range(first - 1, last + 2):
             for name, source, worn, offset_us, start_us, end_us, numbers in self._query(
                 "readings", user, type_name, bucket
@@ -144,7 +144,7 @@ class DayReader:
                 rows = _rows(numbers)
                 part = Contribution(name, source, worn, offset_us or 0, offset_us is not None, start_us, end_us, rows)
                 for at_us, told in rows:
-                    reading = Reading(at_us, part.offset_us, told)
+                    reading = TimedReading(at_us, part.offset_us, told)
                     moments = days.setdefault(reading.day, {})
                     said = (rank(part), part.id, reading)
                     if at_us not in moments or said[:2] < moments[at_us][:2]:
@@ -178,7 +178,7 @@ class DayReader:
             raise _unusable(error) from error
 
 
-def _told(moments: Mapping[int, tuple[Rank, str, Reading]], wanted: bool) -> list[Reading]:  # noqa: FBT001
+def _told(moments: Mapping[int, tuple[Rank, str, TimedReading]], wanted: bool) -> list[TimedReading]:  # noqa: FBT001
     if not wanted or len(moments) > MOST_READINGS:
         return []
     return [moments[at_us][2] for at_us in sorted(moments)]

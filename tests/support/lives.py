@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from healthsync_mqtt.summaries.reader import DayValue, Reading
+from healthsync_mqtt.summaries.reader import DayValue, TimedReading
 
 FIRST: Final = 20_000  # 2024-10-04
 YEAR: Final = 365
@@ -61,7 +61,7 @@ class Life:
 
     seed: int
     values: dict[int, dict[str, DayValue]] = field(default_factory=lambda: defaultdict(dict))
-    readings: dict[str, list[Reading]] = field(default_factory=lambda: defaultdict(list))
+    readings: dict[str, list[TimedReading]] = field(default_factory=lambda: defaultdict(list))
     planted: list[Planted] = field(default_factory=list)
 
     @property

@@ -7,8 +7,8 @@ both far out on the same side. The days just before are not in what is usual, so
 from typing import Final
 
 from healthsync_mqtt.insights.capability import InsightCapability
-from healthsync_mqtt.insights.finding import Basis, Finding
-from healthsync_mqtt.insights.measures import BREATHING, RESTING, SKIN, SLEEP, VARIABILITY, Measure
+from healthsync_mqtt.insights.finding import Basis, InsightFinding
+from healthsync_mqtt.insights.measures import BREATHING, RESTING, SKIN, SLEEP, VARIABILITY, DayMeasure
 from healthsync_mqtt.insights.port import Insight
 from healthsync_mqtt.insights.recent import RecentDays
 from healthsync_mqtt.insights.robust import UsualRange
@@ -30,12 +30,12 @@ CAPABILITY: Final = InsightCapability(
 )
 
 
-def find(recent: RecentDays) -> list[Finding]:
+def find(recent: RecentDays) -> list[InsightFinding]:
     """At most one finding for each type."""
     return [finding for measure in _MEASURES if (finding := _of(measure, recent)) is not None]
 
 
-def _of(measure: Measure, recent: RecentDays) -> Finding | None:
+def _of(measure: DayMeasure, recent: RecentDays) -> InsightFinding | None:
     series = measure.series(recent)
     today = series.get(recent.day)
     before = next((series[day] for day in range(recent.day - 1, recent.day - 1 - _BEFORE, -1) if day in series), None)
@@ -47,7 +47,7 @@ def _of(measure: Measure, recent: RecentDays) -> Finding | None:
     if min(abs(far), abs(earlier)) < _FAR or (far > 0) != (earlier > 0):
         return None
     side = "above" if far > 0 else "below"
-    return Finding(
+    return InsightFinding(
         subject=measure.type,
         what=side,
         sentence=(

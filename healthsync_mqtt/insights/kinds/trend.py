@@ -6,8 +6,8 @@ It is looked for once a week, on Sundays: what moves over weeks is not new each 
 from typing import Final
 
 from healthsync_mqtt.insights.capability import InsightCapability
-from healthsync_mqtt.insights.finding import Basis, Finding
-from healthsync_mqtt.insights.measures import BREATHING, RESTING, SLEEP, STEPS, VARIABILITY, WEIGHT, Measure
+from healthsync_mqtt.insights.finding import Basis, InsightFinding
+from healthsync_mqtt.insights.measures import BREATHING, RESTING, SLEEP, STEPS, VARIABILITY, WEIGHT, DayMeasure
 from healthsync_mqtt.insights.port import Insight
 from healthsync_mqtt.insights.recent import RecentDays
 from healthsync_mqtt.insights.robust import Slope
@@ -30,14 +30,14 @@ CAPABILITY: Final = InsightCapability(
 )
 
 
-def find(recent: RecentDays) -> list[Finding]:
+def find(recent: RecentDays) -> list[InsightFinding]:
     """At most one finding for each type."""
     if not is_sunday(recent.day):
         return []
     return [finding for measure in _MEASURES if (finding := _of(measure, recent)) is not None]
 
 
-def _of(measure: Measure, recent: RecentDays) -> Finding | None:
+def _of(measure: DayMeasure, recent: RecentDays) -> InsightFinding | None:
     series = measure.series(recent)
     if len(series) < _LEAST or max(series) - min(series) < _DAYS / 2:
         return None
@@ -47,7 +47,7 @@ def _of(measure: Measure, recent: RecentDays) -> Finding | None:
     if abs(change) < _RISE * slope.spread or abs(slope.agreement) < _AGREEMENT:
         return None
     way = "rising" if change > 0 else "falling"
-    return Finding(
+    return InsightFinding(
         subject=measure.type,
         what=way,
         sentence=(

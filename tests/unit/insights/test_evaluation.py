@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from healthsync_mqtt.insights.capability import InsightCapability
 from healthsync_mqtt.insights.evaluation import Evaluation
-from healthsync_mqtt.insights.finding import Basis, Finding
+from healthsync_mqtt.insights.finding import Basis, InsightFinding
 from healthsync_mqtt.insights.port import Insight
 from healthsync_mqtt.insights.recent import RecentDays
 from tests.support.insight_scene import DAY, DAY_US, InsightScene, reading, resting
@@ -86,7 +86,7 @@ def test_what_was_looked_at_before_a_withdrawal_is_not_written_after_it(scene: I
     scene.store([*quiet(DAY - 39, DAY - 2), resting(DAY - 1, 74), resting(DAY, 75)])
     baseline = scene.insights["baseline"]
 
-    def withdrawn_meanwhile(recent: RecentDays) -> Sequence[Finding]:
+    def withdrawn_meanwhile(recent: RecentDays) -> Sequence[InsightFinding]:
         found = baseline.find(recent)
         if found:
             scene.agree(weight=0)
@@ -130,7 +130,7 @@ def test_a_file_of_days_that_is_made_again_is_followed_from_its_beginning(scene:
 
 
 def test_a_module_that_fails_leaves_the_others_alone_and_its_error_says_no_value(scene: InsightScene) -> None:
-    def find(_recent: RecentDays) -> Sequence[Finding]:
+    def find(_recent: RecentDays) -> Sequence[InsightFinding]:
         raise ValueError("75 beats")
 
     capability = InsightCapability(kind="mine", title="Mine", types=frozenset({"resting_heart_rate"}), days=3)
@@ -151,13 +151,13 @@ def test_other_rules_look_at_everything_again(scene: InsightScene) -> None:
     assert scene.found() == []
 
 
-def noon(recent: RecentDays) -> list[Finding]:
+def noon(recent: RecentDays) -> list[InsightFinding]:
     """How many readings of the last week were before noon: an insight that depends on moments, and on nothing else."""
     early = [each for each in recent.readings["glucose"] if each.hour < 12]
     if not early:
         return []
     basis = Basis(types=("glucose",), first_day=recent.first, last_day=recent.day, days=1, readings=len(early))
-    return [Finding(subject="glucose", what="early", sentence="Early.", basis=basis)]
+    return [InsightFinding(subject="glucose", what="early", sentence="Early.", basis=basis)]
 
 
 NOON = Insight(

@@ -14,7 +14,7 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.consent.decisions import NOBODY, Purpose
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.insights.file import InsightFile, LookedAt
-from healthsync_mqtt.insights.finding import Basis, Finding
+from healthsync_mqtt.insights.finding import Basis, InsightFinding
 from healthsync_mqtt.topics.registry import TopicRegistry
 from tests.unit.bridge.follow.test_homeassistant import Broker
 
@@ -22,9 +22,9 @@ NOW_US = 1_790_000_000_000_000
 TOPIC = "users/alice/insights/baseline"
 
 
-def finding(day: int, *types: str, subject: str = "x") -> Finding:
+def finding(day: int, *types: str, subject: str = "x") -> InsightFinding:
     basis = Basis(types=types, first_day=day - 40, last_day=day, days=30, readings=30)
-    return Finding(subject=subject, what="above", sentence=f"Day {day}.", basis=basis)
+    return InsightFinding(subject=subject, what="above", sentence=f"Day {day}.", basis=basis)
 
 
 class Scene:
@@ -63,13 +63,13 @@ class Scene:
         self.people.consent.withdraw(user, types, self.now_us, purposes=[purpose])
         self.consented()
 
-    def wrote(self, user: str, *found: tuple[str, int, Finding]) -> None:
+    def wrote(self, user: str, *found: tuple[str, int, InsightFinding]) -> None:
         """What the other process writes, of a user who agrees to what the file of days knows."""
         text, _ = agreed_text(self.gate.insights[user], self.now_us)
         with InsightFile.open(self.path / "insights.db") as file:
             if file.looked_at(user).agreed != text:
                 file.keep(user, LookedAt(text, 30_000), [], still=lambda: True)
-            by_kind: dict[tuple[str, int], list[Finding]] = {}
+            by_kind: dict[tuple[str, int], list[InsightFinding]] = {}
             for kind, day, each in found:
                 by_kind.setdefault((kind, day), []).append(each)
             file.write(user, [day for _, day, _ in found], by_kind, still=lambda: True)
