@@ -45,6 +45,7 @@ class Noun(StrEnum):
     device = "device"
     app = "app"
     subscriber = "subscriber"
+    admin = "admin"
     client = "client"
     sink = "sink"
     source = "source"

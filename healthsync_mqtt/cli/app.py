@@ -18,6 +18,7 @@ from healthsync_mqtt.cli.secret_file import PasswordFile, SecretFile, handed_out
 from healthsync_mqtt.cli.service import BaseUrl, ServiceFile, gateway_url, split_address
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.descriptions.people import described_app, told
 from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError, Noun, UnknownNameError
 from healthsync_mqtt.formats.catalogue import ROOTS, declare
 from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -346,17 +347,7 @@ def _host(named: tuple[str, ...]) -> str:
 
 
 def _described(device: Device, app_: AppRecord) -> dict[str, Any]:
-    return {
-        "user_id": device.user_id,
-        "device_id": device.device_id,
-        "client_id": device.client_id,
-        "username": device.client_id,
-        "formats": sorted(app_.formats),
-        "declared": app_.declared._asdict(),
-        "created_at": iso(app_.created_us),
-        "rotated_at": iso(app_.rotated_us),
-        "suspended_at": None if device.suspended_us is None else iso(device.suspended_us),
-    }
+    return told(described_app(device, app_))
 
 
 def _alive(alive: Liveness, client_id: str) -> dict[str, Any]:

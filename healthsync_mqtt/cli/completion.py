@@ -35,6 +35,11 @@ def subscribers(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(incomplete, known_names.subscribers(_data(ctx)))
 
 
+def admins(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of admins."""
+    return _beginning(incomplete, known_names.admins(_data(ctx)))
+
+
 def webhooks(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of webhooks."""
     return _beginning(incomplete, known_names.webhooks(_data(ctx)))

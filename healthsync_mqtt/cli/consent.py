@@ -1,7 +1,6 @@
 """healthsync consent …"""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -10,10 +9,11 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, later, names, now_us, operator, type_names
+from healthsync_mqtt.descriptions.consents import described_decision, described_standings
+from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.errors import UsageError
-from healthsync_mqtt.identity.consent.decisions import PURPOSES, Action, Purpose, Standing
+from healthsync_mqtt.identity.consent.decisions import PURPOSES, Purpose, Standing
 from healthsync_mqtt.identity.registry import Registry
-from healthsync_mqtt.model.times import iso
 
 app = new_group("What users agree to: which types, for which purpose, until when.")
 
@@ -57,23 +57,7 @@ def purposes(text: str) -> tuple[Purpose, ...]:
 
 def described(standings: Iterable[Standing], now: int) -> list[dict[str, Any]]:
     """What holds, one object for the types that share everything else."""
-    grouped: dict[tuple[Standing, bool], list[str]] = {}
-    for standing in standings:
-        alike = replace(standing, type=None), standing.type is None
-        grouped.setdefault(alike, []).append(standing.type or "all")
-    return [
-        {
-            "types": types,
-            "purpose": line.purpose.value,
-            "state": "granted" if line.holds(now) else "expired" if line.withdrawn_us is None else "withdrawn",
-            "granted_at": iso(line.granted_us),
-            "expires_at": _time(line.expires_us),
-            "withdrawn_at": _time(line.withdrawn_us),
-            "text_version": line.text_version,
-            "recorded_by": line.recorded_by,
-        }
-        for (line, _), types in grouped.items()
-    ]
+    return [told(line) for line in described_standings(standings, now)]
 
 
 @app.command("grant")
@@ -153,19 +137,7 @@ def history(user: User, data: Data = DATA, json: Json = False) -> None:
     Example: healthsync consent history alice
     """
     with DataDirectory(data).registry() as registry:
-        lines = [
-            {
-                "user_id": line.user_id,
-                "action": line.action.value,
-                "purpose": line.purpose.value,
-                "types": ["all"] if line.types is None else sorted(line.types),
-                "at": iso(line.decided_us),
-                "expires_at": _time(line.expires_us) if line.action is Action.grant else None,
-                "text_version": line.text_version,
-                "recorded_by": line.recorded_by,
-            }
-            for line in registry.consent.history(user)
-        ]
+        lines = [told(described_decision(line)) for line in registry.consent.history(user)]
     output.listing(
         lines,
         {"at": "AT", "action": "ACTION", "purpose": "PURPOSE", "types": "TYPES", "expires_at": "EXPIRES"}
@@ -183,7 +155,3 @@ def _show(registry: Registry, user: str, *, as_json: bool) -> None:
         as_json=as_json,
         empty=f"{user} agrees to nothing: nothing is stored. healthsync consent grant {user} --types all",
     )
-
-
-def _time(us: int | None) -> str | None:
-    return None if us is None else iso(us)

@@ -21,6 +21,7 @@ from healthsync_mqtt.cli.liveness import (
 )
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us
 from healthsync_mqtt.cli.secret_file import CodeFile, CredentialsFile, TokenFile, handed_out
+from healthsync_mqtt.descriptions.people import described_device, told
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S
 from healthsync_mqtt.identity.people.records import Device
@@ -304,11 +305,4 @@ def _hand_out(
 
 
 def _described(device: Device) -> dict[str, Any]:
-    return {
-        "user_id": device.user_id,
-        "device_id": device.device_id,
-        "client_id": device.client_id,
-        "username": device.client_id,
-        "created_at": iso(device.created_us),
-        "suspended_at": None if device.suspended_us is None else iso(device.suspended_us),
-    }
+    return told(described_device(device))

@@ -25,6 +25,11 @@ def subscribers(data: Path) -> list[str]:
     return _of_registry(data, lambda registry: (each.name for each in registry.subscribers()))
 
 
+def admins(data: Path) -> list[str]:
+    """Names of admins."""
+    return _of_registry(data, lambda registry: (each.name for each in registry.admins()))
+
+
 def webhooks(data: Path) -> list[str]:
     """Names of webhooks."""
     return _of_registry(data, lambda registry: (each.name for each in registry.webhooks.all()))
@@ -90,6 +95,7 @@ _ALL: Final[Mapping[Noun, Callable[[Path, str | None], list[str]]]] = {
     Noun.device: devices,
     Noun.app: apps,
     Noun.subscriber: lambda data, _: subscribers(data),
+    Noun.admin: lambda data, _: admins(data),
     Noun.client: lambda data, _: clients(data),
     Noun.sink: lambda data, _: sinks(data),
     Noun.source: sources,
@@ -100,7 +106,7 @@ _ALL: Final[Mapping[Noun, Callable[[Path, str | None], list[str]]]] = {
 _BRINGING: Final = frozenset(
     {"adapter link", "app add", "app why", "cert issue", "consent grant", "device add", "device enroll", "device token"}
     | {"device why", "homeassistant enable", "homeassistant login", "import", "publish", "replay", "simulate"}
-    | {"subscriber token", "subscriber why", "user invite", "webhook add"}
+    | {"subscriber token", "subscriber why", "user invite", "webhook add", "admin invite", "admin token"}
     | {"app show", "device show", "subscriber show", "user show"}
 )
 """Commands that bring something to what is named, look at it alone, or ask why it does not work: adding may be the fix.

@@ -10,6 +10,7 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.cli.spelling import spelled
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.descriptions.people import last_sighting, moment, told
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.refused import RefusedLogin
@@ -18,7 +19,6 @@ from healthsync_mqtt.model.times import iso
 
 MOST_STRANGERS: Final = 10
 """So many connections without a name are shown to a person; --json has them all."""
-_OF_LAST: Final = ("address", "connected_at", "last_seen_at", "last_event_at", "protocol", "version")
 _UNSAID: Final = "an address that the broker did not say"
 LATELY_US: Final = 24 * 3_600_000_000
 """How far back a refused login is worth a remark in a list."""
@@ -119,16 +119,7 @@ class Liveness:
         """
         found = None if self._live is None else self._live.connections.get(client_id)
         seen = self._seen.get(client_id)
-        last: dict[str, Any] = dict.fromkeys(_OF_LAST)
-        if seen is not None:
-            last |= {
-                "address": seen.address,
-                "connected_at": _time(seen.connected_us),
-                "last_seen_at": iso(seen.seen_us),
-                "last_event_at": _time(seen.event_us),
-                "protocol": seen.protocol,
-                "version": seen.version,
-            }
+        last = told(last_sighting(seen))
         if found is not None:
             last |= {name: found[name] for name in ("address", "protocol", "connected_at")}
         online = None if self._live is None else found is not None
@@ -159,10 +150,6 @@ def tell_messages(refused: list[dict[str, Any]]) -> None:
                 ("what to do", each["what_to_do"]),
             ]
         )
-
-
-def _time(us: int | None) -> str | None:
-    return None if us is None else iso(us)
 
 
 class LastEvents:
@@ -197,7 +184,7 @@ class LastEvents:
             times = self._known.setdefault(user_id, {})
             for each in self._log.read(0, 1_000, user=user_id, history=True, newest=True):
                 times[each.device] = max(each.received_us, times.get(each.device, 0))
-        return _time(self._known[user_id].get(device_id))
+        return moment(self._known[user_id].get(device_id))
 
 
 def explain(

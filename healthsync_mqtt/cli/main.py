@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "app": "app.app",
     "subscriber": "subscriber.app",
     "webhook": "webhook.app",
+    "admin": "admin.app",
     "client": "client.app",
     "token": "token.app",
     "key": "key.app",

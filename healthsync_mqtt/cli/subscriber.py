@@ -14,8 +14,8 @@ from healthsync_mqtt.cli.secret_file import TokenFile
 from healthsync_mqtt.cli.subscriber_lag import lag
 from healthsync_mqtt.cli.subscriber_rewind import rewind
 from healthsync_mqtt.config.names import did_you_mean
+from healthsync_mqtt.descriptions.people import described_subscriber, told
 from healthsync_mqtt.identity.people.records import Subscriber
-from healthsync_mqtt.model.times import iso
 
 app = new_group("Backends that read canonical events.")
 app.command("lag")(lag)
@@ -234,12 +234,4 @@ def _told(shown: dict[str, Any], words: str, *, as_json: bool) -> None:
 
 
 def _described(subscriber: Subscriber) -> dict[str, Any]:
-    return {
-        "name": subscriber.name,
-        "client_id": subscriber.name,
-        "users": "*" if subscriber.users is None else sorted(subscriber.users),
-        "types": "*" if subscriber.types is None else sorted(subscriber.types),
-        "batches": subscriber.batches,
-        "created_at": iso(subscriber.created_us),
-        "suspended_at": None if subscriber.suspended_us is None else iso(subscriber.suspended_us),
-    }
+    return told(described_subscriber(subscriber))

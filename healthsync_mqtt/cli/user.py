@@ -13,8 +13,8 @@ from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes
 from healthsync_mqtt.cli.secret_file import UrlFile, handed_out
 from healthsync_mqtt.cli.service import BaseUrl, gateway_url
 from healthsync_mqtt.cli.user_export import export
+from healthsync_mqtt.descriptions.people import described_user, told
 from healthsync_mqtt.errors import UsageError
-from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.people.records import User
 from healthsync_mqtt.identity.people.sessions import SessionRole
 from healthsync_mqtt.identity.registry import Registry
@@ -272,12 +272,4 @@ def _told(shown: dict[str, Any], name: str, what: str, *, as_json: bool) -> None
 
 
 def _described(registry: Registry, user: User) -> dict[str, Any]:
-    now = now_us()
-    stored = [line for line in registry.consent.standings(user.id) if line.purpose is Purpose.store and line.holds(now)]
-    return {
-        "user_id": user.id,
-        "created_at": iso(user.created_us),
-        "suspended_at": None if user.suspended_us is None else iso(user.suspended_us),
-        "devices": [device.device_id for device in registry.devices(user.id)],
-        "consent": sorted(line.type or "all" for line in stored),
-    }
+    return told(described_user(registry, user, now_us()))

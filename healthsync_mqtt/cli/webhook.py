@@ -14,12 +14,12 @@ from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
 from healthsync_mqtt.cli.secret_file import SecretFile, handed_out
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.descriptions.people import described_webhook, told
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.identity.login.webhook_secret import webhook_secret
 from healthsync_mqtt.identity.people.webhooks import Webhook
-from healthsync_mqtt.model.times import iso
 
 app = new_group("Where events of subscribers are posted to.")
 
@@ -76,7 +76,7 @@ def show(name: Name, data: Data = DATA, json: Json = False) -> None:
     Example: healthsync webhook show board
     """
     with DataDirectory(data).registry() as registry:
-        _told(registry.webhooks.of(name), as_json=json)
+        _print(registry.webhooks.of(name), as_json=json)
 
 
 @app.command("test")
@@ -85,14 +85,14 @@ def try_now(name: Name, data: Data = DATA, json: Json = False) -> None:
 
     Example: healthsync webhook test board
     """
-    from healthsync_mqtt.gateway.deliveries import signed_headers
+    from healthsync_mqtt.gateway.deliveries import signed_headers, test_message
     from healthsync_mqtt.gateway.outbound import post, target
 
     place = DataDirectory(data)
     with place.registry() as registry:
         found = registry.webhooks.of(name)
     now = now_us()
-    body = b'{"type":"test","timestamp":"%b","data":{"webhook":"%b"}}' % (iso(now).encode(), name.encode())
+    body = test_message(name, now)
     headers = signed_headers(found, _own(data), f"msg_{secrets.token_hex(16)}", now, body)
     place.audit("webhook.tested", webhook=name)
     where = target(found.url, load_settings(data).gateway.webhook_hosts)
@@ -118,7 +118,7 @@ def enable(name: Name, data: Data = DATA, json: Json = False) -> None:
     with DataDirectory(data).changing() as change:
         made = change.registry.webhooks.change(name, disabled_us=None, failures=0, failing_us=None, due_us=0)
         change.note("webhook.enabled", webhook=name)
-    _told(made, as_json=json)
+    _print(made, as_json=json)
 
 
 @app.command("rotate")
@@ -166,7 +166,7 @@ def _hand_out(data: Path, made: Webhook, secret_file: Path | None, *, as_json: b
         output.facts((key, value) for key, value in shown.items() if value is not None)
 
 
-def _told(found: Webhook, *, as_json: bool) -> None:
+def _print(found: Webhook, *, as_json: bool) -> None:
     if as_json:
         output.emit(_described(found))
     else:
@@ -174,20 +174,4 @@ def _told(found: Webhook, *, as_json: bool) -> None:
 
 
 def _described(webhook: Webhook) -> dict[str, Any]:
-    state = "failing" if webhook.failures else "enabled"
-    return {
-        "name": webhook.name,
-        "subscriber": webhook.subscriber,
-        "url": webhook.url,
-        "state": "disabled" if webhook.disabled_us is not None else state,
-        "said": webhook.said or None,
-        "failures": webhook.failures,
-        "failing_since": _time(webhook.failing_us),
-        "due_at": _time(webhook.due_us or None),
-        "delivered_at": _time(webhook.delivered_us),
-        "created_at": _time(webhook.created_us),
-    }
-
-
-def _time(at_us: int | None) -> str | None:
-    return None if at_us is None else iso(at_us)
+    return told(described_webhook(webhook))

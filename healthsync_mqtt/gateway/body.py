@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from healthsync_mqtt.gateway.problem import HttpError
 
+T = TypeVar("T")
+
 WITHIN_S: Final = 30.0
 """Seconds that a whole body may take to arrive."""
+_MOST_FORM: Final = 65_536
+"""Bytes of a body that says what is to be done."""
 _ENCODINGS: Final = frozenset({"", "identity", "gzip"})
 
 
@@ -45,6 +50,15 @@ async def read_body(request: Request, most: int, take: Callable[[int], None] = _
     except ClientDisconnect:
         raise HttpError(400, "malformed", "the request ended within its body") from None
     return bytes(body)
+
+
+async def read_form(request: Request, kind: type[T], example: str) -> T:
+    """A JSON body of a known shape; ``example`` is one that would do. HttpError 400, and those of ``read_body``."""
+    try:
+        return msgspec.json.decode(await read_body(request, _MOST_FORM), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        said = str(error) if isinstance(error, msgspec.ValidationError) else "that is no JSON of this shape"
+        raise HttpError(400, "bad_input", said, hint=f"send {example}") from None
 
 
 def _too_large(most: int) -> HttpError:

@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import os
 import random
+import secrets
 import time
 from collections.abc import Callable, Container
 from functools import partial
@@ -51,17 +52,22 @@ def message(events: list[bytes], now_us: int) -> bytes:
     return b'{"type":"events","timestamp":"%b","data":{"events":[%b]}}' % (iso(now_us).encode(), b",".join(events))
 
 
+def test_message(name: str, now_us: int) -> bytes:
+    """The body of a test: it holds no event."""
+    return b'{"type":"test","timestamp":"%b","data":{"webhook":"%b"}}' % (iso(now_us).encode(), name.encode())
+
+
 def signed_headers(webhook: Webhook, secret: str, message_id: str, now_us: int, body: bytes) -> dict[str, str]:
     """The headers of Standard Webhooks 1.0."""
     generations = [webhook.generation]
     if webhook.generation > 1 and now_us < webhook.rotated_us + BOTH_S * _SECOND_US:
         generations.append(webhook.generation - 1)
-    secrets = [webhook_secret(secret, webhook.name, each) for each in generations]
+    keys = [webhook_secret(secret, webhook.name, each) for each in generations]
     timestamp = now_us // _SECOND_US
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(secrets, message_id, timestamp, body),
+        "webhook-signature": signature(keys, message_id, timestamp, body),
     }
 
 
@@ -96,6 +102,20 @@ class Deliveries:
         #: where each is that nothing was to be told to since: it costs no write
         self._passed: dict[str, tuple[str, int, int]] = {}
         self.delivered = 0
+
+    def secret_of(self, webhook: Webhook) -> str:
+        """What signs it now."""
+        return webhook_secret(self._secret(), webhook.name, webhook.generation)
+
+    def expect(self, url: str) -> None:
+        """RefusedTargetError for a URL that nothing is posted to."""
+        target(url, self._named)
+
+    async def try_now(self, webhook: Webhook) -> PostAnswer:
+        """Post a signed test message, which holds no event. RefusedTargetError; OSError when nobody answers."""
+        body = test_message(webhook.name, self._clock_us())
+        headers = signed_headers(webhook, self._secret(), f"msg_{secrets.token_hex(16)}", self._clock_us(), body)
+        return await post(target(webhook.url, self._named), headers, body, resolve=self._resolve)
 
     async def run(self) -> None:
         """Deliver, for ever."""

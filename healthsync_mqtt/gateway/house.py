@@ -14,11 +14,14 @@ from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.formats.catalogue import declare
 from healthsync_mqtt.gateway import enrolling, intake, stream
 from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.day_pool import DayPool
+from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.deliveries import Deliveries
+from healthsync_mqtt.gateway.issuing import TokenDesk
 from healthsync_mqtt.gateway.log_pool import LogPool
 from healthsync_mqtt.gateway.place import SealedPlaces
 from healthsync_mqtt.gateway.publisher import Publisher
@@ -65,6 +68,7 @@ class House:
         """Use ``open``. ``identities`` is the registry to write in: a write that waits keeps no reading waiting."""
         paths, limits = settings.paths, settings.limits
         self.settings = settings
+        declare(paths.root / "formats")
         self.store = CredentialStore(paths.credentials)
         self.keys = LiveKeys(KeyStore.of_environment(paths.keys), time.time_ns() // 1000)
         self.rules = AccessRules(TopicRegistry.load(settings.topics_file))
@@ -113,7 +117,10 @@ class House:
         self.answers = Answers(Room(_MOST_ANSWERS, "answers"))
         self.reading = LogQuestions(self.log, self.shares, SealedPlaces(self.store.need(*_OWN)))
         self.streams = stream.Streams(self.reading, self.tail, self.callers)
-        exchange = TokenExchange(identities, TokenIssuer(self.keys), audit, lifetime_s=settings.token.access_s)
+        issuer = TokenIssuer(self.keys)
+        self.deeds = Deeds(self.sessions, self.callers)
+        self.desk = TokenDesk(issuer, settings.token.lifetime_s)
+        exchange = TokenExchange(identities, issuer, audit, lifetime_s=settings.token.access_s)
         self.enrolling = enrolling.Enrolling(self.callers, exchange)
         self.tls = (
             ServerTls(

@@ -2,7 +2,21 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from healthsync_mqtt import __version__
+from healthsync_mqtt.descriptions.consents import ConsentDecisionLine, ConsentLine
+from healthsync_mqtt.descriptions.people import (
+    AdminDescription,
+    AppDescription,
+    DeviceDescription,
+    LastSighting,
+    SubscriberDescription,
+    UserDescription,
+    WebhookDescription,
+)
+from healthsync_mqtt.gateway.asked import REQUESTS
+from healthsync_mqtt.gateway.issuing import TokenAnswer
 from healthsync_mqtt.gateway.sessions import ACCESS_COOKIE
 from healthsync_mqtt.model.reasons import Reason
 
@@ -71,6 +85,57 @@ _CARER: Final[dict[str, Any]] = {
         "until": {"type": "string", "format": "date-time"},
     },
 }
+MODELS: Final[tuple[type[msgspec.Struct], ...]] = (
+    UserDescription,
+    DeviceDescription,
+    AppDescription,
+    LastSighting,
+    SubscriberDescription,
+    WebhookDescription,
+    AdminDescription,
+    ConsentLine,
+    ConsentDecisionLine,
+    TokenAnswer,
+    *REQUESTS,
+)
+"""What is told and asked as values: their schemas are made of them."""
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _page(entries: str, name: str, place: str = "string") -> dict[str, Any]:
+    """A page of a list: its entries, and where the next one begins."""
+    return {
+        "type": "object",
+        "required": [entries, "next"],
+        "properties": {
+            entries: {"type": "array", "items": _ref(name)},
+            "next": {"type": [place, "null"], "description": "The cursor of the next page; null at the end."},
+        },
+    }
+
+
+def _with(name: str, **more: dict[str, Any]) -> dict[str, Any]:
+    """A model with further members."""
+    return {"allOf": [_ref(name), {"type": "object", "required": list(more), "properties": more}]}
+
+
+def _seen(name: str) -> dict[str, Any]:
+    """A model of a client, with when it was last here."""
+    refused = {"type": "integer", "description": "Logins that were refused in the last day."}
+    return {
+        "allOf": [
+            _ref(name),
+            _ref("LastSighting"),
+            {"type": "object", "required": ["refused_lately"], "properties": {"refused_lately": refused}},
+        ]
+    }
+
+
+_TEXT: Final = {"type": "string"}
+_TIME: Final = {"type": "string", "format": "date-time"}
 _EVENTS: Final = {"type": "array", "items": {"$ref": "#/components/schemas/Event"}}
 SCHEMAS: Final[dict[str, Any]] = {
     "Problem": _PROBLEM,
@@ -206,8 +271,46 @@ SCHEMAS: Final[dict[str, Any]] = {
         "required": ["types"],
         "properties": {"types": {"type": "array", "items": {"type": "object"}}},
     },
+    "UserPage": _page("users", "UserDescription"),
+    "Device": _seen("DeviceDescription"),
+    "DevicePage": _page("devices", "Device"),
+    "App": _seen("AppDescription"),
+    "AppPage": _page("apps", "App"),
+    "AppLogin": _with("AppDescription", password=_TEXT, topics={"type": "array", "items": _TEXT}),
+    "Subscriber": _seen("SubscriberDescription"),
+    "SubscriberPage": _page("subscribers", "Subscriber"),
+    "WebhookPage": _page("webhooks", "WebhookDescription"),
+    "WebhookSecret": _with("WebhookDescription", secret=_TEXT),
+    "WebhookTest": {
+        "type": "object",
+        "required": ["name", "url", "status", "taken"],
+        "properties": {"name": _TEXT, "url": _TEXT, "status": {"type": "integer"}, "taken": {"type": "boolean"}},
+    },
+    "AdminPage": _page("admins", "AdminDescription"),
+    "Consents": {
+        "type": "object",
+        "required": ["consents"],
+        "properties": {"consents": {"type": "array", "items": _ref("ConsentLine")}},
+    },
+    "DecisionPage": _page("decisions", "ConsentDecisionLine", "integer"),
+    "EnrolmentCode": {
+        "type": "object",
+        "required": ["user_id", "device_id", "code", "expires_at", "qr_svg"],
+        "properties": {
+            "user_id": _TEXT,
+            "device_id": _TEXT,
+            "code": _TEXT,
+            "expires_at": _TIME,
+            "qr_svg": {"type": "string", "description": "The code as an SVG image."},
+        },
+    },
+    "Invite": {
+        "type": "object",
+        "required": ["path", "expires_at"],
+        "properties": {"path": {"type": "string", "description": "Behind this server's address."}, "expires_at": _TIME},
+    },
     "Anything": {},
-}
+} | msgspec.json.schema_components(MODELS, ref_template="#/components/schemas/{name}")[1]
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"token": []}, {"login": []}, {"session": []}]
 _SCHEMES: Final[dict[str, Any]] = {
     "token": {"type": "http", "scheme": "bearer", "description": "The token of a device, subscriber or admin."},
@@ -232,6 +335,11 @@ def takes(description: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "description": description, "content": content}}
 
 
+def form(name: str) -> dict[str, Any]:
+    """A JSON body of this schema."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": _ref(name)}}}}
+
+
 _WORDS: Final = {
     304: "What the client has is what there is.",
     400: "A parameter or the request cannot be read.",
@@ -240,6 +348,7 @@ _WORDS: Final = {
     404: "There is nothing here that is the caller's.",
     406: "Not in this form.",
     408: "The body took too long.",
+    409: "The name is taken, or it cannot be done as things are.",
     410: "The token is of before: begin again without one.",
     413: "The body is too large.",
     415: "The body is in an encoding that is not read.",

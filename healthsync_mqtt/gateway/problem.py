@@ -15,6 +15,7 @@ _TITLES: Final = {
     405: "Not by this method",
     406: "Not in this form",
     408: "The request took too long",
+    409: "There is another one",
     410: "What this stands for is gone",
     413: "The request is too large",
     415: "Not a body of this kind",

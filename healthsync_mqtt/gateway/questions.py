@@ -1,5 +1,6 @@
 """What is asked of the log by HTTP: parameters as they are meant, and places as clients carry them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Final
@@ -12,6 +13,7 @@ from healthsync_mqtt.gateway.pages import MOST
 from healthsync_mqtt.gateway.place import SealedPlaces
 from healthsync_mqtt.gateway.problem import HttpError, not_found
 from healthsync_mqtt.gateway.shares import Shares
+from healthsync_mqtt.identity.people.names import ALL, EVERY
 from healthsync_mqtt.model.catalogue import resolve
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.sync_token import SyncTokenError
@@ -86,6 +88,12 @@ def type_of(text: str | None) -> str | None:
     if found is None:
         raise HttpError(400, "unknown_type", "there is no such type", hint="see /v1/catalogue")
     return found.name
+
+
+def types_of(names: Iterable[str]) -> str | list[str]:
+    """The types that are named: names or aliases, and ``all`` or ``*`` for the general ones. HttpError 400."""
+    found = {EVERY if name in ALL else str(type_of(name)) for name in names}
+    return EVERY if found == {EVERY} else sorted(found)
 
 
 def one_user(caller: Caller, asked: str | None) -> str | None:

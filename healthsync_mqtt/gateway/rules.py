@@ -120,6 +120,19 @@ class Owner(Rule):
 
 
 @dataclass(frozen=True)
+class Keeper(Rule):
+    """Who keeps what is a user's: the user that the route names, in a session, and admins."""
+
+    async def __call__(self, request: HTTPConnection) -> Caller:
+        """Who is calling; 404 for everybody else."""
+        caller = await self._caller(request)
+        own = caller.person is not None and caller.person.user == request.path_params["user"]
+        if not own and caller.principal.role is not Role.admin:
+            raise not_found()
+        return caller
+
+
+@dataclass(frozen=True)
 class Administrator(Rule):
     """An admin, with a token or in a session."""
 

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from healthsync_mqtt.errors import HealthSyncError, TokenError
 from healthsync_mqtt.identity.audit.delivery import deliver
-from healthsync_mqtt.identity.audit.log import AuditLog, subject_of
+from healthsync_mqtt.identity.audit.log import AuditLog, plain, subject_of
 from healthsync_mqtt.identity.people.carers import Carer
 from healthsync_mqtt.identity.people.sessions import PersonSession, SessionRole
 from healthsync_mqtt.identity.registry import Registry
@@ -164,13 +164,14 @@ class PersonSessions:
         """Ask the registry. HealthSyncError."""
         return await asyncio.to_thread(question, self._registry)
 
-    def note(
-        self, action: str, *, actor: str, user: str | None, device: str | None = None, **detail: str | list[str] | None
-    ) -> None:
+    def note(self, action: str, *, actor: str, user: str | None, device: str | None = None, **detail: Any) -> None:
         """A row for the audit log, inside of what it tells of."""
-        said = {name: value for name, value in detail.items() if value is not None}
         self._registry.audit_outbox.note(
-            action, actor=actor, now_us=self.now_us(), subject=subject_of(self._audit, user, device), detail=said
+            action,
+            actor=actor,
+            now_us=self.now_us(),
+            subject=subject_of(self._audit, user, device),
+            detail=plain(detail),
         )
 
     # -- in a thread

@@ -5,11 +5,18 @@ from typing import Protocol
 from fastapi import APIRouter
 
 from healthsync_mqtt.gateway import (
+    accounts,
+    agreeing,
+    apps,
     caring,
     days,
+    devices,
     enrolling,
     hooks,
     intake,
+    operators,
+    posting,
+    readers,
     reading,
     series,
     site,
@@ -19,11 +26,15 @@ from healthsync_mqtt.gateway import (
 )
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.day_pool import DayPool
+from healthsync_mqtt.gateway.deeds import Deeds
+from healthsync_mqtt.gateway.deliveries import Deliveries
+from healthsync_mqtt.gateway.issuing import TokenDesk
 from healthsync_mqtt.gateway.questions import LogQuestions
-from healthsync_mqtt.gateway.rules import Anybody, Owner, Reader, Rule, Sender, Visitor
+from healthsync_mqtt.gateway.rules import Administrator, Anybody, Keeper, Owner, Reader, Rule, Sender, Visitor
 from healthsync_mqtt.gateway.sessions import PersonSessions
 from healthsync_mqtt.gateway.shares import Shares
 from healthsync_mqtt.gateway.written import Answers
+from healthsync_mqtt.topics.access import AccessRules
 
 
 class GatewayParts(Protocol):
@@ -39,12 +50,17 @@ class GatewayParts(Protocol):
     enrolling: enrolling.Enrolling
     sessions: PersonSessions
     site: site.Site
+    deeds: Deeds
+    desk: TokenDesk
+    deliveries: Deliveries
+    rules: AccessRules
 
 
 def routers(parts: GatewayParts) -> list[APIRouter]:
     """All of them."""
     callers = parts.callers
     reader, anybody = Reader(callers), Anybody(callers)
+    keeper, admin = Keeper(callers), Administrator(callers)
     return [
         intake.routes(parts.intake, Sender(callers)),
         reading.routes(parts.reading, parts.answers, reader, anybody),
@@ -57,4 +73,11 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         caring.routes(parts.sessions, Owner(callers)),
         series.routes(parts.reading, parts.days, parts.answers, reader),
         site.routes(parts.site, anybody),
+        devices.routes(parts.deeds, parts.desk, keeper),
+        apps.routes(parts.deeds, parts.rules, keeper),
+        agreeing.routes(parts.deeds, keeper),
+        accounts.routes(parts.deeds, admin, keeper),
+        readers.routes(parts.deeds, parts.desk, admin),
+        posting.routes(parts.deeds, parts.deliveries, admin),
+        operators.routes(parts.deeds, admin),
     ]

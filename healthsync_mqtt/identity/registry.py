@@ -29,6 +29,7 @@ from healthsync_mqtt.identity.people.dashboards import DashboardBook
 from healthsync_mqtt.identity.people.erasures import ErasureBook
 from healthsync_mqtt.identity.people.lookup import (
     PEOPLE,
+    admin_of,
     any_device,
     any_subscriber,
     any_user,
@@ -43,7 +44,7 @@ from healthsync_mqtt.identity.people.names import ERASED, check_id, checked_name
 from healthsync_mqtt.identity.people.records import Admin, Device, Subscriber, User
 from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
 from healthsync_mqtt.identity.people.schema import open_database
-from healthsync_mqtt.identity.people.sessions import SessionBook
+from healthsync_mqtt.identity.people.sessions import SessionBook, SessionRole
 from healthsync_mqtt.identity.people.sightings import SightingBook
 from healthsync_mqtt.identity.people.sources import SourceBook
 from healthsync_mqtt.identity.people.tables import Tables
@@ -144,9 +145,9 @@ class Registry:
                 self.consent.grant(user_id, consent, now_us, purposes=purposes, recorded_by=recorded_by)
         return User(id=user_id, created_us=now_us)
 
-    def users(self) -> list[User]:
-        """All users who were not removed, by id."""
-        return self._tables.records(User, PEOPLE["users"])
+    def users(self, *, after: str = "", limit: int = -1) -> list[User]:
+        """Users who were not removed, by id: all of them, or the next ones behind an id."""
+        return self._tables.records(User, PEOPLE["users"], after, limit)
 
     def user(self, user_id: str) -> User:
         """One user; NotFoundError."""
@@ -303,12 +304,26 @@ class Registry:
             return subscriber
 
     def add_admin(self, name: str, now_us: int) -> Admin:
-        """Add an operator."""
+        """Add an operator, or bring a removed one back: the older tokens stay void. ConflictError."""
         check_id("admin name", name)
         with self._tables.write():
-            self._claim(name, Role.admin)
+            if not self._tables.column(str, PEOPLE["former_admin"], name):
+                self._claim(name, Role.admin)
             self._tables.insert("admins", {"name": name, "created_us": now_us})
-        return Admin(name=name, created_us=now_us)
+            return self.admin(name)
+
+    def admin(self, name: str) -> Admin:
+        """One admin; NotFoundError."""
+        return admin_of(self._tables, name)
+
+    def remove_admin(self, name: str, now_us: int) -> Admin:
+        """End an admin's tokens, links and sessions. NotFoundError; returns what it was."""
+        with self._tables.write():
+            admin = self.admin(name)
+            raise_epoch(self._tables, name)
+            self._tables.delete("admins", "name = ?", name)
+            self.sessions.end_all(SessionRole.admin, name, now_us, "admin removed")
+            return admin
 
     def admins(self) -> list[Admin]:
         """All admins, by name."""

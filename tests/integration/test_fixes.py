@@ -71,6 +71,11 @@ RING = "device add alice ring"
 AT_ONCE = "key rotate --publish 0s"
 """It signs before services have read it: within a second they have."""
 TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
+    "admin add NAME": Line("admin add first"),
+    "admin add {name}": Line("admin add second"),
+    "admin list": Line("admin list"),
+    "admin remove NAME": Line("admin remove third --yes", ("admin add third",)),
+    "admin remove {name} --yes": Line("admin remove fourth --yes", ("admin add fourth",)),
     "app add USER NAME --format FORMAT": Line("app add alice gauge --format json"),
     "app add {user} {name} --format FORMAT": Line("app add alice gauge2 --format json"),
     "app list": Line("app list"),

@@ -318,6 +318,13 @@ WALK: dict[str, Row] = {
     ),
     "auth serve": Row(OnPage("docs/howto/rabbitmq.md"), "auth serve --port many"),
     "token revoke": Row("token revoke --user alice --device watch", "token revoke"),
+    "admin add": Row("admin add root", "admin add app", "token", code=1),
+    "admin list": Row("admin list", "admin list root", "root"),
+    "admin token": Row("admin token root", "admin token nobody", "token", code=1),
+    "admin invite": Row(
+        "admin invite root --base https://localhost", "admin invite nobody --base https://localhost", "url", code=1
+    ),
+    "admin remove": Row("admin remove root --yes", "admin remove root --yes", "removed", code=1),
     "audit list": Row("audit list", "audit list --limit 0", "user.added"),
     "audit verify": Row("audit verify", "audit verify now"),
     "consent withdraw": Row("consent withdraw alice", "consent withdraw nobody", code=1),
@@ -423,6 +430,9 @@ HAND_OUT = {
     "app webhook",
     "user invite",
     "webhook add",
+    "admin add",
+    "admin token",
+    "admin invite",
     "webhook rotate",
 }
 """What is asked for a secret; test_cli_secrets says where it may go."""

@@ -1635,7 +1635,236 @@ export type Catalogue = {
   types: Array<Record<string, unknown>>;
 };
 
+export type UserPage = {
+  users: Array<UserDescription>;
+  /** The cursor of the next page; null at the end. */
+  next: string | null;
+};
+
+export type Device = unknown;
+
+export type DevicePage = {
+  devices: Array<Device>;
+  /** The cursor of the next page; null at the end. */
+  next: string | null;
+};
+
+export type App = unknown;
+
+export type AppPage = {
+  apps: Array<App>;
+  /** The cursor of the next page; null at the end. */
+  next: string | null;
+};
+
+export type AppLogin = unknown;
+
+export type Subscriber = unknown;
+
+export type SubscriberPage = {
+  subscribers: Array<Subscriber>;
+  /** The cursor of the next page; null at the end. */
+  next: string | null;
+};
+
+export type WebhookPage = {
+  webhooks: Array<WebhookDescription>;
+  /** The cursor of the next page; null at the end. */
+  next: string | null;
+};
+
+export type WebhookSecret = unknown;
+
+export type WebhookTest = {
+  name: string;
+  url: string;
+  status: number;
+  taken: boolean;
+};
+
+export type AdminPage = {
+  admins: Array<AdminDescription>;
+  /** The cursor of the next page; null at the end. */
+  next: string | null;
+};
+
+export type Consents = {
+  consents: Array<ConsentLine>;
+};
+
+export type DecisionPage = {
+  decisions: Array<ConsentDecisionLine>;
+  /** The cursor of the next page; null at the end. */
+  next: number | null;
+};
+
+export type EnrolmentCode = {
+  user_id: string;
+  device_id: string;
+  code: string;
+  expires_at: string;
+  /** The code as an SVG image. */
+  qr_svg: string;
+};
+
+export type Invite = {
+  /** Behind this server's address. */
+  path: string;
+  expires_at: string;
+};
+
 export type Anything = unknown;
+
+export type UserDescription = {
+  user_id: string;
+  created_at: string;
+  suspended_at: string | null;
+  devices: Array<string>;
+  consent: Array<string>;
+};
+
+export type DeviceDescription = {
+  user_id: string;
+  device_id: string;
+  client_id: string;
+  username: string;
+  created_at: string;
+  suspended_at: string | null;
+};
+
+export type AppDescription = {
+  user_id: string;
+  device_id: string;
+  client_id: string;
+  username: string;
+  formats: Array<string>;
+  declared: Record<string, string | number | null>;
+  created_at: string;
+  rotated_at: string;
+  suspended_at: string | null;
+};
+
+export type LastSighting = {
+  address?: string | null | undefined;
+  connected_at?: string | null | undefined;
+  last_seen_at?: string | null | undefined;
+  last_event_at?: string | null | undefined;
+  protocol?: string | null | undefined;
+  version?: string | null | undefined;
+};
+
+export type SubscriberDescription = {
+  name: string;
+  client_id: string;
+  users: Array<string> | string;
+  types: Array<string> | string;
+  batches: boolean;
+  created_at: string;
+  suspended_at: string | null;
+};
+
+export type WebhookDescription = {
+  name: string;
+  subscriber: string;
+  url: string;
+  state: string;
+  said: string | null;
+  failures: number;
+  failing_since: string | null;
+  due_at: string | null;
+  delivered_at: string | null;
+  created_at: string | null;
+};
+
+export type AdminDescription = {
+  name: string;
+  client_id: string;
+  created_at: string;
+};
+
+export type ConsentLine = {
+  types: Array<string>;
+  purpose: string;
+  state: string;
+  granted_at: string;
+  expires_at: string | null;
+  withdrawn_at: string | null;
+  text_version: string | null;
+  recorded_by: string;
+};
+
+export type ConsentDecisionLine = {
+  user_id: string;
+  action: string;
+  purpose: string;
+  types: Array<string>;
+  at: string;
+  expires_at: string | null;
+  text_version: string | null;
+  recorded_by: string;
+};
+
+export type TokenAnswer = {
+  user_id: string | null;
+  device_id: string | null;
+  client_id: string;
+  username: string;
+  token: string;
+  expires_at: string;
+};
+
+export type UserRequest = {
+  user_id: string;
+  consent: Array<string>;
+  purposes?: Array<"insights" | "share" | "store"> | undefined;
+};
+
+export type InviteRequest = {
+  lifetime_s?: number | undefined;
+};
+
+export type DeviceRequest = {
+  device_id: string;
+};
+
+export type TokenWish = {
+  lifetime_s?: number | null | undefined;
+};
+
+export type AppRequest = {
+  device_id: string;
+  formats: Array<string>;
+  zone?: string | null | undefined;
+  unit?: string | null | undefined;
+  bucket_s?: number | null | undefined;
+  slot?: string | null | undefined;
+  longest?: number | null | undefined;
+};
+
+export type ConsentRequest = {
+  action: "grant" | "withdraw";
+  types: Array<string>;
+  purposes?: Array<"insights" | "share" | "store"> | undefined;
+  expires_at?: string | null | undefined;
+  text_version?: string | null | undefined;
+};
+
+export type SubscriberRequest = {
+  name: string;
+  users: Array<string>;
+  types?: Array<string> | undefined;
+  batches?: boolean | undefined;
+};
+
+export type WebhookRequest = {
+  name: string;
+  subscriber: string;
+  url: string;
+};
+
+export type AdminRequest = {
+  name: string;
+};
 
 export type Order = "asc" | "desc";
 
@@ -1787,5 +2016,251 @@ export interface Routes {
     query: { type?: string | null | undefined; field?: string | null | undefined; since?: string | null | undefined; until?: string | null | undefined; points?: number | undefined; offset?: number | undefined };
     body: undefined;
     answer: Series;
+  };
+  "GET /v1/users/{user}/devices": {
+    path: { user: string };
+    query: { cursor?: string | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: DevicePage;
+  };
+  "POST /v1/users/{user}/devices": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: DeviceRequest;
+    answer: DeviceDescription;
+  };
+  "GET /v1/users/{user}/devices/{device}": {
+    path: { user: string; device: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Device;
+  };
+  "DELETE /v1/users/{user}/devices/{device}": {
+    path: { user: string; device: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: DeviceDescription;
+  };
+  "POST /v1/users/{user}/devices/{device}/enrolment": {
+    path: { user: string; device: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: EnrolmentCode;
+  };
+  "POST /v1/users/{user}/devices/{device}/token": {
+    path: { user: string; device: string };
+    query: Record<never, never>;
+    body: TokenWish;
+    answer: TokenAnswer;
+  };
+  "POST /v1/users/{user}/devices/{device}/suspend": {
+    path: { user: string; device: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: DeviceDescription;
+  };
+  "POST /v1/users/{user}/devices/{device}/resume": {
+    path: { user: string; device: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: DeviceDescription;
+  };
+  "POST /v1/users/{user}/devices/{device}/revoke": {
+    path: { user: string; device: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: DeviceDescription;
+  };
+  "GET /v1/users/{user}/apps": {
+    path: { user: string };
+    query: { cursor?: string | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: AppPage;
+  };
+  "POST /v1/users/{user}/apps": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: AppRequest;
+    answer: AppLogin;
+  };
+  "POST /v1/users/{user}/apps/{app}/rotate": {
+    path: { user: string; app: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: AppLogin;
+  };
+  "DELETE /v1/users/{user}/apps/{app}": {
+    path: { user: string; app: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: AppDescription;
+  };
+  "GET /v1/users/{user}/consents": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Consents;
+  };
+  "POST /v1/users/{user}/consents": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: ConsentRequest;
+    answer: Consents;
+  };
+  "GET /v1/users/{user}/consents/history": {
+    path: { user: string };
+    query: { cursor?: number | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: DecisionPage;
+  };
+  "GET /v1/users": {
+    path: Record<never, never>;
+    query: { cursor?: string | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: UserPage;
+  };
+  "POST /v1/users": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: UserRequest;
+    answer: UserDescription;
+  };
+  "GET /v1/users/{user}": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: UserDescription;
+  };
+  "DELETE /v1/users/{user}": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: UserDescription;
+  };
+  "POST /v1/users/{user}/suspend": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: UserDescription;
+  };
+  "POST /v1/users/{user}/resume": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: UserDescription;
+  };
+  "POST /v1/users/{user}/invites": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: InviteRequest;
+    answer: Invite;
+  };
+  "GET /v1/subscribers": {
+    path: Record<never, never>;
+    query: { cursor?: string | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: SubscriberPage;
+  };
+  "POST /v1/subscribers": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: SubscriberRequest;
+    answer: SubscriberDescription;
+  };
+  "GET /v1/subscribers/{name}": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Subscriber;
+  };
+  "DELETE /v1/subscribers/{name}": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: SubscriberDescription;
+  };
+  "POST /v1/subscribers/{name}/token": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: TokenWish;
+    answer: TokenAnswer;
+  };
+  "POST /v1/subscribers/{name}/suspend": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: SubscriberDescription;
+  };
+  "POST /v1/subscribers/{name}/resume": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: SubscriberDescription;
+  };
+  "GET /v1/webhooks": {
+    path: Record<never, never>;
+    query: { cursor?: string | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: WebhookPage;
+  };
+  "POST /v1/webhooks": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: WebhookRequest;
+    answer: WebhookSecret;
+  };
+  "GET /v1/webhooks/{name}": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookDescription;
+  };
+  "DELETE /v1/webhooks/{name}": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookDescription;
+  };
+  "POST /v1/webhooks/{name}/enable": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookDescription;
+  };
+  "POST /v1/webhooks/{name}/test": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookTest;
+  };
+  "POST /v1/webhooks/{name}/rotate": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: WebhookSecret;
+  };
+  "GET /v1/admins": {
+    path: Record<never, never>;
+    query: { cursor?: string | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: AdminPage;
+  };
+  "POST /v1/admins": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: AdminRequest;
+    answer: AdminDescription;
+  };
+  "POST /v1/admins/{name}/invites": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: InviteRequest;
+    answer: Invite;
+  };
+  "DELETE /v1/admins/{name}": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: AdminDescription;
   };
 }

@@ -119,6 +119,15 @@ def subscriber_from(
     )
 
 
+def admin_of(tables: Tables, name: str) -> Admin:
+    """An admin; NotFoundError."""
+    found = tables.record(Admin, PEOPLE["admin"], check_id("admin name", name))
+    if found is None:
+        add, message = f"healthsync admin add {name}", f"there is no admin {name}"
+        raise UnknownNameError(Noun.admin, name, message, hint="healthsync admin list", add=add)
+    return found
+
+
 def epoch_of(tables: Tables, client_id: str) -> int | None:
     """The epoch that a token or certificate of this principal has to name; None for a name that nobody has."""
     return next(iter(tables.column(int, PEOPLE["epoch"], client_id)), None)

@@ -137,6 +137,14 @@ class SessionBook:
             self._tables.update("sessions", session, {"ended_us": now_us, "ended_for": why})
             return True
 
+    def end_all(self, role: SessionRole, holder: str, now_us: int, why: str) -> None:
+        """End the sessions of a holder, and the links that nobody has opened."""
+        with self._tables.write():
+            for session in self.live(now_us):
+                if (session.role, session.holder) == (role, holder):
+                    self._tables.update("sessions", session.id, {"ended_us": now_us, "ended_for": why})
+            self._tables.delete("invites", "role = ? AND holder = ? AND used_us IS NULL", role, holder)
+
 
 def _session(*, role: str, **row: int | str) -> PersonSession:
     return PersonSession(role=SessionRole(role), **row)  # type: ignore[arg-type]

@@ -55,6 +55,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "sink user", "bridge join", "bridge run", "gateway run", "user invite", "app webhook",
             "webhook add", "webhook list", "webhook show", "webhook test", "webhook enable", "webhook rotate",
             "webhook remove",
+        "admin add", "admin list", "admin token", "admin invite", "admin remove",
         "broker render", "broker provision", "broker check", "broker credentials",
         "broker password list", "broker password rotate",
         "homeassistant enable", "homeassistant disable", "homeassistant list", "homeassistant login",

@@ -21,7 +21,7 @@ FREE = {
     *("event", "jti", "reason of cert revoke", "action", "user of broker render", "name of sink add influxdb"),
     *("name of sink add kafka", "servers", "latest_topic", "user of sink add kafka"),
     *("name of sink add file", "name of user add", "other", "provider", "source_app", "value", "by", "longest"),
-    *("url_file", "base", "secret_file", "name of webhook add"),
+    *("url_file", "base", "secret_file", "name of webhook add", "name of admin add"),
     *("account of adapter map", "before of adapter map", "place", "which", "keys", "redirected"),
     "name of adapter new",
     "reason of user erase",

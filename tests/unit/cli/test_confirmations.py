@@ -29,7 +29,7 @@ OF_THAT_KIND = [path for path, _ in ALL if path[-1] in TAKES_AWAY]
 
 
 def test_there_are_such_commands() -> None:
-    assert len(OF_THAT_KIND) == 13
+    assert len(OF_THAT_KIND) == 14
 
 
 @pytest.fixture
@@ -41,6 +41,7 @@ def there(lines: Any, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     lines("subscriber", "add", "app", "--users", "*", "--types", "*")
     lines("sink", "add", "file", str(tmp_path / "out"))
     lines("webhook", "add", "hook", "app", "https://localhost/hook")
+    lines("admin", "add", "root")
     lines("cert", "init-ca")
     (certificate,) = lines("cert", "issue", "device", "alice", "watch", "--out", str(tmp_path))
     (rotated,) = lines("key", "rotate", "--publish", "1h")
@@ -55,6 +56,7 @@ LINES = {
     ("device", "remove"): "device remove alice watch",
     ("app", "remove"): "app remove alice phone",
     ("subscriber", "remove"): "subscriber remove app",
+    ("admin", "remove"): "admin remove root",
     ("sink", "remove"): "sink remove file",
     ("cert", "revoke"): "cert revoke {serial}",
     ("key", "retire"): "key retire {kid}",

@@ -19,6 +19,7 @@ def household(lines: Lines, tmp_path: Path) -> None:
     lines("user", "add", "alice", "--consent", "all")
     lines("device", "add", "alice", "watch")
     lines("subscriber", "add", "app", "--users", "*")
+    lines("admin", "add", "root")
     lines("sink", "add", "file", str(tmp_path / "out"))
 
 
@@ -26,6 +27,7 @@ REMOVALS = [
     ("user remove alice", "user list", "user_id"),
     ("device remove alice watch", "device list", "device_id"),
     ("subscriber remove app", "subscriber list", "name"),
+    ("admin remove root", "admin list", "name"),
     ("sink remove file", "sink list", "sink"),
 ]
 

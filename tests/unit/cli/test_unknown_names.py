@@ -29,6 +29,7 @@ NAMES: dict[Callable[..., Any], tuple[str, str, str]] = {
     completion.apps: ("phone", "phnoe", "phone"),
     completion.subscribers: ("board", "baord", "board"),
     completion.clients: ("alice-watch", "alice-wacth", "alice-watch"),
+    completion.admins: ("root", "roto", "root"),
     completion.webhooks: ("hook", "hoko", "hook"),
     completion.sinks: ("copies", "copeis", "copies"),
     completion.passwords: ("board", "baord", "board"),
@@ -82,6 +83,10 @@ webhook test hook
 webhook enable hook
 webhook rotate hook
 webhook remove hook
+admin add other
+admin token root
+admin invite root --base https://localhost
+admin remove root
 client list --role device
 client kick alice-watch
 consent grant alice --types heart_rate --purpose store
@@ -178,12 +183,19 @@ FREE = {
 TOLD = {("subscriber add", "users"): "users may be added after who reads them"}
 """A value that need not be there, but it is said that it is not, with the nearest."""
 
-MADE = {completion.users, completion.holders, completion.devices, completion.apps, completion.subscribers}
+MADE = {
+    completion.users,
+    completion.holders,
+    completion.devices,
+    completion.apps,
+    completion.subscribers,
+    completion.admins,
+}
 """What a command of ours adds by the name that was typed."""
 BRINGING = {
     *("adapter link", "app add", "app why", "cert issue", "consent grant", "device add", "device enroll"),
     *("device token", "device why", "homeassistant enable", "homeassistant login", "import", "publish", "replay"),
-    *("simulate", "subscriber token", "subscriber why", "user invite", "webhook add"),
+    *("simulate", "subscriber token", "subscriber why", "user invite", "webhook add", "admin invite", "admin token"),
     *("app show", "device show", "subscriber show", "user show"),
 }
 """Commands whose reader may have meant to add what is missing first."""
@@ -217,6 +229,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         *("app add alice phone --format json --password-file {tmp}/password", "cert init-ca", "key list"),
         *("subscriber add board --users * --token-file {tmp}/token", "webhook add hook board https://localhost/hook"),
         "cert issue device alice watch --out {tmp}",
+        "admin add root --token-file {tmp}/admin",
         *("homeassistant login board --password-file {tmp}/ha", "homeassistant enable alice steps"),
         *("sink add influxdb http://127.0.0.1:9 --no-test --name copies", "broker credentials"),
     ):

@@ -11,6 +11,7 @@ from tests.unit.cli.test_confirmations import commands
 
 BEGINS = {
     "up": "makes it", "user add": "one may begin with it", "subscriber add": "one may begin with it",
+    "admin add": "one may begin with it",
     "cert init-ca": "one may begin with it", "sink add influxdb": "one may begin with it",
     "sink add file": "one may begin with it", "sink add kafka": "one may begin with it",
     "broker render": "one may begin with it",

@@ -2,7 +2,7 @@
 SELECT id, created_us, suspended_us, removed_us FROM users WHERE id = ?
 
 -- name: users
-SELECT id, created_us, suspended_us, removed_us FROM users WHERE removed_us IS NULL ORDER BY id
+SELECT id, created_us, suspended_us, removed_us FROM users WHERE removed_us IS NULL AND id > ?1 ORDER BY id LIMIT ?2
 
 -- name: device
 SELECT user_id, device_id, client_id, created_us, removed_us, not_before_s, suspended_us, token_epoch
@@ -38,6 +38,9 @@ FROM subscribers JOIN principals ON client_id = name WHERE removed_us IS NULL OR
 
 -- name: admin
 SELECT name, created_us, token_epoch FROM admins JOIN principals ON client_id = name WHERE name = ?
+
+-- name: former_admin
+SELECT client_id FROM principals WHERE client_id = ?1 AND role = 'admin' AND ?1 NOT IN (SELECT name FROM admins)
 
 -- name: admins
 SELECT name, created_us, token_epoch FROM admins JOIN principals ON client_id = name ORDER BY name

@@ -1,0 +1,99 @@
+"""The bodies of requests that change what is registered, as values."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from healthsync_mqtt.topics.grammar import ID_MAX
+
+Id = Annotated[str, msgspec.Meta(pattern=f"^[A-Za-z0-9_-]{{1,{ID_MAX}}}$")]
+Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Words = Annotated[tuple[Word, ...], msgspec.Meta(min_length=1, max_length=200)]
+PurposeName = Literal["store", "share", "insights"]
+Purposes = Annotated[tuple[PurposeName, ...], msgspec.Meta(min_length=1, max_length=3)]
+EVERY_PURPOSE: tuple[PurposeName, ...] = ("store", "share", "insights")
+_DAY_S = 86_400
+
+
+class UserRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A new user, and the types that the user agrees to: names, or ``all``; none is ``[]``."""
+
+    user_id: Id
+    consent: Annotated[tuple[Word, ...], msgspec.Meta(max_length=200)]
+    purposes: Purposes = EVERY_PURPOSE
+
+
+class InviteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A link that opens a session once."""
+
+    lifetime_s: Annotated[int, msgspec.Meta(ge=60, le=30 * _DAY_S)] = _DAY_S
+
+
+class DeviceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A new device."""
+
+    device_id: Id
+
+
+class TokenWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A new token."""
+
+    lifetime_s: Annotated[int, msgspec.Meta(ge=1, le=_DAY_S)] | None = None
+
+
+class AppRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A new app: what it sends, and what its messages do not say."""
+
+    device_id: Id
+    formats: Words
+    zone: Word | None = None
+    unit: Word | None = None
+    bucket_s: Annotated[int, msgspec.Meta(ge=1, le=31 * _DAY_S)] | None = None
+    slot: Word | None = None
+    longest: Annotated[int, msgspec.Meta(ge=1_024, le=268_435_455)] | None = None
+
+
+class ConsentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A decision about types (names, or ``all``: the general ones)."""
+
+    action: Literal["grant", "withdraw"]
+    types: Words
+    purposes: Purposes = EVERY_PURPOSE
+    expires_at: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    text_version: Word | None = None
+
+
+class SubscriberRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A new subscriber. ``*`` among users are all of them, among types the general ones."""
+
+    name: Id
+    users: Annotated[tuple[Word, ...], msgspec.Meta(min_length=1, max_length=1_000)]
+    types: Words = ("*",)
+    batches: bool = False
+
+
+class WebhookRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A new webhook of a subscriber."""
+
+    name: Id
+    subscriber: Id
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2_048)]
+
+
+class AdminRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A new admin."""
+
+    name: Id
+
+
+REQUESTS: tuple[type[msgspec.Struct], ...] = (
+    UserRequest,
+    InviteRequest,
+    DeviceRequest,
+    TokenWish,
+    AppRequest,
+    ConsentRequest,
+    SubscriberRequest,
+    WebhookRequest,
+    AdminRequest,
+)
