@@ -233,6 +233,11 @@ SCHEMAS: Final[dict[str, Any]] = {
             "name": {"type": "string"},
             "expires_at": {"type": "string", "format": "date-time", "description": "Of the access cookie."},
             "csrf_token": {"type": "string", "description": "Requests that change something repeat it: X-CSRF-Token."},
+            "cares_for": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Of GET /v1/session: the other users who let this one see anything now.",
+            },
         },
     },
     "Introspection": {

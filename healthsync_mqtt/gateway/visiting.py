@@ -68,9 +68,15 @@ def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody
 
     @router.get("/v1/session", summary="Whose session it is", responses=answers("Session", "The session.", 401, 403))
     async def whose(caller: Annotated[Caller, Depends(visitor)]) -> Response:
-        """Who is logged in, and the word that requests which change something repeat as X-CSRF-Token."""
-        assert caller.person is not None
-        return JSONResponse(_described(caller.person, sessions.csrf(caller.person.session)))
+        """Who is logged in, and the word that requests which change something repeat as X-CSRF-Token.
+
+        `cares_for` are the other users who let this one see anything now.
+        """
+        person = caller.person
+        assert person is not None
+        others = sessions.cared_for(person.user) if person.user is not None else ()
+        described = _described(person, sessions.csrf(person.session)) | {"cares_for": sorted(others)}
+        return JSONResponse(described)
 
     @router.delete("/v1/session", summary="Log out", responses=answers("Session", "It has ended.", 401, 403))
     async def ended(caller: Annotated[Caller, Depends(visitor)]) -> Response:

@@ -1596,6 +1596,8 @@ export type Session = {
   expires_at: string;
   /** Requests that change something repeat it: X-CSRF-Token. */
   csrf_token: string;
+  /** Of GET /v1/session: the other users who let this one see anything now. */
+  cares_for?: Array<string> | undefined;
 };
 
 export type Introspection = {

@@ -40,8 +40,17 @@ export class Service {
 
   /** What a command of this data directory prints as JSON. */
   async cli(...words) {
-    const { stdout } = await run(HEALTHSYNC, [...words, "--data", this.data, "--json"]);
-    return JSON.parse(stdout);
+    const [only] = await this.lines(...words);
+    return only;
+  }
+
+  /** The same of a command that prints a line each. */
+  async lines(...words) {
+    const { stdout } = await run(HEALTHSYNC, [...words, "--data", this.data, "--json"], { maxBuffer: 1 << 26 });
+    return stdout
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
   }
 
   async stop() {

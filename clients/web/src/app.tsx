@@ -1,15 +1,23 @@
 /** The frame of all pages: who is signed in, what there is, and where one is. */
 
 import { type ReactElement, useEffect, useMemo, useState, useSyncExternalStore } from "react";
-import { forgetAnswers } from "./api/asked";
+import { forgetAnswers, useAsked } from "./api/asked";
 import { Live } from "./api/live";
+import { BrowserOutbox } from "./api/outbox";
 import { type Person, session } from "./api/session";
+import { Add } from "./pages/add";
+import { Button } from "./pages/button";
 import { Charts } from "./pages/charts";
 import { DayPage } from "./pages/day";
+import { Devices } from "./pages/devices";
 import { Nobody } from "./pages/nobody";
 import { SettingsPage } from "./pages/settings";
-import { Frame } from "./parts/frame";
-import { useRoute } from "./route";
+import { Sharing } from "./pages/sharing";
+import { Users } from "./pages/users";
+import { Frame, OF_ADMINS, OF_CARERS, OF_USERS } from "./parts/frame";
+import { OutboxState } from "./parts/outbox_state";
+import { Whose } from "./parts/whose";
+import { go, type Route, useRoute } from "./route";
 import { settings, useSettings } from "./settings";
 import { language, say, speak } from "./words/words";
 
@@ -36,24 +44,84 @@ function useSpokenLanguage(): string {
 }
 
 function SignedIn({ person }: { person: Person }): ReactElement {
-  const route = useRoute();
-  const live = useMemo(() => new Live(person.name), [person.name]);
   useSyncExternalStore(settings.subscribe, settings.get);
   useEffect(() => forgetAnswers, []);
+  return person.role === "admin" ? <Admin person={person} /> : <Self person={person} />;
+}
+
+/** What somebody sees who has data here, or sees that of others. */
+function Self({ person }: { person: Person }): ReactElement {
+  const route = useRoute();
+  const others = useAsked<{ cares_for?: string[] }>("/v1/session").data?.cares_for ?? [];
+  const [chosen, setChosen] = useState(person.name);
+  const whose = others.includes(chosen) ? chosen : person.name;
+  const own = whose === person.name;
+  const live = useMemo(() => new Live(whose), [whose]);
+  const outbox = useMemo(() => new BrowserOutbox(person.name), [person.name]);
+  useEffect(() => outbox.start(), [outbox]);
+  if (route.page === "button") return <Button outbox={outbox} />;
+  const choose = (next: string): void => {
+    setChosen(next);
+    go("#/");
+  };
   return (
-    <Frame person={person} page={route.page}>
-      {pageOf(route.page, route.of, person, live)}
+    <Frame
+      person={person}
+      page={route.page}
+      entries={own ? OF_USERS : OF_CARERS}
+      whose={<Whose own={person.name} others={others} whose={whose} choose={choose} />}
+    >
+      <OutboxState outbox={outbox} />
+      {own ? ofUser(route, person, live, outbox) : ofOther(route, person, whose, live)}
     </Frame>
   );
 }
 
-function pageOf(page: string, of: string, person: Person, live: Live): ReactElement {
+function ofOther({ page, of, rest }: Route, person: Person, whose: string, live: Live): ReactElement {
   switch (page) {
     case "charts":
-      return <Charts user={person.name} type={of} live={live} />;
+      return <Charts key={whose} user={whose} type={of} span={rest.get("span")} live={live} />;
+    case "settings":
+      return <SettingsPage person={person} />;
+    default:
+      return <DayPage key={whose} user={whose} date={of} live={live} />;
+  }
+}
+
+function ofUser({ page, of, rest }: Route, person: Person, live: Live, outbox: BrowserOutbox): ReactElement {
+  switch (page) {
+    case "charts":
+      return <Charts user={person.name} type={of} span={rest.get("span")} live={live} />;
+    case "add":
+      return <Add outbox={outbox} type={of} />;
+    case "sharing":
+      return <Sharing user={person.name} />;
+    case "devices":
+      return <Devices user={person.name} />;
     case "settings":
       return <SettingsPage person={person} />;
     default:
       return <DayPage user={person.name} date={of} live={live} />;
+  }
+}
+
+/** What an admin sees, who has no data. */
+function Admin({ person }: { person: Person }): ReactElement {
+  const route = useRoute();
+  return (
+    <Frame person={person} page={route.page} entries={OF_ADMINS}>
+      {ofAdmin(route, person)}
+    </Frame>
+  );
+}
+
+function ofAdmin({ page, of }: Route, person: Person): ReactElement {
+  switch (page) {
+    case "devices":
+      return <Devices key={of} user={of} />;
+    case "settings":
+      return <SettingsPage person={person} />;
+    default:
+      return <Users />;
   }
 }

@@ -1,8 +1,9 @@
 import "./styles/base.css";
-import { StrictMode } from "react";
+import "./styles/forms.css";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import { session } from "./api/session";
+import { installWorker } from "./offline";
 import { settings } from "./settings";
 import { speak } from "./words/words";
 
@@ -13,10 +14,7 @@ function colours(): void {
 colours();
 settings.subscribe(colours);
 void session.begin();
+void installWorker();
 void speak(settings.get().language).then(() => {
-  createRoot(document.getElementById("app") as HTMLElement).render(
-    <StrictMode>
-      <App />
-    </StrictMode>,
-  );
+  createRoot(document.getElementById("app") as HTMLElement).render(<App />);
 });

@@ -8,6 +8,8 @@ export interface Settings extends UnitChoice {
   language: Language;
   theme: "system" | "light" | "dark";
   clock: "24" | "12";
+  /** The type that the one button says. */
+  button: string;
 }
 
 const KEPT = "healthsync.settings";
@@ -19,6 +21,7 @@ function beginning(): Settings {
     language,
     theme: "system",
     clock: states ? "12" : "24",
+    button: "hydration",
     mass: states ? "lb" : "kg",
     glucose: "mg",
     length: states ? "imperial" : "metric",

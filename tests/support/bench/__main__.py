@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.bench import days, explorer, external, formats, groups, imports, rows, sinks, users
+from tests.support.bench import days, explorer, external, formats, groups, imports, pictures, rows, sinks, users
 from tests.support.bench.result import machine, table, write
 from tests.support.bench.setting import Setting, progress
 
@@ -19,6 +19,7 @@ ROWS = (
     | sinks.ROWS
     | days.ROWS
     | explorer.ROWS
+    | pictures.ROWS
     | external.ROWS
 )
 

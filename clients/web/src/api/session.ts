@@ -1,5 +1,6 @@
 /** Who is signed in. The session's cookies are renewed before they are over, by one tab at a time. */
 
+import { forgetKeptAnswers } from "../offline";
 import { ask, csrfWord, Refusal } from "./http";
 
 export interface Person {
@@ -44,6 +45,7 @@ export const session = {
 
   async end(): Promise<void> {
     await ask("/v1/session", { method: "DELETE" });
+    await forgetKeptAnswers();
     forget();
   },
 };

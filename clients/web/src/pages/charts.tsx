@@ -31,7 +31,17 @@ interface Kinds {
   types: { type: string; last_start_time: string }[];
 }
 
-export function Charts({ user, type, live }: { user: string; type: string; live: Live }): ReactElement {
+export function Charts({
+  user,
+  type,
+  span,
+  live,
+}: {
+  user: string;
+  type: string;
+  span: string | null;
+  live: Live;
+}): ReactElement {
   const catalogue = useAsked<{ types: EventType[] }>("/v1/catalogue");
   const kinds = useAsked<Kinds>(`/v1/users/${encodeURIComponent(user)}/types`);
   const types = useMemo(
@@ -66,6 +76,7 @@ export function Charts({ user, type, live }: { user: string; type: string; live:
           user={user}
           of={chosen}
           newest={newest === undefined ? Date.now() : Date.parse(newest)}
+          span={span}
           live={live}
         />
       )}
@@ -73,11 +84,20 @@ export function Charts({ user, type, live }: { user: string; type: string; live:
   );
 }
 
-function Chart({ user, of, newest, live }: { user: string; of: EventType; newest: number; live: Live }): ReactElement {
+interface ChartParts {
+  user: string;
+  of: EventType;
+  newest: number;
+  /** The width that the address names, if it does. */
+  span: string | null;
+  live: Live;
+}
+
+function Chart({ user, of, newest, span, live }: ChartParts): ReactElement {
   const chosen = useSettings();
   const [field, setField] = useState(of.fields[0]?.name ?? "");
   const [view, setView] = useState<Span>(() =>
-    endingAt(newest - 1, of.kind === "instant" && of.daily === "mean" ? SPANS.day : SPANS.month),
+    endingAt(newest - 1, SPANS[span as keyof typeof SPANS] ?? usualSpan(of)),
   );
   const wide = askedFor(view);
   const pressure = of.name === "blood_pressure" && field === "systolic";
@@ -155,6 +175,7 @@ function Chart({ user, of, newest, live }: { user: string; of: EventType; newest
         view={view}
         onView={setView}
         label={summary}
+        drawn={first.data === undefined ? "" : of.name}
         height={380}
         decimals={unit.decimals}
       />
@@ -185,6 +206,10 @@ function Move({
       <Icon name={icon} />
     </button>
   );
+}
+
+function usualSpan(of: EventType): number {
+  return of.kind === "instant" && of.daily === "mean" ? SPANS.day : SPANS.month;
 }
 
 /** The last answer, until the next one is there: a picture that moves does not blink. */

@@ -6,6 +6,7 @@ import type { HealthEvent, Live } from "../api/live";
 import { type EventType, inOrder } from "../model/catalogue";
 import { type Day, type Figure, figureOf } from "../model/figures";
 import { asleepSeconds, piecesOf } from "../model/night";
+import { lineOfRoute, type Place } from "../model/route_line";
 import { extremes, type Series, seriesPath } from "../model/series";
 import { dateOf, DAY_MS, daysAfter, iso, spanOf } from "../model/times";
 import { distance } from "../model/units";
@@ -82,6 +83,9 @@ function OneDay({ base, user, date, today, types, live }: OneDayParts): ReactEle
     `${base}/events?type=sleep&since=${iso(span.since - DAY_MS)}&until=${iso(span.until)}&limit=50`,
   );
   const bouts = useAsked<{ events: HealthEvent[] }>(`${base}/events?type=workout&${within}&limit=50`);
+  const ways = useAsked<{ events: HealthEvent[] }>(
+    (bouts.data?.events.length ?? 0) === 0 ? null : `${base}/events?type=workout_route&${within}&limit=20`,
+  );
   const meals = useAsked<{ events: HealthEvent[] }>(`${base}/events?type=food&${within}&limit=50`);
   const days = useAsked<{ days: Day[] }>(`${base}/summary?since=${daysAfter(date, -29)}&until=${date}`);
   const all = [heart, steps, nights, bouts, meals, days];
@@ -126,7 +130,7 @@ function OneDay({ base, user, date, today, types, live }: OneDayParts): ReactEle
           <h2>{say("day.workouts")}</h2>
           <ul className="rows">
             {workouts.map((each) => (
-              <Workout key={each.id} event={each} />
+              <Workout key={each.id} event={each} way={wayOf(each, ways.data?.events ?? [])} />
             ))}
           </ul>
         </section>
@@ -275,7 +279,19 @@ function noteOf(figure: Figure, types: ReadonlyMap<string, EventType>): string {
   return say("figure.low_high", { low: shown(figure.low, unit).text, high: shown(figure.high, unit).text });
 }
 
-function Workout({ event }: { event: HealthEvent }): ReactElement {
+/** The way that belongs to a workout: the one that names it, or the one of its time. */
+function wayOf(workout: HealthEvent, ways: readonly HealthEvent[]): readonly Place[] {
+  const { from, to } = boutOf(workout);
+  const during = (way: HealthEvent): boolean => {
+    const begin = Date.parse(way.start_time ?? "");
+    return begin >= from - 60_000 && begin < to;
+  };
+  const found = ways.find((way) => way.value?.["workout_id"] === workout.id) ?? ways.find(during);
+  return (found?.value?.["places"] ?? []) as readonly Place[];
+}
+
+function Workout({ event, way }: { event: HealthEvent; way: readonly Place[] }): ReactElement {
+  const line = lineOfRoute(way, 120, 80);
   const { from, to, name } = boutOf(event);
   const meters = event.value?.["distance_m"];
   const said = [lengthOfTime((to - from) / 1000)];
@@ -290,6 +306,12 @@ function Workout({ event }: { event: HealthEvent }): ReactElement {
       <time>{clockTime(from)}</time>
       <b>{nameOf(name === "" ? "workout" : name)}</b>
       <span>{said.join(" · ")}</span>
+      {line === null ? null : (
+        <svg className="way" width="120" height="80" viewBox="0 0 120 80" role="img" aria-label={say("day.way")}>
+          <path d={line.path} />
+          <circle cx={line.from[0]} cy={line.from[1]} r="3" />
+        </svg>
+      )}
     </li>
   );
 }

@@ -11,13 +11,32 @@ interface Entry {
   icon: IconName;
 }
 
-const OF_USERS: readonly Entry[] = [
+export const OF_USERS: readonly Entry[] = [
   { page: "", word: "nav.today", icon: "day" },
   { page: "charts", word: "nav.charts", icon: "chart" },
+  { page: "add", word: "nav.add", icon: "add" },
+  { page: "sharing", word: "nav.sharing", icon: "share" },
+  { page: "devices", word: "nav.devices", icon: "device" },
   { page: "settings", word: "nav.settings", icon: "settings" },
 ];
 
-export function Frame({ person, page, children }: { person: Person; page: string; children: ReactNode }): ReactElement {
+/** Of what somebody else lets one see. */
+export const OF_CARERS: readonly Entry[] = OF_USERS.filter(({ page }) => ["", "charts", "settings"].includes(page));
+
+export const OF_ADMINS: readonly Entry[] = [
+  { page: "", word: "admin.users", icon: "share" },
+  { page: "settings", word: "nav.settings", icon: "settings" },
+];
+
+interface Parts {
+  person: Person;
+  page: string;
+  entries: readonly Entry[];
+  whose?: ReactNode;
+  children: ReactNode;
+}
+
+export function Frame({ person, page, entries, whose, children }: Parts): ReactElement {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {
@@ -43,13 +62,14 @@ export function Frame({ person, page, children }: { person: Person; page: string
           <Icon name="mark" /> <span>HealthSync</span>
         </a>
         <nav aria-label={say("nav.label")}>
-          {OF_USERS.map(({ page: to, word, icon }) => (
+          {entries.map(({ page: to, word, icon }) => (
             <a key={to} href={`#/${to}`} aria-current={to === shown ? "page" : undefined}>
               <Icon name={icon} />
               <span>{say(word)}</span>
             </a>
           ))}
         </nav>
+        {whose}
         <p className="who">{person.name}</p>
       </header>
       <main id="main" ref={main} tabIndex={-1}>

@@ -16,13 +16,15 @@ interface Parts {
   view: Span;
   onView: (next: Span) => void;
   label: string;
+  /** What is in the picture, for who waits for it; empty while nothing is. */
+  drawn: string;
   height: number;
   decimals: number;
 }
 
-export function Plot({ lines, bars, view, onView, label, height, decimals }: Parts): ReactElement {
+export function Plot({ lines, bars, view, onView, label, drawn, height, decimals }: Parts): ReactElement {
   const [ref, width] = useWidth<HTMLDivElement>();
-  const drawn = useRef<uPlot | null>(null);
+  const plotted = useRef<uPlot | null>(null);
   const seen = useRef(view);
   const told = useRef(onView);
   told.current = onView;
@@ -36,19 +38,19 @@ export function Plot({ lines, bars, view, onView, label, height, decimals }: Par
       dataOf(lines),
       place,
     );
-    drawn.current = plot;
+    plotted.current = plot;
     const stop = gestures(plot, seen, (next) => told.current(next));
     return () => {
       stop();
       plot.destroy();
-      drawn.current = null;
+      plotted.current = null;
     };
     // The data is put in below: a plot is made anew only where it looks another way.
   }, [width, height, kind]);
-  useEffect(() => drawn.current?.setData(dataOf(lines), true), [lines]);
+  useEffect(() => plotted.current?.setData(dataOf(lines), true), [lines]);
   useEffect(() => {
     seen.current = view;
-    drawn.current?.setScale("x", scaleOf(view));
+    plotted.current?.setScale("x", scaleOf(view));
   }, [view.since, view.until]);
 
   const pressed = (event: KeyboardEvent): void => {
@@ -57,7 +59,17 @@ export function Plot({ lines, bars, view, onView, label, height, decimals }: Par
     event.preventDefault();
     onView(next);
   };
-  return <div className="plot" ref={ref} role="group" aria-label={label} tabIndex={0} onKeyDown={pressed} />;
+  return (
+    <div
+      className="plot"
+      data-drawn={drawn}
+      ref={ref}
+      role="group"
+      aria-label={label}
+      tabIndex={0}
+      onKeyDown={pressed}
+    />
+  );
 }
 
 function byKey(key: string, view: Span): Span | null {

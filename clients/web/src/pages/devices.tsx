@@ -1,0 +1,147 @@
+/** What sends for this person: devices, a new one by a code for its camera, and the end of one. */
+
+import { type FormEvent, type ReactElement, useState } from "react";
+import { useAsked } from "../api/asked";
+import { ask } from "../api/http";
+import { Ask } from "../parts/ask";
+import { Failure } from "../parts/failure";
+import { dateAndTime, howLongAgo } from "../saying";
+import { say } from "../words/words";
+
+interface Device {
+  device_id: string;
+  created_at: string;
+  suspended_at: string | null;
+  connected_at: string | null;
+  last_seen_at: string | null;
+  last_event_at: string | null;
+  refused_lately: number;
+}
+
+interface Code {
+  device_id: string;
+  code: string;
+  expires_at: string;
+  qr_svg: string;
+}
+
+export function Devices({ user }: { user: string }): ReactElement {
+  const base = `/v1/users/${encodeURIComponent(user)}/devices`;
+  const listed = useAsked<{ devices: Device[] }>(base);
+  const [code, setCode] = useState<Code>();
+  const [error, setError] = useState<unknown>();
+  const act = async (path: string, method: "POST" | "DELETE"): Promise<void> => {
+    setError(undefined);
+    await ask(`${base}/${path}`, { method }).catch(setError);
+    listed.again();
+  };
+  const enrol = async (device: string): Promise<void> => {
+    setError(undefined);
+    try {
+      setCode(await ask<Code>(`${base}/${encodeURIComponent(device)}/enrolment`, { method: "POST" }));
+      listed.again();
+    } catch (failed) {
+      setError(failed);
+    }
+  };
+  return (
+    <>
+      <h1>{say("devices.title")}</h1>
+      <p className="lead">{say("devices.lead")}</p>
+      <Failure error={error ?? listed.error} again={listed.again} />
+      {code === undefined ? null : <NewCode code={code} done={() => setCode(undefined)} />}
+      <ul className="rows wide">
+        {(listed.data?.devices ?? []).map((each) => (
+          <li key={each.device_id}>
+            <b>{each.device_id}</b>
+            <span>{presenceOf(each)}</span>
+            <span className="acts">
+              <button type="button" className="small" onClick={() => void enrol(each.device_id)}>
+                {say("devices.code")}
+              </button>
+              <button
+                type="button"
+                className="small"
+                onClick={() =>
+                  void act(`${encodeURIComponent(each.device_id)}/${isSuspended(each) ? "resume" : "suspend"}`, "POST")
+                }
+              >
+                {say(isSuspended(each) ? "devices.resume" : "devices.suspend")}
+              </button>
+              <Ask
+                label={say("devices.remove")}
+                question={say("devices.remove.sure", { name: each.device_id })}
+                yes={() => act(encodeURIComponent(each.device_id), "DELETE")}
+              />
+            </span>
+          </li>
+        ))}
+      </ul>
+      <NewDevice enrol={enrol} />
+    </>
+  );
+}
+
+function isSuspended(device: Device): boolean {
+  return device.suspended_at !== null;
+}
+
+function presenceOf(device: Device): string {
+  const said: string[] = [];
+  if (isSuspended(device)) said.push(say("devices.suspended"));
+  else if (device.last_seen_at === null) said.push(say("devices.never"));
+  else said.push(say("devices.seen", { when: howLongAgo(Date.parse(device.last_seen_at)) }));
+  if (device.refused_lately > 0) said.push(say("devices.refused", { n: device.refused_lately }));
+  return said.join(" · ");
+}
+
+function NewDevice({ enrol }: { enrol: (device: string) => Promise<void> }): ReactElement {
+  const [name, setName] = useState("");
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    void enrol(name.trim()).then(() => setName(""));
+  };
+  return (
+    <form className="inline-form" onSubmit={submit}>
+      <label className="field">
+        <span>{say("devices.new")}</span>
+        <input
+          value={name}
+          onChange={(event) => setName(event.target.value)}
+          pattern="[A-Za-z0-9_\-]{1,64}"
+          title={say("devices.name.rule")}
+          placeholder="phone"
+          required
+          autoComplete="off"
+        />
+      </label>
+      <button type="submit" className="primary">
+        {say("devices.add")}
+      </button>
+    </form>
+  );
+}
+
+function NewCode({ code, done }: { code: Code; done: () => void }): ReactElement {
+  return (
+    <section className="card code" aria-label={say("devices.code.for", { name: code.device_id })}>
+      <img
+        alt={say("devices.code.for", { name: code.device_id })}
+        src={`data:image/svg+xml;utf8,${encodeURIComponent(withNamespace(code.qr_svg))}`}
+      />
+      <div>
+        <h2>{say("devices.code.for", { name: code.device_id })}</h2>
+        <p className="big">{code.code}</p>
+        <p className="quiet">{say("devices.code.until", { when: dateAndTime(Date.parse(code.expires_at)) })}</p>
+        <button type="button" onClick={done}>
+          {say("done")}
+        </button>
+      </div>
+    </section>
+  );
+}
+
+/** An image of its own names what it is written in. */
+function withNamespace(svg: string): string {
+  return svg.includes("xmlns=") ? svg : svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"');
+}
