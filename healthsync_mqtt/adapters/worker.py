@@ -43,7 +43,7 @@ _BREAK_AFTER: Final = 5
 _BREAK_S: Final = 300.0
 _HELD_S: Final = 60.0
 _SWEEP_US: Final = 30_000_000
-_HELD_HINT: Final = "the user consents to nothing that could be stored: healthsync consent grant USER"
+_HELD_HINT: Final = "the user consents to nothing that could be stored: healthsync consent grant USER --types all"
 
 
 class States(EventOutlet, Protocol):

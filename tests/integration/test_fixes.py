@@ -108,6 +108,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "cert revoke {serial} --yes": Line("cert revoke {serial} --yes"),
     "client kick {client_id} --yes": Line("client kick bob-watch --yes"),
     "client list": Line("client list"),
+    "consent grant USER --types all": Line("consent grant alice --types all"),
     "consent grant {user} --types all": Line("consent grant alice --types all"),
     "consent grant {without} --types all": Line("consent grant alice --types all"),
     "device add USER DEVICE": Line("device add alice phone"),
@@ -179,6 +180,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "sink resume {name}": Line("sink resume file", ("sink suspend file",)),
     "sink set --help": Line("sink set --help"),
     "sink set NAME --deletes mark": Line("sink set influxdb --deletes mark"),
+    "sink set NAME --ca-file FILE": Line("sink set influxdb --ca-file {data}/certs/ca.crt"),
     "sink set NAME --token-file FILE": Line("sink set influxdb --token-file {tmp}/influx.token"),
     "sink status": Line("sink status"),
     "sink status {name}": Line("sink status influxdb"),
@@ -235,7 +237,7 @@ class Scene:
     def __init__(self, service: Service, tmp: Path, influx: str) -> None:
         self.service = service
         self.tmp = tmp
-        self.known = {"tmp": str(tmp), "influx": influx}
+        self.known = {"tmp": str(tmp), "influx": influx, "data": str(service.data)}
         (tmp / "influx.token").write_text("a-token\n")
         (tmp / "influx.token").chmod(0o600)
         long = {"type": "heart_rate", "start_time": "2026-01-01T00:00:00Z", "value": {"bpm": 70}}

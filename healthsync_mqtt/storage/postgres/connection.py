@@ -88,7 +88,7 @@ def abandon(connection: Connection | None) -> None:
 
 def connect_writer(place: ServerPlace) -> Connection:
     """A connection that writes, with everything made sure that an acknowledgement rests on."""
-    connection = _connect(place, "healthsync writer")
+    connection = _connect(place, "healthsync-writer")
     try:
         _refuse_unsafe(connection)
         for setting in _WRITER:
@@ -103,7 +103,7 @@ def connect_writer(place: ServerPlace) -> Connection:
 
 def connect_reader(place: ServerPlace) -> Connection:
     """A connection that only reads."""
-    connection = _connect(place, "healthsync reader")
+    connection = _connect(place, "healthsync-reader")
     try:
         connection.execute(b"SET default_transaction_read_only = on")
         connection.execute(b"SET jit = off")
