@@ -37,9 +37,7 @@ LINK_REFUSED: Final = _page(
     "This link is no good any more",
     "<p>A link opens a session once, and for a limited time. If it was opened here before, you are still signed in: "
     '<a href="/">go to the app</a>. Otherwise ask for a new one; who runs this service types</p>'
-    "<p><code>"
-    "healthsync user invite USER"
-    "</code></p>",
+    "<p><code>healthsync user invite USER</code></p>",
 )
 """After one that was used, is over, or never was."""
 NOT_BUILT: Final = _page(

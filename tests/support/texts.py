@@ -2,8 +2,9 @@
 
 Found in the syntax tree, so that a new one is not forgotten: every text outside of docstrings that names a command of
 ours, or a program of the system that our fixes use. In a text a command is written whole, as it is typed; it ends with
-the text, or at a comma, a semicolon, a full stop, a bracket. After ``, or`` its other options may follow. What stands
-between backticks is the name of a command, which is not typed. Words in capitals, and ``{fields}``, are filled in.
+the text, or at a comma, a semicolon, a full stop, a bracket, the end of an element of a page. After ``, or`` its other
+options may follow. What stands between backticks is the name of a command, which is not typed. Words
+in capitals, and ``{fields}``, are filled in.
 """
 
 import ast
@@ -21,7 +22,7 @@ _OURS = re.compile(r"(?<![\w./`-])healthsync [a-z]")
 _NAMED = re.compile(r"`healthsync ([^`]+)`")
 SYSTEM = ("chmod", "chown", "mkdir", "mv", "unset", "echo", "openssl", "pip", "sudo", "journalctl", "df", "git")
 _SYSTEM = re.compile(rf"(?:^|: |; |[:,] in the checkout: )((?:{'|'.join(SYSTEM)}) .*)")
-_END = re.compile(r"[;,](?= |$)| \(|\)|\.(?= |$)|`|\n|: | and (?=healthsync)| or (?=healthsync)|$")
+_END = re.compile(r"[;,](?= |$)| \(|\)|\.(?= |$)|`|</|\n|: | and (?=healthsync)| or (?=healthsync)|$")
 _MORE = re.compile(r", (?:or|and) (?=--[a-z])")
 
 
