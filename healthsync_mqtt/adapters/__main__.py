@@ -14,7 +14,7 @@ from typing import Final
 
 from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.adapters.publishing import BrokerOutlet
-from healthsync_mqtt.adapters.ready import all_ready
+from healthsync_mqtt.adapters.ready import LiveReady
 from healthsync_mqtt.adapters.standing import RegisteredPeople
 from healthsync_mqtt.adapters.web import DirectWeb
 from healthsync_mqtt.adapters.worker import AdapterWorker
@@ -24,6 +24,7 @@ from healthsync_mqtt.identity.login.adapters import ADAPTERS
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.linked.flights import Flights
+from healthsync_mqtt.linked.inbox import NoticeInbox
 from healthsync_mqtt.linked.parting import PartingBook
 from healthsync_mqtt.mqtt.links.port import Address
 from healthsync_mqtt.telemetry.log import configure, get_logger
@@ -48,13 +49,17 @@ async def work(settings: Settings, broker: Address) -> None:
     with (
         LinkBook.open(settings.data) as book,
         PartingBook.open(settings.data) as partings,
+        NoticeInbox.open(settings.data) as inbox,
         Registry.open(settings.paths.registry_db) as registry,
         contextlib.closing(flights),
     ):
+        live = LiveReady(settings.data)
         worker = AdapterWorker(
-            all_ready(settings, settings.data),
+            live.now(),
+            renewed=live.now,
             book=book,
             partings=partings,
+            inbox=inbox,
             people=RegisteredPeople(registry),
             flights=flights,
             web=DirectWeb(),

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 from healthsync_mqtt.adapters.capability import AuthMethod
 from healthsync_mqtt.adapters.cloud import TokenRefused, Tokens, authorize_url, token_request, tokens_of
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
+from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.web import Web
-from healthsync_mqtt.adapters.worker import ReadyAdapter
 from healthsync_mqtt.errors import DeniedError, InputError, UnavailableError
 
 LASTS_S: Final = 600
@@ -54,7 +54,8 @@ def finish(
 ) -> CloudLink:
     """The link that an answer of a provider makes: ``redirected`` is where it sent the user's browser.
 
-    ConflictError for an answer that was not asked for; DeniedError when the user did not agree.
+    ConflictError for an answer that was not asked for; DeniedError when the user did not agree. What ``ready_of``
+    raises goes through.
     """
     query = {name: values[0] for name, values in parse_qs(urlsplit(redirected).query).items()}
     user, provider, redirect, verifier = book.expected(query.get("state", ""), now_us)

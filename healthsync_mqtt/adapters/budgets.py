@@ -29,15 +29,19 @@ class ProviderBudgets:
 
     def __init__(
         self,
-        budgets: Mapping[str, tuple[AskingBudget, ...]],
+        budgets: Mapping[str, tuple[AskingBudget, ...]] | None = None,
         *,
         now: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._budgets = budgets
+        self._budgets = dict(budgets or {})
         self._now = now
         self._sleep = sleep
         self._buckets: dict[tuple[str, str, int], AskingBucket] = {}
+
+    def use(self, budgets: Mapping[str, tuple[AskingBudget, ...]]) -> None:
+        """These from now on; what has been spent stays spent."""
+        self._budgets = dict(budgets)
 
     async def spend(self, provider: str, user: str) -> bool:
         """Wait until one more request may be made; whether it had to be waited for."""

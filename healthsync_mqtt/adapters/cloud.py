@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import jiter
 
+from healthsync_mqtt.adapters.notices import CloudNotices
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.model.times import iso
 
@@ -177,6 +178,10 @@ class Cloud:
     endpoints: tuple[CloudEndpoint, ...]
     tokens: TokenManners = TokenManners()
     judge: Judge = judged
+    #: where the user's id at the provider is said, and under which key, where the tokens do not say it
+    account: tuple[str, str] | None = None
+    #: how it tells us of news; nothing: it does not
+    notices: CloudNotices | None = None
     #: the request that ends our access at the provider: method and path; nothing: it has none
     revoke: tuple[str, str] | None = None
 

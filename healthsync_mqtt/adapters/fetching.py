@@ -6,8 +6,8 @@ answer is the same events. Live data goes first, then a slice of history.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -26,9 +26,10 @@ from healthsync_mqtt.adapters.cloud import (
     tokens_of,
 )
 from healthsync_mqtt.adapters.links import CloudLink, FetchCursor, LinkBook
+from healthsync_mqtt.adapters.notices import account_in
 from healthsync_mqtt.adapters.port import Adapter
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest, Web
-from healthsync_mqtt.formats.port import AppMessage, Folded, Gone, Made, folded
+from healthsync_mqtt.formats.port import AppMessage, Gone, Made, folded
 from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.model.reasons import RefusedError
 from healthsync_mqtt.telemetry.log import get_logger
@@ -143,6 +144,8 @@ class Fetch:
         self._tokens: Tokens | None = None
         self._fresh = False
         self._waited = False
+        #: the events that came, for who wants to know which did not
+        self.seen: set[str] | None = None
         self.tally = FetchTally()
 
     async def run(self) -> FetchTally:
@@ -150,22 +153,59 @@ class Fetch:
 
         What ``may`` raises goes through.
         """
-        self._tokens = self._book.tokens(self._link)
-        if self._tokens is None:
-            raise FetchStoppedError(Failed(CloudFault.unauthorised, hint="there are no tokens"))
-        if self._tokens.expires_us - _EARLY_US < self._now_us():
-            await self._refresh()
+        await self.begin()
         for endpoint in self._cloud.endpoints:
             try:
                 await self._live(endpoint)
                 while not self._waited and await self._history(endpoint):
                     pass
             except FetchStoppedError as stopped:
-                if stopped.failed.fault not in {CloudFault.not_granted, CloudFault.gone}:
-                    raise
-                if stopped.failed.fault is CloudFault.not_granted:
-                    self.tally.not_granted.append(endpoint.kind)
+                self.pass_over(stopped, endpoint.kind)
+        if self._cloud.account is not None and not self._link.account:
+            await self._know_account(*self._cloud.account)
         return self.tally
+
+    async def access(self) -> str:
+        """A token that lets us in now. Raises as ``run``."""
+        await self.begin()
+        assert self._tokens is not None
+        return self._tokens.access
+
+    async def begin(self) -> None:
+        """Tokens that are good, and whose account this is."""
+        self._tokens = self._book.tokens(self._link)
+        if self._tokens is None:
+            raise FetchStoppedError(Failed(CloudFault.unauthorised, hint="there are no tokens"))
+        if self._tokens.expires_us - _EARLY_US < self._now_us():
+            await self._refresh()
+
+    async def _know_account(self, path: str, key: str) -> None:
+        """Whose notices are this link's. A provider that does not tell is asked again with the next fetch."""
+        try:
+            document, _ = await self.page(
+                CloudEndpoint(kind="account", question=lambda _: (path, {}, None)), Asked(0, 0)
+            )
+        except FetchStoppedError:
+            return
+        if account := account_in(document, key):
+            self._book.is_account(self._link.id, account)
+            self._link = replace(self._link, account=account)
+
+    async def prove_access(self) -> None:
+        """Whether the user lets us in still: a new token says it. FetchStoppedError."""
+        assert self._tokens is not None
+        if self._tokens.refresh:
+            await self._refresh()
+        else:
+            now = self._now_us() // 1_000_000
+            await self.page(self._cloud.endpoints[0], Asked(now, now))
+
+    def pass_over(self, stopped: FetchStoppedError, kind: str) -> None:
+        """What was not agreed to or is not there leaves the others alone; anything else stops the fetch."""
+        if stopped.failed.fault not in {CloudFault.not_granted, CloudFault.gone}:
+            raise stopped
+        if stopped.failed.fault is CloudFault.not_granted:
+            self.tally.not_granted.append(kind)
 
     # -- windows
 
@@ -183,7 +223,7 @@ class Fetch:
         slice_s = now - start if endpoint.by_change else endpoint.slice_s
         while start < now:
             end = min(start + slice_s, now)
-            memory = await self._window(endpoint, start, end)
+            memory = await self.window(endpoint, start, end)
             cursor = FetchCursor(max(end, cursor.since), cursor.back)
             self._book.advance(self._link.id, endpoint.kind, cursor, memory)
             start = end
@@ -198,17 +238,17 @@ class Fetch:
         if cursor.back <= first:
             return False
         start = max(first, cursor.back - endpoint.slice_s)
-        memory = await self._window(endpoint, start, cursor.back)
+        memory = await self.window(endpoint, start, cursor.back)
         self._book.advance(self._link.id, endpoint.kind, FetchCursor(cursor.since, start), memory)
         return start > first
 
-    async def _window(self, endpoint: CloudEndpoint, start: int, end: int) -> bytes:
+    async def window(self, endpoint: CloudEndpoint, start: int, end: int) -> bytes:
         """All pages of a window, committed; what the mapping remembers then."""
         asked, memory = Asked(start, end), self._book.memory(self._link.id)
         for number in range(_MOST_PAGES):
-            document, body = await self._page(endpoint, asked)
+            document, body = await self.page(endpoint, asked)
             if body:
-                memory = await self._taken(endpoint, asked, body, memory)
+                memory = await self.take(endpoint, asked, body, memory)
             following = endpoint.following(document, asked) if document is not None else ""
             if not following or following == asked.page:
                 break
@@ -217,7 +257,7 @@ class Fetch:
 
     # -- asking
 
-    async def _page(self, endpoint: CloudEndpoint, asked: Asked) -> tuple[Any, bytes]:
+    async def page(self, endpoint: CloudEndpoint, asked: Asked) -> tuple[Any, bytes]:
         assert self._tokens is not None
         for again in (True, False):
             answer = await self._asked(self._cloud.request(endpoint, asked, self._tokens.access))
@@ -264,7 +304,7 @@ class Fetch:
 
     # -- what was answered
 
-    async def _taken(self, endpoint: CloudEndpoint, asked: Asked, body: bytes, memory: bytes) -> bytes:
+    async def take(self, endpoint: CloudEndpoint, asked: Asked, body: bytes, memory: bytes) -> bytes:
         """An answer as events that are committed; what the mapping remembers after it."""
         link, mapping = self._link, self._adapter.mapping
         assert mapping is not None
@@ -283,18 +323,22 @@ class Fetch:
             if len(self.tally.left_out) < 100 or key in self.tally.left_out:  # kinds of things
                 self.tally.left_out[key] = self.tally.left_out.get(key, 0) + 1
         made = [each for each in done.outcomes if isinstance(each, Made)]
+        kept = {each.event["id"] for each in made}
+        if self.seen is not None:
+            self.seen |= kept
         self._book.note(link.id, made)
         await self._published([each.event for each in made])
-        await self._withdrawn(done, {each.event["id"] for each in made})
+        await self.take_back([each for each in done.outcomes if isinstance(each, Gone)], kept)
         return done.state
 
-    async def _withdrawn(self, done: Folded, kept: set[str]) -> None:
+    async def take_back(self, gone: Iterable[Gone], kept: Container[str] = ()) -> None:
         """What the provider took back, and did not say again in the same breath."""
-        gone = [each for each in done.outcomes if isinstance(each, Gone)]
         found = {
             event: (type_, start) for each in gone for event, type_, start in self._book.found(self._link.id, each)
         }
-        lost = {event: about for event, about in found.items() if event not in kept}
+        await self.lost_events({event: about for event, about in found.items() if event not in kept})
+
+    async def lost_events(self, lost: dict[str, tuple[str, str]]) -> None:
         if lost:
             await self._published([_tombstone(event, *about) for event, about in lost.items()])
             self._book.forget(self._link.id, lost)

@@ -16,6 +16,7 @@ from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent, after
 from healthsync_mqtt.config.private_database import transaction
 from healthsync_mqtt.errors import ConflictError, NotFoundError
 from healthsync_mqtt.formats.port import Gone, Made
+from healthsync_mqtt.formats.reading.moment import moment
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.keys.ring import KeyRing
 from healthsync_mqtt.linked.opening import open_links, tokens_context
@@ -91,6 +92,14 @@ class LinkBook:
         row = self._db.execute(f"SELECT {_COLUMNS} FROM links WHERE id = ?", (link,)).fetchone()  # noqa: S608
         return None if row is None else _link(row)
 
+    def of_account(self, provider: str, account: str) -> list[CloudLink]:
+        """The links to one account at a provider."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM links WHERE provider = ? AND account = ? AND NOT leaving",  # noqa: S608
+            (provider, account),
+        )
+        return [_link(row) for row in rows]
+
     def of(self, user: str, provider: str) -> CloudLink:
         """One link. NotFoundError."""
         row = self._db.execute(
@@ -101,14 +110,39 @@ class LinkBook:
             raise NotFoundError(f"{user} is not linked to {provider}", hint="healthsync adapter status")
         return _link(row)
 
-    def due(self, now_us: int, most: int) -> list[CloudLink]:
-        """Links whose time has come, the longest waiting first."""
+    def due(self, provider: str, now_us: int, most: int) -> list[CloudLink]:
+        """Links to a provider whose time has come, the longest waiting first."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM links WHERE due_us <= ? AND NOT paused AND NOT leaving AND state != 'needs_reauth'"  # noqa: S608
-            " ORDER BY due_us LIMIT ?",
-            (now_us, most),
+            f"SELECT {_COLUMNS} FROM links WHERE provider = ? AND due_us <= ? AND NOT paused AND NOT leaving"  # noqa: S608
+            " AND state != 'needs_reauth' ORDER BY due_us LIMIT ?",
+            (provider, now_us, most),
         )
         return [_link(row) for row in rows]
+
+    def providers(self) -> list[str]:
+        """Those to which somebody is linked."""
+        return [name for (name,) in self._db.execute("SELECT DISTINCT provider FROM links WHERE NOT leaving")]
+
+    def unknown_accounts(self, provider: str) -> bool:
+        """Whether there are links of which the account at the provider is not known yet."""
+        row = self._db.execute(
+            "SELECT 1 FROM links WHERE provider = ? AND account = '' AND NOT leaving LIMIT 1", (provider,)
+        ).fetchone()
+        return row is not None
+
+    def unhooked(self, provider: str, now_us: int, most: int) -> list[CloudLink]:
+        """Links of which the provider is to be asked whether it tells us of their users."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM links WHERE provider = ? AND hooked_us <= ? AND NOT paused AND NOT leaving"  # noqa: S608
+            " AND state != 'needs_reauth' AND synced_us > 0 LIMIT ?",
+            (provider, now_us, most),
+        )
+        return [_link(row) for row in rows]
+
+    def hooked(self, link: int, again_us: int) -> None:
+        """It was asked, and is to be asked again then."""
+        with transaction(self._db):
+            self._db.execute("UPDATE links SET hooked_us = ? WHERE id = ?", (again_us, link))
 
     def agree(self, user: str, provider: str, tokens: Tokens, scopes: str, now_us: int) -> CloudLink:
         """The user let us in: a new link, or the one that was there, which goes on where it was."""
@@ -120,9 +154,11 @@ class LinkBook:
             )
             link = self.of(user, provider)
             self._db.execute(
-                "UPDATE links SET account = ?, scopes = ?, due_us = 0, until_us = 0, tokens = ?, tokens_before = NULL"
+                "UPDATE links SET account = ?, scopes = ?, due_us = 0, hooked_us = 0, until_us = 0, tokens = ?,"
+                " tokens_before = NULL"
                 " WHERE id = ?",
-                (tokens.account or link.account, tokens.scopes or scopes, self._sealed(link, tokens), link.id),
+                # Who agrees again may be another account there: whose it is, is asked anew where tokens do not say it.
+                (tokens.account, tokens.scopes or scopes, self._sealed(link, tokens), link.id),
             )
             return self.of(user, provider)
 
@@ -233,6 +269,16 @@ class LinkBook:
             )
             self._db.execute("UPDATE links SET memory = ? WHERE id = ?", (memory, link))
 
+    def is_account(self, link: int, account: str) -> None:
+        """Which account at the provider a link is of."""
+        with transaction(self._db):
+            self._db.execute("UPDATE links SET account = ? WHERE id = ?", (account, link))
+
+    def remember(self, link: int, memory: bytes) -> None:
+        """What the mapping remembers, where no cursor moves."""
+        with transaction(self._db):
+            self._db.execute("UPDATE links SET memory = ? WHERE id = ?", (memory, link))
+
     # -- what may be taken back
 
     def note(self, link: int, made: Iterable[Made]) -> None:
@@ -254,6 +300,13 @@ class LinkBook:
             (link, gone.prefix, end),
         )
         return [(event, type_, start) for event, type_, start in rows]
+
+    def named_between(self, link: int, types: Sequence[str], start_us: int, end_us: int) -> list[tuple[str, str, str]]:
+        """The events of records with names, of these types, that begin in a time: id, type, start."""
+        rows = self._db.execute(
+            "SELECT event, type, start_time FROM named WHERE link = ? AND start_time != ''", (link,)
+        )
+        return [row for row in rows if row[1] in types and start_us <= moment(row[2]).us < end_us]
 
     def forget(self, link: int, events: Iterable[str]) -> None:
         """These are gone, and that is committed."""

@@ -1,19 +1,74 @@
 """Which adapters can be fetched: those with an API, at the addresses and as the client that the settings say."""
 
 import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from healthsync_mqtt.adapters.catalogue import known
 from healthsync_mqtt.adapters.cloud import Cloud, CloudClient
+from healthsync_mqtt.adapters.notices import CloudNotices, HookOwner, HookPlace
 from healthsync_mqtt.adapters.port import Adapter
 from healthsync_mqtt.adapters.web import check_url
-from healthsync_mqtt.adapters.worker import ReadyAdapter
 from healthsync_mqtt.config.private_files import read_private
 from healthsync_mqtt.config.sections import ProviderSettings
-from healthsync_mqtt.config.settings import Settings
-from healthsync_mqtt.errors import ConfigError, UnavailableError
+from healthsync_mqtt.config.settings import Settings, load_settings
+from healthsync_mqtt.errors import ConfigError, HealthSyncError, UnavailableError
+from healthsync_mqtt.linked.inbox import HookSecrets
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("adapters")
 
 FOLDER = "adapters"
+HOOKS: Final = "/v1/hooks"
+"""Where the gateway takes what providers send."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookSettings:
+    """What the settings say of a provider's webhooks. ``public_url`` is nothing where nobody outside reaches us."""
+
+    public_url: str = ""
+    secret: str = dataclasses.field(default="", repr=False)
+    signed: bool = True
+    keys_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyAdapter:
+    """An adapter that can be fetched: what it is, where it is asked, and as whom."""
+
+    adapter: Adapter
+    cloud: Cloud
+    client: CloudClient
+    poll_s: float = 900.0
+    hooks: HookSettings = HookSettings()
+
+    @property
+    def notices(self) -> CloudNotices | None:
+        """How it tells us of news; None: it does not."""
+        return self.cloud.notices
+
+    def owner(self, known_by: HookSecrets) -> HookOwner:
+        """Who we are to it. What the settings say goes before what was made here."""
+        if self.hooks.secret:
+            known_by = known_by._replace(word=self.hooks.secret, signing=self.hooks.secret)
+        return HookOwner(self.client.id, self.client.secret, known_by, self.hooks.signed)
+
+    def hook_url(self, known_by: HookSecrets) -> str:
+        """Where it is to send; "" where nobody outside reaches us."""
+        if not self.hooks.public_url or self.notices is None:
+            return ""
+        url = f"{self.hooks.public_url}{HOOKS}/{self.adapter.name}"
+        return f"{url}/{self.owner(known_by).known.word}" if self.notices.secret_path else url
+
+    def hook_place(self, known_by: HookSecrets, now_us: int, access: str = "") -> HookPlace:
+        """What it is told, and where."""
+        assert self.notices is not None
+        keys_url = self.hooks.keys_url or self.notices.keys_url
+        base_url = self.cloud.base_url.rstrip("/")
+        return HookPlace(self.hook_url(known_by), base_url, self.owner(known_by), now_us, keys_url, access)
 
 
 def ready(settings: Settings, adapter: Adapter) -> ReadyAdapter:
@@ -30,7 +85,14 @@ def ready(settings: Settings, adapter: Adapter) -> ReadyAdapter:
     secret = said.client_secret.get_secret_value()
     if said.client_secret_file is not None:
         secret = read_private(said.client_secret_file).decode("utf-8", "replace").strip()
-    return ReadyAdapter(adapter, _settled(adapter.cloud, said), CloudClient(said.client_id, secret), said.poll_s)
+    hooks = HookSettings(
+        public_url=settings.gateway.public_url,
+        secret=said.webhook_secret.get_secret_value(),
+        signed=said.webhook_signed,
+        keys_url=check_url(said.keys_url) if said.keys_url else "",
+    )
+    client = CloudClient(said.client_id, secret)
+    return ReadyAdapter(adapter, _settled(adapter.cloud, said), client, said.poll_s, hooks)
 
 
 def all_ready(settings: Settings, data: Path) -> dict[str, ReadyAdapter]:
@@ -42,6 +104,42 @@ def all_ready(settings: Settings, data: Path) -> dict[str, ReadyAdapter]:
         except (UnavailableError, ConfigError):
             continue
     return found
+
+
+class LiveReady:
+    """The same as the settings say now: they are read again when their file has changed.
+
+    Settings that cannot be read leave what was there before.
+    """
+
+    def __init__(self, data: Path) -> None:
+        """ConfigError where they cannot be read at the start."""
+        self._data = data
+        self._mark = self._marks()
+        self._found = all_ready(load_settings(data), data)
+
+    def now(self) -> Mapping[str, ReadyAdapter]:
+        """All that are ready; the same object until something is different."""
+        mark = self._marks()
+        if mark != self._mark:
+            self._mark = mark
+            try:
+                self._found = all_ready(load_settings(self._data), self._data)
+            except HealthSyncError as error:
+                log.warning("adapters.settings_not_read", error=error)
+        return self._found
+
+    def _marks(self) -> tuple[object, ...]:
+        """What is another when the settings are, or a module is dropped in."""
+        files = [self._data / "healthsync.toml", *sorted((self._data / FOLDER).glob("*.py"))]
+        found = []
+        for file in files:
+            try:
+                about = file.stat()
+            except OSError:
+                continue
+            found.append((file.name, about.st_ino, about.st_mtime_ns, about.st_size))
+        return tuple(found)
 
 
 def _settled(cloud: Cloud, said: ProviderSettings) -> Cloud:

@@ -1,3 +1,4 @@
+# long: one noun: which link is fetched, heard, asked and forgotten when
 """The worker of all adapters: which link is fetched when, and what is said of it.
 
 Links of one provider wait for each other's buckets, those of another do not. A provider that fails again and again is
@@ -6,13 +7,14 @@ left alone for a while, whatever link would be next.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from itertools import groupby
 from random import Random
 from typing import Any, Final, Protocol
 
 from healthsync_mqtt.adapters.budgets import ProviderBudgets
-from healthsync_mqtt.adapters.cloud import Cloud, CloudClient, CloudFault, Failed
+from healthsync_mqtt.adapters.cloud import CloudFault, Failed
 from healthsync_mqtt.adapters.fetching import (
     EventOutlet,
     Fetch,
@@ -21,21 +23,24 @@ from healthsync_mqtt.adapters.fetching import (
     FetchStoppedError,
     FetchTally,
 )
-from healthsync_mqtt.adapters.link_state import LinkEvent
+from healthsync_mqtt.adapters.hearing import Hearing
+from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
+from healthsync_mqtt.adapters.notices import Notice
 from healthsync_mqtt.adapters.parting import told
-from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.standing import People, UserStanding
+from healthsync_mqtt.adapters.subscribing import Subscriptions
 from healthsync_mqtt.adapters.web import Web
-from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.errors import HealthSyncError, StoreError
 from healthsync_mqtt.linked.flights import Flights
+from healthsync_mqtt.linked.inbox import Delivered, NoticeInbox
 from healthsync_mqtt.linked.parting import Parting, PartingBook
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("adapters")
 
 _LOOK_S: Final = 0.25
-_AT_ONCE: Final = 64
 _OF_A_PROVIDER: Final = 8
 _FIRST_WAIT_S: Final = 60.0
 _LONGEST_WAIT_S: Final = 6 * 3_600.0
@@ -43,6 +48,9 @@ _BREAK_AFTER: Final = 5
 _BREAK_S: Final = 300.0
 _HELD_S: Final = 60.0
 _SWEEP_US: Final = 30_000_000
+_SETTINGS_US: Final = 1_000_000
+_INBOX_US: Final = 7 * 86_400_000_000
+"""For so long a delivery is tried again: then what it was about is asked for by nobody but the next poll."""
 _HELD_HINT: Final = "the user consents to nothing that could be stored: healthsync consent grant USER --types all"
 
 
@@ -52,16 +60,6 @@ class States(EventOutlet, Protocol):
     async def retain(self, user: str, provider: str, state: dict[str, object]) -> None:
         """What state a link is in, retained; an empty one takes it back."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ReadyAdapter:
-    """An adapter that can be fetched: what it is, where it is asked, and as whom."""
-
-    adapter: Adapter
-    cloud: Cloud
-    client: CloudClient
-    poll_s: float = 900.0
 
 
 class Breaker:
@@ -95,30 +93,44 @@ class AdapterWorker:
         *,
         book: LinkBook,
         partings: PartingBook,
+        inbox: NoticeInbox,
         people: People,
         flights: Flights,
         web: Web,
         outlet: States,
         rng: Random,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        renewed: Callable[[], Mapping[str, ReadyAdapter]] | None = None,
     ) -> None:
-        self._ready = dict(ready)
+        """``renewed``: what is ready as the settings say now."""
+        self._ready: Mapping[str, ReadyAdapter] = {}
+        self._renewed = renewed
+        self._renew_us = 0
         self._book = book
         self._partings = partings
+        self._inbox = inbox
+        self._subscriptions = Subscriptions(inbox, book, web)
         self._people = people
         self._flights = flights
         self._web = web
         self._outlet = outlet
         self._rng = rng
         self._now_us = now_us
-        self._budgets = ProviderBudgets({name: each.adapter.capability.budgets for name, each in ready.items()})
-        self._breakers = {name: Breaker() for name in ready}
-        self._busy: dict[int, asyncio.Task[None]] = {}
-        self._lanes = {name: asyncio.Semaphore(_OF_A_PROVIDER) for name in ready}
+        self._budgets = ProviderBudgets()
+        self._breakers: dict[str, Breaker] = {}
+        self._lanes: dict[str, asyncio.Semaphore] = {}
+        #: links at work, and of which provider each is
+        self._busy: dict[int, str] = {}
+        #: deliveries that are worked off, and providers that are asked to tell us
+        self._hearing: set[int] = set()
+        self._asking: set[str] = set()
         self._told: dict[int, str] = {}
         self._parting: set[str] = set()
         self._sweep_us = 0
         self.fetched = 0
+        #: notices of accounts that nobody here is linked to
+        self.ignored = 0
+        self._use(ready)
 
     async def run(self) -> None:
         """Fetch what is due, and what commands ask for, for ever."""
@@ -127,8 +139,20 @@ class AdapterWorker:
                 self.look(group)
                 await asyncio.sleep(_LOOK_S)
 
+    def _use(self, ready: Mapping[str, ReadyAdapter]) -> None:
+        """These are ready from now on; what is at work goes on as it began."""
+        self._ready = ready
+        self._budgets.use({name: each.adapter.capability.budgets for name, each in ready.items()})
+        for name in ready:
+            self._breakers.setdefault(name, Breaker())
+            self._lanes.setdefault(name, asyncio.Semaphore(_OF_A_PROVIDER))
+
     def look(self, group: asyncio.TaskGroup) -> None:
         """Start what is due now."""
+        if self._renewed is not None and self._now_us() >= self._renew_us:
+            self._renew_us = self._now_us() + _SETTINGS_US
+            if (ready := self._renewed()) is not self._ready:
+                self._use(ready)
         self._sweep()
         for parting in self._partings.due(self._now_us()):
             if parting.id not in self._parting:
@@ -136,18 +160,36 @@ class AdapterWorker:
                 group.create_task(self._part(parting), name=f"adapters.parting.{parting.id}")
         for link in self._book.leaving():
             if link.id not in self._busy:
-                self._busy[link.id] = group.create_task(self._over(link), name=f"adapters.over.{link.id}")
+                self._busy[link.id] = link.provider
+                group.create_task(self._over(link), name=f"adapters.over.{link.id}")
         asked: dict[int, list[int]] = {}
         for number, of in self._book.asked():
             asked.setdefault(of, []).append(number)
-        due = {link.id: link for link in self._book.due(self._now_us(), _AT_ONCE)}
-        for of in asked:
-            if (found := self._book.link(of)) is not None:
-                due[of] = found
-        for link in due.values():
-            if link.id not in self._busy and len(self._busy) < _AT_ONCE:
-                task = group.create_task(self._one(link, asked.get(link.id, [])), name=f"adapters.link.{link.id}")
-                self._busy[link.id] = task
+        of_each = Counter(self._busy.values())
+        due = [found for of in asked if (found := self._book.link(of)) is not None]
+        for provider in self._book.providers():
+            # Those of one provider that work are due, too: so many more are asked for.
+            due += self._book.due(provider, self._now_us(), _OF_A_PROVIDER + of_each[provider])
+        for link in due:
+            if link.id not in self._busy and (link.id in asked or of_each[link.provider] < _OF_A_PROVIDER):
+                of_each[link.provider] += 1
+                self._busy[link.id] = link.provider
+                group.create_task(self._one(link, asked.get(link.id, [])), name=f"adapters.link.{link.id}")
+        self._look_at_notices(group)
+
+    def _look_at_notices(self, group: asyncio.TaskGroup) -> None:
+        now_us = self._now_us()
+        for delivered in self._inbox.due(now_us, _OF_A_PROVIDER):
+            if delivered.id not in self._hearing:
+                self._hearing.add(delivered.id)
+                group.create_task(self._deliver(delivered), name=f"adapters.notice.{delivered.id}")
+        for name, ready in self._ready.items():
+            if ready.notices is None or not ready.hooks.public_url or name in self._asking:
+                continue
+            unhooked = self._book.unhooked(name, now_us, 1) if ready.notices.subscribe_user is not None else []
+            if unhooked or (self._subscriptions.due(ready, now_us) and name in self._book.providers()):
+                self._asking.add(name)
+                group.create_task(self._subscribe(ready, unhooked), name=f"adapters.subscribe.{name}")
 
     async def _one(self, link: CloudLink, asked: list[int]) -> None:
         try:
@@ -194,6 +236,98 @@ class AdapterWorker:
             log.error("adapters.parting_failed", provider=parting.provider, error=error)  # noqa: TRY400  # no traceback
         finally:
             self._parting.discard(parting.id)
+
+    # -- what providers say
+
+    async def _deliver(self, delivered: Delivered) -> None:
+        """Work one delivery off; what cannot be is tried again, for a week."""
+        try:
+            if delivered.received_us < self._now_us() - _INBOX_US or await self._heard(delivered):
+                self._inbox.done(delivered)
+            else:
+                self._inbox.again(delivered, self._in(self._wait(delivered.failures)))
+        except StoreError as error:
+            log.error("adapters.notice_not_read", provider=delivered.provider, error=error)  # noqa: TRY400
+            self._inbox.done(delivered)
+        except Exception as error:  # noqa: BLE001  # of one delivery: the others go on
+            log.error("adapters.notice_failed", provider=delivered.provider, error=error)  # noqa: TRY400
+            self._inbox.again(delivered, self._in(self._wait(delivered.failures)))
+        finally:
+            self._hearing.discard(delivered.id)
+
+    async def _heard(self, delivered: Delivered) -> bool:
+        """Whether there is nothing more to be done about it."""
+        ready = self._ready.get(delivered.provider)
+        if ready is None:
+            return False  # its settings may come back
+        if ready.notices is None:
+            return True
+        body = self._inbox.begin(delivered)
+        found = await asyncio.to_thread(ready.notices.read, body, delivered.received_us)
+        worked = True
+        for account, notices in groupby(sorted(found, key=_account), key=_account):
+            links = self._book.of_account(delivered.provider, account)
+            if not links and self._book.unknown_accounts(delivered.provider):
+                worked = False  # somebody was linked a moment ago: whose account that is will be known
+            elif not links:
+                self.ignored += 1
+            several = list(notices)
+            for link in links:
+                worked = await self._hear(ready, link, several) and worked
+        return worked
+
+    async def _hear(self, ready: ReadyAdapter, link: CloudLink, notices: list[Notice]) -> bool:
+        """What was said of one link; whether there is nothing more to be done about it."""
+        async with self._lanes[link.provider], self._flights.turn(link.id):
+            now = self._book.link(link.id)
+            if now is None:
+                return True
+            if now.paused or now.state is CloudLinkState.needs_reauth:
+                return False
+            try:
+                self._may(now)
+                fetch = self._fetch_of(ready, now)
+                await Hearing(fetch, now, self._book, ready.cloud.endpoints).hear(notices)
+            except FetchEndedError:
+                return True
+            except FetchHeldError:
+                return False
+            except FetchStoppedError as stopped:
+                fault = stopped.failed.fault
+                if fault is CloudFault.unauthorised:
+                    self._failed(now, stopped.failed, FetchTally())
+                    await self._tell(self._book.link(link.id) or now)
+                    return all(each.check for each in notices)
+                log.warning("adapters.notice_stopped", provider=link.provider, reason=fault.value)
+                return fault in {CloudFault.ours, CloudFault.user}  # the same again comes to the same
+            return True
+
+    async def _subscribe(self, ready: ReadyAdapter, links: list[CloudLink]) -> None:
+        """Ask a provider to tell us: of the whole app, or of these links."""
+        name = ready.adapter.name
+        try:
+            if not links:
+                await self._subscriptions.look(ready, self._now_us())
+            for link in links:
+                async with self._lanes[name], self._flights.turn(link.id):
+                    self._book.hooked(link.id, self._in(_FIRST_WAIT_S))
+                    now = self._book.link(link.id)
+                    if now is None:
+                        continue
+                    self._may(now)
+                    access = await self._fetch_of(ready, now).access()
+                    await self._subscriptions.look_user(ready, now, access, self._now_us())
+        except (FetchEndedError, FetchHeldError, FetchStoppedError):
+            return  # the next fetch says what is wrong
+        except Exception as error:  # noqa: BLE001  # of one provider: the others go on
+            log.error("adapters.subscribe_failed", provider=name, error=error)  # noqa: TRY400  # no traceback
+            self._inbox.looked(
+                name, hint="see the log of the service", now_us=self._now_us(), due_us=self._in(_BREAK_S)
+            )
+        finally:
+            self._asking.discard(name)
+
+    # -- links
 
     async def _over(self, link: CloudLink) -> None:
         """Take back what is said of a link, and forget it."""
@@ -247,18 +381,7 @@ class AdapterWorker:
                 return await self._held(now_link)
             begun = self._book.happened(now_link, LinkEvent.begun)
             await self._tell(begun)
-            fetch = Fetch(
-                ready.adapter,
-                ready.cloud,
-                ready.client,
-                begun,
-                book=self._book,
-                web=self._web,
-                outlet=self._outlet,
-                budgets=self._budgets,
-                may=lambda: self._may(begun),
-                now_us=self._now_us,
-            )
+            fetch = self._fetch_of(ready, begun)
             try:
                 tally = await fetch.run()
             except FetchEndedError:
@@ -280,6 +403,20 @@ class AdapterWorker:
             if after is not None and self._book.stands(link.id):
                 await self._tell(after)
             return answer
+
+    def _fetch_of(self, ready: ReadyAdapter, link: CloudLink) -> Fetch:
+        return Fetch(
+            ready.adapter,
+            ready.cloud,
+            ready.client,
+            link,
+            book=self._book,
+            web=self._web,
+            outlet=self._outlet,
+            budgets=self._budgets,
+            may=lambda: self._may(link),
+            now_us=self._now_us,
+        )
 
     async def _held(self, link: CloudLink) -> dict[str, Any]:
         """The link waits for a consent; who has to be let in again hears that first."""
@@ -319,6 +456,10 @@ class AdapterWorker:
 
     def _in(self, seconds: float) -> int:
         return self._now_us() + max(1, int(seconds * 1e6))
+
+
+def _account(notice: Notice) -> str:
+    return notice.account
 
 
 _HINTS: Final = {

@@ -13,14 +13,15 @@ import msgspec
 import typer
 
 from bridge.decode.delivery import decode
-from healthsync_mqtt.adapters.agreeing import LASTS_S, Callback, finish, invite
+from healthsync_mqtt.adapters.agreeing import LASTS_S, Callback, Invitation, finish, invite
 from healthsync_mqtt.adapters.catalogue import Known, known
 from healthsync_mqtt.adapters.link_state import CloudLinkState
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.port import Adapter, Mapping
+from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.ready import ready as ready_of
+from healthsync_mqtt.adapters.subscribing import BY_HAND
 from healthsync_mqtt.adapters.web import DirectWeb
-from healthsync_mqtt.adapters.worker import ReadyAdapter
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.formats import content_of, event_shown
 from healthsync_mqtt.cli.group import new_group
@@ -29,8 +30,9 @@ from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json, Yes, now_us
 from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.settings import Settings, load_settings
-from healthsync_mqtt.errors import ConflictError, InputError, NotFoundError, UnavailableError, UsageError
+from healthsync_mqtt.errors import ConfigError, ConflictError, InputError, NotFoundError, UnavailableError, UsageError
 from healthsync_mqtt.formats.port import AppMessage, Gone, Made, folded
+from healthsync_mqtt.linked.inbox import NoticeInbox
 from healthsync_mqtt.linked.opening import FILE as LINKS
 from healthsync_mqtt.linked.parting import end_links
 from healthsync_mqtt.model.declared import Declared
@@ -233,10 +235,13 @@ def link(  # noqa: PLR0917  # an option each
         typer.Option(help="The address that the browser was sent to, where it could not reach this machine."),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port that the answer comes to; 0: a free one.")] = 0,
+    public: Annotated[
+        bool, typer.Option("--public", help="The answer comes to the gateway, for users who are somewhere else.")
+    ] = False,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
-    """CloudLink a user to a provider: prints where the user agrees, and waits for the answer on a port of this machine.
+    """Link a user to a provider: prints where the user agrees, and waits for the answer on a port of this machine.
 
     Example: healthsync adapter link alice withings
     """
@@ -247,18 +252,70 @@ def link(  # noqa: PLR0917  # an option each
         with LinkBook.open(settings.data) as book:
             _linked(place, book, settings, redirected, as_json=json)
         return
+    if public:
+        with LinkBook.open(settings.data) as book:
+            invitation = invite(book, ready, user, _callback(settings, provider), now_us())
+        _invited(ready, invitation, as_json=json)
+        if not json:
+            output.say(f"the link is made when {user} has agreed, within {LASTS_S // 60} minutes")
+        return
     with contextlib.closing(Callback(port=port)) as callback, LinkBook.open(settings.data) as book:
         invitation = invite(book, ready, user, callback.url, now_us())
-        if json:
-            output.emit({"url": invitation.url, "state": invitation.state})
-        else:
-            output.say(f"{ready.adapter.capability.title} asks for: {', '.join(ready.adapter.capability.scopes)}")
-            output.say("open this, and agree:")
-            sys.stdout.write(invitation.url + "\n")
-            output.qr_code(invitation.url)
+        _invited(ready, invitation, as_json=json)
         output.flush()
         answer = callback.wait(invitation.state, LASTS_S)
         _linked(place, book, settings, answer, as_json=json)
+
+
+def _callback(settings: Settings, provider: str) -> str:
+    """Where the gateway takes the answer. ConfigError."""
+    if not settings.gateway.public_url:
+        raise ConfigError(
+            "gateway.public_url is not set: users cannot come back here",
+            hint="it is where others reach the gateway; it goes into healthsync.toml",
+        )
+    return f"{settings.gateway.public_url}/v1/link/{provider}/callback"
+
+
+def _invited(ready: ReadyAdapter, invitation: Invitation, *, as_json: bool) -> None:
+    if as_json:
+        output.emit({"url": invitation.url, "state": invitation.state})
+        return
+    output.say(f"{ready.adapter.capability.title} asks for: {', '.join(ready.adapter.capability.scopes)}")
+    output.say("open this, and agree:")
+    sys.stdout.write(invitation.url + "\n")
+    output.qr_code(invitation.url)
+
+
+@app.command("webhook")
+def webhook(provider: Provider, data: Data = DATA, json: Json = False) -> None:
+    """Show where a provider sends what is new, whether it does, and what of it waits.
+
+    Example: healthsync adapter webhook whoop
+    """
+    settings = load_settings(data)
+    ready = ready_of(settings, _adapter(provider, settings.data))
+    if ready.notices is None:
+        raise UnavailableError(f"{ready.adapter.capability.title} sends nothing: it is asked for what is new")
+    with NoticeInbox.open(settings.data) as inbox:
+        known = inbox.secrets(provider)
+        url = ready.hook_url(known)
+        standing = next(each for each in inbox.standings() if each.provider == provider)
+        waiting = inbox.waiting().get(provider, 0)
+    if not url:
+        _callback(settings, provider)
+    by_hand = ready.notices.subscribe is None and ready.notices.subscribe_user is None
+    shown = {
+        "url": url,
+        "by_hand": by_hand,
+        "checked_at": iso(standing.checked_us) if standing.checked_us else None,
+        "hint": standing.hint or (BY_HAND if by_hand else ""),
+        "waiting": waiting,
+    }
+    if json:
+        output.emit(shown)
+    else:
+        output.facts(shown.items())
 
 
 def _linked(place: DataDirectory, book: LinkBook, settings: Settings, redirected: str, *, as_json: bool) -> None:

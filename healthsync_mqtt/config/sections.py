@@ -3,6 +3,7 @@
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
@@ -32,6 +33,13 @@ def _loopback(host: str) -> str:
     except ValueError:
         pass
     raise ValueError("a listener without TLS must be on a loopback address (127.0.0.1, ::1, localhost)")
+
+
+def _public(url: str) -> str:
+    there = urlsplit(url)
+    if url and (there.scheme not in {"https", "http"} or not there.hostname or there.query or there.fragment):
+        raise ValueError("it must be a URL, such as https://health.example.org")
+    return url.rstrip("/")
 
 
 def _listening(host: str) -> str:
@@ -236,6 +244,9 @@ class GatewaySettings(Section):
     """Their bytes together."""
     answer_s: Seconds = 30.0
     """Seconds that a commit is waited for; then the answer is 503, and the same may be sent again."""
+    public_url: Annotated[str, AfterValidator(_public)] = ""
+    """Where others reach it, such as https://health.example.org: clouds send there what is new, and users come back
+    there from agreeing. Nothing: clouds are asked for what is new, and users agree at this machine."""
     webhook_hosts: Texts = ()
     """Hosts with commas between that webhooks may be posted to wherever they are, plain HTTP too; any other has to have
     a public address and https."""
@@ -264,6 +275,12 @@ class ProviderSettings(Section):
     """Where tokens come from."""
     poll_s: Seconds = 900.0
     """Seconds between two times of asking for what is new of a user."""
+    webhook_secret: SecretStr = SecretStr("")
+    """What its webhooks are known by, where they were set up by hand; nothing: it is made, and kept here."""
+    webhook_signed: bool = True
+    """Take only webhooks that are signed, of a provider that is said to sign not all of them (Strava)."""
+    keys_url: str = ""
+    """Where the keys are with which it signs webhooks (Google Health)."""
 
 
 class ExternalSettings(Section):

@@ -15,13 +15,14 @@ from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.formats.catalogue import declare
-from healthsync_mqtt.gateway import enrolling, intake, stream
+from healthsync_mqtt.gateway import enrolling, intake, linking, provider_hooks, stream
 from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.day_pool import DayPool
 from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.deliveries import Deliveries
 from healthsync_mqtt.gateway.issuing import TokenDesk
+from healthsync_mqtt.gateway.link_pool import LinkPool
 from healthsync_mqtt.gateway.log_pool import LogPool
 from healthsync_mqtt.gateway.place import SealedPlaces
 from healthsync_mqtt.gateway.publisher import Publisher
@@ -122,6 +123,9 @@ class House:
         self.desk = TokenDesk(issuer, settings.token.lifetime_s)
         exchange = TokenExchange(identities, issuer, audit, lifetime_s=settings.token.access_s)
         self.enrolling = enrolling.Enrolling(self.callers, exchange)
+        self.adapters = LinkPool(settings.data)
+        self.provider_hooks = provider_hooks.ProviderHooks(self.adapters, self.callers, self.intake.room)
+        self.linking = linking.Linking(self.adapters, self.sessions, self.callers)
         self.tls = (
             ServerTls(
                 paths.certs,
@@ -147,6 +151,7 @@ class House:
             opened.callback(house.newcomers.close)
             opened.callback(house.log.close)
             opened.callback(house.days.close)
+            opened.callback(house.adapters.close)
             tasks = [
                 asyncio.create_task(work, name=f"gateway.{name}")
                 for name, work in (

@@ -14,8 +14,10 @@ from healthsync_mqtt.gateway import (
     enrolling,
     hooks,
     intake,
+    linking,
     operators,
     posting,
+    provider_hooks,
     readers,
     reading,
     series,
@@ -54,6 +56,8 @@ class GatewayParts(Protocol):
     desk: TokenDesk
     deliveries: Deliveries
     rules: AccessRules
+    provider_hooks: provider_hooks.ProviderHooks
+    linking: linking.Linking
 
 
 def routers(parts: GatewayParts) -> list[APIRouter]:
@@ -69,6 +73,9 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         enrolling.routes(parts.enrolling, anybody),
         visiting.routes(parts.sessions, callers, Visitor(callers), anybody),
         tokens.routes(callers, parts.sessions, Rule(callers), anybody),
+        # Before those of apps: the addresses that are a provider's alone are written out.
+        provider_hooks.routes(parts.provider_hooks, anybody),
+        linking.routes(parts.linking, anybody),
         hooks.routes(parts.intake, callers, anybody),
         caring.routes(parts.sessions, Owner(callers)),
         series.routes(parts.reading, parts.days, parts.answers, reader),

@@ -170,6 +170,14 @@ WALK: dict[str, Row] = {
     "adapter status": Row(Elsewhere(LINKED, '"adapter", "status"'), "adapter status alice"),
     "adapter pause": Row(Elsewhere(LINKED, '"adapter", "pause"'), "adapter pause alice oura", code=1),
     "adapter backfill": Row(Elsewhere(LINKED, '"adapter", "backfill"'), "adapter backfill alice oura", code=1),
+    "adapter webhook": Row(
+        Elsewhere(
+            "tests/unit/cli/test_adapter_webhook.py::test_where_a_provider_sends_is_shown_and_whether_it_does",
+            '"adapter", "webhook"',
+        ),
+        "adapter webhook oura",
+        code=78,
+    ),
     "adapter new": Row("adapter new mine", "adapter new withings", "mine", code=1),
     "adapter map": Row("adapter map oura sleep {tmp}/night.json", "adapter map oura slep {tmp}/night.json", "sleep"),
     "subscriber add": Row("subscriber add app --users *", "subscriber add app --users *", "app", code=1),

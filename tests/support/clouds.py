@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -37,6 +38,12 @@ class CloudManners:
     refused: Callable[[int], CloudAnswer] | None = None
     pkce: bool = False
     rotates: bool = True
+    #: pages are counted from one, and the last one is empty
+    numbered: bool = False
+    #: paths of one record each: the name of its records, and the key that the path says
+    singles: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: where a user's id is said, and the answer
+    account: tuple[str, dict[str, Any]] = ("", {})
     #: the request that ends access
     revoke: str = ""
 
@@ -75,6 +82,8 @@ OURA = CloudManners(
     },
     page=lambda records, following, _asked: {"data": records, "next_token": following or None},
     mark="next_token",
+    singles={f"/v2/usercollection/{each}/(.+)": (each, "id") for each in ("sleep", "workout", "daily_sleep")},
+    account=("/v2/usercollection/personal_info", {"id": "oura-user-1"}),
 )  # fmt: skip
 WHOOP = CloudManners(
     token_path="/oauth/oauth2/token",
@@ -85,6 +94,12 @@ WHOOP = CloudManners(
     },
     page=lambda records, following, _asked: {"records": records} | ({"next_token": following} if following else {}),
     mark="nextToken",
+    singles={
+        "/developer/v2/activity/sleep/(.+)": ("sleep", "id"),
+        "/developer/v2/activity/workout/(.+)": ("workout", "id"),
+        "/developer/v2/cycle/(.+)/recovery": ("recovery", "cycle_id"),
+    },
+    account=("/developer/v2/user/profile/basic", {"user_id": 10129}),
     revoke="DELETE /developer/v2/user/access",
 )  # fmt: skip
 DEXCOM = CloudManners(
@@ -105,7 +120,27 @@ GOOGLE = CloudManners(
     pkce=True,
     rotates=False,
 )
-CLOUDS = {"withings": WITHINGS, "oura": OURA, "whoop": WHOOP, "dexcom": DEXCOM, "google_health": GOOGLE}
+STRAVA = CloudManners(
+    token_path="/oauth/token",
+    auth_path="/oauth/authorize",
+    paths={"/api/v3/athlete/activities": "activities"},
+    page=lambda records, _following, _asked: records,
+    mark="page",
+    numbered=True,
+    tokens=lambda pair: pair | {"scope": "read,activity:read_all", "athlete": {"id": 13481599}},
+    singles={
+        "/api/v3/activities/([0-9]+)": ("details", "id"),
+        "/api/v3/activities/([0-9]+)/streams": ("streams", "id"),
+    },
+)
+CLOUDS = {
+    "strava": STRAVA,
+    "withings": WITHINGS,
+    "oura": OURA,
+    "whoop": WHOOP,
+    "dexcom": DEXCOM,
+    "google_health": GOOGLE,
+}
 
 
 @dataclass
@@ -182,9 +217,17 @@ class ScriptedCloud:
         name = self.manners.paths.get(f"{there.path} {asked['action']}" if "action" in asked else there.path)
         if name is None and "/dataTypes/" in there.path:
             name = there.path.split("/")[5]
+        if there.path == self.manners.account[0]:
+            return answer(200, self.manners.account[1])
+        for pattern, (of, key) in self.manners.singles.items():
+            if single := re.fullmatch(pattern, there.path):
+                one = next((each for each in self.records.get(of, []) if str(each[key]) == single[1]), None)
+                return answer(404, {"error": "not found"}) if one is None else answer(200, one)
         if name is None:
             return answer(404, {"error": f"there is no {there.path}"})
         found, at = self.records.get(name, []), int(asked.get(self.manners.mark, 0))
+        if self.manners.numbered:
+            at = (int(asked.get(self.manners.mark, 1)) - 1) * self.page_size
         size = len(found) or 1 if self.manners.mark == "none" else self.page_size
         following = str(at + size) if at + size < len(found) else ""
         return answer(200, self.manners.page(found[at : at + size], following, asked))

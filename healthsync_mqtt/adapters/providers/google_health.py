@@ -28,6 +28,7 @@ from healthsync_mqtt.adapters.cloud import (
     utc_date,
     utc_time,
 )
+from healthsync_mqtt.adapters.hooks.google_health import NOTICES
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import AnswerKind, AnswerReading, ProviderMapping, Written, nothing
 from healthsync_mqtt.adapters.mapping.memory import LinkMemory
@@ -584,6 +585,8 @@ CLOUD: Final = Cloud(
     ),
     tokens=TokenManners(extra={"access_type": "offline", "prompt": "consent"}),
     judge=_judged,
+    account=("/v4/users/me/identity", "healthUserId"),
+    notices=NOTICES,
 )
 
 

@@ -21,6 +21,7 @@ from healthsync_mqtt.adapters.cloud import (
     utc_date,
     utc_time,
 )
+from healthsync_mqtt.adapters.hooks.oura import NOTICES
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -304,6 +305,8 @@ CLOUD: Final = Cloud(
     # A refresh token that was used is refused as an invalid request.
     tokens=TokenManners(dead=frozenset({"invalid_grant", "invalid_request", "invalid_token"})),
     judge=_judged,
+    account=("/v2/usercollection/personal_info", "id"),
+    notices=NOTICES,
 )
 
 

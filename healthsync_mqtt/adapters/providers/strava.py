@@ -18,6 +18,7 @@ from healthsync_mqtt.adapters.cloud import (
     TokenManners,
     judged,
 )
+from healthsync_mqtt.adapters.hooks.strava import NOTICES
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import AnswerKind, AnswerReading, ProviderMapping, Written, name_of
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at
@@ -181,6 +182,7 @@ CLOUD: Final = Cloud(
     endpoints=(CloudEndpoint(kind="activities", question=_listed, following=_next_page),),
     tokens=TokenManners(account=("athlete", "id"), separator=",", extra={"approval_prompt": "auto"}),
     judge=_judged,
+    notices=NOTICES,
     revoke=("POST", "/oauth/deauthorize"),
 )
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
 from healthsync_mqtt.adapters.cloud import Asked, Cloud, CloudEndpoint, Question, TokenManners, token_at, utc_time
+from healthsync_mqtt.adapters.hooks.whoop import NOTICES
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -214,6 +215,8 @@ CLOUD: Final = Cloud(
     tokens=TokenManners(
         refresh_form={"scope": "offline"}, dead=frozenset({"invalid_grant", "invalid_request", "invalid_token"})
     ),
+    account=("/developer/v2/user/profile/basic", "user_id"),
+    notices=NOTICES,
     revoke=("DELETE", "/developer/v2/user/access"),
 )
 

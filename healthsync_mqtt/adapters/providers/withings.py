@@ -14,6 +14,7 @@ from healthsync_mqtt.adapters.cloud import (
     TokenManners,
     judged,
 )
+from healthsync_mqtt.adapters.hooks.withings import NOTICES
 from healthsync_mqtt.adapters.port import Adapter
 from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.withings import Withings
@@ -142,6 +143,7 @@ CLOUD: Final = Cloud(
     ),
     tokens=TokenManners(form={"action": "requesttoken"}, inside="body", account=("body", "userid"), separator=","),
     judge=_judged,
+    notices=NOTICES,
 )
 
 

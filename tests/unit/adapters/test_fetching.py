@@ -18,11 +18,13 @@ from healthsync_mqtt.adapters.cloud import CloudClient
 from healthsync_mqtt.adapters.fetching import CommittedEvents
 from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
+from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.standing import UserStanding
 from healthsync_mqtt.adapters.web import CloudAnswer
-from healthsync_mqtt.adapters.worker import AdapterWorker, ReadyAdapter
+from healthsync_mqtt.adapters.worker import AdapterWorker
 from healthsync_mqtt.errors import ConflictError, DeniedError, UnavailableError
 from healthsync_mqtt.linked.flights import Flights
+from healthsync_mqtt.linked.inbox import NoticeInbox
 from healthsync_mqtt.linked.parting import PartingBook
 from healthsync_mqtt.model.event import LATEST
 from healthsync_mqtt.model.origin import Origin
@@ -93,6 +95,7 @@ class Rig:
         )
         self.book = LinkBook.open(data)
         self.partings = PartingBook.open(data)
+        self.inbox = NoticeInbox.open(data)
         self.people = Everybody()
         self.flights = Flights(data)
         self.worker = self.new_worker()
@@ -102,6 +105,7 @@ class Rig:
             {self.provider: self.ready},
             book=book or self.book,
             partings=self.partings,
+            inbox=self.inbox,
             people=self.people,
             flights=flights or self.flights,
             web=self.cloud,
@@ -120,6 +124,7 @@ class Rig:
     def close(self) -> None:
         self.book.close()
         self.partings.close()
+        self.inbox.close()
         self.flights.close()
 
 
@@ -237,7 +242,7 @@ def test_who_is_let_in_no_more_needs_the_user_and_goes_on_where_it_was(rig: Call
     here.cloud.expire()
     assert here.sync()["state"] == "needs_reauth"
     asked = len(here.cloud.log)
-    assert here.book.due(here.now_us + 10**15, 10) == []
+    assert here.book.due("withings", here.now_us + 10**15, 10) == []
     assert here.book.tokens(link) is not None  # kept: it may have been another's refresh
     assert here.link().id == link.id
     assert here.sync()["state"] == "ok"

@@ -130,6 +130,7 @@ adapter status --user alice
 adapter sync alice withings
 adapter pause alice withings
 adapter backfill alice withings
+adapter webhook withings
 events list --user alice --device watch --type heart_rate
 events tail --user alice --device watch --type heart_rate --count 1
 events show e1 --user alice

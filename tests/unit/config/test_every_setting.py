@@ -36,6 +36,8 @@ tests/unit/bridge/jobs/test_backups.py::test_one_that_is_old_is_followed_by_the_
     backup.every_s
 tests/unit/config/test_storage_setting.py::test_a_new_log_is_sealed_as_the_setting_says
     storage.encryption
+tests/unit/cli/test_adapter_webhook.py::test_where_a_provider_sends_is_shown_and_whether_it_does
+    gateway.public_url
 tests/unit/gateway/test_deliveries.py::test_a_host_that_the_operator_names_may_be_anywhere
     gateway.webhook_hosts
 tests/unit/gateway/test_room.py::test_one_byte_more_than_in_flight_bytes_is_refused_at_once

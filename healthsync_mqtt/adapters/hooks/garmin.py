@@ -1,0 +1,84 @@
+"""Garmin's pushes and pings: nobody signs them, so that the address is a secret and the app's id is compared.
+
+The address is said at Garmin's developer pages, by hand. A push has the data of many users; a ping says where that is,
+and is followed within Garmin's API alone.
+"""
+
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from healthsync_mqtt.adapters.notices import (
+    FORGED,
+    NOTHING_HERE,
+    TAKEN,
+    CloudNotices,
+    Delivery,
+    HookAnswer,
+    HookOwner,
+    Notice,
+    RecordQuestion,
+    account_in,
+    address_of,
+    json_of,
+)
+from healthsync_mqtt.adapters.signatures import same
+
+_HOST: Final = "apis.garmin.com"
+_PATHS: Final = "/wellness-api/rest/"
+_MOST: Final = 100 * 1024 * 1024
+_ABOUT_USERS: Final = frozenset({"deregistrations", "userPermissionsChange"})
+_FILES: Final = "activityFiles"
+
+
+def _received(delivery: Delivery, owner: HookOwner) -> HookAnswer:
+    if not same(delivery.word, owner.known.word):
+        return NOTHING_HERE
+    if delivery.method != "POST":
+        return HookAnswer(200)
+    return TAKEN if same(delivery.headers.get("garmin-client-id", ""), owner.client_id) else FORGED
+
+
+def _read(body: bytes, _received_us: int) -> list[Notice]:
+    document = json_of(body)
+    pushed: dict[str, None] = {}
+    check: dict[str, None] = {}
+    asked: dict[str, list[RecordQuestion]] = {}
+    for kind, several in document.items() if isinstance(document, dict) else ():
+        for each in several if isinstance(several, list) else ():
+            account = account_in(each, "userId")
+            if not account:
+                continue
+            if kind in _ABOUT_USERS:
+                check[account] = None
+            elif "callbackURL" not in each:
+                pushed[account] = None
+            elif kind != _FILES and (question := _called_back(kind, each)) is not None:
+                asked.setdefault(account, []).append(question)
+    accounts = dict.fromkeys((*pushed, *asked, *check))
+    return [
+        Notice(
+            account=each,
+            ask=tuple(asked.get(each, ())),
+            pushed="push" if each in pushed else "",
+            body=body if each in pushed else b"",
+            check=each in check,
+        )
+        for each in accounts
+    ]
+
+
+def _called_back(kind: str, item: Any) -> RecordQuestion | None:
+    """The question of a ping, where it leads into Garmin's API; None: nobody goes there."""
+    there = address_of(item, "callbackURL")
+    if (
+        there is None
+        or there.scheme != "https"
+        or there.hostname != _HOST
+        or not there.path.startswith(_PATHS)
+        or ".." in there.path
+    ):
+        return None
+    return RecordQuestion(kind, there.path, dict(parse_qsl(there.query)))
+
+
+NOTICES: Final = CloudNotices(receive=_received, read=_read, most=_MOST, secret_path=True)

@@ -1,0 +1,77 @@
+"""Asking providers to tell us of news: when somebody is linked, then daily, for what they forget without a word."""
+
+import asyncio
+from typing import Final
+
+from healthsync_mqtt.adapters.links import CloudLink, LinkBook
+from healthsync_mqtt.adapters.notices import Subscribed, Telling
+from healthsync_mqtt.adapters.ready import ReadyAdapter
+from healthsync_mqtt.adapters.web import Web
+from healthsync_mqtt.linked.inbox import HookSecrets, NoticeInbox
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("adapters")
+
+_DAY_US: Final = 86_400_000_000
+_HOUR_US: Final = 3_600_000_000
+_MOST_REQUESTS: Final = 200
+BY_HAND: Final = "say this address at the provider's pages for developers"
+
+
+class Subscriptions:
+    """What providers are asked to tell us. A provider that refuses is polled, as before."""
+
+    def __init__(self, inbox: NoticeInbox, book: LinkBook, web: Web) -> None:
+        self._inbox = inbox
+        self._book = book
+        self._web = web
+
+    def due(self, ready: ReadyAdapter, now_us: int) -> bool:
+        """Whether a provider is to be looked at now: somebody is linked to it, and the last look is a day old."""
+        notices = ready.notices
+        if notices is None or notices.subscribe is None or not ready.hooks.public_url:
+            return False
+        standing = next((each for each in self._inbox.standings() if each.provider == ready.adapter.name), None)
+        return standing is None or standing.due_us <= now_us
+
+    async def look(self, ready: ReadyAdapter, now_us: int) -> None:
+        """Ask for the whole app, and keep what the provider says of it."""
+        name = ready.adapter.name
+        assert ready.notices is not None
+        assert ready.notices.subscribe is not None
+        known = self._inbox.secrets(name)
+        self._inbox.looked(name, hint="", now_us=now_us, due_us=now_us + _HOUR_US)
+        told = await self._told(name, known, ready.notices.subscribe(ready.hook_place(known, now_us)))
+        again_us = _HOUR_US if told.hint else _DAY_US
+        self._inbox.looked(name, hint=told.hint, now_us=now_us, due_us=now_us + again_us)
+
+    async def look_user(self, ready: ReadyAdapter, link: CloudLink, access: str, now_us: int) -> None:
+        """Ask for one user, whose turn the caller has."""
+        name = ready.adapter.name
+        assert ready.notices is not None
+        assert ready.notices.subscribe_user is not None
+        known = self._inbox.secrets(name)
+        self._book.hooked(link.id, now_us + _HOUR_US)
+        told = await self._told(name, known, ready.notices.subscribe_user(ready.hook_place(known, now_us, access)))
+        again_us = _HOUR_US if told.hint else _DAY_US
+        self._inbox.looked(name, hint=told.hint, now_us=now_us, due_us=now_us + again_us)
+        self._book.hooked(link.id, now_us + again_us)
+
+    async def _told(self, name: str, known: HookSecrets, telling: Telling) -> Subscribed:
+        """Each request gets its answer; what the provider said is kept before anything else."""
+        told = await asyncio.to_thread(self._asked, telling)
+        if told.known is not None and told.known != known:
+            self._inbox.keep(name, told.known._replace(word=known.word))
+        if told.hint:
+            log.warning("adapters.not_subscribed", provider=name, hint=told.hint)
+        return told
+
+    def _asked(self, telling: Telling) -> Subscribed:
+        try:
+            request = next(telling)
+            for _ in range(_MOST_REQUESTS):
+                request = telling.send(self._web.ask(request))
+        except StopIteration as over:
+            found: Subscribed = over.value
+            return found
+        return Subscribed("the provider asks for no end of requests")

@@ -1,0 +1,196 @@
+"""What providers send of themselves: durable before it is answered, then worked off by the adapters' worker.
+
+The gateway puts in, the worker takes out. What identical bytes say twice before somebody begins with them is one
+delivery. The inbox is bounded by provider: one that sends too much is asked to come again later, and others are not.
+"""
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+import msgspec
+
+from healthsync_mqtt.config.private_database import transaction
+from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.keys.opening import ring_made_if_missing
+from healthsync_mqtt.keys.ring import KeyRing
+from healthsync_mqtt.linked.opening import open_links
+
+_OWNER: Final = "inbox"
+_LOOK_AGAIN_US: Final = 300_000_000
+MOST_ROWS: Final = 5_000
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Deliveries of one provider that wait, and their bytes together."""
+
+
+class HookSecrets(NamedTuple):
+    """What the webhooks of a provider are known by.
+
+    ``word`` is ours: it is in secret addresses, and handshakes repeat it. ``signing`` is what the provider signs with
+    where it has chosen that itself; ``subscription`` is its name of what we asked for, ``keys`` are its public keys.
+    """
+
+    word: str
+    signing: str = ""
+    subscription: str = ""
+    keys: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A delivery that waits."""
+
+    id: int
+    provider: str
+    received_us: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class HookStanding:
+    """What is known of a provider's webhooks: a hint where they do not come, when it was looked at, when next."""
+
+    provider: str
+    hint: str
+    checked_us: int
+    due_us: int
+
+
+class NoticeInbox:
+    """The deliveries in adapters.db. Calls block for a file read or one fsync."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, ring: KeyRing, *, rows: int = MOST_ROWS, most: int = MOST_BYTES
+    ) -> None:
+        """Use ``open``."""
+        self._db = connection
+        self._ring = ring
+        self._rows = rows
+        self._most = most
+
+    @classmethod
+    def open(cls, data: Path, *, rows: int = MOST_ROWS, most: int = MOST_BYTES) -> Self:
+        """Open or create the file of a data directory. StoreError, ConfigError."""
+        return cls(open_links(data), ring_made_if_missing(data), rows=rows, most=most)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    # -- deliveries
+
+    def put(self, provider: str, body: bytes, now_us: int) -> None:
+        """Keep a delivery, durably. UnavailableError: too much of this provider waits."""
+        mark = blake2b(body, digest_size=16).digest()
+        sealed = self._ring.seal_service(_OWNER, body, _body(provider))
+        with transaction(self._db):
+            rows, size = self._db.execute(
+                "SELECT count(*), coalesce(sum(length(body)), 0) FROM inbox WHERE provider = ?", (provider,)
+            ).fetchone()
+            if rows >= self._rows or size + len(sealed) > self._most:
+                raise UnavailableError(f"too much of {provider} waits in the inbox", hint="healthsync adapter status")
+            self._db.execute(
+                "INSERT INTO inbox (provider, mark, body, received_us) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (provider, mark, sealed, now_us),
+            )
+
+    def due(self, now_us: int, most: int) -> list[Delivered]:
+        """Those whose time has come, of each provider the first so many: one that is slow keeps no other waiting."""
+        found = []
+        for provider in self.waiting():
+            rows = self._db.execute(
+                "SELECT id, provider, received_us, failures FROM inbox WHERE provider = ? AND due_us <= ?"
+                " ORDER BY id LIMIT ?",
+                (provider, now_us, most),
+            )
+            found += [Delivered(*row) for row in rows]
+        return found
+
+    def begin(self, delivered: Delivered) -> bytes:
+        """Its bytes; the same that come from now on are another delivery. StoreError where the key is gone."""
+        with transaction(self._db):
+            row = self._db.execute("UPDATE inbox SET begun = 1 WHERE id = ? RETURNING body", (delivered.id,)).fetchone()
+        if row is None:
+            raise StoreError("this delivery is worked off")
+        return self._ring.open_service(_OWNER, row[0], _body(delivered.provider))
+
+    def done(self, delivered: Delivered) -> None:
+        """It is worked off."""
+        with transaction(self._db):
+            self._db.execute("DELETE FROM inbox WHERE id = ?", (delivered.id,))
+
+    def again(self, delivered: Delivered, due_us: int) -> None:
+        """It could not be worked off: once more then."""
+        with transaction(self._db):
+            self._db.execute(
+                "UPDATE inbox SET due_us = ?, failures = failures + 1 WHERE id = ?", (due_us, delivered.id)
+            )
+
+    def waiting(self) -> dict[str, int]:
+        """How many wait, by provider."""
+        return dict(self._db.execute("SELECT provider, count(*) FROM inbox GROUP BY provider"))
+
+    # -- what hooks are known by
+
+    def secrets(self, provider: str) -> HookSecrets:
+        """Those of a provider; a word is made at the first time."""
+        self._ring.refresh()
+        row = self._db.execute("SELECT secrets FROM hooks WHERE provider = ?", (provider,)).fetchone()
+        if row is None:
+            fresh = HookSecrets(secrets.token_urlsafe(24))
+            with transaction(self._db):
+                self._db.execute(
+                    "INSERT INTO hooks (provider, secrets) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                    (provider, self._sealed(provider, fresh)),
+                )
+            row = self._db.execute("SELECT secrets FROM hooks WHERE provider = ?", (provider,)).fetchone()
+        return HookSecrets(*msgspec.json.decode(self._ring.open_service(_OWNER, row[0], _hooks(provider))))
+
+    def keep(self, provider: str, found: HookSecrets) -> None:
+        """What a provider said, durable before it is used."""
+        with transaction(self._db):
+            self._db.execute(
+                "UPDATE hooks SET secrets = ? WHERE provider = ?", (self._sealed(provider, found), provider)
+            )
+
+    def looked(self, provider: str, *, hint: str, now_us: int, due_us: int) -> None:
+        """What came of a look at a provider's webhooks, and when the next one is."""
+        self.secrets(provider)
+        with transaction(self._db):
+            self._db.execute(
+                "UPDATE hooks SET hint = ?, checked_us = ?, due_us = ? WHERE provider = ?",
+                (hint, now_us, due_us, provider),
+            )
+
+    def want_look(self, provider: str, now_us: int) -> None:
+        """Look at a provider's webhooks soon, unless that was done a moment ago: strangers can ask for it."""
+        with transaction(self._db):
+            self._db.execute(
+                "UPDATE hooks SET due_us = ? WHERE provider = ? AND due_us > ? AND checked_us < ?",
+                (now_us, provider, now_us, now_us - _LOOK_AGAIN_US),
+            )
+
+    def standings(self) -> list[HookStanding]:
+        """What is known of each provider's."""
+        rows = self._db.execute("SELECT provider, hint, checked_us, due_us FROM hooks ORDER BY provider")
+        return [HookStanding(*row) for row in rows]
+
+    def _sealed(self, provider: str, found: HookSecrets) -> bytes:
+        return self._ring.seal_service(_OWNER, msgspec.json.encode(list(found)), _hooks(provider))
+
+
+def _body(provider: str) -> bytes:
+    return f"adapters:inbox:{provider}".encode()
+
+
+def _hooks(provider: str) -> bytes:
+    return f"adapters:hooks:{provider}".encode()
