@@ -19,7 +19,7 @@ _DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class CloudDelivery:
     """One request of somebody who says to be the provider. ``word`` is what follows the provider in its path."""
 
     method: str
@@ -43,7 +43,7 @@ class HookOwner(NamedTuple):
     signed: bool = True
 
 
-class HookAnswer(NamedTuple):
+class NoticeAnswer(NamedTuple):
     """How a delivery is answered. ``kept``: it goes into the inbox first. ``look``: its key may be a new one."""
 
     status: int
@@ -52,12 +52,12 @@ class HookAnswer(NamedTuple):
     look: bool = False
 
 
-TAKEN: Final = HookAnswer(200, kept=True)
-IGNORED: Final = HookAnswer(200)
-FORGED: Final = HookAnswer(401)
-FORBIDDEN: Final = HookAnswer(403)
+TAKEN: Final = NoticeAnswer(200, kept=True)
+IGNORED: Final = NoticeAnswer(200)
+FORGED: Final = NoticeAnswer(401)
+FORBIDDEN: Final = NoticeAnswer(403)
 """A handshake by who does not know our word."""
-NOTHING_HERE: Final = HookAnswer(404)
+NOTHING_HERE: Final = NoticeAnswer(404)
 """Also for a secret address that is not ours."""
 
 
@@ -117,14 +117,14 @@ class HookPlace(NamedTuple):
     access: str = ""
 
 
-class Subscribed(NamedTuple):
+class CloudSubscribed(NamedTuple):
     """What came of telling a provider. ``hint``: what a person has to do; empty: it tells us."""
 
     hint: str = ""
     known: HookSecrets | None = None
 
 
-Telling = Generator[CloudRequest, CloudAnswer, Subscribed]
+Telling = Generator[CloudRequest, CloudAnswer, CloudSubscribed]
 """Requests to the provider, one after the other, each of which gets its answer."""
 
 
@@ -138,7 +138,7 @@ class CloudNotices:
     are nothing the address is said at the provider by hand.
     """
 
-    receive: Callable[[Delivery, HookOwner], HookAnswer]
+    receive: Callable[[CloudDelivery, HookOwner], NoticeAnswer]
     read: Callable[[bytes, int], list[Notice]]
     most: int = 65_536
     secret_path: bool = False

@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
-from healthsync_mqtt.adapters.notices import Subscribed, Telling
+from healthsync_mqtt.adapters.notices import CloudSubscribed, Telling
 from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.web import Web
 from healthsync_mqtt.linked.inbox import HookSecrets, NoticeInbox
@@ -18,7 +18,7 @@ _MOST_REQUESTS: Final = 200
 BY_HAND: Final = "say this address at the provider's pages for developers"
 
 
-class Subscriptions:
+class CloudSubscriptions:
     """What providers are asked to tell us. A provider that refuses is polled, as before."""
 
     def __init__(self, inbox: NoticeInbox, book: LinkBook, web: Web) -> None:
@@ -57,7 +57,7 @@ class Subscriptions:
         self._inbox.looked(name, hint=told.hint, now_us=now_us, due_us=now_us + again_us)
         self._book.hooked(link.id, now_us + again_us)
 
-    async def _told(self, name: str, known: HookSecrets, telling: Telling) -> Subscribed:
+    async def _told(self, name: str, known: HookSecrets, telling: Telling) -> CloudSubscribed:
         """Each request gets its answer; what the provider said is kept before anything else."""
         told = await asyncio.to_thread(self._asked, telling)
         if told.known is not None and told.known != known:
@@ -66,12 +66,12 @@ class Subscriptions:
             log.warning("adapters.not_subscribed", provider=name, hint=told.hint)
         return told
 
-    def _asked(self, telling: Telling) -> Subscribed:
+    def _asked(self, telling: Telling) -> CloudSubscribed:
         try:
             request = next(telling)
             for _ in range(_MOST_REQUESTS):
                 request = telling.send(self._web.ask(request))
         except StopIteration as over:
-            found: Subscribed = over.value
+            found: CloudSubscribed = over.value
             return found
-        return Subscribed("the provider asks for no end of requests")
+        return CloudSubscribed("the provider asks for no end of requests")

@@ -30,7 +30,7 @@ from healthsync_mqtt.adapters.notices import Notice
 from healthsync_mqtt.adapters.parting import told
 from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.standing import People, UserStanding
-from healthsync_mqtt.adapters.subscribing import Subscriptions
+from healthsync_mqtt.adapters.subscribing import CloudSubscriptions
 from healthsync_mqtt.adapters.web import Web
 from healthsync_mqtt.errors import HealthSyncError, StoreError
 from healthsync_mqtt.linked.flights import Flights
@@ -109,7 +109,7 @@ class AdapterWorker:
         self._book = book
         self._partings = partings
         self._inbox = inbox
-        self._subscriptions = Subscriptions(inbox, book, web)
+        self._subscriptions = CloudSubscriptions(inbox, book, web)
         self._people = people
         self._flights = flights
         self._web = web

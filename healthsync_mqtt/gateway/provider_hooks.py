@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from healthsync_mqtt.adapters.notices import FORGED, Delivery, HookAnswer
+from healthsync_mqtt.adapters.notices import FORGED, CloudDelivery, NoticeAnswer
 from healthsync_mqtt.adapters.ready import HOOKS
 from healthsync_mqtt.adapters.signatures import same
 from healthsync_mqtt.broker.embedded.limits.addresses import network
@@ -49,7 +49,7 @@ class ProviderHooks:
             raise not_found()
         with self._room.taken_by(network(peer)) as take:
             body = await read_body(request, most, take)
-            delivery = Delivery(
+            delivery = CloudDelivery(
                 method=request.method,
                 query=dict(request.query_params),
                 headers=dict(request.headers),
@@ -60,7 +60,7 @@ class ProviderHooks:
             answer = await self._answer(provider, delivery, peer)
         return _response(answer)
 
-    async def _answer(self, provider: str, delivery: Delivery, peer: str) -> HookAnswer:
+    async def _answer(self, provider: str, delivery: CloudDelivery, peer: str) -> NoticeAnswer:
         answer = FORGED
         try:
             async with self._callers.trying(peer, f"hooks/{provider}"):
@@ -88,11 +88,11 @@ def _bounds(provider: str, word: str, files: LinkFiles) -> int | None:
     return ready.notices.most
 
 
-def _received(provider: str, delivery: Delivery, files: LinkFiles) -> HookAnswer:
+def _received(provider: str, delivery: CloudDelivery, files: LinkFiles) -> NoticeAnswer:
     """What the provider's module says of it; what is to be kept is kept when this returns. UnavailableError."""
     ready = files.ready.now().get(provider)
     if ready is None or ready.notices is None:
-        return HookAnswer(_NOT_FOUND)
+        return NoticeAnswer(_NOT_FOUND)
     answer = ready.notices.receive(delivery, ready.owner(files.inbox.secrets(provider)))
     if answer.kept:
         files.inbox.put(provider, delivery.body, delivery.received_us)
@@ -101,7 +101,7 @@ def _received(provider: str, delivery: Delivery, files: LinkFiles) -> HookAnswer
     return answer
 
 
-def _response(answer: HookAnswer) -> Response:
+def _response(answer: NoticeAnswer) -> Response:
     if answer.body is None:
         return Response(status_code=answer.status)
     return JSONResponse(dict(answer.body), answer.status)

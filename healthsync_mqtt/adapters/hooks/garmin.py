@@ -11,11 +11,11 @@ from healthsync_mqtt.adapters.notices import (
     FORGED,
     NOTHING_HERE,
     TAKEN,
+    CloudDelivery,
     CloudNotices,
-    Delivery,
-    HookAnswer,
     HookOwner,
     Notice,
+    NoticeAnswer,
     RecordQuestion,
     account_in,
     address_of,
@@ -30,11 +30,11 @@ _ABOUT_USERS: Final = frozenset({"deregistrations", "userPermissionsChange"})
 _FILES: Final = "activityFiles"
 
 
-def _received(delivery: Delivery, owner: HookOwner) -> HookAnswer:
+def _received(delivery: CloudDelivery, owner: HookOwner) -> NoticeAnswer:
     if not same(delivery.word, owner.known.word):
         return NOTHING_HERE
     if delivery.method != "POST":
-        return HookAnswer(200)
+        return NoticeAnswer(200)
     return TAKEN if same(delivery.headers.get("garmin-client-id", ""), owner.client_id) else FORGED
 
 

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from healthsync_mqtt.adapters.notices import (
     FORGED,
+    CloudDelivery,
     CloudNotices,
-    Delivery,
-    HookAnswer,
+    CloudSubscribed,
     HookOwner,
     HookPlace,
     Notice,
-    Subscribed,
+    NoticeAnswer,
     Telling,
     WindowQuestion,
     account_in,
@@ -29,8 +29,8 @@ from healthsync_mqtt.formats.reading.moment import moment_in
 from healthsync_mqtt.model.reasons import RefusedError
 
 _KEYS_URL: Final = "https://www.gstatic.com/googlehealthapi/webhooks/webhooks_public_keyset.json"
-_VERIFIED: Final = HookAnswer(201)
-_TAKEN: Final = HookAnswer(204, kept=True)
+_VERIFIED: Final = NoticeAnswer(201)
+_TAKEN: Final = NoticeAnswer(204, kept=True)
 _HEADERS: Final = ("google-health-api-signature", "x-healthapi-signature")
 _MARGIN_S: Final = 900
 _DAY_S: Final = 86_400
@@ -39,7 +39,7 @@ _TYPES: Final = {"sleep": ("sleep",), "exercise": ("workout",)}
 """By kind: the events that are named records, of which one that does not come any more is gone."""
 
 
-def _received(delivery: Delivery, owner: HookOwner) -> HookAnswer:
+def _received(delivery: CloudDelivery, owner: HookOwner) -> NoticeAnswer:
     """The registration is tried with our word and without it: it fails unless both are answered as they should be."""
     said = delivery.headers.get("authorization", "").removeprefix("Bearer ")
     if delivery.method != "POST" or not same(said, owner.known.word):
@@ -93,8 +93,8 @@ def _subscribed(place: HookPlace) -> Telling:
     """Google's keys. The subscriber itself is made in the project of the app, by who may change that."""
     answer = yield CloudRequest(method="GET", url=place.keys_url, headers={"Accept": "application/json"})
     if answer.status != 200 or not is_keyset(answer.body):
-        return Subscribed(f"Google's keys of webhooks cannot be read (HTTP {answer.status})")
-    return Subscribed(known=place.owner.known._replace(keys=answer.body.decode()))
+        return CloudSubscribed(f"Google's keys of webhooks cannot be read (HTTP {answer.status})")
+    return CloudSubscribed(known=place.owner.known._replace(keys=answer.body.decode()))
 
 
 NOTICES: Final = CloudNotices(receive=_received, read=_read, subscribe=_subscribed, keys_url=_KEYS_URL)

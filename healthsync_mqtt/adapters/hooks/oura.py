@@ -8,14 +8,14 @@ from healthsync_mqtt.adapters.notices import (
     FORBIDDEN,
     FORGED,
     TAKEN,
+    CloudDelivery,
     CloudNotices,
-    Delivery,
-    HookAnswer,
+    CloudSubscribed,
     HookOwner,
     HookPlace,
     Notice,
+    NoticeAnswer,
     RecordQuestion,
-    Subscribed,
     Telling,
     json_of,
     json_request,
@@ -41,11 +41,11 @@ _ID: Final = re.compile(r"[0-9A-Za-z_-]{1,128}")
 _RENEW_US: Final = 14 * 86_400_000_000
 
 
-def _received(delivery: Delivery, owner: HookOwner) -> HookAnswer:
+def _received(delivery: CloudDelivery, owner: HookOwner) -> NoticeAnswer:
     """A challenge is repeated to who knows our word; what is sent is signed over its time stamp and body."""
     if delivery.method == "GET":
         known = same(delivery.query.get("verification_token", ""), owner.known.word)
-        return HookAnswer(200, {"challenge": delivery.query.get("challenge", "")}) if known else FORBIDDEN
+        return NoticeAnswer(200, {"challenge": delivery.query.get("challenge", "")}) if known else FORBIDDEN
     stamp = delivery.headers.get("x-oura-timestamp", "")
     said = delivery.headers.get("x-oura-signature", "")
     message = stamp.encode() + delivery.body
@@ -73,7 +73,7 @@ def _subscribed(place: HookPlace) -> Telling:
     answer = yield CloudRequest(method="GET", url=url, headers=app)
     found = json_of(answer.body)
     if answer.status != 200 or not isinstance(found, list):
-        return Subscribed(f"Oura does not say what it sends (HTTP {answer.status})")
+        return CloudSubscribed(f"Oura does not say what it sends (HTTP {answer.status})")
     here = {
         (word_in(each, "event_type"), word_in(each, "data_type")): each
         for each in found
@@ -94,7 +94,7 @@ def _subscribed(place: HookPlace) -> Telling:
             made = yield json_request("POST", url, app, wanted)
             if made.status not in {200, 201}:
                 hint = f"Oura does not send {kind} to {place.url} (HTTP {made.status}): it has to reach it"
-    return Subscribed(hint)
+    return CloudSubscribed(hint)
 
 
 def _ends_soon(known: dict[str, object], now_us: int) -> bool:

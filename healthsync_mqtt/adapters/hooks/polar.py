@@ -10,14 +10,14 @@ from healthsync_mqtt.adapters.notices import (
     FORGED,
     IGNORED,
     TAKEN,
+    CloudDelivery,
     CloudNotices,
-    Delivery,
-    HookAnswer,
+    CloudSubscribed,
     HookOwner,
     HookPlace,
     Notice,
+    NoticeAnswer,
     RecordQuestion,
-    Subscribed,
     Telling,
     account_in,
     address_of,
@@ -33,7 +33,7 @@ _HOST: Final = "www.polaraccesslink.com"
 _ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
-def _received(delivery: Delivery, owner: HookOwner) -> HookAnswer:
+def _received(delivery: CloudDelivery, owner: HookOwner) -> NoticeAnswer:
     """A ping comes before there is a secret, and is answered whoever sends it: nothing follows on it."""
     if delivery.method != "POST":
         return FORGED
@@ -102,7 +102,7 @@ def _subscribed(place: HookPlace) -> Telling:
         if word_in(each, "url") == place.url and known.signing and name == known.subscription:
             if active is False:  # off after days of failures
                 yield CloudRequest(method="POST", url=f"{url}/activate", headers=app)
-            return Subscribed()
+            return CloudSubscribed()
         if name:
             yield CloudRequest(method="DELETE", url=f"{url}/{quote(name, safe='')}", headers=app)
     made = yield json_request("POST", url, app, {"events": list(EVENTS), "url": place.url})
@@ -110,8 +110,8 @@ def _subscribed(place: HookPlace) -> Telling:
     inner = whole.get("data") if isinstance(whole, dict) else None
     secret = word_in(inner, "signature_secret_key")
     if made.status not in {200, 201} or not secret:
-        return Subscribed(f"Polar does not send to {place.url} (HTTP {made.status}): it has to reach it")
-    return Subscribed(known=known._replace(signing=secret, subscription=word_in(inner, "id")))
+        return CloudSubscribed(f"Polar does not send to {place.url} (HTTP {made.status}): it has to reach it")
+    return CloudSubscribed(known=known._replace(signing=secret, subscription=word_in(inner, "id")))
 
 
 NOTICES: Final = CloudNotices(receive=_received, read=_read, subscribe=_subscribed)

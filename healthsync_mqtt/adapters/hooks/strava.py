@@ -8,14 +8,14 @@ from healthsync_mqtt.adapters.notices import (
     FORGED,
     IGNORED,
     TAKEN,
+    CloudDelivery,
     CloudNotices,
-    Delivery,
-    HookAnswer,
+    CloudSubscribed,
     HookOwner,
     HookPlace,
     Notice,
+    NoticeAnswer,
     RecordQuestion,
-    Subscribed,
     Telling,
     account_in,
     form_request,
@@ -29,19 +29,19 @@ _DIGITS: Final = 20
 STREAM_KEYS: Final = "time,heartrate,watts,cadence,velocity_smooth"
 
 
-def _received(delivery: Delivery, owner: HookOwner) -> HookAnswer:
+def _received(delivery: CloudDelivery, owner: HookOwner) -> NoticeAnswer:
     """A challenge is repeated to who knows our word; of another subscription than ours nothing is kept."""
     if delivery.method == "GET":
         known = same(delivery.query.get("hub.verify_token", ""), owner.known.word)
         challenge = {"hub.challenge": delivery.query.get("hub.challenge", "")}
-        return HookAnswer(200, challenge) if known else FORBIDDEN
+        return NoticeAnswer(200, challenge) if known else FORBIDDEN
     if delivery.method != "POST" or not _good(delivery, owner):
         return FORGED
     ours = owner.known.subscription
     return IGNORED if ours and account_in(json_of(delivery.body), "subscription_id") != ours else TAKEN
 
 
-def _good(delivery: Delivery, owner: HookOwner) -> bool:
+def _good(delivery: CloudDelivery, owner: HookOwner) -> bool:
     said = delivery.headers.get("x-strava-signature", "")
     if not said and not owner.signed:
         # Whoever has it knows the number of our subscription; it is no more than a hint to ask Strava.
@@ -91,19 +91,21 @@ def _subscribed(place: HookPlace) -> Telling:
     answer = yield CloudRequest(method="GET", url=f"{url}?{urlencode(app)}", headers={"Accept": "application/json"})
     found = json_of(answer.body)
     if answer.status != 200 or not isinstance(found, list):
-        return Subscribed(f"Strava does not say what it sends (HTTP {answer.status})")
+        return CloudSubscribed(f"Strava does not say what it sends (HTTP {answer.status})")
     known = place.owner.known
     for each in found:
         if word_in(each, "callback_url") == place.url:
-            return Subscribed(known=known._replace(subscription=account_in(each, "id")))
+            return CloudSubscribed(known=known._replace(subscription=account_in(each, "id")))
         if name := account_in(each, "id"):  # one per app: that of an address where we are no more
             yield CloudRequest(method="DELETE", url=f"{url}/{name}?{urlencode(app)}")
     wanted = app | {"callback_url": place.url, "verify_token": known.word}
     made = yield form_request("POST", url, {}, wanted)
     name = account_in(json_of(made.body), "id")
     if made.status not in {200, 201} or not name:
-        return Subscribed(f"Strava does not send to {place.url} (HTTP {made.status}): it has to reach it within 2 s")
-    return Subscribed(known=known._replace(subscription=name))
+        return CloudSubscribed(
+            f"Strava does not send to {place.url} (HTTP {made.status}): it has to reach it within 2 s"
+        )
+    return CloudSubscribed(known=known._replace(subscription=name))
 
 
 NOTICES: Final = CloudNotices(receive=_received, read=_read, subscribe=_subscribed)

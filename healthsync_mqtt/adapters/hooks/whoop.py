@@ -6,11 +6,11 @@ from typing import Any, Final
 from healthsync_mqtt.adapters.notices import (
     FORGED,
     TAKEN,
+    CloudDelivery,
     CloudNotices,
-    Delivery,
-    HookAnswer,
     HookOwner,
     Notice,
+    NoticeAnswer,
     RecordQuestion,
     account_in,
     json_of,
@@ -24,7 +24,7 @@ _KINDS: Final = frozenset({"sleep", "recovery", "workout"})
 _API: Final = "/developer/v2"
 
 
-def _received(delivery: Delivery, owner: HookOwner) -> HookAnswer:
+def _received(delivery: CloudDelivery, owner: HookOwner) -> NoticeAnswer:
     """Base64 of the HMAC over the time stamp, in milliseconds, and the body."""
     stamp = delivery.headers.get("x-whoop-signature-timestamp", "")
     said = delivery.headers.get("x-whoop-signature", "")

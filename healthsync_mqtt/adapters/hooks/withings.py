@@ -6,13 +6,13 @@ from healthsync_mqtt.adapters.notices import (
     IGNORED,
     NOTHING_HERE,
     TAKEN,
+    CloudDelivery,
     CloudNotices,
-    Delivery,
-    HookAnswer,
+    CloudSubscribed,
     HookOwner,
     HookPlace,
     Notice,
-    Subscribed,
+    NoticeAnswer,
     Telling,
     WindowQuestion,
     form_of,
@@ -35,7 +35,7 @@ WANTED: Final = (*_KINDS, _USER)
 _BAD_URL: Final = 293
 
 
-def _received(delivery: Delivery, owner: HookOwner) -> HookAnswer:
+def _received(delivery: CloudDelivery, owner: HookOwner) -> NoticeAnswer:
     """The address is probed before it is used. What is said is asked for: a forged one leads to a question, no more."""
     if not same(delivery.word, owner.known.word):
         return NOTHING_HERE
@@ -70,7 +70,7 @@ def _subscribed(place: HookPlace) -> Telling:
     inner = document.get("body") if isinstance(document, dict) else None
     profiles = inner.get("profiles") if isinstance(inner, dict) else None
     if not isinstance(profiles, list):
-        return Subscribed("Withings does not say what it sends")
+        return CloudSubscribed("Withings does not say what it sends")
     here = {
         str(each.get("appli"))
         for each in profiles
@@ -84,10 +84,10 @@ def _subscribed(place: HookPlace) -> Telling:
         made = json_of((yield form_request("POST", url, bearer, form)).body)
         status = made.get("status") if isinstance(made, dict) else None
         if status == _BAD_URL:
-            return Subscribed("Withings cannot use the address: it has to be https on port 443, and answer HEAD")
+            return CloudSubscribed("Withings cannot use the address: it has to be https on port 443, and answer HEAD")
         if status != 0:
             hint = f"Withings does not send kind {appli} (status {status})"
-    return Subscribed(hint)
+    return CloudSubscribed(hint)
 
 
 NOTICES: Final = CloudNotices(receive=_received, read=_read, secret_path=True, subscribe_user=_subscribed)

@@ -14,8 +14,8 @@ from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.adapters.hooks import garmin as garmin_hooks
 from healthsync_mqtt.adapters.hooks import polar as polar_hooks
 from healthsync_mqtt.adapters.notices import (
+    CloudDelivery,
     CloudNotices,
-    Delivery,
     HookOwner,
     Notice,
     RecordQuestion,
@@ -46,14 +46,14 @@ def recordings() -> list[str]:
     return [f"{each.parent.name}/{each.stem}" for each in files if '"webhook": {' in each.read_text(encoding="utf-8")]
 
 
-def recorded(name: str) -> tuple[Delivery, HookOwner, dict[str, Any]]:
+def recorded(name: str) -> tuple[CloudDelivery, HookOwner, dict[str, Any]]:
     said = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     provider = name.partition("/")[0]
     asked = said["webhook"]
     there = urlsplit(asked["url"])
     _, _, word = there.path.removeprefix(f"/v1/hooks/{provider}").partition("/")
     at = said.get("received_at")
-    delivery = Delivery(
+    delivery = CloudDelivery(
         method=asked["method"],
         query=dict(parse_qsl(there.query)),
         headers={key.lower(): value for key, value in asked["headers"].items()},
@@ -95,12 +95,12 @@ def test_one_that_differs_by_a_byte_is_refused(name: str) -> None:
     if not notices.receive(delivery, owner).kept:
         return
     if notices.secret_path:
-        other = Delivery(method="POST", body=delivery.body, headers=delivery.headers, word=delivery.word[:-1])
+        other = CloudDelivery(method="POST", body=delivery.body, headers=delivery.headers, word=delivery.word[:-1])
         assert notices.receive(other, owner).status == 404
         return
     changed = delivery.body.replace(b"0", b"1", 1)
     assert changed != delivery.body
-    other = Delivery(method="POST", headers=delivery.headers, body=changed, received_us=delivery.received_us)
+    other = CloudDelivery(method="POST", headers=delivery.headers, body=changed, received_us=delivery.received_us)
     assert (notices.receive(other, owner).status, notices.receive(other, owner).kept) == (401, False)
 
 
@@ -207,7 +207,7 @@ def test_unsigned_deliveries_of_strava_are_a_setting() -> None:
     strava = notices_of("strava")
     body = json.dumps({"object_type": "activity", "object_id": 7, "owner_id": 1, "subscription_id": 120475}).encode()
     known = HookSecrets("word", subscription="120475")
-    delivery = Delivery(method="POST", body=body, received_us=NOW_US)
+    delivery = CloudDelivery(method="POST", body=body, received_us=NOW_US)
     assert strava.receive(delivery, HookOwner("app", "secret", known)).status == 401
     assert strava.receive(delivery, HookOwner("app", "secret", known, signed=False)).kept
     other = HookSecrets("word", subscription="1")
@@ -221,7 +221,7 @@ def test_without_a_secret_nothing_is_taken() -> None:
         notices = notices_of(provider)
         for method in ("POST", "GET", "HEAD"):
             answer = notices.receive(
-                Delivery(method=method, body=b"{}", received_us=NOW_US), HookOwner("", "", HookSecrets(""))
+                CloudDelivery(method=method, body=b"{}", received_us=NOW_US), HookOwner("", "", HookSecrets(""))
             )
             assert (answer.status >= 400, answer.kept) == (True, False), (provider, method)
 
