@@ -1989,6 +1989,24 @@ export interface Routes {
     body: unknown;
     answer: Revoked;
   };
+  "GET /v1/hooks/{provider}": {
+    path: { provider: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Anything;
+  };
+  "POST /v1/hooks/{provider}": {
+    path: { provider: string };
+    query: Record<never, never>;
+    body: Anything;
+    answer: Anything;
+  };
+  "GET /v1/link/{provider}/callback": {
+    path: { provider: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
   "POST /v1/hooks/{client}/{format}": {
     path: { client: string; format: string };
     query: Record<never, never>;
