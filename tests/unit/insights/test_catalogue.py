@@ -36,7 +36,7 @@ def test_a_file_of_the_data_directory_is_a_kind_and_a_broken_one_is_said(tmp_pat
     assert tuple(found.insights) == (*SHIPPED, "mine")
     why = {Path(each.where).name: each.why for each in found.broken}
     assert why == {
-        "twice.py": "InputError: there is a kind baseline already",
+        "twice.py": "InputError: there is another insight baseline",
         "no_insight.py": "InputError: the module has no register()",
         "wrong.py": "ZeroDivisionError: division by zero",
     }
