@@ -1,7 +1,7 @@
 """A provider's API as a table: where a user lets us in, what is asked for in which windows, what its answers mean."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 import jiter
 
-from healthsync_mqtt.adapters.notices import CloudNotices
+from healthsync_mqtt.adapters.leaving import Access, Leave
+from healthsync_mqtt.adapters.notices import CloudNotices, RecordQuestion
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.model.times import iso
 
@@ -65,6 +66,9 @@ class CloudEndpoint:
     ``question`` gives path, query and form of a window and page; ``following`` the next page of an answer, "" where
     there is none. ``slice_s`` is the longest window that is asked for at once. ``by_change``: the window is of the time
     of change and has no end, so that the history comes with the first question, and what is revised later by itself.
+    ``each``: an answer only says which records there are; each is asked for by itself, again when what is said of it
+    has changed. ``requested``: what is asked for comes as notices, so that each window of history is asked for once
+    and nothing is polled.
     """
 
     kind: str
@@ -72,6 +76,8 @@ class CloudEndpoint:
     following: Callable[[Any, Asked], str] = lambda _document, _asked: ""
     slice_s: int = 30 * 86_400
     by_change: bool = False
+    each: Callable[[Any], Iterable[RecordQuestion]] | None = None
+    requested: bool = False
 
 
 def token_at(key: str) -> Callable[[Any, Asked], str]:
@@ -180,10 +186,12 @@ class Cloud:
     judge: Judge = judged
     #: where the user's id at the provider is said, and under which key, where the tokens do not say it
     account: tuple[str, str] | None = None
+    #: what makes a user of the app's of who has agreed, before anything can be asked; once is enough
+    enrol: Callable[[str, str, str], CloudRequest] | None = None
     #: how it tells us of news; nothing: it does not
     notices: CloudNotices | None = None
-    #: the request that ends our access at the provider: method and path; nothing: it has none
-    revoke: tuple[str, str] | None = None
+    #: how it is told that our access is over; nothing: it has no call for that
+    leave: Leave | None = None
 
     def request(self, endpoint: CloudEndpoint, asked: Asked, access: str) -> CloudRequest:
         """One question with the bearer's token."""
@@ -194,13 +202,10 @@ class Cloud:
             return CloudRequest(method="GET", url=url, headers=headers)
         return CloudRequest(method="POST", url=url, headers=headers | _FORM, body=urlencode(form).encode())
 
-    def revocation(self, access: str) -> CloudRequest | None:
-        """The request that ends our access; None: the provider has none."""
-        if self.revoke is None:
-            return None
-        method, path = self.revoke
-        headers = {"Authorization": f"Bearer {access}"}
-        return CloudRequest(method=method, url=self.base_url.rstrip("/") + path, headers=headers)
+    def access(self, client: "CloudClient", tokens: "Tokens", now_us: int) -> Access:
+        """What is given up with these tokens."""
+        own = (client.id, client.secret)
+        return Access(self.base_url, self.token_url, *own, tokens.access, tokens.account, now_us)
 
 
 class CloudClient(NamedTuple):

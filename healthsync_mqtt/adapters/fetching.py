@@ -1,3 +1,4 @@
+# long: one noun: what is asked of one link, how, and what becomes of the answers
 """One link fetched once: windows and pages asked for, mapped, published, and only then is the cursor moved.
 
 Killed anywhere nothing is lost, for what was not committed is asked for again, and nothing is doubled, for the same
@@ -26,7 +27,7 @@ from healthsync_mqtt.adapters.cloud import (
     tokens_of,
 )
 from healthsync_mqtt.adapters.links import CloudLink, FetchCursor, LinkBook
-from healthsync_mqtt.adapters.notices import account_in
+from healthsync_mqtt.adapters.notices import RecordQuestion, account_in
 from healthsync_mqtt.adapters.port import Adapter
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest, Web
 from healthsync_mqtt.formats.port import AppMessage, Gone, Made, folded
@@ -154,6 +155,8 @@ class Fetch:
         What ``may`` raises goes through.
         """
         await self.begin()
+        if self._cloud.enrol is not None and not self._link.synced_us:
+            await self._enrol(self._cloud.enrol)
         for endpoint in self._cloud.endpoints:
             try:
                 await self._live(endpoint)
@@ -178,6 +181,15 @@ class Fetch:
             raise FetchStoppedError(Failed(CloudFault.unauthorised, hint="there are no tokens"))
         if self._tokens.expires_us - _EARLY_US < self._now_us():
             await self._refresh()
+
+    async def _enrol(self, enrol: Callable[[str, str, str], CloudRequest]) -> None:
+        """Once is enough: a provider that says that it has the user already is right."""
+        assert self._tokens is not None
+        request = enrol(self._cloud.base_url.rstrip("/"), self._tokens.access, self._link.account)
+        answer = await self._asked(request)
+        failed = self._cloud.judge(answer, document_of(answer) if answer.body else None)
+        if failed is not None and answer.status not in {201, 409}:
+            raise FetchStoppedError(failed)
 
     async def _know_account(self, path: str, key: str) -> None:
         """Whose notices are this link's. A provider that does not tell is asked again with the next fetch."""
@@ -213,6 +225,11 @@ class Fetch:
         capability = self._adapter.capability
         now = self._now_us() // 1_000_000
         linked = self._link.linked_us // 1_000_000
+        if endpoint.requested:
+            if self._book.cursor(self._link.id, endpoint.kind) is None:
+                begun = FetchCursor(linked, linked)
+                self._book.advance(self._link.id, endpoint.kind, begun, self._book.memory(self._link.id))
+            return
         again_s = _OVERLAP_S if endpoint.by_change else int(capability.again_days * _DAY_S)
         cursor = self._book.cursor(self._link.id, endpoint.kind)
         if cursor is None:
@@ -247,13 +264,43 @@ class Fetch:
         asked, memory = Asked(start, end), self._book.memory(self._link.id)
         for number in range(_MOST_PAGES):
             document, body = await self.page(endpoint, asked)
-            if body:
+            if endpoint.each is not None:
+                await self._each(endpoint.each(document))
+                memory = self._book.memory(self._link.id)
+            elif body:
                 memory = await self.take(endpoint, asked, body, memory)
             following = endpoint.following(document, asked) if document is not None else ""
             if not following or following == asked.page:
                 break
             asked = Asked(start, end, following, number + 1)
         return memory
+
+    async def _each(self, questions: Iterable[RecordQuestion]) -> None:
+        """Records that a list named: those that are new, or of which it says something else than before."""
+        for question in questions:
+            if self._book.discovered(self._link.id, question.path) != question.mark:
+                await self.record(question)
+                self._book.discover(self._link.id, question.path, question.mark)
+
+    async def record(self, question: RecordQuestion) -> None:
+        """One record, committed; what is not there is taken back. FetchStoppedError."""
+        endpoint = CloudEndpoint(kind=question.kind, question=lambda _: (question.path, question.query, None))
+        try:
+            document, body = await self.page(endpoint, Asked(0, 0))
+        except FetchStoppedError as stopped:
+            self.pass_over(stopped, question.kind)
+            if stopped.failed.fault is CloudFault.gone:
+                await self.take_back([Gone(name) for name in question.names])
+            return
+        if body:
+            await self.remember(endpoint, body)
+        for each in question.then(document) if question.then is not None else ():
+            await self.record(each)
+
+    async def remember(self, endpoint: CloudEndpoint, body: bytes) -> None:
+        """An answer by itself, committed."""
+        memory = await self.take(endpoint, Asked(0, 0), body, self._book.memory(self._link.id))
+        self._book.remember(self._link.id, memory)
 
     # -- asking
 
@@ -268,6 +315,8 @@ class Fetch:
                     self._book.worked(self._link)
                     self._fresh = False
                 return document, answer.body
+            if failed.fault is CloudFault.unauthorised and not again and endpoint.requested:
+                return None, b""  # the token is a moment old: it is the window that is not allowed
             if failed.fault is not CloudFault.unauthorised or not again:
                 raise FetchStoppedError(failed)
             await self._refresh()

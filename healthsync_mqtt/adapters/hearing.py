@@ -5,15 +5,16 @@ provider each time, and what is there already is a duplicate.
 """
 
 from collections.abc import Iterable
-from typing import Final
 
-from healthsync_mqtt.adapters.cloud import Asked, CloudEndpoint, CloudFault
+from healthsync_mqtt.adapters.cloud import Asked, CloudEndpoint, Question
 from healthsync_mqtt.adapters.fetching import Fetch, FetchStoppedError, FetchTally
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
-from healthsync_mqtt.adapters.notices import Notice, RecordQuestion, WindowQuestion
+from healthsync_mqtt.adapters.notices import Notice, WindowQuestion
 from healthsync_mqtt.formats.port import Gone
 
-_NO_WINDOW: Final = Asked(0, 0)
+
+def _nothing(_asked: Asked) -> Question:
+    return "", {}, None
 
 
 class Hearing:
@@ -32,13 +33,12 @@ class Hearing:
             if notice.check:
                 await self._fetch.prove_access()
             if notice.pushed:
-                endpoint = CloudEndpoint(kind=notice.pushed, question=lambda _: ("", {}, None))
-                await self._take(endpoint, notice.body)
+                await self._fetch.remember(CloudEndpoint(kind=notice.pushed, question=_nothing), notice.body)
             for question in notice.ask:
                 if isinstance(question, WindowQuestion):
                     await self._window(question)
                 else:
-                    await self._record(question)
+                    await self._fetch.record(question)
             await self._fetch.take_back([Gone(name) for name in notice.gone])
         return self._fetch.tally
 
@@ -60,21 +60,3 @@ class Hearing:
             start_us, end_us = (each * 1_000_000 for each in question.gone_in)
             found = self._book.named_between(self._link.id, question.gone, start_us, end_us)
             await self._fetch.lost_events({event: (type_, at) for event, type_, at in found if event not in seen})
-
-    async def _record(self, question: RecordQuestion) -> None:
-        endpoint = CloudEndpoint(kind=question.kind, question=lambda _: (question.path, question.query, None))
-        try:
-            document, body = await self._fetch.page(endpoint, _NO_WINDOW)
-        except FetchStoppedError as stopped:
-            self._fetch.pass_over(stopped, question.kind)
-            if stopped.failed.fault is CloudFault.gone:
-                await self._fetch.take_back([Gone(name) for name in question.names])
-            return
-        if body:
-            await self._take(endpoint, body)
-        for each in question.then(document) if question.then is not None else ():
-            await self._record(each)
-
-    async def _take(self, endpoint: CloudEndpoint, body: bytes) -> None:
-        memory = await self._fetch.take(endpoint, _NO_WINDOW, body, self._book.memory(self._link.id))
-        self._book.remember(self._link.id, memory)

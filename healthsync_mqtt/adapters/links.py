@@ -279,6 +279,16 @@ class LinkBook:
         with transaction(self._db):
             self._db.execute("UPDATE links SET memory = ? WHERE id = ?", (memory, link))
 
+    def discovered(self, link: int, name: str) -> str:
+        """What a list said of a record when it was asked for by itself; "" where it never was."""
+        row = self._db.execute("SELECT mark FROM discovered WHERE link = ? AND name = ?", (link, name)).fetchone()
+        return "" if row is None else str(row[0])
+
+    def discover(self, link: int, name: str, mark: str) -> None:
+        """All of a record is committed, as a list named it."""
+        with transaction(self._db):
+            self._db.execute("INSERT OR REPLACE INTO discovered VALUES (?, ?, ?)", (link, name, mark))
+
     # -- what may be taken back
 
     def note(self, link: int, made: Iterable[Made]) -> None:

@@ -6,6 +6,7 @@ generator of requests, how the provider is told where to send. Nobody here does 
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
@@ -64,7 +65,7 @@ NOTHING_HERE: Final = NoticeAnswer(404)
 class RecordQuestion(NamedTuple):
     """What is asked about one thing. ``names``: records that are gone where the provider has no such thing.
 
-    ``then`` are further questions that its answer leads to.
+    ``then`` are further questions that its answer leads to. ``mark`` is another when what it is about has changed.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class RecordQuestion(NamedTuple):
     query: Mapping[str, str] = {}
     names: tuple[str, ...] = ()
     then: Callable[[Any], "tuple[RecordQuestion, ...]"] | None = None
+    mark: str = ""
 
 
 class WindowQuestion(NamedTuple):
@@ -183,6 +185,11 @@ def address_of(document: Any, key: str) -> SplitResult | None:
     except ValueError:
         return None
     return there if there.hostname else None
+
+
+def mark_of(document: Any) -> str:
+    """What is another when the document is."""
+    return blake2b(msgspec.json.encode(document), digest_size=16).hexdigest()
 
 
 def lately(kind: str, received_us: int, days: int = 7) -> WindowQuestion:

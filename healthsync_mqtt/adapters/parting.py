@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 
+from healthsync_mqtt.adapters import leaving
 from healthsync_mqtt.adapters.cloud import Cloud, CloudClient, TokenRefused, Tokens, token_request, tokens_of
 from healthsync_mqtt.adapters.web import Web
 from healthsync_mqtt.errors import StoreError
@@ -14,28 +15,23 @@ async def told(
     parting: Parting, book: PartingBook, *, cloud: Cloud, client: CloudClient, web: Web, now_us: int
 ) -> bool:
     """Whether there is nothing more to tell: it knows, has no such call, or lets us in no more."""
-    if cloud.revoke is None:
+    leave = cloud.leave
+    if leave is None:
         return True
     try:
         tokens = Tokens(*msgspec.json.decode(book.tokens(parting)))
     except StoreError:
         return True  # no tokens, so no access
     if tokens.expires_us > now_us:
-        status = await _revoked(cloud, web, tokens)
-        if status != 401:
-            return status in {200, 204}
+        left = await asyncio.to_thread(leaving.told, leave, cloud.access(client, tokens, now_us), web)
+        if not left.again:
+            return left.done
     if not tokens.refresh:
         return True
     request = token_request(cloud, client, {"refresh_token": tokens.refresh})
     found = tokens_of(cloud, await asyncio.to_thread(web.ask, request), now_us, tokens)
     if isinstance(found, TokenRefused):
         return found.dead
-    book.keep(parting, msgspec.json.encode(list(found)[:3]))
-    return await _revoked(cloud, web, found) in {200, 204}
-
-
-async def _revoked(cloud: Cloud, web: Web, tokens: Tokens) -> int:
-    request = cloud.revocation(tokens.access)
-    assert request is not None
-    answer = await asyncio.to_thread(web.ask, request)
-    return answer.status
+    book.keep(parting, msgspec.json.encode(list(found)))
+    left = await asyncio.to_thread(leaving.told, leave, cloud.access(client, found, now_us), web)
+    return left.done

@@ -15,6 +15,7 @@ import typer
 from bridge.decode.delivery import decode
 from healthsync_mqtt.adapters.agreeing import LASTS_S, Callback, Invitation, finish, invite
 from healthsync_mqtt.adapters.catalogue import Known, known
+from healthsync_mqtt.adapters.leaving import told
 from healthsync_mqtt.adapters.link_state import CloudLinkState
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.port import Adapter, Mapping
@@ -353,25 +354,24 @@ def unlink(user: User, provider: Provider, *, yes: Yes = False, data: Data = DAT
     with _book(settings.data) as book:
         found = book.of(user, provider)
         output.agree(f"Unlink {user} from {provider}? What is stored stays", yes=yes or json)
-        told = _revoked(settings, book, found)
+        knows = _revoked(settings, book, found)
         book.leave(found.id)
     with DataDirectory(settings.data).changing() as change:
-        change.note("adapter.unlinked", user=user, provider=provider, told=told)
+        change.note("adapter.unlinked", user=user, provider=provider, told=knows)
     said = (
-        "and the provider was told" if told else "but the provider could not be told: take our access away there, too"
+        "and the provider was told" if knows else "but the provider could not be told: take our access away there, too"
     )
-    output.told({"unlinked": True, "revoked": told}, f"unlinked {user} from {provider}, {said}", as_json=json)
+    output.told({"unlinked": True, "revoked": knows}, f"unlinked {user} from {provider}, {said}", as_json=json)
 
 
 def _revoked(settings: Settings, book: LinkBook, found: CloudLink) -> bool:
     """Whether the provider knows that our access is over."""
     ready = ready_of(settings, _adapter(found.provider, settings.data))
     tokens = book.tokens(found)
-    request = None if tokens is None else ready.cloud.revocation(tokens.access)
-    if request is None:
+    if tokens is None or ready.cloud.leave is None:
         return False
-    answer = DirectWeb().ask(request)
-    return answer.status in {200, 204}
+    known = tokens._replace(account=found.account or tokens.account)
+    return told(ready.cloud.leave, ready.cloud.access(ready.client, known, now_us()), DirectWeb()).done
 
 
 @app.command("status")

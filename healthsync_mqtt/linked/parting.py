@@ -117,7 +117,9 @@ class PartingBook:
         except StoreError:
             return  # the key is gone, and nobody can tell the provider as this user any more
         name = secrets.token_hex(8)
-        bare = msgspec.json.encode(msgspec.json.decode(tokens)[:3])  # without the account at the provider
+        whole = msgspec.json.decode(tokens)
+        # Of who is erased without the account at the provider, though some can be told of no other way.
+        bare = msgspec.json.encode(whole[:3] if erasure else whole)
         kept = self._ring.seal_service(_owner(name), bare, tokens_context(provider))
         self._db.execute(
             "INSERT INTO partings (id, provider, tokens, erasure) VALUES (?, ?, ?, ?)", (name, provider, kept, erasure)

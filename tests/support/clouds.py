@@ -7,6 +7,7 @@ is a ``Web`` by itself; ``serving`` puts it on a port of this machine.
 import base64
 import contextlib
 import hashlib
+import hmac
 import itertools
 import json
 import re
@@ -38,10 +39,15 @@ class CloudManners:
     refused: Callable[[int], CloudAnswer] | None = None
     pkce: bool = False
     rotates: bool = True
+    refreshes: bool = True
+    #: the client says who it is in a header
+    basic: bool = False
     #: pages are counted from one, and the last one is empty
     numbered: bool = False
     #: paths of one record each: the name of its records, and the key that the path says
     singles: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: what is asked there is answered so; below a path that ends with a slash, too
+    fixed: dict[str, CloudAnswer] = field(default_factory=dict)
     #: where a user's id is said, and the answer
     account: tuple[str, dict[str, Any]] = ("", {})
     #: the request that ends access
@@ -82,6 +88,7 @@ OURA = CloudManners(
     },
     page=lambda records, following, _asked: {"data": records, "next_token": following or None},
     mark="next_token",
+    revoke="GET /oauth/revoke",
     singles={f"/v2/usercollection/{each}/(.+)": (each, "id") for each in ("sleep", "workout", "daily_sleep")},
     account=("/v2/usercollection/personal_info", {"id": "oura-user-1"}),
 )  # fmt: skip
@@ -119,6 +126,8 @@ GOOGLE = CloudManners(
     mark="pageToken",
     pkce=True,
     rotates=False,
+    revoke="POST /revoke",
+    account=("/v4/users/me/identity", {"healthUserId": "h7"}),
 )
 STRAVA = CloudManners(
     token_path="/oauth/token",
@@ -127,13 +136,42 @@ STRAVA = CloudManners(
     page=lambda records, _following, _asked: records,
     mark="page",
     numbered=True,
+    revoke="POST /oauth/deauthorize",
     tokens=lambda pair: pair | {"scope": "read,activity:read_all", "athlete": {"id": 13481599}},
     singles={
         "/api/v3/activities/([0-9]+)": ("details", "id"),
         "/api/v3/activities/([0-9]+)/streams": ("streams", "id"),
     },
 )
+POLAR = CloudManners(
+    token_path="/v2/oauth2/token",
+    auth_path="/oauth2/authorization",
+    paths={"/v3/users/sleep": "sleep", "/v3/exercises": "exercises", "/v3/users/physical-info": "physical_info"},
+    page=lambda records, _following, _asked: records,
+    mark="none",
+    basic=True,
+    rotates=False,
+    refreshes=False,
+    tokens=lambda pair: pair | {"x_user_id": 61234567},
+    fixed={"/v3/users": answer(200, {"polar-user-id": 61234567})},
+    singles={"/v3/exercises/(.+)": ("exercises", "id"), "/v3/users/sleep/(.+)": ("sleep", "date")},
+    revoke="DELETE /v3/users/61234567",
+)
+GARMIN = CloudManners(
+    token_path="/di-oauth2-service/oauth/token",
+    auth_path="/oauth2Confirm",
+    paths={},
+    page=lambda records, _following, _asked: records,
+    mark="none",
+    pkce=True,
+    fixed={"/wellness-api/rest/backfill/": CloudAnswer(status=202)},
+    singles={"/wellness-api/rest/(dailies)": ("called", "kind")},
+    revoke="DELETE /wellness-api/rest/user/registration",
+    account=("/wellness-api/rest/user/id", {"userId": "g-1"}),
+)
 CLOUDS = {
+    "polar": POLAR,
+    "garmin": GARMIN,
     "strava": STRAVA,
     "withings": WITHINGS,
     "oura": OURA,
@@ -183,7 +221,7 @@ class ScriptedCloud:
             self._access.clear()
         self._access.add(access)
         made = {"access_token": access, "token_type": "bearer", "expires_in": self.expires_s, "scope": "all"}
-        if self.manners.rotates or not self._refresh:
+        if self.manners.refreshes and (self.manners.rotates or not self._refresh):
             self._refresh.add(refresh)
             made["refresh_token"] = refresh
         return made
@@ -203,13 +241,26 @@ class ScriptedCloud:
         asked = dict(parse_qsl(there.query)) | form
         self.log.append((there.path, asked))
         if there.path == self.manners.token_path and request.method == "POST" and "grant_type" in form:
-            return self._granted(form)
+            return self._granted(form, request.headers.get("Authorization", ""))
+        if there.path == self.manners.token_path and form.get("action") == "revoke":
+            signed = hmac.digest(SECRET.encode(), f"revoke,{CLIENT},n1".encode(), "sha256").hex()
+            assert (form["signature"], form["userid"]) == (signed, "41234567")
+            self.revoked = True
+            self._access.clear()
+            return answer(200, {"status": 0, "body": {}})
         if self.faults:
             return self.faults.pop(0)
-        bearer = request.headers.get("Authorization", "")
+        if self.manners.revoke == f"POST {there.path}" and "token" in form:
+            self.revoked = True
+            self._access.clear()
+            return CloudAnswer(status=200, body=b"{}")
+        if there.path == "/v2/signature":
+            return answer(200, {"status": 0, "body": {"nonce": "n1"}})
+        bearer = request.headers.get("Authorization", "") or f"Bearer {asked.get('access_token', '')}"
         if bearer.removeprefix("Bearer ") not in self._access:
             return self._refused(401)
         if self.manners.revoke == f"{request.method} {there.path}":
+            self.revoked = True
             self._access.clear()
             self._refresh.clear()
             self.revocations += 1
@@ -217,6 +268,9 @@ class ScriptedCloud:
         name = self.manners.paths.get(f"{there.path} {asked['action']}" if "action" in asked else there.path)
         if name is None and "/dataTypes/" in there.path:
             name = there.path.split("/")[5]
+        for prefix, given in self.manners.fixed.items():
+            if there.path == prefix or (prefix.endswith("/") and there.path.startswith(prefix)):
+                return given
         if there.path == self.manners.account[0]:
             return answer(200, self.manners.account[1])
         for pattern, (of, key) in self.manners.singles.items():
@@ -232,7 +286,9 @@ class ScriptedCloud:
         following = str(at + size) if at + size < len(found) else ""
         return answer(200, self.manners.page(found[at : at + size], following, asked))
 
-    def _granted(self, form: dict[str, str]) -> CloudAnswer:
+    def _granted(self, form: dict[str, str], header: str) -> CloudAnswer:
+        if self.manners.basic and header == "Basic " + base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode():
+            form = form | {"client_id": CLIENT, "client_secret": SECRET}
         if (form.get("client_id"), form.get("client_secret")) != (CLIENT, SECRET):
             return self._refused(400, "invalid_client")
         if form["grant_type"] == "authorization_code":

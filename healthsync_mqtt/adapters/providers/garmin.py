@@ -11,6 +11,16 @@ from functools import partial
 from typing import Any, Final
 
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
+from healthsync_mqtt.adapters.cloud import (
+    Asked,
+    Cloud,
+    CloudEndpoint,
+    Failed,
+    Question,
+    judged,
+)
+from healthsync_mqtt.adapters.hooks.garmin import NOTICES
+from healthsync_mqtt.adapters.leaving import by_bearer
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -23,6 +33,7 @@ from healthsync_mqtt.adapters.mapping.answers import (
 from healthsync_mqtt.adapters.mapping.memory import LinkMemory
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at, word_of
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.port import AppMessage, Fold, FormatEntry
 from healthsync_mqtt.formats.reading.document import (
     Record,
@@ -448,6 +459,39 @@ def _of_account(make: Any, reading: AnswerReading, account: str | None, record: 
 MAPPING: Final = GarminMapping()
 
 
+def _backfill(kind: str) -> Callable[[Asked], Question]:
+    """What is asked for comes as pushes, minutes or hours later."""
+
+    def question(asked: Asked) -> Question:
+        window = {"summaryStartTimeInSeconds": str(asked.start), "summaryEndTimeInSeconds": str(asked.end)}
+        return f"/wellness-api/rest/backfill/{kind}", window, None
+
+    return question
+
+
+def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
+    """202 says that it comes, 409 that it was asked for before: both are all that there is to know."""
+    return None if answer.status in {202, 409} else judged(answer, document)
+
+
+CLOUD: Final = Cloud(
+    base_url="https://apis.garmin.com",
+    auth_url="https://connect.garmin.com/oauth2Confirm",
+    token_url="https://diauth.garmin.com/di-oauth2-service/oauth/token",  # noqa: S106  # an address
+    endpoints=tuple(
+        CloudEndpoint(kind=f"backfill {kind}", question=_backfill(kind), requested=True)
+        for kind in (
+            "dailies", "epochs", "sleeps", "bodyComps", "stressDetails", "userMetrics", "pulseOx", "respiration",
+            "healthSnapshot", "hrv", "bloodPressures", "skinTemp", "mct", "activities", "activityDetails",
+        )
+    ),
+    judge=_judged,
+    account=("/wellness-api/rest/user/id", "userId"),
+    notices=NOTICES,
+    leave=by_bearer("DELETE", "/wellness-api/rest/user/registration"),
+)  # fmt: skip
+
+
 def register() -> Adapter:
     """The adapter."""
     return Adapter(
@@ -463,4 +507,5 @@ def register() -> Adapter:
             about="Garmin sends what it has by itself: needs the approval of Garmin and an address that it reaches",
         ),
         mapping=MAPPING,
+        cloud=CLOUD,
     )

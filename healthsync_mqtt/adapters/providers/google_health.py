@@ -29,6 +29,7 @@ from healthsync_mqtt.adapters.cloud import (
     utc_time,
 )
 from healthsync_mqtt.adapters.hooks.google_health import NOTICES
+from healthsync_mqtt.adapters.leaving import beside_tokens
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import AnswerKind, AnswerReading, ProviderMapping, Written, nothing
 from healthsync_mqtt.adapters.mapping.memory import LinkMemory
@@ -587,6 +588,7 @@ CLOUD: Final = Cloud(
     judge=_judged,
     account=("/v4/users/me/identity", "healthUserId"),
     notices=NOTICES,
+    leave=beside_tokens("/revoke"),
 )
 
 

@@ -22,6 +22,7 @@ from healthsync_mqtt.adapters.cloud import (
     utc_time,
 )
 from healthsync_mqtt.adapters.hooks.oura import NOTICES
+from healthsync_mqtt.adapters.leaving import by_query
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -307,6 +308,7 @@ CLOUD: Final = Cloud(
     judge=_judged,
     account=("/v2/usercollection/personal_info", "id"),
     notices=NOTICES,
+    leave=by_query("/oauth/revoke"),
 )
 
 

@@ -12,6 +12,19 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
+from healthsync_mqtt.adapters.cloud import (
+    Asked,
+    Cloud,
+    CloudEndpoint,
+    CloudFault,
+    Failed,
+    Question,
+    TokenManners,
+    judged,
+    utc_date,
+)
+from healthsync_mqtt.adapters.hooks.polar import NOTICES
+from healthsync_mqtt.adapters.leaving import by_bearer
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -25,7 +38,9 @@ from healthsync_mqtt.adapters.mapping.answers import (
     until_next,
 )
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at
+from healthsync_mqtt.adapters.notices import json_request
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.formats.port import FormatEntry
 from healthsync_mqtt.formats.reading.document import (
     Record,
@@ -450,6 +465,84 @@ MAPPING: Final = ProviderMapping(
 )  # fmt: skip
 
 
+def _all(path: str, **query: str) -> Callable[[Asked], Question]:
+    """What is there, of the last weeks: Polar takes no window."""
+    return lambda _asked: (path, query, None)
+
+
+def _days(path: str, **query: str) -> Callable[[Asked], Question]:
+    """The days of a window, the last one included."""
+    return lambda asked: (path, {"from": utc_date(asked.start), "to": utc_date(asked.end), **query}, None)
+
+
+def _enrolled(base_url: str, access: str, account: str) -> CloudRequest:
+    """Only of who is registered is there anything; Polar's own id of the user is the name that we give."""
+    headers = {"Authorization": f"Bearer {access}"}
+    return json_request("POST", f"{base_url}/v3/users", headers, {"member-id": f"healthsync-{account}"})
+
+
+def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
+    """403 says that the user has to agree to something in Polar Flow: the token is good, and works afterwards."""
+    failed = judged(answer, document)
+    if failed is None:
+        return None
+    if answer.status == 403:
+        return Failed(CloudFault.user, 86_400.0, "Polar wants consents: accept them in Polar Flow")
+    if answer.status == 400:
+        return Failed(CloudFault.gone)  # further back than there is anything
+    if failed.fault is CloudFault.rate_limited:
+        return failed._replace(wait_s=_reset_s(answer) or failed.wait_s)
+    return failed
+
+
+def _reset_s(answer: CloudAnswer) -> float:
+    """The seconds until the window that is used up begins anew: of the quarter of an hour, or of the day."""
+    used, most, resets = (
+        [part.strip() for part in answer.headers.get(f"ratelimit-{name}", "").split(",")]
+        for name in ("usage", "limit", "reset")
+    )
+    waits = [
+        float(reset)
+        for count, limit, reset in zip(used, most, resets, strict=False)
+        if count.isdigit() and limit.isdigit() and reset.isdigit() and int(count) >= int(limit)
+    ]
+    return max(waits, default=0.0)
+
+
+_SLICE_S: Final = 27 * 86_400
+"""Polar gives 28 days at once, both ends included."""
+CLOUD: Final = Cloud(
+    base_url="https://www.polaraccesslink.com",
+    auth_url="https://flow.polar.com/oauth2/authorization",
+    token_url="https://polarremote.com/v2/oauth2/token",  # noqa: S106  # an address
+    endpoints=(
+        # Nights first: they say the turn of the clock of what is measured in them.
+        CloudEndpoint(kind="sleep", question=_all("/v3/users/sleep"), by_change=True),
+        CloudEndpoint(kind="nightly_recharge", question=_all("/v3/users/nightly-recharge"), by_change=True),
+        CloudEndpoint(kind="exercises", question=_all("/v3/exercises", samples="true", zones="true"), by_change=True),
+        CloudEndpoint(kind="physical_info", question=_all("/v3/users/physical-info"), by_change=True),
+        CloudEndpoint(kind="activities", question=_days("/v3/users/activities", steps="true"), slice_s=_SLICE_S),
+        CloudEndpoint(
+            kind="continuous_heart_rate", question=_days("/v3/users/continuous-heart-rate"), slice_s=_SLICE_S
+        ),
+        *(
+            CloudEndpoint(kind=f"biosensing_{kind}", question=_days(f"/v3/users/biosensing/{path}"), slice_s=_SLICE_S)
+            for kind, path in (
+                ("spo2", "spo2"),
+                ("ecg", "ecg"),
+                ("temperature", "bodytemperature"),
+                ("skin_temperature", "skintemperature"),
+            )
+        ),
+    ),
+    tokens=TokenManners(basic=True, account=("x_user_id",)),
+    judge=_judged,
+    enrol=_enrolled,
+    notices=NOTICES,
+    leave=by_bearer("DELETE", "/v3/users/{account}"),
+)
+
+
 def register() -> Adapter:
     """The adapter."""
     return Adapter(
@@ -465,4 +558,5 @@ def register() -> Adapter:
             about="only what is uploaded after the link is visible",
         ),
         mapping=MAPPING,
+        cloud=CLOUD,
     )

@@ -18,10 +18,12 @@ from healthsync_mqtt.adapters.cloud import (
     TokenManners,
     judged,
 )
-from healthsync_mqtt.adapters.hooks.strava import NOTICES
+from healthsync_mqtt.adapters.hooks.strava import NOTICES, activity_question, is_number
+from healthsync_mqtt.adapters.leaving import by_bearer
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import AnswerKind, AnswerReading, ProviderMapping, Written, name_of
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at
+from healthsync_mqtt.adapters.notices import RecordQuestion, account_in, mark_of
 from healthsync_mqtt.adapters.port import Adapter
 from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.port import FormatEntry
@@ -160,6 +162,14 @@ def _next_page(document: Any, asked: Asked) -> str:
     return str(asked.number + 2) if isinstance(document, list) and document else ""
 
 
+def _each(document: Any) -> Iterator[RecordQuestion]:
+    """A list has neither laps nor calories nor streams: each activity is asked for by itself, again when it differs."""
+    for found in document if isinstance(document, list) else ():
+        name = account_in(found, "id")
+        if is_number(name):
+            yield activity_question(name)._replace(mark=mark_of(found))
+
+
 def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
     """A scope that is missing is 401 here, and says so; a limit ends with the quarter of an hour."""
     failed = judged(answer, document)
@@ -179,11 +189,11 @@ CLOUD: Final = Cloud(
     base_url="https://www.strava.com",
     auth_url="https://www.strava.com/oauth/authorize",
     token_url="https://www.strava.com/oauth/token",  # noqa: S106  # an address
-    endpoints=(CloudEndpoint(kind="activities", question=_listed, following=_next_page),),
+    endpoints=(CloudEndpoint(kind="activities", question=_listed, following=_next_page, each=_each),),
     tokens=TokenManners(account=("athlete", "id"), separator=",", extra={"approval_prompt": "auto"}),
     judge=_judged,
     notices=NOTICES,
-    revoke=("POST", "/oauth/deauthorize"),
+    leave=by_bearer("POST", "/oauth/deauthorize"),
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
 from healthsync_mqtt.adapters.cloud import Asked, Cloud, CloudEndpoint, Question, TokenManners, token_at, utc_time
 from healthsync_mqtt.adapters.hooks.whoop import NOTICES
+from healthsync_mqtt.adapters.leaving import by_bearer
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
@@ -217,7 +218,7 @@ CLOUD: Final = Cloud(
     ),
     account=("/developer/v2/user/profile/basic", "user_id"),
     notices=NOTICES,
-    revoke=("DELETE", "/developer/v2/user/access"),
+    leave=by_bearer("DELETE", "/developer/v2/user/access"),
 )
 
 
