@@ -76,6 +76,7 @@ async def work(settings: Settings, broker: Address) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        worker.close()
         for task in done:
             task.result()
 

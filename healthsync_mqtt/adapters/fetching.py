@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from healthsync_mqtt.adapters.asking import AskingThreads
 from healthsync_mqtt.adapters.cloud import (
     Asked,
     Cloud,
@@ -29,7 +30,7 @@ from healthsync_mqtt.adapters.cloud import (
 from healthsync_mqtt.adapters.links import CloudLink, FetchCursor, LinkBook
 from healthsync_mqtt.adapters.notices import RecordQuestion, account_in
 from healthsync_mqtt.adapters.port import Adapter
-from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest, Web
+from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.formats.port import AppMessage, Gone, Made, folded
 from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.model.reasons import RefusedError
@@ -125,7 +126,7 @@ class Fetch:
         link: CloudLink,
         *,
         book: LinkBook,
-        web: Web,
+        threads: AskingThreads,
         outlet: EventOutlet,
         budgets: Budgets,
         may: Callable[[], None],
@@ -137,7 +138,7 @@ class Fetch:
         self._client = client
         self._link = link
         self._book = book
-        self._web = web
+        self._threads = threads
         self._outlet = outlet
         self._budgets = budgets
         self._may = may
@@ -326,7 +327,7 @@ class Fetch:
         self._waited = await self._budgets.spend(self._link.provider, self._link.user) or self._waited
         self._may()
         self.tally.requests += 1
-        return await asyncio.to_thread(self._web.ask, request)
+        return await self._threads.ask(self._link.provider, request)
 
     async def _refresh(self) -> None:
         """New tokens, durable before they are used. The turn of the link is ours: nobody else refreshes meanwhile."""

@@ -19,7 +19,7 @@ from healthsync_mqtt.formats.port import Gone, Made
 from healthsync_mqtt.formats.reading.moment import moment
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.keys.ring import KeyRing
-from healthsync_mqtt.linked.opening import open_links, tokens_context
+from healthsync_mqtt.linked.opening import each_provider, open_links, tokens_context
 
 _COLUMNS: Final = (
     "id, user, provider, account, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures"
@@ -61,6 +61,7 @@ class LinkBook:
         """Use ``open``."""
         self._db = connection
         self._ring = ring
+        self._version = -1
 
     @classmethod
     def open(cls, data: Path) -> Self:
@@ -119,9 +120,15 @@ class LinkBook:
         )
         return [_link(row) for row in rows]
 
+    def changed(self) -> bool:
+        """Whether anybody else has written to the file since this was asked."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        known, self._version = self._version, version
+        return bool(known != version)
+
     def providers(self) -> list[str]:
-        """Those to which somebody is linked."""
-        return [name for (name,) in self._db.execute("SELECT DISTINCT provider FROM links WHERE NOT leaving")]
+        """Those to which somebody is linked, by one step in the index for each."""
+        return [name for (name,) in self._db.execute(each_provider("links"))]
 
     def unknown_accounts(self, provider: str) -> bool:
         """Whether there are links of which the account at the provider is not known yet."""

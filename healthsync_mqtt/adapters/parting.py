@@ -1,18 +1,18 @@
 """Telling a provider that our access is over, with the tokens that a link left behind."""
 
-import asyncio
+from functools import partial
 
 import msgspec
 
 from healthsync_mqtt.adapters import leaving
+from healthsync_mqtt.adapters.asking import AskingThreads
 from healthsync_mqtt.adapters.cloud import Cloud, CloudClient, TokenRefused, Tokens, token_request, tokens_of
-from healthsync_mqtt.adapters.web import Web
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.linked.parting import Parting, PartingBook
 
 
 async def told(
-    parting: Parting, book: PartingBook, *, cloud: Cloud, client: CloudClient, web: Web, now_us: int
+    parting: Parting, book: PartingBook, *, cloud: Cloud, client: CloudClient, threads: AskingThreads, now_us: int
 ) -> bool:
     """Whether there is nothing more to tell: it knows, has no such call, or lets us in no more."""
     leave = cloud.leave
@@ -23,15 +23,15 @@ async def told(
     except StoreError:
         return True  # no tokens, so no access
     if tokens.expires_us > now_us:
-        left = await asyncio.to_thread(leaving.told, leave, cloud.access(client, tokens, now_us), web)
+        left = await threads.call(parting.provider, partial(leaving.told, leave, cloud.access(client, tokens, now_us)))
         if not left.again:
             return left.done
     if not tokens.refresh:
         return True
     request = token_request(cloud, client, {"refresh_token": tokens.refresh})
-    found = tokens_of(cloud, await asyncio.to_thread(web.ask, request), now_us, tokens)
+    found = tokens_of(cloud, await threads.ask(parting.provider, request), now_us, tokens)
     if isinstance(found, TokenRefused):
         return found.dead
     book.keep(parting, msgspec.json.encode(list(found)))
-    left = await asyncio.to_thread(leaving.told, leave, cloud.access(client, found, now_us), web)
+    left = await threads.call(parting.provider, partial(leaving.told, leave, cloud.access(client, found, now_us)))
     return left.done

@@ -27,6 +27,10 @@ class People(Protocol):
         """What holds now. StoreError."""
         ...
 
+    def version(self) -> int:
+        """Another number when anything may hold for anybody that did not. StoreError."""
+        ...
+
 
 class RegisteredPeople:
     """The users of an installation (``People``)."""
@@ -34,6 +38,10 @@ class RegisteredPeople:
     def __init__(self, registry: Registry, *, now_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._registry = registry
         self._now_us = now_us
+
+    def version(self) -> int:
+        """See ``People``."""
+        return self._registry.generation()
 
     def standing(self, user: str) -> UserStanding:
         """See ``People``."""

@@ -1,8 +1,9 @@
 """Asking providers to tell us of news: when somebody is linked, then daily, for what they forget without a word."""
 
-import asyncio
+from functools import partial
 from typing import Final
 
+from healthsync_mqtt.adapters.asking import AskingThreads
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.notices import CloudSubscribed, Telling
 from healthsync_mqtt.adapters.ready import ReadyAdapter
@@ -21,10 +22,10 @@ BY_HAND: Final = "say this address at the provider's pages for developers"
 class CloudSubscriptions:
     """What providers are asked to tell us. A provider that refuses is polled, as before."""
 
-    def __init__(self, inbox: NoticeInbox, book: LinkBook, web: Web) -> None:
+    def __init__(self, inbox: NoticeInbox, book: LinkBook, threads: AskingThreads) -> None:
         self._inbox = inbox
         self._book = book
-        self._web = web
+        self._threads = threads
 
     def due(self, ready: ReadyAdapter, now_us: int) -> bool:
         """Whether a provider is to be looked at now: somebody is linked to it, and the last look is a day old."""
@@ -59,19 +60,20 @@ class CloudSubscriptions:
 
     async def _told(self, name: str, known: HookSecrets, telling: Telling) -> CloudSubscribed:
         """Each request gets its answer; what the provider said is kept before anything else."""
-        told = await asyncio.to_thread(self._asked, telling)
+        told = await self._threads.call(name, partial(_asked, telling))
         if told.known is not None and told.known != known:
             self._inbox.keep(name, told.known._replace(word=known.word))
         if told.hint:
             log.warning("adapters.not_subscribed", provider=name, hint=told.hint)
         return told
 
-    def _asked(self, telling: Telling) -> CloudSubscribed:
-        try:
-            request = next(telling)
-            for _ in range(_MOST_REQUESTS):
-                request = telling.send(self._web.ask(request))
-        except StopIteration as over:
-            found: CloudSubscribed = over.value
-            return found
-        return CloudSubscribed("the provider asks for no end of requests")
+
+def _asked(telling: Telling, web: Web) -> CloudSubscribed:
+    try:
+        request = next(telling)
+        for _ in range(_MOST_REQUESTS):
+            request = telling.send(web.ask(request))
+    except StopIteration as over:
+        found: CloudSubscribed = over.value
+        return found
+    return CloudSubscribed("the provider asks for no end of requests")

@@ -13,6 +13,7 @@ from itertools import groupby
 from random import Random
 from typing import Any, Final, Protocol
 
+from healthsync_mqtt.adapters.asking import AskingThreads
 from healthsync_mqtt.adapters.budgets import ProviderBudgets
 from healthsync_mqtt.adapters.cloud import CloudFault, Failed
 from healthsync_mqtt.adapters.fetching import (
@@ -48,7 +49,9 @@ _BREAK_AFTER: Final = 5
 _BREAK_S: Final = 300.0
 _HELD_S: Final = 60.0
 _SWEEP_US: Final = 30_000_000
+_SWEPT_AT_ONCE: Final = 100
 _SETTINGS_US: Final = 1_000_000
+_REST_US: Final = 1_000_000
 _INBOX_US: Final = 7 * 86_400_000_000
 """For so long a delivery is tried again: then what it was about is asked for by nobody but the next poll."""
 _HELD_HINT: Final = "the user consents to nothing that could be stored: healthsync consent grant USER --types all"
@@ -109,10 +112,10 @@ class AdapterWorker:
         self._book = book
         self._partings = partings
         self._inbox = inbox
-        self._subscriptions = CloudSubscriptions(inbox, book, web)
+        self._threads = AskingThreads(web, _OF_A_PROVIDER)
+        self._subscriptions = CloudSubscriptions(inbox, book, self._threads)
         self._people = people
         self._flights = flights
-        self._web = web
         self._outlet = outlet
         self._rng = rng
         self._now_us = now_us
@@ -127,7 +130,12 @@ class AdapterWorker:
         self._told: dict[int, str] = {}
         self._parting: set[str] = set()
         self._sweep_us = 0
-        self.fetched = 0
+        #: when something is looked at whatever has changed, and whether work has ended since the last look
+        self._look_us, self._ended = 0, False
+        #: whose standing is still to be looked at
+        self._unswept: list[str] = []
+        self._swept = -1
+        self.fetched = self.looks = 0
         #: notices of accounts that nobody here is linked to
         self.ignored = 0
         self._use(ready)
@@ -136,8 +144,16 @@ class AdapterWorker:
         """Fetch what is due, and what commands ask for, for ever."""
         async with asyncio.TaskGroup() as group:
             while True:
-                self.look(group)
+                now_us = self._now_us()
+                if self._book.changed() or self._ended or now_us >= self._look_us:
+                    self._look_us, self._ended = now_us + _REST_US, False
+                    self.looks += 1
+                    self.look(group)
                 await asyncio.sleep(_LOOK_S)
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._threads.close()
 
     def _use(self, ready: Mapping[str, ReadyAdapter]) -> None:
         """These are ready from now on; what is at work goes on as it began."""
@@ -199,16 +215,20 @@ class AdapterWorker:
             answer = self._failed(link, Failed(CloudFault.retry, hint="see the log of the service"), FetchTally())
         finally:
             self._busy.pop(link.id, None)
+            self._ended = True
         if asked:
             self._book.answer(asked, answer)
 
     def _sweep(self) -> None:
-        """End the links of who is gone, whatever command was killed before it did."""
-        if self._now_us() < self._sweep_us:
-            return
-        self._sweep_us = self._now_us() + _SWEEP_US
+        """End the links of who is gone, whatever command was killed before it did: some users at each look."""
         try:
-            for user in self._partings.users():
+            if self._now_us() >= self._sweep_us and not self._unswept:
+                self._sweep_us = self._now_us() + _SWEEP_US
+                version = self._people.version()
+                self._unswept = self._partings.users() if version != self._swept else []
+                self._swept = version
+            for _ in range(min(len(self._unswept), _SWEPT_AT_ONCE)):
+                user = self._unswept.pop()
                 if self._people.standing(user) is UserStanding.gone:
                     self._partings.end(user)
         except HealthSyncError as error:
@@ -225,7 +245,7 @@ class AdapterWorker:
                     self._partings,
                     cloud=ready.cloud,
                     client=ready.client,
-                    web=self._web,
+                    threads=self._threads,
                     now_us=self._now_us(),
                 )
             if over:
@@ -236,6 +256,7 @@ class AdapterWorker:
             log.error("adapters.parting_failed", provider=parting.provider, error=error)  # noqa: TRY400  # no traceback
         finally:
             self._parting.discard(parting.id)
+            self._ended = True
 
     # -- what providers say
 
@@ -254,6 +275,7 @@ class AdapterWorker:
             self._inbox.again(delivered, self._in(self._wait(delivered.failures)))
         finally:
             self._hearing.discard(delivered.id)
+            self._ended = True
 
     async def _heard(self, delivered: Delivered) -> bool:
         """Whether there is nothing more to be done about it."""
@@ -326,6 +348,7 @@ class AdapterWorker:
             )
         finally:
             self._asking.discard(name)
+            self._ended = True
 
     # -- links
 
@@ -342,6 +365,7 @@ class AdapterWorker:
         finally:
             self._told.pop(link.id, None)
             self._busy.pop(link.id, None)
+            self._ended = True
 
     def _may(self, link: CloudLink) -> None:
         """FetchEndedError, FetchHeldError."""
@@ -411,7 +435,7 @@ class AdapterWorker:
             ready.client,
             link,
             book=self._book,
-            web=self._web,
+            threads=self._threads,
             outlet=self._outlet,
             budgets=self._budgets,
             may=lambda: self._may(link),

@@ -17,7 +17,7 @@ from healthsync_mqtt.config.private_database import transaction
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.keys.ring import KeyRing
-from healthsync_mqtt.linked.opening import open_links
+from healthsync_mqtt.linked.opening import each_provider, open_links
 
 _OWNER: Final = "inbox"
 _LOOK_AGAIN_US: Final = 300_000_000
@@ -106,7 +106,7 @@ class NoticeInbox:
     def due(self, now_us: int, most: int) -> list[Delivered]:
         """Those whose time has come, of each provider the first so many: one that is slow keeps no other waiting."""
         found = []
-        for provider in self.waiting():
+        for (provider,) in self._db.execute(each_provider("inbox")).fetchall():
             rows = self._db.execute(
                 "SELECT id, provider, received_us, failures FROM inbox WHERE provider = ? AND due_us <= ?"
                 " ORDER BY id LIMIT ?",

@@ -459,6 +459,10 @@ def _of_account(make: Any, reading: AnswerReading, account: str | None, record: 
 MAPPING: Final = GarminMapping()
 
 
+_PATHS: Final = {"pulseox": "pulseOx", "allDayRespiration": "respiration"}
+"""Summaries that are called otherwise where their history is asked for."""
+
+
 def _backfill(kind: str) -> Callable[[Asked], Question]:
     """What is asked for comes as pushes, minutes or hours later."""
 
@@ -479,9 +483,9 @@ CLOUD: Final = Cloud(
     auth_url="https://connect.garmin.com/oauth2Confirm",
     token_url="https://diauth.garmin.com/di-oauth2-service/oauth/token",  # noqa: S106  # an address
     endpoints=tuple(
-        CloudEndpoint(kind=f"backfill {kind}", question=_backfill(kind), requested=True)
+        CloudEndpoint(kind=kind, question=_backfill(_PATHS.get(kind, kind)), requested=True)
         for kind in (
-            "dailies", "epochs", "sleeps", "bodyComps", "stressDetails", "userMetrics", "pulseOx", "respiration",
+            "dailies", "epochs", "sleeps", "bodyComps", "stressDetails", "userMetrics", "pulseox", "allDayRespiration",
             "healthSnapshot", "hrv", "bloodPressures", "skinTemp", "mct", "activities", "activityDetails",
         )
     ),

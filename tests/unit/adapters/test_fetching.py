@@ -78,6 +78,9 @@ class Everybody:
     def standing(self, user: str) -> UserStanding:
         return self.known.get(user, UserStanding.here)
 
+    def version(self) -> int:
+        return len(self.known)
+
 
 class Rig:
     """A worker of one provider, without processes and sockets."""

@@ -42,7 +42,7 @@ class Life:
 def sleep_of_whoop(name: str, day: int, milli: int, updated: int = 8) -> dict[str, Any]:
     return {
         "id": name, "cycle_id": day, "start": f"2026-11-{day}T22:00:00Z", "end": f"2026-11-{day + 1}T05:00:00Z",
-        "timezone_offset": "+01:00", "score_state": "SCORED", "updated_at": f"2026-11-{day + 1}T0{updated}:00:00Z",
+        "timezone_offset": "+01:00", "score_state": "SCORED", "updated_at": f"2026-11-{day + 1}T{updated:02}:00:00Z",
         "score": {"stage_summary": {"total_in_bed_time_milli": milli}},
     }  # fmt: skip
 
@@ -66,7 +66,7 @@ def slept_at_google(name: str, day: int, minutes: str, updated: int = 8) -> dict
     return {
         "name": f"users/h7/dataTypes/sleep/dataPoints/{name}",
         "sleep": {
-            "type": "STAGES", "interval": interval, "updateTime": f"2026-11-{day}T0{updated}:00:00Z",
+            "type": "STAGES", "interval": interval, "updateTime": f"2026-11-{day}T{updated:02}:00:00Z",
             "summary": {"minutesAsleep": minutes},
         },
     }  # fmt: skip
