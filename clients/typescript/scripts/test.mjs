@@ -21,7 +21,7 @@ try {
     HEALTHSYNC: program(),
     NODE_EXTRA_CA_CERTS: ready.ca_file,
   };
-  const tests = spawn(process.execPath, ["--enable-source-maps", "--test", ...files], { env, stdio: "inherit" });
+  const tests = spawn(process.execPath, ["--enable-source-maps", "--test", "--test-force-exit", ...files], { env, stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => tests.kill(signal));
   process.exitCode = await new Promise((resolve) => tests.once("exit", (status) => resolve(status ?? 1)));
 } finally {

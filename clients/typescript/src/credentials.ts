@@ -93,16 +93,19 @@ export interface EnrolOptions {
  * When the answer is lost the same is asked again, also by a program that was ended and started anew with the same
  * store: the service answers it again for a minute. DeniedError for a code that is wrong, used or expired.
  */
-export async function enroll(api: HttpApi, code: string, options: EnrolOptions = {}): Promise<Credentials> {
+export function enroll(api: HttpApi, code: string, options: EnrolOptions = {}): Promise<Credentials> {
+  return enrollBy((client) => api.as(anonymous).call("POST /v1/enroll", { body: { code, client } }), options);
+}
+
+/** The same by any way: `ask` brings the answer for a client of that name. */
+export async function enrollBy(ask: (client: string) => Promise<unknown>, options: EnrolOptions): Promise<Credentials> {
   const store = options.store ?? new MemoryCredentialStore();
   const before = await store.load();
   const client = before.enrolling ?? randomHex(16);
   await store.save({ ...before, enrolling: client }); // and a store that cannot be written says so before the code is used
   let said: unknown;
   try {
-    said = await repeated(options.clock ?? systemClock, () =>
-      api.as(anonymous).call("POST /v1/enroll", { body: { code, client } }),
-    );
+    said = await repeated(options.clock ?? systemClock, () => ask(client));
   } catch (error) {
     if (error instanceof DeniedError) await store.save({ credentials: before.credentials });
     throw error;

@@ -9,6 +9,8 @@ export type * from "./generated.js";
 export { TOPICS } from "./generated.js";
 export * from "./http.js";
 export * from "./names.js";
+export * from "./outbox/journaled.js";
+export * from "./outbox/keyvalue.js";
 export * from "./outbox/memory.js";
 export * from "./outbox/port.js";
 export * from "./reading.js";
