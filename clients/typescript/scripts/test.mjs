@@ -14,14 +14,19 @@ const files = readdirSync(folder)
 const service = await startService();
 try {
   const { ready } = service;
+  const { token } = await service.cli("admin", "add", "root");
   const env = {
     ...process.env,
     HEALTHSYNC_TEST_READY: JSON.stringify(ready),
+    HEALTHSYNC_TEST_ADMIN: token,
     HEALTHSYNC_DATA: service.data,
     HEALTHSYNC: program(),
     NODE_EXTRA_CA_CERTS: ready.ca_file,
   };
-  const tests = spawn(process.execPath, ["--enable-source-maps", "--test", "--test-force-exit", ...files], { env, stdio: "inherit" });
+  const tests = spawn(process.execPath, ["--enable-source-maps", "--test", "--test-force-exit", ...files], {
+    env,
+    stdio: "inherit",
+  });
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => tests.kill(signal));
   process.exitCode = await new Promise((resolve) => tests.once("exit", (status) => resolve(status ?? 1)));
 } finally {

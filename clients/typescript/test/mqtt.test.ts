@@ -10,7 +10,7 @@ import {
   TooLargeError,
 } from "@healthsync/client";
 import { enrollOverMqtt, MqttTransport, renewOverMqtt } from "@healthsync/client/mqtt";
-import { cli, gateway, newDevice, newName, readings, ready } from "./support/service.js";
+import { cli, gateway, newCode, newDevice, newUser, readings, ready } from "./support/service.js";
 
 const places = { wss: `wss://${ready.wss}`, mqtts: `mqtts://${ready.mqtts}` };
 
@@ -74,9 +74,8 @@ describe("a device over MQTT", () => {
   });
 
   it("enrols with a code and renews its tokens without a gateway", async () => {
-    const user = newName();
-    await cli("user", "add", user, "--consent", "all");
-    const { code } = (await cli("device", "enroll", user, "watch")) as { code: string };
+    const user = await newUser();
+    const code = await newCode(user);
     const store = new MemoryCredentialStore();
     const place = { url: places.wss };
 

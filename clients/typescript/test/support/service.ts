@@ -3,7 +3,7 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { promisify } from "node:util";
-import { bearer, type Credentials, type Fetch, HttpApi } from "@healthsync/client";
+import { bearer, type Credentials, enroll, type Fetch, HttpApi } from "@healthsync/client";
 
 interface Ready {
   readonly http: string;
@@ -23,11 +23,25 @@ export async function cli(...words: string[]): Promise<Record<string, unknown>> 
   return JSON.parse(stdout.split("\n")[0] ?? "{}") as Record<string, unknown>;
 }
 
-/** A new user with a device of its own, who agrees to everything. */
-export async function newDevice(device = "phone"): Promise<Credentials> {
+/** The gateway as its administrator sees it. */
+export const admin = gateway(process.env["HEALTHSYNC_TEST_ADMIN"] ?? "");
+
+/** A new user, who agrees to everything. */
+export async function newUser(): Promise<string> {
   const user = newName();
-  await cli("user", "add", user, "--consent", "all");
-  return (await cli("device", "add", user, device)) as unknown as Credentials;
+  await admin.call("POST /v1/users", { body: { user_id: user, consent: ["all"] } });
+  return user;
+}
+
+/** A code that enrols a device of the user. */
+export async function newCode(user: string, device = "watch"): Promise<string> {
+  const route = "POST /v1/users/{user}/devices/{device}/enrolment";
+  return (await admin.call(route, { path: { user, device } })).code;
+}
+
+/** A new user with a device of its own. */
+export async function newDevice(device = "phone"): Promise<Credentials> {
+  return enroll(gateway(), await newCode(await newUser(), device));
 }
 
 /** A name that no other test has. */
