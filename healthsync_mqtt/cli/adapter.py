@@ -28,9 +28,9 @@ from healthsync_mqtt.cli.formats import content_of, event_shown
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json, Yes, now_us, zone_name
-from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.settings import Settings, load_settings
+from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import ConfigError, ConflictError, InputError, NotFoundError, UnavailableError, UsageError
 from healthsync_mqtt.formats.port import AppMessage, Gone, Made, folded
 from healthsync_mqtt.linked.inbox import NoticeInbox

@@ -15,9 +15,10 @@ from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import LastEvents, Liveness, whether_online
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, bucket_s, message_bytes, now_us, zone_name
 from healthsync_mqtt.cli.secret_file import PasswordFile, SecretFile, handed_out
-from healthsync_mqtt.cli.service import BaseUrl, ServiceFile, gateway_url, split_address
+from healthsync_mqtt.cli.service import BaseUrl, gateway_url
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.control.service_file import ServiceFile, split_address
 from healthsync_mqtt.descriptions.people import described_app, told
 from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError, Noun, UnknownNameError
 from healthsync_mqtt.formats.catalogue import ROOTS, declare

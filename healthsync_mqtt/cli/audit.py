@@ -8,9 +8,10 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit
+from healthsync_mqtt.descriptions.audited import described_row, described_verdict, subjects
+from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.errors import UsageError
-from healthsync_mqtt.identity.audit.log import AuditLog, AuditRow, subject_of
-from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.identity.audit.log import AuditLog, AuditRow
 
 app = new_group("Who did what to whom, in a chain that shows every later change.")
 
@@ -40,13 +41,11 @@ def list_rows(
         raise UsageError("whose device?", hint="healthsync audit list --user USER --device DEVICE")
     place = DataDirectory(data)
     log = place.audit_log()
-    subjects = _subjects(place, log, user, device)
+    about = _subjects(place, log, user, device)
     rows = all_rows(log)
-    if device is not None and not any(row.subject in (subjects or ()) for row in rows):
+    if device is not None and not any(row.subject in (about or ()) for row in rows):
         place.expect_device(user, device)
-    found = [
-        row for row in rows if row.action.startswith(action or "") and (subjects is None or row.subject in subjects)
-    ]
+    found = [row for row in rows if row.action.startswith(action or "") and (about is None or row.subject in about)]
     output.listing(
         map(_described, found if limit is None else found[-limit:]),
         {"no": "NO", "at": "AT", "actor": "ACTOR", "action": "ACTION", "subject": "SUBJECT", "detail": "DETAIL"},
@@ -69,17 +68,10 @@ def verify(data: Data = DATA, json: Json = False) -> None:
     if place.registry_db.exists():
         with place.registry() as registry:
             anchor = registry.audit_outbox.anchor()
-    rows, first_bad, reason, unchecked = place.audit_log().verify(anchor)
+    verdict = place.audit_log().verify(anchor)
+    rows, first_bad, reason, unchecked = verdict
     if json:
-        output.emit(
-            {
-                "ok": first_bad is None,
-                "rows": rows,
-                "first_bad": first_bad,
-                "reason": reason or None,
-                "unchecked": unchecked,
-            }
-        )
+        output.emit(told(described_verdict(verdict)))
     elif first_bad is None:
         output.facts([("audit", "whole"), ("rows", rows), *(("not checked", each) for each in unchecked)])
     else:
@@ -93,10 +85,7 @@ def _subjects(place: DataDirectory, log: AuditLog, user: str | None, device: str
     if user is None:
         return None
     with place.registry() as registry:
-        devices = registry.devices(user, removed=True)
-    if device is not None:
-        return {subject_of(log, user, device)}
-    return {subject_of(log, user), *(subject_of(log, user, each.device_id) for each in devices)}
+        return subjects(registry, log, user, device)
 
 
 def all_rows(log: AuditLog) -> list[AuditRow]:
@@ -108,14 +97,7 @@ def all_rows(log: AuditLog) -> list[AuditRow]:
 
 
 def _described(row: AuditRow) -> dict[str, Any]:
-    return {
-        "no": row.no,
-        "at": iso(row.at_us),
-        "actor": row.actor,
-        "action": row.action,
-        "subject": row.subject,
-        "detail": row.detail,
-    }
+    return told(described_row(row))
 
 
 def _words(detail: dict[str, Any]) -> str:

@@ -8,8 +8,8 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, Yes
-from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.config.names import did_you_mean
+from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.principal import Role
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.model.erasure import ErasureStep
 

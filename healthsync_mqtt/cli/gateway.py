@@ -7,7 +7,7 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.options import DATA, FreshData, Json
-from healthsync_mqtt.cli.service import ServiceFile, split_address
+from healthsync_mqtt.control.service_file import ServiceFile, split_address
 from healthsync_mqtt.errors import UnavailableError
 
 app = new_group("The HTTP gateway alone.")

@@ -15,9 +15,9 @@ from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missi
 from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, now_us, zone_name
 from healthsync_mqtt.cli.publishing import connected, device_client, tell_taken_over
 from healthsync_mqtt.cli.reading_progress import ReadingProgress
-from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials, MemoryOutbox
 from healthsync_mqtt.client.carriage import Carriage, Load, Mark, MarkFile
+from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.imports.catalogue import read_all
 from healthsync_mqtt.imports.port import Read, Whose

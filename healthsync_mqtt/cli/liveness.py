@@ -1,16 +1,18 @@
 """What is known of clients besides their registration: connected now, the last event, refused lately."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 from healthsync_mqtt.broker.external.identities import bridge_client_id
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.advice import MESSAGES, addressed, advice
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.cli.spelling import spelled
 from healthsync_mqtt.config.settings import load_settings
-from healthsync_mqtt.descriptions.people import last_sighting, moment, told
+from healthsync_mqtt.control.channel import call
+from healthsync_mqtt.control.service_file import ServiceFile
+from healthsync_mqtt.descriptions.people import moment
+from healthsync_mqtt.descriptions.service import live_clients, presence
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.refused import RefusedLogin
@@ -27,23 +29,6 @@ LATELY_US: Final = 24 * 3_600_000_000
 def whether_online(online: bool | None) -> bool | str:
     """Whether it is connected, as a table shows it; without a service nobody knows."""
     return "?" if online is None else online
-
-
-class LiveClients(NamedTuple):
-    """What the running service says: its connections by client id, and messages that went nowhere by who sent them."""
-
-    connections: Mapping[str, Mapping[str, Any]]
-    messages_refused: Mapping[str, list[dict[str, Any]]]
-
-
-def live_clients(place: DataDirectory) -> LiveClients | None:
-    """None when no service answers."""
-    try:
-        answer = call(place.path, "clients", within_s=5.0)
-    except UnavailableError:
-        return None
-    connections = {each["client_id"]: each for each in answer["clients"]}
-    return LiveClients(connections, answer.get("messages_refused", {}))
 
 
 def described_refusal(refused: RefusedLogin, who: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +91,7 @@ class Liveness:
     """Reads for one command what the service, the log and the registry know of clients."""
 
     def __init__(self, place: DataDirectory, registry: Registry, now_us: int) -> None:
-        self._live = live_clients(place)  # the service writes down who was here before it answers
+        self._live = live_clients(place.path)  # the service writes down who was here before it answers
         self._seen = registry.sightings.all()
         self._refused: dict[str, int] = {}
         for each in registry.refused_logins.since(now_us - LATELY_US):
@@ -117,13 +102,7 @@ class Liveness:
 
         ``address``, ``protocol`` and ``connected_at`` are of its connection, or else of its last one.
         """
-        found = None if self._live is None else self._live.connections.get(client_id)
-        seen = self._seen.get(client_id)
-        last = told(last_sighting(seen))
-        if found is not None:
-            last |= {name: found[name] for name in ("address", "protocol", "connected_at")}
-        online = None if self._live is None else found is not None
-        return {"online": online, **last, "refused_lately": self._refused.get(client_id, 0)}
+        return presence(client_id, self._live, self._seen.get(client_id), self._refused.get(client_id, 0))
 
     def messages_refused(self, who: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The newest messages of a client that went nowhere since the service runs, newest first, with what to do."""

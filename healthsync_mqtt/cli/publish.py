@@ -13,8 +13,8 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, seconds
 from healthsync_mqtt.cli.publishing import connected, device_client, tell_taken_over
-from healthsync_mqtt.cli.service import ServiceFile
 from healthsync_mqtt.client import Credentials, Duplicate, Rejected, Result, Results, Stored
+from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import InputError, UnavailableError
 
 _MOST_BYTES = 64 * 1024 * 1024

@@ -10,8 +10,9 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from healthsync_mqtt.cli import output
-from healthsync_mqtt.cli.service import ServiceFile, call, split_address
 from healthsync_mqtt.client import Credentials, DeviceClient, Rejected, Results
+from healthsync_mqtt.control.channel import call
+from healthsync_mqtt.control.service_file import ServiceFile, split_address
 from healthsync_mqtt.errors import DeniedError, HealthSyncError
 
 CHUNK = 1000

@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from healthsync_mqtt.cli import completion, output, service
+from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Limit, Yes, moment, now_us
+from healthsync_mqtt.control.channel import call
+from healthsync_mqtt.descriptions.people import told
+from healthsync_mqtt.descriptions.refusals import described_rejection, shown_rejection
 from healthsync_mqtt.errors import NotFoundError, UnavailableError, UsageError
 from healthsync_mqtt.model.reasons import Reason
-from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.opening import has_log, open_log
 from healthsync_mqtt.storage.port import RejectedRow
 
@@ -66,11 +68,7 @@ def show(number: Number, data: Data = DATA, json: Json = False) -> None:
     place = DataDirectory(data)
     row = _get(place, number)
     place.audit("rejected.shown", user=row.user, number=number)
-    try:
-        raw, encoding = row.raw.decode(), "utf-8"
-    except UnicodeDecodeError:
-        raw, encoding = row.raw.hex(), "hex"
-    shown = _described(row) | {"raw": raw, "raw_encoding": encoding}
+    shown = shown_rejection(row)
     if json:
         output.emit(shown)
     else:
@@ -101,7 +99,7 @@ def replay(
     for number in chosen:
         if not all_:
             _get(place, number)
-        result = {"number": number} | service.call(data, "rejected_replay", number=number)
+        result = {"number": number} | call(data, "rejected_replay", number=number)
         accepted += result.get("outcome") == "released"
         if json:
             output.emit(result)
@@ -147,7 +145,7 @@ def purge(
     place.audit("rejected.purged", user=user, older_than=older_than)
     before = _count(place)
     try:
-        service.call(data, "rejected_purge", before_us=before_us, user=user)
+        call(data, "rejected_purge", before_us=before_us, user=user)
     except UnavailableError:
         if has_log(place.path):
             with open_log(place.path) as log:
@@ -192,20 +190,4 @@ def _get(place: DataDirectory, number: int) -> RejectedRow:
 
 
 def _described(row: RejectedRow) -> dict[str, Any]:
-    return {
-        "number": row.no,
-        "reason": row.reason,
-        "field": row.field,
-        "message": row.message,
-        "user_id": row.user,
-        "device_id": row.device,
-        "topic": row.topic,
-        "event_id": row.event_id,
-        "received_at": iso(row.received_us),
-        "count": row.times,
-        "last_received_at": iso(row.last_us),
-        "held_until": None if row.due_us is None else iso(row.due_us),
-        "bytes": row.size,
-        "truncated": row.truncated,
-        "sha256": row.sha256,
-    }
+    return told(described_rejection(row))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from healthsync_mqtt.cli.service import Handler
+from healthsync_mqtt.control.channel import Handler
 from healthsync_mqtt.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:

@@ -11,10 +11,9 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory, expect
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, moment, now_us, type_name
-from healthsync_mqtt.cli.service import call
-from healthsync_mqtt.cli.sink_setup import add_group, described, set_sink, tested
-from healthsync_mqtt.errors import HealthSyncError, UnavailableError
-from healthsync_mqtt.model.times import iso
+from healthsync_mqtt.cli.sink_setup import add_group, set_sink, tested
+from healthsync_mqtt.descriptions.outlets import described_sink, sink_status
+from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.sinks.config import InfluxConfig, KafkaConfig, Sinks
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ app = new_group("Where events go after the log: InfluxDB and what speaks its pro
 app.add_typer(add_group, name="add")
 app.command("set")(set_sink)
 
-#: A process saves what it is doing at least every 10 s, and a request may hold it up.
-_SILENCE_S = 20.0
 #: States in which events arrive, or nobody wants them to.
 _WELL = {"idle", "shipping", "not started"}
 
@@ -46,7 +43,7 @@ def list_sinks(data: Data = DATA, json: Json = False) -> None:
     """
     sinks = Sinks(data)
     output.listing(
-        [described(sinks.get(name)) for name in sinks.names()],
+        [described_sink(sinks.get(name)) for name in sinks.names()],
         {"sink": "SINK", "kind": "KIND", "target": "WHERE", "paused": "SUSPENDED"},
         as_json=json,
         empty="no sinks yet; add one: healthsync sink add influxdb http://localhost:8086 --token-env INFLUX_TOKEN",
@@ -66,7 +63,7 @@ def status(
     Example: healthsync sink status
     """
     sinks = Sinks(data)
-    shown = [_status(data, sinks, one) for one in ([sinks.get(name).name] if name else sinks.names())]
+    shown = [sink_status(data, sinks, one) for one in ([sinks.get(name).name] if name else sinks.names())]
     _show(shown, as_json=json)
     if any(one["state"] not in _WELL and one["reason"] != "paused_by_operator" for one in shown):
         raise typer.Exit(1)
@@ -99,7 +96,7 @@ def show(name: Name, data: Data = DATA, json: Json = False) -> None:
     Example: healthsync sink show influxdb
     """
     sinks = Sinks(data)
-    shown = described(sinks.get(name)) | {"status": _status(data, sinks, name)}
+    shown = described_sink(sinks.get(name)) | {"status": sink_status(data, sinks, name)}
     if json:
         output.emit(shown)
         return
@@ -147,6 +144,7 @@ def remove(name: Name, yes: Yes = False, dry_run: DryRun = False, data: Data = D
         as_json=json,
     )
     sinks.remove(name)
+    DataDirectory(data).audit("sink.removed", sink=name)
     output.told({"sink": name, "removed": True}, f"{name} is removed; its server keeps what it has", as_json=json)
 
 
@@ -342,54 +340,10 @@ def _log(data: Path) -> Any:
     return log
 
 
-def _status(data: Path, sinks: Sinks, name: str) -> dict[str, Any]:
-    from healthsync_mqtt.sinks.ledger import SinkLedger
-
-    sink = sinks.get(name)
-    shown: dict[str, Any] = {"sink": name, "where": sink.target, "state": "not started", "reason": ""}
-    refused: list[Any] = []
-    known = _of_service(data, name)
-    if sinks.ledger(name).exists():
-        ledger = SinkLedger.open(sinks.ledger(name))
-        shown |= ledger.state()
-        said_us = shown.pop("said_us", None)
-        shown |= {} if known else _silent(sink.timeout_s, said_us)
-        shown["refused_lines"] = ledger.refused_count()
-        refused = [refusal._asdict() for refusal in ledger.refused(20)]
-        ledger.close()
-    shown |= known
-    log = DataDirectory(data).log()
-    if log is not None:
-        with log:
-            kept, head = log.cursor(sink.cursor) or 0, log.head()
-            # What is sent and not settled yet is not behind; after a crash it is sent again, from the kept cursor.
-            shown["lag"] = max(0, head - max(kept, shown.get("cursor", 0)))
-            shown["cursor"] = kept
-    if sink.paused:
-        shown |= {"state": "paused", "reason": "paused_by_operator", "fix": f"healthsync sink resume {name}"}
-    return shown | {"refused": refused, "at": iso(now_us())}
-
-
-def _of_service(data: Path, name: str) -> dict[str, Any]:
-    """What the running service knows of a sink: also that its process says nothing; empty without a service."""
-    try:
-        known = call(data, "status").get("sinks", [])
-    except HealthSyncError:
-        return {}
-    return next((dict(each) for each in known if each["sink"] == name), {})
-
-
-def _silent(timeout_s: float, said_us: int | None) -> dict[str, Any]:
-    """What holds when the process of a sink has said nothing for longer than it may."""
-    if said_us is None or now_us() - said_us < (timeout_s + _SILENCE_S) * 1_000_000:
-        return {}
-    fix = "does the service run? healthsync status"
-    return {"state": "silent", "reason": "not_heard", "message": f"last heard at {iso(said_us)}", "fix": fix}
-
-
 def _set_paused(data: Path, name: str, *, paused: bool, as_json: bool) -> None:
     sinks = Sinks(data)
     sinks.put(sinks.get(name).model_copy(update={"paused": paused}), replace=True)
+    DataDirectory(data).audit("sink.suspended" if paused else "sink.resumed", sink=name)
     if as_json:
         output.emit({"sink": name, "paused": paused})
     else:

@@ -10,6 +10,7 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json
+from healthsync_mqtt.descriptions.outlets import described_sink
 from healthsync_mqtt.errors import ConfigError, UnavailableError, UsageError
 from healthsync_mqtt.sinks.config import AnyConfig, SinkConfig, Sinks, made
 from healthsync_mqtt.sinks.ledger import SinkLedger
@@ -191,13 +192,6 @@ def tested(config: SinkConfig) -> list[TrialFinding]:
     return findings
 
 
-def described(sink: AnyConfig) -> dict[str, Any]:
-    """A sink as commands show it: where the token is, never the token."""
-    shown = sink.model_dump(mode="json")
-    place = {key: value for key, value in shown.pop("token", {}).items() if value is not None}
-    return {"sink": shown.pop("name"), **shown, "target": sink.target, "token_from": place or None}
-
-
 def _token_place(env: str | None, file: Path | None, secret: str | None) -> dict[str, str | None]:
     return {"env": env, "file": str(file.absolute()) if file else None, "secret": secret}
 
@@ -218,7 +212,7 @@ def _store(data: Path, sink: AnyConfig, *, replace: bool, test: bool, as_json: b
         SinkLedger.open(sinks.ledger(sink.name)).close()  # from now on it is not there only when it is lost
     sinks.put(sink, replace=replace)
     if as_json:
-        output.emit(described(sink))
+        output.emit(described_sink(sink))
     else:
         output.say(f"{'changed' if replace else 'added'} {sink.name}; look at it: healthsync sink status {sink.name}")
 

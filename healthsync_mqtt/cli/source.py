@@ -9,9 +9,9 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
 from healthsync_mqtt.config.paths import DataPaths
+from healthsync_mqtt.descriptions.measured import described_sources
+from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.errors import Noun, UnknownNameError
-from healthsync_mqtt.model.times import iso
-from healthsync_mqtt.summaries.file import SummaryFile
 
 app = new_group("What measured for a user, and which of it counts where several measured the same.")
 
@@ -41,16 +41,7 @@ def list_sources(*, user: User, data: Data = DATA, json: Json = False) -> None:
 
 
 def _listed(place: DataDirectory, user: str, preferred: tuple[str, ...]) -> list[dict[str, Any]]:
-    file = SummaryFile.read(DataPaths(root=place.path).summaries_db)
-    found = []
-    if file is not None:
-        found = file.sources(user)
-        file.close()
-    known = {each.name: {"events": each.events, "types": each.types, "last": iso(each.last_us)} for each in found}
-    order = {name: number for number, name in enumerate(preferred, 1)}
-    nothing: dict[str, Any] = {"events": 0, "types": 0, "last": None}
-    names = [*preferred, *(name for name in known if name not in order)]
-    return [{"place": order.get(name), "source": name, **known.get(name, nothing)} for name in names]
+    return [told(line) for line in described_sources(DataPaths(root=place.path).summaries_db, user, preferred)]
 
 
 @app.command("prefer")

@@ -6,19 +6,15 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
-from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.advice import advice
-from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, FreshData, Json
-from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.cli.spelling import spelled
-from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.descriptions.service import OUTCOMES, service_status
 from healthsync_mqtt.identity.certificates.server_tls import WARN_S
 
 _LATE_S = 10.0
 """A subscriber that is so many seconds behind is worth a line."""
-_OUTCOMES = ("received", "stored", "duplicate", "rejected", "failed", "in_flight")
 
 
 def status(data: FreshData = DATA, json: Json = False) -> None:
@@ -26,7 +22,7 @@ def status(data: FreshData = DATA, json: Json = False) -> None:
 
     Example: healthsync status --json
     """
-    shown = current(DataDirectory(data))
+    shown = service_status(data)
     if json:
         output.emit(shown)
         return
@@ -39,39 +35,13 @@ def status(data: FreshData = DATA, json: Json = False) -> None:
                 *((("http", shown["listeners"]["http"]),) if shown["listeners"]["http"] else ()),
                 ("CA file", shown["listeners"]["ca_file"]),
                 ("connections", shown.get("connections", 0)),
-                *((name.replace("_", " "), shown["counters"].get(name, 0)) for name in _OUTCOMES),
+                *((name.replace("_", " "), shown["counters"].get(name, 0)) for name in OUTCOMES),
                 *((name, spelled(said)) for name, said in _noteworthy(shown)),
             ]
         )
     else:
         output.facts([("service", spelled("not running; start it: healthsync up"))])
     output.facts([(f"{name} in the log", value) for name, value in totals.items()])
-
-
-def current(place: DataDirectory) -> dict[str, Any]:
-    """The object of ``status --json``. Without a service: ``running`` false, zero counters, totals from the log."""
-    shown: dict[str, Any] = {
-        "running": False,
-        "version": __version__,
-        "data": str(place.path.absolute()),
-        "counters": dict.fromkeys(_OUTCOMES, 0),
-    }
-    try:
-        service = ServiceFile.read(place.path)
-        answer = call(place.path, "status")
-    except UnavailableError as error:
-        shown["reason"] = str(error)
-    else:
-        listeners = {name: getattr(service, name) for name in ("mqtt", "mqtts", "wss", "http", "ca_file")}
-        shown |= {"running": True, "pid": service.pid, "started_at": service.started_at, "listeners": listeners}
-        shown |= answer
-    totals: dict[str, Any] = {"events": 0, "superseded": 0, "rejected": 0, "users": 0}
-    log = place.log()
-    if log is not None:
-        with log:
-            totals |= log.totals()
-            shown |= {"epoch": log.epoch, "head": log.head()}
-    return shown | {"totals": totals}
 
 
 def _noteworthy(shown: dict[str, Any]) -> Iterator[tuple[str, str]]:

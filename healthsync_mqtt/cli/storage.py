@@ -9,7 +9,8 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json
-from healthsync_mqtt.cli.service import call
+from healthsync_mqtt.control.channel import call
+from healthsync_mqtt.descriptions.service import service_status
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.anchor import AnchorComparison
 from healthsync_mqtt.storage.opening import (
@@ -46,7 +47,7 @@ def status(data: Data = DATA, json: Json = False) -> None:
 
     Example: healthsync storage status --json
     """
-    shown = current(DataDirectory(data))
+    shown = service_status(data)
     if json:
         output.emit(shown)
     else:

@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, now_us
-from healthsync_mqtt.cli.service import call
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.errors import NotFoundError, UnavailableError
 from healthsync_mqtt.identity.people.records import Subscriber
 from healthsync_mqtt.model.record import Record

@@ -8,7 +8,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us
-from healthsync_mqtt.cli.service import call
+from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.errors import NotFoundError, UnavailableError
 from healthsync_mqtt.model.since import FromTime
 from healthsync_mqtt.storage.opening import open_log

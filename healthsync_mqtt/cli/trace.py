@@ -8,7 +8,7 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, seconds
-from healthsync_mqtt.cli.service import call
+from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.errors import Noun, UnknownNameError
 from healthsync_mqtt.identity.registry import Registry
 

@@ -13,12 +13,13 @@ from healthsync_mqtt.cli.doctor.parts import missing
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.live import LiveView, Wanted
 from healthsync_mqtt.cli.options import DATA, Json, new_data, now_us
-from healthsync_mqtt.cli.service import AdminServer, Handler, ServiceFile
 from healthsync_mqtt.cli.service_verbs import verbs
 from healthsync_mqtt.cli.spelling import Spelling, asked_by, program
 from healthsync_mqtt.cli.storage import AcceptRestored
 from healthsync_mqtt.cli.storage import accept_restored as take_restored
 from healthsync_mqtt.config.settings import Settings, load_settings
+from healthsync_mqtt.control.channel import AdminServer, Handler
+from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.telemetry.log import get_logger

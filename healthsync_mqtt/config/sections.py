@@ -247,6 +247,8 @@ class GatewaySettings(Section):
     public_url: Annotated[str, AfterValidator(_public)] = ""
     """Where others reach it, such as https://health.example.org: clouds send there what is new, and users come back
     there from agreeing. Nothing: clouds are asked for what is new, and users agree at this machine."""
+    upload_bytes: Annotated[int, Field(ge=1)] = 4_294_967_296
+    """Bytes of a file that a person uploads to be imported."""
     webhook_hosts: Texts = ()
     """Hosts with commas between that webhooks may be posted to wherever they are, plain HTTP too; any other has to have
     a public address and https."""

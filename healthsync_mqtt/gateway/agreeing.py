@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.consents import ConsentLine, described_decision, described_standings
@@ -11,7 +11,7 @@ from healthsync_mqtt.gateway.asked import ConsentRequest
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
-from healthsync_mqtt.gateway.lists import PageSize, written
+from healthsync_mqtt.gateway.lists import PageSize, Place, written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.questions import moment, types_of
 from healthsync_mqtt.gateway.rules import Keeper
@@ -45,7 +45,7 @@ def routes(deeds: Deeds, keeper: Keeper) -> APIRouter:
     async def history(
         user: str,
         _: Annotated[Caller, Depends(keeper)],
-        cursor: Annotated[int, Query(ge=0, le=2**53, description="The `next` of the page before.")] = 0,
+        cursor: Place = 0,
         limit: PageSize = 100,
     ) -> Response:
         """Nothing is ever taken out of it."""

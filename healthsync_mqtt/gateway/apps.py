@@ -14,6 +14,7 @@ from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
 from healthsync_mqtt.gateway.devices import seen_of
+from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.lists import Cursor, PageSize, page_of, written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.rules import Keeper
@@ -24,7 +25,7 @@ from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.topics.access import AccessRules
 
 
-def routes(deeds: Deeds, rules: AccessRules, keeper: Keeper) -> APIRouter:
+def routes(deeds: Deeds, rules: AccessRules, installation: Installation, keeper: Keeper) -> APIRouter:
     """The routes of apps. What a device can do an app can: it is suspended and revoked as one."""
     router = APIRouter(tags=["devices"])
 
@@ -44,15 +45,18 @@ def routes(deeds: Deeds, rules: AccessRules, keeper: Keeper) -> APIRouter:
         user: str, _: Annotated[Caller, Depends(keeper)], cursor: Cursor = "", limit: PageSize = 100
     ) -> Response:
         """Logins with a password, what each sends, and when it was last here."""
+        live = await installation.live()
 
         def listed(registry: Registry) -> tuple[list[dict[str, Any]], str | None]:
             pairs = [(each, registry.apps.find(each.client_id)) for each in registry.devices(user)]
             found = [(device, app) for device, app in pairs if app is not None]
             page, after = page_of(found, lambda each: each[0].device_id, cursor, limit)
             now_us = deeds.now_us()
-            return [
-                told(described_app(device, app)) | seen_of(registry, device.client_id, now_us) for device, app in page
-            ], after
+            shown = [
+                told(described_app(device, app)) | seen_of(registry, device.client_id, live, now_us)
+                for device, app in page
+            ]
+            return shown, after
 
         page, after = await deeds.ask(listed)
         return written({"apps": page, "next": after})

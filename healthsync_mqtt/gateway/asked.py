@@ -86,6 +86,26 @@ class AdminRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     name: Id
 
 
+class PurgeWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What was refused last before a time is to go, of one user or of everybody."""
+
+    before: Annotated[str, msgspec.Meta(max_length=64)]
+    user_id: Id | None = None
+
+
+class SourceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which sources count first, the best first; none: no order of the user's own."""
+
+    sources: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=256)], ...], msgspec.Meta(max_length=200)]
+
+
+class ErasureWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The user's id once more, and why: kept in the audit log, so without names."""
+
+    confirm: Id
+    reason: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+
+
 REQUESTS: tuple[type[msgspec.Struct], ...] = (
     UserRequest,
     InviteRequest,
@@ -96,4 +116,7 @@ REQUESTS: tuple[type[msgspec.Struct], ...] = (
     SubscriberRequest,
     WebhookRequest,
     AdminRequest,
+    PurgeWish,
+    SourceOrder,
+    ErasureWish,
 )

@@ -6,11 +6,13 @@ import segno
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from healthsync_mqtt.descriptions.people import DeviceDescription, described_device, last_sighting, told
+from healthsync_mqtt.descriptions.people import DeviceDescription, described_device, told
+from healthsync_mqtt.descriptions.service import LiveClients, presence
 from healthsync_mqtt.gateway.asked import DeviceRequest, TokenWish
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
+from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.issuing import TokenAnswer, TokenDesk
 from healthsync_mqtt.gateway.lists import Cursor, PageSize, page_of, written
 from healthsync_mqtt.gateway.openapi import answers, form
@@ -23,7 +25,7 @@ from healthsync_mqtt.model.times import iso
 _LATELY_US: Final = 24 * 3_600_000_000
 
 
-def routes(deeds: Deeds, desk: TokenDesk, keeper: Keeper) -> APIRouter:  # a route each
+def routes(deeds: Deeds, desk: TokenDesk, installation: Installation, keeper: Keeper) -> APIRouter:  # a route each
     """The routes of devices."""
     router = APIRouter(tags=["devices"])
 
@@ -36,10 +38,11 @@ def routes(deeds: Deeds, desk: TokenDesk, keeper: Keeper) -> APIRouter:  # a rou
         user: str, _: Annotated[Caller, Depends(keeper)], cursor: Cursor = "", limit: PageSize = 100
     ) -> Response:
         """With when each was last here, and how often its login was refused in a day."""
+        live = await installation.live()
 
         def listed(registry: Registry) -> tuple[list[dict[str, Any]], str | None]:
             page, after = page_of(registry.devices(user), lambda each: each.device_id, cursor, limit)
-            return _with_sightings(registry, page, deeds.now_us()), after
+            return _with_sightings(registry, page, live, deeds.now_us()), after
 
         page, after = await deeds.ask(listed)
         return written({"devices": page, "next": after})
@@ -68,9 +71,10 @@ def routes(deeds: Deeds, desk: TokenDesk, keeper: Keeper) -> APIRouter:  # a rou
     )
     async def one(user: str, device: str, _: Annotated[Caller, Depends(keeper)]) -> Response:
         """With when it was last here."""
+        live = await installation.live()
 
         def shown(registry: Registry) -> dict[str, Any]:
-            return _with_sightings(registry, [registry.device(user, device)], deeds.now_us())[0]
+            return _with_sightings(registry, [registry.device(user, device)], live, deeds.now_us())[0]
 
         return written(await deeds.ask(shown))
 
@@ -179,12 +183,14 @@ def qr_svg(text: str) -> str:
     return segno.make(text, error="m", micro=False).svg_inline(scale=4, border=2)
 
 
-def _with_sightings(registry: Registry, devices: list[Device], now_us: int) -> list[dict[str, Any]]:
-    return [told(described_device(each)) | seen_of(registry, each.client_id, now_us) for each in devices]
+def _with_sightings(
+    registry: Registry, devices: list[Device], live: LiveClients | None, now_us: int
+) -> list[dict[str, Any]]:
+    return [told(described_device(each)) | seen_of(registry, each.client_id, live, now_us) for each in devices]
 
 
-def seen_of(registry: Registry, client_id: str, now_us: int) -> dict[str, Any]:
-    """When a client was last here, and how often a login that claimed to be it was refused in a day."""
+def seen_of(registry: Registry, client_id: str, live: LiveClients | None, now_us: int) -> dict[str, Any]:
+    """Whether a client is here, when it last was, and how often a login that claimed to be it was refused in a day."""
     refused = registry.refused_logins.of(client_id)
     lately = sum(each.count for each in refused if each.last_us >= now_us - _LATELY_US)
-    return told(last_sighting(registry.sightings.of(client_id))) | {"refused_lately": lately}
+    return presence(client_id, live, registry.sightings.of(client_id), lately)

@@ -15,12 +15,13 @@ from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.formats.catalogue import declare
-from healthsync_mqtt.gateway import enrolling, intake, linking, provider_hooks, stream
+from healthsync_mqtt.gateway import enrolling, intake, leaving, linking, provider_hooks, stream
 from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.day_pool import DayPool
 from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.deliveries import Deliveries
+from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.issuing import TokenDesk
 from healthsync_mqtt.gateway.link_pool import LinkPool
 from healthsync_mqtt.gateway.log_pool import LogPool
@@ -34,6 +35,7 @@ from healthsync_mqtt.gateway.shares import Shares
 from healthsync_mqtt.gateway.site import Site
 from healthsync_mqtt.gateway.surface import routers
 from healthsync_mqtt.gateway.tail import Tail
+from healthsync_mqtt.gateway.uploads import Uploads
 from healthsync_mqtt.gateway.written import Answers
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
@@ -119,6 +121,9 @@ class House:
         self.reading = LogQuestions(self.log, self.shares, SealedPlaces(self.store.need(*_OWN)))
         self.streams = stream.Streams(self.reading, self.tail, self.callers)
         issuer = TokenIssuer(self.keys)
+        self.installation = Installation(settings.data, paths.registry_db, paths.summaries_db, audit)
+        self.archives = leaving.Archives(self.installation)
+        self.uploads = Uploads(settings.data, settings.gateway.upload_bytes)
         self.deeds = Deeds(self.sessions, self.callers)
         self.desk = TokenDesk(issuer, settings.token.lifetime_s)
         exchange = TokenExchange(identities, issuer, audit, lifetime_s=settings.token.access_s)
@@ -158,6 +163,7 @@ class House:
                     ("publisher", house.publisher.run()),
                     ("tail", house.tail.run()),
                     ("deliveries", house.deliveries.run()),
+                    ("uploads", house.uploads.run()),
                     ("registry", _again(_REVOCATION_S, "registry", house.newcomers.read)),
                     ("sessions", _again(_REVOCATION_S, "sessions", house.sessions.follow)),
                     ("tries", _again(_REVOCATION_S, "tries", partial(house.note_tries, identities))),

@@ -11,6 +11,7 @@ MOST_LISTED: Final = 1_000
 
 T = TypeVar("T")
 Cursor = Annotated[str, Query(max_length=128, description="The `next` of the page before.")]
+Place = Annotated[int, Query(ge=0, le=2**53, description="The `next` of the page before.")]
 PageSize = Annotated[int, Query(ge=1, le=MOST_LISTED, description="Entries of one page.")]
 _encode: Final = msgspec.json.Encoder().encode
 

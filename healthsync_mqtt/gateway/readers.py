@@ -11,6 +11,7 @@ from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
 from healthsync_mqtt.gateway.devices import seen_of
+from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.issuing import TokenAnswer, TokenDesk
 from healthsync_mqtt.gateway.lists import Cursor, PageSize, page_of, written
 from healthsync_mqtt.gateway.openapi import answers, form
@@ -21,7 +22,7 @@ from healthsync_mqtt.identity.registry import Registry
 _EXAMPLE = '{"name": "dashboard", "users": ["alice"], "types": ["*"]}'
 
 
-def routes(deeds: Deeds, desk: TokenDesk, admin: Administrator) -> APIRouter:
+def routes(deeds: Deeds, desk: TokenDesk, installation: Installation, admin: Administrator) -> APIRouter:
     """The routes of subscribers."""
     router = APIRouter(tags=["administration"])
 
@@ -30,11 +31,14 @@ def routes(deeds: Deeds, desk: TokenDesk, admin: Administrator) -> APIRouter:
     )
     async def subscribers(_: Annotated[Caller, Depends(admin)], cursor: Cursor = "", limit: PageSize = 100) -> Response:
         """What each may read, and when it was last here."""
+        live = await installation.live()
 
         def listed(registry: Registry) -> tuple[list[dict[str, Any]], str | None]:
             page, after = page_of(registry.subscribers(), lambda each: each.name, cursor, limit)
             now_us = deeds.now_us()
-            return [told(described_subscriber(each)) | seen_of(registry, each.name, now_us) for each in page], after
+            return [
+                told(described_subscriber(each)) | seen_of(registry, each.name, live, now_us) for each in page
+            ], after
 
         page, after = await deeds.ask(listed)
         return written({"subscribers": page, "next": after})
@@ -64,10 +68,11 @@ def routes(deeds: Deeds, desk: TokenDesk, admin: Administrator) -> APIRouter:
     )
     async def one(name: str, _: Annotated[Caller, Depends(admin)]) -> Response:
         """What it may read, and when it was last here."""
+        live = await installation.live()
 
         def shown(registry: Registry) -> dict[str, Any]:
             found = registry.subscriber(name)
-            return told(described_subscriber(found)) | seen_of(registry, name, deeds.now_us())
+            return told(described_subscriber(found)) | seen_of(registry, name, live, deeds.now_us())
 
         return written(await deeds.ask(shown))
 

@@ -8,33 +8,43 @@ from healthsync_mqtt.gateway import (
     accounts,
     agreeing,
     apps,
+    bringing,
     caring,
     days,
     devices,
     enrolling,
     hooks,
     intake,
+    leaving,
     linking,
+    measured,
     operators,
+    outlets,
     posting,
     provider_hooks,
     readers,
     reading,
+    records,
+    refused,
     series,
     site,
     stream,
     tokens,
     visiting,
+    watching,
 )
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.day_pool import DayPool
 from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.deliveries import Deliveries
+from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.issuing import TokenDesk
+from healthsync_mqtt.gateway.log_pool import LogPool
 from healthsync_mqtt.gateway.questions import LogQuestions
 from healthsync_mqtt.gateway.rules import Administrator, Anybody, Keeper, Owner, Reader, Rule, Sender, Visitor
 from healthsync_mqtt.gateway.sessions import PersonSessions
 from healthsync_mqtt.gateway.shares import Shares
+from healthsync_mqtt.gateway.uploads import Uploads
 from healthsync_mqtt.gateway.written import Answers
 from healthsync_mqtt.topics.access import AccessRules
 
@@ -58,6 +68,10 @@ class GatewayParts(Protocol):
     rules: AccessRules
     provider_hooks: provider_hooks.ProviderHooks
     linking: linking.Linking
+    log: LogPool
+    installation: Installation
+    archives: leaving.Archives
+    uploads: Uploads
 
 
 def routers(parts: GatewayParts) -> list[APIRouter]:
@@ -80,11 +94,18 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         caring.routes(parts.sessions, Owner(callers)),
         series.routes(parts.reading, parts.days, parts.answers, reader),
         site.routes(parts.site, anybody),
-        devices.routes(parts.deeds, parts.desk, keeper),
-        apps.routes(parts.deeds, parts.rules, keeper),
+        devices.routes(parts.deeds, parts.desk, parts.installation, keeper),
+        apps.routes(parts.deeds, parts.rules, parts.installation, keeper),
         agreeing.routes(parts.deeds, keeper),
         accounts.routes(parts.deeds, admin, keeper),
-        readers.routes(parts.deeds, parts.desk, admin),
+        readers.routes(parts.deeds, parts.desk, parts.installation, admin),
         posting.routes(parts.deeds, parts.deliveries, admin),
         operators.routes(parts.deeds, admin),
+        measured.routes(parts.deeds, parts.installation, keeper),
+        leaving.routes(parts.deeds, parts.archives, keeper, admin),
+        bringing.routes(parts.deeds, parts.uploads, keeper),
+        refused.routes(parts.deeds, parts.log, parts.installation, admin),
+        records.routes(parts.deeds, parts.installation, admin),
+        outlets.routes(parts.deeds, parts.installation, admin),
+        watching.routes(parts.installation, admin),
     ]

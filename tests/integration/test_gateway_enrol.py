@@ -1,5 +1,6 @@
 """Credentials over HTTP: a one-time code, refresh tokens, and what a guesser gets."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -108,3 +109,31 @@ def test_what_asks_for_nothing_is_said(web: Web, path: str, body: bytes) -> None
 
 def test_a_body_that_is_no_request_of_this_kind_is_not_read(web: Web) -> None:
     assert web.post("/v1/enroll", b" " * 5_000).status == 413
+
+
+def test_an_admin_has_the_running_service_do_it(service: Service, web: Web) -> None:
+    """What only the service can: a refusal is tried again, a file is imported, a person is erased."""
+    root = web.as_(service.cli("admin", "add", "root")[0]["token"])
+    service.cli("user", "add", "erin", "--consent", "all")
+    made = root.post("/v1/users/erin/devices/watch/enrolment", {})
+    watch = web.as_(web.post("/v1/enroll", {"code": made.json()["code"]}).json()["token"])
+    assert watch.post("/v1/events", EVENT | {"id": "e-1", "value": {"bpm": 9_000}}).status == 422
+    (refused,) = root.get("/v1/rejected?user=erin").json()["rejected"]
+    again = root.post(f"/v1/rejected/{refused['number']}/replay", {})
+    assert (again.status, again.json()["outcome"], again.json()["reason"]) == (200, "rejected", refused["reason"])
+    assert root.post("/v1/rejected/purge", {"before": "2100-01-01T00:00:00Z", "user_id": "erin"}).status == 200
+    wait_until(lambda: root.get("/v1/rejected?user=erin").json()["rejected"] == [], "the purge")
+
+    file = "\n".join(json.dumps(EVENT | {"id": f"i-{number}"}) for number in range(3)).encode()
+    taken = root.post("/v1/users/erin/imports", file)
+    assert taken.status == 200, taken.body
+    path = f"/v1/users/erin/imports/{taken.json()['id']}"
+    wait_until(lambda: root.get(path).json()["ended_at"], "the end of the import")
+    assert root.get(path).json()["state"] == "done", root.get(path).body
+    assert root.get(path).json()["outcome"]["stored"] == 3
+    status = root.get("/v1/status").json()
+    assert (status["running"], status["listeners"]["http"]) == (True, service.ready["http"])
+
+    begun = root.post("/v1/users/erin/erasure", {"confirm": "erin"}).json()
+    wait_until(lambda: root.get(f"/v1/erasures/{begun['erasure']}").json()["erased"], "the end of the erasure")
+    assert watch.get("/v1/users/erin/events").status == 401

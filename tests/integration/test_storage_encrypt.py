@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.cli.service import call
+from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.storage.opening import Encryption, encryption, open_reader
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.service import Service, run_cli

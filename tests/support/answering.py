@@ -6,11 +6,13 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-from healthsync_mqtt.cli.service import AdminServer, ServiceFile
+from healthsync_mqtt.control.channel import AdminServer
+from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import NotFoundError
 
 PEER: Final = "127.0.0.1:9"
 """Nobody listens there."""
+SINCE: Final = {"protocol": "mqtt5", "connected_at": "2026-11-26T06:00:00.000000Z"}
 
 
 class answering:  # noqa: N801  # read as what it does
@@ -36,7 +38,9 @@ class answering:  # noqa: N801  # read as what it does
 
     async def _serve(self) -> None:
         async def clients(_: dict[str, Any]) -> dict[str, Any]:
-            return {"clients": [{"client_id": each, "role": "device", "address": PEER} for each in self._clients]}
+            return {
+                "clients": [{"client_id": each, "role": "device", "address": PEER} | SINCE for each in self._clients]
+            }
 
         async def unasked(_: dict[str, Any]) -> dict[str, Any]:
             raise NotFoundError("the service was asked about a name that nothing has")

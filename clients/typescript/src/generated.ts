@@ -1715,6 +1715,67 @@ export type Invite = {
   expires_at: string;
 };
 
+export type RejectedPage = {
+  rejected: Array<RejectedDescription>;
+  /** The cursor of the next page; null at the end. */
+  next: number | null;
+};
+
+export type Rejected = unknown;
+
+export type Replayed = {
+  number: number;
+  outcome: string | null;
+  reason: string | null;
+};
+
+export type Purged = {
+  before: string;
+  user_id: string | null;
+};
+
+export type AuditPage = {
+  audit: Array<AuditLine>;
+  /** The cursor of the next page; null at the end. */
+  next: number | null;
+};
+
+export type Sink = Record<string, unknown>;
+
+export type SinkPage = {
+  sinks: Array<Sink>;
+  /** The cursor of the next page; null at the end. */
+  next: string | null;
+};
+
+export type Sources = {
+  sources: Array<SourceLine>;
+};
+
+export type Status = Record<string, unknown>;
+
+export type Erasure = {
+  erasure: string;
+  /** Nothing of the person is left here. */
+  erased: boolean;
+  pending: Array<string>;
+};
+
+export type Import = {
+  id: string;
+  user_id: string;
+  device_id: string;
+  bytes: number;
+  state: "waiting" | "reading" | "done" | "failed";
+  begun_at: string;
+  ended_at: string | null;
+  outcome: Record<string, unknown> | null;
+};
+
+export type Imports = {
+  imports: Array<Import>;
+};
+
 export type Anything = unknown;
 
 export type UserDescription = {
@@ -1815,6 +1876,49 @@ export type TokenAnswer = {
   expires_at: string;
 };
 
+export type RejectedDescription = {
+  number: number;
+  reason: string;
+  field: string | null;
+  message: string;
+  user_id: string;
+  device_id: string | null;
+  topic: string;
+  event_id: string | null;
+  received_at: string;
+  count: number;
+  last_received_at: string;
+  held_until: string | null;
+  bytes: number;
+  truncated: boolean;
+  sha256: string | null;
+};
+
+export type AuditLine = {
+  no: number;
+  at: string;
+  actor: string;
+  action: string;
+  subject: string | null;
+  detail: Record<string, unknown>;
+};
+
+export type AuditFinding = {
+  ok: boolean;
+  rows: number;
+  first_bad: number | null;
+  reason: string | null;
+  unchecked: Array<string>;
+};
+
+export type SourceLine = {
+  place: number | null;
+  source: string;
+  events: number;
+  types: number;
+  last: string | null;
+};
+
 export type UserRequest = {
   user_id: string;
   consent: Array<string>;
@@ -1868,7 +1972,23 @@ export type AdminRequest = {
   name: string;
 };
 
+export type PurgeWish = {
+  before: string;
+  user_id?: string | null | undefined;
+};
+
+export type SourceOrder = {
+  sources: Array<string>;
+};
+
+export type ErasureWish = {
+  confirm: string;
+  reason?: string | null | undefined;
+};
+
 export type Order = "asc" | "desc";
+
+export type Reason = "malformed" | "too_large" | "too_many" | "too_deep" | "decompress_limit" | "repeated_key" | "missing_field" | "unknown_field" | "wrong_type" | "bad_number" | "bad_id" | "bad_string" | "bad_time" | "naive_time" | "future_time" | "bad_interval" | "unknown_type" | "out_of_range" | "identity_mismatch" | "not_allowed" | "no_consent" | "unknown_unit";
 
 /** Every route of the gateway that answers JSON: what it takes, and what it answers with 200. */
 export interface Routes {
@@ -2282,5 +2402,119 @@ export interface Routes {
     query: Record<never, never>;
     body: undefined;
     answer: AdminDescription;
+  };
+  "GET /v1/users/{user}/sources": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Sources;
+  };
+  "PUT /v1/users/{user}/sources": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: SourceOrder;
+    answer: Sources;
+  };
+  "GET /v1/users/{user}/export": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: undefined;
+  };
+  "POST /v1/users/{user}/erasure": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: ErasureWish;
+    answer: Erasure;
+  };
+  "GET /v1/erasures/{erasure}": {
+    path: { erasure: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Erasure;
+  };
+  "GET /v1/users/{user}/imports": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Imports;
+  };
+  "POST /v1/users/{user}/imports": {
+    path: { user: string };
+    query: { device?: string | undefined; zone?: string | null | undefined; unit?: string | null | undefined; slot?: string | null | undefined; bucket?: string | null | undefined };
+    body: unknown;
+    answer: Import;
+  };
+  "GET /v1/users/{user}/imports/{number}": {
+    path: { user: string; number: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Import;
+  };
+  "GET /v1/rejected": {
+    path: Record<never, never>;
+    query: { user?: string | null | undefined; reason?: Reason | null | undefined; cursor?: number | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: RejectedPage;
+  };
+  "GET /v1/rejected/{number}": {
+    path: { number: number };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Rejected;
+  };
+  "POST /v1/rejected/{number}/replay": {
+    path: { number: number };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Replayed;
+  };
+  "POST /v1/rejected/purge": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: PurgeWish;
+    answer: Purged;
+  };
+  "GET /v1/audit": {
+    path: Record<never, never>;
+    query: { user?: string | null | undefined; device?: string | null | undefined; action?: string | undefined; cursor?: number | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: AuditPage;
+  };
+  "GET /v1/audit/verification": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: AuditFinding;
+  };
+  "GET /v1/sinks": {
+    path: Record<never, never>;
+    query: { cursor?: string | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: SinkPage;
+  };
+  "GET /v1/sinks/{name}": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Sink;
+  };
+  "POST /v1/sinks/{name}/suspend": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Sink;
+  };
+  "POST /v1/sinks/{name}/resume": {
+    path: { name: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Sink;
+  };
+  "GET /v1/status": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Status;
   };
 }

@@ -16,13 +16,14 @@ from healthsync_mqtt.cli.doctor.parts import parts
 from healthsync_mqtt.cli.doctor.posture import posture, private_files
 from healthsync_mqtt.cli.doctor.sinks import sinks
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.liveness import live_clients
 from healthsync_mqtt.cli.options import now_us
-from healthsync_mqtt.cli.service import ServiceFile, call
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.private_files import check_private, make_private_directory
 from healthsync_mqtt.config.sections import addresses
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.control.channel import call
+from healthsync_mqtt.control.service_file import ServiceFile
+from healthsync_mqtt.descriptions.service import live_clients
 from healthsync_mqtt.errors import ConfigError, HealthSyncError, UnavailableError
 
 _OLDEST_PYTHON = (3, 11)
@@ -170,7 +171,7 @@ def _service(data: Path) -> Finding:
 def _messages_refused(place: DataDirectory) -> Iterator[Finding]:
     """Who sends what goes nowhere: a program that knows only MQTT 3.1.1 is not told, and looks as if all were well."""
     try:
-        live = live_clients(place)
+        live = live_clients(place.path)
     except HealthSyncError:
         return  # what the service lacks is said already
     found = {} if live is None else live.messages_refused

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.cli.service import AdminServer, ServiceFile, call, split_address
+from healthsync_mqtt.control.channel import AdminServer, call
+from healthsync_mqtt.control.service_file import ServiceFile, split_address
 from healthsync_mqtt.errors import NotFoundError, UnavailableError, UsageError
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.cli.service import AdminServer, ServiceFile
+from healthsync_mqtt.control.channel import AdminServer
+from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.testing.log_items import item
 

@@ -40,6 +40,8 @@ tests/unit/cli/test_adapter_webhook.py::test_where_a_provider_sends_is_shown_and
     gateway.public_url
 tests/unit/gateway/test_deliveries.py::test_a_host_that_the_operator_names_may_be_anywhere
     gateway.webhook_hosts
+tests/unit/gateway/test_administration_of_data.py::test_a_file_is_no_longer_than_upload_bytes
+    gateway.upload_bytes
 tests/unit/gateway/test_room.py::test_one_byte_more_than_in_flight_bytes_is_refused_at_once
     gateway.in_flight_bytes
 tests/unit/gateway/test_publisher.py::test_what_is_not_answered_within_answer_s_may_be_sent_again

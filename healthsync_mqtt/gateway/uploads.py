@@ -1,0 +1,220 @@
+"""Files that people upload to be imported: kept privately, and read by a process of its own, one after the other.
+
+The process is the command `import`: it reads what somebody brought, which costs time and may be anything, publishes it
+as a device of the user, and says what it came to. An upload that a gateway which ended has left is not gone on with:
+what was stored of it is a duplicate the next time.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from healthsync_mqtt.config.private_files import make_private_directory
+from healthsync_mqtt.control.service_file import is_alive
+from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("gateway")
+
+IDLE_S: Final = 30.0
+"""Seconds that a piece of an upload may take to arrive."""
+_PIECE: Final = 1_048_576
+_KEPT: Final = 200
+"""Imports that are remembered, the newest."""
+_WAITING: Final = 8
+"""Imports that wait, each with its file; one a user."""
+_AGAIN_S: Final = 30.0
+
+
+class UploadState(StrEnum):
+    """Where an import is."""
+
+    waiting = "waiting"
+    reading = "reading"
+    done = "done"
+    failed = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedImport:
+    """One import of a user; ``outcome`` is what the command said, or its error, when it has ended."""
+
+    id: str
+    user: str
+    device: str
+    size: int
+    begun_at: float
+    state: UploadState = UploadState.waiting
+    ended_at: float | None = None
+    outcome: dict[str, Any] | None = None
+
+
+Command = Callable[[Sequence[str]], Sequence[str]]
+
+
+def import_command(words: Sequence[str]) -> Sequence[str]:
+    """The command `healthsync import …` as it is started from here."""
+    code = "import os, sys; os.nice(10); from healthsync_mqtt.cli.main import main; sys.exit(main())"
+    return (sys.executable, "-c", code, "import", *words)
+
+
+class Uploads:
+    """Takes files, and imports them. ``run`` is a task of the process."""
+
+    def __init__(self, data: Path, most: int, command: Command = import_command) -> None:
+        """``most`` bytes may one file have."""
+        self._data = data
+        self._folder = data / "imports" / "uploads"
+        self._most = most
+        self._command = command
+        self._known: dict[str, UploadedImport] = {}
+        self._queue: deque[tuple[UploadedImport, list[str]]] = deque()
+        self._came = asyncio.Event()
+        #: users whose file arrives, waits or is read
+        self._busy: set[str] = set()
+        self._swept()
+
+    def of(self, user: str) -> list[UploadedImport]:
+        """The imports of a user that are remembered, the newest first."""
+        return [each for each in reversed(self._known.values()) if each.user == user]
+
+    def find(self, user: str, number: str) -> UploadedImport | None:
+        """One of them."""
+        found = self._known.get(number)
+        return found if found is not None and found.user == user else None
+
+    async def take(
+        self, user: str, device: str, options: Sequence[str], length: int | None, pieces: AsyncIterator[bytes]
+    ) -> UploadedImport:
+        """Keep what arrives, and import it in its turn. HttpError 400, 408, 413, 429, 503."""
+        if user in self._busy or len(self._busy) >= _WAITING:
+            raise HttpError(429, "too_many", "files are imported", hint="ask again later", retry_after_s=_AGAIN_S)
+        if length is not None and length > self._most:
+            raise self._too_large()
+        self._busy.add(user)
+        number = f"{os.getpid()}-{secrets.token_urlsafe(12)}"
+        try:
+            size = await self._kept(self._folder / number, pieces)
+        except BaseException:
+            self._busy.discard(user)
+            (self._folder / number).unlink(missing_ok=True)
+            raise
+        made = UploadedImport(number, user, device, size, time.time())
+        self._remember(made)
+        words = [str(self._folder / number), f"--user={user}", f"--device={device}", *options]
+        self._queue.append((made, words))
+        self._came.set()
+        return made
+
+    async def run(self) -> None:
+        """Import what comes, for ever."""
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            while self._queue:
+                made, words = self._queue.popleft()
+                try:
+                    await self._imported(made, words)
+                finally:
+                    self._busy.discard(made.user)
+                    (self._folder / made.id).unlink(missing_ok=True)
+
+    async def _kept(self, file: Path, pieces: AsyncIterator[bytes]) -> int:
+        await asyncio.to_thread(make_private_directory, self._folder)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        size, buffer = 0, bytearray()
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(IDLE_S):
+                        piece = await anext(pieces, None)
+                except TimeoutError:
+                    raise HttpError(408, "slow", "nothing more came of the file", hint="upload it again") from None
+                if piece is None:
+                    break
+                size += len(piece)
+                if size > self._most:
+                    raise self._too_large()
+                buffer += piece
+                if len(buffer) >= _PIECE:
+                    await asyncio.to_thread(_write, descriptor, bytes(buffer))
+                    buffer.clear()
+            await asyncio.to_thread(_write, descriptor, bytes(buffer))
+        except OSError as error:
+            log.error("gateway.upload_failed", error=error)  # noqa: TRY400  # no traceback
+            raise HttpError(503, "unavailable", "the file could not be kept here", retry_after_s=_AGAIN_S) from None
+        finally:
+            os.close(descriptor)
+        if not size:
+            raise HttpError(400, "bad_input", "the body is empty", hint="the body is the file itself")
+        return size
+
+    async def _imported(self, made: UploadedImport, words: list[str]) -> None:
+        self._remember(replace(made, state=UploadState.reading))
+        state, outcome = UploadState.failed, None
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command([*words, "--data", str(self._data), "--json"]),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            try:
+                said, failed = await process.communicate()
+                code = process.returncode
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+                raise
+            outcome = _outcome(said)
+            state = UploadState.done if outcome is not None and code in {0, 1} else UploadState.failed
+            outcome = outcome or _outcome(failed)
+            log.info("gateway.import_ended", state=state, code=code)
+        except OSError as error:
+            log.error("gateway.import_failed", error=error)  # noqa: TRY400  # no traceback
+        finally:
+            self._remember(replace(made, state=state, ended_at=time.time(), outcome=outcome))
+
+    def _remember(self, made: UploadedImport) -> None:
+        self._known[made.id] = made
+        while len(self._known) > _KEPT:
+            del self._known[next(iter(self._known))]
+
+    def _swept(self) -> None:
+        """Of a gateway that has ended nobody reads a file."""
+        for left in self._folder.glob("*-*"):
+            process = left.name.partition("-")[0]
+            if not (process.isdecimal() and is_alive(int(process))):
+                left.unlink(missing_ok=True)
+
+    def _too_large(self) -> HttpError:
+        return HttpError(
+            413, "too_large", f"the file is longer than {self._most} bytes", hint="see: gateway.upload_bytes"
+        )
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _outcome(said: bytes) -> dict[str, Any] | None:
+    """The last object that the command printed."""
+    for line in reversed(said.splitlines()):
+        with contextlib.suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict):
+                return found
+    return None

@@ -1,0 +1,129 @@
+"""Uploads are kept privately, imported one after the other by a process of its own, and forgotten."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from healthsync_mqtt.gateway import uploads
+from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.gateway.uploads import UploadedImport, Uploads, UploadState
+from tests.support.patience import PATIENCE_S
+
+CODE = """
+import json, pathlib, sys
+file = pathlib.Path(sys.argv[1])
+print(json.dumps({"events": file.stat().st_size, "mode": oct(file.stat().st_mode & 0o777), "words": sys.argv[2:]}))
+"""
+
+
+def saying(code: str) -> Any:
+    def command(words: Sequence[str]) -> Sequence[str]:
+        return (sys.executable, "-c", code, *words)
+
+    return command
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def ended(made: UploadedImport, of: Uploads) -> UploadedImport:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            found = of.find(made.user, made.id)
+            assert found is not None
+            if found.state in {UploadState.done, UploadState.failed}:
+                return found
+            await asyncio.sleep(0.01)
+
+
+async def test_a_file_is_kept_imported_and_gone(tmp_path: Path) -> None:
+    of = Uploads(tmp_path, 1_000, saying(CODE))
+    running = asyncio.create_task(of.run())
+    made = await of.take("alice", "import", ["--zone=Europe/Berlin"], 6, pieces(b"abc", b"def"))
+    assert made.size == 6
+    found = await ended(made, of)
+    assert found.state is UploadState.done
+    assert found.outcome is not None
+    assert (found.outcome["events"], found.outcome["mode"]) == (6, "0o600")
+    assert found.outcome["words"][:3] == ["--user=alice", "--device=import", "--zone=Europe/Berlin"]
+    assert of.find("bob", made.id) is None
+    assert [each.id for each in of.of("alice")] == [made.id]
+    async with asyncio.timeout(PATIENCE_S):
+        while list((tmp_path / "imports" / "uploads").iterdir()):  # noqa: ASYNC110  # a file says nothing
+            await asyncio.sleep(0.01)
+    running.cancel()
+
+
+async def test_a_command_that_says_nothing_has_failed(tmp_path: Path) -> None:
+    of = Uploads(tmp_path, 1_000, saying("import sys; print('oh'); sys.exit(70)"))
+    running = asyncio.create_task(of.run())
+    found = await ended(await of.take("alice", "import", [], None, pieces(b"abc")), of)
+    assert (found.state, found.outcome) == (UploadState.failed, None)
+    running.cancel()
+
+
+@pytest.mark.parametrize(
+    ("length", "parts", "status"),
+    [(11, [b"x"], 413), (None, [b"x" * 6, b"y" * 6], 413), (0, [], 400), (None, [b""], 400)],
+)
+async def test_what_is_too_long_or_nothing_leaves_no_file(
+    tmp_path: Path, length: int | None, parts: list[bytes], status: int
+) -> None:
+    of = Uploads(tmp_path, 10, saying(CODE))
+    with pytest.raises(HttpError) as said:
+        await of.take("alice", "import", [], length, pieces(*parts))
+    assert said.value.status == status
+    folder = tmp_path / "imports" / "uploads"
+    assert not folder.exists() or list(folder.iterdir()) == []
+    await of.take("alice", "import", [], None, pieces(b"x"))  # and the place is free again
+
+
+async def test_who_sends_nothing_more_gives_the_place_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "IDLE_S", 0.01)
+    of = Uploads(tmp_path, 10, saying(CODE))
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    with pytest.raises(HttpError) as said:
+        await of.take("alice", "import", [], None, stuck())
+    assert said.value.status == 408
+    assert list((tmp_path / "imports" / "uploads").iterdir()) == []
+
+
+async def test_one_file_a_user_and_eight_in_all_wait(tmp_path: Path) -> None:
+    of = Uploads(tmp_path, 10, saying(CODE))
+    for number in range(8):
+        await of.take(f"u{number}", "import", [], None, pieces(b"x"))
+    for user in ("u1", "another"):
+        with pytest.raises(HttpError) as said:
+            await of.take(user, "import", [], None, pieces(b"x"))
+        assert (said.value.status, said.value.retry_after_s) == (429, 30.0)
+
+
+def test_what_an_earlier_gateway_left_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "imports" / "uploads"
+    folder.mkdir(parents=True)
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True, text=True
+    ).stdout.strip()
+    old, ours = folder / f"{gone}-x", folder / f"{os.getpid()}-x"
+    for file in (old, ours):
+        file.write_bytes(b"x")
+    Uploads(tmp_path, 10, saying(CODE))
+    assert list(folder.iterdir()) == [ours]
+
+
+def test_the_command_is_the_one_that_people_type() -> None:
+    words = uploads.import_command(["file", "--user=alice"])
+    assert words[0] == sys.executable
+    assert list(words[-3:]) == ["import", "file", "--user=alice"]
