@@ -33,13 +33,12 @@ export async function launch() {
 }
 
 export class Visitor {
-  static async arrive(browser, service, size, options = {}) {
+  static async arrive({ browser, service }, size) {
     const context = await browser.newContext({
       ignoreHTTPSErrors: true,
       viewport: SIZES[size],
       locale: "en-GB",
       timezoneId: "UTC",
-      ...options,
     });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);

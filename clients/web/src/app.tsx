@@ -8,6 +8,7 @@ import { type Person, session } from "./api/session";
 import { Add } from "./pages/add";
 import { Button } from "./pages/button";
 import { Charts } from "./pages/charts";
+import { Data } from "./pages/data";
 import { DayPage } from "./pages/day";
 import { Devices } from "./pages/devices";
 import { Nobody } from "./pages/nobody";
@@ -98,6 +99,8 @@ function ofUser({ page, of, rest }: Route, person: Person, live: Live, outbox: B
       return <Sharing user={person.name} />;
     case "devices":
       return <Devices user={person.name} />;
+    case "data":
+      return <Data user={person.name} />;
     case "settings":
       return <SettingsPage person={person} />;
     default:

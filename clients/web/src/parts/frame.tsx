@@ -17,6 +17,7 @@ export const OF_USERS: readonly Entry[] = [
   { page: "add", word: "nav.add", icon: "add" },
   { page: "sharing", word: "nav.sharing", icon: "share" },
   { page: "devices", word: "nav.devices", icon: "device" },
+  { page: "data", word: "nav.data", icon: "data" },
   { page: "settings", word: "nav.settings", icon: "settings" },
 ];
 

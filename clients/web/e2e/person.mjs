@@ -1,28 +1,14 @@
 // A person's walk through the app, against a service that runs: on a desktop and on a phone.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { Service } from "./service.mjs";
-import { launch, missingBrowser, SIZES, Visitor } from "./visitor.mjs";
-
-const skip = missingBrowser();
-let service;
-let browser;
-
-before(async () => {
-  if (skip) return;
-  [service, browser] = await Promise.all([Service.start(), launch()]);
-});
-
-after(async () => {
-  await browser?.close();
-  await service?.stop();
-});
+import { test } from "node:test";
+import { skip, stage } from "./stage.mjs";
+import { SIZES, Visitor } from "./visitor.mjs";
 
 test("who is not signed in is told how, and nothing is asked", { skip }, async () => {
-  const visitor = await Visitor.arrive(browser, service, "desktop");
+  const visitor = await Visitor.arrive(stage, "desktop");
   const asked = [];
   visitor.page.on("request", (request) => asked.push(new URL(request.url()).pathname));
-  await visitor.page.goto(service.url);
+  await visitor.page.goto(stage.service.url);
   await visitor.page.waitForSelector("text=healthsync user invite");
   await visitor.expectSound("nobody");
   assert.deepEqual(
@@ -32,9 +18,11 @@ test("who is not signed in is told how, and nothing is asked", { skip }, async (
   await visitor.context.close();
 });
 
+const PAGES = { add: ".entry", sharing: ".purposes", devices: ".rows li", data: "button", settings: "fieldset" };
+
 for (const size of Object.keys(SIZES)) {
   test(`a link signs in, values arrive by themselves, and every page is sound: ${size}`, { skip }, async () => {
-    const visitor = await Visitor.arrive(browser, service, size);
+    const visitor = await Visitor.arrive(stage, size);
     const { page } = visitor;
     await visitor.signIn("user", "invite", "demo");
     const number = page.locator(".beat .number");
@@ -53,8 +41,10 @@ for (const size of Object.keys(SIZES)) {
     await page.keyboard.press("+");
     await page.waitForFunction((old) => document.querySelector(".plot-range span")?.textContent !== old, before);
 
-    await visitor.go("#/settings", "fieldset");
-    await visitor.expectSound("settings");
+    for (const [name, ready] of Object.entries(PAGES)) {
+      await visitor.go(`#/${name}`, ready);
+      await visitor.expectSound(name);
+    }
     await page.getByLabel("Deutsch").check({ force: true });
     await page.waitForSelector("h1:has-text('Einstellungen')");
     await page.getByLabel("Dunkel").check({ force: true });

@@ -1,0 +1,72 @@
+// What is entered without a network is kept in the browser, survives the page, and is stored once.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { skip, stage } from "./stage.mjs";
+import { Visitor } from "./visitor.mjs";
+
+const KILLS = 4;
+/** Entries in all; npm run e2e takes some seconds for the usual ones, and E2E_ENTRIES=1000 some minutes. */
+const EACH = Math.ceil(Number(process.env.E2E_ENTRIES ?? 40) / KILLS);
+
+async function enter(page, kg) {
+  await page.getByLabel("Weight kg").fill(String(kg));
+  await page.getByRole("button", { name: "Save" }).click();
+}
+
+test("offline the app opens, keeps entries over a page that is killed, and each is stored once", { skip }, async () => {
+  const visitor = await Visitor.arrive(stage, "phone");
+  const { context } = visitor;
+  let { page } = visitor;
+  await visitor.signIn("user", "invite", "demo");
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  await page.reload(); // from now on the worker answers
+  await page.waitForSelector(".beat");
+  await visitor.go("#/add", ".entry");
+  await enter(page, 70);
+  await page.waitForSelector("text=saved");
+  await visitor.expectSound("add");
+  assert.deepEqual(await stored(70), [1]);
+
+  await context.setOffline(true);
+  const numbers = [];
+  for (let round = 0; round < KILLS; round++) {
+    page = await context.newPage();
+    await page.goto(`${stage.service.url}/#/add`);
+    await page.waitForSelector(".entry");
+    for (let each = 0; each < EACH; each++) {
+      const kg = 71 + (round * EACH + each) / 10;
+      numbers.push(kg);
+      await enter(page, kg);
+      await page.waitForFunction(
+        (count) => document.querySelectorAll(".rows li").length >= Math.min(20, count),
+        each + 1,
+      );
+    }
+    await (round % 2 === 0 ? page.close() : page.goto("about:blank"));
+  }
+  page = await context.newPage();
+  await page.goto(`${stage.service.url}/#/add`);
+  await page.waitForSelector(`text=${numbers.length} kept here`);
+  // The network comes back, and the page goes again and again while its entries are on their way.
+  await context.setOffline(false);
+  for (let round = 0; round < 3; round++) {
+    await page.waitForTimeout(150 * round);
+    await page.close();
+    page = await context.newPage();
+    await page.goto(`${stage.service.url}/#/add`);
+    await page.waitForSelector(".entry");
+  }
+  await page.waitForFunction(() => document.querySelector(".waiting") === null);
+  assert.deepEqual(
+    await stored(...numbers),
+    numbers.map(() => 1),
+  );
+  await context.close();
+});
+
+/** How often each of these weights is in the log. */
+async function stored(...numbers) {
+  const wanted = ["--user", "demo", "--type", "weight", "--app", "HealthSync web", "--limit", "5000"];
+  const found = (await stage.service.lines("events", "list", ...wanted)).map(({ value }) => value.kg);
+  return numbers.map((kg) => found.filter((each) => each === kg).length);
+}

@@ -1,0 +1,85 @@
+// A carer sees what is granted and no more; an admin registers somebody and hands out a link.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { skip, stage } from "./stage.mjs";
+import { SIZES, Visitor } from "./visitor.mjs";
+
+test(
+  "a person shares one type with another one, who sees it and nothing else, until it is taken back",
+  { skip },
+  async () => {
+    const demo = await Visitor.arrive(stage, "desktop");
+    await demo.signIn("user", "invite", "demo");
+    await demo.go("#/sharing", ".purposes");
+    await demo.expectSound("sharing");
+    await demo.page.getByLabel("User name").fill("carol");
+    await demo.page.getByRole("combobox", { name: "What", exact: true }).selectOption("steps");
+    await demo.page.getByRole("button", { name: "Let see" }).click();
+    await demo.page.waitForSelector(".rows b:has-text('carol')");
+
+    const carol = await Visitor.arrive(stage, "phone");
+    await carol.signIn("user", "invite", "carol");
+    await carol.page.getByLabel("Whose data").selectOption("demo");
+    await carol.page.waitForSelector(".figures");
+    assert.deepEqual(await carol.page.locator(".figures .name").allTextContents(), ["Steps"]);
+    await carol.expectSound("carer");
+    await carol.go("#/charts", ".plot canvas");
+    assert.deepEqual(await carol.page.getByLabel("What to show").locator("option").allTextContents(), ["Steps"]);
+    await carol.expectSound("carer-charts");
+
+    await demo.page.getByRole("button", { name: "Take back" }).click();
+    await demo.page.getByRole("alertdialog").getByRole("button", { name: "Take back" }).click();
+    await demo.page.waitForFunction(() => !document.body.textContent.includes("carol"));
+    await carol.page.reload();
+    await carol.page.waitForSelector("main h1");
+    assert.equal(await carol.page.getByLabel("Whose data").count(), 0);
+    await demo.context.close();
+    await carol.context.close();
+  },
+);
+
+test("a device gets a code; a switch withdraws consent, and the history says so", { skip }, async () => {
+  const demo = await Visitor.arrive(stage, "desktop");
+  await demo.signIn("user", "invite", "demo");
+  await demo.go("#/devices", ".rows li");
+  await demo.page.getByLabel("Name of a new device").fill("scale");
+  await demo.page.getByRole("button", { name: "Add" }).click();
+  await demo.page.waitForSelector(".code img");
+  const code = await demo.page.locator(".code .big").textContent();
+  assert.match(code, /^[0-9A-Z]{4}(-[0-9A-Z]{4})+$/);
+  assert.ok(await demo.page.locator(".code img").evaluate((image) => image.complete && image.naturalWidth > 20));
+  await demo.expectSound("devices");
+
+  await demo.go("#/sharing", ".purposes");
+  const share = demo.page.getByRole("switch", { name: /^Share/ });
+  assert.equal(await share.isChecked(), true);
+  await share.press(" ");
+  await demo.page.waitForFunction(() => !document.querySelectorAll("[role=switch]")[1].checked);
+  const [newest] = (await stage.service.lines("consent", "history", "demo")).slice(-1);
+  assert.deepEqual([newest.action, newest.purpose], ["withdraw", "share"]);
+  await demo.context.close();
+});
+
+for (const size of Object.keys(SIZES)) {
+  test(`an admin registers somebody and hands out a link: ${size}`, { skip }, async () => {
+    const admin = await Visitor.arrive(stage, size);
+    await admin.signIn("admin", "invite", "root");
+    await admin.page.waitForSelector(".rows li");
+    await admin.expectSound("users");
+    const name = `new-${size}`;
+    await admin.page.getByLabel("Name of a new user").fill(name);
+    await admin.page.getByRole("button", { name: "Add" }).click();
+    const row = admin.page.locator(".rows li", { hasText: name });
+    await row.getByRole("button", { name: "Link" }).click();
+    const link = await admin.page.locator(".url code").textContent();
+    const person = await Visitor.arrive(stage, size);
+    await person.page.goto(link);
+    await person.page.waitForSelector("text=Nothing has arrived yet");
+    await person.expectSound("empty");
+    await row.getByRole("link", { name: "Devices" }).click();
+    await admin.page.waitForSelector("h1:has-text('Devices')");
+    await admin.expectSound("users-devices");
+    await admin.context.close();
+    await person.context.close();
+  });
+}

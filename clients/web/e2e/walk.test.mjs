@@ -1,0 +1,5 @@
+// All walks in one process, one after the other: they share a service.
+import "./stage.mjs";
+import "./person.mjs";
+import "./others.mjs";
+import "./offline.mjs";
