@@ -77,5 +77,5 @@ def _status(crowd: Crowd, server: HttpServer, house: House) -> dict[str, Any]:
         "requests": server.server_state.total_requests,
         "logins_refused": house.callers.refused,
         "in_flight": house.publisher.waiting,
-        "broker": house.publisher.state.name.lower(),
+        "broker": "connected" if house.publisher.connected else "away",
     }

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from healthsync_mqtt.gateway.publisher import Broker, NotTakenError, Publisher, SenderGoneError
+from healthsync_mqtt.gateway.publisher import NotTakenError, Publisher, SenderGoneError
 from healthsync_mqtt.mqtt.codec import Decoder, v5
 from healthsync_mqtt.mqtt.codec.packets import Connack, Connect, Property, Puback, Publish
 from healthsync_mqtt.mqtt.links.manners import METHOD
@@ -109,7 +109,7 @@ async def test_what_was_on_its_way_when_the_connection_ends_may_be_sent_again_on
         await broker.hang_up()
         with pytest.raises(NotTakenError):
             await asked
-        await until(lambda: publisher.connections == 2 and publisher.state is Broker.CONNECTED)
+        await until(lambda: publisher.connections == 2 and publisher.connected)
         broker.says.set()
         assert (await publisher.publish(TOPIC, b"[]")).get("stored") == "1"
 
@@ -123,9 +123,9 @@ async def test_what_no_packet_holds_is_too_large() -> None:
 async def test_who_may_not_send_any_more_when_the_broker_comes_has_sent_nothing() -> None:
     good = [True]
     async with publishing() as (publisher, broker):
-        await until(lambda: publisher.state is Broker.CONNECTED)
+        await until(lambda: publisher.connected)
         await broker.hang_up()
-        await until(lambda: publisher.state is Broker.AWAY)
+        await until(lambda: not publisher.connected)
         asked = asyncio.create_task(publisher.publish(TOPIC, b"[]", lambda: good[0]))
         await until(lambda: publisher.waiting == 1)
         good[0] = False
