@@ -55,6 +55,7 @@ class FetchTally:
     rejected: int = 0
     deleted: int = 0
     requests: int = 0
+    messages: int = 0
     #: what became no event: by place without its numbers, and reason
     left_out: dict[str, int] = field(default_factory=dict)
     not_granted: list[str] = field(default_factory=list)
@@ -146,6 +147,8 @@ class Fetch:
         self._tokens: Tokens | None = None
         self._fresh = False
         self._waited = False
+        #: how far kinds were fetched of which nothing was new
+        self._idle: dict[str, int] = {}
         #: the events that came, for who wants to know which did not
         self.seen: set[str] | None = None
         self.tally = FetchTally()
@@ -158,13 +161,17 @@ class Fetch:
         await self.begin()
         if self._cloud.enrol is not None and not self._link.synced_us:
             await self._enrol(self._cloud.enrol)
-        for endpoint in self._cloud.endpoints:
-            try:
-                await self._live(endpoint)
-                while not self._waited and await self._history(endpoint):
-                    pass
-            except FetchStoppedError as stopped:
-                self.pass_over(stopped, endpoint.kind)
+        try:
+            for endpoint in self._cloud.endpoints:
+                try:
+                    await self._live(endpoint)
+                    while not self._waited and await self._history(endpoint):
+                        pass
+                except FetchStoppedError as stopped:
+                    self.pass_over(stopped, endpoint.kind)
+        finally:
+            if self._idle:
+                self._book.caught_up(self._link.id, self._idle)
         if self._cloud.account is not None and not self._link.account:
             await self._know_account(*self._cloud.account)
         return self.tally
@@ -239,11 +246,16 @@ class Fetch:
         # Late and revised: what was fetched lately is fetched again.
         start = max(min(cursor.since, now) - again_s, cursor.back)
         slice_s = now - start if endpoint.by_change else endpoint.slice_s
+        known = self._book.cursor(self._link.id, endpoint.kind) is not None
         while start < now:
             end = min(start + slice_s, now)
+            before = self.tally.messages
             memory = await self.window(endpoint, start, end)
             cursor = FetchCursor(max(end, cursor.since), cursor.back)
-            self._book.advance(self._link.id, endpoint.kind, cursor, memory)
+            if known and self.tally.messages == before and memory == self._book.memory(self._link.id):
+                self._idle[endpoint.kind] = cursor.since  # with all the others, at the end: most have nothing new
+            else:
+                self._book.advance(self._link.id, endpoint.kind, cursor, memory)
             start = end
 
     async def _history(self, endpoint: CloudEndpoint) -> bool:
@@ -397,6 +409,7 @@ class Fetch:
         for batch in _batches(events):
             deletes = sum(1 for each in batch if each.get("op") == "delete")
             self._may()
+            self.tally.messages += 1
             counted = await self._outlet.publish(self._link.user, self._link.provider, msgspec.json.encode(batch))
             self.tally.stored += max(0, counted.stored - deletes)
             self.tally.deleted += min(deletes, counted.stored)

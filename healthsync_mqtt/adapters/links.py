@@ -4,7 +4,7 @@ The worker and commands use it at once; ``linked.flights`` says whose turn a lin
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -275,6 +275,14 @@ class LinkBook:
                 (link, kind, cursor.since, cursor.back),
             )
             self._db.execute("UPDATE links SET memory = ? WHERE id = ?", (memory, link))
+
+    def caught_up(self, link: int, since: Mapping[str, int]) -> None:
+        """Nothing was new in any of these kinds until then, in one step: history is where it was."""
+        with transaction(self._db):
+            self._db.executemany(
+                "UPDATE cursors SET since_s = max(since_s, ?) WHERE link = ? AND kind = ?",
+                [(until, link, kind) for kind, until in since.items()],
+            )
 
     def is_account(self, link: int, account: str) -> None:
         """Which account at the provider a link is of."""

@@ -48,6 +48,7 @@ _LONGEST_WAIT_S: Final = 6 * 3_600.0
 _BREAK_AFTER: Final = 5
 _BREAK_S: Final = 300.0
 _HELD_S: Final = 60.0
+_STRANGER_S: Final = 5.0
 _SWEEP_US: Final = 30_000_000
 _SWEPT_AT_ONCE: Final = 100
 _SETTINGS_US: Final = 1_000_000
@@ -263,10 +264,12 @@ class AdapterWorker:
     async def _deliver(self, delivered: Delivered) -> None:
         """Work one delivery off; what cannot be is tried again, for a week."""
         try:
-            if delivered.received_us < self._now_us() - _INBOX_US or await self._heard(delivered):
-                self._inbox.done(delivered)
+            old = delivered.received_us < self._now_us() - _INBOX_US
+            again_s = 0.0 if old else await self._heard(delivered)
+            if again_s:
+                self._inbox.again(delivered, self._in(again_s))
             else:
-                self._inbox.again(delivered, self._in(self._wait(delivered.failures)))
+                self._inbox.done(delivered)
         except StoreError as error:
             log.error("adapters.notice_not_read", provider=delivered.provider, error=error)  # noqa: TRY400
             self._inbox.done(delivered)
@@ -277,26 +280,27 @@ class AdapterWorker:
             self._hearing.discard(delivered.id)
             self._ended = True
 
-    async def _heard(self, delivered: Delivered) -> bool:
-        """Whether there is nothing more to be done about it."""
-        ready = self._ready.get(delivered.provider)
+    async def _heard(self, delivered: Delivered) -> float:
+        """The seconds until it is tried again; 0: there is nothing more to be done about it."""
+        ready, later_s = self._ready.get(delivered.provider), self._wait(delivered.failures)
         if ready is None:
-            return False  # its settings may come back
+            return later_s  # its settings may come back
         if ready.notices is None:
-            return True
+            return 0.0
         body = self._inbox.begin(delivered)
         found = await asyncio.to_thread(ready.notices.read, body, delivered.received_us)
-        worked = True
+        again_s = 0.0
         for account, notices in groupby(sorted(found, key=_account), key=_account):
             links = self._book.of_account(delivered.provider, account)
             if not links and self._book.unknown_accounts(delivered.provider):
-                worked = False  # somebody was linked a moment ago: whose account that is will be known
+                again_s = max(again_s, _STRANGER_S)  # linked a moment ago: whose account that is will be known
             elif not links:
                 self.ignored += 1
             several = list(notices)
             for link in links:
-                worked = await self._hear(ready, link, several) and worked
-        return worked
+                if not await self._hear(ready, link, several):
+                    again_s = max(again_s, later_s)
+        return again_s
 
     async def _hear(self, ready: ReadyAdapter, link: CloudLink, notices: list[Notice]) -> bool:
         """What was said of one link; whether there is nothing more to be done about it."""

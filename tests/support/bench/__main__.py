@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.bench import days, explorer, external, formats, groups, imports, pictures, rows, sinks, users
+from tests.support.bench import clouds, days, explorer, external, formats, groups, imports, pictures, rows, sinks, users
 from tests.support.bench.result import machine, table, write
 from tests.support.bench.setting import Setting, progress
 
@@ -18,6 +18,7 @@ ROWS = (
     | imports.ROWS
     | sinks.ROWS
     | days.ROWS
+    | clouds.ROWS
     | explorer.ROWS
     | pictures.ROWS
     | external.ROWS

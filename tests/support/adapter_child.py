@@ -1,0 +1,103 @@
+"""A worker of adapters as a process, to be killed: provider and log are ports of this machine, the files are real."""
+
+import asyncio
+import contextlib
+import json
+import sys
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from random import SystemRandom
+
+from healthsync_mqtt.adapters.catalogue import shipped
+from healthsync_mqtt.adapters.cloud import CloudClient
+from healthsync_mqtt.adapters.fetching import CommittedEvents
+from healthsync_mqtt.adapters.links import LinkBook
+from healthsync_mqtt.adapters.ready import ReadyAdapter
+from healthsync_mqtt.adapters.standing import UserStanding
+from healthsync_mqtt.adapters.web import DirectWeb
+from healthsync_mqtt.adapters.worker import AdapterWorker
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.linked.flights import Flights
+from healthsync_mqtt.linked.inbox import NoticeInbox
+from healthsync_mqtt.linked.parting import PartingBook
+from tests.support.clouds import CLIENT, SECRET
+
+_POLL_S = 0.5
+
+
+def ready_at(url: str) -> ReadyAdapter:
+    """Oura at an address of this machine, asked again and again."""
+    adapter = shipped("oura")
+    assert adapter.cloud is not None
+    capability = replace(adapter.capability, budgets=(), history_days=30, again_days=30)
+    cloud = replace(
+        adapter.cloud,
+        base_url=url,
+        auth_url=f"{url}/oauth/authorize",
+        token_url=f"{url}/oauth/token",
+        endpoints=adapter.cloud.endpoints[:1],
+    )
+    return ReadyAdapter(replace(adapter, capability=capability), cloud, CloudClient(CLIENT, SECRET), _POLL_S)
+
+
+class HttpOutlet:
+    """Events go to the log by HTTP, and are counted when it has them."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def publish(self, user: str, provider: str, payload: bytes) -> CommittedEvents:
+        """See ``adapters.fetching.EventOutlet``."""
+        del user, provider
+        try:
+            return CommittedEvents(**await asyncio.to_thread(self._posted, payload))
+        except OSError as error:
+            raise UnavailableError(str(error)) from None
+
+    async def retain(self, user: str, provider: str, state: dict[str, object]) -> None:
+        """Nobody reads it here."""
+
+    def _posted(self, payload: bytes) -> dict[str, int]:
+        with urllib.request.urlopen(self._url, payload, timeout=30) as answer:  # of this machine
+            found: dict[str, int] = json.loads(answer.read())
+            return found
+
+
+class Everybody:
+    """All users are there."""
+
+    def standing(self, user: str) -> UserStanding:
+        """See ``adapters.standing.People``."""
+        del user
+        return UserStanding.here
+
+    def version(self) -> int:
+        """See ``adapters.standing.People``."""
+        return 0
+
+
+async def work(data: Path, url: str, log_url: str) -> None:
+    """Until it is killed."""
+    with (
+        LinkBook.open(data) as book,
+        PartingBook.open(data) as partings,
+        NoticeInbox.open(data) as inbox,
+        contextlib.closing(Flights(data)) as flights,
+    ):
+        worker = AdapterWorker(
+            {"oura": ready_at(url)},
+            book=book,
+            partings=partings,
+            inbox=inbox,
+            people=Everybody(),
+            flights=flights,
+            web=DirectWeb(timeout_s=5.0),
+            outlet=HttpOutlet(log_url),
+            rng=SystemRandom(),
+        )
+        await worker.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(work(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
