@@ -201,7 +201,7 @@ class SqliteEventLog:
                 flushed = self._upkeep.run(self._staged_head - self._head, self._staged_head)
                 fetch(self._connection, "COMMIT")
                 if flushed:
-                    self._index.recent = {}
+                    self._upkeep.emptied()
                 self._checkpoints.after_commit()
                 if self._converted:
                     self._converted = False

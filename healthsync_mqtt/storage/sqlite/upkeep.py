@@ -1,8 +1,11 @@
 """Keeping the index in step with the log, a little with each commit, in proportion to the rows of the commit.
 
 Everything runs inside the commit's transaction and is mostly one SQL statement, so the interpreter is free meanwhile.
-A failed commit undoes it; the index is then read again from what is committed.
+A failed commit undoes it; the index is then read again from what is committed. What many rows cost at once is spread:
+the filter takes each commit's rows, and of a full dictionary one commit makes the run and the next one the block.
 """
+
+from itertools import islice
 
 import apsw
 
@@ -20,23 +23,40 @@ class Upkeep:
         self._tuning = index.tuning
         self._credit = 0
         self._saving: tuple[Filter, int, int] | None = None
+        #: The filter that was added to last, and how many of the dictionary are in it.
+        self._fed: Filter | None = None
+        self._in_filter = 0
+        #: The last of the rows that have a run and no block yet; 0 when there are none.
+        self._blockless = 0
         #: Commits until the next old block is put on its shelf, and whether there is one.
         self._old_block_in = self._tuning.commits_per_old_block
         self._old_blocks = True
 
     def forget(self) -> None:
         """Drop what is half done in memory; to be called when the index is read again."""
-        self._saving = None
+        self._saving = self._fed = None
+        self._in_filter = 0
         self._old_blocks = True
+        last_of_runs = fetch_value(self._connection, SQL["last_of_runs"])
+        self._blockless = last_of_runs if last_of_runs > self._index.indexed_through else 0
+
+    def emptied(self) -> None:
+        """The dictionary was emptied: its rows have a run that is committed."""
+        self._index.recent = {}
+        self._in_filter = 0
 
     def run(self, staged_rows: int, head: int) -> bool:
         """Do the share of work that ``staged_rows`` pay for; ``head`` is the last staged row.
 
-        True when the dictionary has become a block, and can be emptied once the transaction is committed.
+        True when the dictionary has become a run, and can be ``emptied`` once the transaction is committed.
         """
-        flushed = len(self._index.recent) >= self._tuning.rows_per_block
-        if flushed:
-            self._flush(head)
+        self._feed_filter()
+        flushed = False
+        if self._blockless:
+            self._add_block()
+        elif len(self._index.recent) >= self._tuning.rows_per_block:
+            self._add_run(head)
+            flushed = True
         if self._index.catch_up is not None and self._index.catch_up.step(staged_rows):
             self._index.catch_up = None
         self._old_block_in -= 1
@@ -51,20 +71,33 @@ class Upkeep:
                 self._credit = 0
         return flushed
 
-    def _flush(self, head: int) -> None:
-        index = self._index
-        first = index.indexed_through + 1
-        index.filter_for_next_rows().add_all(index.recent)
+    def _feed_filter(self) -> None:
+        """Add to the filter what the dictionary got since the last time, or all of it where the filter is another."""
+        recent = self._index.recent
+        if not recent:
+            return
+        held = self._index.filter_for_next_rows()
+        if held is not self._fed:
+            self._fed, self._in_filter = held, 0
+        held.add_all(islice(reversed(recent), len(recent) - self._in_filter))
+        self._in_filter = len(recent)
+
+    def _add_run(self, head: int) -> None:
+        first = self._index.indexed_through + 1
         run = fetch_value(self._connection, SQL["add_run"], (0, first, head, None))
         fetch(self._connection, SQL["fill_run"], (run, first, head))
-        fetch(self._connection, SQL["add_block"], (head,))
-        fetch(self._connection, SQL["fill_block"], {"first": first, "last": head})
-        fetch(self._connection, SQL["add_known_users"], (head,))
-        self._shelve(first, head)
-        index.indexed_through = head
+        self._blockless = head
         for level, first_seq, last_seq in fetch(self._connection, SQL["full_level"], (self._tuning.runs_per_level,)):
             target = fetch_value(self._connection, SQL["add_run"], (level + 1, first_seq, last_seq, 0))
             fetch(self._connection, SQL["aim_level"], {"target": target, "level": level})
+
+    def _add_block(self) -> None:
+        first, last = self._index.indexed_through + 1, self._blockless
+        fetch(self._connection, SQL["add_block"], (last,))
+        fetch(self._connection, SQL["fill_block"], {"first": first, "last": last})
+        fetch(self._connection, SQL["add_known_users"], (last,))
+        self._shelve(first, last)
+        self._index.indexed_through, self._blockless = last, 0
 
     def _shelve(self, first: int, last: int) -> None:
         """Put the block of these rows on its shelf."""

@@ -1,6 +1,9 @@
 -- name: indexed_through
 SELECT coalesce(max(last_seq), 0) FROM block
 
+-- name: last_of_runs
+SELECT coalesce(max(last_seq), 0) FROM identity_run
+
 -- name: add_block
 INSERT INTO block (last_seq) VALUES (?)
 

@@ -1,0 +1,84 @@
+"""What many rows cost the index at once is spread over commits, and is right in every state between them."""
+
+from collections.abc import Callable, Iterator
+from random import Random
+
+import pytest
+
+from healthsync_mqtt.storage.sqlite.index import Filter
+from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.testing.log_items import NOW_US, item
+from tests.unit.storage.conftest import SMALL
+
+Opener = Callable[[], SqliteEventLog]
+
+
+@pytest.fixture
+def added(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many identities each addition to a filter had."""
+    sizes: list[int] = []
+    add_all = Filter.add_all
+
+    def counted(self: Filter, identities: Iterator[int]) -> None:
+        found = list(identities)
+        sizes.append(len(found))
+        add_all(self, found)
+
+    monkeypatch.setattr(Filter, "add_all", counted)
+    return sizes
+
+
+def rows(log: SqliteEventLog) -> tuple[int, int]:
+    """Rows of blocks, and the newest row that a run has."""
+    query = log._connection.execute
+    (blocks,) = query("SELECT count(*) FROM block_user").fetchone()
+    (runs,) = query("SELECT coalesce(max(last_seq), 0) FROM identity_run").fetchone()
+    return blocks, runs
+
+
+def test_no_commit_makes_a_run_and_a_block_and_each_adds_its_own_rows_to_the_filter(
+    open_log: Opener, added: list[int]
+) -> None:
+    log = open_log()
+    before, made = (0, 0), [0, 0]
+    for n in range(200):
+        log.stage([item(f"e{n}")], [], NOW_US)
+        log.commit()
+        after = rows(log)
+        grown = [new > old for old, new in zip(before, after, strict=True)]
+        assert not all(grown), "one commit made both"
+        made = [count + one for count, one in zip(made, grown, strict=True)]
+        before = after
+    assert min(made) > 30
+    assert max(added) <= SMALL.rows_per_block, "all of a dictionary only where a filter is begun"
+    assert added.count(1) > 190
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_ends_it_between_two_commits_no_id_is_taken_twice(open_log: Opener, seed: int) -> None:
+    random, log, known = Random(seed), open_log(), 0
+    for _ in range(120):
+        events = [item(f"e{n}") for n in range(known, known + random.randint(1, 6))]
+        log.stage(events, [], NOW_US)
+        match random.randrange(6):
+            case 0:
+                log.rollback()
+                continue
+            case 1:
+                log._upkeep.run(len(events), log._staged_head)
+                log.rollback()
+                continue
+            case 2:
+                log.commit()
+                log.close()
+                log = open_log()
+            case _:
+                log.commit()
+        known += len(events)
+        older = [item(f"e{random.randrange(known)}") for _ in range(5)]
+        assert log.stage(older, [], NOW_US) == [0] * 5
+    assert log.stage([item(f"e{n}") for n in range(known)], [], NOW_US) == [0] * known
+    query = log._connection.execute
+    assert query("SELECT count(DISTINCT identity) FROM log").fetchall() == [(known,)]
+    (through,) = query("SELECT max(last_seq) FROM block").fetchone()
+    assert query("SELECT seq FROM block_user ORDER BY seq").fetchall() == [(seq,) for seq in range(1, through + 1)]
