@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket
 from healthsync_mqtt import __version__
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.gateway.openapi import document
+from healthsync_mqtt.gateway.outdated import ANSWER_HEADERS
 from healthsync_mqtt.gateway.page import POLICY, page
 from healthsync_mqtt.gateway.problem import HttpError, problem
 from healthsync_mqtt.gateway.rules import Anybody
@@ -99,8 +100,11 @@ class Surroundings:
         own = [*(_HEADERS if tls else _HEADERS[:-1]), (b"x-request-id", request_id.encode())]
 
         async def answered(message: Message) -> None:
-            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
-                said = list(message.get("headers", ()))
+            also = scope["state"].get(ANSWER_HEADERS, [])
+            if message["type"] == "websocket.accept" and also:
+                message = {**message, "headers": [*message.get("headers", ()), *also]}
+            elif message["type"] in {"http.response.start", "websocket.http.response.start"}:
+                said = [*message.get("headers", ()), *also]
                 names = {name.lower() for name, _ in said}
                 message = {**message, "headers": said + [each for each in own if each[0] not in names]}
             await send(message)

@@ -15,6 +15,7 @@ from healthsync_mqtt.client.exchange import told
 from healthsync_mqtt.gateway.body import read_body
 from healthsync_mqtt.gateway.callers import Caller, Callers
 from healthsync_mqtt.gateway.openapi import answers, takes
+from healthsync_mqtt.gateway.outdated import Outdated
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.publisher import NotTakenError, Publisher, SenderGoneError
 from healthsync_mqtt.gateway.room import Room
@@ -208,6 +209,8 @@ def routes(intake: EventIntake, sender: Sender) -> APIRouter:
         summary="Send events as to the first API",
         responses=answers("Received", "So many are stored.", *_REFUSALS),
         openapi_extra=takes("An array of events."),
+        deprecated=True,
+        dependencies=[Depends(Outdated("/v1/events"))],
     )
     async def sync_events(request: Request, caller: Annotated[Caller, Depends(sender)]) -> Response:
         """An array of events; the answer is how many of them are stored."""

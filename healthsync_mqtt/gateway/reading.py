@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.forms import EventForm, as_first_api, as_json, form_of, written_as
 from healthsync_mqtt.gateway.openapi import answers
+from healthsync_mqtt.gateway.outdated import Outdated
 from healthsync_mqtt.gateway.pages import AT_ONCE_BYTES, EventQuery, Order, newest_place, page, story
 from healthsync_mqtt.gateway.problem import not_found
 from healthsync_mqtt.gateway.questions import Limit, LogQuestions, Text, moment, one_user, type_of
@@ -168,6 +169,8 @@ def routes(reading: LogQuestions, written: Answers, reader: Reader, anybody: Any
         "/events/{user}",
         summary="Events as the first API listed them",
         responses=answers("Anything", "An array of events.", 401, 404, 503),
+        deprecated=True,
+        dependencies=[Depends(Outdated("/v1/users/{user}/events"))],
     )
     async def old_events(user: str, caller: Annotated[Caller, Depends(reader)]) -> Response:
         """All events of a user, oldest first; of very many those among the newest 10,000 rows."""

@@ -20,6 +20,7 @@ from healthsync_mqtt.errors import InputError
 from healthsync_mqtt.gateway.callers import SUBPROTOCOL, Caller, Callers
 from healthsync_mqtt.gateway.forms import as_first_api
 from healthsync_mqtt.gateway.openapi import answers
+from healthsync_mqtt.gateway.outdated import Outdated
 from healthsync_mqtt.gateway.pages import AT_ONCE_BYTES, changes
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.questions import LogQuestions, Text, one_user, type_of
@@ -200,7 +201,7 @@ def routes(streams: Streams, reader: Reader) -> APIRouter:
         with streams.admitted(caller):
             await _talk(socket, streams, followed, first_api=False)
 
-    @router.websocket("/ws")
+    @router.websocket("/ws", dependencies=[Depends(Outdated("/v1/stream"))])
     async def old_web_socket(socket: WebSocket, caller: Annotated[Caller, Depends(reader)]) -> None:
         followed = await streams.followed(caller, user=None, type=None, last=None, since=None)
         with streams.admitted(caller):
