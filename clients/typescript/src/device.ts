@@ -29,6 +29,23 @@ export interface DeviceClientOptions {
   readonly clock?: Clock | undefined;
   /** Do `work` while nobody else who has this outbox does (another tab, the service worker). */
   readonly exclusively?: (<T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>) | undefined;
+  /** Who else has this outbox: the one that sends hears at once of what was handed over, and all hear what became of it. */
+  readonly others?: Others | undefined;
+}
+
+/** Something that clients of one outbox tell each other. */
+export type Shared =
+  /** Rows of these keys were put, and are counted apart. */
+  | { readonly put: readonly [first: number, behind: number] }
+  /** A receipt settled these. */
+  | { readonly settled: Settled };
+
+/** The other clients of the same outbox: other tabs, a service worker. What is told comes to all others that are there. */
+export interface Others {
+  tell(news: Shared): void;
+  /** Call `listener` with what others tell. */
+  listen(listener: (news: Shared) => void): void;
+  close(): void;
 }
 
 /** What changes while a client works. */
@@ -55,6 +72,7 @@ export class DeviceClient {
   private readonly backoff: Backoff;
   private readonly clock: Clock;
   private readonly exclusively: NonNullable<DeviceClientOptions["exclusively"]>;
+  private readonly others: Others | undefined;
   private readonly batchSize: number;
   private readonly session = randomHex(4);
   private readonly stop = new AbortController();
@@ -77,8 +95,13 @@ export class DeviceClient {
     this.backoff = options.backoff ?? new Backoff();
     this.clock = options.clock ?? systemClock;
     this.exclusively = options.exclusively ?? ((work) => work());
+    this.others = options.others;
     const window = { batchSize: this.batchSize, maxInFlight: this.transport.maxInFlight, maxBytes: MAX_BYTES };
-    this.ledger = new Ledger(this.outbox, this.clock, window, (settled) => this.onSettled(settled));
+    this.ledger = new Ledger(this.outbox, this.clock, window, (settled) => {
+      this.others?.tell({ settled });
+      this.onSettled(settled);
+    });
+    this.others?.listen((news) => this.hear(news));
   }
 
   /** Where the client is now. */
@@ -182,6 +205,7 @@ export class DeviceClient {
     for (const { call } of this.waiters.values()) call.fail(closedError(this.lastError));
     this.waiters.clear();
     this.settled.set();
+    this.others?.close();
     await this.outbox.close();
     return empty;
   }
@@ -197,13 +221,41 @@ export class DeviceClient {
     const keys = await this.outbox.put(rows);
     const [first] = keys;
     const last = keys.at(-1);
-    if (call && first !== undefined && last !== undefined) {
+    if (first === undefined || last === undefined) return;
+    if (call) {
       this.ledger.boundaries.add(first).add(last + 1);
       keys.forEach((key, at) => this.waiters.set(key, { call, index: start + at }));
       call.keys.push(...keys);
       if (this.stop.signal.aborted) call.fail(closedError(this.lastError));
     }
+    this.others?.tell({ put: [first, last + 1] });
     this.ledger.changed.set();
+  }
+
+  private hear(news: Shared): void {
+    if ("settled" in news) {
+      this.onSettled(news.settled);
+    } else {
+      for (const key of news.put) this.ledger.boundaries.add(key);
+      this.ledger.changed.set();
+    }
+  }
+
+  /** Whoever sent before may have ended between a receipt and its word of it: what is gone has been settled. */
+  private async failUnknown(): Promise<void> {
+    const keys = [...this.waiters.keys()].sort((one, other) => one - other);
+    const [first, last] = [keys[0], keys.at(-1)];
+    if (first === undefined || last === undefined) return;
+    const waiting = new Set((await this.outbox.pending(first - 1, last - first + 1)).map(({ key }) => key));
+    for (const key of keys.filter((each) => !waiting.has(each))) {
+      this.waiters.get(key)?.call.fail(
+        new UnavailableError("another tab sent it, and ended before it said what became of it", {
+          reason: "unknown",
+          hint: "hand the same over again",
+        }),
+      );
+      this.waiters.delete(key);
+    }
   }
 
   private expectOpen(): void {
@@ -239,6 +291,7 @@ export class DeviceClient {
 
   private async connectAgain(signal: AbortSignal): Promise<void> {
     let failures = 0;
+    await this.failUnknown();
     while (!signal.aborted) {
       this.tell("connecting", this.lastError);
       let progress = false;

@@ -11,7 +11,7 @@ import {
   UnavailableError,
 } from "@healthsync/client";
 import { allStored, ScriptedTransport, TurnedClock } from "./support/scripted.js";
-import { readings } from "./support/service.js";
+import { readings } from "./support/readings.js";
 
 describe("a device client", () => {
   it("says of each event what became of it, in order, with exact counts", async () => {

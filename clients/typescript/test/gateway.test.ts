@@ -24,7 +24,8 @@ import {
   SyncTokenError,
   UnavailableError,
 } from "@healthsync/client";
-import { admin, gateway, newCode, newDevice, newUser, readings, ready } from "./support/service.js";
+import { readings } from "./support/readings.js";
+import { admin, gateway, newCode, newDevice, newUser, ready } from "./support/service.js";
 
 describe("a device over HTTP", () => {
   let device: Credentials;

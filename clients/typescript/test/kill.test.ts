@@ -9,7 +9,8 @@ import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { changesSince } from "@healthsync/client";
-import { gateway, newDevice, readings, ready } from "./support/service.js";
+import { readings } from "./support/readings.js";
+import { gateway, newDevice, ready } from "./support/service.js";
 
 const PROGRAM = fileURLToPath(new URL("support/killed_device.js", import.meta.url));
 const COUNT = 1_000;

@@ -10,7 +10,8 @@ import {
   TooLargeError,
 } from "@healthsync/client";
 import { enrollOverMqtt, MqttTransport, renewOverMqtt } from "@healthsync/client/mqtt";
-import { cli, gateway, newCode, newDevice, newUser, readings, ready } from "./support/service.js";
+import { readings } from "./support/readings.js";
+import { cli, gateway, newCode, newDevice, newUser, ready } from "./support/service.js";
 
 const places = { wss: `wss://${ready.wss}`, mqtts: `mqtts://${ready.mqtts}` };
 

@@ -7,7 +7,7 @@
 import { readFile } from "node:fs/promises";
 import { bearer, credentialsFrom, DeviceClient, HttpApi, HttpTransport } from "@healthsync/client";
 import { fileOutbox } from "@healthsync/client/node";
-import { readings } from "./service.js";
+import { readings } from "./readings.js";
 
 const [, , file = "", credentials = "", count = "0", baseUrl = ""] = process.argv;
 const { token } = credentialsFrom(JSON.parse(await readFile(credentials, "utf8")));

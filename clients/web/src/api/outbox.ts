@@ -19,7 +19,7 @@ import {
   type Transport,
   UnavailableError,
 } from "@healthsync/client";
-import { exclusivelyInOrigin, IndexedDbCredentialStore, IndexedDbOutbox } from "@healthsync/client/browser";
+import { exclusivelyInOrigin, IndexedDbCredentialStore, IndexedDbOutbox, othersInOrigin } from "@healthsync/client/browser";
 import { ask, Refusal } from "./http";
 
 const here = new HttpApi({ baseUrl: "", authorization: anonymous });
@@ -44,6 +44,7 @@ export class BrowserOutbox {
       transport: this.transport(),
       outbox: new IndexedDbOutbox({ name: `healthsync-outbox-${user}` }),
       exclusively: exclusivelyInOrigin(`healthsync-sender-${user}`),
+      others: othersInOrigin(`healthsync-sender-${user}`),
     });
   }
 
