@@ -148,7 +148,7 @@ class Fetch:
         self._fresh = False
         self._waited = False
         #: how far kinds were fetched of which nothing was new
-        self._idle: dict[str, int] = {}
+        self._idle: dict[str, FetchCursor] = {}
         #: the events that came, for who wants to know which did not
         self.seen: set[str] | None = None
         self.tally = FetchTally()
@@ -239,38 +239,45 @@ class Fetch:
                 self._book.advance(self._link.id, endpoint.kind, begun, self._book.memory(self._link.id))
             return
         again_s = _OVERLAP_S if endpoint.by_change else int(capability.again_days * _DAY_S)
-        cursor = self._book.cursor(self._link.id, endpoint.kind)
+        cursor = self._cursor(endpoint)
         if cursor is None:
             start = linked - (capability.history_days or 0) * _DAY_S if endpoint.by_change else linked - again_s
             cursor = FetchCursor(start, start)
         # Late and revised: what was fetched lately is fetched again.
         start = max(min(cursor.since, now) - again_s, cursor.back)
         slice_s = now - start if endpoint.by_change else endpoint.slice_s
-        known = self._book.cursor(self._link.id, endpoint.kind) is not None
         while start < now:
             end = min(start + slice_s, now)
-            before = self.tally.messages
-            memory = await self.window(endpoint, start, end)
             cursor = FetchCursor(max(end, cursor.since), cursor.back)
-            if known and self.tally.messages == before and memory == self._book.memory(self._link.id):
-                self._idle[endpoint.kind] = cursor.since  # with all the others, at the end: most have nothing new
-            else:
-                self._book.advance(self._link.id, endpoint.kind, cursor, memory)
+            await self._advance(endpoint, start, end, cursor)
             start = end
 
     async def _history(self, endpoint: CloudEndpoint) -> bool:
         """One slice further back; whether there is more."""
         days = self._adapter.capability.history_days
-        cursor = self._book.cursor(self._link.id, endpoint.kind)
+        cursor = self._cursor(endpoint)
         if days is None or cursor is None or endpoint.by_change:
             return False
         first = self._link.linked_us // 1_000_000 - days * _DAY_S
         if cursor.back <= first:
             return False
         start = max(first, cursor.back - endpoint.slice_s)
-        memory = await self.window(endpoint, start, cursor.back)
-        self._book.advance(self._link.id, endpoint.kind, FetchCursor(cursor.since, start), memory)
+        await self._advance(endpoint, start, cursor.back, FetchCursor(cursor.since, start))
         return start > first
+
+    def _cursor(self, endpoint: CloudEndpoint) -> FetchCursor | None:
+        return self._idle.get(endpoint.kind) or self._book.cursor(self._link.id, endpoint.kind)
+
+    async def _advance(self, endpoint: CloudEndpoint, start: int, end: int, cursor: FetchCursor) -> None:
+        """A window, and how far its kind is then: durable at once where anything was new, else with the others."""
+        before = self.tally.messages
+        memory = await self.window(endpoint, start, end)
+        new = self.tally.messages != before or memory != self._book.memory(self._link.id)
+        if new or endpoint.requested:
+            self._idle.pop(endpoint.kind, None)
+            self._book.advance(self._link.id, endpoint.kind, cursor, memory)
+        else:
+            self._idle[endpoint.kind] = cursor
 
     async def window(self, endpoint: CloudEndpoint, start: int, end: int) -> bytes:
         """All pages of a window, committed; what the mapping remembers then."""

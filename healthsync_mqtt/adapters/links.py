@@ -26,6 +26,12 @@ _COLUMNS: Final = (
 )
 
 
+_MOVE: Final = (
+    "INSERT INTO cursors (link, kind, since_s, back_s) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (link, kind) DO UPDATE SET since_s = excluded.since_s, back_s = excluded.back_s"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class CloudLink:
     """A user's link to a provider."""
@@ -269,20 +275,13 @@ class LinkBook:
     def advance(self, link: int, kind: str, cursor: FetchCursor, memory: bytes) -> None:
         """All of a window is committed: the cursor and what is remembered, in one step."""
         with transaction(self._db):
-            self._db.execute(
-                "INSERT INTO cursors (link, kind, since_s, back_s) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (link, kind) DO UPDATE SET since_s = excluded.since_s, back_s = excluded.back_s",
-                (link, kind, cursor.since, cursor.back),
-            )
+            self._db.execute(_MOVE, (link, kind, cursor.since, cursor.back))
             self._db.execute("UPDATE links SET memory = ? WHERE id = ?", (memory, link))
 
-    def caught_up(self, link: int, since: Mapping[str, int]) -> None:
-        """Nothing was new in any of these kinds until then, in one step: history is where it was."""
+    def caught_up(self, link: int, cursors: Mapping[str, FetchCursor]) -> None:
+        """Nothing was new in any of these kinds: their cursors, in one step."""
         with transaction(self._db):
-            self._db.executemany(
-                "UPDATE cursors SET since_s = max(since_s, ?) WHERE link = ? AND kind = ?",
-                [(until, link, kind) for kind, until in since.items()],
-            )
+            self._db.executemany(_MOVE, [(link, kind, each.since, each.back) for kind, each in cursors.items()])
 
     def is_account(self, link: int, account: str) -> None:
         """Which account at the provider a link is of."""
