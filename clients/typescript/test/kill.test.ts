@@ -14,6 +14,8 @@ import { gateway, newDevice, ready } from "./support/service.js";
 
 const PROGRAM = fileURLToPath(new URL("support/killed_device.js", import.meta.url));
 const COUNT = 1_000;
+/** Whoever has not come to an end by then never will. */
+const HANGS_MS = 900_000;
 
 /** Runs the device, and kills it when it has done so many things; whether it came to its end before. */
 async function killedAfter(deeds: number, ...words: string[]): Promise<boolean> {
@@ -30,7 +32,7 @@ async function killedAfter(deeds: number, ...words: string[]): Promise<boolean> 
 }
 
 describe("an outbox in a file", () => {
-  it(`has each of ${COUNT} entries stored once, wherever the program is killed`, async () => {
+  it(`has each of ${COUNT} entries stored once, wherever the program is killed`, { timeout: HANGS_MS }, async () => {
     const folder = await mkdtemp(join(tmpdir(), "healthsync-kill-"));
     try {
       const device = await newDevice();

@@ -19,7 +19,12 @@ import {
   type Transport,
   UnavailableError,
 } from "@healthsync/client";
-import { exclusivelyInOrigin, IndexedDbCredentialStore, IndexedDbOutbox, othersInOrigin } from "@healthsync/client/browser";
+import {
+  exclusivelyInOrigin,
+  IndexedDbCredentialStore,
+  IndexedDbOutbox,
+  othersInOrigin,
+} from "@healthsync/client/browser";
 import { ask, Refusal } from "./http";
 
 const here = new HttpApi({ baseUrl: "", authorization: anonymous });
