@@ -16,11 +16,14 @@ from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.formats.catalogue import declare
 from healthsync_mqtt.model.catalogue import CATALOGUE
-from healthsync_mqtt.storage.opening import open_log, open_reader
+from healthsync_mqtt.storage.opening import open_log, open_reader, server_promise
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.telemetry.counters import Counters
+from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.registry import TopicRegistry
+
+log = get_logger("bridge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +60,9 @@ def ground(settings: Settings) -> Iterator[Ground]:
     declare(paths.root / "formats")
     with ExitStack() as opened:
         quotas = Quotas(**settings.quarantine.model_dump(exclude={"days"}))
-        log = open_log(paths.root, quotas=quotas, seal_new=settings.storage.encryption == "rows")
-        journal = Journal(log)
+        writer = open_log(paths.root, quotas=quotas, seal_new=settings.storage.encryption == "rows")
+        _say_promise(settings)
+        journal = Journal(writer, apart=bool(settings.storage.url))
         opened.callback(journal.close)
         reader = open_reader(paths.root)
         opened.callback(reader.close)
@@ -81,3 +85,11 @@ def ground(settings: Settings) -> Iterator[Ground]:
             started_us=time.time_ns() // 1000,
             session=secrets.token_hex(8),
         )
+
+
+def _say_promise(settings: Settings) -> None:
+    """What an acknowledgement is worth where the log is on a server; one that is worth nothing was refused."""
+    promise = server_promise(settings.paths.root)
+    if promise is not None:
+        tell = log.warning if promise.asynchronous else log.info
+        tell("storage.server", promise=promise.words)

@@ -430,6 +430,9 @@ class Pipeline:
         if self._phase is PipelinePhase.STOPPED:
             return
         group = self._group
+        if self._journal.apart:
+            self._store(list(portions), received_us)
+            return
         try:
             with self._aside.quiet():
                 group.seqs += self._journal.write(*portions.popleft(), received_us)
@@ -446,14 +449,40 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001  # whatever it is, nobody may wait for this group for ever
             self._give_up(error)
             return
+        self._note_outcomes(group)
+        self._commit_from = self._loop.time()
+        self._journal.commit(self._committed)
+
+    def _store(self, portions: "list[_Portion]", received_us: int) -> None:
+        """Have the journal's thread write the group and commit it; the loop waits for no other machine."""
+        group = self._group
+        try:
+            for chore in group.chores[group.written :]:
+                group.written += 1
+                chore.write(self._journal)
+        except StoreError as error:
+            self._failed(error)
+            return
+        except Exception as error:  # noqa: BLE001  # the same
+            self._give_up(error)
+            return
+        self._commit_from = self._loop.time()
+        self._journal.store(portions, received_us, self._stored)
+
+    def _stored(self, seqs: list[int], head: int, error: StoreError | None) -> None:
+        if error is None and self._phase is not PipelinePhase.STOPPED:
+            self._group.seqs = seqs
+            self._note_outcomes(self._group)
+        self._committed(head, error)
+
+    @staticmethod
+    def _note_outcomes(group: Group) -> None:
         seqs, tell, at = group.seqs, group.outcomes.append, 0
         make = tuple.__new__
         for delivery, decoded, _, _, _ in group.waiting:
             end = at + len(decoded.events)
             tell(make(Outcome, (delivery, decoded, seqs[at:end])))
             at = end
-        self._commit_from = self._loop.time()
-        self._journal.commit(self._committed)
 
     def _screen_again(self, now_us: int) -> None:
         """Consent has changed while deliveries waited, for a commit that is tried again perhaps: it is asked anew."""

@@ -17,7 +17,7 @@ from bridge.own_process import own_process
 from healthsync_mqtt.backup.place import BackupDirectory
 from healthsync_mqtt.config.sections import BackupSettings
 from healthsync_mqtt.config.settings import Settings
-from healthsync_mqtt.errors import HealthSyncError, NotFoundError
+from healthsync_mqtt.errors import ConfigError, HealthSyncError, NotFoundError
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("backup")
@@ -66,9 +66,14 @@ class Backups:
 
     @classmethod
     def of(cls, settings: Settings) -> "Backups | None":
-        """The schedule that the settings ask for; None: they ask for none."""
+        """The schedule that the settings ask for; None: they ask for none. ConfigError: it would leave out the log."""
         if settings.backup.directory is None:
             return None
+        if settings.storage.url:
+            raise ConfigError(
+                "backup.directory is for a log in the data directory, and storage.url names a server",
+                hint="back up the database with its own tools (pg_basebackup, pg_dump), and remove backup.directory",
+            )
         return cls(settings.data, settings.backup, settings.topics_file)
 
     def report(self) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from healthsync_mqtt.storage.opening import (
     has_log,
     open_log,
     readers,
+    refuse_on_server,
     seal_log,
+    server_promise,
     wal_bytes,
 )
 
@@ -65,6 +67,7 @@ def encrypt(data: Data = DATA, json: Json = False) -> None:
     Example: healthsync storage encrypt
     """
     place = DataDirectory(data)
+    refuse_on_server(place.path)
     if not has_log(place.path):
         raise UnavailableError(
             "there is no event log yet", hint='set storage.encryption = "rows", then start: healthsync up'
@@ -126,6 +129,9 @@ def current(place: DataDirectory) -> dict[str, Any]:
         "wal_bytes": wal_bytes(place.path),
         "readers": list(readers(place.path)),
     }
+    promise = server_promise(place.path)
+    if promise is not None:
+        shown["server"] = {"bytes": promise.bytes, "promise": promise.words}
     log = place.log()
     if log is not None:
         with log:

@@ -102,7 +102,7 @@ class _Up:
         self._settings = settings
         self._reread = reread
         self._place = DataDirectory(settings.data)
-        self._fresh = not self._place.registry_db.exists() and not settings.paths.events_db.exists()
+        self._fresh = not self._place.registry_db.exists() and not settings.paths.has_run
         self._lost = missing(settings.data)
         self._demo = demo
         self._wanted = wanted

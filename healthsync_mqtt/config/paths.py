@@ -21,6 +21,16 @@ class DataPaths:
         return self.root / "events.db"
 
     @property
+    def postgres_anchor(self) -> Path:
+        """How far the event log was durable when it is on a server."""
+        return self.root / "postgres.anchor"
+
+    @property
+    def has_run(self) -> bool:
+        """Whether a service has stored events from here."""
+        return self.events_db.exists() or self.postgres_anchor.exists()
+
+    @property
     def adapters_db(self) -> Path:
         """Links to providers, and how far each was fetched."""
         return self.root / "adapters.db"

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from healthsync_mqtt.config.server_address import server_address
 from healthsync_mqtt.model.catalogue import CATALOGUE
 
 
@@ -377,3 +378,16 @@ class StorageSettings(Section):
     encryption: Literal["none", "rows"] = "none"
     """Whether a new log is sealed: ``rows`` seals values, event ids and refused bytes, each user's with their own key.
     A log that is there stays as it is; `healthsync storage encrypt` seals it."""
+    url: Annotated[str, AfterValidator(server_address)] = ""
+    """``postgresql://user@host/database``: the log is there, and not in `events.db`. Without a password, which lies in
+    `password_file` or in `~/.pgpass`; to another machine with ``?sslmode=verify-full``."""
+    password_file: Path | None = None
+    """The password for `url`, in a file that only the service can read."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.url and self.encryption != "none":
+            raise ValueError('a log on PostgreSQL is not sealed by this release: encryption = "none"')
+        if self.password_file is not None and not self.url:
+            raise ValueError("password_file is for url")
+        return self

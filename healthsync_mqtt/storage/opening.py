@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from healthsync_mqtt.config.paths import DataPaths
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.storage.address import server_of
 from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison
 from healthsync_mqtt.storage.codec import KeyCodec
 from healthsync_mqtt.storage.port import EventLog, LogReader
@@ -19,6 +21,7 @@ from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 
 if TYPE_CHECKING:
     from healthsync_mqtt.keys.ring import KeyRing
+    from healthsync_mqtt.storage.postgres.server import ServerPromise
 
 __all__ = [
     "Encryption",
@@ -32,13 +35,17 @@ __all__ = [
     "open_log",
     "open_reader",
     "readers",
+    "refuse_on_server",
     "seal_log",
+    "server_promise",
     "wal_bytes",
 ]
 
 
 def has_log(data: Path) -> bool:
-    """Whether this data directory has an event log yet."""
+    """Whether this data directory has an event log yet. StoreError where it is on a server that cannot be asked."""
+    if (server := server_of(data)) is not None:
+        return server.has_log()
     return DataPaths(root=data).events_db.exists()
 
 
@@ -57,6 +64,9 @@ def open_log(
     is not the log that was here. ``accept_restored`` takes it as it is and gives it a new epoch, of which it is told
     before; what it raises leaves the log as it is.
     """
+    if (server := server_of(data)) is not None:
+        _refuse_both(data)
+        return server.open_log(DataPaths(root=data).postgres_anchor, quotas, accept_restored)
     return SqliteEventLog.open(
         DataPaths(root=data).events_db,
         codec=_codec(data),
@@ -68,6 +78,8 @@ def open_log(
 
 def compare_with_anchor(data: Path) -> AnchorComparison:
     """What the log of a data directory is, seen from its anchor; changes nothing, also while the service runs."""
+    if (server := server_of(data)) is not None:
+        return server.compare_with_anchor(DataPaths(root=data).postgres_anchor)
     return compare_files(DataPaths(root=data).events_db)
 
 
@@ -91,7 +103,15 @@ class HeldLog(NamedTuple):
 
 
 def hold_log(data: Path) -> HeldLog | None:
-    """Hold a data directory's log at what is committed now; None when it has none yet. StoreError."""
+    """Hold a data directory's log at what is committed now; None when it has none yet. StoreError.
+
+    UnavailableError where it is on a server: that has ways of its own.
+    """
+    if server_of(data) is not None:
+        raise UnavailableError(
+            "the event log is on PostgreSQL, and a set without it could not be restored",
+            hint="back up the database with its own tools (pg_basebackup, pg_dump), and the other files here",
+        )
     path = DataPaths(root=data).events_db
     if not path.exists():
         return None
@@ -125,7 +145,7 @@ class Encryption(NamedTuple):
 
 def encryption(data: Path) -> Encryption:
     """What is so now; nothing is asked of whoever holds the outer key."""
-    if not has_log(data):
+    if server_of(data) is not None or not has_log(data):
         return Encryption()
     with SqliteLogReader.open(DataPaths(root=data).events_db) as reader:
         sealed = reader.sealed()
@@ -137,11 +157,20 @@ def encryption(data: Path) -> Encryption:
     return Encryption("rows", ring.provider, ring.users(), sealed.plain_rows)
 
 
+def refuse_on_server(data: Path) -> None:
+    """UnavailableError where the log is on a server: there it is not sealed."""
+    if server_of(data) is not None:
+        raise UnavailableError(
+            "a log on PostgreSQL is not sealed by this release", hint="encrypt the disk of the server"
+        )
+
+
 def seal_log(data: Path, rows: int, told: Callable[[int], None]) -> None:
     """Seal the log of a data directory whose service does not run, so many rows a commit; ``told`` hears what is left.
 
     Killed anywhere it goes on at the next call. UnavailableError while a service has it.
     """
+    refuse_on_server(data)
     path = DataPaths(root=data).events_db
     with SqliteEventLog.open(path, create=False, codec=_codec(data), seal_new=False) as log:
         while left := log.seal_older(rows):
@@ -156,7 +185,25 @@ def open_reader(data: Path) -> LogReader:
 
     The keys are opened when the first sealed row is read.
     """
+    if (server := server_of(data)) is not None:
+        return server.open_reader()
     return SqliteLogReader.open(DataPaths(root=data).events_db, codec=_codec(data))
+
+
+def server_promise(data: Path) -> "ServerPromise | None":
+    """What the server of a data directory's log promises now; None: it has no server. StoreError."""
+    server = server_of(data)
+    return None if server is None else server.promise()
+
+
+def _refuse_both(data: Path) -> None:
+    """A log in the data directory would be left behind in silence."""
+    file = DataPaths(root=data).events_db
+    if file.exists():
+        raise UnavailableError(
+            f"storage.url names a server, and there is an event log in {file}",
+            hint=f"its events would be left behind; move it away if that is meant: mv {file} {file}.away",
+        )
 
 
 def _codec(data: Path) -> KeyCodec:

@@ -190,7 +190,7 @@ def test_without_synchronous_commit_the_writer_has_its_own(server: Postgres) -> 
 def test_another_log_behind_the_same_address_is_not_written(server: Postgres) -> None:
     place = server.place()
     with PostgresEventLog.open(place) as log:
-        server.execute(f"UPDATE {place.schema}.meta SET value = 'another-epoch-00' WHERE name = 'epoch'")
+        server.execute(f"UPDATE {place.schema}.epoch SET epoch = 'another-epoch-00'")
         _cut_all(server)
         with pytest.raises(OtherLogError):
             log.stage([item("a")], [], NOW_US)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import psycopg
 
+from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.storage.postgres.connection import ServerPlace
 from tests.support import child
 from tests.support.patience import PATIENCE_S
@@ -71,6 +72,21 @@ class Postgres:
         """An empty log."""
         return ServerPlace(self.url, f"log_{next(self._schemas)}")
 
+    def directory(self, path: Path, *, like: Path | None = None) -> Path:
+        """A data directory whose log is here: an empty one in a database of its own, or that of another directory."""
+        path.mkdir(mode=0o700)
+        secret = path / "secret"
+        secret.touch(mode=0o600)
+        secret.write_text(f"{PASSWORD}\n")
+        if like is None:
+            name = f"installation_{next(self._schemas)}"
+            self.execute(f"CREATE DATABASE {name}")
+            url = f"postgresql://healthsync@127.0.0.1:{self.port}/{name}"
+        else:
+            url = load_settings(like).storage.url
+        (path / "healthsync.toml").write_text(f'[storage]\nurl = "{url}"\npassword_file = "{secret}"\n')
+        return path
+
     def start(self) -> Self:
         if not self.data.exists():
             self._make()
@@ -103,10 +119,11 @@ class Postgres:
             os.killpg(self.process.pid, signal.SIGKILL)
         child.end(self.process)
 
-    def execute(self, statement: str, *bindings: Any) -> list[Any]:
-        """As the superuser, outside of a transaction."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            cursor = connection.execute(statement.encode(), bindings)
+    def execute(self, statement: str, *, of: Path | None = None) -> list[Any]:
+        """As the superuser, outside of a transaction; in the database of a data directory."""
+        database = {} if of is None else {"dbname": load_settings(of).storage.url.rpartition("/")[2]}
+        with psycopg.connect(self.url, autocommit=True, **database) as connection:
+            cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
     def log(self) -> str:

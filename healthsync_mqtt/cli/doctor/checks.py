@@ -14,6 +14,7 @@ from healthsync_mqtt.cli.doctor.databases import databases
 from healthsync_mqtt.cli.doctor.finding import Finding, Grade
 from healthsync_mqtt.cli.doctor.parts import parts
 from healthsync_mqtt.cli.doctor.posture import posture, private_files
+from healthsync_mqtt.cli.doctor.server import server
 from healthsync_mqtt.cli.doctor.sinks import sinks
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import now_us
@@ -41,6 +42,7 @@ def examine(data: Path) -> Iterator[Finding]:
     yield _clock(place)
     yield from parts(data)
     yield from databases(data)
+    yield from server(data)
     yield from _settings(place)
     yield from _files(place)
     yield from _certificates(place)

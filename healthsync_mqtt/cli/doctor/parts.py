@@ -19,7 +19,7 @@ def missing(data: Path) -> list[LostPart]:
     """The parts that an installation has lost; none of one that has not run yet."""
     paths = DataPaths(root=data)
     lost = []
-    if paths.events_db.exists():
+    if paths.has_run:
         lost += [
             LostPart(paths.registry_db, "the new one knows no user, device, consent or token"),
             LostPart(paths.audit_db, "who did what before is not known"),
@@ -37,7 +37,7 @@ def missing(data: Path) -> list[LostPart]:
 
 def parts(data: Path) -> Iterator[Finding]:
     """One finding for each part that is gone; one if all are there; none of an installation that has not run yet."""
-    if not DataPaths(root=data).events_db.exists():
+    if not DataPaths(root=data).has_run:
         return
     gone = missing(data)
     for each in gone:

@@ -4,12 +4,15 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from healthsync_mqtt.config.private_files import read_private
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerUnsafeError, store_error
 from healthsync_mqtt.storage.postgres.statements import migrations, statements
@@ -31,7 +34,7 @@ _IDLE_MS: Final = 10_000
 _LOCK_MS: Final = 10_000
 
 _TRANSPORT: Final = {
-    "connect_timeout": 5, "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
+    "connect_timeout": 3, "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
     "tcp_user_timeout": 10_000, "client_encoding": "UTF8",
 }  # fmt: skip
 
@@ -52,6 +55,7 @@ class ServerPlace:
 
     url: str
     schema: str = "healthsync"
+    password_file: Path | None = None
 
     def __repr__(self) -> str:
         """Without the URL."""
@@ -90,7 +94,7 @@ def connect_writer(place: ServerPlace) -> Connection:
     """A connection that writes, with everything made sure that an acknowledgement rests on."""
     connection = _connect(place, "healthsync-writer")
     try:
-        _refuse_unsafe(connection)
+        refuse_unsafe(connection)
         for setting in _WRITER:
             connection.execute(setting.encode())
         if _value(connection, b"SHOW synchronous_commit") == "off":
@@ -132,8 +136,9 @@ def migrate(connection: Connection, place: ServerPlace) -> None:
             if number > version:
                 connection.execute(script.encode())
                 connection.execute(b"UPDATE schema_version SET version = %s", (number,))
-        for name, value in (("epoch", secrets.token_hex(8).encode()), ("identity_secret", secrets.token_bytes(32))):
-            connection.execute(_SQL["set_meta"], (name, value))
+        connection.execute(_SQL["set_meta"], ("identity_secret", secrets.token_bytes(32)))
+        if not fetch(connection, _SQL["epochs"]):
+            connection.execute(_SQL["mint_epoch"], (secrets.token_hex(8),))
 
 
 def refuse_empty(connection: Connection, place: ServerPlace) -> None:
@@ -150,28 +155,51 @@ def schema_version(connection: Connection, place: ServerPlace) -> int:
     return 0 if there is None else int(_value(connection, b"SELECT version FROM schema_version"))
 
 
-class LogFacts:
-    """What a log says of itself. The secret makes the digests of identities."""
+class LastPlace(NamedTuple):
+    """What stays of a row for as long as there is a log, purged or not."""
 
-    __slots__ = ("epoch", "secret")
+    seq: int
+    identity: bytes
+    received_us: int
+
+    def witness(self, secret: bytes) -> str:
+        """A digest that another row, or the same event received at another time, does not have."""
+        row = b"%d:%b:%d" % (self.seq, self.identity, self.received_us)
+        return blake2b(row, digest_size=16, key=secret).hexdigest()
+
+
+class LogFacts:
+    """What a log says of itself. The secret makes the digests of identities; ``former`` are names that it had."""
+
+    __slots__ = ("epoch", "former", "secret")
 
     def __init__(self, connection: Connection) -> None:
-        facts = dict(fetch(connection, _SQL["meta"]))
-        self.epoch: str = bytes(facts["epoch"]).decode()
-        self.secret = bytes(facts["identity_secret"])
+        self.secret = bytes(dict(fetch(connection, _SQL["meta"]))["identity_secret"])
+        self.epoch: str
+        self.former: list[str]
+        self.epoch, *self.former = (row[0] for row in fetch(connection, _SQL["epochs"]))
 
-    def refuse_other(self, connection: Connection) -> None:
-        """OtherLogError where a new connection leads to another log."""
-        if LogFacts(connection).epoch != self.epoch:
-            raise OtherLogError(
-                "behind storage.url is another event log than the one that was opened",
-                hint="was a backup restored? start the service again",
-            )
+    def refuse_other(self, connection: Connection, last: LastPlace | None = None) -> None:
+        """OtherLogError where a new connection leads to another log, or to one that has lost the row ``last``."""
+        found = [] if last is None else fetch(connection, _SQL["row_at"], (last.seq,))
+        if LogFacts(connection).epoch == self.epoch and (last is None or [LastPlace(*row) for row in found] == [last]):
+            return
+        raise OtherLogError(
+            "behind storage.url is another event log than the one that was opened, or it has lost rows",
+            hint="did a standby take over, or was a backup restored? start the service again: it says what is missing",
+        )
 
 
 def _connect(place: ServerPlace, name: str) -> Connection:
+    secret = None if place.password_file is None else read_private(place.password_file).decode().rstrip("\r\n")
     try:
-        connection = psycopg.connect(place.url, autocommit=True, application_name=name, **_TRANSPORT)  # type: ignore[arg-type]
+        connection = psycopg.connect(
+            place.url,
+            autocommit=True,
+            application_name=name,
+            password=secret,
+            **_TRANSPORT,  # type: ignore[arg-type]
+        )
     except psycopg.ProgrammingError as error:  # its text repeats the URL
         raise StoreError(
             "storage.url is not one that PostgreSQL understands", hint="postgresql://user@host/database"
@@ -195,7 +223,8 @@ def _refuse_strange(connection: Connection) -> None:
         )
 
 
-def _refuse_unsafe(connection: Connection) -> None:
+def refuse_unsafe(connection: Connection) -> None:
+    """ServerUnsafeError for a server that may lose what it says is durable."""
     for name, risk in (("fsync", "a power cut would lose"), ("full_page_writes", "a power cut could damage")):
         if _value(connection, f"SHOW {name}".encode()) != "on":
             raise ServerUnsafeError(

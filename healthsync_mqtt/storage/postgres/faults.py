@@ -46,6 +46,12 @@ class ServerUnsafeError(StoreError):
     retryable = False
 
 
+class AloneError(StoreError):
+    """Another service has the log, or this one's former connection to it still has."""
+
+    reason = "taken"
+
+
 class OtherLogError(StoreError):
     """Behind the same address is another log than the one that was opened."""
 

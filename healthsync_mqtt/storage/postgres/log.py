@@ -6,6 +6,7 @@ the order of commits, whoever commits: everything that reads the log by one curs
 While it has that lock nobody else changes anything, so nothing of the log is held in memory between two groups.
 """
 
+import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -17,11 +18,14 @@ import psycopg
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.model.event import LATEST
+from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.defect import DefectError
 from healthsync_mqtt.storage.latest import Held, version_after
 from healthsync_mqtt.storage.port import NOBODY, FormatMemory, Item, LogHealth, Quarantined
+from healthsync_mqtt.storage.postgres.comparing import compare
 from healthsync_mqtt.storage.postgres.connection import (
     Connection,
+    LastPlace,
     LogFacts,
     ServerPlace,
     abandon,
@@ -31,13 +35,16 @@ from healthsync_mqtt.storage.postgres.connection import (
     run,
     translated,
 )
-from healthsync_mqtt.storage.postgres.faults import store_error
+from healthsync_mqtt.storage.postgres.faults import AloneError, store_error
 from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_bytes
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.quotas import Quotas
 
 _SQL = statements("writer")
 _ERASING = statements("erasing")
+
+_ALONE_LOCK: Final = 0x48534541
+"""Of a session: one service for a log."""
 
 _COLUMNS: Final = (
     "int8", "int8", "int8", "int8", "int8", "int8", "int2", "bytea", "text", "text", "text", "text", "text", "bytea",
@@ -67,14 +74,23 @@ def identity_function(secret: bytes) -> Callable[[str, str], bytes]:
 class PostgresEventLog:
     """EventLog on one PostgreSQL schema; others may write it, too. See ``port.EventLog`` for the contract."""
 
-    def __init__(self, place: ServerPlace, connection: Connection, quotas: Quotas) -> None:
+    def __init__(
+        self, place: ServerPlace, connection: Connection, quotas: Quotas, anchor: AnchorFile | None, *, alone: bool
+    ) -> None:
         """Use ``open``."""
         self._place = place
+        self._alone = alone
+        self._anchor = anchor
+        self._anchored: int | None = None
+        self._anchor_failing = False
         self._connection: Connection | None = connection
         self._facts = LogFacts(connection)
         self._identity = identity_function(self._facts.secret)
         self._quarantine = PostgresQuarantine(quotas)
-        self._head: int = fetch(connection, _SQL["head"])[0][0]
+        #: The last row, as its anchor knows it: of this writer's last commit.
+        self._last = next((LastPlace(*row) for row in fetch(connection, _SQL["last_row"])), None)
+        self._head = 0 if self._last is None else self._last.seq
+        self._staged_last: LastPlace | None = None
         #: The number of the open transaction, None without one, and the seq of its last row.
         self._transaction: str | None = None
         self._staged_head = 0
@@ -88,16 +104,41 @@ class PostgresEventLog:
         self._closed = False
 
     @classmethod
-    def open(cls, place: ServerPlace, *, quotas: Quotas | None = None) -> Self:
-        """Open the log for writing; it is made, or its schema brought up to date. UnavailableError, StoreError."""
+    def open(
+        cls,
+        place: ServerPlace,
+        *,
+        quotas: Quotas | None = None,
+        anchor: AnchorFile | None = None,
+        accept_restored: Acceptance | None = None,
+        alone: bool = False,
+    ) -> Self:
+        """Open the log for writing; it is made, or its schema brought up to date. UnavailableError, StoreError.
+
+        ``anchor`` says what a bridge knows to be durable: RestoredError when that is not in the log. With
+        ``accept_restored`` it is taken as it is and gets a new epoch. ``alone``: UnavailableError when another writer
+        of this sort has the log.
+        """
         with translated("opening"):
             connection = connect_writer(place)
             try:
+                seen = compare(anchor, connection, place)
+                if not accept_restored:
+                    seen.refuse()
                 migrate(connection, place)
-                return cls(place, connection, quotas or Quotas())
+                if alone:
+                    _be_alone(connection, place)
+                if accept_restored:
+                    epoch = secrets.token_hex(8)
+                    accept_restored(seen, epoch)
+                    run(connection, _SQL["mint_epoch"], (epoch,))
+                log = cls(place, connection, quotas or Quotas(), anchor, alone=alone)
             except BaseException:
                 abandon(connection)
                 raise
+        if accept_restored:
+            log.anchor()
+        return log
 
     @property
     def epoch(self) -> str:
@@ -208,16 +249,33 @@ class PostgresEventLog:
         self._scrub = True
 
     def anchor(self) -> None:
-        """See ``port.EventLog.anchor``: how far the log is durable is kept by the server."""
+        """See ``port.EventLog.anchor``."""
+        last = self._last
+        head = 0 if last is None else last.seq
+        if self._anchor is None or head == self._anchored:
+            return
+        witness = "" if last is None else last.witness(self._facts.secret)
+        try:
+            self._anchor.write(Anchor(self.epoch, head, witness))
+        except OSError:
+            self._anchor_failing = True
+        else:
+            self._anchored, self._anchor_failing = head, False
 
     def health(self) -> LogHealth:
         """See ``port.EventLog.health``."""
-        return LogHealth(quarantine_evicted=self._quarantine.evicted, scrubbing=self._scrub)
+        return LogHealth(
+            anchored=self._anchored or 0,
+            anchor_failing=self._anchor_failing,
+            quarantine_evicted=self._quarantine.evicted,
+            scrubbing=self._scrub,
+        )
 
     def close(self) -> None:
         """See ``port.EventLog.close``."""
         if not self._closed:
             self._closed = True
+            self.anchor()
             self.rollback()
             self._disconnect()
 
@@ -236,7 +294,9 @@ class PostgresEventLog:
         if self._connection is None:
             connection = connect_writer(self._place)
             try:
-                self._facts.refuse_other(connection)
+                self._facts.refuse_other(connection, self._last)
+                if self._alone:
+                    _be_alone(connection, self._place)
             except BaseException:
                 abandon(connection)
                 raise
@@ -262,7 +322,7 @@ class PostgresEventLog:
 
     def _begin(self, connection: Connection) -> Connection:
         connection.execute(b"BEGIN")
-        self._transaction = ""
+        self._transaction, self._staged_last = "", None
         self._staged_head, self._transaction = fetch(connection, _SQL["begin"])[0]
         self._staged_positions = {}
         return connection
@@ -285,6 +345,7 @@ class PostgresEventLog:
                 raise
         self._transaction = None
         self._head, self._positions = self._staged_head, self._staged_positions
+        self._last = self._staged_last or self._last
         self._quarantine.committed()
 
     def _was_committed(self, number: str | None) -> bool:
@@ -347,6 +408,7 @@ class PostgresEventLog:
             self._write(connection, rows, stored, superseded)
             self._write_persons(connection, {row[8] for row in rows}, persons, new_types)
             self._staged_head += len(rows)
+            self._staged_last = LastPlace(self._staged_head, rows[-1][7], received_us)
         return seqs
 
     def _latest(
@@ -415,6 +477,14 @@ class PostgresEventLog:
         except psycopg.Error:
             return  # the next commit tries again
         self._scrub = False
+
+
+def _be_alone(connection: Connection, place: ServerPlace) -> None:
+    if not fetch(connection, _SQL["alone"], (_ALONE_LOCK, place.schema))[0][0]:
+        raise AloneError(
+            "another service writes this event log",
+            hint="stop it first, or give this one a database of its own; after a lost connection it ends by itself",
+        )
 
 
 def _purge(connection: Connection, type_name: str, before_us: int, seqs: list[int]) -> None:

@@ -1,10 +1,11 @@
 # long: one reading after another, as in the port
 """Readers of the event log on PostgreSQL: one connection each, in any process."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import psycopg
 
@@ -26,6 +27,9 @@ from healthsync_mqtt.storage.postgres.statements import statements
 
 _SQL = statements("reader")
 
+_PAUSE_S: Final = 0.5
+"""Between two tries to connect."""
+
 
 class PostgresLogReader:
     """LogReader on one PostgreSQL schema. Not shared between threads at the same time. See ``port.LogReader``."""
@@ -38,6 +42,7 @@ class PostgresLogReader:
         self._identity = identity_function(self._facts.secret)
         #: How many snapshots are open, one inside another.
         self._depth = 0
+        self._not_before = 0.0
 
     @classmethod
     def open(cls, place: ServerPlace) -> Self:
@@ -263,7 +268,13 @@ class PostgresLogReader:
         if self._connection is None or self._connection.closed:
             abandon(self._connection)
             self._connection = None
+            if (
+                time.monotonic() < self._not_before
+            ):  # an event loop that reads must not wait for a dead server all the time
+                raise psycopg.OperationalError("the server was away a moment ago")
+            self._not_before = time.monotonic() + _PAUSE_S
             connection = connect_reader(self._place)
+            self._not_before = 0.0
             try:
                 self._facts.refuse_other(connection)
             except BaseException:

@@ -38,6 +38,8 @@ tests/unit/config/test_storage_setting.py::test_a_new_log_is_sealed_as_the_setti
     storage.encryption
 tests/unit/cli/test_adapter_webhook.py::test_where_a_provider_sends_is_shown_and_whether_it_does
     gateway.public_url
+tests/integration/test_postgres_service.py::test_a_service_works_on_it_and_goes_on_after_each_kill
+    storage.url storage.password_file
 tests/unit/gateway/test_deliveries.py::test_a_host_that_the_operator_names_may_be_anywhere
     gateway.webhook_hosts
 tests/unit/gateway/test_administration_of_data.py::test_a_file_is_no_longer_than_upload_bytes

@@ -6,13 +6,17 @@ CREATE TABLE meta (
     value bytea NOT NULL
 );
 
+-- The names that the log has had, the last one is its name: a bridge that knew it under an older one comes to the same log.
+CREATE TABLE epoch (
+    no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    epoch text COLLATE "C" NOT NULL UNIQUE
+);
+
 -- One row. A group's transaction locks it first and moves it last, so seq counts up without gaps in the order of commits,
 -- whichever bridge writes.
 CREATE TABLE head (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
-    seq bigint NOT NULL DEFAULT 0,
-    -- Changes when what writers know of the log is no longer so.
-    generation bigint NOT NULL DEFAULT 0
+    seq bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 10);
 
 INSERT INTO head DEFAULT VALUES;

@@ -72,3 +72,22 @@ AND (name, id) IN (SELECT * FROM unnest(%s::bytea[], %s::bytea[]))
 -- name: keep_format_records
 INSERT INTO format_record (username, device, form, name, id)
 SELECT %s, %s, %s, name, id FROM unnest(%s::bytea[], %s::bytea[]) AS named (name, id) ON CONFLICT DO NOTHING
+
+-- name: epochs
+SELECT epoch FROM epoch ORDER BY no DESC
+
+-- name: mint_epoch
+INSERT INTO epoch (epoch) VALUES (%s)
+
+-- name: row_at
+SELECT seq, identity, received_us FROM log WHERE seq = %s
+
+-- name: last_row
+SELECT l.seq, l.identity, l.received_us FROM head AS h JOIN log AS l ON l.seq = h.seq WHERE h.one
+
+-- name: alone
+SELECT pg_try_advisory_lock(%s, hashtext(%s))
+
+-- name: promises
+SELECT current_setting('synchronous_commit'), current_setting('synchronous_standby_names'), pg_is_in_recovery(),
+(SELECT count(*) FROM pg_stat_replication), current_setting('server_version'), pg_database_size(current_database())

@@ -1,0 +1,29 @@
+"""What ``healthsync doctor`` says of the server that the event log is on: what an acknowledgement is worth there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from healthsync_mqtt.cli.doctor.finding import Finding, Grade
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.storage.opening import compare_with_anchor, server_promise
+
+
+def server(data: Path) -> Iterator[Finding]:
+    """One finding about the server and one about the log on it; none where the log is in the data directory."""
+    try:
+        promise = server_promise(data)
+        if promise is None:
+            return
+        if promise.unsafe is not None:
+            yield Finding(check="postgresql", grade=Grade.BAD, message=str(promise.unsafe), fix=promise.unsafe.hint)
+        elif promise.asynchronous:
+            fix = "set synchronous_standby_names; what a failover may lose now: docs/howto/postgresql.md"
+            yield Finding(check="postgresql", grade=Grade.NOTE, message=promise.words, fix=fix)
+        else:
+            yield Finding(check="postgresql", grade=Grade.GOOD, message=promise.words)
+        seen = compare_with_anchor(data)
+        seen.refuse()
+    except HealthSyncError as error:
+        yield Finding(check="event log", grade=Grade.BAD, message=str(error), fix=error.hint)
+        return
+    yield Finding(check="event log", grade=Grade.GOOD, message=f"{seen.head} rows, epoch {seen.epoch or '-'}")

@@ -1,0 +1,105 @@
+"""The log of a data directory whose settings name a server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from healthsync_mqtt.config.sections import StorageSettings
+from healthsync_mqtt.errors import HealthSyncError, UnavailableError
+from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison, AnchorFile
+from healthsync_mqtt.storage.postgres.comparing import compare
+from healthsync_mqtt.storage.postgres.connection import (
+    Connection,
+    ServerPlace,
+    abandon,
+    connect_reader,
+    fetch,
+    refuse_unsafe,
+    schema_version,
+    translated,
+)
+from healthsync_mqtt.storage.postgres.faults import AloneError, ServerUnsafeError
+from healthsync_mqtt.storage.postgres.log import PostgresEventLog
+from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
+from healthsync_mqtt.storage.postgres.statements import statements
+from healthsync_mqtt.storage.quotas import Quotas
+
+_SQL = statements("writer")
+
+
+class ServerPromise(NamedTuple):
+    """What an acknowledgement is worth on this server. ``unsafe``: why it is worth nothing, and the fix."""
+
+    version: str
+    synchronous_commit: str
+    #: ``synchronous_standby_names``; "" when no commit waits for another machine.
+    waits_for: str
+    standbys: int
+    bytes: int
+    unsafe: HealthSyncError | None
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether there is a standby that may not have what was acknowledged, when it takes over."""
+        return self.standbys > 0 and (not self.waits_for or self.synchronous_commit == "local")
+
+    @property
+    def words(self) -> str:
+        """What is acknowledged, in a sentence."""
+        kept = f"PostgreSQL {self.version}, synchronous_commit = {self.synchronous_commit}: "
+        if self.asynchronous:
+            return f"{kept}a standby follows asynchronously; what it has not when it takes over is lost"
+        if self.waits_for and self.synchronous_commit != "local":
+            return f"{kept}what is acknowledged is on the disk of this server and of a standby"
+        return f"{kept}what is acknowledged is on the disk of this server, and on no other"
+
+
+class PostgresServer:
+    """A server as the settings name it. Each verb has a connection of its own."""
+
+    def __init__(self, storage: StorageSettings) -> None:
+        """``storage`` names one."""
+        self._place = ServerPlace(storage.url, password_file=storage.password_file)
+
+    def open_log(self, anchor: Path, quotas: Quotas | None, accepted: Acceptance | None) -> PostgresEventLog:
+        """The writer; one service at a time. UnavailableError when another has it."""
+        file = AnchorFile(anchor)
+        try:
+            return PostgresEventLog.open(self._place, quotas=quotas, anchor=file, accept_restored=accepted, alone=True)
+        except AloneError as error:
+            raise UnavailableError(str(error), hint=error.hint) from error
+
+    def open_reader(self) -> PostgresLogReader:
+        """A reader. UnavailableError when there is no log."""
+        return PostgresLogReader.open(self._place)
+
+    def has_log(self) -> bool:
+        """Whether there is one yet. StoreError."""
+        with self._looking() as connection:
+            return schema_version(connection, self._place) > 0
+
+    def compare_with_anchor(self, anchor: Path) -> AnchorComparison:
+        """What the log is, seen from the anchor; changes nothing."""
+        with self._looking() as connection:
+            return compare(AnchorFile(anchor), connection, self._place)
+
+    def promise(self) -> ServerPromise:
+        """What it promises, as it says now. StoreError."""
+        with self._looking() as connection:
+            unsafe: HealthSyncError | None = None
+            try:
+                refuse_unsafe(connection)
+            except ServerUnsafeError as error:
+                unsafe = error
+            commit, waits_for, _, standbys, version, size = fetch(connection, _SQL["promises"])[0]
+        return ServerPromise(version, "on" if commit == "off" else commit, waits_for, standbys, size, unsafe)
+
+    @contextmanager
+    def _looking(self) -> Iterator[Connection]:
+        with translated("looking"):
+            connection = connect_reader(self._place)
+            try:
+                yield connection
+            finally:
+                abandon(connection)
