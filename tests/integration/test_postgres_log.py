@@ -107,11 +107,11 @@ def test_a_connection_that_was_cut_between_groups_is_not_noticed(server: Postgre
         log.stage([item("a")], [], NOW_US)
         log.commit()
         assert reader.head() == 1
-        _cut_all(server)
+        server.cut()
         assert log.stage([item("b")], [], NOW_US) == [2]
         assert log.commit() == 2
         assert (reader.head(), log.position("nobody")) == (2, 0)
-        _cut_all(server)
+        server.cut()
         with reader.snapshot():
             assert [row.id for row in reader.read(0, 9)] == ["a", "b"]
 
@@ -121,7 +121,7 @@ def test_a_group_whose_connection_is_cut_is_not_stored_and_can_be_tried_again(se
     with PostgresEventLog.open(place) as log:
         log.stage([item("a")], [rejected()], NOW_US)
         log.set_cursor("ship", 1)
-        _cut_all(server)
+        server.cut()
         with pytest.raises(ServerGoneError):
             log.commit()
         assert log.stage([item("a")], [rejected()], NOW_US) == [1]
@@ -191,7 +191,7 @@ def test_another_log_behind_the_same_address_is_not_written(server: Postgres) ->
     place = server.place()
     with PostgresEventLog.open(place) as log:
         server.execute(f"UPDATE {place.schema}.epoch SET epoch = 'another-epoch-00'")
-        _cut_all(server)
+        server.cut()
         with pytest.raises(OtherLogError):
             log.stage([item("a")], [], NOW_US)
 
@@ -244,14 +244,6 @@ def test_quotas_count_what_other_bridges_refused(server: Postgres) -> None:
         assert one.health().quarantine_evicted + other.health().quarantine_evicted == 3
         with PostgresLogReader.open(place) as reader:
             assert [row.event_id for row in reader.rejected()] == ["e3", "e4", "e5"]
-
-
-def _cut_all(server: Postgres) -> None:
-    """As a failing network does: the server ends every connection but this one, and it is over when this returns."""
-    server.execute(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-        "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
-    )
 
 
 class _DeafConnection:

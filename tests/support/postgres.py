@@ -72,8 +72,11 @@ class Postgres:
         """An empty log."""
         return ServerPlace(self.url, f"log_{next(self._schemas)}")
 
-    def directory(self, path: Path, *, like: Path | None = None) -> Path:
-        """A data directory whose log is here: an empty one in a database of its own, or that of another directory."""
+    def directory(self, path: Path, *, like: Path | None = None, disk: Path | None = None) -> Path:
+        """A data directory whose log is here: an empty one in a database of its own, or that of another directory.
+
+        ``disk``: the tables are on this file system.
+        """
         path.mkdir(mode=0o700)
         secret = path / "secret"
         secret.touch(mode=0o600)
@@ -81,6 +84,14 @@ class Postgres:
         if like is None:
             name = f"installation_{next(self._schemas)}"
             self.execute(f"CREATE DATABASE {name}")
+            if disk is not None:
+                if self._as:
+                    shutil.chown(disk, self._as["user"], self._as["group"])
+                (disk / "tables").mkdir(mode=0o700)
+                if self._as:
+                    shutil.chown(disk / "tables", self._as["user"], self._as["group"])
+                self.execute(f"CREATE TABLESPACE {name} LOCATION '{disk / 'tables'}'")
+                self.execute(f"ALTER DATABASE {name} SET default_tablespace = {name}")
             url = f"postgresql://healthsync@127.0.0.1:{self.port}/{name}"
         else:
             url = load_settings(like).storage.url
@@ -118,6 +129,13 @@ class Postgres:
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         child.end(self.process)
+
+    def cut(self) -> None:
+        """As a failing network does: every connection but this one is ended, and that is over when this returns."""
+        self.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
 
     def execute(self, statement: str, *, of: Path | None = None) -> list[Any]:
         """As the superuser, outside of a transaction; in the database of a data directory."""

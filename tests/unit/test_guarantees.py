@@ -44,6 +44,7 @@ def test_each_broker_names_its_tests_or_says_that_it_was_not_tried() -> None:
 @pytest.mark.parametrize(("soak", "short"), [
     ("scripts/soak", "test_soak.py"), ("scripts/soak-sinks", "test_sink_soak.py"),
     ("scripts/soak-external", "test_external_faults.py"), ("scripts/soak-adapters", "test_adapter_kills.py"),
+    ("scripts/soak-postgres", "test_postgres_soak.py"),
 ])  # fmt: skip
 def test_a_soak_is_named_beside_the_test_that_runs_it_in_short(soak: str, short: str) -> None:
     beside = [line for line in PAGE.splitlines() if f"`{soak}`" in line]

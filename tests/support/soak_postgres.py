@@ -1,0 +1,152 @@
+"""scripts/soak-postgres: a service whose log is on PostgreSQL, and both of them ended under load.
+
+Prints the seed first, the figures last; exit code 1 when a promise was broken.
+"""
+
+import argparse
+import asyncio
+import random
+import secrets
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.support.postgres import Postgres
+from tests.support.soak.faults import small_disk, until_quiet
+from tests.support.soak.run import Soak, SoakError
+from tests.support.soak.scenario import Outcome, outcome
+
+BALLAST = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerPlan:
+    """How often each."""
+
+    seed: int
+    kills: int = 200
+    #: kill -9 of the server, all of it
+    server_kills: int = 50
+    #: every connection of the service ended by the server
+    cuts: int = 50
+    full_disks: int = 2
+
+    def faults(self) -> list[str]:
+        """All of them in an order that the seed decides."""
+        found = (
+            ["kill"] * self.kills + ["server"] * self.server_kills + ["cut"] * self.cuts + ["full"] * self.full_disks
+        )
+        random.Random(self.seed).shuffle(found)
+        return found
+
+
+class Server:
+    """The faults of a server."""
+
+    def __init__(self, postgres: Postgres, disk: Path | None) -> None:
+        self._postgres = postgres
+        #: a small file system that the log's tables are on; None: none can be mounted
+        self._disk = disk
+
+    async def kill(self, soak: Soak) -> None:
+        """A kill at any moment; it stays away for a while."""
+        await asyncio.sleep(soak.rng.uniform(0, 0.9))
+        await asyncio.to_thread(self._postgres.kill)
+        soak.count("server kill -9")
+        await asyncio.sleep(soak.rng.uniform(0, 0.5))
+        await asyncio.to_thread(self._postgres.start)
+
+    async def cut(self, soak: Soak) -> None:
+        """Every connection ends, as in a failing network."""
+        await asyncio.sleep(soak.rng.uniform(0, 0.5))
+        await asyncio.to_thread(self._postgres.cut)
+        soak.count("connections cut")
+
+    async def fill(self, soak: Soak) -> None:
+        """The disk of the tables is full for a while: nothing is acknowledged meanwhile."""
+        if self._disk is None:
+            return
+        ballast = self._disk / "ballast"
+        with ballast.open("wb") as file:
+            try:
+                for _ in range(BALLAST >> 16):
+                    file.write(bytes(1 << 16))
+                    file.flush()
+            except OSError:
+                pass
+        try:
+            await until_quiet(soak)
+        finally:
+            ballast.unlink()
+        soak.count("disk full")
+
+
+async def soak(plan: ServerPlan, directory: Path, say: Callable[[str], None]) -> Outcome:
+    """Run ``plan`` with fresh data under ``directory``."""
+    rng = random.Random(plan.seed)
+    async with AsyncExitStack() as stack:
+        postgres = stack.enter_context(Postgres())
+        disk = None
+        if plan.full_disks:
+            disk = postgres.root / "small"
+            disk = disk if stack.enter_context(small_disk(disk)) else None
+        data = postgres.directory(directory / "data", disk=disk)
+        run = Soak(data=data, rng=rng, say=say)
+        server = Server(postgres, disk)
+        try:
+            async with run.load():
+                await run.start()
+                await run.wait_progress()
+                for number, fault in enumerate(plan.faults(), 1):
+                    if fault == "kill":
+                        await run.kill()
+                    else:
+                        await {"server": server.kill, "cut": server.cut, "full": server.fill}[fault](run)
+                        await run.wait_progress(events=3, within=60)
+                        await run.compare()
+                    if number % 10 == 0:
+                        say(f"{number} faults, {len(run.history.acknowledged)} acknowledged")
+            await run.finish()
+        finally:
+            run.service.kill()
+    return outcome([run], [])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/soak-postgres", description=str(__doc__).splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200, help="kill -9 of the service (default 200)")
+    parser.add_argument("--server-kills", type=int, default=50, help="kill -9 of PostgreSQL (default 50)")
+    parser.add_argument("--cuts", type=int, default=50, help="all connections ended by the server (default 50)")
+    parser.add_argument("--full-disks", type=int, default=2, help="no room for the tables (default 2)")
+    parser.add_argument("--seed", type=int, help="repeat the random choices of a run")
+    asked = parser.parse_args()
+    seed = secrets.randbelow(1 << 32) if asked.seed is None else asked.seed
+    say(f"SEED={seed}")
+    plan = ServerPlan(
+        seed=seed, kills=asked.kills, server_kills=asked.server_kills, cuts=asked.cuts, full_disks=asked.full_disks
+    )
+    with tempfile.TemporaryDirectory(prefix="soak-") as directory:
+        try:
+            found = asyncio.run(soak(plan, Path(directory), say))
+        except SoakError as error:
+            say(f"FAILED: {error}")
+            return 1
+    for name, value in asdict(found).items():
+        if name != "violations":
+            say(f"{name.replace('_', ' '):16} {value}")
+    for line in found.violations[:50]:
+        say(f"VIOLATION {line}")
+    say(f"{len(found.violations)} violations")
+    return bool(found.violations)
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
