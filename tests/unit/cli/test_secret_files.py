@@ -22,6 +22,8 @@ SECRETS = {
     "app add alice gauge --format json": ("password", "--password-file"),
     "app rotate alice dial": ("password", "--password-file"),
     "homeassistant login board": ("password", "--password-file"),
+    "admin add other": ("token", "--token-file"),
+    "admin token root": ("token", "--token-file"),
 }
 """By the command: the key of its secret in ``--json``, and the option that names a file for it."""
 HAVE = {"token", "refresh_token", "code", "password"}
@@ -37,7 +39,7 @@ def run(tmp_path: Path) -> RUN:
 
     for line in (
         *("user add alice --consent all", "device add alice watch", "subscriber add board --users alice"),
-        "app add alice dial --format json",
+        *("app add alice dial --format json", "admin add root"),
     ):
         run_(line)
     return run_
@@ -67,7 +69,7 @@ def test_for_people_the_file_is_named_and_the_secret_is_not(run: RUN, line: str,
 
 @pytest.mark.parametrize("line", SECRETS)
 def test_nothing_is_made_when_its_secret_could_not_be_kept(run: RUN, line: str, tmp_path: Path) -> None:
-    nouns = ("device list", "subscriber list", "app list")
+    nouns = ("device list", "subscriber list", "app list", "admin list")
     before = [run(noun, "--json").stdout for noun in nouns]
     audit = run("audit list", "--json").stdout
     for file in (tmp_path, tmp_path / "none" / "secret", tmp_path / "data" / "registry.db" / "secret"):
