@@ -24,6 +24,7 @@ LONGEST = (
     "test_simulated_faults.py",
     "test_external_crossings.py",
     "test_first_day.py",
+    "test_sink_kafka.py",
     "test_imports.py",
     "test_walk.py",
     "test_systemd.py",
