@@ -50,6 +50,8 @@ def _events() -> Iterator[str]:
 
 def _schemas() -> Iterator[str]:
     for name, schema in openapi()["components"]["schemas"].items():
+        if name == Reason.__name__:  # told with the events
+            continue
         yield f"export type {'CanonicalEvent' if name == 'Event' else name} = {typed(schema)};\n"
 
 

@@ -1988,8 +1988,6 @@ export type ErasureWish = {
 
 export type Order = "asc" | "desc";
 
-export type Reason = "malformed" | "too_large" | "too_many" | "too_deep" | "decompress_limit" | "repeated_key" | "missing_field" | "unknown_field" | "wrong_type" | "bad_number" | "bad_id" | "bad_string" | "bad_time" | "naive_time" | "future_time" | "bad_interval" | "unknown_type" | "out_of_range" | "identity_mismatch" | "not_allowed" | "no_consent" | "unknown_unit";
-
 /** Every route of the gateway that answers JSON: what it takes, and what it answers with 200. */
 export interface Routes {
   "POST /v1/events": {

@@ -64,7 +64,14 @@ for (const size of Object.keys(SIZES)) {
   test(`an admin registers somebody and hands out a link: ${size}`, { skip }, async () => {
     const admin = await Visitor.arrive(stage, size);
     await admin.signIn("admin", "invite", "root");
-    await admin.page.waitForSelector(".rows li");
+    await admin.page.waitForSelector(".pipeline");
+    await admin.expectSound("service");
+    await admin.go("#/rejected", "main h1:has-text('Refused')");
+    await admin.expectSound("refused");
+    await admin.go("#/audit", ".rows li");
+    await admin.page.waitForSelector("text=each as it was written");
+    await admin.expectSound("audit");
+    await admin.go("#/users", ".rows li");
     await admin.expectSound("users");
     const name = `new-${size}`;
     await admin.page.getByLabel("Name of a new user").fill(name);

@@ -18,7 +18,7 @@ test("who is not signed in is told how, and nothing is asked", { skip }, async (
   await visitor.context.close();
 });
 
-const PAGES = { add: ".entry", sharing: ".purposes", devices: ".rows li", data: "button", settings: "fieldset" };
+const PAGES = { add: ".entry", sharing: ".purposes", devices: ".rows li", data: ".drop", settings: "fieldset" };
 
 for (const size of Object.keys(SIZES)) {
   test(`a link signs in, values arrive by themselves, and every page is sound: ${size}`, { skip }, async () => {

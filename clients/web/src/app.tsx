@@ -6,12 +6,15 @@ import { Live } from "./api/live";
 import { BrowserOutbox } from "./api/outbox";
 import { type Person, session } from "./api/session";
 import { Add } from "./pages/add";
+import { Audit } from "./pages/audit";
 import { Button } from "./pages/button";
 import { Charts } from "./pages/charts";
 import { Data } from "./pages/data";
 import { DayPage } from "./pages/day";
 import { Devices } from "./pages/devices";
 import { Nobody } from "./pages/nobody";
+import { Overview } from "./pages/overview";
+import { Rejected } from "./pages/rejected";
 import { SettingsPage } from "./pages/settings";
 import { Sharing } from "./pages/sharing";
 import { Users } from "./pages/users";
@@ -120,11 +123,17 @@ function Admin({ person }: { person: Person }): ReactElement {
 
 function ofAdmin({ page, of }: Route, person: Person): ReactElement {
   switch (page) {
+    case "users":
+      return <Users />;
     case "devices":
       return <Devices key={of} user={of} />;
+    case "rejected":
+      return <Rejected />;
+    case "audit":
+      return <Audit />;
     case "settings":
       return <SettingsPage person={person} />;
     default:
-      return <Users />;
+      return <Overview />;
   }
 }

@@ -18,7 +18,7 @@ export interface Sent {
   signal?: AbortSignal;
 }
 
-const CSRF_COOKIE = "__Host-healthsync-csrf=";
+export const CSRF_COOKIE = "__Host-healthsync-csrf=";
 
 /** The word of this session, which only a page of ours can read; empty without a session. */
 export function csrfWord(): string {

@@ -1,7 +1,7 @@
 /** Who is signed in. The session's cookies are renewed before they are over, by one tab at a time. */
 
 import { forgetKeptAnswers } from "../offline";
-import { ask, csrfWord, Refusal } from "./http";
+import { ask, CSRF_COOKIE, csrfWord, Refusal } from "./http";
 
 export interface Person {
   role: "user" | "admin";
@@ -45,7 +45,13 @@ export const session = {
 
   async end(): Promise<void> {
     await ask("/v1/session", { method: "DELETE" });
+    await session.over();
+  },
+
+  /** The service has ended it: forget here what was kept of it. */
+  async over(): Promise<void> {
     await forgetKeptAnswers();
+    document.cookie = `${CSRF_COOKIE}; Max-Age=0; Path=/; Secure; SameSite=Strict`;
     forget();
   },
 };

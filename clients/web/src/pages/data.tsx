@@ -1,8 +1,10 @@
-/** What a person may do with all of it: take it along. */
+/** What a person may do with all of it: bring more, take it along, and end it. */
 
 import { type ReactElement, useState } from "react";
 import { exportAll, type Format, FORMATS } from "../api/export";
+import { Erasure } from "../parts/erasure";
 import { Failure } from "../parts/failure";
+import { Imports } from "../parts/imports";
 import { decimal } from "../saying";
 import { say, type Word } from "../words/words";
 
@@ -30,6 +32,7 @@ export function Data({ user }: { user: string }): ReactElement {
   return (
     <>
       <h1>{say("data.title")}</h1>
+      <Imports user={user} />
       <section>
         <h2>{say("export.title")}</h2>
         <p className="lead">{say("export.lead")}</p>
@@ -40,11 +43,15 @@ export function Data({ user }: { user: string }): ReactElement {
               {say(`export.${format}` as Word)}
             </button>
           ))}
+          <a className="button" href={`/v1/users/${encodeURIComponent(user)}/export`} download>
+            {say("export.archive")}
+          </a>
         </div>
         <p className="quiet" role="status">
           {work.state === "rest" ? "" : say(`export.${work.state}` as Word, { n: decimal(work.lines, 0) })}
         </p>
       </section>
+      <Erasure user={user} />
     </>
   );
 }

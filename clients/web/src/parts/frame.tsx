@@ -25,7 +25,10 @@ export const OF_USERS: readonly Entry[] = [
 export const OF_CARERS: readonly Entry[] = OF_USERS.filter(({ page }) => ["", "charts", "settings"].includes(page));
 
 export const OF_ADMINS: readonly Entry[] = [
-  { page: "", word: "admin.users", icon: "share" },
+  { page: "", word: "status.title", icon: "chart" },
+  { page: "users", word: "admin.users", icon: "share" },
+  { page: "rejected", word: "rejected.title", icon: "less" },
+  { page: "audit", word: "audit.title", icon: "data" },
   { page: "settings", word: "nav.settings", icon: "settings" },
 ];
 
