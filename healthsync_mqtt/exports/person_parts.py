@@ -10,6 +10,7 @@ from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.exports.person import ArchivePart
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.model.record import canonical_json
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.storage.opening import has_log, open_reader
@@ -34,6 +35,7 @@ def person_parts(files: PersonFiles, user: str) -> Iterator[ArchivePart]:
     yield ArchivePart("events.jsonl", "Every event, with versions that newer ones replaced", _events(data, user))
     yield ArchivePart("refused.jsonl", "What was refused or is held, and why; raw is base64", _refused(data, user))
     yield ArchivePart("days.jsonl", "What days came to over all devices", _days(data, user))
+    yield ArchivePart("insights.jsonl", "What was found of these days", _insights(data, user))
     yield ArchivePart("consents.jsonl", "What was agreed to and withdrawn, in order", _consents(registry, user))
     yield ArchivePart(
         "devices.jsonl", "Devices and apps, removed ones too, and when each was last here", _devices(registry, user)
@@ -75,6 +77,14 @@ def _days(data: Path, user: str) -> Iterator[dict[str, Any]]:
         yield from (day_dict(day, found[day], user=user) for day in sorted(found))
     finally:
         file.close()
+
+
+def _insights(data: Path, user: str) -> Iterator[dict[str, Any]]:
+    file = InsightFile.read(DataPaths(root=data).insights_db)
+    if file is None:
+        return
+    with file:
+        yield from file.between(user, 0, _LAST)
 
 
 def _consents(registry: Registry, user: str) -> Iterator[dict[str, Any]]:

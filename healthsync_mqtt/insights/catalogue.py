@@ -8,7 +8,10 @@ from healthsync_mqtt.insights.port import Insight
 
 FOLDER: Final = "insights"
 """Of a data directory."""
-SHIPPED: Final = ("baseline", "trend")
+SHIPPED: Final = (
+    "baseline", "trend", "streak", "gap", "sleep_regularity", "training_load", "blood_pressure", "glucose",
+    "unusual_reading",
+)  # fmt: skip
 """Modules of the program, in the order in which people are shown them."""
 _INSIGHTS: Final = ExtensionPoint(
     of=Insight,

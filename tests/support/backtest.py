@@ -90,7 +90,8 @@ def _is(said: Planted, planted: Planted) -> bool:
 
 
 def _about(said: Planted, other: Planted) -> bool:
-    return said.subject == other.subject and said.first <= other.last + 60 and other.first <= said.last
+    same = said.subject.rstrip("0123456789_") == other.subject.rstrip("0123456789_")
+    return same and said.first <= other.last + 60 and other.first <= said.last
 
 
 def _fail(kind: str, error: Exception) -> None:

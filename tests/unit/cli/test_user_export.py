@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.insights.file import InsightFile
+from healthsync_mqtt.insights.finding import Basis, InsightFinding
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 
@@ -20,6 +22,11 @@ def filled(data: Path, lines) -> Path:
     with DataDirectory(data).registry() as registry:
         registry.sources.prefer("alice", ["alice-watch"], NOW_US)
     lines("consent", "withdraw", "alice", "--types", "steps")
+    with InsightFile.open(data / "insights.db") as file:
+        for user in ("alice", "bob"):
+            basis = Basis(types=("steps",), first_day=1, last_day=2, days=2, readings=2)
+            found = InsightFinding(subject="steps", what="more", sentence=f"Of {user}.", basis=basis)
+            file.write(user, [2], {("streak", 2): [found]}, still=lambda: True)
     with open_log(data) as log:
         changed = item("a1", "alice", version=1)
         log.stage([item("a1", "alice"), changed, item("b1", "bob")], [rejected("alice"), rejected("bob")], NOW_US)
@@ -44,6 +51,7 @@ def test_everything_of_one_person(filled: Path, tmp_path: Path, lines) -> None:
     assert said == {"user_id": "alice", "file": str(file), "entries": {name: len(rows) for name, rows in found.items()}}
     assert [(row["id"], row["version"]) for row in found["events.jsonl"]] == [("a1", 0), ("a1", 1)]
     assert [row["event_id"] for row in found["refused.jsonl"]] == ["bad"]
+    assert [row["sentence"] for row in found["insights.jsonl"]] == ["Of alice."]
     assert [row["action"] for row in found["consents.jsonl"]][-1] == "withdraw"
     (device,) = found["devices.jsonl"]
     assert (device["device_id"], device["removed_at"] is not None) == ("alice-watch", True)

@@ -8,7 +8,7 @@ from tests.support.backtest import Score, backtest
 
 @pytest.fixture(scope="module")
 def scores() -> dict[str, Score]:
-    return backtest(known().insights, range(1_000, 1_012))
+    return backtest(known().insights, range(1_000, 1_010))
 
 
 @pytest.mark.parametrize("kind", SHIPPED)
