@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from functools import partial
 from typing import Annotated, Any
 
@@ -35,8 +36,15 @@ class TokenRequests:
     """Answers ``token_request`` and ``enroll_request`` (the door's ``Requests``). One at a time for each client."""
 
     def __init__(
-        self, exchange: TokenExchange, directory: Directory, *, clock: Callable[[], float] = time.time
+        self,
+        exchange: TokenExchange,
+        directory: Directory,
+        *,
+        clock: Callable[[], float] = time.time,
+        thread: Executor | None = None,
     ) -> None:
+        """``thread`` is where the registry is written; None: one of the loop's."""
+        self._thread = thread
         self._exchange = exchange
         self._directory = directory
         self._clock = clock
@@ -55,7 +63,7 @@ class TokenRequests:
         try:
             request = _parsed(payload)
             transaction = request.transaction
-            granted = await asyncio.to_thread(self._grant, login, request)
+            granted = await asyncio.get_running_loop().run_in_executor(self._thread, self._grant, login, request)
         except HealthSyncError as error:
             detail = getattr(error, "detail", str(error))
             log.warning("bridge.token_refused", client_id=login.principal.client_id, reason=detail)

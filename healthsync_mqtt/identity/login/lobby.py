@@ -3,8 +3,7 @@
 Judged in memory, like every login. Wrong codes are counted here at once and written down by who asks for ``tries``.
 """
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -27,7 +26,6 @@ from healthsync_mqtt.topics.grammar import is_id
 STAY_S: Final = 60.0
 """How long a client may stay in the lobby."""
 
-_ASK_AGAIN_S = 0.25
 _MOST_HANDLES = 10_000
 
 
@@ -52,10 +50,8 @@ class Members(Protocol):
 class Lobby:
     """Open codes and living families, as they were at the last reading of the registry. A link of the login chain."""
 
-    def __init__(self, members: Members, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, members: Members) -> None:
         self._members = members
-        self._monotonic = monotonic
-        self._may_ask_at = 0.0
         self._enrolments: dict[str, Enrolment] = {}
         self._families: dict[str, Family] = {}
         self._tries: dict[str, int] = {}
@@ -129,12 +125,8 @@ class Lobby:
         handle = handle_of(code)
         enrolment = self._enrolments.get(handle)
         if enrolment is None:
-            unknown = "no open enrolment has this code"
-            if self._monotonic() < self._may_ask_at:
-                raise TokenError(unknown)
-            # Printed a moment ago, perhaps. Strangers may ask for this too, so not more often than it is polled anyway.
-            self._may_ask_at = self._monotonic() + _ASK_AGAIN_S
-            raise PerhapsNewError(unknown)
+            # Printed a moment ago, perhaps. Strangers may say so too: ``Newcomers`` reads for all of them together.
+            raise PerhapsNewError("no open enrolment has this code")
         if now * 1_000_000 >= enrolment.expires_us:
             raise TokenError("the code has expired")
         tries = max(enrolment.tries, self._tries.get(handle, 0))

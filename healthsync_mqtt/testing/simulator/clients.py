@@ -11,6 +11,7 @@ from healthsync_mqtt.broker.embedded.replies import LISTED
 from healthsync_mqtt.client.backoff import Backoff
 from healthsync_mqtt.client.credentials import Credentials
 from healthsync_mqtt.client.device import DeviceClient
+from healthsync_mqtt.client.link import Token
 from healthsync_mqtt.client.outbox import MemoryOutbox, OutboxEntry, Position
 from healthsync_mqtt.client.transport import Answer, ConnectionLostError
 from healthsync_mqtt.errors import DeniedError, HealthSyncError
@@ -22,7 +23,7 @@ from healthsync_mqtt.testing.simulator.people import Badge
 from healthsync_mqtt.testing.simulator.transport import SimulatedListener, SimulatedTransport, Speech
 from healthsync_mqtt.testing.simulator.virtual_time import WallClock
 
-_BACKOFF = Backoff(first=0.5, longest=4.0)
+BACKOFF = Backoff(first=0.5, longest=4.0)
 _FAILURE = 0x80
 _GOES_ON_S = 10.0
 """So long a device goes on trying whose rights were taken."""
@@ -153,6 +154,9 @@ class SimulatedDevice:
                 while self._outbox.waiting() and loop.time() < again:  # noqa: ASYNC110  # virtual time
                     await asyncio.sleep(1.0)
 
+    def _token(self) -> Token:
+        return self.badge.token
+
     def _client(self) -> DeviceClient:
         credentials = Credentials(
             user_id=self.user, device_id=self.device, client_id=self.principal.client_id,
@@ -161,12 +165,12 @@ class SimulatedDevice:
         return DeviceClient(
             "simulated",
             credentials=credentials,
-            token=self.badge.token,
+            token=self._token(),
             outbox=self._outbox,
             batch_size=self._chance.choice([1, 3, 20]),
             receipt_timeout=10.0,
             wait_connected=False,
-            backoff=_BACKOFF,
+            backoff=BACKOFF,
             topics=REGISTRY,
             transport=self._transport,
             clock=self._clock,
@@ -206,7 +210,7 @@ class PlainDevice:
             except (ConnectionLostError, DeniedError):
                 if self.badge.taken.is_set():
                     return
-                await asyncio.sleep(_BACKOFF.delay(1, chance))
+                await asyncio.sleep(BACKOFF.delay(1, chance))
 
     async def _send(self, publish: Any, events: Sequence[dict[str, Any]]) -> None:
         if not events:
@@ -263,7 +267,7 @@ class SimulatedSubscriber:
                         pass  # until the connection ends
             except (ConnectionLostError, DeniedError):
                 pass
-            await asyncio.sleep(_BACKOFF.delay(1, self._chance))
+            await asyncio.sleep(BACKOFF.delay(1, self._chance))
 
     def _hear(self, topic: str, payload: bytes) -> None:
         self._history.hear(self.name, topic, payload, self.principal.users)

@@ -19,6 +19,7 @@ import apsw
 
 from bridge.cursors import Cursors
 from bridge.edges.embedded import DoorOutlet, DoorSource, RefusedMessages
+from bridge.edges.requests import TokenRequests
 from bridge.folds import Folds
 from bridge.follow.canonical import CanonicalFeed
 from bridge.jobs.release import Release
@@ -33,10 +34,12 @@ from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.wire import Wire
 from healthsync_mqtt.config.sections import LimitSettings
 from healthsync_mqtt.errors import HealthSyncError, StoreError
+from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.identity.exchange import TokenExchange
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
-from healthsync_mqtt.identity.login.tokens import TokenVerifier
+from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.shipper import Shipper
@@ -54,6 +57,8 @@ from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 LIMITS = LimitSettings()
+ACCESS_S = 61
+"""A device that enrolled renews its token at each connection: its client does it a minute before the end."""
 REVOCATION_S = 0.25
 """As often as the real job looks."""
 REGISTRY = TopicRegistry.load()
@@ -71,6 +76,7 @@ class ServiceParts:
     open_sessions: Callable[..., SessionStore] = SessionStore.open
     logins: Callable[[Directory, TokenVerifier], Logins] = Logins.of
     revocations: Callable[..., Revocations] = Revocations
+    exchange: Callable[..., TokenExchange] = TokenExchange
 
 
 class Node:
@@ -119,6 +125,10 @@ class Node:
         directory = Directory(self._registry, agreements=gate)
         logins = plan.logins(directory, TokenVerifier(KEYS))
         self._newcomers = Newcomers(logins, thread)
+        audit = AuditLog.open(self._directory / "audit.db", self._directory / "audit.key")
+        issuer = TokenIssuer(KEYS)
+        exchange = plan.exchange(self._registry, issuer, audit, lifetime_s=ACCESS_S)
+        self._requests = TokenRequests(exchange, directory, clock=clock.time, thread=thread)
         self._store = plan.open_sessions(
             self._directory / "sessions.db", vfs=self._disk.name, thread=self._writer, clock=loop.time
         )
@@ -157,7 +167,7 @@ class Node:
             newcomers=self._newcomers,
             ingest=DoorSource(self.pipeline, RefusedMessages(REGISTRY, chores, outlet)),
             feeder=self.publisher,
-            requests=cast("Any", None),
+            requests=self._requests,
             sessions=sessions,
             counters=self.counters,
             arrivals=MemoryArrivals(),
@@ -210,6 +220,7 @@ class Node:
         self.publisher.keep()
         await self.pipeline.settle(0.5)
         await self._end()
+        await self._requests.drain()
         self._newcomers.close()
         self._store.close()
         self._registry.close()

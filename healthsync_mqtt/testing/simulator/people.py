@@ -78,6 +78,10 @@ class Office:
         epoch = self._registry.token_epoch(principal.client_id)
         return self._issuer.issue(principal, lifetime_s=_DAY_S, now=self._clock.time(), epoch=epoch)
 
+    def code(self, user: str, name: str) -> str:
+        """A one-time code for a device, which need not be there yet."""
+        return self._registry.enrolments.create(user, name, self._clock.us())
+
     def take(self, badge: Badge, how: Taking) -> None:
         """Take a device's rights away, durably."""
         user, device, now_us = str(badge.principal.user), str(badge.principal.device), self._clock.us()

@@ -213,12 +213,15 @@ class SimulatedTransport:
         door: SimulatedListener,
         client_id: str,
         *,
+        username: str = "",
         clean: bool = False,
         heard: Callable[[str, bytes], None] | None = None,
         speech: Speech = USUAL,
         broken: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``heard`` is called with each message as it comes; without it they wait in ``messages``.
+        """``username`` is the client id where it is not another.
+
+        ``heard`` is called with each message as it comes; without it they wait in ``messages``.
 
         ``broken`` is told what the service did that the protocol does not allow.
         """
@@ -228,6 +231,7 @@ class SimulatedTransport:
         self._network = network
         self._door = door
         self._client_id = client_id
+        self._username = username or client_id
         self._clean = clean
 
     @asynccontextmanager
@@ -240,7 +244,7 @@ class SimulatedTransport:
         manner, receive_maximum = self._speech
         target = Target(
             address=_NOWHERE,
-            account=ClientLogin(client_id=self._client_id, username=self._client_id, password=token),
+            account=ClientLogin(client_id=self._client_id, username=self._username, password=token),
             version=manner.version,
             clean=self._clean,
             keep_alive=_KEEP_ALIVE_S,

@@ -128,7 +128,19 @@ class WallClock:
     def __init__(self, loop: asyncio.AbstractEventLoop, start_us: int) -> None:
         self._loop = loop
         self._start_us = start_us
-        self.error_us = 0
+        self._error_us = 0
+        #: it was not right all the time
+        self.ever_wrong = False
+
+    @property
+    def error_us(self) -> int:
+        """How far it is ahead."""
+        return self._error_us
+
+    @error_us.setter
+    def error_us(self, error_us: int) -> None:
+        self._error_us = error_us
+        self.ever_wrong = self.ever_wrong or bool(error_us)
 
     def true_us(self) -> int:
         """Microseconds since 1970 as a right clock shows them."""

@@ -20,6 +20,7 @@ from healthsync_mqtt.testing.simulator.commands import Band, Operator
 from healthsync_mqtt.testing.simulator.disk import Disk
 from healthsync_mqtt.testing.simulator.history import History
 from healthsync_mqtt.testing.simulator.network import Network, SimulatedWire, WireUser
+from healthsync_mqtt.testing.simulator.newcomers import EarnedBadge, Newcomer
 from healthsync_mqtt.testing.simulator.node import Node, ServiceParts
 from healthsync_mqtt.testing.simulator.people import OF_ALICE, OPERATOR, READER, USERS, Badge, Office, Taking, device
 from healthsync_mqtt.testing.simulator.sink import SimulatedServer
@@ -31,6 +32,8 @@ _WORK_S = 12.0
 _SETTLE_S = 600.0
 _COMMANDED = 0.5
 """The part of the seeds in which somebody is sent commands."""
+_ENROLLING = 0.3
+"""The part of the seeds in which a device enrols."""
 _CLOCK_ERRORS_S = (-1_795_000_000, -40_000_000, -90_000, -3_600, -30, 0, 30, 3_600, 90_000, 400_000_000)
 """NTP jumps, a clock that is days or a year behind, one that has begun again in 1970, one that is years ahead."""
 PLAIN = ServiceParts()
@@ -97,6 +100,7 @@ class World:
         self._at_peace = asyncio.Event()
         restores = self._allowed(SimulatedFault.RESTORE) and chance.random() < 0.2
         devices = list(self._devices(plain=not restores))
+        newcomers = list(self._newcomers())
         subscribers = [self._subscriber(READER), self._subscriber(OF_ALICE)]
         bands = [self._band("alice")] if self._stream("commands").random() < _COMMANDED else []
         await self._start()
@@ -110,8 +114,9 @@ class World:
         tasks.append(asyncio.create_task(self._supervise(), name="sim.supervisor"))
         working = [
             asyncio.create_task(each.run(_WORK_S, self._at_peace), name=f"sim.{each.principal.client_id}")
-            for each in devices
+            for each in (*devices, *newcomers)
         ]
+        tasks += [asyncio.create_task(self._joins(each, devices), name="sim.joins") for each in newcomers]
         working += [asyncio.create_task(self._operator(each).run(_WORK_S), name="sim.operator") for each in bands]
         await self._trouble(devices, restores=restores)
         await self._peace()
@@ -121,6 +126,7 @@ class World:
         except TimeoutError:
             self.history.violations.append("some device is not done although nothing is wrong any more")
         await asyncio.sleep(20.0)
+        await self._check_newcomers(newcomers)
         self._last_checks(subscribers)
         for task in (*tasks, *working):
             task.cancel()
@@ -153,6 +159,29 @@ class World:
                     history=self.history,
                     speech=self._speech(principal.client_id),
                 )
+
+    def enrolling(self) -> list[Principal]:
+        """In some of the seeds a device that nobody has added has a code and nothing else."""
+        chance = self._stream("newcomers")
+        return [device(chance.choice(USERS), "ring")] if chance.random() < _ENROLLING else []
+
+    def _newcomers(self) -> Iterator[Newcomer]:
+        for principal in self.enrolling():
+            yield Newcomer(
+                EarnedBadge(principal, self._office),
+                self._office,
+                network=self._network,
+                door=self,
+                clock=self._clock,
+                chance=self._stream(principal.client_id),
+                history=self.history,
+                speech=self._speech(principal.client_id),
+            )
+
+    async def _joins(self, who: Newcomer, devices: list[SimulatedDevice | PlainDevice]) -> None:
+        await who.enrolled.wait()
+        devices += [who] * 3  # as likely to lose its rights as all others together
+        self.happened.append(f"{self._now()} {who.principal.client_id} has enrolled")
 
     def _speech(self, client_id: str) -> Speech:
         """Half of all speak MQTT 3.1.1, the others 5, and of those half ask to be told in acknowledgements."""
@@ -314,6 +343,8 @@ class World:
         if len(self._gone) == len(USERS) - 1 or self._node is None:
             return
         how = self._chance.choice(list(Taking))
+        if how is Taking.TOKEN and isinstance(who, Newcomer):
+            how = Taking.REVOCATION  # without its token it gets the next
         self.happened.append(f"{self._now()} {how.value} of {who.principal.client_id}")
         self._office.take(who.badge, how)
         self._gone.add((who.user, who.device))
@@ -341,6 +372,13 @@ class World:
         self._at_peace.set()
 
     # -- checks
+
+    async def _check_newcomers(self, newcomers: list[Newcomer]) -> None:
+        for each in newcomers:
+            if not each.enrolled.is_set():
+                self.history.violations.append(f"identity: {each.principal.client_id} never got credentials")
+            elif each.badge.taken.is_set() and await each.outlives():
+                self.history.violations.append(f"identity: {each.principal.client_id} gets tokens without a right")
 
     def _check(self) -> None:
         if self._node is not None and not self._restored and not self._disk.broken:

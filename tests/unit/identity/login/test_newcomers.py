@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from healthsync_mqtt.identity.login.credential_login import CredentialLogin
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.logins import Logins
-from healthsync_mqtt.identity.login.newcomers import Newcomers
+from healthsync_mqtt.identity.login.newcomers import READ_EVERY_S, Newcomers
 from healthsync_mqtt.identity.login.proof import Denied, Login, PerhapsNewError, Proof
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
@@ -131,6 +132,27 @@ async def test_one_reading_is_for_all_that_wait_and_begins_after_they_asked(
     await asyncio.gather(first, *later)
     assert len(readings) == 2, "those who came while it was read wait for another one, together"
     assert house.newcomers.reading() is not later[0]
+
+
+async def test_strangers_cause_a_reading_four_times_a_second_at_most(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    now, begun = 0.0, []
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + now)
+    monkeypatch.setattr(house.logins, "catch_up", lambda: begun.append(loop.time()))
+    for _ in range(4):
+        before = len(begun)
+        waiting = [house.newcomers.reading() for _ in range(50)]
+        now += READ_EVERY_S / 2
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(begun) <= before + 1
+        now += READ_EVERY_S / 2
+        await asyncio.wait_for(asyncio.gather(*waiting), 10)
+    assert len(begun) == 5, "who came while the first ran waited for another, and everybody has been answered"
+    assert all(later - earlier >= READ_EVERY_S for earlier, later in pairwise(begun))
 
 
 def test_credentials_are_followed(house: House, tmp_path: Path) -> None:
