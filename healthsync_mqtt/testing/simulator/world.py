@@ -1,3 +1,4 @@
+# long: one run from its start to its last checks: who takes part, what goes wrong, what has to be true
 """One seeded run: a service, its clients, a network and faults, on virtual time; the promises are checked on the way.
 
 Everything that happens follows from the seed. A run costs some tens of milliseconds, so that many seeds can be tried.
