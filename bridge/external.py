@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from bridge.edges.changes import refusal
 from bridge.edges.connections import Connections
 from bridge.edges.embedded import RefusedMessages
 from bridge.edges.external import LinkOutlet, LinkShelf, LongAllowance, Origins
@@ -17,13 +18,15 @@ from bridge.pipeline import Pipeline
 from bridge.service import Addresses
 from healthsync_mqtt.broker.embedded.ports import RefusedNotice
 from healthsync_mqtt.config.settings import Settings
-from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.errors import ConfigError, UnavailableError
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.receipt import TOPIC_SHOWN
 from healthsync_mqtt.model.report import EdgeReport
 from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.codec.packets import Publish
+
+_NO_CHANGES: Final = UnavailableError("behind an external broker this is not answered: follow the canonical topics")
 
 
 class ExternalEdge:
@@ -81,7 +84,13 @@ class ExternalEdge:
             base.topics,
             pipeline,
             base.counters,
-            origins=Origins(base.topics, Shard.parse(external.shard), base.status_topic, self._heard(shelf)),
+            origins=Origins(
+                base.topics,
+                Shard.parse(external.shard),
+                base.status_topic,
+                self._heard(shelf),
+                {"changes_request": self._refuse_changes},
+            ),
             long=self._long(),
             outlet=self.outlet,
             users=(shelf.connected, self.follower.connected) if external.canonical else (shelf.connected,),
@@ -96,6 +105,10 @@ class ExternalEdge:
     def _heard(self, shelf: LinkShelf) -> dict[str, Callable[[Publish], None]]:
         topics = self.ground.topics
         return {topics.build("homeassistant_status"): shelf.hear} if "homeassistant_status" in topics.channels else {}
+
+    def _refuse_changes(self, client: str, payload: bytes) -> None:
+        """What a client may read is known to the broker alone here."""
+        self.outlet.send(self.ground.topics.build("changes_response", client=client), refusal(payload, _NO_CHANGES))
 
     def _long(self) -> LongAllowance:
         base = self.ground

@@ -55,6 +55,13 @@ _read = msgspec.json.Decoder(ChangesRequest).decode
 _read_name = msgspec.json.Decoder(_Named).decode
 
 
+def refusal(payload: bytes, error: HealthSyncError) -> bytes:
+    """The answer to a request that is not granted."""
+    transaction = _transaction(payload)
+    said = {"status": "error", "reason": error.reason, "message": str(error)}
+    return msgspec.json.encode(said if transaction is None else {"transaction": transaction} | said)
+
+
 class ChangeRequests:
     """Answers ``changes_request`` (the door's ``Requests``). One at a time for each client.
 

@@ -31,6 +31,12 @@ log = get_logger("bridge")
 
 _VERSIONS: Final = {"5": (5,), "3.1.1": (4,), "auto": (5, 4)}
 _GOODBYE_S = 0.5
+_RENEW: Final = "renew its access rules: healthsync broker provision mosquitto, or render them anew"
+ASIDES: Final = {"homeassistant_status": "bridge.births_not_heard", "changes_request": "bridge.requests_not_heard"}
+"""Channels that the bridge listens to beside deliveries, and can be without; what is logged where one is refused.
+
+Rules that were rendered by an earlier release refuse the newer of them.
+"""
 
 
 class Connections:
@@ -66,7 +72,7 @@ class Connections:
         self._sentinel = Sentinel(settings, self._store, topics)
         self._filters = subscriptions(topics, settings.external)
         #: what the bridge listens to beside deliveries, and can be without
-        self._asides = [channel.template.filter for channel in topics if channel.key == "homeassistant_status"]
+        self._asides = {each.key: each.template.filter for each in topics if each.key in ASIDES}
         self._versions = _VERSIONS[settings.external.protocol]
         self._loop = asyncio.get_running_loop()
         self._rng = SystemRandom()
@@ -140,11 +146,11 @@ class Connections:
             codes = await link.subscribe(self._filters)
             refused = [name for name, code in zip(self._filters, codes, strict=True) if code >= 128]
             if refused:
-                raise DeniedError(f"the broker refuses the bridge {', '.join(refused)}", hint="renew its access rules")
+                raise DeniedError(f"the broker refuses the bridge {', '.join(refused)}", hint=_RENEW)
             if self._asides:
-                unheard = [code for code in await link.subscribe(self._asides) if code >= 128]
-                if unheard:
-                    log.warning("bridge.births_not_heard", fix="renew the broker's access rules")
+                codes = await link.subscribe(list(self._asides.values()))
+                for key in (key for key, code in zip(self._asides, codes, strict=True) if code >= 128):
+                    log.warning(ASIDES[key], fix=_RENEW)
             await self._namesake.look(link, self._online())
             self.link = link
             try:

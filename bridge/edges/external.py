@@ -1,3 +1,4 @@
+# long: what comes from a connection, and what goes out over it: deliveries, receipts, retained messages
 """On an external broker: deliveries from a connection to it, and the bridge's messages out through it.
 
 Each connection has a source of its own. What a source has handed over is acknowledged on its connection or, when that
@@ -15,7 +16,7 @@ from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
 from healthsync_mqtt.broker.embedded.ackorder import AckOrder, answers
 from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom, RoomPlace
-from healthsync_mqtt.broker.external.identities import CANARY_USERS
+from healthsync_mqtt.broker.external.identities import CANARY_USERS, OWN
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, DeliveryVerdict
 from healthsync_mqtt.model.origin import Origin
@@ -32,6 +33,7 @@ _REFUSED: Final = 0x80
 STRETCH: Final = 500
 """Messages that were held back and are handed on in one step of the loop: then pings, timers and commits come."""
 _BORN: Final = b"online"
+_CANARIES: Final = frozenset(each.client_id for each in OWN)
 _FOREIGN: Final = Origin("", None, None, "foreign")
 """Another bridge's user, a canary, or no events topic at all: acknowledged, and that is all."""
 
@@ -45,8 +47,13 @@ class Origins:
         shard: Shard,
         status_topic: str = "",
         heard: Mapping[str, Callable[[Publish], None]] = MappingProxyType({}),
+        asked: Mapping[str, Callable[[str, bytes], None]] = MappingProxyType({}),
     ) -> None:
-        """``heard``: who is told of what comes on topics that are for the bridge and hold no events."""
+        """``heard``: who is told of what comes on topics that are for the bridge and hold no events.
+
+        ``asked``: by channel, who gets a client's requests on it: the client's id and the payload.
+        """
+        self._asked = asked
         self._status_topic = status_topic
         self._heard = {topic.encode(): tell for topic, tell in heard.items()}
         self._registry = registry
@@ -68,6 +75,12 @@ class Origins:
         """A message without a user."""
         if tell := self._heard.get(message.topic):
             tell(message)
+        elif self._asked and (parsed := self._registry.parse(message.topic.decode("utf-8", "replace"))) is not None:
+            channel, variables = parsed
+            if message.retain or variables.get("client") in _CANARIES:
+                return
+            if answer := self._asked.get(channel.key):
+                answer(variables["client"], message.payload)
 
     def _decide(self, topic: bytes) -> Origin:
         if topic in self._heard:
@@ -79,6 +92,8 @@ class Origins:
         if text == self._status_topic:
             return _FOREIGN
         parsed = self._registry.parse(text)
+        if parsed is not None and parsed[0].key in self._asked:
+            return _FOREIGN
         if parsed is None or not parsed[0].ingest:
             log.warning("bridge.unknown_topic", bytes=len(topic))
             return _FOREIGN

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from healthsync_mqtt.client.backoff import Backoff, Clock, SystemClock
 from healthsync_mqtt.client.transport import ConnectionLostError, DeviceConnection, Transport
-from healthsync_mqtt.errors import DeniedError
+from healthsync_mqtt.errors import DeniedError, UnavailableError
 from healthsync_mqtt.model.sync_token import SyncTokenError
 from healthsync_mqtt.mqtt.links.client import MqttTransport, tls_context
 from healthsync_mqtt.topics.registry import TopicRegistry
@@ -114,6 +114,8 @@ def _checked(said: dict[str, Any]) -> dict[str, Any]:
     reason, message = str(said.get("reason")), str(said.get("message"))
     if reason in _TOKEN_REASONS:
         raise SyncTokenError(reason, message)
+    if reason == UnavailableError.reason:
+        raise UnavailableError(f"the service tells no changes: {message}", hint="see: healthsync status")
     raise DeniedError(
         f"the service tells no changes: {message}", hint="see what may be read: healthsync subscriber list"
     )

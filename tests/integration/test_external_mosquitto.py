@@ -84,6 +84,16 @@ async def test_an_event_is_stored_receipted_and_republished(broker: Mosquitto, b
     assert bridge.process is not None
 
 
+async def test_a_request_for_changes_is_refused_at_once(broker: Mosquitto, bridge: BridgeProcess) -> None:
+    async with talk(broker.address) as watch:
+        await watch.login(broker.account("alice-watch"))
+        assert await watch.subscribe("changes/alice-watch/response") == [1]
+        await watch.publish("changes/alice-watch/request", b'{"transaction": "t-1"}')
+        await watch.hear(until=b"t-1", seconds=PATIENCE_S)
+        answer = json.loads(watch.messages[0].payload)
+        assert (answer["status"], answer["reason"], answer["transaction"]) == ("error", "unavailable", "t-1")
+
+
 async def test_the_device_client_works_as_on_the_embedded_broker(broker: Mosquitto, bridge: BridgeProcess) -> None:
     account = broker.account("alice-watch")
     login = Credentials(
