@@ -92,7 +92,7 @@ def test_one_stream_more_than_a_login_may_have(monkeypatch: pytest.MonkeyPatch) 
         assert streams.open == 1
 
 
-NAMED = {"event_id": "h-1", "carer": "alice", "device": "watch", "app": "phone", "provider": "oura"}
+NAMED = {"event_id": "h-1", "carer": "alice", "device": "watch", "app": "phone", "provider": "oura", "number": "1"}
 """What stands for the parameters of paths."""
 ASKED = {
     "/v1/users/{user}/series": "?type=heart_rate&since=2026-11-01T00:00:00Z&until=2026-11-02T00:00:00Z",
