@@ -15,13 +15,14 @@ import typer
 from bridge.decode.delivery import decode
 from healthsync_mqtt.adapters.agreeing import LASTS_S, Callback, Invitation, finish, invite
 from healthsync_mqtt.adapters.catalogue import Known, known
-from healthsync_mqtt.adapters.leaving import told
+from healthsync_mqtt.adapters.ending import ended
 from healthsync_mqtt.adapters.link_state import CloudLinkState
-from healthsync_mqtt.adapters.links import CloudLink, LinkBook
+from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.adapters.port import Adapter, Mapping
 from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.ready import ready as ready_of
 from healthsync_mqtt.adapters.subscribing import BY_HAND
+from healthsync_mqtt.adapters.telling import described_link
 from healthsync_mqtt.adapters.web import DirectWeb
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.formats import content_of, event_shown
@@ -31,6 +32,7 @@ from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json, Yes, now_us
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.control.service_file import ServiceFile
+from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.errors import ConfigError, ConflictError, InputError, NotFoundError, UnavailableError, UsageError
 from healthsync_mqtt.formats.port import AppMessage, Gone, Made, folded
 from healthsync_mqtt.linked.inbox import NoticeInbox
@@ -354,24 +356,14 @@ def unlink(user: User, provider: Provider, *, yes: Yes = False, data: Data = DAT
     with _book(settings.data) as book:
         found = book.of(user, provider)
         output.agree(f"Unlink {user} from {provider}? What is stored stays", yes=yes or json)
-        knows = _revoked(settings, book, found)
-        book.leave(found.id)
+        ready = ready_of(settings, _adapter(provider, settings.data))
+        knows = ended(book, found, ready, DirectWeb(), now_us())
     with DataDirectory(settings.data).changing() as change:
         change.note("adapter.unlinked", user=user, provider=provider, told=knows)
     said = (
         "and the provider was told" if knows else "but the provider could not be told: take our access away there, too"
     )
     output.told({"unlinked": True, "revoked": knows}, f"unlinked {user} from {provider}, {said}", as_json=json)
-
-
-def _revoked(settings: Settings, book: LinkBook, found: CloudLink) -> bool:
-    """Whether the provider knows that our access is over."""
-    ready = ready_of(settings, _adapter(found.provider, settings.data))
-    tokens = book.tokens(found)
-    if tokens is None or ready.cloud.leave is None:
-        return False
-    known = tokens._replace(account=found.account or tokens.account)
-    return told(ready.cloud.leave, ready.cloud.access(ready.client, known, now_us()), DirectWeb()).done
 
 
 @app.command("status")
@@ -389,26 +381,13 @@ def status(
     links = []
     if (place / LINKS).exists():
         with LinkBook.open(place) as book:
-            links = [_status(each) for each in book.links(user)]
+            links = [told(described_link(each)) for each in book.links(user)]
     output.listing(
         links,
         {"user_id": "USER", "provider": "PROVIDER", "state": "STATE", "synced_at": "FETCHED", "hint": "HINT"},
         as_json=json,
         empty="no links yet; make one: healthsync adapter link USER PROVIDER",
     )
-
-
-def _status(found: CloudLink) -> dict[str, Any]:
-    return {
-        "user_id": found.user,
-        "provider": found.provider,
-        "state": found.state.value,
-        "hint": found.hint,
-        "scopes": found.scopes.replace(",", " ").split(),
-        "paused": found.paused,
-        "linked_at": iso(found.linked_us),
-        "synced_at": iso(found.synced_us) if found.synced_us else None,
-    }
 
 
 @app.command("sync")

@@ -106,6 +106,12 @@ class ErasureWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     reason: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 
+class LinkWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The cloud that a user wants to be linked to."""
+
+    provider: Id
+
+
 REQUESTS: tuple[type[msgspec.Struct], ...] = (
     UserRequest,
     InviteRequest,
@@ -119,4 +125,5 @@ REQUESTS: tuple[type[msgspec.Struct], ...] = (
     PurgeWish,
     SourceOrder,
     ErasureWish,
+    LinkWish,
 )

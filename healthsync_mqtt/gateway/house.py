@@ -15,7 +15,7 @@ from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.formats.catalogue import declare
-from healthsync_mqtt.gateway import enrolling, intake, leaving, linking, provider_hooks, stream
+from healthsync_mqtt.gateway import clouds, enrolling, intake, leaving, linking, provider_hooks, stream
 from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.day_pool import DayPool
@@ -130,6 +130,7 @@ class House:
         self.enrolling = enrolling.Enrolling(self.callers, exchange)
         self.adapters = LinkPool(settings.data)
         self.provider_hooks = provider_hooks.ProviderHooks(self.adapters, self.callers, self.intake.room)
+        self.clouds = clouds.Clouds(self.adapters)
         self.linking = linking.Linking(self.adapters, self.sessions, self.callers)
         self.tls = (
             ServerTls(

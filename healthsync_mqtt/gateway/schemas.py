@@ -1,9 +1,11 @@
+# long: a schema each
 """The schemas of the OpenAPI document: made of the values that are told and asked, and what routes only hand on."""
 
 from typing import Any, Final
 
 import msgspec
 
+from healthsync_mqtt.adapters.telling import CloudLine, LinkDescription
 from healthsync_mqtt.descriptions.audited import AuditFinding, AuditLine
 from healthsync_mqtt.descriptions.consents import ConsentDecisionLine, ConsentLine
 from healthsync_mqtt.descriptions.measured import SourceLine
@@ -101,6 +103,8 @@ MODELS: Final[tuple[type[msgspec.Struct], ...]] = (
     AuditLine,
     AuditFinding,
     SourceLine,
+    LinkDescription,
+    CloudLine,
     *REQUESTS,
 )
 """What is told and asked as values: their schemas are made of them."""
@@ -378,6 +382,24 @@ SCHEMAS: Final[dict[str, Any]] = {
         "type": "object",
         "required": ["imports"],
         "properties": {"imports": {"type": "array", "items": ref("Import")}},
+    },
+    "Links": {
+        "type": "object",
+        "required": ["links", "clouds"],
+        "properties": {
+            "links": {"type": "array", "items": ref("LinkDescription")},
+            "clouds": {"type": "array", "items": ref("CloudLine")},
+        },
+    },
+    "LinkInvitation": {
+        "type": "object",
+        "required": ["provider", "url", "expires_at"],
+        "properties": {"provider": _TEXT, "url": _TEXT, "expires_at": _TIME},
+    },
+    "LinkEnd": {
+        "type": "object",
+        "required": ["provider", "told"],
+        "properties": {"provider": _TEXT, "told": {"type": "boolean"}},
     },
     "Anything": {},
 } | msgspec.json.schema_components(MODELS, ref_template="#/components/schemas/{name}")[1]

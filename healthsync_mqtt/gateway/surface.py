@@ -10,6 +10,7 @@ from healthsync_mqtt.gateway import (
     apps,
     bringing,
     caring,
+    clouds,
     days,
     devices,
     enrolling,
@@ -68,6 +69,7 @@ class GatewayParts(Protocol):
     rules: AccessRules
     provider_hooks: provider_hooks.ProviderHooks
     linking: linking.Linking
+    clouds: clouds.Clouds
     log: LogPool
     installation: Installation
     archives: leaving.Archives
@@ -107,5 +109,6 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         refused.routes(parts.deeds, parts.log, parts.installation, admin),
         records.routes(parts.deeds, parts.installation, admin),
         outlets.routes(parts.deeds, parts.installation, admin),
+        clouds.routes(parts.deeds, parts.clouds, keeper),
         watching.routes(parts.installation, admin),
     ]

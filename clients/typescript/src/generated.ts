@@ -1776,6 +1776,22 @@ export type Imports = {
   imports: Array<Import>;
 };
 
+export type Links = {
+  links: Array<LinkDescription>;
+  clouds: Array<CloudLine>;
+};
+
+export type LinkInvitation = {
+  provider: string;
+  url: string;
+  expires_at: string;
+};
+
+export type LinkEnd = {
+  provider: string;
+  told: boolean;
+};
+
 export type Anything = unknown;
 
 export type UserDescription = {
@@ -1919,6 +1935,23 @@ export type SourceLine = {
   last: string | null;
 };
 
+export type LinkDescription = {
+  user_id: string;
+  provider: string;
+  state: string;
+  hint: string;
+  scopes: Array<string>;
+  paused: boolean;
+  linked_at: string;
+  synced_at: string | null;
+};
+
+export type CloudLine = {
+  provider: string;
+  title: string;
+  types: Array<string>;
+};
+
 export type UserRequest = {
   user_id: string;
   consent: Array<string>;
@@ -1984,6 +2017,10 @@ export type SourceOrder = {
 export type ErasureWish = {
   confirm: string;
   reason?: string | null | undefined;
+};
+
+export type LinkWish = {
+  provider: string;
 };
 
 export type Order = "asc" | "desc";
@@ -2508,6 +2545,24 @@ export interface Routes {
     query: Record<never, never>;
     body: undefined;
     answer: Sink;
+  };
+  "GET /v1/users/{user}/links": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Links;
+  };
+  "POST /v1/users/{user}/links": {
+    path: { user: string };
+    query: Record<never, never>;
+    body: LinkWish;
+    answer: LinkInvitation;
+  };
+  "DELETE /v1/users/{user}/links/{provider}": {
+    path: { user: string; provider: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: LinkEnd;
   };
   "GET /v1/status": {
     path: Record<never, never>;

@@ -181,3 +181,26 @@ def test_who_was_removed_while_the_browser_was_away_is_linked_to_nothing(scene: 
         back = urlsplit(scene.cloud.agree(invitation.url))
         assert scene.here.web.get(f"/v1/link/oura/callback?{back.query}").status == 404
         assert [each.user for each in book.links()] == ["alice"]
+
+
+def test_a_person_links_and_unlinks_a_cloud(scene: Scene) -> None:
+    alice = scene.here.invited("alice")
+    path = "/v1/users/alice/links"
+    with LinkBook.open(scene.data) as book:
+        before = {each.provider for each in book.links("alice")}
+    shown = alice.get(path).json()
+    assert {each["provider"] for each in shown["links"]} == before
+    assert "oura" in {each["provider"] for each in shown["clouds"]}
+    begun = alice.call("POST", path, {"provider": "oura"}, x_csrf_token=alice.csrf)
+    assert begun.status == 200, begun.body
+    back = urlsplit(scene.cloud.agree(begun.json()["url"]))
+    assert scene.here.web.get(f"{back.path}?{back.query}").status == 200
+    (link,) = [each for each in alice.get(path).json()["links"] if each["provider"] == "oura"]
+    assert (link["state"], link["paused"]) == ("ok", False)
+    for wrong, status in (({"provider": "nobody"}, 404), ({"provider": "a/b"}, 400), ({}, 400)):
+        assert alice.call("POST", path, wrong, x_csrf_token=alice.csrf).status == status
+    ended = alice.call("DELETE", f"{path}/oura", x_csrf_token=alice.csrf)
+    assert (ended.status, ended.json()["provider"]) == (200, "oura"), ended.body
+    assert "oura" not in {each["provider"] for each in alice.get(path).json()["links"]}
+    assert alice.call("DELETE", f"{path}/oura", x_csrf_token=alice.csrf).status == 404
+    assert {"adapter.invited", "adapter.unlinked"} <= set(scene.here.audited())

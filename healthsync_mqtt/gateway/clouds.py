@@ -1,0 +1,131 @@
+"""A user's links to clouds over HTTP, for the user and for admins: seen, begun, and ended."""
+
+import asyncio
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from healthsync_mqtt.adapters.agreeing import LASTS_S, Invitation, invite
+from healthsync_mqtt.adapters.ending import ended
+from healthsync_mqtt.adapters.links import LinkBook
+from healthsync_mqtt.adapters.ready import ReadyAdapter
+from healthsync_mqtt.adapters.telling import CloudLine, LinkDescription, described_link
+from healthsync_mqtt.adapters.web import DirectWeb, Web
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.gateway.asked import LinkWish
+from healthsync_mqtt.gateway.body import read_form
+from healthsync_mqtt.gateway.callers import Caller
+from healthsync_mqtt.gateway.deeds import Deed, Deeds, answered
+from healthsync_mqtt.gateway.link_pool import LinkFiles, LinkPool
+from healthsync_mqtt.gateway.lists import written
+from healthsync_mqtt.gateway.openapi import answers, form
+from healthsync_mqtt.gateway.problem import HttpError, not_found
+from healthsync_mqtt.gateway.rules import Keeper
+from healthsync_mqtt.model.times import iso
+
+
+class Clouds:
+    """Begins and ends links."""
+
+    def __init__(self, links: LinkPool, web: Web | None = None) -> None:
+        self._links = links
+        self._web = web or DirectWeb()
+
+    async def known(self, user: str) -> dict[str, list[LinkDescription] | list[CloudLine]]:
+        """The links of a user, and the clouds that there are."""
+
+        def listed(files: LinkFiles) -> dict[str, list[LinkDescription] | list[CloudLine]]:
+            ready = [each.adapter for _, each in sorted(files.ready.now().items())]
+            clouds = [
+                CloudLine(provider=each.name, title=each.capability.title, types=list(each.types)) for each in ready
+            ]
+            return {"links": list(map(described_link, files.book.links(user))), "clouds": clouds}
+
+        return await self._links.call(listed)
+
+    async def invite(self, user: str, provider: str) -> Invitation:
+        """Where the user agrees. HttpError 404 for a cloud that is not set up, 409 where nobody can come back."""
+
+        def invited(files: LinkFiles) -> Invitation:
+            ready = files.ready.now().get(provider)
+            if ready is None:
+                raise HttpError(404, "not_found", "that cloud is not set up here", hint="see: healthsync adapter list")
+            if not ready.hooks.public_url:
+                raise HttpError(
+                    409, "conflict", "users cannot come back from a cloud to here", hint="set gateway.public_url"
+                )
+            redirect = f"{ready.hooks.public_url}/v1/link/{provider}/callback"
+            return invite(files.book, ready, user, redirect, _now_us())
+
+        return await self._links.call(invited)
+
+    async def leave(self, user: str, provider: str) -> bool:
+        """End a link; whether the cloud knows that our access is over. HttpError 404."""
+        ready = await self._links.call(lambda files: files.ready.now().get(provider))
+        if ready is None:
+            raise not_found()
+        return await asyncio.to_thread(self._left, user, ready)
+
+    def _left(self, user: str, ready: ReadyAdapter) -> bool:
+        """In a thread, with a file of its own: the provider may take its time."""
+        with LinkBook.open(self._links.data) as book:
+            return ended(book, book.of(user, ready.adapter.name), ready, self._web, _now_us())
+
+
+def routes(deeds: Deeds, clouds: Clouds, keeper: Keeper) -> APIRouter:
+    """The routes of links."""
+    router = APIRouter(tags=["clouds"])
+
+    async def of(user: str) -> Response:
+        await deeds.ask(lambda registry: registry.user(user))
+        return written(await clouds.known(user))
+
+    @router.get(
+        "/v1/users/{user}/links",
+        summary="A user's links to clouds",
+        responses=answers("Links", "The links, and the clouds that there are.", 400, 401, 404, 503),
+    )
+    async def links(user: str, _: Annotated[Caller, Depends(keeper)]) -> Response:
+        """What is fetched, when it last was, and what is to be done where it does not work."""
+        return await of(user)
+
+    @router.post(
+        "/v1/users/{user}/links",
+        summary="Begin a link to a cloud",
+        responses=answers("LinkInvitation", "Where the user agrees.", 400, 401, 403, 404, 408, 409, 413, 415, 503),
+        openapi_extra=form("LinkWish"),
+    )
+    async def begun(request: Request, user: str, caller: Annotated[Caller, Depends(keeper)]) -> Response:
+        """The user opens `url` within ten minutes, agrees there, and comes back to here."""
+        asked = await read_form(request, LinkWish, '{"provider": "oura"}')
+
+        def noted(deed: Deed) -> None:
+            deed.registry.user(user)
+            deed.note("adapter.invited", user=user, provider=asked.provider)
+
+        await deeds.do(caller, noted)
+        until_us = deeds.now_us() + LASTS_S * 1_000_000
+        invitation = await clouds.invite(user, asked.provider)
+        return written({"provider": asked.provider, "url": invitation.url, "expires_at": iso(until_us)})
+
+    @router.delete(
+        "/v1/users/{user}/links/{provider}",
+        summary="End a link to a cloud",
+        responses=answers("LinkEnd", "It has ended.", 400, 401, 403, 404, 503),
+    )
+    async def left(user: str, provider: str, caller: Annotated[Caller, Depends(keeper)]) -> Response:
+        """What was stored stays. `told` is whether the cloud knows; where not, the user takes our access away there."""
+        try:
+            knows = await clouds.leave(user, provider)
+        except HealthSyncError as error:
+            raise answered(error) from None
+        await deeds.do(caller, lambda deed: deed.note("adapter.unlinked", user=user, provider=provider, told=knows))
+        return written({"provider": provider, "told": knows})
+
+    return router
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
