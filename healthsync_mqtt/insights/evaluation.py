@@ -91,10 +91,13 @@ class Evaluation:
             self._file.note(place, self._known_days(), known=self._known)
         changes = self._days.changes_after(place.change, _CHANGES)
         if changes:
+            # Later days are due when they have come.
+            people = {user: self._days.person(user) for user in {each.user for each in changes}}
+            last = {user: person.today(now_us) for user, person in people.items() if person is not None}
             due = {
                 (each.user, day)
                 for each in changes
-                for day in range(each.day, each.day + self._reach.get(each.type, 0))
+                for day in range(each.day, min(each.day + self._reach.get(each.type, 0), last.get(each.user, 0) + 1))
             }
             self._file.note(place._replace(change=changes[-1].change), sorted(due), known=self._known)
         self._pass_days(now_us)

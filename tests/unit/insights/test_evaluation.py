@@ -68,6 +68,14 @@ def test_a_day_to_come_is_looked_at_when_it_is_there(scene: InsightScene) -> Non
     assert [each["day"] for each in scene.found()] == ["2026-11-25"]
 
 
+def test_what_happens_today_makes_no_work_for_days_to_come(scene: InsightScene) -> None:
+    scene.store(quiet(DAY - 39, DAY))
+    scene.settle()
+    scene.store([resting(DAY, 63, version=1)])
+    scene.evaluation().follow(scene.now_us)
+    assert scene.file.due_days("alice", 99) == [DAY]
+
+
 def test_what_is_withdrawn_is_in_no_finding_and_what_is_granted_again_begins_anew(scene: InsightScene) -> None:
     scene.store([*quiet(DAY - 39, DAY - 2), resting(DAY - 1, 74), resting(DAY, 75)])
     scene.agree("bob", rest=0)
@@ -177,7 +185,7 @@ def test_a_reading_that_only_moves_over_the_day_is_looked_at_again(scene: Insigh
 
 
 @given(seed=st.integers(0, 10**6), pieces=st.integers(1, 5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_late_data_comes_to_what_a_full_run_comes_to(seed: int, pieces: int) -> None:
     rng = Random(seed)
     items = []
