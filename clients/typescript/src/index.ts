@@ -5,6 +5,7 @@ export * from "./credentials.js";
 export * from "./device.js";
 export * from "./errors.js";
 export * from "./events.js";
+export * from "./first.js";
 export type * from "./generated.js";
 export { TOPICS } from "./generated.js";
 export * from "./http.js";
