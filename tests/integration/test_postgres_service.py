@@ -86,28 +86,6 @@ def test_a_log_that_lost_rows_is_refused_until_it_is_accepted(server: Postgres, 
         assert after["epoch"] != before["epoch"]
 
 
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ('url = "postgresql://me:secret@localhost/db"', "a password does not belong here"),
-        ('url = "postgresql://me@db.example.com/db"', "sslmode=verify-full"),
-        ('url = "mysql://localhost/db"', "not an address of PostgreSQL"),
-        ('url = "postgresql://localhost/db"\nencryption = "rows"', "is not sealed by this release"),
-        ('password_file = "/secret"', "password_file is for url"),
-    ],
-)
-def test_what_it_cannot_do_is_said_at_the_start(tmp_path: Path, settings: str, told: str) -> None:
-    data = tmp_path / "data"
-    data.mkdir(mode=0o700)
-    (data / "healthsync.toml").write_text(f"[storage]\n{settings}\n")
-    done = subprocess.run(
-        [*HEALTHSYNC, "up", "--data", str(data)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
-    assert done.returncode
-    assert told in done.stderr
-    assert "secret@" not in done.stderr
-
-
 def test_a_log_that_is_in_the_directory_is_not_left_behind(data: Path) -> None:
     (data / "events.db").touch()
     with pytest.raises(NotReadyError, match="its events would be left behind"):
