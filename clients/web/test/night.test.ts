@@ -54,3 +54,15 @@ test("a night without stages is one piece, one of another day none, and an unkno
   const gone = { ...night("2026-11-25T01:00:00Z", "2026-11-25T02:00:00Z"), op: "delete" as const };
   expect(piecesOf([gone], DAY)).toEqual([]);
 });
+
+test("of two devices that measured one sleep the longer is shown, and a nap beside it stays", () => {
+  const pieces = piecesOf(
+    [
+      night("2026-11-25T01:00:00Z", "2026-11-25T05:00:00Z"),
+      night("2026-11-25T00:30:00Z", "2026-11-25T06:00:00Z"),
+      night("2026-11-25T13:00:00Z", "2026-11-25T13:30:00Z"),
+    ],
+    DAY,
+  );
+  expect(pieces.map((piece) => (piece.to - piece.from) / 60_000)).toEqual([330, 30]);
+});

@@ -26,10 +26,10 @@ const KNOWN: Record<string, Stage> = {
 /** Depth of a stage: 0 is awake, 1 lies deepest. */
 export const DEPTH: Record<Stage, number> = { in_bed: 0, awake: 0, rem: 0.34, asleep: 0.5, light: 0.67, deep: 1 };
 
-/** The pieces of all nights that lie within a span. A night without stages is one piece. */
+/** The pieces of all nights that lie within a span. A night without stages is one piece; of two at one time the longer counts. */
 export function piecesOf(nights: readonly HealthEvent[], within: Span): Piece[] {
   const found: Piece[] = [];
-  for (const night of nights) {
+  for (const night of apart(nights)) {
     if (night.op === "delete" || night.start_time === null || night.end_time === null) continue;
     const stages = night.value?.["stages"];
     const parts = Array.isArray(stages) && stages.length > 0 ? (stages as StoredStage[]) : [wholeOf(night)];
@@ -40,6 +40,18 @@ export function piecesOf(nights: readonly HealthEvent[], within: Span): Piece[] 
     }
   }
   return found.sort((one, other) => one.from - other.from);
+}
+
+/** Nights of which none lies over another one: two devices measured the same sleep. */
+function apart(nights: readonly HealthEvent[]): HealthEvent[] {
+  const kept: HealthEvent[] = [];
+  const begin = (night: HealthEvent): number => Date.parse(night.start_time ?? "");
+  const end = (night: HealthEvent): number => Date.parse(night.end_time ?? "");
+  const there = nights.filter((night) => night.op !== "delete" && end(night) > begin(night));
+  for (const night of there.sort((one, other) => end(other) - begin(other) - (end(one) - begin(one)))) {
+    if (kept.every((each) => end(night) <= begin(each) || begin(night) >= end(each))) kept.push(night);
+  }
+  return kept;
 }
 
 interface StoredStage {

@@ -41,10 +41,7 @@ export function Audit(): ReactElement {
         {(listed.data?.audit ?? []).map((each) => (
           <li key={each.no}>
             <b>{each.action}</b>
-            <span>
-              {each.actor}
-              {each.subject === null ? "" : ` · ${each.subject.slice(0, 12)}`} · {detailOf(each.detail)}
-            </span>
+            <span>{[each.actor, each.subject?.slice(0, 12), detailOf(each.detail)].filter(Boolean).join(" · ")}</span>
             <time>{dateAndTime(Date.parse(each.at))}</time>
           </li>
         ))}
