@@ -72,7 +72,7 @@ def routes(deeds: Deeds, admin: Administrator) -> APIRouter:
 
         def remove(deed: Deed) -> AdminDescription:
             if name == caller.principal.client_id:
-                raise ConflictError("that is you", hint="let another admin do it, or: healthsync admin remove NAME")
+                raise ConflictError("that is you", hint="let another do it, or: healthsync admin remove NAME --yes")
             was = deed.registry.remove_admin(name, deed.now_us)
             deed.note("admin.removed", name=name)
             return described_admin(was)

@@ -74,7 +74,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "admin add NAME": Line("admin add first"),
     "admin add {name}": Line("admin add second"),
     "admin list": Line("admin list"),
-    "admin remove NAME": Line("admin remove third --yes", ("admin add third",)),
+    "admin remove NAME --yes": Line("admin remove third --yes", ("admin add third",)),
     "admin remove {name} --yes": Line("admin remove fourth --yes", ("admin add fourth",)),
     "app add USER NAME --format FORMAT": Line("app add alice gauge --format json"),
     "app add {user} {name} --format FORMAT": Line("app add alice gauge2 --format json"),
