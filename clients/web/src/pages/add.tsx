@@ -9,6 +9,7 @@ import { type Draft, entryOf, formOf, MEALS } from "../model/entry";
 import { type EventType, inOrder } from "../model/catalogue";
 import { unitOf } from "../model/units";
 import { Failure } from "../parts/failure";
+import { useHeart } from "../parts/heart";
 import { clockTime } from "../saying";
 import { useSettings } from "../settings";
 import { nameOf, say, type Word } from "../words/words";
@@ -88,7 +89,27 @@ export function Add({ outbox, type }: { outbox: BrowserOutbox; type: string }): 
           ))}
         </ul>
       )}
+      <Strap outbox={outbox} />
     </>
+  );
+}
+
+/** A strap, where the browser can read one: connected until the page is left. */
+function Strap({ outbox }: { outbox: BrowserOutbox }): ReactElement | null {
+  const heart = useHeart(outbox);
+  if (!heart.possible) return null;
+  return (
+    <section>
+      <h2>{say("heart.title")}</h2>
+      <p>{say("heart.lead")}</p>
+      <Failure error={heart.error} again={() => void heart.connect()} />
+      <p aria-live="polite">
+        {heart.bpm === null ? null : <b>{heart.bpm} /min </b>}
+        <button type="button" onClick={() => (heart.bpm === null ? void heart.connect() : heart.stop())}>
+          {say(heart.bpm === null ? "heart.connect" : "heart.stop")}
+        </button>
+      </p>
+    </section>
   );
 }
 

@@ -4,7 +4,6 @@ import { newId } from "@healthsync/client";
 import { type ReactElement, useEffect, useState } from "react";
 import type { BrowserOutbox } from "../api/outbox";
 import { isoHere } from "../model/times";
-import { useHeart } from "../parts/heart";
 import { settings, useSettings } from "../settings";
 import { nameOf, say } from "../words/words";
 
@@ -20,7 +19,6 @@ export function Button({ outbox }: { outbox: BrowserOutbox }): ReactElement {
   const type = button in SAYINGS ? button : "hydration";
   const [pressed, setPressed] = useState<string[]>([]);
   const [settled, setSettled] = useState(0);
-  const heart = useHeart(outbox);
   useEffect(
     () =>
       outbox.onResults((results) => {
@@ -43,7 +41,7 @@ export function Button({ outbox }: { outbox: BrowserOutbox }): ReactElement {
       </a>
       <h1 className="unseen">{say("button.title")}</h1>
       <button type="button" onClick={() => void press()}>
-        <b>{heart.bpm ?? nameOf(type)}</b>
+        <b>{nameOf(type)}</b>
         <span aria-live="polite">
           {pressed.length === 0
             ? say("button.now")
