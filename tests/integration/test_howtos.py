@@ -29,16 +29,17 @@ from tests.support.rabbitmq import SERVER, installed
 from tests.support.service import Service, run_cli
 
 NOT_RUN = {
-    "docs/howto/adapters.md": 3,
+    "docs/howto/adapters.md": 5,
     "docs/howto/backup.md": 2,
     "docs/howto/compose.md": 1,
     "docs/howto/emqx.md": 1,
+    "docs/howto/kafka.md": 1,
     "docs/howto/mosquitto.md": 1,
     "docs/howto/nightscout.md": 1,
     "docs/howto/phone-certificates.md": 3,
 }
 """How many blocks of a page are not run; the page gives the reason of each."""
-OTHER_LANGUAGES = {"json", "toml", "python", "sql", "text", "yaml", "js", "java", "go", "c", "rust", "conf"}
+OTHER_LANGUAGES = {"json", "toml", "python", "sql", "text", "yaml", "js", "ts", "java", "go", "c", "rust", "conf"}
 """Not typed, but read as what they are by tests of their own."""
 
 
@@ -298,6 +299,21 @@ def test_summaries(begin: Begin, place: Path) -> None:
         newest, _of_the_week = walk.go(1)
         assert "9421" in newest.out
         walk.go(1)
+    walk.done()
+
+
+def test_insights(begin: Begin, place: Path) -> None:
+    """Nothing is found in one day, and the commands say so; what they show of a life has tests of its own."""
+    data = place / "data"
+    run_cli(data, "user", "add", "alice", "--consent", "all")
+    event = {"id": "w-1", "type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}
+    (place / "event.json").write_text(json.dumps(event))
+    with Service(data) as service:
+        service.cli("publish", str(place / "event.json"), "--user", "alice", "--device", "scale")
+        wait_until(lambda: run_cli(data, "summary", "--user", "alice"), "the day is worked out")
+        walk = Walk("docs/insights.md", begin())
+        (typed,) = [walk.go(1)]
+        assert "baseline" in typed[-1].out
     walk.done()
 
 

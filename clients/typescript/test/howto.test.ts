@@ -18,7 +18,7 @@ describe("docs/howto/javascript.md", () => {
 
   before(async () => {
     const page = await readFile(PAGE, "utf8");
-    const found = page.matchAll(/```js\n(.*?)```\s+```\n(.*?)```/gs);
+    const found = page.matchAll(/```js\n(.*?)```\s+```text\n(.*?)```/gs);
     programs = [...found].map(([, text = "", prints = ""]) => ({ text, prints }));
     folder = await mkdtemp(fileURLToPath(new URL("howto-", import.meta.url)));
   });
