@@ -28,6 +28,8 @@ class Upkeep:
         self._in_filter = 0
         #: The last of the rows that have a run and no block yet; 0 when there are none.
         self._blockless = 0
+        #: Whether the dictionary has those, too.
+        self._run_read = False
         #: Commits until the next old block is put on its shelf, and whether there is one.
         self._old_block_in = self._tuning.commits_per_old_block
         self._old_blocks = True
@@ -39,6 +41,7 @@ class Upkeep:
         self._old_blocks = True
         last_of_runs = fetch_value(self._connection, SQL["last_of_runs"])
         self._blockless = last_of_runs if last_of_runs > self._index.indexed_through else 0
+        self._run_read = bool(self._blockless)
 
     def emptied(self) -> None:
         """The dictionary was emptied: its rows have a run that is committed."""
@@ -98,6 +101,10 @@ class Upkeep:
         fetch(self._connection, SQL["add_known_users"], (last,))
         self._shelve(first, last)
         self._index.indexed_through, self._blockless = last, 0
+        if self._run_read:  # the dictionary was read from the log, with the rows that have this run
+            self._run_read = False
+            self._index.recent = {each: seq for each, seq in self._index.recent.items() if seq > last}
+            self._in_filter = len(self._index.recent)
 
     def _shelve(self, first: int, last: int) -> None:
         """Put the block of these rows on its shelf."""

@@ -82,3 +82,19 @@ def test_whatever_ends_it_between_two_commits_no_id_is_taken_twice(open_log: Ope
     assert query("SELECT count(DISTINCT identity) FROM log").fetchall() == [(known,)]
     (through,) = query("SELECT max(last_seq) FROM block").fetchone()
     assert query("SELECT seq FROM block_user ORDER BY seq").fetchall() == [(seq,) for seq in range(1, through + 1)]
+
+
+def test_after_an_end_between_run_and_block_commits_without_a_new_row_make_no_empty_run(open_log: Opener) -> None:
+    log, known = open_log(), 0
+    while rows(log)[1] <= log._index.indexed_through:
+        log.stage([item(f"e{known}")], [], NOW_US)
+        log.commit()
+        known += 1
+    log.close()
+    log = open_log()
+    for _ in range(3):
+        assert log.stage([item(f"e{n}") for n in range(known)], [], NOW_US) == [0] * known
+        assert log.commit() == known
+    assert log._connection.execute("SELECT count(*) FROM identity_run WHERE last_seq < first_seq").fetchall() == [(0,)]
+    assert log.stage([item(f"e{n}") for n in range(known + 9)], [], NOW_US)[-1] == known + 9
+    assert log.commit() == known + 9
