@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from healthsync_mqtt.gateway.callers import Caller
-from healthsync_mqtt.gateway.day_pool import DayPool
+from healthsync_mqtt.gateway.derived_pool import DerivedPool
 from healthsync_mqtt.gateway.openapi import answers
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.questions import Text
@@ -23,7 +23,7 @@ MOST_DAYS: Final = 366
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def routes(days: DayPool, shares: Shares, written: Answers, reader: Reader) -> APIRouter:
+def routes(days: DerivedPool[SummaryFile], shares: Shares, written: Answers, reader: Reader) -> APIRouter:
     """The route of days."""
     router = APIRouter(tags=["events out"])
 
@@ -45,7 +45,7 @@ def routes(days: DayPool, shares: Shares, written: Answers, reader: Reader) -> A
         `since` and `until` are dates, both included, a year at most. What the user does not let be evaluated, or be
         shared with the caller, is left out.
         """
-        first, last = _day(since, "since"), _day(until, "until")
+        first, last = day_of(since, "since"), day_of(until, "until")
         if first is not None and last is not None and not 0 <= last - first < MOST_DAYS:
             raise HttpError(400, "bad_time", f"those are not 1 to {MOST_DAYS} days", hint="?since=2026-11-01")
 
@@ -67,7 +67,8 @@ def routes(days: DayPool, shares: Shares, written: Answers, reader: Reader) -> A
     return router
 
 
-def _day(text: str | None, name: str) -> int | None:
+def day_of(text: str | None, name: str) -> int | None:
+    """A date as a day. HttpError 400."""
     if text is None:
         return None
     try:

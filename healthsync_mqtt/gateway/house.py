@@ -18,9 +18,9 @@ from healthsync_mqtt.formats.catalogue import declare
 from healthsync_mqtt.gateway import clouds, enrolling, intake, leaving, linking, provider_hooks, stream
 from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.callers import Callers
-from healthsync_mqtt.gateway.day_pool import DayPool
 from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.deliveries import Deliveries
+from healthsync_mqtt.gateway.derived_pool import DerivedPool
 from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.issuing import TokenDesk
 from healthsync_mqtt.gateway.link_pool import LinkPool
@@ -48,7 +48,9 @@ from healthsync_mqtt.identity.login.logins import Logins
 from healthsync_mqtt.identity.login.newcomers import Newcomers
 from healthsync_mqtt.identity.login.tokens import TokenIssuer, TokenVerifier
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.mqtt.links.port import Address
+from healthsync_mqtt.summaries.file import SummaryFile
 from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
@@ -116,7 +118,8 @@ class House:
             named=settings.gateway.webhook_hosts,
         )
         self.site = Site()
-        self.days = DayPool(paths.summaries_db)
+        self.days = DerivedPool(paths.summaries_db, SummaryFile.read)
+        self.insights = DerivedPool(paths.insights_db, InsightFile.read)
         self.answers = Answers(Room(_MOST_ANSWERS, "answers"))
         self.reading = LogQuestions(self.log, self.shares, SealedPlaces(self.store.need(*_OWN)))
         self.streams = stream.Streams(self.reading, self.tail, self.callers)
@@ -157,6 +160,7 @@ class House:
             opened.callback(house.newcomers.close)
             opened.callback(house.log.close)
             opened.callback(house.days.close)
+            opened.callback(house.insights.close)
             opened.callback(house.adapters.close)
             tasks = [
                 asyncio.create_task(work, name=f"gateway.{name}")

@@ -241,6 +241,33 @@ SCHEMAS: Final[dict[str, Any]] = {
             }
         },
     },
+    "Insight": {
+        "type": "object",
+        "required": ["id", "type", "user_id", "kind", "day", "subject", "what", "sentence", "figures", "rests_on"],
+        "properties": {
+            "id": {"type": "string", "description": "The same finding of the same day has the same."},
+            "type": {"type": "string"},
+            "user_id": {"type": "string"},
+            "kind": {"type": "string"},
+            "day": {"type": "string", "format": "date"},
+            "subject": {"type": "string", "description": "What it is about, such as a type."},
+            "what": {"type": "string", "description": "A word of its kind, such as `above`."},
+            "sentence": {"type": "string", "description": "In plain words; no diagnosis."},
+            "figures": {"type": "object", "additionalProperties": {"type": ["number", "string"]}},
+            "rests_on": {
+                "type": "object",
+                "required": ["types", "from", "to", "days", "readings"],
+                "properties": {
+                    "types": {"type": "array", "items": {"type": "string"}},
+                    "from": {"type": "string", "format": "date"},
+                    "to": {"type": "string", "format": "date"},
+                    "days": {"type": "integer", "description": "On which there was something."},
+                    "readings": {"type": "integer"},
+                },
+            },
+        },
+    },
+    "InsightPage": _page("insights", "Insight"),
     "Session": {
         "type": "object",
         "required": ["role", "name", "expires_at", "csrf_token"],

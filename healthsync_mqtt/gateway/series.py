@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from healthsync_mqtt.gateway.callers import Caller
-from healthsync_mqtt.gateway.day_pool import DayPool
+from healthsync_mqtt.gateway.derived_pool import DerivedPool
 from healthsync_mqtt.gateway.openapi import answers
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.questions import LogQuestions, Text, moment, type_of
@@ -46,7 +46,7 @@ Points = Annotated[int, Query(ge=10, le=MOST_POINTS, description="Points that th
 Offset = Annotated[int, Query(ge=-64_800, le=64_800, description="Seconds that the viewer's clock is ahead of UTC.")]
 
 
-def routes(reading: LogQuestions, days: DayPool, written: Answers, reader: Reader) -> APIRouter:
+def routes(reading: LogQuestions, days: DerivedPool[SummaryFile], written: Answers, reader: Reader) -> APIRouter:
     """The route of series."""
     router = APIRouter(tags=["events out"])
 

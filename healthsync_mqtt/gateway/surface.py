@@ -14,6 +14,7 @@ from healthsync_mqtt.gateway import (
     days,
     devices,
     enrolling,
+    found,
     hooks,
     intake,
     leaving,
@@ -35,9 +36,9 @@ from healthsync_mqtt.gateway import (
     watching,
 )
 from healthsync_mqtt.gateway.callers import Callers
-from healthsync_mqtt.gateway.day_pool import DayPool
 from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.deliveries import Deliveries
+from healthsync_mqtt.gateway.derived_pool import DerivedPool
 from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.issuing import TokenDesk
 from healthsync_mqtt.gateway.log_pool import LogPool
@@ -47,6 +48,8 @@ from healthsync_mqtt.gateway.sessions import PersonSessions
 from healthsync_mqtt.gateway.shares import Shares
 from healthsync_mqtt.gateway.uploads import Uploads
 from healthsync_mqtt.gateway.written import Answers
+from healthsync_mqtt.insights.file import InsightFile
+from healthsync_mqtt.summaries.file import SummaryFile
 from healthsync_mqtt.topics.access import AccessRules
 
 
@@ -57,7 +60,8 @@ class GatewayParts(Protocol):
     intake: intake.EventIntake
     reading: LogQuestions
     answers: Answers
-    days: DayPool
+    days: DerivedPool[SummaryFile]
+    insights: DerivedPool[InsightFile]
     shares: Shares
     streams: stream.Streams
     enrolling: enrolling.Enrolling
@@ -85,6 +89,7 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         intake.routes(parts.intake, Sender(callers)),
         reading.routes(parts.reading, parts.answers, reader, anybody),
         days.routes(parts.days, parts.shares, parts.answers, reader),
+        found.routes(parts.reading, parts.insights, parts.answers, reader),
         stream.routes(parts.streams, reader),
         enrolling.routes(parts.enrolling, anybody),
         visiting.routes(parts.sessions, callers, Visitor(callers), anybody),

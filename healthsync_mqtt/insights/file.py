@@ -52,6 +52,14 @@ class KeptFinding(NamedTuple):
     event: dict[str, Any]
 
 
+class StoredFinding(NamedTuple):
+    """A finding as it is written down: its day, the types that it rests on, the event in JSON."""
+
+    day: int
+    types: tuple[str, ...]
+    event: bytes
+
+
 class InsightFile:
     """The open file. One thread at a time. StoreError."""
 
@@ -205,6 +213,13 @@ class InsightFile:
     def between(self, user: str, first: int, last: int) -> list[dict[str, Any]]:
         """The findings of these days, the oldest first."""
         return [_event(event) for _, event in self._query("since", user, first, last)]
+
+    def page(
+        self, user: str, first: int, last: int, *, kind: str | None, newest: bool, limit: int
+    ) -> list[StoredFinding]:
+        """Findings of these days in order, or the newest day first."""
+        rows = self._query("newest_page" if newest else "page", user, first, last, kind, limit)
+        return [StoredFinding(day, _types(types.encode()), event.encode()) for day, types, event in rows]
 
     def days_with_findings(self, user: str) -> list[int]:
         """The days on which something was found."""

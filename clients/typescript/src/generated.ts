@@ -1589,6 +1589,36 @@ export type Days = {
   }>;
 };
 
+export type Insight = {
+  /** The same finding of the same day has the same. */
+  id: string;
+  type: string;
+  user_id: string;
+  kind: string;
+  day: string;
+  /** What it is about, such as a type. */
+  subject: string;
+  /** A word of its kind, such as `above`. */
+  what: string;
+  /** In plain words; no diagnosis. */
+  sentence: string;
+  figures: Record<string, number | string>;
+  rests_on: {
+    types: Array<string>;
+    from: string;
+    to: string;
+    /** On which there was something. */
+    days: number;
+    readings: number;
+  };
+};
+
+export type InsightPage = {
+  insights: Array<Insight>;
+  /** The cursor of the next page; null at the end. */
+  next: string | null;
+};
+
 export type Session = {
   role: "user" | "admin";
   name: string;
@@ -2086,6 +2116,12 @@ export interface Routes {
     query: { since?: string | null | undefined; until?: string | null | undefined };
     body: undefined;
     answer: Days;
+  };
+  "GET /v1/users/{user}/insights": {
+    path: { user: string };
+    query: { kind?: string | null | undefined; since?: string | null | undefined; until?: string | null | undefined; order?: Order | undefined; cursor?: string | null | undefined; limit?: number | undefined };
+    body: undefined;
+    answer: InsightPage;
   };
   "GET /v1/stream": {
     path: Record<never, never>;

@@ -53,6 +53,14 @@ SELECT day, types, event FROM finding WHERE user = ?1 AND kind = ?2 ORDER BY day
 -- name: since
 SELECT kind, event FROM finding WHERE user = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day, kind, subject
 
+-- name: page
+SELECT day, types, event FROM finding WHERE user = ?1 AND day BETWEEN ?2 AND ?3 AND (?4 IS NULL OR kind = ?4)
+ORDER BY day, kind, subject LIMIT ?5
+
+-- name: newest_page
+SELECT day, types, event FROM finding WHERE user = ?1 AND day BETWEEN ?2 AND ?3 AND (?4 IS NULL OR kind = ?4)
+ORDER BY day DESC, kind, subject LIMIT ?5
+
 -- name: kinds
 SELECT DISTINCT kind FROM finding WHERE user = ? ORDER BY kind
 

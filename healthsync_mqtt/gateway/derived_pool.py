@@ -1,28 +1,37 @@
-"""summaries.db as the gateway reads it: in one thread, opened when it is there and again when it is another file."""
+"""A file made from others, as the gateway reads it: in one thread, opened when it is there or is another one."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from healthsync_mqtt.errors import StoreError
-from healthsync_mqtt.summaries.file import SummaryFile
 
+
+class DerivedFile(Protocol):
+    """summaries.db, insights.db."""
+
+    def close(self) -> None:
+        """Release it."""
+
+
+F = TypeVar("F", bound=DerivedFile)
 T = TypeVar("T")
 
 
-class DayPool:
-    """Asks the days that users' events come to, beside the event loop."""
+class DerivedPool(Generic[F]):
+    """Asks a file beside the event loop. ``read`` opens it, and says None where there is none."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, read: Callable[[Path], F | None]) -> None:
         self._path = path
-        self._file: SummaryFile | None = None
+        self._read = read
+        self._file: F | None = None
         self._inode = -1
-        self._thread = ThreadPoolExecutor(1, "days")
+        self._thread = ThreadPoolExecutor(1, path.stem)
 
-    async def ask(self, question: Callable[[SummaryFile], T]) -> T | None:
-        """The answer; None when no day has been worked out yet. StoreError when the file cannot be read."""
+    async def ask(self, question: Callable[[F], T]) -> T | None:
+        """The answer; None when nothing has been worked out yet. StoreError when the file cannot be read."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._asked, question)
 
     def close(self) -> None:
@@ -30,7 +39,7 @@ class DayPool:
         self._thread.submit(self._give_up)
         self._thread.shutdown(wait=True, cancel_futures=False)
 
-    def _asked(self, question: Callable[[SummaryFile], T]) -> T | None:
+    def _asked(self, question: Callable[[F], T]) -> T | None:
         try:
             inode = self._path.stat().st_ino
         except FileNotFoundError:
@@ -38,7 +47,7 @@ class DayPool:
             return None
         if self._file is None or inode != self._inode:
             self._give_up()
-            self._file, self._inode = SummaryFile.read(self._path), inode
+            self._file, self._inode = self._read(self._path), inode
         if self._file is None:
             return None
         try:
