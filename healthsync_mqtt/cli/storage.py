@@ -10,7 +10,6 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json
 from healthsync_mqtt.control.channel import call
-from healthsync_mqtt.descriptions.service import service_status
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.anchor import AnchorComparison
 from healthsync_mqtt.storage.opening import (
@@ -49,7 +48,7 @@ def status(data: Data = DATA, json: Json = False) -> None:
 
     Example: healthsync storage status --json
     """
-    shown = service_status(data)
+    shown = current(DataDirectory(data))
     if json:
         output.emit(shown)
     else:

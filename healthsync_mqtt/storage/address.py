@@ -33,6 +33,6 @@ def server_of(data: Path) -> "PostgresServer | None":
         from healthsync_mqtt.storage.postgres.server import PostgresServer  # noqa: PLC0415
     except ImportError as error:
         raise UnavailableError(
-            "storage.url needs the driver of PostgreSQL", hint="pip install 'healthsync-mqtt[postgres]'"
+            "storage.url needs the driver of PostgreSQL", hint="in the checkout: pip install '.[postgres]'"
         ) from error
     return PostgresServer(storage)
