@@ -9,6 +9,7 @@ import ipaddress
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -49,9 +50,11 @@ class Web(Protocol):
 class DirectWeb:
     """A connection for each request: links of one provider are asked minutes apart."""
 
-    def __init__(self, *, timeout_s: float = 30.0) -> None:
+    def __init__(self, *, timeout_s: float = 30.0, ca_file: Path | None = None, most_bytes: int = _MOST_BYTES) -> None:
+        """``ca_file``: only certificates of this CA are good. OSError when it cannot be read as one."""
         self._timeout_s = timeout_s
-        self._tls = ssl.create_default_context()
+        self._most_bytes = most_bytes
+        self._tls = ssl.create_default_context(cafile=ca_file)
 
     def ask(self, request: CloudRequest) -> CloudAnswer:
         """See ``Web``."""
@@ -69,8 +72,8 @@ class DirectWeb:
         try:
             connection.request(request.method, path or "/", request.body, dict(request.headers))
             answer = connection.getresponse()
-            body = answer.read(_MOST_BYTES + 1)
-            if len(body) > _MOST_BYTES:
+            body = answer.read(self._most_bytes + 1)
+            if len(body) > self._most_bytes:
                 return CloudAnswer(status=0, fault="too_large")
             headers = {name.lower(): value for name, value in answer.getheaders()}
             return CloudAnswer(status=answer.status, headers=headers, body=body)

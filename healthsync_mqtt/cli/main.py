@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "adapter": "adapter.app",
     "bridge": "bridge.app",
     "gateway": "gateway.app",
+    "mcp": "mcp.mcp",
     "broker": "broker.app",
     "auth": "auth.app",
     "audit": "audit.app",

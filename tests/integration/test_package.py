@@ -77,7 +77,9 @@ BRINGS = {
     "influx": "influxdb_client",
     "hooks": "starlette, uvicorn",
     "kafka": "confluent_kafka",
+    "mcp": "mcp.server.mcpserver",
     "parquet": "pyarrow",
+    "postgres": "psycopg",
 }
 
 

@@ -35,6 +35,7 @@ FOLLOWED = {
     "docs/howto/compose.md": "tests/integration/test_deploy_image.py",
     "docs/howto/adapters.md": "tests/integration/test_howtos.py::test_adapters",
     "docs/howto/apps.md": "tests/integration/test_howtos.py::test_apps",
+    "docs/howto/assistant.md": "tests/integration/test_assistant.py::test_the_page_is_typed",
     "docs/howto/backup.md": "tests/integration/test_howtos.py::test_backup",
     "docs/howto/consent.md": "tests/integration/test_howtos.py::test_consent",
     "docs/howto/emqx.md": "tests/integration/test_howtos.py::test_emqx_as_far_as_it_goes_without_emqx",

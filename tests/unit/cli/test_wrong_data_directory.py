@@ -21,7 +21,7 @@ BEGINS = {
     "gateway run": "makes it", "auth serve": "makes it", "status": "asked before there is any",
     "doctor": "says what is missing", "version": "reads nothing there", "sample": "reads nothing there",
     "type list": "reads nothing there", "type show": "reads nothing there", "type schema": "reads nothing there",
-    "insight kinds": "reads nothing that has to be there",
+    "mcp": "knows none", "insight kinds": "reads nothing that has to be there",
     "adapter new": "one may begin with it",
     "adapter list": "reads nothing that has to be there", "adapter map": "reads nothing that has to be there",
     "backup list": "reads the sets", "backup verify": "reads the sets", "restore": "makes it",
