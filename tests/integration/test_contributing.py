@@ -276,14 +276,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (copy / "lanternly.py").write_text(ADAPTER)
     # sink
     config = packages / "sinks" / "config.py"
-    change(
-        config,
-        "_ANY: TypeAdapter[InfluxConfig | FileConfig]",
-        f"{BELL}_ANY: TypeAdapter[InfluxConfig | FileConfig | BellConfig]",
-    )
-    change(
-        config, "Annotated[InfluxConfig | FileConfig, Field", "Annotated[InfluxConfig | FileConfig | BellConfig, Field"
-    )
+    kinds = "AnyConfig = InfluxConfig | FileConfig | KafkaConfig"
+    change(config, kinds, f"{BELL}{kinds} | BellConfig")
     setup = packages / "cli" / "sink_setup.py"
     setup.write_text(setup.read_text() + BELL_COMMAND)
     # format

@@ -151,9 +151,9 @@ def test_killed_at_any_moment_and_resumed_it_ends_as_one_that_ran_through(servic
 
 def test_ctrl_c_says_that_the_same_command_goes_on_and_it_does(service: Service, tmp_path: Path) -> None:
     service.cli("user", "add", "fred", "--consent", "all")
-    file = own_lines(tmp_path / "long.jsonl", 2000)
+    file = own_lines(tmp_path / "long.jsonl", 2000)  # 100 s of work: no machine is through with it at the signal
     words, before = (str(file), "--user", "fred", "--device", "phone"), head(service)
-    with start(service, *words, "--rate", "200", "--json") as process:
+    with start(service, *words, "--rate", "20", "--json") as process:
         wait_until(lambda: head(service) > before + 20)
         process.send_signal(signal.SIGINT)
         out, said = process.communicate(timeout=PATIENCE_S)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from healthsync_mqtt.cli import sink as sink_commands
 from healthsync_mqtt.cli.doctor.finding import Grade
 from healthsync_mqtt.cli.doctor.sinks import sinks as examined
 from healthsync_mqtt.cli.main import needed, program
+from healthsync_mqtt.descriptions import outlets
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
@@ -182,7 +182,7 @@ def test_what_the_running_service_knows_of_a_sink_is_its_status(
     """Also of one that has no ledger, and of a process that can write no word into it."""
     run("add", "influxdb", NOBODY, "--no-test")
     known = {"sink": "influxdb", "state": "hung", "since": "2026-11-23T06:00:00.000000Z", "reason": "process_hangs"}
-    monkeypatch.setattr(sink_commands, "call", lambda *_: {"sinks": [{"sink": "file", "state": "idle"}, known]})
+    monkeypatch.setattr(outlets, "call", lambda *_: {"sinks": [{"sink": "file", "state": "idle"}, known]})
     for _ in range(2):
         (shown,) = run("status", code=1)
         assert known.items() <= shown.items()

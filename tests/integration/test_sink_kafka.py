@@ -99,8 +99,8 @@ def rows(first: int, last: int) -> Rows:
 def test_a_message_is_the_canonical_event_under_its_user(target: Target) -> None:
     sink = target.open()
     first, gone = row(1, "a/ä", 61.0), row(2, "a/ä", version=1, op=Op.DELETE)
-    ship(sink, Rows([first], {}, 1))
-    ship(sink, Rows([gone], {2: [first]}, 2))
+    assert ship(sink, Rows([first], {}, 1)) is Next.DONE
+    assert ship(sink, Rows([gone], {2: [first]}, 2)) is Next.DONE
     sink.close()
     event, deleted = target.server.messages(target.events)
     assert (event.key(), deleted.key()) == (b"alice", b"alice")
@@ -116,7 +116,7 @@ def test_a_message_is_the_canonical_event_under_its_user(target: Target) -> None
 def test_all_of_a_user_are_in_one_partition_in_order(target: Target) -> None:
     sink = target.open()
     records = [row(n, f"e{n}")._replace(user=f"u{n % 7}") for n in range(1, 200)]
-    ship(sink, Rows(records, {}, 199))
+    assert ship(sink, Rows(records, {}, 199)) is Next.DONE
     sink.close()
     places: dict[bytes, set[int]] = {}
     order: dict[bytes, list[int]] = {}
@@ -132,7 +132,7 @@ def test_all_of_a_user_are_in_one_partition_in_order(target: Target) -> None:
 def test_who_begins_anew_repeats_nothing(target: Target, monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
     """The place is committed with the messages; whether the answer was heard is all the same."""
     sink = target.open()
-    ship(sink, rows(1, 5))
+    assert ship(sink, rows(1, 5)) is Next.DONE
     if ends == "before the answer":
         kafka = target.connect()
         kafka.open()
@@ -141,9 +141,9 @@ def test_who_begins_anew_repeats_nothing(target: Target, monkeypatch: pytest.Mon
             kafka._producer.produce(target.events, message.value, message.key)  # type: ignore[union-attr]
         kafka._producer.flush(5)  # type: ignore[union-attr]  # sent, and never committed
     else:
-        ship(sink, rows(6, 9))
+        assert ship(sink, rows(6, 9)) is Next.DONE
     again = target.open()
-    ship(again, rows(1, 9))
+    assert ship(again, rows(1, 9)) is Next.DONE
     again.close()
     sink.close()
     assert sorted(target.seqs()) == list(range(1, 10))
@@ -151,11 +151,11 @@ def test_who_begins_anew_repeats_nothing(target: Target, monkeypatch: pytest.Mon
 
 def test_another_epoch_has_a_count_of_its_own(target: Target) -> None:
     sink = target.open()
-    ship(sink, rows(1, 5))
+    assert ship(sink, rows(1, 5)) is Next.DONE
     sink.close()
     target.epoch = "e2"
     restored = target.open()
-    ship(restored, rows(3, 3))
+    assert ship(restored, rows(3, 3)) is Next.DONE
     restored.close()
     assert sorted(target.seqs()) == [1, 2, 3, 3, 4, 5]
 
@@ -164,7 +164,7 @@ def test_what_is_too_large_is_kept_aside_and_the_rest_arrives(kafka: KafkaServer
     target = Target(kafka, tmp_path, "large", max_message_bytes="2000")
     sink = target.open()
     large = row(2, "big")._replace(body=b'{"value":{"bpm":1,"note":"%s"}}' % (b"x" * 3000))
-    ship(sink, Rows([row(1, "a"), large, row(3, "c")], {}, 3))
+    assert ship(sink, Rows([row(1, "a"), large, row(3, "c")], {}, 3)) is Next.DONE
     assert target.seqs() == [1, 3]
     assert [(each.seq, each.reason) for each in target.ledger.refused()] == [(2, "too_large")]
     assert sink.status()["refused_lines"] == 1
@@ -175,7 +175,7 @@ def test_what_is_too_large_is_kept_aside_and_the_rest_arrives(kafka: KafkaServer
 def test_who_is_erased_leaves_the_table_and_others_stay(target: Target) -> None:
     sink = target.open()
     records = [row(n, f"e{n}", at_s=n)._replace(user=user) for n, user in enumerate(["al", "alice", "bob"], 1)]
-    ship(sink, Rows(records, {}, 3))
+    assert ship(sink, Rows(records, {}, 3)) is Next.DONE
     target.ledger.ask_erasure("al")
     assert sink.mend(NOW_US).next is Next.GO_ON
     assert target.ledger.erasing() == {}
@@ -265,7 +265,7 @@ def test_what_went_with_its_retention_is_not_missing(target: Target) -> None:
     reader = log.reader()
     target.epoch = reader.epoch
     sink = target.open()
-    ship(sink, Rows(reader.read(0, 99), {}, 7))
+    assert ship(sink, Rows(reader.read(0, 99), {}, 7)) is Next.DONE
     sink.close()
     partition = target.server.messages(target.events)[0].partition()
     place = TopicPartition(target.events, partition, 4)

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tests.support import child
 from tests.support.java_brokers import JAVA, class_path
 from tests.support.mosquitto import free_port, wait_listening
+from tests.support.patience import wait_until
 
 _SETTINGS = """
 process.roles=broker,controller
@@ -73,7 +74,13 @@ class KafkaServer:
         config = {key.replace("_", "."): value for key, value in settings.items()}
         made = self.admin.create_topics([NewTopic(name, partitions, 1, config=config)])
         made[name].result(_WITHIN_S)
+        # A broker says that a topic is made before it knows all of its partitions.
+        wait_until(lambda: self._is_known(name, partitions), "the topic is there")
         return name
+
+    def _is_known(self, name: str, partitions: int) -> bool:
+        found = self.admin.list_topics(name, timeout=_WITHIN_S).topics[name]
+        return found.error is None and len(found.partitions) == partitions
 
     def messages(self, topic: str) -> list[Any]:
         """What whoever reads with ``read_committed`` sees, partition by partition; no transaction may be open."""
