@@ -12,12 +12,12 @@ from pathlib import Path
 
 PROGRAM = "healthsync"
 _COMMAND = re.compile(
-    rf"(?<![\w./-]){PROGRAM} "
+    rf"(?<![\w./-]){PROGRAM} (?!mcp\b)"
     r"((?:up|status|doctor|publish|import|replay|restore|sample|simulate|summary|trace|version)\b"
     r"|(?:broker password|sink add) [a-z]+|[a-z]+ [a-z]+(?:-[a-z]+)*)"
     r"(?P<named>(?=[^\n;]* --data))?"
 )
-"""A command in a text, as all of our texts write them."""
+"""A command in a text, as all of our texts write them; ``mcp`` runs elsewhere and has no data directory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
