@@ -18,3 +18,9 @@ def agreed_text(permission: Permission, now_us: int) -> tuple[str, int]:
         elif name != "*":
             lines.append(f"{name} -")
     return "\n".join(lines), until_us
+
+
+def both_cover(share: Permission, evaluated: Permission, type_name: str, now_us: int) -> bool:
+    """Whether what was worked out of a type may be told: only where all that it is made of may be shared."""
+    shared, used = share.span(type_name), evaluated.span(type_name)
+    return now_us < min(shared.until_us, used.until_us) and shared.since_us <= used.since_us

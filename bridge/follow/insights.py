@@ -16,7 +16,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 
-from bridge.follow.agreement import agreed_text, agrees
+from bridge.follow.agreement import agreed_text, agrees, both_cover
 from bridge.follow.board import Digests, RetainedBoard
 from bridge.ground import Ground
 from bridge.own_process import KeptProcess
@@ -226,13 +226,8 @@ class Insights:
 
     def _told(self, user: str, type_name: str, now_us: int) -> bool:
         """Whether subscribers may know of a type: only where all that it is made of may be shared."""
-        share = self._gate.share.get(user, NO_PERMISSION).span(type_name)
-        evaluated = self._gate.insights.get(user, NO_PERMISSION).span(type_name)
-        return (
-            type_name not in self._withheld
-            and now_us < min(share.until_us, evaluated.until_us)
-            and share.since_us <= evaluated.since_us
-        )
+        share, evaluated = self._gate.share.get(user, NO_PERMISSION), self._gate.insights.get(user, NO_PERMISSION)
+        return type_name not in self._withheld and both_cover(share, evaluated, type_name, now_us)
 
 
 @asynccontextmanager

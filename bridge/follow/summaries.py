@@ -1,4 +1,3 @@
-# long: one follower, from what people say and what the log holds to what is told of it and forgotten
 """What users' days come to: a follower of the log with a file of its own, and what subscribers are told of it.
 
 The log is read in small pieces, in a thread, and days that a piece touches are worked out when there is time: at most
@@ -13,12 +12,12 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from bridge.courtesy import Courtesy
-from bridge.follow.agreement import agreed_text, agrees
+from bridge.follow.agreement import agreed_text, agrees, both_cover
+from bridge.follow.board import Digests, RetainedBoard
 from bridge.ground import Ground
 from bridge.ports import Shelf
 from bridge.stages.consent import ConsentGate
@@ -49,8 +48,6 @@ _BUSY_PIECE: Final = 200
 _DAYS: Final = 50
 _SHARE: Final = 0.1
 """How much of the time days are worked out, where the same ones are touched again and again."""
-_USERS_A_LOOK: Final = 100
-_AGAIN_S: Final = 30.0
 _PURGE_S: Final = 3600.0
 _BACK: Final = 6
 """Days before the newest one, of which the last with something to tell is told."""
@@ -82,9 +79,7 @@ class Summaries:
         self._head = head
         self._open_reader = open_reader
         self._reader: LogReader | None = None
-        self._topics = topics
         self._gate = gate
-        self._shelf = shelf
         self._preferences = preferences
         self._file = file
         self._pause = (courtesy or Courtesy()).pause
@@ -103,20 +98,22 @@ class Summaries:
         self._work_at = 0.0
         self._busy_until = 0.0
         self._purge_at: float | None = 0.0
-        self._run = -1
-        self._shown = file.shown()
-        self._sent: dict[str, bytes] = {}
-        self._dirty: dict[str, None] = {}
-        self._refused: set[str] = set()
-        self._again_at = 0.0
-        self._unwritten: set[str] = set()
+        self._board: RetainedBoard[str] = RetainedBoard(
+            shelf,
+            topic=lambda user: topics.build("insight", user=user, kind="daily"),
+            message=self._message,
+            show=self._show,
+            shown=file.shown(),
+            version=lambda: gate.version,
+            monotonic_s=monotonic_s,
+        )
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="summaries")
 
     @property
     def caught_up(self) -> bool:
         """Whether everything that is in the log is in the days, and told."""
-        return self._file.seq >= self._head() and not self._file.waiting and not self._dirty
+        return self._file.seq >= self._head() and not self._file.waiting and self._board.idle
 
     @property
     def heard(self) -> bool:
@@ -145,29 +142,27 @@ class Summaries:
             read = await self._read(busy=busy)
             if read or busy:
                 await self._work_out(busy=busy)
-            self._renew()
-            await self._publish()
-            await self._write()
+            await self._board.renew()
+            if self._gate.version == self._consent_version:  # else everything is asked again
+                await self._board.publish()
+            await self._board.write()
 
     async def forget(self, user: str) -> None:
         """Nothing of an erased user is in the file. UnavailableError while the broker may still retain a day."""
         async with self._lock:
             if agrees(self._gate.insights.get(user, NO_PERMISSION), self._clock_us()):
                 raise UnavailableError("the end of a consent has not been heard yet", hint="it is within a second")
-            if self._shown.get(user, b"") != b"":
-                self._dirty[user] = None
+            if not self._board.free_of(user):
                 raise UnavailableError("a day may still be retained", hint="is the broker connected?")
-            for kept in (self._shown, self._sent, self._dirty, self._expiring, self._permissions):
+            for kept in (self._expiring, self._permissions):
                 kept.pop(user, None)
-            self._unwritten.discard(user)
-            self._refused.discard(user)
             self._unheard.discard(user)
             await self._in_thread(self._file.forget_person, user)
 
     async def close(self) -> None:
         """Let go of the log and the file, when what is under way has ended."""
         async with self._lock:
-            await self._write()
+            await self._board.write()
             if self._reader is not None:
                 await self._in_thread(self._reader.close)
                 self._reader = None
@@ -207,7 +202,8 @@ class Summaries:
             changed |= {user for user in self._file.people() if user not in now and self._file.agreed(user)}
             self._permissions = now
             # Who may be told is another question, which is asked of everybody of whom something is or may be retained.
-            self._dirty |= dict.fromkeys(self._shown) | dict.fromkeys(user for user in changed if self._owns(user))
+            self._board.touch(self._board.keys)
+            self._board.touch(user for user in changed if self._owns(user))
         self._unheard |= changed
         for user in sorted(self._unheard):
             self._expiring.pop(user, None)
@@ -221,7 +217,7 @@ class Summaries:
             named = user in self._file.people() or agrees(self._permissions.get(user, NO_PERMISSION), now_us)
             if named and agreed != self._file.agreed(user):
                 await self._in_thread(self._file.agree, user, agreed, self._since)
-                self._dirty[user] = None
+                self._board.touch((user,))
             self._unheard.discard(user)
 
     def _since(self, user: str, type_name: str) -> int | None:
@@ -290,7 +286,7 @@ class Summaries:
         while (began := self._monotonic_s()) >= self._work_at:
             changed = await self._in_thread(self._file.work_out, _DAYS, self._since, pause=self._pause)
             ended = self._monotonic_s()
-            self._dirty |= dict.fromkeys(key.user for key in changed)
+            self._board.touch(key.user for key in changed)
             waiting = self._file.waiting
             if busy or not waiting:
                 self._work_at = ended + (ended - began) / (_BUSY_SHARE if busy else _SHARE)
@@ -299,60 +295,13 @@ class Summaries:
 
     # -- what is told
 
-    def _renew(self) -> None:
-        """After a start, and after each connection: go by what the broker has now."""
-        shelf = self._shelf
-        if shelf.run == self._run or not shelf.ready:
-            return
-        self._run = shelf.run
-        if shelf.remembers:
-            self._shown = {user: _digest(shelf.recall(self._topic(user))) for user in self._shown}
-        elif not shelf.lasting:
-            self._shown = dict.fromkeys(self._shown)
-        self._dirty |= dict.fromkeys(self._shown)
+    async def _show(self, digests: Digests[str]) -> None:
+        await self._in_thread(self._file.show, digests)
 
-    async def _publish(self) -> None:
-        if self._refused and self._monotonic_s() >= self._again_at:
-            self._again_at = self._monotonic_s() + _AGAIN_S
-            self._dirty |= dict.fromkeys(self._refused)
-            self._refused.clear()
-        due: dict[str, bytes] = {}
-        users = list(self._dirty)[:_USERS_A_LOOK] if self._shelf.ready else []
-        for user in users:
-            message = await self._in_thread(self._message, user)
-            if self._shown.get(user, b"") == _digest(message):
-                del self._dirty[user]
-            else:
-                due[user] = message
-        unsure = {user: None for user in due if user not in self._shown or not self._shelf.remembers}
-        if unsure:
-            await self._in_thread(self._file.show, unsure)  # before: after a kill it is known what may be retained
-        if self._gate.version != self._consent_version:
-            return  # who may be told what has changed meanwhile: everything is asked again
-        for user, message in due.items():
-            del self._dirty[user]
-            digest = _digest(message)
-            self._shown.setdefault(user, None)
-            self._sent[user] = digest
-            if not self._shelf.retain(self._topic(user), message, self._settles(user, digest)):
-                self._dirty[user] = None
+    async def _message(self, user: str) -> bytes:
+        return await self._in_thread(self._day_told, user)
 
-    def _settles(self, user: str, digest: bytes) -> Callable[[bool], None]:
-        run = self._shelf.run
-
-        def settled(taken: bool) -> None:  # noqa: FBT001
-            if run != self._shelf.run or self._sent.get(user) != digest:
-                return  # it was published again since
-            if taken:
-                self._shown[user] = digest
-                self._unwritten.add(user)
-            else:
-                self._shown[user] = None
-                self._refused.add(user)
-
-        return settled
-
-    def _message(self, user: str) -> bytes:
+    def _day_told(self, user: str) -> bytes:
         """The newest day that has something to tell; empty: there is none."""
         newest = self._file.newest_day(user)
         if newest is None:
@@ -367,30 +316,8 @@ class Summaries:
 
     def _told(self, user: str, type_name: str, now_us: int) -> bool:
         """Whether subscribers may know a figure: only where all that it is made of may be shared."""
-        share = self._gate.share.get(user, NO_PERMISSION).span(type_name)
-        evaluated = self._gate.insights.get(user, NO_PERMISSION).span(type_name)
-        return (
-            type_name not in self._withheld
-            and now_us < min(share.until_us, evaluated.until_us)
-            and share.since_us <= evaluated.since_us
-        )
-
-    async def _write(self) -> None:
-        if not self._unwritten:
-            return
-        users, self._unwritten = self._unwritten, set()
-        digests = {user: self._shown.get(user, b"") for user in users}
-        await self._in_thread(self._file.show, digests)
-        for user in users:
-            if digests[user] == b"" and self._shown.get(user) == b"":
-                del self._shown[user]
-
-    def _topic(self, user: str) -> str:
-        return self._topics.build("insight", user=user, kind="daily")
-
-
-def _digest(message: bytes) -> bytes:
-    return blake2b(message, digest_size=16).digest() if message else b""
+        share, evaluated = self._gate.share.get(user, NO_PERMISSION), self._gate.insights.get(user, NO_PERMISSION)
+        return type_name not in self._withheld and both_cover(share, evaluated, type_name, now_us)
 
 
 @asynccontextmanager
