@@ -8,12 +8,12 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import Lifetime, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, later, now_us
-from healthsync_mqtt.cli.secret_file import TokenFile, UrlFile, handed_out
-from healthsync_mqtt.cli.service import BaseUrl, gateway_url
+from healthsync_mqtt.cli.invitation import LinkLifetime, hand_out_link
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, now_us
+from healthsync_mqtt.cli.secret_file import TokenFile, UrlFile
+from healthsync_mqtt.cli.service import BaseUrl
 from healthsync_mqtt.descriptions.people import described_admin, told
 from healthsync_mqtt.identity.people.sessions import SessionRole
-from healthsync_mqtt.model.times import iso
 
 app = new_group("Who administers this installation over HTTP.")
 
@@ -93,7 +93,7 @@ def invite(
     name: Name,
     *,
     base: BaseUrl = None,
-    lifetime: Annotated[str, typer.Option(help="How long the link can be opened: 30m, 12h, 7d.")] = "1d",
+    lifetime: LinkLifetime = "1d",
     url_file: UrlFile = None,
     data: Data = DATA,
     json: Json = False,
@@ -104,21 +104,7 @@ def invite(
 
     Example: healthsync admin invite root
     """
-    place, now = DataDirectory(data), now_us()
-    with place.registry() as registry:
-        registry.admin(name)
-    until_us = later(lifetime, now)
-    where = gateway_url(data, base)
-    with place.changing() as change:
-        code = change.registry.sessions.invite(SessionRole.admin, name, now, until_us=until_us)
-        change.note("admin.invited", name=name)
-    shown = handed_out({"url": f"{where}/v1/invites/{code}", "expires_at": iso(until_us)}, "url", url_file)
-    if json:
-        output.emit(shown)
-        return
-    output.facts(shown.items())
-    if url_file is None and output.on_terminal():
-        output.qr_code(str(shown["url"]))
+    hand_out_link(data, SessionRole.admin, name, base=base, lifetime=lifetime, url_file=url_file, as_json=json)
 
 
 @app.command("remove")

@@ -8,10 +8,11 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.consent import described, purposes
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.invitation import LinkLifetime, hand_out_link
 from healthsync_mqtt.cli.liveness import LastEvents
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, later, now_us, operator, type_names
-from healthsync_mqtt.cli.secret_file import UrlFile, handed_out
-from healthsync_mqtt.cli.service import BaseUrl, gateway_url
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, now_us, operator, type_names
+from healthsync_mqtt.cli.secret_file import UrlFile
+from healthsync_mqtt.cli.service import BaseUrl
 from healthsync_mqtt.cli.user_export import export
 from healthsync_mqtt.descriptions.people import described_user, told
 from healthsync_mqtt.errors import UsageError
@@ -19,7 +20,6 @@ from healthsync_mqtt.identity.people.records import User
 from healthsync_mqtt.identity.people.sessions import SessionRole
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.linked.parting import end_links
-from healthsync_mqtt.model.times import iso
 
 app = new_group("People whose data is kept.")
 app.command("export")(export)
@@ -120,7 +120,7 @@ def invite(
     name: Name,
     *,
     base: BaseUrl = None,
-    lifetime: Annotated[str, typer.Option(help="How long the link can be opened: 30m, 12h, 7d.")] = "1d",
+    lifetime: LinkLifetime = "1d",
     url_file: UrlFile = None,
     data: Data = DATA,
     json: Json = False,
@@ -131,19 +131,7 @@ def invite(
 
     Example: healthsync user invite alice
     """
-    place, now = DataDirectory(data), now_us()
-    until_us = later(lifetime, now)
-    where = gateway_url(data, base)
-    with place.changing() as change:
-        code = change.registry.sessions.invite(SessionRole.user, name, now, until_us=until_us)
-        change.note("user.invited", user=name)
-    shown = handed_out({"url": f"{where}/v1/invites/{code}", "expires_at": iso(until_us)}, "url", url_file)
-    if json:
-        output.emit(shown)
-        return
-    output.facts(shown.items())
-    if url_file is None and output.on_terminal():
-        output.qr_code(str(shown["url"]))
+    hand_out_link(data, SessionRole.user, name, base=base, lifetime=lifetime, url_file=url_file, as_json=json)
 
 
 @app.command("suspend")

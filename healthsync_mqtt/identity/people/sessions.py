@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.identity.people.lookup import PEOPLE, user_of
+from healthsync_mqtt.identity.people.lookup import PEOPLE, admin_of, user_of
 from healthsync_mqtt.identity.people.records import Admin
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.sql import statements
@@ -67,8 +67,7 @@ class SessionBook:
         """The code of a new link for a user or an admin; NotFoundError. It is good once, and kept nowhere."""
         code = secrets.token_urlsafe(32)
         with self._tables.write(quiet=True):
-            if role is SessionRole.user:
-                user_of(self._tables, holder)
+            (user_of if role is SessionRole.user else admin_of)(self._tables, holder)
             self._tables.delete("invites", "expires_us < ?", now_us)
             self._tables.insert(
                 "invites",
