@@ -440,9 +440,7 @@ class Pipeline:
             if portions:
                 self._loop.call_soon(self._stage, portions, received_us)
                 return
-            for chore in group.chores[group.written :]:
-                group.written += 1
-                chore.write(self._journal)
+            self._write_chores()
         except StoreError as error:
             self._failed(error)
             return
@@ -455,11 +453,8 @@ class Pipeline:
 
     def _store(self, portions: "list[_Portion]", received_us: int) -> None:
         """Have the journal's thread write the group and commit it; the loop waits for no other machine."""
-        group = self._group
         try:
-            for chore in group.chores[group.written :]:
-                group.written += 1
-                chore.write(self._journal)
+            self._write_chores()
         except StoreError as error:
             self._failed(error)
             return
@@ -468,6 +463,12 @@ class Pipeline:
             return
         self._commit_from = self._loop.time()
         self._journal.store(portions, received_us, self._stored)
+
+    def _write_chores(self) -> None:
+        group = self._group
+        for chore in group.chores[group.written :]:
+            group.written += 1
+            chore.write(self._journal)
 
     def _stored(self, seqs: list[int], head: int, error: StoreError | None) -> None:
         if error is None and self._phase is not PipelinePhase.STOPPED:
