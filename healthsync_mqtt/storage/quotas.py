@@ -1,6 +1,6 @@
 """How much of what is refused is kept: pure rules that every store applies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b, sha256
@@ -58,6 +58,20 @@ def fingerprint(origin: Origin, rejection: Rejection) -> bytes:
     if rejection.omitted is not None:
         digest.update(rejection.omitted.sha256.encode())
     return digest.digest()
+
+
+def going(oldest: Sequence[tuple[int, int]], over: int) -> tuple[list[int], int]:
+    """Which of the oldest rows (number, bytes) go for ``over`` bytes, and how many are over then.
+
+    The last of them stays, so that the newest row stays however small a quota is.
+    """
+    numbers: list[int] = []
+    for no, size in oldest[:-1]:
+        if over <= 0:
+            break
+        numbers.append(no)
+        over -= size + ROW_COST
+    return numbers, over
 
 
 @lru_cache(maxsize=256)

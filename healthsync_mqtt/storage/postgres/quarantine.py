@@ -10,7 +10,7 @@ from typing import Any, Final
 from healthsync_mqtt.storage.port import Quarantined, RejectedRow
 from healthsync_mqtt.storage.postgres.connection import Connection, fetch, run
 from healthsync_mqtt.storage.postgres.statements import statements
-from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, kept
+from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, going, kept
 
 _SQL = statements("quarantine")
 _AT_ONCE: Final = 256
@@ -110,14 +110,9 @@ class PostgresQuarantine:
         over = fetch(connection, _SQL[f"bytes_of_{whose}"], of)[0][0] - most
         while over > 0:
             rows = fetch(connection, _SQL[f"oldest_of_{whose}"], (*of, _AT_ONCE + 1))
-            going: list[int] = []
-            for no, size in rows[:-1]:
-                if over <= 0:
-                    break
-                going.append(no)
-                over -= size + ROW_COST
-            if going:
-                self.discard(connection, going)
-            self._evicted += len(going)
+            numbers, over = going(rows, over)
+            if numbers:
+                self.discard(connection, numbers)
+            self._evicted += len(numbers)
             if len(rows) <= _AT_ONCE:
                 return

@@ -7,7 +7,7 @@ import apsw
 
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.storage.port import Quarantined
-from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, kept
+from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, going, kept
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.sealing import SEALED, KeptRefusal, RowSealing
 from healthsync_mqtt.storage.sqlite.statements import statements
@@ -136,14 +136,9 @@ class Quarantine:
         """Take out the oldest rows until so much has gone; the newest stays, however small a quota is."""
         while over > 0:
             rows = fetch(self._connection, _SQL[which], (*of, _AT_ONCE + 1))
-            going: list[int] = []
-            for no, size in rows[:-1]:
-                if over <= 0:
-                    break
-                going.append(no)
-                over -= size + ROW_COST
-            self._discard(going)
-            self._evicted += len(going)
+            numbers, over = going(rows, over)
+            self._discard(numbers)
+            self._evicted += len(numbers)
             if len(rows) <= _AT_ONCE:
                 return
 
