@@ -1,20 +1,17 @@
 """Reconcile with Kafka: the log against what the topic of events has, by the place in the log that messages name."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.sinks.bridge_part import BridgePart
-from healthsync_mqtt.sinks.config import KafkaConfig, Sinks
-from healthsync_mqtt.sinks.coverage import Coverage
+from healthsync_mqtt.sinks.config import KafkaConfig
 from healthsync_mqtt.sinks.kafka.message import event_message, latest_message
 from healthsync_mqtt.sinks.kafka.server import Kafka, KafkaTroubleError
-from healthsync_mqtt.sinks.kinds import open_ledger
-from healthsync_mqtt.storage.opening import open_reader
+from healthsync_mqtt.sinks.opened import OpenedSink
 from healthsync_mqtt.storage.port import LogReader
 
 _PAGE: Final = 1_000
@@ -84,22 +81,12 @@ class TopicComparison:
     @contextmanager
     def open(cls, data: Path, config: KafkaConfig) -> Iterator[Self]:
         """Everything that a comparison needs. UnavailableError without a log, ConfigError without a password."""
-        sinks = Sinks(data)
-        with ExitStack() as stack:
-            whose = BridgePart.read(data)
-            reader = whose.rows(stack.enter_context(open_reader(data)))
-            ledger = open_ledger(sinks, config, reader)
-            stack.callback(ledger.close)
+        with OpenedSink.open(data, config) as opened:
+            reader = opened.reader
             # A connection of its own name: the sink's own goes on meanwhile.
-            kafka = Kafka(config, config.token.read(), epoch=f"{reader.epoch}.reconcile")
-            stack.callback(kafka.close)
-            coverage = Coverage.open(whose.registry) if whose.registry.exists() else None
-            if coverage:
-                stack.callback(coverage.close)
-            yield cls(
-                config, reader=reader, kafka=kafka, permits=coverage.permits if coverage else lambda _record: True,
-                refused=frozenset(ledger.refused_events()),
-            )  # fmt: skip
+            with closing(Kafka(config, config.token.read(), epoch=f"{reader.epoch}.reconcile")) as kafka:
+                refused = frozenset(opened.ledger.refused_events())
+                yield cls(config, reader=reader, kafka=kafka, permits=opened.permits, refused=refused)
 
     def run(self, wanted: Callable[[Record], bool], *, repairing: bool) -> TopicCompared:
         """Compare, and send what is missing where asked. UnavailableError when Kafka does not answer."""
@@ -118,18 +105,18 @@ class TopicComparison:
         return TopicCompared(len(rows), len(missing), seen.doubled, expired, repairing or not missing)
 
     def _seen(self) -> tuple[Seen, int]:
-        seen, expired, partition = Seen(), 0, None
+        seen, expired, topic = Seen(), 0, self._config.topic
         epoch = self._reader.epoch.encode()
-        for message in self._kafka.read(self._config.topic):
-            headers = dict(message.headers() or ())
-            if headers.get("epoch") != epoch:
-                continue
-            seq = int(headers["seq"])
-            if message.partition() != partition:
-                partition = message.partition()
-                if self._kafka.has_lost(self._config.topic, partition):
-                    expired = max(expired, seq - 1)
-            seen.add(seq)
+        for span in self._kafka.partitions(topic):
+            lost = span.low > 0
+            for message in self._kafka.read(topic, span):
+                headers = dict(message.headers() or ())
+                if headers.get("epoch") != epoch:
+                    continue
+                seq = int(headers["seq"])
+                if lost:
+                    lost, expired = False, max(expired, seq - 1)
+                seen.add(seq)
         return seen, expired
 
     def _rows(self, after: int, through: int) -> Iterator[Record]:

@@ -20,6 +20,7 @@ from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.port import Next, Rows
 from healthsync_mqtt.sinks.topic_comparison import TopicComparison
 from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from healthsync_mqtt.testing.sink_contract import SinkContract, row, ship
 from tests.support.kafka import KafkaServer
@@ -229,16 +230,22 @@ def test_a_trial_says_what_is_wrong_with_the_topics(kafka: KafkaServer, tmp_path
     target.ledger.close()
 
 
-def test_reconcile_finds_what_is_missing_and_sends_it(target: Target) -> None:
+def log_of_seven(target: Target) -> LogReader:
+    """Seven rows of alice, all of which the sink has passed."""
     log = MemoryEventLog()
     log.stage([item(f"e{n}", "alice") for n in range(1, 8)], [], NOW_US)
     log.set_cursor("sink:main", 7)
     log.commit()
     reader = log.reader()
     target.epoch = reader.epoch
+    return reader
+
+
+def test_reconcile_finds_what_is_missing_and_sends_it(target: Target) -> None:
+    reader = log_of_seven(target)
     sink = target.open()
     records = reader.read(0, 99)
-    ship(sink, Rows([records[0], *records[3:]], {}, 7))  # as if rows 2 and 3 had been lost
+    assert ship(sink, Rows([records[0], *records[3:]], {}, 7)) is Next.DONE  # as if rows 2 and 3 had been lost
     sink.close()
 
     def comparison() -> TopicComparison:
@@ -258,12 +265,7 @@ def test_reconcile_finds_what_is_missing_and_sends_it(target: Target) -> None:
 def test_what_went_with_its_retention_is_not_missing(target: Target) -> None:
     from confluent_kafka import TopicPartition
 
-    log = MemoryEventLog()
-    log.stage([item(f"e{n}", "alice") for n in range(1, 8)], [], NOW_US)
-    log.set_cursor("sink:main", 7)
-    log.commit()
-    reader = log.reader()
-    target.epoch = reader.epoch
+    reader = log_of_seven(target)
     sink = target.open()
     assert ship(sink, Rows(reader.read(0, 99), {}, 7)) is Next.DONE
     sink.close()

@@ -8,7 +8,7 @@ row once; KIP-98 describes what that rests on.
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -38,6 +38,14 @@ class TopicFacts(NamedTuple):
     retention_ms: int = 604_800_000
     in_sync: int = 1
     known: bool = False
+
+
+class PartitionSpan(NamedTuple):
+    """What a partition has: from ``low`` to before ``high``. What was before ``low`` is gone, because of its age."""
+
+    number: int
+    low: int
+    high: int
 
 
 class KafkaTroubleError(Exception):
@@ -209,43 +217,35 @@ class Kafka:
             known=True,
         )
 
-    def read(self, topic: str) -> Iterator[Any]:
-        """Every message of a topic that is there now and committed, partition by partition, oldest first.
+    def partitions(self, topic: str) -> list[PartitionSpan]:
+        """What is there now, by partition."""
+        with self._reading() as consumer:
+            found = consumer.list_topics(topic, timeout=self._config.timeout_s).topics[topic].partitions
+            spans = []
+            for number in found:
+                at = TopicPartition(topic, number)
+                spans.append(PartitionSpan(number, *consumer.get_watermark_offsets(at, timeout=self._config.timeout_s)))
+            return spans
+
+    def read(self, topic: str, span: PartitionSpan) -> Iterator[Any]:
+        """Every message of a partition that is committed, the oldest first.
 
         What was committed a moment ago may be missing: its mark is written after the answer.
         """
-        consumer = self._consumer(f"{self._name}.read")
-        timeout = self._config.timeout_s
-        try:
-            for number in consumer.list_topics(topic, timeout=timeout).topics[topic].partitions:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=timeout)
-                consumer.assign([TopicPartition(topic, number, low)])
-                while low < high:
-                    message = consumer.poll(timeout)
-                    if message is None:
-                        raise self._late()
-                    if (error := message.error()) is None:
-                        low = (message.offset() or 0) + 1
-                        yield message
-                    elif error.name() == "_PARTITION_EOF":
-                        low = high
-                    else:
-                        raise fault(error)
-        except KafkaException as error:
-            raise self._fault(error) from None
-        finally:
-            consumer.close()
-
-    def has_lost(self, topic: str, partition: int) -> bool:
-        """Whether messages of a partition are gone already, because of their age."""
-        consumer = self._consumer(f"{self._name}.read")
-        try:
-            low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=self._config.timeout_s)
-        except KafkaException as error:
-            raise self._fault(error) from None
-        finally:
-            consumer.close()
-        return bool(low > 0)
+        low = span.low
+        with self._reading() as consumer:
+            consumer.assign([TopicPartition(topic, span.number, low)])
+            while low < span.high:
+                message = consumer.poll(self._config.timeout_s)
+                if message is None:
+                    raise self._late()
+                if (error := message.error()) is None:
+                    low = (message.offset() or 0) + 1
+                    yield message
+                elif error.name() == "_PARTITION_EOF":
+                    return
+                else:
+                    raise fault(error)
 
     def close(self) -> None:
         """Forget the connection. Idempotent."""
@@ -255,6 +255,16 @@ class Kafka:
             producer.purge()
         if reader is not None:
             reader.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Consumer]:
+        consumer = self._consumer(f"{self._name}.read")
+        try:
+            yield consumer
+        except KafkaException as error:
+            raise self._fault(error) from None
+        finally:
+            consumer.close()
 
     def _consumer(self, group: str) -> Consumer:
         return Consumer(

@@ -133,11 +133,16 @@ class KafkaSink:
         return self._kafka
 
     def _send(self, kafka: Kafka, messages: list[tuple[TopicMessage, str]], through: int) -> None:
-        taken = [each for each in messages if self._fits(kafka, *each)]
-        refused = [each for each in messages if not self._fits(kafka, *each)]
+        taken: list[tuple[TopicMessage, str]] = []
+        refused: list[TopicMessage] = []
+        for message, event_id in messages:
+            if self._fits(kafka, message, event_id):
+                taken.append((message, event_id))
+            else:
+                refused.append(message)
         if refused:
             said = f"more than the {kafka.most_bytes} bytes that the topic takes (max.message.bytes)"
-            self._ledger.refuse((RefusedLine(one.seq, 0, "too_large", 0, said) for one, _ in refused), self._now_us())
+            self._ledger.refuse((RefusedLine(one.seq, 0, "too_large", 0, said) for one in refused), self._now_us())
         batches = [(self._config.topic, [message for message, _ in taken])]
         if self._config.latest_topic is not None:
             batches.append((self._config.latest_topic, [latest_message(*each) for each in taken]))
@@ -152,10 +157,11 @@ class KafkaSink:
     def _take_away(self, kafka: Kafka, topic: str, user: str) -> None:
         """A message without a value for each key of a user: compaction takes what was there."""
         there: dict[bytes, bool] = {}
-        for message in kafka.read(topic):
-            key = message.key() or b""
-            if owned_by(key, user):
-                there[key] = message.value() is not None
+        for span in kafka.partitions(topic):
+            for message in kafka.read(topic, span):
+                key = message.key() or b""
+                if owned_by(key, user):
+                    there[key] = message.value() is not None
         keys = [key for key, has_value in there.items() if has_value]
         for first in range(0, len(keys), _AT_ONCE):
             kafka.send([(topic, [TopicMessage(0, key, None, ()) for key in keys[first : first + _AT_ONCE]])])
