@@ -92,11 +92,11 @@ class TopicComparison:
         """Compare, and send what is missing where asked. UnavailableError when Kafka does not answer."""
         through = self._reader.cursor(self._config.cursor) or 0
         try:
-            seen, expired = self._seen()
+            seen, expired = self._seen(through)
             rows = [each for each in self._rows(expired, through) if wanted(each)]
             missing = [record for record in rows if record.seq not in seen]
             if missing:  # what was acknowledged a moment before the first look is seen by a second one
-                seen, _ = self._seen()
+                seen, _ = self._seen(through)
                 missing = [record for record in missing if record.seq not in seen]
             if missing and repairing:
                 self._send(missing)
@@ -104,7 +104,7 @@ class TopicComparison:
             raise UnavailableError(f"{error.reason}: {error.message}", hint=error.hint) from None
         return TopicCompared(len(rows), len(missing), seen.doubled, expired, repairing or not missing)
 
-    def _seen(self) -> tuple[Seen, int]:
+    def _seen(self, through: int) -> tuple[Seen, int]:
         seen, expired, topic = Seen(), 0, self._config.topic
         epoch = self._reader.epoch.encode()
         for span in self._kafka.partitions(topic):
@@ -117,6 +117,8 @@ class TopicComparison:
                 if lost:
                     lost, expired = False, max(expired, seq - 1)
                 seen.add(seq)
+            if lost:  # with all that it had of this log: how old is too old cannot be told
+                expired = through
         return seen, expired
 
     def _rows(self, after: int, through: int) -> Iterator[Record]:

@@ -279,6 +279,24 @@ def test_what_went_with_its_retention_is_not_missing(target: Target) -> None:
     assert found.expected == 3
 
 
+def test_of_a_partition_that_has_lost_everything_nothing_is_missing(target: Target) -> None:
+    """Nobody can tell then how old is too old, and what went with its age is not sent again."""
+    from confluent_kafka import OFFSET_END, TopicPartition
+
+    reader = log_of_seven(target)
+    sink = target.open()
+    assert ship(sink, Rows(reader.read(0, 99), {}, 7)) is Next.DONE
+    sink.close()
+    partition = target.server.messages(target.events)[0].partition()
+    place = TopicPartition(target.events, partition, OFFSET_END)
+    target.server.admin.delete_records([place])[place].result(30)
+    own = Kafka(target.config, None, epoch=f"{target.epoch}.reconcile")
+    comparison = TopicComparison(target.config, reader=reader, kafka=own, permits=lambda _: True, refused=frozenset())
+    found = comparison.run(lambda _: True, repairing=True)
+    assert (found.expected, found.missing, found.expired) == (0, 0, 7)
+    assert target.seqs() == []
+
+
 def test_killed_again_and_again_it_has_each_row_once(tmp_path: Path) -> None:
     """The server by SIGKILL at any moment of a transaction; the sink goes on where its place is."""
     server = KafkaServer(tmp_path).start()
