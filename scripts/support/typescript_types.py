@@ -94,6 +94,8 @@ def typed(schema: Mapping[str, Any], indent: str = "") -> str:
     if "enum" in schema or "const" in schema:
         words = schema["enum"] if "enum" in schema else [schema["const"]]
         return _union(_quoted(word) for word in words)
+    if "allOf" in schema and "type" not in schema:
+        return " & ".join(typed(each, indent) for each in schema["allOf"])
     kinds = schema.get("type")
     if kinds is None:
         forms = schema.get("anyOf") or schema.get("oneOf")

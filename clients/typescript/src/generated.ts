@@ -1673,7 +1673,12 @@ export type UserPage = {
   next: string | null;
 };
 
-export type Device = unknown;
+export type Device = DeviceDescription & LastSighting & {
+  /** null: no service runs that knows. */
+  online: boolean | null;
+  /** Logins that were refused in the last day. */
+  refused_lately: number;
+};
 
 export type DevicePage = {
   devices: Array<Device>;
@@ -1681,7 +1686,12 @@ export type DevicePage = {
   next: string | null;
 };
 
-export type App = unknown;
+export type App = AppDescription & LastSighting & {
+  /** null: no service runs that knows. */
+  online: boolean | null;
+  /** Logins that were refused in the last day. */
+  refused_lately: number;
+};
 
 export type AppPage = {
   apps: Array<App>;
@@ -1689,9 +1699,17 @@ export type AppPage = {
   next: string | null;
 };
 
-export type AppLogin = unknown;
+export type AppLogin = AppDescription & {
+  password: string;
+  topics: Array<string>;
+};
 
-export type Subscriber = unknown;
+export type Subscriber = SubscriberDescription & LastSighting & {
+  /** null: no service runs that knows. */
+  online: boolean | null;
+  /** Logins that were refused in the last day. */
+  refused_lately: number;
+};
 
 export type SubscriberPage = {
   subscribers: Array<Subscriber>;
@@ -1705,7 +1723,9 @@ export type WebhookPage = {
   next: string | null;
 };
 
-export type WebhookSecret = unknown;
+export type WebhookSecret = WebhookDescription & {
+  secret: string;
+};
 
 export type WebhookTest = {
   name: string;
@@ -1751,7 +1771,10 @@ export type RejectedPage = {
   next: number | null;
 };
 
-export type Rejected = unknown;
+export type Rejected = RejectedDescription & {
+  raw: string;
+  raw_encoding: "utf-8" | "hex";
+};
 
 export type Replayed = {
   number: number;
