@@ -1,5 +1,6 @@
 /** For an admin: what was done, by whom, and whether anybody changed what is written of it. */
 
+import type { AuditFinding, AuditPage } from "@healthsync/client";
 import { type ReactElement, useState } from "react";
 import { useAsked } from "../api/asked";
 import { Failure } from "../parts/failure";
@@ -7,25 +8,10 @@ import { dateAndTime } from "../saying";
 import { say } from "../words/words";
 import { Pages } from "./rejected";
 
-interface Line {
-  no: number;
-  at: string;
-  actor: string;
-  action: string;
-  subject: string | null;
-  detail: Record<string, unknown>;
-}
-
-interface Finding {
-  ok: boolean;
-  rows: number;
-  first_bad: number | null;
-}
-
 export function Audit(): ReactElement {
   const [after, setAfter] = useState<readonly number[]>([0]);
-  const listed = useAsked<{ audit: Line[]; next: number | null }>(`/v1/audit?limit=100&cursor=${after.at(-1)}`);
-  const found = useAsked<Finding>("/v1/audit/verification");
+  const listed = useAsked<AuditPage>(`/v1/audit?limit=100&cursor=${after.at(-1)}`);
+  const found = useAsked<AuditFinding>("/v1/audit/verification");
   return (
     <>
       <h1>{say("audit.title")}</h1>

@@ -1,5 +1,6 @@
 /** What sends for this person: devices, a new one by a code for its camera, and the end of one. */
 
+import type { Device, DevicePage, EnrolmentCode } from "@healthsync/client";
 import { type FormEvent, type ReactElement, useState } from "react";
 import { useAsked } from "../api/asked";
 import { ask } from "../api/http";
@@ -8,27 +9,10 @@ import { Failure } from "../parts/failure";
 import { dateAndTime, howLongAgo } from "../saying";
 import { say } from "../words/words";
 
-interface Device {
-  device_id: string;
-  created_at: string;
-  suspended_at: string | null;
-  connected_at: string | null;
-  last_seen_at: string | null;
-  last_event_at: string | null;
-  refused_lately: number;
-}
-
-interface Code {
-  device_id: string;
-  code: string;
-  expires_at: string;
-  qr_svg: string;
-}
-
 export function Devices({ user }: { user: string }): ReactElement {
   const base = `/v1/users/${encodeURIComponent(user)}/devices`;
-  const listed = useAsked<{ devices: Device[] }>(base);
-  const [code, setCode] = useState<Code>();
+  const listed = useAsked<DevicePage>(base);
+  const [code, setCode] = useState<EnrolmentCode>();
   const [error, setError] = useState<unknown>();
   const act = async (path: string, method: "POST" | "DELETE"): Promise<void> => {
     setError(undefined);
@@ -38,7 +22,7 @@ export function Devices({ user }: { user: string }): ReactElement {
   const enrol = async (device: string): Promise<void> => {
     setError(undefined);
     try {
-      setCode(await ask<Code>(`${base}/${encodeURIComponent(device)}/enrolment`, { method: "POST" }));
+      setCode(await ask<EnrolmentCode>(`${base}/${encodeURIComponent(device)}/enrolment`, { method: "POST" }));
       listed.again();
     } catch (failed) {
       setError(failed);
@@ -88,9 +72,10 @@ function isSuspended(device: Device): boolean {
 
 function presenceOf(device: Device): string {
   const said: string[] = [];
+  const seen = device.last_seen_at ?? null;
   if (isSuspended(device)) said.push(say("devices.suspended"));
-  else if (device.last_seen_at === null) said.push(say("devices.never"));
-  else said.push(say("devices.seen", { when: howLongAgo(Date.parse(device.last_seen_at)) }));
+  else if (seen === null) said.push(say("devices.never"));
+  else said.push(say("devices.seen", { when: howLongAgo(Date.parse(seen)) }));
   if (device.refused_lately > 0) said.push(say("devices.refused", { n: device.refused_lately }));
   return said.join(" · ");
 }
@@ -122,7 +107,7 @@ function NewDevice({ enrol }: { enrol: (device: string) => Promise<void> }): Rea
   );
 }
 
-function NewCode({ code, done }: { code: Code; done: () => void }): ReactElement {
+function NewCode({ code, done }: { code: EnrolmentCode; done: () => void }): ReactElement {
   return (
     <section className="card code" aria-label={say("devices.code.for", { name: code.device_id })}>
       <img

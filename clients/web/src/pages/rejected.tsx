@@ -1,5 +1,6 @@
 /** For an admin: what was refused, why, and the way back in after the cause is mended. */
 
+import type { RejectedPage, Replayed } from "@healthsync/client";
 import { type ReactElement, useState } from "react";
 import { useAsked } from "../api/asked";
 import { ask } from "../api/http";
@@ -7,25 +8,9 @@ import { Failure } from "../parts/failure";
 import { dateAndTime } from "../saying";
 import { say } from "../words/words";
 
-interface Refused {
-  number: number;
-  reason: string;
-  field: string | null;
-  message: string;
-  user_id: string;
-  device_id: string | null;
-  last_received_at: string;
-  count: number;
-}
-
-interface Replayed {
-  outcome: string | null;
-  reason: string | null;
-}
-
 export function Rejected(): ReactElement {
   const [after, setAfter] = useState<readonly number[]>([0]);
-  const listed = useAsked<{ rejected: Refused[]; next: number | null }>(`/v1/rejected?limit=50&cursor=${after.at(-1)}`);
+  const listed = useAsked<RejectedPage>(`/v1/rejected?limit=50&cursor=${after.at(-1)}`);
   const [tried, setTried] = useState<ReadonlyMap<number, string>>(new Map());
   const [error, setError] = useState<unknown>();
   const replay = async (number: number): Promise<void> => {

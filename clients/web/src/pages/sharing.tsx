@@ -1,5 +1,6 @@
 /** What may be done with a person's data, and who may see it: granted and taken back here, with all that was ever said. */
 
+import type { Carer, ConsentDecisionLine } from "@healthsync/client";
 import { type FormEvent, type ReactElement, useState } from "react";
 import { type Asked, useAsked } from "../api/asked";
 import { ask } from "../api/http";
@@ -10,20 +11,6 @@ import { Ask } from "../parts/ask";
 import { Failure } from "../parts/failure";
 import { dateAndTime, fullDate } from "../saying";
 import { nameOf, say, type Word } from "../words/words";
-
-interface Decision {
-  action: "grant" | "withdraw";
-  purpose: Purpose;
-  types: string[];
-  at: string;
-  recorded_by: string;
-}
-
-interface Carer {
-  carer: string;
-  types: string[];
-  until: string;
-}
 
 export function Sharing({ user }: { user: string }): ReactElement {
   const base = `/v1/users/${encodeURIComponent(user)}`;
@@ -39,7 +26,7 @@ export function Sharing({ user }: { user: string }): ReactElement {
 
 function Consents({ base, types }: { base: string; types: readonly EventType[] }): ReactElement {
   const standing = useAsked<{ consents: ConsentLine[] }>(`${base}/consents`);
-  const history = useAsked<{ decisions: Decision[] }>(`${base}/consents/history?limit=1000`);
+  const history = useAsked<{ decisions: ConsentDecisionLine[] }>(`${base}/consents/history?limit=1000`);
   const [error, setError] = useState<unknown>();
   const decide = async (action: "grant" | "withdraw", purpose: Purpose, names: string[]): Promise<void> => {
     setError(undefined);

@@ -1,5 +1,6 @@
 /** For an admin: who is registered, a link for each, and the end of one. */
 
+import type { UserDescription, UserPage } from "@healthsync/client";
 import { type FormEvent, type ReactElement, useState } from "react";
 import { useAsked } from "../api/asked";
 import { ask } from "../api/http";
@@ -8,16 +9,8 @@ import { Failure } from "../parts/failure";
 import { fullDate } from "../saying";
 import { say } from "../words/words";
 
-interface User {
-  user_id: string;
-  created_at: string;
-  suspended_at: string | null;
-  devices: string[];
-  consent: string[];
-}
-
 export function Users(): ReactElement {
-  const listed = useAsked<{ users: User[] }>("/v1/users?limit=1000");
+  const listed = useAsked<UserPage>("/v1/users?limit=1000");
   const [link, setLink] = useState<{ name: string; url: string }>();
   const [error, setError] = useState<unknown>();
   const act = async (path: string, method: "POST" | "DELETE", body?: unknown): Promise<unknown> => {
@@ -89,7 +82,7 @@ export function Users(): ReactElement {
   );
 }
 
-function factsOf(user: User): string {
+function factsOf(user: UserDescription): string {
   const said = [
     say("admin.devices", { n: user.devices.length }),
     say("admin.since", { when: fullDate(Date.parse(user.created_at)) }),

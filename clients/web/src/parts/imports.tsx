@@ -1,5 +1,6 @@
 /** Files of others, dropped here: archives of phones and watches, recorded activities, tables. */
 
+import type { Import, Imports as ImportList } from "@healthsync/client";
 import { type DragEvent, type ReactElement, useEffect, useState } from "react";
 import { ask } from "../api/http";
 import { useLooked } from "../api/looked";
@@ -7,21 +8,13 @@ import { dateAndTime, decimal } from "../saying";
 import { say, type Word } from "../words/words";
 import { Failure } from "./failure";
 
-interface Import {
-  id: string;
-  bytes: number;
-  state: "waiting" | "reading" | "done" | "failed";
-  begun_at: string;
-  outcome: Record<string, unknown> | null;
-}
-
 const SOON_MS = 2_000;
 const SELDOM_MS = 60_000;
 
 export function Imports({ user }: { user: string }): ReactElement {
   const path = `/v1/users/${encodeURIComponent(user)}/imports`;
   const [busy, setBusy] = useState(false);
-  const listed = useLooked<{ imports: Import[] }>(path, busy ? SOON_MS : SELDOM_MS);
+  const listed = useLooked<ImportList>(path, busy ? SOON_MS : SELDOM_MS);
   const [over, setOver] = useState(false);
   const [sending, setSending] = useState("");
   const [error, setError] = useState<unknown>();
