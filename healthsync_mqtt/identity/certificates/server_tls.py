@@ -125,6 +125,8 @@ class ServerTls:
         try:
             if now >= self._check_at or now < self._checked_at:  # also when the clock was set back
                 self._check_at, self._checked_at = now + _AGAIN_S, now
+                if self._is_new_to_us():
+                    return self._try(now)  # it may be half of a pair: what we made would be in the other half's way
                 self._renew(datetime.fromtimestamp(now, UTC))
                 self.expiry = self._ends(now)
                 self._check_at = now + _CHECK_S
@@ -152,6 +154,12 @@ class ServerTls:
                 hint="see that the disk has room: healthsync doctor",
             ) from error
         self._in_use, self._tried, self._refused, self.problem = self._tried.stamp, None, None, ""
+
+    def _is_new_to_us(self) -> bool:
+        """Whether something is in use, and others have put there what was not tried yet."""
+        if self._in_use is None or not (self.paths.server_cert.exists() and self.paths.server_key.exists()):
+            return False
+        return _Chain.read(self.paths).stamp not in {self._in_use, self._refused[0] if self._refused else None}
 
     def _try(self, now: float) -> bool:
         found = _Chain.read(self.paths)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from cryptography import x509
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.certificates.demand import Demand
-from healthsync_mqtt.identity.certificates.files import load_certificate, open_authority
+from healthsync_mqtt.identity.certificates.files import CertificatePaths, load_certificate, open_authority, renew_server
 from healthsync_mqtt.identity.certificates.issuing import serial_text
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
 from healthsync_mqtt.identity.registry import Registry
@@ -95,3 +96,36 @@ def test_what_cannot_be_renewed_is_tried_again_after_a_minute(tls: ServerTls) ->
     tls.paths.ca_key.chmod(0o600)
     tls.upkeep(NOW + 3820)
     tls.upkeep(NOW + 3821)
+
+
+def test_a_pair_that_comes_one_file_after_the_other_is_not_written_over_by_the_upkeep_between_them(
+    tls: ServerTls, tmp_path: Path
+) -> None:
+    """The hour for upkeep may come between the two, all the more where the clock has leapt."""
+    tls.context(Demand.off)
+    other = CertificatePaths.within(tmp_path / "other")
+    copytree(tls.paths.server_cert.parent, other.server_cert.parent)
+    renew_server(other.server_cert.parent, (), datetime.now(UTC))
+    other.server_cert.replace(tls.paths.server_cert)
+    put = serial(tls)
+    with pytest.raises(ConfigError, match="do not belong together"):
+        tls.upkeep(NOW + 3_700)
+    assert serial(tls) == put
+    other.server_key.replace(tls.paths.server_key)
+    assert tls.upkeep(NOW + 3_701)
+    tls.reload()
+    assert serial(tls) == put
+    assert tls.problem == ""
+
+
+def test_a_pair_that_stays_unfit_is_replaced_by_our_own_a_minute_later(tls: ServerTls, tmp_path: Path) -> None:
+    tls.context(Demand.off)
+    other = CertificatePaths.within(tmp_path / "other")
+    copytree(tls.paths.server_cert.parent, other.server_cert.parent)
+    renew_server(other.server_cert.parent, (), datetime.now(UTC))
+    other.server_cert.replace(tls.paths.server_cert)
+    put = serial(tls)
+    with pytest.raises(ConfigError):
+        tls.upkeep(NOW + 3_700)
+    assert tls.upkeep(NOW + 3_761)
+    assert serial(tls) != put
