@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from healthsync_mqtt.adapters.notices import json_of, word_in
-from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest, Web
+from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest, Web, asked
 
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _MOST: Final = 4
@@ -40,15 +40,8 @@ Leave = Callable[[Access], GivingUp]
 
 def told(leave: Leave, access: Access, web: Web) -> Left:
     """Ask until the provider knows, or does not want to."""
-    giving_up = leave(access)
-    try:
-        request = next(giving_up)
-        for _ in range(_MOST):
-            request = giving_up.send(web.ask(request))
-    except StopIteration as over:
-        found: Left = over.value
-        return found
-    return Left(done=False)
+    found = asked(leave(access), web, _MOST)
+    return Left(done=False) if found is None else found
 
 
 def by_bearer(method: str, path: str) -> Leave:

@@ -7,7 +7,7 @@ from healthsync_mqtt.adapters.asking import AskingThreads
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.notices import CloudSubscribed, Telling
 from healthsync_mqtt.adapters.ready import ReadyAdapter
-from healthsync_mqtt.adapters.web import Web
+from healthsync_mqtt.adapters.web import Web, asked
 from healthsync_mqtt.linked.inbox import HookSecrets, NoticeInbox
 from healthsync_mqtt.telemetry.log import get_logger
 
@@ -69,11 +69,5 @@ class CloudSubscriptions:
 
 
 def _asked(telling: Telling, web: Web) -> CloudSubscribed:
-    try:
-        request = next(telling)
-        for _ in range(_MOST_REQUESTS):
-            request = telling.send(web.ask(request))
-    except StopIteration as over:
-        found: CloudSubscribed = over.value
-        return found
-    return CloudSubscribed("the provider asks for no end of requests")
+    found = asked(telling, web, _MOST_REQUESTS)
+    return CloudSubscribed("the provider asks for no end of requests") if found is None else found

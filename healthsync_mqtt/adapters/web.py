@@ -7,13 +7,15 @@ address is asked, where a test's provider stands.
 import http.client
 import ipaddress
 import ssl
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from healthsync_mqtt.errors import ConfigError
+
+R = TypeVar("R")
 
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _PORTS: Final = {"https": 443, "http": 80}
@@ -45,6 +47,18 @@ class Web(Protocol):
     def ask(self, request: CloudRequest) -> CloudAnswer:
         """The answer."""
         ...
+
+
+def asked(asking: Generator[CloudRequest, CloudAnswer, R], web: Web, most: int) -> R | None:
+    """What a generator comes to that yields requests and is sent their answers; None after ``most`` of them."""
+    try:
+        request = next(asking)
+        for _ in range(most):
+            request = asking.send(web.ask(request))
+    except StopIteration as over:
+        found: R = over.value
+        return found
+    return None
 
 
 class DirectWeb:
