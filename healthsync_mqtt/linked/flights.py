@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import errno
 import fcntl
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
@@ -24,13 +23,14 @@ class Flights:
     def __init__(self, data: Path) -> None:
         path = data / _FILE
         create_private(path)
-        self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        # The object, not its number: once closed it is refused, and never another file that got the number since.
+        self._file = path.open("r+b", buffering=0)
         # A lock of the system is the process's: within it there is another.
         self._here: dict[int, asyncio.Lock] = {}
 
     def close(self) -> None:
         """Give everything back."""
-        os.close(self._file)
+        self._file.close()
 
     @contextlib.asynccontextmanager
     async def turn(self, link: int) -> AsyncIterator[None]:

@@ -13,6 +13,8 @@ import zipfile
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
+from packaging.markers import Marker
+
 _PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==([^ ;]+) *(;[^\\]*)?\\?$")
 
 
@@ -20,7 +22,7 @@ def locked_wheels(lock: str, folder: Path) -> str:
     """Pack what ``lock`` names and this platform has into ``folder``; the lock file with the hashes of that."""
     lines = []
     for name, version, marker in (found.groups() for found in map(_PINNED.match, lock.splitlines()) if found):
-        if marker is not None and "win32'" in marker and "==" in marker:
+        if marker is not None and not Marker(marker.strip(" ;")).evaluate():
             continue
         packed = distribution(name)
         assert packed.version == version, f"{name} {packed.version} is installed, and {version} locked"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from healthsync_mqtt.adapters.leaving import told
+from healthsync_mqtt.adapters.worker import AdapterWorker
 from healthsync_mqtt.linked.flights import Flights
 from tests.support.clouds import answer
 from tests.unit.adapters.test_fetching import Rig, night, weighing
@@ -155,13 +156,12 @@ def deliver(here: Rig, said: Any) -> None:
     body = said if isinstance(said, str) else json.dumps(said)
     here.inbox.put(here.provider, body.encode(), here.now_us)
 
-    async def once() -> None:
+    async def once(worker: AdapterWorker) -> None:
         async with asyncio.TaskGroup() as group:
-            here.worker.look(group)
+            worker.look(group)
 
     with contextlib.closing(Flights(here.data)) as flights:
-        here.worker = here.new_worker(flights=flights)
-        asyncio.run(once())
+        asyncio.run(once(here.new_worker(flights=flights)))
     assert here.inbox.waiting() == {}
 
 

@@ -14,6 +14,7 @@ import pytest
 from healthsync_mqtt.adapters.ready import HookSettings, ReadyAdapter
 from healthsync_mqtt.adapters.signatures import is_keyset
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
+from healthsync_mqtt.adapters.worker import AdapterWorker
 from healthsync_mqtt.linked.flights import Flights
 from healthsync_mqtt.linked.inbox import HookSecrets
 from tests.support.clouds import answer
@@ -66,13 +67,12 @@ def rig(tmp_path: Path) -> Iterator[Callable[..., tuple[Rig, Hooks]]]:
 def look(here: Rig) -> None:
     """One look of a worker that has just begun, with turns of its own: each look is a loop of its own here."""
 
-    async def once() -> None:
+    async def once(worker: AdapterWorker) -> None:
         async with asyncio.TaskGroup() as group:
-            here.worker.look(group)
+            worker.look(group)
 
     with contextlib.closing(Flights(here.data)) as flights:
-        here.worker = here.new_worker(flights=flights)
-        asyncio.run(once())
+        asyncio.run(once(here.new_worker(flights=flights)))
 
 
 def known(here: Rig) -> HookSecrets:
