@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from healthsync_mqtt.broker.embedded.accepting import HANDSHAKE_S, Accepting
 from healthsync_mqtt.broker.embedded.handshakes import Arrival
 from healthsync_mqtt.broker.embedded.limits.addresses import network
+from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.config.sections import GatewaySettings
 from healthsync_mqtt.telemetry.log import get_logger
 
@@ -74,7 +75,9 @@ class Entrance:
         self._crowd = crowd
         self._protocol = protocol
         self._tls = tls
-        self._accepting = Accepting(self._enters, lambda error: log.warning("gateway.accept_failed", error=error))
+        self._accepting = Accepting(
+            self._enters, lambda error: log.warning("gateway.accept_failed", error=error), Rests()
+        )
 
     def open(self, sockets: Iterable[socket.socket]) -> None:
         """Accept from now on."""

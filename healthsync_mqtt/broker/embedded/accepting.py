@@ -3,10 +3,11 @@
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Final
 
 from healthsync_mqtt.broker.embedded.handshakes import Arrival, Handshakes
-from healthsync_mqtt.broker.embedded.turns import REST_S
+from healthsync_mqtt.broker.embedded.rests import Rests
 
 HANDSHAKE_S: Final = 10.0
 """Seconds that a TLS handshake may take."""
@@ -19,17 +20,21 @@ _PAUSE_S: Final = 0.5
 class Accepting:
     """Accepts on sockets that listen. ``enters`` gets each connection, its address, and the socket it came to.
 
-    ``exhausted`` is told when the system accepts no more: no descriptor is left.
+    ``exhausted`` is told when the system accepts no more: no descriptor is left. ``rests`` are the loop's.
     """
 
     def __init__(
-        self, enters: Callable[[socket.socket, str, socket.socket], None], exhausted: Callable[[OSError], None]
+        self,
+        enters: Callable[[socket.socket, str, socket.socket], None],
+        exhausted: Callable[[OSError], None],
+        rests: Rests,
     ) -> None:
         self._enters = enters
         self._exhausted = exhausted
         self._sockets: set[socket.socket] = set()
         self._arriving: set[asyncio.Task[None]] = set()
-        self.handshakes = Handshakes(rest_s=REST_S, within_s=HANDSHAKE_S)
+        self._rests = rests
+        self.handshakes = Handshakes(rests, within_s=HANDSHAKE_S)
 
     def open(self, listening: socket.socket) -> None:
         """Accept on it from now on."""
@@ -54,6 +59,7 @@ class Accepting:
         """Somebody waits at this socket."""
         if listening not in self._sockets:
             return
+        loop = asyncio.get_running_loop()
         for _ in range(AT_ONCE):
             try:
                 accepted, address = listening.accept()
@@ -63,10 +69,12 @@ class Accepting:
                 continue
             except OSError as error:
                 self._exhausted(error)
-                self._pause(listening, _PAUSE_S)
+                loop.remove_reader(listening)
+                loop.call_later(_PAUSE_S, self._again, listening)
                 return
             self._enters(accepted, str(address[0]), listening)
-        self._pause(listening, REST_S)
+        loop.remove_reader(listening)
+        self._rests.after_next(partial(self._again, listening))
 
     def serve(self, arriving: Coroutine[None, None, None]) -> None:
         """Serve a connection that has no handshake before it."""
@@ -77,11 +85,6 @@ class Accepting:
     def shake(self, arrival: Arrival) -> None:
         """Let a connection wait for its turn to shake hands."""
         self.handshakes.arrive(arrival)
-
-    def _pause(self, listening: socket.socket, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(listening)
-        loop.call_later(seconds, self._again, listening)
 
     def _again(self, listening: socket.socket) -> None:
         if listening in self._sockets:

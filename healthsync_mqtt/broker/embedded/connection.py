@@ -176,6 +176,11 @@ class Connection:
     # -- turns
 
     @property
+    def stranger(self) -> bool:
+        """Whether it has not logged in."""
+        return self._protocol.session is None
+
+    @property
     def waits(self) -> bool:
         """Whether there is something that a turn would bring further."""
         return self._unread and not self.reading.blocked

@@ -30,6 +30,7 @@ from healthsync_mqtt.broker.embedded.ports import (
 from healthsync_mqtt.broker.embedded.reading import Hold
 from healthsync_mqtt.broker.embedded.refusals import Refusals
 from healthsync_mqtt.broker.embedded.replies import DONE, TOO_MANY_REQUESTS, Said, without_ear
+from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.broker.embedded.router import EmbeddedBroker
 from healthsync_mqtt.broker.embedded.sessions.kept import KeptWill
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Session
@@ -102,6 +103,7 @@ class FrontDoor:
         on_fatal: Callable[[HealthSyncError], None],
         moved_to: str = "",
         hurried: Callable[[], bool] = lambda: False,
+        rests: Rests | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``on_refused`` gets reason and address of each refused login, and whose it was to be.
@@ -111,6 +113,8 @@ class FrontDoor:
         ``moved_to`` is where clients are sent instead of being let in; "": they are let in.
 
         ``hurried`` says whether a commit takes several rounds of the loop to prepare: clients get less of each then.
+
+        ``rests`` are the loop's, where it is not asyncio's own.
 
         ``on_fatal`` is called when routing ended on its own: only a restart can mend that.
         """
@@ -132,13 +136,14 @@ class FrontDoor:
         self._clock = clock
         self.refusals = Refusals()
         self.visitors = Visitors(counters, clock)
-        self._turns = Turns(hurried=hurried)
+        rests = rests or Rests()
+        self._turns = Turns(after_rest=rests.after_next, hurried=hurried)
         self._guard = AddressGuard(limits, most=connections_at_most())
         self._wills = DelayedWills(sessions.keep, self._publish_will)
         self._takeovers = Takeovers(limits.takeovers_per_minute)
         self._connections: set[Connection] = set()
         self._empty = asyncio.Event()
-        self.listeners = Listeners(self._accept, self, most=limits.max_packet * SKIP + _FIXED_HEADER)
+        self.listeners = Listeners(self._accept, self, rests, most=limits.max_packet * SKIP + _FIXED_HEADER)
         self._stopping = False
         self._moved_to = moved_to
         self._embedded = EmbeddedBroker(self.sessions.routed, caught_up=self._caught_up, ended=self._router_ended)

@@ -11,6 +11,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from healthsync_mqtt.broker.embedded.rests import Rests
+
 MOST: Final = 200
 """Handshakes that are under way."""
 AT_ONCE: Final = 4
@@ -44,10 +46,10 @@ class Arrival:
 
 
 class Handshakes:
-    """``rest_s`` is the least rest of the loop; ``within_s`` bounds the wait for a first byte and a place."""
+    """``rests`` are the loop's; ``within_s`` bounds the wait for a first byte and a place."""
 
-    def __init__(self, *, rest_s: float, within_s: float) -> None:
-        self._rest_s = rest_s
+    def __init__(self, rests: Rests, *, within_s: float) -> None:
+        self._rests = rests
         self._within_s = within_s
         self._left = AT_ONCE
         self._resting = False
@@ -118,7 +120,7 @@ class Handshakes:
             self._begin(arrival)
         if self._left < AT_ONCE and not self._resting:
             self._resting = True
-            asyncio.get_running_loop().call_later(self._rest_s, self._rested)
+            self._rests.after_next(self._rested)
 
     def _rested(self) -> None:
         self._resting = False

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from healthsync_mqtt.broker.embedded.accepting import HANDSHAKE_S, Accepting
 from healthsync_mqtt.broker.embedded.handshakes import Arrival
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
+from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.broker.embedded.wire import Accept, WebSocketWire, Wire
 from healthsync_mqtt.identity.certificates.demand import Demand
 
@@ -71,15 +72,15 @@ class _Kind(NamedTuple):
 class Listeners:
     """Open ports. ``threshold`` counts each connection, and ``accept`` takes it once its pipe stands.
 
-    ``most`` bounds the bytes of one WebSocket message.
+    ``rests`` are the loop's. ``most`` bounds the bytes of one WebSocket message.
     """
 
-    def __init__(self, accept: Accept, threshold: Threshold, *, most: int) -> None:
+    def __init__(self, accept: Accept, threshold: Threshold, rests: Rests, *, most: int) -> None:
         self._accept = accept
         self._threshold = threshold
         self._most = most
         self._sockets: dict[socket.socket, _Kind] = {}
-        self._accepting = Accepting(self._knock, threshold.exhausted)
+        self._accepting = Accepting(self._knock, threshold.exhausted, rests)
 
     async def open(
         self,

@@ -1,13 +1,10 @@
 """Turns: how much work the bytes of one client are before the others come. Fair, before and after login.
 
 What a client sends is handled at once as far as there is room. The rest waits: the client is not read, and gets a turn
-after each rest (the idea of fq_codel: who has used little lately goes first). So a bystander waits for one pass at
-most, however many clients flood, and with whatever.
+after each rest (the idea of fq_codel: who has used little lately goes first, among those who have logged in). So a
+bystander waits for one pass at most, however many clients flood, and with whatever.
 
-A pass is followed by a rest in which the loop does nothing for those who wait. A loop that is never idle starves the
-threads of this process: each needs the interpreter for a moment several times a commit, a look at the registry or a
-revocation, and one that is let go of for microseconds only is mostly taken back before another thread wakes up
-(measured: 250 ms a commit instead of 2).
+A pass is followed by a rest in which the loop does nothing for those who wait (see ``rests``).
 
 Work is counted in units of about a microsecond of this program on one core; they are for comparing, not for timing.
 """
@@ -19,6 +16,8 @@ from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Final, Protocol, TypeVar
 
+from healthsync_mqtt.broker.embedded.rests import Rests
+
 TURN: Final = 1_000
 """Units of work that one client gets at once."""
 LIGHT_TURN: Final = 60
@@ -29,8 +28,6 @@ RESERVE: Final = 1_000
 """Of these, what is left for clients that need little and come while others wait."""
 HURRIED_PASS: Final = RESERVE + TURN
 """The same as ``PASS`` while a commit takes several rounds to prepare: others wait for each of them."""
-REST_S: Final = 0.001
-"""The least that the loop has for everything else, and other threads have the interpreter, after a pass."""
 
 _BUSY_TURNS: Final = 50
 _RECENT_S: Final = 60.0
@@ -42,6 +39,8 @@ class WaitingPlace(Enum):
     NOWHERE = auto()
     #: before the others: it has used little lately
     LIGHT = auto()
+    #: it has not logged in: a login is as much work as a hundred events, and whoever comes anew has used nothing yet
+    STRANGER = auto()
     #: it has used up a turn
     HEAVY = auto()
 
@@ -90,6 +89,10 @@ class Waiter(Protocol):
     account: TurnAccount
 
     @property
+    def stranger(self) -> bool:
+        """Whether it has not logged in."""
+
+    @property
     def waits(self) -> bool:
         """Whether there is something to do now."""
 
@@ -103,39 +106,41 @@ W = TypeVar("W", bound=Waiter)
 class Turns:
     """The queue of those who have more to do than one turn.
 
-    ``soon`` calls something in the next round of the loop, ``after`` after so many seconds. ``hurried`` says whether
+    ``soon`` calls something in the next round of the loop, ``after_rest`` after a rest. ``hurried`` says whether
     something takes several rounds for which others wait: then passes are short.
     """
 
     def __init__(
         self,
         soon: Callable[[Callable[[], None]], object] | None = None,
-        after: Callable[[float, Callable[[], None]], object] | None = None,
+        after_rest: Callable[[Callable[[], None]], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
         *,
         hurried: Callable[[], bool] = lambda: False,
     ) -> None:
         self._soon = soon or (lambda work: asyncio.get_running_loop().call_soon(work))
-        self._after = after or (lambda delay, work: asyncio.get_running_loop().call_later(delay, work))
+        self._after_rest = after_rest or Rests().after_next
         self._clock = clock
         self._hurried = hurried
         self._light: deque[Waiter] = deque()
+        self._strangers: deque[Waiter] = deque()
         self._heavy: deque[Waiter] = deque()
         self._left = PASS
         self._rests = 0
         self._scheduled = False
+        self._strangers_next = True
 
     @property
     def waiting(self) -> int:
         """How many wait for a turn."""
-        return len(self._light) + len(self._heavy)
+        return len(self._light) + len(self._strangers) + len(self._heavy)
 
     def arrived(self, waiter: Waiter) -> None:
         """Something came in for ``waiter``: it has a turn at once if there is room, else it waits."""
         account = waiter.account
         if account.place is not WaitingPlace.NOWHERE:
             return
-        if self._light or self._heavy or self._left <= RESERVE:
+        if self.waiting or self._left <= RESERVE:
             self._among_others(waiter)
             return
         while waiter.waits:
@@ -149,7 +154,7 @@ class Turns:
     def later(self, waiter: Waiter) -> None:
         """``waiter`` may go on after something that held it up; not from within whatever released it."""
         if waiter.account.place is WaitingPlace.NOWHERE and waiter.waits:
-            self._wait(waiter, WaitingPlace.LIGHT)
+            self._wait(waiter, WaitingPlace.STRANGER if waiter.stranger else WaitingPlace.LIGHT)
 
     def busy(self, waiters: Iterable[W]) -> list[W]:
         """Those of them who have had to wait for their turns a lot within the last minute."""
@@ -158,6 +163,9 @@ class Turns:
 
     def _among_others(self, waiter: Waiter) -> None:
         """Others wait: a little is done at once."""
+        if waiter.stranger:
+            self._wait(waiter, WaitingPlace.STRANGER)
+            return
         allowance = waiter.account.allowance(self._rests)
         if allowance > 0 and (self._light or self._left <= 0):
             self._wait(waiter, WaitingPlace.LIGHT)
@@ -174,11 +182,14 @@ class Turns:
 
     def _wait(self, waiter: Waiter, place: WaitingPlace) -> None:
         waiter.account.place = place
-        if place is WaitingPlace.LIGHT:
-            self._light.append(waiter)
-        else:
-            waiter.account.deferred(self._clock())
-            self._heavy.append(waiter)
+        match place:
+            case WaitingPlace.LIGHT:
+                self._light.append(waiter)
+            case WaitingPlace.STRANGER:
+                self._strangers.append(waiter)
+            case _:
+                waiter.account.deferred(self._clock())
+                self._heavy.append(waiter)
         self._schedule()
 
     def _schedule(self) -> None:
@@ -188,7 +199,7 @@ class Turns:
         if self._left > RESERVE:
             self._soon(self._pass)
         else:
-            self._after(REST_S, self._rested)
+            self._after_rest(self._rested)
 
     def _rested(self) -> None:
         self._left = HURRIED_PASS if self._hurried() else PASS
@@ -200,17 +211,28 @@ class Turns:
             self._serve()
         finally:
             self._scheduled = False
-            if self._light or self._heavy or self._left <= RESERVE:
+            if self.waiting or self._left <= RESERVE:
                 self._schedule()
 
+    def _next(self) -> Waiter | None:
+        """Who has the next turn of this pass: last come strangers and those who have used up theirs, in turns."""
+        if self._light:
+            return self._light.popleft() if self._left > 0 else None
+        if self._left <= RESERVE:
+            return None
+        first, second = self._strangers, self._heavy
+        if not self._strangers_next:
+            first, second = second, first
+        self._strangers_next = not self._strangers_next
+        queue = first or second
+        return queue.popleft() if queue else None
+
     def _serve(self) -> None:
-        while (self._light and self._left > 0) or (self._heavy and self._left > RESERVE):
-            queue = self._light or self._heavy
-            waiter = queue.popleft()
+        while (waiter := self._next()) is not None:
             account = waiter.account
             came_from, account.place = account.place, WaitingPlace.NOWHERE
             if not waiter.waits:
                 continue
-            self._give(waiter, max(1, account.allowance(self._rests)) if came_from is WaitingPlace.LIGHT else TURN)
+            self._give(waiter, TURN if came_from is WaitingPlace.HEAVY else max(1, account.allowance(self._rests)))
             if waiter.waits:
                 self._wait(waiter, WaitingPlace.HEAVY)

@@ -29,6 +29,7 @@ from bridge.ports import Chores
 from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.broker.embedded.door import FrontDoor
 from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
+from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.broker.embedded.wire import Wire
@@ -174,6 +175,7 @@ class Node:
             room=MessageRoom(LIMITS.max_packet, LIMITS.app_messages_bytes),
             on_refused=lambda _reason, _peer, _claimed: None,
             on_fatal=self._fail,
+            rests=Rests(idle=loop.time),
             clock=clock.time,
         )
         await self.door.start()

@@ -19,6 +19,7 @@ from healthsync_mqtt.broker.embedded import handshakes as handshakes_module
 from healthsync_mqtt.broker.embedded.handshakes import AT_ONCE, Arrival, Handshakes
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
 from healthsync_mqtt.broker.embedded.listeners import Bound, Listeners
+from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server
 from tests.support.floods.kinds import half_hello
 from tests.support.patience import PATIENCE_S
@@ -29,7 +30,8 @@ class Pairs:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, most: int) -> None:
         monkeypatch.setattr(handshakes_module, "MOST", most)
-        self.handshakes = Handshakes(rest_s=0.001, within_s=60.0)
+        self.rests = Rests()
+        self.handshakes = Handshakes(self.rests, within_s=60.0)
         self.begun: list[str] = []
         self.gone: dict[str, Exception] = {}
         self.cut: list[str] = []
@@ -100,25 +102,23 @@ async def test_who_says_nothing_costs_no_handshake(make: Callable[[int], Pairs])
     assert sorted(pairs.gone) == ["left", "silent"]
 
 
-async def test_a_storm_of_hellos_begins_a_few_at_a_time(make: Callable[[int], Pairs], monkeypatch: Any) -> None:
+async def test_a_storm_of_hellos_begins_a_few_at_a_time(make: Callable[[int], Pairs]) -> None:
     pairs = make(1_000)
-    loop = asyncio.get_running_loop()
-    rests: list[int] = []
-    later = loop.call_later
+    begun: list[int] = []
+    after_next = pairs.rests.after_next
 
-    def counted(delay: float, work: Any, *more: Any) -> Any:
-        if work == pairs.handshakes._rested:
-            rests.append(len(pairs.begun))
-        return later(delay, work, *more)
+    def counted(work: Callable[[], None]) -> None:
+        begun.append(len(pairs.begun))
+        after_next(work)
 
-    monkeypatch.setattr(loop, "call_later", counted)
+    pairs.rests.after_next = counted  # type: ignore[method-assign]
     names = [f"n{number}" for number in range(5 * AT_ONCE)]
     for name in names:
         pairs.arrive(name)
     pairs.speak(*names)
     await until(lambda: len(pairs.begun) == len(names))
-    assert len(rests) >= 4
-    assert all(b - a <= 2 * AT_ONCE for a, b in pairwise(rests))
+    assert len(begun) >= 4
+    assert all(b - a <= 2 * AT_ONCE for a, b in pairwise(begun))
 
 
 async def test_places_are_bounded_and_the_crowd_makes_room_for_who_has_fewer(make: Callable[[int], Pairs]) -> None:
@@ -180,7 +180,7 @@ async def listening(tmp_path: Path, threshold: Any) -> AsyncIterator[tuple[Liste
     made = ensure_ca_and_server(tmp_path, [], datetime.now(UTC))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.server_cert, made.server_key)
-    listeners = Listeners(lambda _: None, threshold, most=1000)
+    listeners = Listeners(lambda _: None, threshold, Rests(), most=1000)
     (bound,) = await listeners.open(("127.0.0.1",), 0, tls=context)
     try:
         yield listeners, bound

@@ -55,7 +55,7 @@ def ping(size: int) -> bytes:
 async def test_pings_whose_pongs_are_not_read(size: int) -> None:
     door: Any = type("Door", (), {"__getattr__": lambda *_: lambda *_, **__: None})()
     passes: list[Callable[[], None]] = []
-    turns = Turns(passes.append, lambda _, work: passes.append(work))
+    turns = Turns(passes.append, passes.append)
     transport: Any = Clogged()
     made: list[Connection] = []
 

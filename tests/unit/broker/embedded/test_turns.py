@@ -9,7 +9,6 @@ from healthsync_mqtt.broker.embedded.turns import (
     LIGHT_TURN,
     PASS,
     RESERVE,
-    REST_S,
     TURN,
     TurnAccount,
     Turns,
@@ -28,11 +27,7 @@ class Loop:
         self.rests = 0
         #: whether others wait for each round of the loop
         self.hurried = False
-        self.turns = Turns(self._soon.append, self._after, lambda: self.now, hurried=lambda: self.hurried)
-
-    def _after(self, delay: float, work: Callable[[], None]) -> None:
-        assert delay >= REST_S
-        self._later.append(work)
+        self.turns = Turns(self._soon.append, self._later.append, lambda: self.now, hurried=lambda: self.hurried)
 
     def run(self) -> None:
         soon, self._soon[:] = list(self._soon), []
@@ -47,7 +42,8 @@ class Loop:
 
 
 class Client:
-    def __init__(self, work: int = 0, *, step: int = 10) -> None:
+    def __init__(self, work: int = 0, *, step: int = 10, stranger: bool = False) -> None:
+        self.stranger = stranger
         self.left = work
         self.done = 0
         self.turns = 0
@@ -279,3 +275,44 @@ def test_where_others_wait_for_each_round_a_flood_gets_less_of_it_and_who_needs_
     before = sum(flood.done for flood in floods)
     loop.run()
     assert sum(flood.done for flood in floods) - before > HURRIED_PASS
+
+
+def test_strangers_who_come_faster_than_they_are_let_in_are_behind_who_is_known_and_needs_little() -> None:
+    loop, login = Loop(), 700
+    crowd = [Client(login, step=login, stranger=True) for _ in range(100)]
+    for stranger in crowd:
+        loop.turns.arrived(stranger)
+    for _ in range(10):
+        loop.turns.arrived(Client(login, step=login, stranger=True))
+        bystander = Client(10)
+        loop.turns.arrived(bystander)
+        loop.run()
+        assert not bystander.waits
+
+
+def test_strangers_are_let_in_beside_a_flood_and_the_flood_goes_on_beside_strangers() -> None:
+    loop, login = Loop(), 700
+    flood = Client(1000 * PASS)
+    loop.turns.arrived(flood)
+    crowd = [Client(login, step=login, stranger=True) for _ in range(20)]
+    for stranger in crowd:
+        loop.turns.arrived(stranger)
+    before = flood.done
+    for _ in range(20):
+        loop.run()
+    assert not any(stranger.waits for stranger in crowd)
+    assert flood.done - before >= 10 * TURN
+
+
+def test_a_stranger_who_is_not_done_in_a_turn_waits_like_everybody_who_floods() -> None:
+    loop = Loop()
+    strangers = [Client(100 * PASS, stranger=True) for _ in range(50)]
+    for stranger in strangers:
+        loop.turns.arrived(stranger)
+    for _ in range(50):
+        loop.run()
+    before = [stranger.done for stranger in strangers]
+    for _ in range(200):
+        loop.run()
+    done = [stranger.done - then for stranger, then in zip(strangers, before, strict=True)]
+    assert max(done) - min(done) <= TURN + strangers[0].step
