@@ -154,12 +154,18 @@ class _Archive(Response):
         try:
             self._file.seek(0)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            while piece := await asyncio.to_thread(self._file.read, _PIECE):
+            piece = await self._next()
+            while following := await self._next():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+                piece = following
         finally:
             self._file.close()
             self._over()
+        # Whoever has the last byte may ask for the next archive.
+        await send({"type": "http.response.body", "body": piece})
+
+    async def _next(self) -> bytes:
+        return await asyncio.to_thread(self._file.read, _PIECE)
 
 
 def _state(registry: Registry, erasure_id: str) -> dict[str, Any]:
