@@ -104,6 +104,10 @@ class FetchEndedError(Exception):
     """The link is over, or its user is gone: nothing more is asked, said or stored."""
 
 
+class FetchPausedError(Exception):
+    """A command has paused the link: it goes on where it was when it is resumed."""
+
+
 class FetchHeldError(Exception):
     """The user consents to nothing: what would be fetched would be refused."""
 
@@ -171,7 +175,7 @@ class Fetch:
                     self.pass_over(stopped, endpoint.kind)
         finally:
             if self._idle:
-                self._book.caught_up(self._link.id, self._idle)
+                self._book.caught_up(self._link, self._idle)
         if self._cloud.account is not None and not self._link.account:
             await self._know_account(*self._cloud.account)
         return self.tally
@@ -208,7 +212,7 @@ class Fetch:
         except FetchStoppedError:
             return
         if account := account_in(document, key):
-            self._book.is_account(self._link.id, account)
+            self._book.is_account(self._link, account)
             self._link = replace(self._link, account=account)
 
     async def prove_access(self) -> None:
@@ -236,10 +240,12 @@ class Fetch:
         if endpoint.requested:
             if self._book.cursor(self._link.id, endpoint.kind) is None:
                 begun = FetchCursor(linked, linked)
-                self._book.advance(self._link.id, endpoint.kind, begun, self._book.memory(self._link.id))
+                self._book.advance(self._link, endpoint.kind, begun, self._book.memory(self._link.id))
             return
         again_s = _OVERLAP_S if endpoint.by_change else int(capability.again_days * _DAY_S)
         cursor = self._cursor(endpoint)
+        if endpoint.by_change and cursor is not None and cursor.back > linked - (capability.history_days or 0) * _DAY_S:
+            cursor = None  # a command wants the history again
         if cursor is None:
             start = linked - (capability.history_days or 0) * _DAY_S if endpoint.by_change else linked - again_s
             cursor = FetchCursor(start, start)
@@ -275,7 +281,7 @@ class Fetch:
         new = self.tally.messages != before or memory != self._book.memory(self._link.id)
         if new or endpoint.requested:
             self._idle.pop(endpoint.kind, None)
-            self._book.advance(self._link.id, endpoint.kind, cursor, memory)
+            self._book.advance(self._link, endpoint.kind, cursor, memory)
         else:
             self._idle[endpoint.kind] = cursor
 
@@ -368,7 +374,9 @@ class Fetch:
             if found.dead:
                 raise FetchStoppedError(Failed(CloudFault.unauthorised, hint=f"the provider says {found.why}"))
             raise FetchStoppedError(Failed(CloudFault.retry, hint=f"no new token: {found.why}"))
-        self._book.keep(self._link, found)
+        if not self._book.keep(self._link, found, old):
+            self._tokens = self._book.tokens(self._link)  # the user has agreed again meanwhile
+            return
         self._tokens, self._fresh = found, True
 
     # -- what was answered

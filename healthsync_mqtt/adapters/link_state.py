@@ -29,6 +29,8 @@ class LinkEvent(StrEnum):
     throttled = "throttled"
     failed = "failed"
     held = "held"
+    #: a command has paused the link amid a fetch
+    halted = "halted"
     linked = "linked"
 
 
@@ -43,6 +45,7 @@ _ENDED: Final = {
     LinkEvent.throttled: CloudLinkState.rate_limited,
     LinkEvent.failed: CloudLinkState.error,
     LinkEvent.held: CloudLinkState.paused,
+    LinkEvent.halted: CloudLinkState.ok,
     LinkEvent.linked: CloudLinkState.ok,
     # a worker that was killed left it so
     LinkEvent.begun: CloudLinkState.syncing,

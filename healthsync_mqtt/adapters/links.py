@@ -1,6 +1,9 @@
+# long: one noun: a link's row, and what hangs on it
 """adapters.db: who is linked to what, how far it was fetched, and the tokens, which only the user's key opens.
 
-The worker and commands use it at once; ``linked.flights`` says whose turn a link is.
+The worker and commands use it at once; ``linked.flights`` says whose turn a link is. Commands wait for no turn: each
+that says something else of a link gives its row another ``orders``, and what the worker writes from a copy that is older
+leaves what the command said.
 """
 
 import sqlite3
@@ -22,7 +25,8 @@ from healthsync_mqtt.keys.ring import KeyRing
 from healthsync_mqtt.linked.opening import each_provider, open_links, tokens_context
 
 _COLUMNS: Final = (
-    "id, user, provider, account, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures"
+    "id, user, provider, account, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures,"
+    " orders"
 )
 
 
@@ -30,6 +34,13 @@ _MOVE: Final = (
     "INSERT INTO cursors (link, kind, since_s, back_s) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (link, kind) DO UPDATE SET since_s = excluded.since_s, back_s = excluded.back_s"
 )
+_MOVE_ON: Final = (
+    "INSERT INTO cursors (link, kind, since_s, back_s) SELECT id, ?2, ?3, ?3 FROM links WHERE id = ?1 AND linked_us = ?4"
+    " ON CONFLICT (link, kind) DO UPDATE SET since_s = excluded.since_s"
+)
+"""By who is late: how far it is now, and nothing of how far back."""
+_OVER: Final = frozenset({LinkEvent.fetched, LinkEvent.refused, LinkEvent.held, LinkEvent.halted})
+"""How a fetch ends that says nothing of when the provider may be asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,7 @@ class CloudLink:
     synced_us: int
     due_us: int
     failures: int
+    orders: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +164,21 @@ class LinkBook:
         )
         return [_link(row) for row in rows]
 
-    def hooked(self, link: int, again_us: int) -> None:
+    def hooked(self, link: CloudLink, again_us: int) -> None:
         """It was asked, and is to be asked again then."""
         with transaction(self._db):
-            self._db.execute("UPDATE links SET hooked_us = ? WHERE id = ?", (again_us, link))
+            self._db.execute(
+                "UPDATE links SET hooked_us = ? WHERE id = ? AND orders = ?", (again_us, link.id, link.orders)
+            )
 
     def agree(self, user: str, provider: str, tokens: Tokens, scopes: str, now_us: int) -> CloudLink:
         """The user let us in: a new link, or the one that was there, which goes on where it was."""
         with transaction(self._db):
             self._db.execute(
-                "INSERT INTO links (user, provider, state, linked_us) VALUES (?, ?, 'ok', ?)"
-                " ON CONFLICT (user, provider) DO UPDATE SET state = 'ok', hint = '', failures = 0, leaving = 0",
+                "INSERT INTO links (user, provider, state, linked_us, orders) VALUES (?1, ?2, 'ok', ?3, ?3)"
+                " ON CONFLICT (user, provider) DO UPDATE"
+                " SET state = 'ok', hint = '', failures = 0, leaving = 0, orders = orders + 1",
+                # Numbers of links are given again, and no order of one is one of another.
                 (user, provider, now_us),
             )
             link = self.of(user, provider)
@@ -203,6 +219,10 @@ class LinkBook:
             state = after(now.state, event)
             if state is None:
                 return now
+            if now.orders != link.orders and event in _OVER:
+                # Who refused may have been asked with the tokens before; who was fetched is to be fetched once more.
+                state, hint, due_us = CloudLinkState.ok, "", 0
+                self._db.execute("UPDATE links SET due_us = 0 WHERE id = ?", (link.id,))
             failures = now.failures + 1 if event in {LinkEvent.failed, LinkEvent.throttled} else 0
             if event is LinkEvent.begun:
                 failures = now.failures
@@ -217,13 +237,19 @@ class LinkBook:
     def pause(self, link: int, *, paused: bool) -> None:
         """Fetch it no more, or again."""
         with transaction(self._db):
-            self._db.execute("UPDATE links SET paused = ?, due_us = 0 WHERE id = ?", (int(paused), link))
+            self._db.execute(
+                "UPDATE links SET paused = ?, due_us = 0, orders = orders + 1 WHERE id = ?", (int(paused), link)
+            )
+
+    def is_paused(self, link: int) -> bool:
+        """Whether it is not to be fetched."""
+        return self._db.execute("SELECT 1 FROM links WHERE id = ? AND paused", (link,)).fetchone() is not None
 
     def deepen(self, link: int) -> None:
         """Fetch the history again, from the link on backwards."""
         with transaction(self._db):
             self._db.execute("UPDATE cursors SET back_s = since_s WHERE link = ?", (link,))
-            self._db.execute("UPDATE links SET due_us = 0 WHERE id = ?", (link,))
+            self._db.execute("UPDATE links SET due_us = 0, orders = orders + 1 WHERE id = ?", (link,))
 
     # -- tokens
 
@@ -235,13 +261,20 @@ class LinkBook:
         """The pair before it, until the new one has worked."""
         return self._opened(link, "tokens_before")
 
-    def keep(self, link: CloudLink, tokens: Tokens) -> None:
-        """A new pair, durable before it is used; the old one stays beside it."""
+    def keep(self, link: CloudLink, tokens: Tokens, old: Tokens) -> bool:
+        """A new pair in place of the old one, durable before it is used; the old one stays beside it.
+
+        False where the user has agreed again since: the pair of then stays.
+        """
         with transaction(self._db):
+            stored = self._opened(link, "tokens")
+            if stored is not None and stored != old:
+                return False
             self._db.execute(
                 "UPDATE links SET tokens_before = tokens, tokens = ? WHERE id = ?",
                 (self._sealed(link, tokens), link.id),
             )
+            return True
 
     def worked(self, link: CloudLink) -> None:
         """The new pair was taken: the old one is nothing any more."""
@@ -272,21 +305,33 @@ class LinkBook:
         row = self._db.execute("SELECT memory FROM links WHERE id = ?", (link,)).fetchone()
         return b"" if row is None else bytes(row[0])
 
-    def advance(self, link: int, kind: str, cursor: FetchCursor, memory: bytes) -> None:
+    def advance(self, link: CloudLink, kind: str, cursor: FetchCursor, memory: bytes) -> None:
         """All of a window is committed: the cursor and what is remembered, in one step."""
         with transaction(self._db):
-            self._db.execute(_MOVE, (link, kind, cursor.since, cursor.back))
-            self._db.execute("UPDATE links SET memory = ? WHERE id = ?", (memory, link))
+            self._move(link, {kind: cursor})
+            self._db.execute(
+                "UPDATE links SET memory = ? WHERE id = ? AND linked_us = ?", (memory, link.id, link.linked_us)
+            )
 
-    def caught_up(self, link: int, cursors: Mapping[str, FetchCursor]) -> None:
+    def caught_up(self, link: CloudLink, cursors: Mapping[str, FetchCursor]) -> None:
         """Nothing was new in any of these kinds: their cursors, in one step."""
         with transaction(self._db):
-            self._db.executemany(_MOVE, [(link, kind, each.since, each.back) for kind, each in cursors.items()])
+            self._move(link, cursors)
 
-    def is_account(self, link: int, account: str) -> None:
+    def _move(self, link: CloudLink, cursors: Mapping[str, FetchCursor]) -> None:
+        (orders,) = self._db.execute("SELECT orders FROM links WHERE id = ?", (link.id,)).fetchone() or (None,)
+        if orders == link.orders:
+            self._db.executemany(_MOVE, [(link.id, kind, each.since, each.back) for kind, each in cursors.items()])
+        else:
+            late = [(link.id, kind, each.since, link.linked_us) for kind, each in cursors.items()]
+            self._db.executemany(_MOVE_ON, late)
+
+    def is_account(self, link: CloudLink, account: str) -> None:
         """Which account at the provider a link is of."""
         with transaction(self._db):
-            self._db.execute("UPDATE links SET account = ? WHERE id = ?", (account, link))
+            self._db.execute(
+                "UPDATE links SET account = ? WHERE id = ? AND orders = ?", (account, link.id, link.orders)
+            )
 
     def remember(self, link: int, memory: bytes) -> None:
         """What the mapping remembers, where no cursor moves."""
@@ -385,9 +430,11 @@ class LinkBook:
             self._db.execute("DELETE FROM asked WHERE answer != '' AND id < ?", (max(numbers, default=0) - 1_000,))
 
     def answered(self, number: int) -> dict[str, Any] | None:
-        """What came of a question; None: nothing yet."""
+        """What came of a question; None: nothing yet. Those about a link that was forgotten went with it."""
         row = self._db.execute("SELECT answer FROM asked WHERE id = ?", (number,)).fetchone()
-        return None if row is None or not row[0] else dict(msgspec.json.decode(row[0]))
+        if row is None:
+            return {"state": "gone"}
+        return dict(msgspec.json.decode(row[0])) if row[0] else None
 
 
 def _link(row: Sequence[Any]) -> CloudLink:

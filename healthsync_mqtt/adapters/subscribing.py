@@ -52,11 +52,11 @@ class CloudSubscriptions:
         assert ready.notices is not None
         assert ready.notices.subscribe_user is not None
         known = self._inbox.secrets(name)
-        self._book.hooked(link.id, now_us + _HOUR_US)
+        self._book.hooked(link, now_us + _HOUR_US)
         told = await self._told(name, known, ready.notices.subscribe_user(ready.hook_place(known, now_us, access)))
         again_us = _HOUR_US if told.hint else _DAY_US
         self._inbox.looked(name, hint=told.hint, now_us=now_us, due_us=now_us + again_us)
-        self._book.hooked(link.id, now_us + again_us)
+        self._book.hooked(link, now_us + again_us)
 
     async def _told(self, name: str, known: HookSecrets, telling: Telling) -> CloudSubscribed:
         """Each request gets its answer; what the provider said is kept before anything else."""

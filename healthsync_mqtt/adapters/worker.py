@@ -21,6 +21,7 @@ from healthsync_mqtt.adapters.fetching import (
     Fetch,
     FetchEndedError,
     FetchHeldError,
+    FetchPausedError,
     FetchStoppedError,
     FetchTally,
 )
@@ -316,7 +317,7 @@ class AdapterWorker:
                 await Hearing(fetch, now, self._book, ready.cloud.endpoints).hear(notices)
             except FetchEndedError:
                 return True
-            except FetchHeldError:
+            except (FetchHeldError, FetchPausedError):
                 return False
             except FetchStoppedError as stopped:
                 fault = stopped.failed.fault
@@ -336,14 +337,14 @@ class AdapterWorker:
                 await self._subscriptions.look(ready, self._now_us())
             for link in links:
                 async with self._lanes[name], self._flights.turn(link.id):
-                    self._book.hooked(link.id, self._in(_FIRST_WAIT_S))
                     now = self._book.link(link.id)
                     if now is None:
                         continue
+                    self._book.hooked(now, self._in(_FIRST_WAIT_S))
                     self._may(now)
                     access = await self._fetch_of(ready, now).access()
                     await self._subscriptions.look_user(ready, now, access, self._now_us())
-        except (FetchEndedError, FetchHeldError, FetchStoppedError):
+        except (FetchEndedError, FetchHeldError, FetchPausedError, FetchStoppedError):
             return  # the next fetch says what is wrong
         except Exception as error:  # noqa: BLE001  # of one provider: the others go on
             log.error("adapters.subscribe_failed", provider=name, error=error)  # noqa: TRY400  # no traceback
@@ -371,13 +372,15 @@ class AdapterWorker:
             self._busy.pop(link.id, None)
             self._ended = True
 
-    def _may(self, link: CloudLink) -> None:
-        """FetchEndedError, FetchHeldError."""
+    def _may(self, link: CloudLink, *, asked: bool = False) -> None:
+        """FetchEndedError, FetchPausedError, FetchHeldError. ``asked``: a person wants it, paused or not."""
         standing = self._people.standing(link.user)
         if standing is UserStanding.gone:
             self._partings.end(link.user)
         if standing is UserStanding.gone or not self._book.stands(link.id):
             raise FetchEndedError
+        if not asked and self._book.is_paused(link.id):
+            raise FetchPausedError
         if standing is UserStanding.held:
             raise FetchHeldError
 
@@ -402,18 +405,23 @@ class AdapterWorker:
             if now_link is None:
                 return {"state": "gone"}
             try:
-                self._may(now_link)
+                self._may(now_link, asked=asked)
             except FetchEndedError:
                 return {"state": "gone"}
+            except FetchPausedError:
+                return {"state": now_link.state.value}
             except FetchHeldError:
                 return await self._held(now_link)
             begun = self._book.happened(now_link, LinkEvent.begun)
             await self._tell(begun)
-            fetch = self._fetch_of(ready, begun)
+            fetch = self._fetch_of(ready, begun, asked=asked)
             try:
                 tally = await fetch.run()
             except FetchEndedError:
                 return {"state": "gone", **fetch.tally.told()}
+            except FetchPausedError:
+                done = self._book.happened(begun, LinkEvent.halted)
+                answer = {"state": done.state.value, **fetch.tally.told()}
             except FetchHeldError:
                 return await self._held(begun) | fetch.tally.told()
             except FetchStoppedError as stopped:
@@ -432,7 +440,7 @@ class AdapterWorker:
                 await self._tell(after)
             return answer
 
-    def _fetch_of(self, ready: ReadyAdapter, link: CloudLink) -> Fetch:
+    def _fetch_of(self, ready: ReadyAdapter, link: CloudLink, *, asked: bool = False) -> Fetch:
         return Fetch(
             ready.adapter,
             ready.cloud,
@@ -442,7 +450,7 @@ class AdapterWorker:
             threads=self._threads,
             outlet=self._outlet,
             budgets=self._budgets,
-            may=lambda: self._may(link),
+            may=lambda: self._may(link, asked=asked),
             now_us=self._now_us,
         )
 

@@ -20,7 +20,7 @@ from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.standing import UserStanding
-from healthsync_mqtt.adapters.web import CloudAnswer
+from healthsync_mqtt.adapters.web import CloudAnswer, Web
 from healthsync_mqtt.adapters.worker import AdapterWorker
 from healthsync_mqtt.errors import ConflictError, DeniedError, UnavailableError
 from healthsync_mqtt.linked.flights import Flights
@@ -103,7 +103,9 @@ class Rig:
         self.flights = Flights(data)
         self.worker = self.new_worker()
 
-    def new_worker(self, book: LinkBook | None = None, flights: Flights | None = None) -> AdapterWorker:
+    def new_worker(
+        self, book: LinkBook | None = None, flights: Flights | None = None, web: Web | None = None
+    ) -> AdapterWorker:
         return AdapterWorker(
             {self.provider: self.ready},
             book=book or self.book,
@@ -111,7 +113,7 @@ class Rig:
             inbox=self.inbox,
             people=self.people,
             flights=flights or self.flights,
-            web=self.cloud,
+            web=web or self.cloud,
             outlet=self.log,
             rng=Random(1),
             now_us=lambda: self.now_us,

@@ -93,7 +93,7 @@ def test_of_an_account_that_nobody_is_linked_to_nothing_is_asked(rig: Callable[[
 
 def test_who_was_linked_a_moment_ago_is_heard_when_it_is_known_who_it_is(rig: Callable[[str], Rig]) -> None:
     here = rig("oura")
-    here.book.is_account(here.book.of("ann", "oura").id, "")
+    here.book.is_account(here.book.of("ann", "oura"), "")
     here.cloud.records["sleep"] = [night("n1")]
     deliver(here, of_oura("create", "n1"))
     assert here.inbox.waiting() == {"oura": 1}
@@ -212,7 +212,7 @@ def test_who_consents_to_nothing_is_not_asked_about_and_comes_later(rig: Callabl
 
 def test_a_deletion_of_google_takes_back_what_does_not_come_any_more(rig: Callable[[str], Rig]) -> None:
     here = rig("google_health")
-    here.book.is_account(here.book.of("ann", "google_health").id, "h7")
+    here.book.is_account(here.book.of("ann", "google_health"), "h7")
 
     def slept(name: str, hour: int) -> dict[str, Any]:
         interval = {"startTime": f"2026-11-17T{hour:02}:00:00Z", "endTime": f"2026-11-17T{hour + 1:02}:00:00Z"}

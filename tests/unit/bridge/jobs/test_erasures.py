@@ -88,10 +88,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with LinkBook.open(data) as book:
         for user in (WHO, "bob"):
             tokens = Tokens(f"access-{user}", f"refresh-{user}", NOW_US, account="marker-account")
-            link = book.agree(user, "whoop", tokens, "read", NOW_US).id if user == WHO else None
-            link = link or book.agree(user, "whoop", tokens._replace(account=""), "read", NOW_US).id
+            link = book.agree(user, "whoop", tokens, "read", NOW_US) if user == WHO else None
+            link = link or book.agree(user, "whoop", tokens._replace(account=""), "read", NOW_US)
             book.advance(link, "sleep", FetchCursor(2, 1), b"marker-memory" if user == WHO else b"")
-            book.note(link, [Made({"id": f"{user}-n", "type": "sleep"}, 0, name=f"{user}-night")])
+            book.note(link.id, [Made({"id": f"{user}-n", "type": "sleep"}, 0, name=f"{user}-night")])
     return data
 
 
