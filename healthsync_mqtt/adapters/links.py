@@ -16,13 +16,12 @@ import msgspec
 
 from healthsync_mqtt.adapters.cloud import Tokens
 from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent, after
-from healthsync_mqtt.config.private_database import transaction
 from healthsync_mqtt.errors import ConflictError, NotFoundError
 from healthsync_mqtt.formats.port import Gone, Made
 from healthsync_mqtt.formats.reading.moment import moment
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.keys.ring import KeyRing
-from healthsync_mqtt.linked.opening import each_provider, open_links, tokens_context
+from healthsync_mqtt.linked.opening import each_provider, open_links, tokens_context, transaction
 
 _COLUMNS: Final = (
     "id, user, provider, account, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures,"

@@ -108,7 +108,8 @@ class Notice:
 class HookPlace(NamedTuple):
     """Where a provider is to send, and as whom it is asked for that. ``access`` is a user's token where it asks each.
 
-    ``url`` is nothing where nobody outside reaches us.
+    ``url`` is nothing where nobody outside reaches us. ``app`` asks for a token of who acts for the app's project; None
+    where the settings name nobody.
     """
 
     url: str
@@ -117,13 +118,18 @@ class HookPlace(NamedTuple):
     now_us: int
     keys_url: str = ""
     access: str = ""
+    app: Callable[[str], CloudRequest] | None = None
 
 
 class CloudSubscribed(NamedTuple):
-    """What came of telling a provider. ``hint``: what a person has to do; empty: it tells us."""
+    """What came of telling a provider. ``hint``: what a person has to do; empty: it tells us.
+
+    ``more``: what is known now has to be kept before the rest is asked for, in a telling of its own.
+    """
 
     hint: str = ""
     known: HookSecrets | None = None
+    more: bool = False
 
 
 Telling = Generator[CloudRequest, CloudAnswer, CloudSubscribed]
@@ -137,7 +143,8 @@ class CloudNotices:
     ``receive`` says how a delivery is answered, ``read`` what one that was kept is about: it never raises, whatever
     JSON it is. ``most`` are the bytes that a delivery may have. ``secret_path``: nothing is signed, so that the address
     is a secret. ``subscribe`` asks the provider to send, for the whole app; ``subscribe_user`` for one user. Where both
-    are nothing the address is said at the provider by hand.
+    are nothing the address is said at the provider by hand; ``by_app``: as well where nobody acts for the app's project.
+    ``unsubscribe`` asks it to send no more, when nobody is linked any more.
     """
 
     receive: Callable[[CloudDelivery, HookOwner], NoticeAnswer]
@@ -146,6 +153,8 @@ class CloudNotices:
     secret_path: bool = False
     subscribe: Callable[[HookPlace], Telling] | None = None
     subscribe_user: Callable[[HookPlace], Telling] | None = None
+    unsubscribe: Callable[[HookPlace], Telling] | None = None
+    by_app: bool = False
     #: where its public keys are
     keys_url: str = ""
 

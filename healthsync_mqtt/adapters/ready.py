@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from healthsync_mqtt.adapters.catalogue import known
 from healthsync_mqtt.adapters.cloud import Cloud, CloudClient
 from healthsync_mqtt.adapters.notices import CloudNotices, HookOwner, HookPlace
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.service_account import ServiceAccount, account_token, service_account
 from healthsync_mqtt.adapters.web import check_url
 from healthsync_mqtt.config.private_files import read_private
 from healthsync_mqtt.config.sections import ProviderSettings
@@ -33,6 +35,8 @@ class HookSettings:
     secret: str = dataclasses.field(default="", repr=False)
     signed: bool = True
     keys_url: str = ""
+    #: who acts for the app's project
+    account: ServiceAccount | None = dataclasses.field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,19 @@ class ReadyAdapter:
         assert self.notices is not None
         keys_url = self.hooks.keys_url or self.notices.keys_url
         base_url = self.cloud.base_url.rstrip("/")
-        return HookPlace(self.hook_url(known_by), base_url, self.owner(known_by), now_us, keys_url, access)
+        app = None
+        if (account := self.hooks.account) is not None:
+            app = partial(account_token, account, now_us=now_us)
+        return HookPlace(self.hook_url(known_by), base_url, self.owner(known_by), now_us, keys_url, access, app)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person has to say at the provider where it is to send."""
+        notices = self.notices
+        if notices is None:
+            return False
+        asks = notices.subscribe is not None or notices.subscribe_user is not None
+        return not asks or (notices.by_app and self.hooks.account is None)
 
 
 def ready(settings: Settings, adapter: Adapter) -> ReadyAdapter:
@@ -90,6 +106,7 @@ def ready(settings: Settings, adapter: Adapter) -> ReadyAdapter:
         secret=said.webhook_secret.get_secret_value(),
         signed=said.webhook_signed,
         keys_url=check_url(said.keys_url) if said.keys_url else "",
+        account=_account_in(said.service_account_file),
     )
     client = CloudClient(said.client_id, secret)
     return ReadyAdapter(adapter, _settled(adapter.cloud, said), client, said.poll_s, hooks)
@@ -140,6 +157,10 @@ class LiveReady:
                 continue
             found.append((file.name, about.st_ino, about.st_mtime_ns, about.st_size))
         return tuple(found)
+
+
+def _account_in(file: Path | None) -> ServiceAccount | None:
+    return None if file is None else service_account(read_private(file), str(file))
 
 
 def _settled(cloud: Cloud, said: ProviderSettings) -> Cloud:

@@ -201,20 +201,24 @@ class AdapterWorker:
             if delivered.id not in self._hearing:
                 self._hearing.add(delivered.id)
                 group.create_task(self._deliver(delivered), name=f"adapters.notice.{delivered.id}")
+        providers = set(self._book.providers())
         for name, ready in self._ready.items():
             if ready.notices is None or not ready.hooks.public_url or name in self._asking:
                 continue
             unhooked = self._book.unhooked(name, now_us, 1) if ready.notices.subscribe_user is not None else []
-            if unhooked or (self._subscriptions.due(ready, now_us) and name in self._book.providers()):
+            linked = name in providers
+            if unhooked or self._subscriptions.due(ready, now_us, linked=linked):
                 self._asking.add(name)
-                group.create_task(self._subscribe(ready, unhooked), name=f"adapters.subscribe.{name}")
+                work = self._subscribe(ready, unhooked) if linked else self._unsubscribe(ready)
+                group.create_task(work, name=f"adapters.subscribe.{name}")
 
     async def _one(self, link: CloudLink, asked: list[int]) -> None:
         try:
             answer = await self.fetch(link, asked=bool(asked))
         except Exception as error:  # noqa: BLE001  # of one link: the others go on
             log.error("adapters.link_failed", provider=link.provider, error=error)  # noqa: TRY400  # no traceback
-            answer = self._failed(link, Failed(CloudFault.retry, hint="see the log of the service"), FetchTally())
+            failed = Failed(CloudFault.retry, hint="see the log of the service")
+            answer = self._failed(link, failed, FetchTally(), ours=True)
         finally:
             self._busy.pop(link.id, None)
             self._ended = True
@@ -355,6 +359,17 @@ class AdapterWorker:
             self._asking.discard(name)
             self._ended = True
 
+    async def _unsubscribe(self, ready: ReadyAdapter) -> None:
+        """Ask a provider that nobody is linked to any more to send no more."""
+        name = ready.adapter.name
+        try:
+            await self._subscriptions.part(ready, self._now_us())
+        except Exception as error:  # noqa: BLE001  # of one provider: the others go on
+            log.error("adapters.unsubscribe_failed", provider=name, error=error)  # noqa: TRY400  # no traceback
+        finally:
+            self._asking.discard(name)
+            self._ended = True
+
     # -- links
 
     async def _over(self, link: CloudLink) -> None:
@@ -427,7 +442,7 @@ class AdapterWorker:
             except FetchStoppedError as stopped:
                 answer = self._failed(begun, stopped.failed, fetch.tally)
             except HealthSyncError as error:
-                answer = self._failed(begun, Failed(CloudFault.retry, hint=str(error)), fetch.tally)
+                answer = self._failed(begun, Failed(CloudFault.retry, hint=str(error)), fetch.tally, ours=True)
             else:
                 breaker.worked()
                 self.fetched += 1
@@ -460,15 +475,15 @@ class AdapterWorker:
         await self._tell(now)
         return {"state": now.state.value, "hint": now.hint}
 
-    def _failed(self, link: CloudLink, failed: Failed, tally: FetchTally) -> dict[str, Any]:
-        """What follows on a fetch that went no further."""
+    def _failed(self, link: CloudLink, failed: Failed, tally: FetchTally, *, ours: bool = False) -> dict[str, Any]:
+        """What follows on a fetch that went no further. ``ours``: the provider had no part in it."""
         event = {CloudFault.unauthorised: LinkEvent.refused, CloudFault.rate_limited: LinkEvent.throttled}.get(
             failed.fault, LinkEvent.failed
         )
         hint = failed.hint or _HINTS[failed.fault]
         breaker = self._breakers.get(link.provider)
         wait = failed.wait_s or self._wait(link.failures)
-        if breaker is not None and failed.fault in {CloudFault.retry, CloudFault.rate_limited}:
+        if breaker is not None and not ours and failed.fault in {CloudFault.retry, CloudFault.rate_limited}:
             breaker.failed(self._now_us() / 1e6, failed.wait_s if failed.fault is CloudFault.rate_limited else 0.0)
         self._book.happened(link, LinkEvent.begun)
         now = self._book.happened(link, event, hint=hint, due_us=self._in(wait))

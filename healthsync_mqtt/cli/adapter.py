@@ -307,7 +307,7 @@ def webhook(provider: Provider, data: Data = DATA, json: Json = False) -> None:
         waiting = inbox.waiting().get(provider, 0)
     if not url:
         _callback(settings, provider)
-    by_hand = ready.notices.subscribe is None and ready.notices.subscribe_user is None
+    by_hand = ready.by_hand
     shown = {
         "url": url,
         "by_hand": by_hand,

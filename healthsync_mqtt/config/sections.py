@@ -284,6 +284,8 @@ class ProviderSettings(Section):
     """Take only webhooks that are signed, of a provider that is said to sign not all of them (Strava)."""
     keys_url: str = ""
     """Where the keys are with which it signs webhooks (Google Health)."""
+    service_account_file: Path | None = None
+    """A private file with the key of a service account that may change webhooks of the app (Google Health)."""
 
 
 class ExternalSettings(Section):

@@ -13,11 +13,10 @@ from typing import Final, NamedTuple, Self
 
 import msgspec
 
-from healthsync_mqtt.config.private_database import transaction
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.keys.ring import KeyRing
-from healthsync_mqtt.linked.opening import each_provider, open_links
+from healthsync_mqtt.linked.opening import each_provider, open_links, transaction
 
 _OWNER: Final = "inbox"
 _LOOK_AGAIN_US: Final = 300_000_000

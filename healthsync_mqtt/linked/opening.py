@@ -1,20 +1,58 @@
 """Opening adapters.db, for whoever uses it."""
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from healthsync_mqtt.config.private_database import open_private_database
+from healthsync_mqtt.config.private_database import transaction as bare_transaction
+from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.sql_files import numbered
+from healthsync_mqtt.sqlite_faults import fix_of
 
 FILE: Final = "adapters.db"
+_IN_USE: Final = frozenset({5, 6})
+"""SQLite's primary results where somebody else holds the file: BUSY and LOCKED."""
 
 
 def open_links(data: Path) -> sqlite3.Connection:
     """Open or create the file of a data directory. StoreError, ConfigError."""
     connection = open_private_database(data / FILE, numbered(__package__, "sql"))
     connection.execute("PRAGMA foreign_keys=ON")
+    _read_beside_who_writes(connection)
     return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is written inside, or nothing of it.
+
+    UnavailableError where another process writes for longer than it is waited for, StoreError for what else is wrong
+    with the file.
+    """
+    try:
+        with bare_transaction(connection):
+            yield
+    except sqlite3.Error as error:
+        raise fault_of(error) from error
+
+
+def fault_of(error: sqlite3.Error) -> UnavailableError | StoreError:
+    """What an error of SQLite is to who uses the file."""
+    if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _IN_USE:
+        return UnavailableError(f"{FILE} is in use: {error}", hint=fix_of(error))
+    return StoreError(f"{FILE} cannot be used: {error}", hint=fix_of(error))
+
+
+def _read_beside_who_writes(connection: sqlite3.Connection) -> None:
+    """A journal that is written ahead: a commit is one fsync, and keeps no reader waiting.
+
+    Where others have an older file open it stays as it is, and whoever opens it next tries again.
+    """
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def each_provider(table: str) -> str:

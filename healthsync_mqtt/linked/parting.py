@@ -14,12 +14,11 @@ from typing import Self
 
 import msgspec
 
-from healthsync_mqtt.config.private_database import transaction
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.keys.ring import KeyRing
 from healthsync_mqtt.linked.flights import Flights
-from healthsync_mqtt.linked.opening import FILE, open_links, tokens_context
+from healthsync_mqtt.linked.opening import FILE, fault_of, open_links, tokens_context, transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +104,11 @@ class PartingBook:
         """Write the file anew: what was deleted is in no page and no journal of it. UnavailableError: later."""
         try:
             self._db.execute("VACUUM")
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.OperationalError as error:
-            raise UnavailableError(f"adapters.db is in use: {error}", hint="healthsync status") from None
+            (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise fault_of(error) from error
+        if busy:
+            raise UnavailableError(f"{FILE} is being read: its journal is not empty yet", hint="healthsync status")
 
     def _part(self, user: str, provider: str, sealed: bytes | None, erasure: str) -> None:
         if sealed is None:

@@ -104,4 +104,21 @@ def _ends_soon(known: dict[str, object], now_us: int) -> bool:
         return True
 
 
-NOTICES: Final = CloudNotices(receive=_received, read=_read, subscribe=_subscribed)
+def _unsubscribed(place: HookPlace) -> Telling:
+    app = {"x-client-id": place.owner.client_id, "x-client-secret": place.owner.client_secret}
+    url = f"{place.base_url}/v2/webhook/subscription"
+    answer = yield CloudRequest(method="GET", url=url, headers=app)
+    found = json_of(answer.body)
+    if answer.status != 200 or not isinstance(found, list):
+        return CloudSubscribed(f"Oura does not say what it sends (HTTP {answer.status})")
+    hint = ""
+    for each in found:
+        name = word_in(each, "id")
+        if name and word_in(each, "callback_url") == place.url:
+            gone = yield CloudRequest(method="DELETE", url=f"{url}/{quote(name, safe='')}", headers=app)
+            if gone.status not in {200, 204, 403, 404}:
+                hint = f"Oura does not take its subscriptions away (HTTP {gone.status})"
+    return CloudSubscribed(hint)
+
+
+NOTICES: Final = CloudNotices(receive=_received, read=_read, subscribe=_subscribed, unsubscribe=_unsubscribed)

@@ -114,4 +114,16 @@ def _subscribed(place: HookPlace) -> Telling:
     return CloudSubscribed(known=known._replace(signing=secret, subscription=word_in(inner, "id")))
 
 
-NOTICES: Final = CloudNotices(receive=_received, read=_read, subscribe=_subscribed)
+def _unsubscribed(place: HookPlace) -> Telling:
+    known = place.owner.known
+    if not known.subscription:
+        return CloudSubscribed()
+    both = base64.b64encode(f"{place.owner.client_id}:{place.owner.client_secret}".encode()).decode()
+    url = f"{place.base_url}/v3/webhooks/{quote(known.subscription, safe='')}"
+    answer = yield CloudRequest(method="DELETE", url=url, headers={"Authorization": f"Basic {both}"})
+    if answer.status not in {200, 204, 404}:
+        return CloudSubscribed(f"Polar does not take its webhook away (HTTP {answer.status})")
+    return CloudSubscribed(known=known._replace(subscription="", signing=""))
+
+
+NOTICES: Final = CloudNotices(receive=_received, read=_read, subscribe=_subscribed, unsubscribe=_unsubscribed)

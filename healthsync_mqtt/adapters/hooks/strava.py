@@ -108,4 +108,16 @@ def _subscribed(place: HookPlace) -> Telling:
     return CloudSubscribed(known=known._replace(subscription=name))
 
 
-NOTICES: Final = CloudNotices(receive=_received, read=_read, subscribe=_subscribed)
+def _unsubscribed(place: HookPlace) -> Telling:
+    known = place.owner.known
+    if not known.subscription:
+        return CloudSubscribed()
+    app = {"client_id": place.owner.client_id, "client_secret": place.owner.client_secret}
+    url = f"{place.base_url}/api/v3/push_subscriptions/{known.subscription}?{urlencode(app)}"
+    answer = yield CloudRequest(method="DELETE", url=url)
+    if answer.status not in {200, 204, 404}:
+        return CloudSubscribed(f"Strava does not take its subscription away (HTTP {answer.status})")
+    return CloudSubscribed(known=known._replace(subscription=""))
+
+
+NOTICES: Final = CloudNotices(receive=_received, read=_read, subscribe=_subscribed, unsubscribe=_unsubscribed)

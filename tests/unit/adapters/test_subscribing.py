@@ -223,3 +223,49 @@ def test_a_provider_that_fails_is_asked_again_within_the_hour(rig: Callable[...,
     here.now_us += 3_600_000_001
     look(here)
     assert (len(oura.there), hint(here)) == (27, "")
+
+
+class OneHook:
+    """A provider with a list of subscriptions by their ids."""
+
+    def __init__(self, wraps: Callable[[list[dict[str, Any]]], Any], url: str) -> None:
+        self.there: dict[str, dict[str, Any]] = {}
+        self._wraps = wraps
+        self._url = url
+
+    def __call__(self, method: str, path: str, said: dict[str, Any]) -> CloudAnswer | None:
+        if not any(each in path for each in ("/webhook", "push_subscriptions")):
+            return None
+        if method == "GET":
+            return answer(200, self._wraps(list(self.there.values())))
+        if method == "DELETE":
+            return answer(204 if self.there.pop(path.rpartition("/")[2], None) else 404, None)
+        name = str(len(self.there) + 1)
+        self.there[name] = {"id": name, self._url: said[self._url], "signature_secret_key": "k", **said}
+        return answer(201, {"data": self.there[name], **self.there[name]})
+
+
+@pytest.mark.parametrize(
+    ("provider", "wraps", "url", "first"),
+    [
+        ("strava", list, "callback_url", 1),
+        ("polar", lambda several: {"data": several}, "url", 1),
+        ("oura", list, "callback_url", 27),
+    ],
+)
+def test_who_nobody_is_linked_to_any_more_is_asked_to_send_no_more(
+    rig: Callable[..., tuple[Rig, Hooks]], provider: str, wraps: Any, url: str, first: int
+) -> None:
+    there = OneHook(wraps, url)
+    here, hooks = rig(provider, there)
+    look(here)
+    assert (len(there.there), hint(here)) == (first, "")
+    here.book.leave(here.book.of("ann", provider).id)
+    look(here)
+    here.now_us += DAY_US + 1
+    look(here)
+    assert there.there == {}
+    asked = len(hooks.log)
+    here.now_us += DAY_US + 1
+    look(here)
+    assert len(hooks.log) == asked
