@@ -17,6 +17,7 @@ from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.keys.ring import KeyRing
 from healthsync_mqtt.linked.opening import each_provider, open_links, transaction
+from healthsync_mqtt.linked.withdrawing import without
 
 _OWNER: Final = "inbox"
 _LOOK_AGAIN_US: Final = 300_000_000
@@ -134,6 +135,11 @@ class NoticeInbox:
                 "UPDATE inbox SET due_us = ?, failures = failures + 1 WHERE id = ?", (due_us, delivered.id)
             )
 
+    def withdraw(self, provider: str, account: str) -> None:
+        """What waits about one account is gone; of a delivery about several users what is about others stays."""
+        with transaction(self._db):
+            withdraw(self._db, self._ring, provider, account)
+
     def waiting(self) -> dict[str, int]:
         """How many wait, by provider."""
         return dict(self._db.execute("SELECT provider, count(*) FROM inbox GROUP BY provider"))
@@ -185,6 +191,29 @@ class NoticeInbox:
 
     def _sealed(self, provider: str, found: HookSecrets) -> bytes:
         return self._ring.seal_service(_OWNER, msgspec.json.encode(list(found)), _hooks(provider))
+
+
+def withdraw(connection: sqlite3.Connection, ring: KeyRing, provider: str, account: str) -> None:
+    """See ``NoticeInbox.withdraw``, in the caller's transaction. One that cannot be opened goes, too."""
+    ids = connection.execute("SELECT id FROM inbox WHERE provider = ?", (provider,)).fetchall() if account else []
+    for (number,) in ids:
+        row = connection.execute("SELECT body FROM inbox WHERE id = ?", (number,)).fetchone()
+        if row is None:
+            continue  # the same as what was left of one before it
+        try:
+            body = ring.open_service(_OWNER, row[0], _body(provider))
+        except StoreError:
+            left = None
+        else:
+            left = without(body, account)
+            if left == body:
+                continue
+        if left is None:
+            connection.execute("DELETE FROM inbox WHERE id = ?", (number,))
+        else:
+            found = ring.seal_service(_OWNER, left, _body(provider))
+            mark = blake2b(left, digest_size=16).digest()
+            connection.execute("UPDATE OR REPLACE inbox SET body = ?, mark = ? WHERE id = ?", (found, mark, number))
 
 
 def _body(provider: str) -> bytes:

@@ -18,6 +18,7 @@ from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.keys.ring import KeyRing
 from healthsync_mqtt.linked.flights import Flights
+from healthsync_mqtt.linked.inbox import withdraw
 from healthsync_mqtt.linked.opening import FILE, fault_of, open_links, tokens_context, transaction
 
 
@@ -83,11 +84,12 @@ class PartingBook:
         """
         with transaction(self._db):
             row = self._db.execute(
-                "SELECT user, provider, tokens FROM links WHERE id = ? AND leaving", (link,)
+                "SELECT user, provider, tokens, account FROM links WHERE id = ? AND leaving", (link,)
             ).fetchone()
             if row is not None:
-                user, provider, tokens = row
+                user, provider, tokens, account = row
                 self._part(user, provider, tokens, "")
+                self._withdraw([(provider, account)])
                 self._db.execute("DELETE FROM links WHERE id = ?", (link,))
 
     def erase(self, user: str, flights: Flights, *, erasure: str) -> None:
@@ -98,7 +100,18 @@ class PartingBook:
                     raise UnavailableError("a link of a person who is erased is at work", hint="healthsync status")
             with transaction(self._db):
                 self._end(user, erasure)  # a fetch may have got new tokens meanwhile
+                accounts = self._db.execute("SELECT provider, account FROM links WHERE user = ?", (user,)).fetchall()
+                self._withdraw(accounts)
                 self._db.execute("DELETE FROM links WHERE user = ?", (user,))
+
+    def _withdraw(self, accounts: list[tuple[str, str]]) -> None:
+        """What providers said of these accounts and nobody has worked off. Who else is linked to one keeps hearing."""
+        for provider, account in accounts:
+            (others,) = self._db.execute(
+                "SELECT count(*) FROM links WHERE provider = ? AND account = ?", (provider, account)
+            ).fetchone()
+            if others <= 1:
+                withdraw(self._db, self._ring, provider, account)
 
     def scrub(self) -> None:
         """Write the file anew: what was deleted is in no page and no journal of it. UnavailableError: later."""

@@ -144,7 +144,7 @@ def test_a_parting_names_nobody(rig: Callable[[str], Rig]) -> None:
     here.partings.end("marker-zoe", erasure="e1")
     here.partings.erase("marker-zoe", here.flights, erasure="e1")
     here.partings.scrub()
-    assert b"marker" not in (here.data / "adapters.db").read_bytes()
+    assert not any(b"marker" in file.read_bytes() for file in here.data.glob("adapters.db*"))
     (parting,) = here.partings.partings(erasure="e1")
     assert b"41234567" not in here.partings.tokens(parting), "the account at the provider"
     assert [each.user for each in here.book.links()] == ["bob"]
