@@ -2,8 +2,8 @@
 """adapters.db: who is linked to what, how far it was fetched, and the tokens, which only the user's key opens.
 
 The worker and commands use it at once; ``linked.flights`` says whose turn a link is. Commands wait for no turn: each
-that says something else of a link gives its row another ``orders``, and what the worker writes from a copy that is older
-leaves what the command said.
+that says something else of a link gives its row another ``orders``, and what the worker writes from an older copy leaves
+what the command said.
 """
 
 import sqlite3
@@ -34,7 +34,8 @@ _MOVE: Final = (
     " ON CONFLICT (link, kind) DO UPDATE SET since_s = excluded.since_s, back_s = excluded.back_s"
 )
 _MOVE_ON: Final = (
-    "INSERT INTO cursors (link, kind, since_s, back_s) SELECT id, ?2, ?3, ?3 FROM links WHERE id = ?1 AND linked_us = ?4"
+    "INSERT INTO cursors (link, kind, since_s, back_s)"
+    " SELECT id, ?2, ?3, ?3 FROM links WHERE id = ?1 AND linked_us = ?4"
     " ON CONFLICT (link, kind) DO UPDATE SET since_s = excluded.since_s"
 )
 """By who is late: how far it is now, and nothing of how far back."""

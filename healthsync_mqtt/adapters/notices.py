@@ -143,7 +143,7 @@ class CloudNotices:
     ``receive`` says how a delivery is answered, ``read`` what one that was kept is about: it never raises, whatever
     JSON it is. ``most`` are the bytes that a delivery may have. ``secret_path``: nothing is signed, so that the address
     is a secret. ``subscribe`` asks the provider to send, for the whole app; ``subscribe_user`` for one user. Where both
-    are nothing the address is said at the provider by hand; ``by_app``: as well where nobody acts for the app's project.
+    are nothing the address is said at the provider by hand; ``by_app``: also where nobody acts for the app's project.
     ``unsubscribe`` asks it to send no more, when nobody is linked any more.
     """
 

@@ -83,8 +83,9 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     gateway: GatewaySettings = GatewaySettings()
     adapters: dict[str, ProviderSettings] = {}
-    """By the name of an adapter: its client_id, client_secret or client_secret_file, poll_s; webhook_secret and
-    webhook_signed; and base_url, auth_url, token_url and keys_url where the provider is somewhere else."""
+    """By the name of an adapter: its client_id, client_secret or client_secret_file, poll_s; webhook_secret,
+    webhook_signed and service_account_file; and base_url, auth_url, token_url and keys_url where the provider is
+    somewhere else."""
     external: ExternalSettings = ExternalSettings()
     retention: RetentionSettings = RetentionSettings()
     quarantine: QuarantineSettings = QuarantineSettings()

@@ -1,7 +1,8 @@
 """From days to findings: which days have to be looked at again after which change, and what is found there.
 
 What is written depends on the days alone, not on the order in which they came: a day that changed is looked at again
-with every later day that looks back at it.
+with every later day that looks back at it. Of who measures all day a day changes each second: whose days have all been
+looked at is left alone for a while, and what has changed by then is looked at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,10 @@ log = get_logger("insights")
 
 _CHANGES: Final = 500
 _DAYS: Final = 60
+PACE_US: Final = 30_000_000
+"""Between two looks at a person of whom no day was left over by the first one."""
+_MOST_RESTING: Final = 1_000
+"""People who are passed over in one step; the next one goes on behind them."""
 Found = dict[tuple[str, int], Sequence[InsightFinding]]
 """By kind and day."""
 
@@ -79,6 +84,8 @@ class Evaluation:
             for name in each.capability.reads:
                 self._reach[name] = max(self._reach.get(name, 0), each.capability.days)
         self._turn = ""
+        #: until when somebody is left alone, in the order in which that began
+        self._resting: dict[str, int] = {}
         #: modules that failed on a day, by kind, with the last reason
         self.failed: dict[str, str] = {}
 
@@ -131,18 +138,37 @@ class Evaluation:
 
     def work(self, now_us: int) -> bool:
         """Look at some due days of the user whose turn it is; whether there were any."""
-        user = self._file.due_after(self._turn)
-        self._turn = user or ""  # nobody is named here when nothing is left to do
+        user = self._next(now_us)
         if user is None:
             return False
-        due = self._file.due_days(user, _DAYS)
-        due = [day for day in due if day < due[0] + 2 * _DAYS]
+        due = self._file.due_days(user, _DAYS + 1)
+        most = due[:_DAYS]
+        most = [day for day in most if day < most[0] + 2 * _DAYS]
         person = self._days.person(user)
         if person is None or not person.agreed:
-            self._file.settle(user, due)
+            self._file.settle(user, most)
         else:
-            self._look(person, due, now_us)
+            self._look(person, most, now_us)
+            if len(most) == len(due):
+                self._resting[user] = now_us + PACE_US
         return True
+
+    def _next(self, now_us: int) -> str | None:
+        """The next in turn of whom a day is due, and who is not left alone."""
+        while self._resting and (oldest := next(iter(self._resting))) and self._resting[oldest] <= now_us:
+            del self._resting[oldest]
+        first = ""
+        for _ in range(_MOST_RESTING):
+            user = self._file.due_after(self._turn)
+            self._turn = user or ""  # nobody is named here when nothing is left to do
+            if user is None or user == first:
+                return None
+            until = self._resting.get(user, 0)
+            if not now_us < until <= now_us + PACE_US:  # a clock that was set back keeps nobody waiting
+                self._resting.pop(user, None)
+                return user
+            first = first or user
+        return None
 
     def run(self, user: str, day: int, now_us: int) -> None:
         """Look at one day of a user now."""

@@ -1,6 +1,6 @@
-"""What waits in the inbox of who is erased, taken out of it: a delivery that is about others, too, keeps what they said.
+"""What waits in the inbox of who is erased, taken out of it: a delivery about others, too, keeps what is theirs.
 
-Nothing is known here of how a provider says whose something is, but the user's id there: what names it is about the user.
+Nothing is known here of how a provider says whose something is, but the user's id there: what names it is the user's.
 """
 
 import re
@@ -13,7 +13,7 @@ _DEEPEST: Final = 64
 
 
 def without(body: bytes, account: str) -> bytes | None:
-    """The delivery without what is about an account; None where nothing is left. The same bytes where it names nobody."""
+    """The delivery without what is about an account; None where nothing is left, the same bytes where it names nobody."""
     named = re.compile(rf"(?<![A-Za-z0-9]){re.escape(account)}(?![A-Za-z0-9])")
     try:
         document = jiter.from_json(body, allow_inf_nan=False)

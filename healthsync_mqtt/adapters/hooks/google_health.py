@@ -105,7 +105,7 @@ def _windows(data: dict[str, Any]) -> Iterator[tuple[int, int]]:
 
 
 def _subscribed(place: HookPlace) -> Telling:
-    """Google's keys first: what it sends to try our address is signed, too. Then the subscriber, where it may be made."""
+    """Google's keys first: what tries our address is signed, too. Then the subscriber, where it may be made."""
     known = place.owner.known
     answer = yield CloudRequest(method="GET", url=place.keys_url, headers={"Accept": "application/json"})
     if answer.status != 200 or not is_keyset(answer.body):

@@ -1,4 +1,4 @@
-"""Commands write a link's row while the worker holds a copy of it: what they said holds, whatever the worker writes then."""
+"""Commands write a link's row while the worker holds a copy of it: what they said holds, whatever it writes then."""
 
 import asyncio
 import dataclasses

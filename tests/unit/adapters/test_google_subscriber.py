@@ -12,12 +12,12 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.adapters.cloud import CloudClient
 from healthsync_mqtt.adapters.hooks.google_health import NOTICES, WANTED
 from healthsync_mqtt.adapters.notices import CloudDelivery
 from healthsync_mqtt.adapters.ready import ready
 from healthsync_mqtt.adapters.service_account import service_account
-from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import ConfigError
@@ -66,7 +66,9 @@ class Google:
                 options={"verify_exp": False, "verify_iat": False},
             )
             assert (claims["iss"], claims["exp"] - claims["iat"]) == (EMAIL, 3_600)
-            return answer(200, {"access_token": "of-the-app"}) if self.lets_in else answer(401, {"error": "invalid_grant"})
+            return (
+                answer(200, {"access_token": "of-the-app"}) if self.lets_in else answer(401, {"error": "invalid_grant"})
+            )
         if "/subscribers" not in path:
             return None
         if method == "GET":
@@ -76,7 +78,9 @@ class Google:
             return answer(404 if gone is None else 200, {})
         if not self._answers(said["endpointAuthorization"]["secret"]):
             return answer(400, {"error": {"status": "FAILED_PRECONDITION"}})
-        name = path.removeprefix("/v4/") if method == "PATCH" else f"projects/{PROJECT}/subscribers/{said['subscriberId']}"
+        name = (
+            path.removeprefix("/v4/") if method == "PATCH" else f"projects/{PROJECT}/subscribers/{said['subscriberId']}"
+        )
         assert (name in self.there) == (method == "PATCH")
         kept = {each: said[each] for each in ("endpointUri", "subscriberConfigs")}
         self.there[name] = {"name": name, "state": "ACTIVE", **kept}

@@ -49,7 +49,9 @@ def test_a_form_is_of_one_user() -> None:
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(0, 9) | st.sampled_from(["7", "77", "x7", "/7/", "b"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["u", "7", "v", "w"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["u", "7", "v", "w"]), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
