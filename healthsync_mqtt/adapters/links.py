@@ -2,8 +2,8 @@
 """adapters.db: who is linked to what, how far it was fetched, and the tokens, which only the user's key opens.
 
 The worker and commands use it at once; ``linked.flights`` says whose turn a link is. Commands wait for no turn: each
-that says something else of a link gives its row another ``orders``, and what the worker writes from an older copy leaves
-what the command said.
+that says something else of a link gives its row another ``orders``, and what the worker writes from an older copy
+leaves what the command said.
 """
 
 import sqlite3

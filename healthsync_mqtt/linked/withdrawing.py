@@ -13,7 +13,7 @@ _DEEPEST: Final = 64
 
 
 def without(body: bytes, account: str) -> bytes | None:
-    """The delivery without what is about an account; None where nothing is left, the same bytes where it names nobody."""
+    """The delivery without what is about an account; None where nothing is left, the same where it names nobody."""
     named = re.compile(rf"(?<![A-Za-z0-9]){re.escape(account)}(?![A-Za-z0-9])")
     try:
         document = jiter.from_json(body, allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""Google's subscriber: made by a service account of the app's project, tried by Google, checked, renewed, taken away."""
+"""Google's subscriber: made by a service account of the app's project, tried by Google, checked, taken away."""
 
 import base64
 import json
@@ -217,7 +217,7 @@ def test_what_cannot_be_is_said_and_tried_within_the_hour(rig: Any) -> None:
 
 
 def test_a_client_id_that_is_none_of_googles_and_no_account_at_all(rig: Any) -> None:
-    here, google, hooks = rig()
+    here, google, _ = rig()
     here.ready = replace(here.ready, client=CloudClient(CLIENT, SECRET))
     look(here)
     assert "client id" in hint(here)

@@ -33,7 +33,7 @@ def left(document: Any, account: str) -> Any:
         ({"dailies": [{"userId": "ab", "steps": 17}]}, "a", {"dailies": [{"userId": "ab", "steps": 17}]}),
         ({"user_id": 10129, "type": "sleep.updated"}, "10129", None),
         ({"user_id": 101290}, "10129", {"user_id": 101290}),
-        ([{"data": {"healthUserId": "h7"}}, {"data": {"healthUserId": "h8"}}], "h7", [{"data": {"healthUserId": "h8"}}]),
+        ([{"data": {"id": "h7"}}, {"data": {"id": "h8"}}], "h7", [{"data": {"id": "h8"}}]),
         ({"event": "SLEEP", "url": "https://www.polaraccesslink.com/v3/users/6123/sleep"}, "6123", None),
         ({"6123": {"steps": 4}}, "6123", None),
     ],
