@@ -25,6 +25,7 @@ from bridge.jobs.trace import Traced, Traces
 from bridge.pipeline import Pipeline
 from bridge.service import Addresses
 from healthsync_mqtt.broker.embedded.door import FrontDoor
+from healthsync_mqtt.broker.embedded.introductions import Proxies
 from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import addresses
@@ -204,15 +205,25 @@ class DoorServing:
     async def listen(self) -> Addresses:
         """Open the listeners. UnavailableError when a port is taken."""
         broker, tls, listeners = self._edge.ground.settings.broker, self._edge.tls, self.door.listeners
+        proxies = Proxies(broker.proxies)
         try:
             mqtt = await listeners.open(addresses(broker.host), broker.mqtt_port, tls=None)
             clients = Demand(broker.mqtts_clients)
             mqtts = await listeners.open(
-                addresses(broker.mqtts_host), broker.mqtts_port, tls=tls.context(clients), clients=clients
+                addresses(broker.mqtts_host),
+                broker.mqtts_port,
+                tls=tls.context(clients),
+                clients=clients,
+                proxies=proxies,
             )
             clients, origins = Demand(broker.wss_clients), broker.allowed_origins
             wss = await listeners.open(
-                addresses(broker.wss_host), broker.wss_port, tls=tls.context(clients), clients=clients, origins=origins
+                addresses(broker.wss_host),
+                broker.wss_port,
+                tls=tls.context(clients),
+                clients=clients,
+                origins=origins,
+                proxies=proxies,
             )
             http = [] if self.gateway is None else await self.gateway.open()
         except OSError as error:

@@ -139,6 +139,10 @@ DOOR: Final[Mapping[str, Advice]] = {
         "too many TLS handshakes of its address were under way, and others wanted a place",
         "look for clients there that begin one and do not go on",
     ),
+    "proxy_header": Advice(
+        "a proxy of broker.proxies did not say whose connection it hands on",
+        "let it send version 2 of the PROXY protocol (HAProxy: send-proxy-v2), or take it out of broker.proxies",
+    ),
     "connect_timeout": Advice("it connected and sent no CONNECT in time", "look at its network, or at its TLS setting"),
     "not_connect": Advice("what it sent first was no CONNECT", "it has to speak MQTT: is this the right port?"),
 }

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from healthsync_mqtt.config.networks import networks
 from healthsync_mqtt.config.server_address import server_address
 from healthsync_mqtt.model.catalogue import CATALOGUE
 
@@ -90,6 +91,8 @@ class BrokerSettings(Section):
     """Port of the MQTT over WebSocket (TLS) listener."""
     wss_clients: ClientCertificates = "off"
     """Client certificates there, in the same words."""
+    proxies: Annotated[Texts, AfterValidator(networks)] = ()
+    """Addresses or networks of load balancers: they name the client by the PROXY protocol v2 on the TLS listeners."""
     allowed_origins: Texts = ()
     """Web origins that may open a WebSocket; clients that send no Origin are no browsers and need none."""
     certificate_hosts: Texts = ()

@@ -24,6 +24,7 @@ CONNECTION_LIMITS: Final = (
     "tls_handshake",
     "origin",
     "wrong_protocol",
+    "proxy_header",
 )
 TLS_FAILURES: Final = (
     "plain_mqtt",

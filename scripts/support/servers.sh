@@ -8,7 +8,8 @@ for folder in /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql@15/bin; do 
 servers="mosquitto:mosquitto:mosquitto mosquitto_pub:mosquitto-clients:mosquitto rabbitmq-server:rabbitmq-server:rabbitmq
     victoria-metrics:victoria-metrics:victoriametrics influxd:influxdb:influxdb@1
     mvn:maven:maven java:default-jdk-headless:openjdk /usr/include/MQTTClient.h:libpaho-mqtt-dev:libpaho-mqtt
-    systemd-analyze:systemd: chromium:chromium: initdb:postgresql:postgresql@15"
+    systemd-analyze:systemd: chromium:chromium: initdb:postgresql:postgresql@15
+    haproxy:haproxy:haproxy"
 
 in_ci() { # the same words as tests/conftest.py
     case $(printf '%s' "${CI:-}" | tr '[:upper:]' '[:lower:]') in '' | 0 | false) return 1 ;; esac

@@ -34,7 +34,8 @@ log.retention.check.interval.ms=1000
 log.cleaner.backoff.ms=200
 """
 _CLUSTER = "AAAAAAAAAAAAAAAAAAAAAA"
-_WITHIN_S = 60.0
+#: Java starts in seconds, and in minutes where ten others want the processor.
+_WITHIN_S = 300.0
 
 
 class KafkaServer:

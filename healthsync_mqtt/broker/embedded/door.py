@@ -428,6 +428,12 @@ class FrontDoor:
         self.visitors.turned_away(Tongue.mqtt_on_websocket_port, peer)
         self.visitors.warn("door.wrong_port", network(peer), peer=peer, reason=Tongue.mqtt_on_websocket_port.value)
 
+    def nameless(self, peer: str) -> None:
+        """A trusted proxy did not say whose its connection is."""
+        self._counters.refuse_connection("proxy_header")
+        self.visitors.turned_away("proxy_header", peer)
+        self.visitors.warn("door.proxy_header", peer, peer=peer, hint="let it send version 2 of the PROXY protocol")
+
     def gone(self, knock: Knock) -> None:
         """A connection is closed: from now on it counts no more."""
         self._guard.closed(knock)

@@ -9,11 +9,14 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from healthsync_mqtt.broker.embedded.accepting import HANDSHAKE_S, Accepting
 from healthsync_mqtt.broker.embedded.handshakes import Arrival
+from healthsync_mqtt.broker.embedded.introductions import Introductions, Proxies
 from healthsync_mqtt.broker.embedded.limits.addresses import Knock
+from healthsync_mqtt.broker.embedded.proxy_header import Introduced
 from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.broker.embedded.wire import Accept, WebSocketWire, Wire
 from healthsync_mqtt.identity.certificates.demand import Demand
@@ -38,6 +41,9 @@ class Threshold(Protocol):
 
     def stray(self, peer: str) -> None:
         """MQTT came to the WebSocket port."""
+
+    def nameless(self, peer: str) -> None:
+        """A trusted proxy did not say whose its connection is."""
 
     def gone(self, knock: Knock) -> None:
         """It is closed. Said again it changes nothing."""
@@ -67,6 +73,7 @@ class _Kind(NamedTuple):
     tls: ssl.SSLContext | None
     clients: Demand
     origins: tuple[str, ...] | None
+    proxies: Proxies
 
 
 class Listeners:
@@ -80,7 +87,8 @@ class Listeners:
         self._threshold = threshold
         self._most = most
         self._sockets: dict[socket.socket, _Kind] = {}
-        self._accepting = Accepting(self._knock, threshold.exhausted, rests)
+        self._introductions = Introductions()
+        self._accepting = Accepting(self._accepted, threshold.exhausted, rests)
 
     async def open(
         self,
@@ -90,21 +98,23 @@ class Listeners:
         tls: ssl.SSLContext | None,
         clients: Demand = Demand.off,
         origins: tuple[str, ...] | None = None,
+        proxies: Proxies | None = None,
     ) -> list[Bound]:
         """Open a listener (MQTT, or MQTT over WebSocket when ``origins`` is given); returns where it is bound.
 
         All of its addresses have one port. ``clients`` is what logins need there; ``tls`` has to ask for certificates
-        accordingly.
+        accordingly. A connection of one of ``proxies`` begins with a header, and is the client's that it names.
         """
         opened = await listening_on(hosts, port)
         for listening in opened:
-            self._sockets[listening] = _Kind(tls, clients, origins)
+            self._sockets[listening] = _Kind(tls, clients, origins, proxies or Proxies())
             self._accepting.open(listening)
         return list(opened.values())
 
     def close(self) -> None:
         """Accept no more connections."""
         self._accepting.close()
+        self._introductions.close()
         for listening in self._sockets:
             listening.close()
         self._sockets.clear()
@@ -113,8 +123,20 @@ class Listeners:
         """Give up the handshakes that are under way, and those that wait."""
         await self._accepting.closed()
 
-    def _knock(self, accepted: socket.socket, peer: str, listening: socket.socket) -> None:
+    def _accepted(self, accepted: socket.socket, peer: str, listening: socket.socket) -> None:
+        accepted.setblocking(False)
         kind = self._sockets[listening]
+        if not kind.proxies.trusts(peer):
+            self._knock(accepted, peer, kind)
+            return
+
+        def introduced(by: Introduced) -> None:
+            # What a proxy says on its own account is a look whether we are here: nothing of it is worth a line.
+            self._knock(accepted, by.peer or peer, kind, told=by.peer is not None)
+
+        self._introductions.wait(accepted, introduced, lambda: self._threshold.nameless(peer))
+
+    def _knock(self, accepted: socket.socket, peer: str, kind: _Kind, *, told: bool = True) -> None:
         wire: Wire
         if kind.origins is None:
             wire = Wire(self._accept, secure=kind.tls is not None, clients=kind.clients)
@@ -139,6 +161,7 @@ class Listeners:
             accepted.close()
             return
         wire.knock = knock
+        wire.peer = peer
 
         def gone() -> None:
             self._threshold.gone(knock)
@@ -148,9 +171,9 @@ class Listeners:
         wire.on_lost = gone
         wire.on_foreign = lambda: self._threshold.foreign(peer)
         wire.on_stray = lambda: self._threshold.stray(peer)
-        accepted.setblocking(False)
+        away = partial(self._away, wire, accepted, peer if told else None)
         if kind.tls is None:
-            self._accepting.serve(self._arrive(wire, accepted, peer, kind))
+            self._accepting.serve(self._arrive(wire, accepted, kind, away))
             return
 
         def cut() -> None:
@@ -162,13 +185,15 @@ class Listeners:
             Arrival(
                 accepted,
                 knock.address,
-                shake=lambda: self._arrive(wire, accepted, peer, kind),
+                shake=lambda: self._arrive(wire, accepted, kind, away),
                 cut=cut,
-                gone=lambda error: self._away(wire, accepted, peer, error),
+                gone=away,
             )
         )
 
-    async def _arrive(self, wire: Wire, accepted: socket.socket, peer: str, kind: _Kind) -> None:
+    async def _arrive(
+        self, wire: Wire, accepted: socket.socket, kind: _Kind, away: Callable[[Exception], None]
+    ) -> None:
         timeout = None if kind.tls is None else HANDSHAKE_S
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
@@ -179,11 +204,11 @@ class Listeners:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a stranger's bytes lead to ends this connection alone
             # asyncio keeps it in the frames that it names: a cycle with all of the handshake's memory in it.
-            self._away(wire, accepted, peer, error.with_traceback(None))
+            away(error.with_traceback(None))
 
-    def _away(self, wire: Wire, accepted: socket.socket, peer: str, error: Exception) -> None:
-        """A connection ended before its pipe stood."""
-        if not wire.evicted:
+    def _away(self, wire: Wire, accepted: socket.socket, peer: str | None, error: Exception) -> None:
+        """A connection ended before its pipe stood; ``peer``: whose it was, if that is to be told."""
+        if peer is not None and not wire.evicted:
             self._threshold.failed(peer, error)
         self._close(wire, accepted)
 

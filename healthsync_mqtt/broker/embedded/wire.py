@@ -89,7 +89,8 @@ class Wire(asyncio.Protocol):
         self.congested = False
         #: whether nothing more can be sent; the loop says so in the log at every try
         self._mute = False
-        self.peer = "?"
+        #: the client's address, which a proxy may have named; without one, whoever is at the other end
+        self.peer = ""
         self._cut: asyncio.TimerHandle | None = None
         self._inbox = bytearray()
 
@@ -125,7 +126,7 @@ class Wire(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.stands = True
         address = transport.get_extra_info("peername")
-        self.peer = str(address[0]) if address else "?"
+        self.peer = self.peer or (str(address[0]) if address else "?")
         self._listener = self._accept(self)
         if self._listener is None:
             self.transport.abort()

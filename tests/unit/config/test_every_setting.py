@@ -58,6 +58,8 @@ tests/integration/test_settings_seen.py::test_the_websocket_listener_asks_for_a_
     broker.wss_clients
 tests/integration/test_door_listeners.py::test_origins_come_from_the_list
     broker.allowed_origins
+tests/integration/test_load_balancer.py::test_a_header_is_believed_of_a_proxy_alone
+    broker.proxies
 tests/integration/test_settings_seen.py::test_the_server_certificate_carries_the_hosts
     broker.certificate_hosts
 tests/integration/test_settings_seen.py::test_the_oldest_tls_that_is_spoken
