@@ -86,7 +86,7 @@ def test_what_is_none_is_refused(wrong: bytes) -> None:
 
 @pytest.mark.parametrize("wrong", ["0.0.0.0/0", "::/0", "balancer.example", "10.0.0.0/33"])
 def test_a_name_and_everybody_are_no_proxies(wrong: str) -> None:
-    with pytest.raises(ValueError, match="proxy is an address|name the proxies"):
+    with pytest.raises(ValueError, match=r"proxy is an address|name the proxies"):
         BrokerSettings(proxies=("10.0.0.5", wrong))
 
 
