@@ -113,6 +113,8 @@ class Link(asyncio.Protocol):
         self._unsent: deque[_Unsent] = deque()
         self._next_id = 0
         self._renewing: asyncio.Future[None] | None = None
+        #: what publishing waits for: the answer, or None at the end
+        self._awaited: set[asyncio.Future[Puback | None]] = set()
         self._over: asyncio.Future[str] = self._loop.create_future()
         #: what the server said at the end, if it said something
         self._farewell: ServerClosedError | None = None
@@ -213,17 +215,26 @@ class Link(asyncio.Protocol):
             return None
         if self.alive and len(payload) > self.room(topic):
             raise TooLargeError(len(payload) + HEADER + len(topic), self.agreed.max_packet)
-        taken: asyncio.Future[Puback] = self._loop.create_future()
-        if not self._send(topic, _Unsent(topic.encode(), payload, retain, taken.set_result, returned=True)):
+        taken: asyncio.Future[Puback | None] = self._loop.create_future()
+
+        def done(answer: Puback) -> None:
+            if not taken.done():  # nobody may wait any more
+                taken.set_result(answer)
+
+        if not self._send(topic, _Unsent(topic.encode(), payload, retain, done, returned=True)):
             raise self._lost("the connection ended while publishing: ")
+        # Not by ``asyncio.wait`` for this and the end: each of a thousand would look through the thousand that wait.
+        self._awaited.add(taken)
         try:
-            await asyncio.wait((taken, self._over), return_when=asyncio.FIRST_COMPLETED)
+            answer = await taken
         except asyncio.CancelledError:
-            self._forget(taken)
+            self._forget(done)
             raise
-        if not taken.done():
+        finally:
+            self._awaited.discard(taken)
+        if answer is None:
             raise self._lost("the connection ended while publishing: ")
-        return taken.result()
+        return answer
 
     async def renew(self, secret: bytes) -> None:
         """Give new credentials on this connection (AUTH); returns when they are accepted. ConnectionLostError."""
@@ -311,14 +322,14 @@ class Link(asyncio.Protocol):
         if done is not None:
             done(packet)
 
-    def _forget(self, taken: asyncio.Future[Puback]) -> None:
+    def _forget(self, done: Callable[[Puback], None]) -> None:
         """Nobody waits for this answer any more; it may still come."""
         for packet_id, owed in self._owed.items():
-            if owed.done == taken.set_result:
+            if owed.done is done:
                 self._owed[packet_id] = owed._replace(done=None)
                 return
         self._unsent = deque(
-            message._replace(done=None) if message.done == taken.set_result else message for message in self._unsent
+            message._replace(done=None) if message.done is done else message for message in self._unsent
         )
 
     def _lost(self, when: str = "") -> ConnectionLostError:
@@ -439,10 +450,16 @@ class Link(asyncio.Protocol):
         self.state = LinkState.ENDED
         if self._timer is not None:
             self._timer.cancel()
-        if not self._over.done():
-            self._over.set_result(why)
+        self._tell_over(why)
         if self._transport is not None:
             self._transport.abort()
+
+    def _tell_over(self, why: str) -> None:
+        if not self._over.done():
+            self._over.set_result(why)
+        for waiting in self._awaited:
+            if not waiting.done():
+                waiting.set_result(None)
 
     async def ended(self) -> None:
         await asyncio.shield(self._over)
@@ -458,8 +475,7 @@ class Link(asyncio.Protocol):
         if self.paused:
             self._transport.resume_reading()  # else its end is never seen
         self._transport.close()
-        if not self._over.done():
-            self._over.set_result("it was closed here")
+        self._tell_over("it was closed here")
         try:
             async with asyncio.timeout(_GOODBYE_S):
                 await self._gone.wait()

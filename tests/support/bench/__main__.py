@@ -6,7 +6,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.bench import clouds, days, explorer, external, formats, groups, imports, pictures, rows, sinks, users
+from tests.support.bench import (
+    clouds,
+    days,
+    explorer,
+    external,
+    formats,
+    gateway,
+    groups,
+    imports,
+    pictures,
+    rows,
+    sinks,
+    users,
+)
 from tests.support.bench.result import machine, table, write
 from tests.support.bench.setting import Setting, progress
 
@@ -22,6 +35,7 @@ ROWS = (
     | explorer.ROWS
     | pictures.ROWS
     | external.ROWS
+    | gateway.ROWS
 )
 
 

@@ -28,10 +28,10 @@ class GeneratorError(Exception):
     """The generator ended without a result; the message is what it said."""
 
 
-def start(task: dict[str, Any]) -> "subprocess.Popen[str]":
+def start(task: dict[str, Any], command: Sequence[str] = GENERATOR) -> "subprocess.Popen[str]":
     """The generator at work on ``task``; its result comes as a JSON line on stdout."""
     process = child.start(
-        GENERATOR,
+        command,
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
