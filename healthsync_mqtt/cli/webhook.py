@@ -46,8 +46,12 @@ def add(
 
     place = DataDirectory(data)
     target(url, load_settings(data).gateway.webhook_hosts)
+    epoch, seq = "", 0
+    if (log := place.log()) is not None:
+        with log:
+            epoch, seq = log.epoch, log.head()
     with place.changing() as change:
-        made = change.registry.webhooks.add(name, subscriber, url, now_us())
+        made = change.registry.webhooks.add(name, subscriber, url, now_us(), epoch=epoch, seq=seq)
         change.note("webhook.added", webhook=name, subscriber=subscriber)
     _hand_out(data, made, secret_file, as_json=json)
 

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.log_pool import LogPool
 from healthsync_mqtt.gateway.outbound import PostAnswer, RefusedTargetError, Resolve, post, resolve, target
@@ -110,6 +110,13 @@ class Deliveries:
     def expect(self, url: str) -> None:
         """RefusedTargetError for a URL that nothing is posted to."""
         target(url, self._named)
+
+    async def end(self) -> tuple[str, int]:
+        """Where one begins that is added now: the log that there is, and its end; no name where there is none yet."""
+        try:
+            return await self._log.ask(lambda reader: (reader.epoch, reader.head()))
+        except UnavailableError:
+            return "", 0
 
     async def try_now(self, webhook: Webhook) -> PostAnswer:
         """Post a signed test message, which holds no event. RefusedTargetError; OSError when nobody answers."""

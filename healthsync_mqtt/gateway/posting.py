@@ -49,8 +49,12 @@ def routes(deeds: Deeds, deliveries: Deliveries, admin: Administrator) -> APIRou
         except RefusedTargetError as error:
             raise answered(error) from None
 
+        epoch, seq = await deliveries.end()
+
         def add(deed: Deed) -> Webhook:
-            made = deed.registry.webhooks.add(asked.name, asked.subscriber, asked.url, deed.now_us)
+            made = deed.registry.webhooks.add(
+                asked.name, asked.subscriber, asked.url, deed.now_us, epoch=epoch, seq=seq
+            )
             deed.note("webhook.added", webhook=asked.name, subscriber=asked.subscriber)
             return made
 

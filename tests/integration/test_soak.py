@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.soak.over_http import run_http
 from tests.support.soak.scenario import Plan, run
 
 
@@ -19,3 +20,13 @@ def test_what_was_acknowledged_survives_every_fault_of_the_soak(tmp_path: Path) 
     assert outcome.snapshots > 0
     assert outcome.stored == outcome.sent == outcome.acknowledged
     assert outcome.receipted > 0
+
+
+@pytest.mark.soak
+def test_what_http_answered_and_told_survives_the_ends_of_gateway_and_service(tmp_path: Path) -> None:
+    outcome = run_http(20261123, 3, tmp_path, lambda text: None)
+    assert outcome.violations == ()
+    assert outcome.faults == {"gateway": 1, "service": 1, "both": 1}
+    assert outcome.answered > 0
+    assert outcome.deliveries > 0
+    assert outcome.streams > 4

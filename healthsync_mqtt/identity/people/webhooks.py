@@ -49,14 +49,17 @@ class WebhookBook:
             raise NotFoundError(f"there is no webhook {name}", hint="healthsync webhook list")
         return found
 
-    def add(self, name: str, subscriber: str, url: str, now_us: int) -> Webhook:
-        """A new one, which begins where the log ends when it is first looked at. ConflictError, NotFoundError."""
+    def add(self, name: str, subscriber: str, url: str, now_us: int, *, epoch: str = "", seq: int = 0) -> Webhook:
+        """A new one, which begins behind ``seq`` of the log ``epoch``. ConflictError, NotFoundError.
+
+        Where there is no log yet: at the end of the one that is there when it is first looked at.
+        """
         check_id("webhook name", name)
         with self._tables.write():
             subscriber_of(self._tables, subscriber)
             if self._tables.record(Webhook, _SQL["webhook"], name) is not None:
                 raise ConflictError(f"the webhook {name} exists already", hint=f"healthsync webhook show {name}")
-            made = Webhook(name=name, subscriber=subscriber, url=url, created_us=now_us)
+            made = Webhook(name=name, subscriber=subscriber, url=url, created_us=now_us, epoch=epoch, seq=seq)
             self._tables.insert("webhooks", {field: getattr(made, field) for field in Webhook.__slots__})
             return made
 

@@ -1,4 +1,4 @@
-"""The first HealthSync API as its main.py was: a list in memory, on uvicorn as it comes. ``python -m …first_api PORT``."""
+"""The first HealthSync API as its main.py was: a list in memory, on uvicorn as it comes; the port is its argument."""
 
 import sys
 from datetime import datetime

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.support.soak.over_http import HttpSoakError, run_http
 from tests.support.soak.run import SoakError
 from tests.support.soak.scenario import Plan, run
 
@@ -25,6 +26,9 @@ def main() -> int:
     parser.add_argument("--jumps", type=int, default=10, help="moves of the clock, half of them at start (default 10)")
     parser.add_argument("--swaps", type=int, default=5, help="certificates replaced, file by file (default 5)")
     parser.add_argument("--members", type=int, default=100, help="cuts of members of a shared group (default 100)")
+    parser.add_argument(
+        "--http", type=int, metavar="KILLS", help="instead: kill -9 of gateway, service and both by HTTP"
+    )
     parser.add_argument("--seed", type=int, help="repeat the random choices of a run")
     asked = parser.parse_args()
     seed = secrets.randbelow(1 << 32) if asked.seed is None else asked.seed
@@ -41,8 +45,8 @@ def main() -> int:
     )
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         try:
-            found = run(plan, Path(directory), say)
-        except SoakError as error:
+            found = run_http(seed, asked.http, Path(directory), say) if asked.http else run(plan, Path(directory), say)
+        except (SoakError, HttpSoakError) as error:
             say(f"FAILED: {error}")
             return 1
     for name, value in asdict(found).items():

@@ -83,9 +83,8 @@ class Scene:
             return registry.webhooks.of("board")
 
     def added(self) -> str:
-        """A webhook that has its place; its secret."""
+        """A webhook; its secret."""
         secret: str = self.cli("webhook", "add", "board", "reader", self.receiver.url)["secret"]
-        wait_until(lambda: self.webhook().epoch != "")
         return secret
 
 
@@ -117,6 +116,20 @@ def test_what_is_stored_from_now_on_is_posted_signed_and_in_order(scene: Scene) 
     assert (first["user_id"], first["seq"]) == ("alice", 2)
     wait_until(lambda: scene.webhook().said == "taken")
     assert scene.webhook().delivered_us is not None
+
+
+@pytest.mark.parametrize("by", ["command", "request"])
+def test_it_begins_where_the_log_was_when_it_was_added_and_not_when_it_is_first_looked_at(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setattr(deliveries, "_LOOK_S", 1.0)  # what is stored in between was lost
+    if by == "command":
+        scene.added()
+    else:
+        asked = {"name": "board", "subscriber": "reader", "url": scene.receiver.url}
+        assert scene.here.admin().post("/v1/webhooks", asked).status == 200
+    scene.store("a")
+    wait_until(lambda: scene.receiver.ids == ["a"])
 
 
 def test_what_was_not_taken_comes_again_and_is_visible(scene: Scene) -> None:
