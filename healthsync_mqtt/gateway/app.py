@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -20,10 +21,15 @@ from healthsync_mqtt.gateway.outdated import ANSWER_HEADERS
 from healthsync_mqtt.gateway.page import POLICY, page
 from healthsync_mqtt.gateway.problem import HttpError, problem
 from healthsync_mqtt.gateway.rules import Anybody
+from healthsync_mqtt.gateway.traffic import Traffic
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("gateway")
 
+_BEGINNINGS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_SWITCHED: Final = 101
+"""The status by which a WebSocket is opened."""
+_REFUSAL: Final = "refusal"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HEADERS: Final = tuple(
     (name.encode(), value.encode())
@@ -39,9 +45,9 @@ _HEADERS: Final = tuple(
 )
 
 
-def application(routers: Iterable[APIRouter], anybody: Anybody) -> ASGIApp:
+def application(routers: Iterable[APIRouter], anybody: Anybody, traffic: Traffic) -> ASGIApp:
     """The ASGI application of these routes, and of the document of them. Nothing else is served."""
-    return Surroundings(routed(routers, anybody))
+    return Surroundings(routed(routers, anybody), traffic)
 
 
 def described(app: FastAPI) -> dict[str, Any]:
@@ -84,10 +90,11 @@ def routed(routers: Iterable[APIRouter], anybody: Anybody) -> FastAPI:
 
 
 class Surroundings:
-    """What every request gets: an id, and headers by which a browser trusts little."""
+    """What every request gets: an id, headers by which a browser trusts little, and a place in the counts."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
         self.app = app
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -97,10 +104,13 @@ class Surroundings:
         request_id = _id_of(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         tls = scope.get("scheme") in {"https", "wss"}
+        began = perf_counter()
         own = [*(_HEADERS if tls else _HEADERS[:-1]), (b"x-request-id", request_id.encode())]
 
         async def answered(message: Message) -> None:
             also = scope["state"].get(ANSWER_HEADERS, [])
+            if message["type"] in _BEGINNINGS:
+                self._count(scope, message, perf_counter() - began)
             if message["type"] == "websocket.accept" and also:
                 message = {**message, "headers": [*message.get("headers", ()), *also]}
             elif message["type"] in {"http.response.start", "websocket.http.response.start"}:
@@ -110,6 +120,12 @@ class Surroundings:
             await send(message)
 
         await self.app(scope, receive, answered)
+
+    def _count(self, scope: Scope, message: Message, seconds: float) -> None:
+        route = str(getattr(scope.get("route"), "path", ""))
+        self._traffic.answered(scope.get("method", "GET"), route, message.get("status", _SWITCHED), seconds)
+        if refusal := scope["state"].get(_REFUSAL):
+            self._traffic.refused(refusal)
 
 
 def _id_of(scope: Scope) -> str:
@@ -126,6 +142,11 @@ def _request_id(request: HTTPConnection) -> str:
     return str(getattr(request.state, "request_id", ""))
 
 
+def _problem(error: HttpError, request: HTTPConnection) -> Response:
+    request.scope["state"][_REFUSAL] = error.word
+    return problem(error, _request_id(request))
+
+
 async def _ours(request: HTTPConnection, error: Exception) -> Response | None:
     assert isinstance(error, HealthSyncError)
     if not isinstance(error, HttpError):
@@ -133,7 +154,7 @@ async def _ours(request: HTTPConnection, error: Exception) -> Response | None:
         log.error("gateway.request_failed", error=error, request_id=_request_id(request))
         again_s = 5.0 if status == 503 else None
         error = HttpError(status, error.reason, "this could not be done here", retry_after_s=again_s)
-    answer = problem(error, _request_id(request))
+    answer = _problem(error, request)
     if isinstance(request, WebSocket):
         await request.send_denial_response(answer)
         return None
@@ -147,7 +168,7 @@ async def _theirs(request: Request, error: Exception) -> Response:
         405: ("method", "this path does not take that method"),
     }
     word, said = words.get(error.status_code, ("refused", "the request was refused"))
-    answer = problem(HttpError(error.status_code, word, said), _request_id(request))
+    answer = _problem(HttpError(error.status_code, word, said), request)
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
     return answer
@@ -159,9 +180,9 @@ async def _unreadable(request: Request, error: Exception) -> Response:
         {"field": ".".join(str(part) for part in each["loc"][1:]), "message": each["msg"]} for each in error.errors()
     ]
     said = HttpError(400, "bad_input", "a parameter cannot be read", hint="see errors", extra={"errors": found})
-    return problem(said, _request_id(request))
+    return _problem(said, request)
 
 
 async def _defect(request: Request, error: Exception) -> Response:
     log.error("gateway.defect", kind=type(error).__name__, request_id=_request_id(request))
-    return problem(HttpError(500, "failed", "this failed here"), _request_id(request))
+    return _problem(HttpError(500, "failed", "this failed here"), request)

@@ -102,6 +102,9 @@ class Deliveries:
         #: where each is that nothing was to be told to since: it costs no write
         self._passed: dict[str, tuple[str, int, int]] = {}
         self.delivered = 0
+        #: of each as it was when it was looked at last: events of the log behind its place, failures one after the
+        #: other, and whether it is disabled
+        self._lags: dict[str, dict[str, Any]] = {}
 
     def secret_of(self, webhook: Webhook) -> str:
         """What signs it now."""
@@ -117,6 +120,10 @@ class Deliveries:
             return await self._log.ask(lambda reader: (reader.epoch, reader.head()))
         except UnavailableError:
             return "", 0
+
+    def told(self) -> list[dict[str, Any]]:
+        """How far each is behind, by name, as values of JSON."""
+        return [{"webhook": name, **lag} for name, lag in sorted(self._lags.items())]
 
     async def try_now(self, webhook: Webhook) -> PostAnswer:
         """Post a signed test message, which holds no event. RefusedTargetError; OSError when nobody answers."""
@@ -148,11 +155,25 @@ class Deliveries:
 
     async def _look(self) -> None:
         now_us = self._clock_us()
-        for webhook in await asyncio.to_thread(self._book.all):
+        webhooks = await asyncio.to_thread(self._book.all)
+        if webhooks:
+            epoch, head = await self.end()
+            self._lags = {each.name: self._lag(each, epoch, head) for each in webhooks}
+        else:
+            self._lags = {}
+        for webhook in webhooks:
             if webhook.disabled_us is None and now_us >= webhook.due_us and webhook.name not in self._busy:
                 task = asyncio.create_task(self._serve(webhook), name=f"gateway.webhook.{webhook.name}")
                 self._busy[webhook.name] = task
                 task.add_done_callback(partial(self._served, webhook.name))
+
+    def _lag(self, webhook: Webhook, epoch: str, head: int) -> dict[str, Any]:
+        passed = self._passed.get(webhook.name)
+        at = webhook.seq if webhook.epoch == epoch else 0 if webhook.epoch else head
+        if passed is not None and (passed[0], passed[2]) == (epoch, webhook.seq):
+            at = passed[1]  # nothing up to there is for it
+        off = webhook.disabled_us is not None
+        return {"lag": max(0, head - at), "failures": webhook.failures, "disabled": off}
 
     def _served(self, name: str, task: "asyncio.Task[None]") -> None:
         del self._busy[name]

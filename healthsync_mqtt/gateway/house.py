@@ -35,6 +35,7 @@ from healthsync_mqtt.gateway.shares import Shares
 from healthsync_mqtt.gateway.site import Site
 from healthsync_mqtt.gateway.surface import routers
 from healthsync_mqtt.gateway.tail import Tail
+from healthsync_mqtt.gateway.traffic import Traffic
 from healthsync_mqtt.gateway.uploads import Uploads
 from healthsync_mqtt.gateway.written import Answers
 from healthsync_mqtt.identity.audit.log import AuditLog
@@ -118,6 +119,7 @@ class House:
             named=settings.gateway.webhook_hosts,
         )
         self.site = Site()
+        self.traffic = Traffic()
         self.days = DerivedPool(paths.summaries_db, SummaryFile.read)
         self.insights = DerivedPool(paths.insights_db, InsightFile.read)
         self.answers = Answers(Room(_MOST_ANSWERS, "answers"))
@@ -181,7 +183,7 @@ class House:
 
     def application(self) -> ASGIApp:
         """What is served."""
-        return application(self.routers(), Anybody(self.callers))
+        return application(self.routers(), Anybody(self.callers), self.traffic)
 
     def routers(self) -> list[APIRouter]:
         """All routes, each with its rule."""

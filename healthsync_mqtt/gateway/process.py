@@ -82,5 +82,8 @@ def _status(crowd: Crowd, server: HttpServer, house: House) -> dict[str, Any]:
         "requests": server.server_state.total_requests,
         "logins_refused": house.callers.refused,
         "in_flight": house.publisher.waiting,
+        "streams": house.streams.open,
+        "webhooks": house.deliveries.told(),
+        "http": house.traffic.told(),
         "broker": "connected" if house.publisher.connected else "away",
     }

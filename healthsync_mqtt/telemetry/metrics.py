@@ -1,7 +1,8 @@
 """The metrics of a service: its report as text in Prometheus' exposition format 0.0.4. Pure.
 
-A label's value comes from a closed set or is a name that the operator chose (of a sink); never a user, a device, an
-address or anything a client sent. What a report does not have, such as certificates on an external broker, is left out.
+A label's value comes from a closed set or is a name that the operator chose (of a sink, of a webhook); never a user, a
+device, an address or anything a client sent. What a report does not have, such as certificates on an external broker,
+is left out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,6 +42,9 @@ UNSENT: Final = ("receipt", "rejected", "canonical")
 PUBLISH_REFUSALS: Final = ("not_allowed", "packet_too_large")
 CERTIFICATE_ROLES: Final = ("ca", "server")
 SINK_STATES: Final = ("idle", "shipping", "waiting", "paused", "failed", "hung")
+
+HTTP_BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""Upper bounds of the buckets that answers of HTTP are counted in by duration, seconds; one more bucket has none."""
 
 Report = Mapping[str, Any]
 """What ``healthsync status --json`` shows of a running service."""
@@ -170,6 +174,42 @@ def _certificates(report: Report) -> Iterator[MetricValue]:
             yield MetricValue(ends[role], (role,))
 
 
+def _http(report: Report) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = report.get("gateway", {}).get("http", {})
+    return found
+
+
+def _http_requests(report: Report) -> Iterator[MetricValue]:
+    for method, route, status, count in _http(report).get("answers", ()):
+        yield MetricValue(count, (method, route, str(status)))
+
+
+def _http_refusals(report: Report) -> Iterator[MetricValue]:
+    for reason, count in _http(report).get("refusals", {}).items():
+        yield MetricValue(count, (reason,))
+
+
+def _http_times(report: Report) -> Iterator[MetricValue]:
+    for route, seconds, buckets in _http(report).get("times", ()):
+        below = 0
+        for bound, count in zip((*map(repr, HTTP_BOUNDS_S), "+Inf"), buckets, strict=True):
+            below += count
+            yield MetricValue(below, (route, bound), "_bucket")
+        yield MetricValue(seconds, (route,), "_sum")
+        yield MetricValue(below, (route,), "_count")
+
+
+def _gateway_works(report: Report) -> Iterator[MetricValue]:
+    if "gateway" in report:
+        yield MetricValue(report["gateway"]["state"] == "running")
+
+
+def _webhooks(key: str) -> Callable[[Report], Iterator[MetricValue]]:
+    return lambda report: (
+        MetricValue(each[key], (each["webhook"],)) for each in report.get("gateway", {}).get("webhooks", ())
+    )
+
+
 def _build(report: Report) -> Iterator[MetricValue]:
     yield MetricValue(1, (report["version"], report["broker"]["mode"]))
 
@@ -257,6 +297,28 @@ METRICS: Final = (
            _sink_counts("failures"), ("sink",)),
     Metric("sink_refused_lines", _G, "Lines that the sink refused for good and that are kept.",
            _sinks("refused_lines"), ("sink",)),
+    Metric("gateway_working", _G, "1 while the process of the HTTP gateway serves; nothing where there is none.",
+           _gateway_works),
+    Metric("gateway_restarts_total", _C, "How often it was started again.", _at("gateway", "restarts")),
+    Metric("http_connections", _G, "Open connections of HTTP.", _at("gateway", "connections")),
+    Metric("http_connections_refused_total", _C, "Connections of HTTP that were turned away, since its process began.",
+           _at("gateway", "connections_refused")),
+    Metric("http_logins_refused_total", _C, "Credentials that were refused over HTTP, since its process began.",
+           _at("gateway", "logins_refused")),
+    Metric("http_requests_total", _C, "Answers by method, route and status, since its process began; a route is its "
+           "template, `none` where there is none; 101 is an opened WebSocket.",
+           _http_requests, ("method", "route", "status")),
+    Metric("http_request_duration_seconds", _H, "How long an answer took to its first byte.", _http_times, ("route",)),
+    Metric("http_refused_total", _C, "Answers that were problems, by their reason.", _http_refusals, ("reason",)),
+    Metric("http_inflight_bodies", _G, "Bodies of events that wait for their commit.", _at("gateway", "in_flight")),
+    Metric("http_streams", _G, "Open streams of live events, by Server-Sent Events and WebSocket.",
+           _at("gateway", "streams")),
+    Metric("webhook_lag_events", _G, "Events in the log behind the place of the webhook.", _webhooks("lag"),
+           ("webhook",)),
+    Metric("webhook_failures", _G, "Deliveries to the webhook that failed one after the other.", _webhooks("failures"),
+           ("webhook",)),
+    Metric("webhook_disabled", _G, "1 while nothing is posted to the webhook any more.", _webhooks("disabled"),
+           ("webhook",)),
     Metric("certificate_expiry_timestamp_seconds", _G, "When the CA's and the server's certificate end.",
            _certificates, ("role",)),
     Metric("backup_age_seconds", _G, "Age of the newest scheduled backup; before the first: since the service started.",

@@ -14,10 +14,11 @@ import pytest
 import yaml
 
 from healthsync_mqtt.telemetry.counters import Counters
-from healthsync_mqtt.telemetry.metrics import METRICS, exposition
+from healthsync_mqtt.telemetry.metrics import METRICS, MetricKind, exposition
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.servers import VictoriaMetrics, free_port
 from tests.support.service import Service, run_cli
+from tests.support.web import Web
 
 pytestmark = pytest.mark.real_server
 
@@ -91,8 +92,13 @@ def healthy(**more: Any) -> dict[str, Any]:
         "certificates": {"ca": 4e9, "server": 4e9, "clients": 0, "clients_ending": 0},
         "sinks": [{"sink": "main", "state": "idle", "lag": 0}],
         "backup": {"age_s": 25 * 3600.0, "failures": 0},
+        "gateway": gateway(webhooks=[{"webhook": "board", "lag": 0, "failures": 0, "disabled": False}]),
         **more,
     }
+
+
+def gateway(**more: Any) -> dict[str, Any]:
+    return {"state": "running", "restarts": 0, **more}
 
 
 def test_every_panel_shows_the_traffic_of_a_real_service(tmp_path: Path) -> None:
@@ -101,11 +107,21 @@ def test_every_panel_shows_the_traffic_of_a_real_service(tmp_path: Path) -> None
     who: dict[str, str] = run_cli(data, "device", "add", "alice", "watch")[0]
     with Prometheus(tmp_path / "metrics") as server:
         run_cli(data, "sink", "add", "influxdb", server.url, "--name", "main", "--dialect", "victoria")
-        with Service(data, env={"HEALTHSYNC_METRICS__PORT": str(port)}) as service:
+        env = {"HEALTHSYNC_METRICS__PORT": str(port), "HEALTHSYNC_GATEWAY__WEBHOOK_HOSTS": "127.0.0.1"}
+        with Service(data, "--http-port", "0", env=env) as service:
+            web = Web(service.ready["http"], service.ca_file)
+            admin = web.as_(service.cli("admin", "add", "root")[0]["token"])
+            service.cli("subscriber", "add", "reader", "--users", "alice", "--types", "*")
+            hook = {"name": "board", "subscriber": "reader", "url": "http://127.0.0.1:9/"}
+            wait_until(lambda: admin.post("/v1/webhooks", hook).status in {200, 409})
+            assert web.get("/v1/users/alice/events").status == 401
             publish(service, who, 60)
             wait_until(lambda: 'healthsync_sink_points_total{sink="main"} 1\n' in fetched(port))
+            wait_until(lambda: 'http_refused_total{reason="no_credentials"} 1\n' in fetched(port))
             server.push(fetched(port), now - 120)
+            assert web.get("/v1/users/alice/events").status == 401
             publish(service, who, 61, 62, 63, 9999)
+            wait_until(lambda: 'http_refused_total{reason="no_credentials"} 2\n' in fetched(port))
             wait_until(lambda: 'healthsync_sink_points_total{sink="main"} 4\n' in fetched(port))
             assert json.loads(fetched(port, "/readyz"))["ready"]
             text = fetched(port)
@@ -125,6 +141,8 @@ def test_every_panel_shows_the_traffic_of_a_real_service(tmp_path: Path) -> None
     (reason,) = shown[next(key for key in shown if key[0] == "Rejected events by reason")]
     assert reason[0]["reason"] == "out_of_range"
     assert {name for name, series in firing.items() if series} == {"HealthSyncRejects"}
+    (refused,) = [series for (title, _), series in shown.items() if title == "HTTP by route and status"]
+    assert {labels["status"] for labels, value in refused if value} == {"401"}
     assert "alice" not in text
     assert "watch" not in text
 
@@ -147,6 +165,10 @@ def test_each_alert_is_silent_on_a_healthy_service_and_fires_on_its_fault(tmp_pa
         "HealthSyncRejects": exposition(healthy(counters=rejecting.snapshot())),
         "HealthSyncSinkStopped": exposition(healthy(sinks=[{"sink": "main", "state": "paused", "lag": 1}])),
         "HealthSyncSinkLag": exposition(healthy(sinks=[{"sink": "main", "state": "shipping", "lag": 200_000}])),
+        "HealthSyncGatewayDown": exposition(healthy(gateway={"state": "failed", "restarts": 3})),
+        "HealthSyncWebhookStopped": exposition(
+            healthy(gateway=gateway(webhooks=[{"webhook": "board", "lag": 9, "failures": 4, "disabled": False}]))
+        ),
         "HealthSyncCertificateEnds": exposition(
             healthy(certificates={"ca": 4e9, "server": now + 86_400.0, "clients": 0, "clients_ending": 0})
         ),
@@ -180,7 +202,8 @@ def test_the_scrape_configuration_finds_a_service(tmp_path: Path) -> None:
 
 def test_every_query_names_metrics_that_there_are() -> None:
     known = {metric.full_name for metric in METRICS}
-    known |= {f"healthsync_stage_duration_seconds_{part}" for part in ("bucket", "sum", "count")}
+    histograms = [metric.full_name for metric in METRICS if metric.kind is MetricKind.HISTOGRAM]
+    known |= {f"{name}_{part}" for name in histograms for part in ("bucket", "sum", "count")}
     named = set()
     for expr in [expr for _, expr in QUERIES] + [rule["expr"] for rule in ALERTS]:
         named |= set(re.findall(r"healthsync_[a-z_]+", expr))

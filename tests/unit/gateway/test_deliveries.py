@@ -132,6 +132,18 @@ def test_it_begins_where_the_log_was_when_it_was_added_and_not_when_it_is_first_
     wait_until(lambda: scene.receiver.ids == ["a"])
 
 
+def test_how_far_it_is_behind_is_told(scene: Scene) -> None:
+    scene.receiver.statuses += [500] * 1_000_000
+    scene.added()
+    scene.store("a", "b")
+    scene.store("not-hers", user="bob")
+    told = scene.here.house.deliveries.told
+    wait_until(lambda: told() and told()[0]["failures"] > 0)
+    assert (told()[0]["webhook"], told()[0]["lag"], told()[0]["disabled"]) == ("board", 3, False)
+    scene.receiver.statuses.clear()
+    wait_until(lambda: told()[0] == {"webhook": "board", "lag": 0, "failures": 0, "disabled": False})
+
+
 def test_what_was_not_taken_comes_again_and_is_visible(scene: Scene) -> None:
     scene.receiver.statuses += [500, 302, 503]
     scene.added()
