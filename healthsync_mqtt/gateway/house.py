@@ -174,6 +174,7 @@ class House:
                     ("registry", _again(_REVOCATION_S, "registry", house.newcomers.read)),
                     ("sessions", _again(_REVOCATION_S, "sessions", house.sessions.follow)),
                     ("tries", _again(_REVOCATION_S, "tries", partial(house.note_tries, identities))),
+                    ("erased", _again(_REVOCATION_S, "erased", partial(house.uploads.forget_erased, identities))),
                     ("keys", _again(_KEYS_S, "keys", house.look_at_keys)),
                     ("certificates", _again(_CERTIFICATES_S, "certificates", house.look_at_certificates)),
                 )

@@ -22,6 +22,7 @@ from typing import Any, Final
 from healthsync_mqtt.config.private_files import make_private_directory
 from healthsync_mqtt.control.service_file import is_alive
 from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("gateway")
@@ -82,6 +83,8 @@ class Uploads:
         self._came = asyncio.Event()
         #: users whose file arrives, waits or is read
         self._busy: set[str] = set()
+        #: who is reading now
+        self._reading: tuple[str, asyncio.subprocess.Process] | None = None
         self._swept()
 
     def of(self, user: str) -> list[UploadedImport]:
@@ -92,6 +95,35 @@ class Uploads:
         """One of them."""
         found = self._known.get(number)
         return found if found is not None and found.user == user else None
+
+    @property
+    def users(self) -> set[str]:
+        """Of whom anything is known."""
+        return {each.user for each in self._known.values()}
+
+    def forget(self, user: str) -> None:
+        """The user is erased: nothing of the user's imports is left, neither files nor what they came to."""
+        for made, _ in self._queue:
+            if made.user == user:
+                (self._folder / made.id).unlink(missing_ok=True)
+                self._busy.discard(user)
+        self._queue = deque(each for each in self._queue if each[0].user != user)
+        self._known = {number: each for number, each in self._known.items() if each.user != user}
+        if self._reading is not None and self._reading[0] == user:
+            with contextlib.suppress(ProcessLookupError):
+                self._reading[1].kill()  # its file goes when it has ended
+
+    async def forget_erased(self, registry: Registry) -> None:
+        """Forget whoever is erased, or was."""
+        users = self.users
+
+        def erased() -> list[str]:
+            known = registry.erasures.users()
+            return [each for each in users if each not in known or registry.erasures.of_user(each) is not None]
+
+        if users:
+            for user in await asyncio.to_thread(erased):
+                self.forget(user)
 
     async def take(
         self, user: str, device: str, options: Sequence[str], length: int | None, pieces: AsyncIterator[bytes]
@@ -160,7 +192,7 @@ class Uploads:
         return size
 
     async def _imported(self, made: UploadedImport, words: list[str]) -> None:
-        self._remember(replace(made, state=UploadState.reading))
+        self._changed(replace(made, state=UploadState.reading))
         state, outcome = UploadState.failed, None
         try:
             process = await asyncio.create_subprocess_exec(
@@ -169,6 +201,9 @@ class Uploads:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
+            self._reading = made.user, process
+            if made.id not in self._known:
+                self.forget(made.user)  # erased while it was started
             try:
                 said, failed = await process.communicate()
                 code = process.returncode
@@ -184,12 +219,17 @@ class Uploads:
         except OSError as error:
             log.error("gateway.import_failed", error=error)  # noqa: TRY400  # no traceback
         finally:
-            self._remember(replace(made, state=state, ended_at=time.time(), outcome=outcome))
+            self._reading = None
+            self._changed(replace(made, state=state, ended_at=time.time(), outcome=outcome))
 
     def _remember(self, made: UploadedImport) -> None:
         self._known[made.id] = made
         while len(self._known) > _KEPT:
             del self._known[next(iter(self._known))]
+
+    def _changed(self, made: UploadedImport) -> None:
+        if made.id in self._known:  # else its user is erased meanwhile
+            self._known[made.id] = made
 
     def _swept(self) -> None:
         """Of a gateway that has ended nobody reads a file."""

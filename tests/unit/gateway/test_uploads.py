@@ -13,7 +13,9 @@ import pytest
 from healthsync_mqtt.gateway import uploads
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.uploads import UploadedImport, Uploads, UploadState
-from tests.support.patience import PATIENCE_S
+from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.model.erasure import ErasureStep
+from tests.support.patience import PATIENCE_S, until
 
 CODE = """
 import json, pathlib, sys
@@ -108,6 +110,48 @@ async def test_one_file_a_user_and_eight_in_all_wait(tmp_path: Path) -> None:
         with pytest.raises(HttpError) as said:
             await of.take(user, "import", [], None, pieces(b"x"))
         assert (said.value.status, said.value.retry_after_s) == (429, 30.0)
+
+
+async def test_of_who_is_erased_no_file_waits_none_is_read_and_nothing_is_told(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    of = Uploads(tmp_path, 10, saying(f"open({str(begun)!r}, 'w').close(); import time; time.sleep(3600)"))
+    running = asyncio.create_task(of.run())
+    for user in ("alice", "bob", "carol"):
+        await of.take(user, "import", [], None, pieces(b"x"))
+    await until(begun.exists)
+    folder = tmp_path / "imports" / "uploads"
+    of.forget("bob")
+    assert of.users == {"alice", "carol"}
+    assert len(list(folder.iterdir())) == 2
+    begun.unlink()
+    of.forget("alice")
+    await until(begun.exists)  # the next is read: that of alice has ended
+    assert (of.of("alice"), of.of("bob"), [each.state for each in of.of("carol")]) == ([], [], [UploadState.reading])
+    assert len(list(folder.iterdir())) == 1
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await of.take("alice", "import", [], None, pieces(b"x"))  # a place is free again
+
+
+async def test_an_erasure_takes_the_uploads_along(tmp_path: Path) -> None:
+    with Registry.open(tmp_path / "registry.db") as registry:
+        for user in ("alice", "bob"):
+            registry.add_user(user, "all", 1)
+        of = Uploads(tmp_path, 10, saying(CODE))
+        for user in ("alice", "bob"):
+            await of.take(user, "import", [], None, pieces(b"x"))
+        await of.forget_erased(registry)
+        assert of.users == {"alice", "bob"}
+        erasure = registry.erase("alice", 2, recorded_by="test")
+        await of.forget_erased(registry)
+        assert of.users == {"bob"}
+        await of.take("alice", "import", [], None, pieces(b"x"))  # what came in the meantime
+        while erasure.step is not ErasureStep.registry:
+            erasure = registry.erasures.advance(erasure, 3)
+        registry.erasures.forget(erasure, 3)
+        await of.forget_erased(registry)
+        assert of.users == {"bob"}
+        assert len(list((tmp_path / "imports" / "uploads").iterdir())) == 1
 
 
 def test_what_an_earlier_gateway_left_is_removed(tmp_path: Path) -> None:
