@@ -1,6 +1,7 @@
 """Many seeds on all cores: what ``scripts/simulate-faults`` runs; exit 1 and the seed where a promise breaks."""
 
 import argparse
+import gc
 import logging
 import multiprocessing
 import os
@@ -46,8 +47,13 @@ class Task:
         return simulate(seed, only=self._only)
 
 
-def _quiet() -> None:
-    """The log of the simulated service is noise here; what counts is what was broken."""
+def _begin() -> None:
+    """In each process. The log of the simulated service is noise here; what counts is what was broken.
+
+    The collector goes over what was imported never, and over a run seldom: it took a fifth of the time.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     logging.disable(logging.CRITICAL)
     sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process lives
 
@@ -58,7 +64,7 @@ def main(words: Iterable[str] | None = None) -> int:
     only = None if asked.only is None else frozenset(map(SimulatedFault, asked.only))
     began, tried, events, broken = time.monotonic(), 0, 0, 0
     seeds = range(asked.first, asked.first + asked.seeds)
-    with multiprocessing.get_context("spawn").Pool(asked.processes, initializer=_quiet) as pool:
+    with multiprocessing.get_context("spawn").Pool(asked.processes, initializer=_begin) as pool:
         for outcome in pool.imap_unordered(Task(only), seeds, chunksize=4):
             tried += 1
             events += outcome.events
