@@ -40,6 +40,7 @@ def join(data: Path, other: Path, shard: Shard) -> Joined:
     own_sinks.prepare()
     with ExitStack() as stack:
         stack.enter_context(open_log(other))  # nobody writes there meanwhile
+        other_sinks.prepare()  # a bridge that never had a sink has no place for names
         log = stack.enter_context(open_log(data))
         pseudonyms, theirs = known_pseudonyms(own_sinks), known_pseudonyms(other_sinks)
         stack.callback(pseudonyms.close)

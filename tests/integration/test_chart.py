@@ -8,55 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.config.settings import ENV_PREFIX, Settings, load_settings
+from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.shard import Shard
+from healthsync_mqtt.storage.opening import open_log, open_reader
+from healthsync_mqtt.storage.port import Item
 from tests.support.accounts import ONLY_ROOT
-from tests.support.fetched import python_packages
+from tests.support.chart.draw import IMAGE, MANIFESTS, PLAIN, drawn, helm, plain, python
+from tests.support.sink import NOW_US, event
+from tests.unit.test_deploy import check_command
 
-CHART = Path(__file__).parents[2] / "deploy" / "helm" / "healthsync"
-LOCK = Path(__file__).parents[1] / "support" / "chart" / "requirements.lock"
-IMAGE = ("image.repository=registry.example/healthsync",)
 KUBERNETES = "1.29"
 """The oldest version that knows all that is in the chart."""
 pytestmark = pytest.mark.real_server
-
-#: What `helm template --set …` and `helm lint --strict` do, by Helm's own code.
-DRAW = """
-import json, sys
-import helm_python as helm
-
-chart, sets, settings = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
-values = helm.parse_set_string(",".join(sets)) if sets else {}
-values |= {"settings": settings} if settings else {}
-print(json.dumps([helm.Chart.load(chart).render(values, name="health"), helm.lint(chart, values, strict=True)]))
-"""
-
-
-def python(code: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """A process of its own: what is fetched for tests is not imported here."""
-    return subprocess.run(
-        [sys.executable, "-c", code, *words],
-        input=stdin,
-        env=os.environ | {"PYTHONPATH": str(python_packages(LOCK))},
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
-def helm(*sets: str, settings: dict[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
-    return python(DRAW, str(CHART), json.dumps(sets), json.dumps(settings or {}))
-
-
-def drawn(*sets: str, settings: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    done = helm(*IMAGE, *sets, settings=settings)
-    assert done.returncode == 0, done.stderr
-    files, _ = json.loads(done.stdout)
-    documents = [each for path, text in files.items() if path.endswith(".yaml") for each in yaml.safe_load_all(text)]
-    return [document for document in documents if document]
 
 
 def of_kind(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
@@ -70,7 +35,24 @@ ALL_VALUES = (
     *("extraContainers[0].name=scraper", "extraContainers[0].image=scraper:1"),
 )
 SETTINGS = {"limits.device_events_per_day": 12_000_000, "broker.tls_minimum": "1.3"}
-VALUES = pytest.mark.parametrize(("values", "settings"), [((), {}), (ALL_VALUES, SETTINGS)], ids=["least", "all"])
+NETWORK = ("networkPolicy.from[0].podSelector.matchLabels.app=ingress", "networkPolicy.egress[0].ports[0].port=443")
+POSTGRES = (
+    "postgres.url=postgresql://healthsync@db.example/healthsync?sslmode=verify-full",
+    "postgres.passwordSecretName=db",
+)
+EXTERNAL = ("mode=external", "external.host=mqtt.example")
+LARGE = (
+    *EXTERNAL, "external.bridges=3", "external.caConfigMap=ca", "external.access=hooks",
+    "external.hookArguments={--emqx,http://127.0.0.1:18083}",
+)  # fmt: skip
+SHAPES = {
+    "least": ((), {}),
+    "all": ((*ALL_VALUES, *POSTGRES, *NETWORK, "gateway.enabled=true"), SETTINGS),
+    "external": (EXTERNAL, {}),
+    "external-all": (LARGE, SETTINGS),
+    "external-postgres": ((*EXTERNAL, *POSTGRES, "external.access=none"), {}),
+}
+VALUES = pytest.mark.parametrize(("values", "settings"), list(SHAPES.values()), ids=list(SHAPES))
 
 
 @VALUES
@@ -101,7 +83,15 @@ def test_no_image_is_named_that_is_in_no_registry() -> None:
     assert "build deploy/compose/Dockerfile" in done.stderr
 
 
-@pytest.mark.parametrize("wrong", ["storage.sise=1Gi", "service.type=Cluster", "hosts=", "settings.a\\.b.c=1"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("storage.sise=1Gi", "service.type=Cluster", "hosts=", "settings.a\\.b.c=1"),
+        *("mode=both", "mode=external", "postgres.url=mysql://db", "podDisruptionBudget.maxUnavailable=2"),
+        "mode=external,external.host=a,external.bridges=2,postgres.url=postgresql://a@b/c",
+        "mode=external,external.host=a,gateway.enabled=true",
+    ],
+)
 def test_a_wrong_value_is_refused_before_anything_is_installed(wrong: str) -> None:
     done = helm(*IMAGE, wrong)
     assert done.returncode != 0
@@ -155,3 +145,88 @@ def test_the_first_step_makes_a_directory_that_the_account_can_use_and_changes_i
     subprocess.run(command, check=True)
     assert (made.stat().st_uid, made.stat().st_gid, made.stat().st_mode & 0o7777) == (10001, 10001, 0o700)
     assert kept_file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_the_plain_manifests_are_what_the_chart_draws(name: str) -> None:
+    assert (PLAIN / name).read_text(encoding="utf-8") == plain(name), "python -m tests.support.chart.draw writes it"
+    assert {path.name for path in PLAIN.glob("*.yaml")} == set(MANIFESTS)
+
+
+@VALUES
+def test_each_container_runs_a_command_and_settings_that_exist(
+    values: tuple[str, ...], settings: dict[str, Any]
+) -> None:
+    keys = {setting.key for setting in Settings().describe()}
+    found = of_kind(drawn(*values, settings=settings), "StatefulSet")["spec"]["template"]["spec"]
+    names = [each["name"] for each in found["containers"]]
+    assert len(set(names)) == len(names)
+    ports = [
+        each["value"]
+        for container in found["containers"]
+        for each in container.get("env", ())
+        if "METRICS" in each["name"]
+    ]
+    assert len(set(ports)) == len(ports), "they share the loopback address"
+    mounts = {volume["name"] for volume in found["volumes"]} | {"volume"}
+    for container in [*found["containers"], *found["initContainers"]]:
+        assert {each["name"] for each in container.get("volumeMounts", ())} <= mounts
+        if "command" not in container and "args" in container:
+            check_command(container["args"])
+        for each in container.get("env", ()):
+            key = each["name"].removeprefix(ENV_PREFIX).lower().replace("__", ".")
+            assert key in keys or each["name"] in {"HEALTHSYNC_KEY_PASSPHRASE", "BRIDGES"}
+
+
+def test_who_may_reach_what() -> None:
+    (rule,) = of_kind(drawn("gateway.enabled=true"), "NetworkPolicy")["spec"]["ingress"]
+    assert [port["port"] for port in rule["ports"]] == ["mqtts", "wss", "https"]
+    closed = of_kind(drawn(*EXTERNAL), "NetworkPolicy")["spec"]
+    assert (closed["policyTypes"], closed["ingress"]) == (["Ingress"], []), "nobody reaches bridges"
+    assert of_kind(drawn(), "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    kinds = [
+        each["kind"] for each in drawn(*EXTERNAL, "networkPolicy.enabled=false", "podDisruptionBudget.enabled=false")
+    ]
+    assert sorted(kinds) == ["Service", "StatefulSet"]
+
+
+HALVES = (Shard(1, 2), Shard(2, 2))
+FIRST, SECOND = (next(name for name in ("alice", "bob", "carol", "dave") if shard.owns(name)) for shard in HALVES)
+
+
+def test_another_number_of_bridges_moves_the_events_of_users(tmp_path: Path) -> None:
+    """The step before the bridges, as it stands in the pod, with one bridge, two, and one again."""
+    (tmp_path / "state").mkdir()
+    for name in ("data", "bridge-2"):
+        (tmp_path / name).mkdir(mode=0o700)
+    pod = of_kind(drawn(*EXTERNAL, "external.bridges=2"), "StatefulSet")["spec"]["template"]["spec"]
+    (step,) = (each for each in pod["initContainers"] if each["name"] == "parts")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    def parts(bridges: int) -> None:
+        environment = {"PATH": path, "VOLUME": str(tmp_path), "BRIDGES": str(bridges), "LANG": "C.UTF-8"}
+        subprocess.run([*step["command"], *step["args"]], env=environment, cwd=tmp_path, check=True, timeout=300)
+
+    def store(directory: str, name: str, user: str) -> None:
+        with open_log(tmp_path / directory) as log:
+            log.stage(
+                [Item(Origin(user, "watch", None, f"users/{user}/devices/watch/events"), event(name))], [], NOW_US
+            )
+            log.commit()
+
+    def stored(directory: str) -> list[str]:
+        with open_reader(tmp_path / directory) as reader:
+            return sorted(each.id for each in reader.read(0, 100))
+
+    parts(1)
+    store("data", "one", FIRST)
+    store("data", "two", SECOND)
+    parts(2)
+    assert stored("bridge-2") == ["two"]
+    credentials = {path.name for path in (tmp_path / "bridge-2/credentials").iterdir()}
+    assert {"healthsync-bridge-bridge-2", "healthsync-canary-reader"} <= credentials
+    store("bridge-2", "three", SECOND)
+    parts(2)
+    assert stored("data") == ["one", "two"], "nothing moves while the number is the same"
+    parts(1)
+    assert stored("data") == ["one", "three", "two"]

@@ -5,10 +5,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]  # not in its __all__
 
 from healthsync_mqtt.model.event import Op
 from healthsync_mqtt.model.record import canonical_dict
@@ -295,6 +297,23 @@ def test_of_a_partition_that_has_lost_everything_nothing_is_missing(target: Targ
     found = comparison.run(lambda _: True, repairing=True)
     assert (found.expected, found.missing, found.expired) == (0, 0, 7)
     assert target.seqs() == []
+
+
+def test_a_question_that_is_never_answered_is_an_outage(
+    kafka: KafkaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server went away between two questions, and the library's answer was not there when ours was due."""
+    target = Target(kafka, tmp_path, "late")
+    target.config = target.config.model_copy(update={"timeout_s": 0.05})
+    sink = target.open()
+    there = kafka.admin.list_topics(timeout=60)
+    with monkeypatch.context() as patch:
+        patch.setattr(AdminClient, "describe_configs", lambda _self, wanted, **_: {each: Future() for each in wanted})
+        patch.setattr(AdminClient, "list_topics", lambda *_, **_more: there)
+        step = sink.step(sink.begin(rows(1, 3)))
+    assert (step.next, step.reason) == (Next.WAIT, "unreachable")
+    sink.close()
+    target.ledger.close()
 
 
 def test_killed_again_and_again_it_has_each_row_once(tmp_path: Path) -> None:

@@ -209,6 +209,8 @@ class Kafka:
             if _REASONS.get(error.args[0].name()) == "forbidden":
                 return facts
             raise self._fault(error) from None
+        except TimeoutError:  # the library's own is no earlier than this one
+            raise self._late() from None
         return facts._replace(
             most_bytes=int(said["max.message.bytes"].value),
             cleanup=frozenset(said["cleanup.policy"].value.split(",")),
