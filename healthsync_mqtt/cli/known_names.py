@@ -105,7 +105,17 @@ _ALL: Final[Mapping[Noun, Callable[[Path, str | None], list[str]]]] = {
 
 _BRINGING: Final = frozenset(
     {"adapter link", "app add", "app why", "cert issue", "consent grant", "device add", "device enroll", "device token"}
-    | {"device why", "homeassistant enable", "homeassistant login", "import", "publish", "replay", "simulate"}
+    | {
+        "ble read",
+        "ble run",
+        "device why",
+        "homeassistant enable",
+        "homeassistant login",
+        "import",
+        "publish",
+        "replay",
+        "simulate",
+    }
     | {"subscriber token", "subscriber why", "user invite", "webhook add", "admin invite", "admin token"}
     | {"app show", "device show", "subscriber show", "user show"}
 )

@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "type": "types.app",
     "format": "formats.app",
     "adapter": "adapter.app",
+    "ble": "ble.app",
     "bridge": "bridge.app",
     "gateway": "gateway.app",
     "mcp": "mcp.mcp",

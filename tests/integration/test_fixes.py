@@ -89,6 +89,7 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "backup create {path}": Line("backup create {tmp}/backups"),
     "backup create {place}": Line("backup create {tmp}/backups"),
     "backup list DIR": Line("backup list {tmp}/backups", ("backup create {tmp}/backups",)),
+    "ble scan": ByTest("tests/integration/test_ble.py", '"ble", "scan"'),
     "bridge run --accept-restored": ByTest("tests/integration/test_bridge_restored.py", '"--accept-restored"'),
     "bridge run --shard 1/2": ByTest("tests/support/external_rig.py", '["--shard", part]'),
     "bridge run --shard 2/2": ByTest("tests/support/external_rig.py", '["--shard", part]'),

@@ -73,6 +73,7 @@ def environment(at: Path, package: Path, python: str = sys.executable) -> Path:
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 BRINGS = {
+    "ble": "bleak",
     "fit": "healthsync_mqtt.formats.fit",
     "influx": "influxdb_client",
     "hooks": "starlette, uvicorn",

@@ -118,6 +118,7 @@ NOBODY = "http://127.0.0.1:9"
 
 LINKED = "tests/integration/test_adapters.py::test_a_link_is_fetched_revised_killed_and_over"
 
+_BLE = "tests/integration/test_ble.py"
 WALK: dict[str, Row] = {
     "version": Row("version", "version --jsn", "0."),
     "user add": Row("user add alice --consent all", "user add alice --consent all", "added alice", code=1),
@@ -313,6 +314,11 @@ WALK: dict[str, Row] = {
     "broker password rotate": Row("broker password rotate healthsync-hooks", "broker password rotate nobody", code=1),
     "broker provision": Row(OnPage("docs/howto/mosquitto.md"), "broker provision postfix"),
     "broker check": Row(OnPage("docs/howto/mosquitto.md"), "broker check now"),
+    "ble scan": Row(Elsewhere(f"{_BLE}::test_who_is_there", '"ble", "scan"'), "ble scan --within soon"),
+    "ble read": Row(
+        Elsewhere(f"{_BLE}::test_a_weighing_is_stored_and_the_same_one_is_known", '"ble", "read"'), "ble read nobody"
+    ),
+    "ble run": Row(OnPage("docs/howto/ble.md"), "ble run nobody"),
     "gateway run": Row(OnPage("docs/howto/gateway.md"), "gateway run --http-port many"),
     "mcp": Row(OnPage("docs/howto/assistant.md"), "mcp --url http://health.example --token-file {tmp}/none"),
     "bridge run": Row(OnPage("docs/howto/mosquitto.md"), "bridge run", code=69),

@@ -36,6 +36,7 @@ FOLLOWED = {
     "docs/howto/adapters.md": "tests/integration/test_howtos.py::test_adapters",
     "docs/howto/apps.md": "tests/integration/test_howtos.py::test_apps",
     "docs/howto/assistant.md": "tests/integration/test_assistant.py::test_the_page_is_typed",
+    "docs/howto/ble.md": "tests/integration/test_ble.py::test_the_page_is_typed",
     "docs/howto/backup.md": "tests/integration/test_howtos.py::test_backup",
     "docs/howto/consent.md": "tests/integration/test_howtos.py::test_consent",
     "docs/howto/emqx.md": "tests/integration/test_howtos.py::test_emqx_as_far_as_it_goes_without_emqx",

@@ -41,7 +41,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "app add", "app list", "app show", "app resume", "app suspend", "app why", "app rotate", "app remove",
         "format list", "format show", "format try", "adapter list", "adapter map", "adapter link",
         "adapter unlink", "adapter status", "adapter sync", "adapter pause", "adapter backfill",
-        "adapter new", "adapter webhook",
+        "adapter new", "adapter webhook", "ble scan", "ble read", "ble run",
         "subscriber add", "subscriber list", "subscriber token", "subscriber lag", "subscriber rewind",
         "events list", "events tail", "events show", "events export", "events history",
         "events stats",

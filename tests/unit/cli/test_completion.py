@@ -24,6 +24,8 @@ FREE = {
     *("url_file", "base", "secret_file", "name of webhook add", "name of admin add"),
     *("account of adapter map", "before of adapter map", "place", "which", "keys", "redirected"),
     "name of adapter new",
+    *("address of ble read", "address of ble run", "adapter of ble scan", "adapter of ble read", "adapter of ble run"),
+    *("server", "outbox", "within"),
     "reason of user erase",
     "erasures of restore",
 }

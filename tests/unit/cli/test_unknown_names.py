@@ -66,6 +66,8 @@ publish {tmp}/event.json --user alice --device watch
 import {tmp}/event.json --user alice --device watch
 replay {tmp}/walk.fit --user alice --device watch
 simulate --user alice --count 1
+ble read 00:00 --user alice --device watch
+ble run 00:00 --user alice --device watch
 topic check --as alice-watch --publish a
 type show heart_rate
 type schema heart_rate
@@ -175,6 +177,8 @@ FREE = {
     ("publish", "device"): "added when missing, and that is said",
     ("import", "device"): "added when missing, and that is said",
     ("replay", "device"): "added when missing, and that is said",
+    ("ble read", "device"): "added when missing, and that is said",
+    ("ble run", "device"): "added when missing, and that is said",
     ("format try", "user"): "nothing is stored: whose it would be",
     ("format try", "device"): "nothing is stored: which app's it would be",
     ("adapter map", "user"): "nothing is stored: whose it would be",
@@ -194,7 +198,17 @@ MADE = {
 }
 """What a command of ours adds by the name that was typed."""
 BRINGING = {
-    *("adapter link", "app add", "app why", "cert issue", "consent grant", "device add", "device enroll"),
+    *(
+        "ble read",
+        "ble run",
+        "adapter link",
+        "app add",
+        "app why",
+        "cert issue",
+        "consent grant",
+        "device add",
+        "device enroll",
+    ),
     *("device token", "device why", "homeassistant enable", "homeassistant login", "import", "publish", "replay"),
     *("simulate", "subscriber token", "subscriber why", "user invite", "webhook add", "admin invite", "admin token"),
     *("app show", "device show", "subscriber show", "user show"),

@@ -1,0 +1,1 @@
+"""Bluetooth Low Energy: what scales, cuffs, thermometers, meters, straps and sensors say by the standard profiles."""
