@@ -245,6 +245,7 @@ class Erasures:
     async def _leave_files(self, erasure: PersonErasure) -> None:
         for follower in self._followers:
             await follower.forget(_name(erasure))
+        await self._destroy_keys(erasure)  # a follower that was at work may have made one anew
 
     async def _leave_sinks(self, erasure: PersonErasure) -> None:
         await asyncio.to_thread(self._ask_sinks, erasure)

@@ -9,6 +9,7 @@ from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.sealed_files import seal_files
 from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.anchor import AnchorComparison
@@ -78,6 +79,7 @@ def encrypt(data: Data = DATA, json: Json = False) -> None:
         compacted = False
     except UnavailableError:
         seal_log(place.path, _ROWS, partial(_told, as_json=json))
+        seal_files(place.path)
         compacted = True
     sealed = encryption(place.path)
     answer = {"encryption": sealed.mode, "plain_rows": sealed.plain_rows, "compacted": compacted}

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, Self
 from healthsync_mqtt.config.private_database import open_private_database, transaction
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.homeassistant.latest import LatestValue, ValueKey
+from healthsync_mqtt.keys.values import ValueSealing
 from healthsync_mqtt.sql_files import numbered, statements
 from healthsync_mqtt.sqlite_faults import fix_of
 
@@ -38,9 +39,10 @@ _NO_VALUE: Final = LatestValue(0, "", 0, 0, b"")
 class LatestFile:
     """The open file. ``epoch`` and ``seq`` are the place in the log; a write is durable when it returns. StoreError."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, sealing: ValueSealing) -> None:
         """Use ``open``."""
         self._connection = connection
+        self._sealing = sealing
         place = connection.execute(_SQL["place"]).fetchone()
         self.epoch: str = "" if place is None else place[0]
         self.seq: int = 0 if place is None else place[1]
@@ -50,7 +52,8 @@ class LatestFile:
         """Open or create, mode 0600."""
         connection = open_private_database(path, numbered(_HERE, "sql", "file"))
         try:
-            return cls(connection)
+            older = (_SQL["seal_latest"], _SQL["seal_shown"])
+            return cls(connection, ValueSealing.writing(connection, path.parent, path.name, older))
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be used: {error}", hint=fix_of(error)) from error
 
@@ -68,7 +71,7 @@ class LatestFile:
     ) -> None:
         """The place, and the values and what is shown where that is different."""
         try:
-            with transaction(self._connection):
+            with self._sealing.asking(), transaction(self._connection):
                 run = self._connection.executemany
                 run(_SQL["move"], [(epoch, seq)])
                 run(_SQL["forget"], [key for key, each in latest.items() if not each.complete])
@@ -84,7 +87,8 @@ class LatestFile:
 
     def _rows(self, statement: str) -> list[Any]:
         try:
-            return self._connection.execute(_SQL[statement]).fetchall()
+            with self._sealing.asking():
+                return self._connection.execute(_SQL[statement]).fetchall()
         except sqlite3.Error as error:
             hint = "with the service stopped, remove the file: it is made again from the log"
             raise StoreError(f"homeassistant.db cannot be read: {error}", hint=hint) from error

@@ -16,6 +16,7 @@ from healthsync_mqtt.config.private_database import open_private_database, trans
 from healthsync_mqtt.config.private_files import check_private
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.insights.finding import InsightFinding
+from healthsync_mqtt.keys.values import ValueSealing
 from healthsync_mqtt.sql_files import numbered, statements
 from healthsync_mqtt.sqlite_faults import fix_of
 
@@ -63,14 +64,20 @@ class StoredFinding(NamedTuple):
 class InsightFile:
     """The open file. One thread at a time. StoreError."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, sealing: ValueSealing) -> None:
         """Use ``open`` or ``read``."""
         self._connection = connection
+        self._sealing = sealing
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open or create, mode 0600, for one who writes."""
-        return cls(open_private_database(path, numbered(_HERE, "sql", "file")))
+        connection = open_private_database(path, numbered(_HERE, "sql", "file"))
+        older = (_SQL["seal_findings"], _SQL["seal_shown"])
+        try:
+            return cls(connection, ValueSealing.writing(connection, path.parent, path.name, older))
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -79,7 +86,8 @@ class InsightFile:
             return None
         check_private(path)
         try:
-            return cls(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5))
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+            return cls(connection, ValueSealing.reading(connection, path.parent, path.name))
         except sqlite3.Error as error:
             raise _unusable(error) from error
 
@@ -208,18 +216,18 @@ class InsightFile:
     def newest(self, user: str, kind: str) -> list[KeptFinding]:
         """The newest findings of a kind, the newest first; of one day in the order of their subjects."""
         rows = self._query("newest", user, kind, _MOST_TOLD)
-        return [KeptFinding(frozenset(_types(types.encode())), _event(event)) for _, types, event in rows]
+        return [KeptFinding(frozenset(_types(types.encode())), _event(event)) for _, types, event in rows if event]
 
     def between(self, user: str, first: int, last: int) -> list[dict[str, Any]]:
         """The findings of these days, the oldest first."""
-        return [_event(event) for _, event in self._query("since", user, first, last)]
+        return [_event(event) for _, event in self._query("since", user, first, last) if event]
 
     def page(
         self, user: str, first: int, last: int, *, kind: str | None, newest: bool, limit: int
     ) -> list[StoredFinding]:
         """Findings of these days in order, or the newest day first."""
         rows = self._query("newest_page" if newest else "page", user, first, last, kind, limit)
-        return [StoredFinding(day, _types(types.encode()), event.encode()) for day, types, event in rows]
+        return [StoredFinding(day, _types(types.encode()), event.encode()) for day, types, event in rows if event]
 
     def days_with_findings(self, user: str) -> list[int]:
         """The days on which something was found."""
@@ -258,7 +266,7 @@ class InsightFile:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
-            with transaction(self._connection):
+            with self._sealing.asking(), transaction(self._connection):
                 yield
         except sqlite3.Error as error:
             raise _unusable(error) from error
@@ -268,7 +276,8 @@ class InsightFile:
 
     def _query(self, name: str, *bindings: object) -> list[Any]:
         try:
-            return self._connection.execute(_SQL[name], bindings).fetchall()
+            with self._sealing.asking():
+                return self._connection.execute(_SQL[name], bindings).fetchall()
         except sqlite3.Error as error:
             raise _unusable(error) from error
 

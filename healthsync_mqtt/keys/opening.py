@@ -27,6 +27,11 @@ def has_ring(data: Path) -> bool:
     return DataPaths(root=data).keys_db.exists()
 
 
+def files_are_sealed(data: Path) -> bool:
+    """Whether values in the files beside the log are to be sealed: they are once the log was."""
+    return has_ring(data) and ring_of(data).seals_files
+
+
 def ring_of(data: Path) -> KeyRing:
     """The ring of a data directory, one for all who have it in this process. UnavailableError where there is none."""
     paths = DataPaths(root=data)

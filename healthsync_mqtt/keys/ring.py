@@ -107,6 +107,16 @@ class KeyRing:
 
     # -- all of them
 
+    @property
+    def seals_files(self) -> bool:
+        """Whether files beside the log are sealed, too. Said once by whoever seals the log, for all processes."""
+        return self._book.facts().get("files") == "sealed"
+
+    def seal_files(self) -> None:
+        """From now on they are. Durable when it returns."""
+        if not self.seals_files:
+            self._book.set_fact("files", "sealed")
+
     def refresh(self) -> None:
         """Hear what other processes have destroyed or renewed since. Cheap: to be called before each portion."""
         if self._book.changed():

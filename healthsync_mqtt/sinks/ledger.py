@@ -229,6 +229,8 @@ class SinkLedger:
 
     def displace(self, user: str, event_id: str, shift: int) -> None:
         """Remember it, before the points are sent."""
+        if (user, event_id) in self._displaced:
+            self._database.write("undisplace", [(user, event_id)])
         self._database.write("displace", [(user, event_id, shift)])
         self._displaced[user, event_id] = shift
 

@@ -67,13 +67,20 @@ def open_log(
     if (server := server_of(data)) is not None:
         _refuse_both(data)
         return server.open_log(DataPaths(root=data).postgres_anchor, quotas, accept_restored)
-    return SqliteEventLog.open(
+    log = SqliteEventLog.open(
         DataPaths(root=data).events_db,
         codec=_codec(data),
         accept_restored=accept_restored,
         quotas=quotas,
         seal_new=seal_new,
     )
+    if log.sealed and DataPaths(root=data).keys_db.exists():
+        try:
+            _ring_of(data).seal_files()
+        except BaseException:
+            log.close()
+            raise
+    return log
 
 
 def compare_with_anchor(data: Path) -> AnchorComparison:
@@ -178,6 +185,7 @@ def seal_log(data: Path, rows: int, told: Callable[[int], None]) -> None:
             told(left)
         log.commit()
         log.compact()
+    _ring_of(data).seal_files()
 
 
 def open_reader(data: Path) -> LogReader:

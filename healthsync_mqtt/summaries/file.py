@@ -18,6 +18,7 @@ import msgspec
 from healthsync_mqtt.config.private_database import open_private_database, transaction
 from healthsync_mqtt.config.private_files import check_private
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.keys.values import ValueSealing
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sql_files import numbered, statements
 from healthsync_mqtt.sqlite_faults import fix_of
@@ -81,9 +82,10 @@ _NEW: Final = _Person(NOWHERE, -NOWHERE, "", ())
 class SummaryFile:
     """The open file. ``epoch`` and ``seq`` are the place in the log. One thread at a time. StoreError."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, sealing: ValueSealing) -> None:
         """Use ``open`` or ``read``."""
         self._connection = connection
+        self._sealing = sealing
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._turn = -1  # the user whose day was worked out last
@@ -99,7 +101,9 @@ class SummaryFile:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open or create, mode 0600, for the one who writes."""
-        return cls._of(open_private_database(path, numbered(_HERE, "sql", "file")), path)
+        connection = open_private_database(path, numbered(_HERE, "sql", "file"))
+        older = [_SQL[each] for each in ("seal_parts", "seal_days", "seal_shown")]
+        return cls._of(connection, path, lambda: ValueSealing.writing(connection, path.parent, path.name, older))
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -107,12 +111,13 @@ class SummaryFile:
         if not path.exists():
             return None
         check_private(path)
-        return cls._of(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5), path)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+        return cls._of(connection, path, lambda: ValueSealing.reading(connection, path.parent, path.name))
 
     @classmethod
-    def _of(cls, connection: sqlite3.Connection, path: Path) -> Self:
+    def _of(cls, connection: sqlite3.Connection, path: Path, sealing: Callable[[], ValueSealing]) -> Self:
         try:
-            return cls(connection)
+            return cls(connection, sealing())
         except sqlite3.Error as error:
             raise _unusable(error, path.name) from error
 
@@ -191,6 +196,8 @@ class SummaryFile:
         rule, person = RULES[record.type], self._people.get(record.user, _NEW)
         dropped = self._connection.execute(_SQL["drop_part"], (user, type_, first, last, record.seq)).fetchall()
         for start_us, end_us, numbers in dropped:
+            if numbers is None:
+                continue  # of somebody who is being erased
             last_us = _rows(numbers)[-1][0] if end_us is None else end_us
             first_us = last_us if rule is DayRule.LONGEST else start_us
             yield from ((user, type_, day) for day in _days(first_us, last_us, rule, person))
@@ -317,6 +324,8 @@ class SummaryFile:
         parts: dict[tuple[int, int], Contribution] = {}
         for place, (seq, name, source, worn, offset_us, start_us, end_us, numbers) in enumerate(rows):
             pause()
+            if numbers is None:
+                continue  # of somebody who is being erased
             # An amount that lasts is in several buckets, and is one; samples are in one bucket each.
             key = (seq, 0 if end_us is not None else place)
             said = _rows(numbers)
@@ -338,7 +347,9 @@ class SummaryFile:
             )
         if told:
             told.append(_encode(person.preferred))
-        return outcome(type_name, day, parts.values(), person.preferred, pause), _number_of(told)
+        joined = b" ".join(sorted(told))  # whatever order they came in
+        moments = _number_of(self._sealing.mark(joined, self._names[user]) if joined else b"")
+        return outcome(type_name, day, parts.values(), person.preferred, pause), moments
 
     def days(self, user: str, first: int, last: int) -> dict[int, dict[str, DayFigures]]:
         """What the days from ``first`` to ``last`` came to, by day and type."""
@@ -347,7 +358,8 @@ class SummaryFile:
         if number is None:
             return found
         for day, type_, at_us, offset_us, figures in self._query("days", (number, first, last)):
-            found.setdefault(day, {})[self._named(type_)] = DayFigures(_figures(figures), at_us, offset_us)
+            if figures:
+                found.setdefault(day, {})[self._named(type_)] = DayFigures(_figures(figures), at_us, offset_us)
         return found
 
     def newest_day(self, user: str) -> int | None:
@@ -416,7 +428,7 @@ class SummaryFile:
     def _writing(self) -> Iterator[None]:
         """All of it or nothing, with errors of the store as ours."""
         try:
-            with transaction(self._connection):
+            with self._sealing.asking(), transaction(self._connection):
                 yield
         except BaseException as error:
             self._read_names()  # what was numbered inside is numbered no more
@@ -429,7 +441,8 @@ class SummaryFile:
 
     def _query(self, name: str, bindings: Sequence[Any]) -> list[Any]:
         try:
-            return self._connection.execute(_SQL[name], bindings).fetchall()
+            with self._sealing.asking():
+                return self._connection.execute(_SQL[name], bindings).fetchall()
         except sqlite3.Error as error:
             raise _unusable(error, "summaries.db") from error
 
@@ -473,11 +486,9 @@ def _unusable(error: Exception, name: str) -> StoreError:
     return StoreError(f"{name} cannot be used: {error}", hint=hint)
 
 
-def _number_of(told: list[bytes]) -> int:
-    """A digest that does not depend on the order; 0 of nothing."""
-    if not told:
-        return 0
-    return int.from_bytes(blake2b(b" ".join(sorted(told)), digest_size=8).digest(), "big", signed=True)
+def _number_of(told: bytes) -> int:
+    """A digest; 0 of nothing."""
+    return int.from_bytes(blake2b(told, digest_size=8).digest(), "big", signed=True) if told else 0
 
 
 def _clocks(person: _Person) -> tuple[int, int]:

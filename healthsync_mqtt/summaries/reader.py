@@ -12,6 +12,7 @@ import msgspec
 
 from healthsync_mqtt.config.private_files import check_private
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.keys.values import ValueSealing
 from healthsync_mqtt.sql_files import statements
 from healthsync_mqtt.sqlite_faults import fix_of
 from healthsync_mqtt.summaries.part import DAY_US, Contribution, Numbers, local_day
@@ -77,9 +78,10 @@ class TimedReading(NamedTuple):
 class DayReader:
     """The open file. One thread at a time. StoreError."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, sealing: ValueSealing) -> None:
         """Use ``open``."""
         self._connection = connection
+        self._sealing = sealing
         #: of this file; one that was made again has another
         self.birth: str = self._query("birth")[0][0]
 
@@ -96,9 +98,10 @@ class DayReader:
             if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
                 connection.close()
                 return None
+            sealing = ValueSealing.reading(connection, path.parent, path.name)
         except sqlite3.Error as error:
             raise _unusable(error) from error
-        return cls(connection)
+        return cls(connection, sealing)
 
     def last_change(self) -> int:
         """The number of the newest change; 0: there was none."""
@@ -126,7 +129,8 @@ class DayReader:
         """What the days came to, by day and type."""
         found: dict[int, dict[str, DayValue]] = {}
         for day, type_name, figures, offset_us in self._query("days", user, first, last):
-            found.setdefault(day, {})[type_name] = DayValue(_figures(figures), offset_us)
+            if figures:
+                found.setdefault(day, {})[type_name] = DayValue(_figures(figures), offset_us)
         return found
 
     def readings(self, user: str, type_name: str, first: int, last: int) -> list[TimedReading]:
@@ -141,6 +145,8 @@ class DayReader:
             for name, source, worn, offset_us, start_us, end_us, numbers in self._query(
                 "readings", user, type_name, bucket
             ):
+                if numbers is None:
+                    continue  # of somebody who is being erased
                 rows = _rows(numbers)
                 part = Contribution(name, source, worn, offset_us or 0, offset_us is not None, start_us, end_us, rows)
                 for at_us, told in rows:
@@ -173,7 +179,8 @@ class DayReader:
 
     def _query(self, name: str, *bindings: object) -> Sequence[Any]:
         try:
-            return self._connection.execute(_SQL[name], bindings).fetchall()
+            with self._sealing.asking():
+                return self._connection.execute(_SQL[name], bindings).fetchall()
         except sqlite3.Error as error:
             raise _unusable(error) from error
 

@@ -33,10 +33,14 @@ DELETE FROM due WHERE user = ? AND day = ?
 SELECT 1 FROM due LIMIT 1
 
 -- name: of_days
-SELECT kind, day, subject, event FROM finding WHERE user = ? AND day BETWEEN ? AND ?
+SELECT kind, day, subject, opened(event, user, 'finding', kind, day, subject) AS event FROM finding WHERE user = ? AND day BETWEEN ? AND ?
 
 -- name: add
-INSERT OR REPLACE INTO finding (user, kind, day, subject, types, event) VALUES (?, ?, ?, ?, ?, ?)
+INSERT OR REPLACE INTO finding (user, kind, day, subject, types, event)
+VALUES (?1, ?2, ?3, ?4, ?5, sealed(?6, ?1, 'finding', ?2, ?3, ?4))
+
+-- name: seal_findings
+UPDATE finding SET event = sealed(event, user, 'finding', kind, day, subject)
 
 -- name: drop
 DELETE FROM finding WHERE user = ? AND kind = ? AND day = ? AND subject = ?
@@ -48,17 +52,21 @@ INSERT OR REPLACE INTO changed (user, kind) VALUES (?, ?)
 SELECT user, kind, change FROM changed WHERE change > ? ORDER BY change LIMIT ?
 
 -- name: newest
-SELECT day, types, event FROM finding WHERE user = ?1 AND kind = ?2 ORDER BY day DESC, subject LIMIT ?3
+SELECT day, types, opened(event, user, 'finding', kind, day, subject) AS event
+FROM finding WHERE user = ?1 AND kind = ?2 ORDER BY day DESC, subject LIMIT ?3
 
 -- name: since
-SELECT kind, event FROM finding WHERE user = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day, kind, subject
+SELECT kind, opened(event, user, 'finding', kind, day, subject) AS event
+FROM finding WHERE user = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY day, kind, subject
 
 -- name: page
-SELECT day, types, event FROM finding WHERE user = ?1 AND day BETWEEN ?2 AND ?3 AND (?4 IS NULL OR kind = ?4)
+SELECT day, types, opened(event, user, 'finding', kind, day, subject) AS event
+FROM finding WHERE user = ?1 AND day BETWEEN ?2 AND ?3 AND (?4 IS NULL OR kind = ?4)
 ORDER BY day, kind, subject LIMIT ?5
 
 -- name: newest_page
-SELECT day, types, event FROM finding WHERE user = ?1 AND day BETWEEN ?2 AND ?3 AND (?4 IS NULL OR kind = ?4)
+SELECT day, types, opened(event, user, 'finding', kind, day, subject) AS event
+FROM finding WHERE user = ?1 AND day BETWEEN ?2 AND ?3 AND (?4 IS NULL OR kind = ?4)
 ORDER BY day DESC, kind, subject LIMIT ?5
 
 -- name: kinds
@@ -68,10 +76,13 @@ SELECT DISTINCT kind FROM finding WHERE user = ? ORDER BY kind
 SELECT DISTINCT day FROM finding WHERE user = ?
 
 -- name: shown
-SELECT user, kind, digest FROM shown
+SELECT user, kind, opened(digest, user, 'shown', kind) FROM shown
 
 -- name: show
-INSERT OR REPLACE INTO shown (user, kind, digest) VALUES (?, ?, ?)
+INSERT OR REPLACE INTO shown (user, kind, digest) VALUES (?1, ?2, sealed(?3, ?1, 'shown', ?2))
+
+-- name: seal_shown
+UPDATE shown SET digest = sealed(digest, user, 'shown', kind)
 
 -- name: clear
 DELETE FROM shown WHERE user = ? AND kind = ?

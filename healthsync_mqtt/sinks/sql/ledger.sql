@@ -1,7 +1,11 @@
 -- name: refuse
-INSERT INTO refused (seq, place, reason, status, message, at_us, due_us) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO refused (seq, place, reason, status, message, at_us, due_us)
+    VALUES (?1, ?2, ?3, ?4, sealed(?5, '', 'refused', ?1, ?2), ?6, ?7)
     ON CONFLICT (seq, place) DO UPDATE SET reason = excluded.reason, status = excluded.status,
         message = excluded.message, at_us = excluded.at_us, due_us = excluded.due_us, tries = tries + 1;
+
+-- name: seal_refused
+UPDATE refused SET message = sealed(message, '', 'refused', seq, place);
 
 -- name: accept
 DELETE FROM refused WHERE seq = ? AND place = ?;
@@ -10,7 +14,7 @@ DELETE FROM refused WHERE seq = ? AND place = ?;
 DELETE FROM refused WHERE seq = ?;
 
 -- name: refused
-SELECT seq, place, reason, status, message FROM refused ORDER BY seq DESC, place LIMIT ?;
+SELECT seq, place, reason, status, coalesce(opened(message, '', 'refused', seq, place), '') FROM refused ORDER BY seq DESC, place LIMIT ?;
 
 -- name: refused_between
 SELECT seq, place FROM refused WHERE seq BETWEEN ? AND ?;
@@ -25,18 +29,21 @@ SELECT DISTINCT seq FROM refused ORDER BY seq;
 SELECT count(*) FROM refused;
 
 -- name: owe
-INSERT INTO owed VALUES (?, ?, ?, ?, ?, ?, 0)
+INSERT INTO owed VALUES (?1, ?2, ?3, ?4, sealed(?5, '', 'owed', ?1, ?2), ?6, 0)
     ON CONFLICT (series, time_ns) DO UPDATE SET seq = max(seq, excluded.seq), reason = excluded.reason,
         message = excluded.message, due_us = excluded.due_us, tries = tries + 1;
+
+-- name: seal_owed
+UPDATE owed SET message = sealed(message, '', 'owed', series, time_ns);
 
 -- name: settle
 DELETE FROM owed WHERE series = ? AND time_ns = ?;
 
 -- name: owed_due
-SELECT series, time_ns, seq, tries, reason, message FROM owed WHERE due_us <= ? ORDER BY due_us LIMIT 1;
+SELECT series, time_ns, seq, tries, reason, coalesce(opened(message, '', 'owed', series, time_ns), '') FROM owed WHERE due_us <= ? ORDER BY due_us LIMIT 1;
 
 -- name: owed
-SELECT series, time_ns, seq, tries, reason, message FROM owed ORDER BY seq DESC LIMIT ?;
+SELECT series, time_ns, seq, tries, reason, coalesce(opened(message, '', 'owed', series, time_ns), '') FROM owed ORDER BY seq DESC LIMIT ?;
 
 -- name: owed_count
 SELECT count(*) FROM owed;
@@ -63,10 +70,16 @@ SELECT user FROM over_budget;
 INSERT OR IGNORE INTO over_budget VALUES (?);
 
 -- name: displaced
-SELECT user, id, shift FROM displaced;
+SELECT user, opened(id, user, 'displaced') AS id, shift FROM displaced WHERE opened(id, user, 'displaced') IS NOT NULL;
+
+-- name: undisplace
+DELETE FROM displaced WHERE user = ?1 AND opened(id, user, 'displaced') = ?2;
+
+-- name: seal_displaced
+UPDATE displaced SET id = sealed(id, user, 'displaced');
 
 -- name: displace
-INSERT OR REPLACE INTO displaced VALUES (?, ?, ?);
+INSERT INTO displaced VALUES (?1, sealed(?2, ?1, 'displaced'), ?3);
 
 -- name: adopted
 SELECT seq FROM adopted;
@@ -99,7 +112,8 @@ INSERT OR IGNORE INTO series (user, series, own) VALUES (?, ?, ?);
 INSERT OR IGNORE INTO over_budget VALUES (?);
 
 -- name: take_displaced
-INSERT OR IGNORE INTO displaced VALUES (?, ?, ?);
+INSERT INTO displaced SELECT ?1, sealed(?2, ?1, 'displaced'), ?3
+WHERE NOT EXISTS (SELECT 1 FROM displaced WHERE user = ?1 AND opened(id, user, 'displaced') = ?2);
 
 -- name: days_place
 SELECT change FROM days;

@@ -392,10 +392,10 @@ class SqliteEventLog:
             raise FencedError("another writer has taken over the event log", hint="stop this process")
         if self._stale:
             self._load()
-
-    def _stage_items(self, items: Sequence[Item], received_us: int) -> list[int]:
         if self._sealing is not None:
             self._sealing.codec.fresh()
+
+    def _stage_items(self, items: Sequence[Item], received_us: int) -> list[int]:
         seqs: list[int] = []
         rows: list[_Row] = []
         superseded: list[tuple[int, int]] = []

@@ -21,13 +21,24 @@ INSERT OR REPLACE INTO person (user, low_us, high_us, agreed, preferred) VALUES 
 
 -- name: add_part
 INSERT OR REPLACE INTO part (user, type, bucket, seq, id, source, worn, offset_us, start_us, end_us, received_us, numbers)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (
+    ?1, ?2, ?3, ?4, sealed(?5, (SELECT name FROM names WHERE no = ?1), 'id', ?2, ?3, ?4), ?6, ?7, ?8, ?9, ?10, ?11,
+    sealed(?12, (SELECT name FROM names WHERE no = ?1), 'part', ?2, ?3, ?4)
+)
+
+-- name: seal_parts
+UPDATE part SET
+    id = sealed(id, (SELECT name FROM names WHERE no = user), 'id', type, bucket, seq),
+    numbers = sealed(numbers, (SELECT name FROM names WHERE no = user), 'part', type, bucket, seq)
 
 -- name: drop_part
-DELETE FROM part WHERE user = ? AND type = ? AND bucket BETWEEN ? AND ? AND seq = ? RETURNING start_us, end_us, numbers
+DELETE FROM part WHERE user = ? AND type = ? AND bucket BETWEEN ? AND ? AND seq = ?
+RETURNING start_us, end_us, opened(numbers, (SELECT name FROM names WHERE no = user), 'part', type, bucket, seq)
 
 -- name: parts
-SELECT seq, id, source, worn, offset_us, start_us, end_us, numbers FROM part
+SELECT seq, opened(id, (SELECT name FROM names WHERE no = user), 'id', type, bucket, seq),
+    source, worn, offset_us, start_us, end_us, opened(numbers, (SELECT name FROM names WHERE no = user), 'part', type, bucket, seq)
+FROM part
 WHERE user = ? AND type = ? AND bucket BETWEEN ? AND ? AND received_us >= ? ORDER BY bucket, seq
 
 -- name: drop_before
@@ -59,14 +70,22 @@ SELECT user, type, day FROM touched WHERE user > ? ORDER BY user, type, day LIMI
 DELETE FROM touched WHERE user = ? AND type = ? AND day = ?
 
 -- name: day_of
-SELECT figures, at_us, offset_us, moments FROM day WHERE user = ? AND day = ? AND type = ?
+SELECT opened(figures, (SELECT name FROM names WHERE no = day.user), 'day', day, type), at_us, offset_us, moments
+FROM day WHERE user = ? AND day = ? AND type = ?
 
 -- name: keep_day
 INSERT OR REPLACE INTO day (user, day, type, at_us, offset_us, figures, moments, change)
-VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM day))
+VALUES (
+    ?1, ?2, ?3, ?4, ?5, sealed(?6, (SELECT name FROM names WHERE no = ?1), 'day', ?2, ?3), ?7,
+    (SELECT coalesce(max(change), 0) + 1 FROM day)
+)
+
+-- name: seal_days
+UPDATE day SET figures = sealed(figures, (SELECT name FROM names WHERE no = user), 'day', day, type), moments = 0
 
 -- name: days
-SELECT day, type, at_us, offset_us, figures FROM day WHERE user = ? AND day BETWEEN ? AND ? AND length(figures) > 0 ORDER BY day
+SELECT day, type, at_us, offset_us, opened(figures, (SELECT name FROM names WHERE no = day.user), 'day', day, type)
+FROM day WHERE user = ? AND day BETWEEN ? AND ? AND length(figures) > 0 ORDER BY day
 
 -- name: newest_day
 SELECT max(day) FROM day WHERE user = ? AND length(figures) > 0
@@ -78,16 +97,20 @@ SELECT source, count(DISTINCT seq), count(DISTINCT type), max(coalesce(end_us, s
 SELECT change, user, day FROM day WHERE change > ? ORDER BY change LIMIT ?
 
 -- name: changes_after
-SELECT change, user, type, day, at_us, offset_us, figures FROM day WHERE change > ? ORDER BY change LIMIT ?
+SELECT change, user, type, day, at_us, offset_us, opened(figures, (SELECT name FROM names WHERE no = day.user), 'day', day, type)
+FROM day WHERE change > ? ORDER BY change LIMIT ?
 
 -- name: last_change
 SELECT coalesce(max(change), 0) FROM day
 
 -- name: shown
-SELECT user, digest FROM shown
+SELECT user, opened(digest, (SELECT name FROM names WHERE no = user), 'shown') FROM shown
 
 -- name: show
-INSERT OR REPLACE INTO shown (user, digest) VALUES (?, ?)
+INSERT OR REPLACE INTO shown (user, digest) VALUES (?1, sealed(?2, (SELECT name FROM names WHERE no = ?1), 'shown'))
+
+-- name: seal_shown
+UPDATE shown SET digest = sealed(digest, (SELECT name FROM names WHERE no = user), 'shown')
 
 -- name: clear
 DELETE FROM shown WHERE user = ?

@@ -19,11 +19,14 @@ SELECT name, low_us, high_us, agreed FROM person JOIN names ON no = user WHERE n
 SELECT min(day), max(day) FROM day WHERE user = (SELECT no FROM names WHERE name = ?) AND length(figures) > 0
 
 -- name: days
-SELECT day, type.name, figures, offset_us FROM day JOIN names AS type ON type.no = day.type
+SELECT day, type.name, opened(figures, (SELECT name FROM names WHERE no = day.user), 'day', day, day.type), offset_us
+FROM day JOIN names AS type ON type.no = day.type
 WHERE user = (SELECT no FROM names WHERE name = ?) AND day BETWEEN ? AND ? AND length(figures) > 0
 
 -- name: readings
-SELECT id, source.name, worn, offset_us, start_us, end_us, numbers FROM part JOIN names AS source ON source.no = part.source
+SELECT opened(id, (SELECT name FROM names WHERE no = part.user), 'id', type, bucket, seq), source.name, worn, offset_us,
+    start_us, end_us, opened(numbers, (SELECT name FROM names WHERE no = part.user), 'part', type, bucket, seq)
+FROM part JOIN names AS source ON source.no = part.source
 WHERE user = (SELECT no FROM names WHERE name = ?) AND type = (SELECT no FROM names WHERE name = ?) AND bucket = ?
 
 -- name: preferred

@@ -17,6 +17,7 @@ from tests.support.bench import (
     imports,
     pictures,
     rows,
+    sealed,
     sinks,
     users,
 )
@@ -25,6 +26,7 @@ from tests.support.bench.setting import Setting, progress
 
 ROWS = (
     rows.ROWS
+    | sealed.ROWS
     | groups.ROWS
     | users.ROWS
     | formats.ROWS

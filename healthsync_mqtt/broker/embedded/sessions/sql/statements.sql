@@ -44,7 +44,25 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
 DELETE FROM wills WHERE no = ?1
 
 -- name: put_payload
-INSERT INTO payloads (body) VALUES (?1) RETURNING no
+INSERT INTO payloads (no, body) VALUES (?1, ?2)
+
+-- name: last_payload
+SELECT coalesce(max(no), 0) FROM payloads
+
+-- name: whose_payloads
+SELECT DISTINCT payloads.no, payloads.body, owed.topic FROM payloads JOIN owed ON owed.payload = payloads.no
+
+-- name: change_payload
+UPDATE payloads SET body = ?2 WHERE no = ?1
+
+-- name: move_payload
+UPDATE owed SET payload = ?2 WHERE payload = ?1 AND topic = ?3
+
+-- name: abouts
+SELECT session, no, topic, about FROM owed WHERE length(about) > 0
+
+-- name: change_about
+UPDATE owed SET about = ?3 WHERE session = ?1 AND no = ?2
 
 -- name: payloads_of_session
 SELECT DISTINCT payload FROM owed WHERE session = ?1

@@ -1,0 +1,175 @@
+"""Values of the small databases beside the log, sealed and opened by functions in their SQL statements.
+
+``sealed(value, user, *place)`` is what is stored, ``opened(stored, user, *place)`` the value again; user "" is the
+service itself. What is empty stays empty. Bytes stay bytes and text stays text, so a schema means what it meant.
+
+A file is sealed throughout or not at all. Whoever writes it converts it when it is opened, in one transaction, and its
+header says that it is done: from then on a value that is not sealed is found out. Until then what was opened before
+reads either.
+"""
+
+import sqlite3
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from healthsync_mqtt.errors import HealthSyncError, UnavailableError
+from healthsync_mqtt.keys.faults import KeyDestroyedError, KeyUnavailableError, TamperedError
+from healthsync_mqtt.keys.opening import files_are_sealed, ring_of
+from healthsync_mqtt.keys.ring import KeyRing
+from healthsync_mqtt.keys.sealed import OVERHEAD, key_id_of
+
+#: "HSSV" in the file's header: its values are sealed.
+_SEALED: Final = 0x48535356
+_TEXT: Final = "\x01"
+_pack: Final = msgspec.msgpack.encode
+
+Value = bytes | str | None
+
+
+class ValueSealing:
+    """Of one open file in a data directory. ``name`` is the file's, and part of what values are bound to."""
+
+    def __init__(self, data: Path, name: str) -> None:
+        self._data = data
+        self._name = name
+        self._ring: KeyRing | None = None
+        self._fault: HealthSyncError | None = None
+        #: whether what is written is sealed
+        self.on = False
+
+    @classmethod
+    def reading(cls, connection: sqlite3.Connection, data: Path, name: str) -> "ValueSealing":
+        """For whoever only reads the file."""
+        made = cls(data, name)
+        made._install(connection)
+        made.on = _is_sealed(connection)
+        return made
+
+    @classmethod
+    def writing(cls, connection: sqlite3.Connection, data: Path, name: str, older: Sequence[str]) -> "ValueSealing":
+        """For whoever writes it; ``older`` are the statements that seal what is there as it is. StoreError."""
+        made = cls(data, name)
+        made._install(connection)
+        made.on = _is_sealed(connection)
+        if not made.on and files_are_sealed(data):
+            with made.asking():
+                made._convert(connection, older)
+        return made
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Around statements: what went wrong with a key is raised as that. Hears what other processes destroyed."""
+        self.refresh()
+        try:
+            yield
+        except sqlite3.Error:
+            fault, self._fault = self._fault, None
+            if fault is not None:
+                raise fault from None
+            raise
+
+    def refresh(self) -> None:
+        """Hear what other processes destroyed."""
+        if self._ring is not None:
+            self._ring.refresh()
+
+    def seal(self, value: Value, user: str, *place: object) -> Value:
+        """What is stored of a value."""
+        if not self.on or not value:
+            return value
+        content = value.encode() if isinstance(value, str) else value
+        ring, context = self._at_hand(), self._context(place)
+        sealed = ring.seal(user, content, context) if user else ring.seal_service(self._name, content, context)
+        return sealed if isinstance(value, bytes) else _TEXT + b64encode(sealed).decode()
+
+    def open(self, stored: Value, user: str, *place: object) -> Value:
+        """The value again; None when its key was destroyed. TamperedError for what was not sealed for this place."""
+        if not stored:
+            return stored
+        sealed = _sealed_bytes(stored)
+        if sealed is None:
+            if self.on:
+                raise TamperedError(f"a value of {self._name}")
+            return stored
+        ring, context = self._at_hand(), self._context(place)
+        try:
+            content = ring.open(user, sealed, context) if user else ring.open_service(self._name, sealed, context)
+        except KeyDestroyedError:
+            return None
+        except TamperedError:
+            raise TamperedError(f"a value of {self._name}") from None
+        return content if isinstance(stored, bytes) else content.decode()
+
+    def mark(self, data: bytes, user: str) -> bytes:
+        """A digest by which equal bytes are known; when the file is sealed nobody tries it out without the key."""
+        return self._at_hand().key(user).mark(data) if self.on else data
+
+    def _install(self, connection: sqlite3.Connection) -> None:
+        connection.create_function("sealed", -1, self._noting(self.seal))
+        connection.create_function("opened", -1, self._noting(self.open))
+
+    def _noting(self, function: Callable[..., Value]) -> Callable[..., Value]:
+        """SQLite only says that a function failed, so the fault is kept for ``asking``."""
+
+        def noting(value: Value, user: str, *place: object) -> Value:
+            try:
+                return function(value, user, *place)
+            except HealthSyncError as error:
+                self._fault = error
+                raise
+
+        return noting
+
+    def _convert(self, connection: sqlite3.Connection, older: Sequence[str]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Under the lock: another process may have been first.
+            if not _is_sealed(connection):
+                self.on = True
+                for statement in older:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id={_SEALED}")
+            connection.execute("COMMIT")
+        except BaseException:
+            self.on = False
+            connection.execute("ROLLBACK")
+            raise
+        self.on = True
+
+    def _at_hand(self) -> KeyRing:
+        if self._ring is None:
+            try:
+                self._ring = ring_of(self._data)
+            except UnavailableError as error:
+                raise KeyUnavailableError(str(error), hint=error.hint) from error
+        return self._ring
+
+    def _context(self, place: Sequence[object]) -> bytes:
+        return _pack((self._name, *place))
+
+
+def _is_sealed(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == _SEALED)
+
+
+def _sealed_bytes(stored: bytes | str) -> bytes | None:
+    """The sealed bytes in what is stored; None: it is stored as it is."""
+    if isinstance(stored, str):
+        if not stored.startswith(_TEXT):
+            return None
+        try:
+            return b64decode(stored[1:], validate=True)
+        except ValueError:
+            return None
+    if len(stored) < OVERHEAD:
+        return None
+    try:
+        key_id_of(stored)
+    except TamperedError:
+        return None
+    return stored
