@@ -1,5 +1,6 @@
 """The application: routes with their rules, what stands around every request, and how an error is told."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
@@ -8,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
@@ -30,6 +32,9 @@ _BEGINNINGS: Final = frozenset({"http.response.start", "websocket.accept", "webs
 _SWITCHED: Final = 101
 """The status by which a WebSocket is opened."""
 _REFUSAL: Final = "refusal"
+_ENDING: Final = HttpError(
+    503, "unavailable", "the gateway ends", hint="send the same again after Retry-After", retry_after_s=1.0
+)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HEADERS: Final = tuple(
     (name.encode(), value.encode())
@@ -65,9 +70,13 @@ def routed(routers: Iterable[APIRouter], anybody: Anybody) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # its spans have paths, which hold names
     )
+    served: list[APIRoute] = []
     for router in routers:
         app.include_router(router)
+        served += [each for each in router.routes if isinstance(each, APIRoute)]
+    app.state.served = served
 
     @app.get("/v1/openapi.json", include_in_schema=False)
     async def openapi(_: Annotated[None, Depends(anybody)]) -> JSONResponse:
@@ -107,9 +116,13 @@ class Surroundings:
         began = perf_counter()
         own = [*(_HEADERS if tls else _HEADERS[:-1]), (b"x-request-id", request_id.encode())]
 
+        begun = False
+
         async def answered(message: Message) -> None:
+            nonlocal begun
             also = scope["state"].get(ANSWER_HEADERS, [])
             if message["type"] in _BEGINNINGS:
+                begun = True
                 self._count(scope, message, perf_counter() - began)
             if message["type"] == "websocket.accept" and also:
                 message = {**message, "headers": [*message.get("headers", ()), *also]}
@@ -119,7 +132,14 @@ class Surroundings:
                 message = {**message, "headers": said + [each for each in own if each[0] not in names]}
             await send(message)
 
-        await self.app(scope, receive, answered)
+        try:
+            await self.app(scope, receive, answered)
+        except asyncio.CancelledError:
+            if begun or scope["type"] != "http":
+                raise
+            # The server ends and waits no longer. What was sent may be stored or not: the next one is to be asked.
+            scope["state"][_REFUSAL] = _ENDING.word
+            await problem(_ENDING, request_id)(scope, receive, answered)
 
     def _count(self, scope: Scope, message: Message, seconds: float) -> None:
         route = str(getattr(scope.get("route"), "path", ""))
@@ -171,7 +191,22 @@ async def _theirs(request: Request, error: Exception) -> Response:
     answer = _problem(HttpError(error.status_code, word, said), request)
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(_methods(request))
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """What the path takes, by all of its routes: each of them knows its own methods only.
+
+    A path that is written out is not one of those that it also looks like.
+    """
+    path = request.scope["path"]
+    found: dict[str, set[str]] = {}
+    for each in request.app.state.served:
+        if each.path_regex.match(path):
+            found.setdefault(each.path, set()).update(each.methods)
+    return sorted(found.get(path) or set().union(*found.values()))
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:

@@ -45,6 +45,7 @@ async def serve(
         server = HttpServer(house.application(), crowd, tls=tls, begun=begun)
 
         def stop() -> None:
+            house.tail.end()  # streams are answers that would not end by themselves
             server.should_exit = True
 
         async def until_over() -> None:

@@ -15,6 +15,7 @@ from healthsync_mqtt.gateway.problem import HttpError, not_found
 from healthsync_mqtt.gateway.sessions import ACCESS_COOKIE
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.topics.access import bound
+from healthsync_mqtt.topics.grammar import is_id
 
 CSRF_HEADER: Final = "x-csrf-token"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -114,6 +115,7 @@ class Owner(Rule):
     async def __call__(self, request: HTTPConnection) -> Caller:
         """The user who is calling; 404 for another one's."""
         caller = await self._caller(request)
+        _expect_ids(request)
         if caller.person is None or caller.person.user != request.path_params["user"]:
             raise not_found()
         return caller
@@ -126,6 +128,7 @@ class Keeper(Rule):
     async def __call__(self, request: HTTPConnection) -> Caller:
         """Who is calling; 404 for everybody else."""
         caller = await self._caller(request)
+        _expect_ids(request)
         own = caller.person is not None and caller.person.user == request.path_params["user"]
         if not own and caller.principal.role is not Role.admin:
             raise not_found()
@@ -139,9 +142,20 @@ class Administrator(Rule):
     async def __call__(self, request: HTTPConnection) -> Caller:
         """The admin who is calling; 404 for everybody else."""
         caller = await self._caller(request)
+        _expect_ids(request)
         if caller.principal.role is not Role.admin:
             raise not_found()
         return caller
+
+
+_IDS: Final = ("user", "device", "app", "carer", "name")
+"""Parameters of paths that are ids."""
+
+
+def _expect_ids(request: HTTPConnection) -> None:
+    """Nothing has a name that is no id, so there is nothing: 404, as of every name that nobody has."""
+    if not all(is_id(str(request.path_params.get(name, "x"))) for name in _IDS):
+        raise not_found()
 
 
 def may_read_of(caller: Caller, user: str) -> bool:

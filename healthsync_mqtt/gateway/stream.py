@@ -76,6 +76,11 @@ class Streams:
         """How many there are."""
         return self._of.total()
 
+    @property
+    def farewell(self) -> tuple[int, str]:
+        """The code and the words with which a WebSocket is closed when there are no events any more."""
+        return (1001, "the gateway ends") if self._tail.ended else (1008, "the login has ended")
+
     @contextlib.contextmanager
     def admitted(self, caller: Caller) -> Iterator[None]:
         """Count a stream. HttpError 429 when there are too many."""
@@ -108,10 +113,13 @@ class Streams:
         return Followed(caller=caller, user=whose, type=wanted, after=after)
 
     async def events(self, followed: Followed) -> AsyncIterator[Record | None]:
-        """What the caller may see of what came into the log, for ever; None: nothing has come for a while."""
+        """What the caller may see of what came into the log, until the login or the gateway ends.
+
+        None: nothing has come for a while.
+        """
         at = followed.after
         shown = partial(self._reading.shares.shows, followed.caller)
-        while self._callers.still(followed.caller):
+        while self._callers.still(followed.caller) and not self._tail.ended:
             found = await self._reading.log.ask(partial(_changes, after=at, shown=shown, user=followed.user))
             for record in filter(followed.wants, found.events):
                 yield record
@@ -224,7 +232,7 @@ async def _talk(socket: WebSocket, streams: Streams, followed: Followed, *, firs
             text = _encode(as_first_api(record)) if first_api else canonical_json(record)
             async with asyncio.timeout(SEND_S):
                 await socket.send_text(text.decode())
-        await socket.close(1008, "the login has ended")
+        await socket.close(*streams.farewell)
 
     async def listen() -> bool:
         """Until the client goes; whether it is to go, for it sent bytes. Texts mean nothing here."""

@@ -22,12 +22,16 @@ class Tail:
         self._wanted = asyncio.Event()
         #: as far as it is known
         self.head = 0
+        #: nobody is to wait any more
+        self.ended = False
 
     async def beyond(self, seq: int, within_s: float) -> bool:
         """Wait until the log is longer than this; False when it is not within that time."""
         try:
             async with asyncio.timeout(within_s):
                 while self.head <= seq:
+                    if self.ended:
+                        return False
                     if self._next is None:
                         self._next = asyncio.get_running_loop().create_future()
                         self._wanted.set()
@@ -35,6 +39,13 @@ class Tail:
         except TimeoutError:
             return False
         return True
+
+    def end(self) -> None:
+        """Who waits is told that nothing comes, now and from now on."""
+        self.ended = True
+        waiting, self._next = self._next, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     async def run(self) -> None:
         """Look again and again while somebody waits, for ever."""

@@ -149,6 +149,7 @@ async def _serve(
         houses.append(house)
         serving = asyncio.create_task(server.serve([listening]))
         await asyncio.to_thread(over.wait)
+        house.tail.end()
         server.should_exit = True
         await serving
 

@@ -360,6 +360,8 @@ def run_http(seed: int, kills: int, directory: Path, say: Callable[[str], None])
             soak.kill(way)
             if number % 10 == 0:
                 say(f"{number} kills, {len(soak.answered)} answered, {len(soak.violations)} violations")
+                for line in soak.violations:
+                    say(f"  {line}")
     return HttpOutcome(
         faults=soak.faults,
         answered=len(soak.answered),

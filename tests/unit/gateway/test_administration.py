@@ -283,3 +283,26 @@ def test_an_invitation_of_an_admin_opens_nothing_once_the_admin_is_gone(scene: G
         code = registry.sessions.invite(SessionRole.admin, "fifth", now_us, until_us=now_us + 60_000_000)
     done(root, "DELETE", "/v1/admins/fifth")
     assert scene.web.get(f"/v1/invites/{code}").status == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/users", "GET, POST"),
+        ("/v1/users/alice", "DELETE, GET"),
+        ("/v1/users/alice/carers/bob", "DELETE, PUT"),
+        ("/v1/rejected/purge", "POST"),  # and not what /v1/rejected/{number} takes
+        ("/v1/rejected/7", "GET"),
+    ],
+)
+def test_the_answer_to_another_method_lists_all_that_the_path_takes(root: Web, path: str, allowed: str) -> None:
+    answer = root.call("PATCH", path)
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/users/{}/suspend", "/v1/users/{}/devices/watch/suspend", "/v1/subscribers/{}/token"]
+)
+def test_a_name_that_is_no_id_is_answered_like_one_that_nobody_has(root: Web, path: str) -> None:
+    ghost, none = (root.post(path.format(name), {}, x_request_id="same") for name in ("ghost", "%C3%AE%12"))
+    assert (ghost.status, none.status) == (404, 404)
