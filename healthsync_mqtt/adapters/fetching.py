@@ -310,6 +310,9 @@ class Fetch:
 
     async def record(self, question: RecordQuestion) -> None:
         """One record, committed; what is not there is taken back. FetchStoppedError."""
+        if question.once:
+            await self._file(question)
+            return
         endpoint = CloudEndpoint(kind=question.kind, question=lambda _: (question.path, question.query, None))
         try:
             document, body = await self.page(endpoint, Asked(0, 0))
@@ -322,6 +325,37 @@ class Fetch:
             await self.remember(endpoint, body)
         for each in question.then(document) if question.then is not None else ():
             await self.record(each)
+
+    async def _file(self, question: RecordQuestion) -> None:
+        """A file that is given once: on disk before anything is made of it, and until all of it is committed."""
+        name = f"{question.kind}/{question.once}"
+        body = self._book.shelved(self._link, name)
+        if body is None:
+            try:
+                body = await self._downloaded(question)
+            except FetchStoppedError as stopped:
+                self.pass_over(stopped, question.kind)
+                return
+            self._book.shelve(self._link, name, body)
+        # What it is about is not said in it.
+        await self.remember(CloudEndpoint(kind=question.kind, question=lambda _: (f"/{question.once}", {}, None)), body)
+        self._book.unshelve(self._link, name)
+
+    async def _downloaded(self, question: RecordQuestion) -> bytes:
+        assert self._tokens is not None
+        endpoint = CloudEndpoint(kind=question.kind, question=lambda _: (question.path, question.query, None))
+        for again in (True, False):
+            request = replace(self._cloud.request(endpoint, Asked(0, 0), self._tokens.access), most=question.most)
+            answer = await self._asked(request)
+            if answer.status == 200 and answer.body:
+                return answer.body
+            failed = self._cloud.judge(answer, document_of(answer) if answer.body else None)
+            if failed is None or answer.fault == "too_large":
+                raise FetchStoppedError(Failed(CloudFault.ours, hint=f"no file (HTTP {answer.status} {answer.fault})"))
+            if failed.fault is not CloudFault.unauthorised or not again:
+                raise FetchStoppedError(failed)
+            await self._refresh()
+        raise AssertionError  # the loop returns or raises
 
     async def remember(self, endpoint: CloudEndpoint, body: bytes) -> None:
         """An answer by itself, committed."""

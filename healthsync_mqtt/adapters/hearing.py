@@ -6,11 +6,14 @@ provider each time, and what is there already is a duplicate.
 
 from collections.abc import Iterable
 
-from healthsync_mqtt.adapters.cloud import Asked, CloudEndpoint, Question
+from healthsync_mqtt.adapters.cloud import Asked, CloudEndpoint, CloudFault, Question
 from healthsync_mqtt.adapters.fetching import Fetch, FetchStoppedError, FetchTally
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.notices import Notice, WindowQuestion
 from healthsync_mqtt.formats.port import Gone
+from healthsync_mqtt.telemetry.log import get_logger
+
+log = get_logger("adapters")
 
 
 def _nothing(_asked: Asked) -> Question:
@@ -35,10 +38,16 @@ class Hearing:
             if notice.pushed:
                 await self._fetch.remember(CloudEndpoint(kind=notice.pushed, question=_nothing), notice.body)
             for question in notice.ask:
-                if isinstance(question, WindowQuestion):
-                    await self._window(question)
-                else:
-                    await self._fetch.record(question)
+                try:
+                    if isinstance(question, WindowQuestion):
+                        await self._window(question)
+                    else:
+                        await self._fetch.record(question)
+                except FetchStoppedError as stopped:
+                    if stopped.failed.fault is not CloudFault.ours:
+                        raise
+                    # The same again comes to the same: what else was said is heard.
+                    log.warning("adapters.question_refused", provider=self._link.provider, hint=stopped.failed.hint)
             await self._fetch.take_back([Gone(name) for name in notice.gone])
         return self._fetch.tally
 

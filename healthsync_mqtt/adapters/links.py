@@ -348,6 +348,28 @@ class LinkBook:
         with transaction(self._db):
             self._db.execute("INSERT OR REPLACE INTO discovered VALUES (?, ?, ?)", (link, name, mark))
 
+    # -- files that are given once
+
+    def shelved(self, link: CloudLink, name: str) -> bytes | None:
+        """A file that was fetched and is not committed yet."""
+        row = self._db.execute("SELECT body FROM shelved WHERE link = ? AND name = ?", (link.id, name)).fetchone()
+        if row is None:
+            return None
+        self._ring.refresh()
+        return self._ring.open(link.user, row[0], _shelf(link.provider))
+
+    def shelve(self, link: CloudLink, name: str, body: bytes) -> None:
+        """A file, durable before anything is made of it."""
+        self._ring.refresh()
+        sealed = self._ring.seal(link.user, body, _shelf(link.provider))
+        with transaction(self._db):
+            self._db.execute("INSERT OR REPLACE INTO shelved VALUES (?, ?, ?)", (link.id, name, sealed))
+
+    def unshelve(self, link: CloudLink, name: str) -> None:
+        """All of it is committed."""
+        with transaction(self._db):
+            self._db.execute("DELETE FROM shelved WHERE link = ? AND name = ?", (link.id, name))
+
     # -- what may be taken back
 
     def note(self, link: int, made: Iterable[Made]) -> None:
@@ -435,6 +457,10 @@ class LinkBook:
         if row is None:
             return {"state": "gone"}
         return dict(msgspec.json.decode(row[0])) if row[0] else None
+
+
+def _shelf(provider: str) -> bytes:
+    return f"adapters:shelf:{provider}".encode()
 
 
 def _link(row: Sequence[Any]) -> CloudLink:

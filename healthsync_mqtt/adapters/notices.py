@@ -66,6 +66,7 @@ class RecordQuestion(NamedTuple):
     """What is asked about one thing. ``names``: records that are gone where the provider has no such thing.
 
     ``then`` are further questions that its answer leads to. ``mark`` is another when what it is about has changed.
+    ``once``: the answer is a file of at most ``most`` bytes, and is given once; this is the name of what it is about.
     """
 
     kind: str
@@ -74,6 +75,8 @@ class RecordQuestion(NamedTuple):
     names: tuple[str, ...] = ()
     then: Callable[[Any], "tuple[RecordQuestion, ...]"] | None = None
     mark: str = ""
+    once: str = ""
+    most: int = 0
 
 
 class WindowQuestion(NamedTuple):

@@ -23,12 +23,13 @@ _PORTS: Final = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudRequest:
-    """One request; its body is a form where there is one."""
+    """One request; its body is a form where there is one. ``most``: bytes of an answer; 0: what is taken of any."""
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +87,9 @@ class DirectWeb:
         try:
             connection.request(request.method, path or "/", request.body, dict(request.headers))
             answer = connection.getresponse()
-            body = answer.read(self._most_bytes + 1)
-            if len(body) > self._most_bytes:
+            most = min(request.most or self._most_bytes, self._most_bytes)
+            body = answer.read(most + 1)
+            if len(body) > most:
                 return CloudAnswer(status=0, fault="too_large")
             headers = {name.lower(): value for name, value in answer.getheaders()}
             return CloudAnswer(status=answer.status, headers=headers, body=body)

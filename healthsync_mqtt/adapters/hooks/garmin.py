@@ -1,9 +1,10 @@
 """Garmin's pushes and pings: nobody signs them, so that the address is a secret and the app's id is compared.
 
 The address is said at Garmin's developer pages, by hand. A push has the data of many users; a ping says where that is,
-and is followed within Garmin's API alone.
+and is followed within Garmin's API alone. A file of an activity is given once.
 """
 
+import re
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -20,6 +21,7 @@ from healthsync_mqtt.adapters.notices import (
     account_in,
     address_of,
     json_of,
+    word_in,
 )
 from healthsync_mqtt.adapters.signatures import same
 
@@ -27,7 +29,9 @@ _HOST: Final = "apis.garmin.com"
 _PATHS: Final = "/wellness-api/rest/"
 _MOST: Final = 100 * 1024 * 1024
 _ABOUT_USERS: Final = frozenset({"deregistrations", "userPermissionsChange"})
-_FILES: Final = "activityFiles"
+FILES: Final = "activityFiles"
+_MOST_FILE: Final = 32 * 1024 * 1024
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def _received(delivery: CloudDelivery, owner: HookOwner) -> NoticeAnswer:
@@ -52,7 +56,7 @@ def _read(body: bytes, _received_us: int) -> list[Notice]:
                 check[account] = None
             elif "callbackURL" not in each:
                 pushed[account] = None
-            elif kind != _FILES and (question := _called_back(kind, each)) is not None:
+            elif (question := _called_back(kind, each)) is not None:
                 asked.setdefault(account, []).append(question)
     accounts = dict.fromkeys((*pushed, *asked, *check))
     return [
@@ -78,7 +82,13 @@ def _called_back(kind: str, item: Any) -> RecordQuestion | None:
         or ".." in there.path
     ):
         return None
-    return RecordQuestion(kind, there.path, dict(parse_qsl(there.query)))
+    query = dict(parse_qsl(there.query))
+    if kind != FILES:
+        return RecordQuestion(kind, there.path, query)
+    name = account_in(item, "activityId")
+    if word_in(item, "fileType") != "FIT" or not _NAME.fullmatch(name):
+        return None  # others say where somebody was, and little else
+    return RecordQuestion(kind, there.path, query, once=name, most=_MOST_FILE)
 
 
 NOTICES: Final = CloudNotices(receive=_received, read=_read, most=_MOST, secret_path=True)

@@ -8,6 +8,7 @@ was measured.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import pairwise
 from typing import Any, Final
 
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
@@ -19,7 +20,7 @@ from healthsync_mqtt.adapters.cloud import (
     Question,
     judged,
 )
-from healthsync_mqtt.adapters.hooks.garmin import NOTICES
+from healthsync_mqtt.adapters.hooks.garmin import FILES, NOTICES
 from healthsync_mqtt.adapters.leaving import by_bearer
 from healthsync_mqtt.adapters.mapping.activities import activity
 from healthsync_mqtt.adapters.mapping.answers import (
@@ -33,6 +34,7 @@ from healthsync_mqtt.adapters.mapping.answers import (
 from healthsync_mqtt.adapters.mapping.memory import LinkMemory
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, figures, number_at, word_of
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.providers.garmin_files import file_items
 from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.port import AppMessage, Fold, FormatEntry
 from healthsync_mqtt.formats.reading.document import (
@@ -137,8 +139,9 @@ _ACTIVITY: Final = (
     FieldRow("totalElevationGainInMeters", "workout", "m", "elevation_gain_m", zero=False),
     FieldRow("totalElevationLossInMeters", "workout", "m", "elevation_loss_m", zero=False),
 )
+_HEART: Final = FieldRow("heartRate", "heart_rate", "/min", zero=False)
 _SAMPLES: Final = (
-    FieldRow("heartRate", "heart_rate", "/min", zero=False),
+    _HEART,
     FieldRow("speedMetersPerSecond", "speed", "m/s"),
     FieldRow("powerInWatts", "power", "W"),
     FieldRow("stepsPerMinute", "cadence_steps", "/min"),
@@ -350,9 +353,7 @@ def _details(reading: AnswerReading, record: Record) -> Iterator[Written]:
     reading.memory.put(f"activity {name}", int(max(clock, timed)))
     begun = [of_epoch(number(as_record(each), "startTimeInSeconds")).text for each in items(record, "laps")]
     end = start.later(max(clock, timed)).text
-    laps = [
-        {"start_time": at, "end_time": until} for at, until in zip(begun, [*begun[1:], end], strict=True) if at < until
-    ]
+    laps = [{"start_time": at, "end_time": until} for at, until in pairwise([*begun, end]) if at < until]
     yield _workout(reading, name, summary, laps)
     said = {"record": f"activity {name}", "source": {"record_id": name}}
     for rule in _SAMPLES:
@@ -397,7 +398,10 @@ _KINDS: Final = (
     AnswerKind("moveIQActivities", nothing, aliases=("move_iq",)),
     AnswerKind("deregistrations", nothing),
     AnswerKind("userPermissionsChange", nothing),
-    AnswerKind("activityFiles", nothing),
+    AnswerKind(
+        FILES, nothing, (),
+        (FormatEntry("activityFiles: session", "workout"), FormatEntry("activityFiles: records", "heart_rate")),
+    ),
 )  # fmt: skip
 
 
@@ -416,11 +420,15 @@ class GarminMapping(ProviderMapping):
 
     def fold(self, state: bytes, message: AppMessage) -> Fold:
         """One push, or one list (``formats.port.Format``)."""
-        document = read_document(message.payload)
+        said, _, name = message.topic.strip("/").partition("/")
         memory, records = LinkMemory(state), Records()
         reading = AnswerReading(Scribe(self.name, message, self.name), memory)
+        if said == FILES and message.payload.lstrip()[:1] not in {b"[", b"{"}:
+            yield from file_items(reading, name, _HEART)
+            return memory.state
+        document = read_document(message.payload)
         if isinstance(document, list):
-            kind = self.kind(message.topic.strip("/").partition("/")[0])
+            kind = self.kind(said)
             if kind is None:
                 raise RefusedError(Reason.UNKNOWN_TYPE, None, "which summaries a list is of has to be said")
             document = {kind.name: document}

@@ -224,7 +224,7 @@ def _night(reading: AnswerReading, record: Record) -> Iterator[Written]:
 
     def off(at: list[Moment]) -> float:
         lasted: dict[str, float] = dict.fromkeys(("light", "deep", "rem"), 0.0)
-        for (begun, word), until in zip(zip(at, words(), strict=True), [*at[1:], end], strict=True):
+        for word, (begun, until) in zip(words(), pairwise([*at, end]), strict=True):
             if word in lasted:
                 lasted[word] += (until.us - begun.us) / _US
         return sum(abs(lasted[each] - float(value.get(f"{each}_s", 0))) for each in lasted)
