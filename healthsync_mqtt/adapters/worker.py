@@ -30,11 +30,12 @@ from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.notices import Notice
 from healthsync_mqtt.adapters.parting import told
+from healthsync_mqtt.adapters.push_order import PushOrder, pushed_accounts
 from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.standing import People, UserStanding
 from healthsync_mqtt.adapters.subscribing import CloudSubscriptions
 from healthsync_mqtt.adapters.web import Web
-from healthsync_mqtt.errors import HealthSyncError, StoreError
+from healthsync_mqtt.errors import HealthSyncError, StoreError, UnavailableError
 from healthsync_mqtt.linked.flights import Flights
 from healthsync_mqtt.linked.inbox import Delivered, NoticeInbox
 from healthsync_mqtt.linked.parting import Parting, PartingBook
@@ -129,6 +130,7 @@ class AdapterWorker:
         #: deliveries that are worked off, and providers that are asked to tell us
         self._hearing: set[int] = set()
         self._asking: set[str] = set()
+        self._pushes = PushOrder(inbox)
         self._told: dict[int, str] = {}
         self._parting: set[str] = set()
         self._sweep_us = 0
@@ -275,9 +277,11 @@ class AdapterWorker:
                 self._inbox.again(delivered, self._in(again_s))
             else:
                 self._inbox.done(delivered)
+                self._pushes.done(delivered)
         except StoreError as error:
             log.error("adapters.notice_not_read", provider=delivered.provider, error=error)  # noqa: TRY400
             self._inbox.done(delivered)
+            self._pushes.done(delivered)
         except Exception as error:  # noqa: BLE001  # of one delivery: the others go on
             log.error("adapters.notice_failed", provider=delivered.provider, error=error)  # noqa: TRY400
             self._inbox.again(delivered, self._in(self._wait(delivered.failures)))
@@ -292,20 +296,39 @@ class AdapterWorker:
             return later_s  # its settings may come back
         if ready.notices is None:
             return 0.0
-        body = self._inbox.begin(delivered)
-        found = await asyncio.to_thread(ready.notices.read, body, delivered.received_us)
-        again_s = 0.0
+        read = ready.notices.read
+        found = await self._pushes.notices(read, delivered)
+        left = pushed_accounts(found)
+        behind = await self._pushes.behind(read, delivered, left)
+        # Until it is done nothing later is said of these, also when this fails half way.
+        self._pushes.failed(delivered, left)
+        again_s = _STRANGER_S if behind else 0.0
         for account, notices in groupby(sorted(found, key=_account), key=_account):
+            if account in behind:
+                continue
             links = self._book.of_account(delivered.provider, account)
             if not links and self._book.unknown_accounts(delivered.provider):
                 again_s = max(again_s, _STRANGER_S)  # linked a moment ago: whose account that is will be known
             elif not links:
                 self.ignored += 1
-            several = list(notices)
+            several, heard = list(notices), True
             for link in links:
-                if not await self._hear(ready, link, several):
-                    again_s = max(again_s, later_s)
+                if not await self._hear_one(ready, link, several):
+                    again_s, heard = max(again_s, later_s), False
+            if heard:
+                left.discard(account)
         return again_s
+
+    async def _hear_one(self, ready: ReadyAdapter, link: CloudLink, notices: list[Notice]) -> bool:
+        """As ``_hear``; what is wrong here with one link leaves the others of a delivery."""
+        try:
+            return await self._hear(ready, link, notices)
+        except StoreError as error:  # its key is gone, and the same again comes to the same
+            log.error("adapters.notice_not_heard", provider=link.provider, error=error)  # noqa: TRY400  # no traceback
+            return True
+        except UnavailableError as error:
+            log.warning("adapters.notice_not_heard", provider=link.provider, error=error)
+            return False
 
     async def _hear(self, ready: ReadyAdapter, link: CloudLink, notices: list[Notice]) -> bool:
         """What was said of one link; whether there is nothing more to be done about it."""

@@ -123,6 +123,23 @@ class NoticeInbox:
             raise StoreError("this delivery is worked off")
         return self._ring.open_service(_OWNER, row[0], _body(delivered.provider))
 
+    def body(self, delivered: Delivered) -> bytes | None:
+        """Its bytes, without beginning with it; None where it is worked off, or its key is gone."""
+        row = self._db.execute("SELECT body FROM inbox WHERE id = ?", (delivered.id,)).fetchone()
+        try:
+            return None if row is None else self._ring.open_service(_OWNER, row[0], _body(delivered.provider))
+        except StoreError:
+            return None
+
+    def failed_before(self, delivered: Delivered) -> list[Delivered]:
+        """Earlier ones of the same provider that could not be worked off yet."""
+        rows = self._db.execute(
+            "SELECT id, provider, received_us, failures FROM inbox WHERE provider = ? AND id < ? AND failures > 0"
+            " ORDER BY id",
+            (delivered.provider, delivered.id),
+        )
+        return [Delivered(*row) for row in rows]
+
     def done(self, delivered: Delivered) -> None:
         """It is worked off."""
         with transaction(self._db):

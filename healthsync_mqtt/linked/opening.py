@@ -8,13 +8,11 @@ from typing import Final
 
 from healthsync_mqtt.config.private_database import open_private_database
 from healthsync_mqtt.config.private_database import transaction as bare_transaction
-from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.sql_files import numbered
 from healthsync_mqtt.sqlite_faults import fix_of
 
 FILE: Final = "adapters.db"
-_IN_USE: Final = frozenset({5, 6})
-"""SQLite's primary results where somebody else holds the file: BUSY and LOCKED."""
 
 
 def open_links(data: Path) -> sqlite3.Connection:
@@ -29,8 +27,8 @@ def open_links(data: Path) -> sqlite3.Connection:
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All that is written inside, or nothing of it.
 
-    UnavailableError where another process writes for longer than it is waited for, StoreError for what else is wrong
-    with the file.
+    UnavailableError where another process writes for longer than it is waited for, or the disk is full or fails: it is
+    tried again.
     """
     try:
         with bare_transaction(connection):
@@ -39,11 +37,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise fault_of(error) from error
 
 
-def fault_of(error: sqlite3.Error) -> UnavailableError | StoreError:
+def fault_of(error: sqlite3.Error) -> UnavailableError:
     """What an error of SQLite is to who uses the file."""
-    if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in _IN_USE:
-        return UnavailableError(f"{FILE} is in use: {error}", hint=fix_of(error))
-    return StoreError(f"{FILE} cannot be used: {error}", hint=fix_of(error))
+    return UnavailableError(f"{FILE} cannot be used now: {error}", hint=fix_of(error))
 
 
 def _read_beside_who_writes(connection: sqlite3.Connection) -> None:
