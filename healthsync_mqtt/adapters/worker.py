@@ -307,11 +307,12 @@ class AdapterWorker:
             if account in behind:
                 continue
             links = self._book.of_account(delivered.provider, account)
+            several, heard = list(notices), True
             if not links and self._book.unknown_accounts(delivered.provider):
-                again_s = max(again_s, _STRANGER_S)  # linked a moment ago: whose account that is will be known
+                # Linked a moment ago: whose account that is will be known.
+                again_s, heard = max(again_s, _STRANGER_S), False
             elif not links:
                 self.ignored += 1
-            several, heard = list(notices), True
             for link in links:
                 if not await self._hear_one(ready, link, several):
                     again_s, heard = max(again_s, later_s), False

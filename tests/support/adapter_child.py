@@ -21,22 +21,23 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.linked.flights import Flights
 from healthsync_mqtt.linked.inbox import NoticeInbox
 from healthsync_mqtt.linked.parting import PartingBook
+from tests.support.cloud_scenes import SCENES
 from tests.support.clouds import CLIENT, SECRET
 
 _POLL_S = 0.5
 
 
-def ready_at(url: str) -> ReadyAdapter:
-    """Oura at an address of this machine, asked again and again."""
-    adapter = shipped("oura")
+def ready_at(url: str, provider: str = "oura") -> ReadyAdapter:
+    """A provider at an address of this machine, asked again and again for one kind of records."""
+    adapter, scene = shipped(provider), SCENES[provider]
     assert adapter.cloud is not None
     capability = replace(adapter.capability, budgets=(), history_days=30, again_days=30)
     cloud = replace(
         adapter.cloud,
         base_url=url,
-        auth_url=f"{url}/oauth/authorize",
-        token_url=f"{url}/oauth/token",
-        endpoints=adapter.cloud.endpoints[:1],
+        auth_url=f"{url}{scene.manners.auth_path}",
+        token_url=f"{url}{scene.manners.token_path}",
+        endpoints=tuple(each for each in adapter.cloud.endpoints if each.kind == scene.kind and not scene.pushes),
     )
     return ReadyAdapter(replace(adapter, capability=capability), cloud, CloudClient(CLIENT, SECRET), _POLL_S)
 
@@ -77,7 +78,7 @@ class Everybody:
         return 0
 
 
-async def work(data: Path, url: str, log_url: str) -> None:
+async def work(data: Path, url: str, log_url: str, provider: str) -> None:
     """Until it is killed."""
     with (
         LinkBook.open(data) as book,
@@ -86,7 +87,7 @@ async def work(data: Path, url: str, log_url: str) -> None:
         contextlib.closing(Flights(data)) as flights,
     ):
         worker = AdapterWorker(
-            {"oura": ready_at(url)},
+            {provider: ready_at(url, provider)},
             book=book,
             partings=partings,
             inbox=inbox,
@@ -100,4 +101,4 @@ async def work(data: Path, url: str, log_url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(work(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    asyncio.run(work(Path(sys.argv[1]), *sys.argv[2:5]))

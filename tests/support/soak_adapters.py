@@ -27,11 +27,11 @@ from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.linked.inbox import NoticeInbox
 from tests.support import child
 from tests.support.adapter_child import ready_at
-from tests.support.clouds import OURA, ScriptedCloud, serving
+from tests.support.cloud_scenes import SCENES, CloudScene, delivery
+from tests.support.clouds import ScriptedCloud, serving
 from tests.support.patience import wait_until
 
 USER = "ann"
-ACCOUNT = "oura-user-1"
 
 
 @dataclass
@@ -42,6 +42,8 @@ class LenientCloud(ScriptedCloud):
 
     def pair(self) -> dict[str, Any]:
         """New tokens beside the last ones."""
+        if not self.manners.rotates:
+            return super().pair()
         kept, access = set(self._refresh), set(self._access)
         made = super().pair()
         self.before = kept
@@ -72,16 +74,19 @@ class EventShelf:
         stored = 0
         with self._turn:
             for event in batch:
-                if self.events.get(event["id"]) != event:
+                old = self.events.get(event["id"])
+                if old is not None and isinstance(event["version"], int) and event["version"] < old["version"]:
+                    continue
+                if old != event:
                     self.events[event["id"]] = event
                     stored += 1
         return {"stored": stored, "duplicate": len(batch) - stored, "rejected": 0}
 
-    def nights(self) -> dict[str, Any]:
-        """The nights that are there, by their name at the provider."""
+    def values(self, scene: CloudScene) -> list[tuple[str, float]]:
+        """What is there of a type: when, and how much."""
         with self._turn:
-            found = [each for each in self.events.values() if each["type"] == "sleep" and each.get("op") != "delete"]
-        return {each["source"]["record_id"]: each["value"].get("total_asleep_s") for each in found}
+            found = [each for each in self.events.values() if each["type"] == scene.type and each.get("op") != "delete"]
+        return sorted((each["start_time"], float(each["value"][scene.reads])) for each in found)
 
 
 @contextmanager
@@ -110,83 +115,115 @@ def shelf_served(shelf: EventShelf) -> Iterator[str]:
         thread.join()
 
 
-def night_of(number: int, seconds: int) -> dict[str, Any]:
-    """A night of a day in November, each with a name of its own."""
-    day, hour = 1 + number % 17, number // 17 % 20
-    return {
-        "id": f"n{number}", "type": "sleep", "bedtime_start": f"2026-11-{day:02}T{hour:02}:00:00+01:00",
-        "bedtime_end": f"2026-11-{day:02}T{hour + 2:02}:00:00+01:00", "total_sleep_duration": seconds,
-    }  # fmt: skip
+class Kept:
+    """What the provider has: each record with its number, its value and how often it was revised."""
+
+    def __init__(self, scene: CloudScene, cloud: ScriptedCloud) -> None:
+        self.scene = scene
+        self.there: dict[int, tuple[int, int]] = {}
+        self._cloud = cloud
+        self._made = 0
+
+    def record(self, number: int) -> dict[str, Any]:
+        """One as it is now."""
+        return self.scene.make(number, *self.there[number])
+
+    def put(self, number: int | None, value: int) -> tuple[str, dict[str, Any]]:
+        """A new one, or another value of one that is there; what happened, and the record."""
+        happened = "update"
+        if number is None:
+            number, happened, self._made = self._made, "create", self._made + 1
+        _, revision = self.there.get(number, (0, -1))
+        self.there[number] = (value, revision + 1)
+        self._tell()
+        return happened, self.record(number)
+
+    def drop(self, number: int) -> tuple[str, dict[str, Any]]:
+        """It is deleted."""
+        gone = self.record(number)
+        del self.there[number]
+        self._tell()
+        return "delete", gone
+
+    def _tell(self) -> None:
+        if self.scene.pushes:
+            return
+        records = [self.record(number) for number in self.there]
+        found: dict[str, list[Any]] = {self.scene.kind: records}
+        for each in records if self.scene.beside is not None else ():
+            for name, beside in self.scene.beside(each).items():
+                found.setdefault(name, []).append(beside)
+        self._cloud.records = found
+
+    @property
+    def values(self) -> list[float]:
+        """As events have them."""
+        return sorted(self.scene.of(value) for value, _ in self.there.values())
 
 
-def soak(data: Path, kills: int, seed: int) -> dict[str, int]:
+def soak(data: Path, kills: int, seed: int, provider: str = "oura") -> dict[str, int]:
     """Kill a worker so often; what was done. AssertionError where anything is lost, double, or stands still."""
     rng = random.Random(seed)  # reproducible
-    cloud = LenientCloud(OURA, page_size=4)
-    shelf = EventShelf()
+    scene = SCENES[provider]
+    cloud = LenientCloud(scene.manners, page_size=4)
+    shelf, kept = EventShelf(), Kept(scene, cloud)
     done = {"kills": 0, "records": 0, "revised": 0, "deleted": 0, "notices": 0}
     with serving(cloud) as url, shelf_served(shelf) as log_url, LinkBook.open(data) as book:
-        ready = ready_at(url)
+        ready = ready_at(url, provider)
         invitation = invite(book, ready, USER, "http://127.0.0.1:9/callback", time.time_ns() // 1000)
         finish(book, cloud, lambda _: ready, cloud.agree(invitation.url), time.time_ns() // 1000)
-        records: dict[str, dict[str, Any]] = {}
-        cloud.records["sleep"] = []
 
-        def say(happened: str, name: str) -> None:
-            said = {"event_type": happened, "data_type": "sleep", "object_id": name, "user_id": ACCOUNT}
+        def say(happened: str, record: dict[str, Any]) -> None:
+            if scene.says is None:
+                return
             with NoticeInbox.open(data) as inbox:
-                inbox.put("oura", json.dumps(said | {"nonce": done["notices"]}).encode(), time.time_ns() // 1000)
+                inbox.put(provider, delivery(scene.says(happened, record), done["notices"]), time.time_ns() // 1000)
             done["notices"] += 1
 
         for _ in range(kills):
-            worker = _worker(data, url, log_url)
+            worker = _worker(data, url, log_url, provider)
             for _ in range(rng.randrange(1, 5)):
-                _change(rng, records, done, say)
-                cloud.records["sleep"] = list(records.values())
-            if rng.random() < 0.3:
+                _change(rng, kept, done, say)
+            if scene.renews and rng.random() < 0.3:
                 cloud.expire()
             time.sleep(rng.uniform(0.3, 1.5))  # where it is then is the soak's chance
             os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
             done["kills"] += 1
-        worker = _worker(data, url, log_url)
+        worker = _worker(data, url, log_url, provider)
         try:
-            expected = {name: each["total_sleep_duration"] for name, each in records.items()}
-            wait_until(lambda: shelf.nights() == expected, "all that the provider has is in the log")
+            wait_until(
+                lambda: sorted(value for _, value in shelf.values(scene)) == kept.values,
+                "all that the provider has is in the log, once",
+            )
             with NoticeInbox.open(data) as inbox:
                 wait_until(lambda: inbox.waiting() == {}, "what was said is worked off")
-            wait_until(lambda: book.of(USER, "oura").state in {"ok", "syncing"}, "nobody has to agree again")
-            assert shelf.nights() == expected
+            wait_until(lambda: book.of(USER, provider).state in {"ok", "syncing"}, "nobody has to agree again")
+            assert sorted(value for _, value in shelf.values(scene)) == kept.values
         finally:
             os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
     return done | {"refreshes": cloud.refreshes}
 
 
-def _change(rng: random.Random, records: dict[str, dict[str, Any]], done: dict[str, int], say: Any) -> None:
-    """Something happens at the provider; what is deleted it says, of the rest it says some."""
-    chance = rng.random()
-    if not records or chance < 0.6:
-        made = night_of(done["records"], 3_600 + rng.randrange(3_000))
-        records[made["id"]] = made
+def _change(rng: random.Random, kept: Kept, done: dict[str, int], say: Any) -> None:
+    """Something happens at the provider; what is deleted it says, of the rest it says some, or all that it pushes."""
+    chance, value = rng.random(), 1_000 + rng.randrange(5_000)
+    if not kept.there or chance < 0.6:
+        happened, record = kept.put(None, value)
         done["records"] += 1
-        happened = "create"
+    elif chance < 0.85 or not kept.scene.deletes:
+        happened, record = kept.put(rng.choice(list(kept.there)), value)
+        done["revised"] += 1
     else:
-        made = records[rng.choice(list(records))]
-        if chance < 0.85:
-            records[made["id"]] = made | {"total_sleep_duration": 3_600 + rng.randrange(3_000)}
-            done["revised"] += 1
-            happened = "update"
-        else:
-            del records[made["id"]]
-            done["deleted"] += 1
-            happened = "delete"
-    if happened == "delete" or rng.random() < 0.5:
-        say(happened, made["id"])
+        happened, record = kept.drop(rng.choice(list(kept.there)))
+        done["deleted"] += 1
+    if happened == "delete" or kept.scene.pushes or rng.random() < 0.5:
+        say(happened, record)
 
 
-def _worker(data: Path, url: str, log_url: str) -> "subprocess.Popen[Any]":
-    command = [sys.executable, "-m", "tests.support.adapter_child", str(data), url, log_url]
+def _worker(data: Path, url: str, log_url: str, provider: str) -> "subprocess.Popen[Any]":
+    command = [sys.executable, "-m", "tests.support.adapter_child", str(data), url, log_url, provider]
     return child.start(command, start_new_session=True, stdout=subprocess.DEVNULL)
 
 
@@ -195,12 +232,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--provider", choices=[*SCENES, "all"], default="all")
     said = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="soak-adapters-") as directory:
-        sys.stdout.write(f"seed {said.seed}\n")
+    for provider in SCENES if said.provider == "all" else (said.provider,):
+        with tempfile.TemporaryDirectory(prefix="soak-adapters-") as directory:
+            sys.stdout.write(f"{provider}, seed {said.seed}\n")
+            sys.stdout.flush()
+            found = soak(Path(directory), said.kills, said.seed, provider)
+        sys.stdout.write(json.dumps(found | {"violations": 0}) + "\n")
         sys.stdout.flush()
-        found = soak(Path(directory), said.kills, said.seed)
-    sys.stdout.write(json.dumps(found | {"violations": 0}) + "\n")
     return 0
 
 

@@ -134,3 +134,25 @@ def test_a_full_disk_loses_no_push(here: Rig, monkeypatch: pytest.MonkeyPatch) -
     here.now_us += HOUR_US
     look(here)
     assert (steps(here), here.inbox.waiting()) == ([9_000], {})
+
+
+def test_what_came_before_it_was_known_whose_it_is_is_heard_first(here: Rig) -> None:
+    link = here.book.of("ann", "garmin")
+    here.book.is_account(link, "")
+    push(here, 9_000, "g-1")
+    worker = here.worker
+    with contextlib.closing(Flights(here.data)) as flights:
+        worker._flights = flights
+
+        async def looks() -> None:
+            async with asyncio.TaskGroup() as group:
+                worker.look(group)
+            here.book.is_account(link, "g-1")
+            push(here, 9_120, "g-1")
+            for _ in range(4):
+                async with asyncio.TaskGroup() as group:
+                    worker.look(group)
+                here.now_us += 10_000_000
+
+        asyncio.run(looks())
+    assert (steps(here), here.inbox.waiting()) == ([9_120], {})
