@@ -43,6 +43,7 @@ _BATCH_BYTES: Final = 512 * 1024
 _MOST_PAGES: Final = 10_000
 _EARLY_US: Final = 60_000_000
 _DAY_S: Final = 86_400
+_HEAD: Final = 64
 _OVERLAP_S: Final = 3_600
 
 
@@ -191,7 +192,8 @@ class Fetch:
         self._tokens = self._book.tokens(self._link)
         if self._tokens is None:
             raise FetchStoppedError(Failed(CloudFault.unauthorised, hint="there are no tokens"))
-        if self._tokens.expires_us - _EARLY_US < self._now_us():
+        # One that cannot be renewed is good until the provider says that it is not, whatever our clock says.
+        if self._tokens.refresh and self._tokens.expires_us - _EARLY_US < self._now_us():
             await self._refresh()
 
     async def _enrol(self, enrol: Callable[[str, str, str], CloudRequest]) -> None:
@@ -347,9 +349,9 @@ class Fetch:
         for again in (True, False):
             request = replace(self._cloud.request(endpoint, Asked(0, 0), self._tokens.access), most=question.most)
             answer = await self._asked(request)
-            if answer.status == 200 and answer.body:
+            if answer.status == 200 and question.holds in answer.body[:_HEAD]:
                 return answer.body
-            failed = self._cloud.judge(answer, document_of(answer) if answer.body else None)
+            failed = self._cloud.judge(answer, None)
             if failed is None or answer.fault == "too_large":
                 raise FetchStoppedError(Failed(CloudFault.ours, hint=f"no file (HTTP {answer.status} {answer.fault})"))
             if failed.fault is not CloudFault.unauthorised or not again:

@@ -88,7 +88,7 @@ def _called_back(kind: str, item: Any) -> RecordQuestion | None:
     name = account_in(item, "activityId")
     if word_in(item, "fileType") != "FIT" or not _NAME.fullmatch(name):
         return None  # others say where somebody was, and little else
-    return RecordQuestion(kind, there.path, query, once=name, most=_MOST_FILE)
+    return RecordQuestion(kind, there.path, query, once=name, most=_MOST_FILE, holds=b".FIT")
 
 
 NOTICES: Final = CloudNotices(receive=_received, read=_read, most=_MOST, secret_path=True)

@@ -18,12 +18,15 @@ from healthsync_mqtt.formats.reading.scribe import Records
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 _PLACE: Final = "activityFiles"
+_MARK, _HEAD = b".FIT", 64
 _EPOCHS: Final = frozenset({"steps", "distance"})
 _BROKEN: Final = frozenset({PassedOver.DAMAGED, PassedOver.CLOCK_NOT_SET, PassedOver.TIME_FAR_OFF})
 
 
 def file_items(reading: AnswerReading, name: str, heart: FieldRow) -> Iterator[Outcome]:
-    """The events of a file of the activity ``name``; what is wrong in it is named by its place."""
+    """The events of a file of the activity ``name``; what is wrong in it is named by its place. RefusedError."""
+    if _MARK not in reading.scribe.message.payload[:_HEAD]:
+        raise RefusedError(Reason.MALFORMED, None, "this is no FIT file")
     records = Records()
     made: list[Event] = []
     for item in read_items(reading.scribe.message.payload, reading.scribe.message, DayBook()):
