@@ -153,7 +153,7 @@ class Fetch:
         self._fresh = False
         self._waited = False
         #: how far kinds were fetched of which nothing was new
-        self._idle: dict[str, FetchCursor] = {}
+        self.idle: dict[str, FetchCursor] = {}
         #: the events that came, for who wants to know which did not
         self.seen: set[str] | None = None
         self.tally = FetchTally()
@@ -161,7 +161,7 @@ class Fetch:
     async def run(self) -> FetchTally:
         """Fetch what is new; then history, while nobody has to wait for it. FetchStoppedError, UnavailableError.
 
-        What ``may`` raises goes through.
+        What ``may`` raises goes through. The cursors in ``idle`` are then the caller's to keep.
         """
         await self.begin()
         if self._cloud.enrol is not None and not self._link.synced_us:
@@ -174,9 +174,10 @@ class Fetch:
                         pass
                 except FetchStoppedError as stopped:
                     self.pass_over(stopped, endpoint.kind)
-        finally:
-            if self._idle:
-                self._book.caught_up(self._link, self._idle)
+        except BaseException:
+            if self.idle:
+                self._book.caught_up(self._link, self.idle)
+            raise
         if self._cloud.account is not None and not self._link.account:
             await self._know_account(*self._cloud.account)
         return self.tally
@@ -274,7 +275,7 @@ class Fetch:
         return start > first
 
     def _cursor(self, endpoint: CloudEndpoint) -> FetchCursor | None:
-        return self._idle.get(endpoint.kind) or self._book.cursor(self._link.id, endpoint.kind)
+        return self.idle.get(endpoint.kind) or self._book.cursor(self._link.id, endpoint.kind)
 
     async def _advance(self, endpoint: CloudEndpoint, start: int, end: int, cursor: FetchCursor) -> None:
         """A window, and how far its kind is then: durable at once where anything was new, else with the others."""
@@ -282,10 +283,10 @@ class Fetch:
         memory = await self.window(endpoint, start, end)
         new = self.tally.messages != before or memory != self._book.memory(self._link.id)
         if new or endpoint.requested:
-            self._idle.pop(endpoint.kind, None)
+            self.idle.pop(endpoint.kind, None)
             self._book.advance(self._link, endpoint.kind, cursor, memory)
         else:
-            self._idle[endpoint.kind] = cursor
+            self.idle[endpoint.kind] = cursor
 
     async def window(self, endpoint: CloudEndpoint, start: int, end: int) -> bytes:
         """All pages of a window, committed; what the mapping remembers then."""

@@ -209,10 +209,22 @@ class LinkBook:
         return self._db.execute("SELECT 1 FROM links WHERE id = ? AND leaving", (link,)).fetchone() is not None
 
     def happened(
-        self, link: CloudLink, event: LinkEvent, *, hint: str = "", due_us: int = 0, now_us: int = 0, account: str = ""
+        self,
+        link: CloudLink,
+        event: LinkEvent,
+        *,
+        hint: str = "",
+        due_us: int = 0,
+        now_us: int = 0,
+        cursors: Mapping[str, FetchCursor] | None = None,
     ) -> CloudLink:
-        """What happened to a link, durably; one that it cannot happen to stays as it is."""
+        """What happened to a link, durably; one that it cannot happen to stays as it is.
+
+        ``cursors``: of the kinds in which nothing was new, in the same step.
+        """
         with transaction(self._db):
+            if cursors:
+                self._move(link, cursors)
             now = self.link(link.id)
             if now is None:
                 return link
@@ -228,9 +240,8 @@ class LinkBook:
                 failures = now.failures
             self._db.execute(
                 "UPDATE links SET state = ?, hint = ?, due_us = CASE WHEN ? > 0 THEN ? ELSE due_us END, failures = ?,"
-                " synced_us = CASE WHEN ? > 0 THEN ? ELSE synced_us END,"
-                " account = CASE WHEN ? != '' THEN ? ELSE account END WHERE id = ?",
-                (state, hint, due_us, due_us, failures, now_us, now_us, account, account, link.id),
+                " synced_us = CASE WHEN ? > 0 THEN ? ELSE synced_us END WHERE id = ?",
+                (state, hint, due_us, due_us, failures, now_us, now_us, link.id),
             )
             return self.link(link.id) or now
 
@@ -241,9 +252,10 @@ class LinkBook:
                 "UPDATE links SET paused = ?, due_us = 0, orders = orders + 1 WHERE id = ?", (int(paused), link)
             )
 
-    def is_paused(self, link: int) -> bool:
-        """Whether it is not to be fetched."""
-        return self._db.execute("SELECT 1 FROM links WHERE id = ? AND paused", (link,)).fetchone() is not None
+    def is_paused(self, link: int) -> bool | None:
+        """Whether it is not to be fetched; None: there is no such link, or it is over."""
+        row = self._db.execute("SELECT paused FROM links WHERE id = ? AND NOT leaving", (link,)).fetchone()
+        return None if row is None else bool(row[0])
 
     def deepen(self, link: int) -> None:
         """Fetch the history again, from the link on backwards."""

@@ -416,9 +416,10 @@ class AdapterWorker:
         standing = self._people.standing(link.user)
         if standing is UserStanding.gone:
             self._partings.end(link.user)
-        if standing is UserStanding.gone or not self._book.stands(link.id):
+        paused = self._book.is_paused(link.id)
+        if standing is UserStanding.gone or paused is None:
             raise FetchEndedError
-        if not asked and self._book.is_paused(link.id):
+        if not asked and paused:
             raise FetchPausedError
         if standing is UserStanding.held:
             raise FetchHeldError
@@ -472,7 +473,9 @@ class AdapterWorker:
                 self.fetched += 1
                 hint = f"not granted: {', '.join(tally.not_granted)}" if tally.not_granted else ""
                 due_us = self._in(ready.poll_s * (0.9 + 0.2 * self._rng.random()))
-                done = self._book.happened(begun, LinkEvent.fetched, hint=hint, due_us=due_us, now_us=self._now_us())
+                done = self._book.happened(
+                    begun, LinkEvent.fetched, hint=hint, due_us=due_us, now_us=self._now_us(), cursors=fetch.idle
+                )
                 answer = {"state": done.state.value, **tally.told()}
             after = self._book.link(link.id)
             if after is not None and self._book.stands(link.id):

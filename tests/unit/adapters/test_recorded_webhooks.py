@@ -132,12 +132,12 @@ SAYS = {
     "google_health/webhook_civil_only": ["weight"],
     "google_health/webhook_delete": ["sleep"],
     "garmin/ping_dailies": ["/wellness-api/rest/dailies"],
+    "garmin/ping_activity_file": ["/wellness-api/rest/activityFile"],
 }
 NOTHING = (
     "polar/webhook_foreign_url",
     "polar/webhook_sleep_wise",
     "withings/webhook_bed_in",
-    "garmin/ping_activity_file",
 )
 GONE = {
     "whoop/webhook_workout_deleted": ("workout 0b8f1f8e-2222-4222-8222-000000000002;",),
