@@ -9,7 +9,6 @@ from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.registry import Registry
 
-
 _LASTS_US: Final = 1_000_000
 _MOST_KNOWN: Final = 10_000
 
