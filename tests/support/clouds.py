@@ -13,7 +13,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -200,6 +200,11 @@ class ScriptedCloud:
     _refresh: set[str] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """What a test changes of its provider is its own."""
+        path, account = self.manners.account
+        self.manners = replace(self.manners, fixed=dict(self.manners.fixed), account=(path, dict(account)))
 
     def agree(self, url: str) -> str:
         """What a user does on the page: where the browser is sent then."""

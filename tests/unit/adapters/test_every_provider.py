@@ -168,6 +168,5 @@ def test_what_a_ping_leads_to_fails_and_is_asked_for_again(stand: Callable[[str]
             deliver(at.here, "{}")
         at.here.now_us += HOUR_US
     deliver(at.here, "{}")
-    del at.here.cloud.manners.fixed["/wellness-api/rest/dailies"]
     assert at.told() == ([1_007.0] if deliver_waits or name == "401" else [])
     assert at.here.book.of("ann", "garmin").state == "ok"

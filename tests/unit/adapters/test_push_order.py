@@ -25,7 +25,6 @@ def here(tmp_path: Path) -> Iterator[Rig]:
         made.cloud.manners.account[1]["userId"] = account
         made.link(user)
         made.sync(user)
-    made.cloud.manners.account[1]["userId"] = "g-1"
     yield made
     made.close()
 
