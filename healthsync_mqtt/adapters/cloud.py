@@ -139,13 +139,17 @@ def document_of(answer: CloudAnswer) -> Any:
 
 
 class Tokens(NamedTuple):
-    """What lets us in, and until when (microseconds since 1970)."""
+    """What lets us in, and until when (microseconds since 1970).
+
+    ``until_us`` is when the user has to agree again, where the provider says; 0: it does not.
+    """
 
     access: str
     refresh: str
     expires_us: int
     scopes: str = ""
     account: str = ""
+    until_us: int = 0
 
 
 class TokenRefused(NamedTuple):
@@ -261,12 +265,15 @@ def tokens_of(cloud: Cloud, answer: CloudAnswer, now_us: int, old: Tokens | None
     for key in manners.account:
         found = found.get(key) if isinstance(found, dict) else None
     scopes = inner.get("scope")
+    ends = inner.get("refresh_token_expires_in")
+    until_us = now_us + ends * 1_000_000 if type(ends) is int and 0 < ends < 2**40 else (old.until_us if old else 0)
     return Tokens(
         access,
         refresh if isinstance(refresh, str) and refresh else (old.refresh if old else ""),
         now_us + lasts_s * 1_000_000,
         scopes if isinstance(scopes, str) else (old.scopes if old else ""),
         str(found) if type(found) in {int, str} else (old.account if old else ""),
+        until_us,
     )
 
 

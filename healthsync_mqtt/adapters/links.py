@@ -183,11 +183,11 @@ class LinkBook:
             )
             link = self.of(user, provider)
             self._db.execute(
-                "UPDATE links SET account = ?, scopes = ?, due_us = 0, hooked_us = 0, until_us = 0, tokens = ?,"
+                "UPDATE links SET account = ?, scopes = ?, due_us = 0, hooked_us = 0, until_us = ?, tokens = ?,"
                 " tokens_before = NULL"
                 " WHERE id = ?",
                 # Who agrees again may be another account there: whose it is, is asked anew where tokens do not say it.
-                (tokens.account, tokens.scopes or scopes, self._sealed(link, tokens), link.id),
+                (tokens.account, tokens.scopes or scopes, tokens.until_us, self._sealed(link, tokens), link.id),
             )
             return self.of(user, provider)
 
@@ -283,8 +283,8 @@ class LinkBook:
             if stored is not None and stored != old:
                 return False
             self._db.execute(
-                "UPDATE links SET tokens_before = tokens, tokens = ? WHERE id = ?",
-                (self._sealed(link, tokens), link.id),
+                "UPDATE links SET tokens_before = tokens, tokens = ?, until_us = ? WHERE id = ?",
+                (self._sealed(link, tokens), tokens.until_us, link.id),
             )
             return True
 

@@ -1,9 +1,15 @@
 """Links to clouds as they are told: by `adapter status`, and over HTTP."""
 
+from typing import Final
+
 import msgspec
 
+from healthsync_mqtt.adapters.link_state import CloudLinkState
 from healthsync_mqtt.adapters.links import CloudLink
 from healthsync_mqtt.model.times import iso
+
+
+_SOON_US: Final = 14 * 86_400_000_000
 
 
 class LinkDescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,13 +33,20 @@ class CloudLine(msgspec.Struct, frozen=True, kw_only=True):
     types: list[str]
 
 
+def hint_of(link: CloudLink) -> str:
+    """What is to be done about a link: what is wrong with it, or by when the user has to agree again."""
+    if link.hint or link.state is not CloudLinkState.ok or not 0 < link.until_us < link.synced_us + _SOON_US:
+        return link.hint
+    return f"the provider lets us in until {iso(link.until_us)[:10]}: healthsync adapter link USER PROVIDER before that"
+
+
 def described_link(link: CloudLink) -> LinkDescription:
     """A link, without its tokens."""
     return LinkDescription(
         user_id=link.user,
         provider=link.provider,
         state=link.state.value,
-        hint=link.hint,
+        hint=hint_of(link),
         scopes=link.scopes.replace(",", " ").split(),
         paused=link.paused,
         linked_at=iso(link.linked_us),

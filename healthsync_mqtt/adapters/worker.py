@@ -34,6 +34,7 @@ from healthsync_mqtt.adapters.push_order import PushOrder, pushed_accounts
 from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.standing import People, UserStanding
 from healthsync_mqtt.adapters.subscribing import CloudSubscriptions
+from healthsync_mqtt.adapters.telling import hint_of
 from healthsync_mqtt.adapters.web import Web
 from healthsync_mqtt.errors import HealthSyncError, StoreError, UnavailableError
 from healthsync_mqtt.linked.flights import Flights
@@ -520,11 +521,11 @@ class AdapterWorker:
     async def _tell(self, link: CloudLink) -> None:
         """Retain the state of a link where it is another than before."""
         state: dict[str, object] = {"state": link.state.value}
-        if link.hint:
-            state["hint"] = link.hint
+        if hint := hint_of(link):
+            state["hint"] = hint
         if link.synced_us:
             state["synced_us"] = link.synced_us
-        text = f"{link.user} {link.linked_us} {link.state} {link.hint} {link.synced_us}"  # numbers are given again
+        text = f"{link.user} {link.linked_us} {link.state} {hint} {link.synced_us}"  # numbers are given again
         if self._told.get(link.id) != text:
             await self._outlet.retain(link.user, link.provider, state)
             self._told[link.id] = text

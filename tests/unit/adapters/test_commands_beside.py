@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from healthsync_mqtt.adapters.cloud import Tokens
+from healthsync_mqtt.adapters.catalogue import shipped
+from healthsync_mqtt.adapters.cloud import Tokens, tokens_of
+from healthsync_mqtt.adapters.telling import described_link
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from tests.support.clouds import ScriptedCloud, answer
 from tests.unit.adapters.test_fetching import NOW_US, Rig, night, weighing
@@ -185,3 +187,34 @@ def test_a_copy_of_a_link_that_is_gone_says_nothing_of_the_one_that_got_its_numb
     here.book.is_account(old, "of-ann")
     here.book.hooked(old, NOW_US)
     assert dataclasses.replace(here.book.of("bob", "oura"), scopes=new.scopes) == new
+
+
+def test_when_the_user_has_to_agree_again_is_said_in_time(rig: Callable[[str], Rig]) -> None:
+    """Google, while the app's consent screen is in testing; what is renewed with each pair is not said."""
+    here = rig("google_health")
+    agreed = here.link()
+    tokens = here.book.tokens(agreed)
+    assert tokens is not None
+    week_us = NOW_US + 7 * 86_400_000_000
+    here.book.agree("ann", "google_health", tokens._replace(until_us=week_us), "all", NOW_US)
+    assert here.sync()["state"] == "ok"
+    assert "2026-11-25" in described_link(here.book.of("ann", "google_health")).hint
+    assert "2026-11-25" in str(here.log.states[-1][1]["hint"])
+    here.cloud.expire()
+    here.sync()
+    assert here.book.of("ann", "google_health").until_us == week_us, "a new access token says nothing of it"
+    here.book.agree("ann", "google_health", tokens._replace(until_us=NOW_US + 90 * 86_400_000_000), "all", NOW_US)
+    here.sync()
+    assert described_link(here.book.of("ann", "google_health")).hint == ""
+
+
+def test_how_long_a_pair_is_good_is_read_from_its_answer() -> None:
+    cloud = shipped("google_health").cloud
+    assert cloud is not None
+    said = {"access_token": "a", "refresh_token": "r", "expires_in": 3_599, "refresh_token_expires_in": 604_799}
+    found = tokens_of(cloud, answer(200, said), NOW_US)
+    assert isinstance(found, Tokens)
+    assert found.until_us == NOW_US + 604_799_000_000
+    later = tokens_of(cloud, answer(200, {"access_token": "b", "expires_in": 3_599}), NOW_US + 1, found)
+    assert isinstance(later, Tokens)
+    assert (later.until_us, later.refresh) == (found.until_us, "r")
