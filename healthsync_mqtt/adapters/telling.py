@@ -8,7 +8,6 @@ from healthsync_mqtt.adapters.link_state import CloudLinkState
 from healthsync_mqtt.adapters.links import CloudLink
 from healthsync_mqtt.model.times import iso
 
-
 _SOON_US: Final = 14 * 86_400_000_000
 
 
