@@ -11,6 +11,8 @@ import typer
 from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import HealthSyncGroup
+from healthsync_mqtt.cli.passphrase import asked_at_terminal
+from healthsync_mqtt.config.secrets import ask_by
 
 COMMANDS: Final = {
     "up": "up.up",
@@ -120,6 +122,7 @@ def __getattr__(name: str) -> Any:
 def main() -> None:
     """The console script."""
     output.for_any_locale()
+    ask_by(asked_at_terminal)
     line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
     words = completed(line) if "_HEALTHSYNC_COMPLETE" in os.environ else sys.argv[1:]
     try:

@@ -1,3 +1,4 @@
+# long: every setting, a section each, with its description
 """The settings by section: one place for every default and limit. Ranges are what the code can bear."""
 
 import ipaddress
@@ -380,14 +381,19 @@ class BackupSettings(Section):
 class StorageSettings(Section):
     """How the event log is stored."""
 
-    encryption: Literal["none", "rows"] = "none"
+    encryption: Literal["none", "rows"] = "rows"
     """Whether a new log is sealed: ``rows`` seals values, event ids and refused bytes, each user's with their own key.
-    A log that is there stays as it is; `healthsync storage encrypt` seals it."""
+    A log that is there stays as it is; `healthsync storage encrypt` seals it. On PostgreSQL it is ``none``."""
     url: Annotated[str, AfterValidator(server_address)] = ""
     """``postgresql://user@host/database``: the log is there, and not in `events.db`. Without a password, which lies in
     `password_file` or in `~/.pgpass`; to another machine with ``?sslmode=verify-full``."""
     password_file: Path | None = None
     """The password for `url`, in a file that only the service can read."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_on_a_server(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {"encryption": "none"} | values if values.get("url") else values
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.exports.person import ArchivePart
 from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.identity.people.sessions import SessionRole
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.model.record import canonical_json
@@ -43,6 +44,8 @@ def person_parts(files: PersonFiles, user: str) -> Iterator[ArchivePart]:
     yield ArchivePart(
         "preferences.jsonl", "Preferred sources; what Home Assistant is shown", _preferences(registry, user)
     )
+    yield ArchivePart("carers.jsonl", "Whom this person lets see which types, until when", _carers(registry, user))
+    yield ArchivePart("sessions.jsonl", "Sessions of this person in the web, ended ones too", _sessions(registry, user))
     yield ArchivePart("audit.jsonl", "Who did what about this person and these devices", _audit(registry, audit, user))
 
 
@@ -112,6 +115,17 @@ def _preferences(registry: Registry, user: str) -> Iterator[dict[str, Any]]:
         yield {"sources": list(order)}
     if (dashboard := registry.dashboards.of(user)) is not None:
         yield {"homeassistant": sorted(dashboard.listed)}
+
+
+def _carers(registry: Registry, user: str) -> Iterator[dict[str, Any]]:
+    for each in registry.carers.of(user):
+        told = _plain(asdict(each))
+        del told["user_id"]
+        yield told | {"types": ["*"] if each.types is None else sorted(each.types)}
+
+
+def _sessions(registry: Registry, user: str) -> Iterator[dict[str, Any]]:
+    return (_plain(asdict(each)) for each in registry.sessions.of(SessionRole.user, user))
 
 
 def _audit(registry: Registry, audit: AuditLog, user: str) -> Iterator[dict[str, Any]]:

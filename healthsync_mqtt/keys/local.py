@@ -19,7 +19,7 @@ from healthsync_mqtt.config.private_files import (
     sync_directory,
     write_durably,
 )
-from healthsync_mqtt.config.secrets import KEY_PASSPHRASE, KEY_PASSPHRASE_FILE
+from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.keys.outer import KEY_BYTES, OuterKey
@@ -90,7 +90,7 @@ class PassphraseLock:
             if passphrase is None:
                 raise KeyUnavailableError(
                     "the outer key is under a passphrase, and there is none",
-                    hint=f"set {KEY_PASSPHRASE} or {KEY_PASSPHRASE_FILE}",
+                    hint=f"set {KEY_PASSPHRASE_FILE}, or call this at a terminal, where it is asked for",
                 )
             key = hashlib.scrypt(passphrase, salt=salt, **cost, maxmem=512 * 1024 * 1024, dklen=KEY_BYTES)
             self._made[salt] = key

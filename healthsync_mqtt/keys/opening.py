@@ -8,7 +8,7 @@ from typing import Final
 
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.private_files import directory_lock, make_private_directory, sync_directory
-from healthsync_mqtt.config.secrets import key_passphrase
+from healthsync_mqtt.config.secrets import key_passphrase, passphrase_or_asked
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.keys.book import KeyBook
 from healthsync_mqtt.keys.local import LocalProvider, NoLock, PassphraseLock
@@ -65,7 +65,7 @@ def providers(data: Path) -> dict[str, LocalProvider]:
     keys = DataPaths(root=data).keys
     return {
         FILE: LocalProvider(FILE, keys / "outer.json", NoLock()),
-        PASSPHRASE: LocalProvider(PASSPHRASE, keys / "outer-passphrase.json", PassphraseLock(key_passphrase)),
+        PASSPHRASE: LocalProvider(PASSPHRASE, keys / "outer-passphrase.json", PassphraseLock(passphrase_or_asked)),
     }
 
 

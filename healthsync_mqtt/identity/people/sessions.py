@@ -50,6 +50,16 @@ class PersonSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFacts:
+    """A session as its holder is told of it, ended or not: nothing that anybody could enter with."""
+
+    created_us: int
+    renewed_us: int
+    ended_us: int | None
+    ended_for: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Invite:
     role: str
     holder: str
@@ -127,6 +137,10 @@ class SessionBook:
     def live(self, now_us: int) -> list[PersonSession]:
         """All that have not ended, the oldest first."""
         return self._tables.records(_session, _SQL["live_sessions"], now_us - LONGEST_US, now_us - IDLE_US)
+
+    def of(self, role: SessionRole, holder: str) -> list[SessionFacts]:
+        """Those of one holder, ended ones too, the oldest first."""
+        return self._tables.records(SessionFacts, _SQL["sessions_of"], role, holder)
 
     def end(self, session: str, now_us: int, why: str) -> bool:
         """End a session; whether it was there."""

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.support.bench import (
+    backups,
     clouds,
     days,
     explorer,
@@ -37,6 +38,7 @@ ROWS = (
     | explorer.ROWS
     | pictures.ROWS
     | external.ROWS
+    | backups.ROWS
     | gateway.ROWS
 )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.identity.people.sessions import SessionRole
 from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.insights.finding import Basis, InsightFinding
 from healthsync_mqtt.storage.opening import open_log
@@ -64,6 +65,27 @@ def test_everything_of_one_person(filled: Path, tmp_path: Path, lines) -> None:
     assert all(f'href="{name}"' in index for name in found)
     assert b"bob" not in everything
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_carers_and_sessions_are_told_and_nothing_that_lets_anybody_in(filled: Path, tmp_path: Path, lines) -> None:
+    lines("user", "add", "carla", "--consent", "all")
+    with DataDirectory(filled).registry() as registry:
+        registry.carers.grant("alice", "carla", ["steps"], NOW_US + 10**12, NOW_US)
+        registry.carers.grant("bob", "alice", "*", NOW_US + 10**12, NOW_US)
+        opened = [
+            registry.sessions.begin(
+                registry.sessions.invite(SessionRole.user, user, NOW_US, until_us=NOW_US + 10**9), NOW_US + 1
+            )
+            for user in ("alice", "alice", "bob")
+        ]
+        registry.sessions.end(opened[0].id, NOW_US + 2, "signed out")
+    lines("user", "export", "alice", "-o", str(tmp_path / "alice.zip"))
+    found = read(tmp_path / "alice.zip")
+    (carer,) = found["carers.jsonl"]
+    assert (carer["carer_id"], carer["types"]) == ("carla", ["steps"])
+    assert sorted(str(each["ended_for"]) for each in found["sessions.jsonl"]) == ["None", "signed out"]
+    everything = json.dumps(found)
+    assert not any(secret in everything for each in opened for secret in (each.seed, each.id))
 
 
 def test_nobody_of_this_name(filled: Path, tmp_path: Path, run) -> None:
