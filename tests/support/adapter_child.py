@@ -100,5 +100,10 @@ async def work(data: Path, url: str, log_url: str, provider: str) -> None:
         await worker.run()
 
 
+def run(data: Path, url: str, log_url: str, provider: str) -> None:
+    """The same, for a process that begins here."""
+    asyncio.run(work(data, url, log_url, provider))
+
+
 if __name__ == "__main__":
-    asyncio.run(work(Path(sys.argv[1]), *sys.argv[2:5]))
+    run(Path(sys.argv[1]), *sys.argv[2:5])

@@ -6,6 +6,7 @@ The provider and the log stand in this process and survive; a worker is a child 
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -26,7 +27,7 @@ from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.linked.inbox import NoticeInbox
 from tests.support import child
-from tests.support.adapter_child import ready_at
+from tests.support.adapter_child import ready_at, run
 from tests.support.cloud_scenes import SCENES, CloudScene, delivery
 from tests.support.clouds import ScriptedCloud, serving
 from tests.support.patience import wait_until
@@ -164,8 +165,13 @@ class Kept:
         return sorted(self.scene.of(value) for value, _ in self.there.values())
 
 
-def soak(data: Path, kills: int, seed: int, provider: str = "oura") -> dict[str, int]:
+Kill = Callable[[], None]
+Start = Callable[[Path, str, str, str], Kill]
+
+
+def soak(data: Path, kills: int, seed: int, provider: str = "oura", start: "Start | None" = None) -> dict[str, int]:
     """Kill a worker so often; what was done. AssertionError where anything is lost, double, or stands still."""
+    start = start or _own_process
     rng = random.Random(seed)  # reproducible
     scene = SCENES[provider]
     cloud = LenientCloud(scene.manners, page_size=4)
@@ -185,17 +191,16 @@ def soak(data: Path, kills: int, seed: int, provider: str = "oura") -> dict[str,
 
         for _ in range(kills):
             before = len(cloud.log) + shelf.taken
-            worker = _worker(data, url, log_url, provider)
+            worker = start(data, url, log_url, provider)
             for _ in range(rng.randrange(1, 5)):
                 _change(rng, kept, done, say)
             if scene.renews and rng.random() < 0.3:
                 cloud.expire()
             _begun(lambda before=before: len(cloud.log) + shelf.taken > before)  # type: ignore[misc]
             time.sleep(rng.uniform(0.0, 0.8))  # where it is then is the soak's chance
-            os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait()
+            worker()
             done["kills"] += 1
-        worker = _worker(data, url, log_url, provider)
+        worker = start(data, url, log_url, provider)
         try:
             with NoticeInbox.open(data) as inbox:
                 while waiting := inbox.waiting():  # a machine that is busy takes its time: none of it stands still
@@ -207,8 +212,7 @@ def soak(data: Path, kills: int, seed: int, provider: str = "oura") -> dict[str,
             wait_until(lambda: book.of(USER, provider).state in {"ok", "syncing"}, "nobody has to agree again")
             assert sorted(value for _, value in shelf.values(scene)) == kept.values
         finally:
-            os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait()
+            worker()
     return done | {"refreshes": cloud.refreshes}
 
 
@@ -235,9 +239,29 @@ def _change(rng: random.Random, kept: Kept, done: dict[str, int], say: Any) -> N
         say(happened, record)
 
 
-def _worker(data: Path, url: str, log_url: str, provider: str) -> "subprocess.Popen[Any]":
+def _own_process(data: Path, url: str, log_url: str, provider: str) -> Kill:
     command = [sys.executable, "-m", "tests.support.adapter_child", str(data), url, log_url, provider]
-    return child.start(command, start_new_session=True, stdout=subprocess.DEVNULL)
+    worker = child.start(command, start_new_session=True, stdout=subprocess.DEVNULL)
+
+    def kill() -> None:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+    return kill
+
+
+def _forked(data: Path, url: str, log_url: str, provider: str) -> Kill:
+    """A process of its own that has all modules already: a hundred kills are minutes, also of a busy machine."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.support.adapter_child"])
+    worker = context.Process(target=run, args=(data, url, log_url, provider))
+    worker.start()
+
+    def kill() -> None:
+        worker.kill()
+        worker.join()
+
+    return kill
 
 
 def main() -> int:
@@ -251,7 +275,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="soak-adapters-") as directory:
             sys.stdout.write(f"{provider}, seed {said.seed}\n")
             sys.stdout.flush()
-            found = soak(Path(directory), said.kills, said.seed, provider)
+            found = soak(Path(directory), said.kills, said.seed, provider, _forked)
         sys.stdout.write(json.dumps(found | {"violations": 0}) + "\n")
         sys.stdout.flush()
     return 0
