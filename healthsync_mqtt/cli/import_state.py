@@ -10,6 +10,9 @@ from pathlib import Path
 from healthsync_mqtt import __version__
 from healthsync_mqtt.client.carriage import MarkFile
 from healthsync_mqtt.config.private_files import make_private_directory, write_durably
+from healthsync_mqtt.keys.faults import KeyDestroyedError
+from healthsync_mqtt.keys.opening import files_are_sealed, ring_of
+from healthsync_mqtt.keys.sealed import FORM
 from healthsync_mqtt.model.declared import Declared
 
 
@@ -29,12 +32,19 @@ class ImportState:
     def _memory(self) -> Path:
         return self._folder / f"device-{_short(self.user, self.device)}.json"
 
+    @property
+    def _context(self) -> bytes:
+        return b"import memory:" + self.device.encode()
+
     def memory(self) -> dict[str, bytes]:
-        """What kinds remember, by their names; nothing where it cannot be read."""
+        """What kinds remember, by their names; nothing where it cannot be read. StoreError without its key."""
         try:
-            kept = json.loads(self._memory.read_bytes())
+            stored = self._memory.read_bytes()
+            if stored[:1] == FORM:
+                stored = ring_of(self.data).open(self.user, stored, self._context)
+            kept = json.loads(stored)
             return {kind: base64.b64decode(state) for kind, state in kept.items()}
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, KeyDestroyedError):
             return {}
 
     def remember(self, memory: Mapping[str, bytes]) -> None:
@@ -43,7 +53,10 @@ class ImportState:
             return
         make_private_directory(self._folder)
         kept = {kind: base64.b64encode(state).decode() for kind, state in (self.memory() | dict(memory)).items()}
-        write_durably(self._memory, json.dumps(kept).encode())
+        content = json.dumps(kept).encode()
+        if files_are_sealed(self.data):
+            content = ring_of(self.data).seal(self.user, content, self._context)
+        write_durably(self._memory, content)
 
     def mark(self, digest: str, declared: Declared, memory: Mapping[str, bytes]) -> MarkFile:
         """How far the import of a file has come: of this content, read by this version, with what is remembered."""

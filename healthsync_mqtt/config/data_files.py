@@ -50,7 +50,7 @@ DATA_FILES: Final = (
     DataFile(("audit.head", "*.anchor", "erasures.jsonl"), AtRest.nothing, "marks by which a loss is found"),
     DataFile(("hook-logins.jsonl",), AtRest.nothing, "client ids and user names that hooks let in"),
     DataFile(("imports/uploads/*",), AtRest.readable, "a file that was uploaded, until it is read"),
-    DataFile(("imports/device-*.json",), AtRest.readable, "what kinds of archives remember of a device"),
+    DataFile(("imports/device-*.json",), AtRest.sealed, "what kinds of archives remember of a device"),
     DataFile(("imports/*.json",), AtRest.nothing, "how far an import has come"),
     DataFile(("sinks/*.json",), AtRest.nothing, "where sinks are, and where their tokens lie"),
     DataFile(("healthsync.toml", "topics.yaml"), AtRest.nothing, "settings, topics"),
