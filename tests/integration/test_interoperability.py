@@ -10,6 +10,10 @@ Not as they are written there, and why:
 - overlapping subscriptions: the suite allows one message or two, we send one
 - subscribe failure: with a filter that is not the client's
 - dollar topics: nobody may subscribe to topics that begin with a dollar sign, or publish to them; that is tried
+
+By hand the suite's own program was run as it stands, from outside, with devices' logins for its clients and a channel
+of its own in topics.yaml (``users/{user}/free/#``, retained, with wills): 9 of its 10 cases passed; the tenth is the
+zero length client id of a device.
 """
 
 import queue

@@ -19,6 +19,10 @@ Not as they are written there, and why:
 - flow control: messages of QoS 1 beyond our receive maximum are not read rather than cut off (decision 59); that case
   is QoS 2 there, too
 - shared subscriptions: of canonical topics only, fed from the log
+
+By hand the suite's own program was run as it stands, in the same way as the one for 3.1.1: 23 of its 27 cases passed.
+The others: the server's keep-alive of a minute, shared subscriptions of any topic, and two that end because the suite's
+client takes no reason but 0x80 in a SUBACK (ours is 0x87) and no property in a PUBACK (we say the reason).
 """
 
 import queue
