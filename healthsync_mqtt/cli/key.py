@@ -129,7 +129,9 @@ def check(data: Data = DATA, json: Json = False) -> None:
 
 @app.command("rewrap")
 def rewrap(
-    provider: Annotated[str | None, typer.Option(help="Who holds the outer key from now on: file, passphrase.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Who holds it from now on: file, passphrase, vault, aws, google, azure.")
+    ] = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:

@@ -3,8 +3,9 @@
 import os
 import threading
 import weakref
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.private_files import directory_lock, make_private_directory, sync_directory
@@ -12,10 +13,18 @@ from healthsync_mqtt.config.secrets import key_passphrase, passphrase_or_asked
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.keys.book import KeyBook
 from healthsync_mqtt.keys.local import LocalProvider, NoLock, PassphraseLock
+from healthsync_mqtt.keys.remote import RemoteProvider
 from healthsync_mqtt.keys.ring import KeyRing
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.keys.holders.port import Holder
 
 FILE: Final = "file"
 PASSPHRASE: Final = "passphrase"  # noqa: S105  # a provider's name
+SERVICES: Final = ("vault", "aws", "google", "azure")
+"""Providers that are services of others."""
+
+OuterProvider = LocalProvider | RemoteProvider
 
 _rings: weakref.WeakValueDictionary[tuple[Path, int], KeyRing] = weakref.WeakValueDictionary()
 _turn = threading.Lock()
@@ -60,13 +69,24 @@ def ring_made_if_missing(data: Path) -> KeyRing:
     return ring_of(data)
 
 
-def providers(data: Path) -> dict[str, LocalProvider]:
+def providers(data: Path) -> dict[str, OuterProvider]:
     """Whoever may hold the outer key of a data directory, by name; the passphrase is asked for when it is needed."""
     keys = DataPaths(root=data).keys
     return {
         FILE: LocalProvider(FILE, keys / "outer.json", NoLock()),
         PASSPHRASE: LocalProvider(PASSPHRASE, keys / "outer-passphrase.json", PassphraseLock(passphrase_or_asked)),
+        **{name: RemoteProvider(name, partial(_holder, data, name)) for name in SERVICES},
     }
+
+
+def _holder(data: Path, service: str) -> "Holder":
+    """A service as the settings of the data directory say where it is; read when it is first needed."""
+    from healthsync_mqtt.config.holder_settings import HolderSettings  # noqa: PLC0415  # a key of our own needs none of it
+    from healthsync_mqtt.config.settings import load_settings  # noqa: PLC0415
+    from healthsync_mqtt.keys.holders.catalogue import HOLDERS  # noqa: PLC0415
+
+    found = [each for name, each in load_settings(data).keys.items() if name == service]
+    return HOLDERS[service](found[0] if found else HolderSettings())
 
 
 def _make(data: Path) -> None:

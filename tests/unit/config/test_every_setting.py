@@ -22,6 +22,8 @@ tests/integration/test_gateway.py::test_a_port_that_is_taken_is_said
     gateway.host gateway.port
 tests/integration/test_adapters.py::test_a_link_is_fetched_revised_killed_and_over
     adapters
+tests/unit/keys/test_holders.py::test_the_commands_move_the_outer_key_there_rotate_it_and_back
+    keys
 tests/integration/test_gateway.py::test_plain_http_is_for_this_machine_only
     gateway.tls
 tests/unit/gateway/test_server.py::test_one_connection_too_many_is_closed_and_room_comes_back
