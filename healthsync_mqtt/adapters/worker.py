@@ -275,7 +275,7 @@ class AdapterWorker:
             old = delivered.received_us < self._now_us() - _INBOX_US
             again_s = 0.0 if old else await self._heard(delivered)
             if again_s:
-                self._inbox.again(delivered, self._in(again_s))
+                self._inbox.again(delivered, self._in(again_s), failed=again_s != _STRANGER_S)
             else:
                 self._inbox.done(delivered)
                 self._pushes.done(delivered)

@@ -134,7 +134,7 @@ class NoticeInbox:
     def failed_before(self, delivered: Delivered) -> list[Delivered]:
         """Earlier ones of the same provider that could not be worked off yet."""
         rows = self._db.execute(
-            "SELECT id, provider, received_us, failures FROM inbox WHERE provider = ? AND id < ? AND failures > 0"
+            "SELECT id, provider, received_us, failures FROM inbox WHERE provider = ? AND id < ? AND due_us > 0"
             " ORDER BY id",
             (delivered.provider, delivered.id),
         )
@@ -145,11 +145,12 @@ class NoticeInbox:
         with transaction(self._db):
             self._db.execute("DELETE FROM inbox WHERE id = ?", (delivered.id,))
 
-    def again(self, delivered: Delivered, due_us: int) -> None:
-        """It could not be worked off: once more then."""
+    def again(self, delivered: Delivered, due_us: int, *, failed: bool = True) -> None:
+        """It could not be worked off: once more then. Not ``failed``: it only waits for something."""
         with transaction(self._db):
             self._db.execute(
-                "UPDATE inbox SET due_us = ?, failures = failures + 1 WHERE id = ?", (due_us, delivered.id)
+                "UPDATE inbox SET due_us = ?, failures = failures + ? WHERE id = ?",
+                (due_us, int(failed), delivered.id),
             )
 
     def withdraw(self, provider: str, account: str) -> None:

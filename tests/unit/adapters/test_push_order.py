@@ -155,3 +155,14 @@ def test_what_came_before_it_was_known_whose_it_is_is_heard_first(here: Rig) -> 
 
         asyncio.run(looks())
     assert (steps(here), here.inbox.waiting()) == ([9_120], {})
+
+
+def test_who_only_waits_has_not_failed(here: Rig) -> None:
+    """Each failure doubles the wait: a delivery that waited for its account is tried soon when it fails then."""
+    here.book.is_account(here.book.of("ann", "garmin"), "")
+    push(here, 9_000, "g-1")
+    for _ in range(9):
+        look(here)
+        here.now_us += 10_000_000
+    (waiting,) = here.inbox.due(here.now_us, 9)
+    assert waiting.failures == 0
