@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from healthsync_mqtt.config.paths import DataPaths
+from healthsync_mqtt.descriptions.passkeys import described_passkey
+from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.exports.person import ArchivePart
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.people.sessions import SessionRole
@@ -41,6 +43,7 @@ def person_parts(files: PersonFiles, user: str) -> Iterator[ArchivePart]:
     yield ArchivePart(
         "devices.jsonl", "Devices and apps, removed ones too, and when each was last here", _devices(registry, user)
     )
+    yield ArchivePart("passkeys.jsonl", "Passkeys by their names, without keys", _passkeys(registry, user))
     yield ArchivePart(
         "preferences.jsonl", "Preferred sources; what Home Assistant is shown", _preferences(registry, user)
     )
@@ -108,6 +111,11 @@ def _devices(registry: Registry, user: str) -> Iterator[dict[str, Any]]:
             "formats": [] if app is None else sorted(app.formats),
             "last_seen": None if sighting is None else _plain(asdict(sighting)),
         }
+
+
+def _passkeys(registry: Registry, user: str) -> Iterator[dict[str, Any]]:
+    for each in registry.passkeys.of(SessionRole.user, user):
+        yield told(described_passkey(each))
 
 
 def _preferences(registry: Registry, user: str) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """The bodies of requests that change what is registered, as values."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -112,6 +112,19 @@ class LinkWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     provider: Id
 
 
+class PasskeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A passkey that an authenticator has made: the name that the person knows it by, and what the browser gave."""
+
+    name: Word
+    credential: dict[str, Any]
+
+
+class SignInRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the browser gave for a passkey that has signed."""
+
+    credential: dict[str, Any]
+
+
 REQUESTS: tuple[type[msgspec.Struct], ...] = (
     UserRequest,
     InviteRequest,
@@ -126,4 +139,6 @@ REQUESTS: tuple[type[msgspec.Struct], ...] = (
     SourceOrder,
     ErasureWish,
     LinkWish,
+    PasskeyRequest,
+    SignInRequest,
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -9,11 +10,12 @@ from starlette.responses import Response
 
 from healthsync_mqtt.adapters.agreeing import LASTS_S, Invitation, invite
 from healthsync_mqtt.adapters.ending import ended
+from healthsync_mqtt.adapters.link_state import CloudLinkState
 from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.telling import CloudLine, LinkDescription, described_link
 from healthsync_mqtt.adapters.web import DirectWeb, Web
-from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.errors import ConflictError, HealthSyncError
 from healthsync_mqtt.gateway.asked import LinkWish
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
@@ -67,6 +69,27 @@ class Clouds:
         if ready is None:
             raise not_found()
         return await asyncio.to_thread(self._left, user, ready)
+
+    async def pause(self, user: str, provider: str, *, paused: bool) -> LinkDescription:
+        """Fetch a link no more, or again. NotFoundError."""
+
+        def changed(files: LinkFiles) -> LinkDescription:
+            files.book.pause(files.book.of(user, provider).id, paused=paused)
+            return described_link(files.book.of(user, provider))
+
+        return await self._links.call(changed)
+
+    async def sync(self, user: str, provider: str) -> LinkDescription:
+        """Ask the worker to fetch a link now. NotFoundError; ConflictError where the user has to agree once more."""
+
+        def asked(files: LinkFiles) -> LinkDescription:
+            found = files.book.of(user, provider)
+            if found.state is CloudLinkState.needs_reauth:
+                raise ConflictError(f"{provider} does not let us in: {found.hint}", hint="begin the link once more")
+            files.book.ask(found.id, _now_us())
+            return described_link(found)
+
+        return await self._links.call(asked)
 
     def _left(self, user: str, ready: ReadyAdapter) -> bool:
         """In a thread, with a file of its own: the provider may take its time."""
@@ -123,6 +146,41 @@ def routes(deeds: Deeds, clouds: Clouds, keeper: Keeper) -> APIRouter:
             raise answered(error) from None
         await deeds.do(caller, lambda deed: deed.note("adapter.unlinked", user=user, provider=provider, told=knows))
         return written({"provider": provider, "told": knows})
+
+    async def said(caller: Caller, work: Awaitable[LinkDescription], action: str, user: str, provider: str) -> Response:
+        try:
+            link = await work
+        except HealthSyncError as error:
+            raise answered(error) from None
+        await deeds.do(caller, lambda deed: deed.note(action, user=user, provider=provider))
+        return written(link)
+
+    @router.post(
+        "/v1/users/{user}/links/{provider}/pause",
+        summary="Fetch a link no more",
+        responses=answers("LinkDescription", "The link.", 400, 401, 403, 404, 503),
+    )
+    async def paused(user: str, provider: str, caller: Annotated[Caller, Depends(keeper)]) -> Response:
+        """Until it is resumed. Our access at the cloud stays."""
+        return await said(caller, clouds.pause(user, provider, paused=True), "adapter.paused", user, provider)
+
+    @router.post(
+        "/v1/users/{user}/links/{provider}/resume",
+        summary="Fetch a link again",
+        responses=answers("LinkDescription", "The link.", 400, 401, 403, 404, 503),
+    )
+    async def resumed(user: str, provider: str, caller: Annotated[Caller, Depends(keeper)]) -> Response:
+        """The end of a pause: what came meanwhile is fetched, too."""
+        return await said(caller, clouds.pause(user, provider, paused=False), "adapter.resumed", user, provider)
+
+    @router.post(
+        "/v1/users/{user}/links/{provider}/sync",
+        summary="Fetch a link now",
+        responses=answers("LinkDescription", "The link, as it was.", 400, 401, 403, 404, 409, 503),
+    )
+    async def synced(user: str, provider: str, caller: Annotated[Caller, Depends(keeper)]) -> Response:
+        """Asked for, and done soon: `synced_at` of the link says when. 409 where the user has to agree once more."""
+        return await said(caller, clouds.sync(user, provider), "adapter.sync_asked", user, provider)
 
     return router
 

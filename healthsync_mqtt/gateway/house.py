@@ -18,6 +18,7 @@ from healthsync_mqtt.formats.catalogue import declare
 from healthsync_mqtt.gateway import clouds, enrolling, intake, leaving, linking, provider_hooks, stream
 from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.callers import Callers
+from healthsync_mqtt.gateway.ceremonies import Ceremonies
 from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.deliveries import Deliveries
 from healthsync_mqtt.gateway.derived_pool import DerivedPool
@@ -25,6 +26,7 @@ from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.issuing import TokenDesk
 from healthsync_mqtt.gateway.link_pool import LinkPool
 from healthsync_mqtt.gateway.log_pool import LogPool
+from healthsync_mqtt.gateway.passkeys import Passkeys
 from healthsync_mqtt.gateway.place import SealedPlaces
 from healthsync_mqtt.gateway.publisher import Publisher
 from healthsync_mqtt.gateway.questions import LogQuestions
@@ -80,6 +82,7 @@ class House:
         self.rules = AccessRules(TopicRegistry.load(settings.topics_file))
         audit = AuditLog.open(paths.audit_db, paths.audit_key)
         self.sessions = PersonSessions(identities, audit, lambda: self.store.need(*_OWN))
+        self.passkeys = Passkeys(self.sessions, Ceremonies(settings.gateway.public_url, lambda: self.store.need(*_OWN)))
         self.shares = Shares(self.rules, carer=self.sessions.carer)
         self.directory = Directory(registry, agreements=self.shares)
         self.logins = Logins.of(self.directory, TokenVerifier(self.keys), self.store)

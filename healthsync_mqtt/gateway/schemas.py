@@ -9,6 +9,7 @@ from healthsync_mqtt.adapters.telling import CloudLine, LinkDescription
 from healthsync_mqtt.descriptions.audited import AuditFinding, AuditLine
 from healthsync_mqtt.descriptions.consents import ConsentDecisionLine, ConsentLine
 from healthsync_mqtt.descriptions.measured import SourceLine
+from healthsync_mqtt.descriptions.passkeys import PasskeyLine
 from healthsync_mqtt.descriptions.people import (
     AdminDescription,
     AppDescription,
@@ -105,6 +106,7 @@ MODELS: Final[tuple[type[msgspec.Struct], ...]] = (
     SourceLine,
     LinkDescription,
     CloudLine,
+    PasskeyLine,
     *REQUESTS,
 )
 """What is told and asked as values: their schemas are made of them."""
@@ -427,6 +429,17 @@ SCHEMAS: Final[dict[str, Any]] = {
         "type": "object",
         "required": ["provider", "told"],
         "properties": {"provider": _TEXT, "told": {"type": "boolean"}},
+    },
+    "Passkeys": {
+        "type": "object",
+        "required": ["passkeys"],
+        "properties": {"passkeys": {"type": "array", "items": ref("PasskeyLine")}},
+    },
+    "PasskeyOptions": {
+        "type": "object",
+        "required": ["challenge"],
+        "properties": {"challenge": {"type": "string", "description": "Base64url."}},
+        "additionalProperties": True,
     },
     "Anything": {},
 } | msgspec.json.schema_components(MODELS, ref_template="#/components/schemas/{name}")[1]

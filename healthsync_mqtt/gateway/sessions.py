@@ -141,6 +141,10 @@ class PersonSessions:
         """Open the session of a link. TokenError."""
         return self._tokens(await asyncio.to_thread(self._begin, code))
 
+    async def begin_by(self, proof: str, opened: Callable[[Registry], PersonSession]) -> SessionTokens:
+        """The session that another proof than a link opens, in one transaction with it. TokenError."""
+        return self._tokens(await asyncio.to_thread(self._opened, opened, by=proof))
+
     async def refresh(self, token: str) -> SessionTokens:
         """The next tokens of a session; TokenError. A token that was used before ends its session."""
         session, generation = await self._genuine(SessionToken.refresh, token)
@@ -197,9 +201,12 @@ class PersonSessions:
         self._live, self._carers, self._generation = live, carers, generation
 
     def _begin(self, code: str) -> PersonSession:
+        return self._opened(lambda registry: registry.sessions.begin(code, self.now_us()))
+
+    def _opened(self, opened: Callable[[Registry], PersonSession], **how: str) -> PersonSession:
         def begun(registry: Registry) -> PersonSession:
-            session = registry.sessions.begin(code, self.now_us())
-            self.note("session.begun", actor=_actor(session), user=_user(session), session=session.id[:8])
+            session = opened(registry)
+            self.note("session.begun", actor=_actor(session), user=_user(session), session=session.id[:8], **how)
             return session
 
         return self._change(begun)

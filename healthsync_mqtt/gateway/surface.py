@@ -22,6 +22,7 @@ from healthsync_mqtt.gateway import (
     measured,
     operators,
     outlets,
+    passkeys,
     posting,
     provider_hooks,
     readers,
@@ -74,6 +75,7 @@ class GatewayParts(Protocol):
     provider_hooks: provider_hooks.ProviderHooks
     linking: linking.Linking
     clouds: clouds.Clouds
+    passkeys: passkeys.Passkeys
     log: LogPool
     installation: Installation
     archives: leaving.Archives
@@ -93,6 +95,7 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         stream.routes(parts.streams, reader),
         enrolling.routes(parts.enrolling, anybody),
         visiting.routes(parts.sessions, callers, Visitor(callers), anybody),
+        passkeys.routes(parts.passkeys, callers, Visitor(callers), anybody),
         tokens.routes(callers, parts.sessions, Rule(callers), anybody),
         # Before those of apps: the addresses that are a provider's alone are written out.
         provider_hooks.routes(parts.provider_hooks, anybody),

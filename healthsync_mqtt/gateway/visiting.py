@@ -50,7 +50,7 @@ def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody
             raise
         if for_browser:
             return _kept(HTMLResponse(SIGNED_IN, headers={"Content-Security-Policy": PLAIN_POLICY}), tokens)
-        return _with_cookies(tokens)
+        return with_cookies(tokens)
 
     @router.post(
         "/v1/session/refresh",
@@ -64,7 +64,7 @@ def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody
             if refresh:
                 expect_own_page(request, sessions.csrf_of(refresh))
             tokens = await sessions.refresh(refresh)
-        return _with_cookies(tokens)
+        return with_cookies(tokens)
 
     @router.get("/v1/session", summary="Whose session it is", responses=answers("Session", "The session.", 401, 403))
     async def whose(caller: Annotated[Caller, Depends(visitor)]) -> Response:
@@ -92,7 +92,8 @@ def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody
     return router
 
 
-def _with_cookies(tokens: SessionTokens) -> Response:
+def with_cookies(tokens: SessionTokens) -> Response:
+    """A session as it is answered: who it is of, and its cookies."""
     session = tokens.session
     until_s = session.renewed_us / _SECOND_US + ACCESS_S
     person = Person(session.id, session.role, session.holder, until_s)

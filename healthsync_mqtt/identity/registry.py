@@ -40,6 +40,7 @@ from healthsync_mqtt.identity.people.lookup import (
     user_of,
 )
 from healthsync_mqtt.identity.people.names import ERASED, check_id, checked_names, checked_types, dump_names
+from healthsync_mqtt.identity.people.passkeys import PasskeyBook
 from healthsync_mqtt.identity.people.records import Admin, Device, Subscriber, User
 from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
 from healthsync_mqtt.identity.people.schema import open_database
@@ -88,6 +89,7 @@ class Registry:
         self.sources = SourceBook(tables)
         self.apps = AppBook(tables)
         self.sessions = SessionBook(tables)
+        self.passkeys = PasskeyBook(tables)
         self.carers = CarerBook(tables)
         self.webhooks = WebhookBook(tables)
         self.erasures = ErasureBook(tables)
@@ -323,6 +325,7 @@ class Registry:
             raise_epoch(self._tables, name)
             self._tables.delete("admins", "name = ?", name)
             self.sessions.end_all(SessionRole.admin, name, now_us, "admin removed")
+            self.passkeys.remove_all(SessionRole.admin, name)
             return admin
 
     def admins(self) -> list[Admin]:

@@ -125,7 +125,7 @@ class ErasureBook:
             for table in _OF_USER:
                 tables.delete(table, "user_id = ?", user)
             tables.delete("carers", "user_id = ? OR carer_id = ?", user, user)
-            for table in ("sessions", "invites"):
+            for table in ("sessions", "invites", "passkeys"):
                 tables.delete(table, "role = 'user' AND holder = ?", user)
             for client in clients:
                 tables.delete("principals", "client_id = ?", client)

@@ -98,16 +98,20 @@ class SessionBook:
             found = self._tables.record(_Invite, _SQL["invite"], _digest(code))
             if found is None or found.used_us is not None or now_us >= found.expires_us:
                 raise TokenError("the link is not good, or was opened before")
-            role = SessionRole(found.role)
-            if role is SessionRole.user and user_of(self._tables, found.holder).suspended_us is not None:
-                raise TokenError("the user is suspended")
-            if role is SessionRole.admin and self._tables.record(Admin, PEOPLE["admin"], found.holder) is None:
-                raise TokenError("there is no such admin any more")
             self._tables.update("invites", _digest(code), {"used_us": now_us})
+            return self.opened(SessionRole(found.role), found.holder, now_us)
+
+    def opened(self, role: SessionRole, holder: str, now_us: int) -> PersonSession:
+        """A new session of who has proved to be the holder. TokenError where there is none, or a suspended one."""
+        with self._tables.write():
+            if role is SessionRole.user and user_of(self._tables, holder).suspended_us is not None:
+                raise TokenError("the user is suspended")
+            if role is SessionRole.admin and self._tables.record(Admin, PEOPLE["admin"], holder) is None:
+                raise TokenError("there is no such admin any more")
             session = PersonSession(
                 id=secrets.token_urlsafe(16),
                 role=role,
-                holder=found.holder,
+                holder=holder,
                 seed=secrets.token_urlsafe(32),
                 created_us=now_us,
                 generation=1,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.identity.people.passkeys import Passkey
 from healthsync_mqtt.identity.people.sessions import SessionRole
 from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.insights.finding import Basis, InsightFinding
@@ -22,6 +23,12 @@ def filled(data: Path, lines) -> Path:
     lines("device", "remove", "alice", "alice-watch", "--yes")
     with DataDirectory(data).registry() as registry:
         registry.sources.prefer("alice", ["alice-watch"], NOW_US)
+        for user in ("alice", "bob"):
+            passkey = Passkey(
+                id=f"id-{user}", role=SessionRole.user, holder=user, handle="handle", name=f"{user}-phone",
+                public_key=b"the-key", sign_count=0, created_us=NOW_US, used_us=None,
+            )  # fmt: skip
+            registry.passkeys.add(passkey, user.encode(), NOW_US + 1)
     lines("consent", "withdraw", "alice", "--types", "steps")
     with InsightFile.open(data / "insights.db") as file:
         for user in ("alice", "bob"):
@@ -56,6 +63,7 @@ def test_everything_of_one_person(filled: Path, tmp_path: Path, lines) -> None:
     assert [row["action"] for row in found["consents.jsonl"]][-1] == "withdraw"
     (device,) = found["devices.jsonl"]
     assert (device["device_id"], device["removed_at"] is not None) == ("alice-watch", True)
+    assert [(row["id"], row["name"]) for row in found["passkeys.jsonl"]] == [("id-alice", "alice-phone")]
     assert found["preferences.jsonl"] == [{"sources": ["alice-watch"]}]
     actions = {row["action"] for row in found["audit.jsonl"]}
     assert {"user.added", "consent.withdrawn", "device.removed", "user.exported"} <= actions

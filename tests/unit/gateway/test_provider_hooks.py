@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from healthsync_mqtt.adapters.agreeing import invite
+from healthsync_mqtt.adapters.link_state import LinkEvent
 from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.adapters.ready import LiveReady
 from healthsync_mqtt.linked.inbox import NoticeInbox
@@ -204,3 +205,32 @@ def test_a_person_links_and_unlinks_a_cloud(scene: Scene) -> None:
     assert "oura" not in {each["provider"] for each in alice.get(path).json()["links"]}
     assert alice.call("DELETE", f"{path}/oura", x_csrf_token=alice.csrf).status == 404
     assert {"adapter.invited", "adapter.unlinked"} <= set(scene.here.audited())
+
+
+def test_a_person_pauses_a_link_resumes_it_and_has_it_fetched(scene: Scene) -> None:
+    with scene.here.registry() as registry:
+        registry.add_user("bob", "all", 1)
+    alice, bob = scene.here.invited("alice"), scene.here.invited("bob")
+    begun = alice.call("POST", "/v1/users/alice/links", {"provider": "oura"}, x_csrf_token=alice.csrf)
+    back = urlsplit(scene.cloud.agree(begun.json()["url"]))
+    assert scene.here.web.get(f"{back.path}?{back.query}").status == 200
+    with LinkBook.open(scene.data) as book:
+        link = book.of("alice", "oura")
+        path = f"/v1/users/alice/links/{link.provider}"
+        for verb, paused in (("pause", True), ("resume", False)):
+            assert alice.call("POST", f"{path}/{verb}").status == 403, "without the word of the session"
+            assert bob.call("POST", f"{path}/{verb}", x_csrf_token=bob.csrf).status == 404
+            answer = alice.call("POST", f"{path}/{verb}", x_csrf_token=alice.csrf)
+            assert (answer.status, answer.json()["paused"]) == (200, paused), answer.body
+            assert book.is_paused(link.id) is paused
+        before = len(book.asked())
+        assert alice.call("POST", f"{path}/sync", x_csrf_token=alice.csrf).status == 200
+        assert [each for _, each in book.asked()[before:]] == [link.id]
+        for event in (LinkEvent.begun, LinkEvent.refused):
+            book.happened(book.of("alice", "oura"), event, hint="agree once more")
+        refused = alice.call("POST", f"{path}/sync", x_csrf_token=alice.csrf)
+        assert (refused.status, refused.json()["reason"]) == (409, "conflict")
+    for verb in ("pause", "resume", "sync"):
+        absent = alice.call("POST", f"/v1/users/alice/links/nobody/{verb}", x_csrf_token=alice.csrf)
+        assert absent.status == 404, absent.body
+    assert {"adapter.paused", "adapter.resumed", "adapter.sync_asked"} <= set(scene.here.audited())
