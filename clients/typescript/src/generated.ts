@@ -1845,6 +1845,16 @@ export type LinkEnd = {
   told: boolean;
 };
 
+export type Passkeys = {
+  passkeys: Array<PasskeyLine>;
+};
+
+export type PasskeyOptions = {
+  /** Base64url. */
+  challenge: string;
+  [name: string]: unknown;
+};
+
 export type Anything = unknown;
 
 export type UserDescription = {
@@ -2005,6 +2015,13 @@ export type CloudLine = {
   types: Array<string>;
 };
 
+export type PasskeyLine = {
+  id: string;
+  name: string;
+  created_at: string;
+  used_at: string | null;
+};
+
 export type UserRequest = {
   user_id: string;
   consent: Array<string>;
@@ -2074,6 +2091,15 @@ export type ErasureWish = {
 
 export type LinkWish = {
   provider: string;
+};
+
+export type PasskeyRequest = {
+  name: string;
+  credential: Record<string, unknown>;
+};
+
+export type SignInRequest = {
+  credential: Record<string, unknown>;
 };
 
 export type Order = "asc" | "desc";
@@ -2185,11 +2211,47 @@ export interface Routes {
     body: undefined;
     answer: Session;
   };
+  "POST /v1/session": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: SignInRequest;
+    answer: Session;
+  };
   "DELETE /v1/session": {
     path: Record<never, never>;
     query: Record<never, never>;
     body: undefined;
     answer: Session;
+  };
+  "GET /v1/session/passkeys": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Passkeys;
+  };
+  "POST /v1/session/passkeys": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: PasskeyRequest;
+    answer: Passkeys;
+  };
+  "POST /v1/session/passkeys/challenge": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: PasskeyOptions;
+  };
+  "DELETE /v1/session/passkeys/{passkey}": {
+    path: { passkey: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: Passkeys;
+  };
+  "POST /v1/session/challenge": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: PasskeyOptions;
   };
   "POST /v1/oauth/introspect": {
     path: Record<never, never>;
@@ -2622,6 +2684,24 @@ export interface Routes {
     query: Record<never, never>;
     body: undefined;
     answer: LinkEnd;
+  };
+  "POST /v1/users/{user}/links/{provider}/pause": {
+    path: { user: string; provider: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: LinkDescription;
+  };
+  "POST /v1/users/{user}/links/{provider}/resume": {
+    path: { user: string; provider: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: LinkDescription;
+  };
+  "POST /v1/users/{user}/links/{provider}/sync": {
+    path: { user: string; provider: string };
+    query: Record<never, never>;
+    body: undefined;
+    answer: LinkDescription;
   };
   "GET /v1/status": {
     path: Record<never, never>;
