@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from healthsync_mqtt.config.paths import DataPaths
-from healthsync_mqtt.descriptions.passkeys import described_passkey
-from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.exports.person import ArchivePart
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.people.sessions import SessionRole
@@ -115,7 +113,12 @@ def _devices(registry: Registry, user: str) -> Iterator[dict[str, Any]]:
 
 def _passkeys(registry: Registry, user: str) -> Iterator[dict[str, Any]]:
     for each in registry.passkeys.of(SessionRole.user, user):
-        yield told(described_passkey(each))
+        yield {
+            "id": each.id,
+            "name": each.name,
+            "created_at": iso(each.created_us),
+            "used_at": None if each.used_us is None else iso(each.used_us),
+        }
 
 
 def _preferences(registry: Registry, user: str) -> Iterator[dict[str, Any]]:

@@ -57,7 +57,7 @@ _DECOY: Final = bytes.fromhex(
 """The generator of P-256 as a COSE key: what signatures of passkeys that nobody has are looked at with, as long."""
 
 
-class Place(NamedTuple):
+class PasskeyDomain(NamedTuple):
     """Where passkeys are good: the domain, and the origin of its pages."""
 
     domain: str
@@ -87,7 +87,7 @@ class Ceremonies:
         self._place = _place_of(public_url)
         self._secret = secret
 
-    def place(self) -> Place:
+    def place(self) -> PasskeyDomain:
         """Where passkeys are good. HttpError 409 where they cannot be: there is no domain."""
         if self._place is None:
             raise HttpError(
@@ -197,12 +197,12 @@ class Ceremonies:
         return hmac.digest(key, f"{what}\n{whose}\n".encode() + begun, "sha256")
 
 
-def _place_of(public_url: str) -> Place | None:
+def _place_of(public_url: str) -> PasskeyDomain | None:
     there = urlsplit(public_url)
     domain = there.hostname or ""
     try:
         ipaddress.ip_address(domain)
     except ValueError:
         secure = there.scheme == "https" or domain == "localhost"
-        return Place(domain, f"{there.scheme}://{there.netloc.lower()}") if domain and secure else None
+        return PasskeyDomain(domain, f"{there.scheme}://{there.netloc.lower()}") if domain and secure else None
     return None  # WebAuthn knows no addresses
