@@ -13,6 +13,7 @@ _FIRST_WAIT_S: Final = 0.2
 _MOST_WAIT_S: Final = 30.0
 _STEADY_S: Final = 30.0
 _STOP_S: Final = 2.0
+_MOST_START_S: Final = 600.0
 
 
 @contextlib.asynccontextmanager
@@ -50,7 +51,8 @@ async def _ended(process: Process, stop_s: float) -> None:
 class KeptProcess:
     """A program that is started again whenever it ends: at once after it was steady, else later each time.
 
-    It says JSON objects on stdout, one a line. One that says nothing for ``silence_s`` hangs, and is killed.
+    It says JSON objects on stdout, one a line. One that says nothing for ``silence_s`` hangs, and is killed. One that
+    has said nothing yet may only be slow, on a machine that is: the next has twice the time until its first word.
     """
 
     def __init__(self, part: str, *, silence_s: float) -> None:
@@ -58,6 +60,8 @@ class KeptProcess:
         self._part = part
         self._log = get_logger(part)
         self._silence_s = silence_s
+        #: the same until the first word
+        self._start_s = silence_s
         #: how often it has ended
         self.restarts = 0
 
@@ -89,20 +93,24 @@ class KeptProcess:
         self, command: tuple[str, ...], heard: Callable[[dict[str, Any]], None], options: dict[str, Any]
     ) -> int:
         async with own_process(*command, stop_s=_STOP_S, **options) as process:
-            while line := await self._next_line(process):
+            within_s = self._start_s
+            while line := await self._next_line(process, within_s):
+                within_s = self._silence_s
                 said = json.loads(line)
                 if not isinstance(said, dict):
                     raise ValueError("it says what is no object")  # noqa: TRY004  # caught with what is no JSON
                 heard(said)
             return await process.wait()
 
-    async def _next_line(self, process: Process) -> bytes:
+    async def _next_line(self, process: Process, within_s: float) -> bytes:
         """Empty at the end of its stdout, which is brought about when it is silent too long."""
         assert process.stdout
         try:
-            async with asyncio.timeout(self._silence_s):
+            async with asyncio.timeout(within_s):
                 return await process.stdout.readline()
         except TimeoutError:
-            self._log.warning(f"{self._part}.process_hangs", silent_s=self._silence_s)
+            self._log.warning(f"{self._part}.process_hangs", silent_s=within_s)
+            if within_s == self._start_s:
+                self._start_s = min(2 * self._start_s, max(_MOST_START_S, self._silence_s))
             process.kill()
             return b""

@@ -142,7 +142,7 @@ class Surroundings:
             await problem(_ENDING, request_id)(scope, receive, answered)
 
     def _count(self, scope: Scope, message: Message, seconds: float) -> None:
-        route = str(getattr(scope.get("route"), "path", ""))
+        route = str(getattr(scope.get("route"), "path_format", ""))
         self._traffic.answered(scope.get("method", "GET"), route, message.get("status", _SWITCHED), seconds)
         if refusal := scope["state"].get(_REFUSAL):
             self._traffic.refused(refusal)

@@ -49,7 +49,7 @@ def routes(deeds: Deeds, log: LogPool, installation: Installation, admin: Admini
         return written({"rejected": found, "next": after})
 
     @router.get(
-        "/v1/rejected/{number}",
+        "/v1/rejected/{number:int}",  # so that it is not what /v1/rejected/purge looks like
         summary="A rejected event",
         responses=answers("Rejected", "It, with what was sent.", 400, 401, 404, 503),
     )
@@ -60,7 +60,7 @@ def routes(deeds: Deeds, log: LogPool, installation: Installation, admin: Admini
         return written(shown_rejection(row))
 
     @router.post(
-        "/v1/rejected/{number}/replay",
+        "/v1/rejected/{number:int}/replay",
         summary="Try a rejected event again",
         responses=answers("Replayed", "What became of it.", 400, 401, 403, 404, 503),
     )

@@ -2,12 +2,13 @@
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.own_process import own_process
-from tests.support.patience import PATIENCE_S
+from bridge.own_process import KeptProcess, own_process
+from tests.support.patience import PATIENCE_S, until
 
 STUBBORN = (sys.executable, "-c", "import signal; signal.pause()")
 TURNS = 40
@@ -64,3 +65,27 @@ async def test_what_cannot_be_started_is_said() -> None:
     with pytest.raises(OSError, match="no-such-program"):
         async with own_process("/no-such-program", stop_s=0.0):
             raise AssertionError("it was not started")
+
+
+async def test_one_that_is_slow_to_begin_is_given_more_time_and_is_killed_when_it_falls_silent(tmp_path: Path) -> None:
+    log = tmp_path / "starts"
+    script = f"""
+import os, time
+with open({str(log)!r}, "a") as starts: starts.write("x")
+time.sleep(1.0)
+print('{{"first": true}}', flush=True)
+time.sleep(3600)
+"""
+    heard: list[Any] = []
+    kept = KeptProcess("gateway", silence_s=0.1)
+
+    async def command() -> tuple[str, ...]:
+        return (sys.executable, "-c", script)
+
+    running = asyncio.create_task(kept.run(command, heard.append, lambda: None))
+    await until(lambda: heard)
+    starts = len(log.read_text())
+    assert starts > 1
+    await until(lambda: kept.restarts >= starts)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

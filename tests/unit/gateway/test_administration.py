@@ -233,7 +233,7 @@ def test_for_everybody_else_none_of_it_is_there(scene: GatewayHere) -> None:
     for method, path in found:
         for user in ("alice", "nobody"):
             url = path.replace("{user}", user).replace("{device}", "watch").replace("{app}", "phone")
-            url = url.replace("{name}", "board")
+            url = url.replace("{name}", "board").replace("{number:int}", "1")
             assert scene.web.call(method, url, {}).status == 401, url
             for name, web in others.items():
                 said = web.call(method, url, {})
@@ -298,6 +298,12 @@ def test_an_invitation_of_an_admin_opens_nothing_once_the_admin_is_gone(scene: G
 def test_the_answer_to_another_method_lists_all_that_the_path_takes(root: Web, path: str, allowed: str) -> None:
     answer = root.call("PATCH", path)
     assert (answer.status, answer.headers["allow"]) == (405, allowed)
+
+
+def test_a_word_where_a_number_stands_is_no_other_route(root: Web) -> None:
+    answer = root.get("/v1/rejected/purge")
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    assert (root.get("/v1/rejected/x").status, root.get("/v1/rejected/999").status) == (404, 404)
 
 
 @pytest.mark.parametrize(
