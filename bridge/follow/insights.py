@@ -25,6 +25,7 @@ from bridge.stages.consent import ConsentGate
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.identity.consent.decisions import ALWAYS, NO_PERMISSION, Permission
 from healthsync_mqtt.insights.file import InsightFile, Key
+from healthsync_mqtt.insights.wording import KIND as REPORT
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.summaries.reader import DayReader
 from healthsync_mqtt.telemetry.log import get_logger
@@ -82,10 +83,14 @@ class Insights:
         self._board: RetainedBoard[Key] | None = None
         self._change = 0
         self._consent_version = -1
+        self._reports_version = -1
         self._permissions: dict[str, Permission] = {}
         self._expiring: dict[str, int] = {}
         #: who agrees to something else, and may still have findings of before
         self._changed: set[str] = set()
+        #: what those agree to of whom there may be reports, and when it ends by itself
+        self._phrased: dict[str, Permission] = {}
+        self._phrased_until: dict[str, int] = {}
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="insights")
 
@@ -96,6 +101,7 @@ class Insights:
             if board is None or self._file is None:
                 return
             await self._hear(board, self._file)
+            await self._hear_of_reports(self._file)
             await self._read(board, self._file)
             await board.renew()
             await board.publish()
@@ -124,7 +130,7 @@ class Insights:
             left = [key for key in own if not board.free_of(key)]
             if left:
                 raise UnavailableError("an insight may still be retained", hint="is the broker connected?")
-            for kept in (self._permissions, self._expiring):
+            for kept in (self._permissions, self._expiring, self._phrased, self._phrased_until):
                 kept.pop(user, None)
             self._changed.discard(user)
             await self._in_thread(self._file.forget_person, user)
@@ -202,6 +208,29 @@ class Insights:
                 await self._in_thread(file.withdraw, user)
             self._changed.discard(user)
 
+    async def _hear_of_reports(self, file: InsightFile) -> None:
+        """What may not be phrased any more is in no report."""
+        now_us, now = self._clock_us(), self._gate.analysis
+        changed = {user for user, until_us in self._phrased_until.items() if until_us <= now_us}
+        if self._reports_version != self._gate.version:
+            first = self._reports_version < 0
+            self._reports_version, now = self._gate.version, dict(now)
+            changed |= {user for user, before in self._phrased.items() if now.get(user) is not before}
+            if first:
+                changed |= await self._in_thread(file.reported)
+            self._phrased_until |= {
+                user: agreed_text(agreed, now_us)[1]
+                for user, agreed in now.items()
+                if self._phrased.get(user) is not agreed
+            }
+            self._phrased = now
+        for user in changed:
+            agreed = now.get(user, NO_PERMISSION)
+            await self._in_thread(file.withdraw_reports, user, may=partial(_phrases, agreed, now_us))
+            self._phrased_until[user] = agreed_text(agreed, now_us)[1]
+        for user in [user for user, until_us in self._phrased_until.items() if until_us >= ALWAYS]:
+            del self._phrased_until[user]
+
     # -- what is told
 
     async def _read(self, board: RetainedBoard[Key], file: InsightFile) -> None:
@@ -220,6 +249,9 @@ class Insights:
             return b""  # what was found was of what was agreed to before
         now_us = self._clock_us()
         found = await self._in_thread(self._file.newest, user, kind)
+        if kind == REPORT:
+            agreed = self._gate.analysis.get(user, NO_PERMISSION)
+            found = [each for each in found if all(_phrases(agreed, now_us, name) for name in each.types)]
         told = [each.event for each in found if all(self._told(user, name, now_us) for name in each.types)]
         told = [each for each in told if each["day"] == told[0]["day"]]
         return _encode({"user_id": user, "kind": kind, "day": told[0]["day"], "findings": told}) if told else b""
@@ -228,6 +260,11 @@ class Insights:
         """Whether subscribers may know of a type: only where all that it is made of may be shared."""
         share, evaluated = self._gate.share.get(user, NO_PERMISSION), self._gate.insights.get(user, NO_PERMISSION)
         return type_name not in self._withheld and both_cover(share, evaluated, type_name, now_us)
+
+
+def _phrases(agreed: Permission, now_us: int, type_name: str) -> bool:
+    """Whether what was found of a type may be phrased, whenever that had come in: it is asked of what is found now."""
+    return now_us < agreed.span(type_name).until_us
 
 
 @asynccontextmanager

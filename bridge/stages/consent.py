@@ -37,6 +37,7 @@ class ConsentGate:
         self.store: dict[str, Permission] = dict(permissions[Purpose.store])
         self.share: dict[str, Permission] = dict(permissions[Purpose.share])
         self.insights: dict[str, Permission] = dict(permissions[Purpose.insights])
+        self.analysis: dict[str, Permission] = dict(permissions[Purpose.analysis])
         #: another number after each change
         self.version = 0
         self._changed: set[str] = set()
@@ -51,6 +52,7 @@ class ConsentGate:
             self._storing_changed |= _different(self.store, store)
             self.store, self.share = store, share
             self.insights = dict(permissions[Purpose.insights])
+            self.analysis = dict(permissions[Purpose.analysis])
             self.version += 1
 
     def amend(self, permissions: Permissions) -> None:
@@ -66,6 +68,7 @@ class ConsentGate:
             self.store.update(store)
             self.share.update(share)
             self.insights.update(permissions[Purpose.insights])
+            self.analysis.update(permissions[Purpose.analysis])
             self.version += 1
 
     def changed(self) -> frozenset[str]:

@@ -81,8 +81,9 @@ def adapters(ctx: typer.Context, incomplete: str) -> list[str]:
 def insight_kinds(ctx: typer.Context, incomplete: str) -> list[str]:
     """Kinds of insights, with those of the installation."""
     from healthsync_mqtt.insights.catalogue import FOLDER, known
+    from healthsync_mqtt.insights.wording import KIND as REPORT
 
-    return _beginning(incomplete, known(_data(ctx) / FOLDER).insights)
+    return _beginning(incomplete, [*known(_data(ctx) / FOLDER).insights, REPORT])
 
 
 def answer_kinds(ctx: typer.Context, incomplete: str) -> list[str]:

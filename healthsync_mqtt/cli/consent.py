@@ -12,7 +12,7 @@ from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, later, names, now
 from healthsync_mqtt.descriptions.consents import described_decision, described_standings
 from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.errors import UsageError
-from healthsync_mqtt.identity.consent.decisions import PURPOSES, Purpose, Standing
+from healthsync_mqtt.identity.consent.decisions import PURPOSES, USUAL_PURPOSES, Purpose, Standing
 from healthsync_mqtt.identity.registry import Registry
 
 app = new_group("What users agree to: which types, for which purpose, until when.")
@@ -28,7 +28,9 @@ Types = Annotated[
 Purposes = Annotated[
     str,
     typer.Option(
-        "--purpose", help="store, share, insights, a list of them, or all.", autocompletion=completion.purposes
+        "--purpose",
+        help="store, share, insights, analysis, a list of them, or all.",
+        autocompletion=completion.purposes,
     ),
 ]
 
@@ -44,10 +46,10 @@ _COLUMNS = {
 }
 
 
-def purposes(text: str) -> tuple[Purpose, ...]:
-    """The purposes in a comma-separated list; ``all`` means every one."""
+def purposes(text: str, *, every: tuple[Purpose, ...] = USUAL_PURPOSES) -> tuple[Purpose, ...]:
+    """The purposes in a comma-separated list; ``all`` means ``every`` one: whoever agrees to analysis names it."""
     try:
-        listed = PURPOSES if text == "all" else tuple(Purpose(name) for name in names(text))
+        listed = every if text == "all" else tuple(Purpose(name) for name in names(text))
     except ValueError:
         listed = ()
     if not listed:
@@ -108,7 +110,7 @@ def withdraw(
     Example: healthsync consent withdraw alice --types weight --purpose share
     """
     place = DataDirectory(data)
-    chosen, listed = purposes(purpose), type_names(types)
+    chosen, listed = purposes(purpose, every=PURPOSES), type_names(types)
     with place.registry() as registry:
         registry.user(user)
     what = "everything" if listed == "*" else ", ".join(listed)

@@ -15,7 +15,7 @@ from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.client.simulated import simulated_events
 from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import ConflictError
-from healthsync_mqtt.identity.consent.decisions import PURPOSES
+from healthsync_mqtt.identity.consent.decisions import USUAL_PURPOSES
 
 USER = "demo"
 DEVICE = "simulator"
@@ -30,7 +30,7 @@ def demo_login(place: DataDirectory, lifetime_s: int) -> Credentials:
         with contextlib.suppress(ConflictError):
             registry.add_user(USER, "all", now_us(), recorded_by=operator())
             place.audit("user.added", user=USER)
-            place.audit("consent.granted", user=USER, types="*", purposes=PURPOSES)
+            place.audit("consent.granted", user=USER, types="*", purposes=USUAL_PURPOSES)
         device, added = device_made_if_missing(registry, USER, DEVICE, now_us())
     if added:
         place.audit("device.added", user=USER, device=DEVICE)

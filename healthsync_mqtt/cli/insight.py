@@ -14,6 +14,7 @@ from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.errors import NotFoundError, UsageError
 from healthsync_mqtt.insights.catalogue import FOLDER, known
 from healthsync_mqtt.insights.file import InsightFile
+from healthsync_mqtt.insights.wording import KIND as REPORT
 from healthsync_mqtt.insights.worker import InsightWorker
 from healthsync_mqtt.summaries.day import date_text, day_number
 from healthsync_mqtt.summaries.part import DAY_US
@@ -128,7 +129,7 @@ def kinds(*, data: Data = DATA, json: Json = False) -> None:
 
 
 def _expect_kind(place: DataDirectory, kind: str | None) -> None:
-    if kind is not None and kind not in (names := known(place.path / FOLDER).insights):
+    if kind is not None and kind not in (names := {*known(place.path / FOLDER).insights, REPORT}):
         raise NotFoundError(
             f"there is no kind {kind}", hint=f"{did_you_mean(kind, names)}see: healthsync insight kinds"
         )

@@ -16,7 +16,7 @@ from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.client.simulated import simulated_events
 from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import ConflictError, UsageError
-from healthsync_mqtt.identity.consent.decisions import PURPOSES
+from healthsync_mqtt.identity.consent.decisions import USUAL_PURPOSES
 
 DEFAULT_USER = "sim"
 
@@ -54,7 +54,7 @@ def simulate(
             with contextlib.suppress(ConflictError):
                 registry.add_user(user, "all", now_us(), recorded_by=operator())
                 place.audit("user.added", user=user)
-                place.audit("consent.granted", user=user, types="*", purposes=PURPOSES)
+                place.audit("consent.granted", user=user, types="*", purposes=USUAL_PURPOSES)
                 output.say(f"added the user {user}")
         names = [f"sim-{number:04d}" for number in range(devices)]
         found = [device_made_if_missing(registry, user, name, now_us()) for name in names]

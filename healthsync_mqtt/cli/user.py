@@ -37,7 +37,8 @@ def add(
     purpose: Annotated[
         str,
         typer.Option(
-            help="What for: store, share, insights, a list of them, or all.", autocompletion=completion.purposes
+            help="What for: store, share, insights, analysis, a list of them, or all (without analysis).",
+            autocompletion=completion.purposes,
         ),
     ] = "all",
     data: FreshData = DATA,

@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from healthsync_mqtt.config.holder_settings import HolderSettings
+from healthsync_mqtt.config.insight_sections import InsightSettings
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.sections import (
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     """Services that may hold the outer key: ``vault``, ``aws``, ``google``, ``azure``, each with what it needs of url,
     key, ca_file, mount, namespace, token_file, region, credentials_file, tenant, client_id, client_secret_file and
     login_url. Which of them holds it says `healthsync key rewrap --provider`."""
+    insights: InsightSettings = InsightSettings()
     external: ExternalSettings = ExternalSettings()
     retention: RetentionSettings = RetentionSettings()
     quarantine: QuarantineSettings = QuarantineSettings()

@@ -15,7 +15,7 @@ from healthsync_mqtt.gateway.lists import PageSize, Place, written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.questions import moment, types_of
 from healthsync_mqtt.gateway.rules import Keeper
-from healthsync_mqtt.identity.consent.decisions import Purpose
+from healthsync_mqtt.identity.consent.decisions import PURPOSES, USUAL_PURPOSES, Purpose
 from healthsync_mqtt.identity.registry import Registry
 
 _EXAMPLE = '{"action": "grant", "types": ["steps"], "purposes": ["store"]}'
@@ -66,7 +66,9 @@ def routes(deeds: Deeds, keeper: Keeper) -> APIRouter:
     async def decided(request: Request, user: str, caller: Annotated[Caller, Depends(keeper)]) -> Response:
         """A decision about types and purposes, heeded within a second. What was stored stays at a withdrawal."""
         asked = await read_form(request, ConsentRequest, _EXAMPLE)
-        types, purposes = types_of(asked.types), tuple(map(Purpose, asked.purposes))
+        types = types_of(asked.types)
+        unnamed = USUAL_PURPOSES if asked.action == "grant" else PURPOSES
+        purposes = unnamed if asked.purposes is None else tuple(map(Purpose, asked.purposes))
         expires_us = moment(asked.expires_at, "expires_at")
 
         def decide(deed: Deed) -> dict[str, list[ConsentLine]]:

@@ -9,9 +9,9 @@ from healthsync_mqtt.topics.grammar import ID_MAX
 Id = Annotated[str, msgspec.Meta(pattern=f"^[A-Za-z0-9_-]{{1,{ID_MAX}}}$")]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Words = Annotated[tuple[Word, ...], msgspec.Meta(min_length=1, max_length=200)]
-PurposeName = Literal["store", "share", "insights"]
-Purposes = Annotated[tuple[PurposeName, ...], msgspec.Meta(min_length=1, max_length=3)]
-EVERY_PURPOSE: tuple[PurposeName, ...] = ("store", "share", "insights")
+PurposeName = Literal["store", "share", "insights", "analysis"]
+Purposes = Annotated[tuple[PurposeName, ...], msgspec.Meta(min_length=1, max_length=4)]
+USUAL: tuple[PurposeName, ...] = ("store", "share", "insights")
 _DAY_S = 86_400
 
 
@@ -20,7 +20,7 @@ class UserRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     user_id: Id
     consent: Annotated[tuple[Word, ...], msgspec.Meta(max_length=200)]
-    purposes: Purposes = EVERY_PURPOSE
+    purposes: Purposes = USUAL
 
 
 class InviteRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,11 +54,14 @@ class AppRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class ConsentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A decision about types (names, or ``all``: the general ones)."""
+    """A decision about types (names, or ``all``: the general ones).
+
+    Without ``purposes`` a withdrawal is for all of them, and a grant for all but analysis, which is agreed to by name.
+    """
 
     action: Literal["grant", "withdraw"]
     types: Words
-    purposes: Purposes = EVERY_PURPOSE
+    purposes: Purposes | None = None
     expires_at: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     text_version: Word | None = None
 

@@ -13,8 +13,15 @@ from healthsync_mqtt.adapters.ending import ended
 from healthsync_mqtt.adapters.link_state import CloudLinkState
 from healthsync_mqtt.adapters.links import LinkBook
 from healthsync_mqtt.adapters.ready import ReadyAdapter
-from healthsync_mqtt.adapters.telling import CloudLine, LinkDescription, described_link
+from healthsync_mqtt.adapters.telling import (
+    AdapterLine,
+    CloudLine,
+    LinkDescription,
+    described_adapters,
+    described_link,
+)
 from healthsync_mqtt.adapters.web import DirectWeb, Web
+from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConflictError, HealthSyncError
 from healthsync_mqtt.gateway.asked import LinkWish
 from healthsync_mqtt.gateway.body import read_form
@@ -24,7 +31,7 @@ from healthsync_mqtt.gateway.link_pool import LinkFiles, LinkPool
 from healthsync_mqtt.gateway.lists import written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.problem import HttpError, not_found
-from healthsync_mqtt.gateway.rules import Keeper
+from healthsync_mqtt.gateway.rules import Administrator, Keeper
 from healthsync_mqtt.model.times import iso
 
 
@@ -44,6 +51,14 @@ class Clouds:
                 CloudLine(provider=each.name, title=each.capability.title, types=list(each.types)) for each in ready
             ]
             return {"links": list(map(described_link, files.book.links(user))), "clouds": clouds}
+
+        return await self._links.call(listed)
+
+    async def adapters(self) -> list[AdapterLine]:
+        """Every adapter, and the links of all users by their state."""
+
+        def listed(files: LinkFiles) -> list[AdapterLine]:
+            return described_adapters(load_settings(self._links.data), self._links.data, files.book.links())
 
         return await self._links.call(listed)
 
@@ -97,9 +112,17 @@ class Clouds:
             return ended(book, book.of(user, ready.adapter.name), ready, self._web, _now_us())
 
 
-def routes(deeds: Deeds, clouds: Clouds, keeper: Keeper) -> APIRouter:
-    """The routes of links."""
+def routes(deeds: Deeds, clouds: Clouds, keeper: Keeper, admin: Administrator) -> APIRouter:
+    """The routes of links, and of the adapters that make them."""
     router = APIRouter(tags=["clouds"])
+
+    @router.get("/v1/adapters", summary="All adapters", responses=answers("Adapters", "They.", 400, 401, 404, 503))
+    async def adapters(_: Annotated[Caller, Depends(admin)]) -> Response:
+        """Whether each can be linked here, what is missing where not, and how many links there are by their state."""
+        try:
+            return written({"adapters": await clouds.adapters()})
+        except HealthSyncError as error:
+            raise answered(error) from None
 
     async def of(user: str) -> Response:
         await deeds.ask(lambda registry: registry.user(user))

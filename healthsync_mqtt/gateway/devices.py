@@ -186,7 +186,22 @@ def qr_svg(text: str) -> str:
 def _with_sightings(
     registry: Registry, devices: list[Device], live: LiveClients | None, now_us: int
 ) -> list[dict[str, Any]]:
-    return [told(described_device(each)) | seen_of(registry, each.client_id, live, now_us) for each in devices]
+    return [
+        told(described_device(each))
+        | seen_of(registry, each.client_id, live, now_us)
+        | {"certificate_ends_at": _certificate_end(registry, each.client_id, now_us)}
+        for each in devices
+    ]
+
+
+def _certificate_end(registry: Registry, client_id: str, now_us: int) -> str | None:
+    denied = registry.certificates.denied_among((), [client_id])
+    ends = [
+        each.expires_us
+        for each in registry.certificates.issued(client_id)
+        if each.expires_us is not None and each.expires_us > now_us and not denied.get(each.serial)
+    ]
+    return iso(max(ends)) if ends else None
 
 
 def seen_of(registry: Registry, client_id: str, live: LiveClients | None, now_us: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from healthsync_mqtt.adapters.telling import CloudLine, LinkDescription
+from healthsync_mqtt.adapters.telling import AdapterLine, CloudLine, LinkDescription
 from healthsync_mqtt.descriptions.audited import AuditFinding, AuditLine
 from healthsync_mqtt.descriptions.consents import ConsentDecisionLine, ConsentLine
 from healthsync_mqtt.descriptions.measured import SourceLine
@@ -107,6 +107,7 @@ MODELS: Final[tuple[type[msgspec.Struct], ...]] = (
     LinkDescription,
     CloudLine,
     PasskeyLine,
+    AdapterLine,
     *REQUESTS,
 )
 """What is told and asked as values: their schemas are made of them."""
@@ -133,8 +134,8 @@ def _with(name: str, **more: dict[str, Any]) -> dict[str, Any]:
     return {"allOf": [ref(name), {"type": "object", "required": list(more), "properties": more}]}
 
 
-def _seen(name: str) -> dict[str, Any]:
-    """A model of a client, with when it was last here."""
+def _seen(name: str, **more: dict[str, Any]) -> dict[str, Any]:
+    """A model of a client, with when it was last here, and further members."""
     refused = {"type": "integer", "description": "Logins that were refused in the last day."}
     return {
         "allOf": [
@@ -142,10 +143,11 @@ def _seen(name: str) -> dict[str, Any]:
             ref("LastSighting"),
             {
                 "type": "object",
-                "required": ["online", "refused_lately"],
+                "required": ["online", "refused_lately", *more],
                 "properties": {
                     "online": {"type": ["boolean", "null"], "description": "null: no service runs that knows."},
                     "refused_lately": refused,
+                    **more,
                 },
             },
         ]
@@ -322,7 +324,14 @@ SCHEMAS: Final[dict[str, Any]] = {
         "properties": {"types": {"type": "array", "items": {"type": "object"}}},
     },
     "UserPage": _page("users", "UserDescription"),
-    "Device": _seen("DeviceDescription"),
+    "Device": _seen(
+        "DeviceDescription",
+        certificate_ends_at={
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "When the last certificate of this device ends that is good now; null: it has none.",
+        },
+    ),
     "DevicePage": _page("devices", "Device"),
     "App": _seen("AppDescription"),
     "AppPage": _page("apps", "App"),
@@ -411,6 +420,11 @@ SCHEMAS: Final[dict[str, Any]] = {
         "type": "object",
         "required": ["imports"],
         "properties": {"imports": {"type": "array", "items": ref("Import")}},
+    },
+    "Adapters": {
+        "type": "object",
+        "required": ["adapters"],
+        "properties": {"adapters": {"type": "array", "items": ref("AdapterLine")}},
     },
     "Links": {
         "type": "object",

@@ -117,6 +117,6 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         refused.routes(parts.deeds, parts.log, parts.installation, admin),
         records.routes(parts.deeds, parts.installation, admin),
         outlets.routes(parts.deeds, parts.installation, admin),
-        clouds.routes(parts.deeds, parts.clouds, keeper),
+        clouds.routes(parts.deeds, parts.clouds, keeper, admin),
         watching.routes(parts.installation, admin),
     ]

@@ -15,7 +15,7 @@ from healthsync_mqtt.errors import ConflictError
 from healthsync_mqtt.identity.audit.outbox import AuditOutbox
 from healthsync_mqtt.identity.certificates.book import CertificateBook
 from healthsync_mqtt.identity.consent.book import ConsentBook
-from healthsync_mqtt.identity.consent.decisions import PURPOSES, Purpose
+from healthsync_mqtt.identity.consent.decisions import USUAL_PURPOSES, Purpose
 from healthsync_mqtt.identity.login.adapters import ADAPTERS
 from healthsync_mqtt.identity.login.enrolment import ENROL_NAME, ENROL_PREFIX, Enrolments
 from healthsync_mqtt.identity.login.gateway import GATEWAY
@@ -125,7 +125,7 @@ class Registry:
         consent: str | Iterable[str] | None,
         now_us: int,
         *,
-        purposes: Iterable[Purpose] = PURPOSES,
+        purposes: Iterable[Purpose] = USUAL_PURPOSES,
         recorded_by: str = "cli",
     ) -> User:
         """Add a user with its first consent ("all" or "*", type names, or None for none). ConflictError when it exists.

@@ -10,12 +10,18 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.insights import language_model
+from healthsync_mqtt.insights.file import InsightFile
+from healthsync_mqtt.insights.reports import WeeklyReports
 from healthsync_mqtt.insights.worker import InsightWorker
 from healthsync_mqtt.telemetry.log import configure, get_logger
 
@@ -23,6 +29,7 @@ log = get_logger("insights")
 
 _NICE: Final = 10
 _LOOK_S: Final = 1.0
+_REPORT_S: Final = 5.0
 
 
 async def work(settings: Settings) -> None:
@@ -32,6 +39,8 @@ async def work(settings: Settings) -> None:
         asyncio.create_task(_look(worker), name="insights.worker"),
         asyncio.create_task(_end_of_stdin(), name="insights.over"),
     ]
+    if settings.insights.model.url:
+        tasks.append(asyncio.create_task(_phrase(settings), name="insights.reports"))
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -53,6 +62,36 @@ async def _look(worker: InsightWorker) -> None:
         _say({"status": worker.status()})
         if not more:
             await asyncio.sleep(_LOOK_S)
+
+
+async def _phrase(settings: Settings) -> None:
+    """Have reports phrased, in a thread that nobody waits for: a model may take its time, and the end does not."""
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[None] = loop.create_future()
+
+    def phrase() -> None:
+        try:
+            _phrase_for_ever(settings)
+        except BaseException as error:  # noqa: BLE001  # it is raised where the process waits
+            with contextlib.suppress(RuntimeError):  # it is at its end
+                loop.call_soon_threadsafe(failed.set_exception, error)
+
+    threading.Thread(target=phrase, name="insights.reports", daemon=True).start()
+    await failed
+
+
+def _phrase_for_ever(settings: Settings) -> None:
+    paths, model = settings.paths, settings.insights.model
+    with InsightFile.open(paths.insights_db) as file, Registry.open(paths.registry_db) as registry:
+        reports = WeeklyReports(model.name, partial(language_model.ask, model), registry, file)
+        while True:
+            try:
+                more = reports.step(time.time_ns() // 1000)
+            except HealthSyncError as error:
+                more = False
+                log.warning("insights.step_failed", error=error)
+            if not more:
+                time.sleep(_REPORT_S)
 
 
 def _say(message: dict[str, object]) -> None:

@@ -9,7 +9,7 @@ from healthsync_mqtt.topics.grammar import is_id
 
 LONGEST_LOOK: Final = 400
 """Days: whatever changes is looked at again for so long after."""
-_TAKEN: Final = frozenset({"daily"})
+_TAKEN: Final = frozenset({"daily", "report"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,9 @@ class InsightCapability:
 
     def __post_init__(self) -> None:
         if not is_id(self.kind) or self.kind in _TAKEN:
-            raise InputError(f"{self.kind!r} is no kind of insight", hint="letters, digits, _ and -; not daily")
+            raise InputError(
+                f"{self.kind!r} is no kind of insight", hint="letters, digits, _ and -; not daily and not report"
+            )
         if not 0 < self.days <= LONGEST_LOOK:
             raise InputError(f"{self.kind} looks at {self.days} days", hint=f"1 to {LONGEST_LOOK}")
         unknown = sorted(self.reads - CATALOGUE.keys())

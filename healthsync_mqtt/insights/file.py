@@ -16,6 +16,8 @@ from healthsync_mqtt.config.private_database import open_private_database, trans
 from healthsync_mqtt.config.private_files import check_private
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.insights.finding import InsightFinding
+from healthsync_mqtt.insights.wording import KIND as REPORT
+from healthsync_mqtt.insights.wording import ToldFinding
 from healthsync_mqtt.keys.values import ValueSealing
 from healthsync_mqtt.sql_files import numbered, statements
 from healthsync_mqtt.sqlite_faults import fix_of
@@ -81,15 +83,19 @@ class InsightFile:
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """Open for reading; None where there is none."""
+        """Open for reading; None where there is none, or none of anything yet."""
         if not path.exists():
             return None
         check_private(path)
         try:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
-            return cls(connection, ValueSealing.reading(connection, path.parent, path.name))
+            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # whoever writes it is about to begin
+                connection.close()
+                return None
+            sealing = ValueSealing.reading(connection, path.parent, path.name)
         except sqlite3.Error as error:
             raise _unusable(error) from error
+        return cls(connection, sealing)
 
     # -- what is followed
 
@@ -175,8 +181,44 @@ class InsightFile:
             self._run("drop", ((user, *key) for key in gone))
             self._run("add", ((user, *key, *now[key]) for key in sorted(new)))
             self._run("changed", ((user, kind) for kind in sorted({kind for kind, _, _ in gone | new})))
+            self._drop_reports(user, (range(day, day + 7) for _, day, _ in gone | new))
             self._run("settle", ((user, day) for day in days))
         return True
+
+    def write_report(self, user: str, day: int, report: InsightFinding, *, still: Callable[[], bool]) -> bool:
+        """What a model phrased of the week that ends with ``day``; see ``write`` for ``still``."""
+        with self._writing():
+            if not still():
+                return False
+            types = _encode(sorted(report.basis.types)).decode()
+            event = _encode(report.event(user, REPORT, day)).decode()
+            self._run("add", [(user, REPORT, day, report.subject, types, event)])
+            self._run("changed", [(user, REPORT)])
+        return True
+
+    def reports(self, user: str) -> list[tuple[int, frozenset[str]]]:
+        """The last days of the weeks that were phrased, and what each report rests on."""
+        return [(day, frozenset(_types(types.encode()))) for day, types in self._query("reports", user)]
+
+    def reported(self) -> set[str]:
+        """Of whom there is a report."""
+        return {user for (user,) in self._query("reported")}
+
+    def withdraw_reports(self, user: str, *, may: Callable[[str], bool]) -> None:
+        """No report is left that rests on a type that may not be phrased.
+
+        It is looked for inside: who writes one has asked whether it may before this, and then it is here, or after.
+        """
+        with self._writing():
+            gone = [day for day, types in self.reports(user) if not all(map(may, types))]
+            self._drop_reports(user, (range(day, day + 1) for day in gone))
+
+    def _drop_reports(self, user: str, weeks: Iterable[range]) -> None:
+        days = {day for week in weeks for day in week}
+        for day, _ in self.reports(user) if days else ():
+            if day in days:
+                self._run("drop_reports", [(user, day, day)])
+                self._run("changed", [(user, REPORT)])
 
     def settle(self, user: str, days: Sequence[int]) -> None:
         """Nothing is to be said of these days: the user has nothing, or is not known any more."""
@@ -221,6 +263,13 @@ class InsightFile:
     def between(self, user: str, first: int, last: int) -> list[dict[str, Any]]:
         """The findings of these days, the oldest first."""
         return [_event(event) for _, event in self._query("since", user, first, last) if event]
+
+    def told(self, user: str, first: int, last: int) -> list[ToldFinding]:
+        """What was found on these days, the oldest first, without what was phrased of it."""
+        rows = self._query("told_of_days", user, first, last)
+        return [
+            ToldFinding(day, frozenset(_types(types.encode())), _event(event)) for day, types, event in rows if event
+        ]
 
     def page(
         self, user: str, first: int, last: int, *, kind: str | None, newest: bool, limit: int

@@ -8,8 +8,11 @@ from typing import Any
 from typer.testing import CliRunner
 
 from healthsync_mqtt.cli.main import needed, program
+from healthsync_mqtt.insights.file import InsightFile
+from healthsync_mqtt.insights.week import weekday
 from healthsync_mqtt.model.times import iso
 from healthsync_mqtt.summaries.day import date_text
+from tests.support.language_model import KEY, ScriptedModel
 from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.peer import Identity, Peer
 from tests.support.service import Service
@@ -33,9 +36,10 @@ def resting(user: str, ago: int, bpm: float, version: int = 0) -> dict[str, Any]
     return {"id": f"{user}-{ago}", "type": "resting_heart_rate", **about}
 
 
-def weeks(user: str) -> bytes:
-    usual = [resting(user, ago, 60 + ago % 3) for ago in range(3, WEEKS + 1)]
-    return json.dumps([*usual, resting(user, 2, 74), resting(user, 1, 75)]).encode()
+def weeks(user: str, until: int = 1) -> bytes:
+    """Six weeks as usual and two days that are not, the last of them so many days ago."""
+    usual = [resting(user, ago + until - 1, 60 + ago % 3) for ago in range(3, WEEKS + 1)]
+    return json.dumps([*usual, resting(user, until + 1, 74), resting(user, until, 75)]).encode()
 
 
 def watch_of(data: Path, user: str) -> Identity:
@@ -106,3 +110,63 @@ async def test_a_change_is_found_told_corrected_withdrawn_and_erased(tmp_path: P
             await peer.leave()
     assert WHO.encode() not in (data / "insights.db").read_bytes()
     assert "insights.process_ended" not in service.log_path.read_text()
+
+
+async def test_who_agrees_to_it_by_name_gets_a_report_until_that_is_withdrawn(tmp_path: Path) -> None:
+    data, key = tmp_path / "data", tmp_path / "model.key"
+    key.touch(0o600)
+    key.write_text(KEY)
+    sunday = TODAY - 1 - weekday(TODAY)
+    with ScriptedModel() as model:
+        data.mkdir(0o700)
+        (data / "healthsync.toml").write_text(
+            f'[insights.model]\nurl = "{model.url}"\nname = "small"\nkey_file = "{key}"\n'
+        )
+        with Service(data) as service:
+            watches = {user: watch_of(data, user) for user in ("alice", WHO)}
+            typed(data, "consent", "grant", "alice", "--types", "all", "--purpose", "analysis")
+            (made,) = typed(data, "subscriber", "add", "reader", "--users", "alice")
+            reader = await Peer.open(service.ready["mqtt"])
+            await reader.connect(Identity(client_id=made["client_id"], token=made["token"]))
+            await reader.subscribe(("users/alice/insights/report", 1))
+            for user, watch in watches.items():
+                peer = await Peer.open(service.ready["mqtt"])
+                await peer.connect(watch)
+                await peer.publish(watch.events, weeks(user, until=TODAY - sunday))
+                await peer.leave()
+
+            def found(user: str, kind: str) -> list[Any]:
+                file = InsightFile.read(data / "insights.db")
+                if file is None:
+                    return []
+                with file:
+                    return [each.event for each in file.newest(user, kind)]
+
+            def whole() -> bool:
+                told = [each["sentence"] for each in found("alice", "baseline")]
+                return told != [] and [each["sentence"] for each in found("alice", "report")] == told
+
+            wait_until(whole, "the report says what was found")
+            wait_until(lambda: found(WHO, "baseline") != [], "the other one's days were looked at, too")
+            assert found(WHO, "report") == [], "who agrees to everything has not agreed to this"
+            known = [{"sentence": each["sentence"], "figures": each["figures"]} for each in found("alice", "baseline")]
+            assert model.shown[-1] == known
+            assert not any(WHO in json.dumps(shown) or "alice" in json.dumps(shown) for shown in model.shown)
+            (said,) = typed(data, "insight", "show", "--user", "alice", "--kind", "report")
+            assert (said["day"], said["findings"]) == (date_text(sunday), found("alice", "report"))
+            told: list[Any] = []
+            deadline = time.monotonic() + PATIENCE_S
+            while told[-1:] != [said]:
+                assert time.monotonic() < deadline, told
+                told += [json.loads(message.payload) for message in await reader.settle() if message.payload]
+
+            typed(data, "consent", "withdraw", "alice", "--purpose", "analysis", "--yes")
+            wait_until(lambda: found("alice", "report") == [], "the report is out of the file")
+            assert found("alice", "baseline") != []
+            payloads: list[bytes] = []
+            while payloads[-1:] != [b""]:
+                assert time.monotonic() < deadline, payloads
+                payloads += [message.payload for message in await reader.settle()]
+            await reader.leave()
+        assert model.refused == []
+    assert KEY not in service.log_path.read_text()

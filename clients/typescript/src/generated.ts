@@ -1678,6 +1678,8 @@ export type Device = DeviceDescription & LastSighting & {
   online: boolean | null;
   /** Logins that were refused in the last day. */
   refused_lately: number;
+  /** When the last certificate of this device ends that is good now; null: it has none. */
+  certificate_ends_at: string | null;
 };
 
 export type DevicePage = {
@@ -1827,6 +1829,10 @@ export type Import = {
 
 export type Imports = {
   imports: Array<Import>;
+};
+
+export type Adapters = {
+  adapters: Array<AdapterLine>;
 };
 
 export type Links = {
@@ -2022,10 +2028,19 @@ export type PasskeyLine = {
   used_at: string | null;
 };
 
+export type AdapterLine = {
+  provider: string;
+  title: string;
+  state: string;
+  hint: string;
+  types: Array<string>;
+  links: Record<string, number>;
+};
+
 export type UserRequest = {
   user_id: string;
   consent: Array<string>;
-  purposes?: Array<"insights" | "share" | "store"> | undefined;
+  purposes?: Array<"analysis" | "insights" | "share" | "store"> | undefined;
 };
 
 export type InviteRequest = {
@@ -2053,7 +2068,7 @@ export type AppRequest = {
 export type ConsentRequest = {
   action: "grant" | "withdraw";
   types: Array<string>;
-  purposes?: Array<"insights" | "share" | "store"> | undefined;
+  purposes?: Array<"analysis" | "insights" | "share" | "store"> | null | undefined;
   expires_at?: string | null | undefined;
   text_version?: string | null | undefined;
 };
@@ -2666,6 +2681,12 @@ export interface Routes {
     query: Record<never, never>;
     body: undefined;
     answer: Sink;
+  };
+  "GET /v1/adapters": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Adapters;
   };
   "GET /v1/users/{user}/links": {
     path: { user: string };

@@ -2,10 +2,13 @@
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { build } from "vite";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 const site = new URL("../../../healthsync_mqtt/gateway/site/", import.meta.url).pathname;
 const worker = new URL("../src/worker/sw.js", import.meta.url).pathname;
+const sending = new URL("../src/worker/sending.ts", import.meta.url).pathname;
+const client = new URL("../../typescript/src/", import.meta.url).pathname;
 const packed = /\.(html|js|css|svg|webmanifest|json)$/;
 
 const built = readdirSync(site, { recursive: true })
@@ -16,9 +19,27 @@ const built = readdirSync(site, { recursive: true })
 const sum = createHash("sha256");
 for (const name of built) sum.update(name).update(readFileSync(join(site, name)));
 const shell = built.filter((name) => !name.endsWith(".png")).map((name) => (name === "index.html" ? "/" : `/${name}`));
-const text = readFileSync(worker, "utf8")
-  .replace("__FILES__", JSON.stringify(shell))
-  .replace("__BUILD__", sum.digest("hex").slice(0, 12));
+// One file: a service worker that imports others would be another one when they are.
+const bundle = await build({
+  configFile: false,
+  logLevel: "warn",
+  resolve: {
+    alias: [
+      { find: /^@healthsync\/client\/browser$/, replacement: `${client}browser/index.ts` },
+      { find: /^@healthsync\/client$/, replacement: `${client}index.ts` },
+    ],
+  },
+  build: {
+    write: false,
+    target: "es2022",
+    lib: { entry: sending, formats: ["iife"], name: "sending", fileName: "sending" },
+  },
+});
+const sender = (Array.isArray(bundle) ? bundle[0] : bundle).output[0].code;
+sum.update(sender);
+const text = `${readFileSync(worker, "utf8")}\n${sender}`
+  .replace("__FILES__", () => JSON.stringify(shell))
+  .replace("__BUILD__", () => sum.digest("hex").slice(0, 12));
 writeFileSync(join(site, "sw.js"), text);
 
 for (const name of [...built, "sw.js"]) {

@@ -64,6 +64,33 @@ test("offline the app opens, keeps entries over a page that is killed, and each 
   await context.close();
 });
 
+test("what waits is sent with no page open, when the browser says that there is a network", { skip }, async () => {
+  const visitor = await Visitor.arrive(stage, "phone");
+  const { context, page } = visitor;
+  await visitor.signIn("user", "invite", "demo");
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  await visitor.go("#/add", ".entry");
+  await enter(page, 60);
+  await page.waitForSelector("text=saved"); // this browser has enrolled
+  const session = await context.newCDPSession(page);
+  const registrations = [];
+  session.on("ServiceWorker.workerRegistrationUpdated", (told) => registrations.push(...told.registrations));
+  await session.send("ServiceWorker.enable");
+  await context.setOffline(true);
+  await enter(page, 61.5);
+  await page.waitForSelector("text=1 kept here");
+  const other = await context.newPage();
+  await page.goto("about:blank");
+  await context.setOffline(false);
+  const { registrationId } = registrations.find(({ scopeURL }) => scopeURL.startsWith(stage.service.url));
+  const sync = { origin: stage.service.url, registrationId, tag: "healthsync-outbox demo", lastChance: false };
+  await session.send("ServiceWorker.dispatchSyncEvent", sync);
+  for (let tries = 0; (await stored(61.5))[0] === 0; tries += 1) assert.ok(tries < 60, "it was not sent");
+  assert.deepEqual(await stored(61.5), [1]);
+  await other.close();
+  await context.close();
+});
+
 /** How often each of these weights is in the log. */
 async function stored(...numbers) {
   const wanted = ["--user", "demo", "--type", "weight", "--app", "HealthSync web", "--limit", "5000"];

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { skip, stage } from "./stage.mjs";
-import { SIZES, Visitor } from "./visitor.mjs";
+import { Visitor, WHOLE } from "./visitor.mjs";
 
 test(
   "a person shares one type with another one, who sees it and nothing else, until it is taken back",
@@ -43,11 +43,26 @@ test("a device gets a code; a switch withdraws consent, and the history says so"
   await demo.signIn("user", "invite", "demo");
   await demo.go("#/devices", ".rows li");
   await demo.page.getByLabel("Name of a new device").fill("scale");
-  await demo.page.getByRole("button", { name: "Add" }).click();
+  await demo.page.getByRole("button", { name: "Add" }).first().click();
   await demo.page.waitForSelector(".code img");
   const code = await demo.page.locator(".code .big").textContent();
   assert.match(code, /^[0-9A-Z]{4}(-[0-9A-Z]{4})+$/);
   assert.ok(await demo.page.locator(".code img").evaluate((image) => image.complete && image.naturalWidth > 20));
+  await demo.page.getByRole("button", { name: "Done" }).click();
+
+  await demo.page.getByLabel("Name of a new app").fill("autoexport");
+  await demo.page.locator("form", { hasText: "Which app" }).getByRole("button", { name: "Add" }).click();
+  await demo.page.waitForSelector("text=The password is shown this once");
+  const [app] = await demo.page.locator(".login code").allTextContents();
+  assert.ok(app.includes("autoexport"), app);
+  await demo.page.getByRole("button", { name: "Done" }).click();
+
+  await demo.page.getByRole("button", { name: "Connect Oura" }).click();
+  const agree = demo.page.getByRole("link", { name: "Go to Oura" });
+  const there = new URL(await agree.getAttribute("href"));
+  assert.equal(there.origin + there.pathname, "https://cloud.example.org/oauth/authorize");
+  assert.equal(there.searchParams.get("client_id"), "e2e");
+  assert.equal(there.searchParams.get("redirect_uri"), "https://health.example.org/v1/link/oura/callback");
   await demo.expectSound("devices");
 
   await demo.go("#/sharing", ".purposes");
@@ -60,7 +75,7 @@ test("a device gets a code; a switch withdraws consent, and the history says so"
   await demo.context.close();
 });
 
-for (const size of Object.keys(SIZES)) {
+for (const size of WHOLE) {
   test(`an admin registers somebody and hands out a link: ${size}`, { skip }, async () => {
     const admin = await Visitor.arrive(stage, size);
     await admin.signIn("admin", "invite", "root");
@@ -68,6 +83,16 @@ for (const size of Object.keys(SIZES)) {
     await admin.expectSound("service");
     await admin.go("#/rejected", "main h1:has-text('Refused')");
     await admin.expectSound("refused");
+    await admin.go("#/sinks", "text=Nothing is shipped");
+    await admin.expectSound("sinks");
+    await admin.go("#/adapters", ".rows li");
+    const oura = admin.page.locator(".rows li", { hasText: "Oura" });
+    assert.match(await oura.textContent(), /ready/);
+    assert.match(
+      await admin.page.locator(".rows li", { hasText: "Polar" }).textContent(),
+      /adapters\.polar\.client_id/,
+    );
+    await admin.expectSound("adapters");
     await admin.go("#/audit", ".rows li");
     await admin.page.waitForSelector("text=each as it was written");
     await admin.expectSound("audit");

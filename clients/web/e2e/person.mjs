@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { skip, stage } from "./stage.mjs";
-import { SIZES, Visitor } from "./visitor.mjs";
+import { Visitor, WHOLE } from "./visitor.mjs";
 
 test("who is not signed in is told how, and nothing is asked", { skip }, async () => {
   const visitor = await Visitor.arrive(stage, "desktop");
@@ -20,7 +20,7 @@ test("who is not signed in is told how, and nothing is asked", { skip }, async (
 
 const PAGES = { add: ".entry", sharing: ".purposes", devices: ".rows li", data: ".drop", settings: "fieldset" };
 
-for (const size of Object.keys(SIZES)) {
+for (const size of WHOLE) {
   test(`a link signs in, values arrive by themselves, and every page is sound: ${size}`, { skip }, async () => {
     const visitor = await Visitor.arrive(stage, size);
     const { page } = visitor;

@@ -1,6 +1,6 @@
 // A service of its own for these tests: its data in a directory that goes with it, its ports free ones.
 import { execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -9,11 +9,20 @@ import { promisify } from "node:util";
 const ROOT = new URL("../../../", import.meta.url).pathname;
 const HEALTHSYNC = process.env.HEALTHSYNC ?? join(ROOT, ".venv/bin/healthsync");
 const run = promisify(execFile);
+const SETTINGS = `[gateway]
+public_url = "https://health.example.org"
+[adapters.oura]
+client_id = "e2e"
+client_secret = "of-nobody"
+auth_url = "https://cloud.example.org/oauth/authorize"
+`;
 
 export class Service {
   /** `healthsync up --demo`, ready. */
   static async start() {
     const data = mkdtempSync(join(tmpdir(), "healthsync-e2e-"));
+    // A cloud that can be connected: where its users would agree nobody listens, and nobody goes.
+    writeFileSync(join(data, "healthsync.toml"), SETTINGS, { mode: 0o600 });
     const ports = ["--mqtt-port", "--mqtts-port", "--wss-port", "--http-port"].flatMap((option) => [option, "0"]);
     const child = spawn(HEALTHSYNC, ["up", "--demo", "--json", "--data", data, ...ports], {
       stdio: ["ignore", "pipe", "pipe"],

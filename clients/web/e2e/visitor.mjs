@@ -10,7 +10,14 @@ const BROWSERS = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SHOTS = new URL("shots/", import.meta.url).pathname;
 export const PATIENCE_MS = 60_000;
-export const SIZES = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } };
+export const SIZES = {
+  desktop: { width: 1280, height: 900 },
+  phone: { width: 390, height: 844 },
+  watch: { width: 198, height: 242 },
+  round: { width: 240, height: 240 },
+};
+/** Those on which all of the app is looked at; a watch has one page. */
+export const WHOLE = ["desktop", "phone"];
 
 /** Why nothing can be tried in a browser here; false where it can. In CI that is a failure. */
 export function missingBrowser() {

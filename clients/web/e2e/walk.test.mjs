@@ -3,3 +3,4 @@ import "./stage.mjs";
 import "./person.mjs";
 import "./others.mjs";
 import "./offline.mjs";
+import "./baseline.mjs";

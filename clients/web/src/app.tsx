@@ -1,29 +1,33 @@
 /** The frame of all pages: who is signed in, what there is, and where one is. */
 
-import { type ReactElement, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { lazy, type ReactElement, Suspense, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { forgetAnswers, useAsked } from "./api/asked";
 import { Live } from "./api/live";
 import { BrowserOutbox } from "./api/outbox";
 import { type Person, session } from "./api/session";
 import { Add } from "./pages/add";
-import { Audit } from "./pages/audit";
 import { Button } from "./pages/button";
-import { Charts } from "./pages/charts";
-import { Data } from "./pages/data";
 import { DayPage } from "./pages/day";
-import { Devices } from "./pages/devices";
 import { Nobody } from "./pages/nobody";
-import { Overview } from "./pages/overview";
-import { Rejected } from "./pages/rejected";
 import { SettingsPage } from "./pages/settings";
-import { Sharing } from "./pages/sharing";
-import { Users } from "./pages/users";
 import { Frame, OF_ADMINS, OF_CARERS, OF_USERS } from "./parts/frame";
 import { OutboxState } from "./parts/outbox_state";
 import { Whose } from "./parts/whose";
 import { go, type Route, useRoute } from "./route";
 import { settings, useSettings } from "./settings";
 import { language, say, speak } from "./words/words";
+
+// What is looked at less often is fetched when it first is; offline the service worker has it.
+const Charts = lazy(async () => ({ default: (await import("./pages/charts")).Charts }));
+const Data = lazy(async () => ({ default: (await import("./pages/data")).Data }));
+const Devices = lazy(async () => ({ default: (await import("./pages/devices")).Devices }));
+const Sharing = lazy(async () => ({ default: (await import("./pages/sharing")).Sharing }));
+const Adapters = lazy(async () => ({ default: (await import("./pages/adapters")).Adapters }));
+const Audit = lazy(async () => ({ default: (await import("./pages/audit")).Audit }));
+const Overview = lazy(async () => ({ default: (await import("./pages/overview")).Overview }));
+const Rejected = lazy(async () => ({ default: (await import("./pages/rejected")).Rejected }));
+const Sinks = lazy(async () => ({ default: (await import("./pages/sinks")).Sinks }));
+const Users = lazy(async () => ({ default: (await import("./pages/users")).Users }));
 
 export function App(): ReactElement {
   const known = useSyncExternalStore(session.subscribe, session.get);
@@ -53,6 +57,11 @@ function SignedIn({ person }: { person: Person }): ReactElement {
   return person.role === "admin" ? <Admin person={person} /> : <Self person={person} />;
 }
 
+/** A page, once its part of the program is here. */
+function Fetched({ children }: { children: ReactElement }): ReactElement {
+  return <Suspense fallback={<p className="quiet">{say("app.loading")}</p>}>{children}</Suspense>;
+}
+
 /** What somebody sees who has data here, or sees that of others. */
 function Self({ person }: { person: Person }): ReactElement {
   const route = useRoute();
@@ -76,7 +85,7 @@ function Self({ person }: { person: Person }): ReactElement {
       whose={<Whose own={person.name} others={others} whose={whose} choose={choose} />}
     >
       <OutboxState outbox={outbox} />
-      {own ? ofUser(route, person, live, outbox) : ofOther(route, person, whose, live)}
+      <Fetched>{own ? ofUser(route, person, live, outbox) : ofOther(route, person, whose, live)}</Fetched>
     </Frame>
   );
 }
@@ -101,7 +110,7 @@ function ofUser({ page, of, rest }: Route, person: Person, live: Live, outbox: B
     case "sharing":
       return <Sharing user={person.name} />;
     case "devices":
-      return <Devices user={person.name} />;
+      return <Devices user={person.name} own />;
     case "data":
       return <Data user={person.name} />;
     case "settings":
@@ -116,7 +125,7 @@ function Admin({ person }: { person: Person }): ReactElement {
   const route = useRoute();
   return (
     <Frame person={person} page={route.page} entries={OF_ADMINS}>
-      {ofAdmin(route, person)}
+      <Fetched>{ofAdmin(route, person)}</Fetched>
     </Frame>
   );
 }
@@ -126,9 +135,13 @@ function ofAdmin({ page, of }: Route, person: Person): ReactElement {
     case "users":
       return <Users />;
     case "devices":
-      return <Devices key={of} user={of} />;
+      return <Devices key={of} user={of} own={false} />;
+    case "adapters":
+      return <Adapters />;
     case "rejected":
       return <Rejected />;
+    case "sinks":
+      return <Sinks />;
     case "audit":
       return <Audit />;
     case "settings":

@@ -28,9 +28,13 @@ class Purpose(StrEnum):
     share = "share"
     #: evaluated: trends, goals, anomalies
     insights = "insights"
+    #: what was found is phrased by a language model, which may be somebody else's
+    analysis = "analysis"
 
 
 PURPOSES: Final = tuple(Purpose)
+USUAL_PURPOSES: Final = (Purpose.store, Purpose.share, Purpose.insights)
+"""What is agreed to where no purpose is named: analysis is agreed to by its name, or not at all."""
 
 
 class Action(StrEnum):

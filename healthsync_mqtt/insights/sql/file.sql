@@ -34,6 +34,20 @@ SELECT 1 FROM due LIMIT 1
 
 -- name: of_days
 SELECT kind, day, subject, opened(event, user, 'finding', kind, day, subject) AS event FROM finding WHERE user = ? AND day BETWEEN ? AND ?
+AND kind <> 'report'
+
+-- name: told_of_days
+SELECT day, types, opened(event, user, 'finding', kind, day, subject) AS event FROM finding WHERE user = ? AND day BETWEEN ? AND ? AND kind <> 'report'
+ORDER BY day, kind, subject
+
+-- name: reports
+SELECT day, types FROM finding WHERE user = ? AND kind = 'report' ORDER BY day
+
+-- name: reported
+SELECT DISTINCT user FROM finding WHERE kind = 'report'
+
+-- name: drop_reports
+DELETE FROM finding WHERE user = ?1 AND kind = 'report' AND day BETWEEN ?2 AND ?3
 
 -- name: add
 INSERT OR REPLACE INTO finding (user, kind, day, subject, types, event)

@@ -113,6 +113,18 @@ def test_who_is_here_is_what_the_service_says(scene: GatewayHere, root: Web) -> 
         assert [each["online"] for each in root.get("/v1/users/carol/devices").json()["devices"]] == [True]
 
 
+def test_a_device_is_shown_with_the_end_of_its_certificate(scene: GatewayHere, root: Web, tmp_path: Path) -> None:
+    scene.device("carol", "scale")
+    path = "/v1/users/carol/devices/scale"
+    assert root.get(path).json()["certificate_ends_at"] is None
+    command(scene, "cert", "issue", "device", "carol", "scale", "--out", str(tmp_path))
+    shown = root.get(path).json()["certificate_ends_at"]
+    (made,) = [each for each in command(scene, "cert", "list") if each["client_id"] == "carol-scale"]
+    assert shown == made["expires_at"]
+    command(scene, "cert", "revoke", made["serial"], "--yes")
+    assert root.get(path).json()["certificate_ends_at"] is None
+
+
 def test_a_person_orders_the_own_sources(scene: GatewayHere, alice: Browser) -> None:
     assert alice.get("/v1/users/alice/sources").json() == {"sources": []}
     body = {"sources": ["watch", "phone"]}

@@ -234,3 +234,26 @@ def test_a_person_pauses_a_link_resumes_it_and_has_it_fetched(scene: Scene) -> N
         absent = alice.call("POST", f"/v1/users/alice/links/nobody/{verb}", x_csrf_token=alice.csrf)
         assert absent.status == 404, absent.body
     assert {"adapter.paused", "adapter.resumed", "adapter.sync_asked"} <= set(scene.here.audited())
+
+
+def test_an_admin_sees_which_adapters_can_be_linked_and_how_their_links_do(scene: Scene) -> None:
+    root, alice = scene.here.admin(), scene.here.invited("alice")
+    begun = alice.call("POST", "/v1/users/alice/links", {"provider": "oura"}, x_csrf_token=alice.csrf).json()
+    back = urlsplit(scene.cloud.agree(begun["url"]))
+    assert scene.here.web.get(f"{back.path}?{back.query}").status == 200
+    broken = scene.data / "adapters" / "mine.py"
+    broken.parent.mkdir(mode=0o700, exist_ok=True)
+    broken.write_text("no python")
+    listed = {each["provider"]: each for each in root.get("/v1/adapters").json()["adapters"]}
+    broken.unlink()
+    assert (listed["oura"]["state"], listed["oura"]["links"]) == ("ready", {"ok": 1})
+    assert listed["oura"]["title"] == "Oura"
+    assert "sleep" in listed["oura"]["types"]
+    assert (listed["polar"]["state"], listed["polar"]["links"]) == ("not_set_up", {})
+    assert "adapters.polar.client_id" in listed["polar"]["hint"]
+    assert listed["google_fit"]["state"] == "ended"
+    assert listed["apple_health"]["state"] == "app"
+    assert [each["state"] for name, each in listed.items() if "mine" in name] == ["not_loaded"]
+    assert SECRET not in str(listed)
+    assert alice.get("/v1/adapters").status == 404, "it is for admins"
+    assert alice.call("DELETE", "/v1/users/alice/links/oura", x_csrf_token=alice.csrf).status == 200

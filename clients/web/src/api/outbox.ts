@@ -4,30 +4,20 @@
  */
 
 import {
-  anonymous,
   DeniedError,
-  DeviceClient,
-  DeviceLogin,
+  type DeviceClient,
   enroll,
   type Handed,
-  HttpApi,
-  HttpTransport,
+  type HttpTransport,
   type Link,
   randomHex,
-  renewOverHttp,
   type Result,
   type Transport,
   UnavailableError,
 } from "@healthsync/client";
-import {
-  exclusivelyInOrigin,
-  IndexedDbCredentialStore,
-  IndexedDbOutbox,
-  othersInOrigin,
-} from "@healthsync/client/browser";
+import type { IndexedDbCredentialStore } from "@healthsync/client/browser";
 import { ask, Refusal } from "./http";
-
-const here = new HttpApi({ baseUrl: "", authorization: anonymous });
+import { here, outboxOf, syncTag, transportOf } from "./sending";
 
 export interface Sending {
   /** Entries that no receipt has settled. */
@@ -44,13 +34,9 @@ export class BrowserOutbox {
   private now: Sending = { waiting: 0, state: "idle", why: "" };
 
   constructor(private readonly user: string) {
-    this.store = new IndexedDbCredentialStore(`healthsync-login-${user}`);
-    this.client = new DeviceClient({
-      transport: this.transport(),
-      outbox: new IndexedDbOutbox({ name: `healthsync-outbox-${user}` }),
-      exclusively: exclusivelyInOrigin(`healthsync-sender-${user}`),
-      others: othersInOrigin(`healthsync-sender-${user}`),
-    });
+    const { store, client } = outboxOf(user, (kept) => this.transport(kept));
+    this.store = store;
+    this.client = client;
   }
 
   /** Send what waits, from now on. What is returned ends that; entries stay. */
@@ -80,6 +66,14 @@ export class BrowserOutbox {
   async add(entries: readonly Handed[]): Promise<void> {
     await this.client.enqueue(entries);
     await this.look();
+    void this.sendLater();
+  }
+
+  /** Have the service worker send what waits when there is a network, where the browser has that, also without a page. */
+  private async sendLater(): Promise<void> {
+    const worker = await navigator.serviceWorker?.getRegistration();
+    const { sync } = (worker ?? {}) as { sync?: { register(tag: string): Promise<void> } };
+    await sync?.register(syncTag(this.user)).catch(() => undefined); // forbidden by the person: the page sends
   }
 
   /** Enrol anew: this device was removed, or its login is no good any more. */
@@ -110,19 +104,19 @@ export class BrowserOutbox {
     for (const watcher of this.watchers) watcher();
   }
 
-  /** HTTP to the gateway that served the page, as the device that this browser is. */
-  private transport(): Transport {
+  /** The same after enrolling, where that was not done yet. */
+  private transport(store: IndexedDbCredentialStore): Transport {
     let made: HttpTransport | undefined;
     return {
       maxInFlight: 2,
       connect: async (signal): Promise<Link> => {
         // Without anything to send nothing is registered: a look is no device.
         await this.something(signal);
-        if ((await this.store.load()).credentials === undefined) {
+        if ((await store.load()).credentials === undefined) {
           await this.enrol();
           made = undefined;
         }
-        made ??= new HttpTransport(here.as(new DeviceLogin(this.store, renewOverHttp(here))));
+        made ??= transportOf(store);
         return await made.connect(signal);
       },
     };

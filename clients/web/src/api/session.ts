@@ -78,7 +78,8 @@ function signedIn(person: Person): void {
   localStorage.setItem(KEPT, JSON.stringify({ role, name, expires_at, csrf: csrfWord() }));
   window.clearTimeout(timer);
   const wait = Date.parse(expires_at) - Date.now() - EARLY_MS + 1_000;
-  timer = window.setTimeout(() => void session.begin(), Math.max(wait, 5_000));
+  // A clock that is far behind makes it longer than timers can be, which then are none.
+  timer = window.setTimeout(() => void session.begin(), Math.min(Math.max(wait, 5_000), 86_400_000));
   if (now.state !== "person" || now.person.name !== name || now.person.role !== role) {
     become({ state: "person", person: { role, name, expires_at } });
   }

@@ -1,6 +1,6 @@
 /** What a person agrees to, by purpose. Pure. */
 
-export const PURPOSES = ["store", "share", "insights"] as const;
+export const PURPOSES = ["store", "share", "insights", "analysis"] as const;
 export type Purpose = (typeof PURPOSES)[number];
 
 export interface ConsentLine {
@@ -13,5 +13,5 @@ export interface ConsentLine {
 export function grantedTo(lines: readonly ConsentLine[]): Record<Purpose, ReadonlySet<string>> {
   const of = (purpose: Purpose): ReadonlySet<string> =>
     new Set(lines.filter((line) => line.purpose === purpose && line.state === "granted").flatMap((line) => line.types));
-  return { store: of("store"), share: of("share"), insights: of("insights") };
+  return { store: of("store"), share: of("share"), insights: of("insights"), analysis: of("analysis") };
 }

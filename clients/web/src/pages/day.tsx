@@ -13,6 +13,7 @@ import { distance } from "../model/units";
 import { type Bout, DayPicture } from "../parts/day_picture";
 import { Failure } from "../parts/failure";
 import { Icon } from "../parts/icon";
+import { Insights } from "../parts/insights";
 import { LiveStrip } from "../parts/live_strip";
 import { Spark } from "../parts/spark";
 import { go } from "../route";
@@ -125,6 +126,7 @@ function OneDay({ base, user, date, today, types, live }: OneDayParts): ReactEle
         summary={say("day.picture", { parts: summary })}
       />
       <Figures days={days.data?.days ?? []} date={date} types={types} />
+      <Insights user={user} date={date} />
       {workouts.length === 0 ? null : (
         <section>
           <h2>{say("day.workouts")}</h2>

@@ -4,12 +4,14 @@ import type { Device, DevicePage, EnrolmentCode } from "@healthsync/client";
 import { type FormEvent, type ReactElement, useState } from "react";
 import { useAsked } from "../api/asked";
 import { ask } from "../api/http";
+import { Apps } from "../parts/apps";
 import { Ask } from "../parts/ask";
+import { Clouds } from "../parts/clouds";
 import { Failure } from "../parts/failure";
-import { dateAndTime, howLongAgo } from "../saying";
+import { dateAndTime, fullDate, howLongAgo } from "../saying";
 import { say } from "../words/words";
 
-export function Devices({ user }: { user: string }): ReactElement {
+export function Devices({ user, own }: { user: string; own: boolean }): ReactElement {
   const base = `/v1/users/${encodeURIComponent(user)}/devices`;
   const listed = useAsked<DevicePage>(base);
   const [code, setCode] = useState<EnrolmentCode>();
@@ -62,6 +64,8 @@ export function Devices({ user }: { user: string }): ReactElement {
         ))}
       </ul>
       <NewDevice enrol={enrol} />
+      <Apps user={user} />
+      {own ? <Clouds user={user} /> : null}
     </>
   );
 }
@@ -74,8 +78,12 @@ function presenceOf(device: Device): string {
   const said: string[] = [];
   const seen = device.last_seen_at ?? null;
   if (isSuspended(device)) said.push(say("devices.suspended"));
+  else if (device.online === true) said.push(say("devices.online"));
   else if (seen === null) said.push(say("devices.never"));
   else said.push(say("devices.seen", { when: howLongAgo(Date.parse(seen)) }));
+  if (device.certificate_ends_at !== null) {
+    said.push(say("devices.certificate", { when: fullDate(Date.parse(device.certificate_ends_at)) }));
+  }
   if (device.refused_lately > 0) said.push(say("devices.refused", { n: device.refused_lately }));
   return said.join(" · ");
 }

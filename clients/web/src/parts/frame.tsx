@@ -27,6 +27,8 @@ export const OF_CARERS: readonly Entry[] = OF_USERS.filter(({ page }) => ["", "c
 export const OF_ADMINS: readonly Entry[] = [
   { page: "", word: "status.title", icon: "chart" },
   { page: "users", word: "admin.users", icon: "share" },
+  { page: "sinks", word: "sinks.title", icon: "after" },
+  { page: "adapters", word: "adapters.title", icon: "device" },
   { page: "rejected", word: "rejected.title", icon: "less" },
   { page: "audit", word: "audit.title", icon: "data" },
   { page: "settings", word: "nav.settings", icon: "settings" },

@@ -6,7 +6,7 @@ const SHELL = "healthsync-shell-__BUILD__";
 const ANSWERS = "healthsync-answers";
 const MOST_ANSWERS = 120;
 // What a person looks at; sessions, secrets and what changes something are never kept.
-const KEPT = /^\/v1\/(catalogue$|users\/[^/]+\/(types|summary|series|events|consents|carers)$)/;
+const KEPT = /^\/v1\/(catalogue$|users\/[^/]+\/(types|summary|series|events|insights|consents|carers)$)/;
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(SHELL).then((cache) => cache.addAll(FILES)));

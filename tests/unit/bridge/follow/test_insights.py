@@ -219,3 +219,80 @@ async def test_a_message_that_the_broker_refuses_is_tried_again_later(
     await scene.follower.look()
     assert scene.told() is not None
     await scene.follower.close()
+
+
+REPORT = "users/alice/insights/report"
+
+
+def phrased(scene: Scene, *types: str, day: int = 20_000) -> None:
+    """What the other process writes when a model has answered."""
+    with InsightFile.open(scene.path / "insights.db") as file:
+        file.write_report("alice", day, finding(day, *types, subject="week"), still=lambda: True)
+
+
+def analysed(scene: Scene, *types: str, until_us: int | None = None) -> None:
+    scene.now_us += 1
+    scene.people.consent.grant("alice", types or "*", scene.now_us, purposes=[Purpose.analysis], expires_us=until_us)
+    scene.consented()
+
+
+async def test_a_report_is_retained_until_phrasing_is_withdrawn_and_the_findings_stay(scene: Scene) -> None:
+    analysed(scene)
+    scene.wrote("alice", ("baseline", 20_000, finding(20_000, "sleep")))
+    phrased(scene, "sleep")
+    await scene.follower.look()
+    said = scene.told(REPORT)
+    assert said is not None
+    assert (said["kind"], said["day"], said["findings"][0]["kind"]) == ("report", "2024-10-04", "report")
+    scene.withdraw("alice", None, Purpose.analysis)
+    await scene.follower.look()
+    await scene.follower.look()
+    assert scene.told(REPORT) is None
+    assert scene.told() is not None
+    with InsightFile.open(scene.path / "insights.db") as file:
+        assert file.reported() == set()
+    await scene.follower.close()
+
+
+async def test_one_type_that_may_be_phrased_no_more_takes_its_reports_and_leaves_the_others(scene: Scene) -> None:
+    analysed(scene)
+    scene.wrote("alice", ("baseline", 20_000, finding(20_000, "sleep")))
+    phrased(scene, "sleep")
+    phrased(scene, "sleep", "weight", day=20_007)
+    await scene.follower.look()
+    assert (scene.told(REPORT) or {})["day"] == "2024-10-11"
+    scene.withdraw("alice", ["weight"], Purpose.analysis)
+    await scene.follower.look()
+    assert (scene.told(REPORT) or {})["day"] == "2024-10-04"
+    await scene.follower.close()
+
+
+async def test_an_agreement_to_phrasing_that_ends_by_itself_ends_reports(scene: Scene) -> None:
+    scene.wrote("alice", ("baseline", 20_000, finding(20_000, "sleep")))
+    await scene.follower.look()
+    analysed(scene, until_us=scene.now_us + 5_000_000)
+    phrased(scene, "sleep")
+    await scene.follower.look()
+    assert scene.told(REPORT) is not None
+    scene.now_us += 5_000_000
+    await scene.follower.look()
+    await scene.follower.look()
+    assert scene.told(REPORT) is None
+    with InsightFile.open(scene.path / "insights.db") as file:
+        assert file.reported() == set()
+    await scene.follower.close()
+
+
+async def test_what_was_withdrawn_while_the_service_was_away_is_in_no_report(scene: Scene) -> None:
+    analysed(scene)
+    scene.wrote("alice", ("baseline", 20_000, finding(20_000, "sleep")))
+    phrased(scene, "sleep")
+    await scene.follower.look()
+    await scene.follower.close()
+    scene.withdraw("alice", None, Purpose.analysis)
+    later = scene.started()
+    await later.look()
+    assert scene.told(REPORT) is None
+    with InsightFile.open(scene.path / "insights.db") as file:
+        assert file.reported() == set()
+    await later.close()

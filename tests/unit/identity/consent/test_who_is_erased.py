@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from healthsync_mqtt.identity.consent.decisions import Purpose
+from healthsync_mqtt.identity.consent.decisions import USUAL_PURPOSES, Purpose
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.erasure import ErasureStep
 
@@ -26,7 +26,7 @@ def test_no_consent_outlives_an_erasure_between_two_readings(tmp_path: Path) -> 
         assert amended.whole
         assert amended.permissions[Purpose.store].keys() == {"bob"}
         after = reader.consent.settled(reader.consent.fetch())
-        assert all(users.keys() == {"bob"} for users in after.values())
+        assert all(after[purpose].keys() == {"bob"} for purpose in USUAL_PURPOSES)
         assert after[Purpose.store]["bob"] == before[Purpose.store]["bob"]
         assert reader.since(roster.change, newest) is None
         assert reader.consent.amended(amended.newest).permissions[Purpose.store] == {}
