@@ -45,7 +45,7 @@ def hint_of(link: CloudLink) -> str:
     """What is to be done about a link: what is wrong with it, or by when the user has to agree again."""
     if link.hint or link.state is not CloudLinkState.ok or not 0 < link.until_us < link.synced_us + _SOON_US:
         return link.hint
-    return f"the provider lets us in until {iso(link.until_us)[:10]}; before then: healthsync adapter link USER PROVIDER"
+    return f"it lets us in until {iso(link.until_us)[:10]}; before then: healthsync adapter link USER PROVIDER"
 
 
 class AdapterLine(msgspec.Struct, frozen=True, kw_only=True):
