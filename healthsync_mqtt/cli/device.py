@@ -21,7 +21,7 @@ from healthsync_mqtt.cli.liveness import (
 )
 from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us
 from healthsync_mqtt.cli.secret_file import CodeFile, CredentialsFile, TokenFile, handed_out
-from healthsync_mqtt.descriptions.people import described_device, told
+from healthsync_mqtt.descriptions.people import certified, described_device, told
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S
 from healthsync_mqtt.identity.people.records import Device
@@ -101,8 +101,12 @@ def list_devices(
     """
     place = DataDirectory(data)
     with place.registry() as registry:
-        alive = Liveness(place, registry, now_us())
-        devices = [_described(device) | alive.of(device.client_id) for device in registry.devices(user)]
+        now = now_us()
+        alive = Liveness(place, registry, now)
+        devices = [
+            _described(device) | alive.of(device.client_id) | certified(registry, device, now)
+            for device in registry.devices(user)
+        ]
     with LastEvents(place) as events:
         for each in devices:
             each["last_event_at"] = each["last_event_at"] or events.of_device(each["user_id"], each["device_id"])
@@ -128,8 +132,10 @@ def show(user: User, device: Name, data: Data = DATA, json: Json = False) -> Non
     place = DataDirectory(data)
     with place.registry() as registry, LastEvents(place) as events:
         found = registry.device(user, device)
-        live = Liveness(place, registry, now_us())
-        alive, refused = live.of(found.client_id), live.messages_refused(_described(found))
+        now = now_us()
+        live = Liveness(place, registry, now)
+        alive = live.of(found.client_id) | certified(registry, found, now)
+        refused = live.messages_refused(_described(found))
         alive["last_event_at"] = alive["last_event_at"] or events.of_device(user, device)
     topics = TopicRegistry.load()
     keys = {"events": "device_events", "receipts": "receipts", "status": "status", "commands": "commands"}

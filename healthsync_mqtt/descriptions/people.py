@@ -124,6 +124,11 @@ def described_device(device: Device) -> DeviceDescription:
     )
 
 
+def certified(registry: Registry, device: Device, now_us: int) -> dict[str, str | None]:
+    """``certificate_ends_at``: when the last certificate of a device ends that is good now; None: it has none."""
+    return {"certificate_ends_at": moment(registry.certificates.ends_of(device.client_id, now_us))}
+
+
 def described_app(device: Device, app: AppRecord) -> AppDescription:
     """An app."""
     return AppDescription(

@@ -6,7 +6,7 @@ import segno
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from healthsync_mqtt.descriptions.people import DeviceDescription, described_device, told
+from healthsync_mqtt.descriptions.people import DeviceDescription, certified, described_device, told
 from healthsync_mqtt.descriptions.service import LiveClients, presence
 from healthsync_mqtt.gateway.asked import DeviceRequest, TokenWish
 from healthsync_mqtt.gateway.body import read_form
@@ -189,19 +189,9 @@ def _with_sightings(
     return [
         told(described_device(each))
         | seen_of(registry, each.client_id, live, now_us)
-        | {"certificate_ends_at": _certificate_end(registry, each.client_id, now_us)}
+        | certified(registry, each, now_us)
         for each in devices
     ]
-
-
-def _certificate_end(registry: Registry, client_id: str, now_us: int) -> str | None:
-    denied = registry.certificates.denied_among((), [client_id])
-    ends = [
-        each.expires_us
-        for each in registry.certificates.issued(client_id)
-        if each.expires_us is not None and each.expires_us > now_us and not denied.get(each.serial)
-    ]
-    return iso(max(ends)) if ends else None
 
 
 def seen_of(registry: Registry, client_id: str, live: LiveClients | None, now_us: int) -> dict[str, Any]:

@@ -90,6 +90,12 @@ class CertificateBook:
         """When the clients' certificates end that are good at ``now_us`` (epoch microseconds)."""
         return self._tables.column(int, _SQL["ends_of_clients"], now_us)
 
+    def ends_of(self, client_id: str, now_us: int) -> int | None:
+        """When the last certificate of a client ends that is good at ``now_us``; None: it has none."""
+        denied = self.denied_among((), [client_id])
+        good = [each for each in self.issued(client_id) if not denied.get(each.serial)]
+        return max((each.expires_us for each in good if each.expires_us and each.expires_us > now_us), default=None)
+
     def find(self, serial: str) -> IssuedCertificate:
         """One certificate; NotFoundError."""
         found = self._known(read_serial(serial))

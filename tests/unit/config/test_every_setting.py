@@ -18,6 +18,10 @@ tests/integration/test_door_addresses.py::test_another_loopback_address_is_shown
     broker.host
 tests/integration/test_settings_ports.py::test_a_listener_is_on_the_port_that_is_set
     broker.mqtt_port broker.mqtts_port broker.wss_port
+tests/integration/test_insights.py::test_who_agrees_to_it_by_name_gets_a_report_until_that_is_withdrawn
+    insights.model.url insights.model.name insights.model.key_file
+tests/unit/insights/test_reports.py::test_an_answer_is_bounded_in_time_and_bytes_and_leads_nowhere
+    insights.model.answer_s
 tests/integration/test_gateway.py::test_a_port_that_is_taken_is_said
     gateway.host gateway.port
 tests/integration/test_adapters.py::test_a_link_is_fetched_revised_killed_and_over
