@@ -8,7 +8,7 @@ import pytest
 
 from bridge.edges.namesake import NamesakeError
 from healthsync_mqtt.errors import UnavailableError
-from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
+from healthsync_mqtt.storage.opening import open_log
 from tests.support.external_bridge import BridgeProcess
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S
@@ -56,7 +56,7 @@ async def test_two_bridges_on_one_data_directory_are_fenced(tmp_path: Path) -> N
                 assert "another writer has the event log" in second.log()
             assert first.process is not None
             assert first.process.poll() is None
-        SqliteEventLog.open(broker.settings.paths.events_db).close()
+        open_log(broker.data).close()
 
 
 async def test_of_two_bridges_with_one_id_the_younger_one_stops_and_the_older_one_goes_on(tmp_path: Path) -> None:
