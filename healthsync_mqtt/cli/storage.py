@@ -70,7 +70,8 @@ def encrypt(data: Data = DATA, json: Json = False) -> None:
     refuse_on_server(place.path)
     if not has_log(place.path):
         raise UnavailableError(
-            "there is no event log yet", hint='set storage.encryption = "rows", then start: healthsync up'
+            "there is no event log yet",
+            hint='a new one is sealed unless storage.encryption = "none": healthsync up',
         )
     place.audit("storage.sealing")
     try:

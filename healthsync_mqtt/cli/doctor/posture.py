@@ -6,7 +6,7 @@ from pathlib import Path
 
 from healthsync_mqtt.cli.doctor.finding import Finding, Grade
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.config.secrets import KEY_PASSPHRASE, key_passphrase
+from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.certificates.server_tls import WARN_S
@@ -94,7 +94,7 @@ def _keys(place: DataDirectory, now_us: int) -> Iterator[Finding]:
     else:
         yield Finding(check="signing key", grade=Grade.GOOD, message=f"in use since {iso(signing.signs_from_us)[:10]}")
     if encrypted and passphrase is None:
-        fix = f"set {KEY_PASSPHRASE} for the service and its commands"
+        fix = f"set {KEY_PASSPHRASE_FILE} for the service and its commands"
         yield Finding(check="key passphrase", grade=Grade.BAD, message="the signing key needs one", fix=fix)
     elif passphrase is not None and not encrypted:
         fix = "healthsync key rotate"
@@ -121,7 +121,7 @@ def _data_keys(place: DataDirectory) -> Iterator[Finding]:
         return
     if sealed.provider == FILE:
         message = "THE OUTER KEY LIES ON THE SAME DISK AS WHAT IT SEALS: whoever copies the disk reads everything"
-        fix = f"set {KEY_PASSPHRASE}, then: healthsync key rewrap --provider passphrase"
+        fix = f"set {KEY_PASSPHRASE_FILE}, then: healthsync key rewrap --provider passphrase"
         yield Finding(check="data keys", grade=Grade.NOTE, message=message, fix=fix)
     else:
         yield Finding(check="data keys", grade=Grade.GOOD, message=f"{sealed.users}, under {sealed.provider}")

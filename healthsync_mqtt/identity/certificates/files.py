@@ -29,7 +29,7 @@ from healthsync_mqtt.config.private_files import (
     read_private,
     write_durably,
 )
-from healthsync_mqtt.config.secrets import KEY_PASSPHRASE, key_passphrase
+from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase
 from healthsync_mqtt.errors import ConfigError, ConflictError
 from healthsync_mqtt.identity.certificates.issuing import Authority, nears_its_end, new_authority
 
@@ -289,12 +289,14 @@ def _is_encrypted(path: Path) -> bool:
 def _load_key(path: Path, passphrase: bytes | None = None) -> ec.EllipticCurvePrivateKey:
     encrypted = _is_encrypted(path)
     if encrypted and passphrase is None:
-        raise ConfigError(f"{path} is encrypted and there is no passphrase", hint=f"set {KEY_PASSPHRASE}")
+        raise ConfigError(f"{path} is encrypted and there is no passphrase", hint=f"set {KEY_PASSPHRASE_FILE}")
     try:
         key = serialization.load_pem_private_key(read_private(path), password=passphrase if encrypted else None)
     except (ValueError, TypeError):
         if encrypted:
-            raise ConfigError(f"{path} does not open with this passphrase", hint=f"check {KEY_PASSPHRASE}") from None
+            raise ConfigError(
+                f"{path} does not open with this passphrase", hint=f"check {KEY_PASSPHRASE_FILE}"
+            ) from None
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ConfigError(f"{path} is not an EC private key", hint="restore it, or move it away with its certificate")

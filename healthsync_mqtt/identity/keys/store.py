@@ -21,7 +21,7 @@ from healthsync_mqtt.config.private_files import (
     read_private,
     write_durably,
 )
-from healthsync_mqtt.config.secrets import KEY_PASSPHRASE, key_passphrase
+from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase
 from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError
 from healthsync_mqtt.identity.keys.signing import (
     KeyRecord,
@@ -220,11 +220,11 @@ class KeyStore:
         try:
             key = serialization.load_pem_private_key(content, password=passphrase)
         except TypeError:
-            raise ConfigError(f"{path} needs a passphrase", hint=f"set {KEY_PASSPHRASE}, or its _FILE") from None
+            raise ConfigError(f"{path} needs a passphrase", hint=f"set {KEY_PASSPHRASE_FILE}") from None
         except ValueError as error:
             if passphrase is not None:
                 raise ConfigError(
-                    f"{path} does not open with the passphrase", hint=f"check {KEY_PASSPHRASE}"
+                    f"{path} does not open with the passphrase", hint=f"check {KEY_PASSPHRASE_FILE}"
                 ) from error
             key = None
         if not isinstance(key, Ed25519PrivateKey):
