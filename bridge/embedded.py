@@ -30,7 +30,7 @@ from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.broker.embedded.sessions.table import Sessions
 from healthsync_mqtt.config.sections import addresses
 from healthsync_mqtt.config.settings import Settings
-from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.errors import ConfigError, UnavailableError
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.certificates.demand import Demand
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
@@ -119,6 +119,11 @@ class EmbeddedEdge:
     async def open(cls, base: Ground) -> AsyncIterator["EmbeddedEdge"]:
         """What the edge needs from the data directory; written and closed on the way out."""
         paths = base.settings.paths
+        if base.settings.storage.shared:
+            raise ConfigError(
+                "storage.shared is for bridges of an external broker: here sessions and registry are one process's",
+                hint="set storage.shared = false, or [external] host and run healthsync-bridge on each machine",
+            )
         async with AsyncExitStack() as opened:
             identities = Registry.open(paths.registry_db)
             opened.callback(identities.close)

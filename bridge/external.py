@@ -54,6 +54,7 @@ class ExternalEdge:
             gate=base.gate,
             counters=base.counters,
             guarded=external.guarded,
+            shared=base.settings.storage.shared,
             places=living(
                 base.reader,
                 consent.subscribers(),

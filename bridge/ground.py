@@ -51,6 +51,15 @@ class Ground:
         """Where the bridge says whether it runs."""
         return self.topics.build("bridge_status", bridge=self.settings.bridge.id)
 
+    @property
+    def keeps_files(self) -> bool:
+        """Whether followers that keep what they know of users in files work here.
+
+        Of bridges that share a log only the one beside the registry: erasing a person reaches its files alone.
+        """
+        registry_db, own = self.settings.external.registry_file, self.settings.paths.registry_db
+        return not self.settings.storage.shared or registry_db is None or registry_db.absolute() == own.absolute()
+
 
 @contextmanager
 def ground(settings: Settings) -> Iterator[Ground]:

@@ -32,8 +32,9 @@ from bridge.jobs.erasures import Erasures, erasures
 from bridge.jobs.forgetting import FORGET_S, Forgetting
 from bridge.jobs.presence import Announcer, Presence
 from bridge.jobs.release import Release
+from bridge.leading import Job, Leading, standing_for_election
 from bridge.pipeline import Pipeline
-from bridge.ports import CommitObserver, Outlet, Shelf
+from bridge.ports import Commit, CommitObserver, Outlet, Shelf
 from bridge.reload import changes
 from healthsync_mqtt import __version__
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings
@@ -215,6 +216,8 @@ class Service:
         self._retention = Retention.of(base.settings, base.chores, base.calendar.now_us, self._purged)
         self._settings = base.settings
         self.endpoint = Endpoint(base.settings.metrics, self.report)
+        #: What one bridge does for all that share a log.
+        self.leading = Leading(base.tasks, self._grew)
         self._volume = volume
         self._announcer = announcer
         self._stopped = False
@@ -296,7 +299,8 @@ class Service:
                         insights=found,
                         erasing=erasing,
                     )
-                    service._start()
+                    elected = opened.enter_context(standing_for_election(base, service.leading))
+                    service._start(elected=elected)
                     try:
                         yield service
                     finally:
@@ -355,6 +359,7 @@ class Service:
             gateway=edge.gateway,
             backup=None if self._backups is None else self._backups.report(),
             erasures=None if self.erasures is None else self.erasures.report(),
+            installation=self.leading.report(),
         )
 
     async def reload(self, settings: Settings) -> None:
@@ -385,8 +390,9 @@ class Service:
         self._announcer.farewell(self.serving.announce)
         await self.pipeline.close(_COMMIT_S)
         await self.serving.leave()
-        self.edge.follower.keep()
-        self.shipping.keep_positions()
+        if self.leading.leads:
+            self.edge.follower.keep()
+            self.shipping.keep_positions()
         self.ground.calendar.keep()
         await self.pipeline.settle(_KEEP_S)
         await self.tasks.stop()
@@ -399,12 +405,16 @@ class Service:
         self.pipeline.stop()
         log.info("bridge.stopped", **{k: v for k, v in self.counters.snapshot().items() if isinstance(v, int)})
 
-    def _start(self) -> None:
+    def _start(self, *, elected: bool) -> None:
         tasks = self.tasks
-        tasks.start("publish", self.edge.follower.run())
-        tasks.start("ship", self.shipping.run())
+        jobs: dict[str, Job] = {
+            "publish": self.edge.follower.run,
+            "ship": self.shipping.run,
+            "retain": self._retention.run,
+            "held": lambda: tasks.again("held", _HELD_S, self.release.take_due),
+        }
+        self.leading.start(jobs, elected=elected)
         tasks.start("presence", self._announcer.run(self.serving.announce))
-        tasks.start("retain", self._retention.run())
         if self._backups is not None:
             tasks.start("backup", self._backups.run())
         if self._dashboards is not None:
@@ -416,9 +426,12 @@ class Service:
             tasks.start("insights.process", self._insights.run())
         tasks.every("positions", _TICK_S, self._positions)
         tasks.every("quarantine", _QUARANTINE_S, self._purge_rejected)
-        tasks.every("held", _HELD_S, self.release.take_due)
         tasks.every("forgetting", FORGET_S, self._forgetting.look)
         self._old_refusals_go()
+
+    def _grew(self, head: int) -> None:
+        """Another bridge may have written."""
+        self.edge.follower.committed(Commit(head, (), time.time_ns() // 1000))
 
     def _purged(self) -> None:
         self.edge.follower.purged()
@@ -437,7 +450,8 @@ class Service:
 
     async def _positions(self) -> None:
         self.counters.tick(time.monotonic())
-        self.edge.follower.keep()
+        if self.leading.leads:  # else these are places where this bridge once was
+            self.edge.follower.keep()
         self.ground.calendar.look()
 
 

@@ -57,7 +57,25 @@ class Supervisor:
 
         Anything else ends the whole.
         """
-        self.start(name, self._again(name, seconds, work))
+        self.start(name, self.again(name, seconds, work))
+
+    async def again(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """The task of ``every``, for those who start it themselves."""
+        outage = Outage(log, "bridge.task")
+        while True:
+            await asyncio.sleep(seconds)
+            self._busy_since[name] = self._loop.time()
+            try:
+                await work()
+            except (HealthSyncError, OSError) as error:
+                self._failing.add(name)
+                hint = error.hint if isinstance(error, HealthSyncError) else "has the disk room, has the process files?"
+                outage.failed(self._loop.time(), task=name, error=str(error), hint=hint)
+            else:
+                self._failing.discard(name)
+                outage.worked(self._loop.time(), task=name)
+            finally:
+                del self._busy_since[name]
 
     def fail(self, error: BaseException) -> None:
         """Something failed in a way that only a restart can mend. The first one counts."""
@@ -81,14 +99,18 @@ class Supervisor:
 
     def begin_ending(self, name: str) -> None:
         """Cancel one task, which may take a while to end; ``stop`` waits for it."""
-        self._tasks[name].cancel()
+        if (task := self._tasks.get(name)) is not None:
+            task.cancel()
 
     async def end(self, name: str) -> None:
-        """Cancel one task, if it was started, and wait for its end."""
+        """Cancel one task, if it was started, and wait for its end. It may be started again."""
         task = self._tasks.get(name)
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            if task.cancelled():  # on purpose: it is not down
+                del self._tasks[name]
+                self._failing.discard(name)
 
     async def stop(self) -> None:
         """End every task."""
@@ -105,23 +127,6 @@ class Supervisor:
         await self.stop()
         if not self._failure.done():
             self._failure.cancel()
-
-    async def _again(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        outage = Outage(log, "bridge.task")
-        while True:
-            await asyncio.sleep(seconds)
-            self._busy_since[name] = self._loop.time()
-            try:
-                await work()
-            except (HealthSyncError, OSError) as error:
-                self._failing.add(name)
-                hint = error.hint if isinstance(error, HealthSyncError) else "has the disk room, has the process files?"
-                outage.failed(self._loop.time(), task=name, error=str(error), hint=hint)
-            else:
-                self._failing.discard(name)
-                outage.worked(self._loop.time(), task=name)
-            finally:
-                del self._busy_since[name]
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         if task.cancelled():

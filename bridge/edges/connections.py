@@ -70,7 +70,7 @@ class Connections:
         self._namesake = Namesake(settings.bridge.id, status_topic)
         self._store = CredentialStore(settings.paths.credentials)
         self._sentinel = Sentinel(settings, self._store, topics)
-        self._filters = subscriptions(topics, settings.external)
+        self._filters = subscriptions(topics, settings.external, one_log=settings.storage.shared)
         #: what the bridge listens to beside deliveries, and can be without
         self._asides = {each.key: each.template.filter for each in topics if each.key in ASIDES}
         self._versions = _VERSIONS[settings.external.protocol]

@@ -61,14 +61,19 @@ class CanonicalPublisher:
         counters: Counters,
         places: Mapping[str, int],
         guarded: bool = False,
+        shared: bool = False,
         pages: int = 4,
     ) -> None:
-        """``guarded``: types that are asked for by name are published, too."""
+        """``guarded``: types that are asked for by name are published, too.
+
+        ``shared``: one of several bridges of the log publishes, now this one and now another, from one place.
+        """
         #: A broker decides when somebody subscribes, not when a message comes: `*` would bring these.
         self._withheld = frozenset[str]() if guarded else GUARDED
         self._gate = gate
         self._counters = counters
-        self._name = f"publish:{bridge_id}"
+        own = f"publish:{bridge_id}"
+        self._name = "publish" if shared else own
         self._reader = reader
         self._events = CanonicalEvents(reader, registry)
         self._cursors = Cursors(chores)
@@ -78,9 +83,12 @@ class CanonicalPublisher:
         self._sent: deque[_Page] = deque()
         #: the broker has refused a message for now, and gets no more for a moment
         self._refused = False
+        #: this bridge's turn begins: the one before it may have come further
+        self._begins = False
         self._loop = CursorLoop(self._step)
-        self.run = self._loop.run
         known = reader.cursor(self._name)
+        if known is None:
+            known = reader.cursor(own)
         self._noted = known if known is not None else -1
         self._acknowledged = known if known is not None else min(places.values(), default=head)
         self._position = self._acknowledged
@@ -96,6 +104,12 @@ class CanonicalPublisher:
         received_us = received_after(self._reader, self._acknowledged) if self.lag else None
         return 0.0 if received_us is None else max(0.0, time.time() - received_us / 1e6)
 
+    async def run(self) -> None:
+        """Follow for ever, from where the log says that its publisher was."""
+        self._begins = True
+        self._loop.wake()
+        await self._loop.run()
+
     def connected(self, link: BrokerLink | None) -> None:
         """Publish over this connection, from what the last one did not get acknowledged; None: there is none."""
         self._link = link
@@ -105,7 +119,7 @@ class CanonicalPublisher:
 
     def committed(self, commit: Commit) -> None:
         """The log has grown."""
-        self._head = commit.head
+        self._head = max(self._head, commit.head)
         self._loop.wake()
 
     def purged(self) -> None:
@@ -121,6 +135,8 @@ class CanonicalPublisher:
 
     def _step(self) -> bool:
         """Send one page; False when there is nothing to send, or enough is on its way."""
+        if self._begins:
+            self._begin()
         link = self._link
         if link is None or not link.alive or self._position >= self._head or len(self._sent) >= self._most:
             return False
@@ -146,6 +162,13 @@ class CanonicalPublisher:
                 return False
         self._taken(link, page)
         return True
+
+    def _begin(self) -> None:
+        known = self._reader.cursor(self._name)
+        self._begins = False
+        self._acknowledged = max(self._acknowledged, -1 if known is None else known)
+        self._sent = deque()
+        self._position = self._acknowledged
 
     def _set_aside(self, event: CanonicalEvent, room: int) -> None:
         """Never sent: it stays in the log, and what comes after it does not wait."""

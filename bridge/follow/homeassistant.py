@@ -336,7 +336,7 @@ def homeassistant(
     base: Ground, shelf: Shelf, *, registry_db: Path, withheld: frozenset[str], owns: Callable[[str], bool]
 ) -> Iterator[HomeAssistant | None]:
     """The follower of a data directory, whose opt-ins are in ``registry_db``; None where there are no topics for it."""
-    if not {"latest", "homeassistant_config"} <= base.topics.channels.keys():
+    if not base.keeps_files or not {"latest", "homeassistant_config"} <= base.topics.channels.keys():
         yield None
         return
     paths = base.settings.paths

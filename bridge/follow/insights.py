@@ -277,7 +277,7 @@ async def insights(
     owns: Callable[[str], bool],
 ) -> AsyncIterator[Insights | None]:
     """The follower of a data directory; None where there is no topic for it."""
-    if "insight" not in base.topics.channels:
+    if not base.keeps_files or "insight" not in base.topics.channels:
         yield None
         return
     paths = base.settings.paths

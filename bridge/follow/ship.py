@@ -115,6 +115,9 @@ class Shipping:
             for task in self._tasks.values():
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), *self._ending, return_exceptions=True)
+            self._tasks.clear()
+            self._status.clear()
+            self._told.clear()
 
     def keep_positions(self) -> None:
         """Write down how far the sinks are, where that changed."""

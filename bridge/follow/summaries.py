@@ -325,7 +325,7 @@ async def summaries(
     base: Ground, shelf: Shelf, *, registry_db: Path, withheld: frozenset[str], owns: Callable[[str], bool]
 ) -> AsyncIterator[Summaries | None]:
     """The follower of a data directory; None where there is no topic for it."""
-    if "insight" not in base.topics.channels:
+    if not base.keeps_files or "insight" not in base.topics.channels:
         yield None
         return
     paths = base.settings.paths

@@ -318,7 +318,8 @@ class ExternalSettings(Section):
     registry_file: Path | None = None
     """The installation's registry.db, for a bridge with a data directory of its own; without it the one in there."""
     share: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
-    """Group of bridges that share all messages (``$share``); not on brokers without shared subscriptions."""
+    """Group of bridges that share all messages (``$share``), with `storage.shared`; not on brokers without shared
+    subscriptions."""
     shard: Annotated[str, Field(pattern=r"^(\d{1,4}/\d{1,4})?$")] = ""
     """Which part of the users this bridge works for, such as 2/8; nothing: all."""
     canonical: bool = True
@@ -389,6 +390,10 @@ class StorageSettings(Section):
     `password_file` or in `~/.pgpass`; to another machine with ``?sslmode=verify-full``."""
     password_file: Path | None = None
     """The password for `url`, in a file that only the service can read."""
+    shared: bool = False
+    """Other bridges write this log, too. Each has a data directory and a `bridge.id` of its own.
+
+    One of them, elected by the server, feeds subscribers and sinks and purges."""
 
     @model_validator(mode="before")
     @classmethod
@@ -401,4 +406,6 @@ class StorageSettings(Section):
             raise ValueError('a log on PostgreSQL is not sealed by this release: encryption = "none"')
         if self.password_file is not None and not self.url:
             raise ValueError("password_file is for url")
+        if self.shared and not self.url:
+            raise ValueError("shared is for url: a log in the data directory has one bridge")
         return self

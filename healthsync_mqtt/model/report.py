@@ -43,6 +43,7 @@ class ServiceReport:
     ``tasks_down`` names the background tasks that do not do their work now. ``clock_ahead_s``: so far ahead is a clock
     that is not believed; nothing is purged by it. ``gateway``: state of the HTTP gateway, and what it said last.
     ``erasures``: those that are not complete, here or at sinks: since when, which step is next, who has to confirm.
+    ``installation``: the bridges that share the log, and which of them leads.
     ``backup``: the schedule's state, the age of the newest set, and what the last process said.
     """
 
@@ -71,6 +72,7 @@ class ServiceReport:
     gateway: Mapping[str, Any] | None = None
     backup: Mapping[str, Any] | None = None
     erasures: Sequence[Mapping[str, Any]] | None = None
+    installation: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values; what this broker has not is left out."""

@@ -21,6 +21,7 @@ from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 
 if TYPE_CHECKING:
     from healthsync_mqtt.keys.ring import KeyRing
+    from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
     from healthsync_mqtt.storage.postgres.server import ServerPromise
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "refuse_on_server",
     "seal_log",
     "server_promise",
+    "stand_for_election",
     "wal_bytes",
 ]
 
@@ -88,6 +90,15 @@ def compare_with_anchor(data: Path) -> AnchorComparison:
     if (server := server_of(data)) is not None:
         return server.compare_with_anchor(DataPaths(root=data).postgres_anchor)
     return compare_files(DataPaths(root=data).events_db)
+
+
+def stand_for_election(data: Path, bridge: str, told: "Callable[[Ballot], None]") -> "PostgresElection | None":
+    """Where several bridges share the log of this data directory: stand for its election under this name.
+
+    ``told`` is called from another thread, now and whenever something has changed. None: the log is this bridge's own.
+    """
+    server = server_of(data)
+    return server.stand(bridge, told) if server is not None and server.shared else None
 
 
 def wal_bytes(data: Path) -> int:

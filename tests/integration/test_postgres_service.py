@@ -69,6 +69,13 @@ def test_two_services_do_not_write_one_log(data: Path, server: Postgres, tmp_pat
         Service(other).start()
 
 
+def test_a_service_with_a_broker_of_its_own_shares_no_log(data: Path) -> None:
+    with (data / "healthsync.toml").open("a") as settings:
+        settings.write("shared = true\n")
+    with pytest.raises(NotReadyError, match=r"storage\.shared is for bridges of an external broker"):
+        Service(data).start()
+
+
 def test_a_log_that_lost_rows_is_refused_until_it_is_accepted(server: Postgres, data: Path) -> None:
     """As after a failover to a standby that was behind."""
     with Service(data) as service:

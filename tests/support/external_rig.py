@@ -30,6 +30,7 @@ from tests.support.external_bridge import BridgeProcess, Proxy, Wire
 from tests.support.history import History
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import PATIENCE_S
+from tests.support.postgres import Postgres
 from tests.support.shifted import WallClock
 from tests.support.soak.putting_back import copy_log, put_back
 from tests.support.soak.surroundings import shown_serial
@@ -63,6 +64,8 @@ class Rig:
     faults: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     ordered: bool = True
+    #: All bridges write one log there, and share all messages.
+    postgres: Postgres | None = None
     sending: bool = True
     broker: Mosquitto = field(init=False)
     clock: WallClock = field(init=False)
@@ -137,8 +140,19 @@ class Rig:
         [bridge]
         id = "{name}"
         """
+        if self.postgres is not None:
+            if name == self.bridges[0][0]:
+                self.postgres.directory(self.root / "server")
+            text = text.replace("[external]", '[external]\nshare = "all"')
+            text += (self.root / "server" / "healthsync.toml").read_text() + "shared = true\n"
         (data / "healthsync.toml").write_text(text)
         return data
+
+    @property
+    def logs(self) -> dict[str, Path]:
+        """The data directories of the logs there are, by the bridge."""
+        found = {name: self.processes[name].data for name, _ in self.bridges}
+        return found if self.postgres is None else dict([*found.items()][:1])
 
     async def _device(self, number: int) -> None:
         user = f"u{number}"
@@ -230,11 +244,12 @@ class Rig:
     def fault(self, name: str) -> None:
         self.faults[name] = self.faults.get(name, 0) + 1
 
-    async def kill_bridge(self, name: str = "main") -> None:
+    async def kill_bridge(self, name: str = "main", *, away: bool = False) -> None:
         self.fault("bridge kill -9")
         await asyncio.sleep(self.rng.uniform(0.02, 0.3))
         await asyncio.to_thread(self.processes[name].kill)
-        await asyncio.to_thread(self.processes[name].start)
+        if not away:
+            await asyncio.to_thread(self.processes[name].start)
 
     async def kill_broker(self) -> None:
         self.fault("broker kill -9")
@@ -308,18 +323,18 @@ class Rig:
     def stored(self, user: str) -> int:
         """How many events of a user are in all logs together."""
         total = 0
-        for process in self.processes.values():
-            with open_reader(process.data) as reader:
+        for data in self.logs.values():
+            with open_reader(data) as reader:
                 total += len(reader.read(0, 10_000_000, user=user))
         return total
 
     def check(self) -> int:
         """Compare what devices were told with what is in the logs; how many events are stored."""
         stored: dict[str, list[str]] = {}
-        for name, part in self.bridges:
-            shard = part
-            process = self.processes[name]
-            with open_reader(process.data) as reader:
+        parts = dict(self.bridges)
+        for name, data in self.logs.items():
+            shard = parts[name]
+            with open_reader(data) as reader:
                 rows = reader.read(0, 10_000_000, history=True)
             ids = [row.id for row in rows]
             if len(ids) != len(set(ids)):

@@ -54,12 +54,19 @@ def external_target(settings: Settings, store: CredentialStore, version: int, wi
     )
 
 
-def subscriptions(topics: TopicRegistry, external: ExternalSettings) -> list[str]:
-    """The bridge's filters. ConfigError for a group that shares all messages: each member has a log of its own."""
-    if external.share:
+def subscriptions(topics: TopicRegistry, external: ExternalSettings, *, one_log: bool) -> list[str]:
+    """The bridge's filters, as one of a group where it shares all messages.
+
+    ConfigError for a group whose members do not write ``one_log``.
+    """
+    filters = list(topics.bridge_filters())
+    if not external.share:
+        return filters
+    if not one_log:
         raise ConfigError(
             "bridges cannot share all messages while each has a log of its own: an event would be stored twice, a "
             "correction undone, a deleted event brought back",
-            hint="give each bridge a part of the users instead: healthsync bridge run --shard 1/2, and --shard 2/2",
+            hint="give each bridge a part of the users instead: healthsync bridge run --shard 1/2, and --shard 2/2; or "
+            "all of them one log on PostgreSQL: storage.shared = true",
         )
-    return list(topics.bridge_filters())
+    return [f"$share/{external.share}/{name}" for name in filters]

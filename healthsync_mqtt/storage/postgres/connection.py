@@ -24,6 +24,9 @@ _SQL = statements("writer")
 #: The first server that tells what became of a transaction by its number.
 OLDEST_SERVER: Final = 130000
 
+#: The first server that ends a session that asks for nothing.
+SESSIONS_END: Final = 140000
+
 #: Whoever makes or changes the schema has this lock.
 _SCHEMA_LOCK: Final = 0x4853454C
 
@@ -139,6 +142,26 @@ def migrate(connection: Connection, place: ServerPlace) -> None:
         connection.execute(_SQL["set_meta"], ("identity_secret", secrets.token_bytes(32)))
         if not fetch(connection, _SQL["epochs"]):
             connection.execute(_SQL["mint_epoch"], (secrets.token_hex(8),))
+
+
+def told_on(place: ServerPlace) -> str:
+    """The channel on which bridges that share a log tell each other of commits."""
+    return f"{place.schema}_log"
+
+
+def connect_watcher(place: ServerPlace, name: str) -> Connection:
+    """A connection that waits: the server ends it soon when its machine is gone, or when it has stopped asking."""
+    connection = _connect(place, name)
+    try:
+        for setting, seconds in (("idle", 5), ("interval", 2), ("count", 3)):
+            connection.execute(f"SET tcp_keepalives_{setting} = {seconds}".encode())
+        connection.execute(b"SET tcp_user_timeout = 10000")
+        if connection.info.server_version >= SESSIONS_END:
+            connection.execute(f"SET idle_session_timeout = {_IDLE_MS}".encode())
+    except BaseException:
+        abandon(connection)
+        raise
+    return connection
 
 
 def refuse_empty(connection: Connection, place: ServerPlace) -> None:

@@ -33,6 +33,7 @@ from healthsync_mqtt.storage.postgres.connection import (
     fetch,
     migrate,
     run,
+    told_on,
     translated,
 )
 from healthsync_mqtt.storage.postgres.faults import AloneError, store_error
@@ -44,7 +45,7 @@ _SQL = statements("writer")
 _ERASING = statements("erasing")
 
 _ALONE_LOCK: Final = 0x48534541
-"""Of a session: one service for a log."""
+"""Of a session: one service for a log, or any number that have agreed to share it."""
 
 _COLUMNS: Final = (
     "int8", "int8", "int8", "int8", "int8", "int8", "int2", "bytea", "text", "text", "text", "text", "text", "bytea",
@@ -116,8 +117,8 @@ class PostgresEventLog:
         """Open the log for writing; it is made, or its schema brought up to date. UnavailableError, StoreError.
 
         ``anchor`` says what a bridge knows to be durable: RestoredError when that is not in the log. With
-        ``accept_restored`` it is taken as it is and gets a new epoch. ``alone``: UnavailableError when another writer
-        of this sort has the log.
+        ``accept_restored`` it is taken as it is and gets a new epoch. ``alone``: AloneError when another writer
+        has the log, and for every other one from then on.
         """
         with translated("opening"):
             connection = connect_writer(place)
@@ -126,8 +127,7 @@ class PostgresEventLog:
                 if not accept_restored:
                     seen.refuse()
                 migrate(connection, place)
-                if alone:
-                    _be_alone(connection, place)
+                _take(connection, place, alone=alone)
                 if accept_restored:
                     epoch = secrets.token_hex(8)
                     accept_restored(seen, epoch)
@@ -295,8 +295,7 @@ class PostgresEventLog:
             connection = connect_writer(self._place)
             try:
                 self._facts.refuse_other(connection, self._last)
-                if self._alone:
-                    _be_alone(connection, self._place)
+                _take(connection, self._place, alone=self._alone)
             except BaseException:
                 abandon(connection)
                 raise
@@ -336,7 +335,10 @@ class PostgresEventLog:
                 run(connection, _SQL["set_cursor"], (name, seq))
         for chore in chores:
             chore(connection)
-        run(connection, _SQL["move_head"], (self._staged_head,))
+        if self._alone:
+            run(connection, _SQL["move_head"], (self._staged_head,))
+        else:
+            run(connection, _SQL["move_head_and_tell"], (self._staged_head, told_on(self._place)))
         number = self._transaction
         try:
             connection.execute(b"COMMIT")
@@ -479,12 +481,18 @@ class PostgresEventLog:
         self._scrub = False
 
 
-def _be_alone(connection: Connection, place: ServerPlace) -> None:
-    if not fetch(connection, _SQL["alone"], (_ALONE_LOCK, place.schema))[0][0]:
+def _take(connection: Connection, place: ServerPlace, *, alone: bool) -> None:
+    if fetch(connection, _SQL["take_alone" if alone else "take_shared"], (_ALONE_LOCK, place.schema))[0][0]:
+        return
+    if alone:
         raise AloneError(
             "another service writes this event log",
-            hint="stop it first, or give this one a database of its own; after a lost connection it ends by itself",
+            hint="stop it first, give this one a database of its own, or set storage.shared = true for both; after a "
+            "lost connection it ends by itself",
         )
+    raise AloneError(
+        "a service that does not share it writes this event log", hint="set storage.shared = true there, and restart it"
+    )
 
 
 def _purge(connection: Connection, type_name: str, before_us: int, seqs: list[int]) -> None:

@@ -1,6 +1,6 @@
 """The log of a data directory whose settings name a server."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from healthsync_mqtt.storage.postgres.connection import (
     schema_version,
     translated,
 )
+from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
 from healthsync_mqtt.storage.postgres.faults import AloneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
@@ -61,18 +62,24 @@ class PostgresServer:
     def __init__(self, storage: StorageSettings) -> None:
         """``storage`` names one."""
         self._place = ServerPlace(storage.url, password_file=storage.password_file)
+        #: Whether other bridges write the log, too.
+        self.shared = storage.shared
 
     def open_log(self, anchor: Path, quotas: Quotas | None, accepted: Acceptance | None) -> PostgresEventLog:
-        """The writer; one service at a time. UnavailableError when another has it."""
-        file = AnchorFile(anchor)
+        """The writer; one service at a time, unless all of them share it. UnavailableError when another has it."""
+        file, alone = AnchorFile(anchor), not self.shared
         try:
-            return PostgresEventLog.open(self._place, quotas=quotas, anchor=file, accept_restored=accepted, alone=True)
+            return PostgresEventLog.open(self._place, quotas=quotas, anchor=file, accept_restored=accepted, alone=alone)
         except AloneError as error:
             raise UnavailableError(str(error), hint=error.hint) from error
 
     def open_reader(self) -> PostgresLogReader:
         """A reader. UnavailableError when there is no log."""
         return PostgresLogReader.open(self._place)
+
+    def stand(self, bridge: str, told: Callable[[Ballot], None]) -> PostgresElection:
+        """Stand for election among the bridges that share the log; ``told`` is called from another thread."""
+        return PostgresElection(self._place, bridge, told)
 
     def has_log(self) -> bool:
         """Whether there is one yet. StoreError."""

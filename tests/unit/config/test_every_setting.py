@@ -46,6 +46,8 @@ tests/unit/cli/test_adapter_webhook.py::test_where_a_provider_sends_is_shown_and
     gateway.public_url
 tests/integration/test_postgres_service.py::test_a_service_works_on_it_and_goes_on_after_each_kill
     storage.url storage.password_file
+tests/integration/test_postgres_bridges.py::test_every_event_is_stored_once_and_what_is_elected_moves
+    storage.shared
 tests/unit/gateway/test_deliveries.py::test_a_host_that_the_operator_names_may_be_anywhere
     gateway.webhook_hosts
 tests/unit/gateway/test_administration_of_data.py::test_a_file_is_no_longer_than_upload_bytes

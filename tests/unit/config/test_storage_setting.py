@@ -7,6 +7,7 @@ import pytest
 
 from bridge.ground import ground
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.storage.opening import Encryption, encryption
 from healthsync_mqtt.testing.log_items import NOW_US, item
 
@@ -33,3 +34,9 @@ async def test_a_log_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
             base.journal.write([item(mode)], [], NOW_US)
             base.journal._log.commit()
     assert encryption(tmp_path).mode == "none"
+
+
+def test_a_log_in_the_data_directory_is_not_shared(tmp_path: Path) -> None:
+    (tmp_path / "healthsync.toml").write_text("[storage]\nshared = true\n")
+    with pytest.raises(ConfigError, match="shared is for url"):
+        load_settings(tmp_path)

@@ -85,8 +85,14 @@ SELECT seq, identity, received_us FROM log WHERE seq = %s
 -- name: last_row
 SELECT l.seq, l.identity, l.received_us FROM head AS h JOIN log AS l ON l.seq = h.seq WHERE h.one
 
--- name: alone
+-- name: take_alone
 SELECT pg_try_advisory_lock(%s, hashtext(%s))
+
+-- name: take_shared
+SELECT pg_try_advisory_lock_shared(%s, hashtext(%s))
+
+-- name: move_head_and_tell
+WITH moved AS (UPDATE head SET seq = %s WHERE one RETURNING seq) SELECT pg_notify(%s, seq::text) FROM moved
 
 -- name: promises
 SELECT current_setting('synchronous_commit'), current_setting('synchronous_standby_names'), pg_is_in_recovery(),

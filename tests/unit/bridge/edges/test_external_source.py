@@ -355,9 +355,14 @@ async def test_a_user_who_moves_to_another_shard_loses_nothing_and_duplicates_ar
 @pytest.mark.parametrize("group", ["all", "two"])
 def test_bridges_may_not_share_all_messages(group: str) -> None:
     with pytest.raises(ConfigError, match="each has a log of its own") as refused:
-        subscriptions(TOPICS, ExternalSettings(share=group))
+        subscriptions(TOPICS, ExternalSettings(share=group), one_log=False)
     assert "--shard 1/2" in refused.value.hint
-    assert subscriptions(TOPICS, ExternalSettings(shard="1/2")) == list(TOPICS.bridge_filters())
+    assert subscriptions(TOPICS, ExternalSettings(shard="1/2"), one_log=False) == list(TOPICS.bridge_filters())
+
+
+def test_bridges_of_one_log_share_every_filter_in_their_group() -> None:
+    filters = subscriptions(TOPICS, ExternalSettings(share="all"), one_log=True)
+    assert filters == [f"$share/all/{name}" for name in TOPICS.bridge_filters()]
 
 
 async def test_the_birth_of_a_home_assistant_is_heard_and_acknowledged(bench: Bench) -> None:

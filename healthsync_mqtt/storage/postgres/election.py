@@ -1,0 +1,92 @@
+"""Which of the bridges that share a log follows it: whoever has a lock of its session, and for as long as it has it.
+
+The lock ends with the connection, so it moves when a process dies, its machine, or the way between it and the server.
+A bridge that hears of its end late may do what the next one does already: what is elected must bear being done twice.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from healthsync_mqtt.errors import HealthSyncError
+from healthsync_mqtt.storage.postgres.connection import (
+    Connection,
+    ServerPlace,
+    abandon,
+    connect_watcher,
+    fetch,
+    told_on,
+)
+from healthsync_mqtt.storage.postgres.statements import statements
+
+_SQL = statements("election")
+
+LEAD_LOCK: Final = 0x4853454D
+"""Of a session: the one that leads."""
+
+_PREFIX: Final = "healthsync-bridge "
+_LOOK_S: Final = 0.5
+"""Between two tries to lead, and two looks at who else is there."""
+
+
+class Ballot(NamedTuple):
+    """Whether this bridge leads, how far the log is, which bridges there are, and which of them leads ("": none)."""
+
+    leads: bool
+    head: int = 0
+    bridges: tuple[str, ...] = ()
+    leader: str = ""
+
+
+class PostgresElection:
+    """One bridge's part in it, in a thread of its own. ``told`` is called from there whenever something has changed."""
+
+    def __init__(self, place: ServerPlace, bridge: str, told: Callable[[Ballot], None]) -> None:
+        self._place = place
+        self._name = f"{_PREFIX}{bridge}"
+        self._told = told
+        self._ending = threading.Event()
+        self._last: Ballot | None = None
+        self._thread = threading.Thread(target=self._run, name="election", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stand no more; blocking. The next one leads within a second."""
+        self._ending.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            connection: Connection | None = None
+            try:
+                connection = connect_watcher(self._place, self._name)
+                self._watch(connection)
+            except (psycopg.Error, HealthSyncError):
+                self._tell(Ballot(leads=False))  # the writer says what is wrong with the server
+                self._ending.wait(_LOOK_S)
+            finally:
+                abandon(connection)
+
+    def _watch(self, connection: Connection) -> None:
+        channel = told_on(self._place)
+        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        leads = False
+        while not self._ending.is_set():
+            leads = leads or fetch(connection, _SQL["lead"], (LEAD_LOCK, self._place.schema))[0][0]
+            self._tell(self._ballot(connection, leads=leads))
+            for _ in connection.notifies(timeout=_LOOK_S, stop_after=1):
+                pass
+
+    def _ballot(self, connection: Connection, *, leads: bool) -> Ballot:
+        asked = {"lock": LEAD_LOCK, "schema": self._place.schema, "prefix": _PREFIX}
+        head, names, leader = fetch(connection, _SQL["ballot"], asked)[0]
+        bridges = tuple(name.removeprefix(_PREFIX) for name in names)
+        return Ballot(leads, head, bridges, (leader or "").removeprefix(_PREFIX))
+
+    def _tell(self, ballot: Ballot) -> None:
+        if ballot != self._last and not self._ending.is_set():
+            self._last = ballot
+            self._told(ballot)
