@@ -46,7 +46,7 @@ class DataDirectory:
         return self.path / "certs"
 
     def key_store(self) -> "KeyStore":
-        """The signing keys; the passphrase comes from the environment."""
+        """The signing keys."""
         from healthsync_mqtt.identity.keys.store import KeyStore  # few commands need them
 
         make_private_directory(self.path)

@@ -17,7 +17,7 @@ _asks: list[Callable[[], bytes | None]] = []
 
 
 def ask_by(ask: Callable[[], bytes | None]) -> None:
-    """Where the environment has no passphrase and the outer key needs one, this process asks for it so.
+    """Where the environment has no passphrase and a key needs one, this process asks for it so.
 
     None from it: nobody is there to ask.
     """

@@ -29,7 +29,7 @@ from healthsync_mqtt.config.private_files import (
     read_private,
     write_durably,
 )
-from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase
+from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase, passphrase_or_asked
 from healthsync_mqtt.errors import ConfigError, ConflictError
 from healthsync_mqtt.identity.certificates.issuing import Authority, nears_its_end, new_authority
 
@@ -220,6 +220,8 @@ def _dns_name(host: str) -> x509.DNSName:
 def _ensure_ca(paths: CertificatePaths, now: datetime) -> Authority:
     passphrase = key_passphrase()
     if paths.ca_key.exists():
+        if passphrase is None and _is_encrypted(paths.ca_key):
+            passphrase = passphrase_or_asked()
         key = _load_key(paths.ca_key, passphrase)
         if passphrase is not None and not _is_encrypted(paths.ca_key):
             write_key(paths.ca_key, key, passphrase)  # it was made before there was a passphrase

@@ -21,7 +21,7 @@ from healthsync_mqtt.config.private_files import (
     read_private,
     write_durably,
 )
-from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase
+from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase, passphrase_or_asked
 from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError
 from healthsync_mqtt.identity.keys.signing import (
     KeyRecord,
@@ -60,7 +60,7 @@ class KeyStore:
 
     @classmethod
     def of_environment(cls, directory: Path) -> "KeyStore":
-        """With the passphrase that ``HEALTHSYNC_KEY_PASSPHRASE`` or its file gives, if any."""
+        """With the passphrase that the environment gives, if any; where a key needs one then, a person is asked."""
         return cls(directory, key_passphrase())
 
     def keyring(self, now_us: int) -> Keyring:
@@ -216,7 +216,10 @@ class KeyStore:
 
     def _load(self, path: Path) -> Ed25519PrivateKey:
         content = read_private(path)
-        passphrase = self._passphrase if b"ENCRYPTED" in content.split(b"\n", 1)[0] else None
+        encrypted = b"ENCRYPTED" in content.split(b"\n", 1)[0]
+        if encrypted and self._passphrase is None:
+            self._passphrase = passphrase_or_asked()
+        passphrase = self._passphrase if encrypted else None
         try:
             key = serialization.load_pem_private_key(content, password=passphrase)
         except TypeError:

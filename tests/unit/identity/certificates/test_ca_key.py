@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from healthsync_mqtt.config import secrets
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server, load_certificate, open_authority
@@ -49,3 +50,14 @@ def test_a_missing_or_wrong_passphrase_is_said_and_nothing_is_replaced(
     with pytest.raises(ConfigError, match="there is no passphrase"):
         ensure_ca_and_server(tmp_path / "certs", (), NOW)
     assert paths.ca_key.read_bytes() == kept
+
+
+def test_who_sits_at_a_terminal_is_asked_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_PASSPHRASE, "a phrase of several words")
+    paths = ensure_ca_and_server(tmp_path / "certs", (), NOW)
+    monkeypatch.delenv(KEY_PASSPHRASE)
+    monkeypatch.setattr(secrets, "_asks", [lambda: b"a phrase of several words"])
+    assert open_authority(tmp_path / "certs", NOW).certificate == load_certificate(paths.ca_cert)
+    monkeypatch.setattr(secrets, "_asks", [lambda: None])
+    with pytest.raises(ConfigError, match="there is no passphrase"):
+        open_authority(tmp_path / "certs", NOW)

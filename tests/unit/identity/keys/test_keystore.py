@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from healthsync_mqtt.config import secrets
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE, KEY_PASSPHRASE_FILE, key_passphrase
 from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError, TokenError
 from healthsync_mqtt.identity.keys import signing
@@ -226,6 +227,28 @@ def test_keys_at_rest_are_under_the_passphrase(directory: Path) -> None:
     with pytest.raises(ConfigError, match="does not open") as wrong:
         KeyStore(directory, b"wrong horse").keyring(NOW_US)
     assert "horse" not in str(wrong.value) + wrong.value.hint
+
+
+def test_who_sits_at_a_terminal_is_asked_once_when_a_key_needs_it(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    KeyStore(directory, b"correct horse").keyring(NOW_US)
+    asked: list[str] = []
+
+    def ask() -> bytes:
+        asked.append("asked")
+        return b"correct horse"
+
+    monkeypatch.setattr(secrets, "_asks", [ask])
+    store = KeyStore.of_environment(directory)
+    assert asked == []
+    assert store.keyring(NOW_US).signers
+    store.rotate(NOW_US, publish_s=60)
+    assert len(store.keyring(NOW_US).signers) == 2
+    assert asked == ["asked"]
+    monkeypatch.setattr(secrets, "_asks", [])
+    with pytest.raises(ConfigError, match="needs a passphrase"):
+        KeyStore.of_environment(directory).keyring(NOW_US)
 
 
 def test_plain_keys_still_open_when_a_passphrase_comes_later(directory: Path) -> None:
