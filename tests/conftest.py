@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from tests.support.accounts import NO_PYTHON, ONLY_ROOT
 from tests.support.booted import NOBODY_BOOTS
 from tests.support.fetched import LONG_BUILD, NO_CRATES
 from tests.support.service import Service
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would the programs that they end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is, and nothing about the project.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
