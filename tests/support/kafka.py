@@ -57,7 +57,7 @@ class KafkaServer:
 
     @functools.cached_property
     def admin(self) -> Any:
-        return AdminClient({"bootstrap.servers": self.servers})
+        return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})  # it goes on to ask when we have ended
 
     def start(self) -> Self:
         with (self.root / "kafka.log").open("ab") as log:
