@@ -135,7 +135,7 @@ def test_the_howto_is_typed(server: Postgres, tmp_path: Path) -> None:
     try:
         walk = Walk("docs/howto/postgresql.md", typist)
         walk.go(2)
-        [settings] = [block for block in blocks("docs/howto/postgresql.md") if block.language == "toml"]
+        settings, *_ = [block for block in blocks("docs/howto/postgresql.md") if block.language == "toml"]
         text = settings.text.replace("healthsync@localhost", f"healthsync_page@localhost:{server.port}")
         (tmp_path / "data" / "healthsync.toml").write_text(text)
         walk.go(1)
