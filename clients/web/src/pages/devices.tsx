@@ -8,6 +8,7 @@ import { Apps } from "../parts/apps";
 import { Ask } from "../parts/ask";
 import { Clouds } from "../parts/clouds";
 import { Failure } from "../parts/failure";
+import { NameField } from "../parts/name_field";
 import { dateAndTime, fullDate, howLongAgo } from "../saying";
 import { say } from "../words/words";
 
@@ -96,18 +97,7 @@ function NewDevice({ enrol }: { enrol: (device: string) => Promise<void> }): Rea
   };
   return (
     <form className="inline-form" onSubmit={submit}>
-      <label className="field">
-        <span>{say("devices.new")}</span>
-        <input
-          value={name}
-          onChange={(event) => setName(event.target.value)}
-          pattern="[A-Za-z0-9_\-]{1,64}"
-          title={say("devices.name.rule")}
-          placeholder="phone"
-          required
-          autoComplete="off"
-        />
-      </label>
+      <NameField label={say("devices.new")} value={name} change={setName} example="phone" />
       <button type="submit" className="primary">
         {say("devices.add")}
       </button>

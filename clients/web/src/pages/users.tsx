@@ -6,6 +6,7 @@ import { useAsked } from "../api/asked";
 import { ask } from "../api/http";
 import { Ask } from "../parts/ask";
 import { Failure } from "../parts/failure";
+import { NameField } from "../parts/name_field";
 import { fullDate } from "../saying";
 import { say } from "../words/words";
 
@@ -99,17 +100,7 @@ function NewUser({ add }: { add: (name: string) => Promise<unknown> }): ReactEle
   };
   return (
     <form className="inline-form" onSubmit={submit}>
-      <label className="field">
-        <span>{say("admin.users.new")}</span>
-        <input
-          value={name}
-          onChange={(event) => setName(event.target.value)}
-          pattern="[A-Za-z0-9_\-]{1,64}"
-          title={say("devices.name.rule")}
-          required
-          autoComplete="off"
-        />
-      </label>
+      <NameField label={say("admin.users.new")} value={name} change={setName} />
       <button type="submit" className="primary">
         {say("admin.users.add")}
       </button>

@@ -8,6 +8,7 @@ import { howLongAgo } from "../saying";
 import { say } from "../words/words";
 import { Ask } from "./ask";
 import { Failure } from "./failure";
+import { NameField } from "./name_field";
 
 const FORMATS: Record<string, string> = {
   health_auto_export: "Health Auto Export",
@@ -103,17 +104,7 @@ export function Apps({ user }: { user: string }): ReactElement {
         ))}
       </ul>
       <form className="inline-form" onSubmit={add}>
-        <label className="field">
-          <span>{say("apps.new")}</span>
-          <input
-            value={name}
-            onChange={(event) => setName(event.target.value)}
-            pattern="[A-Za-z0-9_\-]{1,64}"
-            title={say("devices.name.rule")}
-            required
-            autoComplete="off"
-          />
-        </label>
+        <NameField label={say("apps.new")} value={name} change={setName} />
         <label className="field">
           <span>{say("apps.format")}</span>
           <select value={format} onChange={(event) => setFormat(event.target.value)}>
