@@ -17,9 +17,9 @@ from healthsync_mqtt.ble.radio import Radio
 from healthsync_mqtt.ble.session import HeardTally, ListeningTerms, PeripheralSession
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, AnyData, Data, Json, now_us, seconds, zone_name
-from healthsync_mqtt.cli.publishing import Summary, connected, tell_taken_over
+from healthsync_mqtt.cli.publishing import Summary, connected, device_to_publish_as
 from healthsync_mqtt.client import Credentials, DeviceClient, MemoryOutbox, SqliteOutbox, SystemClock
 from healthsync_mqtt.control.service_file import ServiceFile, split_address
 from healthsync_mqtt.errors import UsageError
@@ -227,12 +227,7 @@ def _route(
     place = DataDirectory(data)
     place.expect_added(user)
     service = ServiceFile.read(data)
-    with place.registry() as registry:
-        known, added = device_made_if_missing(registry, user, device, now_us())
-    if added:
-        place.audit("device.added", user=user, device=device)
-        output.say(f"added the device {device} of {user}")
-    tell_taken_over(data, [known.client_id])
+    known, added = device_to_publish_as(place, user, device)
     host, port = split_address(service.mqtts)
     login = place.credentials(known)
     return _Route(login=login, host=host, port=port, ca_file=Path(service.ca_file), outbox=outbox, new=added)

@@ -11,9 +11,9 @@ import typer
 
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.import_state import ImportState
-from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
+from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, bucket_s, now_us, zone_name
-from healthsync_mqtt.cli.publishing import connected, device_client, tell_taken_over
+from healthsync_mqtt.cli.publishing import connected, device_client, device_to_publish_as
 from healthsync_mqtt.cli.reading_progress import ReadingProgress
 from healthsync_mqtt.client import Credentials, MemoryOutbox
 from healthsync_mqtt.client.carriage import Carriage, Load, Mark, MarkFile
@@ -130,11 +130,7 @@ def publish_files(
         if not any(file.exists() for file in files):
             _tell_missing(files, outcome)
             return
-        known, added = device_made_if_missing(registry, whose.user, whose.device, now_us())
-    if added:
-        place.audit("device.added", user=whose.user, device=whose.device)
-        output.say(f"added the device {whose.device} of {whose.user}")
-    tell_taken_over(data, [known.client_id])
+    known, added = device_to_publish_as(place, whose.user, whose.device)
     state = ImportState(place.path, whose.user, whose.device)
     for file in files:
         with _failing(file, outcome), ReadingProgress(file) as watch:

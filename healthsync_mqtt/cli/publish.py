@@ -10,9 +10,9 @@ import typer
 from typer.core import TyperCommand
 
 from healthsync_mqtt.cli import completion, output
-from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
-from healthsync_mqtt.cli.options import DATA, Data, Json, now_us, seconds
-from healthsync_mqtt.cli.publishing import connected, device_client, tell_taken_over
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.cli.options import DATA, Data, Json, seconds
+from healthsync_mqtt.cli.publishing import connected, device_client, device_to_publish_as
 from healthsync_mqtt.client import Credentials, Duplicate, Rejected, Result, Results, Stored
 from healthsync_mqtt.control.service_file import ServiceFile
 from healthsync_mqtt.errors import InputError, UnavailableError
@@ -56,12 +56,7 @@ def publish(
     place = DataDirectory(data)
     place.expect_added(user)
     service = ServiceFile.read(data)
-    with place.registry() as registry:
-        known, added = device_made_if_missing(registry, user, device, now_us())
-    if added:
-        place.audit("device.added", user=user, device=device)
-        output.say(f"added the device {device} of {user}")
-    tell_taken_over(data, [known.client_id])
+    known, added = device_to_publish_as(place, user, device)
     results = asyncio.run(_publish(service, place.credentials(known), events, within_s, new=added))
     columns = {"id": "EVENT", "outcome": "OUTCOME", "reason": "REASON", "field": "FIELD", "message": "MESSAGE"}
     output.listing([_described(each) for each in results], columns, as_json=json, empty="no events in it")

@@ -10,10 +10,13 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from healthsync_mqtt.cli import output
+from healthsync_mqtt.cli.installation import DataDirectory, device_made_if_missing
+from healthsync_mqtt.cli.options import now_us
 from healthsync_mqtt.client import Credentials, DeviceClient, Rejected, Results
 from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.control.service_file import ServiceFile, split_address
 from healthsync_mqtt.errors import DeniedError, HealthSyncError
+from healthsync_mqtt.identity.people.records import Device
 
 CHUNK = 1000
 _NEW_DEVICE_S = 3.0
@@ -76,6 +79,17 @@ def device_client(service: ServiceFile, credentials: Credentials, **options: Any
     host, port = split_address(service.mqtts)
     options = {"fail_when_denied": True} | options
     return DeviceClient(host, port, credentials=credentials, ca_file=Path(service.ca_file), **options)
+
+
+def device_to_publish_as(place: DataDirectory, user: str, device: str) -> tuple[Device, bool]:
+    """The device, and whether it had to be added; who loses a connection by it is said. NotFoundError: no such user."""
+    with place.registry() as registry:
+        known, added = device_made_if_missing(registry, user, device, now_us())
+    if added:
+        place.audit("device.added", user=user, device=device)
+        output.say(f"added the device {device} of {user}")
+    tell_taken_over(place.path, [known.client_id])
+    return known, added
 
 
 def tell_taken_over(data: Path, client_ids: Iterable[str]) -> None:
