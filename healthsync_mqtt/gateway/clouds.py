@@ -22,11 +22,11 @@ from healthsync_mqtt.adapters.telling import (
 )
 from healthsync_mqtt.adapters.web import DirectWeb, Web
 from healthsync_mqtt.config.settings import load_settings
-from healthsync_mqtt.errors import ConflictError, HealthSyncError
+from healthsync_mqtt.errors import ConflictError
 from healthsync_mqtt.gateway.asked import LinkWish
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
-from healthsync_mqtt.gateway.deeds import Deed, Deeds, answered
+from healthsync_mqtt.gateway.deeds import Deed, Deeds, carried_out
 from healthsync_mqtt.gateway.link_pool import LinkFiles, LinkPool
 from healthsync_mqtt.gateway.lists import written
 from healthsync_mqtt.gateway.openapi import answers, form
@@ -119,10 +119,7 @@ def routes(deeds: Deeds, clouds: Clouds, keeper: Keeper, admin: Administrator) -
     @router.get("/v1/adapters", summary="All adapters", responses=answers("Adapters", "They.", 400, 401, 404, 503))
     async def adapters(_: Annotated[Caller, Depends(admin)]) -> Response:
         """Whether each can be linked here, what is missing where not, and how many links there are by their state."""
-        try:
-            return written({"adapters": await clouds.adapters()})
-        except HealthSyncError as error:
-            raise answered(error) from None
+        return written({"adapters": await carried_out(clouds.adapters())})
 
     async def of(user: str) -> Response:
         await deeds.ask(lambda registry: registry.user(user))
@@ -163,18 +160,12 @@ def routes(deeds: Deeds, clouds: Clouds, keeper: Keeper, admin: Administrator) -
     )
     async def left(user: str, provider: str, caller: Annotated[Caller, Depends(keeper)]) -> Response:
         """What was stored stays. `told` is whether the cloud knows; where not, the user takes our access away there."""
-        try:
-            knows = await clouds.leave(user, provider)
-        except HealthSyncError as error:
-            raise answered(error) from None
+        knows = await carried_out(clouds.leave(user, provider))
         await deeds.do(caller, lambda deed: deed.note("adapter.unlinked", user=user, provider=provider, told=knows))
         return written({"provider": provider, "told": knows})
 
     async def said(caller: Caller, work: Awaitable[LinkDescription], action: str, user: str, provider: str) -> Response:
-        try:
-            link = await work
-        except HealthSyncError as error:
-            raise answered(error) from None
+        link = await carried_out(work)
         await deeds.do(caller, lambda deed: deed.note(action, user=user, provider=provider))
         return written(link)
 

@@ -1,6 +1,6 @@
 """Changes of the registry at somebody's word: each is one transaction with its rows for the audit log, or nothing."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -42,19 +42,13 @@ class Deeds:
         def change(registry: Registry) -> T:
             return work(Deed(registry, actor, now_us, with_sessions))
 
-        try:
-            done = await self._sessions.changed(change)
-        except HealthSyncError as error:
-            raise answered(error) from None
+        done = await carried_out(self._sessions.changed(change))
         await self._callers.read_again()
         return done
 
     async def ask(self, question: Callable[[Registry], T]) -> T:
         """Ask the registry. HttpError 400 or 404."""
-        try:
-            return await self._sessions.asked(question)
-        except HealthSyncError as error:
-            raise answered(error) from None
+        return await carried_out(self._sessions.asked(question))
 
     def now_us(self) -> int:
         """The time that changes go by."""
@@ -67,6 +61,14 @@ def actor_of(caller: Caller) -> str:
     if person is not None and person.user is not None:
         return "user"
     return f"admin {caller.principal.client_id}"
+
+
+async def carried_out(work: Awaitable[T]) -> T:
+    """What a work comes to. What it raises is raised as it is answered: HttpError 400, 404 or 409, or itself."""
+    try:
+        return await work
+    except HealthSyncError as error:
+        raise answered(error) from None
 
 
 def answered(error: HealthSyncError) -> HealthSyncError:

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from healthsync_mqtt.control.channel import call
 from healthsync_mqtt.descriptions.service import LiveClients, live_clients
-from healthsync_mqtt.errors import HealthSyncError
-from healthsync_mqtt.gateway.deeds import answered
+from healthsync_mqtt.gateway.deeds import carried_out
 from healthsync_mqtt.identity.audit.log import AuditLog
 
 T = TypeVar("T")
@@ -34,7 +33,4 @@ class Installation:
 
     async def ask(self, question: Callable[[], T]) -> T:
         """The answer to a question that files have. HttpError 400 or 404."""
-        try:
-            return await asyncio.to_thread(question)
-        except HealthSyncError as error:
-            raise answered(error) from None
+        return await carried_out(asyncio.to_thread(question))

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.passkeys import described_passkey
-from healthsync_mqtt.errors import HealthSyncError, TokenError
+from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.gateway.asked import PasskeyRequest, SignInRequest
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller, Callers
 from healthsync_mqtt.gateway.ceremonies import CHALLENGE_S, Ceremonies
-from healthsync_mqtt.gateway.deeds import answered
+from healthsync_mqtt.gateway.deeds import carried_out
 from healthsync_mqtt.gateway.lists import written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.problem import HttpError
@@ -145,11 +145,9 @@ def routes(passkeys: Passkeys, callers: Callers, visitor: Visitor, anybody: Anyb
         person = _person(caller)
         wish = await read_form(request, PasskeyRequest, _EXAMPLE)
         try:
-            await passkeys.add(person, wish)
+            await carried_out(passkeys.add(person, wish))
         except TokenError as error:
             raise HttpError(400, "bad_input", error.detail, hint="ask for a challenge, and try again") from None
-        except HealthSyncError as error:
-            raise answered(error) from None
         return await listed(person)
 
     @router.delete(
@@ -160,10 +158,7 @@ def routes(passkeys: Passkeys, callers: Callers, visitor: Visitor, anybody: Anyb
     async def removed(passkey: str, caller: Annotated[Caller, Depends(visitor)]) -> Response:
         """It lets nobody in any more. Sessions that it began go on."""
         person = _person(caller)
-        try:
-            await passkeys.remove(person, passkey)
-        except HealthSyncError as error:
-            raise answered(error) from None
+        await carried_out(passkeys.remove(person, passkey))
         return await listed(person)
 
     @router.post(
