@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from healthsync_mqtt.errors import InputError, NotFoundError
 from healthsync_mqtt.identity.certificates.serial import serial_text
@@ -92,9 +92,8 @@ class CertificateBook:
 
     def ends_of(self, client_id: str, now_us: int) -> int | None:
         """When the last certificate of a client ends that is good at ``now_us``; None: it has none."""
-        denied = self.denied_among((), [client_id])
-        good = [each for each in self.issued(client_id) if not denied.get(each.serial)]
-        return max((each.expires_us for each in good if each.expires_us and each.expires_us > now_us), default=None)
+        ((end,),) = self._tables.tuples(_SQL["end_of_client"], client_id, now_us)
+        return cast("int | None", end)
 
     def find(self, serial: str) -> IssuedCertificate:
         """One certificate; NotFoundError."""

@@ -8,6 +8,10 @@ WHERE ?1 IS NULL OR client_id = ?1 ORDER BY issued_us, serial
 -- name: ends_of_clients
 SELECT expires_us FROM certificates WHERE kind <> 'server' AND expires_us > ? AND revoked_us IS NULL
 
+-- name: end_of_client
+SELECT max(expires_us) FROM certificates JOIN principals USING (client_id)
+WHERE client_id = ? AND expires_us > ? AND revoked_us IS NULL AND certificates.token_epoch >= principals.token_epoch
+
 -- name: denied
 SELECT serial FROM certificates LEFT JOIN principals USING (client_id)
 WHERE revoked_us IS NOT NULL OR certificates.token_epoch < principals.token_epoch
