@@ -2,8 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -13,19 +12,6 @@ from healthsync_mqtt.adapters.telling import described_link
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from tests.support.clouds import ScriptedCloud, answer
 from tests.unit.adapters.test_fetching import NOW_US, Rig, night, weighing
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Callable[[str], Rig]]:
-    made: list[Rig] = []
-
-    def make(provider: str) -> Rig:
-        made.append(Rig(tmp_path, provider))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 def amid(here: Rig, command: Callable[[], object], *, at: Callable[[CloudRequest], bool] = lambda _: True) -> None:

@@ -133,19 +133,6 @@ class Rig:
         self.flights.close()
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Callable[..., Rig]]:
-    made: list[Rig] = []
-
-    def make(provider: str, history_days: int = 4) -> Rig:
-        made.append(Rig(tmp_path, provider, history_days))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
 def weighing(number: int, grams: int, modified: int = 1_794_900_000) -> dict[str, Any]:
     measures = [{"value": grams, "type": 1, "unit": -3}]
     date = 1_794_800_000 + number * 60

@@ -6,9 +6,8 @@ Linked, imported, polled, told, revised, deleted; tokens renewed, access taken a
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,19 +136,6 @@ LIVES = (
         "glucose", ("mg_dl", 138, 140, 141),
     ),
 )  # fmt: skip
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Callable[[str], Rig]]:
-    made: list[Rig] = []
-
-    def make(provider: str) -> Rig:
-        made.append(Rig(tmp_path, provider))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 def deliver(here: Rig, said: Any) -> None:
