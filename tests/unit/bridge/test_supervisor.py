@@ -57,6 +57,17 @@ async def test_a_task_that_returns_has_failed_too() -> None:
             await tasks.first(forever())
 
 
+async def test_a_task_that_was_ended_on_purpose_is_not_down_and_may_begin_again() -> None:
+    async with Supervisor() as tasks:
+        tasks.start("led", forever())
+        tasks.begin_ending("led")
+        await tasks.end("led")
+        assert (tasks.names, tasks.down) == ((), ())
+        tasks.start("led", forever())
+        await tasks.end("never started")
+        assert (tasks.names, tasks.down) == (("led",), ())
+
+
 async def test_a_failure_before_anybody_waits_is_not_lost_and_the_first_one_counts() -> None:
     async with Supervisor() as tasks:
         tasks.fail(StoreError("first"))

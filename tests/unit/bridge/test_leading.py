@@ -1,0 +1,70 @@
+"""What one bridge does for all that share a log begins with its election, ends with it, and may begin again."""
+
+import asyncio
+
+from bridge.leading import Leading
+from bridge.supervisor import Supervisor
+from healthsync_mqtt.storage.postgres.election import Ballot
+from tests.unit.bridge.bench import until
+
+AWAY = Ballot(leads=False)
+ELECTED = Ballot(leads=True, head=7, bridges=("a", "b"), leader="a")
+
+
+class Job:
+    """Counts how often it began and how often it was ended."""
+
+    def __init__(self) -> None:
+        self.begun = self.ended = 0
+
+    async def run(self) -> None:
+        self.begun += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended += 1
+
+
+async def test_a_log_of_one_bridge_needs_no_election() -> None:
+    job = Job()
+    async with Supervisor() as tasks:
+        leading = Leading(tasks, lambda _head: None)
+        leading.start({"publish": job.run}, elected=False)
+        await until(lambda: job.begun == 1)
+        assert leading.leads
+        assert leading.report() is None
+        assert "election" not in tasks.names
+
+
+async def test_jobs_run_while_this_bridge_leads_and_begin_anew_when_it_does_again() -> None:
+    job, heads = Job(), list[int]()
+    async with Supervisor() as tasks:
+        leading = Leading(tasks, heads.append)
+        leading.start({"publish": job.run, "ship": job.run}, elected=True)
+        leading.told(AWAY)
+        await until(lambda: leading.report() is not None)
+        assert (leading.leads, job.begun, heads) == (False, 0, [])
+        leading.told(ELECTED)
+        await until(lambda: job.begun == 2)
+        assert leading.report() == {"bridges": ["a", "b"], "leader": "a", "leads": True}
+        leading.told(ELECTED._replace(head=9))
+        await until(lambda: heads == [7, 9])
+        assert job.begun == 2
+        leading.told(AWAY)
+        await until(lambda: job.ended == 2)
+        await until(lambda: tasks.names == ("election",))
+        assert not leading.leads
+        assert tasks.down == ()
+        leading.told(ELECTED)
+        await until(lambda: job.begun == 4)
+        assert tasks.down == ()
+
+
+async def test_heads_of_a_log_that_another_bridge_leads_are_nobodys_here() -> None:
+    job, heads = Job(), list[int]()
+    async with Supervisor() as tasks:
+        leading = Leading(tasks, heads.append)
+        leading.start({"publish": job.run}, elected=True)
+        leading.told(Ballot(leads=False, head=5, bridges=("a", "b"), leader="b"))
+        await until(lambda: leading.report() == {"bridges": ["a", "b"], "leader": "b", "leads": False})
+        assert (heads, job.begun) == ([], 0)
