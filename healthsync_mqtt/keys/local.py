@@ -22,7 +22,7 @@ from healthsync_mqtt.config.private_files import (
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
-from healthsync_mqtt.keys.outer import KEY_BYTES, OuterKey
+from healthsync_mqtt.keys.outer import KEY_BYTES, OuterKey, version_of
 
 _ABOUT_CHECK: Final = b"check"
 
@@ -147,21 +147,25 @@ class LocalProvider:
             outer = self._read()  # another process has rotated it
         return outer.unwrap(wrapped, about)
 
-    def is_newest(self, wrapped: bytes) -> bool:
-        """See ``port.KeyProvider.is_newest``."""
-        return self._current().is_newest(wrapped)
+    def newest(self) -> str:
+        """See ``port.KeyProvider.newest``."""
+        return self._current().newest
+
+    def version(self, wrapped: bytes) -> str:
+        """See ``port.KeyProvider.version``."""
+        return version_of(wrapped)
 
     def rotate(self) -> None:
         """See ``port.KeyProvider.rotate``."""
         with directory_lock(self._path.parent):
             self._write(self._read().rotated())
 
-    def forget_older(self) -> None:
+    def forget_older(self, newest: str) -> None:
         """See ``port.KeyProvider.forget_older``."""
         with directory_lock(self._path.parent):
             outer = self._read()
-            if len(outer.versions) > 1:
-                self._write(outer.newest_alone())
+            if (left := outer.without_older(newest)) != outer:
+                self._write(left)
 
     def check(self) -> None:
         """See ``port.KeyProvider.check``."""

@@ -48,13 +48,15 @@ class OuterKey:
         """With one version more."""
         return type(self)((*self.versions, _version()))
 
-    def newest_alone(self) -> Self:
-        """Without the older ones."""
-        return type(self)(self.versions[-1:])
+    def without_older(self, newest: str) -> Self:
+        """Without those before this version; as it is where that is gone itself."""
+        names = [name.hex() for name, _ in self.versions]
+        return type(self)(self.versions[names.index(newest) :]) if newest in names else self
 
-    def is_newest(self, wrapped: bytes) -> bool:
-        """Whether the newest version wraps it."""
-        return wrapped[1 : 1 + _ID_BYTES] == self.versions[-1][0]
+    @property
+    def newest(self) -> str:
+        """The id of the version that ``wrap`` uses."""
+        return self.versions[-1][0].hex()
 
     def knows(self, wrapped: bytes) -> bool:
         """Whether one of the versions may have wrapped it."""
@@ -81,6 +83,11 @@ class OuterKey:
             "the outer key has no version that opens this data key",
             hint="put the right file back: healthsync key check",
         )
+
+
+def version_of(wrapped: bytes) -> str:
+    """The id of the version that says to have wrapped it."""
+    return wrapped[1 : 1 + _ID_BYTES].hex()
 
 
 def _version() -> tuple[bytes, bytes]:

@@ -23,14 +23,20 @@ class KeyProvider(Protocol):
     def unwrap(self, wrapped: bytes, about: bytes) -> bytes:
         """The key again. TamperedError for what this provider never made about this."""
 
-    def is_newest(self, wrapped: bytes) -> bool:
-        """Whether the newest version of the outer key wraps it."""
+    def newest(self) -> str:
+        """The version of the outer key that wraps what is new."""
+
+    def version(self, wrapped: bytes) -> str:
+        """The version that says to have wrapped this; the holder is not asked. May raise TamperedError."""
 
     def rotate(self) -> None:
         """Make a new version; what older ones have wrapped is still unwrapped. Durable when it returns."""
 
-    def forget_older(self) -> None:
-        """Destroy all versions but the newest, where the holder lets us. To be called when nothing needs them."""
+    def forget_older(self, newest: str) -> None:
+        """Destroy the versions before this one, where the holder lets us. To be called when nothing needs them.
+
+        What has become the newest since then is no reason to destroy this one.
+        """
 
     def check(self) -> None:
         """Wrap and unwrap something, so that what is wrong is told now and not at the next new user."""

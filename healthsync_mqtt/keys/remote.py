@@ -66,18 +66,21 @@ class RemoteProvider:
         except (InvalidTag, ValueError):
             raise TamperedError("a wrapped key's bytes") from None
 
-    def is_newest(self, wrapped: bytes) -> bool:
-        """See ``port.KeyProvider.is_newest``."""
-        version, _ = _taken_apart(wrapped)
-        return version == self._asked(lambda holder: holder.newest())
+    def newest(self) -> str:
+        """See ``port.KeyProvider.newest``."""
+        return self._asked(lambda holder: holder.newest())
+
+    def version(self, wrapped: bytes) -> str:
+        """See ``port.KeyProvider.version``."""
+        return _taken_apart(wrapped)[0]
 
     def rotate(self) -> None:
         """See ``port.KeyProvider.rotate``."""
         self._asked(lambda holder: holder.rotate())
 
-    def forget_older(self) -> None:
+    def forget_older(self, newest: str) -> None:
         """See ``port.KeyProvider.forget_older``."""
-        self._asked(lambda holder: holder.forget_older())
+        self._asked(lambda holder: holder.forget_older(newest))
 
     def check(self) -> None:
         """See ``port.KeyProvider.check``."""

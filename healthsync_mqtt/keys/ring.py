@@ -139,7 +139,8 @@ class KeyRing:
 
     def facts(self) -> RingFacts:
         """What there is. KeyUnavailableError when the provider is away."""
-        behind = sum(1 for row in self._rows() if not self._is_newest(row))
+        newest = self._current().newest()
+        behind = sum(1 for row in self._rows() if not self._is_of(newest, row))
         return RingFacts(id=self.id, provider=self._provider, users=self.users(), behind=behind)
 
     def check(self) -> int:
@@ -173,8 +174,10 @@ class KeyRing:
         while True:
             wrapped += self._rewrap_all()
             with self._book.alone():
-                if all(self._is_newest(row) for row in self._rows()):
-                    self._current().forget_older()
+                newest = self._current().newest()
+                if all(self._is_of(newest, row) for row in self._rows()):
+                    # Not what is older than the newest by then: others rotate without this lock, the holder by itself.
+                    self._current().forget_older(newest)
                     return wrapped
 
     def close(self) -> None:
@@ -256,13 +259,14 @@ class KeyRing:
             self._known = {key_id: key for key_id, key in self._known.items() if key.owner != owner}
             return bool(self._book.destroy(owner))
 
-    def _is_newest(self, row: WrappedKey) -> bool:
-        return row.provider == self._provider and self._current().is_newest(row.wrapped)
+    def _is_of(self, newest: str, row: WrappedKey) -> bool:
+        return row.provider == self._provider and self._current().version(row.wrapped) == newest
 
     def _rewrap_all(self) -> int:
         provider, wrapped = self._current(), 0
+        newest = provider.newest()
         for row in self._rows():
-            if not self._is_newest(row):
+            if not self._is_of(newest, row):
                 again = provider.wrap(self._unwrap(row), self._about(row.id, row.owner))
                 wrapped += self._book.rewrap(row, provider.name, again)
         return wrapped

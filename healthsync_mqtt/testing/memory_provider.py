@@ -1,7 +1,7 @@
 """A holder of the outer key in memory, which can be away."""
 
 from healthsync_mqtt.keys.faults import KeyUnavailableError
-from healthsync_mqtt.keys.outer import OuterKey
+from healthsync_mqtt.keys.outer import OuterKey, version_of
 
 
 class MemoryProvider:
@@ -21,17 +21,21 @@ class MemoryProvider:
         """See ``port.KeyProvider.unwrap``."""
         return self._answering().unwrap(wrapped, about)
 
-    def is_newest(self, wrapped: bytes) -> bool:
-        """See ``port.KeyProvider.is_newest``."""
-        return self._answering().is_newest(wrapped)
+    def newest(self) -> str:
+        """See ``port.KeyProvider.newest``."""
+        return self._answering().newest
+
+    def version(self, wrapped: bytes) -> str:
+        """See ``port.KeyProvider.version``."""
+        return version_of(wrapped)
 
     def rotate(self) -> None:
         """See ``port.KeyProvider.rotate``."""
         self.outer = self._answering().rotated()
 
-    def forget_older(self) -> None:
+    def forget_older(self, newest: str) -> None:
         """See ``port.KeyProvider.forget_older``."""
-        self.outer = self._answering().newest_alone()
+        self.outer = self._answering().without_older(newest)
 
     def check(self) -> None:
         """See ``port.KeyProvider.check``."""

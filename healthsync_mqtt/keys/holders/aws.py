@@ -74,7 +74,7 @@ class AwsHolder:
             "AWS KMS has begun to rotate the key, and is not done", hint="in some minutes: healthsync key rewrap"
         )
 
-    def forget_older(self) -> None:
+    def forget_older(self, newest: str) -> None:
         """Nothing: see ``AwsHolder``."""
 
     def _asked(self, action: str, body: dict[str, Any]) -> dict[str, Any]:

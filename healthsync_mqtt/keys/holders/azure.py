@@ -42,7 +42,7 @@ class AzureHolder:
         """See ``Holder.rotate``."""
         self._asked("POST", "/rotate", {})
 
-    def forget_older(self) -> None:
+    def forget_older(self, newest: str) -> None:
         """Nothing: see ``AzureHolder``."""
 
     def _asked(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

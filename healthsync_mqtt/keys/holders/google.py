@@ -47,7 +47,7 @@ class GoogleHolder:
         made = self._asked("POST", "/cryptoKeyVersions", {})
         self._asked("POST", ":updatePrimaryVersion", {"cryptoKeyVersionId": _version(made["name"])})
 
-    def forget_older(self) -> None:
+    def forget_older(self, newest: str) -> None:
         """Nothing: see ``GoogleHolder``."""
 
     def _asked(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

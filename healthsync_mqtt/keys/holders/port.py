@@ -25,5 +25,5 @@ class Holder(Protocol):
     def rotate(self) -> None:
         """Make a new version, which is the newest when this returns."""
 
-    def forget_older(self) -> None:
-        """Destroy older versions, where the key is ours alone and the service lets us; else nothing."""
+    def forget_older(self, newest: str) -> None:
+        """Destroy the versions before this one, where the key is ours alone and the service lets us; else nothing."""

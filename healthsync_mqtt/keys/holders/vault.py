@@ -40,13 +40,13 @@ class VaultHolder:
         """See ``Holder.rotate``."""
         self._asked("POST", f"keys/{self._key}/rotate")
 
-    def forget_older(self) -> None:
+    def forget_older(self, newest: str) -> None:
         """See ``Holder.forget_older``; a token that may not do it leaves them where they are."""
-        newest = int(self.newest())
+        least = int(newest)
         try:
-            least = {"min_decryption_version": newest, "min_encryption_version": newest}
-            self._asked("POST", f"keys/{self._key}/config", least)
-            self._asked("POST", f"keys/{self._key}/trim", {"min_available_version": newest})
+            asked = {"min_decryption_version": least, "min_encryption_version": least}
+            self._asked("POST", f"keys/{self._key}/config", asked)
+            self._asked("POST", f"keys/{self._key}/trim", {"min_available_version": least})
         except HolderRefusedError as error:
             if error.status != 403:
                 raise

@@ -48,7 +48,11 @@ def never_newer(patch: pytest.MonkeyPatch) -> None:
 
 
 def keeps_all(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(OuterKey, "newest_alone", lambda self: self)
+    patch.setattr(OuterKey, "without_older", lambda self, _: self)
+
+
+def keeps_the_last(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(OuterKey, "without_older", lambda self, _: OuterKey(self.versions[-1:]))
 
 
 def nameless(patch: pytest.MonkeyPatch) -> None:
@@ -63,6 +67,7 @@ PROVIDERS: list[tuple[Plant, str]] = [
     (forgetful, "a_rotation_takes_nothing_away"),
     (never_newer, "another_process_wraps_with_the_newest"),
     (keeps_all, "what_is_forgotten_is_gone"),
+    (keeps_the_last, "what_was_the_newest_is_kept_when_another_process_has_rotated"),
     (nameless, "it_has_a_name_and_looks_at_itself"),
 ]
 

@@ -98,6 +98,36 @@ def test_a_provider_is_asked_once_for_a_key(tmp_path: Path) -> None:
     assert provider.asked == asked
 
 
+def test_a_provider_is_asked_once_which_version_is_the_newest(tmp_path: Path) -> None:
+    """It may be a service on the network: not once for every user."""
+    provider = MemoryProvider()
+    ring = ring_on(tmp_path / "keys.db", provider)
+    for number in range(30):
+        ring.seal(f"user{number}", b"a", b"")
+    asked = provider.asked
+    assert ring.facts().behind == 0
+    assert provider.asked == asked + 1
+    assert ring.rewrap() == 0
+    assert provider.asked == asked + 4, "to wrap, to see that all are, and to forget"
+
+
+def test_a_rotation_between_the_last_look_and_the_forgetting_loses_nothing(tmp_path: Path) -> None:
+    """By another process, or by the holder itself, as Vault does after so many days."""
+
+    class Rotating(MemoryProvider):
+        def forget_older(self, newest: str) -> None:
+            self.rotate()
+            super().forget_older(newest)
+
+    provider = Rotating()
+    ring = ring_on(tmp_path / "keys.db", provider)
+    sealed = ring.seal("alice", b"a", b"")
+    assert ring.rotate() == 1
+    again = ring_on(tmp_path / "keys.db", provider)
+    assert again.open("alice", sealed, b"") == b"a"
+    assert again.facts().behind == 1
+
+
 class Killed(BaseException):
     """The process ends here."""
 
