@@ -229,9 +229,9 @@ class SinkLedger:
 
     def displace(self, user: str, event_id: str, shift: int) -> None:
         """Remember it, before the points are sent."""
-        if (user, event_id) in self._displaced:
-            self._database.write("undisplace", [(user, event_id)])
-        self._database.write("displace", [(user, event_id, shift)])
+        # A sealed id is another one each time, so it takes the place of none by itself.
+        statement = "displace_again" if (user, event_id) in self._displaced else "displace"
+        self._database.write(statement, [(user, event_id, shift)])
         self._displaced[user, event_id] = shift
 
     # -- erasures of persons

@@ -72,14 +72,14 @@ INSERT OR IGNORE INTO over_budget VALUES (?);
 -- name: displaced
 SELECT user, opened(id, user, 'displaced') AS id, shift FROM displaced WHERE opened(id, user, 'displaced') IS NOT NULL;
 
--- name: undisplace
-DELETE FROM displaced WHERE user = ?1 AND opened(id, user, 'displaced') = ?2;
+-- name: displace_again
+UPDATE displaced SET shift = ?3 WHERE user = ?1 AND opened(id, user, 'displaced') = ?2;
 
 -- name: seal_displaced
 UPDATE displaced SET id = sealed(id, user, 'displaced');
 
 -- name: displace
-INSERT INTO displaced VALUES (?1, sealed(?2, ?1, 'displaced'), ?3);
+INSERT OR REPLACE INTO displaced VALUES (?1, sealed(?2, ?1, 'displaced'), ?3);
 
 -- name: adopted
 SELECT seq FROM adopted;

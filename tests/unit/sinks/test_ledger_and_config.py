@@ -1,6 +1,7 @@
 """What a sink keeps on disk: its ledger, its configuration without the token, the salts of pseudonyms."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,21 @@ def test_the_ledger_survives_its_process(tmp_path: Path) -> None:
     assert again.refused_count() == 1
     again.close()
     assert (tmp_path / "main.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_point_that_is_moved_again_is_never_without_its_place(tmp_path: Path) -> None:
+    """Not in between either, where the process may be killed: what was sent there before would stay for ever."""
+    ledger = SinkLedger.open(tmp_path / "main.db")
+    ledger.displace("alice", "e1", 3)
+    with closing(sqlite3.connect(tmp_path / "main.db")) as beside:
+        beside.executescript(
+            "CREATE TRIGGER gone AFTER DELETE ON displaced BEGIN SELECT RAISE(ABORT, 'no place is known'); END;"
+        )
+    ledger.displace("alice", "e1", 4)
+    ledger.close()
+    again = SinkLedger.open(tmp_path / "main.db")
+    assert again.shift("alice", "e1") == 4
+    again.close()
 
 
 def test_a_ledger_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -24,6 +24,16 @@ def test_a_point_that_another_process_moved_is_found(tmp_path: Path) -> None:
     other.close()
 
 
+def test_a_point_that_two_processes_moved_is_where_the_last_one_put_it(tmp_path: Path) -> None:
+    one, other = (SinkLedger.open(tmp_path / "main.db") for _ in range(2))
+    other.displace("alice", "e1", 3)
+    one.displace("alice", "e1", 4)  # it has not heard of that
+    one.close()
+    other.refresh()
+    assert other.shift("alice", "e1") == 4
+    other.close()
+
+
 def test_a_series_that_two_decide_at_once_has_one_decision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The budget was changed, and the one of the two that knows it is faster."""
     before, after = (SinkLedger.open(tmp_path / "main.db", budget=budget) for budget in (1, 400))
