@@ -29,7 +29,6 @@ from healthsync_mqtt.identity.people.webhooks import Webhook, WebhookBook
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.record import canonical_json
 from healthsync_mqtt.model.times import iso
-from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("gateway")
@@ -155,25 +154,29 @@ class Deliveries:
 
     async def _look(self) -> None:
         now_us = self._clock_us()
+        busy = frozenset(self._busy)  # what is read now may not say yet how far these have come
         webhooks = await asyncio.to_thread(self._book.all)
-        if webhooks:
-            epoch, head = await self.end()
-            self._lags = {each.name: self._lag(each, epoch, head) for each in webhooks}
-        else:
-            self._lags = {}
+        epoch, head = await self.end() if webhooks else ("", 0)
+        self._lags = {each.name: self._lag(each, epoch, head) for each in webhooks}
         for webhook in webhooks:
-            if webhook.disabled_us is None and now_us >= webhook.due_us and webhook.name not in self._busy:
+            wanting = webhook.epoch != epoch or self._lags[webhook.name]["lag"]
+            if wanting and webhook.disabled_us is None and now_us >= webhook.due_us and webhook.name not in busy:
                 task = asyncio.create_task(self._serve(webhook), name=f"gateway.webhook.{webhook.name}")
                 self._busy[webhook.name] = task
                 task.add_done_callback(partial(self._served, webhook.name))
 
     def _lag(self, webhook: Webhook, epoch: str, head: int) -> dict[str, Any]:
+        lag = max(0, head - self._at(webhook, epoch, head))
+        return {"lag": lag, "failures": webhook.failures, "disabled": webhook.disabled_us is not None}
+
+    def _at(self, webhook: Webhook, epoch: str, head: int) -> int:
+        """Where it is in the log as it is now: at its end where it is new, at the beginning of another log."""
         passed = self._passed.get(webhook.name)
-        at = webhook.seq if webhook.epoch == epoch else 0 if webhook.epoch else head
         if passed is not None and (passed[0], passed[2]) == (epoch, webhook.seq):
-            at = passed[1]  # nothing up to there is for it
-        off = webhook.disabled_us is not None
-        return {"lag": max(0, head - at), "failures": webhook.failures, "disabled": off}
+            return passed[1]
+        if webhook.epoch == epoch:
+            return webhook.seq
+        return 0 if webhook.epoch else head
 
     def _served(self, name: str, task: "asyncio.Task[None]") -> None:
         del self._busy[name]
@@ -217,17 +220,10 @@ class Deliveries:
                     return
 
     async def _place(self, webhook: Webhook) -> tuple[str, int]:
-        """Where it is in the log as it is now: at its end where it is new, at the beginning of another log."""
-
-        def found(reader: LogReader) -> tuple[str, int]:
-            passed = self._passed.get(webhook.name)
-            if passed is not None and passed[0] == reader.epoch and passed[2] == webhook.seq:
-                return reader.epoch, passed[1]
-            if webhook.epoch == reader.epoch:
-                return reader.epoch, webhook.seq
-            return reader.epoch, 0 if webhook.epoch else reader.head()
-
-        epoch, after = await self._log.ask(found)
+        """The log, and where it is in it; a new one begins there for good."""
+        epoch, after = await self._log.ask(
+            lambda reader: (reader.epoch, self._at(webhook, reader.epoch, reader.head()))
+        )
         if not webhook.epoch:
             await asyncio.to_thread(partial(self._book.note, webhook.name, epoch=epoch, seq=after))
         return epoch, after

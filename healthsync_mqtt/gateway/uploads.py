@@ -83,6 +83,8 @@ class Uploads:
         self._came = asyncio.Event()
         #: users whose file arrives, waits or is read
         self._busy: set[str] = set()
+        #: the generation of the registry in which nobody of these users was erased
+        self._looked: tuple[int, frozenset[str]] = (-1, frozenset())
         #: who is reading now
         self._reading: tuple[str, asyncio.subprocess.Process] | None = None
         self._swept()
@@ -114,16 +116,19 @@ class Uploads:
                 self._reading[1].kill()  # its file goes when it has ended
 
     async def forget_erased(self, registry: Registry) -> None:
-        """Forget whoever is erased, or was."""
-        users = self.users
+        """Forget whoever is erased, or was. Called again and again: it asks who that is where there may be news."""
+        users = frozenset(self.users)
 
-        def erased() -> list[str]:
-            known = registry.erasures.users()
-            return [each for each in users if each not in known or registry.erasures.of_user(each) is not None]
+        def look() -> tuple[int, set[str]]:
+            generation = registry.generation()
+            known = self._looked == (generation, users)
+            return generation, set() if known else registry.erasures.erased_among(users)
 
         if users:
-            for user in await asyncio.to_thread(erased):
+            generation, erased = await asyncio.to_thread(look)
+            for user in erased:
                 self.forget(user)
+            self._looked = generation, users - erased
 
     async def take(
         self, user: str, device: str, options: Sequence[str], length: int | None, pieces: AsyncIterator[bytes]

@@ -174,6 +174,15 @@ def _certificates(report: Report) -> Iterator[MetricValue]:
             yield MetricValue(ends[role], (role,))
 
 
+def _histogram(label: str, bounds: Iterable[float], buckets: Iterable[int], seconds: float) -> Iterator[MetricValue]:
+    below = 0
+    for bound, count in zip((*map(repr, bounds), "+Inf"), buckets, strict=True):
+        below += count
+        yield MetricValue(below, (label, bound), "_bucket")
+    yield MetricValue(seconds, (label,), "_sum")
+    yield MetricValue(below, (label,), "_count")
+
+
 def _http(report: Report) -> Mapping[str, Any]:
     found: Mapping[str, Any] = report.get("gateway", {}).get("http", {})
     return found
@@ -191,12 +200,7 @@ def _http_refusals(report: Report) -> Iterator[MetricValue]:
 
 def _http_times(report: Report) -> Iterator[MetricValue]:
     for route, seconds, buckets in _http(report).get("times", ()):
-        below = 0
-        for bound, count in zip((*map(repr, HTTP_BOUNDS_S), "+Inf"), buckets, strict=True):
-            below += count
-            yield MetricValue(below, (route, bound), "_bucket")
-        yield MetricValue(seconds, (route,), "_sum")
-        yield MetricValue(below, (route,), "_count")
+        yield from _histogram(route, HTTP_BOUNDS_S, buckets, seconds)
 
 
 def _gateway_works(report: Report) -> Iterator[MetricValue]:
@@ -216,12 +220,7 @@ def _build(report: Report) -> Iterator[MetricValue]:
 
 def _commits(report: Report) -> Iterator[MetricValue]:
     counters = report["counters"]
-    below = 0
-    for bound, count in zip((*map(repr, COMMIT_BOUNDS_S), "+Inf"), counters["commit_buckets"], strict=True):
-        below += count
-        yield MetricValue(below, ("commit", bound), "_bucket")
-    yield MetricValue(counters["commit_seconds"], ("commit",), "_sum")
-    yield MetricValue(below, ("commit",), "_count")
+    yield from _histogram("commit", COMMIT_BOUNDS_S, counters["commit_buckets"], counters["commit_seconds"])
 
 
 _C, _G, _H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -56,6 +57,10 @@ class ErasureBook:
         """The one of a user, while the name is known."""
         found = self._tables.record(_erasure, _SQL["of_user"], user_id)
         return None if found is None else self._whole(found)
+
+    def erased_among(self, users: Iterable[str]) -> set[str]:
+        """Those of them who are erased now, or are nobody any more."""
+        return set(self._tables.column(str, _SQL["erased_among"], json.dumps(list(users))))
 
     def get(self, erasure_id: str) -> PersonErasure | None:
         """One of them."""

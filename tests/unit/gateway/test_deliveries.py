@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from typer.testing import CliRunner
 
 from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.gateway import deliveries
-from healthsync_mqtt.identity.people.webhooks import Webhook
+from healthsync_mqtt.gateway.deliveries import Deliveries
+from healthsync_mqtt.identity.people.webhooks import Webhook, WebhookBook
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import item
 from tests.support.gateway import GatewayHere, filled, gateway_here
@@ -31,6 +33,8 @@ class Receiver:
     statuses: list[int] = field(default_factory=list)
     posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     url: str = ""
+    answers: threading.Event = field(default_factory=threading.Event)
+    """Until it is set, nothing is answered."""
 
     @property
     def ids(self) -> list[str]:
@@ -41,11 +45,13 @@ class Receiver:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     made = Receiver()
+    made.answers.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # the standard library's name
             body = self.rfile.read(int(self.headers["content-length"]))
             made.posts.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            assert made.answers.wait(30)
             self.send_response(made.statuses.pop(0) if made.statuses else 200)
             self.end_headers()
 
@@ -130,6 +136,57 @@ def test_it_begins_where_the_log_was_when_it_was_added_and_not_when_it_is_first_
         assert scene.here.admin().post("/v1/webhooks", asked).status == 200
     scene.store("a")
     wait_until(lambda: scene.receiver.ids == ["a"])
+
+
+def test_a_delivery_that_ends_while_it_is_looked_is_not_made_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that read its row of before, and goes by it after the delivery has written down how far it has come."""
+    house, receiver, every = scene.here.house, scene.receiver, WebhookBook.all
+
+    def slowly(book: WebhookBook) -> list[Webhook]:
+        rows = every(book)
+        if receiver.posts and not receiver.answers.is_set():
+            receiver.answers.set()
+            wait_until(lambda: house.deliveries.delivered == 1 and not house.deliveries._busy)
+        return rows
+
+    scene.added()
+    receiver.answers.clear()
+    monkeypatch.setattr(WebhookBook, "all", slowly)
+    scene.store("a")
+    wait_until(lambda: house.deliveries.delivered == 1)
+    scene.store("b")
+    wait_until(lambda: "b" in receiver.ids)
+    assert receiver.ids == ["a", "b"]
+
+
+def test_nothing_is_asked_for_a_webhook_that_is_not_behind(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.added()
+    scene.store("a")
+    deliveries_here = scene.here.house.deliveries
+    wait_until(lambda: deliveries_here.delivered == 1 and not deliveries_here._busy)
+    wait_until(lambda: deliveries_here.told()[0]["lag"] == 0)
+    begun: list[str] = []
+    serve, look = Deliveries._serve, Deliveries._look
+    looks = itertools.count()
+    looked = 0
+
+    async def served(here: Deliveries, webhook: Webhook) -> None:
+        begun.append(webhook.name)
+        await serve(here, webhook)
+
+    async def noted(here: Deliveries) -> None:
+        nonlocal looked
+        await look(here)
+        looked = next(looks)
+
+    monkeypatch.setattr(Deliveries, "_serve", served)
+    monkeypatch.setattr(Deliveries, "_look", noted)
+    wait_until(lambda: looked > 3)
+    assert begun == []
+    scene.store("b")
+    wait_until(lambda: scene.receiver.ids == ["a", "b"])
 
 
 def test_how_far_it_is_behind_is_told(scene: Scene) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from healthsync_mqtt.gateway import uploads
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.uploads import UploadedImport, Uploads, UploadState
+from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.erasure import ErasureStep
 from tests.support.patience import PATIENCE_S, until
@@ -152,6 +154,36 @@ async def test_an_erasure_takes_the_uploads_along(tmp_path: Path) -> None:
         await of.forget_erased(registry)
         assert of.users == {"bob"}
         assert len(list((tmp_path / "imports" / "uploads").iterdir())) == 1
+
+
+async def test_who_is_erased_is_asked_again_where_there_may_be_news(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looks are four a second, and imports are remembered for long: one without news costs one number."""
+    asked: list[Tables] = []
+    read = Tables.read
+
+    def counted(tables: Tables) -> AbstractContextManager[None]:
+        asked.append(tables)
+        return read(tables)
+
+    with Registry.open(tmp_path / "registry.db") as registry:
+        for user in ("alice", "bob"):
+            registry.add_user(user, "all", 1)
+        of = Uploads(tmp_path, 10, saying(CODE))
+        for user in ("alice", "bob"):
+            await of.take(user, "import", [], None, pieces(b"x"))
+        await of.forget_erased(registry)
+        with monkeypatch.context() as patched:
+            patched.setattr(Tables, "read", counted)
+            await of.forget_erased(registry)
+        assert len(asked) == 1
+        registry.erase("alice", 2, recorded_by="test")
+        await of.forget_erased(registry)
+        assert of.users == {"bob"}
+        await of.take("alice", "import", [], None, pieces(b"x"))  # it was on its way, and the registry is as it was
+        await of.forget_erased(registry)
+        assert of.users == {"bob"}
 
 
 def test_what_an_earlier_gateway_left_is_removed(tmp_path: Path) -> None:

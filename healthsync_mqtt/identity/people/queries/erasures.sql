@@ -4,6 +4,10 @@ SELECT id, user_id, step, requested_us FROM erasures WHERE step <> 'done' ORDER 
 -- name: of_user
 SELECT id, user_id, step, requested_us FROM erasures WHERE user_id = ?
 
+-- name: erased_among
+SELECT value FROM json_each(?)
+WHERE value NOT IN (SELECT id FROM users) OR value IN (SELECT user_id FROM erasures WHERE user_id IS NOT NULL)
+
 -- name: one
 SELECT id, user_id, step, requested_us FROM erasures WHERE id = ?
 
