@@ -385,7 +385,12 @@ SCHEMAS: Final[dict[str, Any]] = {
         "properties": {"before": _TEXT, "user_id": {"type": ["string", "null"]}},
     },
     "AuditPage": _page("audit", "AuditLine", "integer"),
-    "Sink": {"type": "object", "required": ["sink", "kind", "target"], "additionalProperties": True},
+    "Sink": {
+        "type": "object",
+        "required": ["sink", "kind", "target", "paused"],
+        "properties": {"sink": _TEXT, "kind": _TEXT, "target": _TEXT, "paused": {"type": "boolean"}},
+        "additionalProperties": True,
+    },
     "SinkPage": _page("sinks", "Sink"),
     "Sources": {
         "type": "object",

@@ -1795,7 +1795,13 @@ export type AuditPage = {
   next: number | null;
 };
 
-export type Sink = Record<string, unknown>;
+export type Sink = {
+  sink: string;
+  kind: string;
+  target: string;
+  paused: boolean;
+  [name: string]: unknown;
+};
 
 export type SinkPage = {
   sinks: Array<Sink>;

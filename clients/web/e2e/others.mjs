@@ -1,5 +1,6 @@
 // A carer sees what is granted and no more; an admin registers somebody and hands out a link.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import { skip, stage } from "./stage.mjs";
 import { Visitor, WHOLE } from "./visitor.mjs";
@@ -115,3 +116,22 @@ for (const size of WHOLE) {
     await person.context.close();
   });
 }
+
+test("an admin sees a sink by its name, pauses it and has it go on", { skip }, async () => {
+  const folder = join(stage.service.data, "copies");
+  await stage.service.cli("sink", "add", "file", folder, "--name", "copies");
+  const admin = await Visitor.arrive(stage, "desktop");
+  await admin.signIn("admin", "invite", "root");
+  await admin.go("#/sinks", ".rows li b:has-text('copies')");
+  const row = admin.page.locator(".rows li", { hasText: "copies" });
+  assert.match(await row.textContent(), /file/);
+  await row.getByRole("button", { name: "Pause" }).click();
+  await row.getByRole("button", { name: "Go on" }).waitFor();
+  assert.equal((await stage.service.cli("sink", "list")).paused, true);
+  await admin.expectSound("sinks-one");
+  await row.getByRole("button", { name: "Go on" }).click();
+  await row.getByRole("button", { name: "Pause" }).waitFor();
+  assert.equal((await stage.service.cli("sink", "list")).paused, false);
+  await stage.service.cli("sink", "remove", "copies", "--yes");
+  await admin.context.close();
+});

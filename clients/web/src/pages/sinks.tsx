@@ -1,6 +1,6 @@
 /** For an admin: where events are shipped to, how each place does, and whether it is shipped to. */
 
-import type { SinkPage } from "@healthsync/client";
+import type { Sink, SinkPage } from "@healthsync/client";
 import { type ReactElement, useState } from "react";
 import { useLooked } from "../api/looked";
 import { ask } from "../api/http";
@@ -11,24 +11,18 @@ import { say } from "../words/words";
 
 const EVERY_MS = 3_000;
 
-interface Configured {
-  name: string;
-  kind: string;
-  paused: boolean;
-}
-
 export function Sinks(): ReactElement {
   const listed = useLooked<SinkPage>("/v1/sinks?limit=1000", EVERY_MS);
   const status = useLooked<Status>("/v1/status", EVERY_MS);
   const [error, setError] = useState<unknown>();
-  const turn = async ({ name, paused }: Configured): Promise<void> => {
+  const turn = async ({ sink, paused }: Sink): Promise<void> => {
     setError(undefined);
-    const path = `/v1/sinks/${encodeURIComponent(name)}/${paused ? "resume" : "suspend"}`;
+    const path = `/v1/sinks/${encodeURIComponent(sink)}/${paused ? "resume" : "suspend"}`;
     await ask(path, { method: "POST" }).catch(setError);
     listed.again();
     status.again();
   };
-  const sinks = (listed.data?.sinks ?? []) as unknown as Configured[];
+  const sinks = listed.data?.sinks ?? [];
   return (
     <>
       <h1>{say("sinks.title")}</h1>
@@ -41,13 +35,13 @@ export function Sinks(): ReactElement {
       ) : null}
       <ul className="rows wide">
         {sinks.map((each) => {
-          const now = status.data?.sinks?.find(({ sink }) => sink === each.name);
+          const now = status.data?.sinks?.find(({ sink }) => sink === each.sink);
           const said = [each.kind, each.paused ? say("devices.suspended") : now?.state];
           if (typeof now?.lag === "number") said.push(`${decimal(now.lag, 0)} ${say("status.behind")}`);
           said.push(now?.error ?? undefined);
           return (
-            <li key={each.name}>
-              <b>{each.name}</b>
+            <li key={each.sink}>
+              <b>{each.sink}</b>
               <span>{said.filter((part) => part !== undefined).join(" · ")}</span>
               <span className="acts">
                 <button type="button" className="small" onClick={() => void turn(each)}>
