@@ -65,7 +65,9 @@ class CloudSubscriptions:
         known = self._inbox.secrets(name)
         self._inbox.looked(name, hint="", now_us=now_us, due_us=now_us + _HOUR_US)
         told = await self._told(name, known, ready.notices.unsubscribe(ready.hook_place(known, now_us)))
-        if not told.hint:
+        if told.hint:
+            self._inbox.looked(name, hint=told.hint, now_us=now_us, due_us=now_us + _HOUR_US)
+        else:
             self._inbox.looked(name, hint="", now_us=0, due_us=0)  # as if it had never been asked
 
     async def look_user(self, ready: ReadyAdapter, link: CloudLink, access: str, now_us: int) -> None:

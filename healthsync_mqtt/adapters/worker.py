@@ -209,10 +209,10 @@ class AdapterWorker:
             if ready.notices is None or not ready.hooks.public_url or name in self._asking:
                 continue
             unhooked = self._book.unhooked(name, now_us, 1) if ready.notices.subscribe_user is not None else []
-            linked = name in providers
+            linked = bool(unhooked) or name in providers
             if unhooked or self._subscriptions.due(ready, now_us, linked=linked):
                 self._asking.add(name)
-                work = self._subscribe(ready, unhooked) if linked else self._unsubscribe(ready)
+                work = self._subscribe(ready, unhooked, linked=linked)
                 group.create_task(work, name=f"adapters.subscribe.{name}")
 
     async def _one(self, link: CloudLink, asked: list[int]) -> None:
@@ -358,11 +358,13 @@ class AdapterWorker:
                 return fault in {CloudFault.ours, CloudFault.user}  # the same again comes to the same
             return True
 
-    async def _subscribe(self, ready: ReadyAdapter, links: list[CloudLink]) -> None:
-        """Ask a provider to tell us: of the whole app, or of these links."""
+    async def _subscribe(self, ready: ReadyAdapter, links: list[CloudLink], *, linked: bool) -> None:
+        """Ask a provider to tell us of the whole app or of these links; to send no more where nobody is ``linked``."""
         name = ready.adapter.name
         try:
-            if not links:
+            if not linked:
+                await self._subscriptions.part(ready, self._now_us())
+            elif not links:
                 await self._subscriptions.look(ready, self._now_us())
             for link in links:
                 async with self._lanes[name], self._flights.turn(link.id):
@@ -380,17 +382,6 @@ class AdapterWorker:
             self._inbox.looked(
                 name, hint="see the log of the service", now_us=self._now_us(), due_us=self._in(_BREAK_S)
             )
-        finally:
-            self._asking.discard(name)
-            self._ended = True
-
-    async def _unsubscribe(self, ready: ReadyAdapter) -> None:
-        """Ask a provider that nobody is linked to any more to send no more."""
-        name = ready.adapter.name
-        try:
-            await self._subscriptions.part(ready, self._now_us())
-        except Exception as error:  # noqa: BLE001  # of one provider: the others go on
-            log.error("adapters.unsubscribe_failed", provider=name, error=error)  # noqa: TRY400  # no traceback
         finally:
             self._asking.discard(name)
             self._ended = True

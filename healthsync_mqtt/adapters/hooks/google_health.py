@@ -41,6 +41,7 @@ _DAY_S: Final = 86_400
 _MOST: Final = 100
 _MOST_PAGES: Final = 10
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
+_LOCKED_OUT: Final = "Google gives the service account no token: is its key still good?"
 _NAME: Final = "healthsync"
 _PROJECT: Final = re.compile(r"(\d{6,20})-")
 WANTED: Final = (
@@ -119,7 +120,7 @@ def _subscribed(place: HookPlace) -> Telling:
         return CloudSubscribed("the client id does not begin with the number of its project: is it one of Google's?")
     token = word_in(json_of((yield place.app(_SCOPE)).body), "access_token")
     if not token:
-        return CloudSubscribed("Google gives the service account no token: is its key still good?")
+        return CloudSubscribed(_LOCKED_OUT)
     return (yield from _one_subscriber(place, project[1], {"Authorization": f"Bearer {token}"}))
 
 
@@ -167,6 +168,8 @@ def _unsubscribed(place: HookPlace) -> Telling:
     if not known.subscription or place.app is None:
         return CloudSubscribed()
     token = word_in(json_of((yield place.app(_SCOPE)).body), "access_token")
+    if not token:
+        return CloudSubscribed(_LOCKED_OUT)
     url = f"{place.base_url}/v4/{quote(known.subscription)}"
     answer = yield CloudRequest(method="DELETE", url=url, headers={"Authorization": f"Bearer {token}"})
     if answer.status not in {200, 204, 404}:

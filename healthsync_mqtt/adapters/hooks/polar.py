@@ -89,8 +89,7 @@ def _date(text: str) -> str:
 
 def _subscribed(place: HookPlace) -> Telling:
     """One whose secret we do not hold is no use: it is made anew."""
-    both = base64.b64encode(f"{place.owner.client_id}:{place.owner.client_secret}".encode()).decode()
-    app = {"Authorization": f"Basic {both}"}
+    app = _app(place)
     url = f"{place.base_url}/v3/webhooks"
     answer = yield CloudRequest(method="GET", url=url, headers=app)
     document = json_of(answer.body)
@@ -118,12 +117,16 @@ def _unsubscribed(place: HookPlace) -> Telling:
     known = place.owner.known
     if not known.subscription:
         return CloudSubscribed()
-    both = base64.b64encode(f"{place.owner.client_id}:{place.owner.client_secret}".encode()).decode()
     url = f"{place.base_url}/v3/webhooks/{quote(known.subscription, safe='')}"
-    answer = yield CloudRequest(method="DELETE", url=url, headers={"Authorization": f"Basic {both}"})
+    answer = yield CloudRequest(method="DELETE", url=url, headers=_app(place))
     if answer.status not in {200, 204, 404}:
         return CloudSubscribed(f"Polar does not take its webhook away (HTTP {answer.status})")
     return CloudSubscribed(known=known._replace(subscription="", signing=""))
+
+
+def _app(place: HookPlace) -> dict[str, str]:
+    both = base64.b64encode(f"{place.owner.client_id}:{place.owner.client_secret}".encode()).decode()
+    return {"Authorization": f"Basic {both}"}
 
 
 NOTICES: Final = CloudNotices(receive=_received, read=_read, subscribe=_subscribed, unsubscribe=_unsubscribed)

@@ -205,6 +205,18 @@ def test_when_nobody_is_linked_any_more_it_is_taken_away_and_made_again_for_the_
     assert google.only["state"] == "ACTIVE"
 
 
+def test_a_subscriber_that_cannot_be_taken_away_without_a_token_is_said(rig: Any) -> None:
+    here, google, hooks = rig()
+    look(here)
+    here.book.leave(here.book.of("ann", "google_health").id)
+    look(here)
+    google.lets_in = False
+    here.now_us += DAY_US + 1
+    look(here)
+    assert ("service account" in hint(here), len(google.there)) == (True, 1)
+    assert [each for each in hooks.log if each[0] == "DELETE"] == [], "nobody is asked without one"
+
+
 def test_what_cannot_be_is_said_and_tried_within_the_hour(rig: Any) -> None:
     here, google, _ = rig()
     google.lets_in = False

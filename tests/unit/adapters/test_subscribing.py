@@ -230,6 +230,7 @@ class OneHook:
 
     def __init__(self, wraps: Callable[[list[dict[str, Any]]], Any], url: str) -> None:
         self.there: dict[str, dict[str, Any]] = {}
+        self.keeps = False
         self._wraps = wraps
         self._url = url
 
@@ -238,6 +239,8 @@ class OneHook:
             return None
         if method == "GET":
             return answer(200, self._wraps(list(self.there.values())))
+        if method == "DELETE" and self.keeps:
+            return answer(500, None)
         if method == "DELETE":
             return answer(204 if self.there.pop(path.rpartition("/")[2], None) else 404, None)
         name = str(len(self.there) + 1)
@@ -245,7 +248,7 @@ class OneHook:
         return answer(201, {"data": self.there[name], **self.there[name]})
 
 
-@pytest.mark.parametrize(
+hooked = pytest.mark.parametrize(
     ("provider", "wraps", "url", "first"),
     [
         ("strava", list, "callback_url", 1),
@@ -253,6 +256,9 @@ class OneHook:
         ("oura", list, "callback_url", 27),
     ],
 )
+
+
+@hooked
 def test_who_nobody_is_linked_to_any_more_is_asked_to_send_no_more(
     rig: Callable[..., tuple[Rig, Hooks]], provider: str, wraps: Any, url: str, first: int
 ) -> None:
@@ -269,3 +275,22 @@ def test_who_nobody_is_linked_to_any_more_is_asked_to_send_no_more(
     here.now_us += DAY_US + 1
     look(here)
     assert len(hooks.log) == asked
+
+
+@hooked
+def test_who_goes_on_sending_is_said_and_asked_again_within_the_hour(
+    rig: Callable[..., tuple[Rig, Hooks]], provider: str, wraps: Any, url: str, first: int
+) -> None:
+    there = OneHook(wraps, url)
+    here, _ = rig(provider, there)
+    look(here)
+    here.book.leave(here.book.of("ann", provider).id)
+    look(here)
+    there.keeps = True
+    here.now_us += DAY_US + 1
+    look(here)
+    assert (len(there.there), "away (HTTP 500)" in hint(here)) == (first, True)
+    there.keeps = False
+    here.now_us += 3_600_000_001
+    look(here)
+    assert (there.there, hint(here)) == ({}, "")
