@@ -75,10 +75,9 @@ class BodyComposition:
                 yield from self._events(*first)
             yield from self._events(values, at)
         elif first is not None and not {"time", "user"} & values.keys():
-            whole = {**values, **{name: each for name, each in first[0].items() if name not in _BOTH}}
-            whole["flags"] = first[0]["flags"]
-            if wanted(first[0], "fat") is not None:
-                whole["fat"] = first[0]["fat"]
+            whole = values | first[0]
+            if wanted(first[0], "fat") is None:  # both halves have a place for it
+                whole["fat"] = values["fat"]
             yield from self._events(whole, first[1])
         else:
             if first is not None:
@@ -112,9 +111,6 @@ class BodyComposition:
             of_a_day = {"kcal_per_day": plain(round(kilojoules * _KCAL_OF_A_KJ, 2))}
             yield told.event("basal_metabolic_rate", of_a_day, at)
 
-
-_BOTH: Final = frozenset({"flags", "fat"})
-"""What both halves have."""
 
 PROFILE: Final = Profile(
     name="body_composition",
