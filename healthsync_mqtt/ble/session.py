@@ -1,7 +1,7 @@
 """One connection to a device from its beginning to its end: what it is asked, and what it says."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -98,7 +98,8 @@ class PeripheralSession:
         self._wanted = wanted
         self._clock = clock
         self._tally = tally
-        self._values: asyncio.Queue[_HeardValue] = asyncio.Queue(_MOST_WAITING)
+        self._values: deque[_HeardValue] = deque()
+        self._arrived = asyncio.Event()
         self._readings: dict[str, ProfileReading] = {}
         self._answers: asyncio.Queue[RecordsAnswer] = asyncio.Queue(16)
         self._last = asyncio.get_running_loop().time()
@@ -164,10 +165,11 @@ class PeripheralSession:
     def _put(self, profile: Profile, number: int) -> Callable[[bytes], None]:
         def heard(value: bytes) -> None:
             self._last = asyncio.get_running_loop().time()
-            try:
-                self._values.put_nowait(_HeardValue(profile, number, value, self._clock()))
-            except asyncio.QueueFull:
+            if len(self._values) >= _MOST_WAITING:
                 self._tally.overrun += 1
+                return
+            self._values.append(_HeardValue(profile, number, value, self._clock()))
+            self._arrived.set()
 
         return heard
 
@@ -225,7 +227,7 @@ class PeripheralSession:
                     first = loop.time() if first is None else first
         finally:
             # The device was told that these arrived: who stops now takes them along.
-            values = [self._values.get_nowait() for _ in range(self._values.qsize())]
+            values = self._taken(len(self._values))
             rest = [event for each in values for event in self._heard(each)]
             rest += [event for each in self._readings.values() for event in self._rest(each)]
             if rest:
@@ -233,27 +235,19 @@ class PeripheralSession:
 
     async def _next(self, patience_s: float | None) -> list[_HeardValue]:
         """The values that are there; none when it is over, or patience is."""
-        values: list[_HeardValue] = []
-        if self._values.empty():
-            waits = [self._connection.gone] + ([] if self._asked.is_set() else [self._asked])
-            get = asyncio.ensure_future(self._values.get())
-            others = [asyncio.ensure_future(each.wait()) for each in waits]
+        if not self._values:
+            self._arrived.clear()
+            waits = [self._arrived, self._connection.gone] + ([] if self._asked.is_set() else [self._asked])
+            waiting = [asyncio.ensure_future(each.wait()) for each in waits]
             try:
-                await asyncio.wait((get, *others), timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError:
-                if get.done():
-                    self._values.put_nowait(get.result())
-                raise
+                await asyncio.wait(waiting, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for each in others:
+                for each in waiting:
                     each.cancel()
-                if not get.done():
-                    get.cancel()
-            if get.done() and not get.cancelled():
-                values = [get.result()]
-        while not self._values.empty() and len(values) < _MOST_AT_ONCE:
-            values.append(self._values.get_nowait())
-        return values
+        return self._taken(min(len(self._values), _MOST_AT_ONCE))
+
+    def _taken(self, count: int) -> list[_HeardValue]:
+        return [self._values.popleft() for _ in range(count)]
 
     def _patience_s(self, first: float | None, began: float) -> float | None:
         now = asyncio.get_running_loop().time()

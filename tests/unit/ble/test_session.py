@@ -217,6 +217,34 @@ async def test_a_value_that_cannot_be_read_keeps_no_other_from_being_read(space:
     assert len(heard.events) == 1
 
 
+async def test_what_comes_in_the_moment_in_which_it_is_stopped_keeps_its_order(
+    space: Air, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gadget, heard = await space.gadget({0x181B: {0x2A9C: INDICATE}}), Heard()
+    subscribed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    async with space.radio().connect(gadget.address, within_s=5) as found:
+        subscribe = found.subscribe
+
+        async def listens(service: int, number: int, says: Any) -> None:
+            await subscribe(service, number, says)
+            subscribed.set_result(says)
+
+        monkeypatch.setattr(found, "subscribe", listens)
+        session = PeripheralSession(found, told(gadget), ListeningTerms(), lambda: NOW_US, HeardTally())
+        running = asyncio.create_task(session.run(heard))
+        says = await subscribed
+        for _ in range(20):
+            await asyncio.sleep(0)  # it waits for a value now
+        says(bytes.fromhex("0210 d700 ea07 0b14 07 0c 21"))
+        await asyncio.sleep(0)
+        says(bytes.fromhex("0011 ffff 8000"))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert {each["type"]: each["start_time"] for each in heard.events} == dict.fromkeys(
+        ("body_fat_percentage", "body_water"), "2026-11-20T06:12:33.000000Z"
+    )
+
+
 class Waits:
     """A clock on which waiting takes no time, and is counted."""
 
