@@ -5,6 +5,7 @@ import contextlib
 import json
 import sys
 import urllib.request
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
@@ -78,8 +79,9 @@ class Everybody:
         return 0
 
 
-async def work(data: Path, url: str, log_url: str, provider: str) -> None:
-    """Until it is killed."""
+@contextlib.contextmanager
+def worker_at(data: Path, log_url: str, urls: Mapping[str, str], timeout_s: float) -> Iterator[AdapterWorker]:
+    """A worker on the files of a data directory; providers are at ``urls``, by their names."""
     with (
         LinkBook.open(data) as book,
         PartingBook.open(data) as partings,
@@ -87,16 +89,23 @@ async def work(data: Path, url: str, log_url: str, provider: str) -> None:
         contextlib.closing(Flights(data)) as flights,
     ):
         worker = AdapterWorker(
-            {provider: ready_at(url, provider)},
+            {name: ready_at(url, name) for name, url in urls.items()},
             book=book,
             partings=partings,
             inbox=inbox,
             people=Everybody(),
             flights=flights,
-            web=DirectWeb(timeout_s=5.0),
+            web=DirectWeb(timeout_s=timeout_s),
             outlet=HttpOutlet(log_url),
             rng=SystemRandom(),
         )
+        with contextlib.closing(worker):
+            yield worker
+
+
+async def work(data: Path, url: str, log_url: str, provider: str) -> None:
+    """Until it is killed."""
+    with worker_at(data, log_url, {provider: url}, timeout_s=5.0) as worker:
         await worker.run()
 
 

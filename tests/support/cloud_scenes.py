@@ -1,7 +1,7 @@
 """What providers have of one user while a worker is killed: records of a kind, how they change, how that is said."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from tests.support.clouds import CLOUDS, CloudManners
@@ -32,6 +32,14 @@ class CloudScene(NamedTuple):
     def manners(self) -> CloudManners:
         """How the provider speaks."""
         return CLOUDS[self.provider]
+
+    def lists(self, records: Iterable[dict[str, Any]]) -> dict[str, list[Any]]:
+        """What the provider has where it has these records: they, and what stands beside each."""
+        found: dict[str, list[Any]] = {self.kind: list(records)}
+        for each in found[self.kind] if self.beside is not None else ():
+            for name, beside in self.beside(each).items():
+                found.setdefault(name, []).append(beside)
+        return found
 
 
 def _night(number: int, value: int, _revision: int) -> dict[str, Any]:

@@ -152,12 +152,7 @@ class Kept:
     def _tell(self) -> None:
         if self.scene.pushes:
             return
-        records = [self.record(number) for number in self.there]
-        found: dict[str, list[Any]] = {self.scene.kind: records}
-        for each in records if self.scene.beside is not None else ():
-            for name, beside in self.scene.beside(each).items():
-                found.setdefault(name, []).append(beside)
-        self._cloud.records = found
+        self._cloud.records = self.scene.lists(map(self.record, self.there))
 
     @property
     def values(self) -> list[float]:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -47,12 +46,9 @@ class Stand:
         self._tell()
 
     def _tell(self) -> None:
-        records = [self.scene.make(number, *each) for number, each in self.values.items()]
-        found: dict[str, list[Any]] = {self.scene.kind: records}
-        for each in records if self.scene.beside is not None else ():
-            for name, beside in self.scene.beside(each).items():
-                found.setdefault(name, []).append(beside)
-        self.here.cloud.records = found
+        self.here.cloud.records = self.scene.lists(
+            self.scene.make(number, *each) for number, each in self.values.items()
+        )
 
     def told(self) -> list[float]:
         found = self.here.log.told(self.scene.type)
