@@ -181,7 +181,7 @@ class InsightFile:
             self._run("drop", ((user, *key) for key in gone))
             self._run("add", ((user, *key, *now[key]) for key in sorted(new)))
             self._run("changed", ((user, kind) for kind in sorted({kind for kind, _, _ in gone | new})))
-            self._drop_reports(user, (range(day, day + 7) for _, day, _ in gone | new))
+            self._drop_reports(user, {day + later for _, day, _ in gone | new for later in range(7)})
             self._run("settle", ((user, day) for day in days))
         return True
 
@@ -210,15 +210,13 @@ class InsightFile:
         It is looked for inside: who writes one has asked whether it may before this, and then it is here, or after.
         """
         with self._writing():
-            gone = [day for day, types in self.reports(user) if not all(map(may, types))]
-            self._drop_reports(user, (range(day, day + 1) for day in gone))
+            self._drop_reports(user, {day for day, types in self.reports(user) if not all(map(may, types))})
 
-    def _drop_reports(self, user: str, weeks: Iterable[range]) -> None:
-        days = {day for week in weeks for day in week}
-        for day, _ in self.reports(user) if days else ():
-            if day in days:
-                self._run("drop_reports", [(user, day, day)])
-                self._run("changed", [(user, REPORT)])
+    def _drop_reports(self, user: str, ends: set[int]) -> None:
+        gone = [day for day, _ in self.reports(user) if day in ends] if ends else []
+        self._run("drop_report", ((user, day) for day in gone))
+        if gone:
+            self._run("changed", [(user, REPORT)])
 
     def settle(self, user: str, days: Sequence[int]) -> None:
         """Nothing is to be said of these days: the user has nothing, or is not known any more."""

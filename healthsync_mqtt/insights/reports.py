@@ -62,7 +62,7 @@ class WeeklyReports:
                 return True
         if len(names) < _LOOKED:
             self._turn = ""
-        return bool(names) and self._turn != ""
+        return self._turn != ""
 
     def _agreeing(self) -> Mapping[str, Permission]:
         return self._registry.consent.permissions()[Purpose.analysis]

@@ -46,8 +46,8 @@ SELECT day, types FROM finding WHERE user = ? AND kind = 'report' ORDER BY day
 -- name: reported
 SELECT DISTINCT user FROM finding WHERE kind = 'report'
 
--- name: drop_reports
-DELETE FROM finding WHERE user = ?1 AND kind = 'report' AND day BETWEEN ?2 AND ?3
+-- name: drop_report
+DELETE FROM finding WHERE user = ? AND kind = 'report' AND day = ?
 
 -- name: add
 INSERT OR REPLACE INTO finding (user, kind, day, subject, types, event)
