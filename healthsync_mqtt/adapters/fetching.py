@@ -43,7 +43,6 @@ _BATCH_BYTES: Final = 512 * 1024
 _MOST_PAGES: Final = 10_000
 _EARLY_US: Final = 60_000_000
 _DAY_S: Final = 86_400
-_HEAD: Final = 64
 _OVERLAP_S: Final = 3_600
 
 
@@ -350,7 +349,7 @@ class Fetch:
         for again in (True, False):
             request = replace(self._cloud.request(endpoint, Asked(0, 0), self._tokens.access), most=question.most)
             answer = await self._asked(request)
-            if answer.status == 200 and question.holds in answer.body[:_HEAD]:
+            if answer.status == 200 and question.is_file(answer.body):
                 return answer.body
             failed = self._cloud.judge(answer, None)
             if failed is None or answer.fault == "too_large":

@@ -67,7 +67,7 @@ class RecordQuestion(NamedTuple):
 
     ``then`` are further questions that its answer leads to. ``mark`` is another when what it is about has changed.
     ``once``: the answer is a file of at most ``most`` bytes, and is given once; this is the name of what it is about.
-    What has not ``holds`` near its beginning is no such file.
+    What ``is_file`` says no to is no such file.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class RecordQuestion(NamedTuple):
     mark: str = ""
     once: str = ""
     most: int = 0
-    holds: bytes = b""
+    is_file: Callable[[bytes], bool] = bool
 
 
 class WindowQuestion(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Final
 
 from healthsync_mqtt.formats.fit.counters import DayBook
 from healthsync_mqtt.formats.fit.reading import FitAside, FitNote, created_s, read_items
+from healthsync_mqtt.formats.fit.wire import is_fit
 from healthsync_mqtt.imports.port import Item, LeftOut, PassedOver, Read, Reading, Remark, Remembered, Whose
 from healthsync_mqtt.imports.source import Member, UnreadableError
 
@@ -18,8 +19,8 @@ class FitFiles:
     summary = "Garmin FIT files (.fit, .fit.gz), and the zip of an account export"
 
     def recognises(self, member: Member, head: bytes) -> bool:  # noqa: ARG002  # port.Archive
-        """The word that stands in each header, also where what is before it is damaged."""
-        return b".FIT" in head[:64]
+        """See ``is_fit``."""
+        return is_fit(head)
 
     def read(self, members: list[Member], whose: Whose) -> Reading:
         """All files in the order in which they were begun."""

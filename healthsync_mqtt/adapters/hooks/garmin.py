@@ -24,6 +24,7 @@ from healthsync_mqtt.adapters.notices import (
     word_in,
 )
 from healthsync_mqtt.adapters.signatures import same
+from healthsync_mqtt.formats.fit.wire import is_fit
 
 _HOST: Final = "apis.garmin.com"
 _PATHS: Final = "/wellness-api/rest/"
@@ -88,7 +89,7 @@ def _called_back(kind: str, item: Any) -> RecordQuestion | None:
     name = account_in(item, "activityId")
     if word_in(item, "fileType") != "FIT" or not _NAME.fullmatch(name):
         return None  # others say where somebody was, and little else
-    return RecordQuestion(kind, there.path, query, once=name, most=_MOST_FILE, holds=b".FIT")
+    return RecordQuestion(kind, there.path, query, once=name, most=_MOST_FILE, is_file=is_fit)
 
 
 NOTICES: Final = CloudNotices(receive=_received, read=_read, most=_MOST, secret_path=True)

@@ -11,6 +11,7 @@ from healthsync_mqtt.adapters.mapping.answers import AnswerReading, Written
 from healthsync_mqtt.adapters.mapping.rules import FieldRow
 from healthsync_mqtt.formats.fit.counters import DayBook
 from healthsync_mqtt.formats.fit.reading import FitAside, read_items
+from healthsync_mqtt.formats.fit.wire import is_fit
 from healthsync_mqtt.formats.passed_over import PassedOver
 from healthsync_mqtt.formats.port import Event, Made, Outcome
 from healthsync_mqtt.formats.reading.moment import Moment, moment
@@ -18,14 +19,13 @@ from healthsync_mqtt.formats.reading.scribe import Records
 from healthsync_mqtt.model.reasons import Reason, RefusedError
 
 _PLACE: Final = "activityFiles"
-_MARK, _HEAD = b".FIT", 64
 _EPOCHS: Final = frozenset({"steps", "distance"})
 _BROKEN: Final = frozenset({PassedOver.DAMAGED, PassedOver.CLOCK_NOT_SET, PassedOver.TIME_FAR_OFF})
 
 
 def file_items(reading: AnswerReading, name: str, heart: FieldRow) -> Iterator[Outcome]:
     """The events of a file of the activity ``name``; what is wrong in it is named by its place. RefusedError."""
-    if _MARK not in reading.scribe.message.payload[:_HEAD]:
+    if not is_fit(reading.scribe.message.payload):
         raise RefusedError(Reason.MALFORMED, None, "this is no FIT file")
     records = Records()
     made: list[Event] = []

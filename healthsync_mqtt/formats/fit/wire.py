@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 TIMESTAMP: Final = 253
 _MAGIC: Final = b".FIT"
+_HEAD: Final = 64
 _CRC: Final = (
     *(0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401),
     *(0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400),
@@ -69,6 +70,11 @@ class _Definition(NamedTuple):
 
 class _CutError(Exception):
     """The bytes end, or cannot be told apart any more."""
+
+
+def is_fit(content: bytes) -> bool:
+    """By the word that stands in each header, also where what is before it is damaged; the beginning is enough."""
+    return _MAGIC in content[:_HEAD]
 
 
 def frames(content: bytes) -> Iterator[Frame]:
