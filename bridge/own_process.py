@@ -93,24 +93,25 @@ class KeptProcess:
         self, command: tuple[str, ...], heard: Callable[[dict[str, Any]], None], options: dict[str, Any]
     ) -> int:
         async with own_process(*command, stop_s=_STOP_S, **options) as process:
-            within_s = self._start_s
-            while line := await self._next_line(process, within_s):
-                within_s = self._silence_s
+            first = True
+            while line := await self._next_line(process, first=first):
+                first = False
                 said = json.loads(line)
                 if not isinstance(said, dict):
                     raise ValueError("it says what is no object")  # noqa: TRY004  # caught with what is no JSON
                 heard(said)
             return await process.wait()
 
-    async def _next_line(self, process: Process, within_s: float) -> bytes:
+    async def _next_line(self, process: Process, *, first: bool) -> bytes:
         """Empty at the end of its stdout, which is brought about when it is silent too long."""
         assert process.stdout
+        within_s = self._start_s if first else self._silence_s
         try:
             async with asyncio.timeout(within_s):
                 return await process.stdout.readline()
         except TimeoutError:
             self._log.warning(f"{self._part}.process_hangs", silent_s=within_s)
-            if within_s == self._start_s:
+            if first:
                 self._start_s = min(2 * self._start_s, max(_MOST_START_S, self._silence_s))
             process.kill()
             return b""

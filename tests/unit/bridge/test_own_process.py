@@ -89,3 +89,19 @@ time.sleep(3600)
     await until(lambda: kept.restarts >= starts)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_one_that_falls_silent_after_its_first_word_gives_the_next_no_more_time() -> None:
+    """Else a program that hangs now and then is waited for longest when it does not begin at all."""
+    kept, spoke, ends = KeptProcess("gateway", silence_s=1.0), list[Any](), list[tuple[bool, float]]()
+
+    async def command() -> tuple[str, ...]:
+        spoke.clear()
+        return (sys.executable, "-S", "-c", "import time; print('{}', flush=True); time.sleep(3600)")
+
+    running = asyncio.create_task(kept.run(command, spoke.append, lambda: ends.append((bool(spoke), kept._start_s))))
+    await until(lambda: any(heard for heard, _ in ends))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    unheard = sum(not heard for heard, _ in ends)  # on a machine that is slow
+    assert ends[-1] == (True, 2.0**unheard)
