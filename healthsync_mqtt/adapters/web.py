@@ -5,7 +5,6 @@ address is asked, where a test's provider stands.
 """
 
 import http.client
-import ipaddress
 import ssl
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from healthsync_mqtt.config.networks import is_loopback
 from healthsync_mqtt.errors import ConfigError
 
 R = TypeVar("R")
@@ -108,13 +108,6 @@ def check_url(url: str) -> str:
     there = urlsplit(url)
     if there.scheme == "https" and there.hostname:
         return url
-    if there.scheme == "http" and there.hostname and _is_loopback(there.hostname):
+    if there.scheme == "http" and there.hostname and is_loopback(there.hostname):
         return url
     raise ConfigError(f"a provider is asked by https only, not at {there.scheme}://{there.hostname}")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

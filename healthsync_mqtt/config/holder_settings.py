@@ -1,8 +1,11 @@
 """Settings of services that hold the outer key."""
 
 from pathlib import Path
+from typing import Literal
 
 from healthsync_mqtt.config.sections import Section
+
+HolderName = Literal["vault", "aws", "google", "azure"]
 
 
 class HolderSettings(Section):

@@ -1,20 +1,13 @@
 """The settings of insights: whose language model phrases them, and where it may be."""
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from healthsync_mqtt.config.networks import is_loopback
 from healthsync_mqtt.config.sections import Seconds, Section
-
-
-def _of_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _model(url: str) -> str:
@@ -23,7 +16,7 @@ def _model(url: str) -> str:
         return ""
     if there.username or there.password or there.query or there.fragment or not there.hostname:
         raise ValueError("it must be a URL without a login, such as https://models.example.org/v1")
-    if there.scheme != "https" and (there.scheme != "http" or not _of_this_machine(there.hostname)):
+    if there.scheme != "https" and (there.scheme != "http" or not is_loopback(there.hostname)):
         raise ValueError("a language model is asked by https, or by http on this machine (127.0.0.1, ::1, localhost)")
     return url.rstrip("/")
 

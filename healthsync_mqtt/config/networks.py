@@ -3,6 +3,14 @@
 import ipaddress
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is of this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def networks(named: tuple[str, ...]) -> tuple[str, ...]:
     """Addresses and networks of those who are believed. ValueError: one is none, or everybody."""
     for each in named:

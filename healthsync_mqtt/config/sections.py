@@ -1,7 +1,6 @@
 # long: every setting, a section each, with its description
 """The settings by section: one place for every default and limit. Ranges are what the code can bear."""
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -9,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
-from healthsync_mqtt.config.networks import networks
+from healthsync_mqtt.config.networks import is_loopback, networks
 from healthsync_mqtt.config.server_address import server_address
 from healthsync_mqtt.model.catalogue import CATALOGUE
 
@@ -30,11 +29,8 @@ def addresses(host: str) -> tuple[str, ...]:
 
 
 def _loopback(host: str) -> str:
-    try:
-        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
-            return host
-    except ValueError:
-        pass
+    if is_loopback(host):
+        return host
     raise ValueError("a listener without TLS must be on a loopback address (127.0.0.1, ::1, localhost)")
 
 

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pydantic import BaseModel, PrivateAttr, ValidationError
 from pydantic_settings import (
@@ -22,7 +22,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from healthsync_mqtt.config.holder_settings import HolderSettings
+from healthsync_mqtt.config.holder_settings import HolderName, HolderSettings
 from healthsync_mqtt.config.insight_sections import InsightSettings
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.paths import DataPaths
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     """By the name of an adapter: its client_id, client_secret or client_secret_file, poll_s; webhook_secret,
     webhook_signed and service_account_file; and base_url, auth_url, token_url and keys_url where the provider is
     somewhere else."""
-    keys: dict[Literal["vault", "aws", "google", "azure"], HolderSettings] = {}
+    keys: dict[HolderName, HolderSettings] = {}
     """Services that may hold the outer key: ``vault``, ``aws``, ``google``, ``azure``, each with what it needs of url,
     key, ca_file, mount, namespace, token_file, region, credentials_file, tenant, client_id, client_secret_file and
     login_url. Which of them holds it says `healthsync key rewrap --provider`."""

@@ -17,11 +17,12 @@ from healthsync_mqtt.keys.remote import RemoteProvider
 from healthsync_mqtt.keys.ring import KeyRing
 
 if TYPE_CHECKING:
+    from healthsync_mqtt.config.holder_settings import HolderName
     from healthsync_mqtt.keys.holders.port import Holder
 
 FILE: Final = "file"
 PASSPHRASE: Final = "passphrase"  # noqa: S105  # a provider's name
-SERVICES: Final = ("vault", "aws", "google", "azure")
+SERVICES: Final[tuple["HolderName", ...]] = ("vault", "aws", "google", "azure")
 """Providers that are services of others."""
 
 OuterProvider = LocalProvider | RemoteProvider
@@ -79,14 +80,13 @@ def providers(data: Path) -> dict[str, OuterProvider]:
     }
 
 
-def _holder(data: Path, service: str) -> "Holder":
+def _holder(data: Path, service: "HolderName") -> "Holder":
     """A service as the settings of the data directory say where it is; read when it is first needed."""
     from healthsync_mqtt.config.holder_settings import HolderSettings  # noqa: PLC0415  # a key of our own needs none of it
     from healthsync_mqtt.config.settings import load_settings  # noqa: PLC0415
     from healthsync_mqtt.keys.holders.catalogue import HOLDERS  # noqa: PLC0415
 
-    found = [each for name, each in load_settings(data).keys.items() if name == service]
-    return HOLDERS[service](found[0] if found else HolderSettings())
+    return HOLDERS[service](load_settings(data).keys.get(service, HolderSettings()))
 
 
 def _make(data: Path) -> None:

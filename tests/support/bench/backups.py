@@ -2,9 +2,8 @@
 
 import statistics
 import time
-from dataclasses import asdict
 
-from tests.support.bench.load import fill, finish, generate, start
+from tests.support.bench.load import begin, fill, finish, generate
 from tests.support.bench.result import Result
 from tests.support.bench.rows import OPEN_LIMITS
 from tests.support.bench.setting import Setting, progress
@@ -31,15 +30,7 @@ def backup(setting: Setting) -> list[Result]:
             generate(service.mqtt, who, mode="paced", run=f"w{turn}", rate=RATE, messages=RATE)
             messages = int(RATE * max(setting.seconds, 5))
             quiet = generate(service.mqtt, who, mode="paced", run=f"q{turn}", rate=RATE, messages=messages)
-            task = {
-                "mode": "paced",
-                "run": f"b{turn}",
-                "rate": RATE,
-                "messages": messages,
-                "ca_file": None,
-                "window": 500,
-            }
-            load = start(task | {"address": service.mqtt, "logins": [asdict(each) for each in who]})
+            load = begin(service.mqtt, who, mode="paced", run=f"b{turn}", rate=RATE, messages=messages)
             began = time.perf_counter()
             run_cli(data, "backup", "create", str(sets))
             took.append(time.perf_counter() - began)

@@ -64,6 +64,13 @@ def generate(
     address: tuple[str, int], logins: Sequence[Login], *, ca_file: Path | None = None, **task: Any
 ) -> dict[str, Any]:
     """One run of the generator, from start to result."""
+    return finish(begin(address, logins, ca_file=ca_file, **task))
+
+
+def begin(
+    address: tuple[str, int], logins: Sequence[Login], *, ca_file: Path | None = None, **task: Any
+) -> "subprocess.Popen[str]":
+    """A run that goes on beside whatever is done until ``finish`` is asked for its result."""
     whole = {
         "address": address,
         "logins": [asdict(login) for login in logins],
@@ -71,7 +78,7 @@ def generate(
         "mode": "flood",
         "window": 500,
     }
-    return finish(start(whole | task))
+    return start(whole | task)
 
 
 def flood_for(
