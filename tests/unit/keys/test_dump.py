@@ -247,6 +247,18 @@ def test_everything_is_read_again(place: tuple[Path, Marks]) -> None:
     asyncio.run(closed(store))
 
 
+def test_a_point_that_is_moved_again_has_one_place(place: tuple[Path, Marks]) -> None:
+    """A sealed id is another one each time: the older row is found by what it opens to."""
+    data, _ = place
+    with closing(SinkLedger.open(data / "sinks" / "influx.db")) as ledger:
+        user, event, by = ledger.places(lambda _user: True).displaced[0]
+        ledger.displace(user, event, by + 1)
+    with closing(SinkLedger.open(data / "sinks" / "influx.db")) as ledger:
+        moved = ledger.places(lambda _user: True).displaced
+        assert [shift for whose, name, shift in moved if (whose, name) == (user, event)] == [by + 1]
+        assert len(moved) == EACH
+
+
 async def closed(store: SessionStore) -> None:
     store.close()
 
