@@ -4,6 +4,7 @@ import http.client
 import json
 import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -42,7 +43,7 @@ def ask(
     connection: http.client.HTTPConnection
     try:
         if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+            context = _trusting(ca_file, 0 if ca_file is None else ca_file.stat().st_mtime_ns)
             connection = http.client.HTTPSConnection(host, parts.port, timeout=WITHIN_S, context=context)
         elif parts.scheme == "http" and host in _HERE:
             connection = http.client.HTTPConnection(host, parts.port, timeout=WITHIN_S)
@@ -60,6 +61,12 @@ def ask(
     if not 200 <= answer.status < 300:
         raise HolderRefusedError(who, answer.status, _reason(content))
     return _object(who, content)
+
+
+@lru_cache(maxsize=8)
+def _trusting(ca_file: Path | None, _changed_ns: int) -> ssl.SSLContext:
+    """Reading all that this machine trusts takes longer than the request; a CA that is renewed is read anew."""
+    return ssl.create_default_context(cafile=ca_file)
 
 
 def _object(who: str, content: bytes) -> dict[str, Any]:

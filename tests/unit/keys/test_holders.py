@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from healthsync_mqtt.cli.main import needed, program
 from healthsync_mqtt.config.holder_settings import HolderSettings
+from healthsync_mqtt.identity.certificates.files import ensure_ca_and_server, server_context
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.keys.holders.aws import AwsHolder
 from healthsync_mqtt.keys.holders.azure import AzureHolder
@@ -195,6 +197,33 @@ def test_plain_http_is_for_this_machine_alone(settings: Any) -> None:
     elsewhere = settings["vault"].model_copy(update={"url": "http://vault.example:8200"})
     with pytest.raises(KeyUnavailableError, match="HTTPS"):
         VaultHolder(elsewhere).newest()
+
+
+def test_what_is_trusted_is_read_once_and_again_when_it_has_changed(
+    services: Any, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each request it would take longer than that."""
+    paths, others = (ensure_ca_and_server(tmp_path / name, [], datetime.now(UTC)) for name in ("own", "other"))
+    server = services["vault"]._server
+    server.socket = server_context(paths).wrap_socket(server.socket, server_side=True)
+    ca = private(tmp_path, "ca.pem", paths.ca_cert.read_text())
+    url = services["vault"].url.replace("http:", "https:")
+    provider = provider_on("vault", settings["vault"].model_copy(update={"url": url, "ca_file": ca}))
+    read, make = list[Any](), ssl.create_default_context
+
+    def noted(**named: Any) -> ssl.SSLContext:
+        read.append(named)
+        return make(**named)
+
+    monkeypatch.setattr(ssl, "create_default_context", noted)
+    for _ in range(3):
+        provider.check()
+    assert len(read) == 1
+    ca.write_text(others.ca_cert.read_text())
+    with pytest.raises(KeyUnavailableError):
+        provider.check()
+    ca.write_text(paths.ca_cert.read_text())
+    provider.check()
 
 
 def test_a_vault_token_that_may_not_configure_forgets_nothing(services: Any, settings: Any) -> None:
