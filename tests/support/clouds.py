@@ -14,11 +14,12 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
+from tests.support.loopback import served
 
 CLIENT, SECRET = "client-1", "secret-1"
 
@@ -338,12 +339,5 @@ def serving(cloud: ScriptedCloud) -> Iterator[str]:
 
         def log_message(self, format: str, *args: Any) -> None: ...  # noqa: A002  # the library's name
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Handler) as url:
+        yield url

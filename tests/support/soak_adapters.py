@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from tests.support import child
 from tests.support.adapter_child import ready_at, run
 from tests.support.cloud_scenes import SCENES, CloudScene, delivery
 from tests.support.clouds import ScriptedCloud, serving
+from tests.support.loopback import served
 from tests.support.patience import wait_until
 
 USER = "ann"
@@ -108,15 +109,8 @@ def shelf_served(shelf: EventShelf) -> Iterator[str]:
 
         def log_message(self, format: str, *args: Any) -> None: ...  # noqa: A002  # the library's name
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Handler) as url:
+        yield url
 
 
 class Kept:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from websockets.sync.client import connect
 from healthsync_mqtt.storage.opening import open_reader
 from tests.support.history import Key
 from tests.support.identities import everybody, logins
+from tests.support.loopback import served
 from tests.support.patience import PATIENCE_S
 from tests.support.service import Service
 from tests.support.web import Web
@@ -327,15 +328,8 @@ def _receiver(told: Told, rng: random.Random) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    serving = threading.Thread(target=server.serve_forever)
-    serving.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/hook"
-    finally:
-        server.shutdown()
-        serving.join()
-        server.server_close()
+    with served(Receiver) as url:
+        yield f"{url}/hook"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

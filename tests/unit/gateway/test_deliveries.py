@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from healthsync_mqtt.identity.people.webhooks import Webhook, WebhookBook
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import item
 from tests.support.gateway import GatewayHere, filled, gateway_here
+from tests.support.loopback import served
 from tests.support.patience import wait_until
 
 NOW_US = 1_790_000_000_000_000
@@ -58,14 +59,9 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
-    running = threading.Thread(target=server.serve_forever)
-    running.start()
-    yield made
-    server.shutdown()
-    running.join()
-    server.server_close()
+    with served(Handler) as url:
+        made.url = f"{url}/hook"
+        yield made
 
 
 @dataclass
