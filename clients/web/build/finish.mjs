@@ -8,7 +8,6 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 const site = new URL("../../../healthsync_mqtt/gateway/site/", import.meta.url).pathname;
 const worker = new URL("../src/worker/sw.js", import.meta.url).pathname;
 const sending = new URL("../src/worker/sending.ts", import.meta.url).pathname;
-const client = new URL("../../typescript/src/", import.meta.url).pathname;
 const packed = /\.(html|js|css|svg|webmanifest|json)$/;
 
 const built = readdirSync(site, { recursive: true })
@@ -21,17 +20,10 @@ for (const name of built) sum.update(name).update(readFileSync(join(site, name))
 const shell = built.filter((name) => !name.endsWith(".png")).map((name) => (name === "index.html" ? "/" : `/${name}`));
 // One file: a service worker that imports others would be another one when they are.
 const bundle = await build({
-  configFile: false,
+  configFile: new URL("../vite.config.ts", import.meta.url).pathname,
   logLevel: "warn",
-  resolve: {
-    alias: [
-      { find: /^@healthsync\/client\/browser$/, replacement: `${client}browser/index.ts` },
-      { find: /^@healthsync\/client$/, replacement: `${client}index.ts` },
-    ],
-  },
   build: {
     write: false,
-    target: "es2022",
     lib: { entry: sending, formats: ["iife"], name: "sending", fileName: "sending" },
   },
 });

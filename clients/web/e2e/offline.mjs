@@ -13,6 +13,27 @@ async function enter(page, kg) {
   await page.getByRole("button", { name: "Save" }).click();
 }
 
+test(
+  "a page whose part of the program does not come says so, with the rest of the app around it",
+  { skip },
+  async () => {
+    const visitor = await Visitor.arrive(stage, "desktop", { serviceWorkers: "block" });
+    const { context, page, faults } = visitor;
+    await visitor.signIn("user", "invite", "demo");
+    await context.setOffline(true);
+    await visitor.go("#/sharing", ".failure");
+    assert.equal(await page.locator("nav").count(), 1);
+    assert.deepEqual(
+      faults.filter((each) => each.startsWith("script")),
+      [],
+    );
+    await context.setOffline(false);
+    await page.locator(".failure button").click();
+    await page.waitForSelector(".purposes");
+    await context.close();
+  },
+);
+
 test("offline the app opens, keeps entries over a page that is killed, and each is stored once", { skip }, async () => {
   const visitor = await Visitor.arrive(stage, "phone");
   const { context } = visitor;

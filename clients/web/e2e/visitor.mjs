@@ -40,12 +40,13 @@ export async function launch() {
 }
 
 export class Visitor {
-  static async arrive({ browser, service }, size) {
+  static async arrive({ browser, service }, size, more = {}) {
     const context = await browser.newContext({
       ignoreHTTPSErrors: true,
       viewport: SIZES[size],
       locale: "en-GB",
       timezoneId: "UTC",
+      ...more,
     });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);

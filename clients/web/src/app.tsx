@@ -1,6 +1,16 @@
 /** The frame of all pages: who is signed in, what there is, and where one is. */
 
-import { lazy, type ReactElement, Suspense, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import {
+  type ComponentType,
+  lazy,
+  type LazyExoticComponent,
+  type ReactElement,
+  Suspense,
+  useEffect,
+  useMemo,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { forgetAnswers, useAsked } from "./api/asked";
 import { Live } from "./api/live";
 import { BrowserOutbox } from "./api/outbox";
@@ -10,6 +20,7 @@ import { Button } from "./pages/button";
 import { DayPage } from "./pages/day";
 import { Nobody } from "./pages/nobody";
 import { SettingsPage } from "./pages/settings";
+import { Failure } from "./parts/failure";
 import { Frame, OF_ADMINS, OF_CARERS, OF_USERS } from "./parts/frame";
 import { OutboxState } from "./parts/outbox_state";
 import { Whose } from "./parts/whose";
@@ -17,17 +28,25 @@ import { go, type Route, useRoute } from "./route";
 import { settings, useSettings } from "./settings";
 import { language, say, speak } from "./words/words";
 
+/** A page that is fetched when it is first looked at. Where it does not come, that is said in its place, not nothing. */
+function fetched<Parts extends object>(
+  page: () => Promise<ComponentType<Parts>>,
+): LazyExoticComponent<ComponentType<Parts>> {
+  const instead = (error: unknown) => (): ReactElement => <Failure error={error} again={() => location.reload()} />;
+  return lazy(async () => ({ default: await page().catch(instead) }));
+}
+
 // What is looked at less often is fetched when it first is; offline the service worker has it.
-const Charts = lazy(async () => ({ default: (await import("./pages/charts")).Charts }));
-const Data = lazy(async () => ({ default: (await import("./pages/data")).Data }));
-const Devices = lazy(async () => ({ default: (await import("./pages/devices")).Devices }));
-const Sharing = lazy(async () => ({ default: (await import("./pages/sharing")).Sharing }));
-const Adapters = lazy(async () => ({ default: (await import("./pages/adapters")).Adapters }));
-const Audit = lazy(async () => ({ default: (await import("./pages/audit")).Audit }));
-const Overview = lazy(async () => ({ default: (await import("./pages/overview")).Overview }));
-const Rejected = lazy(async () => ({ default: (await import("./pages/rejected")).Rejected }));
-const Sinks = lazy(async () => ({ default: (await import("./pages/sinks")).Sinks }));
-const Users = lazy(async () => ({ default: (await import("./pages/users")).Users }));
+const Charts = fetched(async () => (await import("./pages/charts")).Charts);
+const Data = fetched(async () => (await import("./pages/data")).Data);
+const Devices = fetched(async () => (await import("./pages/devices")).Devices);
+const Sharing = fetched(async () => (await import("./pages/sharing")).Sharing);
+const Adapters = fetched(async () => (await import("./pages/adapters")).Adapters);
+const Audit = fetched(async () => (await import("./pages/audit")).Audit);
+const Overview = fetched(async () => (await import("./pages/overview")).Overview);
+const Rejected = fetched(async () => (await import("./pages/rejected")).Rejected);
+const Sinks = fetched(async () => (await import("./pages/sinks")).Sinks);
+const Users = fetched(async () => (await import("./pages/users")).Users);
 
 export function App(): ReactElement {
   const known = useSyncExternalStore(session.subscribe, session.get);
