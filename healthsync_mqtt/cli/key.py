@@ -153,7 +153,6 @@ def rewrap(
     else:
         known[provider].create()
         count = ring.rewrap(known[provider])
-        known[before].remove()
     output.told({"provider": ring.provider, "rewrapped": count}, f"{count} data keys are wrapped anew", as_json=json)
 
 

@@ -130,7 +130,7 @@ class LocalProvider:
                 self._write(OuterKey.new())
 
     def remove(self) -> None:
-        """Destroy the outer key; to be called when nothing is wrapped with it. Durable when it returns."""
+        """See ``port.KeyProvider.remove``. Durable when it returns."""
         with directory_lock(self._path.parent):
             self._outer = None
             self._path.unlink(missing_ok=True)

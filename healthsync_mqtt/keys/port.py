@@ -38,5 +38,12 @@ class KeyProvider(Protocol):
         What has become the newest since then is no reason to destroy this one.
         """
 
+    def remove(self) -> None:
+        """Destroy the outer key where it is ours alone. To be called when nothing is wrapped with it.
+
+        What is called after it raises KeyUnavailableError, in every process: nothing is wrapped with what is gone.
+        Where the holder keeps keys of others, too, nothing happens. May be called again.
+        """
+
     def check(self) -> None:
         """Wrap and unwrap something, so that what is wrong is told now and not at the next new user."""

@@ -46,7 +46,7 @@ class RemoteProvider:
         self.check()
 
     def remove(self) -> None:
-        """Nothing: the service's key stays there, and wraps nothing of ours any more."""
+        """See ``port.KeyProvider.remove``: the service's key stays there."""
 
     def wrap(self, key: bytes, about: bytes) -> bytes:
         """See ``port.KeyProvider.wrap``."""

@@ -161,9 +161,10 @@ class KeyRing:
         return self.rewrap()
 
     def rewrap(self, provider: KeyProvider | None = None) -> int:
-        """Wrap with the newest outer key what is wrapped otherwise, then destroy the older versions; how many were.
+        """Wrap with the newest outer key what is wrapped otherwise, then destroy what is older; how many were.
 
-        ``provider`` wraps from now on; what was before it is kept for what it has wrapped.
+        ``provider`` wraps from now on. The outer keys of the others are destroyed once nothing is wrapped with them, in
+        the same moment: who has not heard of it wraps with one of them until then, and with none after.
         """
         if provider is not None and provider.name != self._provider:
             provider.check()
@@ -178,6 +179,9 @@ class KeyRing:
                 if all(self._is_of(newest, row) for row in self._rows()):
                     # Not what is older than the newest by then: others rotate without this lock, the holder by itself.
                     self._current().forget_older(newest)
+                    for each in self._providers.values():
+                        if each.name != self._provider:
+                            each.remove()
                     return wrapped
 
     def close(self) -> None:

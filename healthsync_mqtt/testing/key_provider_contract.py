@@ -22,6 +22,10 @@ class KeyProviderContract:
         """Whether this holder lets us destroy older versions."""
         return True
 
+    def is_ours_alone(self) -> bool:
+        """Whether the outer key is destroyed with ``remove``."""
+        return True
+
     def test_what_is_unwrapped_is_what_was_wrapped(self, provider: KeyProvider) -> None:
         """In any order, and in another process."""
         keys = [(secrets.token_bytes(32), b"about %d" % number) for number in range(8)]
@@ -100,6 +104,21 @@ class KeyProviderContract:
         provider.forget_older(newest)
         assert provider.unwrap(closed, b"a") == key
         assert self.another(provider).unwrap(closed, b"a") == key
+
+    def test_what_is_removed_wraps_nothing_more(self, provider: KeyProvider) -> None:
+        """In no process: what was wrapped with a key that is gone would be lost. May be done again."""
+        key, other = secrets.token_bytes(32), self.another(provider)
+        closed = other.wrap(key, b"a")
+        provider.remove()
+        provider.remove()
+        if not self.is_ours_alone():
+            assert other.unwrap(closed, b"a") == key
+            return
+        for each in (provider, other):
+            with pytest.raises(KeyUnavailableError):
+                each.wrap(key, b"a")
+            with pytest.raises(KeyUnavailableError):
+                each.unwrap(closed, b"a")
 
     def test_it_has_a_name_and_looks_at_itself(self, provider: KeyProvider) -> None:
         """The name is kept beside each key, so another process gives the same."""

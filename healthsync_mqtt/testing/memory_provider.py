@@ -10,6 +10,7 @@ class MemoryProvider:
     def __init__(self, name: str = "memory") -> None:
         self.name = name
         self.away = False
+        self.removed = False
         self.asked = 0
         self.outer = OuterKey.new()
 
@@ -37,6 +38,10 @@ class MemoryProvider:
         """See ``port.KeyProvider.forget_older``."""
         self.outer = self._answering().without_older(newest)
 
+    def remove(self) -> None:
+        """See ``port.KeyProvider.remove``."""
+        self.removed = True
+
     def check(self) -> None:
         """See ``port.KeyProvider.check``."""
         self._answering()
@@ -45,4 +50,6 @@ class MemoryProvider:
         self.asked += 1
         if self.away:
             raise KeyUnavailableError("the provider is away", hint="wait")
+        if self.removed:
+            raise KeyUnavailableError("the outer key is gone", hint="put it back")
         return self.outer

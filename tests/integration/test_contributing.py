@@ -266,7 +266,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     change(packages / "cli" / "main.py", line, f'{line}    "lantern": "lantern.app",\n')
     # follower
     (copy / "bridge" / "follow" / "lanterns.py").write_text(FOLLOWER)
-    start = '        tasks.start("ship", self.shipping.run())\n'
+    start = '        tasks.every("positions", _TICK_S, self._positions)\n'
     follower = 'Lanterns(self.reader, self.ground.chores, self.ground.settings.paths.root / "lanterns.txt")'
     service = copy / "bridge" / "service.py"
     change(service, start, f'{start}        tasks.every("lanterns", 0.05, {follower}.look)\n')

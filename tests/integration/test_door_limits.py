@@ -334,7 +334,10 @@ async def clog(house: House, peer: Peer, topic: str) -> tuple[Connection, int]:
     while Hold.OUTBOX not in connection.reading.held and sent < 2000:
         peer.send(Publish(topic.encode(), b"%05d" % sent + b"x" * 30_000))
         sent += 1
-        await asyncio.sleep(0)
+        await house.until(
+            lambda: not peer.writer.transport.get_write_buffer_size() or Hold.OUTBOX in connection.reading.held,
+            "what was sent is taken, or the door holds the device back",
+        )
     assert Hold.OUTBOX in connection.reading.held
     return connection, sent
 

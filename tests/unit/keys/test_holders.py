@@ -90,6 +90,9 @@ class Contract(KeyProviderContract):
     which: str
     made: Any
 
+    def is_ours_alone(self) -> bool:
+        return False
+
     @pytest.fixture
     def provider(self, settings: dict[str, HolderSettings]) -> KeyProvider:
         return self._on(settings)

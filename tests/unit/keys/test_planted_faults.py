@@ -60,6 +60,10 @@ def nameless(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryProvider, "__init__", lambda self: made(self, ""))
 
 
+def stays(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemoryProvider, "remove", lambda _: None)
+
+
 PROVIDERS: list[tuple[Plant, str]] = [
     (unbound, "about_another_thing_it_is_not_unwrapped"),
     (unwrapped, "what_is_wrapped_tells_nothing"),
@@ -68,6 +72,7 @@ PROVIDERS: list[tuple[Plant, str]] = [
     (never_newer, "another_process_wraps_with_the_newest"),
     (keeps_all, "what_is_forgotten_is_gone"),
     (keeps_the_last, "what_was_the_newest_is_kept_when_another_process_has_rotated"),
+    (stays, "what_is_removed_wraps_nothing_more"),
     (nameless, "it_has_a_name_and_looks_at_itself"),
 ]
 

@@ -195,6 +195,43 @@ def test_keys_move_to_another_provider(tmp_path: Path) -> None:
     assert KeyBook(tmp_path / "keys.db").facts()["provider"] == "new"
 
 
+def test_a_key_that_comes_while_the_provider_changes_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The former one's outer key goes when nothing is wrapped with it, and then nobody can wrap with it any more."""
+    old, new = MemoryProvider("old"), MemoryProvider("new")
+    ring = ring_on(tmp_path / "keys.db", old)
+    kept = {"early": ring.seal("early", b"early", b"")}
+    stale, too_late = (KeyRing(KeyBook(tmp_path / "keys.db"), {"old": old, "new": new}, "old") for _ in range(2))
+    wrap_all = KeyRing._rewrap_all
+
+    def and_then(self: KeyRing) -> int:
+        wrapped = wrap_all(self)
+        assert not old.removed
+        if "late" not in kept:
+            kept["late"] = stale.seal("late", b"late", b"")
+        return wrapped
+
+    monkeypatch.setattr(KeyRing, "_rewrap_all", and_then)
+    assert ring.rewrap(new) == 2
+    assert old.removed
+    with pytest.raises(KeyUnavailableError):
+        too_late.seal("later", b"later", b"")
+    too_late.refresh()
+    kept["later"] = too_late.seal("later", b"later", b"")
+    again = ring_on(tmp_path / "keys.db", new)
+    assert all(again.open(user, sealed, b"") == user.encode() for user, sealed in kept.items())
+
+
+def test_what_a_killed_change_of_providers_left_goes_with_the_next(tmp_path: Path) -> None:
+    old, new = MemoryProvider("old"), MemoryProvider("new")
+    ring_on(tmp_path / "keys.db", old).seal("alice", b"a", b"")
+    old.remove, removed = lambda: removed.append("old"), list[str]()  # type: ignore[method-assign]
+    KeyRing(KeyBook(tmp_path / "keys.db"), {"old": old, "new": new}, "new").rotate()
+    assert removed == ["old"]
+    assert not new.removed
+
+
 def test_a_provider_that_does_not_work_takes_nothing_over(tmp_path: Path) -> None:
     old, new = MemoryProvider("old"), MemoryProvider("new")
     ring = ring_on(tmp_path / "keys.db", old)
