@@ -87,6 +87,10 @@ class Ceremonies:
         self._place = _place_of(public_url)
         self._secret = secret
 
+    def origin(self) -> str | None:
+        """The origin of the pages that passkeys are good for; None: there are none."""
+        return None if self._place is None else self._place.origin
+
     def place(self) -> PasskeyDomain:
         """Where passkeys are good. HttpError 409 where they cannot be: there is no domain."""
         if self._place is None:

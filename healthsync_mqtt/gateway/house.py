@@ -13,10 +13,12 @@ from starlette.types import ASGIApp
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.config.settings import Settings
+from healthsync_mqtt.descriptions.sign_in import SignInWays
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.formats.catalogue import declare
 from healthsync_mqtt.gateway import clouds, enrolling, intake, leaving, linking, provider_hooks, stream
 from healthsync_mqtt.gateway.app import application
+from healthsync_mqtt.gateway.beginnings import Beginnings
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.ceremonies import Ceremonies
 from healthsync_mqtt.gateway.deeds import Deeds
@@ -82,7 +84,10 @@ class House:
         self.rules = AccessRules(TopicRegistry.load(settings.topics_file))
         audit = AuditLog.open(paths.audit_db, paths.audit_key)
         self.sessions = PersonSessions(identities, audit, lambda: self.store.need(*_OWN))
-        self.passkeys = Passkeys(self.sessions, Ceremonies(settings.gateway.public_url, lambda: self.store.need(*_OWN)))
+        ceremonies = Ceremonies(settings.gateway.public_url, lambda: self.store.need(*_OWN))
+        self.passkeys = Passkeys(self.sessions, ceremonies)
+        self.ways = SignInWays(passkeys=ceremonies.origin(), organisation=None)
+        self.beginnings = Beginnings()
         self.shares = Shares(self.rules, carer=self.sessions.carer)
         self.directory = Directory(registry, agreements=self.shares)
         self.logins = Logins.of(self.directory, TokenVerifier(self.keys), self.store)

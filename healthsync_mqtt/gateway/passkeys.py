@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from healthsync_mqtt.descriptions.passkeys import described_passkey
 from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.gateway.asked import PasskeyRequest, SignInRequest
+from healthsync_mqtt.gateway.beginnings import Beginnings
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller, Callers
 from healthsync_mqtt.gateway.ceremonies import CHALLENGE_S, Ceremonies
@@ -111,7 +113,9 @@ class Passkeys:
         self._sessions.note(action, actor=actor, user=person.user, passkey=passkey.id[:8])
 
 
-def routes(passkeys: Passkeys, callers: Callers, visitor: Visitor, anybody: Anybody) -> APIRouter:
+def routes(
+    passkeys: Passkeys, beginnings: Beginnings, callers: Callers, visitor: Visitor, anybody: Anybody
+) -> APIRouter:
     """The routes of passkeys."""
     router = APIRouter(tags=["people"])
 
@@ -164,10 +168,11 @@ def routes(passkeys: Passkeys, callers: Callers, visitor: Visitor, anybody: Anyb
     @router.post(
         "/v1/session/challenge",
         summary="Begin to sign in with a passkey",
-        responses=answers("PasskeyOptions", "What to sign.", 409, 503),
+        responses=answers("PasskeyOptions", "What to sign.", 409, 429, 503),
     )
-    async def asked(_: Annotated[None, Depends(anybody)]) -> Response:
+    async def asked(request: Request, _: Annotated[None, Depends(anybody)]) -> Response:
         """What `PublicKeyCredential.parseRequestOptionsFromJSON` reads: whose passkeys there are is not told."""
+        beginnings.take(_peer(request), time.monotonic())
         browser = secrets.token_urlsafe(32)
         answer = written(passkeys.to_sign(browser))
         answer.set_cookie(
@@ -183,9 +188,10 @@ def routes(passkeys: Passkeys, callers: Callers, visitor: Visitor, anybody: Anyb
     )
     async def signed_in(request: Request, _: Annotated[None, Depends(anybody)]) -> Response:
         """`credential` is what `navigator.credentials.get()` gave, as its `toJSON()` has it."""
+        beginnings.take(_peer(request), time.monotonic())
         wish = await read_form(request, SignInRequest, '{"credential": {…}}')
         browser = request.cookies.get(CHALLENGE_COOKIE, "")
-        async with callers.trying(request.client.host if request.client else "", "passkey"):
+        async with callers.trying(_peer(request), "passkey"):
             tokens = await passkeys.sign_in(browser, wish.credential)
         answer = with_cookies(tokens)
         answer.delete_cookie(CHALLENGE_COOKIE, path="/", secure=True, httponly=True, samesite="strict")
@@ -197,3 +203,7 @@ def routes(passkeys: Passkeys, callers: Callers, visitor: Visitor, anybody: Anyb
 def _person(caller: Caller) -> Person:
     assert caller.person is not None
     return caller.person
+
+
+def _peer(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -20,6 +20,7 @@ from healthsync_mqtt.descriptions.people import (
     WebhookDescription,
 )
 from healthsync_mqtt.descriptions.refusals import RejectedDescription
+from healthsync_mqtt.descriptions.sign_in import SignInWays
 from healthsync_mqtt.gateway.asked import REQUESTS
 from healthsync_mqtt.gateway.issuing import TokenAnswer
 from healthsync_mqtt.model.reasons import Reason
@@ -107,6 +108,7 @@ MODELS: Final[tuple[type[msgspec.Struct], ...]] = (
     LinkDescription,
     CloudLine,
     PasskeyLine,
+    SignInWays,
     AdapterLine,
     *REQUESTS,
 )

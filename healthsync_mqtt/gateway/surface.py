@@ -4,6 +4,7 @@ from typing import Protocol
 
 from fastapi import APIRouter
 
+from healthsync_mqtt.descriptions.sign_in import SignInWays
 from healthsync_mqtt.gateway import (
     accounts,
     agreeing,
@@ -35,7 +36,9 @@ from healthsync_mqtt.gateway import (
     tokens,
     visiting,
     watching,
+    ways,
 )
+from healthsync_mqtt.gateway.beginnings import Beginnings
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.deliveries import Deliveries
@@ -76,6 +79,8 @@ class GatewayParts(Protocol):
     linking: linking.Linking
     clouds: clouds.Clouds
     passkeys: passkeys.Passkeys
+    ways: SignInWays
+    beginnings: Beginnings
     log: LogPool
     installation: Installation
     archives: leaving.Archives
@@ -95,7 +100,8 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         stream.routes(parts.streams, reader),
         enrolling.routes(parts.enrolling, anybody),
         visiting.routes(parts.sessions, callers, Visitor(callers), anybody),
-        passkeys.routes(parts.passkeys, callers, Visitor(callers), anybody),
+        ways.routes(parts.ways, anybody),
+        passkeys.routes(parts.passkeys, parts.beginnings, callers, Visitor(callers), anybody),
         tokens.routes(callers, parts.sessions, Rule(callers), anybody),
         # Before those of apps: the addresses that are a provider's alone are written out.
         provider_hooks.routes(parts.provider_hooks, anybody),

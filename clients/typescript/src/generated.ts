@@ -2034,6 +2034,11 @@ export type PasskeyLine = {
   used_at: string | null;
 };
 
+export type SignInWays = {
+  passkeys: string | null;
+  organisation: string | null;
+};
+
 export type AdapterLine = {
   provider: string;
   title: string;
@@ -2243,6 +2248,12 @@ export interface Routes {
     query: Record<never, never>;
     body: undefined;
     answer: Session;
+  };
+  "GET /v1/session/ways": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: SignInWays;
   };
   "GET /v1/session/passkeys": {
     path: Record<never, never>;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { skip, stage } from "./stage.mjs";
 import { Visitor, WHOLE } from "./visitor.mjs";
 
-test("who is not signed in is told how, and nothing is asked", { skip }, async () => {
+test("who is not signed in is told how, and nothing else is asked", { skip }, async () => {
   const visitor = await Visitor.arrive(stage, "desktop");
   const asked = [];
   visitor.page.on("request", (request) => asked.push(new URL(request.url()).pathname));
@@ -13,7 +13,7 @@ test("who is not signed in is told how, and nothing is asked", { skip }, async (
   await visitor.expectSound("nobody");
   assert.deepEqual(
     asked.filter((path) => path.startsWith("/v1/")),
-    [],
+    ["/v1/session/ways"],
   );
   await visitor.context.close();
 });

@@ -9,8 +9,10 @@ import { promisify } from "node:util";
 const ROOT = new URL("../../../", import.meta.url).pathname;
 const HEALTHSYNC = process.env.HEALTHSYNC ?? join(ROOT, ".venv/bin/healthsync");
 const run = promisify(execFile);
+/** Where it says that it is. Its browser goes to its port for that: no name is looked up, and nothing leaves here. */
+export const PUBLIC_URL = "https://health.example.org";
 const SETTINGS = `[gateway]
-public_url = "https://health.example.org"
+public_url = "${PUBLIC_URL}"
 [adapters.oura]
 client_id = "e2e"
 client_secret = "of-nobody"

@@ -8,7 +8,8 @@ export const stage = { service: undefined, browser: undefined };
 
 before(async () => {
   if (skip) return;
-  [stage.service, stage.browser] = await Promise.all([Service.start(), launch()]);
+  stage.service = await Service.start();
+  stage.browser = await launch(stage.service);
   await stage.service.cli("user", "add", "carol", "--consent", "all");
   await stage.service.cli("admin", "add", "root");
 });

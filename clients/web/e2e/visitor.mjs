@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { PUBLIC_URL } from "./service.mjs";
 
 const BROWSERS = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -31,16 +32,18 @@ export function browserPath() {
   return BROWSERS.find((path) => path !== undefined && existsSync(path));
 }
 
-export async function launch() {
+/** A browser that finds the service at its public name, too. */
+export async function launch(service) {
+  const rule = `MAP ${new URL(PUBLIC_URL).hostname} ${new URL(service.url).host}`;
   // The service's certificate is of its own CA; root in a container has no sandbox.
   return await chromium.launch({
     executablePath: browserPath(),
-    args: ["--no-sandbox", "--ignore-certificate-errors", "--disable-dev-shm-usage"],
+    args: ["--no-sandbox", "--ignore-certificate-errors", "--disable-dev-shm-usage", `--host-resolver-rules=${rule}`],
   });
 }
 
 export class Visitor {
-  static async arrive({ browser, service }, size, more = {}) {
+  static async arrive({ browser, service }, size, { at = service.url, ...more } = {}) {
     const context = await browser.newContext({
       ignoreHTTPSErrors: true,
       viewport: SIZES[size],
@@ -50,14 +53,15 @@ export class Visitor {
     });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
-    return new Visitor(context, page, service, size);
+    return new Visitor(context, page, service, size, at);
   }
 
-  constructor(context, page, service, size) {
+  constructor(context, page, service, size, at) {
     this.context = context;
     this.page = page;
     this.service = service;
     this.size = size;
+    this.at = at;
     this.faults = [];
     page.on("console", (message) => {
       if (["error", "warning"].includes(message.type())) this.faults.push(`console: ${message.text()}`);
@@ -65,15 +69,15 @@ export class Visitor {
     page.on("pageerror", (error) => this.faults.push(`script: ${error.message}`));
     page.on("request", (request) => {
       const url = new URL(request.url());
-      if (url.protocol.startsWith("http") && url.origin !== service.url) this.faults.push(`another host: ${url}`);
+      if (url.protocol.startsWith("http") && url.origin !== at) this.faults.push(`another host: ${url}`);
     });
   }
 
   /** Open an invitation; afterwards the app is there. */
   async signIn(...words) {
     const { url } = await this.service.cli(...words);
-    await this.page.goto(url);
-    await this.page.waitForURL(`${this.service.url}/`);
+    await this.page.goto(`${this.at}${new URL(url).pathname}`);
+    await this.page.waitForURL(`${this.at}/`);
     await this.page.waitForSelector("main h1");
   }
 

@@ -1,6 +1,7 @@
 // All walks in one process, one after the other: they share a service.
 import "./stage.mjs";
 import "./person.mjs";
+import "./passkeys.mjs";
 import "./others.mjs";
 import "./offline.mjs";
 import "./baseline.mjs";

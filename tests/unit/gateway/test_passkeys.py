@@ -1,7 +1,9 @@
 """Passkeys at the gateway: made in a session, good for one of its own, and everything that is none refused alike."""
 
 import copy
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,3 +196,23 @@ def test_passkeys_need_a_domain_and_challenges_end() -> None:
     with pytest.raises(TokenError) as error:
         Ceremonies(ORIGIN, lambda: "another").signed("b", device.sign(options), made.public_key, "eA", 8)
     assert "given out" in error.value.detail
+
+
+def test_who_is_not_signed_in_is_told_where_passkeys_are_good(scene: GatewayHere) -> None:
+    assert scene.web.get("/v1/session/ways").json() == {"passkeys": ORIGIN, "organisation": None}
+    assert Ceremonies("https://127.0.0.1:8443", lambda: "secret").origin() is None
+
+
+def test_attempts_to_sign_in_are_bounded_and_sessions_go_on(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    filled(data, ["alice"], [])
+    with gateway_here(data, **{"gateway.public_url": ORIGIN}) as here:
+        alice = here.invited("alice")
+        assert here.web.call("POST", "/v1/session/challenge").status == 200
+        here.house.beginnings.take("127.0.0.1", time.monotonic() + 600)  # as if there had been too many
+        late = here.web.call("POST", "/v1/session/challenge")
+        assert (late.status, late.json()["reason"]) == (429, "too_many")
+        assert int(late.headers["retry-after"]) > 1
+        assert here.web.call("POST", "/v1/session", {"credential": {}}).status == 429, "and nothing is looked at"
+        assert alice.get("/v1/session").status == 200
+        assert here.invited("alice").get("/v1/session").status == 200, "a link is good"

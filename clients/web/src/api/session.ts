@@ -43,6 +43,11 @@ export const session = {
     }
   },
 
+  /** Somebody has come in on this page, by cookies that the answer has set. */
+  begun(person: Person): void {
+    signedIn(person);
+  },
+
   async end(): Promise<void> {
     await ask("/v1/session", { method: "DELETE" });
     await session.over();

@@ -1,8 +1,12 @@
 /** The page of who is not signed in: how one comes in. */
 
-import type { ReactElement } from "react";
+import { type ReactElement, useState } from "react";
+import { Refusal } from "../api/http";
+import { possibleHere, signIn } from "../api/passkeys";
+import { useWays } from "../api/ways";
+import { Failure } from "../parts/failure";
 import { Icon } from "../parts/icon";
-import { say } from "../words/words";
+import { say, type Word } from "../words/words";
 
 export function Nobody({ away }: { away: boolean }): ReactElement {
   return (
@@ -18,6 +22,7 @@ export function Nobody({ away }: { away: boolean }): ReactElement {
       ) : (
         <>
           <h1>{say("nobody.title")}</h1>
+          <Ways />
           <p>{say("nobody.body")}</p>
           <p>
             <code>healthsync user invite NAME</code>
@@ -26,5 +31,38 @@ export function Nobody({ away }: { away: boolean }): ReactElement {
         </>
       )}
     </main>
+  );
+}
+
+/** Whatever works without a link. */
+function Ways(): ReactElement | null {
+  const ways = useWays().data;
+  const [error, setError] = useState<unknown>();
+  const [told, setTold] = useState<Word>();
+  const [busy, setBusy] = useState(false);
+  if (!possibleHere(ways?.passkeys)) return null;
+  const begin = async (): Promise<void> => {
+    setBusy(true);
+    setError(undefined);
+    setTold(undefined);
+    try {
+      if (!(await signIn())) setTold("nobody.passkey.none");
+    } catch (failed) {
+      if (failed instanceof Refusal && failed.status === 401) setTold("nobody.passkey.refused");
+      else setError(failed);
+    }
+    setBusy(false);
+  };
+  return (
+    <>
+      <Failure error={error} />
+      <p className="ways">
+        <button type="button" className="primary" disabled={busy} onClick={() => void begin()}>
+          {say("nobody.passkey")}
+        </button>
+      </p>
+      {told === undefined ? null : <p role="alert">{say(told)}</p>}
+      <h2>{say("nobody.first")}</h2>
+    </>
   );
 }

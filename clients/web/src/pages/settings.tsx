@@ -3,6 +3,7 @@
 import { type ReactElement, useState } from "react";
 import { type Person, session } from "../api/session";
 import { Failure } from "../parts/failure";
+import { Passkeys } from "../parts/passkeys";
 import { type Settings, settings, useSettings } from "../settings";
 import { LANGUAGES, say } from "../words/words";
 
@@ -36,6 +37,7 @@ export function SettingsPage({ person }: { person: Person }): ReactElement {
           choices={{ metric: say("settings.length.metric"), imperial: say("settings.length.imperial") }}
         />
       </div>
+      <Passkeys />
       <p className="quiet">{say("settings.signed_in", { name: person.name })}</p>
       <Failure error={error} />
       <button type="button" onClick={() => void session.end().catch(setError)}>
