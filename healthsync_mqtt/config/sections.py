@@ -16,7 +16,7 @@ from healthsync_mqtt.model.catalogue import CATALOGUE
 class Section(BaseModel):
     """A section: unknown keys are refused, values do not change, errors do not repeat the input."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
 
 
 _EVERY = ("0.0.0.0", "::")  # noqa: S104 - TLS and a token guard them
