@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket
 
 from healthsync_mqtt import __version__
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
+from healthsync_mqtt.gateway.direct import Direct
 from healthsync_mqtt.gateway.openapi import document
 from healthsync_mqtt.gateway.outdated import ANSWER_HEADERS
 from healthsync_mqtt.gateway.page import POLICY, page
@@ -52,7 +53,8 @@ _HEADERS: Final = tuple(
 
 def application(routers: Iterable[APIRouter], anybody: Anybody, traffic: Traffic) -> ASGIApp:
     """The ASGI application of these routes, and of the document of them. Nothing else is served."""
-    return Surroundings(routed(routers, anybody), traffic)
+    app = routed(routers, anybody)
+    return Surroundings(Direct(app, app.state.served, _ours, _defect), traffic)
 
 
 def described(app: FastAPI) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.client.exchange import told
 from healthsync_mqtt.gateway.body import read_body
 from healthsync_mqtt.gateway.callers import Caller, Callers
+from healthsync_mqtt.gateway.lists import written
 from healthsync_mqtt.gateway.openapi import answers, takes
 from healthsync_mqtt.gateway.outdated import Outdated
 from healthsync_mqtt.gateway.problem import HttpError
@@ -176,7 +177,7 @@ def answer_of(receipt: Receipt) -> Response:
             hint="the reasons: docs/reference/reasons.md",
             extra=body,
         )
-    return JSONResponse(body)
+    return written(body)
 
 
 def routes(intake: EventIntake, sender: Sender) -> APIRouter:
@@ -216,7 +217,7 @@ def routes(intake: EventIntake, sender: Sender) -> APIRouter:
         """An array of events; the answer is how many of them are stored."""
         receipt = await intake.take(caller, intake.device_topic(caller), request)
         answer_of(receipt)
-        return JSONResponse({"received": _count(receipt.stored) + _count(receipt.duplicate)})
+        return written({"received": _count(receipt.stored) + _count(receipt.duplicate)})
 
     return router
 

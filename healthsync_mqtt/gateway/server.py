@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from healthsync_mqtt.gateway.entrance import Crowd, Entrance, Place
+from healthsync_mqtt.mqtt.links.gathered import GatheredWrites
 
 HEAD_S: Final = 10.0
 """Seconds from a connection, or from a request's first byte, to its whole head."""
@@ -32,7 +33,7 @@ class Bounded(H11Protocol):
     _write: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(GatheredWrites(transport))  # type: ignore[arg-type]  # a transport by behaviour
         self._watch(begins=True)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -96,6 +96,7 @@ class KeptLink:
                 raise UnavailableError(
                     "the broker does not say what became of a message", hint="this works on healthsync up"
                 )
+            link.gather()
             self._link = link
             self.connections += 1
             self._arrived.set()

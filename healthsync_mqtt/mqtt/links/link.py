@@ -30,6 +30,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
 )
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
 from healthsync_mqtt.mqtt.links.farewell import ServerClosedError, farewell
+from healthsync_mqtt.mqtt.links.gathered import GatheredWrites
 from healthsync_mqtt.mqtt.links.greeting import agreement, connect
 from healthsync_mqtt.mqtt.links.port import (
     HEADER,
@@ -347,6 +348,10 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+
+    def gather(self) -> None:
+        """From now on send what is said in one turn of the loop at once, at its end."""
+        self._transport = GatheredWrites(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
