@@ -9,7 +9,8 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import Lifetime, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.invitation import LinkLifetime, hand_out_link
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, now_us
+from healthsync_mqtt.cli.newest import created, newest
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Limit, Yes, now_us
 from healthsync_mqtt.cli.secret_file import TokenFile, UrlFile
 from healthsync_mqtt.cli.service import BaseUrl
 from healthsync_mqtt.descriptions.people import described_admin, told
@@ -50,7 +51,7 @@ def add(
 
 
 @app.command("list")
-def list_admins(data: Data = DATA, json: Json = False) -> None:
+def list_admins(limit: Limit = None, data: Data = DATA, json: Json = False) -> None:
     """List admins.
 
     Example: healthsync admin list
@@ -58,7 +59,7 @@ def list_admins(data: Data = DATA, json: Json = False) -> None:
     with DataDirectory(data).registry() as registry:
         admins = [told(described_admin(each)) for each in registry.admins()]
     output.listing(
-        admins,
+        newest(admins, limit, created),
         {"name": "NAME", "created_at": "ADDED"},
         as_json=json,
         empty="no admins yet; add one: healthsync admin add NAME",

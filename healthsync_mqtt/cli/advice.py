@@ -18,6 +18,10 @@ _NOT_OF_OURS: Final = (
     "the header", "iss is not", "aud is not", "did does not", "scope does not", "role is not", "the lifetime is not",
 )  # fmt: skip
 _RENEW: Final = "give it a new token: healthsync device token USER DEVICE"
+_PROVE: Final = "send the token as the MQTT password"
+_COPY_AGAIN: Final = (
+    "copy its password again, or make another one: healthsync app rotate USER NAME; of a suspended app none fits"
+)
 _ADD: Final = (
     "add it: healthsync device add USER DEVICE; or let it in again: healthsync device resume USER DEVICE; "
     "healthsync user resume USER"
@@ -42,10 +46,10 @@ LOGINS: Final[tuple[tuple[str, str], ...]] = (
     ("the username is not the", "its username has to be its client id"),
     ("kid names no key of ours", "its token is of another installation, or its key was retired: give it a new token"),
     ("the signature does not fit", "its token was cut or changed on its way: copy it again"),
-    ("the password does not fit", "copy it again, or make another one: healthsync app rotate USER NAME"),
+    ("the password does not fit", _COPY_AGAIN),
     ("too many passwords", "let it try again in a moment; if it goes on, see who knocks: healthsync status"),
     ("the password is being checked", "let it try again in a moment"),
-    ("there is no password", "send the token as the MQTT password"),
+    ("there is no password", _PROVE),
     ("the password is neither a code", _CODE),
     ("the credential is older", "provision it again: healthsync broker provision mosquitto"),
     ("the credential does not fit", f"its password is no token, and not the one that was provisioned; {_RENEW}"),
@@ -59,7 +63,7 @@ LOGINS: Final[tuple[tuple[str, str], ...]] = (
     ("the user is suspended", "let it in again: healthsync user resume USER"),
     ("the device is suspended", "let it in again: healthsync device resume USER DEVICE"),
     ("certificate and token", "its token and its certificate have to be of one device: issue both for it"),
-    ("there is no proof", "send the token as the MQTT password"),
+    ("there is no proof", _PROVE),
     ("there is a certificate and no token", "this listener wants a token, too: send it as the MQTT password"),
     *((start, _ANOTHERS) for start in _NOT_OF_OURS),
 )
@@ -160,13 +164,26 @@ MESSAGES: Final[Mapping[str, Advice]] = {
 """By the door's own words: messages of a client that is logged in, which went nowhere."""
 
 _OF_DEVICES: Final = re.compile(r"device (token|resume|show) USER DEVICE")
+_OF_APPS: Final = (
+    (f"its password is no token, and not the one that was provisioned; {_RENEW}", _COPY_AGAIN),
+    (_RENEW, _COPY_AGAIN),
+    (_ANOTHERS, _COPY_AGAIN),
+    (_PROVE, "send its password as the MQTT password"),
+    ("device add USER DEVICE", "app add USER NAME --format FORMAT"),
+    ("device resume USER DEVICE", "app resume USER NAME"),
+    ("device show USER DEVICE", "app show USER NAME"),
+)
+"""What is done about a device, and what about an app, which has a password and no token."""
 _UNKNOWN: Final = "look at the service's log at that time"
 
 
 def addressed(fix: str, who: Mapping[str, Any]) -> str:
-    """``fix`` with the names of a client: a device's, or a subscriber's and then with the commands for subscribers."""
+    """``fix`` with the names of a client and the commands of its noun: device, app (it has formats), or subscriber."""
     if "device_id" in who:
-        named = fix.replace("USER DEVICE", f"{who['user_id']} {who['device_id']}")
+        if "formats" in who:
+            for of_device, of_app in _OF_APPS:
+                fix = fix.replace(of_device, of_app)
+        named = re.sub("USER (DEVICE|NAME)", f"{who['user_id']} {who['device_id']}", fix)
         return named.replace("resume USER", f"resume {who['user_id']}")
     name = who["client_id"]
     found = fix.removesuffix("; healthsync user resume USER")

@@ -13,7 +13,8 @@ from healthsync_mqtt.cli.formats import known_format
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import LastEvents, Liveness, whether_online
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, bucket_s, message_bytes, now_us, zone_name
+from healthsync_mqtt.cli.newest import created, newest
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Limit, Yes, bucket_s, message_bytes, now_us, zone_name
 from healthsync_mqtt.cli.secret_file import PasswordFile, SecretFile, handed_out
 from healthsync_mqtt.cli.service import BaseUrl, gateway_url
 from healthsync_mqtt.config.paths import DataPaths
@@ -111,6 +112,7 @@ def rotate(
 @app.command("list")
 def list_apps(
     user: Annotated[str | None, typer.Option(help="Only this user's.", autocompletion=completion.users)] = None,
+    limit: Limit = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -128,10 +130,10 @@ def list_apps(
             if device.client_id in known
         ]
     output.listing(
-        apps,
+        newest(apps, limit, created),
         {"user_id": "USER", "device_id": "APP", "formats": "FORMATS", "online": "ONLINE"}
         | {"last_seen_at": "LAST SEEN", "last_stored_at": "LAST STORED", "address": "ADDRESS"}
-        | {"refused_lately": "REFUSED LOGINS"},
+        | {"refused_lately": "REFUSED LOGINS", "title": "TITLE"},
         shown={"online": whether_online},
         as_json=json,
         empty="no apps yet; add one: healthsync app add USER NAME --format FORMAT",
@@ -167,6 +169,22 @@ def show(user: User, name: Name, data: Data = DATA, json: Json = False) -> None:
         facts["last refusal"] = f"{output.time(refusal['at'])} {refusal['reason']} {refusal['field'] or ''}".rstrip()
         facts["number"] = f"{refusal['number']}: healthsync rejected show {refusal['number']}"
     output.facts(facts.items())
+
+
+@app.command("rename")
+def rename(
+    user: User,
+    name: Name,
+    title: Annotated[str, typer.Argument(help='What people call it, as in "Phone upstairs"; "" takes that away.')],
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Say what people call an app. Its name, its login, its topics and its events stay as they are.
+
+    Example: healthsync app rename alice phone "Phone upstairs"
+    """
+    _known(data, user, name)
+    devices.rename(user, name, title, data, json)
 
 
 @app.command("remove")

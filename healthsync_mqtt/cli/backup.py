@@ -18,7 +18,8 @@ from healthsync_mqtt.backup.restoring import restore as put_back
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, AnyData, Data, Json, new_data, now_us
+from healthsync_mqtt.cli.newest import newest
+from healthsync_mqtt.cli.options import DATA, AnyData, Data, Json, Limit, new_data, now_us
 from healthsync_mqtt.cli.storage import accept_restored
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
@@ -92,14 +93,14 @@ def verify(place: Place, which: Set = None, data: AnyData = DATA, json: Json = F
 
 
 @app.command("list")
-def list_sets(place: Place, data: AnyData = DATA, json: Json = False) -> None:  # noqa: ARG001
+def list_sets(place: Place, limit: Limit = None, data: AnyData = DATA, json: Json = False) -> None:  # noqa: ARG001
     """List the sets of a backup, oldest first.
 
     Example: healthsync backup list /mnt/backup/healthsync
     """
     source = open_backup(place)
     output.listing(
-        [_described(source.read_set(name)) for name in source.ids()],
+        [_described(source.read_set(name)) for name in newest(source.ids(), limit)],
         {"set": "SET", "made_at": "MADE", "events": "EVENTS", "bytes": "BYTES", "version": "VERSION"},
         as_json=json,
         empty=f"no sets yet; make one: healthsync backup create {place}",

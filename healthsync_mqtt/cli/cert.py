@@ -10,7 +10,8 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.issue import issue_client, issue_server, renewed_server
-from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json, Yes, now_us, seconds
+from healthsync_mqtt.cli.newest import newest
+from healthsync_mqtt.cli.options import DATA, Data, FreshData, Json, Limit, Yes, now_us, seconds
 from healthsync_mqtt.identity.certificates.book import SERVER, IssuedCertificate
 from healthsync_mqtt.identity.certificates.files import create_authority
 from healthsync_mqtt.identity.certificates.server_tls import write_revocation_list
@@ -110,6 +111,7 @@ def renew(
 @app.command("list")
 def list_certificates(
     every: Annotated[bool, typer.Option("--all", help="Also those that expired.")] = False,
+    limit: Limit = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -121,7 +123,11 @@ def list_certificates(
     with DataDirectory(data).registry() as registry:
         listed = [_described(each, now) for each in registry.certificates.issued()]
     output.listing(
-        (each for each in listed if every or each["state"] != "expired"),
+        newest(
+            [each for each in listed if every or each["state"] != "expired"],
+            limit,
+            lambda each: each["issued_at"] or "",
+        ),
         {"serial": "SERIAL", "kind": "KIND", "client_id": "CLIENT ID", "state": "STATE", "expires_at": "EXPIRES"},
         as_json=json,
         empty="no certificates yet; issue one: healthsync cert issue device USER DEVICE",

@@ -8,7 +8,8 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, later, names, now_us, operator, type_names
+from healthsync_mqtt.cli.newest import newest
+from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, Yes, later, names, now_us, operator, type_names
 from healthsync_mqtt.descriptions.consents import described_decision, described_standings
 from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.errors import UsageError
@@ -133,7 +134,7 @@ def show(user: User, data: Data = DATA, json: Json = False) -> None:
 
 
 @app.command("history")
-def history(user: User, data: Data = DATA, json: Json = False) -> None:
+def history(user: User, limit: Limit = None, data: Data = DATA, json: Json = False) -> None:
     """Show every decision of a user, oldest first. Nothing is ever taken out of it.
 
     Example: healthsync consent history alice
@@ -141,7 +142,7 @@ def history(user: User, data: Data = DATA, json: Json = False) -> None:
     with DataDirectory(data).registry() as registry:
         lines = [told(described_decision(line)) for line in registry.consent.history(user)]
     output.listing(
-        lines,
+        newest(lines, limit),
         {"at": "AT", "action": "ACTION", "purpose": "PURPOSE", "types": "TYPES", "expires_at": "EXPIRES"}
         | {"text_version": "TEXT", "recorded_by": "RECORDED BY"},
         as_json=json,

@@ -19,9 +19,10 @@ from healthsync_mqtt.cli.liveness import (
     tell_messages,
     whether_online,
 )
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Yes, now_us
+from healthsync_mqtt.cli.newest import created, newest
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json, Limit, Yes, now_us
 from healthsync_mqtt.cli.secret_file import CodeFile, CredentialsFile, TokenFile, handed_out
-from healthsync_mqtt.descriptions.people import certified, described_device, told
+from healthsync_mqtt.descriptions.people import certified, described_app, described_device, told
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S
 from healthsync_mqtt.identity.people.records import Device
@@ -92,6 +93,7 @@ def token(
 @app.command("list")
 def list_devices(
     user: Annotated[str | None, typer.Option(help="Only this user's devices.", autocompletion=completion.users)] = None,
+    limit: Limit = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -111,10 +113,10 @@ def list_devices(
         for each in devices:
             each["last_event_at"] = each["last_event_at"] or events.of_device(each["user_id"], each["device_id"])
     output.listing(
-        devices,
+        newest(devices, limit, created),
         {"user_id": "USER", "device_id": "DEVICE", "client_id": "CLIENT ID", "online": "ONLINE"}
         | {"last_seen_at": "LAST SEEN", "last_event_at": "LAST EVENT", "address": "ADDRESS", "version": "VERSION"}
-        | {"refused_lately": "REFUSED", "suspended_at": "SUSPENDED"},
+        | {"refused_lately": "REFUSED", "suspended_at": "SUSPENDED", "title": "TITLE"},
         shown={"online": whether_online},
         as_json=json,
         empty="no devices yet; add one: healthsync device add USER DEVICE",
@@ -152,6 +154,25 @@ def show(user: User, device: Name, data: Data = DATA, json: Json = False) -> Non
     flat["online"] = whether_online(shown["online"])
     output.facts(flat.items())
     tell_messages(refused)
+
+
+@app.command("rename")
+def rename(
+    user: User,
+    device: Name,
+    title: Annotated[str, typer.Argument(help='What people call it, as in "Kitchen scale"; "" takes that away.')],
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Say what people call a device. Its id, its login, its topics and its events keep their names.
+
+    Example: healthsync device rename alice watch-1 "Running watch"
+    """
+    with DataDirectory(data).changing() as change:
+        renamed = change.registry.rename_device(user, device, title)
+        change.note("device.renamed", user=user, device=device)
+    words = f"{device} of {user} has no title" if renamed.title is None else f"{device} of {user} is {renamed.title}"
+    output.told(_described(renamed), words, as_json=json)
 
 
 @app.command("remove")
@@ -268,13 +289,14 @@ def why(user: User, device: Name, data: Data = DATA, json: Json = False) -> None
         owner, found = registry.user(user), registry.device(user, device)
         refused = registry.refused_logins.of(found.client_id)
         live = Liveness(place, registry, now_us())
-        alive, messages = live.of(found.client_id), live.messages_refused(_described(found))
-    state = "it may connect"
+        who = _described(found) if found.app is None else told(described_app(found, found.app))
+        alive, messages = live.of(found.client_id), live.messages_refused(who)
+    state, noun = "it may connect", "device" if found.app is None else "app"
     if found.suspended_us is not None:
-        state = f"it is suspended: healthsync device resume {user} {device}"
+        state = f"it is suspended: healthsync {noun} resume {user} {device}"
     if owner.suspended_us is not None:
         state = f"the user is suspended: healthsync user resume {user}"
-    described = _described(found) | alive | {"messages_refused": messages}
+    described = who | alive | {"messages_refused": messages}
     where = elsewhere(place, found.client_id)
     explain(described, state, refused, nameless, elsewhere=where, as_json=json)
 

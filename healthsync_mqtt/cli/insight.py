@@ -8,7 +8,8 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us
+from healthsync_mqtt.cli.newest import newest
+from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, moment, now_us
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.errors import NotFoundError, UsageError
@@ -35,6 +36,7 @@ def list_insights(
     user: User,
     since: Annotated[str, typer.Option(help="From this day on: a date, or an age such as 7d.")] = "90d",
     kind: Kind = None,
+    limit: Limit = None,
     data: Data = DATA,
     json: Json = False,
 ) -> None:
@@ -48,7 +50,7 @@ def list_insights(
     first = moment(since, now_us()) // DAY_US
     place.audit("insights.listed", user=user, kind=kind)
     found = [each for each in _between(place, user, first, _LAST) if kind in {None, each["kind"]}]
-    output.listing(found, _COLUMNS, as_json=json, empty=_NOTHING)
+    output.listing(newest(found, limit), _COLUMNS, as_json=json, empty=_NOTHING)
 
 
 @app.command("show")

@@ -9,7 +9,8 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.identity import EmqxAcl, Lifetime, hand_out
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.liveness import Liveness, elsewhere, explain, strangers, whether_online
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, names, now_us, type_names
+from healthsync_mqtt.cli.newest import created, newest
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Limit, Yes, names, now_us, type_names
 from healthsync_mqtt.cli.secret_file import TokenFile
 from healthsync_mqtt.cli.subscriber_lag import lag
 from healthsync_mqtt.cli.subscriber_rewind import rewind
@@ -102,7 +103,7 @@ def token(
 
 
 @app.command("list")
-def list_subscribers(data: Data = DATA, json: Json = False) -> None:
+def list_subscribers(limit: Limit = None, data: Data = DATA, json: Json = False) -> None:
     """List subscribers.
 
     Example: healthsync subscriber list
@@ -112,7 +113,7 @@ def list_subscribers(data: Data = DATA, json: Json = False) -> None:
         alive = Liveness(place, registry, now_us())
         subscribers = [_described(each) | alive.of(each.name) for each in registry.subscribers()]
     output.listing(
-        subscribers,
+        newest(subscribers, limit, created),
         {"name": "NAME", "users": "USERS", "types": "TYPES", "online": "ONLINE", "last_seen_at": "LAST SEEN"}
         | {"address": "ADDRESS", "refused_lately": "REFUSED", "suspended_at": "SUSPENDED"},
         as_json=json,

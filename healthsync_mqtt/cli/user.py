@@ -10,7 +10,8 @@ from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.invitation import LinkLifetime, hand_out_link
 from healthsync_mqtt.cli.liveness import LastEvents
-from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Yes, now_us, operator, type_names
+from healthsync_mqtt.cli.newest import created, newest
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, FreshData, Json, Limit, Yes, now_us, operator, type_names
 from healthsync_mqtt.cli.secret_file import UrlFile
 from healthsync_mqtt.cli.service import BaseUrl
 from healthsync_mqtt.cli.user_export import export
@@ -70,7 +71,7 @@ def add(
 
 
 @app.command("list")
-def list_users(data: Data = DATA, json: Json = False) -> None:
+def list_users(limit: Limit = None, data: Data = DATA, json: Json = False) -> None:
     """List users, what they agree to now, and when the last event of each came.
 
     Example: healthsync user list --json
@@ -82,7 +83,7 @@ def list_users(data: Data = DATA, json: Json = False) -> None:
         for each in users:
             each["last_event_at"] = events.of_user(each["user_id"])
     output.listing(
-        users,
+        newest(users, limit, created),
         {"user_id": "USER", "devices": "DEVICES", "consent": "CONSENT NOW", "last_event_at": "LAST EVENT"}
         | {"suspended_at": "SUSPENDED", "created_at": "ADDED"},
         as_json=json,

@@ -10,7 +10,8 @@ import typer
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json, Yes, now_us
+from healthsync_mqtt.cli.newest import created, newest
+from healthsync_mqtt.cli.options import DATA, Data, Json, Limit, Yes, now_us
 from healthsync_mqtt.cli.secret_file import SecretFile, handed_out
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.config.settings import load_settings
@@ -57,7 +58,7 @@ def add(
 
 
 @app.command("list")
-def list_webhooks(data: Data = DATA, json: Json = False) -> None:
+def list_webhooks(limit: Limit = None, data: Data = DATA, json: Json = False) -> None:
     """List webhooks, and how their last delivery went.
 
     Example: healthsync webhook list --json
@@ -65,7 +66,7 @@ def list_webhooks(data: Data = DATA, json: Json = False) -> None:
     with DataDirectory(data).registry() as registry:
         found = [_described(each) for each in registry.webhooks.all()]
     output.listing(
-        found,
+        newest(found, limit, created),
         {"name": "NAME", "subscriber": "SUBSCRIBER", "url": "URL", "state": "STATE", "said": "LAST TRY"}
         | {"failures": "FAILURES", "delivered_at": "LAST TAKEN", "due_at": "NEXT TRY"},
         as_json=json,

@@ -23,7 +23,7 @@ class UserDescription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """A device, and the login that it uses."""
+    """A device, and the login that it uses; ``title`` is what people call it."""
 
     user_id: str
     device_id: str
@@ -31,6 +31,7 @@ class DeviceDescription(msgspec.Struct, frozen=True, kw_only=True):
     username: str
     created_at: str
     suspended_at: str | None
+    title: str | None
 
 
 class AppDescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +46,7 @@ class AppDescription(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     rotated_at: str
     suspended_at: str | None
+    title: str | None
 
 
 class LastSighting(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +123,7 @@ def described_device(device: Device) -> DeviceDescription:
         username=device.client_id,
         created_at=iso(device.created_us),
         suspended_at=moment(device.suspended_us),
+        title=device.title,
     )
 
 
@@ -141,6 +144,7 @@ def described_app(device: Device, app: AppRecord) -> AppDescription:
         created_at=iso(app.created_us),
         rotated_at=iso(app.rotated_us),
         suspended_at=moment(device.suspended_us),
+        title=device.title,
     )
 
 

@@ -103,6 +103,7 @@ def _devices(registry: Registry, user: str) -> Iterator[dict[str, Any]]:
         app, sighting = apps.get(device.client_id), seen.get(device.client_id)
         yield {
             "device_id": device.device_id,
+            "title": device.title,
             "client_id": device.client_id,
             "added_at": iso(device.created_us),
             "removed_at": None if device.removed_us is None else iso(device.removed_us),

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from healthsync_mqtt.identity.people.names import TITLE_MAX
 from healthsync_mqtt.topics.grammar import ID_MAX
 
 Id = Annotated[str, msgspec.Meta(pattern=f"^[A-Za-z0-9_-]{{1,{ID_MAX}}}$")]
@@ -33,6 +34,12 @@ class DeviceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """A new device."""
 
     device_id: Id
+
+
+class TitleRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What people call a device; an empty text takes that away."""
+
+    title: Annotated[str, msgspec.Meta(max_length=TITLE_MAX)]
 
 
 class TokenWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -132,6 +139,7 @@ REQUESTS: tuple[type[msgspec.Struct], ...] = (
     UserRequest,
     InviteRequest,
     DeviceRequest,
+    TitleRequest,
     TokenWish,
     AppRequest,
     ConsentRequest,

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.people import DeviceDescription, certified, described_device, told
 from healthsync_mqtt.descriptions.service import LiveClients, presence
-from healthsync_mqtt.gateway.asked import DeviceRequest, TokenWish
+from healthsync_mqtt.gateway.asked import DeviceRequest, TitleRequest, TokenWish
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
@@ -144,6 +144,23 @@ def routes(deeds: Deeds, desk: TokenDesk, installation: Installation, keeper: Ke
             return described_device(deed.registry.device(user, device))
 
         return written(await deeds.do(caller, resume))
+
+    @router.post(
+        "/v1/users/{user}/devices/{device}/rename",
+        summary="Say what people call a device",
+        responses=answers("DeviceDescription", "The device.", 400, 401, 403, 404, 408, 413, 415, 503),
+        openapi_extra=form("TitleRequest"),
+    )
+    async def renamed(request: Request, user: str, device: str, caller: Annotated[Caller, Depends(keeper)]) -> Response:
+        """Its id, its login and its events keep their names; an app's, too."""
+        asked = await read_form(request, TitleRequest, '{"title": "Kitchen scale"}')
+
+        def rename(deed: Deed) -> DeviceDescription:
+            found = deed.registry.rename_device(user, device, asked.title)
+            deed.note("device.renamed", user=user, device=device)
+            return described_device(found)
+
+        return written(await deeds.do(caller, rename))
 
     @router.post(
         "/v1/users/{user}/devices/{device}/revoke",

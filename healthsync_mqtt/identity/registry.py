@@ -39,7 +39,14 @@ from healthsync_mqtt.identity.people.lookup import (
     subscriber_of,
     user_of,
 )
-from healthsync_mqtt.identity.people.names import ERASED, check_id, checked_names, checked_types, dump_names
+from healthsync_mqtt.identity.people.names import (
+    ERASED,
+    check_id,
+    checked_names,
+    checked_title,
+    checked_types,
+    dump_names,
+)
 from healthsync_mqtt.identity.people.passkeys import PasskeyBook
 from healthsync_mqtt.identity.people.records import Admin, Device, Subscriber, User
 from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
@@ -241,11 +248,19 @@ class Registry:
         with self._tables.read():
             return device_of(self._tables, user_id, device_id)
 
+    def rename_device(self, user_id: str, device_id: str, title: str) -> Device:
+        """Say what people call a device; "" takes that away. Nothing else of it changes. NotFoundError, InputError."""
+        kept = checked_title(title)
+        with self._tables.write(quiet=True):
+            self.device(user_id, device_id)
+            self._tables.update("devices", (user_id, device_id), {"title": kept})
+            return self.device(user_id, device_id)
+
     def remove_device(self, user_id: str, device_id: str, now_us: int) -> Device:
         """Take away a device's right to connect; its data and its name stay. NotFoundError; returns what it was."""
         with self._tables.write():
             device = self.device(user_id, device_id)
-            self._tables.update("devices", (user_id, device_id), {"removed_us": now_us})
+            self._tables.update("devices", (user_id, device_id), {"removed_us": now_us, "title": None})
             end_families(self._tables, user_id, device_id, now_us, "device removed")
             return device
 

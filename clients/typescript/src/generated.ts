@@ -1884,6 +1884,7 @@ export type DeviceDescription = {
   username: string;
   created_at: string;
   suspended_at: string | null;
+  title: string | null;
 };
 
 export type AppDescription = {
@@ -1896,6 +1897,7 @@ export type AppDescription = {
   created_at: string;
   rotated_at: string;
   suspended_at: string | null;
+  title: string | null;
 };
 
 export type LastSighting = {
@@ -2060,6 +2062,10 @@ export type InviteRequest = {
 
 export type DeviceRequest = {
   device_id: string;
+};
+
+export type TitleRequest = {
+  title: string;
 };
 
 export type TokenWish = {
@@ -2391,6 +2397,12 @@ export interface Routes {
     path: { user: string; device: string };
     query: Record<never, never>;
     body: undefined;
+    answer: DeviceDescription;
+  };
+  "POST /v1/users/{user}/devices/{device}/rename": {
+    path: { user: string; device: string };
+    query: Record<never, never>;
+    body: TitleRequest;
     answer: DeviceDescription;
   };
   "POST /v1/users/{user}/devices/{device}/revoke": {

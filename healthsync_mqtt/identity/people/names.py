@@ -25,6 +25,17 @@ def check_id(what: str, value: object) -> str:
     return value
 
 
+TITLE_MAX: Final = 64
+
+
+def checked_title(title: str) -> str | None:
+    """What people call something, without spaces around it; None for an empty one. InputError."""
+    kept = title.strip()
+    if len(kept) > TITLE_MAX or not kept.isprintable():
+        raise InputError("this is no title", hint=f"use up to {TITLE_MAX} characters that can be printed, on one line")
+    return kept or None
+
+
 def checked_names(what: str, names: str | Iterable[str] | None) -> frozenset[str] | None:
     """The checked set of names, None for all. A text is "all", "*" or one name."""
     if names is None or (isinstance(names, str) and names in ALL):

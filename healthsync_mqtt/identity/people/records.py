@@ -46,6 +46,8 @@ class Device:
     suspended_us: int | None = None
     token_epoch: int = 0
     app: AppRecord | None = None
+    title: str | None = None
+    """What people call it, where they gave it a name; no login, topic or event has it."""
 
     @property
     def principal(self) -> Principal:

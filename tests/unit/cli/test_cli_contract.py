@@ -37,7 +37,7 @@ def test_the_commands_are_the_ones_promised() -> None:
         "consent grant", "consent withdraw", "consent show", "consent history",
         "device enroll", "device suspend", "device resume", "token revoke",
         "audit list", "audit verify",
-        "device add", "device list", "device show", "device token", "device remove",
+        "device add", "device list", "device show", "device token", "device rename", "device remove", "app rename",
         "app add", "app list", "app show", "app resume", "app suspend", "app why", "app rotate", "app remove",
         "format list", "format show", "format try", "adapter list", "adapter map", "adapter link",
         "adapter unlink", "adapter status", "adapter sync", "adapter pause", "adapter backfill",

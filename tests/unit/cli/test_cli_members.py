@@ -121,6 +121,26 @@ def test_why_tells_the_last_refusals_and_what_to_do(lines: Lines, run: Run, data
     assert run("device", "why", "alice", "nothing").exit_code == 1
 
 
+@pytest.mark.usefixtures("alice")
+def test_an_app_is_explained_with_the_commands_of_apps(lines: Lines, data: Path) -> None:
+    lines("app", "add", "alice", "phone", "--format", "json")
+    now = time.time_ns() // 1000
+    said = ("the credential does not fit", "the password does not fit", "the token has expired", "there is no password")
+    noted = [
+        RefusedLogin(client_id="alice-phone", reason=reason, address="", count=1, first_us=now, last_us=now)
+        for reason in (*said, "the token's holder is not registered", "the device is suspended", "alg is not EdDSA")
+    ]
+    with Registry.open(data / "registry.db") as registry:
+        registry.refused_logins.note(noted)
+    lines("app", "suspend", "alice", "phone")
+    for noun in ("app", "device"):
+        (told,) = lines(noun, "why", "alice", "phone")
+        assert told["state"].startswith("it is suspended: healthsync app resume")
+        fixes = " ".join(each["what_to_do"] for each in told["refused"])
+        assert not re.search("device (token|add|resume)|the token|USER|NAME", fixes), fixes
+        assert {"rotate", "resume", "add"} <= set(re.findall(r"healthsync app (\w+)", fixes))
+
+
 def test_every_refusal_of_ours_has_advice() -> None:
     assert len({start for start, _ in LOGINS}) == len(LOGINS)
     for failure in TlsFailure:

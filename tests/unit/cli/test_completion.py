@@ -28,6 +28,7 @@ FREE = {
     *("server", "outbox", "within"),
     "reason of user erase",
     "erasures of restore",
+    "title",
 }
 """What is a person's own word, a file, a time, a number of the log: by the parameter, or the command's own."""
 

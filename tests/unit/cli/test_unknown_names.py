@@ -101,6 +101,7 @@ device show alice watch
 device token alice watch
 device remove alice watch
 device suspend alice watch
+device rename alice watch Cuff
 device resume alice watch
 device enroll alice ring
 device why alice watch
@@ -114,6 +115,7 @@ app remove alice phone
 app why alice phone
 app webhook alice phone
 app suspend alice phone
+app rename alice phone Upstairs
 app resume alice phone
 format show json
 format try json {tmp}/event.json

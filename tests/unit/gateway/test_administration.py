@@ -100,6 +100,15 @@ def test_a_person_keeps_the_own_devices(scene: GatewayHere, alice: Browser) -> N
     listed = alice.get("/v1/users/alice/devices").json()["devices"]
     assert [each["device_id"] for each in listed] == ["watch"]
     assert {"client_id", "last_seen_at", "version", "refused_lately"} <= set(listed[0])
+    changed(alice, "POST", "/v1/users/alice/devices/watch/rename", {"title": "Running watch"})
+    assert alice.get("/v1/users/alice/devices/watch").json()["title"] == "Running watch"
+    assert "device.renamed" in scene.audited()
+    for title in ("x" * 65, "two\nlines", 7):
+        asked = {"title": title}
+        refused = alice.call("POST", "/v1/users/alice/devices/watch/rename", asked, x_csrf_token=alice.csrf)
+        assert (refused.status, refused.json()["reason"]) == (400, "bad_input"), title
+    changed(alice, "POST", "/v1/users/alice/devices/watch/rename", {"title": ""})
+    assert alice.get("/v1/users/alice/devices").json()["devices"][0]["title"] is None
     changed(alice, "POST", "/v1/users/alice/devices/watch/suspend")
     assert watch.get("/v1/users/alice/types").status == 401
     changed(alice, "POST", "/v1/users/alice/devices/watch/resume")

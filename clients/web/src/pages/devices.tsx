@@ -40,7 +40,7 @@ export function Devices({ user, own }: { user: string; own: boolean }): ReactEle
       <ul className="rows wide">
         {(listed.data?.devices ?? []).map((each) => (
           <li key={each.device_id}>
-            <b>{each.device_id}</b>
+            <b>{each.title ?? each.device_id}</b>
             <span>{presenceOf(each)}</span>
             <span className="acts">
               <button type="button" className="small" onClick={() => void enrol(each.device_id)}>

@@ -75,7 +75,7 @@ export function Apps({ user }: { user: string }): ReactElement {
       <ul className="rows wide">
         {(listed.data?.apps ?? []).map((each) => (
           <li key={each.device_id}>
-            <b>{each.device_id}</b>
+            <b>{each.title ?? each.device_id}</b>
             <span>
               {each.formats.map((sent) => FORMATS[sent] ?? sent).join(", ")} ·{" "}
               {each.last_seen_at == null

@@ -5,11 +5,11 @@ SELECT id, created_us, suspended_us, removed_us FROM users WHERE id = ?
 SELECT id, created_us, suspended_us, removed_us FROM users WHERE removed_us IS NULL AND id > ?1 ORDER BY id LIMIT ?2
 
 -- name: device
-SELECT user_id, device_id, client_id, created_us, removed_us, not_before_s, suspended_us, token_epoch
+SELECT user_id, device_id, client_id, created_us, removed_us, not_before_s, suspended_us, token_epoch, title
 FROM devices JOIN principals USING (client_id) WHERE user_id = ? AND device_id = ?
 
 -- name: devices
-SELECT user_id, device_id, client_id, created_us, removed_us, not_before_s, suspended_us, token_epoch
+SELECT user_id, device_id, client_id, created_us, removed_us, not_before_s, suspended_us, token_epoch, title
 FROM devices JOIN principals USING (client_id)
 WHERE (?1 IS NULL OR user_id = ?1) AND (?2 OR removed_us IS NULL) ORDER BY user_id, device_id
 
