@@ -108,11 +108,20 @@ async def test_a_nul_in_an_id_ends_the_connection(house: House, bob: Bystander) 
     await house.still_serves(bob)
 
 
-async def test_an_empty_client_id_is_refused(house: House, bob: Bystander) -> None:
-    for clean in (True, False):
+async def test_an_empty_client_id_is_its_user_names_and_has_no_session_that_lasts(house: House, bob: Bystander) -> None:
+    alice = house.device("alice", "watch")
+    for token, code in ((alice.token, ConnectCode.ACCEPTED), (bob.watch.token, ConnectCode.NOT_AUTHORIZED)):
         peer = await house.knock()
-        answer = await peer.connect(house.device("alice", f"d{clean}"), client_id="", clean=clean)
-        assert answer.code == ConnectCode.IDENTIFIER_REJECTED
+        assert (await peer.connect(dataclasses.replace(alice, token=token), client_id="")).code == code
+    first, second = await house.knock(), await house.knock()
+    assert (await first.connect(alice)).code == ConnectCode.ACCEPTED
+    assert (await second.connect(alice, client_id="")).code == ConnectCode.ACCEPTED
+    assert await first.closed() == [], "one connection a client, whichever way it says who it is"
+    await second.publish(alice.events, event("mine"))
+    lasting = await house.knock()
+    assert (await lasting.connect(alice, client_id="", clean=False)).code == ConnectCode.IDENTIFIER_REJECTED
+    nobody = await house.knock()
+    assert (await nobody.connect(alice, client_id="", username="")).code == ConnectCode.IDENTIFIER_REJECTED
     await house.still_serves(bob)
 
 

@@ -58,7 +58,7 @@ class Refusal(NamedTuple):
 def named(packet: Connect) -> Connect:
     """The CONNECT with its proof in the places of MQTT 3.1.1: a token that came as authentication data is its password.
 
-    In MQTT 5 a client without a client id gets its user name for one, and a password may come without a user name: both
+    A client without a client id gets its user name for one; in MQTT 5 a password may come without a user name, too: both
     are who the token is for. An app cannot be told which client id to use, perhaps: with a password of ours it is who
     its user name says. In 3.1.1 a session that lasts needs a client id all the same [MQTT-3.1.3-8].
     """
@@ -67,9 +67,9 @@ def named(packet: Connect) -> Connect:
         return packet
     if packet.username and packet.password is not None and normal_password(packet.password) is not None:
         return packet._replace(client_id=packet.username)
-    if packet.protocol_level < 5:
-        return packet
     client_id = packet.client_id or packet.username or ""
+    if packet.protocol_level < 5:
+        return packet._replace(client_id=client_id)
     if Property.AUTHENTICATION_METHOD not in about:
         username = client_id if packet.username is None and packet.password is not None else packet.username
         return packet._replace(client_id=client_id, username=username)
