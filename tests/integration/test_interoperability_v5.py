@@ -22,8 +22,8 @@ Not as they are written there, and why:
 
 By hand the suite's own program was run as it stands, in the same way as the one for 3.1.1 and with
 ``limits.max_keep_alive_s = 60``, which one case expects: 24 of its 27 cases passed. The others: shared subscriptions of
-any topic; the failure of a subscription, since the suite's client takes no reason but 0x80 in a SUBACK (ours is 0x87); and
-topics that begin with a dollar sign, a case that is to be left out where nobody may publish to them, as it says itself: its
+any topic; the failure of a subscription, since the suite's client takes no reason but 0x80 in a SUBACK (ours is 0x87);
+topics that begin with a dollar sign, a case to be left out where nobody may publish to them, as it says itself: its
 client does not read on after a PUBACK with a property (we say the reason).
 """
 

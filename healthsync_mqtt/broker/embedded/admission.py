@@ -58,7 +58,7 @@ class Refusal(NamedTuple):
 def named(packet: Connect) -> Connect:
     """The CONNECT with its proof in the places of MQTT 3.1.1: a token that came as authentication data is its password.
 
-    A client without a client id gets its user name for one; in MQTT 5 a password may come without a user name, too: both
+    A client without a client id gets its user name for one, and in MQTT 5 a password may come without a user name: both
     are who the token is for. An app cannot be told which client id to use, perhaps: with a password of ours it is who
     its user name says. In 3.1.1 a session that lasts needs a client id all the same [MQTT-3.1.3-8].
     """
