@@ -226,6 +226,36 @@ class MetricsSettings(Section):
     """Its port; nothing: there is no such listener, 0: a free one."""
 
 
+def _issuer(url: str) -> str:
+    there = urlsplit(url)
+    secure = there.scheme == "https" or (there.scheme == "http" and is_loopback(there.hostname or ""))
+    if url and (not secure or not there.hostname or there.query or there.fragment or there.username is not None):
+        raise ValueError("it must be an https URL, such as https://login.example.org/realms/staff")
+    return url
+
+
+class OidcSettings(Section):
+    """The login of an organisation (OpenID Connect) that lets its people in as users; nothing: there is none."""
+
+    issuer: Annotated[str, AfterValidator(_issuer)] = ""
+    """The provider, as it calls itself: https://login.example.org/realms/staff."""
+    title: Annotated[str, Field(max_length=64)] = ""
+    """What people read on the button; nothing: the name of its host."""
+    client_id: Annotated[str, Field(max_length=256)] = ""
+    """What the provider calls this service."""
+    client_secret_file: Path | None = None
+    """A private file with the secret of that name; nothing: the provider knows it as a public client."""
+    scopes: Texts = ("openid", "profile")
+    """What is asked for, with commas between; the claim has to be in one of them."""
+    claim: Annotated[str, Field(min_length=1, max_length=128)] = "preferred_username"
+    """The claim of the id token that names the user."""
+    domain: Annotated[str, Field(max_length=253)] = ""
+    """The domain behind the @ of such names: of alice@DOMAIN the user alice, and of any other nobody. Nothing: the name
+    is the user's id."""
+    users: dict[str, str] = {}
+    """By a value of the claim: the user whom it stands for, whatever else it would say."""
+
+
 class GatewaySettings(Section):
     """The HTTP gateway of ``healthsync up``: a process of its own, off by default."""
 
@@ -247,17 +277,26 @@ class GatewaySettings(Section):
     """Seconds that a commit is waited for; then the answer is 503, and the same may be sent again."""
     public_url: Annotated[str, AfterValidator(_public)] = ""
     """Where others reach it, such as https://health.example.org: clouds send there what is new, and users come back
-    there from agreeing. Nothing: clouds are asked for what is new, and users agree at this machine."""
+    there from agreeing and from an organisation's login; passkeys are of its domain. Nothing: clouds are asked for what
+    is new, users agree at this machine, and there are no passkeys."""
     upload_bytes: Annotated[int, Field(ge=1)] = 4_294_967_296
     """Bytes of a file that a person uploads to be imported."""
     webhook_hosts: Texts = ()
     """Hosts with commas between that webhooks may be posted to wherever they are, plain HTTP too; any other has to have
     a public address and https."""
 
+    oidc: OidcSettings = OidcSettings()
+
     @model_validator(mode="after")
     def _plain_on_loopback(self) -> Self:
         if not self.tls:
             _listening_loopback(self.host)
+        return self
+
+    @model_validator(mode="after")
+    def _organisation_can_come_back(self) -> Self:
+        if self.oidc.issuer and not (self.public_url and self.oidc.client_id):
+            raise ValueError("oidc.issuer needs public_url, where people come back to, and oidc.client_id")
         return self
 
 

@@ -28,6 +28,7 @@ from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.issuing import TokenDesk
 from healthsync_mqtt.gateway.link_pool import LinkPool
 from healthsync_mqtt.gateway.log_pool import LogPool
+from healthsync_mqtt.gateway.organisations import Organisation
 from healthsync_mqtt.gateway.passkeys import Passkeys
 from healthsync_mqtt.gateway.place import SealedPlaces
 from healthsync_mqtt.gateway.publisher import Publisher
@@ -86,7 +87,8 @@ class House:
         self.sessions = PersonSessions(identities, audit, lambda: self.store.need(*_OWN))
         ceremonies = Ceremonies(settings.gateway.public_url, lambda: self.store.need(*_OWN))
         self.passkeys = Passkeys(self.sessions, ceremonies)
-        self.ways = SignInWays(passkeys=ceremonies.origin(), organisation=None)
+        self.organisation = Organisation(settings.gateway, self.sessions, lambda: self.store.need(*_OWN))
+        self.ways = SignInWays(passkeys=ceremonies.origin(), organisation=self.organisation.title)
         self.beginnings = Beginnings()
         self.shares = Shares(self.rules, carer=self.sessions.carer)
         self.directory = Directory(registry, agreements=self.shares)

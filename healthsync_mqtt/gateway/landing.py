@@ -40,6 +40,12 @@ LINK_REFUSED: Final = _page(
     "<p><code>healthsync user invite USER</code></p>",
 )
 """After one that was used, is over, or never was."""
+ORGANISATION_REFUSED: Final = _page(
+    "You are not signed in",
+    "<p>Your organisation's login has let nobody in here: it was left or took too long, or nobody is registered here "
+    'by your name there. <a href="/">Try again</a>, or ask who runs this service.</p>',
+)
+"""After an organisation's login that opened no session, whatever the cause."""
 NOT_BUILT: Final = _page(
     "The web app is not built here",
     "<p>Everything else of this service runs. The app is built by <code>scripts/up</code>, with Node 20.19 or newer, "

@@ -456,6 +456,11 @@ SCHEMAS: Final[dict[str, Any]] = {
         "required": ["passkeys"],
         "properties": {"passkeys": {"type": "array", "items": ref("PasskeyLine")}},
     },
+    "Elsewhere": {
+        "type": "object",
+        "required": ["url"],
+        "properties": {"url": {"type": ["string", "null"], "description": "Of another site."}},
+    },
     "PasskeyOptions": {
         "type": "object",
         "required": ["challenge"],

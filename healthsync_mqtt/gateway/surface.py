@@ -22,6 +22,7 @@ from healthsync_mqtt.gateway import (
     linking,
     measured,
     operators,
+    organisations,
     outlets,
     passkeys,
     posting,
@@ -79,6 +80,7 @@ class GatewayParts(Protocol):
     linking: linking.Linking
     clouds: clouds.Clouds
     passkeys: passkeys.Passkeys
+    organisation: organisations.Organisation
     ways: SignInWays
     beginnings: Beginnings
     log: LogPool
@@ -102,6 +104,7 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         visiting.routes(parts.sessions, callers, Visitor(callers), anybody),
         ways.routes(parts.ways, anybody),
         passkeys.routes(parts.passkeys, parts.beginnings, callers, Visitor(callers), anybody),
+        organisations.routes(parts.organisation, parts.beginnings, callers, Visitor(callers), anybody),
         tokens.routes(callers, parts.sessions, Rule(callers), anybody),
         # Before those of apps: the addresses that are a provider's alone are written out.
         provider_hooks.routes(parts.provider_hooks, anybody),

@@ -49,7 +49,7 @@ def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody
                 return HTMLResponse(LINK_REFUSED, 401, {"Content-Security-Policy": PLAIN_POLICY})
             raise
         if for_browser:
-            return _kept(HTMLResponse(SIGNED_IN, headers={"Content-Security-Policy": PLAIN_POLICY}), tokens)
+            return with_cookies_on(HTMLResponse(SIGNED_IN, headers={"Content-Security-Policy": PLAIN_POLICY}), tokens)
         return with_cookies(tokens)
 
     @router.post(
@@ -83,11 +83,7 @@ def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody
         """End the session and forget its cookies."""
         assert caller.person is not None
         await sessions.end(caller.person.session)
-        answer = JSONResponse(_described(caller.person, ""))
-        answer.delete_cookie(ACCESS_COOKIE, path="/", secure=True, httponly=True, samesite="strict")
-        answer.delete_cookie(REFRESH_COOKIE, path=_REFRESH_PATH, secure=True, httponly=True, samesite="strict")
-        answer.delete_cookie(CSRF_COOKIE, path="/", secure=True, samesite="strict")
-        return answer
+        return without_cookies(JSONResponse(_described(caller.person, "")))
 
     return router
 
@@ -97,11 +93,11 @@ def with_cookies(tokens: SessionTokens) -> Response:
     session = tokens.session
     until_s = session.renewed_us / _SECOND_US + ACCESS_S
     person = Person(session.id, session.role, session.holder, until_s)
-    return _kept(JSONResponse(_described(person, tokens.csrf)), tokens)
+    return with_cookies_on(JSONResponse(_described(person, tokens.csrf)), tokens)
 
 
-def _kept(answer: Response, tokens: SessionTokens) -> Response:
-    """The answer with the cookies of a session."""
+def with_cookies_on(answer: Response, tokens: SessionTokens) -> Response:
+    """An answer with the cookies of a session."""
     long_s = IDLE_US // _SECOND_US
     answer.set_cookie(
         ACCESS_COOKIE, tokens.access, max_age=ACCESS_S, path="/", secure=True, httponly=True, samesite="strict"
@@ -116,6 +112,14 @@ def _kept(answer: Response, tokens: SessionTokens) -> Response:
         samesite="strict",
     )
     answer.set_cookie(CSRF_COOKIE, tokens.csrf, max_age=long_s, path="/", secure=True, samesite="strict")
+    return answer
+
+
+def without_cookies(answer: Response) -> Response:
+    """An answer after which the browser has no cookie of a session."""
+    answer.delete_cookie(ACCESS_COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+    answer.delete_cookie(REFRESH_COOKIE, path=_REFRESH_PATH, secure=True, httponly=True, samesite="strict")
+    answer.delete_cookie(CSRF_COOKIE, path="/", secure=True, samesite="strict")
     return answer
 
 

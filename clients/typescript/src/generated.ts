@@ -1861,6 +1861,11 @@ export type Passkeys = {
   passkeys: Array<PasskeyLine>;
 };
 
+export type Elsewhere = {
+  /** Of another site. */
+  url: string | null;
+};
+
 export type PasskeyOptions = {
   /** Base64url. */
   challenge: string;
@@ -2290,6 +2295,24 @@ export interface Routes {
     query: Record<never, never>;
     body: undefined;
     answer: PasskeyOptions;
+  };
+  "POST /v1/session/organisation": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Elsewhere;
+  };
+  "GET /v1/session/organisation/callback": {
+    path: Record<never, never>;
+    query: { state?: string | null | undefined; code?: string | null | undefined; iss?: string | null | undefined; error?: string | null | undefined };
+    body: undefined;
+    answer: Session;
+  };
+  "POST /v1/session/organisation/end": {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    body: undefined;
+    answer: Elsewhere;
   };
   "POST /v1/oauth/introspect": {
     path: Record<never, never>;

@@ -46,7 +46,7 @@ class PasskeyBook:
     def add(self, passkey: Passkey, challenge: bytes, expires_us: int) -> None:
         """Keep a new one, by a challenge that was answered now. TokenError for one that was before; ConflictError."""
         with self._tables.write(quiet=True):
-            self._answer(challenge, passkey.created_us, expires_us)
+            self.answer(challenge, passkey.created_us, expires_us)
             if self.find(passkey.id) is not None:
                 raise ConflictError("that passkey is known already", hint="add another one")
             known = self.of(passkey.role, passkey.holder)
@@ -59,13 +59,22 @@ class PasskeyBook:
     def use(self, passkey: str, sign_count: int, challenge: bytes, now_us: int, expires_us: int) -> Passkey:
         """Note that one has signed a challenge. TokenError for one that is gone, or said that much before."""
         with self._tables.write(quiet=True):
-            self._answer(challenge, now_us, expires_us)
+            self.answer(challenge, now_us, expires_us)
             found = self.find(passkey)
             counted = found is not None and max(sign_count, found.sign_count) > 0
             if found is None or (counted and sign_count <= found.sign_count):
                 raise TokenError("the passkey is gone, or a copy of it was used")
             self._tables.update("passkeys", passkey, {"sign_count": sign_count, "used_us": now_us})
             return found
+
+    def answer(self, challenge: bytes, now_us: int, expires_us: int) -> None:
+        """Note that a challenge was answered, until it would be good no more anyway. TokenError for a second time."""
+        with self._tables.write(quiet=True):
+            digest = hashlib.sha256(challenge).hexdigest()
+            if self._tables.number(_SQL["answered"], digest):
+                raise TokenError("the challenge was answered before")
+            self._tables.delete("answered_challenges", "expires_us < ?", now_us)
+            self._tables.insert("answered_challenges", {"digest": digest, "expires_us": expires_us})
 
     def remove(self, role: SessionRole, holder: str, passkey: str) -> Passkey:
         """Forget one of a person's. NotFoundError."""
@@ -80,14 +89,6 @@ class PasskeyBook:
         """Forget those of who is removed."""
         with self._tables.write(quiet=True):
             self._tables.delete("passkeys", "role = ? AND holder = ?", role, holder)
-
-    def _answer(self, challenge: bytes, now_us: int, expires_us: int) -> None:
-        """Note that a challenge was answered, until it would be good no more anyway."""
-        digest = hashlib.sha256(challenge).hexdigest()
-        if self._tables.number(_SQL["answered"], digest):
-            raise TokenError("the challenge was answered before")
-        self._tables.delete("answered_challenges", "expires_us < ?", now_us)
-        self._tables.insert("answered_challenges", {"digest": digest, "expires_us": expires_us})
 
 
 def _passkey(*, role: str, **row: object) -> Passkey:

@@ -50,6 +50,12 @@ tests/integration/test_postgres_bridges.py::test_every_event_is_stored_once_and_
     storage.shared
 tests/unit/gateway/test_deliveries.py::test_a_host_that_the_operator_names_may_be_anywhere
     gateway.webhook_hosts
+tests/unit/gateway/test_organisations.py::test_who_signs_in_there_is_signed_in_here
+    gateway.oidc.issuer gateway.oidc.title gateway.oidc.client_id gateway.oidc.client_secret_file gateway.oidc.scopes
+tests/unit/gateway/test_organisations.py::test_a_name_that_is_bound_is_the_users_and_no_other_name_is
+    gateway.oidc.users
+tests/unit/gateway/test_organisations.py::test_which_user_a_name_stands_for
+    gateway.oidc.claim gateway.oidc.domain
 tests/unit/gateway/test_administration_of_data.py::test_a_file_is_no_longer_than_upload_bytes
     gateway.upload_bytes
 tests/unit/gateway/test_room.py::test_one_byte_more_than_in_flight_bytes_is_refused_at_once

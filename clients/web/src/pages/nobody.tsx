@@ -2,6 +2,7 @@
 
 import { type ReactElement, useState } from "react";
 import { Refusal } from "../api/http";
+import { goThere } from "../api/organisation";
 import { possibleHere, signIn } from "../api/passkeys";
 import { useWays } from "../api/ways";
 import { Failure } from "../parts/failure";
@@ -40,13 +41,15 @@ function Ways(): ReactElement | null {
   const [error, setError] = useState<unknown>();
   const [told, setTold] = useState<Word>();
   const [busy, setBusy] = useState(false);
-  if (!possibleHere(ways?.passkeys)) return null;
-  const begin = async (): Promise<void> => {
+  const passkeys = possibleHere(ways?.passkeys);
+  const title = ways?.organisation;
+  if (!passkeys && title == null) return null;
+  const begin = async (work: () => Promise<boolean>): Promise<void> => {
     setBusy(true);
     setError(undefined);
     setTold(undefined);
     try {
-      if (!(await signIn())) setTold("nobody.passkey.none");
+      if (!(await work())) setTold("nobody.passkey.none");
     } catch (failed) {
       if (failed instanceof Refusal && failed.status === 401) setTold("nobody.passkey.refused");
       else setError(failed);
@@ -57,9 +60,21 @@ function Ways(): ReactElement | null {
     <>
       <Failure error={error} />
       <p className="ways">
-        <button type="button" className="primary" disabled={busy} onClick={() => void begin()}>
-          {say("nobody.passkey")}
-        </button>
+        {passkeys ? (
+          <button type="button" className="primary" disabled={busy} onClick={() => void begin(signIn)}>
+            {say("nobody.passkey")}
+          </button>
+        ) : null}
+        {title == null ? null : (
+          <button
+            type="button"
+            className={passkeys ? "" : "primary"}
+            disabled={busy}
+            onClick={() => void begin(() => goThere().then(() => true))}
+          >
+            {say("nobody.organisation", { title })}
+          </button>
+        )}
       </p>
       {told === undefined ? null : <p role="alert">{say(told)}</p>}
       <h2>{say("nobody.first")}</h2>

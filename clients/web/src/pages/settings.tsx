@@ -1,7 +1,9 @@
 /** How this browser shows things, and the end of the session. */
 
 import { type ReactElement, useState } from "react";
+import { endThere } from "../api/organisation";
 import { type Person, session } from "../api/session";
+import { useWays } from "../api/ways";
 import { Failure } from "../parts/failure";
 import { Passkeys } from "../parts/passkeys";
 import { type Settings, settings, useSettings } from "../settings";
@@ -9,6 +11,7 @@ import { LANGUAGES, say } from "../words/words";
 
 export function SettingsPage({ person }: { person: Person }): ReactElement {
   const [error, setError] = useState<unknown>();
+  const organisation = useWays().data?.organisation;
   return (
     <>
       <h1>{say("settings.title")}</h1>
@@ -43,6 +46,14 @@ export function SettingsPage({ person }: { person: Person }): ReactElement {
       <button type="button" onClick={() => void session.end().catch(setError)}>
         {say("settings.sign_out")}
       </button>
+      {organisation == null ? null : (
+        <>
+          {" "}
+          <button type="button" onClick={() => void endThere().catch(setError)}>
+            {say("settings.sign_out.organisation", { title: organisation })}
+          </button>
+        </>
+      )}
     </>
   );
 }
