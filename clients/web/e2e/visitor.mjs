@@ -43,7 +43,7 @@ export async function launch(service) {
 }
 
 export class Visitor {
-  static async arrive({ browser, service }, size, { at = service.url, ...more } = {}) {
+  static async arrive({ browser, service }, size, { at = service.url, also = [], ...more } = {}) {
     const context = await browser.newContext({
       ignoreHTTPSErrors: true,
       viewport: SIZES[size],
@@ -53,10 +53,10 @@ export class Visitor {
     });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
-    return new Visitor(context, page, service, size, at);
+    return new Visitor(context, page, service, size, at, also);
   }
 
-  constructor(context, page, service, size, at) {
+  constructor(context, page, service, size, at, also) {
     this.context = context;
     this.page = page;
     this.service = service;
@@ -69,7 +69,8 @@ export class Visitor {
     page.on("pageerror", (error) => this.faults.push(`script: ${error.message}`));
     page.on("request", (request) => {
       const url = new URL(request.url());
-      if (url.protocol.startsWith("http") && url.origin !== at) this.faults.push(`another host: ${url}`);
+      if (url.protocol.startsWith("http") && ![at, ...also].includes(url.origin))
+        this.faults.push(`another host: ${url}`);
     });
   }
 

@@ -2,6 +2,7 @@
 import "./stage.mjs";
 import "./person.mjs";
 import "./passkeys.mjs";
+import "./organisation.mjs";
 import "./others.mjs";
 import "./offline.mjs";
 import "./baseline.mjs";

@@ -194,7 +194,7 @@ def _with_what_is_published(provider: ScriptedProvider, claims: dict[str, Any]) 
 
 
 def _unsigned(_: ScriptedProvider, claims: dict[str, Any]) -> str:
-    return jwt.encode(claims, None, algorithm="none")
+    return jwt.encode(claims, "", algorithm="none")
 
 
 def _by_somebody_else(provider: ScriptedProvider, claims: dict[str, Any]) -> str:
