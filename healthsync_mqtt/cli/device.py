@@ -291,9 +291,11 @@ def why(user: User, device: Name, data: Data = DATA, json: Json = False) -> None
         live = Liveness(place, registry, now_us())
         who = _described(found) if found.app is None else told(described_app(found, found.app))
         alive, messages = live.of(found.client_id), live.messages_refused(who)
-    state, noun = "it may connect", "device" if found.app is None else "app"
-    if found.suspended_us is not None:
-        state = f"it is suspended: healthsync {noun} resume {user} {device}"
+    state = "it may connect"
+    if found.suspended_us is not None and found.app is None:
+        state = f"it is suspended: healthsync device resume {user} {device}"
+    elif found.suspended_us is not None:
+        state = f"it is suspended: healthsync app resume {user} {device}"
     if owner.suspended_us is not None:
         state = f"the user is suspended: healthsync user resume {user}"
     described = who | alive | {"messages_refused": messages}

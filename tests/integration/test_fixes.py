@@ -80,6 +80,9 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
     "app add {user} {name} --format FORMAT": Line("app add alice gauge2 --format json"),
     "app list": Line("app list"),
     "app remove {user} {name} --yes": Line("app remove alice dial --yes", ("app add alice dial --format json",)),
+    "app resume {user} {device}": Line(
+        "app resume alice gauge3", ("app add alice gauge3 --format json", "app suspend alice gauge3 --yes")
+    ),
     "app rotate USER NAME": Line("app rotate alice meter", ("app add alice meter --format json",)),
     "audit list": Line("audit list"),
     "audit list --action token": Line("audit list --action token"),
