@@ -99,6 +99,7 @@ class EmbeddedEdge:
             gate=base.gate,
             sessions=self.sessions,
             over=over,
+            traced=None if base.spans is None else base.spans.published,
         )
         self.refused = RefusedLogins(audit, identities)
         self.traces = Traces()

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from bridge.calendar import Calendar
 from bridge.courtesy import Courtesy
 from bridge.ports import Chores
+from bridge.spans import EventSpans
 from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
 from bridge.supervisor import Supervisor
+from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.formats.catalogue import declare
@@ -21,6 +23,7 @@ from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.telemetry.counters import Counters
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.span_export import Collector, SpanExport
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 log = get_logger("bridge")
@@ -43,6 +46,8 @@ class Ground:
     message_room: MessageRoom
     calendar: Calendar
     tasks: Supervisor
+    spans: EventSpans | None
+    """None: no spans are made."""
     started_us: int
     session: str
 
@@ -91,9 +96,18 @@ def ground(settings: Settings) -> Iterator[Ground]:
             message_room=MessageRoom(settings.limits.max_packet, settings.limits.app_messages_bytes),
             calendar=Calendar.of(reader, chores),
             tasks=Supervisor(),
+            spans=_spans(settings),
             started_us=time.time_ns() // 1000,
             session=secrets.token_hex(8),
         )
+
+
+def _spans(settings: Settings) -> EventSpans | None:
+    """What makes spans of the way of events, where there is a collector."""
+    if not settings.tracing.endpoint:
+        return None
+    export = SpanExport(Collector(settings.tracing.endpoint, "healthsync", __version__))
+    return EventSpans(export, settings.tracing.sample_ratio)
 
 
 def _say_promise(settings: Settings) -> None:

@@ -273,7 +273,7 @@ class Pipeline:
 
     def _take(self, delivery: Delivery, decoded: Decoded, now_us: int, chore: Chore | None = None) -> int:
         """Queue what is decoded; what that took beyond reading it once, which its sender is charged."""
-        source, _, origin, payload, _, _, form = delivery
+        source, _, origin, payload, _, _, form, _ = delivery
         more = 0
         if decoded.rejections or decoded.cost != len(payload):
             more = max(0, decoded.work - len(payload))
@@ -520,7 +520,7 @@ class Pipeline:
             self._tell(told, group.refused)
             for chore in group.chores:
                 chore.done()
-            commit = Commit(head, told, now_us)
+            commit = Commit(head, told, now_us, took)
             for observer in self._observers:
                 observer.committed(commit)
         except Exception as failure:  # noqa: BLE001  # the same

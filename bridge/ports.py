@@ -66,6 +66,8 @@ class Commit(NamedTuple):
     head: int
     outcomes: Sequence[Outcome]
     at_us: int
+    took_s: float = 0.0
+    """From its request until it was durable."""
 
 
 class CommitObserver(Protocol):

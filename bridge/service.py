@@ -229,7 +229,7 @@ class Service:
         with ground(settings) as base:
             async with make_edge(base) as edge:
                 changed = asyncio.Event()
-                shipping = Shipping.of(settings, base.chores, changed.set)
+                shipping = Shipping.of(settings, base.chores, changed.set, base.spans)
                 volume = DailyVolume(settings.limits.device_events_per_day)
                 pipeline = Pipeline(
                     journal=base.journal,
@@ -244,7 +244,13 @@ class Service:
                     chores=base.chores,
                     courtesy=base.courtesy,
                     outlet=edge.outlet,
-                    observers=(volume, base.calendar, edge.follower, *edge.observers),
+                    observers=(
+                        volume,
+                        base.calendar,
+                        *(() if base.spans is None else (base.spans,)),  # before what is given is asked for its trace
+                        edge.follower,
+                        *edge.observers,
+                    ),
                     failed=base.tasks.fail,
                     folds=Folds(base.reader, base.topics, base.gate, edge.declared, searching=base.searching),
                 )
@@ -360,6 +366,7 @@ class Service:
             backup=None if self._backups is None else self._backups.report(),
             erasures=None if self.erasures is None else self.erasures.report(),
             installation=self.leading.report(),
+            spans=None if base.spans is None else base.spans.export.told(),
         )
 
     async def reload(self, settings: Settings) -> None:
@@ -396,6 +403,8 @@ class Service:
         self.ground.calendar.keep()
         await self.pipeline.settle(_KEEP_S)
         await self.tasks.stop()
+        if self.ground.spans is not None:
+            await self.ground.spans.export.close()
         if self._dashboards is not None:
             await self._dashboards.close()
         if self._summaries is not None:
@@ -415,6 +424,8 @@ class Service:
         }
         self.leading.start(jobs, elected=elected)
         tasks.start("presence", self._announcer.run(self.serving.announce))
+        if self.ground.spans is not None:
+            tasks.start("spans", self.ground.spans.export.run())
         if self._backups is not None:
             tasks.start("backup", self._backups.run())
         if self._dashboards is not None:

@@ -71,15 +71,19 @@ class CanonicalFeed:
         gate: ConsentGate,
         sessions: Sessions,
         over: Iterable[str] = (),
+        traced: Callable[[int], str] | None = None,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
-        """``over``: clients whose session did not outlast the last run; their next one begins anew."""
+        """``over``: clients whose session did not outlast the last run; their next one begins anew.
+
+        ``traced`` is asked for the trace of each event as it is given.
+        """
         self._gate = gate
         self._clock_us = clock_us
         self._registry = registry
         self._reader = reader
         self._sessions = sessions
-        self._events = CanonicalEvents(reader, registry)
+        self._events = CanonicalEvents(reader, registry, traced)
         self._chores = chores
         self._cursors = Cursors(chores, CURSOR)
         self._positions = positions(reader.cursors())
@@ -428,7 +432,9 @@ class CanonicalFeed:
                     same = (granted, granted.identifiers)
                     message = messages.get(same)
                     if message is None:
-                        message = messages[same] = canonical_message(topic, event.payload, granted, seq - 1)
+                        message = messages[same] = canonical_message(
+                            topic, event.payload, granted, seq - 1, about=event.about
+                        )
                     self._hand(session, message)
             self._front.place = seq
             if given >= _MOST_GIVEN:
@@ -500,7 +506,7 @@ class CanonicalFeed:
                 runs.setdefault(topic, []).append(event)
                 continue
             room -= 1
-            self._hand(session, canonical_message(topic, event.payload, grant, seq - 1))
+            self._hand(session, canonical_message(topic, event.payload, grant, seq - 1, about=event.about))
         self._hand_arrays(session, runs, granted, after)
         session.position = min(position, self._front.place)
 

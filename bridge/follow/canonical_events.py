@@ -2,14 +2,17 @@
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from healthsync_mqtt.broker.embedded.dialect import JSON
 from healthsync_mqtt.broker.embedded.sessions.index import GrantedQos
 from healthsync_mqtt.broker.embedded.sessions.session import Message, Taker
 from healthsync_mqtt.model.record import Record, canonical_json
+from healthsync_mqtt.mqtt.codec.packets import Property
+from healthsync_mqtt.mqtt.codec.v5.properties import PropertyPlace, body
 from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.telemetry.spans import PROPERTY
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 PAGE: Final = 500
@@ -28,12 +31,23 @@ _Place = tuple[int, str | None]
 class CanonicalEvent:
     """One row on its way to subscribers."""
 
-    __slots__ = ("_payload", "record", "topic")
+    __slots__ = ("_about", "_payload", "_traced", "record", "topic")
 
-    def __init__(self, record: Record, topic: str) -> None:
+    def __init__(self, record: Record, topic: str, traced: Callable[[int], str] | None = None) -> None:
         self.record = record
         self.topic = topic
+        self._traced = traced
+        self._about: bytes | None = None
         self._payload: bytes | None = None
+
+    @property
+    def about(self) -> bytes:
+        """Its properties in MQTT 5: what it is, and the trace of whoever sent it."""
+        if self._about is None:
+            traceparent = self._traced(self.record.seq) if self._traced is not None else ""
+            said = {Property.USER_PROPERTY: ((PROPERTY, traceparent),)}
+            self._about = JSON + body(said, PropertyPlace.PUBLISH) if traceparent else JSON
+        return self._about
 
     @property
     def payload(self) -> bytes:
@@ -57,7 +71,9 @@ class Page(NamedTuple):
 class CanonicalEvents:
     """Pages of a log. The last few are kept, so that followers near each other share rows and JSON."""
 
-    def __init__(self, reader: LogReader, registry: TopicRegistry) -> None:
+    def __init__(self, reader: LogReader, registry: TopicRegistry, traced: Callable[[int], str] | None = None) -> None:
+        """``traced`` is asked for the ``traceparent`` of each event as it is given."""
+        self._traced = traced
         self._reader = reader
         self._registry = registry
         self._topics: dict[tuple[str, str], str] = {}
@@ -71,7 +87,7 @@ class CanonicalEvents:
             page = self._rest_of_a_page(seq, user)
         if page is None or not (page.full or page.through >= head):
             rows, through, full = self._reader.stretch(seq, PAGE, look=_LOOK, user=user)
-            page = Page([CanonicalEvent(record, self._topic(record)) for record in rows], through, full)
+            page = Page([CanonicalEvent(record, self._topic(record), self._traced) for record in rows], through, full)
             self._pages[place] = page
             while len(self._pages) > _PAGES:
                 self._pages.popitem(last=False)
@@ -84,7 +100,7 @@ class CanonicalEvents:
     def one(self, seq: int) -> CanonicalEvent | None:
         """The row with this seq; None when it was purged."""
         record = self._reader.get(seq)
-        return CanonicalEvent(record, self._topic(record)) if record is not None and record.body else None
+        return CanonicalEvent(record, self._topic(record), self._traced) if record is not None and record.body else None
 
     def _rest_of_a_page(self, seq: int, user: str | None) -> Page | None:
         """What is left of a page for a follower that took a part of it, as one with a small window does."""
@@ -126,8 +142,8 @@ def _joined(part: Sequence[bytes]) -> bytes:
     return part[0] if len(part) == 1 else b"[" + b",".join(part) + b"]"
 
 
-def canonical_message(
-    topic: str, payload: bytes, granted: GrantedQos, after: int, share: Taker | None = None
+def canonical_message(  # noqa: PLR0917  # called by position, once a message
+    topic: str, payload: bytes, granted: GrantedQos, after: int, share: Taker | None = None, about: bytes = JSON
 ) -> Message:
     """One event, or several, for a session; ``after`` is the place in the log before it."""
-    return Message(topic.encode(), payload, min(1, int(granted)), False, after, share, JSON, 0.0, granted.identifiers)
+    return Message(topic.encode(), payload, min(1, int(granted)), False, after, share, about, 0.0, granted.identifiers)

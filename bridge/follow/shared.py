@@ -356,7 +356,7 @@ class SharedFeed:
             group.share.acknowledge(member, seq)  # it is nobody's any more
             return cost
         granted = group.members[member]
-        self._sessions.give(member, canonical_message(event.topic, event.payload, granted, seq - 1, group))
+        self._sessions.give(member, canonical_message(event.topic, event.payload, granted, seq - 1, group, event.about))
         return cost + (len(event.payload) >> 10)
 
     def _one_user(self, topic_filter: str) -> str | None:

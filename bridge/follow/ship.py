@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 from bridge.cursors import Cursors
 from bridge.own_process import own_process
 from bridge.ports import Chores
+from bridge.spans import EventSpans
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.model.times import iso
@@ -57,6 +58,7 @@ class Shipping:
         *,
         chores: Chores,
         changed: Callable[[], None] = lambda: None,
+        spans: EventSpans | None = None,
         command: tuple[str, ...] = (sys.executable, "-m", _WORKER),
         silence_s: float = _SILENCE_S,
         quiet_s: float = _QUIET_S,
@@ -79,15 +81,18 @@ class Shipping:
         self._ending: set[asyncio.Task[None]] = set()
         self._status: dict[str, dict[str, Any]] = {}
         self._cursors: dict[str, int] = {}
+        self._spans = spans
         self._kept = Cursors(chores, "sink:")
         self._failed: dict[str, dict[str, str]] = {}
 
     @classmethod
-    def of(cls, settings: Settings, chores: Chores, changed: Callable[[], None]) -> Self:
+    def of(
+        cls, settings: Settings, chores: Chores, changed: Callable[[], None], spans: EventSpans | None = None
+    ) -> Self:
         """The sinks of a bridge, for the part of the users that is its own."""
         part = BridgePart.of(settings)
         command = (sys.executable, "-m", _WORKER, "--registry", str(part.registry), "--shard", part.shard.text)
-        return cls(settings.paths.root, chores=chores, changed=changed, command=command)
+        return cls(settings.paths.root, chores=chores, changed=changed, spans=spans, command=command)
 
     def status(self) -> list[dict[str, Any]]:
         """The last word of each sink: state, since when, reason, cursor, lag and counts; and its silence."""
@@ -204,7 +209,10 @@ class Shipping:
     def _heard(self, name: str, message: dict[str, Any]) -> None:
         if "cursor" in message:
             cursor = int(message["cursor"])
-            if self._cursors.get(name) != cursor:
+            before = self._cursors.get(name)
+            if before != cursor:
+                if self._spans is not None and before is not None:
+                    self._spans.shipped(self._sinks.get(name).kind, before, cursor)
                 self._cursors[name] = cursor
                 self._kept.move(name, cursor)
         if "failed" in message:

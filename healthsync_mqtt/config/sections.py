@@ -41,6 +41,15 @@ def _public(url: str) -> str:
     return url.rstrip("/")
 
 
+def _receiver(url: str) -> str:
+    there = urlsplit(url)
+    if url and (
+        there.scheme not in {"https", "http"} or not there.hostname or there.username or there.query or there.fragment
+    ):
+        raise ValueError("it must be the URL of an OTLP/HTTP receiver, such as http://127.0.0.1:4318/v1/traces")
+    return url
+
+
 def _listening(host: str) -> str:
     if not addresses(host):
         raise ValueError("a listener needs an address")
@@ -254,6 +263,15 @@ class OidcSettings(Section):
     is the user's id."""
     users: dict[str, str] = {}
     """By a value of the claim: the user whom it stands for, whatever else it would say."""
+
+
+class TracingSettings(Section):
+    """Spans of OpenTelemetry, of HTTP requests and of the way of events; off by default."""
+
+    endpoint: Annotated[str, AfterValidator(_receiver)] = ""
+    """The collector's URL for OTLP/HTTP, such as http://127.0.0.1:4318/v1/traces; nothing: no spans are made."""
+    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """The share of requests and messages without a ``traceparent`` that begin a trace; with one, its sender decides."""
 
 
 class GatewaySettings(Section):

@@ -45,6 +45,7 @@ from healthsync_mqtt.config.sections import (
     RetentionSettings,
     StorageSettings,
     TokenSettings,
+    TracingSettings,
 )
 from healthsync_mqtt.errors import ConfigError
 
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
     token: TokenSettings = TokenSettings()
     bridge: BridgeSettings = BridgeSettings()
     metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
     gateway: GatewaySettings = GatewaySettings()
     adapters: dict[str, ProviderSettings] = {}
     """By the name of an adapter: its client_id, client_secret or client_secret_file, poll_s; webhook_secret,

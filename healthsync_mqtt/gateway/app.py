@@ -24,8 +24,10 @@ from healthsync_mqtt.gateway.outdated import ANSWER_HEADERS
 from healthsync_mqtt.gateway.page import POLICY, page
 from healthsync_mqtt.gateway.problem import HttpError, problem
 from healthsync_mqtt.gateway.rules import Anybody
+from healthsync_mqtt.gateway.spans import RequestSpan, RequestSpans
 from healthsync_mqtt.gateway.traffic import Traffic
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.spans import CURRENT
 
 log = get_logger("gateway")
 
@@ -51,10 +53,12 @@ _HEADERS: Final = tuple(
 )
 
 
-def application(routers: Iterable[APIRouter], anybody: Anybody, traffic: Traffic) -> ASGIApp:
+def application(
+    routers: Iterable[APIRouter], anybody: Anybody, traffic: Traffic, spans: RequestSpans | None = None
+) -> ASGIApp:
     """The ASGI application of these routes, and of the document of them. Nothing else is served."""
     app = routed(routers, anybody)
-    return Surroundings(Direct(app, app.state.served, _ours, _defect), traffic)
+    return Surroundings(Direct(app, app.state.served, _ours, _defect), traffic, spans)
 
 
 def described(app: FastAPI) -> dict[str, Any]:
@@ -103,8 +107,9 @@ def routed(routers: Iterable[APIRouter], anybody: Anybody) -> FastAPI:
 class Surroundings:
     """What every request gets: an id, headers by which a browser trusts little, and a place in the counts."""
 
-    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+    def __init__(self, app: ASGIApp, traffic: Traffic, spans: RequestSpans | None = None) -> None:
         self.app = app
+        self._spans = spans
         self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,6 +121,10 @@ class Surroundings:
         scope.setdefault("state", {})["request_id"] = request_id
         tls = scope.get("scheme") in {"https", "wss"}
         began = perf_counter()
+        span = None
+        if self._spans is not None:
+            span = self._spans.begun(scope["headers"])
+            CURRENT.set(span.context)
         own = [*(_HEADERS if tls else _HEADERS[:-1]), (b"x-request-id", request_id.encode())]
 
         begun = False
@@ -125,7 +134,7 @@ class Surroundings:
             also = scope["state"].get(ANSWER_HEADERS, [])
             if message["type"] in _BEGINNINGS:
                 begun = True
-                self._count(scope, message, perf_counter() - began)
+                self._count(scope, message, perf_counter() - began, span)
             if message["type"] == "websocket.accept" and also:
                 message = {**message, "headers": [*message.get("headers", ()), *also]}
             elif message["type"] in {"http.response.start", "websocket.http.response.start"}:
@@ -143,11 +152,15 @@ class Surroundings:
             scope["state"][_REFUSAL] = _ENDING.word
             await problem(_ENDING, request_id)(scope, receive, answered)
 
-    def _count(self, scope: Scope, message: Message, seconds: float) -> None:
+    def _count(self, scope: Scope, message: Message, seconds: float, span: RequestSpan | None) -> None:
         route = str(getattr(scope.get("route"), "path_format", ""))
-        self._traffic.answered(scope.get("method", "GET"), route, message.get("status", _SWITCHED), seconds)
-        if refusal := scope["state"].get(_REFUSAL):
+        method, status = scope.get("method", "GET"), message.get("status", _SWITCHED)
+        self._traffic.answered(method, route, status, seconds)
+        refusal = scope["state"].get(_REFUSAL, "")
+        if refusal:
             self._traffic.refused(refusal)
+        if span is not None:
+            span.answered(scope["state"], method, route, status, refusal)
 
 
 def _id_of(scope: Scope) -> str:

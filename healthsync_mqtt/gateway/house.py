@@ -10,6 +10,7 @@ from typing import Final, Self
 from fastapi import APIRouter
 from starlette.types import ASGIApp
 
+from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.config.settings import Settings
@@ -38,6 +39,7 @@ from healthsync_mqtt.gateway.rules import Anybody
 from healthsync_mqtt.gateway.sessions import PersonSessions
 from healthsync_mqtt.gateway.shares import Shares
 from healthsync_mqtt.gateway.site import Site
+from healthsync_mqtt.gateway.spans import RequestSpans
 from healthsync_mqtt.gateway.surface import routers
 from healthsync_mqtt.gateway.tail import Tail
 from healthsync_mqtt.gateway.traffic import Traffic
@@ -58,6 +60,7 @@ from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.mqtt.links.port import Address
 from healthsync_mqtt.summaries.file import SummaryFile
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.span_export import Collector, SpanExport
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
 
@@ -130,6 +133,7 @@ class House:
         )
         self.site = Site()
         self.traffic = Traffic()
+        self.spans = _spans(settings)
         self.days = DerivedPool(paths.summaries_db, SummaryFile.read)
         self.insights = DerivedPool(paths.insights_db, InsightFile.read)
         self.answers = Answers(Room(_MOST_ANSWERS, "answers"))
@@ -190,11 +194,14 @@ class House:
                 )
             ]
             opened.push_async_callback(_ended, tasks)
+            if house.spans is not None:
+                tasks.append(asyncio.create_task(house.spans.export.run(), name="gateway.spans"))
+                opened.push_async_callback(house.spans.export.close)
             yield house
 
     def application(self) -> ASGIApp:
         """What is served."""
-        return application(self.routers(), Anybody(self.callers), self.traffic)
+        return application(self.routers(), Anybody(self.callers), self.traffic, self.spans)
 
     def routers(self) -> list[APIRouter]:
         """All routes, each with its rule."""
@@ -215,6 +222,14 @@ class House:
         """Use the server's certificate that is on disk now."""
         if self.tls is not None and await asyncio.to_thread(self.tls.upkeep, time.time()):
             self.tls.reload()
+
+
+def _spans(settings: Settings) -> RequestSpans | None:
+    """What makes spans of requests, where there is a collector."""
+    if not settings.tracing.endpoint:
+        return None
+    export = SpanExport(Collector(settings.tracing.endpoint, "healthsync-gateway", __version__))
+    return RequestSpans(export, settings.tracing.sample_ratio)
 
 
 async def _again(seconds: float, what: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -86,5 +86,6 @@ def _status(crowd: Crowd, server: HttpServer, house: House) -> dict[str, Any]:
         "streams": house.streams.open,
         "webhooks": house.deliveries.told(),
         "http": house.traffic.told(),
+        **({} if house.spans is None else {"spans": house.spans.export.told()}),
         "broker": "connected" if house.publisher.connected else "away",
     }

@@ -12,6 +12,7 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.login.gateway import GATEWAY
 from healthsync_mqtt.mqtt.links.kept import KeptLink
 from healthsync_mqtt.mqtt.links.port import Address, Answer, ConnectionLostError, TooLargeError
+from healthsync_mqtt.telemetry.spans import CURRENT
 
 
 class NotTakenError(UnavailableError):
@@ -94,4 +95,5 @@ class Publisher:
                 raise NotTakenError("the broker cannot be reached", retry_after_s=5.0) from None
         if not sender():
             raise SenderGoneError("who sent it may not send any more")
-        return await self._link.publish(topic, payload)
+        context = CURRENT.get()
+        return await self._link.publish(topic, payload, traceparent="" if context is None else context.traceparent)

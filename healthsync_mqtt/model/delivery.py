@@ -50,7 +50,7 @@ class Delivery(NamedTuple):
 
     ``retained``: it came with RETAIN, which events topics do not have; the receipt says that it was ignored.
     ``told``: its acknowledgement says what became of its events. ``form`` names the format it is written in, one of
-    ``formats.catalogue``.
+    ``formats.catalogue``. ``traceparent``: the trace it belongs to, as its sender says it; nobody has read it.
     """
 
     source: Source
@@ -60,3 +60,4 @@ class Delivery(NamedTuple):
     retained: bool = False
     told: bool = False
     form: str = OWN_FORM
+    traceparent: str = ""

@@ -44,6 +44,7 @@ class ServiceReport:
     that is not believed; nothing is purged by it. ``gateway``: state of the HTTP gateway, and what it said last.
     ``erasures``: those that are not complete, here or at sinks: since when, which step is next, who has to confirm.
     ``installation``: the bridges that share the log, and which of them leads.
+    ``spans``: how many a collector has taken, and how many were dropped.
     ``backup``: the schedule's state, the age of the newest set, and what the last process said.
     """
 
@@ -73,6 +74,7 @@ class ServiceReport:
     backup: Mapping[str, Any] | None = None
     erasures: Sequence[Mapping[str, Any]] | None = None
     installation: Mapping[str, Any] | None = None
+    spans: Mapping[str, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values; what this broker has not is left out."""

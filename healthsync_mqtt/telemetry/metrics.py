@@ -214,6 +214,12 @@ def _webhooks(key: str) -> Callable[[Report], Iterator[MetricValue]]:
     )
 
 
+def _spans(report: Report) -> Iterator[MetricValue]:
+    for process, told in (("service", report), ("gateway", report.get("gateway", {}))):
+        for outcome, count in told.get("spans", {}).items():
+            yield MetricValue(count, (process, outcome))
+
+
 def _build(report: Report) -> Iterator[MetricValue]:
     yield MetricValue(1, (report["version"], report["broker"]["mode"]))
 
@@ -318,6 +324,8 @@ METRICS: Final = (
            ("webhook",)),
     Metric("webhook_disabled", _G, "1 while nothing is posted to the webhook any more.", _webhooks("disabled"),
            ("webhook",)),
+    Metric("spans_total", _C, "Spans by process and outcome; dropped: the collector was away, slow or refused them.",
+           _spans, ("process", "outcome")),
     Metric("certificate_expiry_timestamp_seconds", _G, "When the CA's and the server's certificate end.",
            _certificates, ("role",)),
     Metric("backup_age_seconds", _G, "Age of the newest scheduled backup; before the first: since the service started.",

@@ -58,6 +58,8 @@ from healthsync_mqtt.mqtt.codec.packets import (
     is_modern,
 )
 from healthsync_mqtt.mqtt.codec.v5 import ReasonCode
+from healthsync_mqtt.telemetry.spans import LONGEST as LONGEST_TRACEPARENT
+from healthsync_mqtt.telemetry.spans import PROPERTY as TRACEPARENT
 from healthsync_mqtt.topics.access import AccessDecision
 
 if TYPE_CHECKING:
@@ -162,7 +164,7 @@ class Protocol:
                     spent += _EVENT + (len(payload) >> _BYTES)
                     token = packet_id if qos < 2 else packet_id | QOS2
                     # Half the price of Delivery(...), once for each message.
-                    append(make(Delivery, (source, token, origin, payload, False, five, OWN_FORM)))
+                    append(make(Delivery, (source, token, origin, payload, False, five, OWN_FORM, "")))
                     continue
             steps = self.STEPS.get(self.state)
             if steps is None:
@@ -265,19 +267,22 @@ class Protocol:
         assert self._source is not None
         assert self._route is not None
         assert self._session is not None
-        cost = len(packet.payload) >> _BYTES
+        cost, traceparent = len(packet.payload) >> _BYTES, ""
         if packet.properties:
             named = self._named(packet)
             if named is None:
                 return _CONTROL
             cost += _PROPERTY * sum(len(v) if type(v) is tuple else 1 for v in packet.properties.values())
             packet = named
+            traceparent = _traceparent(packet.properties)
         if self.five and packet.qos == 2 and not self._begun(packet.packet_id):
             return _CONTROL
         token = token_of(packet.packet_id, packet.qos)
         origin = None if packet.retain else self._own.get(packet.topic)
         if origin is not None:
-            self._events.append(Delivery(self._source, token, origin, packet.payload, False, self.five))
+            self._events.append(
+                Delivery(self._source, token, origin, packet.payload, told=self.five, traceparent=traceparent)
+            )
             return _EVENT + cost
         decision, origin, form = self._route(packet.topic.decode(), packet.retain)
         if not decision.allowed:
@@ -288,7 +293,9 @@ class Protocol:
                 self._own[packet.topic] = origin
             # Apps set RETAIN on what they measured just now, and nobody reads what they would be told about it.
             retained = packet.retain and form == OWN_FORM
-            self._events.append(Delivery(self._source, token, origin, packet.payload, retained, self.five, form))
+            self._events.append(
+                Delivery(self._source, token, origin, packet.payload, retained, self.five, form, traceparent)
+            )
             return _MESSAGE + cost
         unreleased = self._session.unreleased
         if packet.qos < 2 or packet.packet_id not in unreleased:
@@ -494,3 +501,9 @@ UNEXPECTED: Final[Mapping[ConnectionState, str]] = MappingProxyType(
 
 DEAF: Final = frozenset({ConnectionState.REFUSING, ConnectionState.CLOSED})
 """Nothing that comes in counts any more."""
+
+
+def _traceparent(properties: Properties) -> str:
+    """The trace that a message belongs to; "" where it names none, or several."""
+    said = [value for name, value in properties.get(Property.USER_PROPERTY, ()) if name == TRACEPARENT]
+    return said[0] if len(said) == 1 and len(said[0]) <= LONGEST_TRACEPARENT else ""

@@ -69,15 +69,15 @@ class KeptLink:
         """Return when there is a connection. It may be gone again by then."""
         await self._arrived.wait()
 
-    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> Answer:
-        """What the service says of the message once it is durable.
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False, traceparent: str = "") -> Answer:
+        """What the service says of the message once it is durable; ``traceparent`` is the trace it belongs to.
 
         ConnectionLostError: nothing was sent, or nobody knows. TooLargeError when no packet holds it.
         """
         link = self._link
         if link is None:
             raise ConnectionLostError("the broker cannot be reached")
-        answer = await link.publish(topic, payload, retain=retain)
+        answer = await link.publish(topic, payload, retain=retain, traceparent=traceparent)
         assert isinstance(answer, Puback)
         about = answer.properties
         return Answer(answer.reason, about.get(Property.USER_PROPERTY, ()), about.get(Property.REASON_STRING, ""))

@@ -21,6 +21,7 @@ from healthsync_mqtt.mqtt.codec.packets import (
     Disconnect,
     Packet,
     Pingreq,
+    Properties,
     Property,
     Puback,
     Publish,
@@ -45,6 +46,7 @@ from healthsync_mqtt.mqtt.links.port import (
     UnansweredMessage,
 )
 from healthsync_mqtt.telemetry.log import get_logger
+from healthsync_mqtt.telemetry.spans import PROPERTY as TRACEPARENT
 
 log = get_logger("mqtt")
 
@@ -52,6 +54,8 @@ _MOST_WAITING = 200_000
 """Messages that wait for the broker to take them; beyond it nothing more is taken."""
 _MOST_UNSENT = 1_048_576
 _GOODBYE_S = 2.0
+_TRACE_BYTES = 80
+"""Bytes of a ``traceparent`` as a user property, and of the length of all properties."""
 _PATIENT = 12
 """An answer behind other packets is waited for so many times as long as one that nothing stands before, at most."""
 _ELSEWHERE = frozenset({ReasonCode.USE_ANOTHER_SERVER, ReasonCode.SERVER_MOVED})
@@ -78,6 +82,7 @@ class _Unsent(NamedTuple):
     done: Callable[[Puback], None] | None
     returned: bool = False
     """Somebody awaits the answer, and judges it: a refusal need not be logged."""
+    traceparent: str = ""
 
 
 class _Owed(NamedTuple):
@@ -209,8 +214,13 @@ class Link(asyncio.Protocol):
             self._publish(message)
         return True
 
-    async def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> Puback | None:
-        """Publish, at QoS 1 until its PUBACK, however long that is held back. ConnectionLostError, TooLargeError."""
+    async def publish(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, traceparent: str = ""
+    ) -> Puback | None:
+        """Publish, at QoS 1 until its PUBACK, however long that is held back. ConnectionLostError, TooLargeError.
+
+        ``traceparent`` goes with it as a user property in MQTT 5, where there is room for it.
+        """
         if not qos:
             self.write(self._encoded(_Unsent(topic.encode(), payload, retain, None), 0, 0))
             return None
@@ -222,7 +232,9 @@ class Link(asyncio.Protocol):
             if not taken.done():  # nobody may wait any more
                 taken.set_result(answer)
 
-        if not self._send(topic, _Unsent(topic.encode(), payload, retain, done, returned=True)):
+        if not self._send(
+            topic, _Unsent(topic.encode(), payload, retain, done, returned=True, traceparent=traceparent)
+        ):
             raise self._lost("the connection ended while publishing: ")
         # Not by ``asyncio.wait`` for this and the end: each of a thousand would look through the thousand that wait.
         self._awaited.add(taken)
@@ -303,6 +315,9 @@ class Link(asyncio.Protocol):
 
     def _encoded(self, message: _Unsent, qos: int, packet_id: int) -> bytes:
         topic, payload, retain, *_ = message
+        if message.traceparent and self._version == 5 and _TRACE_BYTES + len(payload) <= self.room(topic.decode()):
+            about: Properties = {Property.USER_PROPERTY: ((TRACEPARENT, message.traceparent),)}
+            return v5.encode_publish(topic, payload, qos, retain, False, packet_id, about)
         if self._version == 5:
             return v5.encode_publish(topic, payload, qos, retain, False, packet_id)
         return v3.encode_publish(topic, payload, qos, retain, False, packet_id)

@@ -212,3 +212,19 @@ def test_nobody_is_named() -> None:
 
 def test_tasks_that_are_down_are_counted_and_not_named() -> None:
     assert read(exposition(report()))["healthsync_tasks_down", ()] == 2
+
+
+def test_spans_are_counted_by_process_where_there_are_any() -> None:
+    said = report(Counters())
+    assert "spans_total{" not in exposition(said)
+    found = exposition(
+        said
+        | {
+            "spans": {"exported": 3, "dropped": 1},
+            "gateway": {"spans": {"exported": 2, "dropped": 0}, "state": "running"},
+        }
+    )
+    for process, outcome, count in (
+        ("service", "exported", 3), ("service", "dropped", 1), ("gateway", "exported", 2), ("gateway", "dropped", 0),
+    ):  # fmt: skip
+        assert f'healthsync_spans_total{{process="{process}",outcome="{outcome}"}} {count}\n' in found
