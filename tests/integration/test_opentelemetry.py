@@ -102,7 +102,7 @@ async def test_a_device_sends_its_trace_with_its_message(scene: Scene) -> None:
 
 
 async def test_what_is_not_to_be_told_is_not(scene: Scene) -> None:
-    """Not sampled, two of them, none that can be read, and a stranger's: with a share of 0 nothing begins here."""
+    """Not sampled, two of them, one that nobody can read, a stranger's: of ``sample_ratio`` 0."""
     watch = await client(scene, scene.watch)
     bad = [[("traceparent", f"00-{'b' * 32}-{SPAN}-00")], [("traceparent", f"00-{'c' * 32}-{SPAN}-01")] * 2,
            [("traceparent", "nonsense")]]  # fmt: skip

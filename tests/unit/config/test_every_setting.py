@@ -28,6 +28,10 @@ tests/integration/test_adapters.py::test_a_link_is_fetched_revised_killed_and_ov
     adapters
 tests/unit/keys/test_holders.py::test_the_commands_move_the_outer_key_there_rotate_it_and_back
     keys
+tests/integration/test_opentelemetry.py::test_a_request_is_followed_to_the_sink
+    tracing.endpoint
+tests/integration/test_opentelemetry.py::test_what_is_not_to_be_told_is_not
+    tracing.sample_ratio
 tests/integration/test_gateway.py::test_plain_http_is_for_this_machine_only
     gateway.tls
 tests/unit/gateway/test_server.py::test_one_connection_too_many_is_closed_and_room_comes_back
