@@ -1,5 +1,6 @@
 """healthsync storage …"""
 
+from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -8,11 +9,12 @@ import typer
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
 from healthsync_mqtt.cli.installation import DataDirectory
-from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.options import DATA, Data, DryRun, Json
 from healthsync_mqtt.cli.sealed_files import seal_files
 from healthsync_mqtt.control.channel import call
-from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.errors import UnavailableError, UsageError
 from healthsync_mqtt.storage.anchor import AnchorComparison
+from healthsync_mqtt.storage.crossing import Crossing
 from healthsync_mqtt.storage.opening import (
     compare_with_anchor,
     encryption,
@@ -90,6 +92,66 @@ def encrypt(data: Data = DATA, json: Json = False) -> None:
 def _told(left: int, *, as_json: bool) -> None:
     if not as_json:
         output.say(f"{left} left")
+
+
+class Store(StrEnum):
+    """Where the log of a data directory can be."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+@app.command("copy")
+def copy(
+    source: Annotated[
+        Store, typer.Argument(metavar="FROM", help="sqlite: events.db; postgresql: the server of storage.url.")
+    ],
+    target: Annotated[Store, typer.Argument(metavar="TO", help="The other one. It has to be empty.")],
+    *,
+    plain: Annotated[bool, typer.Option("--plain", help="Store there as it is what is sealed here.")] = False,
+    dry_run: DryRun = False,
+    data: Data = DATA,
+    json: Json = False,
+) -> None:
+    """Move the event log to PostgreSQL, or back, with all numbers, versions and cursors. Stop the service first.
+
+    Killed anywhere it is called again and goes on. The log keeps its epoch: devices, sinks and readers go on where they
+    are. The one that is left is whole, and is refused from then on, so that nothing is acknowledged in two places.
+
+    Example: healthsync storage copy sqlite postgresql --dry-run
+    """
+    if source is target:
+        raise UsageError(
+            "a log is copied from one store into the other one", hint="healthsync storage copy sqlite postgresql"
+        )
+    place = DataDirectory(data)
+    crossing = Crossing(place.path, to_server=target is Store.POSTGRESQL, plain=plain)
+    plan = crossing.plan()
+    if dry_run:
+        output.told(
+            {"state": plan.state.value, "rows": plan.rows, "there": plan.there, "dry_run": True},
+            f"{plan.rows} rows would go, {plan.there} of them are there already",
+            as_json=json,
+        )
+        return
+    place.audit("storage.copied", source=source.value, target=target.value, rows=plan.rows)
+    moved = crossing.run(partial(_copied, rows=plan.rows, as_json=json))
+    output.told(
+        {"rows": moved.rows, "copied": moved.now, "rejected": moved.refusals, "cursors": moved.cursors},
+        f"{moved.rows} rows are there, {moved.now} of them from now; {_NEXT[target]}",
+        as_json=json,
+    )
+
+
+_NEXT: Final = {
+    Store.POSTGRESQL: "next: mv events.db away, then healthsync up",
+    Store.SQLITE: "next: take storage.url out of the settings, then healthsync up",
+}
+
+
+def _copied(there: int, *, rows: int, as_json: bool) -> None:
+    if not as_json:
+        output.say(f"{there} of {rows} rows")
 
 
 @app.command("restore-check")

@@ -357,6 +357,10 @@ class MemoryLogReader:
             return Stretch(rows, through, more)
         return Stretch(rows[:limit], rows[limit - 1].seq, more=True)
 
+    def every(self, after: int, limit: int) -> list[Record]:
+        """See ``port.LogReader.every``."""
+        return self._committed.log[max(after, 0) : max(after, 0) + limit]
+
     def next_row(self, after: int, through: int, *, user: str | None = None) -> Record | None:
         """See ``port.LogReader.next_row``."""
         found = (row for row in self._committed.log[max(after, 0) : through] if user is None or row.user == user)

@@ -28,6 +28,7 @@ __all__ = [
     "Encryption",
     "HeldDatabase",
     "HeldLog",
+    "codec_of",
     "compare_with_anchor",
     "encryption",
     "has_log",
@@ -71,7 +72,7 @@ def open_log(
         return server.open_log(DataPaths(root=data).postgres_anchor, quotas, accept_restored)
     log = SqliteEventLog.open(
         DataPaths(root=data).events_db,
-        codec=_codec(data),
+        codec=codec_of(data),
         accept_restored=accept_restored,
         quotas=quotas,
         seal_new=seal_new,
@@ -190,7 +191,7 @@ def seal_log(data: Path, rows: int, told: Callable[[int], None]) -> None:
     """
     refuse_on_server(data)
     path = DataPaths(root=data).events_db
-    with SqliteEventLog.open(path, create=False, codec=_codec(data), seal_new=False) as log:
+    with SqliteEventLog.open(path, create=False, codec=codec_of(data), seal_new=False) as log:
         while left := log.seal_older(rows):
             log.commit()
             told(left)
@@ -206,7 +207,7 @@ def open_reader(data: Path) -> LogReader:
     """
     if (server := server_of(data)) is not None:
         return server.open_reader()
-    return SqliteLogReader.open(DataPaths(root=data).events_db, codec=_codec(data))
+    return SqliteLogReader.open(DataPaths(root=data).events_db, codec=codec_of(data))
 
 
 def server_promise(data: Path) -> "ServerPromise | None":
@@ -225,7 +226,8 @@ def _refuse_both(data: Path) -> None:
         )
 
 
-def _codec(data: Path) -> KeyCodec:
+def codec_of(data: Path) -> KeyCodec:
+    """What seals and opens rows of a data directory; its keys are opened, or made, at the first need."""
     return KeyCodec(partial(_ring_of, data), partial(_ring_made_if_missing, data))
 
 

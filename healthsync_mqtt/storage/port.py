@@ -292,6 +292,9 @@ class LogReader(Protocol):
         It may be superseded, and purged. What it takes does not depend on how much is purged.
         """
 
+    def every(self, after: int, limit: int) -> list[Record]:
+        """The next ``limit`` rows, whatever became of them: superseded, purged, or of somebody who was erased."""
+
     def snapshot(self) -> AbstractContextManager[None]:
         """What is read inside sees one committed state. Keep it short: it holds up the checkpoint of the log."""
 

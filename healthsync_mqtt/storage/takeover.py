@@ -43,20 +43,11 @@ def take_over(
 
 
 def _rows(other: LogReader) -> Iterator[Record]:
-    """Every row in order; a read leaves out the purged ones, which are asked for one by one."""
+    """Every row in order."""
     at = 0
-    while rows := other.read(at, _A_COMMIT, history=True):
-        for row in rows:
-            yield from _between(other, at, row.seq)
-            yield row
-            at = row.seq
-    yield from _between(other, at, other.head() + 1)
-
-
-def _between(other: LogReader, after: int, before: int) -> Iterator[Record]:
-    for seq in range(after + 1, before):
-        if (row := other.get(seq)) is not None:
-            yield row
+    while rows := other.every(at, _A_COMMIT):
+        yield from rows
+        at = rows[-1].seq
 
 
 def _portions(rows: Iterable[Record]) -> Iterator[list[Record]]:

@@ -146,6 +146,10 @@ TYPED: dict[str, Line | Starts | OnPage | ByTest] = {
         "tests/unit/cli/test_cli_sealing.py", '"rewrap", "--provider", "passphrase"'
     ),
     "storage encrypt": Line("storage encrypt"),
+    "storage copy --help": Line("storage copy --help"),
+    "storage copy sqlite postgresql": ByTest(
+        "tests/integration/test_storage_copy.py", '"storage", "copy", "sqlite", "postgresql"'
+    ),
     "key list": Line("key list"),
     "key retire {kid} --yes": Line("key retire {verifying} --yes", (AT_ONCE,)),
     "key retire {kid}": Line("key retire {next}", ("key rotate --publish 1h",)),

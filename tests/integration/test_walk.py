@@ -262,6 +262,9 @@ WALK: dict[str, Row] = {
     "storage status": Row("storage status", "storage status now", "epoch"),
     "storage restore-check": Row("storage restore-check", "storage restore-check now"),
     "storage encrypt": Row("storage encrypt", "storage encrypt now", "is sealed"),
+    "storage copy": Row(
+        Elsewhere("tests/integration/test_storage_copy.py::device", '"storage", "copy"'), "storage copy sqlite sqlite"
+    ),
     "key status": Row("key status", "key status now", "file"),
     "key check": Row("key check", "key check now", "open"),
     "key rewrap": Row("key rewrap", "key rewrap --provider nobody", "wrapped anew"),

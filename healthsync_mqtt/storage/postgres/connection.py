@@ -14,6 +14,7 @@ from psycopg.rows import TupleRow
 
 from healthsync_mqtt.config.private_files import read_private
 from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.storage.postgres.arrays import register
 from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerUnsafeError, store_error
 from healthsync_mqtt.storage.postgres.statements import migrations, statements
 
@@ -228,6 +229,7 @@ def _connect(place: ServerPlace, name: str) -> Connection:
             "storage.url is not one that PostgreSQL understands", hint="postgresql://user@host/database"
         ) from error
     try:
+        register(connection)
         _refuse_strange(connection)
         connection.execute(b"SELECT set_config('search_path', %s, false)", (f'"{place.schema}"',))
     except BaseException:

@@ -7,8 +7,8 @@ While it has that lock nobody else changes anything, so nothing of the log is he
 """
 
 import secrets
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, Self
@@ -21,7 +21,9 @@ from healthsync_mqtt.model.event import LATEST
 from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.defect import DefectError
 from healthsync_mqtt.storage.latest import Held, version_after
+from healthsync_mqtt.storage.moving import MOVED, Part, refuse_marked
 from healthsync_mqtt.storage.port import NOBODY, FormatMemory, Item, LogHealth, Quarantined
+from healthsync_mqtt.storage.postgres.arrays import DigestArray, NumberArray
 from healthsync_mqtt.storage.postgres.comparing import compare
 from healthsync_mqtt.storage.postgres.connection import (
     Connection,
@@ -113,12 +115,14 @@ class PostgresEventLog:
         anchor: AnchorFile | None = None,
         accept_restored: Acceptance | None = None,
         alone: bool = False,
+        part: Part = Part.NONE,
     ) -> Self:
         """Open the log for writing; it is made, or its schema brought up to date. UnavailableError, StoreError.
 
         ``anchor`` says what a bridge knows to be durable: RestoredError when that is not in the log. With
         ``accept_restored`` it is taken as it is and gets a new epoch. ``alone``: AloneError when another writer
-        has the log, and for every other one from then on.
+        has the log, and for every other one from then on. ``part``: what it is in a move; without one a log that is
+        moved is refused.
         """
         with translated("opening"):
             connection = connect_writer(place)
@@ -128,10 +132,13 @@ class PostgresEventLog:
                     seen.refuse()
                 migrate(connection, place)
                 _take(connection, place, alone=alone)
+                marks = dict(fetch(connection, _SQL["meta"]))
+                refuse_marked(marks, part, accepted=accept_restored is not None)
                 if accept_restored:
                     epoch = secrets.token_hex(8)
                     accept_restored(seen, epoch)
                     run(connection, _SQL["mint_epoch"], (epoch,))
+                    run(connection, _SQL["unset_meta"], (MOVED,))
                 log = cls(place, connection, quotas or Quotas(), anchor, alone=alone)
             except BaseException:
                 abandon(connection)
@@ -147,19 +154,12 @@ class PostgresEventLog:
 
     def stage(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
         """See ``port.EventLog.stage``."""
-        try:
-            connection = self._begun()
+        with self._staging() as connection:
             users = {item.origin.user for item in items} | {one.origin.user for one in rejected}
             persons = self._persons(connection, users)
             seqs = self._stage_items(connection, items, received_us, persons) if items else []
             if rejected:
                 self._quarantine.add(connection, rejected)
-        except psycopg.Error as error:
-            self.rollback()
-            raise store_error(error, "staging") from error
-        except BaseException:
-            self.rollback()
-            raise
         return seqs
 
     def commit(self) -> int:
@@ -306,6 +306,18 @@ class PostgresEventLog:
         abandon(self._connection)
         self._connection = None
 
+    @contextmanager
+    def _staging(self) -> Iterator[Connection]:
+        """The connection inside of the transaction; whatever goes wrong, nothing of it is left."""
+        try:
+            yield self._begun()
+        except psycopg.Error as error:
+            self.rollback()
+            raise store_error(error, "staging") from error
+        except BaseException:
+            self.rollback()
+            raise
+
     def _begun(self) -> Connection:
         """The connection, inside of the transaction that has the lock."""
         if self._transaction is not None:
@@ -419,7 +431,7 @@ class PostgresEventLog:
         """The latest rows of these identities; with what is in them where an item counts no version."""
         found = {
             bytes(identity): _Latest(seq, rank, None)
-            for identity, seq, rank in fetch(connection, _SQL["known"], (list(set(identities)),))
+            for identity, seq, rank in fetch(connection, _SQL["known"], (DigestArray.of(list(set(identities))),))
         }
         asked = {
             found[identity].seq
@@ -428,7 +440,7 @@ class PostgresEventLog:
         }
         if not asked:
             return found
-        rows = fetch(connection, _SQL["held"], (list(asked),))
+        rows = fetch(connection, _SQL["held"], (NumberArray.of(list(asked)),))
         held = {seq: Held(*rest) for seq, *rest in rows}
         return {identity: each._replace(held=held.get(each.seq)) for identity, each in found.items()}
 
@@ -439,8 +451,8 @@ class PostgresEventLog:
         stored: dict[bytes, tuple[int, int]],
         superseded: Sequence[tuple[int, int]],
     ) -> None:
-        seqs, ranks = zip(*stored.values(), strict=True)
-        kept = run(connection, _SQL["keep_identities"], (list(stored), list(seqs), list(ranks)))
+        seqs, ranks = zip(*stored.values(), strict=True) if stored else ((), ())
+        kept = run(connection, _SQL["keep_identities"], (DigestArray.of(list(stored)), NumberArray.of(seqs), NumberArray.of(ranks)))
         if kept != len(stored):
             raise DefectError(
                 "a newer row of an id is in the event log than the one that was there under the lock",
@@ -452,7 +464,7 @@ class PostgresEventLog:
                 copy.write_row(row)
         if superseded:
             older, newer = zip(*superseded, strict=True)
-            run(connection, _SQL["supersede"], (list(older), list(newer)))
+            run(connection, _SQL["supersede"], (NumberArray.of(older), NumberArray.of(newer)))
 
     def _write_persons(
         self,

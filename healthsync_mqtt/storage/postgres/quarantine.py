@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from healthsync_mqtt.storage.moving import refusal_mark
 from healthsync_mqtt.storage.port import Quarantined, RejectedRow
 from healthsync_mqtt.storage.postgres.connection import Connection, fetch, run
 from healthsync_mqtt.storage.postgres.statements import statements
@@ -71,6 +72,30 @@ class PostgresQuarantine:
             self._evict(connection, "user", (user,), self._quotas.user_bytes)
         if added:
             self._evict(connection, "all", (), self._quotas.total_bytes)
+
+    def adopt(self, connection: Connection, rows: Sequence[RejectedRow]) -> None:
+        """Add rows of another log with their numbers. Quotas are the next refusal's."""
+        added = Counter[tuple[str, str]]()
+        for row in rows:
+            run(
+                connection,
+                _SQL["adopt"],
+                (
+                    row.no, row.reason, as_bytes(row.field), as_bytes(row.message), row.user, row.device, row.provider,
+                    as_bytes(row.topic), row.received_us, as_bytes(row.event_id), row.raw, row.size, row.sha256,
+                    row.times, row.last_us, row.due_us, row.form, refusal_mark(row),
+                ),
+            )  # fmt: skip
+            added[row.user, row.device or ""] += len(row.raw) + ROW_COST
+        for sender, cost in added.items():
+            run(connection, _SQL["hold_bytes"], (*sender, cost))
+        if rows:
+            fetch(connection, _SQL["count_on"], (rows[-1].no,))
+
+    def last(self, connection: Connection) -> int:
+        """The highest number, 0 for none."""
+        last: int = fetch(connection, _SQL["last"])[0][0]
+        return last
 
     def discard(self, connection: Connection, numbers: Sequence[int]) -> None:
         """Take rows out."""

@@ -124,6 +124,10 @@ class PostgresLogReader:
             return self.get(after + 1)
         return self._one("next_of_user", {"after": after, "through": through, "user": user})
 
+    def every(self, after: int, limit: int) -> list[Record]:
+        """See ``port.LogReader.every``."""
+        return _records(self._query("every", (after, limit)))
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """See ``port.LogReader.snapshot``. It holds up nobody, but what is deleted meanwhile keeps its room."""

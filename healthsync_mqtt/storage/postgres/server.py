@@ -8,6 +8,7 @@ from typing import NamedTuple
 from healthsync_mqtt.config.sections import StorageSettings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison, AnchorFile
+from healthsync_mqtt.storage.moving import Part
 from healthsync_mqtt.storage.postgres.comparing import compare
 from healthsync_mqtt.storage.postgres.connection import (
     Connection,
@@ -22,6 +23,7 @@ from healthsync_mqtt.storage.postgres.connection import (
 from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
 from healthsync_mqtt.storage.postgres.faults import AloneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
+from healthsync_mqtt.storage.postgres.moving import PostgresMovingLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.quotas import Quotas
@@ -70,6 +72,14 @@ class PostgresServer:
         file, alone = AnchorFile(anchor), not self.shared
         try:
             return PostgresEventLog.open(self._place, quotas=quotas, anchor=file, accept_restored=accepted, alone=alone)
+        except AloneError as error:
+            raise UnavailableError(str(error), hint=error.hint) from error
+
+    def open_for_move(self, anchor: Path, part: Part) -> PostgresMovingLog:
+        """The writer as a part of a move, alone. UnavailableError when any service has the log."""
+        file = AnchorFile(anchor) if part is Part.SOURCE else None
+        try:
+            return PostgresMovingLog.open(self._place, anchor=file, alone=True, part=part)
         except AloneError as error:
             raise UnavailableError(str(error), hint=error.hint) from error
 

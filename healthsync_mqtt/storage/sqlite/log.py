@@ -15,6 +15,7 @@ from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.file_system import refuse_network_file_system
 from healthsync_mqtt.storage.latest import Held, version_after
+from healthsync_mqtt.storage.moving import MOVED, Part, refuse_marked
 from healthsync_mqtt.storage.port import FormatMemory, Item, LogHealth, Quarantined
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sqlite import connection as settings
@@ -114,6 +115,7 @@ class SqliteEventLog:
         accept_restored: Acceptance | None = None,
         quotas: Quotas | None = None,
         seal_new: bool = True,
+        part: Part = Part.NONE,
     ) -> Self:
         """Open the log for writing, bring its schema up to date and shut other writers out.
 
@@ -122,22 +124,26 @@ class SqliteEventLog:
         Raises UnavailableError when another writer has it or there is none and not ``create``, StoreError when it
         cannot be used safely, RestoredError when it is not the log that this directory had. With ``accept_restored``
         it is taken as it is and gets a new epoch, so that devices send again what they keep; what was called then has
-        been told before. ``vfs`` names another SQLite file layer; ``exclusive`` also keeps readers out.
+        been told before. ``vfs`` names another SQLite file layer; ``exclusive`` also keeps readers out. ``part``: what
+        it is in a move, whose target has no anchor that counts; without one a log that is moved is refused.
         """
         path = Path(path)
         if path.parent.is_dir():
             refuse_network_file_system(path.parent)
         lock = WriterLock(path.parent / "writer.lock")
         try:
-            if create and not accept_restored and not path.exists():
+            anchored = not accept_restored and part is not Part.TARGET
+            if create and anchored and not path.exists():
                 compare(path, None).refuse()
             connection = open_writer(path, create=create, vfs=vfs, exclusive=exclusive)
             try:
                 with translated("opening"):
                     seen = compare(path, connection)
-                    if not accept_restored:
+                    if anchored:
                         seen.refuse()
                     migrate(connection)
+                    marks = dict(fetch(connection, _SQL["meta"]))
+                    refuse_marked(marks, part, accepted=accept_restored is not None)
                     if codec is not None and seal_new and fetch_value(connection, _SQL["is_empty"]):
                         codec.prepare(make=True)
                         fetch(connection, _SQL["set_meta"], ("encryption", "rows"))
@@ -145,6 +151,7 @@ class SqliteEventLog:
                         epoch = secrets.token_hex(8)
                         accept_restored(seen, epoch)
                         fetch(connection, _SQL["mint_epoch"], (epoch,))
+                        fetch(connection, _SQL["unset_meta"], (MOVED,))
                     log = cls(path, connection, lock, codec, tuning or Tuning(), quotas or Quotas())
                 if accept_restored:
                     log.anchor()  # its keys may come later: they travel apart from the data

@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 import apsw
 
 from healthsync_mqtt.model.delivery import OWN_FORM
-from healthsync_mqtt.storage.port import Quarantined
+from healthsync_mqtt.storage.moving import refusal_mark
+from healthsync_mqtt.storage.port import Quarantined, RejectedRow
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, going, kept
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
 from healthsync_mqtt.storage.sqlite.sealing import SEALED, KeptRefusal, RowSealing
@@ -22,6 +23,11 @@ _AT_ONCE: Final = 256
 
 _NOTHING: Final = KeptRefusal(None, "", None, None, b"")
 """What of a sealed refusal is readable. Whether there is a digest is told by one of no characters."""
+
+
+def _whole(text: str | None) -> str | None:
+    """Without halves of characters, which other stores keep."""
+    return text and text.encode("utf-8", "replace").decode()
 
 
 class _Refusal(NamedTuple):
@@ -97,6 +103,30 @@ class Quarantine:
             mark, part.size, None if part.sha256 is None else shown.sha256 or "", due(last.rejection), form, times,
             last.received_us if times > 1 else None,
             None if self.sealing is None else SEALED,
+        )  # fmt: skip
+
+    def adopt(self, rows: Sequence[RejectedRow]) -> None:
+        """Add rows of another log with their numbers. Quotas are the next refusal's."""
+        self._many("add", [self._adopted(row) for row in rows])
+        self._held = None
+
+    def _adopted(self, row: RejectedRow) -> tuple[Any, ...]:
+        mark, form = refusal_mark(row), None if row.form == OWN_FORM else row.form
+        row = row._replace(
+            field=_whole(row.field), message=_whole(row.message) or "", topic=_whole(row.topic) or "",
+            event_id=_whole(row.event_id),
+        )  # fmt: skip
+        shown, raw = KeptRefusal(row.field, row.message, row.event_id, row.sha256, row.raw), row.raw
+        if self.sealing is not None:
+            mark = self.sealing.codec.mark(row.user, mark)
+            place = (
+                row.reason, row.device, row.provider, row.topic, row.received_us, row.size, form, row.sha256 is None
+            )  # fmt: skip
+            raw, shown = self.sealing.kept(row.user, row.no, place, shown), _NOTHING
+        return (
+            row.no, row.reason, shown.field, shown.message, row.user, row.device, row.provider, row.topic,
+            row.received_us, shown.event_id, raw, mark, row.size, None if row.sha256 is None else shown.sha256 or "",
+            row.due_us, form, row.times, row.last_us, None if self.sealing is None else SEALED,
         )  # fmt: skip
 
     def discard(self, no: int) -> None:

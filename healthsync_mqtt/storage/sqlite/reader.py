@@ -194,6 +194,11 @@ class SqliteLogReader:
                 rows = self._query("next_unindexed", wanted | {"after": max(after, indexed)})
             return self.get(rows[0][0]) if rows else None
 
+    def every(self, after: int, limit: int) -> list[Record]:
+        """See ``port.LogReader.every``."""
+        with snapshot(self._connection):
+            return self._records(self._query("every", (after, limit)))
+
     def snapshot(self) -> AbstractContextManager[None]:
         """See ``port.LogReader.snapshot``."""
         return snapshot(self._connection)

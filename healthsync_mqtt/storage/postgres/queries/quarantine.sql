@@ -41,3 +41,14 @@ SELECT no, length(raw) FROM quarantine WHERE username = %s ORDER BY no LIMIT %s
 
 -- name: oldest_of_all
 SELECT no, length(raw) FROM quarantine ORDER BY no LIMIT %s
+
+-- name: adopt
+INSERT INTO quarantine (no, reason, field, message, username, device, provider, topic, received_us, event_id, raw, size, sha256,
+times, last_us, due_us, form, fingerprint) OVERRIDING SYSTEM VALUE
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+
+-- name: last
+SELECT coalesce(max(no), 0) FROM quarantine
+
+-- name: count_on
+SELECT setval(pg_get_serial_sequence('quarantine', 'no'), greatest(%s::bigint, 1))

@@ -45,6 +45,10 @@ WHERE l.username = %(user)s AND l.seq > %(after)s AND l.seq <= %(through)s ORDER
 -- name: get
 SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM log AS l WHERE l.seq = %s
 
+-- name: every
+SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM log AS l
+WHERE l.seq > %s ORDER BY l.seq LIMIT %s
+
 -- name: find
 SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM identity AS i JOIN log AS l ON l.seq = i.seq WHERE i.identity = %s
 

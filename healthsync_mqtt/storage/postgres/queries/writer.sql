@@ -97,3 +97,20 @@ WITH moved AS (UPDATE head SET seq = %s WHERE one RETURNING seq) SELECT pg_notif
 -- name: promises
 SELECT current_setting('synchronous_commit'), current_setting('synchronous_standby_names'), pg_is_in_recovery(),
 (SELECT count(*) FROM pg_stat_replication), current_setting('server_version'), pg_database_size(current_database())
+
+-- name: mark
+SELECT value FROM meta WHERE name = %s
+
+-- name: unset_meta
+DELETE FROM meta WHERE name = %s
+
+-- name: is_empty
+SELECT NOT EXISTS (SELECT 1 FROM log) AND NOT EXISTS (SELECT 1 FROM quarantine) AND NOT EXISTS (SELECT 1 FROM format_state)
+AND NOT EXISTS (SELECT 1 FROM format_record)
+
+-- name: forget_epochs
+DELETE FROM epoch
+
+-- name: keep_place
+INSERT INTO person (username, position, types) VALUES (%s, %s, '{}')
+ON CONFLICT (username) DO UPDATE SET position = excluded.position

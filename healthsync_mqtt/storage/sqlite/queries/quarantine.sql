@@ -30,3 +30,6 @@ SELECT no, length(raw) FROM quarantine ORDER BY no LIMIT ?
 
 -- name: last_number
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'quarantine'), 0)
+
+-- name: last
+SELECT coalesce(max(no), 0) FROM quarantine

@@ -133,6 +133,10 @@ ORDER BY b.last_seq DESC, u.seq DESC LIMIT :limit
 SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
 coalesce(position, seq), identity, sealed FROM log WHERE seq = ?
 
+-- name: every
+SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
+coalesce(position, seq), identity, sealed FROM log WHERE seq > ? ORDER BY seq LIMIT ?
+
 -- name: superseded_between
 SELECT by_seq, seq FROM superseded WHERE by_seq BETWEEN ? AND ?
 

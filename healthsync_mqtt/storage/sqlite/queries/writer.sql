@@ -94,3 +94,6 @@ INSERT INTO meta (name, value) VALUES ('format_records', 1) ON CONFLICT (name) D
 
 -- name: set_meta
 INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: unset_meta
+DELETE FROM meta WHERE name = ?
