@@ -166,6 +166,7 @@ def goes_on(log: EventLog) -> None:
     log.commit()
 
 
+@pytest.mark.parametrize("source", ["plain"], indirect=True)
 def test_what_is_left_is_used_only_by_who_says_so(source: Path) -> None:
     cross(source)
     with on_disk(source):
@@ -179,6 +180,7 @@ def test_what_is_left_is_used_only_by_who_says_so(source: Path) -> None:
         cross(source)
 
 
+@pytest.mark.parametrize("source", ["plain"], indirect=True)
 def test_a_part_of_a_log_is_not_used(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moving, "_A_COMMIT", 20)
 
@@ -201,15 +203,15 @@ def test_a_part_of_a_log_is_not_used(source: Path, monkeypatch: pytest.MonkeyPat
         crossing.run(lambda _: None)
 
 
-def test_a_sealed_log_is_not_stored_in_the_clear_by_mistake(source: Path, request: pytest.FixtureRequest) -> None:
-    if "sealed" not in request.node.callspec.id:
-        pytest.skip("the other one may go")
+@pytest.mark.parametrize("source", ["sealed"], indirect=True)
+def test_a_sealed_log_is_not_stored_in_the_clear_by_mistake(source: Path) -> None:
     with pytest.raises(UnavailableError, match="on PostgreSQL it would not be"):
         Crossing(source, to_server=True, plain=False).run(lambda _: None)
     with on_disk(source):
         open_log(source).close()
 
 
+@pytest.mark.parametrize("source", ["plain"], indirect=True)
 def test_a_log_that_is_used_is_not_moved(source: Path) -> None:
     with on_disk(source):
         log = open_log(source)

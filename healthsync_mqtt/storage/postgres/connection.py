@@ -87,6 +87,11 @@ def run(connection: Connection, statement: bytes, bindings: Any = ()) -> int:
         return cursor.execute(statement, bindings).rowcount
 
 
+def asked(connection: Connection, statement: bytes, bindings: Any = ()) -> psycopg.Cursor[TupleRow]:
+    """A statement whose answer is looked at later: inside of a pipeline, several go to the server at once."""
+    return connection.cursor(binary=True).execute(statement, bindings)
+
+
 def abandon(connection: Connection | None) -> None:
     """Close after a failure; what this finds wrong is not news."""
     if connection is not None:

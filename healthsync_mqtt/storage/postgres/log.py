@@ -23,7 +23,7 @@ from healthsync_mqtt.storage.defect import DefectError
 from healthsync_mqtt.storage.latest import Held, version_after
 from healthsync_mqtt.storage.moving import MOVED, Part, refuse_marked
 from healthsync_mqtt.storage.port import NOBODY, FormatMemory, Item, LogHealth, Quarantined
-from healthsync_mqtt.storage.postgres.arrays import DigestArray, NumberArray
+from healthsync_mqtt.storage.postgres.arrays import DigestArray, NumberArray, TextArray
 from healthsync_mqtt.storage.postgres.comparing import compare
 from healthsync_mqtt.storage.postgres.connection import (
     Connection,
@@ -31,6 +31,7 @@ from healthsync_mqtt.storage.postgres.connection import (
     LogFacts,
     ServerPlace,
     abandon,
+    asked,
     connect_writer,
     fetch,
     migrate,
@@ -54,12 +55,16 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-class _Latest(NamedTuple):
-    """The latest row of an identity; ``held`` says what is in it, where that is known."""
+Persons = dict[str, tuple[int, set[str]]]
+"""By user the last position and the types."""
 
-    seq: int
-    rank: int
-    held: Held | None
+
+class Moves(NamedTuple):
+    """Whose positions go on, what was known of them, and the types that are new of each."""
+
+    users: set[str]
+    persons: Persons
+    new_types: dict[str, set[str]]
 
 
 def identity_function(secret: bytes) -> Callable[[str, str], bytes]:
@@ -154,10 +159,15 @@ class PostgresEventLog:
 
     def stage(self, items: Sequence[Item], rejected: Sequence[Quarantined], received_us: int) -> list[int]:
         """See ``port.EventLog.stage``."""
+        identities = [self._identity(item.origin.user, item.event.id) for item in items]
         with self._staging() as connection:
             users = {item.origin.user for item in items} | {one.origin.user for one in rejected}
-            persons = self._persons(connection, users)
-            seqs = self._stage_items(connection, items, received_us, persons) if items else []
+            with connection.pipeline():
+                found = asked(connection, _SQL["persons"], (TextArray.of(list(users)),))
+                known = asked(connection, _SQL["known"], (DigestArray.of(list(set(identities))),))
+            persons = self._persons(found.fetchall(), users)
+            latest = {bytes(identity): (seq, rank) for identity, seq, rank in known.fetchall()}
+            seqs = self._stage_items(connection, items, identities, received_us, persons, latest) if items else []
             if rejected:
                 self._quarantine.add(connection, rejected)
         return seqs
@@ -332,9 +342,11 @@ class PostgresEventLog:
             return self._begin(self._connected())
 
     def _begin(self, connection: Connection) -> Connection:
-        connection.execute(b"BEGIN")
         self._transaction, self._staged_last = "", None
-        self._staged_head, self._transaction = fetch(connection, _SQL["begin"])[0]
+        with connection.pipeline():
+            connection.execute(b"BEGIN")
+            begun = asked(connection, _SQL["begin"])
+        self._staged_head, self._transaction = begun.fetchall()[0]
         self._staged_positions = {}
         return connection
 
@@ -371,20 +383,24 @@ class PostgresEventLog:
 
     # -- rows
 
-    def _persons(self, connection: Connection, users: set[str]) -> dict[str, tuple[int, set[str]]]:
-        found = fetch(connection, _SQL["persons"], (list(users),))
-        persons = {user: (position, set(types)) for user, position, types in found}
+    def _persons(self, found: Sequence[Any], users: set[str]) -> Persons:
+        persons = {user: (position, set(types.split())) for user, position, types in found}
         now = {user: persons[user][0] if user in persons else 0 for user in users}
         self._positions |= {user: now[user] for user in users - self._staged_positions.keys()}
         self._staged_positions |= now
         return persons
 
-    def _stage_items(
-        self, connection: Connection, items: Sequence[Item], received_us: int, persons: dict[str, tuple[int, set[str]]]
+    def _stage_items(  # noqa: PLR0917  # what was looked up for them
+        self,
+        connection: Connection,
+        items: Sequence[Item],
+        identities: Sequence[bytes],
+        received_us: int,
+        persons: Persons,
+        latest: dict[bytes, tuple[int, int]],
     ) -> list[int]:
-        identity_of = self._identity
-        identities = [identity_of(item.origin.user, item.event.id) for item in items]
-        latest = self._latest(connection, items, identities)
+        """``latest``: seq and rank of the latest row of each identity that has one."""
+        there = self._held(connection, items, identities, latest)
         positions, first = self._staged_positions, self._staged_head + 1
         seqs: list[int] = []
         rows: list[tuple[Any, ...]] = []
@@ -393,20 +409,19 @@ class PostgresEventLog:
         new_types: dict[str, set[str]] = {}
         for ((user, device, provider, _), event), identity in zip(items, identities, strict=True):
             event_id, kind, start_us, end_us, version, op, body, _ = event
-            before = latest.get(identity)
+            before = stored.get(identity) or latest.get(identity)
             if version == LATEST:
-                counted = version_after(None if before is None else before.held, event)
+                counted = version_after(_held_by(before, there, rows, first), event)
                 if counted is None:
                     seqs.append(0)
                     continue
                 version = counted  # what the log calls it
             rank, seq = version * 2 + op, first + len(rows)
             if before is not None:
-                if rank <= before.rank:
+                if rank <= before[1]:
                     seqs.append(0)
                     continue
-                superseded.append((before.seq, seq))
-            latest[identity] = _Latest(seq, rank, Held(kind, version, op, start_us, end_us, body))
+                superseded.append((before[0], seq))
             stored[identity] = seq, rank
             position = positions[user] = positions[user] + 1
             rows.append(
@@ -419,30 +434,27 @@ class PostgresEventLog:
             if user not in persons or kind not in persons[user][1]:
                 new_types.setdefault(user, set()).add(kind)
         if rows:
-            self._write(connection, rows, stored, superseded)
-            self._write_persons(connection, {row[8] for row in rows}, persons, new_types)
+            users = {row[8] for row in rows}
+            self._write(connection, rows, stored, superseded, Moves(users, persons, new_types))
             self._staged_head += len(rows)
             self._staged_last = LastPlace(self._staged_head, rows[-1][7], received_us)
         return seqs
 
-    def _latest(
-        self, connection: Connection, items: Sequence[Item], identities: Sequence[bytes]
-    ) -> dict[bytes, _Latest]:
-        """The latest rows of these identities; with what is in them where an item counts no version."""
-        found = {
-            bytes(identity): _Latest(seq, rank, None)
-            for identity, seq, rank in fetch(connection, _SQL["known"], (DigestArray.of(list(set(identities))),))
-        }
-        asked = {
-            found[identity].seq
+    @staticmethod
+    def _held(
+        connection: Connection,
+        items: Sequence[Item],
+        identities: Sequence[bytes],
+        latest: dict[bytes, tuple[int, int]],
+    ) -> dict[int, Held]:
+        """What is in the rows of those whose items count no version, by seq."""
+        wanted = {
+            latest[identity][0]
             for item, identity in zip(items, identities, strict=True)
-            if item.event.version == LATEST and identity in found
+            if item.event.version == LATEST and identity in latest
         }
-        if not asked:
-            return found
-        rows = fetch(connection, _SQL["held"], (NumberArray.of(list(asked)),))
-        held = {seq: Held(*rest) for seq, *rest in rows}
-        return {identity: each._replace(held=held.get(each.seq)) for identity, each in found.items()}
+        rows = fetch(connection, _SQL["held"], (NumberArray.of(list(wanted)),)) if wanted else []
+        return {seq: Held(*rest) for seq, *rest in rows}
 
     def _write(
         self,
@@ -450,10 +462,17 @@ class PostgresEventLog:
         rows: Sequence[tuple[Any, ...]],
         stored: dict[bytes, tuple[int, int]],
         superseded: Sequence[tuple[int, int]],
+        moves: Moves,
     ) -> None:
         seqs, ranks = zip(*stored.values(), strict=True) if stored else ((), ())
-        kept = run(connection, _SQL["keep_identities"], (DigestArray.of(list(stored)), NumberArray.of(seqs), NumberArray.of(ranks)))
-        if kept != len(stored):
+        with connection.pipeline():
+            identities = DigestArray.of(list(stored)), NumberArray.of(seqs), NumberArray.of(ranks)
+            kept = asked(connection, _SQL["keep_identities"], identities)
+            if superseded:
+                older, newer = zip(*superseded, strict=True)
+                asked(connection, _SQL["supersede"], (NumberArray.of(older), NumberArray.of(newer)))
+            self._write_persons(connection, moves)
+        if kept.rowcount != len(stored):
             raise DefectError(
                 "a newer row of an id is in the event log than the one that was there under the lock",
                 hint="nothing was acknowledged; report it with the log",
@@ -462,23 +481,16 @@ class PostgresEventLog:
             copy.set_types(_COLUMNS)
             for row in rows:
                 copy.write_row(row)
-        if superseded:
-            older, newer = zip(*superseded, strict=True)
-            run(connection, _SQL["supersede"], (NumberArray.of(older), NumberArray.of(newer)))
 
-    def _write_persons(
-        self,
-        connection: Connection,
-        users: set[str],
-        persons: dict[str, tuple[int, set[str]]],
-        new_types: dict[str, set[str]],
-    ) -> None:
+    def _write_persons(self, connection: Connection, moves: Moves) -> None:
         positions = self._staged_positions
+        users, persons, new_types = moves
         for user, kinds in new_types.items():
             known = persons[user][1] if user in persons else set()
-            run(connection, _SQL["keep_person"], (user, positions[user], sorted(known | kinds)))
+            asked(connection, _SQL["keep_person"], (user, positions[user], sorted(known | kinds)))
         if moved := sorted(users - new_types.keys()):
-            run(connection, _SQL["move_persons"], (moved, [positions[user] for user in moved]))
+            places = NumberArray.of([positions[user] for user in moved])
+            asked(connection, _SQL["move_persons"], (TextArray.of(moved), places))
 
     def _forget(self, connection: Connection, user: str) -> None:
         for each in ("forget_refusals", "forget_held", "forget_states", "forget_records", "forget_person"):
@@ -505,6 +517,18 @@ def _take(connection: Connection, place: ServerPlace, *, alone: bool) -> None:
     raise AloneError(
         "a service that does not share it writes this event log", hint="set storage.shared = true there, and restart it"
     )
+
+
+def _held_by(
+    before: tuple[int, int] | None, there: dict[int, Held], rows: Sequence[tuple[Any, ...]], first: int
+) -> Held | None:
+    """What is in the latest row of an id, which is one of before or one that is about to be written; None: none is."""
+    if before is None:
+        return None
+    if before[0] < first:
+        return there.get(before[0])
+    _, _, start_us, end_us, _, version, op, _, _, _, _, kind, _, body = rows[before[0] - first]
+    return Held(kind, version, op, start_us, end_us, body)
 
 
 def _purge(connection: Connection, type_name: str, before_us: int, seqs: list[int]) -> None:

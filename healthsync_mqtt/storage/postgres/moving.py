@@ -7,9 +7,9 @@ from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.defect import DefectError
 from healthsync_mqtt.storage.moving import MOVING
 from healthsync_mqtt.storage.port import NOBODY, RejectedRow
-from healthsync_mqtt.storage.postgres.arrays import DigestArray
+from healthsync_mqtt.storage.postgres.arrays import DigestArray, TextArray
 from healthsync_mqtt.storage.postgres.connection import LastPlace, fetch, run, translated
-from healthsync_mqtt.storage.postgres.log import PostgresEventLog
+from healthsync_mqtt.storage.postgres.log import Moves, PostgresEventLog
 from healthsync_mqtt.storage.postgres.statements import statements
 
 _SQL = statements("writer")
@@ -40,13 +40,15 @@ class PostgresMovingLog(PostgresEventLog):
         """See ``moving.MovableLog.adopt``."""
         with self._staging() as connection:
             users = {row.user for row in rows if row.user != NOBODY}
-            persons = self._persons(connection, users)
+            persons = self._persons(fetch(connection, _SQL["persons"], (TextArray.of(list(users)),)), users)
             identity_of, positions = self._identity, self._staged_positions
             identities = [
                 identity_of(row.user, row.id) if row.id else identity_of(NOBODY, str(row.seq)) for row in rows
             ]
             asked = {identity for row, identity in zip(rows, identities, strict=True) if row.id}
-            latest = {bytes(each): seq for each, seq, _ in fetch(connection, _SQL["known"], (DigestArray.of(list(asked)),))}
+            latest = {
+                bytes(each): seq for each, seq, _ in fetch(connection, _SQL["known"], (DigestArray.of(list(asked)),))
+            }
             written: list[tuple[Any, ...]] = []
             stored: dict[bytes, tuple[int, int]] = {}
             superseded: list[tuple[int, int]] = []
@@ -70,8 +72,7 @@ class PostgresMovingLog(PostgresEventLog):
                         row.user, row.device, row.provider, row.type, row.id, row.body,
                     )
                 )  # fmt: skip
-            self._write(connection, written, stored, superseded)
-            self._write_persons(connection, users, persons, new_types)
+            self._write(connection, written, stored, superseded, Moves(users, persons, new_types))
             self._staged_last = LastPlace(rows[-1].seq, identities[-1], rows[-1].received_us)
 
     def adopt_position(self, user: str, position: int) -> None:

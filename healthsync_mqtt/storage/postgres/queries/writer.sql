@@ -24,7 +24,7 @@ JOIN identity AS i ON i.identity = asked.identity
 SELECT seq, type, version, op, start_us, end_us, body FROM log WHERE seq = ANY (%s)
 
 -- name: persons
-SELECT username, position, types FROM person WHERE username = ANY (%s)
+SELECT username, position, array_to_string(types, ' ') FROM person WHERE username = ANY (%s)
 
 -- name: position
 SELECT position FROM person WHERE username = %s
