@@ -111,6 +111,17 @@ class Postgres:
         self.wait_ready()
         return self
 
+    def follow(self, primary: "Postgres") -> Self:
+        """Begin as its standby, from a copy of what it has now."""
+        subprocess.run(
+            [
+                str(program("pg_basebackup")), "-d", primary.url, "-D", str(self.data), "-R", "-X", "stream",
+                "--checkpoint=fast", "--no-sync",
+            ],
+            check=True, capture_output=True, cwd=self.root, **self._as,
+        )  # fmt: skip
+        return self.start()
+
     def wait_ready(self) -> None:
         assert self.process is not None
         until = time.monotonic() + PATIENCE_S

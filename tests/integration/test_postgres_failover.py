@@ -1,0 +1,145 @@
+"""A PostgreSQL that is lost, disk and all, while its log is written, and a standby that takes over."""
+
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.storage.anchor import AnchorFile, RestoredError
+from healthsync_mqtt.storage.opening import server_promise
+from healthsync_mqtt.storage.postgres.connection import ServerPlace
+from healthsync_mqtt.storage.postgres.faults import OtherLogError
+from healthsync_mqtt.storage.postgres.log import PostgresEventLog
+from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
+from healthsync_mqtt.testing.log_items import NOW_US, item
+from tests.support.patience import PATIENCE_S, wait_until
+from tests.support.postgres import PASSWORD, Postgres, installed
+
+pytestmark = [
+    pytest.mark.real_server,
+    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
+]
+
+
+@pytest.fixture
+def servers() -> Iterator[Callable[[], Postgres]]:
+    """Servers that are not started; all are gone at the end."""
+    with ExitStack() as stack:
+
+        def server() -> Postgres:
+            made = Postgres()
+            stack.push(made.__exit__)
+            return made
+
+        yield server
+
+
+def either(one: Postgres, other: Postgres, schema: str = "healthsync") -> ServerPlace:
+    """Both, as an operator names them: whichever takes writes."""
+    hosts = f"127.0.0.1:{one.port},127.0.0.1:{other.port}"
+    return ServerPlace(f"postgresql://healthsync:{PASSWORD}@{hosts}/postgres?target_session_attrs=read-write", schema)
+
+
+class Writer:
+    """Writes group after group, each until it is acknowledged."""
+
+    def __init__(self, log: PostgresEventLog, first: int) -> None:
+        self.acknowledged = first
+        self._log = log
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            first = self.acknowledged
+            group = [item(f"e{first + n}", f"user{(first + n) % 3}") for n in range(3)]
+            try:
+                self._log.stage(group, [], NOW_US)
+                self._log.commit()
+            except StoreError:
+                self._ending.wait(0.05)
+            else:
+                self.acknowledged = first + len(group)
+
+    def end(self) -> int:
+        self._ending.set()
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+        return self.acknowledged
+
+
+def test_a_synchronous_standby_has_all_that_was_acknowledged(servers: Callable[[], Postgres]) -> None:
+    """HEALTHSYNC_TEST_FAILOVERS: how often."""
+    rounds, rng = int(os.environ.get("HEALTHSYNC_TEST_FAILOVERS", "2")), random.Random(19)
+    primary, written = servers().start(), 0
+    PostgresEventLog.open(ServerPlace(primary.url)).close()
+    primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    for _ in range(rounds):
+        standby = servers().follow(primary)
+        primary.execute("SELECT pg_reload_conf()")
+        wait_until(lambda here=primary: here.execute(SYNCHRONOUS) == [("sync",)], "the standby follows")
+        place = either(primary, standby)
+        with PostgresEventLog.open(place) as log:
+            writer, goal = Writer(log, written), written + rng.randrange(3, 90)
+            wait_until(lambda to=writer, most=goal: to.acknowledged >= most, "groups are acknowledged")
+            primary.kill()
+            standby.execute("SELECT pg_promote()")
+            standby.execute("ALTER SYSTEM SET synchronous_standby_names = ''")
+            standby.execute("SELECT pg_reload_conf()")
+            taken_over = writer.acknowledged
+            wait_until(lambda to=writer, most=taken_over: to.acknowledged > most, "it goes on at the standby")
+            written = writer.end()
+        with PostgresLogReader.open(place) as reader:
+            rows = reader.read(0, 99_999, history=True)
+        assert [row.id for row in rows[:written]] == [f"e{n}" for n in range(written)], "each, once, in order"
+        for user in ("user0", "user1", "user2"):
+            own = [row.position for row in rows if row.user == user]
+            assert own == list(range(1, len(own) + 1))
+        standby.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary = standby
+
+
+SYNCHRONOUS = "SELECT sync_state FROM pg_stat_replication"
+
+
+def test_what_an_asynchronous_standby_lost_is_noticed(servers: Callable[[], Postgres], tmp_path: Path) -> None:
+    """It is named before, and the log is refused after, until somebody takes it as it is."""
+    primary = servers().start()
+    data = primary.directory(tmp_path / "data")
+    promise = server_promise(data)
+    assert promise is not None
+    assert not promise.asynchronous
+    standby = servers().follow(primary)
+    wait_until(lambda: primary.execute(SYNCHRONOUS) == [("async",)], "the standby follows")
+    promise = server_promise(data)
+    assert promise is not None
+    assert "what it has not when it takes over is lost" in promise.words
+    place, anchor = either(primary, standby), AnchorFile(tmp_path / "postgres.anchor")
+    with PostgresEventLog.open(place, anchor=anchor) as log:
+        log.stage([item("a")], [], NOW_US)
+        log.commit()
+        reached = primary.execute("SELECT pg_current_wal_lsn()")[0][0]
+        wait_until(lambda: standby.execute(f"SELECT pg_last_wal_replay_lsn() >= '{reached}'") == [(True,)], "it has it")
+        standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
+        standby.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: primary.execute(SYNCHRONOUS) == [], "the standby is behind from now on")
+        log.stage([item("b"), item("c")], [], NOW_US)
+        log.commit()
+        log.anchor()
+        primary.kill()
+        standby.execute("SELECT pg_promote()")
+        with pytest.raises(OtherLogError, match="has lost rows"):
+            log.stage([item("d")], [], NOW_US)
+        before = log.epoch
+    with pytest.raises(RestoredError, match="lost rows at its end"):
+        PostgresEventLog.open(place, anchor=anchor)
+    with PostgresEventLog.open(place, anchor=anchor, accept_restored=lambda *_: None) as log:
+        assert log.epoch != before, "devices send again what they keep"
+        assert log.stage([item("a"), item("b"), item("c")], [], NOW_US) == [0, 2, 3]
+        log.commit()
