@@ -94,7 +94,7 @@ def _told(left: int, *, as_json: bool) -> None:
         output.say(f"{left} left")
 
 
-class Store(StrEnum):
+class StoreName(StrEnum):
     """Where the log of a data directory can be."""
 
     SQLITE = "sqlite"
@@ -104,11 +104,11 @@ class Store(StrEnum):
 @app.command("copy")
 def copy(
     source: Annotated[
-        Store, typer.Argument(metavar="FROM", help="sqlite: events.db; postgresql: the server of storage.url.")
+        StoreName, typer.Argument(metavar="FROM", help="sqlite: events.db; postgresql: the server of storage.url.")
     ],
-    target: Annotated[Store, typer.Argument(metavar="TO", help="The other one. It has to be empty.")],
+    target: Annotated[StoreName, typer.Argument(metavar="TO", help="The other one. It has to be empty.")],
     *,
-    plain: Annotated[bool, typer.Option("--plain", help="Store there as it is what is sealed here.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="StoreName there as it is what is sealed here.")] = False,
     dry_run: DryRun = False,
     data: Data = DATA,
     json: Json = False,
@@ -125,7 +125,7 @@ def copy(
             "a log is copied from one store into the other one", hint="healthsync storage copy sqlite postgresql"
         )
     place = DataDirectory(data)
-    crossing = Crossing(place.path, to_server=target is Store.POSTGRESQL, plain=plain)
+    crossing = Crossing(place.path, to_server=target is StoreName.POSTGRESQL, plain=plain)
     plan = crossing.plan()
     if dry_run:
         output.told(
@@ -144,8 +144,8 @@ def copy(
 
 
 _NEXT: Final = {
-    Store.POSTGRESQL: "next: mv events.db away, then healthsync up",
-    Store.SQLITE: "next: take storage.url out of the settings, then healthsync up",
+    StoreName.POSTGRESQL: "next: mv events.db away, then healthsync up",
+    StoreName.SQLITE: "next: take storage.url out of the settings, then healthsync up",
 }
 
 

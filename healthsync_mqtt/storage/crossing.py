@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.address import server_of
-from healthsync_mqtt.storage.moving import MovableLog, Moved, Part, State, move, refuse_second_move, state
+from healthsync_mqtt.storage.moving import MovableLog, Moved, MovePart, State, move, refuse_second_move, state
 from healthsync_mqtt.storage.opening import codec_of
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.storage.sqlite.comparing import anchor_path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from healthsync_mqtt.storage.postgres.server import PostgresServer
 
 
-class Plan(NamedTuple):
+class CrossingPlan(NamedTuple):
     """What a crossing would do: rows of the log, how many of them are there already, and how far it is."""
 
     state: State
@@ -44,15 +44,15 @@ class Crossing:
         self._to_server = to_server
         self._plain = plain
 
-    def plan(self) -> Plan:
+    def plan(self) -> CrossingPlan:
         """What is to be done; nothing is written. UnavailableError as for ``run``."""
         with self._source() as (source, reader):
             self._refuse_unsealed(reader)
             if not self._has_target():
                 refuse_second_move(source)
-                return Plan(State.NEW, reader.head(), 0)
+                return CrossingPlan(State.NEW, reader.head(), 0)
             with self._target() as target:
-                return Plan(state(source, target), reader.head(), target.head())
+                return CrossingPlan(state(source, target), reader.head(), target.head())
 
     def run(self, told: Callable[[int], None]) -> Moved:
         """Do it; ``told`` hears how many rows are there. Killed anywhere it goes on with the next call.
@@ -78,7 +78,7 @@ class Crossing:
 
     @contextmanager
     def _source(self) -> Iterator[tuple[MovableLog, LogReader]]:
-        with self._open(Part.SOURCE, on_server=not self._to_server) as log:
+        with self._open(MovePart.SOURCE, on_server=not self._to_server) as log:
             reader: LogReader
             if self._to_server:
                 reader = SqliteLogReader.open(self._paths.events_db, codec=codec_of(self._data))
@@ -88,20 +88,20 @@ class Crossing:
                 yield log, reader
 
     def _target(self) -> MovableLog:
-        return self._open(Part.TARGET, on_server=self._to_server)
+        return self._open(MovePart.TARGET, on_server=self._to_server)
 
-    def _open(self, part: Part, *, on_server: bool) -> MovableLog:
+    def _open(self, part: MovePart, *, on_server: bool) -> MovableLog:
         if on_server:
-            if part is Part.SOURCE and not self._server.has_log():
+            if part is MovePart.SOURCE and not self._server.has_log():
                 raise UnavailableError(
                     "there is no event log in this database yet", hint="copy it to there: sqlite postgresql"
                 )
             return self._server.open_for_move(self._anchor(on_server), part)
         return SqliteMovingLog.open(
             self._paths.events_db,
-            create=part is Part.TARGET,
+            create=part is MovePart.TARGET,
             codec=codec_of(self._data),
-            seal_new=part is Part.TARGET and not self._plain,
+            seal_new=part is MovePart.TARGET and not self._plain,
             part=part,
         )
 

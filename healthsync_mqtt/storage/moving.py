@@ -30,7 +30,7 @@ _A_COMMIT: Final = 2_000
 _REFUSALS: Final = 200
 
 
-class Part(Enum):
+class MovePart(Enum):
     """What a log that is opened is in a move."""
 
     NONE = 0
@@ -77,14 +77,14 @@ class MovableLog(EventLog, Protocol):
         """Be whole, and called so: durable when this returns, and with it what was staged."""
 
 
-def refuse_marked(marks: Mapping[str, Any], part: Part, *, accepted: bool) -> None:
+def refuse_marked(marks: Mapping[str, Any], part: MovePart, *, accepted: bool) -> None:
     """UnavailableError where a log cannot be used for a move that is going on or is over."""
-    if MOVING in marks and part is not Part.TARGET:
+    if MOVING in marks and part is not MovePart.TARGET:
         raise UnavailableError(
             "the event log is only partly here: its move has not ended",
             hint="finish it as it was begun, see: healthsync storage copy --help",
         )
-    if MOVED in marks and part is not Part.SOURCE and not accepted:
+    if MOVED in marks and part is not MovePart.SOURCE and not accepted:
         raise UnavailableError(
             "the event log was moved to another place, and goes on there",
             hint="a move that was broken off is finished as it was begun, see healthsync storage copy --help; to go on "

@@ -32,7 +32,7 @@ class DigestArray(bytes):
         return cls(_header(1, 0, _BYTEA, len(digests), 1) + each + each.join(digests))
 
 
-class NumberArray(bytes):
+class BigintArray(bytes):
     """``bigint[]``."""
 
     @classmethod
@@ -68,7 +68,7 @@ class _DigestDumper(Dumper):
         return obj
 
 
-class _NumberDumper(_DigestDumper):
+class _BigintDumper(_DigestDumper):
     oid = _INT8_ARRAY
 
 
@@ -79,5 +79,5 @@ class _TextDumper(_DigestDumper):
 def register(connection: "Connection[tuple[Any, ...]]") -> None:
     """Let statements of a connection take them."""
     connection.adapters.register_dumper(DigestArray, _DigestDumper)
-    connection.adapters.register_dumper(NumberArray, _NumberDumper)
+    connection.adapters.register_dumper(BigintArray, _BigintDumper)
     connection.adapters.register_dumper(TextArray, _TextDumper)

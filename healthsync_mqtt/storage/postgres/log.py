@@ -21,9 +21,9 @@ from healthsync_mqtt.model.event import LATEST
 from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.defect import DefectError
 from healthsync_mqtt.storage.latest import Held, version_after
-from healthsync_mqtt.storage.moving import MOVED, Part, refuse_marked
+from healthsync_mqtt.storage.moving import MOVED, MovePart, refuse_marked
 from healthsync_mqtt.storage.port import NOBODY, FormatMemory, Item, LogHealth, Quarantined
-from healthsync_mqtt.storage.postgres.arrays import DigestArray, NumberArray, TextArray
+from healthsync_mqtt.storage.postgres.arrays import BigintArray, DigestArray, TextArray
 from healthsync_mqtt.storage.postgres.comparing import compare
 from healthsync_mqtt.storage.postgres.connection import (
     Connection,
@@ -120,7 +120,7 @@ class PostgresEventLog:
         anchor: AnchorFile | None = None,
         accept_restored: Acceptance | None = None,
         alone: bool = False,
-        part: Part = Part.NONE,
+        part: MovePart = MovePart.NONE,
     ) -> Self:
         """Open the log for writing; it is made, or its schema brought up to date. UnavailableError, StoreError.
 
@@ -453,7 +453,7 @@ class PostgresEventLog:
             for item, identity in zip(items, identities, strict=True)
             if item.event.version == LATEST and identity in latest
         }
-        rows = fetch(connection, _SQL["held"], (NumberArray.of(list(wanted)),)) if wanted else []
+        rows = fetch(connection, _SQL["held"], (BigintArray.of(list(wanted)),)) if wanted else []
         return {seq: Held(*rest) for seq, *rest in rows}
 
     def _write(
@@ -466,11 +466,11 @@ class PostgresEventLog:
     ) -> None:
         seqs, ranks = zip(*stored.values(), strict=True) if stored else ((), ())
         with connection.pipeline():
-            identities = DigestArray.of(list(stored)), NumberArray.of(seqs), NumberArray.of(ranks)
+            identities = DigestArray.of(list(stored)), BigintArray.of(seqs), BigintArray.of(ranks)
             kept = asked(connection, _SQL["keep_identities"], identities)
             if superseded:
                 older, newer = zip(*superseded, strict=True)
-                asked(connection, _SQL["supersede"], (NumberArray.of(older), NumberArray.of(newer)))
+                asked(connection, _SQL["supersede"], (BigintArray.of(older), BigintArray.of(newer)))
             self._write_persons(connection, moves)
         if kept.rowcount != len(stored):
             raise DefectError(
@@ -489,7 +489,7 @@ class PostgresEventLog:
             known = persons[user][1] if user in persons else set()
             asked(connection, _SQL["keep_person"], (user, positions[user], sorted(known | kinds)))
         if moved := sorted(users - new_types.keys()):
-            places = NumberArray.of([positions[user] for user in moved])
+            places = BigintArray.of([positions[user] for user in moved])
             asked(connection, _SQL["move_persons"], (TextArray.of(moved), places))
 
     def _forget(self, connection: Connection, user: str) -> None:

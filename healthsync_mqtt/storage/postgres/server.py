@@ -8,7 +8,7 @@ from typing import NamedTuple
 from healthsync_mqtt.config.sections import StorageSettings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison, AnchorFile
-from healthsync_mqtt.storage.moving import Part
+from healthsync_mqtt.storage.moving import MovePart
 from healthsync_mqtt.storage.postgres.comparing import compare
 from healthsync_mqtt.storage.postgres.connection import (
     Connection,
@@ -75,9 +75,9 @@ class PostgresServer:
         except AloneError as error:
             raise UnavailableError(str(error), hint=error.hint) from error
 
-    def open_for_move(self, anchor: Path, part: Part) -> PostgresMovingLog:
+    def open_for_move(self, anchor: Path, part: MovePart) -> PostgresMovingLog:
         """The writer as a part of a move, alone. UnavailableError when any service has the log."""
-        file = AnchorFile(anchor) if part is Part.SOURCE else None
+        file = AnchorFile(anchor) if part is MovePart.SOURCE else None
         try:
             return PostgresMovingLog.open(self._place, anchor=file, alone=True, part=part)
         except AloneError as error:

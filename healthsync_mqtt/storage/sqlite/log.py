@@ -15,7 +15,7 @@ from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.file_system import refuse_network_file_system
 from healthsync_mqtt.storage.latest import Held, version_after
-from healthsync_mqtt.storage.moving import MOVED, Part, refuse_marked
+from healthsync_mqtt.storage.moving import MOVED, MovePart, refuse_marked
 from healthsync_mqtt.storage.port import FormatMemory, Item, LogHealth, Quarantined
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.storage.sqlite import connection as settings
@@ -115,7 +115,7 @@ class SqliteEventLog:
         accept_restored: Acceptance | None = None,
         quotas: Quotas | None = None,
         seal_new: bool = True,
-        part: Part = Part.NONE,
+        part: MovePart = MovePart.NONE,
     ) -> Self:
         """Open the log for writing, bring its schema up to date and shut other writers out.
 
@@ -132,7 +132,7 @@ class SqliteEventLog:
             refuse_network_file_system(path.parent)
         lock = WriterLock(path.parent / "writer.lock")
         try:
-            anchored = not accept_restored and part is not Part.TARGET
+            anchored = not accept_restored and part is not MovePart.TARGET
             if create and anchored and not path.exists():
                 compare(path, None).refuse()
             connection = open_writer(path, create=create, vfs=vfs, exclusive=exclusive)
