@@ -17,6 +17,7 @@ from tests.support.bench import (
     groups,
     imports,
     pictures,
+    postgres,
     rows,
     sealed,
     sinks,
@@ -38,6 +39,7 @@ ROWS = (
     | explorer.ROWS
     | pictures.ROWS
     | external.ROWS
+    | postgres.ROWS
     | backups.ROWS
     | gateway.ROWS
 )
