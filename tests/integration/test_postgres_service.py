@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.storage.opening import open_log
+from healthsync_mqtt.testing.log_items import NOW_US, item
 from tests.support.pages import Typist, Walk, blocks
 from tests.support.patience import PATIENCE_S
 from tests.support.postgres import PASSWORD, Postgres, installed, program
@@ -139,6 +141,16 @@ def test_the_howto_is_typed(server: Postgres, tmp_path: Path) -> None:
         text = settings.text.replace("healthsync@localhost", f"healthsync_page@localhost:{server.port}")
         (tmp_path / "data" / "healthsync.toml").write_text(text)
         walk.go(1)
+        typist.close()
+        file = tmp_path / "data" / "healthsync.toml"
+        file.rename(tmp_path / "settings")
+        with open_log(tmp_path / "data") as log:
+            log.stage([item("moved")], [], NOW_US)
+            log.commit()
+        (tmp_path / "settings").rename(file)
+        walk.go(1)
+        listed = subprocess.check_output([programs / "healthsync", "events", "list", "--json"], cwd=tmp_path, env=env)
+        assert [json.loads(line)["id"] for line in listed.splitlines()] == ["moved"]
         walk.done()
     finally:
         typist.close()
