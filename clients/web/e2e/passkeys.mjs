@@ -50,19 +50,19 @@ test(
     const [held] = await phone.held();
     assert.deepEqual([held.rpId, held.isResidentCredential], ["health.example.org", true]);
 
-    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("button", { name: "Sign out", exact: true }).click();
     const enter = page.getByRole("button", { name: "Sign in with a passkey" });
     await enter.waitFor();
     await pia.expectSound("signed-out-passkey");
     await enter.press("Enter");
-    await page.getByRole("button", { name: "Sign out" }).waitFor(); // where the person was before
+    await page.getByRole("button", { name: "Sign out", exact: true }).waitFor(); // where the person was before
     await page.waitForSelector("text=used just now");
     assert.equal(await page.locator(".quiet", { hasText: "Signed in as pia" }).count(), 1);
 
     await row.getByRole("button", { name: "Remove" }).click();
     await page.getByRole("alertdialog").getByRole("button", { name: "Remove" }).click();
     await page.waitForSelector("text=There is none yet");
-    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("button", { name: "Sign out", exact: true }).click();
     await enter.click();
     await page.waitForSelector("text=not known here any more");
     assert.deepEqual(

@@ -51,7 +51,7 @@ for (const size of WHOLE) {
     await visitor.expectSound("settings-dark-german");
     await page.reload();
     await page.waitForSelector("h1:has-text('Einstellungen')");
-    await page.getByRole("button", { name: "Abmelden" }).click();
+    await page.getByRole("button", { name: "Abmelden", exact: true }).click();
     await page.waitForSelector("text=healthsync user invite");
     await visitor.expectSound("signed-out");
     await visitor.context.close();
