@@ -4,5 +4,6 @@ import "./person.mjs";
 import "./passkeys.mjs";
 import "./organisation.mjs";
 import "./others.mjs";
+import "./strap.mjs";
 import "./offline.mjs";
 import "./baseline.mjs";

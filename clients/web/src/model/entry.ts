@@ -3,6 +3,9 @@
 import type { EventType, Quantity } from "./catalogue";
 import { isoHere } from "./times";
 
+/** Where it comes from, whatever is entered in this app. */
+export const SOURCE = { app: "HealthSync web" };
+
 export const MEALS: readonly string[] = ["breakfast", "lunch", "dinner", "snack"];
 
 export interface Draft {
@@ -40,7 +43,7 @@ export function formOf(of: EventType): Form | null {
 /** The event, but for its id. */
 export function entryOf(of: EventType, draft: Draft): Record<string, unknown> {
   const start_time = isoHere(draft.at);
-  const about = { type: of.name, source: { app: "HealthSync web" } };
+  const about = { type: of.name, source: SOURCE };
   if (of.name === "food") {
     const items = draft.items.map(({ name, energy_kcal }) => {
       const kcal = Number(energy_kcal.replace(",", "."));

@@ -105,8 +105,10 @@ function Strap({ outbox }: { outbox: BrowserOutbox }): ReactElement | null {
       <Failure error={heart.error} again={() => void heart.connect()} />
       <p aria-live="polite">
         {heart.bpm === null ? null : <b>{heart.bpm} /min </b>}
-        <button type="button" onClick={() => (heart.bpm === null ? void heart.connect() : heart.stop())}>
-          {say(heart.bpm === null ? "heart.connect" : "heart.stop")}
+        {heart.state === "gone" ? <span>{say("heart.gone")} </span> : null}
+        {heart.state === "connected" && heart.bpm === null ? <span>{say("heart.waiting")} </span> : null}
+        <button type="button" onClick={() => (heart.state === "connected" ? heart.stop() : void heart.connect())}>
+          {say(heart.state === "connected" ? "heart.stop" : "heart.connect")}
         </button>
       </p>
     </section>

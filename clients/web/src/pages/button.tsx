@@ -3,6 +3,7 @@
 import { newId } from "@healthsync/client";
 import { type ReactElement, useEffect, useState } from "react";
 import type { BrowserOutbox } from "../api/outbox";
+import { SOURCE } from "../model/entry";
 import { isoHere } from "../model/times";
 import { settings, useSettings } from "../settings";
 import { nameOf, say } from "../words/words";
@@ -30,7 +31,7 @@ export function Button({ outbox }: { outbox: BrowserOutbox }): ReactElement {
   const press = async (): Promise<void> => {
     const [id, now] = [newId(), isoHere(Date.now())];
     const lasting = type === "caffeine" ? {} : { end_time: now };
-    await outbox.add([{ id, type, start_time: now, ...lasting, value: SAYINGS[type] }]);
+    await outbox.add([{ id, type, source: SOURCE, start_time: now, ...lasting, value: SAYINGS[type] }]);
     setPressed((before) => [...before, id]);
     navigator.vibrate?.(30);
   };
