@@ -88,12 +88,12 @@ async def test_t07_what_was_suspended_comes_back_with_the_same_token(house: Hous
 
 
 async def test_t07_a_token_that_ends_closes_its_connection_and_a_new_one_goes_on(house: House, bob: Bystander) -> None:
-    short = house.device("alice", lifetime_s=600)
+    short = house.device("alice", lifetime_s=6000)
     peer = await house.connect(short, clean=False)
     await peer.publish(short.events, event("before"))
-    house.age_tokens(599)
+    house.age_tokens(5000)
     await peer.publish(short.events, event("still"))
-    house.age_tokens(2)
+    house.age_tokens(1001)
     await peer.closed()
     assert (await (await house.knock()).connect(short, clean=False)).code == 5
     principal = house.registry.device("alice", "watch").principal
