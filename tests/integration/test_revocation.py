@@ -97,7 +97,7 @@ async def test_t07_a_token_that_ends_closes_its_connection_and_a_new_one_goes_on
     await peer.closed()
     assert (await (await house.knock()).connect(short, clean=False)).code == 5
     principal = house.registry.device("alice", "watch").principal
-    fresh = Identity(client_id=short.client_id, token=house.token(principal, 3600), user="alice", device="watch")
+    fresh = Identity(client_id=short.client_id, token=house.token(principal, 9000), user="alice", device="watch")
     again = await house.connect(fresh, clean=False)
     await again.publish(fresh.events, event("after"))
     assert house.stored("alice") == ["before", "still", "after"]
