@@ -88,16 +88,16 @@ async def test_t07_what_was_suspended_comes_back_with_the_same_token(house: Hous
 
 
 async def test_t07_a_token_that_ends_closes_its_connection_and_a_new_one_goes_on(house: House, bob: Bystander) -> None:
-    short = house.device("alice", lifetime_s=6000)
+    short = house.device("alice", lifetime_s=1200)
     peer = await house.connect(short, clean=False)
     await peer.publish(short.events, event("before"))
-    house.age_tokens(5000)
+    house.age_tokens(1000)
     await peer.publish(short.events, event("still"))
-    house.age_tokens(1001)
+    house.age_tokens(201)
     await peer.closed()
     assert (await (await house.knock()).connect(short, clean=False)).code == 5
     principal = house.registry.device("alice", "watch").principal
-    fresh = Identity(client_id=short.client_id, token=house.token(principal, 9000), user="alice", device="watch")
+    fresh = Identity(client_id=short.client_id, token=house.token(principal, 3600), user="alice", device="watch")
     again = await house.connect(fresh, clean=False)
     await again.publish(fresh.events, event("after"))
     assert house.stored("alice") == ["before", "still", "after"]
