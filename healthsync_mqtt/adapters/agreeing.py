@@ -1,6 +1,5 @@
 """How a user lets an adapter in: the provider's page, the answer that comes back to this machine, the tokens for it."""
 
-import base64
 import hashlib
 import html
 import secrets
@@ -17,6 +16,7 @@ from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.ready import ReadyAdapter
 from healthsync_mqtt.adapters.web import Web
 from healthsync_mqtt.errors import DeniedError, InputError, UnavailableError
+from healthsync_mqtt.model.base64url import base64url
 
 LASTS_S: Final = 600
 """Seconds that a user has to agree."""
@@ -37,7 +37,7 @@ def invite(book: LinkBook, ready: ReadyAdapter, user: str, redirect: str, now_us
     """A page for the user, and what is expected back from it, once, within ten minutes."""
     state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
     digest = hashlib.sha256(verifier.encode()).digest()
-    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    challenge = base64url(digest)
     capability = ready.adapter.capability
     if capability.auth is not AuthMethod.oauth2_pkce:
         challenge = ""

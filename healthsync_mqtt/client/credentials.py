@@ -1,6 +1,5 @@
 """A device's identity as ``healthsync device add … --json`` prints it, or as an enrolment returns it."""
 
-import base64
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import Any, Self
 
 from healthsync_mqtt.config.private_files import make_private_directory, write_durably
 from healthsync_mqtt.errors import DeniedError, InputError
+from healthsync_mqtt.model.base64url import from_base64url
 from healthsync_mqtt.model.times import iso
 
 _NEEDED = ("user_id", "device_id", "client_id", "username", "token")
@@ -95,7 +95,7 @@ def lifetime(token: str) -> float:
 def _claimed(token: str, name: str) -> float | None:
     try:
         body = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        claims = json.loads(from_base64url(body))
         return float(claims[name])
     except (IndexError, ValueError, KeyError, TypeError):
         return None

@@ -31,6 +31,7 @@ from healthsync_mqtt.identity.login.proof import (
     Proof,
     UnprovedError,
 )
+from healthsync_mqtt.model.base64url import from_base64url
 from healthsync_mqtt.model.catalogue import GUARDED
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.telemetry.log import get_logger
@@ -241,7 +242,7 @@ class Callers:
         """The client id of whom a token names; nothing of the token has been verified then."""
         try:
             body = token.split(b".")[1]
-            claims = json.loads(base64.urlsafe_b64decode(body + b"=" * (-len(body) % 4)))
+            claims = json.loads(from_base64url(body.decode()))
             role, subject, device = Role(claims["role"]), claims["sub"], claims.get("did")
             entry = self._directory.entry(role, subject, device)
         except (IndexError, KeyError, ValueError, TypeError, AttributeError, RecursionError):

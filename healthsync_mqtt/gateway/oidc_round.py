@@ -5,7 +5,6 @@ and what the code is exchanged with (PKCE) are codes over that word and the stat
 has seen the address has none of the others, and none is good in another browser.
 """
 
-import base64
 import hashlib
 import hmac
 import secrets
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from healthsync_mqtt.errors import TokenError
+from healthsync_mqtt.model.base64url import base64url, from_base64url
 
 ROUND_S: Final = 600
 """Seconds that one may take for signing in there."""
@@ -34,7 +34,7 @@ class Round:
     @property
     def challenge(self) -> str:
         """What is said of the verifier beforehand (S256)."""
-        return text_of(hashlib.sha256(self.verifier.encode()).digest())
+        return base64url(hashlib.sha256(self.verifier.encode()).digest())
 
 
 class Rounds:
@@ -51,7 +51,7 @@ class Rounds:
     def returned(self, browser: str, state: str, now_us: int) -> Round:
         """The one that this state was given out for. TokenError for any other browser, and when it is over."""
         try:
-            value = base64.urlsafe_b64decode(state + "=" * (-len(state) % 4))
+            value = from_base64url(state)
         except ValueError:
             value = b""
         begun, code = value[: _NONCE + _TIME], value[_NONCE + _TIME :]
@@ -63,17 +63,12 @@ class Rounds:
 
     def _round(self, browser: str, value: bytes) -> Round:
         return Round(
-            state=text_of(value),
-            nonce=text_of(self._code("nonce", browser, value)),
-            verifier=text_of(self._code("verifier", browser, value)),
+            state=base64url(value),
+            nonce=base64url(self._code("nonce", browser, value)),
+            verifier=base64url(self._code("verifier", browser, value)),
             expires_us=int.from_bytes(value[_NONCE : _NONCE + _TIME]),
         )
 
     def _code(self, what: str, browser: str, over: bytes) -> bytes:
         key = hashlib.blake2b(self._secret().encode(), digest_size=32, person=b"hs oidc").digest()
         return hmac.digest(key, f"{what}\n{browser}\n".encode() + over, "sha256")
-
-
-def text_of(data: bytes) -> str:
-    """Base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -11,6 +11,8 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from healthsync_mqtt.model.base64url import base64url
+
 _LENGTH: Final = 16
 
 
@@ -24,7 +26,7 @@ class SealedPlaces:
 
     def seal(self, seq: int, about: str) -> str:
         """The place as text for whoever asks ``about`` this."""
-        return base64.urlsafe_b64encode(self.sealed(seq, about)).rstrip(b"=").decode()
+        return base64url(self.sealed(seq, about))
 
     def open(self, text: str, about: str) -> int | None:
         """The place; None for a text that was not sealed here, or for another question."""

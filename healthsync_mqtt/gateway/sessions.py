@@ -6,7 +6,6 @@ the same next tokens are made again. One that is older was copied, and ends its 
 """
 
 import asyncio
-import base64
 import hashlib
 import hmac
 import time
@@ -21,6 +20,7 @@ from healthsync_mqtt.identity.audit.log import AuditLog, plain, subject_of
 from healthsync_mqtt.identity.people.carers import Carer
 from healthsync_mqtt.identity.people.sessions import PersonSession, SessionRole
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.model.base64url import base64url
 from healthsync_mqtt.telemetry.log import get_logger
 
 T = TypeVar("T")
@@ -266,7 +266,7 @@ class PersonSessions:
     def _code(self, kind: str, session: str, generation: int, seed: str) -> str:
         key = hashlib.blake2b(self._secret().encode(), digest_size=32, person=b"hs sessions").digest()
         code = hmac.digest(key, f"{kind}\n{session}\n{generation}\n{seed}".encode(), "sha256")
-        return base64.urlsafe_b64encode(code).rstrip(b"=").decode()
+        return base64url(code)
 
 
 def _parsed(kind: SessionToken, token: str) -> _Parsed | None:

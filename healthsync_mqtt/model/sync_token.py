@@ -4,12 +4,12 @@ It holds a place and digests of what it is good for: a log, a user, a grant. It 
 read is asked anew with each request. The place is one that the reader was told, or sealed.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from hashlib import blake2b
 from typing import Final, NamedTuple, Self
 
 from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.model.base64url import base64url, from_base64url
 
 _VERSION: Final = b"\x01"
 _DIGEST: Final = 8
@@ -42,7 +42,7 @@ class SyncToken(NamedTuple):
     def text(self) -> str:
         """As it is handed out."""
         body = _VERSION + _digest(self.epoch) + _digest(self.user or "") + _digest(self.grant) + self.place
-        return urlsafe_b64encode(body + _check(body)).decode().rstrip("=")
+        return base64url(body + _check(body))
 
     @classmethod
     def read(cls, text: str, *, epoch: str, user: str | None, grant: str) -> Self:
@@ -65,7 +65,7 @@ def no_token() -> SyncTokenError:
 
 def _body(text: str) -> bytes:
     try:
-        found = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        found = from_base64url(text)
     except (Base64Error, ValueError):
         found = b""
     body = found[:-_CHECK]

@@ -14,6 +14,8 @@ from typing import Final, NamedTuple, Protocol, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from healthsync_mqtt.model.base64url import base64url
+
 MAX_TOKEN_LIFE_S: Final = 86_400
 """No token outlives the second it was signed in by more than this (and ``CLOCK_SKEW_S``)."""
 CLOCK_SKEW_S: Final = 60
@@ -85,7 +87,7 @@ def jwks(public: Mapping[str, Ed25519PublicKey]) -> dict[str, list[dict[str, str
                 "kid": kid,
                 "use": "sig",
                 "alg": "EdDSA",
-                "x": base64.urlsafe_b64encode(key.public_bytes_raw()).rstrip(b"=").decode(),
+                "x": base64url(key.public_bytes_raw()),
             }
             for kid, key in sorted(public.items())
         ]

@@ -24,6 +24,7 @@ from healthsync_mqtt.identity.people.lookup import PEOPLE
 from healthsync_mqtt.identity.people.records import Family
 from healthsync_mqtt.identity.people.tables import Tables
 from healthsync_mqtt.identity.sql import statements
+from healthsync_mqtt.model.base64url import base64url
 
 PREFIX: Final = "hsr."
 GRACE_S: Final = 60
@@ -229,7 +230,7 @@ def _mint(family: str, tag_key: str) -> str:
 
 def _tag(head: str, tag_key: str) -> str:
     digest = hmac.digest(tag_key.encode(), head.encode(), "sha256")
-    return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+    return base64url(digest[:16])
 
 
 def _digest(token: str) -> str:

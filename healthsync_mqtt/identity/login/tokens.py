@@ -7,7 +7,6 @@ Time: a token is valid while ``now < exp``, exactly. ``nbf`` and ``iat`` may lie
 clock of another machine may have issued it; ``exp`` gets no leeway, so the door can close a connection at that second.
 """
 
-import base64
 import binascii
 import json
 import re
@@ -20,6 +19,7 @@ import jwt
 
 from healthsync_mqtt.errors import InputError, TokenError
 from healthsync_mqtt.identity.keys.signing import CLOCK_SKEW_S, MAX_TOKEN_LIFE_S, Keys
+from healthsync_mqtt.model.base64url import base64url, from_base64url
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.topics.grammar import is_id
 
@@ -224,10 +224,10 @@ def _number(raw: Mapping[str, Any], name: str) -> int:
 def _decode(part: str) -> bytes:
     """The bytes of one part; refused when another spelling of the same bytes exists and this is it."""
     try:
-        data = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        data = from_base64url(part)
     except binascii.Error:
         _refuse("a part is not base64url")
-    if base64.urlsafe_b64encode(data).rstrip(b"=") != part.encode():
+    if base64url(data) != part:
         _refuse("a part is not canonical base64url")
     return data
 

@@ -1,6 +1,5 @@
 """Azure Key Vault: ``wrapkey``, ``unwrapkey`` and ``rotate`` of an RSA key (7.4), with the secret of an application."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.keys.holders.asking import ask, posted, secret_of
 from healthsync_mqtt.keys.holders.grants import AccessGrant
 from healthsync_mqtt.keys.holders.port import WrappedSecret
+from healthsync_mqtt.model.base64url import base64url, from_base64url
 
 _WHO: Final = "Azure Key Vault"
 _LOGIN: Final = "https://login.microsoftonline.com"
@@ -30,13 +30,13 @@ class AzureHolder:
 
     def wrap(self, secret: bytes) -> WrappedSecret:
         """See ``Holder.wrap``."""
-        said = self._asked("POST", f"/{self.newest()}/wrapkey", {"alg": _HOW, "value": _text(secret)})
-        return WrappedSecret(_version(said["kid"]), _bytes(said["value"]))
+        said = self._asked("POST", f"/{self.newest()}/wrapkey", {"alg": _HOW, "value": base64url(secret)})
+        return WrappedSecret(_version(said["kid"]), from_base64url(said["value"]))
 
     def unwrap(self, wrapped: WrappedSecret) -> bytes:
         """See ``Holder.unwrap``."""
-        asked = {"alg": _HOW, "value": _text(wrapped.blob)}
-        return _bytes(self._asked("POST", f"/{wrapped.version}/unwrapkey", asked)["value"])
+        asked = {"alg": _HOW, "value": base64url(wrapped.blob)}
+        return from_base64url(self._asked("POST", f"/{wrapped.version}/unwrapkey", asked)["value"])
 
     def rotate(self) -> None:
         """See ``Holder.rotate``."""
@@ -67,11 +67,3 @@ class AzureHolder:
 
 def _version(kid: str) -> str:
     return kid.rpartition("/")[2]
-
-
-def _text(value: bytes) -> str:
-    return urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
-def _bytes(text: str) -> bytes:
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -19,8 +19,9 @@ from healthsync_mqtt.config.sections import OidcSettings
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConfigError, TokenError, UnavailableError
 from healthsync_mqtt.gateway.oidc_provider import AGAIN_S, KNOWN_S, OidcProvider
-from healthsync_mqtt.gateway.oidc_round import ROUND_S, Round, Rounds, text_of
+from healthsync_mqtt.gateway.oidc_round import ROUND_S, Round, Rounds
 from healthsync_mqtt.gateway.oidc_token import user_of
+from healthsync_mqtt.model.base64url import base64url
 from tests.support.gateway import Browser, GatewayHere, filled, gateway_here
 from tests.support.openid import CLIENT, SECRET, ScriptedProvider, serving
 from tests.support.web import HttpAnswer
@@ -189,8 +190,8 @@ def _with_our_secret(provider: ScriptedProvider, claims: dict[str, Any]) -> str:
 def _with_what_is_published(provider: ScriptedProvider, claims: dict[str, Any]) -> str:
     public = provider.keys["k-1"][1].public_key()
     der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    head, body = (text_of(json.dumps(each).encode()) for each in ({"alg": "HS256", "kid": "k-1"}, claims))
-    return f"{head}.{body}.{text_of(hmac.digest(der, f'{head}.{body}'.encode(), 'sha256'))}"
+    head, body = (base64url(json.dumps(each).encode()) for each in ({"alg": "HS256", "kid": "k-1"}, claims))
+    return f"{head}.{body}.{base64url(hmac.digest(der, f'{head}.{body}'.encode(), 'sha256'))}"
 
 
 def _unsigned(_: ScriptedProvider, claims: dict[str, Any]) -> str:
@@ -207,7 +208,7 @@ def _changed(provider: ScriptedProvider, claims: dict[str, Any]) -> str:
         claims | {"preferred_username": "bob"}, provider.keys["k-1"][1], algorithm="ES256", headers={"kid": "k-1"}
     ).split(".")
     said = json.loads(base64.urlsafe_b64decode(body + "==")) | {"preferred_username": "alice"}
-    return f"{head}.{text_of(json.dumps(said).encode())}.{signature}"
+    return f"{head}.{base64url(json.dumps(said).encode())}.{signature}"
 
 
 @pytest.mark.parametrize("forged", [_with_our_secret, _with_what_is_published, _unsigned, _by_somebody_else, _changed])
