@@ -30,16 +30,12 @@ class Beginnings:
         """Count one at ``now``, in monotonic seconds. HttpError 429."""
         address = network(peer)
         of_address = self._addresses.pop(address, None) or Bucket(PER_S, BURST)
-        wait = max(_wait(of_address, now), _wait(self._all, now))
+        wait = max(of_address.wait(now), self._all.wait(now))
         if wait <= 0.0:
             for bucket in (of_address, self._all):
-                bucket.full_at = max(bucket.full_at, now) + bucket.interval
+                bucket.take(now)
         self._addresses[address] = of_address
         while len(self._addresses) > _REMEMBER:
             self._addresses.popitem(last=False)
         if wait > 0.0:
             raise HttpError(429, "too_many", "there are too many attempts to sign in", retry_after_s=wait)
-
-
-def _wait(bucket: Bucket, now: float) -> float:
-    return max(bucket.full_at, now) + bucket.interval - now - bucket.slack

@@ -29,6 +29,14 @@ class Bucket:
         #: when it was last overdrawn
         self.limited_at: float | None = None
 
+    def wait(self, now: float) -> float:
+        """How long until one more is within the limits; 0.0 or less: it is now."""
+        return max(self.full_at, now) + self.interval - now - self.slack
+
+    def take(self, now: float) -> None:
+        """Count one."""
+        self.full_at = max(self.full_at, now) + self.interval
+
 
 class Gate:
     """What one connection is counted against."""
