@@ -108,7 +108,7 @@ def copy(
     ],
     target: Annotated[StoreName, typer.Argument(metavar="TO", help="The other one. It has to be empty.")],
     *,
-    plain: Annotated[bool, typer.Option("--plain", help="StoreName there as it is what is sealed here.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Store there as it is what is sealed here.")] = False,
     dry_run: DryRun = False,
     data: Data = DATA,
     json: Json = False,

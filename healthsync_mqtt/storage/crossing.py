@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.address import server_of
-from healthsync_mqtt.storage.moving import MovableLog, Moved, MovePart, State, move, refuse_second_move, state
+from healthsync_mqtt.storage.moving import MovableLog, Moved, MovePart, MoveState, move, refuse_second_move, state
 from healthsync_mqtt.storage.opening import codec_of
 from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.storage.sqlite.comparing import anchor_path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class CrossingPlan(NamedTuple):
     """What a crossing would do: rows of the log, how many of them are there already, and how far it is."""
 
-    state: State
+    state: MoveState
     rows: int
     there: int
 
@@ -50,7 +50,7 @@ class Crossing:
             self._refuse_unsealed(reader)
             if not self._has_target():
                 refuse_second_move(source)
-                return CrossingPlan(State.NEW, reader.head(), 0)
+                return CrossingPlan(MoveState.NEW, reader.head(), 0)
             with self._target() as target:
                 return CrossingPlan(state(source, target), reader.head(), target.head())
 
@@ -65,7 +65,7 @@ class Crossing:
             if not self._has_target():
                 refuse_second_move(source)
             with self._target() as target:
-                if state(source, target) is not State.DONE:
+                if state(source, target) is not MoveState.DONE:
                     # It is of a log that was there before; the service writes one of this log.
                     self._anchor(self._to_server).unlink(missing_ok=True)
                 return move(source, reader, target, told)

@@ -38,7 +38,7 @@ class MovePart(Enum):
     TARGET = 2
 
 
-class State(Enum):
+class MoveState(Enum):
     """How far a move is."""
 
     NEW = "new"
@@ -92,20 +92,20 @@ def refuse_marked(marks: Mapping[str, Any], part: MovePart, *, accepted: bool) -
         )
 
 
-def state(source: MovableLog, target: MovableLog) -> State:
+def state(source: MovableLog, target: MovableLog) -> MoveState:
     """How far the move is; UnavailableError where the target cannot be the one of this source."""
     left, coming = source.mark(MOVED), target.mark(MOVING)
     if coming is None:
         if left is not None and target.epoch == source.epoch:
-            return State.DONE
+            return MoveState.DONE
         if not target.is_empty():
             raise UnavailableError(
                 "there is another event log already where this one would go", hint="copy it to an empty database"
             )
         refuse_second_move(source)
-        return State.NEW
+        return MoveState.NEW
     if left == coming or (left is None and target.is_empty()):
-        return State.BEGUN
+        return MoveState.BEGUN
     raise UnavailableError(
         "where this event log would go, there is a part of another one, or this one was used since",
         hint="empty that place first, or finish the move that began there",
@@ -136,9 +136,9 @@ def move(source: MovableLog, reader: LogReader, target: MovableLog, told: Callab
     Killed anywhere it goes on with the next call. UnavailableError as ``state``.
     """
     at = state(source, target)
-    if at is State.NEW:
+    if at is MoveState.NEW:
         target.set_mark(MOVING, secrets.token_hex(16))
-    if at is not State.DONE:
+    if at is not MoveState.DONE:
         before = target.head()
         if source.mark(MOVED) is None:
             source.set_mark(MOVED, str(target.mark(MOVING)))

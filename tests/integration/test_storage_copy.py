@@ -21,7 +21,7 @@ from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.storage import moving
 from healthsync_mqtt.storage.crossing import Crossing
-from healthsync_mqtt.storage.moving import State
+from healthsync_mqtt.storage.moving import MoveState
 from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.storage.port import EventLog, FormatMemory, LogReader, Quarantined
 from healthsync_mqtt.storage.quotas import Quotas
@@ -136,10 +136,10 @@ def test_a_log_goes_there_and_back_and_nothing_of_it_changes(source: Path) -> No
     before = on_disk_now(source)
     assert len(before["rows"]) > 70
     assert {row.user for row in before["rows"]} > {"~erased", "user1"}
-    assert Crossing(source, to_server=True, plain=True).plan() == (State.NEW, len(before["rows"]), 0)
+    assert Crossing(source, to_server=True, plain=True).plan() == (MoveState.NEW, len(before["rows"]), 0)
     cross(source)
     assert on_server_now(source) == before
-    assert Crossing(source, to_server=True, plain=True).plan().state is State.DONE
+    assert Crossing(source, to_server=True, plain=True).plan().state is MoveState.DONE
     assert cross(source).now == 0, "once more is no harm"
     (source / "events.db").rename(source / "away.db")
     with open_log(source) as log:
@@ -190,7 +190,7 @@ def test_a_part_of_a_log_is_not_used(source: Path, monkeypatch: pytest.MonkeyPat
     crossing = Crossing(source, to_server=True, plain=True)
     with pytest.raises(KeyboardInterrupt):
         crossing.run(stop)
-    assert crossing.plan()[::2] == (State.BEGUN, 20)
+    assert crossing.plan()[::2] == (MoveState.BEGUN, 20)
     (source / "events.db").rename(source / "away.db")
     with pytest.raises(UnavailableError, match="only partly here"):
         open_log(source)
