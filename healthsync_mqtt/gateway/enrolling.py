@@ -18,6 +18,7 @@ from healthsync_mqtt.errors import StoreError, TokenError
 from healthsync_mqtt.gateway.body import read_body
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.openapi import answers
+from healthsync_mqtt.gateway.peer import peer_of
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.rules import Anybody
 from healthsync_mqtt.identity.exchange import GrantedTokens, TokenExchange
@@ -118,7 +119,7 @@ def routes(enrolling: Enrolling, anybody: Anybody) -> APIRouter:
             asked = msgspec.json.decode(await read_body(request, _MOST_BODY), type=EnrolRequest)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise HttpError(400, "bad_input", "that is no enrolment", hint='send {"code": "K7QF-3M2D-…"}') from None
-        return JSONResponse(credentials_of(await enrolling.enrol(asked, _peer(request))))
+        return JSONResponse(credentials_of(await enrolling.enrol(asked, peer_of(request))))
 
     @router.post(
         "/v1/oauth/token",
@@ -142,7 +143,7 @@ def routes(enrolling: Enrolling, anybody: Anybody) -> APIRouter:
                 hint="send grant_type=refresh_token and refresh_token=, as a form",
                 extra={"error": "unsupported_grant_type" if "grant_type" in asked else "invalid_request"},
             )
-        granted = await enrolling.refresh(asked[_REFRESH][0], _peer(request))
+        granted = await enrolling.refresh(asked[_REFRESH][0], peer_of(request))
         return JSONResponse(
             {
                 "access_token": granted.token,
@@ -153,7 +154,3 @@ def routes(enrolling: Enrolling, anybody: Anybody) -> APIRouter:
         )
 
     return router
-
-
-def _peer(request: Request) -> str:
-    return request.client.host if request.client else ""

@@ -16,6 +16,7 @@ from healthsync_mqtt.errors import TokenError
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.intake import EventIntake, answer_of
 from healthsync_mqtt.gateway.openapi import answers, takes
+from healthsync_mqtt.gateway.peer import peer_of
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.rules import Anybody
 
@@ -37,7 +38,7 @@ def routes(intake: EventIntake, callers: Callers, anybody: Anybody) -> APIRouter
         said = _SIGNATURE.fullmatch(request.headers.get("x-signature", ""))
         if said is None:
             raise HttpError(401, "no_credentials", "there is no signature", hint="send X-Signature: sha256=…")
-        peer = request.client.host if request.client else ""
+        peer = peer_of(request)
         with intake.room.taken_by(network(peer)) as take:
             async with callers.trying(peer, client):
                 body = await intake.body(request, take)

@@ -4,6 +4,8 @@ import base64
 import hashlib
 from typing import Final
 
+from starlette.responses import HTMLResponse
+
 _STYLE: Final = (
     ":root{color-scheme:light dark}"
     "body{font:17px/1.6 system-ui,sans-serif;max-width:34rem;margin:18vh auto;padding:0 1.5rem;"
@@ -16,6 +18,11 @@ PLAIN_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_DIGEST}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 """The Content-Security-Policy of these pages: they have no script."""
+
+
+def plain_page(page: str, status: int = 200) -> HTMLResponse:
+    """One of these pages as an answer."""
+    return HTMLResponse(page, status, {"Content-Security-Policy": PLAIN_POLICY})
 
 
 def _page(title: str, body: str, head: str = "") -> str:

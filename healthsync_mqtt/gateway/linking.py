@@ -27,6 +27,7 @@ from healthsync_mqtt.errors import (
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.link_pool import LinkPool
 from healthsync_mqtt.gateway.openapi import answers
+from healthsync_mqtt.gateway.peer import peer_of
 from healthsync_mqtt.gateway.problem import HttpError, not_found
 from healthsync_mqtt.gateway.rules import Anybody
 from healthsync_mqtt.gateway.sessions import PersonSessions
@@ -56,7 +57,7 @@ class Linking:
         ready = (await self._links.call(lambda files: files.ready.now())).get(provider) if is_id(provider) else None
         if ready is None:
             raise not_found()
-        peer = request.client.host if request.client else ""
+        peer = peer_of(request)
         title = ready.adapter.capability.title
         async with self._callers.trying(peer, f"link/{provider}"), self._turns:
             try:

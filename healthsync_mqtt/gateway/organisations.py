@@ -11,19 +11,20 @@ from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from healthsync_mqtt.adapters.web import DirectWeb, Web
 from healthsync_mqtt.config.sections import GatewaySettings
 from healthsync_mqtt.errors import ConfigError, NotFoundError, TokenError, UnavailableError
 from healthsync_mqtt.gateway.beginnings import Beginnings
 from healthsync_mqtt.gateway.callers import Caller, Callers
-from healthsync_mqtt.gateway.landing import ORGANISATION_REFUSED, PLAIN_POLICY, SIGNED_IN
+from healthsync_mqtt.gateway.landing import ORGANISATION_REFUSED, SIGNED_IN, plain_page
 from healthsync_mqtt.gateway.lists import written
 from healthsync_mqtt.gateway.oidc_provider import OidcProvider
 from healthsync_mqtt.gateway.oidc_round import ROUND_S, Rounds
 from healthsync_mqtt.gateway.oidc_token import user_of
 from healthsync_mqtt.gateway.openapi import answers
+from healthsync_mqtt.gateway.peer import peer_of
 from healthsync_mqtt.gateway.problem import HttpError, not_found
 from healthsync_mqtt.gateway.rules import Anybody, Visitor
 from healthsync_mqtt.gateway.sessions import PersonSessions, SessionTokens
@@ -131,7 +132,7 @@ def routes(
     )
     async def left(request: Request, _: Annotated[None, Depends(anybody)]) -> Response:
         """The browser goes to `url`, and comes back within ten minutes, once."""
-        beginnings.take(_peer(request), time.monotonic())
+        beginnings.take(peer_of(request), time.monotonic())
         browser = secrets.token_urlsafe(32)
         answer = written({"url": await organisation.leave(browser)})
         # It comes back from another site, which a cookie that is strict would not survive.
@@ -156,20 +157,16 @@ def routes(
             raise not_found()
         for_browser = "text/html" in request.headers.get("accept", "").lower()
         try:
-            beginnings.take(_peer(request), time.monotonic())
-            async with callers.trying(_peer(request), "organisation"):
+            beginnings.take(peer_of(request), time.monotonic())
+            async with callers.trying(peer_of(request), "organisation"):
                 if error is not None or not code or not state:
                     raise TokenError("the organisation's login let nobody in")
                 tokens = await organisation.come_back(request.cookies.get(ROUND_COOKIE, ""), state, code, iss)
         except HttpError as refused:
             if not for_browser or refused.status == 404:
                 raise
-            page = HTMLResponse(ORGANISATION_REFUSED, refused.status, {"Content-Security-Policy": PLAIN_POLICY})
-            return _over(page)
-        if for_browser:
-            page = HTMLResponse(SIGNED_IN, headers={"Content-Security-Policy": PLAIN_POLICY})
-            return _over(with_cookies_on(page, tokens))
-        return _over(with_cookies(tokens))
+            return _over(plain_page(ORGANISATION_REFUSED, refused.status))
+        return _over(with_cookies_on(plain_page(SIGNED_IN), tokens) if for_browser else with_cookies(tokens))
 
     @router.post(
         "/v1/session/organisation/end",
@@ -189,7 +186,3 @@ def routes(
 def _over(answer: Response) -> Response:
     answer.delete_cookie(ROUND_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     return answer
-
-
-def _peer(request: Request) -> str:
-    return request.client.host if request.client else ""

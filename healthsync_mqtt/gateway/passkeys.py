@@ -18,6 +18,7 @@ from healthsync_mqtt.gateway.ceremonies import CHALLENGE_S, Ceremonies
 from healthsync_mqtt.gateway.deeds import carried_out
 from healthsync_mqtt.gateway.lists import written
 from healthsync_mqtt.gateway.openapi import answers, form
+from healthsync_mqtt.gateway.peer import peer_of
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.rules import Anybody, Visitor
 from healthsync_mqtt.gateway.sessions import Person, PersonSessions, SessionTokens
@@ -172,7 +173,7 @@ def routes(
     )
     async def asked(request: Request, _: Annotated[None, Depends(anybody)]) -> Response:
         """What `PublicKeyCredential.parseRequestOptionsFromJSON` reads: whose passkeys there are is not told."""
-        beginnings.take(_peer(request), time.monotonic())
+        beginnings.take(peer_of(request), time.monotonic())
         browser = secrets.token_urlsafe(32)
         answer = written(passkeys.to_sign(browser))
         answer.set_cookie(
@@ -188,10 +189,10 @@ def routes(
     )
     async def signed_in(request: Request, _: Annotated[None, Depends(anybody)]) -> Response:
         """`credential` is what `navigator.credentials.get()` gave, as its `toJSON()` has it."""
-        beginnings.take(_peer(request), time.monotonic())
+        beginnings.take(peer_of(request), time.monotonic())
         wish = await read_form(request, SignInRequest, '{"credential": {…}}')
         browser = request.cookies.get(CHALLENGE_COOKIE, "")
-        async with callers.trying(_peer(request), "passkey"):
+        async with callers.trying(peer_of(request), "passkey"):
             tokens = await passkeys.sign_in(browser, wish.credential)
         answer = with_cookies(tokens)
         answer.delete_cookie(CHALLENGE_COOKIE, path="/", secure=True, httponly=True, samesite="strict")
@@ -203,7 +204,3 @@ def routes(
 def _person(caller: Caller) -> Person:
     assert caller.person is not None
     return caller.person
-
-
-def _peer(request: Request) -> str:
-    return request.client.host if request.client else ""

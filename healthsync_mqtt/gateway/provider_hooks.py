@@ -20,6 +20,7 @@ from healthsync_mqtt.gateway.body import read_body
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.link_pool import LinkFiles, LinkPool
 from healthsync_mqtt.gateway.openapi import answers, takes
+from healthsync_mqtt.gateway.peer import peer_of
 from healthsync_mqtt.gateway.problem import HttpError, not_found
 from healthsync_mqtt.gateway.room import Room
 from healthsync_mqtt.gateway.rules import Anybody
@@ -43,7 +44,7 @@ class ProviderHooks:
 
     async def take(self, request: Request, provider: str, word: str = "") -> Response:
         """The answer to one delivery, after what it says is durable. HttpError."""
-        peer = request.client.host if request.client else ""
+        peer = peer_of(request)
         most = await self._links.call(partial(_bounds, provider, word)) if is_id(provider) else None
         if most is None:
             raise not_found()

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from healthsync_mqtt.gateway.callers import Caller, Callers
+from healthsync_mqtt.gateway.peer import peer_of
 from healthsync_mqtt.gateway.problem import HttpError, not_found
 from healthsync_mqtt.gateway.sessions import ACCESS_COOKIE
 from healthsync_mqtt.model.principal import Role
@@ -34,7 +35,7 @@ class Rule:
     async def _caller(self, request: HTTPConnection) -> Caller:
         known: Caller | None = getattr(request.state, "caller", None)
         if known is None:
-            peer = request.client.host if request.client else ""
+            peer = peer_of(request)
             cookie = request.cookies.get(ACCESS_COOKIE, "")
             known = await self.callers.caller(request.headers, peer, cookie)
             if known.person is not None:

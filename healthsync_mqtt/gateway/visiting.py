@@ -3,11 +3,12 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from healthsync_mqtt.gateway.callers import Caller, Callers
-from healthsync_mqtt.gateway.landing import LINK_REFUSED, PLAIN_POLICY, SIGNED_IN
+from healthsync_mqtt.gateway.landing import LINK_REFUSED, SIGNED_IN, plain_page
 from healthsync_mqtt.gateway.openapi import answers
+from healthsync_mqtt.gateway.peer import peer_of
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.rules import Anybody, Visitor, expect_own_page
 from healthsync_mqtt.gateway.sessions import (
@@ -42,14 +43,14 @@ def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody
         """
         for_browser = "text/html" in request.headers.get("accept", "").lower()
         try:
-            async with callers.trying(_peer(request), "link"):
+            async with callers.trying(peer_of(request), "link"):
                 tokens = await sessions.begin(code)
         except HttpError as error:
             if for_browser and error.status == 401:
-                return HTMLResponse(LINK_REFUSED, 401, {"Content-Security-Policy": PLAIN_POLICY})
+                return plain_page(LINK_REFUSED, 401)
             raise
         if for_browser:
-            return with_cookies_on(HTMLResponse(SIGNED_IN, headers={"Content-Security-Policy": PLAIN_POLICY}), tokens)
+            return with_cookies_on(plain_page(SIGNED_IN), tokens)
         return with_cookies(tokens)
 
     @router.post(
@@ -60,7 +61,7 @@ def routes(sessions: PersonSessions, callers: Callers, visitor: Visitor, anybody
     async def refreshed(request: Request, _: Annotated[None, Depends(anybody)]) -> Response:
         """By the refresh cookie, which is used up: used again later, it ends the session."""
         refresh = request.cookies.get(REFRESH_COOKIE, "")
-        async with callers.trying(_peer(request), "session"):
+        async with callers.trying(peer_of(request), "session"):
             if refresh:
                 expect_own_page(request, sessions.csrf_of(refresh))
             tokens = await sessions.refresh(refresh)
@@ -126,7 +127,3 @@ def without_cookies(answer: Response) -> Response:
 def _described(person: Person, csrf: str) -> dict[str, Any]:
     expires_at = iso(int(person.expires_at * _SECOND_US))
     return {"role": person.role, "name": person.name, "expires_at": expires_at, "csrf_token": csrf}
-
-
-def _peer(request: Request) -> str:
-    return request.client.host if request.client else ""
