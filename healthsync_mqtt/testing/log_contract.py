@@ -547,6 +547,20 @@ class EventLogContract:
         store.log.commit()
         assert store.reader.purged_before("heart_rate") == NOW_US + 1
 
+    def test_every_row_comes_whatever_became_of_it(self, store: Store) -> None:
+        store.log.stage([item("a", version=1), item("b"), item("a", version=2), item("c", "bob"), item("d")], [], NOW_US)
+        store.log.commit()
+        store.log.purge("heart_rate", NOW_US + 1, [2])
+        store.log.commit()
+        store.log.erase("bob", [4])
+        store.log.commit()
+        rows = store.reader.every(0, 9)
+        assert rows == [store.reader.get(seq) for seq in range(1, 6)]
+        assert [(row.seq, row.id) for row in rows if row.user == "alice"] == [(1, "a"), (2, "b"), (3, "a"), (5, "d")]
+        assert [row.body for row in rows if row.id == "b"] == [b""]
+        assert store.reader.every(0, 2) + store.reader.every(2, 2) + store.reader.every(4, 2) == rows
+        assert store.reader.every(5, 2) == []
+
     def test_what_can_be_purged(self, store: Store) -> None:
         store.log.stage(
             [
