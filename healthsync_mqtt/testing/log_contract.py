@@ -548,7 +548,9 @@ class EventLogContract:
         assert store.reader.purged_before("heart_rate") == NOW_US + 1
 
     def test_every_row_comes_whatever_became_of_it(self, store: Store) -> None:
-        store.log.stage([item("a", version=1), item("b"), item("a", version=2), item("c", "bob"), item("d")], [], NOW_US)
+        store.log.stage(
+            [item("a", version=1), item("b"), item("a", version=2), item("c", "bob"), item("d")], [], NOW_US
+        )
         store.log.commit()
         store.log.purge("heart_rate", NOW_US + 1, [2])
         store.log.commit()
