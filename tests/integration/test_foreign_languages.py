@@ -30,7 +30,8 @@ SAID = {
 
 
 def test_the_page_names_the_clients_and_the_listeners_that_are_tried() -> None:
-    lines = PAGE.read_text(encoding="utf-8").partition("## Clients that are tried")[2].splitlines()
+    section = PAGE.read_text(encoding="utf-8").partition("## Clients that are tried")[2].partition("\n## ")[0]
+    lines = section.splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")][2:]
     said = {
         name: tuple(each for each, cell in zip(LISTENERS, cells, strict=True) if cell == "yes") for name, *cells in rows
