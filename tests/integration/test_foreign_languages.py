@@ -30,7 +30,7 @@ SAID = {
 
 
 def test_the_page_names_the_clients_and_the_listeners_that_are_tried() -> None:
-    section = PAGE.read_text(encoding="utf-8").partition("## Clients that are tried")[2].partition("\n## ")[0]
+    section = PAGE.read_text(encoding="utf-8").partition("## Clients that are tried")[2].partition("\n##")[0]
     lines = section.splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")][2:]
     said = {
