@@ -58,6 +58,28 @@ test("a device gets a code; a switch withdraws consent, and the history says so"
   assert.ok(app.includes("autoexport"), app);
   await demo.page.getByRole("button", { name: "Done" }).click();
 
+  for (const [id, title] of [
+    ["watch", "Running watch"],
+    ["autoexport", "Phone of the kitchen"],
+  ]) {
+    const row = demo.page.locator(".rows li", { has: demo.page.locator(`b:text-is("${id}")`) }).last();
+    await row.getByRole("button", { name: "Rename" }).click();
+    await demo.page.getByLabel(`What you call ${id}`).fill(title);
+    await demo.expectSound(`rename-${id}`);
+    await demo.page.keyboard.press("Enter");
+    await demo.page.waitForSelector(`.rows b:has-text('${title}')`);
+    assert.match(await demo.page.locator(".rows li", { hasText: title }).textContent(), new RegExp(`${id} · `));
+  }
+  const titled = (await stage.service.lines("device", "list", "--user", "demo")).find(
+    (each) => each.device_id === "watch",
+  );
+  assert.equal(titled.title, "Running watch");
+  const renamed = demo.page.locator(".rows li", { hasText: "Running watch" });
+  await renamed.getByRole("button", { name: "Rename" }).click();
+  await demo.page.getByLabel("What you call watch").fill("");
+  await demo.page.getByRole("button", { name: "Save" }).click();
+  await demo.page.waitForSelector(".rows b:text-is('watch')");
+
   await demo.page.getByRole("button", { name: "Connect Oura" }).click();
   const agree = demo.page.getByRole("link", { name: "Go to Oura" });
   const there = new URL(await agree.getAttribute("href"));

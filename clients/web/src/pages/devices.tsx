@@ -9,6 +9,7 @@ import { Ask } from "../parts/ask";
 import { Clouds } from "../parts/clouds";
 import { Failure } from "../parts/failure";
 import { NameField } from "../parts/name_field";
+import { Rename } from "../parts/rename";
 import { dateAndTime, fullDate, howLongAgo } from "../saying";
 import { say } from "../words/words";
 
@@ -17,9 +18,9 @@ export function Devices({ user, own }: { user: string; own: boolean }): ReactEle
   const listed = useAsked<DevicePage>(base);
   const [code, setCode] = useState<EnrolmentCode>();
   const [error, setError] = useState<unknown>();
-  const act = async (path: string, method: "POST" | "DELETE"): Promise<void> => {
+  const act = async (path: string, method: "POST" | "DELETE", body?: unknown): Promise<void> => {
     setError(undefined);
-    await ask(`${base}/${path}`, { method }).catch(setError);
+    await ask(`${base}/${path}`, { method, body }).catch(setError);
     listed.again();
   };
   const enrol = async (device: string): Promise<void> => {
@@ -46,6 +47,11 @@ export function Devices({ user, own }: { user: string; own: boolean }): ReactEle
               <button type="button" className="small" onClick={() => void enrol(each.device_id)}>
                 {say("devices.code")}
               </button>
+              <Rename
+                id={each.device_id}
+                title={each.title}
+                save={(title) => act(`${encodeURIComponent(each.device_id)}/rename`, "POST", { title })}
+              />
               <button
                 type="button"
                 className="small"
@@ -57,7 +63,7 @@ export function Devices({ user, own }: { user: string; own: boolean }): ReactEle
               </button>
               <Ask
                 label={say("devices.remove")}
-                question={say("devices.remove.sure", { name: each.device_id })}
+                question={say("devices.remove.sure", { name: each.title ?? each.device_id })}
                 yes={() => act(encodeURIComponent(each.device_id), "DELETE")}
               />
             </span>
@@ -76,7 +82,7 @@ function isSuspended(device: Device): boolean {
 }
 
 function presenceOf(device: Device): string {
-  const said: string[] = [];
+  const said: string[] = device.title == null ? [] : [device.device_id];
   const seen = device.last_seen_at ?? null;
   if (isSuspended(device)) said.push(say("devices.suspended"));
   else if (device.online === true) said.push(say("devices.online"));

@@ -9,6 +9,7 @@ import { say } from "../words/words";
 import { Ask } from "./ask";
 import { Failure } from "./failure";
 import { NameField } from "./name_field";
+import { Rename } from "./rename";
 
 const FORMATS: Record<string, string> = {
   health_auto_export: "Health Auto Export",
@@ -33,6 +34,9 @@ export function Apps({ user }: { user: string }): ReactElement {
     listed.again();
   };
   const path = (app: string): string => `${base}/${encodeURIComponent(app)}`;
+  // To the service an app is a device with a password.
+  const titlePath = (app: string): string =>
+    `/v1/users/${encodeURIComponent(user)}/devices/${encodeURIComponent(app)}/rename`;
   const add = (event: FormEvent): void => {
     event.preventDefault();
     void act(async () => {
@@ -77,6 +81,7 @@ export function Apps({ user }: { user: string }): ReactElement {
           <li key={each.device_id}>
             <b>{each.title ?? each.device_id}</b>
             <span>
+              {each.title == null ? "" : `${each.device_id} · `}
               {each.formats.map((sent) => FORMATS[sent] ?? sent).join(", ")} ·{" "}
               {each.last_seen_at == null
                 ? say("devices.never")
@@ -94,9 +99,16 @@ export function Apps({ user }: { user: string }): ReactElement {
               >
                 {say("apps.rotate")}
               </button>
+              <Rename
+                id={each.device_id}
+                title={each.title}
+                save={(title) =>
+                  act(async () => void (await ask(titlePath(each.device_id), { method: "POST", body: { title } })))
+                }
+              />
               <Ask
                 label={say("devices.remove")}
-                question={say("devices.remove.sure", { name: each.device_id })}
+                question={say("devices.remove.sure", { name: each.title ?? each.device_id })}
                 yes={() => act(async () => void (await ask(path(each.device_id), { method: "DELETE" })))}
               />
             </span>
