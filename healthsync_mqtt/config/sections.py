@@ -432,6 +432,27 @@ class BackupSettings(Section):
     """Weeks (from Monday, UTC) that keep their newest set."""
 
 
+class RegistrySettings(Section):
+    """Where users, devices, consents, revocations and the audit log are kept."""
+
+    url: Annotated[str, AfterValidator(server_address)] = ""
+    """``postgresql://user@host/database``: they are there, for every machine of the installation, and not in
+    `registry.db` and `audit.db`. Without a password; to another machine with ``?sslmode=verify-full``."""
+    password_file: Path | None = None
+    """The password for `url`, in a file that only the service can read."""
+    home: bool = True
+    """Of the machines that share `url` this is the one that erases persons and keeps files about them (Home Assistant,
+    days, insights). Set it to false on every other: a second bridge with it does not start."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.password_file is not None and not self.url:
+            raise ValueError("password_file is for url")
+        if not self.home and not self.url:
+            raise ValueError("home = false is for url: a registry in the data directory is at home there")
+        return self
+
+
 class StorageSettings(Section):
     """How the event log is stored."""
 

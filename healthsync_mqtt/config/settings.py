@@ -42,6 +42,7 @@ from healthsync_mqtt.config.sections import (
     MetricsSettings,
     ProviderSettings,
     QuarantineSettings,
+    RegistrySettings,
     RetentionSettings,
     StorageSettings,
     TokenSettings,
@@ -103,6 +104,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     backup: BackupSettings = BackupSettings()
+    registry: RegistrySettings = RegistrySettings()
     storage: StorageSettings = StorageSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

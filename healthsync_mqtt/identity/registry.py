@@ -1,5 +1,5 @@
 # long: one book of books; the verbs that touch several kinds of rows are here
-"""The registry: users and their consents, devices, subscribers, admins (registry.db, through sqlite-utils).
+"""The registry: users and their consents, devices, subscribers, admins (registry.db, or PostgreSQL: ``registry.url``).
 
 Several processes use it at once: the service reads, each CLI command writes. Every write is one transaction that also
 raises ``generation``, which is what the others poll. Ids are checked here, where they are minted (threat T11).
@@ -47,10 +47,10 @@ from healthsync_mqtt.identity.people.names import (
     checked_types,
     dump_names,
 )
+from healthsync_mqtt.identity.people.opening import open_tables
 from healthsync_mqtt.identity.people.passkeys import PasskeyBook
 from healthsync_mqtt.identity.people.records import Admin, Device, Subscriber, User
 from healthsync_mqtt.identity.people.revocation import Revocation, after, end_families, raise_epoch
-from healthsync_mqtt.identity.people.schema import open_database
 from healthsync_mqtt.identity.people.sessions import SessionBook, SessionRole
 from healthsync_mqtt.identity.people.sightings import SightingBook
 from healthsync_mqtt.identity.people.sources import SourceBook
@@ -70,6 +70,7 @@ _DEVICE_COLUMNS: Final = (
 """What ``active_devices`` selects."""
 _CLIENT_ID: Final = _DEVICE_COLUMNS.index("client_id")
 _LONG_AGO_US: Final = 0
+_ALL: Final = 1 << 62
 
 
 class _Change(NamedTuple):
@@ -103,11 +104,11 @@ class Registry:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open or create; ConfigError for loose file modes, a foreign or newer file, StoreError when it cannot."""
-        return cls(Tables(open_database(path)))
+        """Open or create, on the server of the settings where they name one: see ``open_tables``."""
+        return cls(open_tables(path))
 
     def close(self) -> None:
-        """Close the file; later calls fail."""
+        """Close it; later calls fail."""
         self._tables.close()
 
     def __enter__(self) -> Self:
@@ -154,7 +155,7 @@ class Registry:
                 self.consent.grant(user_id, consent, now_us, purposes=purposes, recorded_by=recorded_by)
         return User(id=user_id, created_us=now_us)
 
-    def users(self, *, after: str = "", limit: int = -1) -> list[User]:
+    def users(self, *, after: str = "", limit: int = _ALL) -> list[User]:
         """Users who were not removed, by id: all of them, or the next ones behind an id."""
         return self._tables.records(User, PEOPLE["users"], after, limit)
 

@@ -132,7 +132,7 @@ class CertificateBook:
         """What the next revocation list says: its number, and the revoked serial numbers that have not expired."""
         with self._tables.write():
             number = self._tables.number(_SQL["list_number"]) + 1
-            self._tables.update("revocation_lists", "1", {"number": number})
+            self._tables.update("revocation_lists", 1, {"number": number})
             revoked = self._tables.records(_Revoked, _SQL["revoked"], now_us)
         return number, [(int(each.serial, 16), _when(each.revoked_us)) for each in revoked]
 

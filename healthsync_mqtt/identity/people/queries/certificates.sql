@@ -3,7 +3,7 @@ SELECT serial, kind, client_id, issued_us, expires_us, revoked_us, revoked_for F
 
 -- name: issued
 SELECT serial, kind, client_id, issued_us, expires_us, revoked_us, revoked_for FROM certificates
-WHERE ?1 IS NULL OR client_id = ?1 ORDER BY issued_us, serial
+WHERE CAST(?1 AS TEXT) IS NULL OR client_id = ?1 ORDER BY issued_us, serial
 
 -- name: ends_of_clients
 SELECT expires_us FROM certificates WHERE kind <> 'server' AND expires_us > ? AND revoked_us IS NULL

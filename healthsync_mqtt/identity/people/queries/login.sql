@@ -26,7 +26,8 @@ WHERE last_us >= ? ORDER BY last_us DESC, client_id, reason, address
 -- name: note_refused
 INSERT INTO refused_logins (client_id, reason, address, count, first_us, last_us)
 SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM principals WHERE client_id = ?1)
-ON CONFLICT (client_id, reason, address) DO UPDATE SET count = count + ?4, last_us = max(last_us, ?6)
+ON CONFLICT (client_id, reason, address) DO UPDATE SET count = refused_logins.count + ?4,
+last_us = CASE WHEN refused_logins.last_us > ?6 THEN refused_logins.last_us ELSE ?6 END
 
 -- name: keep_newest_of_client
 DELETE FROM refused_logins WHERE client_id = ?1 AND (client_id, reason, address) NOT IN (
@@ -37,5 +38,5 @@ DELETE FROM refused_logins WHERE client_id = ?1 AND (client_id, reason, address)
 -- name: keep_newest
 DELETE FROM refused_logins WHERE (client_id, reason, address) IN (
     SELECT client_id, reason, address FROM refused_logins ORDER BY last_us DESC, client_id, reason, address
-    LIMIT -1 OFFSET ?
+    LIMIT 4611686018427387904 OFFSET ?
 )

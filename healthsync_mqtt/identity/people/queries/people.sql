@@ -11,7 +11,7 @@ FROM devices JOIN principals USING (client_id) WHERE user_id = ? AND device_id =
 -- name: devices
 SELECT user_id, device_id, client_id, created_us, removed_us, not_before_s, suspended_us, token_epoch, title
 FROM devices JOIN principals USING (client_id)
-WHERE (?1 IS NULL OR user_id = ?1) AND (?2 OR removed_us IS NULL) ORDER BY user_id, device_id
+WHERE (CAST(?1 AS TEXT) IS NULL OR user_id = ?1) AND (?2 OR removed_us IS NULL) ORDER BY user_id, device_id
 
 -- name: active_devices
 SELECT d.user_id, d.device_id, d.client_id, d.created_us, d.removed_us, d.not_before_s, d.suspended_us, p.token_epoch
@@ -58,7 +58,7 @@ SELECT jti FROM revoked_tokens WHERE jti = ?
 SELECT jti FROM revoked_tokens
 
 -- name: oldest_revoked_tokens
-SELECT jti FROM revoked_tokens ORDER BY revoked_us DESC, jti LIMIT -1 OFFSET ?
+SELECT jti FROM revoked_tokens ORDER BY revoked_us DESC, jti LIMIT 4611686018427387904 OFFSET ?
 
 -- name: changes
 SELECT DISTINCT kind, key FROM changes WHERE no > ?

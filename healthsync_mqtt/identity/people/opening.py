@@ -1,0 +1,68 @@
+"""Where the registry of a data directory is: in it, or on a server that its settings name.
+
+A registry goes by the name of the file that it would be: ``registry.db`` in the data directory. Who has that opens it
+here, and need not know which of the two it is.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from healthsync_mqtt.config.paths import DataPaths
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.identity.people.schema import open_database
+from healthsync_mqtt.identity.people.sqlite_tables import SqliteTables
+from healthsync_mqtt.identity.people.tables import Tables
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.identity.people.postgres.connection import RegistryPlace
+
+_VARIABLE: Final = "HEALTHSYNC_REGISTRY__URL"
+
+
+def place_of(data: Path) -> "RegistryPlace | None":
+    """The server; None: the registry is in the data directory. ConfigError when the settings are wrong.
+
+    Settings are read only where they may name one: most commands need none of them.
+    """
+    if not any(name.upper() == _VARIABLE for name in os.environ):
+        try:
+            if b"registry" not in DataPaths(root=data).config_file.read_bytes():
+                return None
+        except OSError:  # whoever needs the settings says what is wrong with them
+            return None
+    from healthsync_mqtt.config.settings import load_settings  # noqa: PLC0415
+
+    registry = load_settings(data).registry
+    if not registry.url:
+        return None
+    try:
+        from healthsync_mqtt.identity.people.postgres.connection import RegistryPlace  # noqa: PLC0415
+    except ImportError as error:
+        raise UnavailableError(
+            "registry.url needs the driver of PostgreSQL", hint="in the checkout: pip install '.[postgres]'"
+        ) from error
+    return RegistryPlace(registry.url, registry.password_file)
+
+
+def has_registry(path: Path) -> bool:
+    """Whether there is a registry by this name yet. One on a server is taken to be there: it is made when opened."""
+    return path.exists() or place_of(path.parent) is not None
+
+
+def open_tables(path: Path) -> Tables:
+    """Open or create; ConfigError for loose file modes, a foreign or newer one, StoreError when it cannot.
+
+    UnavailableError where there is one on a server and one in the data directory.
+    """
+    place = place_of(path.parent)
+    if place is None:
+        return SqliteTables(open_database(path))
+    if path.exists():
+        raise UnavailableError(
+            f"registry.url names a server, and there is a registry in {path}",
+            hint="its users would be left behind: copy it (healthsync registry copy), or move it away",
+        )
+    from healthsync_mqtt.identity.people.postgres.tables import PostgresTables  # noqa: PLC0415
+
+    return PostgresTables.open(place)

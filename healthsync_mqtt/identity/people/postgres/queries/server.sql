@@ -1,0 +1,19 @@
+-- name: lock
+SELECT pg_advisory_xact_lock(1213415239, hashtext($1)), txid_current()
+
+-- name: fate
+SELECT txid_status($1)
+
+-- name: primary_key
+SELECT a.attname::text FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+WHERE i.indrelid = to_regclass($1) AND i.indisprimary ORDER BY array_position(i.indkey::int2[], a.attnum)
+
+-- name: tables
+SELECT c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind = 'r' ORDER BY c.relname
+
+-- name: make_erasure_key
+INSERT INTO erasure_key (key) VALUES ($1)
+
+-- name: keep_home
+SELECT pg_try_advisory_lock(1213415240, hashtext($1))
