@@ -17,6 +17,7 @@ from healthsync_mqtt import __version__
 from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.formats.catalogue import declare
+from healthsync_mqtt.identity.people.opening import be_home
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.storage.opening import open_log, open_reader, server_promise
 from healthsync_mqtt.storage.port import LogReader
@@ -60,8 +61,11 @@ class Ground:
     def keeps_files(self) -> bool:
         """Whether followers that keep what they know of users in files work here.
 
-        Of bridges that share a log only the one beside the registry: erasing a person reaches its files alone.
+        Of bridges that share a log only the one beside the registry, or the one that is at home where that is on a
+        server: erasing a person reaches its files alone.
         """
+        if self.settings.registry.url:
+            return self.settings.registry.home
         registry_db, own = self.settings.external.registry_file, self.settings.paths.registry_db
         return not self.settings.storage.shared or registry_db is None or registry_db.absolute() == own.absolute()
 
@@ -78,6 +82,8 @@ def ground(settings: Settings) -> Iterator[Ground]:
         _say_promise(settings)
         journal = Journal(writer, apart=bool(settings.storage.url))
         opened.callback(journal.close)
+        if settings.registry.home:
+            opened.enter_context(be_home(paths.registry_db))
         reader = open_reader(paths.root)
         opened.callback(reader.close)
         searching = open_reader(paths.root)

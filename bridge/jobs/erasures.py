@@ -376,8 +376,9 @@ def erasures(
     broker: Callable[[str, tuple[str, ...]], Awaitable[None]],
     followers: tuple[Rememberer, ...],
 ) -> Iterator[Erasures | None]:
-    """The erasures of a data directory; None for a bridge whose registry is another installation's."""
-    if registry_db.absolute() != base.settings.paths.registry_db.absolute():
+    """The erasures of a data directory; None for a bridge that is not at home where its registry is."""
+    own = base.settings.paths.registry_db
+    if not base.settings.registry.home or registry_db.absolute() != own.absolute():
         yield None
         return
     with Registry.open(registry_db) as registry:

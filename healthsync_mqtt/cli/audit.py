@@ -65,7 +65,7 @@ def verify(data: Data = DATA, json: Json = False) -> None:
     """
     place = DataDirectory(data)
     anchor = None
-    if place.registry_db.exists():
+    if place.has_registry():
         with place.registry() as registry:
             anchor = registry.audit_outbox.anchor()
     verdict = place.audit_log().verify(anchor)

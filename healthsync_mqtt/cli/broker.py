@@ -17,7 +17,7 @@ from healthsync_mqtt.errors import HealthSyncError, UsageError
 app = new_group("External brokers: their configuration, their access rules, what they can promise.")
 
 Bridges = Annotated[str | None, typer.Option(help="Ids of the bridges, a list; without it the one of the settings.")]
-_WATCH_S = 2.0
+_WATCH_S = 0.5
 _WHOLE_S = 600.0
 
 

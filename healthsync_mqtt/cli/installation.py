@@ -13,6 +13,7 @@ from healthsync_mqtt.config.private_files import make_private_directory
 from healthsync_mqtt.errors import NotFoundError, Noun, UnknownNameError
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog, plain, subject_of
+from healthsync_mqtt.identity.people.opening import has_registry
 from healthsync_mqtt.identity.people.records import Device
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Principal
@@ -56,6 +57,10 @@ class DataDirectory:
         """The registry, created when missing."""
         make_private_directory(self.path)
         return Registry.open(self.registry_db)
+
+    def has_registry(self) -> bool:
+        """Whether there is one yet, in the directory or on the server of its settings."""
+        return has_registry(self.registry_db)
 
     def audit_log(self) -> AuditLog:
         """The audit log, created when missing."""
@@ -131,7 +136,7 @@ class DataDirectory:
 
         Before there is a registry nothing is known, and what is missing then is more than a name.
         """
-        if self.registry_db.exists():
+        if self.has_registry():
             with self.registry() as registry:
                 registry.user(user_id)
 
@@ -185,7 +190,7 @@ class DataDirectory:
 
 def expect(place: DataDirectory, user: str | None, device: str | None = None) -> None:
     """A list is asked for by these names. NotFoundError for one that nobody has; before there is anything, none has."""
-    if place.registry_db.exists() or has_log(place.path):
+    if place.has_registry() or has_log(place.path):
         place.expect_user(user)
         place.expect_device(user, device)
 

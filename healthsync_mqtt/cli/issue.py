@@ -96,7 +96,7 @@ def inspected(place: DataDirectory, file: Path, now: datetime) -> dict[str, Any]
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     state = "not yet valid" if now < start else "expired" if now >= end else "valid"
     revoked_at = None
-    if place.registry_db.exists():
+    if place.has_registry():
         with place.registry() as registry:
             known = next((each for each in registry.certificates.issued() if each.serial == serial), None)
         if known is not None and known.revoked_us is not None:

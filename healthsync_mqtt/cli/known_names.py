@@ -7,6 +7,7 @@ from typing import Final
 from healthsync_mqtt.config.names import did_you_mean
 from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.errors import HealthSyncError, Noun, UnknownNameError
+from healthsync_mqtt.identity.people.opening import has_registry
 from healthsync_mqtt.identity.registry import Registry
 
 
@@ -134,9 +135,9 @@ def advice(error: UnknownNameError, data: Path, command: str) -> str:
 
 def _of_registry(data: Path, names: Callable[[Registry], Iterable[str]]) -> list[str]:
     file = data / "registry.db"
-    if not file.is_file():
-        return []  # looking must not create one
     try:
+        if not has_registry(file):
+            return []  # looking must not create one
         with Registry.open(file) as registry:
             return list(names(registry))
     except (HealthSyncError, OSError):

@@ -102,7 +102,7 @@ class _Up:
         self._settings = settings
         self._reread = reread
         self._place = DataDirectory(settings.data)
-        self._fresh = not self._place.registry_db.exists() and not settings.paths.has_run
+        self._fresh = not self._place.has_registry() and not settings.paths.has_run
         self._lost = missing(settings.data)
         self._demo = demo
         self._wanted = wanted
@@ -117,7 +117,8 @@ class _Up:
 
         limits = self._settings.limits
         raise_soft_limit(limits.max_connections + limits.max_unauthenticated)
-        self._place.registry().close()  # makes the private directory before anything is written into it
+        if not self._place.registry_db.exists():  # one that is there may have to move to a server first
+            self._place.registry().close()  # makes the private directory before anything is written into it
         await serve(self._settings, EmbeddedEdge.open, self._around, reread=self._reread)
 
     @asynccontextmanager

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, PrivateAttr, ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -106,6 +106,16 @@ class Settings(BaseSettings):
     backup: BackupSettings = BackupSettings()
     registry: RegistrySettings = RegistrySettings()
     storage: StorageSettings = StorageSettings()
+
+    @model_validator(mode="after")
+    def _registry_fits(self) -> Self:
+        if self.registry.url and not self.storage.url:
+            raise ValueError("registry.url goes with storage.url: a person is erased from one log")
+        if not self.registry.home and not self.storage.shared:
+            raise ValueError("registry.home = false goes with storage.shared: else nobody erases from this log")
+        if self.registry.url and self.external.registry_file is not None:
+            raise ValueError("external.registry_file is for a registry in a file, and registry.url names a server")
+        return self
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -212,7 +222,9 @@ def _config_error(error: ValidationError, sources: _Sources) -> ConfigError:
         path = tuple(str(part) for part in problem["loc"])
         key = ".".join(path)
         origin = _origin(path, sources)
-        if problem["type"] == "extra_forbidden":
+        if not path:  # about several settings, which its words name
+            problems.append(problem["msg"].removeprefix("Value error, "))
+        elif problem["type"] == "extra_forbidden":
             problems.append(f"{origin}: there is no setting {key}")
             hint = f"{did_you_mean(key, _keys(Settings, ''))}remove {key}, or correct its name"
         else:

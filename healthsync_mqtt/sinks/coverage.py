@@ -11,6 +11,7 @@ from typing import Self
 
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.identity.consent.decisions import NO_PERMISSION, NOBODY, Permissions, Purpose
+from healthsync_mqtt.identity.people.opening import has_registry
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.record import Record
 
@@ -37,7 +38,7 @@ class Coverage:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Of this registry.db. UnavailableError when there is none: without it nobody knows who agrees."""
-        if not path.exists():
+        if not has_registry(path):
             raise UnavailableError(
                 f"there is no registry at {path}", hint="restore registry.db, or start: healthsync up"
             )

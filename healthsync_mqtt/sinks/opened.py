@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
+from healthsync_mqtt.identity.people.opening import has_registry
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.sinks.bridge_part import BridgePart
 from healthsync_mqtt.sinks.config import SinkConfig, Sinks
@@ -38,7 +39,7 @@ class OpenedSink(Generic[C]):
             reader = part.rows(stack.enter_context(open_reader(data)))
             ledger = open_ledger(sinks, config, reader)
             stack.callback(ledger.close)
-            coverage = Coverage.open(part.registry) if part.registry.exists() else None
+            coverage = Coverage.open(part.registry) if has_registry(part.registry) else None
             if coverage is not None:
                 stack.callback(coverage.close)
             yield cls(sinks=sinks, config=config, reader=reader, ledger=ledger, coverage=coverage)

@@ -1,21 +1,45 @@
-"""The registry on a real PostgreSQL."""
+"""The registry on a real PostgreSQL: its contract, its server's faults, and machines that share it."""
 
+import asyncio
+import os
+import shutil
+import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from healthsync_mqtt.cli.doctor.posture import posture
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.client import Credentials, DeviceClient
+from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
+from healthsync_mqtt.identity.audit.delivery import deliver
+from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.people.postgres.connection import RegistryPlace
+from healthsync_mqtt.identity.people.postgres.moving_in import move_in
 from healthsync_mqtt.identity.people.postgres.tables import PostgresTables
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.mqtt.links.probe import talk
 from healthsync_mqtt.testing.registry_contract import NOW_US, Both, RegistryContract
-from tests.support.postgres import Postgres, installed
+from tests.support import child
+from tests.support.external_bridge import BridgeProcess
+from tests.support.mosquitto import Mosquitto
+from tests.support.patience import PATIENCE_S
+from tests.support.peer import Identity, Peer
+from tests.support.postgres import PASSWORD, Postgres, installed
+from tests.support.service import HEALTHSYNC, Service, run_cli
 
 pytestmark = [
     pytest.mark.real_server,
     pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
 ]
 
+WITHIN_S = 1.0
 _NUMBERS = count(1)
 
 
@@ -26,11 +50,287 @@ def server() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def both(server: Postgres) -> Iterator[Both]:
-    place = RegistryPlace(server.url, schema=f"registry_{next(_NUMBERS)}")
+def place(server: Postgres) -> RegistryPlace:
+    return RegistryPlace(server.url, schema=f"registry_{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def both(place: RegistryPlace) -> Iterator[Both]:
     with Registry(PostgresTables.open(place)) as one, Registry(PostgresTables.open(place)) as other:
         yield Both(one, other)
 
 
 class TestPostgresRegistry(RegistryContract):
     pass
+
+
+def test_a_loss_is_seen_within_a_second_also_on_a_connection_that_was_cut(server: Postgres, both: Both) -> None:
+    both.one.add_user("alice", "all", NOW_US)
+    for device in ("watch", "phone"):
+        both.one.add_device("alice", device, NOW_US)
+    directory = Directory(both.other)
+    both.one.remove_device("alice", "watch", NOW_US + 1)
+    assert _lost(directory, "alice-watch") < WITHIN_S
+    server.cut()
+    both.one.remove_device("alice", "phone", NOW_US + 2)
+    assert _lost(directory, "alice-phone") < WITHIN_S
+
+
+def test_while_the_server_is_away_known_logins_go_on_and_nothing_is_changed(server: Postgres, both: Both) -> None:
+    both.one.add_user("alice", "all", NOW_US)
+    both.one.add_device("alice", "watch", NOW_US)
+    directory = Directory(both.other)
+    server.kill()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="PostgreSQL cannot be reached"):
+            both.one.remove_device("alice", "watch", NOW_US + 1)
+    time.sleep(0.6)  # longer than a connection is believed without a word
+    with pytest.raises(StoreError):
+        directory.refresh()
+    assert directory.has_device("alice", "watch")
+    server.start()
+    both.one.remove_device("alice", "watch", NOW_US + 2)
+    assert _lost(directory, "alice-watch") < WITHIN_S
+
+
+def test_a_transaction_whose_connection_is_cut_is_no_change(server: Postgres, both: Both) -> None:
+    def add_and_be_cut() -> None:
+        with both.one.write():
+            both.one.add_user("alice", "all", NOW_US)
+            server.cut()
+
+    with pytest.raises(StoreError):
+        add_and_be_cut()
+    assert both.one.users() == both.other.users() == []
+    both.one.add_user("alice", "all", NOW_US)
+    assert [each.id for each in both.other.users()] == ["alice"]
+
+
+def test_a_commit_whose_answer_is_lost_is_asked_for(server: Postgres, both: Both) -> None:
+    """A commit that waits for a standby is durable here; its connection is ended before it is answered."""
+    both.one.users()
+    server.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    server.execute("SELECT pg_reload_conf()")
+    failed: list[BaseException] = []
+
+    def add() -> None:
+        try:
+            both.one.add_user("alice", "all", NOW_US)
+        except BaseException as error:  # noqa: BLE001  # told by the test
+            failed.append(error)
+
+    adding = threading.Thread(target=add)
+    adding.start()
+    try:
+        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        until = time.monotonic() + PATIENCE_S
+        while not server.execute(waiting):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        server.execute(f"SELECT pg_terminate_backend(pid) FROM ({waiting}) AS w")
+        adding.join(PATIENCE_S)
+    finally:
+        server.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        server.execute("SELECT pg_reload_conf()")
+        adding.join(PATIENCE_S)
+    assert failed == []
+    assert [each.id for each in both.other.users()] == ["alice"]
+
+
+def _lost(directory: Directory, client_id: str) -> float:
+    """Seconds until a look says so; looks are as often as a service's."""
+    began = time.monotonic()
+    while client_id not in directory.refresh():
+        assert time.monotonic() - began < PATIENCE_S
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def data(server: Postgres, tmp_path: Path) -> Path:
+    """A data directory whose log and registry are on the server."""
+    return _shared(server.directory(tmp_path / "data"))
+
+
+def _shared(data: Path, *lines: str) -> Path:
+    text = (data / "healthsync.toml").read_text()
+    registry = text[text.index("[storage]") :].replace("[storage]", "[registry]")
+    (data / "healthsync.toml").write_text("\n".join([text, registry, *lines]))
+    return data
+
+
+def _desk(server: Postgres, data: Path, path: Path) -> Path:
+    """Another machine: the same server, and the keys of the installation."""
+    _shared(server.directory(path, like=data))
+    shutil.copytree(data / "keys", path / "keys")
+    return path
+
+
+async def test_a_command_on_another_machine_closes_a_connection_within_a_second(
+    server: Postgres, data: Path, tmp_path: Path
+) -> None:
+    """The service's own registry was in files before: it moves in when the service starts."""
+    with Registry.open(tmp_path / "before" / "registry.db") as before:
+        before.add_user("alice", "all", NOW_US)
+        before.audit_outbox.note("user.added", actor="cli", now_us=NOW_US)
+    shutil.move(tmp_path / "before" / "registry.db", data / "registry.db")
+    with pytest.raises(UnavailableError, match="start the service once"):
+        DataDirectory(data).registry()
+    with await asyncio.to_thread(Service(data).start) as service:
+        desk = await asyncio.to_thread(_desk, server, data, tmp_path / "desk")
+        with DataDirectory(desk).changing() as change:
+            device = change.registry.add_device("alice", "watch", NOW_US)
+            change.note("device.added", user="alice", device="watch")
+        made = DataDirectory(desk).device_identity(device)
+        await asyncio.sleep(WITHIN_S)  # the service has heard of it by then; it is what is promised
+        peer = await Peer.open(service.ready["mqtt"])
+        assert (await peer.connect(Identity(client_id=made["client_id"], token=made["token"]))).code == 0
+        await asyncio.to_thread(run_cli, desk, "device", "remove", "alice", "watch", "--yes")
+        async with asyncio.timeout(WITHIN_S):
+            await peer.closed()
+        for each in (data, desk):
+            log = DataDirectory(each).audit_log()
+            actions = [row.action for row in log.rows()]
+            assert {"user.added", "device.added", "token.issued", "device.removed"} <= set(actions)
+            with DataDirectory(each).registry() as registry:
+                assert log.verify(registry.audit_outbox.anchor()).first_bad is None
+        findings = {each.check: each.grade for each in posture(DataDirectory(desk), load_settings(desk), NOW_US)}
+        assert (findings["registry"], findings["shared keys"]) == ("good", "good")
+        assert PASSWORD not in service.log_tail(1_000_000)
+
+
+def test_all_of_a_registry_moves_in_once(place: RegistryPlace, tmp_path: Path) -> None:
+    path, audit = tmp_path / "registry.db", tmp_path / "audit.db"
+    log = AuditLog.open(audit, tmp_path / "audit.key")
+    with Registry.open(path) as before:
+        for name in ("alice", "bob"):
+            before.add_user(name, "all", NOW_US)
+            before.add_device(name, "watch", NOW_US)
+        before.add_subscriber("panel", ["alice"], "*", NOW_US)
+        before.revocation.revoke_device_tokens("bob", "watch", NOW_US)
+        before.remove_user("bob", NOW_US)
+        before.certificates.revoke("abc1", NOW_US, why="lost", foreign=True)
+        before.audit_outbox.note("deed.1", actor="cli", now_us=NOW_US)
+        deliver(before.audit_outbox, log)
+        before.audit_outbox.note("deed.2", actor="cli", now_us=NOW_US)
+        roster, history = before.roster(), before.consent.history("bob")
+        mark = before.erasures._mark("name")  # the key of erased names is the same
+    copies = {each: each.read_bytes() for each in (path, audit)}
+    for _ in range(2):  # the second time as after a kill between the commit and the new names
+        move_in(place, path, audit)
+        assert not path.exists()
+        assert not audit.exists()
+        with Registry(PostgresTables.open(place)) as after:
+            there = after.roster()
+            assert (there.devices, there.subscribers, there.denied) == (
+                roster.devices, roster.subscribers, roster.denied,
+            )  # fmt: skip
+            assert there.permissions == roster.permissions
+            assert there.generation > roster.generation
+            assert after.consent.history("bob") == history
+            assert after.erasures._mark("name") == mark
+            assert [note.action for note in after.audit_outbox.pending()] == ["deed.2"]
+            assert after.audit_outbox.anchor() is not None
+        for file, content in copies.items():
+            file.touch(mode=0o600)
+            file.write_bytes(content)
+    with Registry.open(tmp_path / "other" / "registry.db") as stranger:
+        stranger.add_user("carol", None, NOW_US)
+    with pytest.raises(UnavailableError, match="a server that has users"):
+        move_in(place, tmp_path / "other" / "registry.db", tmp_path / "other" / "audit.db")
+
+
+def test_a_machine_with_other_keys_is_refused(server: Postgres, data: Path, tmp_path: Path) -> None:
+    def device(at: Path) -> None:
+        place = DataDirectory(at)
+        with place.registry() as registry:
+            place.device_identity(registry.device("alice", "watch"))
+
+    with DataDirectory(data).changing() as change:
+        change.registry.add_user("alice", "all", NOW_US)
+        change.registry.add_device("alice", "watch", NOW_US)
+    device(data)
+    other = _shared(server.directory(tmp_path / "other", like=data))
+    with pytest.raises(ConfigError, match=r"audit\.key is missing"):
+        DataDirectory(other).audit_log()
+    with pytest.raises(ConfigError, match="this registry has some"):
+        device(other)
+    shutil.copytree(data / "keys", other / "keys", dirs_exist_ok=True)
+    (other / "keys" / "audit.key").write_text("00" * 32)
+    with pytest.raises(ConfigError, match="is not the key of the other machines"):
+        DataDirectory(other).audit_log()
+    shutil.copy2(data / "keys" / "audit.key", other / "keys" / "audit.key")
+    device(other)
+    before = DataDirectory(data).key_store().records(NOW_US)[0]
+    made = DataDirectory(data).key_store().rotate(NOW_US + 1, publish_s=0)
+    with pytest.raises(ConfigError, match=f"{made.kid} is not here"):
+        device(other)
+    shutil.copytree(data / "keys", other / "keys", dirs_exist_ok=True)
+    device(other)
+    DataDirectory(data).key_store().retire(before.kid, NOW_US + 2, force=True)
+    with pytest.raises(ConfigError, match=f"{before.kid} is retired, and is not here"):
+        device(other)
+
+
+async def test_two_bridges_of_mosquitto_refuse_within_a_second_what_a_third_machine_takes_back(
+    server: Postgres, tmp_path: Path
+) -> None:
+    broker = Mosquitto(tmp_path / "broker", share="all")
+    first, settings = broker.data, (broker.data / "healthsync.toml").read_text()
+    server.directory(tmp_path / "server")
+    storage = (tmp_path / "server" / "healthsync.toml").read_text()
+    registry = storage.replace("[storage]", "[registry]")
+    bridge = '[bridge]\nid = "{}"\n'
+    (first / "healthsync.toml").write_text(settings + storage + "shared = true\n" + registry)
+    with DataDirectory(first).changing() as change:
+        change.registry.add_user("alice", "all", NOW_US)
+        for device in ("watch", "phone"):
+            change.registry.add_device("alice", device, NOW_US)
+    second = tmp_path / "second"
+    shutil.copytree(first, second)
+    (second / "healthsync.toml").write_text(
+        settings + storage + "shared = true\n" + registry + "home = false\n" + bridge.format("second")
+    )
+    with broker:
+        provision = child.start(
+            [*HEALTHSYNC, "broker", "provision", "mosquitto", "--bridges", "main,second", "--watch", "--json"],
+            env=os.environ | {"HEALTHSYNC_DATA": str(first)}, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert provision.stdout
+            await asyncio.to_thread(provision.stdout.readline)
+            shutil.copytree(first / "credentials", second / "credentials", dirs_exist_ok=True)
+            with BridgeProcess(first), BridgeProcess(second):
+                assert await _publish(broker, "watch", "before", 8) == ["stored"] * 8
+                await asyncio.to_thread(run_cli, second, "device", "remove", "alice", "phone", "--yes")
+                await asyncio.to_thread(run_cli, second, "consent", "withdraw", "alice", "--yes")
+                await asyncio.sleep(WITHIN_S)
+                assert await _publish(broker, "watch", "after", 8) == ["rejected"] * 8
+                async with talk(broker.address) as phone:
+                    await phone.login(broker.account("alice-phone"))
+                    assert phone.code in {4, 5}
+            third = BridgeProcess(second)
+            (second / "healthsync.toml").write_text(
+                (second / "healthsync.toml").read_text().replace("home = false\n", "")
+            )
+            with BridgeProcess(first), pytest.raises(AssertionError, match="another bridge of this registry"):
+                third.start()
+        finally:
+            child.end(provision)
+
+
+async def _publish(broker: Mosquitto, device: str, name: str, number: int) -> list[str]:
+    account = broker.account(f"alice-{device}")
+    login = Credentials(
+        user_id="alice", device_id=device, client_id=account.client_id, username=account.username,
+        token=account.password,
+    )  # fmt: skip
+    events = [
+        {"id": f"{name}-{each}", "type": "heart_rate", "start_time": "2026-01-01T00:00:00Z", "value": {"bpm": 60}}
+        for each in range(number)
+    ]
+    async with DeviceClient(
+        "localhost", broker.port, credentials=login, ca_file=broker.certificates.ca_cert, batch_size=1
+    ) as client:
+        results = await client.publish(events, within_s=PATIENCE_S)
+    return [*["stored"] * results.stored, *["rejected"] * results.rejected]

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from healthsync_mqtt.cli.doctor.finding import Finding, Grade
 from healthsync_mqtt.config.paths import DataPaths
+from healthsync_mqtt.errors import ConfigError
+from healthsync_mqtt.identity.people.opening import place_of
 
 
 class LostPart(NamedTuple):
@@ -19,7 +21,7 @@ def missing(data: Path) -> list[LostPart]:
     """The parts that an installation has lost; none of one that has not run yet."""
     paths = DataPaths(root=data)
     lost = []
-    if paths.has_run:
+    if paths.has_run and not _on_server(data):
         lost += [
             LostPart(paths.registry_db, "the new one knows no user, device, consent or token"),
             LostPart(paths.audit_db, "who did what before is not known"),
@@ -33,6 +35,13 @@ def missing(data: Path) -> list[LostPart]:
     if paths.audit_db.exists():
         lost.append(LostPart(paths.audit_key, "pseudonyms of the audit log name nobody any more"))
     return [each for each in lost if not each.path.exists()]
+
+
+def _on_server(data: Path) -> bool:
+    try:
+        return place_of(data) is not None
+    except ConfigError:  # it is told of where the settings are looked at
+        return False
 
 
 def parts(data: Path) -> Iterator[Finding]:

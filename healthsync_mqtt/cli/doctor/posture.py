@@ -11,8 +11,10 @@ from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.identity.certificates.server_tls import WARN_S
 from healthsync_mqtt.identity.consent.decisions import Purpose
+from healthsync_mqtt.identity.keys.agreement import check
 from healthsync_mqtt.identity.keys.signing import KeyState, free_from_us, states
 from healthsync_mqtt.identity.keys.store import KeyStore
+from healthsync_mqtt.identity.people.opening import shared_registry
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.keys.opening import FILE, ring_of
 from healthsync_mqtt.model.times import iso
@@ -31,13 +33,14 @@ def posture(place: DataDirectory, settings: Settings, now_us: int) -> Iterator[F
     yield _tokens(settings)
     yield from _keys(place, now_us)
     yield from _data_keys(place)
-    if place.registry_db.exists():
+    if place.has_registry():
         try:
             registry = Registry.open(place.registry_db)
         except HealthSyncError as error:
             yield Finding(check="registry", grade=Grade.BAD, message=str(error), fix=error.hint)
             return
         with registry:
+            yield from _shared(place)
             yield from _subscribers(registry)
             yield from _consents(registry, now_us)
             yield from _clients(registry, now_us)
@@ -125,6 +128,22 @@ def _data_keys(place: DataDirectory) -> Iterator[Finding]:
         yield Finding(check="data keys", grade=Grade.NOTE, message=message, fix=fix)
     else:
         yield Finding(check="data keys", grade=Grade.GOOD, message=f"{sealed.users}, under {sealed.provider}")
+
+
+def _shared(place: DataDirectory) -> Iterator[Finding]:
+    """That the registry is on a server, and whether the keys here are those of the installation."""
+    if (shared := shared_registry(place.path)) is None:
+        return
+    yield Finding(check="registry", grade=Grade.GOOD, message=shared)
+    store = KeyStore(place.keys)
+    if not (place.keys / "keyring.json").exists():
+        return
+    try:
+        check(place.keys, store.records(0))
+    except HealthSyncError as error:
+        yield Finding(check="shared keys", grade=Grade.BAD, message=str(error), fix=error.hint)
+        return
+    yield Finding(check="shared keys", grade=Grade.GOOD, message="those of the installation")
 
 
 def _subscribers(registry: Registry) -> Iterator[Finding]:

@@ -7,6 +7,9 @@ this installation can make, so that erasing a person does not break the chain.
 
 Several processes append: a file lock makes the row and the head one step for all of them. What is written in the
 registry's own transactions comes from there as notes (``outbox``), each once.
+
+Where the registry is on a server, the rows are there, too, for all machines. Each machine keeps a head of its own: the
+newest row that it has written, so that rows which the server lost are missed wherever they were known.
 """
 
 import hashlib
@@ -19,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from healthsync_mqtt.config.private_files import (
     create_private,
@@ -28,10 +31,17 @@ from healthsync_mqtt.config.private_files import (
     read_private,
     write_durably,
 )
-from healthsync_mqtt.errors import ConfigError, StoreError
+from healthsync_mqtt.errors import ConfigError, StoreError, UnavailableError
 from healthsync_mqtt.identity.audit.outbox import AuditHead, AuditNote
+from healthsync_mqtt.identity.people.opening import place_of
 from healthsync_mqtt.identity.sql import migrate, numbered, statements
 from healthsync_mqtt.sqlite_faults import fix_of
+
+if TYPE_CHECKING:
+    from healthsync_mqtt.identity.audit.server import AuditServer, ServerRows
+    from healthsync_mqtt.identity.people.postgres.connection import RegistryPlace
+
+    _Rows = sqlite3.Connection | ServerRows
 
 GENESIS: Final = "0" * 64
 HEAD_LOST: Final = "audit.head_lost"
@@ -71,14 +81,21 @@ class AuditVerdict(NamedTuple):
 class AuditLog:
     """The log of one data directory. Calls block for a few milliseconds and may come from any thread."""
 
-    def __init__(self, path: Path, key: bytes) -> None:
+    def __init__(self, path: Path, key: bytes, server: "AuditServer | None" = None) -> None:
         self._path = path
+        self._server = server
         self._head_path = path.with_suffix(".head")
         self._key = key
 
     @classmethod
     def open(cls, path: Path, key_file: Path) -> "AuditLog":
-        """The log at ``path``, created when missing together with its key. ConfigError for loose file modes."""
+        """The log at ``path``, created when missing together with its key. ConfigError for loose file modes.
+
+        On the server of the settings where they name one: ConfigError when the key is not the installation's.
+        """
+        place = place_of(path.parent)
+        if place is not None:
+            return cls._open_on(place, path, key_file)
         make_private_directory(path.parent)
         make_private_directory(key_file.parent)
         with directory_lock(path.parent):
@@ -91,10 +108,33 @@ class AuditLog:
             log = cls(path, bytes.fromhex(read_private(key_file).decode()))
             create_private(path)
             try:
-                with closing(log._connect()) as connection:
+                with closing(log._opened()) as connection:
                     migrate(connection, numbered("audit"), "the audit log")
             except sqlite3.Error as error:
                 raise StoreError(f"the audit log could not be opened: {error}", hint=fix_of(error)) from error
+        return log
+
+    @classmethod
+    def _open_on(cls, place: "RegistryPlace", path: Path, key_file: Path) -> "AuditLog":
+        from healthsync_mqtt.identity.audit.server import AuditServer  # noqa: PLC0415
+
+        if path.exists():
+            raise UnavailableError(
+                f"registry.url names a server, and there is an audit log in {path}",
+                hint="start the service once, it takes its rows over; where that is not meant, move the file away",
+            )
+        make_private_directory(path.parent)
+        make_private_directory(key_file.parent)
+        server = AuditServer(place)
+        with directory_lock(path.parent):
+            if not key_file.exists():
+                server.refuse_new_key(key_file)
+                write_durably(key_file, secrets.token_bytes(32).hex().encode())
+            log = cls(path, bytes.fromhex(read_private(key_file).decode()), server)
+            server.agree(hmac.digest(log._key, b"mark", "sha256").hex(), key_file)
+            if not log._head_path.exists():  # a machine that joins: from now on it misses what is lost
+                with closing(log._connect()) as connection:
+                    log._write_head(_last(connection))
         return log
 
     def pseudonym(self, kind: str, *names: str) -> str:
@@ -118,7 +158,7 @@ class AuditLog:
     def take(self, notes: Sequence[AuditNote]) -> AuditHead:
         """Write the notes that are not rows yet, durable on return; the newest row."""
 
-        def insert(connection: sqlite3.Connection, last: AuditHead) -> AuditHead:
+        def insert(connection: "_Rows", last: AuditHead) -> AuditHead:
             for each in notes:
                 if connection.execute(_SQL["is_taken"], (each.origin,)).fetchone() is None:
                     last = _insert(connection, last, each.at_us, each.actor, each.action, each.subject, each.detail)
@@ -181,7 +221,7 @@ class AuditLog:
             yield from page
             after = page[-1][0]
 
-    def _write(self, insert: Callable[[sqlite3.Connection, AuditHead], AuditHead]) -> AuditHead:
+    def _write(self, insert: "Callable[[_Rows, AuditHead], AuditHead]") -> AuditHead:
         try:
             with directory_lock(self._path.parent), closing(self._connect()) as connection, connection:
                 connection.execute("BEGIN IMMEDIATE")
@@ -198,7 +238,12 @@ class AuditLog:
             raise StoreError(f"the audit log could not be written: {error}", hint=fix_of(error)) from error
         return last
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> "sqlite3.Connection | ServerRows":
+        if self._server is not None:
+            return self._server.connect()
+        return self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
         if not self._path.exists():
             raise ConfigError(f"{self._path} is missing", hint="restore it from a backup")
         connection = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)
@@ -254,12 +299,12 @@ def _flaw(row: tuple[Any, ...], last: AuditHead, known: Iterable[AuditHead]) -> 
     return ""
 
 
-def _last(connection: sqlite3.Connection) -> AuditHead:
+def _last(connection: "_Rows") -> AuditHead:
     row = connection.execute(_SQL["last"]).fetchone()
     return AuditHead(0, GENESIS) if row is None else AuditHead(*row)
 
 
-def _insert(connection: sqlite3.Connection, last: AuditHead, *content: Any) -> AuditHead:
+def _insert(connection: "_Rows", last: AuditHead, *content: Any) -> AuditHead:
     """Add a row of (at_us, actor, action, subject, detail) after ``last``."""
     *plain_part, detail = content
     text = json.dumps(detail, sort_keys=True, separators=(",", ":"))

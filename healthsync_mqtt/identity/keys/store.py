@@ -23,6 +23,7 @@ from healthsync_mqtt.config.private_files import (
 )
 from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase, passphrase_or_asked
 from healthsync_mqtt.errors import ConfigError, ConflictError, NotFoundError
+from healthsync_mqtt.identity.keys.agreement import agree, refuse_first
 from healthsync_mqtt.identity.keys.signing import (
     KeyRecord,
     Keyring,
@@ -66,6 +67,7 @@ class KeyStore:
     def keyring(self, now_us: int) -> Keyring:
         """The keys that are accepted, and those that sign now or later; a first key is made when there is none."""
         records = self.records(now_us)
+        agree(self._directory, records, now_us)
         at = states(records, now_us)
         public = {each.kid: each.public for each in records if at[each.kid] is not KeyState.retired}
         signing = sorted((each.signs_from_us, each.kid) for each in records if at[each.kid] in _SIGNERS)
@@ -96,8 +98,10 @@ class KeyStore:
                     f"the key {waiting.kid} is to sign from {iso(waiting.signs_from_us)}",
                     hint=f"wait for it, or take it back: healthsync key retire {waiting.kid}",
                 )
+            agree(self._directory, records, now_us)
             made = self._make(now_us, now_us + int(publish_s * _SECOND_US))
             self._write([*records, made])
+            agree(self._directory, [*records, made], now_us)
             return made
 
     def retire(self, kid: str, now_us: int, *, force: bool = False) -> KeyRecord:
@@ -124,8 +128,10 @@ class KeyStore:
                         hint=f"wait, or log their holders out: healthsync key retire {kid} --yes",
                     )
             changed = [_retired(each, now_us) if each.kid == kid else each for each in records]
+            agree(self._directory, records, now_us)
             if state is not KeyState.retired:
                 self._write(changed)
+            agree(self._directory, changed, now_us)
             self._pem(kid).unlink(missing_ok=True)  # after the record: a crash in between leaves a key nobody accepts
             return next(each for each in changed if each.kid == kid)
 
@@ -148,7 +154,10 @@ class KeyStore:
     def _records(self, now_us: int) -> list[KeyRecord]:
         self._check_halves()
         if not self._index.exists():
-            self._write(self._adopted(now_us) or [self._make(now_us, now_us)])
+            adopted = self._adopted(now_us)
+            if not adopted:
+                refuse_first(self._directory)
+            self._write(adopted or [self._make(now_us, now_us)])
             (self._directory / _ACTIVE).unlink(missing_ok=True)
         return self._read()
 

@@ -5,6 +5,8 @@ here, and need not know which of the two it is.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -45,9 +47,37 @@ def place_of(data: Path) -> "RegistryPlace | None":
     return RegistryPlace(registry.url, registry.password_file)
 
 
+def shared_registry(data: Path) -> str | None:
+    """What server the registry is on, in words; None: it is in the data directory. ConfigError, StoreError."""
+    place = place_of(data)
+    if place is None:
+        return None
+    from healthsync_mqtt.identity.people.postgres.connection import described  # noqa: PLC0415
+
+    return described(place)
+
+
 def has_registry(path: Path) -> bool:
     """Whether there is a registry by this name yet. One on a server is taken to be there: it is made when opened."""
     return path.exists() or place_of(path.parent) is not None
+
+
+@contextmanager
+def be_home(path: Path) -> Iterator[None]:
+    """Be the one that erases persons and keeps files about them. UnavailableError where another machine is.
+
+    What is in the data directory yet moves to the server. A registry in a file is nobody else's.
+    """
+    place = place_of(path.parent)
+    if place is None:
+        yield
+        return
+    from healthsync_mqtt.identity.people.postgres.marks import home  # noqa: PLC0415
+    from healthsync_mqtt.identity.people.postgres.moving_in import move_in  # noqa: PLC0415
+
+    with home(place):
+        move_in(place, path, DataPaths(root=path.parent).audit_db)
+        yield
 
 
 def open_tables(path: Path) -> Tables:
@@ -61,7 +91,7 @@ def open_tables(path: Path) -> Tables:
     if path.exists():
         raise UnavailableError(
             f"registry.url names a server, and there is a registry in {path}",
-            hint="its users would be left behind: copy it (healthsync registry copy), or move it away",
+            hint="start the service once, it takes them over; where that is not meant, move the file away",
         )
     from healthsync_mqtt.identity.people.postgres.tables import PostgresTables  # noqa: PLC0415
 

@@ -22,7 +22,7 @@ SQL: Final = sql_files.statements(__package__ or "", "queries", "server.sql")
 _OLDEST: Final = 130000
 _SCHEMA_LOCK: Final = 0x48535246
 
-#: How long a change waits for one of another process, and a question for its answer.
+#: How long a change waits for one of another process.
 _PATIENCE_MS: Final = 5_000
 
 _TRANSPORT: Final = {
@@ -99,28 +99,33 @@ def connect(place: RegistryPlace) -> Connection:
             "registry.url is not one that PostgreSQL understands", hint="postgresql://user@host/database"
         ) from error
     try:
-        connection.adapters.register_dumper(str, StrDumper)  # text, and not what the place of it may be taken for
-        if connection.info.server_version < _OLDEST:
-            raise UnavailableError("this PostgreSQL is too old", hint="use PostgreSQL 13 or newer")
-        if value(connection, "SHOW server_encoding") != "UTF8":
-            raise UnavailableError(
-                "the database of the registry is not in UTF-8", hint="createdb --encoding=UTF8 --template=template0"
-            )
-        if value(connection, "SHOW fsync") != "on":
-            raise UnavailableError(
-                "this PostgreSQL has fsync = off: a power cut would undo what was revoked",
-                hint="set fsync = on in postgresql.conf, and restart the server",
-            )
-        # A revocation that was answered must not come undone: where commits do not wait for the disk, these do.
-        if value(connection, "SHOW synchronous_commit") == "off":
-            connection.execute("SET synchronous_commit = on")
-        connection.execute(f"SET statement_timeout = {_PATIENCE_MS}")
-        connection.execute(f"SET idle_in_transaction_session_timeout = {2 * _PATIENCE_MS}")
-        connection.execute("SELECT set_config('search_path', $1, false)", (f'"{place.schema}"',))
+        _prepare(connection, place)
     except BaseException:
         abandon(connection)
         raise
     return connection
+
+
+def _prepare(connection: Connection, place: RegistryPlace) -> None:
+    connection.adapters.register_dumper(str, StrDumper)  # text, and not what the place of it may be taken for
+    if connection.info.server_version < _OLDEST:
+        raise UnavailableError("this PostgreSQL is too old", hint="use PostgreSQL 13 or newer")
+    if value(connection, "SHOW server_encoding") != "UTF8":
+        raise UnavailableError(
+            "the database of the registry is not in UTF-8", hint="createdb --encoding=UTF8 --template=template0"
+        )
+    if value(connection, "SHOW fsync") != "on":
+        raise UnavailableError(
+            "this PostgreSQL has fsync = off: a power cut would undo what was revoked",
+            hint="set fsync = on in postgresql.conf, and restart the server",
+        )
+    # A revocation that was answered must not come undone: where commits do not wait for the disk, these do.
+    if value(connection, "SHOW synchronous_commit") == "off":
+        connection.execute(b"SET synchronous_commit = on")
+    # Not a statement's time: a COMMIT that waits for a standby would be called done when that ends.
+    connection.execute(f"SET lock_timeout = {_PATIENCE_MS}".encode())
+    connection.execute(f"SET idle_in_transaction_session_timeout = {2 * _PATIENCE_MS}".encode())
+    connection.execute(b"SELECT set_config('search_path', $1, false)", (f'"{place.schema}"',))
 
 
 def migrate(connection: Connection, place: RegistryPlace) -> None:
@@ -146,6 +151,18 @@ def migrate(connection: Connection, place: RegistryPlace) -> None:
                 connection.execute("UPDATE schema_version SET version = $1", (number,))
         if version == 0:
             connection.execute(SQL["make_erasure_key"].encode(), (secrets.token_bytes(32),))
+
+
+def described(place: RegistryPlace) -> str:
+    """The server and the schema, in words. StoreError."""
+    connection: Connection | None = None
+    try:
+        with translated("the registry could not be opened"):
+            connection = connect(place)
+            database = value(connection, "SELECT current_database()")
+            return f"PostgreSQL {value(connection, 'SHOW server_version')}, database {database}, schema {place.schema}"
+    finally:
+        abandon(connection)
 
 
 def schema_version(connection: Connection, place: RegistryPlace) -> int:

@@ -20,7 +20,8 @@ def for_postgres(statement: str) -> bytes:
 
 def insertion(table: str, names: Sequence[str], key: Sequence[str] = ()) -> bytes:
     """Adds a row of these columns; with ``key``, its primary key, it takes the place of one that is there."""
-    text = f'INSERT INTO "{table}" ({", ".join(map(_quoted, names))}) VALUES ({", ".join(_places(len(names)))})'
+    columns, places = ", ".join(map(_quoted, names)), ", ".join(_places(len(names)))
+    text = f'INSERT INTO "{table}" ({columns}) VALUES ({places})'  # noqa: S608  # names of this program
     if key:
         taken = ", ".join(f"{_quoted(name)} = EXCLUDED.{_quoted(name)}" for name in names if name not in key)
         text += f" ON CONFLICT ({', '.join(map(_quoted, key))}) DO UPDATE SET {taken}"
@@ -29,14 +30,16 @@ def insertion(table: str, names: Sequence[str], key: Sequence[str] = ()) -> byte
 
 def update(table: str, names: Sequence[str], key: Sequence[str]) -> bytes:
     """Changes these columns of the row with a primary key, whose values come last."""
-    pairs = [f"{_quoted(name)} = {place}" for name, place in zip([*names, *key], _places(len(names) + len(key)))]
+    pairs = [
+        f"{_quoted(name)} = {place}" for name, place in zip([*names, *key], _places(len(names) + len(key)), strict=True)
+    ]
     changes, row = pairs[: len(names)], pairs[len(names) :]
-    return f'UPDATE "{table}" SET {", ".join(changes)} WHERE {" AND ".join(row)}'.encode()
+    return f'UPDATE "{table}" SET {", ".join(changes)} WHERE {" AND ".join(row)}'.encode()  # noqa: S608
 
 
 def deletion(table: str, where: str) -> bytes:
     """Removes rows."""
-    return for_postgres(f'DELETE FROM "{table}" WHERE {where}')
+    return for_postgres(f'DELETE FROM "{table}" WHERE {where}')  # noqa: S608
 
 
 def _quoted(name: str) -> str:

@@ -1,6 +1,9 @@
 -- name: lock
 SELECT pg_advisory_xact_lock(1213415239, hashtext($1)), txid_current()
 
+-- name: lock_audit
+SELECT pg_advisory_xact_lock(1213415241, hashtext($1))
+
 -- name: fate
 SELECT txid_status($1)
 
@@ -17,3 +20,19 @@ INSERT INTO erasure_key (key) VALUES ($1)
 
 -- name: keep_home
 SELECT pg_try_advisory_lock(1213415240, hashtext($1))
+
+-- name: note_mark
+INSERT INTO installation_keys (name, mark, noted_us) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING
+
+-- name: change_mark
+INSERT INTO installation_keys (name, mark, noted_us) VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET mark = EXCLUDED.mark, noted_us = EXCLUDED.noted_us
+
+-- name: mark
+SELECT mark FROM installation_keys WHERE name = $1
+
+-- name: marks
+SELECT name, mark FROM installation_keys WHERE starts_with(name, $1)
+
+-- name: lived_in
+SELECT EXISTS (SELECT 1 FROM users WHERE id <> '_erased_') OR EXISTS (SELECT 1 FROM audit)

@@ -1,0 +1,97 @@
+"""An installation moves in: registry.db and audit.db of its data directory become the registry on the server, once.
+
+All of it is one transaction; the files stay beside it under another name. Killed in between it is done, or goes on at
+the next start: the server remembers whose registry it took.
+"""
+
+import hashlib
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.identity.people.postgres.connection import (
+    SQL,
+    Connection,
+    RegistryPlace,
+    abandon,
+    connect,
+    migrate,
+    translated,
+    value,
+)
+from healthsync_mqtt.identity.people.postgres.dialect import insertion
+from healthsync_mqtt.identity.people.schema import open_database
+from healthsync_mqtt.identity.sql import migrate as migrate_file
+from healthsync_mqtt.identity.sql import numbered
+
+_MARK: Final = "moved in"
+_MOVED: Final = ".moved"
+_TABLES: Final = (
+    "users", "principals", "devices", "subscribers", "admins", "consent_decisions", "revoked_tokens", "enrolments",
+    "refresh_families", "certificates", "audit_outbox", "audit_anchor", "refused_logins", "sightings", "dashboards",
+    "apps", "source_preferences", "invites", "sessions", "carers", "webhooks", "erasures", "errands", "erased_names",
+    "passkeys", "answered_challenges",
+)  # fmt: skip
+"""In an order in which no reference is to a row that is still to come."""
+_AUDIT: Final = ("audit", "taken")
+_OWN_NUMBERS: Final = {"audit_outbox", "taken"}
+
+
+def move_in(place: RegistryPlace, registry: Path, audit: Path) -> None:
+    """Take the files over, where there are some. UnavailableError where the server has a registry of somebody else."""
+    if not registry.exists() and not audit.exists():
+        return
+    connection: Connection | None = None
+    try:
+        with translated("the registry could not be moved to the server"):
+            connection = connect(place)
+            migrate(connection, place)
+            _take(connection, place, registry, audit)
+    finally:
+        abandon(connection)
+    for file in (registry, audit):
+        if file.exists():
+            file.rename(file.with_name(file.name + _MOVED))
+
+
+def _take(connection: Connection, place: RegistryPlace, registry: Path, audit: Path) -> None:
+    with closing(open_database(registry).conn) as people, closing(sqlite3.connect(audit)) as deeds:
+        migrate_file(deeds, numbered("audit"), "the audit log")
+        ((key,),) = people.execute("SELECT key FROM erasure_key")
+        mark = hashlib.sha256(key).hexdigest()
+        with connection.transaction():
+            connection.execute(SQL["lock"].encode(), (place.schema,))
+            if value(connection, SQL["mark"], _MARK) == mark:
+                return
+            if value(connection, SQL["lived_in"]):
+                raise UnavailableError(
+                    f"registry.url names a server that has users, and there is a registry in {registry}",
+                    hint="they would be left behind; move the files away if that is meant",
+                )
+            for table in _TABLES:
+                _copy(connection, people, table)
+            for table in _AUDIT:
+                _copy(connection, deeds, table)
+            for statement, asked in (
+                ("UPDATE erasure_key SET key = $1", "SELECT key FROM erasure_key"),
+                ("UPDATE revocation_lists SET number = $1", "SELECT number FROM revocation_lists"),
+                ("UPDATE generation SET value = $1 + 1", "SELECT value FROM generation"),
+            ):
+                connection.execute(statement.encode(), people.execute(asked).fetchone())
+            connection.execute(SQL["change_mark"].encode(), (_MARK, mark, time.time_ns() // 1000))
+
+
+def _copy(connection: Connection, file: sqlite3.Connection, table: str) -> None:
+    rows = file.execute(f'SELECT * FROM "{table}"')  # noqa: S608  # names of this program
+    names = [each[0] for each in rows.description]
+    kept = [at for at, name in enumerate(names) if name != "no" or table not in _OWN_NUMBERS]
+    statement = insertion(table, [names[at] for at in kept]) + b" ON CONFLICT DO NOTHING"
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, (_row(row, kept) for row in rows))
+
+
+def _row(row: Any, kept: list[int]) -> list[Any]:
+    return [row[at] for at in kept]
