@@ -266,7 +266,7 @@ class RegistryContract:
         both.other.erasures.scrub()
         assert directory.refresh() >= {"alice-watch"}
         assert [each.id for each in both.one.users()] == ["bob"]
-        assert both.one.subscriber("panel").users == {"bob"}
+        assert both.one.subscriber("panel").users == frozenset({"bob"})
         assert both.one.erasures.erased_among(["alice", "bob", "nobody"]) == {"alice", "nobody"}
         amended = both.one.consent.amended(1)
         assert amended.whole

@@ -174,7 +174,7 @@ async def test_a_command_on_another_machine_closes_a_connection_within_a_second(
         before.add_user("alice", "all", NOW_US)
         before.audit_outbox.note("user.added", actor="cli", now_us=NOW_US)
     shutil.move(tmp_path / "before" / "registry.db", data / "registry.db")
-    with pytest.raises(UnavailableError, match="start the service once"):
+    with pytest.raises(UnavailableError, match="there is a registry in"):
         DataDirectory(data).registry()
     with await asyncio.to_thread(Service(data).start) as service:
         desk = await asyncio.to_thread(_desk, server, data, tmp_path / "desk")
