@@ -52,6 +52,8 @@ class RegistryContract:
         device = both.other.add_device("alice", "watch", NOW_US)
         assert both.one.device("alice", "watch") == device
         assert both.one.devices() == both.one.devices("alice") == [device]
+        both.one.rename_device("alice", "watch", "Grandma's")
+        assert both.other.device("alice", "watch").title == "Grandma's"
         with pytest.raises(ConflictError):
             both.one.add_user("alice", None, NOW_US)
         with pytest.raises(NotFoundError):

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import shutil
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.people.postgres.connection import RegistryPlace
-from healthsync_mqtt.identity.people.postgres.moving_in import move_in
+from healthsync_mqtt.identity.people.postgres.moving_in import AUDIT, OF_ONE_ROW, TABLES, move_in
 from healthsync_mqtt.identity.people.postgres.tables import PostgresTables
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.mqtt.links.probe import talk
@@ -62,6 +64,32 @@ def both(place: RegistryPlace) -> Iterator[Both]:
 
 class TestPostgresRegistry(RegistryContract):
     pass
+
+
+def test_the_server_has_every_table_and_column_of_the_files(
+    server: Postgres, place: RegistryPlace, tmp_path: Path
+) -> None:
+    Registry(PostgresTables.open(place)).close()
+    there = {
+        (str(table), str(column))
+        for table, column in server.execute(
+            f"SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = '{place.schema}'"
+        )
+    }
+    Registry.open(tmp_path / "registry.db").close()
+    AuditLog.open(tmp_path / "audit.db", tmp_path / "audit.key")
+    for file in ("registry.db", "audit.db"):
+        with closing(sqlite3.connect(tmp_path / file)) as database:
+            here = {
+                (table, column)
+                for table, column in database.execute(
+                    "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
+                    " WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'"
+                )
+            }
+        assert here
+        assert here - there == set(), file
+        assert {table for table, _ in here} <= {*TABLES, *AUDIT, *OF_ONE_ROW, "changes"}, "moves in, or is made anew"
 
 
 def test_a_loss_is_seen_within_a_second_also_on_a_connection_that_was_cut(server: Postgres, both: Both) -> None:

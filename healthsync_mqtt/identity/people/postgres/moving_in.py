@@ -29,14 +29,15 @@ from healthsync_mqtt.identity.sql import numbered
 
 _MARK: Final = "moved in"
 _MOVED: Final = ".moved"
-_TABLES: Final = (
+TABLES: Final = (
     "users", "principals", "devices", "subscribers", "admins", "consent_decisions", "revoked_tokens", "enrolments",
     "refresh_families", "certificates", "audit_outbox", "audit_anchor", "refused_logins", "sightings", "dashboards",
     "apps", "source_preferences", "invites", "sessions", "carers", "webhooks", "erasures", "errands", "erased_names",
     "passkeys", "answered_challenges",
 )  # fmt: skip
 """In an order in which no reference is to a row that is still to come."""
-_AUDIT: Final = ("audit", "taken")
+AUDIT: Final = ("audit", "taken")
+OF_ONE_ROW: Final = ("erasure_key", "revocation_lists", "generation")
 _OWN_NUMBERS: Final = {"audit_outbox", "taken"}
 
 
@@ -71,9 +72,9 @@ def _take(connection: Connection, place: RegistryPlace, registry: Path, audit: P
                     f"registry.url names a server that has users, and there is a registry in {registry}",
                     hint="they would be left behind; move the files away if that is meant",
                 )
-            for table in _TABLES:
+            for table in TABLES:
                 _copy(connection, people, table)
-            for table in _AUDIT:
+            for table in AUDIT:
                 _copy(connection, deeds, table)
             for statement, asked in (
                 ("UPDATE erasure_key SET key = $1", "SELECT key FROM erasure_key"),
