@@ -1,6 +1,7 @@
 """Sealed bytes: a form, the id of the key, a nonce, and what AES-256-GCM makes of the rest. One key's side of it."""
 
 import os
+import struct
 from collections import deque
 from hashlib import blake2b
 from typing import Final
@@ -31,13 +32,15 @@ _nonces: deque[bytes] = deque()
 os.register_at_fork(after_in_child=_nonces.clear)
 
 
-def _nonce() -> bytes:
-    try:
-        return _nonces.popleft()
-    except IndexError:
-        many = os.urandom(_NONCE * _AT_ONCE)
-        _nonces.extend(many[at : at + _NONCE] for at in range(_NONCE, len(many), _NONCE))
-        return many[:_NONCE]
+_next_nonce: Final = _nonces.popleft
+_portion: Final = struct.Struct(f"{_NONCE}s" * _AT_ONCE)
+
+
+def _nonce_of_more() -> bytes:
+    first: bytes
+    first, *others = _portion.unpack(os.urandom(_portion.size))
+    _nonces.extend(others)
+    return first
 
 
 class DataKey:
@@ -57,7 +60,10 @@ class DataKey:
 
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """What only this key opens again, and only with this context."""
-        nonce = _nonce()
+        try:
+            nonce = _next_nonce()
+        except IndexError:
+            nonce = _nonce_of_more()
         return self._header + nonce + self._encrypt(nonce, plaintext, self._bound + context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:

@@ -22,10 +22,11 @@ from healthsync_mqtt.storage.codec import BodyCodec
 SEALED: Final = 1
 ERASED: Final = 2
 
-_numbers: Final = struct.Struct(">QQqqqqqq").pack
+_numbers: Final = struct.Struct(">BQQqqqqqq").pack
 _LENGTH: Final = 2
-_ROW: Final = b"\x01"
-_PURGED: Final = b"\x02"
+_length: Final = struct.Struct(">H").pack
+_ROW: Final = 1
+_PURGED: Final = 2
 _REFUSED: Final = b"\x03"
 _STATE: Final = b"\x04"
 _RECORD: Final = b"\x05"
@@ -89,23 +90,30 @@ class RowSealing:
     def rows(self, rows: Iterable[Any], names: Mapping[int | None, str | None]) -> list[Any]:
         """Rows as they are written, each with ``sealed`` behind; names by number, None for None."""
         sealed: list[Any] = []
-        add, parts, encode, encoding = sealed.append, self._parts, None, None
+        add, encode, encoding = sealed.append, None, None
+        parts: dict[tuple[int | None, int | None, int], bytes] = {}
         for (
             seq, identity, user, device, provider, kind, version, op, start_us, end_us, received_us, event_id, body,
             position,
         ) in rows:  # fmt: skip
             if user != encoding or encode is None:
                 encode, encoding = self.codec.encoder(str(names[user])), user
-            whose = names[device], names[provider], str(names[kind])
-            part = parts.get(whose) or self._part(whose)
-            numbers = _numbers(
-                seq, identity, version, op, start_us, _NO_END if end_us is None else end_us, received_us, position
-            )
+            whose = device, provider, kind
+            part = parts.get(whose)
+            if part is None:
+                part = parts[whose] = self._part((names[device], names[provider], str(names[kind])))
+            place = (
+                _numbers(
+                    _ROW if body else _PURGED, seq, identity, version, op, start_us,
+                    _NO_END if end_us is None else end_us, received_us, position,
+                )
+                + part
+            )  # fmt: skip
             name = event_id.encode()
             if body:
-                event_id, stored = "", encode(len(name).to_bytes(_LENGTH, "big") + name + body, _ROW + numbers + part)  # noqa: PLW2901
+                event_id, stored = "", encode(_length(len(name)) + name + body, place)  # noqa: PLW2901
             else:
-                event_id, stored = b64encode(encode(name, _PURGED + numbers + part)).decode(), b""  # noqa: PLW2901
+                event_id, stored = b64encode(encode(name, place)).decode(), b""  # noqa: PLW2901
             add(
                 (
                     seq, identity, user, device, provider, kind, version, op, start_us, end_us, received_us, event_id,
@@ -127,17 +135,20 @@ class RowSealing:
             return "", b""
         if how != SEALED or bool(event_id) == bool(body):
             raise TamperedError(f"row {seq} of the event log")
-        whose = names[device], names[provider], str(names[kind])
-        part = self._parts.get(whose) or self._part(whose)
+        part = self._part((names[device], names[provider], str(names[kind])))
         try:
-            numbers = _numbers(
-                seq, identity, version, op, start_us, _NO_END if end_us is None else end_us, received_us, position
-            )
+            place = (
+                _numbers(
+                    _ROW if body else _PURGED, seq, identity, version, op, start_us,
+                    _NO_END if end_us is None else end_us, received_us, position,
+                )
+                + part
+            )  # fmt: skip
             if body:
-                content = self.codec.decode(str(names[user]), body, _ROW + numbers + part)
+                content = self.codec.decode(str(names[user]), body, place)
                 end = _LENGTH + int.from_bytes(content[:_LENGTH], "big")
                 return content[_LENGTH:end].decode(), content[end:]
-            name = self.codec.decode(str(names[user]), b64decode(event_id, validate=True), _PURGED + numbers + part)
+            name = self.codec.decode(str(names[user]), b64decode(event_id, validate=True), place)
             return name.decode(), b""
         except KeyDestroyedError:
             return "", b""
@@ -192,5 +203,7 @@ class RowSealing:
         return kind + self._log_id + _pack(whose)
 
     def _part(self, whose: tuple[str | None, str | None, str]) -> bytes:
-        part = self._parts[whose] = self._log_id + _pack(whose)
+        part = self._parts.get(whose)
+        if part is None:
+            part = self._parts[whose] = self._log_id + _pack(whose)
         return part
