@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase
 from healthsync_mqtt.config.settings import ENV_PREFIX, Settings, load_settings
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.shard import Shard
@@ -147,6 +148,41 @@ def test_the_first_step_makes_a_directory_that_the_account_can_use_and_changes_i
     assert kept_file.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason=f"the file is given away: {ONLY_ROOT}")
+@pytest.mark.parametrize("mode", [(), EXTERNAL], ids=["embedded", "external"])
+def test_the_passphrase_is_a_private_file_in_memory_and_in_no_environment(
+    mode: tuple[str, ...], tmp_path: Path
+) -> None:
+    pod = of_kind(drawn("passphrase.secretName=ours", "passphrase.key=word", *mode), "StatefulSet")["spec"]["template"][
+        "spec"
+    ]
+    assert "secretKeyRef" not in json.dumps(pod)
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    assert volumes["passphrase"]["emptyDir"]["medium"] == "Memory"
+    secret = volumes["passphrase-secret"]["secret"]
+    assert (secret["secretName"], secret["items"]) == ("ours", [{"key": "word", "path": "passphrase"}])
+    (step,) = (each for each in pod["initContainers"] if each["name"] == "passphrase")
+    places = {each["mountPath"]: tmp_path / each["name"] for each in step["volumeMounts"]}
+    for place in places.values():
+        place.mkdir()
+    (places["/secret"] / "passphrase").write_text("correct horse")
+    command = [
+        next((str(place) + word.removeprefix(path) for path, place in places.items() if word.startswith(path)), word)
+        for word in step["command"]
+    ]
+    for _ in range(2):  # a pod that is started again
+        subprocess.run(command, check=True)
+    for container in pod["containers"]:
+        (mount,) = (each for each in container["volumeMounts"] if each["name"] == "passphrase")
+        assert mount["readOnly"]
+        (named,) = (each["value"] for each in container["env"] if each["name"] == KEY_PASSPHRASE_FILE)
+        file = places[mount["mountPath"]] / Path(named).relative_to(mount["mountPath"])
+        assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (10001, 0o400)
+        os.chown(file, 0, 0)  # as its account, which we are not
+        assert key_passphrase({KEY_PASSPHRASE_FILE: str(file)}) == b"correct horse"
+        os.chown(file, 10001, 10001)
+
+
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_the_plain_manifests_are_what_the_chart_draws(name: str) -> None:
     assert (PLAIN / name).read_text(encoding="utf-8") == plain(name), "python -m tests.support.chart.draw writes it"
@@ -175,7 +211,7 @@ def test_each_container_runs_a_command_and_settings_that_exist(
             check_command(container["args"])
         for each in container.get("env", ()):
             key = each["name"].removeprefix(ENV_PREFIX).lower().replace("__", ".")
-            assert key in keys or each["name"] in {"HEALTHSYNC_KEY_PASSPHRASE", "BRIDGES"}
+            assert key in keys or each["name"] in {KEY_PASSPHRASE_FILE, "BRIDGES"}
 
 
 def test_who_may_reach_what() -> None:

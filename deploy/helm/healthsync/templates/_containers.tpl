@@ -13,6 +13,9 @@ securityContext:
 volumeMounts:
   - {name: volume, mountPath: /volume}
   - {name: tmp, mountPath: /tmp}
+  {{- if .Values.passphrase.secretName }}
+  - {name: passphrase, mountPath: /passphrase, readOnly: true}
+  {{- end }}
   {{- if and (eq .Values.mode "external") .Values.external.caConfigMap }}
   - {name: broker-ca, mountPath: /broker-ca, readOnly: true}
   {{- end }}
@@ -51,9 +54,8 @@ securityContext:
 {{- range $key, $value := .Values.settings }}
 - {name: HEALTHSYNC_{{ $key | upper | replace "." "__" }}, value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}}
 {{- end }}
-{{- with .Values.passphrase.secretName }}
-- name: HEALTHSYNC_KEY_PASSPHRASE
-  valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $.Values.passphrase.key }}}}
+{{- if .Values.passphrase.secretName }}
+- {name: HEALTHSYNC_KEY_PASSPHRASE_FILE, value: /passphrase/passphrase}
 {{- end }}
 {{- end }}
 
