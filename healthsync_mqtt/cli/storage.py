@@ -62,9 +62,10 @@ def status(data: Data = DATA, json: Json = False) -> None:
 def encrypt(data: Data = DATA, json: Json = False) -> None:
     """Seal the log that is there, each user's events with a key of their own. Nothing that is read changes.
 
-    While the service runs it goes on beside everything else, a part with each commit. Killed anywhere it is called
-    again and goes on. Where the service is stopped the file is written anew at the end, so that nothing of before is
-    left in free places of it; after a running one do that once: stop it and call this again.
+    While the service runs it goes on beside everything else, a part with each commit, and what lies beside the log is
+    sealed with it: nothing has to be started anew. Killed anywhere it is called again and goes on. Where the service is
+    stopped the file is written anew at the end, so that nothing of before is left in free places of it; after a running
+    one do that once: stop it and call this again.
 
     Example: healthsync storage encrypt
     """
@@ -79,6 +80,7 @@ def encrypt(data: Data = DATA, json: Json = False) -> None:
     try:
         while left := call(place.path, "seal", within_s=60.0, rows=_ROWS)["left"]:
             _told(left, as_json=json)
+        seal_files(place.path, running=True)
         compacted = False
     except UnavailableError:
         seal_log(place.path, _ROWS, partial(_told, as_json=json))

@@ -39,7 +39,11 @@ def has_ring(data: Path) -> bool:
 
 def files_are_sealed(data: Path) -> bool:
     """Whether values in the files beside the log are to be sealed: they are once the log was."""
-    return has_ring(data) and ring_of(data).seals_files
+    if not has_ring(data):
+        return False
+    ring = ring_of(data)
+    ring.refresh()
+    return ring.seals_files
 
 
 def ring_of(data: Path) -> KeyRing:

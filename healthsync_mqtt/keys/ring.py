@@ -52,6 +52,7 @@ class KeyRing:
         facts = book.facts()
         self.id: str = facts["id"]
         self._destroyed = facts["destroyed"]
+        self._files_sealed: bool = facts.get("files") == "sealed"
         self._newest: dict[str, DataKey] = {}
         self._known: dict[bytes, DataKey] = {}
         self._turn = threading.RLock()
@@ -109,13 +110,15 @@ class KeyRing:
 
     @property
     def seals_files(self) -> bool:
-        """Whether files beside the log are sealed, too. Said once by whoever seals the log, for all processes."""
-        return self._book.facts().get("files") == "sealed"
+        """Whether files beside the log are sealed, too. Said once by whoever seals the log, heard by ``refresh``."""
+        return self._files_sealed
 
     def seal_files(self) -> None:
         """From now on they are. Durable when it returns."""
-        if not self.seals_files:
+        self.refresh()
+        if not self._files_sealed:
             self._book.set_fact("files", "sealed")
+            self._files_sealed = True
 
     def refresh(self) -> None:
         """Hear what other processes have destroyed or renewed since. Cheap: to be called before each portion."""
@@ -125,6 +128,7 @@ class KeyRing:
             with self._turn:
                 self._newest = {}
                 self._provider = facts.get("provider", self._provider)
+                self._files_sealed = facts.get("files") == "sealed"
                 if destroyed != self._destroyed:
                     self._destroyed, self._known = destroyed, {}
 

@@ -3,9 +3,9 @@
 ``sealed(value, user, *place)`` is what is stored, ``opened(stored, user, *place)`` the value again; user "" is the
 service itself. What is empty stays empty. Bytes stay bytes and text stays text, so a schema means what it meant.
 
-A file is sealed throughout or not at all. Whoever writes it converts it when it is opened, in one transaction, and its
-header says that it is done: from then on a value that is not sealed is found out. Until then what was opened before
-reads either.
+A file is sealed throughout or not at all. Whoever writes it converts it when it is opened, or when it hears that the
+log is sealed now, in one transaction, and its header says that it is done: from then on a value that is not sealed is
+found out. Who has not looked at the header since reads either, and looks before it writes.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ import msgspec
 
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.keys.faults import KeyDestroyedError, KeyUnavailableError, TamperedError
-from healthsync_mqtt.keys.opening import files_are_sealed, ring_of
+from healthsync_mqtt.keys.opening import has_ring, ring_of
 from healthsync_mqtt.keys.ring import KeyRing
 from healthsync_mqtt.keys.sealed import OVERHEAD, key_id_of
 
@@ -41,13 +41,16 @@ class ValueSealing:
         self._fault: HealthSyncError | None = None
         #: whether what is written is sealed
         self.on = False
+        self._connection: sqlite3.Connection | None = None
+        #: how what is there is sealed, by who writes the file
+        self._older: Sequence[str] | None = None
 
     @classmethod
     def reading(cls, connection: sqlite3.Connection, data: Path, name: str) -> "ValueSealing":
         """For whoever only reads the file."""
         made = cls(data, name)
         made._install(connection)
-        made.on = _is_sealed(connection)
+        made.refresh()
         return made
 
     @classmethod
@@ -55,17 +58,15 @@ class ValueSealing:
         """For whoever writes it; ``older`` are the statements that seal what is there as it is. StoreError."""
         made = cls(data, name)
         made._install(connection)
-        made.on = _is_sealed(connection)
-        if not made.on and files_are_sealed(data):
-            with made.asking():
-                made._convert(connection, older)
-        return made
+        made._older = older
+        with made.asking():
+            return made
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Around statements: what went wrong with a key is raised as that. Hears what other processes destroyed."""
-        self.refresh()
+        """Around statements: what went wrong with a key is raised as that. Hears what ``refresh`` does."""
         try:
+            self.refresh()
             yield
         except sqlite3.Error:
             fault, self._fault = self._fault, None
@@ -74,13 +75,22 @@ class ValueSealing:
             raise
 
     def refresh(self) -> None:
-        """Hear what other processes destroyed."""
+        """Hear what other processes destroyed, and whether the file is sealed now: who writes it may do that here."""
         if self._ring is not None:
             self._ring.refresh()
+        if self.on or self._connection is None:
+            return
+        self.on = _is_sealed(self._connection)
+        if not self.on and self._older is not None and not self._connection.in_transaction and self.is_due():
+            self._convert(self._connection, self._older)
+
+    def is_due(self) -> bool:
+        """Whether the file is to be sealed, and is not. As far as ``refresh`` has heard."""
+        return not self.on and (self._ring is not None or has_ring(self._data)) and self._at_hand().seals_files
 
     def seal(self, value: Value, user: str, *place: object) -> Value:
         """What is stored of a value."""
-        if not self.on or not value:
+        if not value or not self._seals():
             return value
         content = value.encode() if isinstance(value, str) else value
         ring, context = self._at_hand(), self._context(place)
@@ -107,9 +117,16 @@ class ValueSealing:
 
     def mark(self, data: bytes, user: str) -> bytes:
         """A digest by which equal bytes are known; when the file is sealed nobody tries it out without the key."""
-        return self._at_hand().key(user).mark(data) if self.on else data
+        return self._at_hand().key(user).mark(data) if self._seals() else data
+
+    def _seals(self) -> bool:
+        """Asked inside of the transaction that writes: another process may have sealed the file just before it."""
+        if not self.on and self._connection is not None:
+            self.on = _is_sealed(self._connection)
+        return self.on
 
     def _install(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
         connection.create_function("sealed", -1, self._noting(self.seal))
         connection.create_function("opened", -1, self._noting(self.open))
 

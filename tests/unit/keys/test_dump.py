@@ -177,7 +177,44 @@ def sealed_at_once(data: Path, marks: Marks) -> None:
     plant(data, marks, sealed=True)
 
 
-@pytest.fixture(scope="module", params=[sealed_at_once, sealed_later])
+def sealed_while_open(data: Path, marks: Marks, *, by_another: bool = False) -> None:
+    """Whoever has the files open hears of it, and seals what is there with the next thing; or another has done that."""
+    plant(data, marks, sealed=False)
+    with (
+        SummaryFile.open(data / "summaries.db") as days,
+        InsightFile.open(data / "insights.db") as findings,
+        closing(LatestFile.open(data / "homeassistant.db")) as latest,
+        closing(SinkLedger.open(data / "sinks" / "influx.db")) as ledger,
+    ):
+        store = SessionStore.open(data / "sessions.db")
+        seal_log(data, 50, lambda _left: None)
+        if by_another:
+            seal_files(data, running=True)
+        days.show(dict.fromkeys(USERS, b"digest"))
+        findings.show({(user, "kind"): b"digest" for user in USERS})
+        latest.write("epoch", 9, {}, {ValueKey("user0", "weight"): Shown(b"digest-1", b"digest-2")})
+        ledger.refuse([RefusedLine(EACH, 0, "refused", 400, marks.text())], NOW_US)
+        asyncio.run(kept_once_more(store, marks))
+
+
+async def kept_once_more(store: SessionStore, marks: Marks) -> None:
+    """Of each kind one more, in the numbers that are free then; one that is owed is taken."""
+    (session,) = store.sessions()
+    topic = "users/user0/latest/steps"
+    store.owed(session.no, 1, None)
+    store.owed(session.no, EACH + 4, OwedMessage(topic.encode(), marks.bytes(), 1, False, about=marks.bytes()))
+    store.retain(topic, Retained(topic, marks.bytes(), 1, about=marks.bytes()))
+    done = asyncio.get_running_loop().create_future()
+    store.durable(lambda: done.set_result(None))
+    await done
+    store.close()
+
+
+def sealed_by_another(data: Path, marks: Marks) -> None:
+    sealed_while_open(data, marks, by_another=True)
+
+
+@pytest.fixture(scope="module", params=[sealed_at_once, sealed_later, sealed_while_open, sealed_by_another])
 def planted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Marks]:
     data, marks = tmp_path_factory.mktemp("planted") / "data", Marks()
     make: Callable[[Path, Marks], None] = request.param

@@ -14,7 +14,6 @@ from healthsync_mqtt.broker.embedded.sessions.kept import KeptSession, KeptWill,
 from healthsync_mqtt.broker.embedded.sessions.retained import Retained
 from healthsync_mqtt.config.private_files import create_private, make_private_directory
 from healthsync_mqtt.errors import ConfigError, StoreError
-from healthsync_mqtt.keys.opening import files_are_sealed
 from healthsync_mqtt.keys.values import ValueSealing
 from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.model.principal import Principal, Role
@@ -49,7 +48,7 @@ class SessionsFile:
             self._prepare(path)
             self._sealing = ValueSealing(path.parent, path.name)
             self._sealing.on = self._value("PRAGMA application_id") == _SEALED_ID
-            if not self._sealing.on and files_are_sealed(path.parent):
+            if self._sealing.is_due():
                 self._seal_older()
             self._last_payload: int = self._all("last_payload")[0][0]
             self.running_us: int = self._all("running")[0][0]
@@ -78,6 +77,8 @@ class SessionsFile:
         payloads: dict[tuple[int, str], int] = {}
         self._sealing.refresh()
         try:
+            if self._sealing.is_due():
+                self._seal_older()
             self._run("BEGIN IMMEDIATE")
             for key, row in rows.items():
                 if key[0] == "owed":
@@ -240,9 +241,11 @@ class SessionsFile:
             self._run(f"PRAGMA application_id={_SEALED_ID}")
             self._run("COMMIT")
         except BaseException:
+            self._sealing.on = False
             with suppress(apsw.Error):
                 self._run("ROLLBACK")
             raise
+        self._last_payload = last
         self.scrub()
 
     def _seal(self, value: bytes, topic: bytes | str, *place: object) -> bytes:
