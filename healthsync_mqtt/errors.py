@@ -17,6 +17,9 @@ class HealthSyncError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            # A program that does not catch it ends with a traceback, which shows the message alone.
+            self.add_note(f"fix: {hint}")
 
 
 class UsageError(HealthSyncError):

@@ -1,12 +1,13 @@
 """healthsync config …"""
 
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.options import DATA, Data, Json, data_is_typed
 from healthsync_mqtt.config.names import unknown_variables
 from healthsync_mqtt.config.settings import ENV_PREFIX, Setting, Settings, load_settings
 
@@ -17,12 +18,12 @@ _HIDDEN = "(hidden)"
 
 
 @app.command("show")
-def show(data: Data = DATA, json: Json = False) -> None:
+def show(context: typer.Context, data: Data = DATA, json: Json = False) -> None:
     """Show every setting, its value, and where it was set: an option, a variable, the file, or the default.
 
     Example: healthsync config show
     """
-    settings = load_settings(data)
+    settings = _settings(context, data)
     output.listing(
         map(_described, settings.describe()),
         {"setting": "SETTING", "value": "VALUE", "origin": "FROM"},
@@ -32,12 +33,12 @@ def show(data: Data = DATA, json: Json = False) -> None:
 
 
 @app.command("check")
-def check(data: Data = DATA, json: Json = False) -> None:
+def check(context: typer.Context, data: Data = DATA, json: Json = False) -> None:
     """Check the settings without a service. Exit code 1 if one is wrong, or a variable looks like a misspelt one.
 
     Example: healthsync config check
     """
-    settings = load_settings(data)
+    settings = _settings(context, data)
     described = settings.describe()
     unknown = _unknown(settings)
     set_here = sum(each.origin != "default" for each in described)
@@ -51,6 +52,11 @@ def check(data: Data = DATA, json: Json = False) -> None:
         _say_unknown(unknown)
     if any(near for _, near in unknown):
         raise typer.Exit(1)
+
+
+def _settings(context: typer.Context, data: Path) -> Settings:
+    """Those of the directory; its own origin is an option only where somebody typed one."""
+    return load_settings(data if data_is_typed(context) else None)
 
 
 def _unknown(settings: Settings) -> list[tuple[str, str | None]]:

@@ -26,6 +26,7 @@ from healthsync_mqtt.storage.port import LogReader
 
 _OWN, _SIMULATED, _REFUSED = 4, 3, 3
 """Rows of each part: with the rest they are the 24 lines of the smallest usual terminal."""
+_NEXT, _NARROW = "Next: ", 80
 _PAGE = 1000
 _LATELY_US: Final = 15 * 60 * 1_000_000
 
@@ -105,8 +106,18 @@ class Sight:
             Text("refused", "bold red"),
             _refusals(self.refused),
             Text(),
-            *(_line(("Next: " if number == 0 else "      ") + each) for number, each in enumerate(following)),
+            *_next(following),
         )
+
+
+def _next(following: Sequence[str]) -> list[Text]:
+    """Whole, since they are copied: on two lines where one is too short, and then fewer of them."""
+    fits = all(len(each) <= _NARROW - len(_NEXT) for each in following)
+    shown = following if fits else following[:2]
+    return [
+        Text((" " * len(_NEXT) if number else _NEXT) + each, style="dim", no_wrap=False, overflow="fold")
+        for number, each in enumerate(shown)
+    ]
 
 
 def _line(text: str) -> Text:

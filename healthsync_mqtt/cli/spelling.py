@@ -55,8 +55,13 @@ def program() -> str:
     found = shutil.which(PROGRAM)
     if called.name != PROGRAM or (found is not None and Path(found).samefile(called)):
         return PROGRAM
-    near = os.path.relpath(called)
-    return str(called.absolute()) if near.startswith("..") or Path.cwd() == Path("/") else near
+    return nearby(called)
+
+
+def nearby(path: Path) -> str:
+    """A path as it is typed in this directory: from here where it lies below, else whole."""
+    near = os.path.relpath(path)
+    return str(path.absolute()) if near.startswith("..") or Path.cwd() == Path("/") else near
 
 
 def asked_by() -> str:

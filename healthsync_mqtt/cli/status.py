@@ -9,6 +9,7 @@ from typing import Any
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.advice import advice
 from healthsync_mqtt.cli.options import DATA, FreshData, Json
+from healthsync_mqtt.cli.reached import reached
 from healthsync_mqtt.cli.spelling import spelled
 from healthsync_mqtt.descriptions.service import OUTCOMES, service_status
 from healthsync_mqtt.identity.certificates.server_tls import WARN_S
@@ -31,8 +32,11 @@ def status(data: FreshData = DATA, json: Json = False) -> None:
         output.facts(
             [
                 ("service", f"running (process {shown['pid']}), {'healthy' if shown.get('healthy', True) else 'ILL'}"),
-                *((name, shown["listeners"][name]) for name in ("mqtt", "mqtts", "wss")),
-                *((("http", shown["listeners"]["http"]),) if shown["listeners"]["http"] else ()),
+                *(
+                    (name, reached(address, shown["bound"].get(name, ())))
+                    for name in ("mqtt", "mqtts", "wss", "http")
+                    if (address := shown["listeners"][name])
+                ),
                 ("CA file", shown["listeners"]["ca_file"]),
                 ("connections", shown.get("connections", 0)),
                 *((name.replace("_", " "), shown["counters"].get(name, 0)) for name in OUTCOMES),

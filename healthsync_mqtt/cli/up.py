@@ -13,8 +13,9 @@ from healthsync_mqtt.cli.doctor.parts import missing
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.live import LiveView, Wanted
 from healthsync_mqtt.cli.options import DATA, Json, new_data, now_us
+from healthsync_mqtt.cli.reached import reached
 from healthsync_mqtt.cli.service_verbs import verbs
-from healthsync_mqtt.cli.spelling import Spelling, asked_by, program
+from healthsync_mqtt.cli.spelling import Spelling, asked_by, nearby, program
 from healthsync_mqtt.cli.storage import AcceptRestored
 from healthsync_mqtt.cli.storage import accept_restored as take_restored
 from healthsync_mqtt.config.settings import Settings, load_settings
@@ -92,9 +93,6 @@ def up(
     run(_Up(settings, read, demo=demo, wanted=Wanted.of(show), as_json=json).run)
 
 
-_EVERY = {"0.0.0.0": "every IPv4 address", "[::]": "every IPv6 address"}  # noqa: S104
-
-
 class _Up:
     def __init__(
         self, settings: Settings, reread: "Callable[[], Settings]", *, demo: bool, wanted: Wanted, as_json: bool
@@ -107,7 +105,7 @@ class _Up:
         self._demo = demo
         self._wanted = wanted
         self._as_json = as_json
-        elsewhere = "" if settings.data == DATA.absolute() else str(settings.data)
+        elsewhere = "" if settings.data == DATA.absolute() else nearby(settings.data)
         self._typed = Spelling(account=asked_by(), program=program(), data=elsewhere)
 
     async def run(self) -> None:
@@ -137,6 +135,7 @@ class _Up:
                 mqtts=ready.mqtts,
                 wss=ready.wss,
                 http=ready.http,
+                bound=ready.bound,
                 ca_file=ready.ca_file,
                 socket=str(admin.path.absolute()),
                 started_at=iso(now_us()),
@@ -182,10 +181,10 @@ class _Up:
             return
         output.facts(
             [
-                ("MQTT over TLS", _where(service.mqtts, bound["mqtts"])),
-                ("WebSocket over TLS", _where(service.wss, bound["wss"])),
-                ("MQTT on this machine", _where(service.mqtt, bound["mqtt"])),
-                *([("HTTP", _where(service.http, bound["http"]))] if service.http else []),
+                ("MQTT over TLS", reached(service.mqtts, bound["mqtts"])),
+                ("WebSocket over TLS", reached(service.wss, bound["wss"])),
+                ("MQTT on this machine", reached(service.mqtt, bound["mqtt"])),
+                *([("HTTP", reached(service.http, bound["http"]))] if service.http else []),
                 ("CA file", service.ca_file),
             ]
         )
@@ -197,14 +196,6 @@ class _Up:
     def _next(self) -> tuple[str, ...]:
         words = ("user add alice --consent all", "device add alice watch-1", "events tail --user alice")
         return tuple(self._typed.of(f"healthsync {each}") for each in words)
-
-
-def _where(here: str, bound: tuple[str, ...]) -> str:
-    """How a listener is reached on this machine, and what else it is bound to."""
-    others = ", ".join(
-        _EVERY.get(each.rpartition(":")[0], each) for each in bound if not here.endswith(f"//{each}") and each != here
-    )
-    return f"{here} ({others})" if others else here
 
 
 def _handlers(service: "Service") -> dict[str, Handler]:

@@ -37,7 +37,9 @@ class DeviceClient:
     ``token`` may be a function (plain or async) that returns a fresh one; it is called for every connection.
     ``tls=False`` is for the plain listener on this machine. Entering raises UnavailableError or DeniedError when the
     first attempt fails; with ``wait_connected=False`` it never waits, and the client connects when it can.
-    With ``fail_when_denied`` a login refused later fails the waiting calls; otherwise it is tried again slowly.
+    With ``fail_when_denied`` a login refused later fails the waiting calls; otherwise it is tried again slowly. A token
+    that is the only one (no function, no enrolment) ends it with TokenExpiredError when its time is over; what waits
+    stays in the outbox.
     """
 
     def __init__(

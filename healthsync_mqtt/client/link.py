@@ -15,7 +15,7 @@ from healthsync_mqtt.client.enrolment import Renewal
 from healthsync_mqtt.client.exchange import REFUSED, Exchange, Ledger, Window
 from healthsync_mqtt.client.transport import ConnectionLostError, DeviceConnection, Transport
 from healthsync_mqtt.errors import DeniedError, HealthSyncError, StoreError, UnavailableError
-from healthsync_mqtt.mqtt.links.farewell import TakenOverError
+from healthsync_mqtt.mqtt.links.farewell import TakenOverError, TokenEndedError
 
 _LOG = logging.getLogger("healthsync_mqtt.client")
 _BEFORE_S = 50.0
@@ -55,7 +55,10 @@ def status_payload(status: str, session: str) -> bytes:
 
 
 class DeviceLink:
-    """Keeps one device connected until ``stop`` is set, or until a refusal when ``fail_when_denied``."""
+    """Keeps one device connected until ``stop`` is set, or until a refusal when ``fail_when_denied``.
+
+    A refusal is the end, too, when the token is the only one that there is and its time is over, whatever clocks say.
+    """
 
     def __init__(
         self,
@@ -90,6 +93,8 @@ class DeviceLink:
         self._fail_when_denied = fail_when_denied
         #: the token that was used last
         self._used = ""
+        self._began = clock.monotonic()
+        self._said_over = False
 
     async def run(self) -> None:
         """Return when stopped or finally refused; errors of the connection end up in ``last_error``."""
@@ -108,14 +113,16 @@ class DeviceLink:
                         continue  # with a fresh token, at once
                     # It says so by our clock, which may be the one that is wrong: a reason, and not the end.
                     ended = isinstance(self._token, str) and expired(self._token, self._clock.time())
-                    self._note(TokenExpiredError() if ended else error, ClientState.DENIED)
-                    if self._fail_when_denied:
+                    over = isinstance(self._token, str) and self._is_over(self._token)
+                    self._note(TokenExpiredError() if ended or over else error, ClientState.DENIED)
+                    if self._fail_when_denied or over:
                         return
                     delay = self._backoff.denied(self._rng)
                 except TakenOverError as error:
                     self._note(error, ClientState.WAITING)  # coming back fast would only take it over again
                     delay = self._backoff.denied(self._rng)
                 except ConnectionLostError as error:
+                    self._said_over = self._said_over or isinstance(error, TokenEndedError)
                     self._note(error, ClientState.WAITING)
                     failures = 1 if exchange is not None and exchange.progress else failures + 1
                     delay = self._backoff.delay(failures, self._rng)
@@ -129,6 +136,11 @@ class DeviceLink:
         finally:
             self.state = ClientState.CLOSED
             self._resolve_first(self.closed_error())
+
+    def _is_over(self, token: str) -> bool:
+        """Whether a token's time is over for sure: the service said so, or it has been here for all its lifetime."""
+        whole = lifetime(token)
+        return self._said_over or (whole > 0 and self._clock.monotonic() - self._began >= whole)
 
     def closed_error(self) -> HealthSyncError:
         """Why nothing can be handed over any more."""
@@ -213,8 +225,11 @@ class DeviceLink:
             await asyncio.gather(sleep, stop, return_exceptions=True)
 
     def _note(self, error: HealthSyncError, state: ClientState) -> None:
-        # One warning when an outage begins; its repetitions are detail.
-        _LOG.log(logging.DEBUG if self.last_error else logging.WARNING, "client.%s %s", state.value, error)
+        # One warning when an outage begins, and one when the login turns out to be refused; repetitions are detail.
+        news = self.last_error is None or (
+            isinstance(error, DeniedError) and not isinstance(self.last_error, DeniedError)
+        )
+        _LOG.log(logging.WARNING if news else logging.DEBUG, "client.%s %s", state.value, error)
         self.state, self.last_error = state, error
         self._resolve_first(error)
 

@@ -2,7 +2,8 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +11,8 @@ from healthsync_mqtt.config.private_files import write_durably
 from healthsync_mqtt.errors import UnavailableError
 
 _NOT_RUNNING = "start it: healthsync up"
+_LATER = {"http", "bound"}
+"""What files of older releases do not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,9 @@ class ServiceFile:
     started_at: str
     version: str
     http: str = ""
-    """The gateway's URL; releases before 0.2 wrote none."""
+    """The gateway's URL."""
+    bound: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By listener: every address that it is bound to."""
 
     @staticmethod
     def path(data: Path) -> Path:
@@ -41,7 +46,7 @@ class ServiceFile:
         """The service of a data directory. UnavailableError when there is none, or it is gone without a goodbye."""
         try:
             values = json.loads(cls.path(data).read_text(encoding="utf-8"))
-            found = cls(**{name: values[name] for name in cls.__slots__ if name != "http" or name in values})
+            found = cls(**{name: values[name] for name in cls.__slots__ if name not in _LATER or name in values})
         except FileNotFoundError:
             raise UnavailableError(f"no service runs on {data}", hint=_NOT_RUNNING) from None
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -61,6 +61,7 @@ def service_status(data: Path) -> dict[str, Any]:
     else:
         listeners = {name: getattr(service, name) for name in ("mqtt", "mqtts", "wss", "http", "ca_file")}
         shown |= {"running": True, "pid": service.pid, "started_at": service.started_at, "listeners": listeners}
+        shown["bound"] = service.bound
         shown |= answer
     totals: dict[str, Any] = {"events": 0, "superseded": 0, "rejected": 0, "users": 0}
     if has_log(data):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from healthsync_mqtt.config.sections import BrokerSettings, addresses
 from healthsync_mqtt.mqtt.codec.packets import ConnectCode
 from tests.support.inprocess import House
 from tests.support.peer import Peer
-from tests.support.service import Service
+from tests.support.service import HEALTHSYNC, Service
 
 
 def split(address: str) -> tuple[str, int]:
@@ -86,4 +87,9 @@ def test_the_ready_line_and_status_tell_the_real_addresses(tmp_path: Path) -> No
         assert [each.rpartition(":")[0] for each in service.ready["bound"]["mqtts"]] == ["0.0.0.0", "[::]"]
         (status,) = service.cli("status")
         assert status["listeners"]["mqtt"] == service.ready["mqtt"]
+        assert status["bound"] == service.ready["bound"]
+        told = subprocess.run(
+            [*HEALTHSYNC, "status", "--data", service.data], check=True, capture_output=True, text=True
+        )
+        assert "(every IPv4 address, every IPv6 address)" in told.stdout
         assert json.loads((tmp_path / "data" / "service.json").read_text())["mqtt"] == service.ready["mqtt"]

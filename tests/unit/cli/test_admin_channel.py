@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,17 @@ def describe(data: Path, socket: Path, pid: int | None = None) -> ServiceFile:
         pid=pid or os.getpid(), mqtt="127.0.0.1:1", mqtts="127.0.0.1:2", wss="127.0.0.1:3", ca_file="ca.crt",
         socket=str(socket), started_at="2026-11-23T06:00:00.000000Z", version="1",
     )  # fmt: skip
+
+
+def test_the_file_keeps_what_each_listener_is_bound_to_and_one_of_an_older_release_is_read(tmp_path: Path) -> None:
+    described = replace(describe(tmp_path, tmp_path / "s"), bound={"mqtts": ["0.0.0.0:2", "[::]:2"]})
+    described.write(tmp_path)
+    assert ServiceFile.read(tmp_path) == described
+    kept = json.loads((tmp_path / "service.json").read_text())
+    (tmp_path / "service.json").write_text(
+        json.dumps({name: kept[name] for name in kept if name not in {"bound", "http"}})
+    )
+    assert ServiceFile.read(tmp_path).bound == {}
 
 
 async def echo(arguments: dict) -> dict:

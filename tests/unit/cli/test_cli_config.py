@@ -33,6 +33,23 @@ def test_each_setting_is_shown_with_where_it_came_from(
     assert (data / "registry.db").exists() is False, "looking creates nothing"
 
 
+def test_the_data_directory_too_says_where_it_came_from(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def origin(*words: str) -> str:
+        shown = run("config", "show", "--json", *words).stdout.splitlines()
+        return str({each["setting"]: each for each in map(json.loads, shown)}["data"]["origin"])
+
+    monkeypatch.setenv("HEALTHSYNC_DATA", str(data))
+    assert origin() == "HEALTHSYNC_DATA"
+    monkeypatch.delenv("HEALTHSYNC_DATA")
+    monkeypatch.chdir(tmp_path)
+    assert origin() == "default"
+    data.mkdir(mode=0o700, exist_ok=True)
+    (data / "healthsync.toml").touch()
+    assert origin("--data", str(data)) == "option"
+
+
 @pytest.mark.parametrize(
     ("key", "hidden"),
     [

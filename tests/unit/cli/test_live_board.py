@@ -1,6 +1,7 @@
 """The board of ``up --demo`` on the smallest usual terminal, and what the simulator may not drive off it."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,9 @@ WHERE = {"mqtts": "127.0.0.1:8883", "wss": "127.0.0.1:8084", "mqtt": "127.0.0.1:
 NEXT = ("healthsync user add alice", "healthsync device add alice watch-1", "healthsync events tail")
 
 
-def rendered(sight: Sight) -> list[str]:
+def rendered(sight: Sight, following: Sequence[str] = NEXT) -> list[str]:
     console = Console(file=io.StringIO(), width=80, height=24, force_terminal=False, soft_wrap=True)
-    console.print(sight.screen(WHERE, NEXT))
+    console.print(sight.screen(WHERE, following))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -88,6 +89,21 @@ def test_others_stay_beside_the_simulators_flood_and_all_fits_80_by_24(place: Da
     assert all(each in text for each in NEXT)
     figures = ("12,345 events/s", "stored 9,876,543", "duplicate 12,345", "rejected 6,789", "refused 3")
     assert all(each in text for each in figures), "none is cut off"
+
+
+def test_what_to_type_next_is_whole_on_a_directory_far_away(place: DataDirectory) -> None:
+    send(place.path, "demo", "watch", 71, 72, 73, 74)
+    far = tuple(f"{each} --data /srv/a/rather/long/path/to/where/the/data/lies" for each in NEXT)
+    with open_reader(place.path) as log, place.registry() as registry:
+        board = Board(log, registry, Wanted())
+        board.look(COUNTERS, 1)
+        send(place.path, "demo", "watch", 71, 72, 73, 74)
+        send(place.path, "demo", "simulator", 71, 72, 73, 901, 902, 903)
+        lines = rendered(board.look(COUNTERS, 1), far)
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    typed = "".join(line.strip() for line in lines).replace("Next:", "").replace(" ", "")
+    assert all(each.replace(" ", "") in typed for each in far[:2])
 
 
 def test_an_event_of_ones_own_stays_in_view_and_the_board_can_be_filtered(place: DataDirectory) -> None:

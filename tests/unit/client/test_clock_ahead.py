@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
 
+import pytest
+
 from healthsync_mqtt.client import Backoff, ClientState, Credentials, DeviceClient, TokenExpiredError
 from healthsync_mqtt.client.enrolment import Renewal
+from healthsync_mqtt.mqtt.links.farewell import TokenEndedError
 from healthsync_mqtt.topics.registry import TopicRegistry
 
 from .fake_service import FakeClock, FakeService, until
@@ -59,6 +62,37 @@ async def test_a_refusal_does_not_end_it_and_what_it_keeps_is_stored_later(servi
         for _ in range(20):
             await clock.advance(90)
         assert (await publishing).stored == 1
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "counted"])
+async def test_the_only_token_that_is_over_ends_the_waiting_calls_with_its_fix(
+    service: FakeService, caplog: pytest.LogCaptureFixture, told: bool
+) -> None:
+    """The service says so by its own clock; one of MQTT 3.1.1 cannot, and then it is the seconds that have passed."""
+    clock = Ahead()
+    how = {"transport": service, "clock": clock, "rng": Random(7), "backoff": Backoff(first=1, longest=60)}
+    async with DeviceClient("fake", credentials=login(clock), **how) as client:
+        publishing = asyncio.create_task(lost_with(service, client, TokenEndedError("over") if told else None))
+        await until(lambda: client.state is ClientState.WAITING)
+        if not told:
+            await clock.advance(61)
+            await until(lambda: client.state is ClientState.DENIED)
+            assert not publishing.done()
+        await clock.advance(61 if told else LIVES_S)
+        with pytest.raises(TokenExpiredError, match="the token has expired") as caught:
+            await publishing
+        with pytest.raises(TokenExpiredError):
+            await client.publish([event(2)])
+    assert "fix: issue a new one: healthsync device token" in caught.value.__notes__[0]
+    assert any("client.denied the token has expired" in each for each in caplog.messages)
+
+
+async def lost_with(service: FakeService, client: DeviceClient, why: TokenEndedError | None) -> None:
+    service.hold, service.denied = True, True
+    assert service.live is not None
+    service.live.end_with = why
+    service.drop()
+    await client.publish([event(1)])
 
 
 class Lobby:
