@@ -7,7 +7,8 @@ import typer
 
 from healthsync_mqtt.cli import output
 from healthsync_mqtt.cli.group import new_group
-from healthsync_mqtt.cli.options import DATA, Data, Json, data_is_typed
+from healthsync_mqtt.cli.options import DATA, Data, Json
+from healthsync_mqtt.cli.spelling import here
 from healthsync_mqtt.config.names import unknown_variables
 from healthsync_mqtt.config.settings import ENV_PREFIX, Setting, Settings, load_settings
 
@@ -18,12 +19,12 @@ _HIDDEN = "(hidden)"
 
 
 @app.command("show")
-def show(context: typer.Context, data: Data = DATA, json: Json = False) -> None:
+def show(data: Data = DATA, json: Json = False) -> None:
     """Show every setting, its value, and where it was set: an option, a variable, the file, or the default.
 
     Example: healthsync config show
     """
-    settings = _settings(context, data)
+    settings = _settings(data)
     output.listing(
         map(_described, settings.describe()),
         {"setting": "SETTING", "value": "VALUE", "origin": "FROM"},
@@ -33,12 +34,12 @@ def show(context: typer.Context, data: Data = DATA, json: Json = False) -> None:
 
 
 @app.command("check")
-def check(context: typer.Context, data: Data = DATA, json: Json = False) -> None:
+def check(data: Data = DATA, json: Json = False) -> None:
     """Check the settings without a service. Exit code 1 if one is wrong, or a variable looks like a misspelt one.
 
     Example: healthsync config check
     """
-    settings = _settings(context, data)
+    settings = _settings(data)
     described = settings.describe()
     unknown = _unknown(settings)
     set_here = sum(each.origin != "default" for each in described)
@@ -54,9 +55,9 @@ def check(context: typer.Context, data: Data = DATA, json: Json = False) -> None
         raise typer.Exit(1)
 
 
-def _settings(context: typer.Context, data: Path) -> Settings:
-    """Those of the directory; its own origin is an option only where somebody typed one."""
-    return load_settings(data if data_is_typed(context) else None)
+def _settings(data: Path) -> Settings:
+    """Those of the directory, whose own origin is an option only where somebody typed one."""
+    return load_settings(data if here.get().data else None)
 
 
 def _unknown(settings: Settings) -> list[tuple[str, str | None]]:

@@ -30,7 +30,7 @@ def own_data(context: typer.Context, data: Path) -> Path:
     refuse_another_account(data)
     spell_for(context, data)
     refuse_near_miss(data)
-    if data_is_typed(context) and not is_data(data):
+    if _typed(context) and not is_data(data):
         made = f"a new one is made by: healthsync up --data {data}"
         raise UsageError(f"{data} is no data directory", hint=f"look at its spelling; {made}")
     return data
@@ -70,10 +70,10 @@ def refuse_another_account(data: Path) -> None:
 def spell_for(context: typer.Context, data: Path) -> None:
     """Let texts name commands as they are typed here, on this directory."""
     directory.set(data)
-    here.set(Spelling(account=asked_by(), program=program(), data=str(data) if data_is_typed(context) else ""))
+    here.set(Spelling(account=asked_by(), program=program(), data=str(data) if _typed(context) else ""))
 
 
-def data_is_typed(context: typer.Context) -> bool:
+def _typed(context: typer.Context) -> bool:
     """Whether somebody wrote --data."""
     source = context.get_parameter_source("data")
     return source is not None and source.name == "COMMANDLINE"

@@ -225,6 +225,10 @@ async def test_only_events_are_divided(house: House, name: str) -> None:
     house.peers.append(app)
     await app.connect(house.admin())
     assert (await app.ask((name, 1))).codes == (0x9E,)
+    member = await Peer5.open(house.ready.mqtt)
+    house.peers.append(member)
+    await member.connect(house.subscriber("member", ["alice"]))
+    assert (await member.ask((name, 1))).codes == ((0x9E,) if name.endswith("status") else (0x87,))
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
