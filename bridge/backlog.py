@@ -1,15 +1,17 @@
 """Deliveries that are decoded and wait for their commit. Pure.
 
-They go in the order in which they came, as long as one commit takes all of them. Where more waits, who sends little
-goes first, and the others take turns: so many refused events, or large batches, of some make nobody else wait for more
-than one commit. What one source sent, and what is of one user, stays in its order always.
+They go in the order in which they came, as long as one commit takes all of them and nobody would feel it. Where it is
+much, who sends little goes first, in every other commit, and where it is more, the others take turns: so many refused
+events, or large batches, of some make nobody else wait for more than one commit. What one source sent, and what is of
+one user, stays in its order always.
 
 A message of very many events goes a part at a time: where others wait, every other commit is for them, and messages
 take turns. What its source sent behind it waits for it, and nobody else, not even of the same user.
 """
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Final
 
 from bridge.group import Instalments, WaitingDelivery
@@ -17,10 +19,14 @@ from healthsync_mqtt.model.delivery import Delivery
 
 LIGHT: Final = 50
 """Work of a commit that everybody has before those who have more."""
-_REFUSED: Final = 10
-"""A refused event is as much work of a commit as so many others more."""
+MUCH: Final = 500
+"""Work of a commit that is felt by those who have little: sealed, it takes the loop ten milliseconds to write."""
+_REFUSED: Final = 25
+"""A refused event is as much work of a commit as so many others more: its row, and what is let in between the rows."""
 _SCAN: Final = 4_000
 """Deliveries that are looked at for one commit."""
+_user_of: Final = attrgetter("delivery.origin.user")
+_source_of: Final = attrgetter("delivery.source")
 
 
 def work_of(each: WaitingDelivery) -> int:
@@ -37,6 +43,11 @@ class _Line:
     def __init__(self) -> None:
         self.keys: list[object] = []
         self.waiting: deque[WaitingDelivery] = deque()
+
+    @property
+    def work(self) -> int:
+        """What all of them cost."""
+        return sum(map(work_of, self.waiting))
 
 
 class Backlog:
@@ -127,6 +138,10 @@ class Backlog:
         if self._work > work:
             return self._fairly(work, size)
         self._served.clear()
+        if self._work > MUCH and not self._little and (few := _few(self._waiting, shared=self.shared)):
+            self._little = True
+            return self._only(few, size)
+        self._little = False
         taken: list[WaitingDelivery] = []
         if self._held <= size:
             taken += self._waiting
@@ -139,6 +154,18 @@ class Backlog:
             taken.append(each)
         self._held -= held
         self._work -= sum(map(work_of, taken))
+        return taken
+
+    def _only(self, few: list[WaitingDelivery], size: int) -> list[WaitingDelivery]:
+        taken: list[WaitingDelivery] = []
+        held = 0
+        for each in few:
+            if held >= size:
+                break
+            taken.append(each)
+            held += each.size
+        chosen = set(map(id, taken))
+        self._use([each for each in self._waiting if id(each) not in chosen])
         return taken
 
     def _use(self, waiting: Iterable[WaitingDelivery]) -> None:
@@ -193,12 +220,13 @@ class Backlog:
             taken.append(each)
             return cost
 
-        for line in lines:
+        # Who has little goes alone, so as not to wait for the rest either; every other commit is for those, too.
+        alone = [] if self._little else [line for line in lines if line.work <= LIGHT]
+        self._little = bool(alone)
+        for line in alone or lines:
             little = LIGHT
             while line.waiting and work_of(line.waiting[0]) <= little and spent < work and held < size:
                 little -= pick(line)
-        # What was little goes by itself, so that it does not wait for the rest either; every other commit is for those.
-        self._little = bool(taken) and not self._little
         ring = deque(line for line in lines if line.waiting and not self._little)
         while ring and spent < work and held < size:
             line = ring.popleft()
@@ -211,6 +239,31 @@ class Backlog:
         chosen = set(map(id, taken))
         self._waiting.extendleft(each for each in reversed(front) if id(each) not in chosen)
         return taken
+
+
+def _few(waiting: Iterable[WaitingDelivery], *, shared: bool) -> list[WaitingDelivery]:
+    """What is of those who have little, where others have more; nobody's order changes when it goes first."""
+    sent = Counter(map(_user_of, waiting))
+    light = {user for user, count in sent.items() if count <= LIGHT}
+    if not light or len(light) == len(sent):
+        return []
+    few = [each for each in waiting if each.delivery.origin.user in light]
+    spent: Counter[str] = Counter()
+    for each in few:
+        spent[each.delivery.origin.user] += work_of(each)
+    few = [each for each in few if spent[each.delivery.origin.user] <= LIGHT]
+    while few and not shared:
+        count, users = Counter(map(_source_of, few)), Counter(map(_user_of, few))
+        of_source = Counter(map(_source_of, waiting))
+        kept = [
+            each for each in few
+            if count[each.delivery.source] == of_source[each.delivery.source]
+            and users[each.delivery.origin.user] == sent[each.delivery.origin.user]
+        ]  # fmt: skip
+        if len(kept) == len(few):
+            break
+        few = kept
+    return few
 
 
 def _lines(front: Iterable[WaitingDelivery], *, shared: bool = False) -> list[_Line]:

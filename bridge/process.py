@@ -14,7 +14,6 @@ from typing import Any
 
 from bridge.service import MakeEdge, Ready, Service
 from healthsync_mqtt.config.settings import Settings
-from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("bridge")
@@ -49,7 +48,7 @@ async def serve(settings: Settings, make_edge: MakeEdge, around: Around, *, rere
     _tune_collector()
     _tune_threads()
     async with Service.open(settings, make_edge) as service:
-        service.tasks.start("reload", _reload(service, hung_up, reread))
+        service.tasks.start("reload", reload_on(service, hung_up, reread))
         ready: list[Ready] = []
 
         async def listen() -> None:
@@ -79,16 +78,15 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         runner.run(main())
 
 
-async def _reload(service: Service, hung_up: asyncio.Event, reread: Callable[[], Settings]) -> None:
+async def reload_on(service: Service, hung_up: asyncio.Event, reread: Callable[[], Settings]) -> None:
+    """Have the service reload at each of these signals; whatever it finds, it goes on."""
     while True:
         await hung_up.wait()
         hung_up.clear()
         try:
-            settings = await asyncio.to_thread(reread)
-        except (HealthSyncError, OSError) as error:
+            await service.reload(await asyncio.to_thread(reread))
+        except Exception as error:  # noqa: BLE001  # a signal that is to change something never ends everything
             log.error("bridge.reload_failed", error=error)  # noqa: TRY400  # no traceback
-        else:
-            await service.reload(settings)
 
 
 def _tune_collector() -> None:

@@ -207,8 +207,14 @@ def _read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        place = str(error).rpartition("(")[2].rstrip(")") if isinstance(error, tomllib.TOMLDecodeError) else "not UTF-8"
+    except (ValueError, RecursionError) as error:  # tomllib has limits of its own for numbers and nesting
+        match error:
+            case tomllib.TOMLDecodeError():
+                place = str(error).rpartition("(")[2].rstrip(")")
+            case UnicodeDecodeError():
+                place = "not UTF-8"
+            case _:
+                place = "a number is too long, or nested too deeply"
         raise ConfigError(f"{file} is not TOML: {place}", hint="correct the line; texts stand in quotes") from None
     except OSError as error:
         hint = f"chmod 600 {file}" if isinstance(error, PermissionError) else "look at the path, or move it away"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge import group, pipeline, pressure
+from bridge import backlog, group, pipeline, pressure
 from bridge.follow import shared
 from healthsync_mqtt.broker.embedded import accepting, connection, handshakes, protocol, router, wire
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
@@ -41,6 +41,8 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
         "router.messages": router._MOST_BEHIND,
         "router.bytes": router._MOST_BYTES_BEHIND,
         "commit.work": group.GROUP_EVENTS,
+        "commit.felt": backlog.MUCH,
+        "commit.little": backlog.LIGHT,
         "commit.part": pipeline.PART_EVENTS,
         "commit.bytes": group.GROUP_BYTES,
         "bridge.held_back": LimitSettings().backlog_bytes,

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.backlog import LIGHT, Backlog, work_of
+from bridge.backlog import LIGHT, MUCH, Backlog, work_of
 from bridge.group import WaitingDelivery
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.event import Decoded
@@ -50,6 +50,40 @@ def test_who_sends_little_waits_for_no_more_than_the_commit_that_runs() -> None:
         assert [each.delivery.origin.user for each in backlog.take(MOST, 10**9)] == ["bob"], n
 
 
+def users(commit: list[WaitingDelivery]) -> set[str]:
+    return {each.delivery.origin.user for each in commit}
+
+
+def test_who_sends_little_does_not_wait_for_what_one_commit_takes_of_others_either() -> None:
+    """A bystander's event was in one commit with five hundred refusals, which take long to write."""
+    backlog = Backlog()
+    for n in range(2 * MUCH):
+        backlog.append(waiting("mallory", source=f"m{n % 50}", name=n))
+    backlog.append(waiting("bob"))
+    assert users(backlog.take(MUCH * 3, 10**9)) == {"bob"}
+    backlog.append(waiting("bob"))
+    assert users(backlog.take(MUCH * 3, 10**9)) == {"bob", "mallory"}, "every other commit is for everybody"
+    assert not backlog
+
+
+def test_equals_share_a_commit() -> None:
+    backlog = Backlog()
+    came = [waiting(f"u{n % 10}", name=n) for n in range(2 * MUCH)]
+    for each in came:
+        backlog.append(each)
+    assert commits(backlog) == [came]
+
+
+def test_a_commit_of_little_is_for_those_who_have_little() -> None:
+    """The first few events of a flood were a commit of their own: whoever came meanwhile waited for the rest."""
+    backlog = Backlog()
+    for n in range(MOST):
+        backlog.append(waiting("mallory", 0, refused=1, source=f"m{n % 50}", name=n))
+    assert sum(map(work_of, backlog.take(MOST, 10**9))) >= MOST
+    backlog.append(waiting("bob"))
+    assert users(backlog.take(MOST, 10**9)) == {"bob"}
+
+
 def test_those_who_send_much_take_turns() -> None:
     backlog = Backlog()
     for n in range(50):
@@ -69,7 +103,10 @@ def test_a_commit_is_bounded_in_refused_events_too() -> None:
     assert sum(map(len, found)) == 40
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 400)), max_size=60), st.integers(0, 9))
+EVENTS = st.integers(1, 20) | st.integers(1, 400)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), EVENTS), max_size=60), st.integers(0, 9))
 def test_what_is_of_one_source_or_one_user_keeps_its_order(came: list[tuple[int, int, int]], between: int) -> None:
     backlog = Backlog()
     taken: list[WaitingDelivery] = []

@@ -1,7 +1,10 @@
 """SIGHUP: what changes while the service runs, what waits, and that nothing of it ends the service."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
+from bridge.process import reload_on
 from bridge.reload import CHANGEABLE, changes
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.testing.log_items import item
@@ -38,6 +41,33 @@ def test_every_changeable_setting_exists(tmp_path: Path) -> None:
         for part in name.split("."):
             assert part in found, name
             found = found[part]
+
+
+async def test_whatever_a_reading_ends_with_the_next_one_counts(tmp_path: Path) -> None:
+    given, answers = settings(tmp_path), iter((ZeroDivisionError(), PermissionError(), None))
+
+    class Reloaded:
+        def __init__(self) -> None:
+            self.seen: asyncio.Queue[Settings] = asyncio.Queue()
+
+        async def reload(self, found: Settings) -> None:
+            await self.seen.put(found)
+
+    def reread() -> Settings:
+        if (error := next(answers)) is not None:
+            hung_up.set()  # and again
+            raise error
+        return given
+
+    service: Any = Reloaded()
+    hung_up = asyncio.Event()
+    hung_up.set()
+    reloading = asyncio.create_task(reload_on(service, hung_up, reread))
+    first = asyncio.create_task(service.seen.get())
+    await asyncio.wait((reloading, first), return_when=asyncio.FIRST_COMPLETED)
+    assert not reloading.done()
+    assert first.result() is given
+    reloading.cancel()
 
 
 async def test_retention_goes_by_other_days_at_once() -> None:

@@ -214,6 +214,13 @@ def test_a_file_that_is_not_toml_is_named_with_the_place(tmp_path: Path, text: s
     assert "line" in error or "end of document" in error
 
 
+@pytest.mark.parametrize("text", ["a = " + "[" * 20_000, "a = " + "9" * 5_000], ids=["nesting", "number"])
+def test_what_the_reader_of_toml_does_not_bear_is_named_too(tmp_path: Path, text: str) -> None:
+    """Either was an error of its own that ended a running service at SIGHUP."""
+    file = write(tmp_path, text)
+    assert f"{file} is not TOML" in str(problem(tmp_path))
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     file = tmp_path / "healthsync.toml"
     file.write_bytes(b'x = "\xff"')
