@@ -101,6 +101,17 @@ class Backlog:
         self._work += work_of(each)
         self._held += each.size
 
+    def put_back(self, earlier: list[WaitingDelivery]) -> None:
+        """What came before all else that waits of the same source, in its order."""
+        for each in reversed(earlier):
+            if self._long and (line := self._long.get(self._line(each.delivery))) is not None:
+                line.appendleft(each)
+                self._held_long += each.size
+                continue
+            self._waiting.appendleft(each)
+            self._work += work_of(each)
+            self._held += each.size
+
     def append_long(self, each: Instalments) -> None:
         """The newest, to be taken a part at a time."""
         key = self._line(each.delivery)

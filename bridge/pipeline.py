@@ -555,8 +555,7 @@ class Pipeline:
     def _knock(self) -> None:
         """Whoever is locked out is tried again, in the order in which they came."""
         self._knocking = None
-        for each in self._locked_out.release():
-            self._waiting.append(each)
+        self._waiting.put_back(self._locked_out.release())
         self._schedule()
 
     def _give_up(self, error: Exception) -> None:

@@ -75,6 +75,24 @@ async def test_what_comes_behind_is_not_stored_before(bench: Bench) -> None:
     assert bench.ids() == ["a", "one", "two"]
 
 
+async def test_who_knocks_while_others_are_committed_stays_before_what_came_meanwhile(bench: Bench) -> None:
+    """It was queued behind, and what the source had sent later was stored first."""
+    source, other = bench.source(), bench.source()
+    bench.pipeline.submit([delivery(source, 1, event("one"), BOB), delivery(source, 2, event("two"), BOB)])
+    await until(lambda: bench.log.refused > 0)
+    bench.pipeline._knocking.cancel()
+    bench.log.gate.clear()
+    bench.pipeline.submit([delivery(other, 1, event("a"))])
+    await until(lambda: bench.log._staged is not None)
+    bench.pipeline.submit([delivery(source, 3, event("three"), BOB)])
+    bench.pipeline._knock()
+    bench.log.away = set()
+    bench.log.gate.set()
+    await bench.settle()
+    assert source.tokens == [1, 2, 3]
+    assert [each for each in bench.ids() if each != "a"] == ["one", "two", "three"]
+
+
 async def test_stopping_counts_who_is_locked_out_as_failed(bench: Bench) -> None:
     source = bench.source()
     bench.pipeline.submit([delivery(source, 1, event("b1"), BOB)])
