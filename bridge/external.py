@@ -69,6 +69,11 @@ class ExternalEdge:
         external = base.settings.external
         if not external.tls and external.host not in {"127.0.0.1", "::1", "localhost"}:
             raise ConfigError("external.tls = false is for this machine only", hint="set external.tls = true")
+        if base.settings.gateway.port is not None:
+            raise ConfigError(
+                "gateway.port is set, and beside an external broker no gateway serves: it could not say what is stored",
+                hint="remove gateway.port, or serve with the broker that is built in: healthsync up",
+            )
         consent = ConsentWatch(external.registry_file or base.settings.paths.registry_db, base.gate)
         try:
             yield cls(base, consent)

@@ -46,8 +46,9 @@ def run(
     service = ServiceFile.read(data)
     if not service.mqtt:
         raise UnavailableError(
-            f"the service of {data} works on an external broker, which says nothing of what became of a message",
-            hint="start it: healthsync up",
+            f"the bridge of {data} works on an external broker, which does not say what became of a message: no answer"
+            " over HTTP could say that something is stored",
+            hint="stop the bridge, and serve with the broker that is built in: healthsync up",
         )
     CredentialStore(settings.paths.credentials).ensure(GATEWAY.client_id)
     raise_soft_limit(settings.gateway.connections)

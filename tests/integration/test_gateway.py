@@ -126,6 +126,22 @@ def test_only_devices_send(scene: Scene) -> None:
     assert (answer.status, answer.json()["reason"]) == (403, "not_allowed")
 
 
+def test_another_name_and_a_used_id_change_nothing_of_anybody(scene: Scene) -> None:
+    """T16 and T18: a sender is its credential, and the first of an id and version stays."""
+    assert scene.alice.post("/v1/events", event("used")).json()["stored"] == 1
+    forged = scene.bob.post("/v1/events", event("used", 99, user_id="alice"))
+    assert (forged.status, forged.json()["reason"]) == (422, "identity_mismatch")
+    assert scene.alice.post("/v1/events", event("used", 99)).json()["duplicate"] == 1
+    assert scene.bob.post("/v1/events", event("used", 99)).json()["stored"] == 1
+    kept = {
+        user: [
+            each["value"]["bpm"] for each in scene.service.cli("events", "list", "--user", user) if each["id"] == "used"
+        ]
+        for user in ("alice", "bob")
+    }
+    assert kept == {"alice": [70], "bob": [99]}
+
+
 def test_an_app_sends_in_its_format_and_in_no_other(scene: Scene) -> None:
     entry = [{"type": "sgv", "sgv": 120, "dateString": "2026-11-23T06:00:00.000Z", "date": 1795413600000, "_id": "n1"}]
     answer = scene.app.post("/v1/formats/nightscout", entry)

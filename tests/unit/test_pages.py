@@ -11,7 +11,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 #: Two digits only: rules of linters have three.
 _ID = re.compile(r"\b([TF])(\d{1,2})\b(?:\s*(to|-)\s*[TF](\d{1,2})\b)?")
-_PATH = re.compile(r"`((?:bridge|healthsync_mqtt|tests|scripts|deploy|docs)/[\w./-]*)`")
+_PATH = re.compile(r"`((?:bridge|clients|healthsync_mqtt|tests|scripts|deploy|docs)/[\w./-]*)`")
 
 
 def read(name: str) -> str:

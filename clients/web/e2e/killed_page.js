@@ -2,11 +2,11 @@
 import { bearer, DeviceClient, HttpApi, HttpTransport } from "@healthsync/client";
 import { exclusivelyInOrigin, IndexedDbOutbox, othersInOrigin } from "@healthsync/client/browser";
 
-globalThis.begin = async (token, count, online) => {
+globalThis.begin = async (token, count, batchSize, online) => {
   const client = new DeviceClient({
     transport: new HttpTransport(new HttpApi({ baseUrl: "", authorization: bearer(token) })),
     outbox: new IndexedDbOutbox(),
-    batchSize: 20,
+    batchSize,
     exclusively: exclusivelyInOrigin("sender"),
     others: othersInOrigin("sender"),
   }).start();

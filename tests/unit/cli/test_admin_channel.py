@@ -4,10 +4,12 @@ import asyncio
 import json
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
 
 from healthsync_mqtt.control.channel import AdminServer, call
 from healthsync_mqtt.control.service_file import ServiceFile, split_address
@@ -111,3 +113,13 @@ def test_damaged_service_file(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(("text", "pair"), [("127.0.0.1:8883", ("127.0.0.1", 8883)), ("[::1]:1", ("::1", 1))])
 def test_addresses(text, pair) -> None:
     assert split_address(text) == pair
+
+
+def test_no_gateway_serves_beside_a_bridge_on_an_external_broker(data: Path, run: Callable[..., Result]) -> None:
+    """Such a broker does not say what is stored, and an answer over HTTP would."""
+    data.mkdir(mode=0o700)
+    replace(describe(data, data / "service.sock"), mqtt="", wss="").write(data)
+    refused = run("gateway", "run", "--http-port", "0")
+    assert refused.exit_code == UnavailableError.exit_code
+    assert "works on an external broker" in refused.output
+    assert "healthsync up" in refused.output

@@ -20,6 +20,7 @@ from healthsync_mqtt.cli.identity import token_lifetime_s
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings
 from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.reasons import Reason
@@ -71,6 +72,13 @@ async def test_the_broker_hears_the_version_that_is_set(tmp_path: Path, protocol
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
     assert connect[connect.index(b"MQTT") + 4] == level
+
+
+async def test_a_gateway_beside_an_external_broker_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gateway\.port is set.*no gateway serves") as refused:
+        async with Service.open(load_settings(tmp_path, {"gateway.port": 0}), ExternalEdge.open):
+            pass
+    assert "healthsync up" in str(refused.value.hint)
 
 
 @pytest.mark.parametrize("publishes", [True, False])
