@@ -3,6 +3,7 @@
 import asyncio
 import json
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from tests.support.bench.result import Result
 from tests.support.bench.setting import Setting, progress
 from tests.support.bench.stock import free_port, wait_for
 from tests.support.identities import logins
+from tests.support.patience import wait_until
 from tests.support.service import Service
 from tests.support.wire import Login
 
@@ -96,6 +98,43 @@ def events_in(setting: Setting) -> list[Result]:
                 shape.p99_ms.append(found["p99_ms"])
                 progress(f"  {shape.result().work}: {shape.ours[-1]:,.0f} events/s, {shape.result().note}")
     return [shape.result() for shape in shapes]
+
+
+def beside(setting: Setting) -> list[Result]:
+    """What devices on MQTT notice of a flood over HTTP: of single events, and of batches."""
+    data = setting.data("beside")
+    who, callers = logins(data, users=10, devices=10), logins(data, users=1, devices=20, named="h")
+    results = []
+    with Service(data, "--http-port", "0", env=_PLAIN) as service:
+        generate(service.mqtt, who, mode="paced", run="warm", rate=_RATE, messages=_RATE)
+        alone = [_paced(setting, service, who, f"a{turn}")["p99_ms"] for turn in range(setting.repeats)]
+        for connections, events in ((20, 1), (8, 100)):
+            found, rates = list[float](), list[float]()
+            task = {"path": "/v1/events", "events": events}
+            for turn in range(setting.repeats):
+                run, sending = f"b{connections}{turn}", callers[:connections]
+                trial = _ask(_where(service), sending, f"{run}t", requests=_GUESS, **task)
+                # It lasts longer than what is measured beside it.
+                more = task | {"requests": int(trial["requests_per_second"] * setting.seconds * 2)}
+                before = stored_events(data)
+                flood = _asking(_where(service), sending, run, **more)
+                wait_until(lambda before=before: stored_events(data) > before, "the flood begins")
+                found.append(_paced(setting, service, who, run)["p99_ms"])
+                rates.append(finish(flood)["events_per_second"])
+                progress(f"  PUBACK p99 {found[-1]:.1f} ms beside {rates[-1]:,.0f} events/s over HTTP")
+            results.append(
+                Result(
+                    row="beside",
+                    work=f"PUBACK p99, {_RATE} events/s, beside {connections} x POST /v1/events, {events} a request",
+                    unit="ms",
+                    values=found,
+                    target="≤ 15 ms",
+                    met=statistics.median(found) <= 15,
+                    note=f"{statistics.median(alone):.1f} ms alone; {statistics.median(rates):,.0f} events/s over HTTP",
+                    detail={"alone": alone, "rates": rates},
+                )
+            )
+    return results
 
 
 def streams(setting: Setting) -> list[Result]:
@@ -184,8 +223,12 @@ def _paced(setting: Setting, service: Service, who: Sequence[Login], run: str) -
 
 
 def _ask(address: tuple[str, int], who: Sequence[Login], run: str, **task: Any) -> dict[str, Any]:
+    return finish(_asking(address, who, run, **task))
+
+
+def _asking(address: tuple[str, int], who: Sequence[Login], run: str, **task: Any) -> "subprocess.Popen[str]":
     whole = {"address": address, "logins": [asdict(each) for each in who], "run": run}
-    return finish(start(whole | task, _LOAD))
+    return start(whole | task, _LOAD)
 
 
 def _flood(
@@ -219,4 +262,4 @@ def _worked(service: Service) -> float:
     return float(sum(sum(each.cpu_times()[:2]) for each in [whole, *whole.children(recursive=True)]))
 
 
-ROWS = {"http": events_in, "streams": streams}
+ROWS = {"http": events_in, "beside": beside, "streams": streams}
