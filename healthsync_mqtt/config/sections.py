@@ -287,6 +287,9 @@ class GatewaySettings(Section):
     """Open connections."""
     connections_per_address: Count = 200
     """Open connections from one network address (of IPv6: from one /64 network)."""
+    proxies: Annotated[Texts, AfterValidator(networks)] = ()
+    """Addresses or networks of HTTP proxies: they name the client by X-Forwarded-For, whose last address that is not
+    theirs is believed, and limits by address are not theirs. Of others the header is not read."""
     in_flight: Annotated[int, Field(ge=1, le=65_535)] = 1_000
     """Bodies of events that wait for their commit; one more is answered with 503."""
     in_flight_bytes: Bytes = 33_554_432

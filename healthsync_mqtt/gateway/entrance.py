@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from healthsync_mqtt.broker.embedded.accepting import HANDSHAKE_S, Accepting
 from healthsync_mqtt.broker.embedded.handshakes import Arrival
+from healthsync_mqtt.broker.embedded.introductions import Proxies
 from healthsync_mqtt.broker.embedded.limits.addresses import network
 from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.config.sections import GatewaySettings
@@ -41,6 +42,7 @@ class Crowd:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
+        self._proxies = Proxies(settings.proxies)
         self._by_address: dict[str, int] = {}
         self.total = 0
         self.refused = 0
@@ -49,7 +51,8 @@ class Crowd:
         """Count a connection; None: there are too many, and it is not counted."""
         address = network(peer)
         here = self._by_address.get(address, 0)
-        if self.total >= self._settings.connections or here >= self._settings.connections_per_address:
+        crowded = here >= self._settings.connections_per_address and not self._proxies.trusts(peer)
+        if crowded or self.total >= self._settings.connections:
             self.refused += 1
             return None
         self.total += 1

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from healthsync_mqtt import __version__
+from healthsync_mqtt.broker.embedded.introductions import Proxies
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.config.settings import Settings
@@ -201,7 +202,8 @@ class House:
 
     def application(self) -> ASGIApp:
         """What is served."""
-        return application(self.routers(), Anybody(self.callers), self.traffic, self.spans)
+        proxies = Proxies(self.settings.gateway.proxies) if self.settings.gateway.proxies else None
+        return application(self.routers(), Anybody(self.callers), self.traffic, self.spans, proxies)
 
     def routers(self) -> list[APIRouter]:
         """All routes, each with its rule."""

@@ -1,6 +1,7 @@
 """The door behind a load balancer: HAProxy names clients by the PROXY protocol, and nobody else is believed."""
 
 import asyncio
+import http.client
 import os
 import re
 import shutil
@@ -13,10 +14,13 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.broker.embedded.proxy_header import SIGNATURE
+from healthsync_mqtt.gateway import beginnings
 from tests.support import child
+from tests.support.gateway import filled, gateway_here
 from tests.support.inprocess import Bystander, House
 from tests.support.mosquitto import free_port, wait_listening
 from tests.support.pages import Typist, Walk, blocks
+from tests.support.patience import PATIENCE_S
 from tests.support.peer import Peer, event
 from tests.support.service import Service
 
@@ -197,3 +201,43 @@ def test_the_page_is_typed(tmp_path: Path) -> None:
             assert sent.returncode == 0, sent.stderr
         (device,) = service.cli("device", "show", "alice", "watch")
         assert device["address"] == "127.0.5.3"
+
+
+HTTP_PROXY = """
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+frontend web
+    bind 127.0.0.1:{port}
+    option forwardfor
+    default_backend gateway
+backend gateway
+    source {balancer}
+    server one 127.0.0.1:{gateway}
+"""
+
+
+@pytest.mark.real_server
+def test_the_gateway_knows_a_client_behind_haproxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client says of itself stands before what HAProxy says, and is not read."""
+    monkeypatch.setattr(beginnings, "BURST", 1)
+    monkeypatch.setattr(beginnings, "PER_S", 1e-6)
+    data = tmp_path / "data"
+    filled(data, ["alice"], [])
+    settings = {"gateway.public_url": "https://health.example.org", "gateway.proxies": BALANCER}
+    with gateway_here(data, **settings) as here:
+        at, config = free_port(), tmp_path / "http.cfg"
+        config.write_text(HTTP_PROXY.format(port=at, balancer=BALANCER, gateway=port(here.web.url)))
+        (found,) = _haproxy()
+        with child.started([found, "-q", "-db", "-f", str(config)]) as process:
+            wait_listening(at, process)
+            answers = []
+            forged = {"X-Forwarded-For": "127.0.5.2"}
+            for source, said in (("127.0.5.1", {}), ("127.0.5.1", {}), ("127.0.5.1", forged), ("127.0.5.2", {})):
+                asking = http.client.HTTPConnection("127.0.0.1", at, timeout=PATIENCE_S, source_address=(source, 0))
+                asking.request("POST", "/v1/session/challenge", headers=said)
+                answers.append(asking.getresponse().status)
+                asking.close()
+    assert answers == [200, 429, 429, 200]

@@ -133,6 +133,14 @@ def test_a_stream_of_somebody_elses_is_like_one_of_nobody(scene: GatewayHere, fo
         assert b"bob" not in who.get("/v1/changes").body
 
 
+def test_nothing_is_made_of_the_host_that_is_asked_for(scene: GatewayHere) -> None:
+    """T52: no link, no redirect and no header of an answer, so that a cache or a mail may be poisoned by none."""
+    for path in ("/", "/docs", "/v1/catalogue", "/v1/openapi.json", "/v1/session/ways", "/v1/invites/x", "/v1/none/"):
+        answer = scene.web.get(path, host="evil.example", x_forwarded_host="evil.example", x_forwarded_proto="http")
+        assert "evil.example" not in f"{answer.body!r} {answer.headers}", path
+        assert "location" not in answer.headers
+
+
 def code_of(scene: GatewayHere, device: str) -> str:
     with scene.registry() as registry:
         return registry.enrolments.create("alice", device, time.time_ns() // 1000)
