@@ -14,7 +14,7 @@ import pytest
 from healthsync_mqtt.gateway import uploads
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.uploads import UploadedImport, Uploads, UploadState
-from healthsync_mqtt.identity.people.tables import Tables
+from healthsync_mqtt.identity.people.sqlite_tables import SqliteTables
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.erasure import ErasureStep
 from tests.support.patience import PATIENCE_S, until
@@ -160,10 +160,10 @@ async def test_who_is_erased_is_asked_again_where_there_may_be_news(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Looks are four a second, and imports are remembered for long: one without news costs one number."""
-    asked: list[Tables] = []
-    read = Tables.read
+    asked: list[SqliteTables] = []
+    read = SqliteTables.read
 
-    def counted(tables: Tables) -> AbstractContextManager[None]:
+    def counted(tables: SqliteTables) -> AbstractContextManager[None]:
         asked.append(tables)
         return read(tables)
 
@@ -175,7 +175,7 @@ async def test_who_is_erased_is_asked_again_where_there_may_be_news(
             await of.take(user, "import", [], None, pieces(b"x"))
         await of.forget_erased(registry)
         with monkeypatch.context() as patched:
-            patched.setattr(Tables, "read", counted)
+            patched.setattr(SqliteTables, "read", counted)
             await of.forget_erased(registry)
         assert len(asked) == 1
         registry.erase("alice", 2, recorded_by="test")
