@@ -7,6 +7,7 @@ Errors name the key and where it was set, and never repeat the value.
 """
 
 import ast
+import functools
 import inspect
 import os
 import textwrap
@@ -127,8 +128,13 @@ class Settings(BaseSettings):
     def describe(self) -> list[Setting]:
         """Every setting with its value and where it comes from, in the order they are declared."""
         return [
-            Setting(key=key, value=value, origin=self._origins.get(key, _DEFAULT), summary=summary)
-            for key, value, summary in _leaves(self, "")
+            Setting(
+                key=key,
+                value=value,
+                origin=self._origins.get(key, _DEFAULT),
+                summary=_summaries(section).get(key.rpartition(".")[2], ""),
+            )
+            for key, value, section in _leaves(self, "")
         ]
 
     @classmethod
@@ -291,16 +297,17 @@ def _keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
             yield from _keys(type(field.default), f"{prefix}{name}.")
 
 
-def _leaves(model: BaseModel, prefix: str) -> Iterator[tuple[str, Any, str]]:
-    summaries = _summaries(type(model))
+def _leaves(model: BaseModel, prefix: str) -> Iterator[tuple[str, Any, type[BaseModel]]]:
+    """Each setting: its dotted key, its value, and the section that it is a field of."""
     for name in type(model).model_fields:
         value = getattr(model, name)
         if isinstance(value, BaseModel):
             yield from _leaves(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", value, summaries.get(name, "")
+            yield f"{prefix}{name}", value, type(model)
 
 
+@functools.cache
 def _summaries(model: type[BaseModel]) -> dict[str, str]:
     """What stands below each field, read when it is asked for.
 

@@ -1,11 +1,13 @@
 """Settings: who wins, what is refused, and that errors name the place but never the value."""
 
 import dataclasses
+import inspect
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from healthsync_mqtt.config import settings
 from healthsync_mqtt.config.settings import Settings, load_settings
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.limits import DEFAULT, Limits
@@ -28,6 +30,15 @@ def write(data: Path, text: str) -> Path:
     file = data / "healthsync.toml"
     file.write_text(text)
     return file
+
+
+def test_what_the_docstrings_say_is_not_read_to_load_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command loads them, and to read the sources took most of the time that it took."""
+    settings._summaries.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(inspect, "getsource", lambda of: pytest.fail(f"the source of {of} was read"))
+        loaded = load_settings(tmp_path)
+    assert all(each.summary for each in loaded.describe() if each.key != "data")
 
 
 def problem(data: Path, overrides: dict[str, Any] | None = None) -> ConfigError:
