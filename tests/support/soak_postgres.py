@@ -11,9 +11,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from tests.support.external_rig import Rig
 from tests.support.postgres import Postgres
 from tests.support.soak.faults import small_disk, until_quiet
 from tests.support.soak.run import Soak, SoakError
@@ -115,12 +116,34 @@ async def soak(plan: ServerPlan, directory: Path, say: Callable[[str], None]) ->
     return outcome([run], [])
 
 
+async def soak_shared(plan: ServerPlan, bridges: int, directory: Path, say: Callable[[str], None]) -> Rig:
+    """The same where so many bridges write one log and share all messages of a Mosquitto; no disk is filled."""
+    rng = random.Random(plan.seed)
+    names = ["main", *(f"bridge-{number}" for number in range(2, bridges + 1))]
+    with Postgres() as postgres:
+        rig = Rig(root=directory, rng=rng, bridges=[(name, "") for name in names], ordered=False, postgres=postgres)
+        async with rig.running():
+            for number, fault in enumerate(plan.faults(), 1):
+                if fault == "kill":
+                    await rig.kill_bridge(rng.choice(names))
+                else:
+                    await asyncio.sleep(rng.uniform(0, 0.9))
+                    await asyncio.to_thread(postgres.kill if fault == "server" else postgres.cut)
+                    if fault == "server":
+                        await asyncio.to_thread(postgres.start)
+                    rig.fault({"server": "server kill -9", "cut": "connections cut"}[fault])
+                say(f"{number} faults, {sum(map(len, rig.acknowledged.values()))} receipted")
+        say(f"{rig.check()} stored")
+    return rig
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/soak-postgres", description=str(__doc__).splitlines()[0])
     parser.add_argument("--kills", type=int, default=200, help="kill -9 of the service (default 200)")
     parser.add_argument("--server-kills", type=int, default=50, help="kill -9 of PostgreSQL (default 50)")
     parser.add_argument("--cuts", type=int, default=50, help="all connections ended by the server (default 50)")
     parser.add_argument("--full-disks", type=int, default=2, help="no room for the tables (default 2)")
+    parser.add_argument("--bridges", type=int, default=1, help="so many share it, on a Mosquitto (default 1: none)")
     parser.add_argument("--seed", type=int, help="repeat the random choices of a run")
     asked = parser.parse_args()
     seed = secrets.randbelow(1 << 32) if asked.seed is None else asked.seed
@@ -129,6 +152,12 @@ def main() -> int:
         seed=seed, kills=asked.kills, server_kills=asked.server_kills, cuts=asked.cuts, full_disks=asked.full_disks
     )
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
+        if asked.bridges > 1:
+            rig = asyncio.run(soak_shared(replace(plan, full_disks=0), asked.bridges, Path(directory), say))
+            for line in [*(f"{name:16} {count}" for name, count in rig.faults.items()), *rig.violations]:
+                say(line)
+            say(f"{len(rig.violations)} violations")
+            return bool(rig.violations)
         try:
             found = asyncio.run(soak(plan, Path(directory), say))
         except SoakError as error:
