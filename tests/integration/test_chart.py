@@ -13,6 +13,7 @@ from healthsync_mqtt.config.secrets import KEY_PASSPHRASE_FILE, key_passphrase
 from healthsync_mqtt.config.settings import ENV_PREFIX, Settings, load_settings
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.model.shard import Shard
+from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.storage.port import Item
 from tests.support.accounts import ONLY_ROOT
@@ -46,12 +47,14 @@ LARGE = (
     *EXTERNAL, "external.bridges=3", "external.caConfigMap=ca", "external.access=hooks",
     "external.hookArguments={--emqx,http://127.0.0.1:18083}",
 )  # fmt: skip
+SHARED = (*EXTERNAL, *POSTGRES, "external.bridges=3")
 SHAPES = {
     "least": ((), {}),
     "all": ((*ALL_VALUES, *POSTGRES, *NETWORK, "gateway.enabled=true"), SETTINGS),
     "external": (EXTERNAL, {}),
     "external-all": (LARGE, SETTINGS),
     "external-postgres": ((*EXTERNAL, *POSTGRES, "external.access=none"), {}),
+    "external-shared": (SHARED, {}),
 }
 VALUES = pytest.mark.parametrize(("values", "settings"), list(SHAPES.values()), ids=list(SHAPES))
 
@@ -89,7 +92,7 @@ def test_no_image_is_named_that_is_in_no_registry() -> None:
     [
         *("storage.sise=1Gi", "service.type=Cluster", "hosts=", "settings.a\\.b.c=1"),
         *("mode=both", "mode=external", "postgres.url=mysql://db", "podDisruptionBudget.maxUnavailable=2"),
-        "mode=external,external.host=a,external.bridges=2,postgres.url=postgresql://a@b/c",
+        "mode=external,external.host=a,external.bridges=65,postgres.url=postgresql://a@b/c",
         "mode=external,external.host=a,gateway.enabled=true",
     ],
 )
@@ -211,7 +214,7 @@ def test_each_container_runs_a_command_and_settings_that_exist(
             check_command(container["args"])
         for each in container.get("env", ()):
             key = each["name"].removeprefix(ENV_PREFIX).lower().replace("__", ".")
-            assert key in keys or each["name"] in {KEY_PASSPHRASE_FILE, "BRIDGES"}
+            assert key in keys or each["name"] in {KEY_PASSPHRASE_FILE, "BRIDGES", "SHARES"}
 
 
 def test_who_may_reach_what() -> None:
@@ -224,6 +227,37 @@ def test_who_may_reach_what() -> None:
         each["kind"] for each in drawn(*EXTERNAL, "networkPolicy.enabled=false", "podDisruptionBudget.enabled=false")
     ]
     assert sorted(kinds) == ["Service", "StatefulSet"]
+
+
+def test_bridges_on_postgresql_share_one_log_and_all_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the service reads what is drawn; and the step before them gives all the same sinks."""
+    pod = of_kind(drawn(*SHARED), "StatefulSet")["spec"]["template"]["spec"]
+    (step,) = (each for each in pod["initContainers"] if each["name"] == "parts")
+    named = set()
+    for container in pod["containers"]:
+        assert "--shard" not in container["args"]
+        with monkeypatch.context() as environment:
+            for each in container["env"]:
+                if each["name"].startswith(ENV_PREFIX) and "value" in each:
+                    environment.setenv(each["name"], each["value"])
+            settings = load_settings(tmp_path)
+        assert (settings.storage.shared, settings.external.share) == (True, "all")
+        if container["name"].startswith("bridge-"):
+            data = next(each["value"] for each in container["env"] if each["name"] == "HEALTHSYNC_DATA")
+            named.add((settings.bridge.id, data, settings.metrics.port))
+    assert [len(set(column)) for column in zip(*named, strict=True)] == [3, 3, 3]
+    for name in ("data", "bridge-2"):
+        (tmp_path / name).mkdir(mode=0o700)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "data" / "certs").mkdir(mode=0o700)
+    (tmp_path / "data" / "certs" / "ca.crt").touch()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    (shares,) = (each["value"] for each in step["env"] if each["name"] == "SHARES")
+    environ = {"PATH": path, "VOLUME": str(tmp_path), "BRIDGES": "2", "SHARES": shares, "LANG": "C.UTF-8"}
+    for _ in range(2):
+        subprocess.run([*step["command"], *step["args"]], env=environ, cwd=tmp_path, check=True, timeout=300)
+    assert (tmp_path / "bridge-2" / "sinks").samefile(tmp_path / "data" / "sinks")
+    Sinks(tmp_path / "bridge-2").prepare()
 
 
 HALVES = (Shard(1, 2), Shard(2, 2))

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Before the bridges start: what they log in with, and whose events each of them has. They are all in this pod, so while
-# this runs they are stopped. Changes nothing that is as it should be. BRIDGES: how many; VOLUME: where they are.
+# this runs they are stopped. Changes nothing that is as it should be. BRIDGES: how many; VOLUME: where they are; SHARES: they
+# have one log on PostgreSQL, and each works for everybody.
 set -eu
 umask 077
 volume=${VOLUME:-/volume}
@@ -18,6 +19,15 @@ for part in $(seq 2 "$BRIDGES"); do
     cp -p "$volume/data/credentials/healthsync-bridge-bridge-$part" "$volume/data/credentials"/healthsync-canary-* \
         "$(directory "$part")/credentials"
 done
+
+# Whichever bridge is elected runs the sinks, so all have the same ones.
+if [ -n "${SHARES:-}" ]; then
+    mkdir -p "$volume/data/sinks"
+    for part in $(seq 2 "$BRIDGES"); do
+        ln -sfn "$volume/data/sinks" "$(directory "$part")/sinks"
+    done
+    exit 0
+fi
 
 # Another number of parts moves users: each bridge takes over what the others have of the users that are its own now.
 before=$(cat "$volume/state/bridges" 2>/dev/null || echo 1)

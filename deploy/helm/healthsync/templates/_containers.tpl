@@ -42,6 +42,10 @@ securityContext:
 {{- if .Values.postgres.passwordSecretName }}
 - {name: HEALTHSYNC_STORAGE__PASSWORD_FILE, value: /volume/data/postgres.secret}
 {{- end }}
+{{- if include "healthsync.shares" . }}
+- {name: HEALTHSYNC_STORAGE__SHARED, value: "true"}
+- {name: HEALTHSYNC_EXTERNAL__SHARE, value: all}
+{{- end }}
 {{- if eq .Values.mode "external" }}
 - {name: HEALTHSYNC_EXTERNAL__HOST, value: {{ required "external.host: the broker's name" .Values.external.host | quote }}}
 - {name: HEALTHSYNC_EXTERNAL__PORT, value: {{ .Values.external.port | quote }}}
@@ -114,7 +118,7 @@ exec:
 {{- range $part := untilStep 1 (int (add1 $bridges)) 1 }}
 - name: bridge-{{ $part }}
   {{- include "healthsync.container" $root | nindent 2 }}
-  args: [bridge, run, --shard, {{ $part }}/{{ $bridges }}]
+  args: [bridge, run{{ if not (include "healthsync.shares" $root) }}, --shard, {{ $part }}/{{ $bridges }}{{ end }}]
   env:
     - {name: HEALTHSYNC_DATA, value: {{ ternary "/volume/data" (printf "/volume/bridge-%d" $part) (eq $part 1) }}}
     - {name: HEALTHSYNC_BRIDGE__ID, value: bridge-{{ $part }}}
