@@ -21,7 +21,7 @@ from healthsync_mqtt.storage.opening import (
     has_log,
     open_log,
     readers,
-    refuse_on_server,
+    refuse_shared,
     seal_log,
     server_promise,
     wal_bytes,
@@ -70,7 +70,7 @@ def encrypt(data: Data = DATA, json: Json = False) -> None:
     Example: healthsync storage encrypt
     """
     place = DataDirectory(data)
-    refuse_on_server(place.path)
+    refuse_shared(place.path)
     if not has_log(place.path):
         raise UnavailableError(
             "there is no event log yet",

@@ -461,7 +461,8 @@ class StorageSettings(Section):
 
     encryption: Literal["none", "rows"] = "rows"
     """Whether a new log is sealed: ``rows`` seals values, event ids and refused bytes, each user's with their own key.
-    A log that is there stays as it is; `healthsync storage encrypt` seals it. On PostgreSQL it is ``none``."""
+    A log that is there stays as it is; `healthsync storage encrypt` seals it. On PostgreSQL
+    ``none`` is the default, and bridges that share a log have no other."""
     url: Annotated[str, AfterValidator(server_address)] = ""
     """``postgresql://user@host/database``: the log is there, and not in `events.db`. Without a password, which lies in
     `password_file` or in `~/.pgpass`; to another machine with ``?sslmode=verify-full``."""
@@ -479,10 +480,10 @@ class StorageSettings(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.url and self.encryption != "none":
-            raise ValueError('a log on PostgreSQL is not sealed by this release: encryption = "none"')
         if self.password_file is not None and not self.url:
             raise ValueError("password_file is for url")
         if self.shared and not self.url:
             raise ValueError("shared is for url: a log in the data directory has one bridge")
+        if self.shared and self.encryption != "none":
+            raise ValueError('a log that bridges share is not sealed by this release: encryption = "none"')
         return self

@@ -10,12 +10,12 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.storage.address import server_of
 from healthsync_mqtt.storage.moving import MovableLog, Moved, MovePart, MoveState, move, refuse_second_move, state
 from healthsync_mqtt.storage.opening import codec_of
-from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.storage.sqlite.comparing import anchor_path
 from healthsync_mqtt.storage.sqlite.moving import SqliteMovingLog
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 
 if TYPE_CHECKING:
+    from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
     from healthsync_mqtt.storage.postgres.server import PostgresServer
 
 
@@ -47,11 +47,11 @@ class Crossing:
     def plan(self) -> CrossingPlan:
         """What is to be done; nothing is written. UnavailableError as for ``run``."""
         with self._source() as (source, reader):
-            self._refuse_unsealed(reader)
+            seals = self._seals(reader)
             if not self._has_target():
                 refuse_second_move(source)
                 return CrossingPlan(MoveState.NEW, reader.head(), 0)
-            with self._target() as target:
+            with self._target(seals=seals) as target:
                 return CrossingPlan(state(source, target), reader.head(), target.head())
 
     def run(self, told: Callable[[int], None]) -> Moved:
@@ -61,10 +61,10 @@ class Crossing:
         sealed would not be there.
         """
         with self._source() as (source, reader):
-            self._refuse_unsealed(reader)
+            seals = self._seals(reader)
             if not self._has_target():
                 refuse_second_move(source)
-            with self._target() as target:
+            with self._target(seals=seals) as target:
                 if state(source, target) is not MoveState.DONE:
                     # It is of a log that was there before; the service writes one of this log.
                     self._anchor(self._to_server).unlink(missing_ok=True)
@@ -77,37 +77,44 @@ class Crossing:
         return self._paths.postgres_anchor if on_server else anchor_path(self._paths.events_db)
 
     @contextmanager
-    def _source(self) -> Iterator[tuple[MovableLog, LogReader]]:
+    def _source(self) -> Iterator[tuple[MovableLog, "SqliteLogReader | PostgresLogReader"]]:
         with self._open(MovePart.SOURCE, on_server=not self._to_server) as log:
-            reader: LogReader
+            reader: SqliteLogReader | PostgresLogReader
             if self._to_server:
                 reader = SqliteLogReader.open(self._paths.events_db, codec=codec_of(self._data))
             else:
-                reader = self._server.open_reader()
+                reader = self._server.open_reader(codec_of(self._data))
             with reader:
                 yield log, reader
 
-    def _target(self) -> MovableLog:
-        return self._open(MovePart.TARGET, on_server=self._to_server)
+    def _target(self, *, seals: bool) -> MovableLog:
+        return self._open(MovePart.TARGET, on_server=self._to_server, seals=seals)
 
-    def _open(self, part: MovePart, *, on_server: bool) -> MovableLog:
+    def _open(self, part: MovePart, *, on_server: bool, seals: bool = False) -> MovableLog:
         if on_server:
             if part is MovePart.SOURCE and not self._server.has_log():
                 raise UnavailableError(
                     "there is no event log in this database yet", hint="copy it to there: sqlite postgresql"
                 )
-            return self._server.open_for_move(self._anchor(on_server), part)
+            return self._server.open_for_move(self._anchor(on_server), part, codec_of(self._data), seal_new=seals)
         return SqliteMovingLog.open(
             self._paths.events_db,
             create=part is MovePart.TARGET,
             codec=codec_of(self._data),
-            seal_new=part is MovePart.TARGET and not self._plain,
+            seal_new=seals,
             part=part,
         )
 
-    def _refuse_unsealed(self, reader: LogReader) -> None:
-        if isinstance(reader, SqliteLogReader) and reader.sealed().on and not self._plain:
+    def _seals(self, reader: "SqliteLogReader | PostgresLogReader") -> bool:
+        """Whether what is new there is sealed. UnavailableError where it has to be and cannot."""
+        if self._plain:
+            return False
+        if not self._to_server:
+            return True
+        sealed = reader.sealed().on
+        if sealed and self._server.shared:
             raise UnavailableError(
-                "the event log is sealed, and on PostgreSQL it would not be",
+                "the event log is sealed, and one that bridges share would not be",
                 hint="encrypt the disk of the server, and say that it may be so: --plain",
             )
+        return sealed or self._server.seals

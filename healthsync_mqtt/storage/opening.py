@@ -22,6 +22,7 @@ from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
 if TYPE_CHECKING:
     from healthsync_mqtt.keys.ring import KeyRing
     from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
+    from healthsync_mqtt.storage.postgres.log import PostgresEventLog
     from healthsync_mqtt.storage.postgres.server import ServerPromise
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
     "open_log",
     "open_reader",
     "readers",
-    "refuse_on_server",
+    "refuse_shared",
     "seal_log",
     "server_promise",
     "stand_for_election",
@@ -69,14 +70,17 @@ def open_log(
     """
     if (server := server_of(data)) is not None:
         _refuse_both(data)
-        return server.open_log(DataPaths(root=data).postgres_anchor, quotas, accept_restored)
-    log = SqliteEventLog.open(
-        DataPaths(root=data).events_db,
-        codec=codec_of(data),
-        accept_restored=accept_restored,
-        quotas=quotas,
-        seal_new=seal_new,
-    )
+        log: PostgresEventLog | SqliteEventLog = server.open_log(
+            DataPaths(root=data).postgres_anchor, quotas, accept_restored, codec_of(data), seal_new=seal_new
+        )
+    else:
+        log = SqliteEventLog.open(
+            DataPaths(root=data).events_db,
+            codec=codec_of(data),
+            accept_restored=accept_restored,
+            quotas=quotas,
+            seal_new=seal_new,
+        )
     if log.sealed and DataPaths(root=data).keys_db.exists():
         try:
             _ring_of(data).seal_files()
@@ -164,10 +168,13 @@ class Encryption(NamedTuple):
 
 def encryption(data: Path) -> Encryption:
     """What is so now; nothing is asked of whoever holds the outer key."""
-    if server_of(data) is not None or not has_log(data):
+    if (server := server_of(data)) is not None:
+        sealed = server.sealed()
+    elif not has_log(data):
         return Encryption()
-    with SqliteLogReader.open(DataPaths(root=data).events_db) as reader:
-        sealed = reader.sealed()
+    else:
+        with SqliteLogReader.open(DataPaths(root=data).events_db) as reader:
+            sealed = reader.sealed()
     if not sealed.on:
         return Encryption()
     if not DataPaths(root=data).keys_db.exists():
@@ -176,11 +183,11 @@ def encryption(data: Path) -> Encryption:
     return Encryption("rows", ring.provider, ring.users(), sealed.plain_rows)
 
 
-def refuse_on_server(data: Path) -> None:
-    """UnavailableError where the log is on a server: there it is not sealed."""
-    if server_of(data) is not None:
+def refuse_shared(data: Path) -> None:
+    """UnavailableError where bridges share the log: they have no keys in common."""
+    if (server := server_of(data)) is not None and server.shared:
         raise UnavailableError(
-            "a log on PostgreSQL is not sealed by this release", hint="encrypt the disk of the server"
+            "a log that bridges share is not sealed by this release", hint="encrypt the disk of the server"
         )
 
 
@@ -189,9 +196,8 @@ def seal_log(data: Path, rows: int, told: Callable[[int], None]) -> None:
 
     Killed anywhere it goes on at the next call. UnavailableError while a service has it.
     """
-    refuse_on_server(data)
-    path = DataPaths(root=data).events_db
-    with SqliteEventLog.open(path, create=False, codec=codec_of(data), seal_new=False) as log:
+    refuse_shared(data)
+    with _open_to_seal(data) as log:
         while left := log.seal_older(rows):
             log.commit()
             told(left)
@@ -200,13 +206,20 @@ def seal_log(data: Path, rows: int, told: Callable[[int], None]) -> None:
     _ring_of(data).seal_files()
 
 
+def _open_to_seal(data: Path) -> "PostgresEventLog | SqliteEventLog":
+    paths = DataPaths(root=data)
+    if (server := server_of(data)) is not None:
+        return server.open_log(paths.postgres_anchor, None, None, codec_of(data), seal_new=False)
+    return SqliteEventLog.open(paths.events_db, create=False, codec=codec_of(data), seal_new=False)
+
+
 def open_reader(data: Path) -> LogReader:
     """A reader of a data directory's log. UnavailableError when there is none, StoreError when it cannot be read.
 
     The keys are opened when the first sealed row is read.
     """
     if (server := server_of(data)) is not None:
-        return server.open_reader()
+        return server.open_reader(codec_of(data))
     return SqliteLogReader.open(DataPaths(root=data).events_db, codec=codec_of(data))
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from healthsync_mqtt.cli.doctor.finding import Grade
+from healthsync_mqtt.cli.doctor.server import server
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.storage.anchor import AnchorFile, RestoredError
 from healthsync_mqtt.storage.opening import server_promise
@@ -120,6 +122,10 @@ def test_what_an_asynchronous_standby_lost_is_noticed(servers: Callable[[], Post
     promise = server_promise(data)
     assert promise is not None
     assert "what it has not when it takes over is lost" in promise.words
+    assert promise.behind is not None
+    [found, _] = server(data)
+    assert (found.grade, found.message[-14:]) == (Grade.NOTE, promise.words[-14:])
+    assert "synchronous_standby_names = '*'" in found.fix
     place, anchor = either(primary, standby), AnchorFile(tmp_path / "postgres.anchor")
     with PostgresEventLog.open(place, anchor=anchor) as log:
         log.stage([item("a")], [], NOW_US)
@@ -129,6 +135,12 @@ def test_what_an_asynchronous_standby_lost_is_noticed(servers: Callable[[], Post
         standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
         standby.execute("SELECT pg_reload_conf()")
         wait_until(lambda: primary.execute(SYNCHRONOUS) == [], "the standby is behind from now on")
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: next(server(data)).grade is Grade.BAD, "no commit would be answered now")
+        primary.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        primary.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: next(server(data)).grade is Grade.GOOD, "it is alone again")
         log.stage([item("b"), item("c")], [], NOW_US)
         log.commit()
         log.anchor()

@@ -3,12 +3,14 @@
 import random
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
+from healthsync_mqtt.keys.opening import ring_made_if_missing
 from healthsync_mqtt.storage.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerGoneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
@@ -17,6 +19,7 @@ from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.testing.log_contract import EventLogContract, Store
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 from tests.support.postgres import PASSWORD, Postgres, installed
+from tests.unit.storage.sealed import codec
 
 pytestmark = [
     pytest.mark.real_server,
@@ -41,6 +44,23 @@ class TestPostgres(EventLogContract):
         """There are no keys."""
         with pytest.raises(KeyUnavailableError):
             store.log.seal_older(1)
+
+
+class TestPostgresSealed(EventLogContract):
+    seal_new = True
+
+    @pytest.fixture
+    def store(self, server: Postgres, tmp_path: Path) -> Iterator[Store]:
+        """A plain one has keys at hand, and its reader is from before it is sealed."""
+        place = server.place()
+        ring_made_if_missing(tmp_path)
+        writer = PostgresEventLog.open(place, codec=codec(tmp_path), seal_new=self.seal_new)
+        with writer as log, PostgresLogReader.open(place, codec=codec(tmp_path)) as reader:
+            yield Store(log, reader)
+
+
+class TestPostgresThatMayBeSealed(TestPostgresSealed):
+    seal_new = False
 
 
 def test_two_writers_share_one_order_and_store_each_event_once(server: Postgres) -> None:

@@ -22,7 +22,7 @@ from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.storage import moving
 from healthsync_mqtt.storage.crossing import Crossing
 from healthsync_mqtt.storage.moving import MoveState
-from healthsync_mqtt.storage.opening import open_log, open_reader
+from healthsync_mqtt.storage.opening import encryption, open_log, open_reader
 from healthsync_mqtt.storage.port import EventLog, FormatMemory, LogReader, Quarantined
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
@@ -129,17 +129,22 @@ def on_server_now(data: Path) -> dict[str, Any]:
 
 
 def cross(data: Path, *, to_server: bool = True) -> moving.Moved:
-    return Crossing(data, to_server=to_server, plain=to_server).run(lambda _: None)
+    return Crossing(data, to_server=to_server, plain=False).run(lambda _: None)
 
 
-def test_a_log_goes_there_and_back_and_nothing_of_it_changes(source: Path) -> None:
+def test_a_log_goes_there_and_back_and_nothing_of_it_changes(server: Postgres, source: Path) -> None:
     before = on_disk_now(source)
+    with on_disk(source):
+        sealed = encryption(source).mode
     assert len(before["rows"]) > 70
     assert {row.user for row in before["rows"]} > {"~erased", "user1"}
-    assert Crossing(source, to_server=True, plain=True).plan() == (MoveState.NEW, len(before["rows"]), 0)
+    assert Crossing(source, to_server=True, plain=False).plan() == (MoveState.NEW, len(before["rows"]), 0)
     cross(source)
     assert on_server_now(source) == before
-    assert Crossing(source, to_server=True, plain=True).plan().state is MoveState.DONE
+    assert encryption(source).mode == sealed
+    stored = server.execute("SELECT DISTINCT sealed FROM healthsync.log WHERE username <> '~erased'", of=source)
+    assert stored == [(None if sealed == "none" else 1,)]
+    assert Crossing(source, to_server=True, plain=False).plan().state is MoveState.DONE
     assert cross(source).now == 0, "once more is no harm"
     (source / "events.db").rename(source / "away.db")
     with open_log(source) as log:
@@ -187,7 +192,7 @@ def test_a_part_of_a_log_is_not_used(source: Path, monkeypatch: pytest.MonkeyPat
     def stop(_: int) -> None:
         raise KeyboardInterrupt
 
-    crossing = Crossing(source, to_server=True, plain=True)
+    crossing = Crossing(source, to_server=True, plain=False)
     with pytest.raises(KeyboardInterrupt):
         crossing.run(stop)
     assert crossing.plan()[::2] == (MoveState.BEGUN, 20)
@@ -204,11 +209,16 @@ def test_a_part_of_a_log_is_not_used(source: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("source", ["sealed"], indirect=True)
-def test_a_sealed_log_is_not_stored_in_the_clear_by_mistake(source: Path) -> None:
-    with pytest.raises(UnavailableError, match="on PostgreSQL it would not be"):
-        Crossing(source, to_server=True, plain=False).run(lambda _: None)
+def test_a_sealed_log_is_not_stored_in_the_clear_by_mistake(server: Postgres, source: Path) -> None:
+    before, settings = on_disk_now(source), source / "healthsync.toml"
+    settings.write_text(f"{settings.read_text()}shared = true\n")
+    with pytest.raises(UnavailableError, match="one that bridges share would not be"):
+        cross(source)
     with on_disk(source):
         open_log(source).close()
+    Crossing(source, to_server=True, plain=True).run(lambda _: None)
+    assert on_server_now(source) == before
+    assert server.execute("SELECT DISTINCT sealed FROM healthsync.log", of=source) == [(None,)]
 
 
 @pytest.mark.parametrize("source", ["plain"], indirect=True)
@@ -247,7 +257,7 @@ def _killed(data: Path, to_server: bool, after_s: float) -> bool:
     if pid == 0:
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            crossing = Crossing(data, to_server=to_server, plain=to_server)
+            crossing = Crossing(data, to_server=to_server, plain=False)
             signal.setitimer(signal.ITIMER_REAL, after_s)
             crossing.run(lambda _: None)
             os._exit(0)
@@ -272,9 +282,9 @@ async def test_a_device_goes_on_with_the_same_token_and_loses_nothing(server: Po
     waiting = SqliteOutbox(outbox)
     waiting.put([(event["id"], json.dumps(event).encode()) for event in map(_event, range(10, 15))])
     waiting.close()
-    [plan] = run_cli(data, "storage", "copy", "sqlite", "postgresql", "--plain", "--dry-run")
+    [plan] = run_cli(data, "storage", "copy", "sqlite", "postgresql", "--dry-run")
     assert plan == {"state": "new", "rows": 10, "there": 0, "dry_run": True}
-    [copied] = run_cli(data, "storage", "copy", "sqlite", "postgresql", "--plain")
+    [copied] = run_cli(data, "storage", "copy", "sqlite", "postgresql")
     assert copied == {"rows": 10, "copied": 10, "rejected": 0, "cursors": copied["cursors"]}
     (data / "events.db").rename(data / "away.db")
     with Service(data) as service:

@@ -32,7 +32,7 @@ def posture(place: DataDirectory, settings: Settings, now_us: int) -> Iterator[F
     yield from _listeners(settings)
     yield _tokens(settings)
     yield from _keys(place, now_us)
-    yield from _data_keys(place)
+    yield from _data_keys(place, on_server=bool(settings.storage.url))
     if place.has_registry():
         try:
             registry = Registry.open(place.registry_db)
@@ -109,7 +109,7 @@ def _keys(place: DataDirectory, now_us: int) -> Iterator[Finding]:
             yield Finding(check="old key", grade=Grade.NOTE, message=f"nobody needs {each.kid} any more", fix=fix)
 
 
-def _data_keys(place: DataDirectory) -> Iterator[Finding]:
+def _data_keys(place: DataDirectory, *, on_server: bool) -> Iterator[Finding]:
     try:
         sealed = encryption(place.path)
         if sealed.mode == "none":
@@ -124,6 +124,8 @@ def _data_keys(place: DataDirectory) -> Iterator[Finding]:
         return
     if sealed.provider == FILE:
         message = "THE OUTER KEY LIES ON THE SAME DISK AS WHAT IT SEALS: whoever copies the disk reads everything"
+        if on_server:
+            message = "the outer key is a file here: whoever copies this disk and the server's reads everything"
         fix = f"set {KEY_PASSPHRASE_FILE}, then: healthsync key rewrap --provider passphrase"
         yield Finding(check="data keys", grade=Grade.NOTE, message=message, fix=fix)
     else:

@@ -17,8 +17,16 @@ def server(data: Path) -> Iterator[Finding]:
         if promise.unsafe is not None:
             yield Finding(check="postgresql", grade=Grade.BAD, message=str(promise.unsafe), fix=promise.unsafe.hint)
         elif promise.asynchronous:
-            fix = "set synchronous_standby_names; what a failover may lose now: docs/howto/postgresql.md"
+            fix = (
+                "on the server: synchronous_commit = on, and synchronous_standby_names = '*' or the names of standbys; "
+                "what a failover may lose now: docs/howto/postgresql.md"
+            )
             yield Finding(check="postgresql", grade=Grade.NOTE, message=promise.words, fix=fix)
+        elif promise.waiting:
+            fix = (
+                "start the standby, or take it out of synchronous_standby_names: what it does not have may be lost then"
+            )
+            yield Finding(check="postgresql", grade=Grade.BAD, message=promise.words, fix=fix)
         else:
             yield Finding(check="postgresql", grade=Grade.GOOD, message=promise.words)
         seen = compare_with_anchor(data)

@@ -17,8 +17,9 @@ import psycopg
 
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
-from healthsync_mqtt.model.event import LATEST
+from healthsync_mqtt.model.event import LATEST, Op
 from healthsync_mqtt.storage.anchor import Acceptance, Anchor, AnchorFile
+from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.defect import DefectError
 from healthsync_mqtt.storage.latest import Held, version_after
 from healthsync_mqtt.storage.moving import MOVED, MovePart, refuse_marked
@@ -40,12 +41,16 @@ from healthsync_mqtt.storage.postgres.connection import (
     translated,
 )
 from healthsync_mqtt.storage.postgres.faults import AloneError, store_error
+from healthsync_mqtt.storage.postgres.late_sealing import ENCRYPTION, ServerLateSealing, keep_records, store_again
 from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_bytes
+from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.quotas import Quotas
+from healthsync_mqtt.storage.sealing import SEALED, Sealed, log_id_of
 
 _SQL = statements("writer")
 _ERASING = statements("erasing")
+_LATE = statements("late_sealing")
 
 _ALONE_LOCK: Final = 0x48534541
 """Of a session: one service for a log, or any number that have agreed to share it."""
@@ -54,6 +59,10 @@ _COLUMNS: Final = (
     "int8", "int8", "int8", "int8", "int8", "int8", "int2", "bytea", "text", "text", "text", "text", "text", "bytea",
 )  # fmt: skip
 
+
+_OF_A_PERSON: Final = (
+    "forget_refusals", "forget_held", "forget_states", "forget_records", "forget_records_sealed", "forget_person",
+)  # fmt: skip
 
 Persons = dict[str, tuple[int, set[str]]]
 """By user the last position and the types."""
@@ -82,8 +91,15 @@ def identity_function(secret: bytes) -> Callable[[str, str], bytes]:
 class PostgresEventLog:
     """EventLog on one PostgreSQL schema; others may write it, too. See ``port.EventLog`` for the contract."""
 
-    def __init__(
-        self, place: ServerPlace, connection: Connection, quotas: Quotas, anchor: AnchorFile | None, *, alone: bool
+    def __init__(  # what ``open`` has made
+        self,
+        place: ServerPlace,
+        connection: Connection,
+        quotas: Quotas,
+        anchor: AnchorFile | None,
+        codec: BodyCodec | None,
+        *,
+        alone: bool,
     ) -> None:
         """Use ``open``."""
         self._place = place
@@ -95,6 +111,10 @@ class PostgresEventLog:
         self._facts = LogFacts(connection)
         self._identity = identity_function(self._facts.secret)
         self._quarantine = PostgresQuarantine(quotas)
+        self._sealing = None if codec is None else ServerSealing(codec, log_id_of(self._facts.secret))
+        self._use(self._sealed_now(connection))
+        #: Whether the open transaction has changed how the log is sealed, and how it was before.
+        self._how_staged, self._how_before = False, self._how
         #: The last row, as its anchor knows it: of this writer's last commit.
         self._last = next((LastPlace(*row) for row in fetch(connection, _SQL["last_row"])), None)
         self._head = 0 if self._last is None else self._last.seq
@@ -121,13 +141,16 @@ class PostgresEventLog:
         accept_restored: Acceptance | None = None,
         alone: bool = False,
         part: MovePart = MovePart.NONE,
+        codec: BodyCodec | None = None,
+        seal_new: bool = True,
     ) -> Self:
         """Open the log for writing; it is made, or its schema brought up to date. UnavailableError, StoreError.
 
         ``anchor`` says what a bridge knows to be durable: RestoredError when that is not in the log. With
         ``accept_restored`` it is taken as it is and gets a new epoch. ``alone``: AloneError when another writer
         has the log, and for every other one from then on. ``part``: what it is in a move; without one a log that is
-        moved is refused.
+        moved is refused. ``codec`` opens what is sealed; an empty log becomes a sealed one, with a codec and
+        ``seal_new``. Only one writer has a sealed log: KeyUnavailableError for who has no codec.
         """
         with translated("opening"):
             connection = connect_writer(place)
@@ -139,18 +162,28 @@ class PostgresEventLog:
                 _take(connection, place, alone=alone)
                 marks = dict(fetch(connection, _SQL["meta"]))
                 refuse_marked(marks, part, accepted=accept_restored is not None)
+                if codec is not None and seal_new and fetch(connection, _SQL["is_empty"])[0][0]:
+                    codec.prepare(make=True)
+                    run(connection, _SQL["change_meta"], (ENCRYPTION, b"rows"))
                 if accept_restored:
                     epoch = secrets.token_hex(8)
                     accept_restored(seen, epoch)
                     run(connection, _SQL["mint_epoch"], (epoch,))
                     run(connection, _SQL["unset_meta"], (MOVED,))
-                log = cls(place, connection, quotas or Quotas(), anchor, alone=alone)
+                log = cls(place, connection, quotas or Quotas(), anchor, codec, alone=alone)
+                if log.sealed and codec is not None and not accept_restored:
+                    codec.prepare(make=False)
             except BaseException:
                 abandon(connection)
                 raise
         if accept_restored:
             log.anchor()
         return log
+
+    @property
+    def sealed(self) -> bool:
+        """Whether what is new is sealed."""
+        return self._how.on
 
     @property
     def epoch(self) -> str:
@@ -200,6 +233,9 @@ class PostgresEventLog:
                 self._connection.execute(b"ROLLBACK")
             except psycopg.Error:
                 self._disconnect()
+        if self._how_staged:
+            self._how_staged = False
+            self._use(self._how_before)
 
     def head(self) -> int:
         """See ``port.EventLog.head``: as of this writer's last commit."""
@@ -236,15 +272,30 @@ class PostgresEventLog:
 
     def purge(self, type: str, before_us: int, seqs: Sequence[int]) -> None:  # noqa: A002
         """See ``port.EventLog.purge``."""
-        self._chores.append(partial(_purge, type_name=type, before_us=before_us, seqs=list(seqs)))
+        self._chores.append(partial(self._purge, type_name=type, before_us=before_us, seqs=list(seqs)))
 
     def remember(self, memory: FormatMemory) -> None:
         """See ``port.EventLog.remember``."""
-        self._chores.append(partial(_remember, memory=memory))
+        self._chores.append(partial(self._remember, memory=memory))
 
-    def seal_older(self, rows: int) -> int:  # noqa: ARG002
+    def seal_older(self, rows: int) -> int:
         """See ``port.EventLog.seal_older``."""
-        raise KeyUnavailableError("an event log on PostgreSQL is not sealed by this release")
+        if self._sealing is None:
+            raise KeyUnavailableError("there are no keys to seal the event log with")
+        if not self._how.on:
+            self._sealing.codec.prepare(make=True)
+        with self._staging() as connection:
+            late = ServerLateSealing(connection, self._sealing, self._quarantine)
+            if not self._how_staged:
+                self._how_staged, self._how_before = True, self._how
+            left = late.step(self._how, rows, self._staged_head)
+            self._use(self._sealed_now(connection))
+        return left
+
+    def compact(self) -> None:
+        """Write all tables anew, so that nothing is left in them that is not of the log. Takes its time."""
+        with translated("compacting"):
+            self._connected().execute(_LATE["compact"])
 
     def erase(self, user: str, seqs: Sequence[int]) -> None:
         """See ``port.EventLog.erase``."""
@@ -348,6 +399,8 @@ class PostgresEventLog:
             begun = asked(connection, _SQL["begin"])
         self._staged_head, self._transaction = begun.fetchall()[0]
         self._staged_positions = {}
+        if self._sealing is not None:
+            self._sealing.codec.fresh()
         return connection
 
     def _finish(self, cursors: dict[str, int | None], chores: Sequence[Callable[[Connection], None]]) -> None:
@@ -370,6 +423,7 @@ class PostgresEventLog:
             if not self._was_committed(number):
                 raise
         self._transaction = None
+        self._how_staged = False
         self._head, self._positions = self._staged_head, self._staged_positions
         self._last = self._staged_last or self._last
         self._quarantine.committed()
@@ -440,8 +494,8 @@ class PostgresEventLog:
             self._staged_last = LastPlace(self._staged_head, rows[-1][7], received_us)
         return seqs
 
-    @staticmethod
     def _held(
+        self,
         connection: Connection,
         items: Sequence[Item],
         identities: Sequence[bytes],
@@ -453,8 +507,20 @@ class PostgresEventLog:
             for item, identity in zip(items, identities, strict=True)
             if item.event.version == LATEST and identity in latest
         }
-        rows = fetch(connection, _SQL["held"], (BigintArray.of(list(wanted)),)) if wanted else []
-        return {seq: Held(*rest) for seq, *rest in rows}
+        found = {}
+        for row in self._stored(connection, list(wanted)) if wanted else []:
+            body = bytes(row.body) if row.sealed is None else self._opened(row)[1]
+            found[row.seq] = Held(row.type, row.version, Op(row.op), row.start_us, row.end_us, body)
+        return found
+
+    @staticmethod
+    def _stored(connection: Connection, seqs: Sequence[int]) -> list[StoredRow]:
+        return [StoredRow(*row) for row in fetch(connection, _SQL["stored"], (BigintArray.of(seqs),))]
+
+    def _opened(self, row: StoredRow) -> tuple[str, bytes]:
+        if self._sealing is None:
+            raise KeyUnavailableError("a row of the event log is sealed, and its keys are not given")
+        return self._sealing.opened(row)
 
     def _write(
         self,
@@ -477,9 +543,11 @@ class PostgresEventLog:
                 "a newer row of an id is in the event log than the one that was there under the lock",
                 hint="nothing was acknowledged; report it with the log",
             )
-        with connection.cursor(binary=True) as cursor, cursor.copy(_SQL["append"]) as copy:
-            copy.set_types(_COLUMNS)
-            for row in rows:
+        sealing = self._sealing if self._how.on else None
+        statement, columns = ("append", _COLUMNS) if sealing is None else ("append_sealed", (*_COLUMNS, "int2"))
+        with connection.cursor(binary=True) as cursor, cursor.copy(_SQL[statement]) as copy:
+            copy.set_types(columns)
+            for row in rows if sealing is None else sealing.rows(rows):
                 copy.write_row(row)
 
     def _write_persons(self, connection: Connection, moves: Moves) -> None:
@@ -493,9 +561,42 @@ class PostgresEventLog:
             asked(connection, _SQL["move_persons"], (TextArray.of(moved), places))
 
     def _forget(self, connection: Connection, user: str) -> None:
-        for each in ("forget_refusals", "forget_held", "forget_states", "forget_records", "forget_person"):
+        for each in _OF_A_PERSON:
             run(connection, _ERASING[each], (user,))
         self._staged_positions.pop(user, None)
+
+    def _purge(self, connection: Connection, type_name: str, before_us: int, seqs: list[int]) -> None:
+        run(connection, _SQL["note_purge"], (type_name, before_us))
+        if self._sealing is None or not self._how.on:
+            run(connection, _SQL["purge"], (seqs,))
+            return
+        rows = [row for row in self._stored(connection, seqs) if row.body]
+        store_again(connection, [self._sealing.without_body(row) for row in rows])
+
+    def _remember(self, connection: Connection, memory: FormatMemory) -> None:
+        whose = memory[:3]
+        sealing = self._sealing if self._how.on else None
+        if memory.state is not None:
+            state = memory.state if sealing is None else sealing.state(whose, memory.state)
+            run(connection, _SQL["keep_format_state"], (*whose, state, None if sealing is None else SEALED))
+        for which, records in (("drop_format_records", memory.taken_back), ("keep_format_records", memory.named)):
+            if records and (sealing is None or which == "drop_format_records"):
+                names, ids = ([as_bytes(text) for text in column] for column in zip(*records, strict=True))
+                run(connection, _SQL[which], (*whose, names, ids))
+        if sealing is not None:
+            marks = [sealing.mark(memory.user, *each) for each in memory.taken_back]
+            run(connection, _SQL["drop_format_records_sealed"], (*whose, marks))
+            keep_records(connection, sealing, whose, memory.named)
+
+    def _sealed_now(self, connection: Connection) -> Sealed:
+        return sealed_as({name: bytes(value) for name, value in fetch(connection, _SQL["meta"])})
+
+    def _use(self, how: Sealed) -> None:
+        """Seal like this from now on."""
+        if how.on and self._sealing is None:
+            raise KeyUnavailableError("the event log is sealed, and its keys are not given")
+        self._how = how
+        self._quarantine.sealing = self._sealing if how.on else None
 
     def _scrub_now(self) -> None:
         try:
@@ -531,22 +632,7 @@ def _held_by(
     return Held(kind, version, op, start_us, end_us, body)
 
 
-def _purge(connection: Connection, type_name: str, before_us: int, seqs: list[int]) -> None:
-    run(connection, _SQL["note_purge"], (type_name, before_us))
-    run(connection, _SQL["purge"], (seqs,))
-
-
 def _erase(connection: Connection, user: str, seqs: list[int]) -> None:
     wanted = {"user": user, "seqs": seqs, "nobody": NOBODY}
     for each in ("forget_identities", "supersede_no_more", "husks"):
         run(connection, _ERASING[each], wanted)
-
-
-def _remember(connection: Connection, memory: FormatMemory) -> None:
-    whose = memory[:3]
-    if memory.state is not None:
-        run(connection, _SQL["keep_format_state"], (*whose, memory.state))
-    for which, records in (("drop_format_records", memory.taken_back), ("keep_format_records", memory.named)):
-        if records:
-            names, ids = ([as_bytes(text) for text in column] for column in zip(*records, strict=True))
-            run(connection, _SQL[which], (*whose, names, ids))

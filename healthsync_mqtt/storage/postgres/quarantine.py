@@ -10,10 +10,13 @@ from typing import Any, Final
 from healthsync_mqtt.storage.moving import refusal_mark
 from healthsync_mqtt.storage.port import Quarantined, RejectedRow
 from healthsync_mqtt.storage.postgres.connection import Connection, fetch, run
+from healthsync_mqtt.storage.postgres.sealing import ServerSealing, whole
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, going, kept
+from healthsync_mqtt.storage.sealing import SEALED
 
 _SQL = statements("quarantine")
+_LATE = statements("late_sealing")
 _AT_ONCE: Final = 256
 """Rows that are taken out at a time."""
 
@@ -29,7 +32,7 @@ def as_text(stored: bytes | None) -> str | None:
 
 
 def row_again(stored: Sequence[Any]) -> RejectedRow:
-    """A row of the quarantine from its columns."""
+    """A row of the quarantine from its columns, as it is stored."""
     row = RejectedRow(*stored)
     return row._replace(
         field=as_text(stored[2]), message=as_text(stored[3]) or "", topic=as_text(stored[7]) or "",
@@ -42,6 +45,8 @@ class PostgresQuarantine:
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
+        #: What seals new rows; None: they are stored as they are.
+        self.sealing: ServerSealing | None = None
         self._evicted = self.evicted = 0
         """Rows that went because of a quota since the log was opened: with what is staged, and without."""
 
@@ -57,7 +62,8 @@ class PostgresQuarantine:
         """Keep these; then what is over the quota of a device, a user or everybody goes, oldest first."""
         equal: dict[bytes, list[Quarantined]] = {}
         for one in rejected:
-            equal.setdefault(fingerprint(one.origin, one.rejection), []).append(one)
+            mark = self._mark(one.origin.user, fingerprint(one.origin, one.rejection))
+            equal.setdefault(mark, []).append(one)
         added = Counter[tuple[str, str]]()
         for mark, same in equal.items():
             last = same[-1]
@@ -77,16 +83,8 @@ class PostgresQuarantine:
         """Add rows of another log with their numbers. Quotas are the next refusal's."""
         added = Counter[tuple[str, str]]()
         for row in rows:
-            run(
-                connection,
-                _SQL["adopt"],
-                (
-                    row.no, row.reason, as_bytes(row.field), as_bytes(row.message), row.user, row.device, row.provider,
-                    as_bytes(row.topic), row.received_us, as_bytes(row.event_id), row.raw, row.size, row.sha256,
-                    row.times, row.last_us, row.due_us, row.form, refusal_mark(row),
-                ),
-            )  # fmt: skip
-            added[row.user, row.device or ""] += len(row.raw) + ROW_COST
+            mark = self._mark(row.user, refusal_mark(row))
+            added[row.user, row.device or ""] += self._put(connection, row, mark)
         for sender, cost in added.items():
             run(connection, _SQL["hold_bytes"], (*sender, cost))
         if rows:
@@ -116,9 +114,46 @@ class PostgresQuarantine:
         if old := [no for (no,) in fetch(connection, _SQL["old"], wanted)]:
             self.discard(connection, old)
 
+    def seal(self, connection: Connection, row: RejectedRow, mark: bytes) -> None:
+        """Seal a row that is as it was."""
+        assert self.sealing is not None
+        stored, mark = self.sealing.refusal(row), self._mark(row.user, mark)
+        digest, topic = None if row.sha256 is None else "", as_bytes(whole(row.topic))
+        run(connection, _LATE["seal_refusal"], (stored, digest, mark, topic, row.no))
+        run(connection, _SQL["hold_bytes"], (row.user, row.device or "", len(stored) - len(row.raw)))
+
+    def _mark(self, user: str, mark: bytes) -> bytes:
+        return mark if self.sealing is None else self.sealing.codec.mark(user, mark)
+
+    def _put(self, connection: Connection, row: RejectedRow, mark: bytes) -> int:
+        """Add a row with its number; what it costs."""
+        how = None
+        if self.sealing is not None:
+            digest, how = None if row.sha256 is None else "", SEALED
+            row = row._replace(topic=whole(row.topic) or "")
+            row = row._replace(raw=self.sealing.refusal(row), sha256=digest, field=None, message="", event_id=None)
+        run(
+            connection,
+            _SQL["adopt"],
+            (
+                row.no, row.reason, as_bytes(row.field), as_bytes(row.message), row.user, row.device, row.provider,
+                as_bytes(row.topic), row.received_us, as_bytes(row.event_id), row.raw, row.size, row.sha256,
+                row.times, row.last_us, row.due_us, row.form, mark, how,
+            ),
+        )  # fmt: skip
+        return len(row.raw) + ROW_COST
+
     def _insert(self, connection: Connection, mark: bytes, same: Sequence[Quarantined]) -> int:
         (user, device, provider, topic), received_us, rejection = same[0]
         part, last = kept(rejection, self._quotas), same[-1]
+        if self.sealing is not None:  # the number is part of what is sealed
+            number = fetch(connection, _SQL["next_number"])[0][0]
+            row = RejectedRow(
+                number, str(rejection.reason), rejection.field, rejection.message, user, device, provider, topic,
+                received_us, rejection.id, part.raw, part.size, part.sha256, len(same), last.received_us,
+                due(last.rejection), rejection.form,
+            )  # fmt: skip
+            return self._put(connection, row, mark)
         run(
             connection,
             _SQL["add"],

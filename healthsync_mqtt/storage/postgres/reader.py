@@ -9,8 +9,10 @@ from typing import Any, Final, Self
 
 import psycopg
 
+from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.port import CountKey, FormatMemory, RejectedRow, Stretch, Totals
+from healthsync_mqtt.storage.codec import BodyCodec
+from healthsync_mqtt.storage.port import NOBODY, CountKey, FormatMemory, RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.postgres.connection import (
     Connection,
     LogFacts,
@@ -23,7 +25,9 @@ from healthsync_mqtt.storage.postgres.connection import (
 )
 from healthsync_mqtt.storage.postgres.log import identity_function
 from healthsync_mqtt.storage.postgres.quarantine import as_bytes, as_text, row_again
+from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
 from healthsync_mqtt.storage.postgres.statements import statements
+from healthsync_mqtt.storage.sealing import Sealed, log_id_of
 
 _SQL = statements("reader")
 
@@ -34,24 +38,29 @@ _PAUSE_S: Final = 0.5
 class PostgresLogReader:
     """LogReader on one PostgreSQL schema. Not shared between threads at the same time. See ``port.LogReader``."""
 
-    def __init__(self, place: ServerPlace, connection: Connection) -> None:
+    def __init__(self, place: ServerPlace, connection: Connection, codec: BodyCodec | None) -> None:
         """Use ``open``."""
         self._place = place
         self._connection: Connection | None = connection
         self._facts = LogFacts(connection)
+        self._sealing = None if codec is None else ServerSealing(codec, log_id_of(self._facts.secret))
+        self._how = sealed_as({name: bytes(value) for name, value in fetch(connection, _SQL["meta"])})
         self._identity = identity_function(self._facts.secret)
         #: How many snapshots are open, one inside another.
         self._depth = 0
         self._not_before = 0.0
 
     @classmethod
-    def open(cls, place: ServerPlace) -> Self:
-        """Open for reading only. UnavailableError when there is no log, StoreError when it cannot be read."""
+    def open(cls, place: ServerPlace, *, codec: BodyCodec | None = None) -> Self:
+        """Open for reading only. UnavailableError when there is no log, StoreError when it cannot be read.
+
+        ``codec`` opens what is sealed.
+        """
         with translated("opening"):
             connection = connect_reader(place)
             try:
                 refuse_empty(connection, place)
-                return cls(place, connection)
+                return cls(place, connection, codec)
             except BaseException:
                 abandon(connection)
                 raise
@@ -82,7 +91,7 @@ class PostgresLogReader:
             "before": before if newest else None, "until": until_us, "device": device, "version": version,
         }  # fmt: skip
         rows = self._query("read_newest" if newest else "read", wanted)
-        return _records(reversed(rows) if newest else rows)
+        return self._records(reversed(rows) if newest else rows)
 
     def counts(
         self,
@@ -107,11 +116,11 @@ class PostgresLogReader:
             wanted = {"after": after, "limit": limit, "look": look, "user": user}
             if user is None:
                 through = min(after + look, head)
-                records = _records(self._query("stretch", wanted | {"through": through}))
+                records = self._records(self._query("stretch", wanted | {"through": through}))
             else:
                 places = self._query("look_of_user", wanted)
                 through = places[0][0] if places else head
-                records = _records(self._query("stretch_of_user", wanted | {"through": through}))
+                records = self._records(self._query("stretch_of_user", wanted | {"through": through}))
         if len(records) == limit:
             return Stretch(records, records[-1].seq, more=True)
         return Stretch(records, through, more=through < head)
@@ -126,7 +135,7 @@ class PostgresLogReader:
 
     def every(self, after: int, limit: int) -> list[Record]:
         """See ``port.LogReader.every``."""
-        return _records(self._query("every", (after, limit)))
+        return self._records(self._query("every", (after, limit)))
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -181,7 +190,7 @@ class PostgresLogReader:
         """See ``port.LogReader.superseded_by``."""
         found: dict[int, list[Record]] = {}
         for by_seq, *row in self._query("superseded_between", {"first": first, "last": last, "newest": newest}):
-            found.setdefault(by_seq, []).extend(_records([row]))
+            found.setdefault(by_seq, []).extend(self._records([row]))
         return found
 
     def purgeable(
@@ -215,7 +224,7 @@ class PostgresLogReader:
 
     def rejected(self, after: int = 0, limit: int = 100, *, user: str | None = None) -> list[RejectedRow]:
         """See ``port.LogReader.rejected``."""
-        return [row_again(row) for row in self._query("rejected", {"after": after, "limit": limit, "user": user})]
+        return self._rejected(self._query("rejected", {"after": after, "limit": limit, "user": user}))
 
     def rejected_due(self, now_us: int, limit: int) -> list[int]:
         """See ``port.LogReader.rejected_due``."""
@@ -223,15 +232,18 @@ class PostgresLogReader:
 
     def rejected_get(self, no: int) -> RejectedRow | None:
         """See ``port.LogReader.rejected_get``."""
-        return next((row_again(row) for row in self._query("rejected_get", (no,))), None)
+        return next(iter(self._rejected(self._query("rejected_get", (no,)))), None)
 
     def format_state(self, user: str, device: str, form: str) -> bytes:
         """See ``port.LogReader.format_state``."""
-        return next((bytes(row[0]) for row in self._query("format_state", (user, device, form))), b"")
+        whose = user, device, form
+        return next((self._state(whose, *row) for row in self._query("format_state", whose)), b"")
 
     def format_states(self, user: str) -> list[FormatMemory]:
         """See ``port.LogReader.format_states``."""
-        return [FormatMemory(*row) for row in self._query("format_states_of", (user,))]
+        rows = self._query("format_states_of", (user,))
+        return [FormatMemory(*whose, self._state(whose, state, how)) for *names, state, how in rows
+                for whose in [(names[0], names[1], names[2])]]  # fmt: skip
 
     def format_users(self) -> list[str]:
         """See ``port.LogReader.format_users``."""
@@ -240,16 +252,29 @@ class PostgresLogReader:
     def format_records(self, user: str, device: str, form: str, prefix: str, limit: int) -> list[tuple[str, str]]:
         """See ``port.LogReader.format_records``."""
         wanted = {"user": user, "device": device, "form": form, "prefix": as_bytes(prefix), "limit": limit}
-        return [_record_name(row) for row in self._query("format_records", wanted)]
+        plain = [_record_name(row) for row in self._query("format_records", wanted)]
+        sealed = [each for each in self._records_sealed((user, device, form)) if each[0].startswith(prefix)]
+        return sorted(plain + sealed)[:limit] if sealed else plain
 
     def format_memories(self) -> list[FormatMemory]:
         """See ``port.LogReader.format_memories``."""
         with self.snapshot():
-            states = {row[:3]: row[3] for row in self._query("format_states", ())}
+            states = {
+                (user, device, form): self._state((user, device, form), state, how)
+                for user, device, form, state, how in self._query("format_states", ())
+            }
             records: dict[tuple[str, str, str], list[tuple[str, str]]] = {whose: [] for whose in states}
             for user, device, form, *record in self._query("format_records_of_all", ()):
                 records.setdefault((user, device, form), []).append(_record_name(record))
-        return [FormatMemory(*whose, states.get(whose), named) for whose, named in sorted(records.items())]
+            for user, device, form, stored in self._query("format_records_sealed_of_all", ()):
+                opened = self._opener().record_again((user, device, form), bytes(stored))
+                if opened is not None:
+                    records.setdefault((user, device, form), []).append(opened)
+        return [FormatMemory(*whose, states.get(whose), sorted(named)) for whose, named in sorted(records.items())]
+
+    def sealed(self) -> Sealed:
+        """How the log is sealed now."""
+        return sealed_as({name: bytes(value) for name, value in self._query("meta", ())})
 
     def totals(self) -> Totals:
         """See ``port.LogReader.totals``."""
@@ -299,12 +324,52 @@ class PostgresLogReader:
     def _column(self, name: str, bindings: Any) -> list[Any]:
         return [row[0] for row in self._query(name, bindings)]
 
+    def _records(self, rows: Iterable[Any]) -> list[Record]:
+        self._listen()
+        return [self._record(*row) for row in rows]
+
+    def _record(self, *row: Any) -> Record:
+        *columns, identity, how = row
+        record = Record(*columns)
+        if how is None:
+            if record.user != NOBODY and not self._how.permits_plain(record.seq):
+                raise TamperedError(f"row {record.seq} of the event log")
+            return record
+        stored = StoredRow(
+            record.seq, record.position, record.start_us, record.end_us, record.received_us, record.version, record.op,
+            identity, record.user, record.device, record.provider, record.type, record.id, record.body, how,
+        )  # fmt: skip
+        event_id, body = self._opener().opened(stored)
+        return record._replace(id=event_id, body=body)
+
+    def _rejected(self, rows: Iterable[Any]) -> list[RejectedRow]:
+        self._listen()
+        found = []
+        for *columns, how in rows:
+            row = row_again(columns)
+            found.append(row if how is None else self._opener().refusal_again(row, how))
+        return found
+
+    def _state(self, whose: tuple[str, str, str], state: bytes, how: int | None) -> bytes:
+        return bytes(state) if how is None else self._opener().state_again(whose, bytes(state))
+
+    def _records_sealed(self, whose: tuple[str, str, str]) -> list[tuple[str, str]]:
+        rows = self._query("format_records_sealed", whose)
+        opened = (self._opener().record_again(whose, bytes(stored)) for (stored,) in rows)
+        return sorted(record for record in opened if record is not None)
+
+    def _listen(self) -> None:
+        """Hear of keys that were destroyed."""
+        if self._sealing is not None:
+            self._sealing.codec.fresh()
+
+    def _opener(self) -> ServerSealing:
+        if self._sealing is None:
+            raise KeyUnavailableError("the event log is sealed, and its keys are not given")
+        return self._sealing
+
     def _one(self, name: str, bindings: Any) -> Record | None:
-        return next(iter(_records(self._query(name, bindings))), None)
-
-
-def _records(rows: Iterable[Any]) -> list[Record]:
-    return [Record(*row) for row in rows]
+        return next(iter(self._records(self._query(name, bindings))), None)
 
 
 def _record_name(row: Sequence[Any]) -> tuple[str, str]:

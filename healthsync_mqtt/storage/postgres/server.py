@@ -8,6 +8,7 @@ from typing import NamedTuple
 from healthsync_mqtt.config.sections import StorageSettings
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.storage.anchor import Acceptance, AnchorComparison, AnchorFile
+from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.moving import MovePart
 from healthsync_mqtt.storage.postgres.comparing import compare
 from healthsync_mqtt.storage.postgres.connection import (
@@ -25,8 +26,10 @@ from healthsync_mqtt.storage.postgres.faults import AloneError, ServerUnsafeErro
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
 from healthsync_mqtt.storage.postgres.moving import PostgresMovingLog
 from healthsync_mqtt.storage.postgres.reader import PostgresLogReader
+from healthsync_mqtt.storage.postgres.sealing import sealed_as
 from healthsync_mqtt.storage.postgres.statements import statements
 from healthsync_mqtt.storage.quotas import Quotas
+from healthsync_mqtt.storage.sealing import Sealed
 
 _SQL = statements("writer")
 
@@ -39,6 +42,8 @@ class ServerPromise(NamedTuple):
     #: ``synchronous_standby_names``; "" when no commit waits for another machine.
     waits_for: str
     standbys: int
+    #: Bytes that were committed here and are not on the disk of the last of them; None where this role is not told.
+    behind: int | None
     bytes: int
     unsafe: HealthSyncError | None
 
@@ -48,11 +53,19 @@ class ServerPromise(NamedTuple):
         return self.standbys > 0 and (not self.waits_for or self.synchronous_commit == "local")
 
     @property
+    def waiting(self) -> bool:
+        """Whether nothing is acknowledged, because commits wait for a standby and there is none."""
+        return bool(self.waits_for) and self.synchronous_commit != "local" and not self.standbys
+
+    @property
     def words(self) -> str:
         """What is acknowledged, in a sentence."""
         kept = f"PostgreSQL {self.version}, synchronous_commit = {self.synchronous_commit}: "
         if self.asynchronous:
-            return f"{kept}a standby follows asynchronously; what it has not when it takes over is lost"
+            behind = "" if self.behind is None else f", {self.behind} bytes behind now"
+            return f"{kept}a standby follows asynchronously{behind}; what it has not when it takes over is lost"
+        if self.waiting:
+            return f"{kept}nothing is acknowledged until a standby of synchronous_standby_names is there"
         if self.waits_for and self.synchronous_commit != "local":
             return f"{kept}what is acknowledged is on the disk of this server and of a standby"
         return f"{kept}what is acknowledged is on the disk of this server, and on no other"
@@ -66,26 +79,54 @@ class PostgresServer:
         self._place = ServerPlace(storage.url, password_file=storage.password_file)
         #: Whether other bridges write the log, too.
         self.shared = storage.shared
+        #: Whether a new log is to be sealed.
+        self.seals = storage.encryption == "rows"
 
-    def open_log(self, anchor: Path, quotas: Quotas | None, accepted: Acceptance | None) -> PostgresEventLog:
-        """The writer; one service at a time, unless all of them share it. UnavailableError when another has it."""
-        file, alone = AnchorFile(anchor), not self.shared
+    def open_log(
+        self, anchor: Path, quotas: Quotas | None, accepted: Acceptance | None, codec: BodyCodec, *, seal_new: bool
+    ) -> PostgresEventLog:
+        """The writer; one service at a time, unless all of them share it. UnavailableError when another has it.
+
+        Bridges that share a log have no keys in common: a sealed one is refused to them.
+        """
+        if self.shared and self.sealed().on:
+            raise UnavailableError(
+                "the event log is sealed, and its keys are files of one data directory",
+                hint="storage.shared = false, with one bridge",
+            )
         try:
-            return PostgresEventLog.open(self._place, quotas=quotas, anchor=file, accept_restored=accepted, alone=alone)
+            return PostgresEventLog.open(
+                self._place,
+                quotas=quotas,
+                anchor=AnchorFile(anchor),
+                accept_restored=accepted,
+                alone=not self.shared,
+                codec=None if self.shared else codec,
+                seal_new=seal_new,
+            )
         except AloneError as error:
             raise UnavailableError(str(error), hint=error.hint) from error
 
-    def open_for_move(self, anchor: Path, part: MovePart) -> PostgresMovingLog:
+    def open_for_move(self, anchor: Path, part: MovePart, codec: BodyCodec, *, seal_new: bool) -> PostgresMovingLog:
         """The writer as a part of a move, alone. UnavailableError when any service has the log."""
         file = AnchorFile(anchor) if part is MovePart.SOURCE else None
         try:
-            return PostgresMovingLog.open(self._place, anchor=file, alone=True, part=part)
+            return PostgresMovingLog.open(
+                self._place, anchor=file, alone=True, part=part, codec=codec, seal_new=seal_new
+            )
         except AloneError as error:
             raise UnavailableError(str(error), hint=error.hint) from error
 
-    def open_reader(self) -> PostgresLogReader:
+    def open_reader(self, codec: BodyCodec) -> PostgresLogReader:
         """A reader. UnavailableError when there is no log."""
-        return PostgresLogReader.open(self._place)
+        return PostgresLogReader.open(self._place, codec=codec)
+
+    def sealed(self) -> Sealed:
+        """How the log is sealed; one that is not there is not."""
+        with self._looking() as connection:
+            if schema_version(connection, self._place) == 0:
+                return Sealed()
+            return sealed_as({name: bytes(value) for name, value in fetch(connection, _SQL["meta"])})
 
     def stand(self, bridge: str, told: Callable[[Ballot], None]) -> PostgresElection:
         """Stand for election among the bridges that share the log; ``told`` is called from another thread."""
@@ -109,8 +150,8 @@ class PostgresServer:
                 refuse_unsafe(connection)
             except ServerUnsafeError as error:
                 unsafe = error
-            commit, waits_for, _, standbys, version, size = fetch(connection, _SQL["promises"])[0]
-        return ServerPromise(version, "on" if commit == "off" else commit, waits_for, standbys, size, unsafe)
+            commit, waits_for, standbys, behind, version, size = fetch(connection, _SQL["promises"])[0]
+        return ServerPromise(version, "on" if commit == "off" else commit, waits_for, standbys, behind, size, unsafe)
 
     @contextmanager
     def _looking(self) -> Iterator[Connection]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import apsw
 
+from healthsync_mqtt.storage.sealing import SEALED, KeptRefusal, Sealed
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
-from healthsync_mqtt.storage.sqlite.sealing import SEALED, KeptRefusal, RowSealing, Sealed
+from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 _SQL = statements("late_sealing")

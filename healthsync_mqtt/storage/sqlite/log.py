@@ -18,6 +18,7 @@ from healthsync_mqtt.storage.latest import Held, version_after
 from healthsync_mqtt.storage.moving import MOVED, MovePart, refuse_marked
 from healthsync_mqtt.storage.port import FormatMemory, Item, LogHealth, Quarantined
 from healthsync_mqtt.storage.quotas import Quotas
+from healthsync_mqtt.storage.sealing import ERASED, SEALED, Sealed, log_id_of
 from healthsync_mqtt.storage.sqlite import connection as settings
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.checkpoints import Checkpoints
@@ -37,7 +38,7 @@ from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, IdentityIndex, Tuning
 from healthsync_mqtt.storage.sqlite.late_sealing import LateSealing, rewrite, told
 from healthsync_mqtt.storage.sqlite.quarantine import Quarantine
-from healthsync_mqtt.storage.sqlite.sealing import ERASED, SEALED, RowSealing, Sealed, log_id_of
+from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 from healthsync_mqtt.storage.sqlite.statements import statements
 from healthsync_mqtt.storage.sqlite.upkeep import Upkeep
 

@@ -10,13 +10,13 @@ from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.defect import DefectError
 from healthsync_mqtt.storage.moving import MOVING
 from healthsync_mqtt.storage.port import NOBODY, RejectedRow
+from healthsync_mqtt.storage.sealing import ERASED
 from healthsync_mqtt.storage.sqlite import erasing
 from healthsync_mqtt.storage.sqlite.comparing import LastRow
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, translated
 from healthsync_mqtt.storage.sqlite.faults import store_error
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
-from healthsync_mqtt.storage.sqlite.sealing import ERASED
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 _SQL = statements("writer")

@@ -9,8 +9,8 @@ from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.storage.moving import refusal_mark
 from healthsync_mqtt.storage.port import Quarantined, RejectedRow
 from healthsync_mqtt.storage.quotas import ROW_COST, Quotas, due, fingerprint, going, kept
+from healthsync_mqtt.storage.sealing import SEALED, KeptRefusal, Sealing
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
-from healthsync_mqtt.storage.sqlite.sealing import SEALED, KeptRefusal, RowSealing
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 _SQL = statements("quarantine")
@@ -44,7 +44,7 @@ class Quarantine:
     def __init__(self, connection: apsw.Connection, quotas: Quotas) -> None:
         self._connection = connection
         #: What seals new rows; None: they are stored as they are.
-        self.sealing: RowSealing | None = None
+        self.sealing: Sealing | None = None
         self._quotas = quotas
         self._held: dict[Sender, int] | None = None
         self._users: dict[str, int] = {}

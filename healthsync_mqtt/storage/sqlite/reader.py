@@ -18,11 +18,12 @@ from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.codec import BodyCodec
 from healthsync_mqtt.storage.port import CountKey, FormatMemory, RejectedRow, Stretch, Totals
+from healthsync_mqtt.storage.sealing import SEALED, Sealed, log_id_of
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, open_reader, snapshot, translated
 from healthsync_mqtt.storage.sqlite.faults import DamagedError
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
-from healthsync_mqtt.storage.sqlite.sealing import SEALED, RowSealing, Sealed, log_id_of
+from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 _SQL = statements("reader")

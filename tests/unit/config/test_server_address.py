@@ -19,7 +19,7 @@ from healthsync_mqtt.errors import ConfigError
         ('url = "postgresql://localhost/db?hostaddr=192.0.2.1"', "sslmode=verify-full"),
         ('url = "mysql://localhost/db"', "not an address of PostgreSQL"),
         ('url = "postgresql://[::1/db"', "not an address"),
-        ('url = "postgresql://localhost/db"\nencryption = "rows"', "is not sealed by this release"),
+        ('url = "postgresql://localhost/db"\nshared = true\nencryption = "rows"', "is not sealed by this release"),
         ('password_file = "/secret"', "password_file is for url"),
     ],
 )

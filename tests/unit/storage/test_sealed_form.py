@@ -6,7 +6,8 @@ import pytest
 
 from healthsync_mqtt.keys.faults import TamperedError
 from healthsync_mqtt.keys.sealed import HEADER_BYTES, DataKey
-from healthsync_mqtt.storage.sqlite.sealing import SEALED, RowSealing
+from healthsync_mqtt.storage.sealing import SEALED
+from healthsync_mqtt.storage.sqlite.sealing import RowSealing
 
 KEY = DataKey(bytes.fromhex("7365616c656434d4"), "user:alice", bytes(range(32)))
 NAMES = {None: None, 1: "alice", 2: "watch", 3: "strava", 4: "weight"}

@@ -21,8 +21,11 @@ DELETE FROM format_state WHERE username = %s
 -- name: forget_records
 DELETE FROM format_record WHERE username = %s
 
+-- name: forget_records_sealed
+DELETE FROM format_record_sealed WHERE username = %s
+
 -- name: forget_person
 DELETE FROM person WHERE username = %s
 
 -- name: vacuum
-VACUUM log, identity, superseded, person, quarantine, quarantine_held, format_state, format_record
+VACUUM log, identity, superseded, person, quarantine, quarantine_held, format_state, format_record, format_record_sealed

@@ -7,6 +7,9 @@ INSERT INTO quarantine (reason, field, message, username, device, provider, topi
 times, last_us, due_us, form, fingerprint)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 
+-- name: next_number
+SELECT nextval(pg_get_serial_sequence('quarantine', 'no'))
+
 -- name: hold_bytes
 INSERT INTO quarantine_held AS h (username, device, bytes) VALUES (%s, %s, %s)
 ON CONFLICT (username, device) DO UPDATE SET bytes = h.bytes + excluded.bytes
@@ -44,8 +47,8 @@ SELECT no, length(raw) FROM quarantine ORDER BY no LIMIT %s
 
 -- name: adopt
 INSERT INTO quarantine (no, reason, field, message, username, device, provider, topic, received_us, event_id, raw, size, sha256,
-times, last_us, due_us, form, fingerprint) OVERRIDING SYSTEM VALUE
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+times, last_us, due_us, form, fingerprint, sealed) OVERRIDING SYSTEM VALUE
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 
 -- name: last
 SELECT coalesce(max(no), 0) FROM quarantine

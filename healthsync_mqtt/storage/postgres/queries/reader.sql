@@ -1,5 +1,5 @@
 -- name: read
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM log AS l
+SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
 WHERE l.seq > %(after)s AND length(l.body) > 0 AND (%(user)s::text IS NULL OR l.username = %(user)s)
 AND (%(type)s::text IS NULL OR l.type = %(type)s) AND (%(device)s::text IS NULL OR l.device = %(device)s)
 AND (%(since)s::bigint IS NULL OR l.start_us >= %(since)s) AND (%(until)s::bigint IS NULL OR l.start_us < %(until)s)
@@ -8,7 +8,7 @@ AND (%(history)s OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.se
 ORDER BY l.seq LIMIT %(limit)s
 
 -- name: read_newest
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM log AS l
+SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
 WHERE l.seq > %(after)s AND length(l.body) > 0 AND (%(user)s::text IS NULL OR l.username = %(user)s)
 AND (%(type)s::text IS NULL OR l.type = %(type)s) AND (%(device)s::text IS NULL OR l.device = %(device)s)
 AND (%(since)s::bigint IS NULL OR l.start_us >= %(since)s) AND (%(until)s::bigint IS NULL OR l.start_us < %(until)s)
@@ -27,11 +27,11 @@ AND (%(history)s OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.se
 GROUP BY 1, 2, 3, 4, 5
 
 -- name: stretch
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM log AS l
+SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
 WHERE l.seq > %(after)s AND l.seq <= %(through)s AND length(l.body) > 0 ORDER BY l.seq LIMIT %(limit)s
 
 -- name: stretch_of_user
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM log AS l
+SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
 WHERE l.username = %(user)s AND l.seq > %(after)s AND l.seq <= %(through)s AND length(l.body) > 0
 ORDER BY l.seq LIMIT %(limit)s
 
@@ -39,18 +39,18 @@ ORDER BY l.seq LIMIT %(limit)s
 SELECT seq FROM log WHERE username = %(user)s AND seq > %(after)s ORDER BY seq OFFSET %(look)s - 1 LIMIT 1
 
 -- name: next_of_user
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM log AS l
+SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
 WHERE l.username = %(user)s AND l.seq > %(after)s AND l.seq <= %(through)s ORDER BY l.seq LIMIT 1
 
 -- name: get
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM log AS l WHERE l.seq = %s
+SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l WHERE l.seq = %s
 
 -- name: every
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM log AS l
+SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
 WHERE l.seq > %s ORDER BY l.seq LIMIT %s
 
 -- name: find
-SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM identity AS i JOIN log AS l ON l.seq = i.seq WHERE i.identity = %s
+SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM identity AS i JOIN log AS l ON l.seq = i.seq WHERE i.identity = %s
 
 -- name: types
 SELECT unnest(types) AS type FROM person WHERE username = %s ORDER BY type
@@ -80,7 +80,7 @@ WITH RECURSIVE older (seq, by_seq) AS (
 ), newest (seq, by_seq) AS (
     SELECT seq, max(by_seq) FROM older GROUP BY seq ORDER BY seq DESC LIMIT %(newest)s
 )
-SELECT newest.by_seq, l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position FROM newest JOIN log AS l ON l.seq = newest.seq ORDER BY l.seq
+SELECT newest.by_seq, l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM newest JOIN log AS l ON l.seq = newest.seq ORDER BY l.seq
 
 -- name: purgeable
 SELECT l.seq FROM log AS l JOIN identity AS i ON i.identity = l.identity
@@ -89,6 +89,9 @@ AND length(l.body) > 0 AND (i.seq = l.seq OR i.seq <= %(shipped)s) ORDER BY l.se
 
 -- name: purged_before
 SELECT before_us FROM purged WHERE type = %s
+
+-- name: meta
+SELECT name, value FROM meta
 
 -- name: head
 SELECT seq FROM head WHERE one
@@ -100,21 +103,21 @@ SELECT seq FROM cursor WHERE name = %s
 SELECT name, seq FROM cursor ORDER BY name
 
 -- name: rejected
-SELECT no, reason, field, message, username, device, provider, topic, received_us, event_id, raw, size, sha256, times, last_us, due_us, form
+SELECT no, reason, field, message, username, device, provider, topic, received_us, event_id, raw, size, sha256, times, last_us, due_us, form, sealed
 FROM quarantine WHERE no > %(after)s AND (%(user)s::text IS NULL OR username = %(user)s) ORDER BY no LIMIT %(limit)s
 
 -- name: rejected_due
 SELECT no FROM quarantine WHERE due_us <= %s ORDER BY due_us, no LIMIT %s
 
 -- name: rejected_get
-SELECT no, reason, field, message, username, device, provider, topic, received_us, event_id, raw, size, sha256, times, last_us, due_us, form
+SELECT no, reason, field, message, username, device, provider, topic, received_us, event_id, raw, size, sha256, times, last_us, due_us, form, sealed
 FROM quarantine WHERE no = %s
 
 -- name: format_state
-SELECT state FROM format_state WHERE username = %s AND device = %s AND form = %s
+SELECT state, sealed FROM format_state WHERE username = %s AND device = %s AND form = %s
 
 -- name: format_states_of
-SELECT username, device, form, state FROM format_state WHERE username = %s AND length(state) > 0 ORDER BY device, form
+SELECT username, device, form, state, sealed FROM format_state WHERE username = %s AND length(state) > 0 ORDER BY device, form
 
 -- name: format_users
 SELECT DISTINCT username FROM format_state WHERE length(state) > 0 ORDER BY username
@@ -125,10 +128,16 @@ WHERE username = %(user)s AND device = %(device)s AND form = %(form)s
 AND name >= %(prefix)s AND substring(name FROM 1 FOR length(%(prefix)s)) = %(prefix)s ORDER BY name, id LIMIT %(limit)s
 
 -- name: format_states
-SELECT username, device, form, state FROM format_state ORDER BY username, device, form
+SELECT username, device, form, state, sealed FROM format_state ORDER BY username, device, form
 
 -- name: format_records_of_all
 SELECT username, device, form, name, id FROM format_record ORDER BY username, device, form, name, id
+
+-- name: format_records_sealed
+SELECT record FROM format_record_sealed WHERE username = %s AND device = %s AND form = %s
+
+-- name: format_records_sealed_of_all
+SELECT username, device, form, record FROM format_record_sealed ORDER BY username, device, form
 
 -- name: totals
 SELECT (SELECT seq FROM head), (SELECT count(*) FROM superseded), (SELECT count(*) FROM quarantine),

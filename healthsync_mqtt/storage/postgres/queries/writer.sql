@@ -4,6 +4,9 @@ SELECT name, value FROM meta
 -- name: set_meta
 INSERT INTO meta (name, value) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING
 
+-- name: change_meta
+INSERT INTO meta (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
 -- name: begin
 SELECT seq, pg_current_xact_id()::text FROM head WHERE one FOR UPDATE
 
@@ -20,8 +23,9 @@ UPDATE head SET seq = %s WHERE one
 SELECT i.identity, i.seq, i.rank FROM unnest(%s::bytea[]) AS asked (identity)
 JOIN identity AS i ON i.identity = asked.identity
 
--- name: held
-SELECT seq, type, version, op, start_us, end_us, body FROM log WHERE seq = ANY (%s)
+-- name: stored
+SELECT seq, position, start_us, end_us, received_us, version, op, identity, username, device, provider, type, id, body, sealed
+FROM log WHERE seq = ANY (%s) ORDER BY seq
 
 -- name: persons
 SELECT username, position, array_to_string(types, ' ') FROM person WHERE username = ANY (%s)
@@ -36,6 +40,14 @@ ON CONFLICT (identity) DO UPDATE SET seq = excluded.seq, rank = excluded.rank WH
 -- name: append
 COPY log (seq, position, start_us, end_us, received_us, version, op, identity, username, device, provider, type, id, body)
 FROM STDIN (FORMAT BINARY)
+
+-- name: append_sealed
+COPY log (seq, position, start_us, end_us, received_us, version, op, identity, username, device, provider, type, id, body,
+sealed) FROM STDIN (FORMAT BINARY)
+
+-- name: store_again
+UPDATE log AS l SET id = again.id, body = again.body, sealed = again.sealed
+FROM unnest(%s::bigint[], %s::text[], %s::bytea[], %s::smallint[]) AS again (seq, id, body, sealed) WHERE l.seq = again.seq
 
 -- name: supersede
 INSERT INTO superseded (seq, by_seq) SELECT * FROM unnest(%s::bigint[], %s::bigint[])
@@ -62,8 +74,8 @@ ON CONFLICT (type) DO UPDATE SET before_us = greatest(p.before_us, excluded.befo
 UPDATE log SET body = '' WHERE seq = ANY (%s)
 
 -- name: keep_format_state
-INSERT INTO format_state (username, device, form, state) VALUES (%s, %s, %s, %s)
-ON CONFLICT (username, device, form) DO UPDATE SET state = excluded.state
+INSERT INTO format_state (username, device, form, state, sealed) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (username, device, form) DO UPDATE SET state = excluded.state, sealed = excluded.sealed
 
 -- name: drop_format_records
 DELETE FROM format_record WHERE username = %s AND device = %s AND form = %s
@@ -72,6 +84,13 @@ AND (name, id) IN (SELECT * FROM unnest(%s::bytea[], %s::bytea[]))
 -- name: keep_format_records
 INSERT INTO format_record (username, device, form, name, id)
 SELECT %s, %s, %s, name, id FROM unnest(%s::bytea[], %s::bytea[]) AS named (name, id) ON CONFLICT DO NOTHING
+
+-- name: drop_format_records_sealed
+DELETE FROM format_record_sealed WHERE username = %s AND device = %s AND form = %s AND mark = ANY (%s::bytea[])
+
+-- name: keep_format_records_sealed
+INSERT INTO format_record_sealed (username, device, form, mark, record)
+SELECT %s, %s, %s, mark, record FROM unnest(%s::bytea[], %s::bytea[]) AS named (mark, record) ON CONFLICT DO NOTHING
 
 -- name: epochs
 SELECT epoch FROM epoch ORDER BY no DESC
@@ -95,8 +114,9 @@ SELECT pg_try_advisory_lock_shared(%s, hashtext(%s))
 WITH moved AS (UPDATE head SET seq = %s WHERE one RETURNING seq) SELECT pg_notify(%s, seq::text) FROM moved
 
 -- name: promises
-SELECT current_setting('synchronous_commit'), current_setting('synchronous_standby_names'), pg_is_in_recovery(),
-(SELECT count(*) FROM pg_stat_replication), current_setting('server_version'), pg_database_size(current_database())
+SELECT current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
+(SELECT count(*) FROM pg_stat_replication), CASE WHEN NOT pg_is_in_recovery() THEN
+(SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn))::bigint FROM pg_stat_replication) END, current_setting('server_version'), pg_database_size(current_database())
 
 -- name: mark
 SELECT value FROM meta WHERE name = %s
@@ -106,7 +126,7 @@ DELETE FROM meta WHERE name = %s
 
 -- name: is_empty
 SELECT NOT EXISTS (SELECT 1 FROM log) AND NOT EXISTS (SELECT 1 FROM quarantine) AND NOT EXISTS (SELECT 1 FROM format_state)
-AND NOT EXISTS (SELECT 1 FROM format_record)
+AND NOT EXISTS (SELECT 1 FROM format_record) AND NOT EXISTS (SELECT 1 FROM format_record_sealed)
 
 -- name: forget_epochs
 DELETE FROM epoch

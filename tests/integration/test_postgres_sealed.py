@@ -1,0 +1,151 @@
+"""A sealed log on a real PostgreSQL: what its server can tell, and what whoever writes to its tables can do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from healthsync_mqtt.cli.doctor.posture import posture
+from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.config.settings import load_settings
+from healthsync_mqtt.errors import UnavailableError
+from healthsync_mqtt.keys.faults import TamperedError
+from healthsync_mqtt.keys.opening import ring_of
+from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.storage.opening import Encryption, encryption, open_log, open_reader, seal_log
+from healthsync_mqtt.storage.port import EventLog, FormatMemory
+from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
+from tests.support.postgres import Postgres, installed
+from tests.support.service import Service, run_cli
+
+pytestmark = [
+    pytest.mark.real_server,
+    pytest.mark.skipif(not installed(), reason="postgresql is not installed: scripts/test installs it where it can"),
+]
+
+TABLES = ("log", "quarantine", "format_state", "format_record", "format_record_sealed")
+SECRETS = ("secret-id", "bpm", "secret-name", "secret-state", "secret-refused")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with Postgres() as postgres:
+        yield postgres
+
+
+@pytest.fixture
+def data(server: Postgres, tmp_path: Path) -> Path:
+    return server.directory(tmp_path / "data")
+
+
+def fill(log: EventLog, first: int = 0) -> None:
+    """Values, ids, refused bytes, and what formats remember, of two users."""
+    for number in range(first, first + 6):
+        log.stage([item(f"secret-id-{number}", f"user{number % 2}")], [], NOW_US)
+    log.stage([item(f"secret-id-{first}", "user0", version=1)], [], NOW_US)
+    log.stage([], [rejected("user0", event_id=f"secret-id-{first}", raw=b"secret-refused")], NOW_US)
+    log.remember(FormatMemory("user1", f"watch{first}", "zepp", b"secret-state", [("secret-name", "secret-id")]))
+    log.commit()
+    log.purge("heart_rate", NOW_US + 1, [first + 2])
+    log.commit()
+
+
+def seen(data: Path) -> Any:
+    with open_reader(data) as reader:
+        return reader.every(0, 99), reader.rejected(), sorted(reader.format_memories()), reader.totals()
+
+
+def in_the_clear(server: Postgres, data: Path) -> list[str]:
+    """What of it stands in the tables, as text or as bytes."""
+    found = "".join(
+        str(row) for table in TABLES for row in server.execute(f"SELECT * FROM healthsync.{table}", of=data)
+    )
+    return [word for word in SECRETS if word in found or word.encode().hex() in found]
+
+
+def change(server: Postgres, data: Path, assignment: str) -> None:
+    server.execute(f"UPDATE healthsync.log SET {assignment} WHERE seq = 1", of=data)
+
+
+def test_what_was_stored_before_is_sealed_in_steps_and_reads_the_same(server: Postgres, data: Path) -> None:
+    with open_log(data) as log:
+        fill(log)
+    before = seen(data)
+    assert set(in_the_clear(server, data)) == set(SECRETS)
+    assert encryption(data) == Encryption()
+    left: list[int] = []
+    seal_log(data, 3, left.append)
+    assert left == [8, 5], "rows first, then a refusal, a state and a name"
+    assert in_the_clear(server, data) == []
+    assert seen(data) == before
+    assert encryption(data) == Encryption("rows", "file", 2, 0)
+    with open_log(data) as log:
+        assert log.stage([item("secret-id-1", "user1"), item("secret-id-2", "user0")], [], NOW_US) == [0, 0]
+        fill(log, 10)
+    assert in_the_clear(server, data) == []
+    findings = {each.check: each for each in posture(DataDirectory(data), load_settings(data), NOW_US)}
+    assert "whoever copies this disk and the server's" in findings["data keys"].message
+
+
+def test_a_row_that_somebody_changed_is_not_shown(server: Postgres, data: Path) -> None:
+    with open_log(data, seal_new=True) as log:
+        fill(log)
+    [row] = server.execute("SELECT body, sealed FROM healthsync.log WHERE seq = 1", of=data)
+    assert row[1] == 1
+    for assignment in (
+        "version = version + 1", "start_us = 0", "end_us = 5", "received_us = 0", "device = 'other'", "provider = 'x'",
+        "username = 'user1'", "type = 'weight'", "position = 9", "op = 1", "sealed = NULL", "sealed = 7", "id = 'x'",
+        "body = (SELECT body FROM healthsync.log WHERE seq = 3)", "identity = sha256('x')",
+    ):  # fmt: skip
+        server.execute("CREATE TABLE kept AS SELECT * FROM healthsync.log WHERE seq = 1", of=data)
+        change(server, data, assignment)
+        with open_reader(data) as reader, pytest.raises(TamperedError):
+            reader.get(1)
+        server.execute("DELETE FROM healthsync.log WHERE seq = 1", of=data)
+        server.execute("INSERT INTO healthsync.log SELECT * FROM kept", of=data)
+        server.execute("DROP TABLE kept", of=data)
+    with open_reader(data) as reader:
+        assert _id(reader.get(1)) == "secret-id-0"
+
+
+def _id(row: Record | None) -> str:
+    assert row is not None
+    return row.id
+
+
+def test_a_key_that_is_destroyed_takes_the_rows_of_its_user_along(data: Path) -> None:
+    with open_log(data, seal_new=True) as log, open_reader(data) as reader:
+        fill(log)
+        assert len(reader.read(0, 99, user="user0")) == 3
+        assert ring_of(data).destroy("user0")
+        assert {(row.id, row.body) for row in reader.every(0, 99) if row.user == "user0"} == {("", b"")}
+        assert len(reader.read(0, 99, user="user1")) == 2
+        assert [row.raw for row in reader.rejected()] == [b""]
+
+
+def test_without_its_keys_it_is_not_opened_and_bridges_do_not_share_it(data: Path) -> None:
+    with open_log(data, seal_new=True) as log:
+        fill(log)
+    settings = data / "healthsync.toml"
+    alone = settings.read_text()
+    settings.write_text(f"{alone}shared = true\n")
+    with pytest.raises(UnavailableError, match="files of one data directory"):
+        open_log(data)
+    settings.write_text(alone)
+    (data / "keys.db").rename(data / "away.db")
+    with pytest.raises(UnavailableError, match="no data keys"):
+        open_log(data)
+    with open_reader(data) as reader, pytest.raises(UnavailableError, match="no data keys"):
+        reader.get(1)
+
+
+def test_a_service_seals_what_is_new_and_seals_the_rest_while_it_runs(server: Postgres, data: Path) -> None:
+    with open_log(data) as log:
+        fill(log)
+    before = seen(data)
+    with Service(data):
+        [told] = run_cli(data, "storage", "encrypt")
+    assert told == {"encryption": "rows", "plain_rows": 0, "compacted": False}
+    assert seen(data)[:2] == before[:2], "what a format remembers of who is not registered goes"
+    assert in_the_clear(server, data) == []
