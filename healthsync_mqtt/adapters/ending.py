@@ -11,7 +11,7 @@ def ended(book: LinkBook, link: CloudLink, ready: ReadyAdapter, web: Web, now_us
     knows = False
     tokens = book.tokens(link)
     if tokens is not None and ready.cloud.leave is not None:
-        known = tokens._replace(account=link.account or tokens.account)
+        known = tokens._replace(account=book.account(link.id) or tokens.account)
         knows = told(ready.cloud.leave, ready.cloud.access(ready.client, known, now_us), web).done
     book.leave(link.id)
     return knows

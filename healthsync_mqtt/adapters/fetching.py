@@ -149,6 +149,7 @@ class Fetch:
         self._may = may
         self._now_us = now_us
         self._tokens: Tokens | None = None
+        self._account = ""
         self._fresh = False
         self._waited = False
         #: how far kinds were fetched of which nothing was new
@@ -177,7 +178,7 @@ class Fetch:
             if self.idle:
                 self._book.caught_up(self._link, self.idle)
             raise
-        if self._cloud.account is not None and not self._link.account:
+        if self._cloud.account is not None and not self._account:
             await self._know_account(*self._cloud.account)
         return self.tally
 
@@ -192,6 +193,7 @@ class Fetch:
         self._tokens = self._book.tokens(self._link)
         if self._tokens is None:
             raise FetchStoppedError(Failed(CloudFault.unauthorised, hint="there are no tokens"))
+        self._account = self._book.account(self._link.id)
         # One that cannot be renewed is good until the provider says that it is not, whatever our clock says.
         if self._tokens.refresh and self._tokens.expires_us - _EARLY_US < self._now_us():
             await self._refresh()
@@ -199,7 +201,7 @@ class Fetch:
     async def _enrol(self, enrol: Callable[[str, str, str], CloudRequest]) -> None:
         """Once is enough: a provider that says that it has the user already is right."""
         assert self._tokens is not None
-        request = enrol(self._cloud.base_url.rstrip("/"), self._tokens.access, self._link.account)
+        request = enrol(self._cloud.base_url.rstrip("/"), self._tokens.access, self._account)
         answer = await self._asked(request)
         failed = self._cloud.judge(answer, document_of(answer) if answer.body else None)
         if failed is not None and answer.status not in {201, 409}:
@@ -215,7 +217,7 @@ class Fetch:
             return
         if account := account_in(document, key):
             self._book.is_account(self._link, account)
-            self._link = replace(self._link, account=account)
+            self._account = account
 
     async def prove_access(self) -> None:
         """Whether the user lets us in still: a new token says it. FetchStoppedError."""
@@ -422,7 +424,7 @@ class Fetch:
         link, mapping = self._link, self._adapter.mapping
         assert mapping is not None
         path = endpoint.question(asked)[0]
-        declared = Declared(zone=link.zone or None, slot=link.account or None)
+        declared = Declared(zone=link.zone or None, slot=self._account or None)
         message = AppMessage(body, link.user, topic=f"{endpoint.kind}{path}", at_us=self._now_us(), declared=declared)
         try:
             done = await asyncio.to_thread(folded, mapping, message, memory)

@@ -6,8 +6,7 @@ that says something else of a link gives its row another ``orders``, and what th
 leaves what the command said.
 """
 
-import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -19,13 +18,10 @@ from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent, after
 from healthsync_mqtt.errors import ConflictError, NotFoundError
 from healthsync_mqtt.formats.port import Gone, Made
 from healthsync_mqtt.formats.reading.moment import moment
-from healthsync_mqtt.keys.opening import ring_made_if_missing
-from healthsync_mqtt.keys.ring import KeyRing
-from healthsync_mqtt.linked.opening import each_provider, open_links, tokens_context, transaction
+from healthsync_mqtt.linked.opening import LinkFile, each_provider, tokens_context
 
 _COLUMNS: Final = (
-    "id, user, provider, account, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures,"
-    " orders"
+    "id, user, provider, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures, orders"
 )
 
 
@@ -39,6 +35,27 @@ _MOVE_ON: Final = (
     " ON CONFLICT (link, kind) DO UPDATE SET since_s = excluded.since_s"
 )
 """By who is late: how far it is now, and nothing of how far back."""
+_NOTE: Final = (
+    "INSERT OR REPLACE INTO named (link, event, stem, type, start_time, said) SELECT id, marked(?2, user),"
+    " marked(?3, user), ?4, ?5, sealed(?6, user, 'named', id, marked(?2, user), marked(?3, user))"
+    " FROM links WHERE id = ?1"
+)
+_NAMED: Final = (
+    "SELECT user, event, stem, type, start_time, said FROM links JOIN named ON link = id WHERE id = ?1 AND ?2 IS NULL"
+)
+_NAMED_BY_STEM: Final = (
+    "SELECT user, event, stem, type, start_time, said FROM links JOIN named ON link = id"
+    " WHERE id = ?1 AND stem = marked(?2, user)"
+)
+_FORGET: Final = "DELETE FROM named WHERE link = ?1 AND event = marked(?2, (SELECT user FROM links WHERE id = ?1))"
+_DISCOVERED: Final = (
+    "SELECT opened(mark, user, 'discovered', link, name) FROM links JOIN discovered ON link = id"
+    " WHERE id = ?1 AND name = marked(?2, user)"
+)
+_DISCOVER: Final = (
+    "INSERT OR REPLACE INTO discovered SELECT id, marked(?2, user),"
+    " sealed(?3, user, 'discovered', id, marked(?2, user)) FROM links WHERE id = ?1"
+)
 _OVER: Final = frozenset({LinkEvent.fetched, LinkEvent.refused, LinkEvent.held, LinkEvent.halted})
 """How a fetch ends that says nothing of when the provider may be asked again."""
 
@@ -50,7 +67,6 @@ class CloudLink:
     id: int
     user: str
     provider: str
-    account: str
     state: CloudLinkState
     hint: str
     until_us: int
@@ -75,16 +91,17 @@ class FetchCursor:
 class LinkBook:
     """The open file. Calls block for a file read or one fsync."""
 
-    def __init__(self, connection: sqlite3.Connection, ring: KeyRing) -> None:
+    def __init__(self, file: LinkFile) -> None:
         """Use ``open``."""
-        self._db = connection
-        self._ring = ring
+        self._file = file
+        self._db = file.connection
+        self._ring = file.ring
         self._version = -1
 
     @classmethod
     def open(cls, data: Path) -> Self:
         """Open or create the file of a data directory. StoreError, ConfigError."""
-        return cls(open_links(data), ring_made_if_missing(data))
+        return cls(LinkFile.open(data))
 
     def close(self) -> None:
         """Close the file."""
@@ -113,11 +130,16 @@ class LinkBook:
 
     def of_account(self, provider: str, account: str) -> list[CloudLink]:
         """The links to one account at a provider."""
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM links WHERE provider = ? AND account = ? AND NOT leaving",  # noqa: S608
-            (provider, account),
-        )
+        with self._file.asking():
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM links WHERE provider = ? AND account_mark = marked(?, '') AND NOT leaving",  # noqa: S608
+                (provider, account),
+            ).fetchall()
         return [_link(row) for row in rows]
+
+    def account(self, link: int) -> str:
+        """Which account at the provider a link is of, as far as it is known. StoreError where its key is away."""
+        return str(self._value("SELECT opened(account, user, 'account', provider) FROM links WHERE id = ?", link) or "")
 
     def of(self, user: str, provider: str) -> CloudLink:
         """One link. NotFoundError."""
@@ -151,7 +173,7 @@ class LinkBook:
     def unknown_accounts(self, provider: str) -> bool:
         """Whether there are links of which the account at the provider is not known yet."""
         row = self._db.execute(
-            "SELECT 1 FROM links WHERE provider = ? AND account = '' AND NOT leaving LIMIT 1", (provider,)
+            "SELECT 1 FROM links WHERE provider = ? AND account_mark = x'' AND NOT leaving LIMIT 1", (provider,)
         ).fetchone()
         return row is not None
 
@@ -166,14 +188,14 @@ class LinkBook:
 
     def hooked(self, link: CloudLink, again_us: int) -> None:
         """It was asked, and is to be asked again then."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute(
                 "UPDATE links SET hooked_us = ? WHERE id = ? AND orders = ?", (again_us, link.id, link.orders)
             )
 
     def agree(self, user: str, provider: str, tokens: Tokens, scopes: str, now_us: int) -> CloudLink:
         """The user let us in: a new link, or the one that was there, which goes on where it was."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute(
                 "INSERT INTO links (user, provider, state, linked_us, orders) VALUES (?1, ?2, 'ok', ?3, ?3)"
                 " ON CONFLICT (user, provider) DO UPDATE"
@@ -183,9 +205,9 @@ class LinkBook:
             )
             link = self.of(user, provider)
             self._db.execute(
-                "UPDATE links SET account = ?, scopes = ?, due_us = 0, hooked_us = 0, until_us = ?, tokens = ?,"
-                " tokens_before = NULL"
-                " WHERE id = ?",
+                "UPDATE links SET account = sealed(?1, user, 'account', provider), account_mark = marked(?1, ''),"
+                " scopes = ?2, due_us = 0, hooked_us = 0, until_us = ?3, tokens = ?4, tokens_before = NULL"
+                " WHERE id = ?5",
                 # Who agrees again may be another account there: whose it is, is asked anew where tokens do not say it.
                 (tokens.account, tokens.scopes or scopes, tokens.until_us, self._sealed(link, tokens), link.id),
             )
@@ -193,7 +215,7 @@ class LinkBook:
 
     def leave(self, link: int) -> None:
         """The link is over, and its tokens are gone; the worker takes its state back and forgets it."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute("UPDATE links SET leaving = 1, tokens = NULL, tokens_before = NULL WHERE id = ?", (link,))
 
     def leaving(self) -> list[CloudLink]:
@@ -222,7 +244,7 @@ class LinkBook:
 
         ``cursors``: of the kinds in which nothing was new, in the same step.
         """
-        with transaction(self._db):
+        with self._file.transaction():
             if cursors:
                 self._move(link, cursors)
             now = self.link(link.id)
@@ -247,7 +269,7 @@ class LinkBook:
 
     def pause(self, link: int, *, paused: bool) -> None:
         """Fetch it no more, or again."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute(
                 "UPDATE links SET paused = ?, due_us = 0, orders = orders + 1 WHERE id = ?", (int(paused), link)
             )
@@ -259,9 +281,15 @@ class LinkBook:
 
     def deepen(self, link: int) -> None:
         """Fetch the history again, from the link on backwards."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute("UPDATE cursors SET back_s = since_s WHERE link = ?", (link,))
             self._db.execute("UPDATE links SET due_us = 0, orders = orders + 1 WHERE id = ?", (link,))
+
+    def _value(self, query: str, *bindings: object) -> Any:
+        """Of the one row that it finds; None where there is none."""
+        with self._file.asking():
+            row = self._db.execute(query, bindings).fetchone()
+        return None if row is None else row[0]
 
     # -- tokens
 
@@ -278,7 +306,7 @@ class LinkBook:
 
         False where the user has agreed again since: the pair of then stays.
         """
-        with transaction(self._db):
+        with self._file.transaction():
             stored = self._opened(link, "tokens")
             if stored is not None and stored != old:
                 return False
@@ -314,20 +342,22 @@ class LinkBook:
 
     def memory(self, link: int) -> bytes:
         """What the mapping remembers."""
-        row = self._db.execute("SELECT memory FROM links WHERE id = ?", (link,)).fetchone()
-        return b"" if row is None else bytes(row[0])
+        return bytes(
+            self._value("SELECT opened(memory, user, 'memory', provider) FROM links WHERE id = ?", link) or b""
+        )
 
     def advance(self, link: CloudLink, kind: str, cursor: FetchCursor, memory: bytes) -> None:
         """All of a window is committed: the cursor and what is remembered, in one step."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._move(link, {kind: cursor})
             self._db.execute(
-                "UPDATE links SET memory = ? WHERE id = ? AND linked_us = ?", (memory, link.id, link.linked_us)
+                "UPDATE links SET memory = sealed(?, user, 'memory', provider) WHERE id = ? AND linked_us = ?",
+                (memory, link.id, link.linked_us),
             )
 
     def caught_up(self, link: CloudLink, cursors: Mapping[str, FetchCursor]) -> None:
         """Nothing was new in any of these kinds: their cursors, in one step."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._move(link, cursors)
 
     def _move(self, link: CloudLink, cursors: Mapping[str, FetchCursor]) -> None:
@@ -340,98 +370,121 @@ class LinkBook:
 
     def is_account(self, link: CloudLink, account: str) -> None:
         """Which account at the provider a link is of."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute(
-                "UPDATE links SET account = ? WHERE id = ? AND orders = ?", (account, link.id, link.orders)
+                "UPDATE links SET account = sealed(?1, user, 'account', provider), account_mark = marked(?1, '')"
+                " WHERE id = ?2 AND orders = ?3",
+                (account, link.id, link.orders),
             )
 
     def remember(self, link: int, memory: bytes) -> None:
         """What the mapping remembers, where no cursor moves."""
-        with transaction(self._db):
-            self._db.execute("UPDATE links SET memory = ? WHERE id = ?", (memory, link))
+        with self._file.transaction():
+            self._db.execute(
+                "UPDATE links SET memory = sealed(?, user, 'memory', provider) WHERE id = ?", (memory, link)
+            )
 
     def discovered(self, link: int, name: str) -> str:
         """What a list said of a record when it was asked for by itself; "" where it never was."""
-        row = self._db.execute("SELECT mark FROM discovered WHERE link = ? AND name = ?", (link, name)).fetchone()
-        return "" if row is None else str(row[0])
+        return str(self._value(_DISCOVERED, link, name) or "")
 
     def discover(self, link: int, name: str, mark: str) -> None:
         """All of a record is committed, as a list named it."""
-        with transaction(self._db):
-            self._db.execute("INSERT OR REPLACE INTO discovered VALUES (?, ?, ?)", (link, name, mark))
+        with self._file.transaction():
+            self._db.execute(_DISCOVER, (link, name, mark))
 
     # -- files that are given once
 
     def shelved(self, link: CloudLink, name: str) -> bytes | None:
         """A file that was fetched and is not committed yet."""
-        row = self._db.execute("SELECT body FROM shelved WHERE link = ? AND name = ?", (link.id, name)).fetchone()
-        if row is None:
-            return None
-        self._ring.refresh()
-        return self._ring.open(link.user, row[0], _shelf(link.provider))
+        body = self._value("SELECT body FROM shelved WHERE link = ? AND name = marked(?, ?)", link.id, name, link.user)
+        return None if body is None else self._ring.open(link.user, body, _shelf(link.provider))
 
     def shelve(self, link: CloudLink, name: str, body: bytes) -> None:
         """A file, durable before anything is made of it."""
         self._ring.refresh()
         sealed = self._ring.seal(link.user, body, _shelf(link.provider))
-        with transaction(self._db):
-            self._db.execute("INSERT OR REPLACE INTO shelved VALUES (?, ?, ?)", (link.id, name, sealed))
+        with self._file.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO shelved VALUES (?, marked(?, ?), ?)", (link.id, name, link.user, sealed)
+            )
 
     def unshelve(self, link: CloudLink, name: str) -> None:
         """All of it is committed."""
-        with transaction(self._db):
-            self._db.execute("DELETE FROM shelved WHERE link = ? AND name = ?", (link.id, name))
+        with self._file.transaction():
+            self._db.execute("DELETE FROM shelved WHERE link = ? AND name = marked(?, ?)", (link.id, name, link.user))
 
     # -- what may be taken back
 
     def note(self, link: int, made: Iterable[Made]) -> None:
         """The events of records with names, before they are published."""
         rows = [
-            (link, each.event["id"], each.name, each.event["type"], each.event.get("start_time", ""))
+            (
+                link,
+                each.event["id"],
+                _stem(each.name),
+                each.event["type"],
+                each.event.get("start_time", ""),
+                msgspec.json.encode((each.event["id"], each.name)),
+            )
             for each in made
             if each.name is not None and each.event.get("op") != "delete"
         ]
         if rows:
-            with transaction(self._db):
-                self._db.executemany("INSERT OR REPLACE INTO named VALUES (?, ?, ?, ?, ?)", rows)
+            with self._file.transaction():
+                self._db.executemany(_NOTE, rows)
 
     def found(self, link: int, gone: Gone) -> list[tuple[str, str, str]]:
         """The events that a provider takes back: id, type, start."""
-        end = gone.prefix[:-1] + chr(ord(gone.prefix[-1]) + 1) if gone.prefix else "\U0010ffff"
-        rows = self._db.execute(
-            "SELECT event, type, start_time FROM named WHERE link = ? AND name >= ? AND name < ?",
-            (link, gone.prefix, end),
-        )
-        return [(event, type_, start) for event, type_, start in rows]
+        stem = _stem(gone.prefix) if ";" in gone.prefix else None
+        return [
+            (event, type_, start)
+            for event, name, type_, start in self._named(link, stem, lambda _type, _start: True)
+            if name.startswith(gone.prefix)
+        ]
 
     def named_between(self, link: int, types: Sequence[str], start_us: int, end_us: int) -> list[tuple[str, str, str]]:
         """The events of records with names, of these types, that begin in a time: id, type, start."""
-        rows = self._db.execute(
-            "SELECT event, type, start_time FROM named WHERE link = ? AND start_time != ''", (link,)
-        )
-        return [row for row in rows if row[1] in types and start_us <= moment(row[2]).us < end_us]
+
+        def is_asked(type_: str, start: str) -> bool:
+            return type_ in types and start != "" and start_us <= moment(start).us < end_us
+
+        return [(event, type_, start) for event, _, type_, start in self._named(link, None, is_asked)]
+
+    def _named(self, link: int, stem: str | None, which: Callable[[str, str], bool]) -> Iterator[tuple[str, ...]]:
+        """Event, name, type and start, of all or of a stem; only those are opened that ``which`` takes."""
+        with self._file.asking():
+            rows = self._db.execute(_NAMED if stem is None else _NAMED_BY_STEM, (link, stem)).fetchall()
+        for user, event, mark, type_, start, said in rows:
+            if which(type_, start):
+                found = self._file.sealing.open(said, user, "named", link, event, mark)
+                if found is not None:
+                    yield (*msgspec.json.decode(found, type=tuple[str, str]), type_, start)
 
     def forget(self, link: int, events: Iterable[str]) -> None:
         """These are gone, and that is committed."""
-        with transaction(self._db):
-            self._db.executemany("DELETE FROM named WHERE link = ? AND event = ?", [(link, each) for each in events])
+        with self._file.transaction():
+            self._db.executemany(_FORGET, [(link, each) for each in events])
 
     # -- links that are being made
 
     def expect(self, state: str, user: str, provider: str, *, redirect: str, verifier: str, until_us: int) -> None:
         """A user was sent to the provider with this state."""
         sealed = self._ring.seal(user, verifier.encode(), f"adapters:pending:{state}".encode())
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute("DELETE FROM pending WHERE until_us < ?", (until_us - 86_400_000_000,))
             self._db.execute(
-                "INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?)", (state, user, provider, redirect, sealed, until_us)
+                "INSERT INTO pending VALUES (marked(?, ''), ?, ?, ?, ?, ?)",
+                (state, user, provider, redirect, sealed, until_us),
             )
 
     def expected(self, state: str, now_us: int) -> tuple[str, str, str, str]:
         """User, provider, redirect and verifier of a state, which is good once. ConflictError."""
-        with transaction(self._db):
+        with self._file.transaction():
             row = self._db.execute(
-                "DELETE FROM pending WHERE state = ? RETURNING user, provider, redirect, verifier, until_us", (state,)
+                "DELETE FROM pending WHERE state = marked(?, '')"
+                " RETURNING user, provider, redirect, verifier, until_us",
+                (state,),
             ).fetchone()
         if row is None or row[4] < now_us:
             raise ConflictError(
@@ -444,7 +497,7 @@ class LinkBook:
 
     def ask(self, link: int, now_us: int) -> int:
         """Ask the worker to fetch a link now; the number of the question."""
-        with transaction(self._db):
+        with self._file.transaction():
             row = self._db.execute(
                 "INSERT INTO asked (link, at_us) VALUES (?, ?) RETURNING id", (link, now_us)
             ).fetchone()
@@ -459,7 +512,7 @@ class LinkBook:
     def answer(self, numbers: Sequence[int], answer: dict[str, Any]) -> None:
         """What came of it; questions of yesterday are forgotten."""
         text = msgspec.json.encode(answer).decode()
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.executemany("UPDATE asked SET answer = ? WHERE id = ?", [(text, number) for number in numbers])
             self._db.execute("DELETE FROM asked WHERE answer != '' AND id < ?", (max(numbers, default=0) - 1_000,))
 
@@ -471,12 +524,17 @@ class LinkBook:
         return dict(msgspec.json.decode(row[0])) if row[0] else None
 
 
+def _stem(name: str) -> str:
+    """How the name of a record begins: parts of one record, and what takes it back, have that in common."""
+    return name[: name.find(";") + 1] or name
+
+
 def _shelf(provider: str) -> bytes:
     return f"adapters:shelf:{provider}".encode()
 
 
 def _link(row: Sequence[Any]) -> CloudLink:
     values = list(row)
-    values[4] = CloudLinkState(values[4])
-    values[9] = bool(values[9])
+    values[3] = CloudLinkState(values[3])
+    values[8] = bool(values[8])
     return CloudLink(*values)

@@ -8,6 +8,7 @@ from healthsync_mqtt.config.paths import DataPaths
 from healthsync_mqtt.homeassistant.file import LatestFile
 from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.keys.opening import ring_of
+from healthsync_mqtt.linked.parting import PartingBook
 from healthsync_mqtt.sinks.config import Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.summaries.file import SummaryFile
@@ -22,6 +23,8 @@ def seal_files(data: Path, *, running: bool = False) -> None:
     paths, sinks = DataPaths(root=data), Sinks(data)
     if paths.sessions_db.exists() and not running:
         SessionStore.open(paths.sessions_db).close()
+    if paths.adapters_db.exists():
+        PartingBook.open(data).close()
     if paths.summaries_db.exists():
         SummaryFile.open(paths.summaries_db).close()
     if paths.insights_db.exists():

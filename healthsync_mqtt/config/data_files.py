@@ -41,7 +41,7 @@ DATA_FILES: Final = (
     _database("homeassistant.db", AtRest.sealed, "the newest values"),
     DataFile(("sinks/pseudonyms.db", "sinks/pseudonyms.db-journal"), AtRest.keys, "salts of the names in buckets"),
     _database("sinks/*.db", AtRest.sealed, "what servers refused, ids of points that were moved"),
-    _database("adapters.db", AtRest.readable, "tokens and deliveries are sealed; accounts and ids are not"),
+    _database("adapters.db", AtRest.sealed, "tokens, deliveries, accounts, what providers call records"),
     _database("keys.db", AtRest.keys, "wrapped data keys"),
     DataFile(("keys/*", "certs/*"), AtRest.keys, "signing keys, the outer key, certificates"),
     DataFile(("credentials/*",), AtRest.keys, "passwords that bridges and devices of other brokers read from there"),

@@ -66,6 +66,10 @@ class KeyBook:
         """The key that seals for an owner."""
         return self._one("newest_of", (owner,))
 
+    def oldest_of(self, owner: str) -> WrappedKey | None:
+        """The key that makes marks for an owner, however often it was renewed."""
+        return self._one("oldest_of", (owner,))
+
     def by_id(self, key_id: bytes) -> WrappedKey | None:
         """The key of this id."""
         return self._one("by_id", (key_id,))

@@ -7,6 +7,9 @@ INSERT INTO ring (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET va
 -- name: newest_of
 SELECT no, id, owner, provider, wrapped FROM data_key WHERE owner = ? ORDER BY no DESC LIMIT 1
 
+-- name: oldest_of
+SELECT no, id, owner, provider, wrapped FROM data_key WHERE owner = ? ORDER BY no LIMIT 1
+
 -- name: by_id
 SELECT no, id, owner, provider, wrapped FROM data_key WHERE id = ?
 

@@ -54,6 +54,7 @@ class KeyRing:
         self._destroyed = facts["destroyed"]
         self._files_sealed: bool = facts.get("files") == "sealed"
         self._newest: dict[str, DataKey] = {}
+        self._marking: dict[str, DataKey] = {}
         self._known: dict[bytes, DataKey] = {}
         self._turn = threading.RLock()
 
@@ -77,6 +78,10 @@ class KeyRing:
     def key_of(self, user: str, sealed: bytes) -> DataKey:
         """The key that opens this; it is told by its id, never by trying."""
         return self._opening(_USER + user, sealed)
+
+    def mark(self, user: str, data: bytes) -> bytes:
+        """A digest by which equal bytes of a user are known, whatever keys there have been since: see ``DataKey``."""
+        return self._marked(_USER + user, data)
 
     def destroy(self, user: str) -> bool:
         """Destroy every key of a user: what they sealed is gone for ever. Durable, and overwritten, when it returns.
@@ -102,6 +107,10 @@ class KeyRing:
         """As ``open``."""
         return self._opening(_SERVICE + name, sealed).open(sealed, context)
 
+    def mark_service(self, name: str, data: bytes) -> bytes:
+        """As ``mark``."""
+        return self._marked(_SERVICE + name, data)
+
     def destroy_service(self, name: str) -> bool:
         """As ``destroy``."""
         return self._destroy(_SERVICE + name)
@@ -126,7 +135,7 @@ class KeyRing:
             facts = self._book.facts()
             destroyed = facts["destroyed"]
             with self._turn:
-                self._newest = {}
+                self._newest, self._marking = {}, {}
                 self._provider = facts.get("provider", self._provider)
                 self._files_sealed = facts.get("files") == "sealed"
                 if destroyed != self._destroyed:
@@ -211,6 +220,17 @@ class KeyRing:
                 found = self._newest[owner] = self._unwrapped(row)
             return found
 
+    def _marked(self, owner: str, data: bytes) -> bytes:
+        found = self._marking.get(owner)
+        if found is None:
+            with self._turn:
+                self._sealing(owner)  # there is one
+                row = self._book.oldest_of(owner)
+                if row is None:
+                    raise KeyDestroyedError  # by another process, between the two
+                found = self._marking[owner] = self._unwrapped(row)
+        return found.mark(data)
+
     def _opening(self, owner: str, sealed: bytes) -> DataKey:
         key_id = key_id_of(sealed)
         found = self._known.get(sealed[:HEADER_BYTES])
@@ -264,6 +284,7 @@ class KeyRing:
     def _destroy(self, owner: str) -> bool:
         with self._turn:
             self._newest.pop(owner, None)
+            self._marking.pop(owner, None)
             self._known = {key_id: key for key_id, key in self._known.items() if key.owner != owner}
             return bool(self._book.destroy(owner))
 

@@ -1,7 +1,8 @@
 """Values of the small databases beside the log, sealed and opened by functions in their SQL statements.
 
 ``sealed(value, user, *place)`` is what is stored, ``opened(stored, user, *place)`` the value again; user "" is the
-service itself. What is empty stays empty. Bytes stay bytes and text stays text, so a schema means what it meant.
+service itself. ``marked(value, user)`` is bytes by which a row is found. What is empty stays empty. Bytes stay bytes
+and text stays text, so a schema means what it meant.
 
 A file is sealed throughout or not at all. Whoever writes it converts it when it is opened, or when it hears that the
 log is sealed now, in one transaction, and its header says that it is done: from then on a value that is not sealed is
@@ -11,7 +12,7 @@ found out. Who has not looked at the header since reads either, and looks before
 import sqlite3
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -117,7 +118,13 @@ class ValueSealing:
 
     def mark(self, data: bytes, user: str) -> bytes:
         """A digest by which equal bytes are known; when the file is sealed nobody tries it out without the key."""
-        return self._at_hand().key(user).mark(data) if self._seals() else data
+        if not data or not self._seals():
+            return data
+        ring = self._at_hand()
+        return ring.mark(user, data) if user else ring.mark_service(self._name, data)
+
+    def _marked(self, value: Value, user: str) -> bytes:
+        return self.mark(value.encode() if isinstance(value, str) else value or b"", user)
 
     def _seals(self) -> bool:
         """Asked inside of the transaction that writes: another process may have sealed the file just before it."""
@@ -129,6 +136,7 @@ class ValueSealing:
         self._connection = connection
         connection.create_function("sealed", -1, self._noting(self.seal))
         connection.create_function("opened", -1, self._noting(self.open))
+        connection.create_function("marked", 2, self._noting(self._marked))
 
     def _noting(self, function: Callable[..., Value]) -> Callable[..., Value]:
         """SQLite only says that a function failed, so the fault is kept for ``asking``."""
@@ -157,6 +165,9 @@ class ValueSealing:
             connection.execute("ROLLBACK")
             raise
         self.on = True
+        # A journal that is written ahead has what was there before. Beside a reader the last one to close does it.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _at_hand(self) -> KeyRing:
         if self._ring is None:

@@ -5,18 +5,14 @@ delivery. The inbox is bounded by provider: one that sends too much is asked to 
 """
 
 import secrets
-import sqlite3
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 import msgspec
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
-from healthsync_mqtt.keys.opening import ring_made_if_missing
-from healthsync_mqtt.keys.ring import KeyRing
-from healthsync_mqtt.linked.opening import each_provider, open_links, transaction
+from healthsync_mqtt.linked.opening import LinkFile, each_provider
 from healthsync_mqtt.linked.withdrawing import without
 
 _OWNER: Final = "inbox"
@@ -62,19 +58,18 @@ class HookStanding:
 class NoticeInbox:
     """The deliveries in adapters.db. Calls block for a file read or one fsync."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, ring: KeyRing, *, rows: int = MOST_ROWS, most: int = MOST_BYTES
-    ) -> None:
+    def __init__(self, file: LinkFile, *, rows: int = MOST_ROWS, most: int = MOST_BYTES) -> None:
         """Use ``open``."""
-        self._db = connection
-        self._ring = ring
+        self._file = file
+        self._db = file.connection
+        self._ring = file.ring
         self._rows = rows
         self._most = most
 
     @classmethod
     def open(cls, data: Path, *, rows: int = MOST_ROWS, most: int = MOST_BYTES) -> Self:
         """Open or create the file of a data directory. StoreError, ConfigError."""
-        return cls(open_links(data), ring_made_if_missing(data), rows=rows, most=most)
+        return cls(LinkFile.open(data), rows=rows, most=most)
 
     def close(self) -> None:
         """Close the file."""
@@ -90,9 +85,10 @@ class NoticeInbox:
 
     def put(self, provider: str, body: bytes, now_us: int) -> None:
         """Keep a delivery, durably. UnavailableError: too much of this provider waits."""
-        mark = blake2b(body, digest_size=16).digest()
+        self._ring.refresh()
+        mark = self._ring.mark_service(_OWNER, body)
         sealed = self._ring.seal_service(_OWNER, body, _body(provider))
-        with transaction(self._db):
+        with self._file.transaction():
             rows, size = self._db.execute(
                 "SELECT count(*), coalesce(sum(length(body)), 0) FROM inbox WHERE provider = ?", (provider,)
             ).fetchone()
@@ -117,7 +113,7 @@ class NoticeInbox:
 
     def begin(self, delivered: Delivered) -> bytes:
         """Its bytes; the same that come from now on are another delivery. StoreError where the key is gone."""
-        with transaction(self._db):
+        with self._file.transaction():
             row = self._db.execute("UPDATE inbox SET begun = 1 WHERE id = ? RETURNING body", (delivered.id,)).fetchone()
         if row is None:
             raise StoreError("this delivery is worked off")
@@ -142,12 +138,12 @@ class NoticeInbox:
 
     def done(self, delivered: Delivered) -> None:
         """It is worked off."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute("DELETE FROM inbox WHERE id = ?", (delivered.id,))
 
     def again(self, delivered: Delivered, due_us: int, *, failed: bool = True) -> None:
         """It could not be worked off: once more then. Not ``failed``: it only waits for something."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute(
                 "UPDATE inbox SET due_us = ?, failures = failures + ? WHERE id = ?",
                 (due_us, int(failed), delivered.id),
@@ -155,8 +151,8 @@ class NoticeInbox:
 
     def withdraw(self, provider: str, account: str) -> None:
         """What waits about one account is gone; of a delivery about several users what is about others stays."""
-        with transaction(self._db):
-            withdraw(self._db, self._ring, provider, account)
+        with self._file.transaction():
+            withdraw(self._file, provider, account)
 
     def waiting(self) -> dict[str, int]:
         """How many wait, by provider."""
@@ -170,7 +166,7 @@ class NoticeInbox:
         row = self._db.execute("SELECT secrets FROM hooks WHERE provider = ?", (provider,)).fetchone()
         if row is None:
             fresh = HookSecrets(secrets.token_urlsafe(24))
-            with transaction(self._db):
+            with self._file.transaction():
                 self._db.execute(
                     "INSERT INTO hooks (provider, secrets) VALUES (?, ?) ON CONFLICT DO NOTHING",
                     (provider, self._sealed(provider, fresh)),
@@ -180,7 +176,7 @@ class NoticeInbox:
 
     def keep(self, provider: str, found: HookSecrets) -> None:
         """What a provider said, durable before it is used."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute(
                 "UPDATE hooks SET secrets = ? WHERE provider = ?", (self._sealed(provider, found), provider)
             )
@@ -188,7 +184,7 @@ class NoticeInbox:
     def looked(self, provider: str, *, hint: str, now_us: int, due_us: int) -> None:
         """What came of a look at a provider's webhooks, and when the next one is."""
         self.secrets(provider)
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute(
                 "UPDATE hooks SET hint = ?, checked_us = ?, due_us = ? WHERE provider = ?",
                 (hint, now_us, due_us, provider),
@@ -196,7 +192,7 @@ class NoticeInbox:
 
     def want_look(self, provider: str, now_us: int) -> None:
         """Look at a provider's webhooks soon, unless that was done a moment ago: strangers can ask for it."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute(
                 "UPDATE hooks SET due_us = ? WHERE provider = ? AND due_us > ? AND checked_us < ?",
                 (now_us, provider, now_us, now_us - _LOOK_AGAIN_US),
@@ -211,8 +207,9 @@ class NoticeInbox:
         return self._ring.seal_service(_OWNER, msgspec.json.encode(list(found)), _hooks(provider))
 
 
-def withdraw(connection: sqlite3.Connection, ring: KeyRing, provider: str, account: str) -> None:
+def withdraw(file: LinkFile, provider: str, account: str) -> None:
     """See ``NoticeInbox.withdraw``, in the caller's transaction. One that cannot be opened goes, too."""
+    connection, ring = file.connection, file.ring
     ids = connection.execute("SELECT id FROM inbox WHERE provider = ?", (provider,)).fetchall() if account else []
     for (number,) in ids:
         row = connection.execute("SELECT body FROM inbox WHERE id = ?", (number,)).fetchone()
@@ -230,7 +227,7 @@ def withdraw(connection: sqlite3.Connection, ring: KeyRing, provider: str, accou
             connection.execute("DELETE FROM inbox WHERE id = ?", (number,))
         else:
             found = ring.seal_service(_OWNER, left, _body(provider))
-            mark = blake2b(left, digest_size=16).digest()
+            mark = ring.mark_service(_OWNER, left)
             connection.execute("UPDATE OR REPLACE inbox SET body = ?, mark = ? WHERE id = ?", (found, mark, number))
 
 

@@ -15,11 +15,9 @@ from typing import Self
 import msgspec
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
-from healthsync_mqtt.keys.opening import ring_made_if_missing
-from healthsync_mqtt.keys.ring import KeyRing
 from healthsync_mqtt.linked.flights import Flights
 from healthsync_mqtt.linked.inbox import withdraw
-from healthsync_mqtt.linked.opening import FILE, fault_of, open_links, tokens_context, transaction
+from healthsync_mqtt.linked.opening import FILE, LinkFile, fault_of, tokens_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +32,16 @@ class Parting:
 class PartingBook:
     """The endings in adapters.db. Calls block for a file read or one fsync."""
 
-    def __init__(self, connection: sqlite3.Connection, ring: KeyRing) -> None:
+    def __init__(self, file: LinkFile) -> None:
         """Use ``open``."""
-        self._db = connection
-        self._ring = ring
+        self._file = file
+        self._db = file.connection
+        self._ring = file.ring
 
     @classmethod
     def open(cls, data: Path) -> Self:
         """Open or create the file of a data directory. StoreError, ConfigError."""
-        return cls(open_links(data), ring_made_if_missing(data))
+        return cls(LinkFile.open(data))
 
     def close(self) -> None:
         """Close the file."""
@@ -63,7 +62,7 @@ class PartingBook:
 
     def end(self, user: str, *, erasure: str = "") -> list[str]:
         """Fetch nothing of a user any more; the providers that this ends. Tokens become partings."""
-        with transaction(self._db):
+        with self._file.transaction():
             return self._end(user, erasure)
 
     def _end(self, user: str, erasure: str) -> list[str]:
@@ -82,14 +81,14 @@ class PartingBook:
 
         One that was made again meanwhile stays.
         """
-        with transaction(self._db):
+        with self._file.transaction():
             row = self._db.execute(
-                "SELECT user, provider, tokens, account FROM links WHERE id = ? AND leaving", (link,)
+                "SELECT user, provider, tokens, account, account_mark FROM links WHERE id = ? AND leaving", (link,)
             ).fetchone()
             if row is not None:
-                user, provider, tokens, account = row
+                user, provider, tokens, account, mark = row
                 self._part(user, provider, tokens, "")
-                self._withdraw([(provider, account)])
+                self._withdraw(user, provider, account, mark)
                 self._db.execute("DELETE FROM links WHERE id = ?", (link,))
 
     def erase(self, user: str, flights: Flights, *, erasure: str) -> None:
@@ -98,20 +97,26 @@ class PartingBook:
             for (link,) in self._db.execute("SELECT id FROM links WHERE user = ?", (user,)).fetchall():
                 if not turns.enter_context(flights.turn_if_free(link)):
                     raise UnavailableError("a link of a person who is erased is at work", hint="healthsync status")
-            with transaction(self._db):
+            with self._file.transaction():
                 self._end(user, erasure)  # a fetch may have got new tokens meanwhile
-                accounts = self._db.execute("SELECT provider, account FROM links WHERE user = ?", (user,)).fetchall()
-                self._withdraw(accounts)
+                for accounts in self._db.execute(
+                    "SELECT provider, account, account_mark FROM links WHERE user = ?", (user,)
+                ).fetchall():
+                    self._withdraw(user, *accounts)
                 self._db.execute("DELETE FROM links WHERE user = ?", (user,))
 
-    def _withdraw(self, accounts: list[tuple[str, str]]) -> None:
-        """What providers said of these accounts and nobody has worked off. Who else is linked to one keeps hearing."""
-        for provider, account in accounts:
-            (others,) = self._db.execute(
-                "SELECT count(*) FROM links WHERE provider = ? AND account = ?", (provider, account)
-            ).fetchone()
-            if others <= 1:
-                withdraw(self._db, self._ring, provider, account)
+    def _withdraw(self, user: str, provider: str, account: str, mark: bytes) -> None:
+        """What a provider said of this account and nobody has worked off. Who else is linked to it keeps hearing."""
+        (others,) = self._db.execute(
+            "SELECT count(*) FROM links WHERE provider = ? AND account_mark = ?", (provider, mark)
+        ).fetchone()
+        if others > 1:
+            return
+        try:
+            opened = self._file.sealing.open(account, user, "account", provider)
+        except StoreError:
+            return  # the key is gone: whose they are is not known, and the worker drops them for it
+        withdraw(self._file, provider, str(opened or ""))
 
     def scrub(self) -> None:
         """Write the file anew: what was deleted is in no page and no journal of it. UnavailableError: later."""
@@ -166,12 +171,12 @@ class PartingBook:
     def keep(self, parting: Parting, tokens: bytes) -> None:
         """New tokens, durable before they are used."""
         sealed = self._ring.seal_service(_owner(parting.id), tokens, tokens_context(parting.provider))
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute("UPDATE partings SET tokens = ? WHERE id = ?", (sealed, parting.id))
 
     def again(self, parting: Parting, due_us: int) -> None:
         """The provider could not be told: once more then."""
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute(
                 "UPDATE partings SET due_us = ?, failures = failures + 1 WHERE id = ?", (due_us, parting.id)
             )
@@ -179,7 +184,7 @@ class PartingBook:
     def over(self, parting: Parting) -> None:
         """The provider knows, or can never be told. Its key goes first: what is killed here has tokens for nobody."""
         self._ring.destroy_service(_owner(parting.id))
-        with transaction(self._db):
+        with self._file.transaction():
             self._db.execute("DELETE FROM partings WHERE id = ?", (parting.id,))
 
 

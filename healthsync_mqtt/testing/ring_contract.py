@@ -181,7 +181,17 @@ class RingContract:
     def test_marks_are_equal_for_equal_bytes_of_one_user(self, ring: KeyRing) -> None:
         """And for nothing else: nobody without the key can try out what is behind one."""
         ring.seal("alice", _DATA, _PLACE)
-        mark = ring.key("alice").mark(_DATA)
-        assert self.another(ring).key("alice").mark(_DATA) == mark
-        assert ring.key("bob").mark(_DATA) != mark
-        assert ring.key("alice").mark(_DATA + b" ") != mark
+        mark = ring.mark("alice", _DATA)
+        assert self.another(ring).mark("alice", _DATA) == mark
+        assert ring.mark("bob", _DATA) != mark
+        assert ring.mark("alice", _DATA + b" ") != mark
+        assert ring.mark_service("alice", _DATA) != mark
+        assert self.another(ring).mark_service("alice", _DATA) == ring.mark_service("alice", _DATA)
+
+    def test_a_renewed_key_leaves_marks_as_they_were(self, ring: KeyRing) -> None:
+        """Rows are found by them, and no mark says which key made it. A destroyed key's are made by nobody again."""
+        mark = ring.mark("alice", _DATA)
+        ring.renew("alice")
+        assert ring.mark("alice", _DATA) == self.another(ring).mark("alice", _DATA) == mark
+        ring.destroy("alice")
+        assert ring.mark("alice", _DATA) != mark

@@ -37,7 +37,7 @@ class KeyCodec:
 
     def mark(self, user: str, data: bytes) -> bytes:
         """See ``port.BodyCodec.mark``."""
-        return self._at_hand().key(user).mark(data)
+        return self._at_hand().mark(user, data)
 
     def _at_hand(self) -> "KeyRing":
         if self._ring is None:

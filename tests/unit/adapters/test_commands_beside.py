@@ -133,7 +133,7 @@ def test_whose_account_it_was_is_not_said_of_who_has_agreed_since(rig: Callable[
         at=lambda request: "personal_info" in request.url,
     )
     here.sync()
-    assert here.book.link(link.id).account == "another"  # type: ignore[union-attr]
+    assert here.book.account(link.id) == "another"
 
 
 def test_what_is_asked_for_amid_a_fetch_is_answered_by_the_next_one(rig: Callable[[str], Rig]) -> None:

@@ -35,8 +35,8 @@ def fill(book: LinkBook, links: int) -> None:
     with contextlib.closing(book._db.cursor()) as cursor:
         cursor.execute("BEGIN")
         cursor.executemany(
-            "INSERT INTO links (user, provider, state, linked_us, account, synced_us, due_us, hooked_us)"
-            f" VALUES (?, ?, ?, 1, 'a', 1, CASE WHEN ?3 = 'ok' THEN {NOW_US * 2} ELSE 0 END, {NOW_US * 2})",
+            "INSERT INTO links (user, provider, state, linked_us, account_mark, synced_us, due_us, hooked_us)"
+            f" VALUES (?, ?, ?, 1, x'61', 1, CASE WHEN ?3 = 'ok' THEN {NOW_US * 2} ELSE 0 END, {NOW_US * 2})",
             rows,
         )
         cursor.execute("COMMIT")

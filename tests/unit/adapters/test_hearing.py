@@ -57,7 +57,7 @@ def of_oura(happened: str, name: str, account: str = "oura-user-1") -> dict[str,
 def test_what_is_new_is_fetched_and_no_cursor_moves(rig: Callable[[str], Rig]) -> None:
     here = rig("oura")
     link = here.book.of("ann", "oura")
-    assert link.account == "oura-user-1"
+    assert here.book.account(link.id) == "oura-user-1"
     before, asked = here.book.cursor(link.id, "sleep"), len(here.cloud.log)
     here.cloud.records["sleep"] = [night("n1")]
     deliver(here, of_oura("create", "n1"))

@@ -206,7 +206,9 @@ def test_a_life(rig: Callable[[str], Rig], life: Life) -> None:
     assert tokens is not None
     if leave is not None:
         now = here.book.of("ann", life.provider)
-        access = here.ready.cloud.access(here.ready.client, tokens._replace(account=now.account), here.now_us)
+        access = here.ready.cloud.access(
+            here.ready.client, tokens._replace(account=here.book.account(now.id)), here.now_us
+        )
         assert told(leave, access, here.cloud).done
         assert here.cloud.revoked
         assert here.sync()["state"] == "needs_reauth"
@@ -225,7 +227,7 @@ def test_garmin_pushes_pings_and_is_asked_for_history_once(rig: Callable[[str], 
     assert here.sync()["state"] == "ok"
     backfills = [path for path, _ in here.cloud.log if "/backfill/" in path]
     assert len(backfills) == len(set(backfills)) == 15
-    assert here.book.of("ann", "garmin").account == "g-1"
+    assert here.book.account(here.book.of("ann", "garmin").id) == "g-1"
     asked = len(here.cloud.log)
     assert here.sync()["state"] == "ok"
     assert len(here.cloud.log) == asked, "nothing is polled, and no window asked for twice"

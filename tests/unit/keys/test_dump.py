@@ -23,7 +23,8 @@ from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
 from healthsync_mqtt.cli.sealed_files import seal_files
 from healthsync_mqtt.config.data_files import AtRest, data_file
 from healthsync_mqtt.config.paths import DataPaths
-from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.errors import ConflictError, StoreError
+from healthsync_mqtt.formats.port import Gone, Made
 from healthsync_mqtt.homeassistant.file import Kept, LatestFile, Shown
 from healthsync_mqtt.homeassistant.latest import LatestValue, ValueKey
 from healthsync_mqtt.insights.file import InsightFile
@@ -83,9 +84,10 @@ def plant(data: Path, marks: Marks, *, sealed: bool) -> None:
     plant_latest(data, marks)
     plant_sink(data, marks)
     asyncio.run(plant_sessions(data, marks))
-    with LinkBook.open(data) as book, NoticeInbox.open(data) as inbox:
-        for user in USERS:
-            book.agree(user, "whoop", Tokens(marks.text(), marks.text(), NOW_US), "read", NOW_US)
+    with LinkBook.open(data) as book:
+        plant_links(book, marks)
+    with NoticeInbox.open(data) as inbox:
+        for _ in USERS:
             inbox.put("whoop", marks.bytes(), NOW_US)
 
 
@@ -98,6 +100,20 @@ def plant_days(data: Path) -> None:
         while file.work_out(100, lambda _user, _type: 0):
             pass
         file.show(dict.fromkeys(USERS, b"digest"))
+
+
+def plant_links(book: LinkBook, marks: Marks, *, again: bool = False) -> None:
+    for user in USERS:
+        tokens = Tokens(marks.text(), marks.text(), NOW_US, account=marks.text())
+        link = book.of(user, "whoop") if again else book.agree(user, "whoop", tokens, "read", NOW_US)
+        for _ in range(4):
+            named = Made({"id": marks.text(), "type": "sleep", "start_time": "2025-01-01T00:00:00Z"}, 0)
+            book.note(link.id, [named._replace(name=f"sleep {marks.text()};{marks.text()}")])
+            book.discover(link.id, f"/v2/{marks.text()}", marks.text())
+            book.shelve(link, marks.text(), marks.bytes())
+            redirect = "http://127.0.0.1:1/callback"
+            book.expect(marks.text(), user, "oura", redirect=redirect, verifier=marks.text(), until_us=NOW_US)
+        book.remember(link.id, marks.bytes())
 
 
 def plant_insights(data: Path, marks: Marks) -> None:
@@ -185,6 +201,7 @@ def sealed_while_open(data: Path, marks: Marks, *, by_another: bool = False) -> 
         InsightFile.open(data / "insights.db") as findings,
         closing(LatestFile.open(data / "homeassistant.db")) as latest,
         closing(SinkLedger.open(data / "sinks" / "influx.db")) as ledger,
+        LinkBook.open(data) as book,
     ):
         store = SessionStore.open(data / "sessions.db")
         seal_log(data, 50, lambda _left: None)
@@ -194,6 +211,7 @@ def sealed_while_open(data: Path, marks: Marks, *, by_another: bool = False) -> 
         findings.show({(user, "kind"): b"digest" for user in USERS})
         latest.write("epoch", 9, {}, {ValueKey("user0", "weight"): Shown(b"digest-1", b"digest-2")})
         ledger.refuse([RefusedLine(EACH, 0, "refused", 400, marks.text())], NOW_US)
+        plant_links(book, marks, again=True)
         asyncio.run(kept_once_more(store, marks))
 
 
@@ -249,7 +267,7 @@ def test_every_file_has_a_row(place: tuple[Path, Marks]) -> None:
     data, _ = place
     names = [str(path.relative_to(data)) for path in data.rglob("*") if path.is_file()]
     assert [name for name in names if data_file(name) is None] == []
-    assert {"sessions.db", "summaries.db", "insights.db", "homeassistant.db", "sinks/influx.db"} <= {
+    assert {"sessions.db", "summaries.db", "insights.db", "homeassistant.db", "sinks/influx.db", "adapters.db"} <= {
         name for name in names if data_file(name).at_rest is AtRest.sealed
     }
 
@@ -282,6 +300,32 @@ def test_everything_is_read_again(place: tuple[Path, Marks]) -> None:
     assert {each.payload.decode() for each in store.retained()} <= known
     assert {each.payload.decode() for each in store.wills().values()} <= known
     asyncio.run(closed(store))
+
+
+def test_what_links_know_is_found_again(place: tuple[Path, Marks]) -> None:
+    """By an account, by what a record is called, by where a list found it, by the word of a link that is made."""
+    data, marks = place
+    at = {mark: number for number, mark in enumerate(marks.made)}
+    with LinkBook.open(data) as book:
+        for link in book.links():
+            account = book.account(link.id)
+            assert account in at
+            assert [each.user for each in book.of_account("whoop", account)] == [link.user]
+            assert book.memory(link.id).decode() in at
+            found = book.found(link.id, Gone(""))
+            assert len(found) in {4, 8}
+            event = found[0][0]
+            name, path, said, file, body = marks.made[at[event] + 1], *marks.made[at[event] + 3 : at[event] + 7]
+            assert book.found(link.id, Gone(f"sleep {name};")) == [found[0]]
+            assert book.discovered(link.id, f"/v2/{path}") == said
+            assert book.shelved(link, file) == body.encode()
+            state = marks.made[at[event] + 7]
+            assert book.expected(state, NOW_US)[0] == link.user
+            with pytest.raises(ConflictError):
+                book.expected(state, NOW_US)
+            book.forget(link.id, [event])
+            assert event not in {each for each, *_ in book.found(link.id, Gone("sleep"))}
+        assert book.of_account("whoop", "another") == []
 
 
 def test_a_point_that_is_moved_again_has_one_place(place: tuple[Path, Marks]) -> None:

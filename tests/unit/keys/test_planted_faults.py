@@ -152,6 +152,10 @@ def marks_openly(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(DataKey, "mark", lambda _, data: data)
 
 
+def marks_with_the_newest(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(KeyBook, "oldest_of", KeyBook.newest_of)
+
+
 RINGS: list[tuple[Plant, str]] = [
     (placeless, "in_another_place_nothing_is_opened"),
     (clear, "sealed_bytes_tell_nothing"),
@@ -168,6 +172,7 @@ RINGS: list[tuple[Plant, str]] = [
     (each_its_own, "two_processes_make_one_key"),
     (one_namespace, "parts_of_the_service_have_keys_of_their_own"),
     (rotates_nothing, "a_rotation_touches_no_data"),
+    (marks_with_the_newest, "a_renewed_key_leaves_marks_as_they_were"),
     (marks_openly, "marks_are_equal_for_equal_bytes_of_one_user"),
 ]
 
