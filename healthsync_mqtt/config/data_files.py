@@ -49,7 +49,7 @@ DATA_FILES: Final = (
     _database("audit.db", AtRest.nothing, "who did what, under pseudonyms"),
     DataFile(("audit.head", "*.anchor", "erasures.jsonl"), AtRest.nothing, "marks by which a loss is found"),
     DataFile(("hook-logins.jsonl",), AtRest.nothing, "client ids and user names that hooks let in"),
-    DataFile(("imports/uploads/*",), AtRest.readable, "a file that was uploaded, until it is read"),
+    DataFile(("imports/uploads/*",), AtRest.sealed, "a file that was uploaded, until it is read: its key is in memory"),
     DataFile(("imports/device-*.json",), AtRest.sealed, "what kinds of archives remember of a device"),
     DataFile(("imports/*.json",), AtRest.nothing, "how far an import has come"),
     DataFile(("sinks/*.json",), AtRest.nothing, "where sinks are, and where their tokens lie"),

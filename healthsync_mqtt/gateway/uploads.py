@@ -1,8 +1,8 @@
-"""Files that people upload to be imported: kept privately, and read by a process of its own, one after the other.
+"""Files that people upload to be imported: kept sealed, and read by a process of its own, one after the other.
 
 The process is the command `import`: it reads what somebody brought, which costs time and may be anything, publishes it
-as a device of the user, and says what it came to. An upload that a gateway which ended has left is not gone on with:
-what was stored of it is a duplicate the next time.
+as a device of the user, and says what it came to. The key of a file is in the memory of the two. An upload that a
+gateway which ended has left is not gone on with: what was stored of it is a duplicate the next time.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from healthsync_mqtt.config.private_files import make_private_directory
 from healthsync_mqtt.control.service_file import is_alive
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.keys.spool import KEY_BYTES, SpoolWriter
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("gateway")
@@ -64,8 +65,8 @@ Command = Callable[[Sequence[str]], Sequence[str]]
 
 
 def import_command(words: Sequence[str]) -> Sequence[str]:
-    """The command `healthsync import …` as it is started from here."""
-    code = "import os, sys; os.nice(10); from healthsync_mqtt.cli.main import main; sys.exit(main())"
+    """The command `healthsync import …` as it is started from here: the key of the file is on its standard input."""
+    code = "import os; os.nice(10); from healthsync_mqtt.cli.spooled import main; main()"
     return (sys.executable, "-c", code, "import", *words)
 
 
@@ -79,7 +80,7 @@ class Uploads:
         self._most = most
         self._command = command
         self._known: dict[str, UploadedImport] = {}
-        self._queue: deque[tuple[UploadedImport, list[str]]] = deque()
+        self._queue: deque[tuple[UploadedImport, list[str], bytes]] = deque()
         self._came = asyncio.Event()
         #: users whose file arrives, waits or is read
         self._busy: set[str] = set()
@@ -105,7 +106,7 @@ class Uploads:
 
     def forget(self, user: str) -> None:
         """The user is erased: nothing of the user's imports is left, neither files nor what they came to."""
-        for made, _ in self._queue:
+        for made, *_ in self._queue:
             if made.user == user:
                 (self._folder / made.id).unlink(missing_ok=True)
                 self._busy.discard(user)
@@ -139,9 +140,9 @@ class Uploads:
         if length is not None and length > self._most:
             raise self._too_large()
         self._busy.add(user)
-        number = f"{os.getpid()}-{secrets.token_urlsafe(12)}"
+        number, key = f"{os.getpid()}-{secrets.token_urlsafe(12)}", secrets.token_bytes(KEY_BYTES)
         try:
-            size = await self._kept(self._folder / number, pieces)
+            size = await self._kept(self._folder / number, key, pieces)
         except BaseException:
             self._busy.discard(user)
             (self._folder / number).unlink(missing_ok=True)
@@ -149,7 +150,7 @@ class Uploads:
         made = UploadedImport(number, user, device, size, time.time())
         self._remember(made)
         words = [str(self._folder / number), f"--user={user}", f"--device={device}", *options]
-        self._queue.append((made, words))
+        self._queue.append((made, words, key))
         self._came.set()
         return made
 
@@ -159,17 +160,17 @@ class Uploads:
             await self._came.wait()
             self._came.clear()
             while self._queue:
-                made, words = self._queue.popleft()
+                made, words, key = self._queue.popleft()
                 try:
-                    await self._imported(made, words)
+                    await self._imported(made, words, key)
                 finally:
                     self._busy.discard(made.user)
                     (self._folder / made.id).unlink(missing_ok=True)
 
-    async def _kept(self, file: Path, pieces: AsyncIterator[bytes]) -> int:
+    async def _kept(self, file: Path, key: bytes, pieces: AsyncIterator[bytes]) -> int:
         await asyncio.to_thread(make_private_directory, self._folder)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        size, buffer = 0, bytearray()
+        spool, size, buffer = SpoolWriter(descriptor, key), 0, bytearray()
         try:
             while True:
                 try:
@@ -184,9 +185,10 @@ class Uploads:
                     raise self._too_large()
                 buffer += piece
                 if len(buffer) >= _PIECE:
-                    await asyncio.to_thread(_write, descriptor, bytes(buffer))
+                    await asyncio.to_thread(spool.write, bytes(buffer))
                     buffer.clear()
-            await asyncio.to_thread(_write, descriptor, bytes(buffer))
+            await asyncio.to_thread(spool.write, bytes(buffer))
+            await asyncio.to_thread(spool.finish)
         except OSError as error:
             log.error("gateway.upload_failed", error=error)  # noqa: TRY400  # no traceback
             raise HttpError(503, "unavailable", "the file could not be kept here", retry_after_s=_AGAIN_S) from None
@@ -196,13 +198,13 @@ class Uploads:
             raise HttpError(400, "bad_input", "the body is empty", hint="the body is the file itself")
         return size
 
-    async def _imported(self, made: UploadedImport, words: list[str]) -> None:
+    async def _imported(self, made: UploadedImport, words: list[str], key: bytes) -> None:
         self._changed(replace(made, state=UploadState.reading))
         state, outcome = UploadState.failed, None
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command([*words, "--data", str(self._data), "--json"]),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
@@ -210,7 +212,7 @@ class Uploads:
             if made.id not in self._known:
                 self.forget(made.user)  # erased while it was started
             try:
-                said, failed = await process.communicate()
+                said, failed = await process.communicate(key)
                 code = process.returncode
             except BaseException:
                 with contextlib.suppress(ProcessLookupError):
@@ -247,12 +249,6 @@ class Uploads:
         return HttpError(
             413, "too_large", f"the file is longer than {self._most} bytes", hint="see: gateway.upload_bytes"
         )
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _outcome(said: bytes) -> dict[str, Any] | None:

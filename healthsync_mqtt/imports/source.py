@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from healthsync_mqtt.errors import InputError
+from healthsync_mqtt.keys import spool
 from healthsync_mqtt.model.text import printable
 
 MOST_DOCUMENT: Final = 64 * 1024 * 1024
@@ -194,11 +195,11 @@ def _plain(path: Path, folder: Path, moved: Moved) -> Member:
             return None
         return _plain(there.resolve(), folder, moved) if inside else None
 
-    return Member(name=name, size=path.stat().st_size, opens=lambda: _counted(path, moved), find=find)
+    return Member(name=name, size=spool.size_of(path), opens=lambda: _counted(path, moved), find=find)
 
 
 def _counted(path: Path, moved: Moved) -> IO[bytes]:
-    return io.BufferedReader(_Counted(path.open("rb", buffering=0), moved), 1 << 18)
+    return io.BufferedReader(_Counted(spool.open_bytes(path), moved), 1 << 18)
 
 
 def _of_zip(member: Member, opened: contextlib.ExitStack, budget: Budget, depth: int) -> Iterator[tuple[Member, bytes]]:
@@ -295,7 +296,7 @@ class _Folded(gzip.GzipFile):
 class _Counted(io.RawIOBase):
     """A file on the disk of which somebody is told how much was read."""
 
-    def __init__(self, file: io.FileIO, moved: Moved) -> None:
+    def __init__(self, file: io.RawIOBase, moved: Moved) -> None:
         self._file = file
         self._moved = moved
 
@@ -354,7 +355,7 @@ def _why(error: BaseException) -> str:
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all in a folder; 0 where that cannot be said."""
     try:
-        return sum(each.stat().st_size for each in _files_below(path)) if path.is_dir() else path.stat().st_size
+        return sum(each.stat().st_size for each in _files_below(path)) if path.is_dir() else spool.size_of(path)
     except OSError:
         return 0
 
@@ -365,9 +366,9 @@ def digest_of(path: Path) -> str:
     try:
         folder = path if path.is_dir() else path.parent
         for each in _files_below(path) if path.is_dir() else (path,):
-            named = f"\0{each.relative_to(folder).as_posix()}\0{each.stat().st_size}\0"
+            named = f"\0{each.relative_to(folder).as_posix()}\0{spool.size_of(each)}\0"
             found.update(named.encode("utf-8", "replace"))
-            with each.open("rb") as file:
+            with spool.buffered(each) as file:
                 while chunk := file.read(1 << 20):
                     found.update(chunk)
     except OSError as error:

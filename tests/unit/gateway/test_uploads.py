@@ -21,8 +21,14 @@ from tests.support.patience import PATIENCE_S, until
 
 CODE = """
 import json, pathlib, sys
+from healthsync_mqtt.keys import spool
 file = pathlib.Path(sys.argv[1])
-print(json.dumps({"events": file.stat().st_size, "mode": oct(file.stat().st_mode & 0o777), "words": sys.argv[2:]}))
+raw = file.read_bytes()
+spool.hand_over(file, sys.stdin.buffer.read(spool.KEY_BYTES))
+with spool.buffered(file) as opened:
+    said = opened.read().decode()
+mode = oct(file.stat().st_mode & 0o777)
+print(json.dumps({"said": said, "mode": mode, "words": sys.argv[2:], "open": b"def" in raw}))
 """
 
 
@@ -56,7 +62,7 @@ async def test_a_file_is_kept_imported_and_gone(tmp_path: Path) -> None:
     found = await ended(made, of)
     assert found.state is UploadState.done
     assert found.outcome is not None
-    assert (found.outcome["events"], found.outcome["mode"]) == (6, "0o600")
+    assert (found.outcome["said"], found.outcome["mode"], found.outcome["open"]) == ("abcdef", "0o600", False)
     assert found.outcome["words"][:3] == ["--user=alice", "--device=import", "--zone=Europe/Berlin"]
     assert of.find("bob", made.id) is None
     assert [each.id for each in of.of("alice")] == [made.id]
