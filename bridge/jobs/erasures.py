@@ -24,6 +24,7 @@ from healthsync_mqtt.identity import erasure_ledger
 from healthsync_mqtt.identity.erasure_recall import recall
 from healthsync_mqtt.identity.login.credentials import CredentialStore
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.imports.kept import forget_person
 from healthsync_mqtt.keys.opening import has_ring, ring_of
 from healthsync_mqtt.linked.flights import Flights
 from healthsync_mqtt.linked.parting import existing
@@ -245,7 +246,11 @@ class Erasures:
     async def _leave_files(self, erasure: PersonErasure) -> None:
         for follower in self._followers:
             await follower.forget(_name(erasure))
+        await asyncio.to_thread(self._forget_imports, _name(erasure))
         await self._destroy_keys(erasure)  # a follower that was at work may have made one anew
+
+    def _forget_imports(self, user: str) -> None:
+        forget_person(self._root, user, [each.device_id for each in self._registry.devices(user, removed=True)])
 
     async def _leave_sinks(self, erasure: PersonErasure) -> None:
         await asyncio.to_thread(self._ask_sinks, erasure)
@@ -325,6 +330,7 @@ class Erasures:
         await asyncio.to_thread(self._book.forget, erasure, self._clock_us())
 
     def _forget_in_files(self, erasure: PersonErasure) -> None:
+        self._forget_imports(_name(erasure))  # one that was at work may have said how far it was
         paths = self._settings.paths
         store = CredentialStore(paths.credentials)
         for client in erasure.clients:

@@ -4,12 +4,12 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 from healthsync_mqtt import __version__
 from healthsync_mqtt.client.carriage import MarkFile
 from healthsync_mqtt.config.private_files import make_private_directory, write_durably
+from healthsync_mqtt.imports.kept import folder, mark_name, memory_file, short
 from healthsync_mqtt.keys.faults import KeyDestroyedError
 from healthsync_mqtt.keys.opening import files_are_sealed, ring_of
 from healthsync_mqtt.keys.sealed import FORM
@@ -26,11 +26,11 @@ class ImportState:
 
     @property
     def _folder(self) -> Path:
-        return self.data / "imports"
+        return folder(self.data)
 
     @property
     def _memory(self) -> Path:
-        return self._folder / f"device-{_short(self.user, self.device)}.json"
+        return memory_file(self.data, self.user, self.device)
 
     @property
     def _context(self) -> bytes:
@@ -62,8 +62,8 @@ class ImportState:
         """How far the import of a file has come: of this content, read by this version, with what is remembered."""
         make_private_directory(self._folder)
         known = [__version__, *map(str, declared)]
-        known += [f"{kind}/{_short(state.hex())}" for kind, state in sorted(memory.items())]
-        return MarkFile(self._folder / f"{self._of(digest)}-{_short(*known)}.json")
+        known += [f"{kind}/{short(state.hex())}" for kind, state in sorted(memory.items())]
+        return MarkFile(self._folder / f"{self._of(digest)}-{short(*known)}.json")
 
     def forget(self, digest: str) -> None:
         """An import of this content has ended: also what was remembered of it under other circumstances goes."""
@@ -73,8 +73,4 @@ class ImportState:
                 left.unlink(missing_ok=True)
 
     def _of(self, digest: str) -> str:
-        return f"mark-{_short(self.user, self.device, digest)}"
-
-
-def _short(*words: str) -> str:
-    return blake2b("\x1f".join(words).encode(), digest_size=16).hexdigest()
+        return mark_name(self.user, self.device, digest)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from base64 import b64encode
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from bridge.jobs import erasures
 from bridge.service import Service
 from healthsync_mqtt.adapters.cloud import Tokens
 from healthsync_mqtt.adapters.links import FetchCursor, LinkBook
+from healthsync_mqtt.broker.embedded.sessions.kept import KeptWill, OwedMessage
+from healthsync_mqtt.broker.embedded.sessions.retained import Retained
+from healthsync_mqtt.broker.embedded.sessions.store import SessionStore
+from healthsync_mqtt.cli.import_state import ImportState
 from healthsync_mqtt.cli.installation import DataDirectory
+from healthsync_mqtt.client.carriage import Mark
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.formats.port import Gone, Made
@@ -22,22 +28,41 @@ from healthsync_mqtt.homeassistant.latest import LatestValue, ValueKey
 from healthsync_mqtt.identity import erasure_ledger
 from healthsync_mqtt.identity.erasure_recall import recall
 from healthsync_mqtt.identity.login.credentials import CredentialStore
+from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.linked.parting import PartingBook
+from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.model.erasure import NEXT, ErasureStep
 from healthsync_mqtt.model.event import Event, Op, Rejection
 from healthsync_mqtt.model.origin import Origin
+from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.sinks.config import InfluxConfig, Sinks
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.pseudonym import Pseudonyms
 from healthsync_mqtt.sinks.series import SeriesSource
+from healthsync_mqtt.sql_files import statements as insight_statements
 from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.storage.port import FormatMemory, Item, Quarantined
+from healthsync_mqtt.summaries.file import SummaryFile
 from healthsync_mqtt.testing.log_items import NOW_US, item
 
 WHO = "marker-zoe"
 DEVICE = "marker-watch"
 MARKS = [WHO, DEVICE, "marker-id", "marker-value", "marker-refused", "marker-app", "marker-record", "marker-source"]
+MARKS += [
+    "marker-account",
+    "marker-memory",
+    "marker-night",
+    "marker-owed",
+    "marker-will",
+    "marker-finding",
+    "marker-import",
+]
+FORMS = {
+    mark: [mark.encode(), *(b64encode(b"x" * by + mark.encode())[4 if by else 0 : -4] for by in range(3))]
+    for mark in MARKS
+}
+"""As they are, and in base64 at any of its three places."""
 
 
 def planted(number: int) -> Item:
@@ -91,8 +116,48 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             link = book.agree(user, "whoop", tokens, "read", NOW_US) if user == WHO else None
             link = link or book.agree(user, "whoop", tokens._replace(account=""), "read", NOW_US)
             book.advance(link, "sleep", FetchCursor(2, 1), b"marker-memory" if user == WHO else b"")
-            book.note(link.id, [Made({"id": f"{user}-n", "type": "sleep"}, 0, name=f"{user}-night")])
+            name = "marker-night" if user == WHO else "bob-night"
+            book.note(link.id, [Made({"id": f"{user}-n", "type": "sleep"}, 0, name=name)])
+    plant_days(data)
+    for user, word in ((WHO, b"marker-import"), ("bob", b"bob's")):
+        state = ImportState(data, user, f"{user}-watch" if user == "bob" else DEVICE)
+        state.remember({"fit": word})
+        state.mark("a digest", Declared(), {"fit": word}).write(
+            Mark(events=7, examples={"x": [{"place": word.decode()}]})
+        )
+    asyncio.run(plant_sessions(data))
     return data
+
+
+def plant_days(data: Path) -> None:
+    with open_reader(data) as reader, SummaryFile.open(data / "summaries.db") as days:
+        days.agree(WHO, "all", lambda _user, _type: 0)
+        days.take(reader.head(), reader.read(0, 10_000), {})
+        while days.work_out(100, lambda _user, _type: 0):
+            pass
+    with InsightFile.open(data / "insights.db") as findings:
+        findings._connection.execute(
+            insight_statements("healthsync_mqtt.insights", "sql", "file.sql")["add"],
+            (WHO, "kind", 1, "", "[]", '{"said":"marker-finding"}'),
+        )
+
+
+async def plant_sessions(data: Path) -> None:
+    """A reader who was away, what is retained of the person, and a will."""
+    store = SessionStore.open(data / "sessions.db")
+    session = store.opened(Principal(role=Role.subscriber, client_id="app", users=None, types=None))
+    topic = f"users/{WHO}/canonical/heart_rate"
+    store.owed(session, 1, OwedMessage(topic.encode(), b"marker-owed", 1, False))
+    store.retain(topic, Retained(topic, b"marker-owed", 1))
+    who = Principal(role=Role.device, client_id=f"{WHO}-{DEVICE}", user=WHO, device=DEVICE)
+    store.will(
+        store.opened(who),
+        KeptWill(who, 1e9, f"users/{WHO}/devices/{DEVICE}/status", b"marker-will", 1, False, b"", None),
+    )
+    done = asyncio.get_running_loop().create_future()
+    store.durable(lambda: done.set_result(None))
+    await done
+    store.close()
 
 
 def begin(data: Path) -> str:
@@ -120,13 +185,18 @@ def found(data: Path) -> list[str]:
     named = [f"{path}" for path in files if any(mark in path.name for mark in MARKS)]
     contents = {path: path.read_bytes() for path in files}
     return named + [
-        f"{mark} in {path.name}" for path, raw in contents.items() for mark in MARKS if mark.encode() in raw
+        f"{mark} in {path.name}"
+        for path, raw in contents.items()
+        for mark, forms in FORMS.items()
+        if any(each in raw for each in forms)
     ]
 
 
 def test_the_marks_are_everywhere_before(data: Path) -> None:
     files = {line.rpartition(" ")[2] for line in found(data)}
-    assert {"events.db", "registry.db", "homeassistant.db", "influx.db", "pseudonyms.db"} <= files
+    names = {"events.db", "registry.db", "homeassistant.db", "influx.db", "pseudonyms.db", "sessions.db", "insights.db"}
+    assert names | {"summaries.db", "adapters.db"} <= files
+    assert sum(name.startswith(("device-", "mark-")) for name in files) == 2
     assert {line.partition(" ")[0] for line in found(data) if " in " in line} == set(MARKS) - {"marker-app"} | {
         "marker-app"
     }
@@ -154,6 +224,8 @@ def test_nothing_is_left_and_others_are_as_they_were(data: Path) -> None:
         assert [each.user for each in links.links()] == ["bob"]
         assert links.tokens(links.of("bob", "whoop")) is not None
         assert links.found(links.links()[0].id, Gone("bob")) != []
+    assert ImportState(data, "bob", "bob-watch").memory() == {"fit": b"bob's"}
+    assert len(list((data / "imports").glob("mark-*"))) == 1
     with PartingBook.open(data) as partings:
         (parting,) = partings.partings(erasure=erasure)
         partings.over(parting)
