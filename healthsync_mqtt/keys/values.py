@@ -91,7 +91,7 @@ class ValueSealing:
 
     def seal(self, value: Value, user: str, *place: object) -> Value:
         """What is stored of a value."""
-        if not value or not self._seals():
+        if not value or not self.seals():
             return value
         content = value.encode() if isinstance(value, str) else value
         ring, context = self._at_hand(), self._context(place)
@@ -118,7 +118,7 @@ class ValueSealing:
 
     def mark(self, data: bytes, user: str) -> bytes:
         """A digest by which equal bytes are known; when the file is sealed nobody tries it out without the key."""
-        if not data or not self._seals():
+        if not data or not self.seals():
             return data
         ring = self._at_hand()
         return ring.mark(user, data) if user else ring.mark_service(self._name, data)
@@ -126,8 +126,8 @@ class ValueSealing:
     def _marked(self, value: Value, user: str) -> bytes:
         return self.mark(value.encode() if isinstance(value, str) else value or b"", user)
 
-    def _seals(self) -> bool:
-        """Asked inside of the transaction that writes: another process may have sealed the file just before it."""
+    def seals(self) -> bool:
+        """Whether what is written is sealed. For inside of a transaction: the file may have been sealed just before."""
         if not self.on and self._connection is not None:
             self.on = _is_sealed(self._connection)
         return self.on

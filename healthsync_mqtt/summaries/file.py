@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Final, NamedTuple, Self
 
 import msgspec
@@ -66,6 +67,11 @@ class SourceFacts(NamedTuple):
     types: int
     last_us: int
 
+    def joined(self, other: "SourceFacts") -> "SourceFacts":
+        """Of one that has two rows: it was called like a user or type before names of sources were sealed."""
+        most = max(self.types, other.types)
+        return SourceFacts(self.name, self.events + other.events, most, max(self.last_us, other.last_us))
+
 
 class _Person(NamedTuple):
     """``low_us`` and ``high_us``: how far clocks of this user were ahead of UTC, at least and at most."""
@@ -88,6 +94,8 @@ class SummaryFile:
         self._sealing = sealing
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
+        #: where names of sources are sealed; those of users and types never are
+        self._sources: dict[str, int] = {}
         self._turn = -1  # the user whose day was worked out last
         self._read_names()
         place = connection.execute(_SQL["place"]).fetchone()
@@ -102,7 +110,7 @@ class SummaryFile:
     def open(cls, path: Path) -> Self:
         """Open or create, mode 0600, for the one who writes."""
         connection = open_private_database(path, numbered(_HERE, "sql", "file"))
-        older = [_SQL[each] for each in ("seal_parts", "seal_days", "seal_shown")]
+        older = [_SQL[each] for each in ("seal_parts", "seal_days", "seal_shown", "seal_sources")]
         return cls._of(connection, path, lambda: ValueSealing.writing(connection, path.parent, path.name, older))
 
     @classmethod
@@ -167,7 +175,7 @@ class SummaryFile:
             person = person._replace(low_us=min(person.low_us, offset_us), high_us=max(person.high_us, offset_us))
             people[record.user] = person
         user, type_ = self._number(record.user), self._number(record.type)
-        source = self._number(part.source)
+        source = self._source(part.source)
         told = (source, part.worn, offset_us if part.placed else None, part.start_us, part.end_us, record.received_us)
         rule = RULES[record.type]
         if rule is DayRule.LONGEST:
@@ -372,7 +380,11 @@ class SummaryFile:
         """What measured, by name."""
         number = self._known(user)
         rows = [] if number is None else self._query("sources", (number,))
-        return sorted(SourceFacts(self._named(source), *rest) for source, *rest in rows)
+        found: dict[str, SourceFacts] = {}
+        for number, *rest in rows:
+            each = SourceFacts(self._named(number), *rest)
+            found[each.name] = each if each.name not in found else found[each.name].joined(each)
+        return sorted(found.values())
 
     def changed_since(self, change: int, limit: int) -> list[tuple[int, str, int]]:
         """The days that came to something else after this change: the number of the change, the user, the day."""
@@ -466,6 +478,19 @@ class SummaryFile:
             self._numbers[name], self._names[number] = number, name
         return number
 
+    def _source(self, name: str) -> int:
+        """Sealed, it is another row than that of a user or type who is called so."""
+        if not self._sealing.seals():
+            return self._number(name)
+        if not self._knows_sealed:
+            self._read_names()
+        number = self._sources.get(name)
+        if number is None:
+            number = self._connection.execute(_SQL["add_name"], (token_hex(8),)).fetchone()[0]
+            self._connection.execute(_SQL["seal_name"], (number, name))
+            self._sources[name], self._names[number] = number, name
+        return number
+
     def _known(self, name: str) -> int | None:
         """The number of a name, as it is now: another process may have given it one, or another one, since."""
         number: int | None = next((row[0] for row in self._query("number_of", (name,))), None)
@@ -477,8 +502,9 @@ class SummaryFile:
         return self._names[number]
 
     def _read_names(self) -> None:
-        self._numbers = dict(self._query("names", ()))
-        self._names = {no: name for name, no in self._numbers.items()}
+        self._knows_sealed = self._sealing.on
+        self._numbers, self._sources = dict(self._query("names", ())), dict(self._query("sealed_names", ()))
+        self._names = {no: name for each in (self._numbers, self._sources) for name, no in each.items()}
 
 
 def _unusable(error: Exception, name: str) -> StoreError:

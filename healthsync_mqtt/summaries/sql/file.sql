@@ -5,13 +5,26 @@ SELECT epoch, seq FROM place
 INSERT INTO place (only, epoch, seq) VALUES (1, ?, ?) ON CONFLICT (only) DO UPDATE SET epoch = ?1, seq = ?2
 
 -- name: names
-SELECT name, no FROM names
+SELECT name, no FROM names WHERE substr(name, 1, 1) != char(1)
+
+-- name: sealed_names
+SELECT opened(name, '', 'name', no), no FROM names WHERE substr(name, 1, 1) = char(1)
 
 -- name: number_of
 SELECT no FROM names WHERE name = ?
 
 -- name: add_name
 INSERT INTO names (name) VALUES (?) RETURNING no
+
+-- name: seal_name
+UPDATE names SET name = sealed(?2, '', 'name', no) WHERE no = ?1
+
+-- name: seal_sources
+UPDATE names SET name = sealed(name, '', 'name', no)
+WHERE no IN (SELECT source FROM part) AND no NOT IN (
+    SELECT user FROM part UNION SELECT type FROM part UNION SELECT user FROM touched UNION SELECT type FROM touched
+    UNION SELECT user FROM day UNION SELECT type FROM day UNION SELECT user FROM person UNION SELECT user FROM shown
+)
 
 -- name: people
 SELECT user, low_us, high_us, agreed, preferred FROM person

@@ -65,7 +65,7 @@ class Marks:
 
 
 def weighed(marks: Marks) -> Event:
-    body = b'{"note":"%b","value":{"kg":81.5}}' % marks.bytes()
+    body = b'{"note":"%b","value":{"kg":81.5},"source":{"app":"%b"}}' % (marks.bytes(), marks.bytes())
     return Event(marks.text(), "weight", NOW_US, None, 0, Op.UPSERT, body, 0)
 
 
@@ -287,6 +287,8 @@ def test_everything_is_read_again(place: tuple[Path, Marks]) -> None:
         for user in USERS:
             (found,) = days.days(user, -(2**40), 2**40).values()
             assert "81.5" in str(found["weight"].figures)
+            assert {each.name.removeprefix("watch/") for each in days.sources(user)} <= known
+            assert sum(each.events for each in days.sources(user)) == EACH
         assert days.shown() == dict.fromkeys(USERS, b"digest")
     with closing(SinkLedger.open(data / "sinks" / "influx.db")) as ledger:
         assert {each.message for each in [*ledger.refused(), *ledger.owed()]} <= known
