@@ -142,6 +142,8 @@ def _in_pipe(heading: str, value: object) -> object:
 
 _FOLDED: Final = 24
 """The least width that a folded column has."""
+_BETWEEN: Final = 2
+"""The blanks between two columns."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "", paged: bool = False) -> None:
@@ -181,7 +183,7 @@ def _laid_out(columns: Sequence[str], rows: list[list[str]], width: int) -> Tabl
         for column, cells in zip(columns, zip(*rows, strict=True), strict=True)
     ]
     widest = widths.index(max(widths))
-    if sum(widths) - widths[widest] + min(widths[widest], _FOLDED) + len(widths) - 1 <= width:
+    if sum(widths) - widths[widest] + min(widths[widest], _FOLDED) + _BETWEEN * (len(widths) - 1) <= width:
         shown = Table(box=None, pad_edge=False, header_style="bold")
         for number, column in enumerate(columns):
             shown.add_column(column, overflow="fold", no_wrap=number != widest)

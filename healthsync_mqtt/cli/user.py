@@ -82,6 +82,8 @@ def list_users(limit: Limit = None, data: Data = DATA, json: Json = False) -> No
     with LastEvents(place) as events:
         for each in users:
             each["last_event_at"] = events.of_user(each["user_id"])
+            if not json and each["withheld"]:
+                each["consent"] = [f"{','.join(each['consent'])} but {','.join(each['withheld'])}"]
     output.listing(
         newest(users, limit, created),
         {"user_id": "USER", "devices": "DEVICES", "consent": "CONSENT NOW", "last_event_at": "LAST EVENT"}
@@ -110,7 +112,7 @@ def show(name: Name, data: Data = DATA, json: Json = False) -> None:
             *([("suspended", shown["suspended_at"])] if shown["suspended_at"] else []),
             ("devices", ", ".join(shown["devices"]) or "none"),
             *(
-                ("consent", f"{', '.join(item['types'])} ({item['purpose']}, {item['state']} {item['granted_at']})")
+                ("consent", f"{', '.join(item['types'])} ({item['purpose']}, {item['state']} {_since(item)})")
                 for item in consents
             ),
         ]
@@ -247,6 +249,12 @@ def erase(
         output.say(
             f"begun; it goes on by itself, and is seen in: healthsync status  (left: {', '.join(shown['pending'])})"
         )
+
+
+def _since(line: dict[str, Any]) -> str:
+    """When what holds of a consent began to."""
+    moments = {"withdrawn": line["withdrawn_at"], "expired": line["expires_at"]}
+    return str(moments.get(line["state"], line["granted_at"]))
 
 
 def _known(place: DataDirectory, name: str) -> None:

@@ -13,13 +13,14 @@ from healthsync_mqtt.model.times import iso
 
 
 class UserDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """A user; ``consent`` are the types that may be stored now."""
+    """A user; ``consent`` are the types that may be stored now, ``withheld`` those that are left out of ``all``."""
 
     user_id: str
     created_at: str
     suspended_at: str | None
     devices: list[str]
     consent: list[str]
+    withheld: list[str]
 
 
 class DeviceDescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,14 +104,16 @@ def told(described: msgspec.Struct) -> dict[str, Any]:
 
 def described_user(registry: Registry, user: User, now_us: int) -> UserDescription:
     """A user with what the user agrees to at a moment."""
-    standings = registry.consent.standings(user.id)
-    stored = [line for line in standings if line.purpose is Purpose.store and line.holds(now_us)]
+    about = [line for line in registry.consent.standings(user.id) if line.purpose is Purpose.store]
+    stored = [line for line in about if line.holds(now_us)]
+    everything = any(line.type is None for line in stored)
     return UserDescription(
         user_id=user.id,
         created_at=iso(user.created_us),
         suspended_at=moment(user.suspended_us),
         devices=[device.device_id for device in registry.devices(user.id)],
         consent=sorted(line.type or "all" for line in stored),
+        withheld=sorted(line.type for line in about if line.type and everything and not line.holds(now_us)),
     )
 
 

@@ -1880,6 +1880,7 @@ export type UserDescription = {
   suspended_at: string | null;
   devices: Array<string>;
   consent: Array<string>;
+  withheld: Array<string>;
 };
 
 export type DeviceDescription = {

@@ -49,6 +49,22 @@ def test_grant_withdraw_show_history(alice, lines) -> None:
     ]  # fmt: skip
 
 
+def test_what_is_taken_out_of_everything_is_said_where_users_are_listed(lines, run) -> None:
+    """It said "all" of somebody who had taken heart rates back."""
+    lines("user", "add", "bob", "--consent", "all")
+    withdrawn = {
+        line["state"]: line["withdrawn_at"]
+        for line in lines("consent", "withdraw", "bob", "--types", "heart_rate,steps", "--purpose", "store")
+    }["withdrawn"]
+    (listed,) = lines("user", "list")
+    assert (listed["consent"], listed["withheld"]) == (["all"], ["heart_rate", "steps"])
+    assert "all but heart_rate,steps" in run("user", "list").stdout
+    assert f"heart_rate, steps (store, withdrawn {withdrawn[:19]}" in run("user", "show", "bob").stdout
+    lines("consent", "withdraw", "bob")
+    (listed,) = lines("user", "list")
+    assert (listed["consent"], listed["withheld"]) == ([], [])
+
+
 def test_user_add_with_a_purpose(lines) -> None:
     lines("user", "add", "bob", "--consent", "all", "--purpose", "store")
     assert [line["purpose"] for line in lines("consent", "show", "bob")] == ["store"]

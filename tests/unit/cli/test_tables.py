@@ -56,3 +56,10 @@ def test_one_long_value_is_folded_and_the_others_are_whole(capsys: pytest.Captur
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[0] == "2026-11-26T18:12:30Z"
     assert "".join(line.split()[-1] for line in lines[1:]) == "x" * 200
+
+
+def test_a_time_is_in_one_piece_where_a_row_is_a_little_too_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two blanks are between columns: at one a row seemed to fit, and its time was broken in two."""
+    columns = ("NAME", "USERS", "TYPES", "ONLINE", "LAST SEEN", "ADDRESS", "REFUSED", "SUSPENDED")
+    output.table(columns, [("demo-app", "ralice", "*", "no", "2026-11-27T09:06:33Z", "127.0.0.1", "1", "")])
+    assert "2026-11-27T09:06:33Z" in capsys.readouterr().out
