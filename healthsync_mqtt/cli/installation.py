@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from healthsync_mqtt.cli.options import now_us, operator
+from healthsync_mqtt.cli.output import say
 from healthsync_mqtt.client import Credentials
 from healthsync_mqtt.config.private_files import make_private_directory
-from healthsync_mqtt.errors import NotFoundError, Noun, UnknownNameError
+from healthsync_mqtt.errors import NotFoundError, Noun, StoreError, UnavailableError, UnknownNameError
 from healthsync_mqtt.identity.audit.delivery import deliver
 from healthsync_mqtt.identity.audit.log import AuditLog, plain, subject_of
 from healthsync_mqtt.identity.people.opening import has_registry
@@ -85,13 +86,16 @@ class DataDirectory:
         """The registry for one transaction, with what is written down of it: both happen, or neither.
 
         StoreError or UnavailableError, and no change, when the audit log cannot be opened. Rows that cannot be carried
-        over to it after the change are kept with the change, and go with the next ones.
+        over to it after the change are kept with the change, and go with the next ones: that is said, and no error.
         """
         log = self.audit_log()
         with self.registry() as registry:
             with registry.write():
                 yield Change(registry, log)
-            deliver(registry.audit_outbox, log)
+            try:
+                deliver(registry.audit_outbox, log)
+            except (StoreError, UnavailableError) as error:
+                say(f"note: the change is made; its row in the audit log comes with the next one ({error})")
 
     def log(self) -> LogReader | None:
         """A reader of the event log; None before the service has run for the first time."""

@@ -19,7 +19,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -98,7 +98,7 @@ class AuditLog:
             return cls._open_on(place, path, key_file)
         make_private_directory(path.parent)
         make_private_directory(key_file.parent)
-        with directory_lock(path.parent):
+        with _making(path.parent, key_file, path):
             if not key_file.exists():
                 key = secrets.token_bytes(32)
                 log = cls(path, key)
@@ -126,7 +126,7 @@ class AuditLog:
         make_private_directory(path.parent)
         make_private_directory(key_file.parent)
         server = AuditServer(place)
-        with directory_lock(path.parent):
+        with _making(path.parent, key_file, path.with_suffix(".head")):
             if not key_file.exists():
                 server.refuse_new_key(key_file)
                 write_durably(key_file, secrets.token_bytes(32).hex().encode())
@@ -265,6 +265,11 @@ class AuditLog:
 
     def _mac(self, head: AuditHead) -> str:
         return hmac.digest(self._key, f"head\0{head.no}\0{head.hash}".encode(), "sha256").hex()
+
+
+def _making(directory: Path, *parts: Path) -> AbstractContextManager[None]:
+    """The lock under which a log is made. One that is there is opened even while somebody hangs on the lock."""
+    return nullcontext() if all(part.exists() for part in parts) else directory_lock(directory)
 
 
 def subject_of(log: AuditLog, user: str | None, device: str | None = None) -> str | None:
