@@ -26,7 +26,11 @@ from healthsync_mqtt.identity.people.postgres.connection import RegistryPlace
 from healthsync_mqtt.identity.people.postgres.moving_in import AUDIT, OF_ONE_ROW, TABLES, move_in
 from healthsync_mqtt.identity.people.postgres.tables import PostgresTables
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.model.shard import Shard
 from healthsync_mqtt.mqtt.links.probe import talk
+from healthsync_mqtt.sinks import joining
+from healthsync_mqtt.storage.opening import open_log
+from healthsync_mqtt.testing.log_items import item
 from healthsync_mqtt.testing.registry_contract import NOW_US, Both, RegistryContract
 from tests.support import child
 from tests.support.external_bridge import BridgeProcess
@@ -266,6 +270,26 @@ def test_all_of_a_registry_moves_in_once(place: RegistryPlace, tmp_path: Path) -
         stranger.add_user("carol", None, NOW_US)
     with pytest.raises(UnavailableError, match="a server that has users"):
         move_in(place, tmp_path / "other" / "registry.db", tmp_path / "other" / "audit.db")
+
+
+def test_a_bridge_that_joins_one_of_its_own_log_copies_no_row(
+    server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = server.directory(tmp_path / "one")
+    two = server.directory(tmp_path / "two", like=one)
+    for each in (one, two):
+        with (each / "healthsync.toml").open("a") as settings:
+            settings.write("shared = true\n")
+    with open_log(one) as log:
+        log.stage([item("a")], [], NOW_US)
+        log.commit()
+
+    def copied(*_: object) -> int:
+        raise AssertionError("each row of the log was read")
+
+    monkeypatch.setattr(joining, "take_over", copied)
+    assert joining.join(two, one, Shard.parse("")).events == 0
+    assert (two / "sinks" / "pseudonyms.db").exists()
 
 
 def test_a_machine_with_other_keys_is_refused(server: Postgres, data: Path, tmp_path: Path) -> None:
