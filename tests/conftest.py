@@ -13,11 +13,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from healthsync_mqtt.telemetry.log import ROOT
-from tests.support import child
+from tests.support import child, zygote
 from tests.support.accounts import NO_PYTHON, ONLY_ROOT
 from tests.support.booted import NOBODY_BOOTS
 from tests.support.fetched import LONG_BUILD, NO_CRATES
 from tests.support.service import Service
+
+zygote.install()
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would the programs that they end by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support import child
+from tests.support import child, zygote
 from tests.support.patience import PATIENCE_S
 
-HEALTHSYNC = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]
+HEALTHSYNC = zygote.PROGRAM
 Address = tuple[str, int]
 
 
