@@ -34,6 +34,10 @@ NOW_US = 1_795_000_000_000_000  # 2026-11-18
 HTML = CloudAnswer(status=200, body=b"<html>a portal</html>")
 
 
+class Killed(BaseException):
+    """The process ends here. Not KeyboardInterrupt: that leaves a loop in the middle, threads and tasks with it."""
+
+
 class Log:
     """What the service does with events: the same again is a duplicate, a newer or another one is stored."""
 
@@ -198,11 +202,11 @@ def test_killed_between_a_new_token_and_its_use_the_new_one_is_there(rig: Callab
 
     def dies(request: Any) -> CloudAnswer:
         if here.cloud.refreshes:
-            raise KeyboardInterrupt
+            raise Killed
         return ask(request)
 
     here.cloud.ask = dies  # type: ignore[method-assign]
-    with LinkBook.open(tmp_path) as book, pytest.raises(KeyboardInterrupt):
+    with LinkBook.open(tmp_path) as book, pytest.raises(Killed):
         here.sync(worker=here.new_worker(book))
     here.cloud.ask = ask  # type: ignore[method-assign]
     assert here.sync()["state"] == "ok"
@@ -290,7 +294,7 @@ def test_killed_after_any_message_nothing_is_lost_and_nothing_double(rig: Callab
 
         def die(countdown: Iterator[int] = countdown) -> None:
             if next(countdown, None) is None:
-                raise KeyboardInterrupt
+                raise Killed
 
         here.log.after = die
         with LinkBook.open(tmp_path) as book:
@@ -298,7 +302,7 @@ def test_killed_after_any_message_nothing_is_lost_and_nothing_double(rig: Callab
             try:
                 here.sync(worker=worker)
                 whole += 1
-            except KeyboardInterrupt:
+            except Killed:
                 continue
     here.log.after = lambda: None
     here.sync()

@@ -13,7 +13,7 @@ from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.linked.inbox import NoticeInbox
 from tests.support.clouds import answer
-from tests.unit.adapters.test_fetching import Rig, night, weighing
+from tests.unit.adapters.test_fetching import Killed, Rig, night, weighing
 
 DAY_US = 86_400_000_000
 
@@ -131,10 +131,10 @@ def test_killed_between_the_commit_and_the_end_it_is_worked_off_again(rig: Calla
     here.cloud.records["sleep"] = [night("n1")]
 
     def die() -> None:
-        raise KeyboardInterrupt
+        raise Killed
 
     here.log.after = die
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.RaisesGroup(Killed, flatten_subgroups=True):
         deliver(here, of_oura("create", "n1"))
     here.log.after = lambda: None
     assert here.inbox.waiting() == {"oura": 1}
