@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import ssl
@@ -18,7 +19,7 @@ import pytest
 from cryptography import x509
 
 from healthsync_mqtt.formats.catalogue import FORMATS
-from tests.support import child
+from tests.support import child, zygote
 from tests.support.archives import own_lines
 from tests.support.checkout import make_checkout
 from tests.support.mosquitto import free_port
@@ -47,7 +48,7 @@ def programs(place: Path) -> Path:
     """``healthsync`` as installed, and a ``pip`` that only finds out whether what a line asks for is there."""
     place.mkdir()
     lines = {
-        "healthsync": f'exec {sys.executable} -c "from healthsync_mqtt.cli.main import main; main()" "$@"',
+        "healthsync": f'exec {shlex.join(zygote.typed())} "$@"',
         "pip": f'cd {ROOT} && exec {sys.executable} -m pip "$@" --dry-run --no-index --no-build-isolation -q',
     }
     for name, line in lines.items():

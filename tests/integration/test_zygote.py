@@ -1,9 +1,12 @@
 """What is forked from the zygote is what a new interpreter would be, as far as anybody can see."""
 
 import contextlib
+import json
 import os
 import re
+import shlex
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt import __version__
 from tests.support import child, zygote
-from tests.support.patience import PATIENCE_S
-from tests.support.service import HEALTHSYNC, Service
+from tests.support.patience import PATIENCE_S, wait_until
+from tests.support.service import HEALTHSYNC, Address, Service, address
 
 Start = Callable[..., "subprocess.Popen[Any]"]
 SIGNALS = re.compile(r"^(?:Umask|SigBlk|SigIgn|SigCgt|NoNewPrivs|Seccomp):.*$", re.MULTILINE)
@@ -100,22 +104,27 @@ def seen(service: Service) -> dict[str, Any]:
         "signals": SIGNALS.findall((proc / "status").read_text()),
         "limits": (proc / "limits").read_text(),
         "cwd": (proc / "cwd").readlink(),
-        "open": sorted(re.sub(r"\d+", "N", str(each.readlink())) for each in (proc / "fd").iterdir()),
     }
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_service_is_the_same_process_and_ends_the_same(number: int, tmp_path: Path, ways: list[str]) -> None:
-    def run() -> tuple[dict[str, Any], int]:
-        with Service(tmp_path / "data") as service:
-            assert service.process
-            known = seen(service) if number == signal.SIGINT else {}
-            service.send(number)
-            return known, service.process.wait(PATIENCE_S)
+def opened(service: Service) -> list[str]:
+    """The files that it has open, whichever directory and number are its own."""
+    found = []
+    for each in (Path("/proc") / str(service.pid) / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.append(re.sub(r"\d+|forked|anew", "N", str(each.readlink())))
+    return sorted(found)
 
-    forked, exec_ = both(run)
-    assert forked == exec_
-    assert ways[0] == "forked"
+
+def test_a_service_is_the_same_process_and_ends_the_same(tmp_path: Path, ways: list[str]) -> None:
+    with Service(tmp_path / "forked") as forked:
+        with anew():
+            other = Service(tmp_path / "anew").start()
+        with other:
+            wait_until(lambda: opened(forked) == opened(other), "the same open files")
+            assert seen(forked) == seen(other)
+            assert forked.stop() == other.stop()
+    assert ways == ["forked"]
 
 
 @pytest.mark.parametrize("change", ["LANG", "PYTHONHASHSEED", "NO_COLOR", "TZ", "SSL_CERT_FILE", "PASSWORD"])
@@ -124,6 +133,28 @@ def test_what_an_interpreter_may_read_when_it_starts_is_read_by_a_new_one(change
     asked = {"env": env, "cwd": None, "session": False, "stdin": -1, "stdout": -1, "stderr": -1} | zygote.PLAIN
     assert zygote.forked([*HEALTHSYNC, "version"], asked) is None
     assert ways == ["anew"]
+
+
+def refused(place: Address) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(place) != 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGKILL, 128 + signal.SIGKILL)])
+def test_what_a_shell_starts_is_the_program_and_gets_its_signals(number: int, code: int, tmp_path: Path) -> None:
+    healthsync = shlex.join(zygote.typed())
+    script = f"""
+        {healthsync} usr 2>/dev/null || echo $?
+        {healthsync} --version | cat
+        {healthsync} up --data data --mqtt-port 0 --mqtts-port 0 --wss-port 0 --json >ready &
+        until grep -q '"ready"' ready; do kill -0 $!; sleep 0.1; done
+        kill -{number:d} $!
+        wait $! && echo 0 || echo $?
+    """
+    said = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert said.stdout.split("\n")[:-1] == ["2", f"healthsync  {__version__}", str(code)], said.stderr
+    ready = json.loads((tmp_path / "ready").read_text())
+    wait_until(lambda: refused(address(ready["mqtt"])), "the end of the service")
 
 
 def test_many_at_once_are_told_apart(ways: list[str]) -> None:

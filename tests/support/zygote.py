@@ -19,24 +19,29 @@ import io
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from healthsync_mqtt.cli.main import COMMANDS, needed
+from tests.support import zygote_program
+from tests.support.zygote_program import exactly, ignored, send
 
-PROGRAM: Final = [sys.executable, "-c", "import sys; from healthsync_mqtt.cli.main import main; sys.exit(main())"]
+PROGRAM: Final = [sys.executable, "-c", zygote_program.MAIN]
 """How tests start ``healthsync``."""
 _CLI: Final = "healthsync_mqtt.cli"
 _OURS: Final = ("healthsync_mqtt.", "bridge.")
 _ROOT: Final = Path(__file__).parents[2]
+_UNBUFFERED: Final = "PYTHONUNBUFFERED"
 _FREE: Final = ("HEALTHSYNC_", "PYTEST_", "XDG_")
-_FREE_NAMES: Final = frozenset({"HOME", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "PAGER"})
+_FREE_NAMES: Final = frozenset({"HOME", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "PAGER", _UNBUFFERED})
 """Variables that nobody reads before a command runs: all others have to be as the zygote has them."""
 _CLONE_PARENT, _CLONE_SETTID, _CLONE_CLEARTID, _GET_TID_ADDRESS = 0x8000, 0x0100_0000, 0x0020_0000, 40
 _CLONE: Final = {"x86_64": 56, "aarch64": 220}
@@ -67,41 +72,48 @@ class _Zygote:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._environ, self._limits = dict(os.environ), _limits()
-        ours, theirs = socket.socketpair()
-        self._line = ours
-        serve = f"from tests.support.zygote import run; run({theirs.fileno()})"
-        with theirs:
+        self.began = _Beginning(dict(os.environ))
+        self._folder = tempfile.TemporaryDirectory(prefix="zygote-")
+        self.place = Path(self._folder.name) / "typed"
+        self._line, theirs = socket.socketpair()
+        with theirs, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.place))
+            listener.listen()
+            serve = f"from tests.support.zygote import run; run({theirs.fileno()}, {listener.fileno()})"
             self._process = _Popen(
                 [sys.executable, "-c", serve],
                 cwd=_ROOT,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), listener.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env=self._environ,
             )
-        atexit.register(self.close)
+        atexit.register(self._close)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self._line.close()
         self._process.wait()
+        self._folder.cleanup()
 
-    def alike(self, environ: Mapping[str, str]) -> bool:
-        """Whether a new interpreter would begin in this environment, and with our limits, as the zygote did."""
-        if _limits() != self._limits:
-            return False
+    def fork(self, request: dict[str, Any], streams: list[int]) -> int:
+        """The number of a new child of this process."""
+        with self._lock:
+            send(self._line, request, streams)
+            pid = int.from_bytes(exactly(self._line, _LENGTH_BYTES), "big")
+        assert pid, "the zygote has ended"
+        return pid
+
+
+class _Beginning:
+    """What an interpreter finds when it starts."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ, self._limits = environ, _limits()
+
+    def is_as_in(self, environ: Mapping[str, str]) -> bool:
+        """Whether one that starts now, in this environment, finds the same."""
         names = {name for name, value in environ.items() if self._environ.get(name) != value}
         names |= self._environ.keys() - environ.keys()
-        return all(name.startswith(_FREE) or name in _FREE_NAMES for name in names)
-
-    def fork(self, request: Mapping[str, Any], streams: list[int]) -> int:
-        """The number of a new child of this process."""
-        body = json.dumps(request, ensure_ascii=True).encode()
-        with self._lock:
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams))]
-            self._line.sendmsg([len(body).to_bytes(_LENGTH_BYTES, "big")], rights)
-            self._line.sendall(body)
-            return int.from_bytes(_exactly(self._line, _LENGTH_BYTES), "big")
+        return _limits() == self._limits and all(name.startswith(_FREE) or name in _FREE_NAMES for name in names)
 
 
 def _limits() -> list[tuple[int, int]]:
@@ -126,17 +138,29 @@ class Popen(_Popen[Any]):
 
 
 @functools.cache
-def _zygote() -> _Zygote:
+def _zygote(_of: int) -> _Zygote:
     return _Zygote()
+
+
+def _wanted() -> bool:
+    return sys.platform == "linux" and os.uname().machine in _CLONE and "HEALTHSYNC_TESTS_EXEC" not in os.environ
 
 
 def install() -> None:
     """Have this process start ``healthsync`` so, wherever it does, asyncio included."""
-    if sys.platform == "linux" and os.uname().machine in _CLONE and "HEALTHSYNC_TESTS_EXEC" not in os.environ:
+    if _wanted():
         subprocess.Popen = Popen
 
 
+def typed() -> list[str]:
+    """The words before those of ``healthsync`` for a program of its own, which a shell starts by its name."""
+    if not _wanted():
+        return PROGRAM
+    return [sys.executable, "-I", "-S", zygote_program.__file__, str(_zygote(os.getpid()).place), sys.executable]
+
+
 def forked(words: list[Any], asked: Mapping[str, Any]) -> int | None:
+    """The number of a process as ``Popen`` was asked for; None where it has to be started anew."""
     if words[: len(PROGRAM)] != PROGRAM or not all(isinstance(word, str) for word in words):
         return None
     if any((tuple(asked[name]) if name == "pass_fds" else asked[name]) != value for name, value in PLAIN.items()):
@@ -147,7 +171,8 @@ def forked(words: list[Any], asked: Mapping[str, Any]) -> int | None:
     place = os.fspath(asked["cwd"] or Path.cwd())
     if not isinstance(place, str) or not os.access(place, os.X_OK):
         return None
-    if not _zygote().alike(environ):
+    zygote = _zygote(os.getpid())
+    if not zygote.began.is_as_in(environ):
         return None
     request = {
         "words": words[len(PROGRAM) :],
@@ -155,48 +180,100 @@ def forked(words: list[Any], asked: Mapping[str, Any]) -> int | None:
         "cwd": place,
         "session": bool(asked["session"]),
         "umask": int(Path("/proc/self/status").read_text(encoding="ascii").split("Umask:")[1].split()[0], 8),
-        "ignored": [int(each) for each in _SIGNALS if signal.getsignal(each) is signal.SIG_IGN],
+        "ignored": ignored(),
     }
     given = [asked[name] for name in ("stdin", "stdout", "stderr")]
-    return _zygote().fork(request, [own if own != -1 else number for number, own in enumerate(given)])
+    return zygote.fork(request, [own if own != -1 else number for number, own in enumerate(given)])
 
 
-_SIGNALS: Final = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
+def _asked(line: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    length, ancillary, _flags, _address = line.recvmsg(_LENGTH_BYTES, socket.CMSG_SPACE(_STREAMS * 4))
+    if not length:
+        return None
+    return json.loads(exactly(line, int.from_bytes(length, "big"))), array.array("i", ancillary[0][2]).tolist()
 
 
-def _exactly(line: socket.socket, count: int) -> bytes:
-    body = b""
-    while len(body) < count:
-        part = line.recv(count - len(body))
-        if not part:
-            raise EOFError
-        body += part
-    return body
+class _Server:
+    """The zygote's own side: forks for the process that tests, and for programs that are typed."""
 
+    def __init__(self, line: socket.socket, listener: socket.socket) -> None:
+        self._line, self._listener = line, listener
+        self._began = _Beginning(dict(os.environ))
+        self._clone = _Clone()
+        self._known: set[str] = set()
+        self._typed: dict[socket.socket, tuple[int, int]] = {}
 
-def serve(descriptor: int) -> None:
-    """Fork for whoever is at the other end, until it goes. Returns in each child, which is ready to run ``main``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    line = socket.socket(fileno=descriptor)
-    clone, known = _Clone(), set[str]()
-    while True:
-        length, ancillary, _flags, _address = line.recvmsg(_LENGTH_BYTES, socket.CMSG_SPACE(_STREAMS * 4))
-        if not length:
-            os._exit(0)
-        streams = array.array("i", ancillary[0][2]).tolist()
-        request = json.loads(_exactly(line, int.from_bytes(length, "big")))
-        for name in {*needed(request["words"])} - known:
-            known.add(name)
+    def serve(self) -> None:
+        """Until the process that tests goes. Returns in each child, which is ready to run ``main``."""
+        while True:
+            ends = {end: line for line, (_, end) in self._typed.items()}
+            for each in select.select([self._line, self._listener, *self._typed, *ends], [], [])[0]:
+                if each is self._line:
+                    if (asked := _asked(self._line)) is None:
+                        os._exit(0)
+                    if not (pid := self._fork(*asked, _CLONE_PARENT)):
+                        return
+                    self._line.sendall(pid.to_bytes(_LENGTH_BYTES, "big"))
+                elif each is self._listener:
+                    if not self._accept():
+                        return
+                elif each in ends:
+                    self._tell(ends[each])
+                elif each in self._typed:
+                    self._pass_on(each)
+
+    def _accept(self) -> bool:
+        """False in the child."""
+        line, _ = self._listener.accept()
+        if (asked := _asked(line)) is None:
+            line.close()
+            return True
+        request, streams = asked
+        if not self._began.is_as_in(request["environ"]):
+            line.close()
+            for each in streams:
+                os.close(each)
+            return True
+        if not (pid := self._fork(request, streams, 0)):
+            line.close()
+            return False
+        self._typed[line] = (pid, os.pidfd_open(pid))
+        line.sendall(pid.to_bytes(_LENGTH_BYTES, "big"))
+        return True
+
+    def _tell(self, line: socket.socket) -> None:
+        pid, end = self._typed.pop(line)
+        with line, contextlib.suppress(BrokenPipeError):
+            line.sendall(os.waitpid(pid, 0)[1].to_bytes(_LENGTH_BYTES, "big"))
+        os.close(end)
+
+    def _pass_on(self, line: socket.socket) -> None:
+        """Signals; who is killed instead of told takes what it stands for with it."""
+        pid, end = self._typed[line]
+        for number in line.recv(64) or bytes([signal.SIGKILL]):
+            os.kill(pid, number)
+            if number == signal.SIGKILL:
+                os.waitpid(pid, 0)
+                del self._typed[line]
+                line.close()
+                os.close(end)
+
+    def _fork(self, request: dict[str, Any], streams: list[int], flags: int) -> int:
+        """0 in the child."""
+        for name in {*needed(request["words"])} - self._known:
+            self._known.add(name)
             _import_command(COMMANDS[name])
         assert threading.active_count() == 1, threading.enumerate()
-        pid = clone()
-        if not pid:
-            line.close()
+        if not (pid := self._clone(flags)):
+            for line, (_, end) in self._typed.items():
+                line.close()
+                os.close(end)
+            self._line.close()
+            self._listener.close()
             _become(request, streams)
-            return
         for each in streams:
             os.close(each)
-        line.sendall(pid.to_bytes(_LENGTH_BYTES, "big"))
+        return pid
 
 
 def _import_command(place: str) -> None:
@@ -214,26 +291,26 @@ def _import_command(place: str) -> None:
 
 
 class _Clone:
-    """``fork``, but that the child's parent is the parent of this process: whoever asked for it waits for it."""
+    """``fork``. With ``_CLONE_PARENT`` the child's parent is the parent of this process: who asked waits for it."""
 
     def __init__(self) -> None:
         self._libc = ctypes.PyDLL(None, use_errno=True)
         self._libc.syscall.restype = ctypes.c_long
         self._number = _CLONE[os.uname().machine]
-        self._flags = _CLONE_PARENT | signal.SIGCHLD
+        self._flags = int(signal.SIGCHLD)
         tid = ctypes.c_void_p(0)
         # Where the C library keeps the number of this thread: it must be the child's in the child.
         if self._libc.prctl(_GET_TID_ADDRESS, ctypes.byref(tid), 0, 0, 0) == 0:
             self._flags |= _CLONE_SETTID | _CLONE_CLEARTID
         self._tid = tid.value or 0
 
-    def __call__(self) -> int:
+    def __call__(self, flags: int) -> int:
         python = ctypes.pythonapi
         none, tid = ctypes.c_void_p(0), ctypes.c_void_p(self._tid)
         # The order of the last two differs from machine to machine: no new thread-local storage is asked for.
         last = (tid, none) if self._number == _CLONE["x86_64"] else (none, tid)
         python.PyOS_BeforeFork()
-        pid = self._libc.syscall(ctypes.c_long(self._number), ctypes.c_ulong(self._flags), none, none, *last)
+        pid = self._libc.syscall(ctypes.c_long(self._number), ctypes.c_ulong(self._flags | flags), none, none, *last)
         if pid == 0:
             python.PyOS_AfterFork_Child()
         else:
@@ -250,7 +327,6 @@ def _become(request: Mapping[str, Any], streams: list[int]) -> None:
     os.chdir(request["cwd"])
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
-    os.closerange(_STREAMS, max(streams) + 1)
     os.environ.clear()
     os.environ.update(request["environ"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -258,14 +334,15 @@ def _become(request: Mapping[str, Any], streams: list[int]) -> None:
         signal.signal(each, signal.SIG_IGN)
     sys.argv[:] = ["-c", *request["words"]]
     sys.orig_argv[:] = [*PROGRAM, *request["words"]]
+    unbuffered = bool(os.environ.get(_UNBUFFERED))
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         was = getattr(sys, f"__{name}__")
-        kept = open(number, f"{was.mode}b", 0 if isinstance(was.buffer, io.RawIOBase) else -1, closefd=False)  # noqa: SIM115
+        kept = open(number, f"{was.mode}b", 0 if unbuffered and number else -1, closefd=False)  # noqa: SIM115
         raw = getattr(kept, "raw", kept)
         raw.name = f"<{name}>"
         lines = number == _STDERR or raw.isatty()
         stream = io.TextIOWrapper(
-            kept, was.encoding, was.errors, newline="\n", line_buffering=lines, write_through=was.write_through
+            kept, was.encoding, was.errors, newline="\n", line_buffering=lines, write_through=unbuffered
         )
         stream.mode = was.mode
         setattr(sys, name, stream)
@@ -288,9 +365,10 @@ def _leave(error: SystemExit) -> NoReturn:
     os._exit(code & 0xFF)
 
 
-def run(descriptor: int) -> None:
+def run(line: int, listener: int) -> None:
     """Serve, and in a child run the program. What it raises but its exit is left to the interpreter."""
-    serve(descriptor)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _Server(socket.socket(fileno=line), socket.socket(fileno=listener)).serve()
     try:
         from healthsync_mqtt.cli.main import main
 
