@@ -68,13 +68,13 @@ class TopicRegistry:
         A ``prefix`` given here replaces the file's; ``types`` are what ``{type}`` may be (None = any id). Raises
         TopicsFileError with every problem, and ConfigError when the file cannot be read.
         """
-        path = path or default_path()
+        shipped, path = path is None, path or default_path()
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise ConfigError(f"cannot read {path}: {reason}", hint="check the path of the topics file") from None
-        document = read_document(text, str(path))
+        document = read_document(text, str(path), shipped=shipped)
         try:
             parse_prefix(prefix or "")
         except TopicError as error:

@@ -20,17 +20,21 @@ BOTH_LOOPS = {"test_door_publish.py", "test_door_delivery.py", "test_door_listen
 """Tests of the wire run on both loops, whose transports differ in what they forgive; all others on asyncio's."""
 
 LONGEST = (
-    "test_howtos.py",
     "test_simulated_faults.py",
     "test_external_crossings.py",
+    "test_howtos.py",
+    "test_package.py",
     "test_first_day.py",
-    "test_sink_kafka.py",
+    "test_flood_suite.py",
     "test_imports.py",
+    "test_storage_power_cut.py",
+    "test_sink_kafka.py",
+    "test_soak.py",
+    "test_external_faults.py",
+    "test_deploy_image.py",
     "test_walk.py",
     "test_systemd.py",
-    "test_soak.py",
     "test_sink_soak.py",
-    "test_flood_suite.py",
 )
 """Files that take minutes, the longest first: begun last, they would run alone while other processes are idle."""
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.linked.inbox import NoticeInbox
+from tests.support.commands import invoke
 
 APPS = "".join(
     f'[adapters.{name}]\nclient_id = "app"\nclient_secret = "secret"\n' for name in ("whoop", "withings", "dexcom")
@@ -18,12 +18,7 @@ PUBLIC = '[gateway]\npublic_url = "https://health.example.org"\n'
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    assert (
-        CliRunner()
-        .invoke(app, ["user", "add", "alice", "--consent", "all", "--data", str(tmp_path / "data")])
-        .exit_code
-        == 0
-    )
+    assert invoke(["user", "add", "alice", "--consent", "all", "--data", str(tmp_path / "data")]).exit_code == 0
     write(tmp_path / "data", PUBLIC + APPS)
     return tmp_path / "data"
 
@@ -34,7 +29,7 @@ def write(data: Path, settings: str) -> None:
 
 
 def run(data: Path, *words: str) -> Result:
-    return CliRunner().invoke(app, [*words, "--data", str(data)])
+    return invoke([*words, "--data", str(data)])
 
 
 def test_where_a_provider_sends_is_shown_and_whether_it_does(data: Path) -> None:

@@ -12,6 +12,7 @@ from healthsync_mqtt import __version__
 from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.config.settings import Setting, Settings
+from tests.support.commands import invoke
 
 Lines = Callable[..., list[dict[str, Any]]]
 Run = Callable[..., Any]
@@ -103,15 +104,15 @@ def test_a_wrong_variable_is_named_with_the_nearest_right_one(
 def test_a_wrong_data_directory_is_an_error_with_the_nearest_right_one(lines: Lines, data: Path) -> None:
     lines("user", "add", "alice", "--consent", "all")
     for wrong in (data.with_name("dat"), data.parent):
-        result = CliRunner().invoke(app, ["user", "list", "--data", str(wrong), "--json"])
+        result = invoke(["user", "list", "--data", str(wrong), "--json"])
         assert result.exit_code == 2, result.output
         error = json.loads(result.stderr)["error"]
         assert f"--data {data};" in error["fix"]
     assert not data.with_name("dat").exists(), "nothing is made on the way"
     elsewhere = data.with_name("somewhere-else")
-    result = CliRunner().invoke(app, ["user", "list", "--data", str(elsewhere)])
+    result = invoke(["user", "list", "--data", str(elsewhere)])
     assert (result.exit_code, elsewhere.exists()) == (2, False), "nothing is listed of what is not there"
-    result = CliRunner().invoke(app, ["user", "add", "bob", "--consent", "all", "--data", str(elsewhere)])
+    result = invoke(["user", "add", "bob", "--consent", "all", "--data", str(elsewhere)])
     assert result.exit_code == 0, "a new installation may be anywhere else"
 
 

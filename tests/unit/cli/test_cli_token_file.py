@@ -5,15 +5,14 @@ import stat
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from healthsync_mqtt.cli.main import app
+from tests.support.commands import invoke
 
 
 @pytest.mark.parametrize("noun", ["device", "subscriber"])
 def test_what_goes_into_a_file_is_not_printed(tmp_path: Path, noun: str) -> None:
     def run(*words: str) -> str:
-        done = CliRunner().invoke(app, [*words, "--data", str(tmp_path / "data")])
+        done = invoke([*words, "--data", str(tmp_path / "data")])
         assert done.exit_code == 0, done.output
         return done.output
 

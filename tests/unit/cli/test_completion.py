@@ -8,10 +8,10 @@ from typing import Annotated, Any, get_args, get_origin
 import pytest
 import typer
 from typer.models import ParameterInfo
-from typer.testing import CliRunner
 
 from healthsync_mqtt.cli import completion
 from healthsync_mqtt.cli.main import app
+from tests.support.commands import invoke
 
 FREE = {
     *("file", "files", "path", "url", "host", "hooks_url", "rabbitmq", "emqx", "emqx_key", "csr", "out"),
@@ -69,7 +69,7 @@ def data(tmp_path: Path) -> Path:
         "sink add file {tmp}/out --name copies",
     ):
         words = line.format(tmp=tmp_path).split()
-        done = CliRunner().invoke(app, [*words, "--data", str(place)])
+        done = invoke([*words, "--data", str(place)])
         assert done.exit_code == 0, done.output
     (place / "formats").mkdir()
     mapping = next((Path(__file__).parents[2] / "fixtures" / "mappings").glob("*.yaml"))

@@ -9,13 +9,12 @@ import termios
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from bridge.decode.delivery import decode
-from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.model.origin import Origin
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from tests.support import child
+from tests.support.commands import invoke
 from tests.support.patience import PATIENCE_S
 from tests.support.service import HEALTHSYNC, run_cli
 
@@ -103,6 +102,6 @@ def test_a_list_of_few_rows_that_wrap_to_many_lines_is_long_too(data: Path, page
     for number in range(12):
         users = ",".join(f"user-with-a-long-name-{each}" for each in range(6))
         words = ["subscriber", "add", f"s{number}", "--users", users, "--types", "heart_rate", "--data", str(data)]
-        assert CliRunner().invoke(app, words).exit_code == 0
+        assert invoke(words).exit_code == 0
     assert "PAGED" in on_terminal(data, "subscriber", "list", pager=str(pager))[1]
     assert "PAGED" not in on_terminal(data, "subscriber", "list", pager=str(pager), lines=1_000)[1]

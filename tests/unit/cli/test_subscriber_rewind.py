@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.storage.opening import open_log, open_reader
 from healthsync_mqtt.testing.log_items import item
+from tests.support.commands import invoke
 
 
 def run(data: Path, *words: str) -> tuple[int, dict[str, Any], str]:
-    done = CliRunner().invoke(app, [*words, "--data", str(data), "--json"])
+    done = invoke([*words, "--data", str(data), "--json"])
     return done.exit_code, json.loads(done.stdout or "{}"), done.stderr
 
 
@@ -40,7 +39,7 @@ def test_the_place_is_set_and_recorded(data: Path, to: str, following: int) -> N
     assert (code, said) == (0, {"name": "board", "next_seq": following, "connected": False})
     with open_reader(data) as log:
         assert log.cursor("subscriber:board") == following - 1
-    rows = CliRunner().invoke(app, ["audit", "list", "--data", str(data), "--json"]).stdout.splitlines()
+    rows = invoke(["audit", "list", "--data", str(data), "--json"]).stdout.splitlines()
     last = json.loads(rows[-1])
     assert last["action"] == "subscriber.rewound"
     assert (last["detail"]["to"], last["detail"]["seq"]) == (to, following)

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from healthsync_mqtt.cli.main import app
 from healthsync_mqtt.gateway import deliveries
 from healthsync_mqtt.gateway.deliveries import Deliveries
 from healthsync_mqtt.identity.people.webhooks import Webhook, WebhookBook
 from healthsync_mqtt.storage.opening import open_log
 from healthsync_mqtt.testing.log_items import item
+from tests.support.commands import invoke
 from tests.support.gateway import GatewayHere, filled, gateway_here
 from tests.support.loopback import served
 from tests.support.patience import wait_until
@@ -71,7 +70,7 @@ class Scene:
     log: Any
 
     def cli(self, *words: str) -> dict[str, Any]:
-        done = CliRunner().invoke(app, [*words, "--data", str(self.here.place.path), "--json"])
+        done = invoke([*words, "--data", str(self.here.place.path), "--json"])
         assert done.exit_code == 0, done.output
         said: dict[str, Any] = json.loads(done.stdout)
         return said
@@ -262,6 +261,6 @@ def test_a_removed_subscriber_has_no_webhook(scene: Scene) -> None:
 def test_a_host_that_the_operator_names_may_be_anywhere(scene: Scene) -> None:
     for url in ("http://10.0.0.7/", "http://example.org/", "https://user@example.org/"):
         words = ["webhook", "add", "other", "reader", url, "--data", str(scene.here.place.path)]
-        refused = CliRunner().invoke(app, words)
+        refused = invoke(words)
         assert refused.exit_code != 0, url
     assert scene.cli("webhook", "add", "other", "reader", scene.receiver.url)["state"] == "enabled"

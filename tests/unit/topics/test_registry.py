@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from healthsync_mqtt.errors import ConfigError
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Role
-from healthsync_mqtt.topics.document import Direction, TopicsFileError
+from healthsync_mqtt.topics.document import Direction, TopicsFileError, read_document
 from healthsync_mqtt.topics.grammar import TopicError, matches
 from healthsync_mqtt.topics.registry import TopicRegistry, default_path
 
@@ -78,6 +78,13 @@ def test_the_shipped_file_declares_the_designed_topics() -> None:
         "user_events", "device_events", "format_messages", "status", "token_request", "changes_request",
     }  # fmt: skip
     assert REGISTRY["canonical"].direction is Direction.out
+
+
+def test_the_fast_reader_of_the_shipped_file_reads_what_the_exact_one_does() -> None:
+    fast, exact = (read_document(SHIPPED, "topics.yaml", shipped=shipped) for shipped in (True, False))
+    assert (fast.prefix, fast.channels) == (exact.prefix, exact.channels)
+    places = [("channels", key, name) for key in exact.channels for name in ("topic", "roles", "summary")]
+    assert [fast.line(*place) for place in places] == [exact.line(*place) for place in places]
 
 
 def test_only_events_channels_are_for_the_journal() -> None:

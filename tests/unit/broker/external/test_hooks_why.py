@@ -9,12 +9,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from typer.testing import CliRunner
 
 from healthsync_mqtt.broker.external.gatekeeper import Gatekeeper
 from healthsync_mqtt.broker.external.hooks import answer, answered
 from healthsync_mqtt.broker.external.question import Question
-from healthsync_mqtt.cli.main import program
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.keys.store import KeyStore, LiveKeys
 from healthsync_mqtt.identity.login.credentials import CredentialStore
@@ -27,6 +25,7 @@ from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.topics.access import AccessRules
 from healthsync_mqtt.topics.registry import TopicRegistry
+from tests.support.commands import invoke
 
 PEER = "192.0.2.7"
 JSON, FORM = {"content-type": "application/json"}, {"content-type": "application/x-www-form-urlencoded"}
@@ -71,9 +70,7 @@ def test_a_wrong_client_id_is_told_to_who_asks_why(path: str, tmp_path: Path) ->
             refused = answer(gate, Question(path, headers, body, time.time()))
             assert any(word in refused.body for word in (b"deny", b"false", b"not_allowed"))
         gate.write_refused()
-    told = CliRunner().invoke(
-        program(["device"]), ["device", "why", "alice", "watch", "--json", "--data", str(tmp_path)]
-    )
+    told = invoke(["device", "why", "alice", "watch", "--json", "--data", str(tmp_path)])
     assert told.exit_code == 0, told.output
     shown = json.loads(told.stdout)
     (line,) = shown["refused"]
@@ -81,7 +78,7 @@ def test_a_wrong_client_id_is_told_to_who_asks_why(path: str, tmp_path: Path) ->
     assert line["meaning"] == "the client id is not the user name"
     assert "user name as its client id" in line["what_to_do"]
     assert "both alice-watch" in shown["elsewhere"]
-    words = CliRunner().invoke(program(["device"]), ["device", "why", "alice", "watch", "--data", str(tmp_path)])
+    words = invoke(["device", "why", "alice", "watch", "--data", str(tmp_path)])
     assert (address or "an address that the broker did not say") in words.stdout
     assert "both alice-watch" in words.stderr
     assert "secret-word" not in words.output + told.output
@@ -105,6 +102,6 @@ async def test_a_token_that_stays_unknown_after_the_registry_was_read_is_told_on
 
 def test_where_the_broker_is_ours_nobody_is_sent_elsewhere(tmp_path: Path) -> None:
     for line in ("user add alice --consent all", "device add alice watch", "device why alice watch --json"):
-        result = CliRunner().invoke(program(), [*line.split(), "--data", str(tmp_path / "data")])
+        result = invoke([*line.split(), "--data", str(tmp_path / "data")])
         assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["elsewhere"] is None
