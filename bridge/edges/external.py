@@ -6,6 +6,7 @@ is gone, nowhere: the broker sends it again on the next one, and the journal fin
 """
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -16,6 +17,7 @@ from bridge.pipeline import Pipeline
 from bridge.stages.authorise import origin_of
 from healthsync_mqtt.broker.embedded.ackorder import AckOrder, answers
 from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom, RoomPlace
+from healthsync_mqtt.broker.embedded.limits.notices import Notices
 from healthsync_mqtt.broker.external.identities import CANARY_USERS, OWN
 from healthsync_mqtt.formats.catalogue import FORMATS
 from healthsync_mqtt.model.delivery import OWN_FORM, Delivery, DeliveryVerdict
@@ -29,6 +31,7 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 log = get_logger("bridge")
 
 _MOST_TOPICS = 200_000
+_LINES: Final = 5
 _REFUSED: Final = 0x80
 STRETCH: Final = 500
 """Messages that were held back and are handed on in one step of the loop: then pings, timers and commits come."""
@@ -62,6 +65,7 @@ class Origins:
         self.find = self._known.get
         #: the formats of topics that are not of our own events
         self.forms: dict[bytes, str] = {}
+        self._notices = Notices()
 
     def learn(self, topic: bytes) -> Origin:
         """Look a topic up for the first time."""
@@ -82,6 +86,12 @@ class Origins:
             if answer := self._asked.get(channel.key):
                 answer(variables["client"], message.payload)
 
+    def _warn(self, event: str, topic: bytes) -> None:
+        """There is no end of topics: a few lines in a while, then with the number left out."""
+        left_out = self._notices.due(event, time.monotonic(), _LINES)
+        if left_out is not None:
+            log.warning(event, bytes=len(topic), left_out=left_out)
+
     def _decide(self, topic: bytes) -> Origin:
         if topic in self._heard:
             return _FOREIGN
@@ -95,14 +105,14 @@ class Origins:
         if parsed is not None and parsed[0].key in self._asked:
             return _FOREIGN
         if parsed is None or not parsed[0].ingest:
-            log.warning("bridge.unknown_topic", bytes=len(topic))
+            self._warn("bridge.unknown_topic", topic)
             return _FOREIGN
         channel, variables = parsed
         if variables["user"] in CANARY_USERS or not self._shard.owns(variables["user"]):
             return _FOREIGN
         form = variables.get("format", OWN_FORM)
         if form not in FORMATS:
-            log.warning("bridge.unknown_format", bytes=len(topic))
+            self._warn("bridge.unknown_format", topic)
             return _FOREIGN
         if form != OWN_FORM:
             self.forms[topic] = form

@@ -16,10 +16,7 @@ from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.proof import Login
 from healthsync_mqtt.model.principal import Role
 from healthsync_mqtt.model.times import iso
-from healthsync_mqtt.telemetry.log import get_logger
 from healthsync_mqtt.topics.registry import Channel
-
-log = get_logger("bridge")
 
 
 class TokenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +63,7 @@ class TokenRequests:
             granted = await asyncio.get_running_loop().run_in_executor(self._thread, self._grant, login, request)
         except HealthSyncError as error:
             detail = getattr(error, "detail", str(error))
-            log.warning("bridge.token_refused", client_id=login.principal.client_id, reason=detail)
+            self._asking.warn("bridge.token_refused", login.principal.client_id, reason=detail)
             answer(_response(transaction, {"status": "error", "reason": error.reason, "message": str(error)}))
         else:
             answer(_response(transaction, {"status": "ok"} | as_json(granted)))

@@ -5,11 +5,28 @@ from pathlib import Path
 
 import pytest
 
-from bridge import backlog, group, pipeline, pressure
+from bridge import backlog, endpoint, group, pipeline, pressure
+from bridge.edges import asking, changes
 from bridge.follow import shared
-from healthsync_mqtt.broker.embedded import accepting, connection, handshakes, protocol, router, wire
+from healthsync_mqtt.broker.embedded import (
+    accepting,
+    connection,
+    handshakes,
+    introductions,
+    protocol,
+    proxy_header,
+    router,
+    wills,
+    wire,
+)
+from healthsync_mqtt.broker.embedded.limits import notices
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
+from healthsync_mqtt.broker.external import serve
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings, QuarantineSettings
+from healthsync_mqtt.identity.login import enrolment, password_line, tokens
+from healthsync_mqtt.identity.people import revocation
+from healthsync_mqtt.mqtt.codec import fields
+from healthsync_mqtt.mqtt.codec.v5 import properties
 from tests.support.floods.profile import strict
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -57,6 +74,22 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
         "handshake_s": accepting.HANDSHAKE_S,
         "failures.remembered": AddressGuard._REMEMBER,
         "write_buffer": 65_536,  # asyncio's and uvloop's high-water mark
+        "wills": wills.MOST,
+        "filters.packet": fields.MAX_FILTERS,
+        "properties.repeated": properties.MAX_REPEATED,
+        "token": tokens.MAX_TOKEN_CHARS,
+        "tokens.revoked": revocation.MOST_REVOKED,
+        "passwords.waiting": password_line._MOST,
+        "enrolment.tries": enrolment.MAX_TRIES,
+        "introductions": introductions.MOST,
+        "introduction_s": introductions.WITHIN_S,
+        "introduction.bytes": proxy_header.LONGEST,
+        "changes.page": changes._MOST,
+        "changes.waiting": asking._MOST_AT_ONCE,
+        "log.lines": notices._MOST,
+        "metrics.connections": endpoint._MOST_CONNECTIONS,
+        "metrics.bytes": endpoint._MOST_BYTES,
+        "hooks.body": serve._MOST_BODY,
     }
 
 
