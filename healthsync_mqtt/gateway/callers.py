@@ -112,10 +112,12 @@ class Callers:
 
     async def caller(self, headers: Mapping[str, str], peer: str, cookie: str = "") -> Caller:
         """Who an Authorization header is good for, or without one a session's cookie. HttpError 401, after a while."""
-        header = headers.get("authorization", "") or _offered(headers)
-        if not header and cookie:
+        header = headers.get("authorization")
+        if header is None:
+            header = _offered(headers) or None
+        if header is None and cookie:
             return await self._visitor(cookie, peer)
-        if not header:
+        if header is None:
             raise HttpError(
                 401, "no_credentials", "there are no credentials", hint="send Authorization: Bearer, or Basic"
             )

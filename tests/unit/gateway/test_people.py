@@ -72,6 +72,13 @@ def test_a_person_reads_the_own_data_and_nobody_elses(scene: GatewayHere) -> Non
     assert alice.call("POST", "/v1/events", [], x_csrf_token=alice.csrf).status == 403  # people send nothing
 
 
+@pytest.mark.parametrize("said", ["", "Bearer", "Bearer x.y.z", "Basic YTpi"])
+def test_a_session_does_not_stand_in_for_a_credential_that_is_no_good(scene: GatewayHere, said: str) -> None:
+    alice = scene.invited("alice")
+    assert alice.get("/v1/session/passkeys").status == 200
+    assert alice.get("/v1/session/passkeys", authorization=said).status == 401
+
+
 def test_what_changes_something_repeats_the_word_of_its_session(scene: GatewayHere) -> None:
     alice, other = scene.invited("alice"), scene.invited("alice")
     for said in ({}, {"x_csrf_token": "x"}, {"x_csrf_token": other.csrf}):
