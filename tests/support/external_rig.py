@@ -273,9 +273,7 @@ class Rig:
         await asyncio.to_thread(bridge.kill)
         put_back(copy, log)
         await asyncio.to_thread(bridge.start, wait=False)
-        assert bridge.process
-        await asyncio.to_thread(bridge.process.wait, 30)
-        if bridge.end() == 0 or "--accept-restored" not in bridge.log():
+        if await asyncio.to_thread(bridge.wait_end) == 0 or "--accept-restored" not in bridge.log():
             self.violations.append("a log that was put back was opened without a word")
         await asyncio.to_thread(bridge.start, "--accept-restored")
         self.fault("restore")
