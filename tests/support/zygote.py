@@ -171,6 +171,8 @@ def forked(words: list[Any], asked: Mapping[str, Any]) -> int | None:
     place = os.fspath(asked["cwd"] or Path.cwd())
     if not isinstance(place, str) or not os.access(place, os.X_OK):
         return None
+    if Path(place, "healthsync_mqtt").exists() and Path(place) != _ROOT:
+        return None  # another tree, whose modules would be imported
     zygote = _zygote(os.getpid())
     if not zygote.began.is_as_in(environ):
         return None
