@@ -1,5 +1,6 @@
-"""Checks of the tree: the length of modules, what a class name means, and no key or token in what is committed."""
+"""Checks of the tree: long modules, what a class name means, SQL in files of its own, no secret that is committed."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -15,6 +16,12 @@ SHIPPED = ("healthsync_mqtt/", "bridge/")
 CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 #: Class names that two files may have, and why both mean the same.
 SHARED_NAMES: dict[str, str] = {}
+STATEMENT = re.compile(
+    r"\s*(?:SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|WITH)\b.*\b(?:FROM|INTO|SET|TABLE|INDEX)\b", re.DOTALL
+)
+#: Statements that may stand in a module: of other servers' languages, of tests, and what every SQLite file answers.
+SQL_ELSEWHERE = ("healthsync_mqtt/sinks/influx/", "healthsync_mqtt/testing/")
+ANY_FILE = "FROM sqlite_schema"
 SECRET_NAMES = re.compile(r"(\.key|\.pem|\.p12|\.token|\.db|id_ed25519)$")
 SECRETS = {
     "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{16}"),
@@ -51,9 +58,19 @@ def faults(files: list[Path]) -> Iterator[str]:
         if path.suffix == ".py" and name.startswith(SHIPPED):
             for noun in CLASS.findall(text):
                 classes[noun].append(name)
+            for line in () if name.startswith(SQL_ELSEWHERE) else sql_lines(text):
+                yield f"{name}:{line}: SQL; it stands by name in a .sql file beside (healthsync_mqtt/sql_files.py)"
     for noun, names in classes.items():
         if len(names) > 1 and noun not in SHARED_NAMES:
             yield f"{names[-1]}: a class of {names[0]} is called {noun} too; a name means one thing"
+
+
+def sql_lines(module: str) -> Iterator[int]:
+    """The lines of a module's text on which a statement of a database begins."""
+    for node in ast.walk(ast.parse(module)):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and STATEMENT.match(text) and ANY_FILE not in text:
+            yield node.lineno
 
 
 def main() -> int:

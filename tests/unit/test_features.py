@@ -46,8 +46,8 @@ def exists(command: str) -> bool:
     return True
 
 
-def test_there_are_sixty_eight() -> None:
-    assert [int(number) for number, *_ in ROWS] == list(range(1, 69))
+def test_there_are_seventy_one() -> None:
+    assert [int(number) for number, *_ in ROWS] == list(range(1, 72))
 
 
 @pytest.mark.parametrize(("number", "expected", "state", "where"), ROWS, ids=[row[0] for row in ROWS])
