@@ -1,0 +1,48 @@
+"""What scripts/check says of the tree: each fault is found where it is planted, and none beside it."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.support import tree
+
+SQL = 'OF: str = "SELECT name FROM links WHERE id = ?"\n'
+PLANTED = [
+    ("healthsync_mqtt/links.py", SQL, "healthsync_mqtt/links.py:1: SQL;"),
+    ("bridge/links.py", 'def of(table: str) -> str:\n    return f"DELETE FROM {table}"\n', "bridge/links.py:2: SQL;"),
+    ("bridge/long.py", "x = 1\n" * 401, "bridge/long.py: 401 lines;"),
+    ("tests/server.key", "", "tests/server.key: a file of this name"),
+    ("docs/a.md", "-----BEGIN PRIVATE" + " KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAA\n", "docs/a.md: holds a private key"),
+]
+RIGHT = [
+    ("healthsync_mqtt/words.py", '"""Select a link from the table of links, update its set."""\nx = "SELECT"\n'),
+    ("healthsync_mqtt/any_file.py", 'TABLES = "SELECT count(*) FROM sqlite_schema"\n'),
+    ("healthsync_mqtt/sinks/influx/read.py", SQL),
+    ("tests/support/rows.py", SQL),
+    ("bridge/long.py", "# long: one table\n" + "x = 1\n" * 401),
+]
+
+
+def said(root: Path, monkeypatch: pytest.MonkeyPatch, files: list[tuple[str, str]]) -> list[str]:
+    monkeypatch.setattr(tree, "ROOT", root)
+    paths = [root / name for name, _ in files]
+    for path, (_, text) in zip(paths, files, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return list(tree.faults(paths))
+
+
+@pytest.mark.parametrize(("name", "text", "fault"), PLANTED, ids=[each[0] for each in PLANTED])
+def test_a_fault_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, fault: str) -> None:
+    (found,) = said(tmp_path, monkeypatch, [(name, text)])
+    assert found.startswith(fault)
+
+
+def test_a_name_means_one_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = [("bridge/a.py", "class Link:\n    pass\n"), ("healthsync_mqtt/b.py", "class Link:\n    pass\n")]
+    (found,) = said(tmp_path, monkeypatch, two)
+    assert found.startswith("healthsync_mqtt/b.py: a class of bridge/a.py is called Link too")
+
+
+def test_what_is_right_is_let_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(tmp_path, monkeypatch, RIGHT) == []
