@@ -18,44 +18,9 @@ from healthsync_mqtt.adapters.link_state import CloudLinkState, LinkEvent, after
 from healthsync_mqtt.errors import ConflictError, NotFoundError
 from healthsync_mqtt.formats.port import Gone, Made
 from healthsync_mqtt.formats.reading.moment import moment
-from healthsync_mqtt.linked.opening import LinkFile, each_provider, tokens_context
+from healthsync_mqtt.linked.opening import LinkFile, queries, tokens_context
 
-_COLUMNS: Final = (
-    "id, user, provider, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures, orders"
-)
-
-
-_MOVE: Final = (
-    "INSERT INTO cursors (link, kind, since_s, back_s) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (link, kind) DO UPDATE SET since_s = excluded.since_s, back_s = excluded.back_s"
-)
-_MOVE_ON: Final = (
-    "INSERT INTO cursors (link, kind, since_s, back_s)"
-    " SELECT id, ?2, ?3, ?3 FROM links WHERE id = ?1 AND linked_us = ?4"
-    " ON CONFLICT (link, kind) DO UPDATE SET since_s = excluded.since_s"
-)
-"""By who is late: how far it is now, and nothing of how far back."""
-_NOTE: Final = (
-    "INSERT OR REPLACE INTO named (link, event, stem, type, start_time, said) SELECT id, marked(?2, user),"
-    " marked(?3, user), ?4, ?5, sealed(?6, user, 'named', id, marked(?2, user), marked(?3, user))"
-    " FROM links WHERE id = ?1"
-)
-_NAMED: Final = (
-    "SELECT user, event, stem, type, start_time, said FROM links JOIN named ON link = id WHERE id = ?1 AND ?2 IS NULL"
-)
-_NAMED_BY_STEM: Final = (
-    "SELECT user, event, stem, type, start_time, said FROM links JOIN named ON link = id"
-    " WHERE id = ?1 AND stem = marked(?2, user)"
-)
-_FORGET: Final = "DELETE FROM named WHERE link = ?1 AND event = marked(?2, (SELECT user FROM links WHERE id = ?1))"
-_DISCOVERED: Final = (
-    "SELECT opened(mark, user, 'discovered', link, name) FROM links JOIN discovered ON link = id"
-    " WHERE id = ?1 AND name = marked(?2, user)"
-)
-_DISCOVER: Final = (
-    "INSERT OR REPLACE INTO discovered SELECT id, marked(?2, user),"
-    " sealed(?3, user, 'discovered', id, marked(?2, user)) FROM links WHERE id = ?1"
-)
+_SQL: Final = queries("links")
 _OVER: Final = frozenset({LinkEvent.fetched, LinkEvent.refused, LinkEvent.held, LinkEvent.halted})
 """How a fetch ends that says nothing of when the provider may be asked again."""
 
@@ -117,47 +82,34 @@ class LinkBook:
 
     def links(self, user: str | None = None) -> list[CloudLink]:
         """All links, of a user or of everybody."""
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM links WHERE (?1 IS NULL OR user = ?1) AND NOT leaving ORDER BY user, provider",  # noqa: S608
-            (user,),
-        )
+        rows = self._db.execute(_SQL["links"], (user,))
         return [_link(row) for row in rows]
 
     def link(self, link: int) -> CloudLink | None:
         """One link by its number."""
-        row = self._db.execute(f"SELECT {_COLUMNS} FROM links WHERE id = ?", (link,)).fetchone()  # noqa: S608
+        row = self._db.execute(_SQL["link"], (link,)).fetchone()
         return None if row is None else _link(row)
 
     def of_account(self, provider: str, account: str) -> list[CloudLink]:
         """The links to one account at a provider."""
         with self._file.asking():
-            rows = self._db.execute(
-                f"SELECT {_COLUMNS} FROM links WHERE provider = ? AND account_mark = marked(?, '') AND NOT leaving",  # noqa: S608
-                (provider, account),
-            ).fetchall()
+            rows = self._db.execute(_SQL["of_account"], (provider, account)).fetchall()
         return [_link(row) for row in rows]
 
     def account(self, link: int) -> str:
         """Which account at the provider a link is of, as far as it is known. StoreError where its key is away."""
-        return str(self._value("SELECT opened(account, user, 'account', provider) FROM links WHERE id = ?", link) or "")
+        return str(self._value(_SQL["account"], link) or "")
 
     def of(self, user: str, provider: str) -> CloudLink:
         """One link. NotFoundError."""
-        row = self._db.execute(
-            f"SELECT {_COLUMNS} FROM links WHERE user = ? AND provider = ? AND NOT leaving",  # noqa: S608
-            (user, provider),
-        ).fetchone()
+        row = self._db.execute(_SQL["of"], (user, provider)).fetchone()
         if row is None:
             raise NotFoundError(f"{user} is not linked to {provider}", hint="healthsync adapter status")
         return _link(row)
 
     def due(self, provider: str, now_us: int, most: int) -> list[CloudLink]:
         """Links to a provider whose time has come, the longest waiting first."""
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM links WHERE provider = ? AND due_us <= ? AND NOT paused AND NOT leaving"  # noqa: S608
-            " AND state != 'needs_reauth' ORDER BY due_us LIMIT ?",
-            (provider, now_us, most),
-        )
+        rows = self._db.execute(_SQL["due"], (provider, now_us, most))
         return [_link(row) for row in rows]
 
     def changed(self) -> bool:
@@ -168,46 +120,34 @@ class LinkBook:
 
     def providers(self) -> list[str]:
         """Those to which somebody is linked, by one step in the index for each."""
-        return [name for (name,) in self._db.execute(each_provider("links"))]
+        return [name for (name,) in self._db.execute(_SQL["providers"])]
 
     def unknown_accounts(self, provider: str) -> bool:
         """Whether there are links of which the account at the provider is not known yet."""
-        row = self._db.execute(
-            "SELECT 1 FROM links WHERE provider = ? AND account_mark = x'' AND NOT leaving LIMIT 1", (provider,)
-        ).fetchone()
+        row = self._db.execute(_SQL["unknown_account"], (provider,)).fetchone()
         return row is not None
 
     def unhooked(self, provider: str, now_us: int, most: int) -> list[CloudLink]:
         """Links of which the provider is to be asked whether it tells us of their users."""
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM links WHERE provider = ? AND hooked_us <= ? AND NOT paused AND NOT leaving"  # noqa: S608
-            " AND state != 'needs_reauth' AND synced_us > 0 LIMIT ?",
-            (provider, now_us, most),
-        )
+        rows = self._db.execute(_SQL["unhooked"], (provider, now_us, most))
         return [_link(row) for row in rows]
 
     def hooked(self, link: CloudLink, again_us: int) -> None:
         """It was asked, and is to be asked again then."""
         with self._file.transaction():
-            self._db.execute(
-                "UPDATE links SET hooked_us = ? WHERE id = ? AND orders = ?", (again_us, link.id, link.orders)
-            )
+            self._db.execute(_SQL["hooked"], (again_us, link.id, link.orders))
 
     def agree(self, user: str, provider: str, tokens: Tokens, scopes: str, now_us: int) -> CloudLink:
         """The user let us in: a new link, or the one that was there, which goes on where it was."""
         with self._file.transaction():
             self._db.execute(
-                "INSERT INTO links (user, provider, state, linked_us, orders) VALUES (?1, ?2, 'ok', ?3, ?3)"
-                " ON CONFLICT (user, provider) DO UPDATE"
-                " SET state = 'ok', hint = '', failures = 0, leaving = 0, orders = orders + 1",
+                _SQL["agree"],
                 # Numbers of links are given again, and no order of one is one of another.
                 (user, provider, now_us),
             )
             link = self.of(user, provider)
             self._db.execute(
-                "UPDATE links SET account = sealed(?1, user, 'account', provider), account_mark = marked(?1, ''),"
-                " scopes = ?2, due_us = 0, hooked_us = 0, until_us = ?3, tokens = ?4, tokens_before = NULL"
-                " WHERE id = ?5",
+                _SQL["agreed"],
                 # Who agrees again may be another account there: whose it is, is asked anew where tokens do not say it.
                 (tokens.account, tokens.scopes or scopes, tokens.until_us, self._sealed(link, tokens), link.id),
             )
@@ -216,19 +156,19 @@ class LinkBook:
     def leave(self, link: int) -> None:
         """The link is over, and its tokens are gone; the worker takes its state back and forgets it."""
         with self._file.transaction():
-            self._db.execute("UPDATE links SET leaving = 1, tokens = NULL, tokens_before = NULL WHERE id = ?", (link,))
+            self._db.execute(_SQL["leave"], (link,))
 
     def leaving(self) -> list[CloudLink]:
         """Links that are over."""
-        return [_link(row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM links WHERE leaving")]  # noqa: S608
+        return [_link(row) for row in self._db.execute(_SQL["leaving"])]
 
     def stands(self, link: int) -> bool:
         """Whether a link is there and not over."""
-        return self._db.execute("SELECT 1 FROM links WHERE id = ? AND NOT leaving", (link,)).fetchone() is not None
+        return self._db.execute(_SQL["stands"], (link,)).fetchone() is not None
 
     def is_leaving(self, link: int) -> bool:
         """Whether a link is over and not forgotten yet."""
-        return self._db.execute("SELECT 1 FROM links WHERE id = ? AND leaving", (link,)).fetchone() is not None
+        return self._db.execute(_SQL["is_leaving"], (link,)).fetchone() is not None
 
     def happened(
         self,
@@ -256,34 +196,28 @@ class LinkBook:
             if now.orders != link.orders and event in _OVER:
                 # Who refused may have been asked with the tokens before; who was fetched is to be fetched once more.
                 state, hint, due_us = CloudLinkState.ok, "", 0
-                self._db.execute("UPDATE links SET due_us = 0 WHERE id = ?", (link.id,))
+                self._db.execute(_SQL["make_due"], (link.id,))
             failures = now.failures + 1 if event in {LinkEvent.failed, LinkEvent.throttled} else 0
             if event is LinkEvent.begun:
                 failures = now.failures
-            self._db.execute(
-                "UPDATE links SET state = ?, hint = ?, due_us = CASE WHEN ? > 0 THEN ? ELSE due_us END, failures = ?,"
-                " synced_us = CASE WHEN ? > 0 THEN ? ELSE synced_us END WHERE id = ?",
-                (state, hint, due_us, due_us, failures, now_us, now_us, link.id),
-            )
+            self._db.execute(_SQL["happened"], (state, hint, due_us, due_us, failures, now_us, now_us, link.id))
             return self.link(link.id) or now
 
     def pause(self, link: int, *, paused: bool) -> None:
         """Fetch it no more, or again."""
         with self._file.transaction():
-            self._db.execute(
-                "UPDATE links SET paused = ?, due_us = 0, orders = orders + 1 WHERE id = ?", (int(paused), link)
-            )
+            self._db.execute(_SQL["pause"], (int(paused), link))
 
     def is_paused(self, link: int) -> bool | None:
         """Whether it is not to be fetched; None: there is no such link, or it is over."""
-        row = self._db.execute("SELECT paused FROM links WHERE id = ? AND NOT leaving", (link,)).fetchone()
+        row = self._db.execute(_SQL["is_paused"], (link,)).fetchone()
         return None if row is None else bool(row[0])
 
     def deepen(self, link: int) -> None:
         """Fetch the history again, from the link on backwards."""
         with self._file.transaction():
-            self._db.execute("UPDATE cursors SET back_s = since_s WHERE link = ?", (link,))
-            self._db.execute("UPDATE links SET due_us = 0, orders = orders + 1 WHERE id = ?", (link,))
+            self._db.execute(_SQL["deepen_cursors"], (link,))
+            self._db.execute(_SQL["fetch_anew"], (link,))
 
     def _value(self, query: str, *bindings: object) -> Any:
         """Of the one row that it finds; None where there is none."""
@@ -310,22 +244,19 @@ class LinkBook:
             stored = self._opened(link, "tokens")
             if stored is not None and stored != old:
                 return False
-            self._db.execute(
-                "UPDATE links SET tokens_before = tokens, tokens = ?, until_us = ? WHERE id = ?",
-                (self._sealed(link, tokens), tokens.until_us, link.id),
-            )
+            self._db.execute(_SQL["keep_tokens"], (self._sealed(link, tokens), tokens.until_us, link.id))
             return True
 
     def worked(self, link: CloudLink) -> None:
         """The new pair was taken: the old one is nothing any more."""
-        self._db.execute("UPDATE links SET tokens_before = NULL WHERE id = ? AND tokens_before IS NOT NULL", (link.id,))
+        self._db.execute(_SQL["worked"], (link.id,))
 
     def _sealed(self, link: CloudLink, tokens: Tokens) -> bytes:
         self._ring.refresh()
         return self._ring.seal(link.user, msgspec.json.encode(list(tokens)), tokens_context(link.provider))
 
     def _opened(self, link: CloudLink, column: str) -> Tokens | None:
-        row = self._db.execute(f"SELECT {column} FROM links WHERE id = ?", (link.id,)).fetchone()  # noqa: S608
+        row = self._db.execute(_SQL[column], (link.id,)).fetchone()
         if row is None or row[0] is None:
             return None
         self._ring.refresh()
@@ -335,25 +266,18 @@ class LinkBook:
 
     def cursor(self, link: int, kind: str) -> FetchCursor | None:
         """How far a kind was fetched; None: not at all."""
-        row = self._db.execute(
-            "SELECT since_s, back_s FROM cursors WHERE link = ? AND kind = ?", (link, kind)
-        ).fetchone()
+        row = self._db.execute(_SQL["cursor"], (link, kind)).fetchone()
         return None if row is None else FetchCursor(*row)
 
     def memory(self, link: int) -> bytes:
         """What the mapping remembers."""
-        return bytes(
-            self._value("SELECT opened(memory, user, 'memory', provider) FROM links WHERE id = ?", link) or b""
-        )
+        return bytes(self._value(_SQL["memory"], link) or b"")
 
     def advance(self, link: CloudLink, kind: str, cursor: FetchCursor, memory: bytes) -> None:
         """All of a window is committed: the cursor and what is remembered, in one step."""
         with self._file.transaction():
             self._move(link, {kind: cursor})
-            self._db.execute(
-                "UPDATE links SET memory = sealed(?, user, 'memory', provider) WHERE id = ? AND linked_us = ?",
-                (memory, link.id, link.linked_us),
-            )
+            self._db.execute(_SQL["advance_memory"], (memory, link.id, link.linked_us))
 
     def caught_up(self, link: CloudLink, cursors: Mapping[str, FetchCursor]) -> None:
         """Nothing was new in any of these kinds: their cursors, in one step."""
@@ -361,43 +285,39 @@ class LinkBook:
             self._move(link, cursors)
 
     def _move(self, link: CloudLink, cursors: Mapping[str, FetchCursor]) -> None:
-        (orders,) = self._db.execute("SELECT orders FROM links WHERE id = ?", (link.id,)).fetchone() or (None,)
+        (orders,) = self._db.execute(_SQL["orders"], (link.id,)).fetchone() or (None,)
         if orders == link.orders:
-            self._db.executemany(_MOVE, [(link.id, kind, each.since, each.back) for kind, each in cursors.items()])
+            self._db.executemany(
+                _SQL["move_cursor"], [(link.id, kind, each.since, each.back) for kind, each in cursors.items()]
+            )
         else:
             late = [(link.id, kind, each.since, link.linked_us) for kind, each in cursors.items()]
-            self._db.executemany(_MOVE_ON, late)
+            self._db.executemany(_SQL["move_cursor_late"], late)
 
     def is_account(self, link: CloudLink, account: str) -> None:
         """Which account at the provider a link is of."""
         with self._file.transaction():
-            self._db.execute(
-                "UPDATE links SET account = sealed(?1, user, 'account', provider), account_mark = marked(?1, '')"
-                " WHERE id = ?2 AND orders = ?3",
-                (account, link.id, link.orders),
-            )
+            self._db.execute(_SQL["is_account"], (account, link.id, link.orders))
 
     def remember(self, link: int, memory: bytes) -> None:
         """What the mapping remembers, where no cursor moves."""
         with self._file.transaction():
-            self._db.execute(
-                "UPDATE links SET memory = sealed(?, user, 'memory', provider) WHERE id = ?", (memory, link)
-            )
+            self._db.execute(_SQL["remember"], (memory, link))
 
     def discovered(self, link: int, name: str) -> str:
         """What a list said of a record when it was asked for by itself; "" where it never was."""
-        return str(self._value(_DISCOVERED, link, name) or "")
+        return str(self._value(_SQL["discovered"], link, name) or "")
 
     def discover(self, link: int, name: str, mark: str) -> None:
         """All of a record is committed, as a list named it."""
         with self._file.transaction():
-            self._db.execute(_DISCOVER, (link, name, mark))
+            self._db.execute(_SQL["discover"], (link, name, mark))
 
     # -- files that are given once
 
     def shelved(self, link: CloudLink, name: str) -> bytes | None:
         """A file that was fetched and is not committed yet."""
-        body = self._value("SELECT body FROM shelved WHERE link = ? AND name = marked(?, ?)", link.id, name, link.user)
+        body = self._value(_SQL["shelved"], link.id, name, link.user)
         return None if body is None else self._ring.open(link.user, body, _shelf(link.provider))
 
     def shelve(self, link: CloudLink, name: str, body: bytes) -> None:
@@ -405,14 +325,12 @@ class LinkBook:
         self._ring.refresh()
         sealed = self._ring.seal(link.user, body, _shelf(link.provider))
         with self._file.transaction():
-            self._db.execute(
-                "INSERT OR REPLACE INTO shelved VALUES (?, marked(?, ?), ?)", (link.id, name, link.user, sealed)
-            )
+            self._db.execute(_SQL["shelve"], (link.id, name, link.user, sealed))
 
     def unshelve(self, link: CloudLink, name: str) -> None:
         """All of it is committed."""
         with self._file.transaction():
-            self._db.execute("DELETE FROM shelved WHERE link = ? AND name = marked(?, ?)", (link.id, name, link.user))
+            self._db.execute(_SQL["unshelve"], (link.id, name, link.user))
 
     # -- what may be taken back
 
@@ -432,7 +350,7 @@ class LinkBook:
         ]
         if rows:
             with self._file.transaction():
-                self._db.executemany(_NOTE, rows)
+                self._db.executemany(_SQL["note"], rows)
 
     def found(self, link: int, gone: Gone) -> list[tuple[str, str, str]]:
         """The events that a provider takes back: id, type, start."""
@@ -454,7 +372,7 @@ class LinkBook:
     def _named(self, link: int, stem: str | None, which: Callable[[str, str], bool]) -> Iterator[tuple[str, ...]]:
         """Event, name, type and start, of all or of a stem; only those are opened that ``which`` takes."""
         with self._file.asking():
-            rows = self._db.execute(_NAMED if stem is None else _NAMED_BY_STEM, (link, stem)).fetchall()
+            rows = self._db.execute(_SQL["named"] if stem is None else _SQL["named_by_stem"], (link, stem)).fetchall()
         for user, event, mark, type_, start, said in rows:
             if which(type_, start):
                 found = self._file.sealing.open(said, user, "named", link, event, mark)
@@ -464,7 +382,7 @@ class LinkBook:
     def forget(self, link: int, events: Iterable[str]) -> None:
         """These are gone, and that is committed."""
         with self._file.transaction():
-            self._db.executemany(_FORGET, [(link, each) for each in events])
+            self._db.executemany(_SQL["forget"], [(link, each) for each in events])
 
     # -- links that are being made
 
@@ -472,20 +390,13 @@ class LinkBook:
         """A user was sent to the provider with this state."""
         sealed = self._ring.seal(user, verifier.encode(), f"adapters:pending:{state}".encode())
         with self._file.transaction():
-            self._db.execute("DELETE FROM pending WHERE until_us < ?", (until_us - 86_400_000_000,))
-            self._db.execute(
-                "INSERT INTO pending VALUES (marked(?, ''), ?, ?, ?, ?, ?)",
-                (state, user, provider, redirect, sealed, until_us),
-            )
+            self._db.execute(_SQL["expire_pending"], (until_us - 86_400_000_000,))
+            self._db.execute(_SQL["expect"], (state, user, provider, redirect, sealed, until_us))
 
     def expected(self, state: str, now_us: int) -> tuple[str, str, str, str]:
         """User, provider, redirect and verifier of a state, which is good once. ConflictError."""
         with self._file.transaction():
-            row = self._db.execute(
-                "DELETE FROM pending WHERE state = marked(?, '')"
-                " RETURNING user, provider, redirect, verifier, until_us",
-                (state,),
-            ).fetchone()
+            row = self._db.execute(_SQL["expected"], (state,)).fetchone()
         if row is None or row[4] < now_us:
             raise ConflictError(
                 "this answer was not asked for, or too long ago", hint="healthsync adapter link USER PROVIDER"
@@ -498,27 +409,25 @@ class LinkBook:
     def ask(self, link: int, now_us: int) -> int:
         """Ask the worker to fetch a link now; the number of the question."""
         with self._file.transaction():
-            row = self._db.execute(
-                "INSERT INTO asked (link, at_us) VALUES (?, ?) RETURNING id", (link, now_us)
-            ).fetchone()
-            self._db.execute("UPDATE links SET due_us = 0 WHERE id = ?", (link,))
+            row = self._db.execute(_SQL["ask"], (link, now_us)).fetchone()
+            self._db.execute(_SQL["make_due"], (link,))
         return int(row[0])
 
     def asked(self) -> list[tuple[int, int]]:
         """What was asked and not answered: number and link."""
-        rows = self._db.execute("SELECT id, link FROM asked WHERE answer = '' ORDER BY id")
+        rows = self._db.execute(_SQL["asked"])
         return [(number, link) for number, link in rows]
 
     def answer(self, numbers: Sequence[int], answer: dict[str, Any]) -> None:
         """What came of it; questions of yesterday are forgotten."""
         text = msgspec.json.encode(answer).decode()
         with self._file.transaction():
-            self._db.executemany("UPDATE asked SET answer = ? WHERE id = ?", [(text, number) for number in numbers])
-            self._db.execute("DELETE FROM asked WHERE answer != '' AND id < ?", (max(numbers, default=0) - 1_000,))
+            self._db.executemany(_SQL["answer"], [(text, number) for number in numbers])
+            self._db.execute(_SQL["forget_answered"], (max(numbers, default=0) - 1_000,))
 
     def answered(self, number: int) -> dict[str, Any] | None:
         """What came of a question; None: nothing yet. Those about a link that was forgotten went with it."""
-        row = self._db.execute("SELECT answer FROM asked WHERE id = ?", (number,)).fetchone()
+        row = self._db.execute(_SQL["answered"], (number,)).fetchone()
         if row is None:
             return {"state": "gone"}
         return dict(msgspec.json.decode(row[0])) if row[0] else None

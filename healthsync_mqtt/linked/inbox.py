@@ -12,9 +12,10 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
-from healthsync_mqtt.linked.opening import LinkFile, each_provider
+from healthsync_mqtt.linked.opening import LinkFile, queries
 from healthsync_mqtt.linked.withdrawing import without
 
+_SQL: Final = queries("inbox")
 _OWNER: Final = "inbox"
 _LOOK_AGAIN_US: Final = 300_000_000
 MOST_ROWS: Final = 5_000
@@ -89,39 +90,30 @@ class NoticeInbox:
         mark = self._ring.mark_service(_OWNER, body)
         sealed = self._ring.seal_service(_OWNER, body, _body(provider))
         with self._file.transaction():
-            rows, size = self._db.execute(
-                "SELECT count(*), coalesce(sum(length(body)), 0) FROM inbox WHERE provider = ?", (provider,)
-            ).fetchone()
+            rows, size = self._db.execute(_SQL["waiting_of"], (provider,)).fetchone()
             if rows >= self._rows or size + len(sealed) > self._most:
                 raise UnavailableError(f"too much of {provider} waits in the inbox", hint="healthsync adapter status")
-            self._db.execute(
-                "INSERT INTO inbox (provider, mark, body, received_us) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (provider, mark, sealed, now_us),
-            )
+            self._db.execute(_SQL["put"], (provider, mark, sealed, now_us))
 
     def due(self, now_us: int, most: int) -> list[Delivered]:
         """Those whose time has come, of each provider the first so many: one that is slow keeps no other waiting."""
         found = []
-        for (provider,) in self._db.execute(each_provider("inbox")).fetchall():
-            rows = self._db.execute(
-                "SELECT id, provider, received_us, failures FROM inbox WHERE provider = ? AND due_us <= ?"
-                " ORDER BY id LIMIT ?",
-                (provider, now_us, most),
-            )
+        for (provider,) in self._db.execute(_SQL["providers"]).fetchall():
+            rows = self._db.execute(_SQL["due"], (provider, now_us, most))
             found += [Delivered(*row) for row in rows]
         return found
 
     def begin(self, delivered: Delivered) -> bytes:
         """Its bytes; the same that come from now on are another delivery. StoreError where the key is gone."""
         with self._file.transaction():
-            row = self._db.execute("UPDATE inbox SET begun = 1 WHERE id = ? RETURNING body", (delivered.id,)).fetchone()
+            row = self._db.execute(_SQL["begin"], (delivered.id,)).fetchone()
         if row is None:
             raise StoreError("this delivery is worked off")
         return self._ring.open_service(_OWNER, row[0], _body(delivered.provider))
 
     def body(self, delivered: Delivered) -> bytes | None:
         """Its bytes, without beginning with it; None where it is worked off, or its key is gone."""
-        row = self._db.execute("SELECT body FROM inbox WHERE id = ?", (delivered.id,)).fetchone()
+        row = self._db.execute(_SQL["body"], (delivered.id,)).fetchone()
         try:
             return None if row is None else self._ring.open_service(_OWNER, row[0], _body(delivered.provider))
         except StoreError:
@@ -129,25 +121,18 @@ class NoticeInbox:
 
     def failed_before(self, delivered: Delivered) -> list[Delivered]:
         """Earlier ones of the same provider that could not be worked off yet."""
-        rows = self._db.execute(
-            "SELECT id, provider, received_us, failures FROM inbox WHERE provider = ? AND id < ? AND due_us > 0"
-            " ORDER BY id",
-            (delivered.provider, delivered.id),
-        )
+        rows = self._db.execute(_SQL["failed_before"], (delivered.provider, delivered.id))
         return [Delivered(*row) for row in rows]
 
     def done(self, delivered: Delivered) -> None:
         """It is worked off."""
         with self._file.transaction():
-            self._db.execute("DELETE FROM inbox WHERE id = ?", (delivered.id,))
+            self._db.execute(_SQL["remove"], (delivered.id,))
 
     def again(self, delivered: Delivered, due_us: int, *, failed: bool = True) -> None:
         """It could not be worked off: once more then. Not ``failed``: it only waits for something."""
         with self._file.transaction():
-            self._db.execute(
-                "UPDATE inbox SET due_us = ?, failures = failures + ? WHERE id = ?",
-                (due_us, int(failed), delivered.id),
-            )
+            self._db.execute(_SQL["later"], (due_us, int(failed), delivered.id))
 
     def withdraw(self, provider: str, account: str) -> None:
         """What waits about one account is gone; of a delivery about several users what is about others stays."""
@@ -156,51 +141,40 @@ class NoticeInbox:
 
     def waiting(self) -> dict[str, int]:
         """How many wait, by provider."""
-        return dict(self._db.execute("SELECT provider, count(*) FROM inbox GROUP BY provider"))
+        return dict(self._db.execute(_SQL["waiting"]))
 
     # -- what hooks are known by
 
     def secrets(self, provider: str) -> HookSecrets:
         """Those of a provider; a word is made at the first time."""
         self._ring.refresh()
-        row = self._db.execute("SELECT secrets FROM hooks WHERE provider = ?", (provider,)).fetchone()
+        row = self._db.execute(_SQL["hook_secrets"], (provider,)).fetchone()
         if row is None:
             fresh = HookSecrets(secrets.token_urlsafe(24))
             with self._file.transaction():
-                self._db.execute(
-                    "INSERT INTO hooks (provider, secrets) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                    (provider, self._sealed(provider, fresh)),
-                )
-            row = self._db.execute("SELECT secrets FROM hooks WHERE provider = ?", (provider,)).fetchone()
+                self._db.execute(_SQL["add_hook"], (provider, self._sealed(provider, fresh)))
+            row = self._db.execute(_SQL["hook_secrets"], (provider,)).fetchone()
         return HookSecrets(*msgspec.json.decode(self._ring.open_service(_OWNER, row[0], _hooks(provider))))
 
     def keep(self, provider: str, found: HookSecrets) -> None:
         """What a provider said, durable before it is used."""
         with self._file.transaction():
-            self._db.execute(
-                "UPDATE hooks SET secrets = ? WHERE provider = ?", (self._sealed(provider, found), provider)
-            )
+            self._db.execute(_SQL["keep_secrets"], (self._sealed(provider, found), provider))
 
     def looked(self, provider: str, *, hint: str, now_us: int, due_us: int) -> None:
         """What came of a look at a provider's webhooks, and when the next one is."""
         self.secrets(provider)
         with self._file.transaction():
-            self._db.execute(
-                "UPDATE hooks SET hint = ?, checked_us = ?, due_us = ? WHERE provider = ?",
-                (hint, now_us, due_us, provider),
-            )
+            self._db.execute(_SQL["looked"], (hint, now_us, due_us, provider))
 
     def want_look(self, provider: str, now_us: int) -> None:
         """Look at a provider's webhooks soon, unless that was done a moment ago: strangers can ask for it."""
         with self._file.transaction():
-            self._db.execute(
-                "UPDATE hooks SET due_us = ? WHERE provider = ? AND due_us > ? AND checked_us < ?",
-                (now_us, provider, now_us, now_us - _LOOK_AGAIN_US),
-            )
+            self._db.execute(_SQL["want_look"], (now_us, provider, now_us, now_us - _LOOK_AGAIN_US))
 
     def standings(self) -> list[HookStanding]:
         """What is known of each provider's."""
-        rows = self._db.execute("SELECT provider, hint, checked_us, due_us FROM hooks ORDER BY provider")
+        rows = self._db.execute(_SQL["standings"])
         return [HookStanding(*row) for row in rows]
 
     def _sealed(self, provider: str, found: HookSecrets) -> bytes:
@@ -210,9 +184,9 @@ class NoticeInbox:
 def withdraw(file: LinkFile, provider: str, account: str) -> None:
     """See ``NoticeInbox.withdraw``, in the caller's transaction. One that cannot be opened goes, too."""
     connection, ring = file.connection, file.ring
-    ids = connection.execute("SELECT id FROM inbox WHERE provider = ?", (provider,)).fetchall() if account else []
+    ids = connection.execute(_SQL["of_provider"], (provider,)).fetchall() if account else []
     for (number,) in ids:
-        row = connection.execute("SELECT body FROM inbox WHERE id = ?", (number,)).fetchone()
+        row = connection.execute(_SQL["body"], (number,)).fetchone()
         if row is None:
             continue  # the same as what was left of one before it
         try:
@@ -224,11 +198,11 @@ def withdraw(file: LinkFile, provider: str, account: str) -> None:
             if left == body:
                 continue
         if left is None:
-            connection.execute("DELETE FROM inbox WHERE id = ?", (number,))
+            connection.execute(_SQL["remove"], (number,))
         else:
             found = ring.seal_service(_OWNER, left, _body(provider))
             mark = ring.mark_service(_OWNER, left)
-            connection.execute("UPDATE OR REPLACE inbox SET body = ?, mark = ? WHERE id = ?", (found, mark, number))
+            connection.execute(_SQL["put_back"], (found, mark, number))
 
 
 def _body(provider: str) -> bytes:

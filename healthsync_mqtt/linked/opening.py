@@ -24,6 +24,11 @@ FILE: Final = "adapters.db"
 _OLDER: Final = tuple(statements(__package__, "seal.sql").values())
 
 
+def queries(file: str) -> dict[str, str]:
+    """The statements of ``queries/<file>.sql`` by the name in the comment above each."""
+    return statements(__package__, "queries", f"{file}.sql")
+
+
 class LinkFile(NamedTuple):
     """The open file."""
 
@@ -75,15 +80,6 @@ def _read_beside_who_writes(connection: sqlite3.Connection) -> None:
     """
     with contextlib.suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA journal_mode=WAL")
-
-
-def each_provider(table: str) -> str:
-    """The providers in a table with an index that begins with them: a step for each, however many rows it has."""
-    return (
-        f"WITH RECURSIVE each (name) AS (SELECT min(provider) FROM {table} UNION ALL"  # noqa: S608  # one of ours
-        f" SELECT (SELECT min(provider) FROM {table} WHERE provider > each.name) FROM each WHERE each.name IS NOT NULL)"
-        " SELECT name FROM each WHERE name IS NOT NULL"
-    )
 
 
 def tokens_context(provider: str) -> bytes:

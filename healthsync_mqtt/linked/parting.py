@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.linked.flights import Flights
 from healthsync_mqtt.linked.inbox import withdraw
-from healthsync_mqtt.linked.opening import FILE, LinkFile, fault_of, tokens_context
+from healthsync_mqtt.linked.opening import FILE, LinkFile, fault_of, queries, tokens_context
+
+_SQL: Final = queries("partings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class PartingBook:
 
     def users(self) -> list[str]:
         """Everybody who is linked, or is being asked to agree."""
-        rows = self._db.execute("SELECT user FROM links WHERE NOT leaving UNION SELECT user FROM pending")
+        rows = self._db.execute(_SQL["users"])
         return [user for (user,) in rows]
 
     def end(self, user: str, *, erasure: str = "") -> list[str]:
@@ -67,13 +69,11 @@ class PartingBook:
 
     def _end(self, user: str, erasure: str) -> list[str]:
         self._ring.refresh()
-        rows = self._db.execute(
-            "SELECT provider, tokens FROM links WHERE user = ? AND (NOT leaving OR tokens IS NOT NULL)", (user,)
-        ).fetchall()
+        rows = self._db.execute(_SQL["ending"], (user,)).fetchall()
         for provider, tokens in rows:
             self._part(user, provider, tokens, erasure)
-        self._db.execute("UPDATE links SET leaving = 1, tokens = NULL, tokens_before = NULL WHERE user = ?", (user,))
-        self._db.execute("DELETE FROM pending WHERE user = ?", (user,))
+        self._db.execute(_SQL["end_links"], (user,))
+        self._db.execute(_SQL["end_pending"], (user,))
         return sorted(provider for provider, _ in rows)
 
     def forget(self, link: int) -> None:
@@ -82,34 +82,28 @@ class PartingBook:
         One that was made again meanwhile stays.
         """
         with self._file.transaction():
-            row = self._db.execute(
-                "SELECT user, provider, tokens, account, account_mark FROM links WHERE id = ? AND leaving", (link,)
-            ).fetchone()
+            row = self._db.execute(_SQL["leaving"], (link,)).fetchone()
             if row is not None:
                 user, provider, tokens, account, mark = row
                 self._part(user, provider, tokens, "")
                 self._withdraw(user, provider, account, mark)
-                self._db.execute("DELETE FROM links WHERE id = ?", (link,))
+                self._db.execute(_SQL["forget_link"], (link,))
 
     def erase(self, user: str, flights: Flights, *, erasure: str) -> None:
         """No row has the user when this returns. UnavailableError: a link is at work, so once more later."""
         with ExitStack() as turns:
-            for (link,) in self._db.execute("SELECT id FROM links WHERE user = ?", (user,)).fetchall():
+            for (link,) in self._db.execute(_SQL["links_of"], (user,)).fetchall():
                 if not turns.enter_context(flights.turn_if_free(link)):
                     raise UnavailableError("a link of a person who is erased is at work", hint="healthsync status")
             with self._file.transaction():
                 self._end(user, erasure)  # a fetch may have got new tokens meanwhile
-                for accounts in self._db.execute(
-                    "SELECT provider, account, account_mark FROM links WHERE user = ?", (user,)
-                ).fetchall():
+                for accounts in self._db.execute(_SQL["accounts_of"], (user,)).fetchall():
                     self._withdraw(user, *accounts)
-                self._db.execute("DELETE FROM links WHERE user = ?", (user,))
+                self._db.execute(_SQL["forget_links"], (user,))
 
     def _withdraw(self, user: str, provider: str, account: str, mark: bytes) -> None:
         """What a provider said of this account and nobody has worked off. Who else is linked to it keeps hearing."""
-        (others,) = self._db.execute(
-            "SELECT count(*) FROM links WHERE provider = ? AND account_mark = ?", (provider, mark)
-        ).fetchone()
+        (others,) = self._db.execute(_SQL["linked_to"], (provider, mark)).fetchone()
         if others > 1:
             return
         try:
@@ -140,30 +134,24 @@ class PartingBook:
         # Of who is erased without the account at the provider, though some can be told of no other way.
         bare = msgspec.json.encode(whole[:3] if erasure else whole)
         kept = self._ring.seal_service(_owner(name), bare, tokens_context(provider))
-        self._db.execute(
-            "INSERT INTO partings (id, provider, tokens, erasure) VALUES (?, ?, ?, ?)", (name, provider, kept, erasure)
-        )
+        self._db.execute(_SQL["add_parting"], (name, provider, kept, erasure))
 
     # -- partings
 
     def partings(self, *, erasure: str | None = None) -> list[Parting]:
         """Those that are not over, of an erasure or all."""
-        rows = self._db.execute(
-            "SELECT id, provider, failures FROM partings WHERE ?1 IS NULL OR erasure = ?1 ORDER BY id", (erasure,)
-        )
+        rows = self._db.execute(_SQL["partings"], (erasure,))
         return [Parting(*row) for row in rows]
 
     def due(self, now_us: int) -> list[Parting]:
         """Those whose provider is to be told now."""
-        rows = self._db.execute(
-            "SELECT id, provider, failures FROM partings WHERE due_us <= ? ORDER BY due_us LIMIT 16", (now_us,)
-        )
+        rows = self._db.execute(_SQL["due"], (now_us,))
         return [Parting(*row) for row in rows]
 
     def tokens(self, parting: Parting) -> bytes:
         """What lets us in, as the link kept it. StoreError where its key is gone."""
         self._ring.refresh()
-        row = self._db.execute("SELECT tokens FROM partings WHERE id = ?", (parting.id,)).fetchone()
+        row = self._db.execute(_SQL["tokens"], (parting.id,)).fetchone()
         if row is None:
             raise StoreError("this parting is over")
         return self._ring.open_service(_owner(parting.id), row[0], tokens_context(parting.provider))
@@ -172,20 +160,18 @@ class PartingBook:
         """New tokens, durable before they are used."""
         sealed = self._ring.seal_service(_owner(parting.id), tokens, tokens_context(parting.provider))
         with self._file.transaction():
-            self._db.execute("UPDATE partings SET tokens = ? WHERE id = ?", (sealed, parting.id))
+            self._db.execute(_SQL["keep_tokens"], (sealed, parting.id))
 
     def again(self, parting: Parting, due_us: int) -> None:
         """The provider could not be told: once more then."""
         with self._file.transaction():
-            self._db.execute(
-                "UPDATE partings SET due_us = ?, failures = failures + 1 WHERE id = ?", (due_us, parting.id)
-            )
+            self._db.execute(_SQL["later"], (due_us, parting.id))
 
     def over(self, parting: Parting) -> None:
         """The provider knows, or can never be told. Its key goes first: what is killed here has tokens for nobody."""
         self._ring.destroy_service(_owner(parting.id))
         with self._file.transaction():
-            self._db.execute("DELETE FROM partings WHERE id = ?", (parting.id,))
+            self._db.execute(_SQL["over"], (parting.id,))
 
 
 def end_links(data: Path, user: str) -> list[str]:
