@@ -18,12 +18,15 @@ from healthsync_mqtt.storage.sqlite.holders import readers_of
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
 from healthsync_mqtt.storage.sqlite.pages import HeldDatabase
 from healthsync_mqtt.storage.sqlite.reader import SqliteLogReader
+from healthsync_mqtt.storage.sqlite.statements import statements
 
 if TYPE_CHECKING:
     from healthsync_mqtt.keys.ring import KeyRing
     from healthsync_mqtt.storage.postgres.election import Ballot, PostgresElection
     from healthsync_mqtt.storage.postgres.log import PostgresEventLog
     from healthsync_mqtt.storage.postgres.server import ServerPromise
+
+_READER, _WRITER = statements("reader"), statements("writer")
 
 __all__ = [
     "Encryption",
@@ -144,12 +147,12 @@ def hold_log(data: Path) -> HeldLog | None:
         if not held.schema:
             held.close()
             return None
-        epoch, head = held.value("SELECT value FROM meta WHERE name = 'epoch'"), held.value("SELECT max(seq) FROM log")
-        sealed = held.value("SELECT 1 FROM meta WHERE name = 'encryption' AND value <> 'none'") is not None
+        epoch, head = held.value(_READER["meta_value"], "epoch"), held.value(_WRITER["head"])
+        sealed = held.value(_READER["meta_value"], "encryption") not in {None, "none"}
     except BaseException:
         held.close()
         raise
-    return HeldLog(held, str(epoch), int(str(head or 0)), sealed)
+    return HeldLog(held, str(epoch), int(str(head)), sealed)
 
 
 def hold_database(path: Path) -> HeldDatabase:

@@ -9,7 +9,7 @@ from scripts.support import tree
 SQL = 'OF: str = "SELECT name FROM links WHERE id = ?"\n'
 PLANTED = [
     ("healthsync_mqtt/links.py", SQL, "healthsync_mqtt/links.py:1: SQL;"),
-    ("bridge/links.py", 'def of(table: str) -> str:\n    return f"DELETE FROM {table}"\n', "bridge/links.py:2: SQL;"),
+    ("bridge/links.py", 'def of(who: str) -> str:\n    return f"DELETE FROM links {who}"\n', "bridge/links.py:2: SQL;"),
     ("bridge/long.py", "x = 1\n" * 401, "bridge/long.py: 401 lines;"),
     ("tests/server.key", "", "tests/server.key: a file of this name"),
     ("docs/a.md", "-----BEGIN PRIVATE" + " KEY-----\nMC4CAQAwBQYDK2VwBCIEIAAA\n", "docs/a.md: holds a private key"),
@@ -17,7 +17,8 @@ PLANTED = [
 RIGHT = [
     ("healthsync_mqtt/words.py", '"""Select a link from the table of links, update its set."""\nx = "SELECT"\n'),
     ("healthsync_mqtt/any_file.py", 'TABLES = "SELECT count(*) FROM sqlite_schema"\n'),
-    ("healthsync_mqtt/sinks/influx/read.py", SQL),
+    ("healthsync_mqtt/any_table.py", "def of(table: str) -> str:\n    return f'SELECT * FROM \"{table}\"'\n"),
+    ("healthsync_mqtt/testing/rows_contract.py", SQL),
     ("tests/support/rows.py", SQL),
     ("bridge/long.py", "# long: one table\n" + "x = 1\n" * 401),
 ]

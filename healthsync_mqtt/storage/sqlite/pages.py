@@ -43,10 +43,10 @@ class HeldDatabase:
         except apsw.Error as error:
             raise self._failed(error) from error
 
-    def value(self, sql: str) -> object:
+    def value(self, sql: str, *bindings: str) -> object:
         """The first column of the first row of a query; None: it has no row."""
         try:
-            return next((row[0] for row in fetch(self._connection, sql)), None)
+            return next((row[0] for row in fetch(self._connection, sql, bindings)), None)
         except apsw.Error as error:
             raise self._failed(error) from error
 

@@ -135,7 +135,7 @@ def migrate(connection: Connection, place: RegistryPlace) -> None:
     if schema_version(connection, place) == newest:
         return
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock($1)", (_SCHEMA_LOCK,))
+        connection.execute(SQL["lock_schema"].encode(), (_SCHEMA_LOCK,))
         version = schema_version(connection, place)
         if version > newest:
             raise ConfigError(
@@ -143,12 +143,12 @@ def migrate(connection: Connection, place: RegistryPlace) -> None:
             )
         if version == 0:
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(place.schema)))
-            connection.execute("CREATE TABLE schema_version (version int NOT NULL)")
-            connection.execute("INSERT INTO schema_version VALUES (0)")
+            connection.execute(SQL["make_schema_version"].encode())
+            connection.execute(SQL["begin_schema_version"].encode())
         for number, script in steps:
             if number > version:
                 connection.execute(script.encode())
-                connection.execute("UPDATE schema_version SET version = $1", (number,))
+                connection.execute(SQL["change_schema_version"].encode(), (number,))
         if version == 0:
             connection.execute(SQL["make_erasure_key"].encode(), (secrets.token_bytes(32),))
 
@@ -169,7 +169,7 @@ def schema_version(connection: Connection, place: RegistryPlace) -> int:
     """Which schema there is; 0: none."""
     if value(connection, "SELECT to_regclass($1)::text", f'"{place.schema}".schema_version') is None:
         return 0
-    return int(value(connection, "SELECT version FROM schema_version"))
+    return int(value(connection, SQL["schema_version"]))
 
 
 def value(connection: Connection, statement: str, *parameters: Any) -> Any:

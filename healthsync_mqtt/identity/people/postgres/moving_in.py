@@ -61,7 +61,7 @@ def move_in(place: RegistryPlace, registry: Path, audit: Path) -> None:
 def _take(connection: Connection, place: RegistryPlace, registry: Path, audit: Path) -> None:
     with closing(open_database(registry).conn) as people, closing(sqlite3.connect(audit)) as deeds:
         migrate_file(deeds, numbered("audit"), "the audit log")
-        ((key,),) = people.execute("SELECT key FROM erasure_key")
+        ((key,),) = people.execute(SQL["erasure_key"])
         mark = hashlib.sha256(key).hexdigest()
         with connection.transaction():
             connection.execute(SQL["lock"].encode(), (place.schema,))
@@ -76,12 +76,8 @@ def _take(connection: Connection, place: RegistryPlace, registry: Path, audit: P
                 _copy(connection, people, table)
             for table in AUDIT:
                 _copy(connection, deeds, table)
-            for statement, asked in (
-                ("UPDATE erasure_key SET key = $1", "SELECT key FROM erasure_key"),
-                ("UPDATE revocation_lists SET number = $1", "SELECT number FROM revocation_lists"),
-                ("UPDATE generation SET value = $1 + 1", "SELECT value FROM generation"),
-            ):
-                connection.execute(statement.encode(), people.execute(asked).fetchone())
+            for table in OF_ONE_ROW:
+                connection.execute(SQL[f"change_{table}"].encode(), people.execute(SQL[table]).fetchone())
             connection.execute(SQL["change_mark"].encode(), (_MARK, mark, time.time_ns() // 1000))
 
 

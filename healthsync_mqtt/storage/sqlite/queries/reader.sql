@@ -1,3 +1,6 @@
+-- name: meta_value
+SELECT value FROM meta WHERE name = ?
+
 -- name: user_count
 SELECT count(*) FROM (SELECT user FROM known_user UNION SELECT user FROM log WHERE seq > :through) WHERE user <> 0
 

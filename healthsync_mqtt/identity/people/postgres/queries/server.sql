@@ -36,3 +36,36 @@ SELECT name, mark FROM installation_keys WHERE starts_with(name, $1)
 
 -- name: lived_in
 SELECT EXISTS (SELECT 1 FROM users WHERE id <> '_erased_') OR EXISTS (SELECT 1 FROM audit)
+
+-- name: lock_schema
+SELECT pg_advisory_xact_lock($1)
+
+-- name: schema_version
+SELECT version FROM schema_version
+
+-- name: make_schema_version
+CREATE TABLE schema_version (version int NOT NULL)
+
+-- name: begin_schema_version
+INSERT INTO schema_version VALUES (0)
+
+-- name: change_schema_version
+UPDATE schema_version SET version = $1
+
+-- name: erasure_key
+SELECT key FROM erasure_key
+
+-- name: change_erasure_key
+UPDATE erasure_key SET key = $1
+
+-- name: revocation_lists
+SELECT number FROM revocation_lists
+
+-- name: change_revocation_lists
+UPDATE revocation_lists SET number = $1
+
+-- name: generation
+SELECT value FROM generation
+
+-- name: change_generation
+UPDATE generation SET value = $1 + 1
