@@ -108,7 +108,9 @@ def stats(
         with log:
             if log.head():
                 empty = "no such events"
-            counted = log.counts(user=user, type=wanted, device=device, since_us=since_us, until_us=choice.until_us)
+            counted = log.counts(
+                user=user, type=wanted, device=device, since_us=since_us, until_us=choice.until_us, days="day" in keys
+            )
         for each, number in counted.items():
             found[tuple(_KEYS[key](each) for key in keys)] += number
     rows = [dict(zip(keys, key, strict=True)) | {"events": number} for key, number in sorted(found.items())]

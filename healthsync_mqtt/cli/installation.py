@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from healthsync_mqtt.identity.keys.store import KeyStore
 
 DEFAULT_LIFETIME_S = 86_400
-_PAGE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ class DataDirectory:
     def expect_device(self, user_id: str | None, device_id: str | None) -> None:
         """A filter names a device. NotFoundError when none of that name was ever added and there is no event of one.
 
-        Without a user, any user's will do. Only for one that nobody added the log is looked through.
+        Without a user, any user's will do. Only for one that nobody added the log is asked.
         """
         if device_id is None:
             return
@@ -127,11 +126,8 @@ class DataDirectory:
         log = self.log()
         if log is not None:
             with log:
-                after = 0
-                while page := log.read(after, _PAGE, user=user_id, history=True):
-                    if any(record.device == device_id for record in page):
-                        return
-                    after = page[-1].seq
+                if log.read(0, 1, user=user_id, device=device_id, history=True):
+                    return
         message = f"nobody has a device {device_id}" if user_id is None else f"{user_id} has no device {device_id}"
         raise UnknownNameError(Noun.device, device_id, message, hint="healthsync device list", owner=user_id)
 

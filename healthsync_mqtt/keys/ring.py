@@ -83,6 +83,11 @@ class KeyRing:
         """A digest by which equal bytes of a user are known, whatever keys there have been since: see ``DataKey``."""
         return self._marked(_USER + user, data)
 
+    def was_destroyed(self, sealed: bytes) -> bool:
+        """Whether the key of this is destroyed; it is not asked for. TamperedError for what no key has sealed."""
+        key_id = key_id_of(sealed)
+        return self._book.by_id(key_id) is None and self._book.was_destroyed(key_id)
+
     def destroy(self, user: str) -> bool:
         """Destroy every key of a user: what they sealed is gone for ever. Durable, and overwritten, when it returns.
 

@@ -339,10 +339,10 @@ class MemoryLogReader:
         ]
         return rows[max(len(rows) - limit, 0) :] if newest else rows[:limit]
 
-    def counts(self, **wanted: Any) -> Counter[CountKey]:
+    def counts(self, *, days: bool = True, **wanted: Any) -> Counter[CountKey]:
         """See ``port.LogReader.counts``."""
         return Counter(
-            CountKey(row.user, row.type, row.device, row.provider, row.start_us // 86_400_000_000)
+            CountKey(row.user, row.type, row.device, row.provider, row.start_us // 86_400_000_000 if days else 0)
             for row in self.read(0, len(self._committed.log), **wanted)
             if not row.op
         )

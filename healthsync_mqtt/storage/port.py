@@ -276,8 +276,12 @@ class LogReader(Protocol):
         device: str | None = None,
         since_us: int | None = None,
         until_us: int | None = None,
+        days: bool = True,
     ) -> Counter[CountKey]:
-        """How many events there are, as ``read`` would give them, without tombstones; by what they have in common."""
+        """How many events there are, as ``read`` would give them, without tombstones; by what they have in common.
+
+        Without ``days`` all of a kind are one: of day 0. What it takes does not depend on how many events there are.
+        """
 
     def stretch(self, after: int, limit: int, *, look: int, user: str | None = None) -> Stretch:
         """The next rows with seq > ``after``, superseded ones too, of everybody or of one user.

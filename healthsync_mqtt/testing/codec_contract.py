@@ -83,6 +83,12 @@ class CodecContract:
         assert codec.mark("alice", b"same") == mark == self.another(codec).mark("alice", b"same")
         assert mark not in {codec.mark("bob", b"same"), codec.mark("alice", b"other")}
 
+    def test_what_can_be_opened_is_not_gone(self, codec: BodyCodec) -> None:
+        """Also as another process has it, which has opened nothing yet."""
+        stored = codec.encode("alice", b"as it was", _PLACE)
+        assert not codec.is_gone(stored)
+        assert not self.another(codec).is_gone(stored)
+
     def test_another_codec_of_the_same_kind_reads_it(self, codec: BodyCodec) -> None:
         """As the next run of the service does, and readers in other processes."""
         again = self.another(codec)

@@ -10,13 +10,15 @@ A test module of an implementation inherits the suite and gives it an empty stor
                 yield Store(log, reader)
 """
 
+from collections import Counter
 from hashlib import sha256
 from itertools import permutations, product
+from random import Random
 from typing import Any, NamedTuple
 
 from healthsync_mqtt.model.event import LATEST, Op, omitted
 from healthsync_mqtt.model.record import Record
-from healthsync_mqtt.storage.port import NOBODY, EventLog, FormatMemory, Item, LogReader, Quarantined
+from healthsync_mqtt.storage.port import NOBODY, CountKey, EventLog, FormatMemory, Item, LogReader, Quarantined
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 
 
@@ -25,6 +27,53 @@ class Store(NamedTuple):
 
     log: EventLog
     reader: LogReader
+
+
+DAY_US = 86_400_000_000
+
+
+def some_event(random: Random) -> Item:
+    """An event of one of few ids, around the border of a day; sometimes a deletion."""
+    return item(
+        f"e{random.randrange(30)}",
+        random.choice(("alice", "bob")),
+        version=random.randrange(3),
+        op=random.choice((0, 0, 0, 1)),
+        event_type=random.choice(("heart_rate", "weight")),
+        start_us=(NOW_US // DAY_US + random.randrange(3)) * DAY_US + random.choice((-1, 0, DAY_US // 2)),
+    )
+
+
+def some_deed(store: Store, random: Random, number: int) -> None:
+    """Something that changes a log, and what it counts."""
+    log = store.log
+    deed = random.choice(("commit", "commit", "commit", "commit", "purge", "erase", "roll back", "forget"))
+    log.stage([some_event(random) for _ in range(random.randrange(1, 6))], [], NOW_US)
+    if deed == "roll back":
+        log.rollback()
+    elif deed == "purge":
+        gone = store.reader.purgeable("weight", NOW_US + DAY_US, 0, random.randrange(log.head() + 1), log.head())
+        log.purge("weight", NOW_US + DAY_US, gone)
+    elif deed in {"erase", "forget"} and number % 3 == 0:
+        log.commit()
+        log.erase("bob", store.reader.rows_of("bob", 0, 999 if deed == "forget" else 2))
+        if deed == "forget":
+            log.forget_user("bob", [], log.head())
+    log.commit()
+
+
+def counted_as_read(reader: LogReader) -> None:
+    """Counts are those of the rows that are read, for whole days, parts of days and all time."""
+    midnight = (NOW_US // DAY_US + 1) * DAY_US
+    times = (None, midnight, midnight - DAY_US // 2, midnight + 1)
+    for user, kind, since, until in product((None, "alice", "bob"), (None, "weight"), times, times):
+        wanted: dict[str, Any] = {"user": user, "type": kind, "since_us": since, "until_us": until}
+        rows = [row for row in reader.read(0, 9999, **wanted) if not row.op]
+        for days in (True, False):
+            assert reader.counts(**wanted, days=days) == Counter(
+                CountKey(row.user, row.type, row.device, row.provider, row.start_us // DAY_US if days else 0)
+                for row in rows
+            ), wanted
 
 
 def ids(records: list[Record]) -> list[str]:
@@ -71,6 +120,14 @@ class EventLogContract:
         assert store.reader.counts(device="alice-watch", since_us=NOW_US + 1) == {(*alice, day + 1): 1}
         assert store.reader.counts(until_us=NOW_US) == {}
         assert store.reader.counts(user="nobody") == {}
+        assert store.reader.counts(user="alice", type="heart_rate", days=False) == {(*alice, 0): 2}
+
+    def test_counts_are_what_is_read_whatever_happens_to_rows(self, store: Store) -> None:
+        random = Random(14)  # noqa: S311  # the same deeds each time
+        for number in range(60):
+            some_deed(store, random, number)
+            if number % 10 == 9:
+                counted_as_read(store.reader)
 
     def test_rows_are_chosen_by_device_version_and_time_and_read_backwards(self, store: Store) -> None:
         store.log.stage([item(f"e{n}", ("alice", "bob")[n % 2], version=n // 4, start_us=n) for n in range(8)], [], 1)

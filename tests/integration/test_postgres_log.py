@@ -11,6 +11,7 @@ import pytest
 from healthsync_mqtt.errors import StoreError, UnavailableError
 from healthsync_mqtt.keys.faults import KeyUnavailableError
 from healthsync_mqtt.keys.opening import ring_made_if_missing
+from healthsync_mqtt.storage.postgres import counting
 from healthsync_mqtt.storage.postgres.connection import ServerPlace
 from healthsync_mqtt.storage.postgres.faults import OtherLogError, ServerGoneError, ServerUnsafeError
 from healthsync_mqtt.storage.postgres.log import PostgresEventLog
@@ -31,6 +32,11 @@ pytestmark = [
 def server() -> Iterator[Postgres]:
     with Postgres() as postgres:
         yield postgres
+
+
+@pytest.fixture(autouse=True)
+def counts_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "ROWS_AT_ONCE", 4)
 
 
 class TestPostgres(EventLogContract):
@@ -237,6 +243,31 @@ def test_a_log_of_a_newer_program_is_left_alone(server: Postgres) -> None:
     server.execute(f"UPDATE {place.schema}.schema_version SET version = 999")
     with pytest.raises(UnavailableError, match="schema 999"):
         PostgresEventLog.open(place)
+
+
+def test_a_log_of_before_is_counted_by_and_by_and_not_read_before_it_is_migrated(server: Postgres) -> None:
+    place = server.place()
+    schema = place.schema
+    with PostgresEventLog.open(place) as log:
+        for number in range(40):
+            log.stage([item(f"e{number}"), item("often", version=number)], [], NOW_US)
+            log.commit()
+    server.execute(
+        f"DROP TABLE {schema}.counted; ALTER TABLE {schema}.head DROP COLUMN counted; DROP INDEX {schema}.log_version;"
+        f"UPDATE {schema}.schema_version SET version = 2"
+    )
+    with pytest.raises(UnavailableError, match="older schema"):
+        PostgresLogReader.open(place)
+    with PostgresEventLog.open(place) as log, PostgresLogReader.open(place) as reader:
+        left = [80]
+        while left[-1] > 4:
+            assert sum(reader.counts().values()) == 41
+            log.set_cursor("some", 1)
+            log.commit()
+            left.append(log.head() - server.execute(f"SELECT counted FROM {schema}.head")[0][0])
+        assert left == sorted(left, reverse=True)
+        assert len(left) > 5
+        assert sum(reader.counts().values()) == 41
 
 
 def test_what_is_not_there_is_not_read(server: Postgres) -> None:

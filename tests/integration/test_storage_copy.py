@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,8 @@ from healthsync_mqtt.storage import moving
 from healthsync_mqtt.storage.crossing import Crossing
 from healthsync_mqtt.storage.moving import MoveState
 from healthsync_mqtt.storage.opening import encryption, open_log, open_reader
-from healthsync_mqtt.storage.port import EventLog, FormatMemory, LogReader, Quarantined
+from healthsync_mqtt.storage.port import CountKey, EventLog, FormatMemory, LogReader, Quarantined
+from healthsync_mqtt.storage.postgres import counting
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
 from tests.support.patience import PATIENCE_S
@@ -53,6 +55,11 @@ def source(request: pytest.FixtureRequest, data: Path) -> Path:
     with on_disk(data), open_log(data, seal_new=request.param == "sealed", quotas=Quotas(row_bytes=64)) as log:
         fill(log)
     return data
+
+
+@pytest.fixture(autouse=True)
+def counts_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "ROWS_AT_ONCE", 4)
 
 
 @contextmanager
@@ -100,11 +107,18 @@ def fill(log: EventLog, rows: int = 60) -> None:
 
 def everything(reader: LogReader) -> dict[str, Any]:
     """All that a reader can tell of a log."""
-    rows = reader.every(0, 9999)
+    rows, read = reader.every(0, 9999), reader.read(0, 9999)
+    counts = Counter(
+        CountKey(row.user, row.type, row.device, row.provider, row.start_us // 86_400_000_000)
+        for row in read
+        if not row.op
+    )
+    assert reader.counts() == counts
     return {
         "epoch": reader.epoch,
         "rows": rows,
-        "read": reader.read(0, 9999),
+        "read": read,
+        "counts": counts,
         "superseded": reader.superseded_by(1, len(rows)),
         "found": [reader.find(row.user, row.id) for row in rows],
         "users": {user: (reader.types(user), reader.rows_of(user, 0, 999)) for user in reader.users()},

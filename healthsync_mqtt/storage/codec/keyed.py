@@ -35,6 +35,10 @@ class KeyCodec:
         """See ``port.BodyCodec.decode``."""
         return self._at_hand().key_of(user, stored).open(stored, place)
 
+    def is_gone(self, stored: bytes) -> bool:
+        """See ``port.BodyCodec.is_gone``."""
+        return self._at_hand().was_destroyed(stored)
+
     def mark(self, user: str, data: bytes) -> bytes:
         """See ``port.BodyCodec.mark``."""
         return self._at_hand().mark(user, data)

@@ -29,5 +29,8 @@ class BodyCodec(Protocol):
     def decode(self, user: str, stored: bytes, place: bytes) -> bytes:
         """The bytes again."""
 
+    def is_gone(self, stored: bytes) -> bool:
+        """Whether their key was destroyed; nobody is asked to open them."""
+
     def mark(self, user: str, data: bytes) -> bytes:
         """A digest of 16 bytes: equal for equal bytes of one user, and nobody tries it out without the key."""

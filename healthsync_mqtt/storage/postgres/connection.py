@@ -171,10 +171,16 @@ def connect_watcher(place: ServerPlace, name: str) -> Connection:
 
 
 def refuse_empty(connection: Connection, place: ServerPlace) -> None:
-    """UnavailableError where there is no log."""
-    if schema_version(connection, place) == 0:
+    """UnavailableError where there is no log, or one that a service of this release has not opened yet."""
+    version = schema_version(connection, place)
+    if version == 0:
         raise UnavailableError(
             "there is no event log in this database yet", hint="start the service once: healthsync up"
+        )
+    if version < migrations()[-1][0]:
+        raise UnavailableError(
+            "the event log in this database has an older schema",
+            hint="start the service once to migrate it: healthsync up",
         )
 
 

@@ -40,6 +40,7 @@ from healthsync_mqtt.storage.postgres.connection import (
     told_on,
     translated,
 )
+from healthsync_mqtt.storage.postgres.counting import count_on, forget_counts, uncount
 from healthsync_mqtt.storage.postgres.faults import AloneError, store_error
 from healthsync_mqtt.storage.postgres.late_sealing import ENCRYPTION, ServerLateSealing, keep_records, store_again
 from healthsync_mqtt.storage.postgres.quarantine import PostgresQuarantine, as_bytes
@@ -121,7 +122,7 @@ class PostgresEventLog:
         self._staged_last: LastPlace | None = None
         #: The number of the open transaction, None without one, and the seq of its last row.
         self._transaction: str | None = None
-        self._staged_head = 0
+        self._staged_head = self._counted = 0
         #: Positions of those whom the last commit or the open transaction concerns: what is committed, what is staged.
         self._positions: dict[str, int] = {}
         self._staged_positions: dict[str, int] = {}
@@ -397,7 +398,7 @@ class PostgresEventLog:
         with connection.pipeline():
             connection.execute(b"BEGIN")
             begun = asked(connection, _SQL["begin"])
-        self._staged_head, self._transaction = begun.fetchall()[0]
+        self._staged_head, self._counted, self._transaction = begun.fetchall()[0]
         self._staged_positions = {}
         if self._sealing is not None:
             self._sealing.codec.fresh()
@@ -412,6 +413,7 @@ class PostgresEventLog:
                 run(connection, _SQL["set_cursor"], (name, seq))
         for chore in chores:
             chore(connection)
+        count_on(connection, self._counted, self._staged_head)
         if self._alone:
             run(connection, _SQL["move_head"], (self._staged_head,))
         else:
@@ -563,10 +565,12 @@ class PostgresEventLog:
     def _forget(self, connection: Connection, user: str) -> None:
         for each in _OF_A_PERSON:
             run(connection, _ERASING[each], (user,))
+        forget_counts(connection, user)
         self._staged_positions.pop(user, None)
 
     def _purge(self, connection: Connection, type_name: str, before_us: int, seqs: list[int]) -> None:
         run(connection, _SQL["note_purge"], (type_name, before_us))
+        uncount(connection, seqs)
         if self._sealing is None or not self._how.on:
             run(connection, _SQL["purge"], (seqs,))
             return
@@ -633,6 +637,7 @@ def _held_by(
 
 
 def _erase(connection: Connection, user: str, seqs: list[int]) -> None:
+    uncount(connection, seqs, user)
     wanted = {"user": user, "seqs": seqs, "nobody": NOBODY}
     for each in ("forget_identities", "supersede_no_more", "husks"):
         run(connection, _ERASING[each], wanted)

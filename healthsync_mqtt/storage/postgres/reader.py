@@ -23,6 +23,7 @@ from healthsync_mqtt.storage.postgres.connection import (
     refuse_empty,
     translated,
 )
+from healthsync_mqtt.storage.postgres.counting import counts
 from healthsync_mqtt.storage.postgres.log import identity_function
 from healthsync_mqtt.storage.postgres.quarantine import as_bytes, as_text, row_again
 from healthsync_mqtt.storage.postgres.sealing import ServerSealing, StoredRow, sealed_as
@@ -101,13 +102,12 @@ class PostgresLogReader:
         device: str | None = None,
         since_us: int | None = None,
         until_us: int | None = None,
+        days: bool = True,
     ) -> Counter[CountKey]:
         """See ``port.LogReader.counts``."""
-        wanted = {
-            "after": 0, "user": user, "type": type, "since": since_us, "history": False, "before": None,
-            "until": until_us, "device": device, "version": None,
-        }  # fmt: skip
-        return Counter({CountKey(*key): count for *key, count in self._query("counts", wanted)})
+        wanted = {"user": user, "type": type, "device": device, "since": since_us, "until": until_us, "days": days}
+        with self.snapshot():
+            return counts(self._ask, wanted)
 
     def stretch(self, after: int, limit: int, *, look: int, user: str | None = None) -> Stretch:
         """See ``port.LogReader.stretch``."""
@@ -313,13 +313,16 @@ class PostgresLogReader:
         return self._connection
 
     def _query(self, name: str, bindings: Any) -> list[Any]:
+        return self._ask(_SQL[name], bindings)
+
+    def _ask(self, statement: bytes, bindings: Any) -> list[Any]:
         with translated("reading"):
             try:
-                return fetch(self._connected(), _SQL[name], bindings)
+                return fetch(self._connected(), statement, bindings)
             except psycopg.OperationalError:
                 if self._depth or (self._connection is not None and not self._connection.closed):
                     raise
-                return fetch(self._connected(), _SQL[name], bindings)  # it was cut while nothing was asked
+                return fetch(self._connected(), statement, bindings)  # it was cut while nothing was asked
 
     def _column(self, name: str, bindings: Any) -> list[Any]:
         return [row[0] for row in self._query(name, bindings)]

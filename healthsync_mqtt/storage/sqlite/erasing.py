@@ -12,6 +12,7 @@ from typing import NamedTuple
 import apsw
 
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
+from healthsync_mqtt.storage.sqlite.counting import forget_counts, forget_versions, uncount
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 SQL = statements("erasing")
@@ -42,6 +43,7 @@ def erase(connection: apsw.Connection, erasure: LogErasure, names: dict[str, int
         if number is not None:
             for each in ("forget_states", "forget_records", "forget_sealed_records", "forget_place", "forget_known"):
                 fetch(connection, SQL[each], (number,))
+            forget_counts(connection, number)
             going.append(erasure.user)
         for name in erasure.names:
             no = names.get(name)
@@ -56,6 +58,8 @@ def erase(connection: apsw.Connection, erasure: LogErasure, names: dict[str, int
 
 def _husks(connection: apsw.Connection, user: int, seqs: Sequence[int]) -> None:
     fetch(connection, SQL["nobody"])
+    uncount(connection, seqs, user)
+    forget_versions(connection, seqs, user)
     places = [(seq, user) for seq in seqs]
     husks = connection.executemany(SQL["husk"], places).fetchall()
     connection.executemany(SQL["take_out"], places).fetchall()

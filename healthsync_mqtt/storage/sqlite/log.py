@@ -31,6 +31,7 @@ from healthsync_mqtt.storage.sqlite.connection import (
     open_writer,
     translated,
 )
+from healthsync_mqtt.storage.sqlite.counting import DAY_US, uncount
 from healthsync_mqtt.storage.sqlite.erasing import LogErasure, erase, scrub
 from healthsync_mqtt.storage.sqlite.faults import FencedError, store_error
 from healthsync_mqtt.storage.sqlite.fence import WriterLock
@@ -201,6 +202,8 @@ class SqliteEventLog:
             if self._connection.in_transaction:
                 self._write_marks(cursors, tidying)
                 self._connection.executemany(_SQL["set_position"], self._staged_positions.items()).fetchall()
+                if purges or erasures:
+                    self._upkeep.forget_tally()
                 if purges:
                     self._write_purges(purges)
                 for memory in memories:
@@ -411,6 +414,7 @@ class SqliteEventLog:
         identity_of = self._identity
         positions = self._staged_positions
         first = head = self._staged_head + 1
+        tally = self._upkeep.tally
         sender: Origin | None = None
         user, user_no, device_no, provider_no = "", 0, None, None
         for origin, (event_id, type_name, start_us, end_us, version, op, body, _) in items:
@@ -446,6 +450,10 @@ class SqliteEventLog:
                 superseded.append((latest, head))
             position = (positions.get(user_no) or self._position(user_no)) + 1
             positions[user_no] = position
+            type_no = names.get(type_name) or self._number(type_name)
+            if tally is not None:
+                key = user_no, type_no, device_no or 0, provider_no or 0, start_us // DAY_US
+                tally[key] = tally.get(key, 0) + (not op)
             rows.append(
                 (
                     head,
@@ -453,7 +461,7 @@ class SqliteEventLog:
                     user_no,
                     device_no,
                     provider_no,
-                    names.get(type_name) or self._number(type_name),
+                    type_no,
                     version,
                     op,
                     start_us,
@@ -567,6 +575,7 @@ class SqliteEventLog:
             fetch(
                 self._connection, _SQL["note_purge"], (self._names.get(type_name) or self._number(type_name), before_us)
             )
+            uncount(self._connection, seqs)
             # Not an UPDATE: it leaves each row where it is, and with it half-empty pages that are never given back.
             rewrite(self._connection, seqs, self._without_body)
         fetch(self._connection, _SQL["reclaim"])

@@ -14,6 +14,7 @@ from healthsync_mqtt.storage.sealing import ERASED
 from healthsync_mqtt.storage.sqlite import erasing
 from healthsync_mqtt.storage.sqlite.comparing import LastRow
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, translated
+from healthsync_mqtt.storage.sqlite.counting import DAY_US
 from healthsync_mqtt.storage.sqlite.faults import store_error
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
 from healthsync_mqtt.storage.sqlite.log import SqliteEventLog
@@ -88,6 +89,7 @@ class SqliteMovingLog(SqliteEventLog):
     def _adopt(self, rows: Sequence[Record]) -> None:
         """As ``_stage_items``, but what the log would decide was decided in another one."""
         sealing = self._sealing if self._how.on else None
+        tally = self._upkeep.tally
         plain: list[tuple[Any, ...]] = []
         unknown: list[tuple[Any, ...]] = []
         superseded: list[tuple[int, int]] = []
@@ -121,6 +123,9 @@ class SqliteMovingLog(SqliteEventLog):
                 self._words[0] = NOBODY
             else:
                 self._staged_positions[user_no] = row.position
+                if tally is not None:
+                    key = user_no, written[5], written[3] or 0, written[4] or 0, row.start_us // DAY_US
+                    tally[key] = tally.get(key, 0) + (not row.op and row.body != b"")
             self._staged_last = LastRow(row.seq, identity, row.received_us)
         known = [(*each, None) for each in plain] if sealing is None else sealing.rows(plain, self._words)
         whole = sorted(known + unknown) if unknown else known

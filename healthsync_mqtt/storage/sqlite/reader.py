@@ -5,11 +5,11 @@ import json
 import sys
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import apsw
 
@@ -21,9 +21,11 @@ from healthsync_mqtt.storage.port import CountKey, FormatMemory, RejectedRow, St
 from healthsync_mqtt.storage.sealing import SEALED, Sealed, log_id_of
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value, open_reader, snapshot, translated
+from healthsync_mqtt.storage.sqlite.counting import Counts
 from healthsync_mqtt.storage.sqlite.faults import DamagedError
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK
 from healthsync_mqtt.storage.sqlite.sealing import RowSealing
+from healthsync_mqtt.storage.sqlite.shelves import Shelves
 from healthsync_mqtt.storage.sqlite.statements import statements
 
 _SQL = statements("reader")
@@ -32,6 +34,7 @@ _WRITER_SQL = statements("writer")
 _ERASING_SQL = statements("erasing")
 _PAGE: Final = 5_000
 _DAY_US: Final = 86_400_000_000
+_NO_END: Final = (1 << 63) - 1
 
 
 class SqliteLogReader:
@@ -40,6 +43,7 @@ class SqliteLogReader:
     def __init__(self, connection: apsw.Connection, codec: BodyCodec | None = None) -> None:
         """Use ``open``."""
         self._connection = connection
+        self._shelves = Shelves(connection)
         meta = dict(fetch(connection, _WRITER_SQL["meta"]))
         self.epoch: str = meta["epoch"]
         self._sealing = None if codec is None else RowSealing(codec, log_id_of(meta["identity_secret"]))
@@ -91,37 +95,39 @@ class SqliteLogReader:
         device: str | None = None,
         since_us: int | None = None,
         until_us: int | None = None,
+        days: bool = True,
     ) -> Counter[CountKey]:
         """See ``port.LogReader.counts``."""
         with snapshot(self._connection):
             wanted = self._wanted(user=user, type=type, device=device)
             if wanted is None:
                 return Counter()
-            wanted |= {"after": 0, "since": since_us, "until": until_us}
-            number = wanted["user"]
-            rows: list[Any] = []
-            if number is not None:
-                indexed = self._indexed_through()
-                ranges = self._ranges(number, 0, indexed, type_no=wanted["type"])
-                rows = self._of_user("count_user", wanted, ranges, sys.maxsize)
-                wanted["after"] = indexed
-            rows += self._query("count_all", wanted)
-            if any(row[-1] for row in rows):  # only with its key it is known whether a row is still there
-                return self._counted(user=user, type=type, device=device, since_us=since_us, until_us=until_us)
-            names = {None: None, **dict(self._query("names_by_number", ()))}
-        found = Counter[CountKey]()
-        for user_no, type_no, device_no, provider_no, day, count, _ in rows:
-            key = CountKey(names[user_no], names[type_no], names[device_no], names[provider_no], day)
-            found[key] += count
-        return found
+            wanted |= {"since": since_us, "until": until_us}
+            counts = Counts(self._connection, self._shelves)
+            by_number = Counter[tuple[int, int, int, int, int]]()
+            for who, what, by, provider, day, events in counts.rows(wanted, days=days):
+                by_number[who, what, by, provider, day] += events
+            users = sorted({key[0] for key, events in by_number.items() if events})
+            lost = set(counts.lost(users, self._is_gone)) if self.sealed().on else set()
+            names = {**dict(self._query("names_by_number", ())), 0: None}
+            found = Counter(
+                {CountKey(names[who], names[what], names[device], names[provider], day): events
+                 for (who, what, device, provider, day), events in by_number.items() if events and who not in lost}
+            )  # fmt: skip
+            for each in lost:  # only with its key it is known whether a row is still there
+                of_user = self._counted(
+                    days=days, user=names[each], type=type, device=device, since_us=since_us, until_us=until_us
+                )
+                found.update(of_user)
+            return found
 
-    def _counted(self, **wanted: Any) -> Counter[CountKey]:
+    def _counted(self, *, days: bool, **wanted: Any) -> Counter[CountKey]:
         """The same, row by row."""
         found, after = Counter[CountKey](), 0
         while page := self.read(after, _PAGE, **wanted):
             after = page[-1].seq
             found.update(
-                CountKey(row.user, row.type, row.device, row.provider, row.start_us // _DAY_US)
+                CountKey(row.user, row.type, row.device, row.provider, row.start_us // _DAY_US if days else 0)
                 for row in page
                 if not row.op
             )
@@ -139,7 +145,7 @@ class SqliteLogReader:
         while True:
             wanted["limit"] = limit - len(found)
             if wanted["user"] is None:
-                rows = self._query("scan_backward" if newest else "scan_forward", wanted)
+                rows = self._read_all(wanted, newest=newest)
             else:
                 rows = self._read_user(wanted, newest=newest)
             records = self._records(reversed(rows) if newest else rows)
@@ -164,12 +170,12 @@ class SqliteLogReader:
                 through = min(after + look, head)
                 rows = self._query("stretch", wanted | {"through": through})
             else:
-                indexed = self._indexed_through()
-                places = self._of_user("user_places", wanted, self._ranges(number, after, indexed), look)
+                indexed = self._shelves.indexed_through()
+                places = self._of_user("user_places", wanted, self._shelves.of_user(number, after, indexed), look)
                 place = places[-1][0] if len(places) == look else None
                 unindexed = max(after, indexed)
                 through = min(unindexed + look, head) if place is None else place
-                ranges = self._ranges(number, after, indexed, through)
+                ranges = self._shelves.of_user(number, after, indexed, through)
                 rows = self._of_user("user_stretch", wanted | {"through": through}, ranges, limit)
                 if place is None and len(rows) < limit:
                     tail = {"after": unindexed, "through": through, "limit": limit - len(rows)}
@@ -189,8 +195,8 @@ class SqliteLogReader:
             number = self._number(user)
             if number is None:
                 return None
-            wanted, indexed = {"after": after, "through": through, "user": number}, self._indexed_through()
-            rows = self._of_user("next_of_user", wanted, self._ranges(number, after, indexed, through), 1)
+            wanted, indexed = {"after": after, "through": through, "user": number}, self._shelves.indexed_through()
+            rows = self._of_user("next_of_user", wanted, self._shelves.of_user(number, after, indexed, through), 1)
             if not rows:
                 rows = self._query("next_unindexed", wanted | {"after": max(after, indexed)})
             return self.get(rows[0][0]) if rows else None
@@ -215,7 +221,7 @@ class SqliteLogReader:
             number = self._number(user)
             if number is None:
                 return None
-            through = self._indexed_through()
+            through = self._shelves.indexed_through()
             identity = self._identity(number, event_id)
             while seq := self._newest(identity, through):
                 record = self._records(self._query("get", (seq,)))[0]
@@ -227,7 +233,7 @@ class SqliteLogReader:
     def types(self, user: str) -> list[str]:
         """See ``port.LogReader.types``."""
         with snapshot(self._connection):
-            number, unshelved, indexed = self._number(user), self._unshelved(), self._indexed_through()
+            number, unshelved, indexed = self._number(user), self._shelves.unshelved(), self._shelves.indexed_through()
             shelves = {"first": unshelved >> identities.SHELF_LOG2, "last": indexed >> identities.SHELF_LOG2}
             wanted = {"user": number, "unshelved": unshelved, "indexed": indexed, **shelves}
             return [name for (name,) in self._query("types_of_user", wanted)]
@@ -235,7 +241,7 @@ class SqliteLogReader:
     def rows_of(self, user: str, after: int, limit: int) -> list[int]:
         """See ``port.LogReader.rows_of``."""
         with snapshot(self._connection):
-            number, indexed = self._number(user), self._indexed_through()
+            number, indexed = self._number(user), self._shelves.indexed_through()
             wanted = {"user": number, "after": after, "limit": limit}
             rows = fetch(self._connection, _ERASING_SQL["rows_of"], wanted)
             tail = {"user": number, "after": max(after, indexed), "limit": limit - len(rows)}
@@ -255,7 +261,7 @@ class SqliteLogReader:
     def users(self) -> list[str]:
         """See ``port.LogReader.users``."""
         with snapshot(self._connection):
-            through = {"through": self._indexed_through()}
+            through = {"through": self._shelves.indexed_through()}
             return sorted(name for (name,) in fetch(self._connection, _ERASING_SQL["users"], through))
 
     def superseded_by(self, first: int, last: int, *, newest: int | None = None) -> dict[int, list[Record]]:
@@ -387,7 +393,7 @@ class SqliteLogReader:
                 events=self.head(),  # seq counts up without gaps
                 superseded=self._query("superseded_count", ())[0][0],
                 rejected=self._query("rejected_count", ())[0][0],
-                users=self._query("user_count", {"through": self._indexed_through()})[0][0],
+                users=self._query("user_count", {"through": self._shelves.indexed_through()})[0][0],
             )
 
     def close(self) -> None:
@@ -447,16 +453,54 @@ class SqliteLogReader:
 
     def _read_user(self, wanted: dict[str, Any], *, newest: bool) -> list[Any]:
         """Rows of one user: through the index as far as it goes, and a scan of the few rows after it."""
-        limit, after, through = wanted["limit"], wanted["after"], self._indexed_through()
-        tail = wanted | {"after": max(after, through)}
+        limit, after, through = wanted["limit"], wanted["after"], self._shelves.indexed_through()
+        tail = wanted | {"after": max(after, through), "through": _NO_END}
         before = wanted["before"]
         end = min(through, before - 1) if newest and before is not None else through
-        ranges = self._ranges(wanted["user"], after, through, end, type_no=wanted["type"], newest=newest)
+        ranges = self._shelves.of_user(wanted["user"], after, through, end, type_no=wanted["type"], newest=newest)
         if newest:
             rows = self._query("scan_backward", tail)
             return rows + self._of_user("user_backward", wanted, ranges, limit - len(rows))
         rows = self._of_user("user_forward", wanted, ranges, limit)
         return rows + self._query("scan_forward", tail | {"limit": limit - len(rows)})
+
+    def _read_all(self, wanted: dict[str, Any], *, newest: bool) -> list[Any]:
+        """Rows of everybody: where some may lie that are wanted, as far as that is kept, and a scan of the others."""
+        scan = "scan_backward" if newest else "scan_forward"
+        chosen = [key for key in ("type", "device", "since", "until", "version") if wanted[key]]
+        indexed, before = self._shelves.indexed_through(), wanted["before"]
+        if not chosen or not indexed:
+            return self._query(scan, wanted | {"through": _NO_END})
+        after, old = wanted["after"], self._shelves.counted_after()
+        start, end = max(after, old), min(indexed, before - 1) if newest and before is not None else indexed
+        parts = [
+            _Part(scan, [(after, old)] if after < old else []),
+            *self._kept_where(wanted, start, end, newest=newest),
+            _Part(scan, [(max(after, indexed), _NO_END)]),
+        ]
+        rows: list[Any] = []
+        for which, stretches, user in reversed(parts) if newest else parts:
+            for low, high in stretches:
+                if (left := wanted["limit"] - len(rows)) <= 0:
+                    return rows
+                # A scan goes by rows, the others by blocks, of which the first may begin before what is wanted.
+                place = {"after": low, "through": high} if which == scan else {"low": low, "high": high}
+                rows += self._query(which, wanted | {"limit": left, "user": user} | place)
+        return rows
+
+    def _kept_where(self, wanted: dict[str, Any], start: int, end: int, *, newest: bool) -> "list[_Part]":
+        """How the wanted rows of counted blocks are found."""
+        if start >= end:
+            return []
+        way, indexed = "backward" if newest else "forward", self._shelves.indexed_through()
+        if wanted["version"]:
+            return [_Part(f"version_{way}", [(start, self._shelves.block_end(end, indexed))])]
+        user = None if wanted["device"] is None else self._shelves.only_user_of(wanted["device"])
+        if user is not None:
+            stretches = self._shelves.of_user(user, start, indexed, end, type_no=wanted["type"], newest=newest)
+            return [_Part(f"user_{way}", stretches, user)]
+        first_day, end_day = _days(wanted["since"], wanted["until"])
+        return [_Part(f"scan_{way}", self._shelves.with_rows(wanted, start, end, first_day, end_day, newest=newest))]
 
     def _of_user(self, name: str, wanted: dict[str, Any], ranges: Iterable[tuple[int, int]], limit: int) -> list[Any]:
         """At most so many rows of a statement about one user, from these ranges of blocks one after the other."""
@@ -467,47 +511,6 @@ class SqliteLogReader:
             if len(rows) >= limit:
                 break
         return rows
-
-    def _ranges(
-        self,
-        user: int,
-        after: int,
-        indexed: int,
-        through: int | None = None,
-        *,
-        type_no: int | None = None,
-        newest: bool = False,
-    ) -> Iterator[tuple[int, int]]:
-        """Where blocks with rows of the user may lie: their last rows are after the first number, up to the second.
-
-        In their order, or the last ones first. A block on a shelf without the user is left out; one that is on none
-        yet is not.
-        """
-        unshelved, width = self._unshelved(), identities.SHELF_LOG2
-        end = indexed if through is None or through >= indexed else self._block_end(through)
-        old, start = (after, min(unshelved, end)), max(after, unshelved)
-        if old[0] < old[1] and not newest:
-            yield old
-        first, last = (start + 1) >> width, end >> width
-        while start < end and first <= last:
-            places = {"first": last, "last": first, "step": -1} if newest else {"first": first, "last": last, "step": 1}
-            found = self._query("shelf_of_user", {"user": user, "type": type_no, **places})
-            if not found:
-                break
-            shelf = found[0][0]
-            yield max(start, (shelf << width) - 1), min(end, ((shelf + 1) << width) - 1)
-            first, last = (first, shelf - 1) if newest else (shelf + 1, last)
-        if old[0] < old[1] and newest:
-            yield old
-
-    def _unshelved(self) -> int:
-        unshelved: int = fetch_value(self._connection, _INDEX_SQL["unshelved"])
-        return unshelved
-
-    def _block_end(self, seq: int) -> int:
-        """The last row of the block that has this one."""
-        end: int = fetch_value(self._connection, _SQL["block_end"], (seq,))
-        return end
 
     def _records(self, rows: Iterable[Any]) -> list[Record]:
         rows = list(rows)
@@ -545,18 +548,35 @@ class SqliteLogReader:
             start_us, end_us, received_us, version, op, body, position,
         )  # fmt: skip
 
+    def _is_gone(self, event_id: str, body: bytes, how: int) -> bool:
+        opener = self._opener()
+        opener.codec.fresh()
+        return opener.is_gone(event_id, body, how)
+
     def _number(self, name: str) -> int | None:
         return next((row[0] for row in self._query("number_of", (name,))), None)
-
-    def _indexed_through(self) -> int:
-        through: int = fetch_value(self._connection, _INDEX_SQL["indexed_through"])
-        return through
 
     def _newest(self, identity: int, through: int) -> int:
         seq = self._query("newest_unindexed", {"through": through, "identity": identity})[0][0]
         if seq is None:
             seq = fetch_value(self._connection, _INDEX_SQL["newest_of"], (identity,))
         return seq or 0
+
+
+class _Part(NamedTuple):
+    """Rows that one statement finds in these stretches; of one user, where no others can have them."""
+
+    which: str
+    stretches: Iterable[tuple[int, int]]
+    user: int | None = None
+
+
+def _days(since_us: int | None, until_us: int | None) -> tuple[int | None, int | None]:
+    """The days that rows start on, from the first to the one before the second."""
+    return (
+        None if since_us is None else since_us // _DAY_US,
+        None if until_us is None else -(-until_us // _DAY_US),
+    )
 
 
 _LAST: Final = chr(sys.maxunicode)

@@ -84,3 +84,7 @@ class RowSealing(Sealing):
             return "", b""
         except (TamperedError, struct.error, ValueError, TypeError, AttributeError) as error:
             raise TamperedError(f"row {seq} of the event log") from error
+
+    def is_gone(self, event_id: str, body: bytes, how: int) -> bool:
+        """Whether a row that is not stored as it is cannot be opened any more; it is not opened for that."""
+        return how == ERASED or self.codec.is_gone(body or b64decode(event_id))

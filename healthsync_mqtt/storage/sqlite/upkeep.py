@@ -11,6 +11,7 @@ import apsw
 
 from healthsync_mqtt.storage.sqlite import index as identities
 from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
+from healthsync_mqtt.storage.sqlite.counting import Tally, count_block, count_old_block
 from healthsync_mqtt.storage.sqlite.index import IDENTITY_MASK, SQL, Filter, IdentityIndex
 
 
@@ -30,7 +31,10 @@ class Upkeep:
         self._blockless = 0
         #: Whether the dictionary has those, too.
         self._run_read = False
-        #: Commits until the next old block is put on its shelf, and whether there is one.
+        #: What the rows since the last run are, and those of the run that has no block; None: it is not known.
+        self.tally: Tally | None = None
+        self._block_tally: Tally | None = None
+        #: Commits until the next old block is put on its shelf and counted, and whether there is one.
         self._old_block_in = self._tuning.commits_per_old_block
         self._old_blocks = True
 
@@ -38,10 +42,15 @@ class Upkeep:
         """Drop what is half done in memory; to be called when the index is read again."""
         self._saving = self._fed = None
         self._in_filter = 0
+        self.forget_tally()
         self._old_blocks = True
         last_of_runs = fetch_value(self._connection, SQL["last_of_runs"])
         self._blockless = last_of_runs if last_of_runs > self._index.indexed_through else 0
         self._run_read = bool(self._blockless)
+
+    def forget_tally(self) -> None:
+        """Rows since the last block are not what they were when they were staged."""
+        self.tally = self._block_tally = None
 
     def emptied(self) -> None:
         """The dictionary was emptied: its rows have a run that is committed."""
@@ -65,7 +74,8 @@ class Upkeep:
         self._old_block_in -= 1
         if self._old_blocks and self._old_block_in <= 0:
             self._old_block_in = self._tuning.commits_per_old_block
-            self._shelve_old()
+            shelved = self._shelve_old()
+            self._old_blocks = count_old_block(self._connection, self._index.indexed_through) or shelved
         self._credit += staged_rows
         while self._credit >= self._tuning.rows_per_step:
             self._credit -= self._tuning.rows_per_step
@@ -90,6 +100,7 @@ class Upkeep:
         run = fetch_value(self._connection, SQL["add_run"], (0, first, head, None))
         fetch(self._connection, SQL["fill_run"], (run, first, head))
         self._blockless = head
+        self._block_tally, self.tally = self.tally, {}
         for level, first_seq, last_seq in fetch(self._connection, SQL["full_level"], (self._tuning.runs_per_level,)):
             target = fetch_value(self._connection, SQL["add_run"], (level + 1, first_seq, last_seq, 0))
             fetch(self._connection, SQL["aim_level"], {"target": target, "level": level})
@@ -99,7 +110,8 @@ class Upkeep:
         fetch(self._connection, SQL["add_block"], (last,))
         fetch(self._connection, SQL["fill_block"], {"first": first, "last": last})
         fetch(self._connection, SQL["add_known_users"], (last,))
-        self._shelve(first, last)
+        count_block(self._connection, first, last, self._block_tally)
+        self._block_tally = None
         self._index.indexed_through, self._blockless = last, 0
         if self._run_read:  # the dictionary was read from the log, with the rows that have this run
             self._run_read = False
@@ -112,14 +124,14 @@ class Upkeep:
             self._connection, SQL["fill_shelf"], {"shelf": last >> identities.SHELF_LOG2, "first": first, "last": last}
         )
 
-    def _shelve_old(self) -> None:
-        """Put the newest block of an older log that is on no shelf on its own."""
+    def _shelve_old(self) -> bool:
+        """Put the newest block of an older log that is on no shelf on its own. False: all are."""
         last = fetch_value(self._connection, SQL["unshelved"])
-        self._old_blocks = bool(last)
         if last:
             before = fetch_value(self._connection, SQL["block_before"], (last,))
             self._shelve(before + 1, last)
             fetch(self._connection, SQL["set_unshelved"], (before,))
+        return bool(last)
 
     def _merge_step(self) -> bool:
         for target, low, rows in fetch(self._connection, SQL["merge_in_progress"]):

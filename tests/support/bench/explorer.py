@@ -21,7 +21,13 @@ _OF_ONE_USER = (
     "events stats --user u1",
     "events stats --user u1 --by type,day",
 )
-_OF_ALL = ("events stats", "events list --version 3 --limit 50")
+_OF_ALL = (
+    "events stats",
+    "events stats --by user,type,device,day",
+    "events list --version 3 --limit 50",
+    "events list --device nothing --limit 50",
+    "events list --type weight --until 2001-01-01 --limit 50",
+)
 
 
 def explorer(setting: Setting) -> list[Result]:
@@ -35,7 +41,7 @@ def explorer(setting: Setting) -> list[Result]:
     results = []
     for what, lines in (
         ("of one user, or the last ones", _OF_ONE_USER),
-        ("that all rows have to be read for", _OF_ALL),
+        ("of everybody, about any rows", _OF_ALL),
     ):
         taken = [ask(line) for line in lines]
         slowest = max(taken)

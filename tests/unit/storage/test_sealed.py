@@ -351,6 +351,8 @@ def test_who_was_erased_is_read_as_purged(tmp_path: Path) -> None:
             theirs = [row for row in reader.read(0, 100) if row.user == "bob"]
             own_ring(tmp_path).destroy("alice")
             assert reader.read(0, 100) == theirs
+            assert sum(reader.counts().values()) == len([row for row in theirs if not row.op])
+            assert reader.counts(user="alice") == {}
             assert reader.read(0, 5) == theirs[:5]
             assert reader.read(0, 5, newest=True) == theirs[-5:]
             assert reader.read(0, 100, user="alice") == reader.read(0, 3, user="alice", newest=True) == []
@@ -373,6 +375,9 @@ def test_who_was_erased_is_read_as_purged(tmp_path: Path) -> None:
             assert reader.format_records("alice", "alice-watch", "fhir", "", 9) == []
         # The same id again is a new event of whoever has that name now.
         assert log.stage([item("e0"), item("e0", version=3)], [], NOW_US) == [33, 34]
+        log.commit()
+        with sealed_reader(tmp_path) as reader:
+            assert sum(reader.counts(user="alice", days=False).values()) == 1
         log.purge("heart_rate", NOW_US + 1_000, [1])
         log.commit()
     with sealed_reader(tmp_path) as reader:

@@ -16,16 +16,6 @@ AND (%(version)s::bigint IS NULL OR l.version = %(version)s) AND (%(before)s::bi
 AND (%(history)s OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 ORDER BY l.seq DESC LIMIT %(limit)s
 
--- name: counts
-SELECT l.username, l.type, l.device, l.provider,
-l.start_us / 86400000000 - (l.start_us < 0 AND mod(l.start_us, 86400000000) <> 0)::int, count(*) FROM log AS l
-WHERE l.seq > %(after)s AND length(l.body) > 0 AND (%(user)s::text IS NULL OR l.username = %(user)s)
-AND (%(type)s::text IS NULL OR l.type = %(type)s) AND (%(device)s::text IS NULL OR l.device = %(device)s)
-AND (%(since)s::bigint IS NULL OR l.start_us >= %(since)s) AND (%(until)s::bigint IS NULL OR l.start_us < %(until)s)
-AND (%(version)s::bigint IS NULL OR l.version = %(version)s) AND (%(before)s::bigint IS NULL OR l.seq < %(before)s)
-AND (%(history)s OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq)) AND l.op = 0
-GROUP BY 1, 2, 3, 4, 5
-
 -- name: stretch
 SELECT l.seq, l.username, l.device, l.provider, l.id, l.type, l.start_us, l.end_us, l.received_us, l.version, l.op, l.body, l.position, l.identity, l.sealed FROM log AS l
 WHERE l.seq > %(after)s AND l.seq <= %(through)s AND length(l.body) > 0 ORDER BY l.seq LIMIT %(limit)s

@@ -8,7 +8,7 @@ INSERT INTO meta (name, value) VALUES (%s, %s) ON CONFLICT (name) DO NOTHING
 INSERT INTO meta (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 
 -- name: begin
-SELECT seq, pg_current_xact_id()::text FROM head WHERE one FOR UPDATE
+SELECT seq, counted, pg_current_xact_id()::text FROM head WHERE one FOR UPDATE
 
 -- name: head
 SELECT seq FROM head WHERE one

@@ -13,7 +13,7 @@ SELECT no, name FROM names
 -- name: scan_forward
 SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
 coalesce(position, seq), identity, sealed FROM log
-WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
+WHERE seq > :after AND seq <= :through AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
 AND (:since IS NULL OR start_us >= :since)
 AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
 AND (:version IS NULL OR version = :version)
@@ -24,7 +24,7 @@ ORDER BY seq LIMIT :limit
 -- name: scan_backward
 SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
 coalesce(position, seq), identity, sealed FROM log
-WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
+WHERE seq > :after AND seq <= :through AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
 AND (:since IS NULL OR start_us >= :since)
 AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
 AND (:version IS NULL OR version = :version)
@@ -44,27 +44,6 @@ AND (:version IS NULL OR version = :version)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 AND length(body) > 0
 ORDER BY b.last_seq, u.seq LIMIT :limit
-
--- name: count_all
-SELECT user, type, device, provider,
-start_us / 86400000000 - (start_us < 0 AND start_us % 86400000000 <> 0), count(*), max(sealed IS NOT NULL) FROM log
-WHERE seq > :after AND (:user IS NULL OR user = :user) AND (:type IS NULL OR type = :type)
-AND (:since IS NULL OR start_us >= :since) AND (:until IS NULL OR start_us < :until)
-AND (:device IS NULL OR device = :device) AND op = 0
-AND NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = log.seq) AND length(body) > 0
-GROUP BY 1, 2, 3, 4, 5
-
--- name: count_user
-SELECT l.user, type, device, provider,
-start_us / 86400000000 - (start_us < 0 AND start_us % 86400000000 <> 0), count(*), max(sealed IS NOT NULL)
-FROM block AS b
-CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq > :after
-CROSS JOIN log AS l ON l.seq = u.seq
-WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type)
-AND (:since IS NULL OR start_us >= :since) AND (:until IS NULL OR start_us < :until)
-AND (:device IS NULL OR device = :device) AND op = 0
-AND NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq) AND length(body) > 0
-GROUP BY 1, 2, 3, 4, 5 LIMIT :limit
 
 -- name: stretch
 SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,
@@ -93,17 +72,13 @@ CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user AND u.seq 
 WHERE b.last_seq > :low AND b.last_seq <= :high
 ORDER BY b.last_seq, u.seq LIMIT 1
 
--- name: shelf_of_user
-WITH RECURSIVE shelf (no) AS (SELECT :first UNION ALL SELECT no + :step FROM shelf WHERE no <> :last)
-SELECT no FROM shelf WHERE EXISTS (
-    SELECT 1 FROM shelf_user AS u WHERE u.shelf = shelf.no AND u.user = :user AND (:type IS NULL OR u.type = :type)
-) LIMIT 1
-
 -- name: types_of_user
 WITH RECURSIVE shelf (no) AS (
     SELECT :first WHERE :first <= :last UNION ALL SELECT no + 1 FROM shelf WHERE no < :last
 ), found (type) AS (
     SELECT u.type FROM shelf CROSS JOIN shelf_user AS u ON u.shelf = shelf.no AND u.user = :user
+    UNION
+    SELECT c.type FROM shelf CROSS JOIN shelf_count AS c ON c.shelf = shelf.no AND c.user = :user
     UNION
     SELECT l.type FROM block AS b
     CROSS JOIN block_user AS u ON u.block = b.last_seq AND u.user = :user CROSS JOIN log AS l ON l.seq = u.seq
@@ -112,9 +87,6 @@ WITH RECURSIVE shelf (no) AS (
     SELECT type FROM log WHERE seq > :indexed AND user = :user
 )
 SELECT n.name FROM found JOIN names AS n ON n.no = found.type ORDER BY n.name
-
--- name: block_end
-SELECT min(last_seq) FROM block WHERE last_seq >= ?
 
 -- name: next_unindexed
 SELECT seq FROM log WHERE seq > :after AND seq <= :through AND user = :user ORDER BY seq LIMIT 1
@@ -131,6 +103,30 @@ AND (:version IS NULL OR version = :version)
 AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
 AND (:before IS NULL OR l.seq < :before) AND length(body) > 0
 ORDER BY b.last_seq DESC, u.seq DESC LIMIT :limit
+
+-- name: version_forward
+SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, l.version, op, body,
+coalesce(position, l.seq), identity, sealed
+FROM block AS b
+CROSS JOIN block_version AS v ON v.block = b.last_seq AND v.version = :version AND v.seq > :after
+CROSS JOIN log AS l ON l.seq = v.seq
+WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
+AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
+AND length(body) > 0
+ORDER BY b.last_seq, v.seq LIMIT :limit
+
+-- name: version_backward
+SELECT l.seq, l.user, device, provider, id, type, start_us, end_us, received_us, l.version, op, body,
+coalesce(position, l.seq), identity, sealed
+FROM block AS b
+CROSS JOIN block_version AS v ON v.block = b.last_seq AND v.version = :version AND v.seq > :after
+CROSS JOIN log AS l ON l.seq = v.seq
+WHERE b.last_seq > :low AND b.last_seq <= :high AND (:type IS NULL OR type = :type) AND (:since IS NULL OR start_us >= :since)
+AND (:until IS NULL OR start_us < :until) AND (:device IS NULL OR device = :device)
+AND (:history OR NOT EXISTS (SELECT 1 FROM superseded AS s WHERE s.seq = l.seq))
+AND (:before IS NULL OR l.seq < :before) AND length(body) > 0
+ORDER BY b.last_seq DESC, v.seq DESC LIMIT :limit
 
 -- name: get
 SELECT seq, user, device, provider, id, type, start_us, end_us, received_us, version, op, body,

@@ -1,0 +1,167 @@
+"""How many events there are of what: kept for whole blocks with each, counted when asked for in the rows after them.
+
+A row is in the counts when its block is, it is an event with a body, and nothing in a block supersedes it. Whatever
+changes one of these changes the counts in the same transaction: the block of what supersedes a row, and a purge and an
+erasure of rows that are counted. The rows of the next block are tallied while they are staged, because sorting them
+afterwards costs four times as much; where that was lost, or is not true any more, they are sorted.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import apsw
+
+from healthsync_mqtt.storage.sqlite import index as identities
+from healthsync_mqtt.storage.sqlite.connection import fetch, fetch_value
+from healthsync_mqtt.storage.sqlite.shelves import Shelves
+from healthsync_mqtt.storage.sqlite.statements import statements
+
+SQL = statements("counting")
+_INDEX_SQL = statements("index")
+DAY_US: Final = 86_400_000_000
+
+
+Tally = dict[tuple[int, int, int, int, int], int]
+"""Rows by user, type, device, provider (numbers of names; 0: none) and day; how many of them are events."""
+
+
+def count_block(connection: apsw.Connection, first: int, last: int, tally: Tally | None) -> None:
+    """Count the newest block, these rows, and no longer what they supersede. ``tally``: of them, where it is known."""
+    shelf = last >> identities.SHELF_LOG2
+    block = {"shelf": shelf, "first": first, "last": last}
+    if tally is None:
+        fetch(connection, SQL["count_block"], block)
+    else:
+        rows = [(shelf, *key, events) for key, events in sorted(tally.items())]
+        connection.executemany(SQL["add_count"], rows).fetchall()
+    superseded = {
+        "first": first, "last": last, "width": identities.SHELF_LOG2,
+        "uncounted": fetch_value(connection, SQL["uncounted"]),
+    }  # fmt: skip
+    fetch(connection, SQL["uncount_superseded_by"], superseded)
+    fetch(connection, SQL["fill_versions"], block)
+
+
+def count_old_block(connection: apsw.Connection, indexed: int) -> bool:
+    """Count the newest block that is not; ``indexed`` is the last row of all blocks. False: all are."""
+    last = fetch_value(connection, SQL["uncounted"])
+    if last:
+        before = fetch_value(connection, _INDEX_SQL["block_before"], (last,))
+        block = {"shelf": last >> identities.SHELF_LOG2, "first": before + 1, "last": last, "indexed": indexed}
+        for each in ("count_block", "uncount_superseded", "fill_versions"):
+            fetch(connection, SQL[each], block)
+        fetch(connection, SQL["set_uncounted"], (before,))
+    return bool(last)
+
+
+def uncount(connection: apsw.Connection, seqs: Sequence[int], user: int | None = None) -> None:
+    """Rows (of a user alone) that are about to lose their body, or their user, are no longer counted."""
+    wanted = {
+        "indexed": fetch_value(connection, _INDEX_SQL["indexed_through"]),
+        "uncounted": fetch_value(connection, SQL["uncounted"]),
+        "width": identities.SHELF_LOG2,
+        "seqs": json.dumps(list(seqs)),
+        "user": user,
+    }
+    fetch(connection, SQL["uncount_rows"], wanted)
+
+
+def forget_versions(connection: apsw.Connection, seqs: Sequence[int], user: int) -> None:
+    """Leave nothing of the versions of these rows of a user."""
+    connection.executemany(SQL["forget_version"], [{"seq": seq, "user": user} for seq in seqs]).fetchall()
+
+
+def forget_counts(connection: apsw.Connection, user: int) -> None:
+    """Leave nothing that counts rows of a user."""
+    last = fetch_value(connection, _INDEX_SQL["indexed_through"]) >> identities.SHELF_LOG2
+    fetch(connection, SQL["forget_counts"], {"last": last, "user": user})
+
+
+class Counted(NamedTuple):
+    """So many rows of user, type, device, provider (numbers of names; 0: none) and day."""
+
+    user: int
+    type: int
+    device: int
+    provider: int
+    day: int
+    events: int
+
+
+class Counts:
+    """What a reader asks for, in numbers of names; inside of a snapshot."""
+
+    def __init__(self, connection: apsw.Connection, shelves: Shelves) -> None:
+        self._connection = connection
+        self._shelves = shelves
+
+    def rows(self, wanted: dict[str, Any], *, days: bool) -> Iterator[Counted]:
+        """Counts that add up to what there is; without ``days``, all of them are of day 0.
+
+        Whole days are in what is kept. Of a day that is asked for in part the rows on its shelves are looked at.
+        """
+        since, until = wanted["since"], wanted["until"]
+        indexed, uncounted = self._shelves.indexed_through(), self._shelves.counted_after()
+        asked = wanted | {"days": days, "indexed": indexed, "uncounted": uncounted}
+        yield from self._scanned(asked, 0, uncounted)
+        yield from self._scanned(asked, indexed, None)
+        first = None if since is None else -(-since // DAY_US)
+        end = None if until is None else until // DAY_US
+        if first is not None and end is not None and first > end:
+            yield from self._part_of_day(asked, end, since, until)
+            return
+        if first is not None and since % DAY_US:
+            yield from self._part_of_day(asked, first - 1, since, first * DAY_US)
+        if end is not None and until % DAY_US:
+            yield from self._part_of_day(asked, end, end * DAY_US, until)
+        whole = {"first_day": first, "end_day": end, "last": indexed >> identities.SHELF_LOG2}
+        yield from self._ask("kept" if wanted["user"] is None else "kept_of_user", asked | whole)
+        edges = {
+            "since": None if first is None else first * DAY_US,
+            "until": None if end is None else end * DAY_US,
+        }
+        yield from self._ask("superseded_since", asked | edges)
+
+    def lost(self, users: Sequence[int], is_gone: Callable[[str, bytes, int], bool]) -> list[int]:
+        """Those of them whose oldest sealed row cannot be opened any more."""
+        indexed = self._shelves.indexed_through()
+        only = users[0] if len(users) == 1 else None
+        newer = {
+            user: (event_id, body, how)
+            for user, _, how, event_id, body in fetch(
+                self._connection, SQL["sealed_since"], {"indexed": indexed, "user": only}
+            )
+        }
+        found = []
+        for user in users:
+            oldest = self._oldest_sealed(user, indexed) or newer.get(user)
+            if oldest is not None and is_gone(*oldest):
+                found.append(user)
+        return found
+
+    def _oldest_sealed(self, user: int, indexed: int) -> tuple[str, bytes, int] | None:
+        for low, high in self._shelves.of_user(user, 0, indexed):
+            part = {"user": user, "low": low, "high": high}
+            for how, event_id, body in fetch(self._connection, SQL["sealed_of_user"], part):
+                return event_id, body, how
+        return None
+
+    def _part_of_day(self, asked: dict[str, Any], day: int, since: int, until: int) -> Iterator[Counted]:
+        part = asked | {"since": since, "until": until}
+        uncounted = asked["uncounted"]
+        for low, high in self._shelves.with_rows(asked, uncounted, asked["indexed"], day, day + 1):
+            yield from self._scanned(part, low, high)
+
+    def _scanned(self, asked: dict[str, Any], after: int, through: int | None) -> Iterator[Counted]:
+        """Of the rows after ``after``, up to ``through``; None: after all blocks."""
+        if through is not None and after >= through:
+            return
+        if through is None or asked["user"] is None:
+            yield from self._ask("scan", asked | {"after": after, "through": through})
+            return
+        for low, high in self._shelves.of_user(asked["user"], after, asked["indexed"], through, type_no=asked["type"]):
+            yield from self._ask("scan_of_user", asked | {"after": after, "low": low, "high": high})
+
+    def _ask(self, name: str, wanted: dict[str, Any]) -> Iterator[Counted]:
+        return (Counted(*row) for row in fetch(self._connection, SQL[name], wanted))
