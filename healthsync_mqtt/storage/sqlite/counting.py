@@ -78,7 +78,7 @@ def forget_counts(connection: apsw.Connection, user: int) -> None:
     fetch(connection, SQL["forget_counts"], {"last": last, "user": user})
 
 
-class Counted(NamedTuple):
+class CountedRows(NamedTuple):
     """So many rows of user, type, device, provider (numbers of names; 0: none) and day."""
 
     user: int
@@ -96,7 +96,7 @@ class Counts:
         self._connection = connection
         self._shelves = shelves
 
-    def rows(self, wanted: dict[str, Any], *, days: bool) -> Iterator[Counted]:
+    def rows(self, wanted: dict[str, Any], *, days: bool) -> Iterator[CountedRows]:
         """Counts that add up to what there is; without ``days``, all of them are of day 0.
 
         Whole days are in what is kept. Of a day that is asked for in part the rows on its shelves are looked at.
@@ -147,13 +147,13 @@ class Counts:
                 return event_id, body, how
         return None
 
-    def _part_of_day(self, asked: dict[str, Any], day: int, since: int, until: int) -> Iterator[Counted]:
+    def _part_of_day(self, asked: dict[str, Any], day: int, since: int, until: int) -> Iterator[CountedRows]:
         part = asked | {"since": since, "until": until}
         uncounted = asked["uncounted"]
         for low, high in self._shelves.with_rows(asked, uncounted, asked["indexed"], day, day + 1):
             yield from self._scanned(part, low, high)
 
-    def _scanned(self, asked: dict[str, Any], after: int, through: int | None) -> Iterator[Counted]:
+    def _scanned(self, asked: dict[str, Any], after: int, through: int | None) -> Iterator[CountedRows]:
         """Of the rows after ``after``, up to ``through``; None: after all blocks."""
         if through is not None and after >= through:
             return
@@ -163,5 +163,5 @@ class Counts:
         for low, high in self._shelves.of_user(asked["user"], after, asked["indexed"], through, type_no=asked["type"]):
             yield from self._ask("scan_of_user", asked | {"after": after, "low": low, "high": high})
 
-    def _ask(self, name: str, wanted: dict[str, Any]) -> Iterator[Counted]:
-        return (Counted(*row) for row in fetch(self._connection, SQL[name], wanted))
+    def _ask(self, name: str, wanted: dict[str, Any]) -> Iterator[CountedRows]:
+        return (CountedRows(*row) for row in fetch(self._connection, SQL[name], wanted))

@@ -474,9 +474,9 @@ class SqliteLogReader:
         after, old = wanted["after"], self._shelves.counted_after()
         start, end = max(after, old), min(indexed, before - 1) if newest and before is not None else indexed
         parts = [
-            _Part(scan, [(after, old)] if after < old else []),
+            _Looking(scan, [(after, old)] if after < old else []),
             *self._kept_where(wanted, start, end, newest=newest),
-            _Part(scan, [(max(after, indexed), _NO_END)]),
+            _Looking(scan, [(max(after, indexed), _NO_END)]),
         ]
         rows: list[Any] = []
         for which, stretches, user in reversed(parts) if newest else parts:
@@ -488,19 +488,19 @@ class SqliteLogReader:
                 rows += self._query(which, wanted | {"limit": left, "user": user} | place)
         return rows
 
-    def _kept_where(self, wanted: dict[str, Any], start: int, end: int, *, newest: bool) -> "list[_Part]":
+    def _kept_where(self, wanted: dict[str, Any], start: int, end: int, *, newest: bool) -> "list[_Looking]":
         """How the wanted rows of counted blocks are found."""
         if start >= end:
             return []
         way, indexed = "backward" if newest else "forward", self._shelves.indexed_through()
         if wanted["version"]:
-            return [_Part(f"version_{way}", [(start, self._shelves.block_end(end, indexed))])]
+            return [_Looking(f"version_{way}", [(start, self._shelves.block_end(end, indexed))])]
         user = None if wanted["device"] is None else self._shelves.only_user_of(wanted["device"])
         if user is not None:
             stretches = self._shelves.of_user(user, start, indexed, end, type_no=wanted["type"], newest=newest)
-            return [_Part(f"user_{way}", stretches, user)]
+            return [_Looking(f"user_{way}", stretches, user)]
         first_day, end_day = _days(wanted["since"], wanted["until"])
-        return [_Part(f"scan_{way}", self._shelves.with_rows(wanted, start, end, first_day, end_day, newest=newest))]
+        return [_Looking(f"scan_{way}", self._shelves.with_rows(wanted, start, end, first_day, end_day, newest=newest))]
 
     def _of_user(self, name: str, wanted: dict[str, Any], ranges: Iterable[tuple[int, int]], limit: int) -> list[Any]:
         """At most so many rows of a statement about one user, from these ranges of blocks one after the other."""
@@ -563,7 +563,7 @@ class SqliteLogReader:
         return seq or 0
 
 
-class _Part(NamedTuple):
+class _Looking(NamedTuple):
     """Rows that one statement finds in these stretches; of one user, where no others can have them."""
 
     which: str
