@@ -40,9 +40,10 @@ def test_a_fault_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name:
 
 
 def test_a_name_means_one_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    two = [("bridge/a.py", "class Link:\n    pass\n"), ("healthsync_mqtt/b.py", "class Link:\n    pass\n")]
-    (found,) = said(tmp_path, monkeypatch, two)
-    assert found.startswith("healthsync_mqtt/b.py: a class of bridge/a.py is called Link too")
+    verdict = "class Verdict:\n    class Inner: ...\n"
+    files = [(name, verdict) for name in ("bridge/a.py", "healthsync_mqtt/b.py", "tests/c.py")]
+    (found,) = said(tmp_path, monkeypatch, files)
+    assert found.startswith("healthsync_mqtt/b.py: a class of bridge/a.py is called Verdict too")
 
 
 def test_what_is_right_is_let_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
