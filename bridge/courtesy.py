@@ -3,13 +3,15 @@
 The loop takes the interpreter's lock anew for each callback of a socket, and a commit takes it dozens of times. A
 thread that lets go of it for a moment has it back before the next callback: then each of the hundred callbacks of a
 round waits for it, and a PUBACK that takes three rounds for all of them. So such a thread works in slices, one for each
-round of the loop; and what nobody waits for at all does not go on while a commit is under way.
+round of the loop, and none while the loop writes a group: each statement of SQL gives the lock away. What nobody waits
+for at all does not go on while a commit is under way.
 """
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 SLICE_S: Final = 0.0005
@@ -21,7 +23,7 @@ _COMMIT_S: Final = 0.02
 
 
 class Courtesy:
-    """``begin`` and ``end`` are called on the loop, ``let_in`` and ``pause`` in threads.
+    """``begin``, ``end`` and ``quiet`` are called on the loop, ``let_in`` and ``pause`` in threads.
 
     ``soon`` has the loop call something in its next round, from any thread.
     """
@@ -35,6 +37,8 @@ class Courtesy:
         self._clock = clock
         self._no_commit = threading.Event()
         self._no_commit.set()
+        self._may_compute = threading.Event()
+        self._may_compute.set()
         self._mine = threading.local()
 
     def begin(self) -> None:
@@ -45,8 +49,18 @@ class Courtesy:
         """It is over."""
         self._no_commit.set()
 
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """No thread has a slice meanwhile. For what the loop does in one piece."""
+        self._may_compute.clear()
+        try:
+            yield
+        finally:
+            self._may_compute.set()
+
     def let_in(self) -> None:
         """Let the loop have a round, if this thread has had its slice. To be called more often than that."""
+        self._may_compute.wait()
         if self._sliced():
             self._round()
 
@@ -55,6 +69,7 @@ class Courtesy:
         if self._sliced():
             self._no_commit.wait(_COMMIT_S)
             self._round()
+        self._may_compute.wait()
 
     def _sliced(self) -> bool:
         now = self._clock()

@@ -434,7 +434,7 @@ class Pipeline:
             self._store(list(portions), received_us)
             return
         try:
-            with self._aside.quiet():
+            with self._courtesy.quiet():
                 group.seqs += self._journal.write(*portions.popleft(), received_us)
             self.writing = bool(portions)
             if portions:

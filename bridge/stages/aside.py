@@ -7,11 +7,10 @@ their commit waits here, too.
 """
 
 import asyncio
-import contextlib
 import queue
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from bridge.courtesy import Courtesy
@@ -115,8 +114,6 @@ class Aside(Generic[H]):
         self._here = _Track("decode", self._run_here)
         self._there = _Track("decode-long", self._run_there)
         self._closed = False
-        self._may_decode = threading.Event()
-        self._may_decode.set()
         #: lines whose first delivery waits for a thread or for room, the next one first
         self._line: OrderedDict[object, None] = OrderedDict()
         #: deliveries by line; empty: nothing is here
@@ -163,15 +160,6 @@ class Aside(Generic[H]):
         self._there.requests.put(None)
         if self._elsewhere is not None:
             self._elsewhere.close()
-
-    @contextlib.contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Nothing is decoded meanwhile: each statement of SQL that the loop runs would wait for the interpreter."""
-        self._may_decode.clear()
-        try:
-            yield
-        finally:
-            self._may_decode.set()
 
     # -- on the loop
 
@@ -265,5 +253,4 @@ class Aside(Generic[H]):
         """Let the loop have a round now and then."""
         if self._closed:
             raise AbandonedError
-        self._may_decode.wait()
         self._courtesy.let_in()

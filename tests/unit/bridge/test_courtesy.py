@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from itertools import count
 
+import pytest
+
 from bridge.courtesy import SLICE_S, Courtesy
 from bridge.stages.aside import Aside
 from healthsync_mqtt.model.delivery import Delivery
@@ -70,6 +72,33 @@ def test_a_commit_that_never_ends_holds_nothing_up_for_ever() -> None:
     courtesy.begin()
     for _ in range(3):
         courtesy.pause()
+
+
+@pytest.mark.parametrize("verb", ["let_in", "pause"])
+def test_nobody_goes_on_while_the_loop_does_something_in_one_piece(verb: str) -> None:
+    courtesy = Courtesy(soon=lambda call: call(), clock=ticking())
+    came, went = threading.Event(), threading.Event()
+
+    class Piece(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            came.set()
+            return super().wait(timeout)
+
+    courtesy._may_compute = Piece()
+    courtesy._may_compute.set()
+
+    def work() -> None:
+        getattr(courtesy, verb)()
+        went.set()
+
+    thread = threading.Thread(target=work)
+    with courtesy.quiet():
+        thread.start()
+        assert came.wait(60)
+        assert not went.is_set()
+        assert not courtesy._may_compute.is_set()
+    thread.join(60)
+    assert went.is_set()
 
 
 def test_a_loop_that_is_closed_is_not_waited_for() -> None:

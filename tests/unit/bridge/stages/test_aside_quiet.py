@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from bridge.courtesy import Courtesy
 from bridge.stages.aside import Aside
 from healthsync_mqtt.formats.port import Told
 from healthsync_mqtt.model.delivery import Delivery
@@ -23,8 +24,9 @@ async def test_the_decoder_waits_while_rows_are_written() -> None:
         return Decoded(None, [], [], 0)
 
     source: Any = object()
-    aside = Aside(decode=decode, quick=lambda _: None, ready=lambda *_: None, failed=lambda _: None)
-    with aside.quiet():
+    courtesy = Courtesy()
+    aside = Aside(decode=decode, quick=lambda _: None, ready=lambda *_: None, failed=lambda _: None, courtesy=courtesy)
+    with courtesy.quiet():
         aside.put(Delivery(source, 1, Origin("alice", "watch", None, "t"), b""), 0)
         assert started.wait(10)
         decoded.wait(0.1)
