@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bridge.external import ExternalEdge
+from bridge.hangup import hear_early
 from bridge.process import run, serve
 from bridge.service import Ready
 from healthsync_mqtt.config.settings import Settings, load_settings
@@ -22,6 +23,7 @@ from healthsync_mqtt.telemetry.log import configure
 
 def main() -> int:
     """Exit codes as of ``healthsync``."""
+    hear_early()
     parser = argparse.ArgumentParser(prog="python -m bridge", description="The bridge, on an external MQTT broker.")
     parser.add_argument("--data", type=Path, help="the data directory (HEALTHSYNC_DATA, else ./data)")
     parser.add_argument("--shard", help="which part of the users, such as 2/8")

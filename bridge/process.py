@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from bridge.hangup import heard_early
 from bridge.service import MakeEdge, Ready, Service
 from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.telemetry.log import get_logger
@@ -45,6 +46,8 @@ async def serve(settings: Settings, make_edge: MakeEdge, around: Around, *, rere
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted.set)
     loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    if heard_early():
+        hung_up.set()
     _tune_collector()
     _tune_threads()
     async with Service.open(settings, make_edge) as service:

@@ -37,6 +37,9 @@ def run(
 
     Example: healthsync bridge run --shard 1/2
     """
+    from bridge.hangup import hear_early
+
+    hear_early()
     from bridge.external import ExternalEdge
     from bridge.process import run as run_process
     from bridge.process import serve

@@ -68,6 +68,9 @@ def up(
 
     Example: healthsync up --demo
     """
+    from bridge.hangup import hear_early
+
+    hear_early()
     from pathlib import Path
 
     from bridge.process import run

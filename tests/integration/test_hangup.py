@@ -3,6 +3,7 @@
 import json
 import signal
 import ssl
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,5 +39,29 @@ def test_settings_and_certificates_are_read_again_and_bad_ones_change_nothing(tm
 
         wait_until(lambda: shown() == made.serial_number)
         assert load_certificate(data / "certs" / "server.crt").serial_number == made.serial_number
+        (status,) = run_cli(data, "status")
+        assert status["running"]
+
+
+def test_a_signal_while_it_starts_is_heard_when_it_is_there(tmp_path: Path) -> None:
+    """Sent from its first file on, again and again until it is ready."""
+    data = tmp_path / "data"
+    service = Service(data)
+    sent = threading.Event()
+
+    def hang_up() -> None:
+        while not sent.is_set():
+            if service.process is not None and (data / "registry.db").exists():
+                service.send(signal.SIGHUP)
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    try:
+        service.start()
+    finally:
+        sent.set()
+        thread.join()
+    with service:
+        wait_until(lambda: "bridge.reloaded" in service.log_path.read_text())
         (status,) = run_cli(data, "status")
         assert status["running"]

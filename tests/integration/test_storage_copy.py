@@ -28,7 +28,7 @@ from healthsync_mqtt.storage.port import CountKey, EventLog, FormatMemory, LogRe
 from healthsync_mqtt.storage.postgres import counting
 from healthsync_mqtt.storage.quotas import Quotas
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
-from tests.support.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S, wait_until
 from tests.support.postgres import Postgres, installed
 from tests.support.service import Service, run_cli
 
@@ -304,6 +304,8 @@ async def test_a_device_goes_on_with_the_same_token_and_loses_nothing(server: Po
     with Service(data) as service:
         await send(service, credentials, outbox, range(15, 18))
         assert [each["id"] for each in service.cli("events", "list")] == [f"e{n}" for n in range(18)]
+        # The anchor follows commits about a second behind.
+        wait_until(lambda: service.cli("storage", "status")[0]["anchor"] == "whole")
         [status] = service.cli("storage", "status")
         assert (status["events"], status["superseded"], status["anchor"]) == (18, 0, "whole")
         assert any(each["action"] == "storage.copied" for each in service.cli("audit", "list"))

@@ -38,6 +38,7 @@ def explorer(setting: Setting) -> list[Result]:
     fill(data / "events.db", events)
     ask = _asking(str(data))
     ask("user add u1 --consent all")
+    ask("device add u1 nothing")
     results = []
     for what, lines in (
         ("of one user, or the last ones", _OF_ONE_USER),
