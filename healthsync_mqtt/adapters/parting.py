@@ -8,6 +8,7 @@ from healthsync_mqtt.adapters import leaving
 from healthsync_mqtt.adapters.asking import AskingThreads
 from healthsync_mqtt.adapters.cloud import Cloud, CloudClient, TokenRefused, Tokens, token_request, tokens_of
 from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.keys.faults import LOST
 from healthsync_mqtt.linked.parting import Parting, PartingBook
 
 
@@ -20,8 +21,10 @@ async def told(
         return True
     try:
         tokens = Tokens(*msgspec.json.decode(book.tokens(parting)))
-    except StoreError:
+    except LOST:
         return True  # no tokens, so no access
+    except StoreError:
+        return False
     if tokens.expires_us > now_us:
         left = await threads.call(parting.provider, partial(leaving.told, leave, cloud.access(client, tokens, now_us)))
         if not left.again:

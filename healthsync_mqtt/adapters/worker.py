@@ -37,6 +37,7 @@ from healthsync_mqtt.adapters.subscribing import CloudSubscriptions
 from healthsync_mqtt.adapters.telling import hint_of
 from healthsync_mqtt.adapters.web import Web
 from healthsync_mqtt.errors import HealthSyncError, StoreError, UnavailableError
+from healthsync_mqtt.keys.faults import LOST
 from healthsync_mqtt.linked.flights import Flights
 from healthsync_mqtt.linked.inbox import Delivered, NoticeInbox
 from healthsync_mqtt.linked.parting import Parting, PartingBook
@@ -52,6 +53,7 @@ _BREAK_AFTER: Final = 5
 _BREAK_S: Final = 300.0
 _HELD_S: Final = 60.0
 _STRANGER_S: Final = 5.0
+_OVER_AGAIN_S: Final = 5.0
 _SWEEP_US: Final = 30_000_000
 _SWEPT_AT_ONCE: Final = 100
 _SETTINGS_US: Final = 1_000_000
@@ -133,6 +135,8 @@ class AdapterWorker:
         self._asking: set[str] = set()
         self._pushes = PushOrder(inbox)
         self._told: dict[int, str] = {}
+        #: links that are over and could not be forgotten: when it is tried again
+        self._over_us: dict[int, int] = {}
         self._parting: set[str] = set()
         self._sweep_us = 0
         #: when something is looked at whatever has changed, and whether work has ended since the last look
@@ -180,7 +184,7 @@ class AdapterWorker:
                 self._parting.add(parting.id)
                 group.create_task(self._part(parting), name=f"adapters.parting.{parting.id}")
         for link in self._book.leaving():
-            if link.id not in self._busy:
+            if link.id not in self._busy and self._now_us() >= self._over_us.get(link.id, 0):
                 self._busy[link.id] = link.provider
                 group.create_task(self._over(link), name=f"adapters.over.{link.id}")
         asked: dict[int, list[int]] = {}
@@ -241,6 +245,7 @@ class AdapterWorker:
                 if self._people.standing(user) is UserStanding.gone:
                     self._partings.end(user)
         except HealthSyncError as error:
+            self._unswept, self._swept = [], -1  # all of them at the next time
             log.warning("adapters.users_not_looked_at", error=error)
 
     async def _part(self, parting: Parting) -> None:
@@ -279,7 +284,7 @@ class AdapterWorker:
             else:
                 self._inbox.done(delivered)
                 self._pushes.done(delivered)
-        except StoreError as error:
+        except LOST as error:
             log.error("adapters.notice_not_read", provider=delivered.provider, error=error)  # noqa: TRY400
             self._inbox.done(delivered)
             self._pushes.done(delivered)
@@ -325,10 +330,10 @@ class AdapterWorker:
         """As ``_hear``; what is wrong here with one link leaves the others of a delivery."""
         try:
             return await self._hear(ready, link, notices)
-        except StoreError as error:  # its key is gone, and the same again comes to the same
+        except LOST as error:  # the same again comes to the same
             log.error("adapters.notice_not_heard", provider=link.provider, error=error)  # noqa: TRY400  # no traceback
             return True
-        except UnavailableError as error:
+        except (StoreError, UnavailableError) as error:
             log.warning("adapters.notice_not_heard", provider=link.provider, error=error)
             return False
 
@@ -390,6 +395,7 @@ class AdapterWorker:
 
     async def _over(self, link: CloudLink) -> None:
         """Take back what is said of a link, and forget it."""
+        self._over_us.pop(link.id, None)
         try:
             async with self._flights.turn(link.id):
                 if not self._book.is_leaving(link.id):
@@ -397,6 +403,7 @@ class AdapterWorker:
                 await self._outlet.retain(link.user, link.provider, {})
                 self._partings.forget(link.id)
         except HealthSyncError as error:
+            self._over_us[link.id] = self._in(_OVER_AGAIN_S)
             log.warning("adapters.link_not_forgotten", provider=link.provider, error=error)
         finally:
             self._told.pop(link.id, None)

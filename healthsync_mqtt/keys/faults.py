@@ -1,6 +1,6 @@
 """What can go wrong with sealed bytes, by who can do something about it."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from healthsync_mqtt.errors import StoreError
 
@@ -44,3 +44,7 @@ class TamperedError(StoreError):
         super().__init__(
             f"{what} are damaged, or were put where they do not belong", hint="restore the file from a backup"
         )
+
+
+LOST: Final = (KeyDestroyedError, TamperedError)
+"""What is never opened again; any other StoreError may be over in a while."""

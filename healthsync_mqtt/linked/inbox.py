@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.keys.faults import LOST
 from healthsync_mqtt.linked.opening import LinkFile, queries
 from healthsync_mqtt.linked.withdrawing import without
 
@@ -112,11 +113,11 @@ class NoticeInbox:
         return self._ring.open_service(_OWNER, row[0], _body(delivered.provider))
 
     def body(self, delivered: Delivered) -> bytes | None:
-        """Its bytes, without beginning with it; None where it is worked off, or its key is gone."""
+        """Its bytes, without beginning with it; None where it is worked off, or nobody can open it again."""
         row = self._db.execute(_SQL["body"], (delivered.id,)).fetchone()
         try:
             return None if row is None else self._ring.open_service(_OWNER, row[0], _body(delivered.provider))
-        except StoreError:
+        except LOST:
             return None
 
     def failed_before(self, delivered: Delivered) -> list[Delivered]:
@@ -182,7 +183,7 @@ class NoticeInbox:
 
 
 def withdraw(file: LinkFile, provider: str, account: str) -> None:
-    """See ``NoticeInbox.withdraw``, in the caller's transaction. One that cannot be opened goes, too."""
+    """See ``NoticeInbox.withdraw``, in the caller's transaction. One that nobody can open again goes, too."""
     connection, ring = file.connection, file.ring
     ids = connection.execute(_SQL["of_provider"], (provider,)).fetchall() if account else []
     for (number,) in ids:
@@ -191,7 +192,7 @@ def withdraw(file: LinkFile, provider: str, account: str) -> None:
             continue  # the same as what was left of one before it
         try:
             body = ring.open_service(_OWNER, row[0], _body(provider))
-        except StoreError:
+        except LOST:
             left = None
         else:
             left = without(body, account)

@@ -15,6 +15,7 @@ from typing import Final, Self
 import msgspec
 
 from healthsync_mqtt.errors import StoreError, UnavailableError
+from healthsync_mqtt.keys.faults import LOST, TamperedError
 from healthsync_mqtt.linked.flights import Flights
 from healthsync_mqtt.linked.inbox import withdraw
 from healthsync_mqtt.linked.opening import FILE, LinkFile, fault_of, queries, tokens_context
@@ -63,23 +64,32 @@ class PartingBook:
         return [user for (user,) in rows]
 
     def end(self, user: str, *, erasure: str = "") -> list[str]:
-        """Fetch nothing of a user any more; the providers that this ends. Tokens become partings."""
-        with self._file.transaction():
-            return self._end(user, erasure)
+        """Fetch nothing of a user any more; the providers that this ends. Tokens become partings.
 
-    def _end(self, user: str, erasure: str) -> list[str]:
+        Those whose key is away stay where they are, until ``forget`` or ``erase`` can open them.
+        """
+        with self._file.transaction():
+            return self._end(user, erasure, all_parted=False)
+
+    def _end(self, user: str, erasure: str, *, all_parted: bool) -> list[str]:
         self._ring.refresh()
         rows = self._db.execute(_SQL["ending"], (user,)).fetchall()
-        for provider, tokens in rows:
-            self._part(user, provider, tokens, erasure)
         self._db.execute(_SQL["end_links"], (user,))
         self._db.execute(_SQL["end_pending"], (user,))
+        for provider, tokens in rows:
+            try:
+                self._part(user, provider, tokens, erasure)
+            except StoreError:
+                if all_parted:
+                    raise
+            else:
+                self._db.execute(_SQL["parted"], (user, provider))
         return sorted(provider for provider, _ in rows)
 
     def forget(self, link: int) -> None:
-        """The rows of a link that is over, in the caller's turn; tokens that a fetch still got are parted from.
+        """The rows of a link that is over, in the caller's turn; tokens that it still has are parted from.
 
-        One that was made again meanwhile stays.
+        One that was made again meanwhile stays. StoreError: not yet, a key is away.
         """
         with self._file.transaction():
             row = self._db.execute(_SQL["leaving"], (link,)).fetchone()
@@ -90,13 +100,16 @@ class PartingBook:
                 self._db.execute(_SQL["forget_link"], (link,))
 
     def erase(self, user: str, flights: Flights, *, erasure: str) -> None:
-        """No row has the user when this returns. UnavailableError: a link is at work, so once more later."""
+        """No row has the user when this returns. Once more later: UnavailableError, and StoreError where a key is away.
+
+        The first where a link is at work.
+        """
         with ExitStack() as turns:
             for (link,) in self._db.execute(_SQL["links_of"], (user,)).fetchall():
                 if not turns.enter_context(flights.turn_if_free(link)):
                     raise UnavailableError("a link of a person who is erased is at work", hint="healthsync status")
             with self._file.transaction():
-                self._end(user, erasure)  # a fetch may have got new tokens meanwhile
+                self._end(user, erasure, all_parted=True)  # a fetch may have got new tokens meanwhile
                 for accounts in self._db.execute(_SQL["accounts_of"], (user,)).fetchall():
                     self._withdraw(user, *accounts)
                 self._db.execute(_SQL["forget_links"], (user,))
@@ -108,8 +121,8 @@ class PartingBook:
             return
         try:
             opened = self._file.sealing.open(account, user, "account", provider)
-        except StoreError:
-            return  # the key is gone: whose they are is not known, and the worker drops them for it
+        except TamperedError:
+            return  # whose they are is not known, and the worker drops them for it
         withdraw(self._file, provider, str(opened or ""))
 
     def scrub(self) -> None:
@@ -127,8 +140,8 @@ class PartingBook:
             return
         try:
             tokens = self._ring.open(user, sealed, tokens_context(provider))
-        except StoreError:
-            return  # the key is gone, and nobody can tell the provider as this user any more
+        except LOST:
+            return  # nobody can tell the provider as this user any more
         name = secrets.token_hex(8)
         whole = msgspec.json.decode(tokens)
         # Of who is erased without the account at the provider, though some can be told of no other way.

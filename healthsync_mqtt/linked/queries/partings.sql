@@ -5,7 +5,10 @@ SELECT user FROM links WHERE NOT leaving UNION SELECT user FROM pending
 SELECT provider, tokens FROM links WHERE user = ? AND (NOT leaving OR tokens IS NOT NULL)
 
 -- name: end_links
-UPDATE links SET leaving = 1, tokens = NULL, tokens_before = NULL WHERE user = ?
+UPDATE links SET leaving = 1 WHERE user = ?
+
+-- name: parted
+UPDATE links SET tokens = NULL, tokens_before = NULL WHERE user = ? AND provider = ?
 
 -- name: end_pending
 DELETE FROM pending WHERE user = ?
