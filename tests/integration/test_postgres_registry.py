@@ -272,6 +272,33 @@ def test_all_of_a_registry_moves_in_once(place: RegistryPlace, tmp_path: Path) -
         move_in(place, tmp_path / "other" / "registry.db", tmp_path / "other" / "audit.db")
 
 
+@pytest.mark.parametrize("name", [0, 1])
+def test_killed_before_a_file_has_its_new_name_it_has_it_at_the_next_start(
+    place: RegistryPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: int
+) -> None:
+    path, audit = tmp_path / "registry.db", tmp_path / "audit.db"
+    log = AuditLog.open(audit, tmp_path / "audit.key")
+    with Registry.open(path) as before:
+        before.add_user("alice", "all", NOW_US)
+        before.audit_outbox.note("deed.1", actor="cli", now_us=NOW_US)
+        deliver(before.audit_outbox, log)
+    copies = {each: each.read_bytes() for each in (path, audit)}
+    rename, turns = Path.rename, iter(range(9))
+
+    def dying(file: Path, to: Path) -> Path:
+        if next(turns) == name:
+            raise KeyboardInterrupt
+        return rename(file, to)
+
+    monkeypatch.setattr(Path, "rename", dying)
+    with pytest.raises(KeyboardInterrupt):
+        move_in(place, path, audit)
+    move_in(place, path, audit)
+    for file, content in copies.items():
+        assert not file.exists()
+        assert file.with_name(f"{file.name}.moved").read_bytes() == content
+
+
 def test_a_bridge_that_joins_one_of_its_own_log_copies_no_row(
     server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

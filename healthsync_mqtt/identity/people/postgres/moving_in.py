@@ -53,14 +53,13 @@ def move_in(place: RegistryPlace, registry: Path, audit: Path) -> None:
             _take(connection, place, registry, audit)
     finally:
         abandon(connection)
-    for file in (registry, audit):
+    for file in (audit, registry):  # by the registry the next start knows that all of it is there
         if file.exists():
             file.rename(file.with_name(file.name + _MOVED))
 
 
 def _take(connection: Connection, place: RegistryPlace, registry: Path, audit: Path) -> None:
-    with closing(open_database(registry).conn) as people, closing(sqlite3.connect(audit)) as deeds:
-        migrate_file(deeds, numbered("audit"), "the audit log")
+    with closing(open_database(registry).conn) as people:
         ((key,),) = people.execute(SQL["erasure_key"])
         mark = hashlib.sha256(key).hexdigest()
         with connection.transaction():
@@ -74,8 +73,11 @@ def _take(connection: Connection, place: RegistryPlace, registry: Path, audit: P
                 )
             for table in TABLES:
                 _copy(connection, people, table)
-            for table in AUDIT:
-                _copy(connection, deeds, table)
+            if audit.exists():
+                with closing(sqlite3.connect(audit)) as deeds:
+                    migrate_file(deeds, numbered("audit"), "the audit log")
+                    for table in AUDIT:
+                        _copy(connection, deeds, table)
             for table in OF_ONE_ROW:
                 connection.execute(SQL[f"change_{table}"].encode(), people.execute(SQL[table]).fetchone())
             connection.execute(SQL["change_mark"].encode(), (_MARK, mark, time.time_ns() // 1000))
