@@ -51,7 +51,7 @@ def test_every_recording_is_of_one_kind_and_is_read_or_refused_with_its_place(sh
     for name in counts:
         path = shared_data / name
         if counts[name] is None:
-            with pytest.raises(InputError, match=f"^{re.escape(path.name)} is nothing that can be imported$"):
+            with pytest.raises(InputError, match=f"(?m)^{re.escape(path.name)} is nothing that can be imported$"):
                 Told(path)
             continue
         kind = next((kind for folder, kind in known.items() if name.startswith(f"{folder}/")), None)
