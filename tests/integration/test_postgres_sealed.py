@@ -13,9 +13,11 @@ from healthsync_mqtt.errors import UnavailableError
 from healthsync_mqtt.keys.faults import TamperedError
 from healthsync_mqtt.keys.opening import ring_of
 from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.storage.crossing import Crossing
 from healthsync_mqtt.storage.opening import Encryption, encryption, open_log, open_reader, seal_log
 from healthsync_mqtt.storage.port import EventLog, FormatMemory
 from healthsync_mqtt.testing.log_items import NOW_US, item, rejected
+from tests.integration.test_storage_copy import on_disk
 from tests.support.postgres import Postgres, installed
 from tests.support.service import Service, run_cli
 
@@ -86,6 +88,41 @@ def test_what_was_stored_before_is_sealed_in_steps_and_reads_the_same(server: Po
     assert in_the_clear(server, data) == []
     findings = {each.check: each for each in posture(DataDirectory(data), load_settings(data), NOW_US)}
     assert "whoever copies this disk and the server's" in findings["data keys"].message
+
+
+def refuse_again_while_it_is_sealed(data: Path) -> None:
+    """One refusal as it is and, from a device that goes on, the same one sealed."""
+    again = rejected("user0", event_id="again", raw=b"x")
+    with open_log(data, seal_new=False) as log:
+        log.stage([item(f"e{number}") for number in range(6)], [again], NOW_US)
+        log.commit()
+    with open_log(data) as log:
+        log.seal_older(2)
+        log.stage([], [again], NOW_US + 1)
+        log.commit()
+        while log.seal_older(2):
+            log.commit()
+        log.stage([], [again], NOW_US + 2)
+        log.commit()
+
+
+def test_what_is_refused_again_while_older_refusals_are_sealed_ends_nothing(data: Path) -> None:
+    """The older one came to the mark of the newer one, which no two rows may have: sealing never ended."""
+    refuse_again_while_it_is_sealed(data)
+    assert encryption(data).plain_rows == 0
+    with open_reader(data) as reader:
+        assert [(row.event_id, row.times, row.raw) for row in reader.rejected()] == [
+            ("again", 1, b"x"), ("again", 2, b"x")
+        ]  # fmt: skip
+
+
+def test_two_rows_of_one_refusal_are_copied_to_the_server(data: Path) -> None:
+    with on_disk(data):
+        refuse_again_while_it_is_sealed(data)
+        before = seen(data)[1]
+    assert len(before) == 2
+    assert Crossing(data, to_server=True, plain=False).run(lambda _: None).refusals == 2
+    assert seen(data)[1] == before
 
 
 def test_a_row_that_somebody_changed_is_not_shown(server: Postgres, data: Path) -> None:

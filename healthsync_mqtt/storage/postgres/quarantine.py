@@ -3,6 +3,7 @@
 What senders have in it is counted in a table of its own, since other bridges add to it, too.
 """
 
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -83,7 +84,7 @@ class PostgresQuarantine:
         """Add rows of another log with their numbers. Quotas are the next refusal's."""
         added = Counter[tuple[str, str]]()
         for row in rows:
-            mark = self._mark(row.user, refusal_mark(row))
+            mark = _free(connection, self._mark(row.user, refusal_mark(row)))
             added[row.user, row.device or ""] += self._put(connection, row, mark)
         for sender, cost in added.items():
             run(connection, _SQL["hold_bytes"], (*sender, cost))
@@ -117,7 +118,7 @@ class PostgresQuarantine:
     def seal(self, connection: Connection, row: RejectedRow, mark: bytes) -> None:
         """Seal a row that is as it was."""
         assert self.sealing is not None
-        stored, mark = self.sealing.refusal(row), self._mark(row.user, mark)
+        stored, mark = self.sealing.refusal(row), _free(connection, self._mark(row.user, mark))
         digest, topic = None if row.sha256 is None else "", as_bytes(whole(row.topic))
         run(connection, _LATE["seal_refusal"], (stored, digest, mark, topic, row.no))
         run(connection, _SQL["hold_bytes"], (row.user, row.device or "", len(stored) - len(row.raw)))
@@ -176,3 +177,12 @@ class PostgresQuarantine:
             self._evicted += len(numbers)
             if len(rows) <= _AT_ONCE:
                 return
+
+
+def _free(connection: Connection, mark: bytes) -> bytes:
+    """The mark, or one that nothing has where another row has it.
+
+    The same was refused before sealing began and after. Such rows stay two; what comes again counts up the one with the
+    mark.
+    """
+    return secrets.token_bytes(len(mark)) if fetch(connection, _SQL["marked"], (mark,)) else mark

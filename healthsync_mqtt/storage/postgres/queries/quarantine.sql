@@ -7,6 +7,9 @@ INSERT INTO quarantine (reason, field, message, username, device, provider, topi
 times, last_us, due_us, form, fingerprint)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 
+-- name: marked
+SELECT no FROM quarantine WHERE fingerprint = %s
+
 -- name: next_number
 SELECT nextval(pg_get_serial_sequence('quarantine', 'no'))
 
