@@ -161,6 +161,26 @@ def test_a_key_that_is_destroyed_takes_the_rows_of_its_user_along(data: Path) ->
         assert [row.raw for row in reader.rejected()] == [b""]
 
 
+def test_rows_whose_key_is_destroyed_are_left_out_as_purged_ones_are(data: Path) -> None:
+    """Followers and sinks took them for events, until the erasure had come to the last one."""
+    with open_log(data, seal_new=True) as log, open_reader(data) as reader:
+        fill(log)
+        left = [row.seq for row in reader.read(0, 99) if row.user == "user1"]
+        assert ring_of(data).destroy("user0")
+        for limit in (1, 2, 99):
+            for newest in (True, False):
+                expected = left[-limit:] if newest else left[:limit]
+                assert [row.seq for row in reader.read(0, limit, newest=newest)] == expected
+        assert reader.read(0, 99, user="user0") == []
+        at, met, more = 0, list[int](), True
+        while more:
+            rows, at, more = reader.stretch(at, 1, look=2)
+            met += [row.seq for row in rows]
+        assert met == left
+        assert reader.stretch(0, 99, look=99, user="user0").rows == []
+        assert reader.find("user0", "secret-id-4") is None
+
+
 def test_without_its_keys_it_is_not_opened_and_bridges_do_not_share_it(data: Path) -> None:
     with open_log(data, seal_new=True) as log:
         fill(log)

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, Self
 
 import psycopg
@@ -12,6 +13,7 @@ import psycopg
 from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.codec import BodyCodec
+from healthsync_mqtt.storage.page import whole_page
 from healthsync_mqtt.storage.port import NOBODY, CountKey, FormatMemory, RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.postgres.connection import (
     Connection,
@@ -91,8 +93,9 @@ class PostgresLogReader:
             "after": after, "limit": limit, "user": user, "type": type, "since": since_us, "history": history,
             "before": before if newest else None, "until": until_us, "device": device, "version": version,
         }  # fmt: skip
-        rows = self._query("read_newest" if newest else "read", wanted)
-        return self._records(reversed(rows) if newest else rows)
+        return whole_page(
+            partial(self._query, "read_newest" if newest else "read"), self._records, wanted, newest=newest
+        )
 
     def counts(
         self,
@@ -116,13 +119,14 @@ class PostgresLogReader:
             wanted = {"after": after, "limit": limit, "look": look, "user": user}
             if user is None:
                 through = min(after + look, head)
-                records = self._records(self._query("stretch", wanted | {"through": through}))
+                rows = self._query("stretch", wanted | {"through": through})
             else:
                 places = self._query("look_of_user", wanted)
                 through = places[0][0] if places else head
-                records = self._records(self._query("stretch_of_user", wanted | {"through": through}))
-        if len(records) == limit:
-            return Stretch(records, records[-1].seq, more=True)
+                rows = self._query("stretch_of_user", wanted | {"through": through})
+            records = [record for record in self._records(rows) if record.body]
+        if len(rows) == limit:
+            return Stretch(records, rows[-1][0], more=True)
         return Stretch(records, through, more=through < head)
 
     def next_row(self, after: int, through: int, *, user: str | None = None) -> Record | None:
@@ -164,7 +168,8 @@ class PostgresLogReader:
 
     def find(self, user: str, event_id: str) -> Record | None:
         """See ``port.LogReader.find``."""
-        return self._one("find", (self._identity(user, event_id),))
+        found = self._one("find", (self._identity(user, event_id),))
+        return found if found is not None and found.id else None  # its key was destroyed: nobody knows whose id it is
 
     def types(self, user: str) -> list[str]:
         """See ``port.LogReader.types``."""

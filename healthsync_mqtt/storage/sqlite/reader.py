@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -17,6 +18,7 @@ from healthsync_mqtt.keys.faults import KeyUnavailableError, TamperedError
 from healthsync_mqtt.model.delivery import OWN_FORM
 from healthsync_mqtt.model.record import Record
 from healthsync_mqtt.storage.codec import BodyCodec
+from healthsync_mqtt.storage.page import whole_page
 from healthsync_mqtt.storage.port import CountKey, FormatMemory, RejectedRow, Stretch, Totals
 from healthsync_mqtt.storage.sealing import SEALED, Sealed, log_id_of
 from healthsync_mqtt.storage.sqlite import index as identities
@@ -85,7 +87,8 @@ class SqliteLogReader:
                 "after": after, "limit": limit, "since": since_us, "until": until_us, "version": version,
                 "history": history, "before": before,
             }  # fmt: skip
-            return self._whole_page(wanted, newest=newest)
+            rows = self._read_all if wanted["user"] is None else self._read_user
+            return whole_page(partial(rows, newest=newest), self._records, wanted, newest=newest)
 
     def counts(
         self,
@@ -138,25 +141,6 @@ class SqliteLogReader:
         found = {key: None if name is None else self._number(name) for key, name in named.items()}
         missing = any(name is not None and found[key] is None for key, name in named.items())
         return None if missing else found
-
-    def _whole_page(self, wanted: dict[str, Any], *, newest: bool) -> list[Record]:
-        """As many records as are wanted, though the keys of some rows on the way were destroyed."""
-        limit, found = wanted["limit"], list[Record]()
-        while True:
-            wanted["limit"] = limit - len(found)
-            if wanted["user"] is None:
-                rows = self._read_all(wanted, newest=newest)
-            else:
-                rows = self._read_user(wanted, newest=newest)
-            records = self._records(reversed(rows) if newest else rows)
-            there = [record for record in records if record.body]
-            found = there + found if newest else found + there
-            if len(there) == len(rows) or len(rows) < wanted["limit"]:
-                return found
-            if newest:
-                wanted["before"] = rows[-1][0]
-            else:
-                wanted["after"] = rows[-1][0]
 
     def stretch(self, after: int, limit: int, *, look: int, user: str | None = None) -> Stretch:
         """See ``port.LogReader.stretch``."""
