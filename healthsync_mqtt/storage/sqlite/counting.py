@@ -73,9 +73,11 @@ def forget_versions(connection: apsw.Connection, seqs: Sequence[int], user: int)
 
 
 def forget_counts(connection: apsw.Connection, user: int) -> None:
-    """Leave nothing that counts rows of a user."""
+    """Leave nothing that counts rows of a user, or says of which types they were."""
     last = fetch_value(connection, _INDEX_SQL["indexed_through"]) >> identities.SHELF_LOG2
-    fetch(connection, SQL["forget_counts"], {"last": last, "user": user})
+    # What a log of before has on its shelves, too: the number of the name may be another user's next.
+    for each in ("forget_counts", "forget_shelves"):
+        fetch(connection, SQL[each], {"last": last, "user": user})
 
 
 class CountedRows(NamedTuple):

@@ -58,6 +58,10 @@ AND version = (SELECT version FROM log WHERE seq = :seq AND user = :user) AND se
 WITH RECURSIVE shelf (no) AS (SELECT 0 UNION ALL SELECT no + 1 FROM shelf WHERE no < :last)
 DELETE FROM shelf_count WHERE shelf IN (SELECT no FROM shelf) AND user = :user
 
+-- name: forget_shelves
+WITH RECURSIVE shelf (no) AS (SELECT 0 UNION ALL SELECT no + 1 FROM shelf WHERE no < :last)
+DELETE FROM shelf_user WHERE shelf IN (SELECT no FROM shelf) AND user = :user
+
 -- name: kept
 SELECT user, type, device, provider, CASE WHEN :days THEN day ELSE 0 END, sum(events) FROM shelf_count
 WHERE (:type IS NULL OR type = :type) AND (:device IS NULL OR device = :device)

@@ -161,6 +161,26 @@ def as_before(log: SqliteEventLog) -> None:
         query(statement).fetchall()
 
 
+def test_who_gets_the_number_of_somebody_erased_has_none_of_their_types(tmp_path: Path) -> None:
+    """A log of before has a user's types on shelves; they stayed there, under a number that is given out again."""
+    path = tmp_path / "events.db"
+    with SqliteEventLog.open(path, tuning=SMALL) as log:
+        log.stage([item("a", "alice"), item("w", "alice", event_type="weight")], [], NOW_US)
+        log.stage([item(f"e{n}", "bob", event_type="weight") for n in range(4)], [], NOW_US)
+        for _ in range(3):
+            log.commit()
+            log.set_cursor("some", 1)
+        as_before(log)
+    with SqliteEventLog.open(path, tuning=SMALL) as log, SqliteLogReader.open(path) as reader:
+        assert reader.types("bob") == ["weight"]
+        log.erase("bob", reader.rows_of("bob", 0, 9))
+        log.forget_user("bob", ["bob-watch"], log.head())
+        log.commit()
+        log.stage([item("c", "carol")], [], NOW_US)
+        log.commit()
+        assert reader.types("carol") == ["heart_rate"]
+
+
 def test_counts_are_kept_and_not_worked_out_from_rows(tmp_path: Path) -> None:
     """With 20 million events it took 14 s; and a day that is asked for in part costs its own shelves."""
     costs = []
