@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.mqtt.codec.packets import Publish
 from tests.support.inprocess import Bystander, House
@@ -11,6 +13,19 @@ from tests.support.peer import Identity, Peer, event
 
 WITHIN_S = 1.0
 CANARY = 61.625
+UNSEALED = pytest.mark.parametrize("changes", [{"storage.encryption": "none"}])
+"""Of what is sealed nobody finds a byte, whatever is kept."""
+
+_WEIGHT = '"id":"s","start_time":"2026-01-01T00:00:00Z","value":{"kg":61.625}'
+_NESTED = f'{{"type":"weight",{_WEIGHT}}}'
+_RATE = '"id":"h","type":"heart_rate","start_time":"2026-01-01T00:00:00Z","value":{"bpm":60}'
+SHAPES = {
+    "type twice": f'{{"type":"heart_rate","type":"weight",{_WEIGHT}}}',
+    "type twice, once escaped": f'{{"\\u0074ype":"weight","type":"heart_rate",{_WEIGHT}}}',
+    "type in a batch": f'{{"type":"heart_rate","events":[{_NESTED}]}}',
+    "nested in an unknown field": f'{{{_RATE},"more":{_NESTED}}}',
+    "text of an unknown field": f'{{{_RATE},"more":{json.dumps(_NESTED)}}}',
+}
 
 
 def now_us() -> int:
@@ -31,11 +46,12 @@ async def listening(house: House, user: str = "alice") -> tuple[Identity, Peer]:
 
 
 def leftovers(house: House) -> bytes:
-    """Every byte of the event log's files."""
-    root = house.settings.paths.events_db
-    return b"".join(path.read_bytes() for path in root.parent.glob(f"{root.name}*"))
+    """Every byte of the files of the data directory, WALs included."""
+    files = house.settings.paths.events_db.parent.rglob("*")
+    return b"".join(path.read_bytes() for path in files if path.is_file())
 
 
+@UNSEALED
 async def test_without_any_consent_nothing_is_kept(house: House, bob: Bystander) -> None:
     house.registry.add_user("alice", None, now_us())
     device, peer = await listening(house)
@@ -47,6 +63,19 @@ async def test_without_any_consent_nothing_is_kept(house: House, bob: Bystander)
     assert str(CANARY).encode() not in leftovers(house)
     assert (await house.service.release.release(1))["outcome"] == "rejected"
     await house.still_serves(bob)
+
+
+@UNSEALED
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+async def test_no_shape_leaves_a_value_of_a_type_without_consent_in_any_file(house: House, shape: str) -> None:
+    house.registry.add_user("alice", ["heart_rate"], now_us())
+    device, peer = await listening(house)
+    await peer.publish(device.events, shape.encode())
+    await peer.receipt()
+    assert str(CANARY).encode() not in leftovers(house)
+    assert not any(row.raw for row in house.service.reader.rejected(0, 10, user="alice"))
+    assert await told(peer, device, event("odd", 900.125)) == ["out_of_range"]
+    assert b"900.125" in leftovers(house), "what is kept would be found"
 
 
 async def test_consent_by_type(house: House, bob: Bystander) -> None:

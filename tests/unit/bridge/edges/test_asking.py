@@ -1,12 +1,21 @@
 """Whatever a client asks, and however often, it is a few lines of log."""
 
 import asyncio
+import json
+from pathlib import Path
 
 import pytest
 
 from bridge.edges.asking import Asking
 from bridge.edges.external import Origins
+from bridge.edges.requests import TokenRequests
+from healthsync_mqtt.identity.audit.log import AuditLog
+from healthsync_mqtt.identity.exchange import TokenExchange
+from healthsync_mqtt.identity.keys.signing import Keyring
+from healthsync_mqtt.identity.login.directory import Directory
 from healthsync_mqtt.identity.login.proof import Login
+from healthsync_mqtt.identity.login.tokens import TokenIssuer
+from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.model.shard import Shard
 from tests.unit.bridge.bench import REGISTRY
@@ -35,3 +44,33 @@ def test_topics_that_are_none_are_a_few_lines(caplog: pytest.LogCaptureFixture) 
     for number in range(1_000):
         origins.learn(b"nowhere/%d" % number)
     assert 1 <= sum(each.message == "bridge.unknown_topic" for each in caplog.records) <= 10
+
+
+def test_formats_that_are_none_are_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    origins = Origins(REGISTRY, Shard.parse(""))
+    for number in range(1_000):
+        assert not origins.learn(b"users/alice/devices/watch/formats/nobodys-%d/x" % number).user
+    lines = [each for each in caplog.records if each.message == "bridge.unknown_format"]
+    assert 1 <= len(lines) <= 10
+    assert not any("nobodys" in str(vars(each)) for each in lines), "what a stranger calls it is not in the log"
+
+
+async def test_refused_tokens_are_a_few_lines_and_every_request_is_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A device asks again as soon as it was refused, as often as it likes: with a made-up token, and with nonsense."""
+    registry = Registry.open(tmp_path / "registry.db")
+    audit = AuditLog.open(tmp_path / "audit.db", tmp_path / "keys" / "audit.key")
+    requests = TokenRequests(TokenExchange(registry, TokenIssuer(Keyring.generate()), audit), Directory(registry))
+    channel = REGISTRY.channels["token_request"]
+    answers: list[bytes] = []
+    for number in range(200):
+        payload = b'{"refresh_token": "made-up-%d"}' % number if number % 2 else b"{" * (1 + number)
+        assert requests.take(channel, LOGIN, payload, answers.append)
+        await requests.drain()
+        await asyncio.sleep(0)
+    registry.close()
+    assert [json.loads(each)["status"] for each in answers] == ["error"] * 200
+    lines = [each for each in caplog.records if each.message == "bridge.token_refused"]
+    assert 1 <= len(lines) <= 10
+    assert not any("made-up" in str(vars(each)) for each in lines), "no token is in the log"
