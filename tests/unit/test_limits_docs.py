@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from bridge import backlog, endpoint, group, pipeline, pressure
+from bridge import backlog, endpoint, folds, group, pipeline, pressure
 from bridge.edges import asking, changes
-from bridge.follow import shared
+from bridge.follow import shared, shared_group
+from bridge.stages import acknowledge
 from healthsync_mqtt.broker.embedded import (
     accepting,
     connection,
+    dialect,
     handshakes,
     introductions,
     protocol,
@@ -19,12 +21,17 @@ from healthsync_mqtt.broker.embedded import (
     wills,
     wire,
 )
-from healthsync_mqtt.broker.embedded.limits import notices
+from healthsync_mqtt.broker.embedded.limits import notices, turned_away
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.external import serve
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings, QuarantineSettings
-from healthsync_mqtt.identity.login import enrolment, password_line, tokens
+from healthsync_mqtt.formats import port
+from healthsync_mqtt.gateway import callers, enrolling, uploads
+from healthsync_mqtt.gateway import tokens as revoking
+from healthsync_mqtt.identity import refused_counts
+from healthsync_mqtt.identity.login import app_login, enrolment, password_line, refused, tokens
 from healthsync_mqtt.identity.people import revocation
+from healthsync_mqtt.linked import inbox
 from healthsync_mqtt.mqtt.codec import fields
 from healthsync_mqtt.mqtt.codec.v5 import properties
 from tests.support.floods.profile import strict
@@ -32,6 +39,7 @@ from tests.support.floods.profile import strict
 DOCS = Path(__file__).parents[2] / "docs"
 ROW = re.compile(r"^\| `((?:limits|events|quarantine)\.\w+)` \| ([\d.,]+) \|", re.MULTILINE)
 FIXED = re.compile(r"^\| `([a-z_.]+)` \| ([\d,]+) \| \w", re.MULTILINE)
+KIND = re.compile(r"^\| [a-z ]+ \| (`.+`) \|$", re.MULTILINE)
 
 SECTIONS = (("limits", LimitSettings), ("events", EventSettings), ("quarantine", QuarantineSettings))
 IN_CODE = {
@@ -90,7 +98,34 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
         "metrics.connections": endpoint._MOST_CONNECTIONS,
         "metrics.bytes": endpoint._MOST_BYTES,
         "hooks.body": serve._MOST_BODY,
+        "passwords.remembered": app_login._MOST_KNOWN,
+        "refused_logins.of_client": refused.MOST_OF_CLIENT,
+        "refused_logins": refused.MOST,
+        "turned_away": turned_away._MOST,
+        "audit.refused": refused_counts._MOST_COUNTED,
+        "taken_back": folds._MOST_GONE,
+        "format.state": port.MOST_STATE,
+        "receipt.rejections": acknowledge.MOST_LISTED,
+        "topic_aliases.sent": dialect.MOST_ALIASES,
+        "groups.taken": shared_group.MOST_OPEN,
+        "inbox": inbox.MOST_ROWS,
+        "inbox.bytes": inbox.MOST_BYTES,
+        "http.credentials": callers._LONGEST,
+        "http.enrolments": enrolling._MOST_AT_ONCE,
+        "http.revocations": revoking._MOST_AT_ONCE,
+        "http.uploads": uploads._WAITING,
     }
+
+
+def test_each_fixed_bound_is_stated_once_and_the_other_page_names_its_kind_and_leads_there() -> None:
+    limits = (DOCS / "howto" / "limits.md").read_text(encoding="utf-8").partition("## Fixed bounds")[2]
+    stated = [name for name, _ in FIXED.findall(limits)]
+    security = (DOCS / "security.md").read_text(encoding="utf-8").partition("## Every bound")[2].partition("\n## ")[0]
+    assert "(howto/limits.md#fixed-bounds)" in security
+    kinds = KIND.findall(security.partition("| kind | fixed bounds |")[2])
+    named = [name for names in kinds for name in re.findall(r"`([a-z_.]+)`", names)]
+    assert stated
+    assert sorted(named) == sorted(stated)
 
 
 def test_the_strict_profile_can_be_set() -> None:
