@@ -27,7 +27,7 @@ from bridge.follow.summaries import LOOK_S as SUMMARIES_S
 from bridge.follow.summaries import Summaries, summaries
 from bridge.ground import Ground, ground
 from bridge.jobs.backups import Backups
-from bridge.jobs.daily_limit import DailyVolume
+from bridge.jobs.daily_limit import DailyLimit
 from bridge.jobs.erasures import Erasures, erasures
 from bridge.jobs.forgetting import FORGET_S, Forgetting
 from bridge.jobs.presence import Announcer, Presence
@@ -189,7 +189,7 @@ class Service:
         *,
         pipeline: Pipeline,
         shipping: Shipping,
-        volume: DailyVolume,
+        daily_limit: DailyLimit,
         announcer: Announcer,
         dashboards: HomeAssistant | None,
         summaries: Summaries | None,
@@ -218,7 +218,7 @@ class Service:
         self.endpoint = Endpoint(base.settings.metrics, self.report)
         #: What one bridge does for all that share a log.
         self.leading = Leading(base.tasks, self._grew)
-        self._volume = volume
+        self._daily_limit = daily_limit
         self._announcer = announcer
         self._stopped = False
 
@@ -230,7 +230,7 @@ class Service:
             async with make_edge(base) as edge:
                 changed = asyncio.Event()
                 shipping = Shipping.of(settings, base.chores, changed.set, base.spans)
-                volume = DailyVolume(settings.limits.device_events_per_day)
+                daily_limit = DailyLimit(settings.limits.device_events_per_day)
                 pipeline = Pipeline(
                     journal=base.journal,
                     registry=base.topics,
@@ -245,7 +245,7 @@ class Service:
                     courtesy=base.courtesy,
                     outlet=edge.outlet,
                     observers=(
-                        volume,
+                        daily_limit,
                         base.calendar,
                         *(() if base.spans is None else (base.spans,)),  # before what is given is asked for its trace
                         edge.follower,
@@ -298,7 +298,7 @@ class Service:
                         serving,
                         pipeline=pipeline,
                         shipping=shipping,
-                        volume=volume,
+                        daily_limit=daily_limit,
                         announcer=announcer,
                         dashboards=dashboards,
                         summaries=days,
@@ -360,7 +360,7 @@ class Service:
             crowd=edge.crowd,
             sessions=edge.sessions,
             limited=edge.limited,
-            over_daily_limit=self._volume.over(),
+            over_daily_limit=self._daily_limit.over(),
             certificates=edge.certificates,
             gateway=edge.gateway,
             backup=None if self._backups is None else self._backups.report(),
@@ -373,7 +373,7 @@ class Service:
         """Go by these settings, as far as they can change while running, and by what is on disk now. Ends nothing."""
         found = changes(self._settings, settings)
         self.pipeline.limits = event_limits(settings.events, settings.limits)
-        self._volume.use(settings.limits.device_events_per_day)
+        self._daily_limit.use(settings.limits.device_events_per_day)
         if settings.retention != self._settings.retention:
             self._retention.use(settings.retention.days)
         self._settings = settings

@@ -11,7 +11,7 @@ log = get_logger("bridge")
 _DAY_US: Final = 86_400_000_000
 
 
-class DailyVolume:
+class DailyLimit:
     """Counts by user and device; begins anew at midnight. ``most`` events a day are nothing to report, 0 = any.
 
     It observes commits.

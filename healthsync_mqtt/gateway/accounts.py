@@ -6,13 +6,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.people import UserDescription, described_user
-from healthsync_mqtt.gateway.asked import InviteRequest, UserRequest
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
 from healthsync_mqtt.gateway.lists import Cursor, PageSize, cut, written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.questions import types_of
+from healthsync_mqtt.gateway.request_bodies import InviteRequest, UserRequest
 from healthsync_mqtt.gateway.rules import Administrator, Keeper
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.identity.people.sessions import SessionRole

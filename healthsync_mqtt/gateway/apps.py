@@ -9,7 +9,6 @@ from starlette.responses import Response
 from healthsync_mqtt.descriptions.people import described_app, told
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.formats.catalogue import FORMATS, ROOTS
-from healthsync_mqtt.gateway.asked import AppRequest
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
@@ -17,6 +16,7 @@ from healthsync_mqtt.gateway.devices import seen_of
 from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.lists import Cursor, PageSize, page_of, written
 from healthsync_mqtt.gateway.openapi import answers, form
+from healthsync_mqtt.gateway.request_bodies import AppRequest
 from healthsync_mqtt.gateway.rules import Keeper
 from healthsync_mqtt.identity.login.passwords import hashed_password, new_password
 from healthsync_mqtt.identity.people.records import AppRecord, Device

@@ -23,7 +23,6 @@ from healthsync_mqtt.adapters.telling import (
 from healthsync_mqtt.adapters.web import DirectWeb, Web
 from healthsync_mqtt.config.settings import load_settings
 from healthsync_mqtt.errors import ConflictError
-from healthsync_mqtt.gateway.asked import LinkWish
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds, carried_out
@@ -31,6 +30,7 @@ from healthsync_mqtt.gateway.link_pool import LinkFiles, LinkPool
 from healthsync_mqtt.gateway.lists import written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.problem import HttpError, not_found
+from healthsync_mqtt.gateway.request_bodies import LinkWish
 from healthsync_mqtt.gateway.rules import Administrator, Keeper
 from healthsync_mqtt.model.times import iso
 

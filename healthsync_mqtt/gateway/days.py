@@ -7,6 +7,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from healthsync_mqtt.gateway.answers import Answers, Written
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.derived_pool import DerivedPool
 from healthsync_mqtt.gateway.openapi import answers
@@ -14,7 +15,6 @@ from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.questions import Text
 from healthsync_mqtt.gateway.rules import Reader
 from healthsync_mqtt.gateway.shares import Shares
-from healthsync_mqtt.gateway.written import Answers, Written
 from healthsync_mqtt.summaries.day import day_dict, day_number
 from healthsync_mqtt.summaries.file import SummaryFile
 from healthsync_mqtt.summaries.rules import DayFigures

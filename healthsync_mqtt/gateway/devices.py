@@ -8,14 +8,14 @@ from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.people import DeviceDescription, certified, described_device, told
 from healthsync_mqtt.descriptions.service import LiveClients, presence
-from healthsync_mqtt.gateway.asked import DeviceRequest, TitleRequest, TokenWish
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
 from healthsync_mqtt.gateway.installation import Installation
-from healthsync_mqtt.gateway.issuing import TokenAnswer, TokenDesk
 from healthsync_mqtt.gateway.lists import Cursor, PageSize, page_of, written
+from healthsync_mqtt.gateway.new_tokens import TokenAnswer, TokenDesk
 from healthsync_mqtt.gateway.openapi import answers, form
+from healthsync_mqtt.gateway.request_bodies import DeviceRequest, TitleRequest, TokenWish
 from healthsync_mqtt.gateway.rules import Keeper
 from healthsync_mqtt.identity.login.enrolment import CODE_LIFETIME_S
 from healthsync_mqtt.identity.people.records import Device

@@ -18,7 +18,8 @@ from healthsync_mqtt.config.settings import Settings
 from healthsync_mqtt.descriptions.sign_in import SignInWays
 from healthsync_mqtt.errors import HealthSyncError
 from healthsync_mqtt.formats.catalogue import declare
-from healthsync_mqtt.gateway import clouds, enrolling, intake, leaving, linking, provider_hooks, stream
+from healthsync_mqtt.gateway import clouds, departures, enrolment, intake, linking, provider_hooks, stream
+from healthsync_mqtt.gateway.answers import Answers
 from healthsync_mqtt.gateway.app import application
 from healthsync_mqtt.gateway.beginnings import Beginnings
 from healthsync_mqtt.gateway.callers import Callers
@@ -27,9 +28,9 @@ from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.deliveries import Deliveries
 from healthsync_mqtt.gateway.derived_pool import DerivedPool
 from healthsync_mqtt.gateway.installation import Installation
-from healthsync_mqtt.gateway.issuing import TokenDesk
 from healthsync_mqtt.gateway.link_pool import LinkPool
 from healthsync_mqtt.gateway.log_pool import LogPool
+from healthsync_mqtt.gateway.new_tokens import TokenDesk
 from healthsync_mqtt.gateway.organisations import Organisation
 from healthsync_mqtt.gateway.passkeys import Passkeys
 from healthsync_mqtt.gateway.place import SealedPlaces
@@ -45,7 +46,6 @@ from healthsync_mqtt.gateway.surface import routers
 from healthsync_mqtt.gateway.tail import Tail
 from healthsync_mqtt.gateway.traffic import Traffic
 from healthsync_mqtt.gateway.uploads import Uploads
-from healthsync_mqtt.gateway.written import Answers
 from healthsync_mqtt.identity.audit.log import AuditLog
 from healthsync_mqtt.identity.certificates.server_tls import ServerTls
 from healthsync_mqtt.identity.exchange import TokenExchange
@@ -142,12 +142,12 @@ class House:
         self.streams = stream.Streams(self.reading, self.tail, self.callers)
         issuer = TokenIssuer(self.keys)
         self.installation = Installation(settings.data, paths.registry_db, paths.summaries_db, audit)
-        self.archives = leaving.Archives(self.installation)
+        self.archives = departures.Archives(self.installation)
         self.uploads = Uploads(settings.data, settings.gateway.upload_bytes)
         self.deeds = Deeds(self.sessions, self.callers)
         self.desk = TokenDesk(issuer, settings.token.lifetime_s)
         exchange = TokenExchange(identities, issuer, audit, lifetime_s=settings.token.access_s)
-        self.enrolling = enrolling.Enrolling(self.callers, exchange)
+        self.enrolling = enrolment.Enrolling(self.callers, exchange)
         self.adapters = LinkPool(settings.data)
         self.provider_hooks = provider_hooks.ProviderHooks(self.adapters, self.callers, self.intake.room)
         self.clouds = clouds.Clouds(self.adapters)

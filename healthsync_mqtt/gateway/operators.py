@@ -8,12 +8,12 @@ from starlette.responses import Response
 from healthsync_mqtt.descriptions.people import AdminDescription, described_admin
 from healthsync_mqtt.errors import ConflictError
 from healthsync_mqtt.gateway.accounts import invite
-from healthsync_mqtt.gateway.asked import AdminRequest, InviteRequest
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
 from healthsync_mqtt.gateway.lists import Cursor, PageSize, page_of, written
 from healthsync_mqtt.gateway.openapi import answers, form
+from healthsync_mqtt.gateway.request_bodies import AdminRequest, InviteRequest
 from healthsync_mqtt.gateway.rules import Administrator
 from healthsync_mqtt.identity.people.sessions import SessionRole
 

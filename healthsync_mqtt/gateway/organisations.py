@@ -28,7 +28,7 @@ from healthsync_mqtt.gateway.peer import peer_of
 from healthsync_mqtt.gateway.problem import HttpError, not_found
 from healthsync_mqtt.gateway.rules import Anybody, Visitor
 from healthsync_mqtt.gateway.sessions import PersonSessions, SessionTokens
-from healthsync_mqtt.gateway.visiting import with_cookies, with_cookies_on, without_cookies
+from healthsync_mqtt.gateway.visits import with_cookies, with_cookies_on, without_cookies
 from healthsync_mqtt.identity.people.sessions import PersonSession, SessionRole
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.telemetry.log import get_logger

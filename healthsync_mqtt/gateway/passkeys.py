@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.passkeys import described_passkey
 from healthsync_mqtt.errors import TokenError
-from healthsync_mqtt.gateway.asked import PasskeyRequest, SignInRequest
 from healthsync_mqtt.gateway.beginnings import Beginnings
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller, Callers
@@ -20,9 +19,10 @@ from healthsync_mqtt.gateway.lists import written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.peer import peer_of
 from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.gateway.request_bodies import PasskeyRequest, SignInRequest
 from healthsync_mqtt.gateway.rules import Anybody, Visitor
 from healthsync_mqtt.gateway.sessions import Person, PersonSessions, SessionTokens
-from healthsync_mqtt.gateway.visiting import with_cookies
+from healthsync_mqtt.gateway.visits import with_cookies
 from healthsync_mqtt.identity.people.passkeys import Passkey
 from healthsync_mqtt.identity.people.sessions import PersonSession
 from healthsync_mqtt.identity.registry import Registry

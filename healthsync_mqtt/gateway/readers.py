@@ -6,16 +6,16 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.people import SubscriberDescription, described_subscriber, told
-from healthsync_mqtt.gateway.asked import SubscriberRequest, TokenWish
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
 from healthsync_mqtt.gateway.devices import seen_of
 from healthsync_mqtt.gateway.installation import Installation
-from healthsync_mqtt.gateway.issuing import TokenAnswer, TokenDesk
 from healthsync_mqtt.gateway.lists import Cursor, PageSize, page_of, written
+from healthsync_mqtt.gateway.new_tokens import TokenAnswer, TokenDesk
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.questions import types_of
+from healthsync_mqtt.gateway.request_bodies import SubscriberRequest, TokenWish
 from healthsync_mqtt.gateway.rules import Administrator
 from healthsync_mqtt.identity.registry import Registry
 

@@ -12,6 +12,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response, StreamingResponse
 
+from healthsync_mqtt.gateway.answers import Answers, Written
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.forms import EventForm, as_first_api, as_json, form_of, written_as
 from healthsync_mqtt.gateway.openapi import answers
@@ -20,7 +21,6 @@ from healthsync_mqtt.gateway.pages import AT_ONCE_BYTES, EventQuery, Order, newe
 from healthsync_mqtt.gateway.problem import not_found
 from healthsync_mqtt.gateway.questions import Limit, LogQuestions, Text, moment, one_user, type_of
 from healthsync_mqtt.gateway.rules import Anybody, Reader
-from healthsync_mqtt.gateway.written import Answers, Written
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.facts import described
 from healthsync_mqtt.model.record import canonical_json

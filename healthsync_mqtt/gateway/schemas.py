@@ -21,8 +21,8 @@ from healthsync_mqtt.descriptions.people import (
 )
 from healthsync_mqtt.descriptions.refusals import RejectedDescription
 from healthsync_mqtt.descriptions.sign_in import SignInWays
-from healthsync_mqtt.gateway.asked import REQUESTS
-from healthsync_mqtt.gateway.issuing import TokenAnswer
+from healthsync_mqtt.gateway.new_tokens import TokenAnswer
+from healthsync_mqtt.gateway.request_bodies import REQUESTS
 from healthsync_mqtt.model.reasons import Reason
 
 _PROBLEM: Final[dict[str, Any]] = {

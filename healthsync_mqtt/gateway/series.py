@@ -13,6 +13,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from healthsync_mqtt.gateway.answers import Answers, Written
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.derived_pool import DerivedPool
 from healthsync_mqtt.gateway.openapi import answers
@@ -20,7 +21,6 @@ from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.questions import LogQuestions, Text, moment, type_of
 from healthsync_mqtt.gateway.rules import Reader
 from healthsync_mqtt.gateway.thinning import Thinned, thinned, width_for
-from healthsync_mqtt.gateway.written import Answers, Written
 from healthsync_mqtt.identity.consent.decisions import ConsentSpan
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.event_type import Daily, EventType

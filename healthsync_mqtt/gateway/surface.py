@@ -7,52 +7,52 @@ from fastapi import APIRouter
 from healthsync_mqtt.descriptions.sign_in import SignInWays
 from healthsync_mqtt.gateway import (
     accounts,
-    agreeing,
     apps,
-    bringing,
-    caring,
+    carers,
     clouds,
+    consents,
     days,
+    departures,
     devices,
-    enrolling,
-    found,
+    enrolment,
     hooks,
+    imports,
+    insights,
     intake,
-    leaving,
     linking,
-    measured,
     operators,
     organisations,
     outlets,
     passkeys,
-    posting,
     provider_hooks,
     readers,
     reading,
     records,
-    refused,
+    rejections,
     series,
     site,
+    sources,
+    status,
     stream,
     tokens,
-    visiting,
-    watching,
+    visits,
     ways,
+    webhooks,
 )
+from healthsync_mqtt.gateway.answers import Answers
 from healthsync_mqtt.gateway.beginnings import Beginnings
 from healthsync_mqtt.gateway.callers import Callers
 from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.deliveries import Deliveries
 from healthsync_mqtt.gateway.derived_pool import DerivedPool
 from healthsync_mqtt.gateway.installation import Installation
-from healthsync_mqtt.gateway.issuing import TokenDesk
 from healthsync_mqtt.gateway.log_pool import LogPool
+from healthsync_mqtt.gateway.new_tokens import TokenDesk
 from healthsync_mqtt.gateway.questions import LogQuestions
 from healthsync_mqtt.gateway.rules import Administrator, Anybody, Keeper, Owner, Reader, Rule, Sender, Visitor
 from healthsync_mqtt.gateway.sessions import PersonSessions
 from healthsync_mqtt.gateway.shares import Shares
 from healthsync_mqtt.gateway.uploads import Uploads
-from healthsync_mqtt.gateway.written import Answers
 from healthsync_mqtt.insights.file import InsightFile
 from healthsync_mqtt.summaries.file import SummaryFile
 from healthsync_mqtt.topics.access import AccessRules
@@ -69,7 +69,7 @@ class GatewayParts(Protocol):
     insights: DerivedPool[InsightFile]
     shares: Shares
     streams: stream.Streams
-    enrolling: enrolling.Enrolling
+    enrolling: enrolment.Enrolling
     sessions: PersonSessions
     site: site.Site
     deeds: Deeds
@@ -85,7 +85,7 @@ class GatewayParts(Protocol):
     beginnings: Beginnings
     log: LogPool
     installation: Installation
-    archives: leaving.Archives
+    archives: departures.Archives
     uploads: Uploads
 
 
@@ -98,10 +98,10 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         intake.routes(parts.intake, Sender(callers)),
         reading.routes(parts.reading, parts.answers, reader, anybody),
         days.routes(parts.days, parts.shares, parts.answers, reader),
-        found.routes(parts.reading, parts.insights, parts.answers, reader),
+        insights.routes(parts.reading, parts.insights, parts.answers, reader),
         stream.routes(parts.streams, reader),
-        enrolling.routes(parts.enrolling, anybody),
-        visiting.routes(parts.sessions, callers, Visitor(callers), anybody),
+        enrolment.routes(parts.enrolling, anybody),
+        visits.routes(parts.sessions, callers, Visitor(callers), anybody),
         ways.routes(parts.ways, anybody),
         passkeys.routes(parts.passkeys, parts.beginnings, callers, Visitor(callers), anybody),
         organisations.routes(parts.organisation, parts.beginnings, callers, Visitor(callers), anybody),
@@ -110,22 +110,22 @@ def routers(parts: GatewayParts) -> list[APIRouter]:
         provider_hooks.routes(parts.provider_hooks, anybody),
         linking.routes(parts.linking, anybody),
         hooks.routes(parts.intake, callers, anybody),
-        caring.routes(parts.sessions, Owner(callers)),
+        carers.routes(parts.sessions, Owner(callers)),
         series.routes(parts.reading, parts.days, parts.answers, reader),
         site.routes(parts.site, anybody),
         devices.routes(parts.deeds, parts.desk, parts.installation, keeper),
         apps.routes(parts.deeds, parts.rules, parts.installation, keeper),
-        agreeing.routes(parts.deeds, keeper),
+        consents.routes(parts.deeds, keeper),
         accounts.routes(parts.deeds, admin, keeper),
         readers.routes(parts.deeds, parts.desk, parts.installation, admin),
-        posting.routes(parts.deeds, parts.deliveries, admin),
+        webhooks.routes(parts.deeds, parts.deliveries, admin),
         operators.routes(parts.deeds, admin),
-        measured.routes(parts.deeds, parts.installation, keeper),
-        leaving.routes(parts.deeds, parts.archives, keeper, admin),
-        bringing.routes(parts.deeds, parts.uploads, keeper),
-        refused.routes(parts.deeds, parts.log, parts.installation, admin),
+        sources.routes(parts.deeds, parts.installation, keeper),
+        departures.routes(parts.deeds, parts.archives, keeper, admin),
+        imports.routes(parts.deeds, parts.uploads, keeper),
+        rejections.routes(parts.deeds, parts.log, parts.installation, admin),
         records.routes(parts.deeds, parts.installation, admin),
         outlets.routes(parts.deeds, parts.installation, admin),
         clouds.routes(parts.deeds, parts.clouds, keeper, admin),
-        watching.routes(parts.installation, admin),
+        status.routes(parts.installation, admin),
     ]

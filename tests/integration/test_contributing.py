@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from healthsync_mqtt.testing.adapter_contract import AdapterContract
 from healthsync_mqtt.testing.codec_contract import CodecContract
 from healthsync_mqtt.testing.format_contract import FormatContract
+from healthsync_mqtt.testing.sink_contract import SinkContract
 from tests.support.service import HEALTHSYNC, Service
 
 ROOT = Path(__file__).parents[2]
@@ -190,11 +192,62 @@ class TestLantern(CodecContract):
         return LanternCodec()
 """
 
-ADAPTER = '''"""Fetches the lanterns of a cloud, for the users that its login names."""
+ADAPTER = '''"""Lanternly's glows as events."""
 
+from collections.abc import Iterator
+
+from healthsync_mqtt.adapters.capability import AuthMethod, Capability, DeliveryWay
+from healthsync_mqtt.adapters.mapping.answers import AnswerKind, AnswerReading, ProviderMapping, Written, name_of
+from healthsync_mqtt.adapters.mapping.rules import FieldRow
+from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.formats.reading.document import Record
+from healthsync_mqtt.formats.reading.moment import moment_in
+
+_GLOWS = (FieldRow("glow", "aura", "1", "glow", zero=False),)
+
+
+def _glows(reading: AnswerReading, record: Record) -> Iterator[Written]:
+    at = moment_in(record, "at", reading.zone)
+    yield from reading.each(record, _GLOWS, at, record=name_of(record, "id"))
+
+
+def register() -> Adapter:
+    """The adapter."""
+    return Adapter(
+        capability=Capability(
+            name="lanternly",
+            title="Lanternly",
+            auth=AuthMethod.oauth2_pkce,
+            delivery=frozenset({DeliveryWay.poll}),
+            history_days=30,
+            scopes=("glows.read",),
+        ),
+        mapping=ProviderMapping("lanternly", "Lanternly", (AnswerKind("glows", _glows, _GLOWS, lists=("data",)),)),
+    )
+'''
+
+GLOWS = {"data": [{"id": "g", "at": "2026-11-23T06:00:00Z", "glow": 3}]}
+
+KEEPS_WHAT_ADAPTERS_PROMISE = f"""
 import json
+import pytest
+from healthsync_mqtt.adapters.catalogue import SHIPPED, shipped
+from healthsync_mqtt.testing.adapter_contract import AdapterContract
 
-from bridge.decode.delivery import decode
+
+class TestLanternly(AdapterContract):
+    @pytest.fixture
+    def adapter(self):
+        assert "lanternly" in SHIPPED
+        return shipped("lanternly")
+
+    @pytest.fixture
+    def samples(self):
+        return {{("glows", json.dumps({GLOWS}).encode()): 1}}
+"""
+
+RIGHTS = '''"""Fetches for the users that its login names."""
+
 from bridge.stages.authorise import origin_of
 from healthsync_mqtt.model.principal import Principal, Role
 from healthsync_mqtt.topics.access import AccessRules
@@ -210,33 +263,169 @@ rules = AccessRules(registry)
 for topic in (TOPIC, "users/bob/adapters/lanternly/events", "users/alice/adapters/fitbit/events"):
     print(rules.may_publish(LOGIN, topic).allowed)
 channel, variables = registry.parse(TOPIC)
-event = {"id": "a", "type": "aura", "start_time": "2026-11-23T06:00:00Z", "value": {"glow": 3}}
-found = decode(json.dumps(event).encode(), origin_of(channel, variables, LOGIN, TOPIC), 1_795_430_000_000_000)
-print(len(found.events), origin_of(channel, variables, LOGIN, TOPIC).provider)
+print(origin_of(channel, variables, LOGIN, TOPIC).provider)
 '''
 
 BELL = '''class BellConfig(SinkConfig):
-    """A bell."""
+    """A bell, and the book of its tower."""
 
     kind: Literal["bell"] = "bell"
+    tower: Path
 
     @property
     def target(self) -> str:
         """See ``SinkConfig``."""
-        return "the tower"
+        return str(self.tower)
 
 
 '''
 
+BELL_SINK = '''"""Rings at each event; the tower's book has the last ring of each."""
+
+import json
+from dataclasses import dataclass
+
+from healthsync_mqtt.sinks.config import BellConfig
+from healthsync_mqtt.sinks.port import Next, Rows, SinkStep, TrialFinding
+
+
+@dataclass(frozen=True, slots=True)
+class Rings:
+    """Some rows."""
+
+    rows: Rows
+
+    @property
+    def events(self) -> int:
+        """How many."""
+        return len(self.rows.records)
+
+
+class BellSink:
+    """See ``port.Sink``."""
+
+    generation = 0
+
+    def __init__(self, config: BellConfig) -> None:
+        self._book = config.tower / "book.json"
+
+    def warm_up(self, cursor: int) -> None:
+        """See ``port.Sink``."""
+
+    def begin(self, rows: Rows) -> Rings:
+        """See ``port.Sink``."""
+        return Rings(rows)
+
+    def step(self, shipment: Rings) -> SinkStep:
+        """See ``port.Sink``."""
+        try:
+            book = json.loads(self._book.read_text()) if self._book.exists() else {}
+            for record in shipment.rows.records:
+                book.pop(record.id, None)
+                if not record.op and record.seq not in shipment.rows.withheld:
+                    book[record.id] = [record.start_us, json.loads(record.body)["value"]]
+            self._book.write_text(json.dumps(book))
+        except OSError:
+            return SinkStep(Next.WAIT, "no_tower")
+        return SinkStep(Next.DONE)
+
+    def mend(self, now_us: int) -> SinkStep:
+        """See ``port.Sink``."""
+        return SinkStep(Next.DONE)
+
+    def probe(self) -> SinkStep:
+        """See ``port.Sink``."""
+        return SinkStep(Next.GO_ON)
+
+    def disconnect(self) -> None:
+        """See ``port.Sink``."""
+
+    def status(self) -> dict[str, object]:
+        """See ``port.Sink``."""
+        return {}
+
+    def close(self) -> None:
+        """See ``port.Sink``."""
+
+
+def try_tower(config: BellConfig) -> list[TrialFinding]:
+    """Whether there is one."""
+    return [TrialFinding("tower", works=config.tower.is_dir(), message="there is none", hint="build it")]
+'''
+
+#: Lines of sinks/kinds.py: what they are put before, and they.
+BELL_LINES = {
+    """    if isinstance(config, FileConfig):
+        from healthsync_mqtt.sinks.file.sink import FileSink
+""": """    if isinstance(config, BellConfig):
+        from healthsync_mqtt.sinks.bell.sink import BellSink
+
+        return BellSink(config)
+""",
+    """    if isinstance(config, FileConfig):
+        from healthsync_mqtt.sinks.file.trial import try_folder
+""": """    if isinstance(config, BellConfig):
+        from healthsync_mqtt.sinks.bell.sink import try_tower
+
+        return try_tower(config)
+""",
+    """    if isinstance(config, FileConfig):
+        from healthsync_mqtt.sinks.file.trial import see_folder
+""": """    if isinstance(config, BellConfig):
+        from healthsync_mqtt.sinks.bell.sink import try_tower
+
+        return try_tower(config)[0]
+""",
+}
+
+KEEPS_THE_PORT_OF_SINKS = """
+import json
+import pytest
+from healthsync_mqtt.sinks.config import BellConfig, Sinks
+from healthsync_mqtt.sinks.kinds import open_sink
+from healthsync_mqtt.sinks.ledger import SinkLedger
+from healthsync_mqtt.storage.memory import MemoryEventLog
+from healthsync_mqtt.testing.sink_contract import SinkContract
+
+
+class Tower:
+    def __init__(self, path):
+        self._path, self._away = path / "tower", path / "elsewhere"
+        self._path.mkdir()
+        self._ledger = SinkLedger.open(path / "bell.db")
+        self._config, self._sinks = BellConfig(name="bell", tower=self._path), Sinks(path)
+
+    def open(self):
+        return open_sink(self._sinks, self._config, reader=MemoryEventLog().reader(), ledger=self._ledger)
+
+    def there(self):
+        book = json.loads((self._path / "book.json").read_text())
+        return [(str(at), value["bpm"]) for at, value in sorted(book.values(), key=lambda each: each[0])]
+
+    def away(self, *, away):
+        (self._path if away else self._away).rename(self._away if away else self._path)
+
+    def close(self):
+        self._ledger.close()
+
+
+class TestBell(SinkContract):
+    @pytest.fixture
+    def target(self, tmp_path):
+        tower = Tower(tmp_path)
+        yield tower
+        tower.close()
+"""
+
 BELL_COMMAND = '''
 
 @add_group.command("bell")
-def add_bell(name: str = "bell", data: Data = DATA, json: Json = False) -> None:
+def add_bell(tower: Path, name: str = "bell", data: Data = DATA, json: Json = False) -> None:
     """Ring at each event.
 
-    Example: healthsync sink add bell
+    Example: healthsync sink add bell /srv/tower
     """
-    _store(data, made(kind="bell", name=name), replace=False, test=False, as_json=json)
+    _store(data, made(kind="bell", name=name, tower=str(tower)), replace=False, test=True, as_json=json)
 '''
 
 
@@ -273,11 +462,21 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     line = "from bridge.follow.retention import Retention\n"
     change(service, line, f"from bridge.follow.lanterns import Lanterns\n{line}")
     # adapter
-    (copy / "lanternly.py").write_text(ADAPTER)
+    (packages / "adapters" / "providers" / "lanternly.py").write_text(ADAPTER)
+    change(packages / "adapters" / "catalogue.py", '    "apple_health",', '    "lanternly", "apple_health",')
+    (copy / "rights.py").write_text(RIGHTS)
     # sink
     config = packages / "sinks" / "config.py"
     kinds = "AnyConfig = InfluxConfig | FileConfig | KafkaConfig"
     change(config, kinds, f"{BELL}{kinds} | BellConfig")
+    bell = packages / "sinks" / "bell"
+    bell.mkdir()
+    (bell / "__init__.py").write_text('"""A bell as a sink."""\n')
+    (bell / "sink.py").write_text(BELL_SINK)
+    opens = packages / "sinks" / "kinds.py"
+    for before, lines in BELL_LINES.items():
+        change(opens, before, lines + before)
+    change(opens, "sinks.config import ", "sinks.config import BellConfig, ")
     setup = packages / "cli" / "sink_setup.py"
     setup.write_text(setup.read_text() + BELL_COMMAND)
     # format
@@ -311,10 +510,15 @@ def test_a_new_command_is_in_the_help_and_runs(tree: Path, tmp_path: Path) -> No
     assert cli(tree, tmp_path, "lantern", "light") == [{"lit": True}]
 
 
-def test_a_new_type_is_accepted_stored_and_listed_and_a_new_follower_sees_it(tree: Path, tmp_path: Path) -> None:
+def test_a_new_type_is_accepted_stored_and_listed_and_a_new_follower_and_sink_see_it(
+    tree: Path, tmp_path: Path
+) -> None:
     data = tmp_path / "data"
     cli(tree, data, "user", "add", "alice", "--consent", "all")
     cli(tree, data, "device", "add", "alice", "watch", "--json")
+    tower = tmp_path / "tower"
+    tower.mkdir()
+    cli(tree, data, "sink", "add", "bell", str(tower))
     event = tmp_path / "event.json"
     event.write_text(
         json.dumps({"id": "a", "type": "shine", "start_time": "2026-11-23T06:00:00Z", "value": {"glow": 3}})
@@ -326,17 +530,31 @@ def test_a_new_type_is_accepted_stored_and_listed_and_a_new_follower_sees_it(tre
         assert listed["value"] == {"glow": 3}
         seen = data / "lanterns.txt"
         # One pass of the follower begins after the commit at the latest; the status waits its turn behind nothing else.
-        while not seen.is_file():
+        while True:
             assert service.running, service.log_tail()
-            assert not cli(tree, data, "status", "--json")[0]["tasks_down"]
+            (status,) = cli(tree, data, "status", "--json")
+            assert not status["tasks_down"]
+            if seen.is_file() and status["sinks"] and status["sinks"][0]["cursor"] == status["head"]:
+                break
         assert seen.read_text() == "aura\n"
+        assert json.loads((tower / "book.json").read_text()) == {"a": [1_795_413_600_000_000, {"glow": 3}]}
 
 
 def test_a_new_kind_of_sink_can_be_added_and_is_listed(tree: Path, tmp_path: Path) -> None:
     assert any("bell" in line for line in cli(tree, tmp_path, "sink", "add", "--help"))
-    cli(tree, tmp_path, "sink", "add", "bell")
+    with pytest.raises(AssertionError, match="there is none"):
+        cli(tree, tmp_path, "sink", "add", "bell", str(tmp_path / "tower"))
+    (tmp_path / "tower").mkdir()
+    cli(tree, tmp_path, "sink", "add", "bell", str(tmp_path / "tower"))
     (listed,) = cli(tree, tmp_path, "sink", "list", "--json")
-    assert (listed["kind"], listed["target"]) == ("bell", "the tower")
+    assert (listed["kind"], listed["target"]) == ("bell", str(tmp_path / "tower"))
+    cli(tree, tmp_path, "sink", "test", "bell")
+
+
+def test_a_new_kind_of_sink_keeps_the_contract(tree: Path) -> None:
+    done = suite(tree, KEEPS_THE_PORT_OF_SINKS, "bell")
+    assert done.returncode == 0, done.stdout
+    assert f"{clauses(SinkContract)} passed" in done.stdout
 
 
 def suite(tree: Path, text: str, name: str) -> subprocess.CompletedProcess[str]:
@@ -375,13 +593,24 @@ def test_a_new_implementation_of_a_port_is_judged_by_its_suite(tree: Path) -> No
     assert "test_what_is_not_as_it_was_made_is_found" in done.stdout
 
 
-def test_a_new_adapter_needs_no_change_here_and_has_the_rights_of_its_provider_and_users(tree: Path) -> None:
+def test_a_new_adapter_keeps_its_promises_and_is_listed(tree: Path, tmp_path: Path) -> None:
+    done = suite(tree, KEEPS_WHAT_ADAPTERS_PROMISE, "lanternly")
+    assert done.returncode == 0, done.stdout
+    assert f"{clauses(AdapterContract)} passed" in done.stdout
+    assert "lanternly" in {each["name"] for each in cli(tree, tmp_path, "adapter", "list", "--json")}
+    answer = tmp_path / "answer.json"
+    answer.write_text(json.dumps(GLOWS))
+    (made,) = cli(tree, tmp_path, "adapter", "map", "lanternly", "glows", str(answer), "--json")
+    assert (made["type"], made["value"]) == ("aura", {"glow": 3})
+
+
+def test_a_new_adapter_has_the_rights_of_its_provider_and_users(tree: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "lanternly.py"],
+        [sys.executable, "rights.py"],
         cwd=tree,
         env=os.environ | {"PYTHONPATH": str(tree)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["True", "False", "False", "1", "lanternly"], done.stderr
+    assert done.stdout.split() == ["True", "False", "False", "lanternly"], done.stderr

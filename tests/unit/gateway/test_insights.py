@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from healthsync_mqtt.gateway import found
+from healthsync_mqtt.gateway import insights
 from healthsync_mqtt.identity.consent.decisions import Purpose
 from healthsync_mqtt.insights.file import InsightFile, LookedAt
 from healthsync_mqtt.insights.finding import Basis, InsightFinding
@@ -95,7 +95,7 @@ def test_pages_hold_each_finding_once(watch: Web, order: str, limit: int) -> Non
 
 
 def test_a_page_is_bounded_by_its_bytes_too(watch: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(found, "MOST_BYTES", 10)
+    monkeypatch.setattr(insights, "MOST_BYTES", 10)
     page = watch.get(PATH).json()
     assert [each["subject"] for each in page["insights"]] == ["a"]
     assert subjects(watch, f"{PATH}?cursor={page['next']}") == ["b"]

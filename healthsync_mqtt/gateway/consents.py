@@ -7,13 +7,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.consents import ConsentLine, described_decision, described_standings
-from healthsync_mqtt.gateway.asked import ConsentRequest
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
 from healthsync_mqtt.gateway.lists import PageSize, Place, written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.questions import moment, types_of
+from healthsync_mqtt.gateway.request_bodies import ConsentRequest
 from healthsync_mqtt.gateway.rules import Keeper
 from healthsync_mqtt.identity.consent.decisions import PURPOSES, USUAL_PURPOSES, Purpose
 from healthsync_mqtt.identity.registry import Registry

@@ -7,7 +7,6 @@ from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.people import told
 from healthsync_mqtt.descriptions.refusals import RejectedDescription, described_rejection, shown_rejection
-from healthsync_mqtt.gateway.asked import PurgeWish
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deeds
@@ -17,6 +16,7 @@ from healthsync_mqtt.gateway.log_pool import LogPool
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.questions import moment
+from healthsync_mqtt.gateway.request_bodies import PurgeWish
 from healthsync_mqtt.gateway.rules import Administrator
 from healthsync_mqtt.model.reasons import Reason
 from healthsync_mqtt.storage.port import LogReader, RejectedRow

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.jobs import daily_limit as module
-from bridge.jobs.daily_limit import DailyVolume
+from bridge.jobs.daily_limit import DailyLimit
 
 DAY = 86_400_000_000
 
@@ -19,24 +19,24 @@ class Log:
 def test_over_the_limit_is_reported_once_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log()
     monkeypatch.setattr(module, "log", log)
-    volume = DailyVolume(100)
-    volume.add("alice", "watch", 100, 5 * DAY)
-    assert (volume.over(), log.events) == ([], [])
-    volume.add("alice", "watch", 1, 5 * DAY + 1)
-    volume.add("alice", "watch", 50, 6 * DAY - 1)
-    volume.add("bob", "watch", 200, 6 * DAY - 1)
-    volume.add("bob", "ring", 100, 6 * DAY - 1)
+    daily = DailyLimit(100)
+    daily.add("alice", "watch", 100, 5 * DAY)
+    assert (daily.over(), log.events) == ([], [])
+    daily.add("alice", "watch", 1, 5 * DAY + 1)
+    daily.add("alice", "watch", 50, 6 * DAY - 1)
+    daily.add("bob", "watch", 200, 6 * DAY - 1)
+    daily.add("bob", "ring", 100, 6 * DAY - 1)
     assert log.events == [("bridge.daily_limit", "alice"), ("bridge.daily_limit", "bob")]
-    assert volume.over() == [
+    assert daily.over() == [
         {"user_id": "bob", "device_id": "watch", "events": 200},
         {"user_id": "alice", "device_id": "watch", "events": 151},
     ]
-    volume.add("alice", "watch", 100, 6 * DAY)
-    assert volume.over() == []
+    daily.add("alice", "watch", 100, 6 * DAY)
+    assert daily.over() == []
 
 
 def test_without_a_limit_nothing_is_counted() -> None:
-    volume = DailyVolume(0)
-    volume.add("alice", "watch", 10**9, DAY)
-    assert volume.over() == []
-    assert volume._events == {}
+    daily = DailyLimit(0)
+    daily.add("alice", "watch", 10**9, DAY)
+    assert daily.over() == []
+    assert daily._events == {}

@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 from healthsync_mqtt.errors import NotFoundError
 from healthsync_mqtt.exports.person import write_person
 from healthsync_mqtt.exports.person_parts import PersonFiles, person_parts
-from healthsync_mqtt.gateway.asked import ErasureWish
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
@@ -20,6 +19,7 @@ from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.lists import written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.gateway.request_bodies import ErasureWish
 from healthsync_mqtt.gateway.rules import Administrator, Keeper
 from healthsync_mqtt.identity.registry import Registry
 from healthsync_mqtt.model.erasure import ErasureStep

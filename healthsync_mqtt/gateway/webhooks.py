@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.people import WebhookDescription, described_webhook, told
-from healthsync_mqtt.gateway.asked import WebhookRequest
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds, answered
@@ -15,6 +14,7 @@ from healthsync_mqtt.gateway.lists import Cursor, PageSize, page_of, written
 from healthsync_mqtt.gateway.openapi import answers, form
 from healthsync_mqtt.gateway.outbound import RefusedTargetError
 from healthsync_mqtt.gateway.problem import HttpError
+from healthsync_mqtt.gateway.request_bodies import WebhookRequest
 from healthsync_mqtt.gateway.rules import Administrator
 from healthsync_mqtt.identity.people.webhooks import Webhook
 

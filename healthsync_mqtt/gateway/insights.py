@@ -5,6 +5,7 @@ from typing import Annotated, Final, NamedTuple
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from healthsync_mqtt.gateway.answers import Answers, Written
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.days import day_of
 from healthsync_mqtt.gateway.derived_pool import DerivedPool
@@ -13,7 +14,6 @@ from healthsync_mqtt.gateway.pages import MOST_BYTES, Order
 from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.questions import Limit, LogQuestions, Text
 from healthsync_mqtt.gateway.rules import Reader
-from healthsync_mqtt.gateway.written import Answers, Written
 from healthsync_mqtt.insights.file import InsightFile, StoredFinding
 
 _FIRST: Final = -(2**31)

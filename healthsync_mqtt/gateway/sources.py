@@ -6,13 +6,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from healthsync_mqtt.descriptions.measured import SourceLine, described_sources
-from healthsync_mqtt.gateway.asked import SourceOrder
 from healthsync_mqtt.gateway.body import read_form
 from healthsync_mqtt.gateway.callers import Caller
 from healthsync_mqtt.gateway.deeds import Deed, Deeds
 from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.lists import written
 from healthsync_mqtt.gateway.openapi import answers, form
+from healthsync_mqtt.gateway.request_bodies import SourceOrder
 from healthsync_mqtt.gateway.rules import Keeper
 
 
