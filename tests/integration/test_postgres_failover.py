@@ -108,6 +108,7 @@ def test_a_synchronous_standby_has_all_that_was_acknowledged(servers: Callable[[
 
 
 SYNCHRONOUS = "SELECT sync_state FROM pg_stat_replication"
+SAID = "SELECT bool_and(flush_lsn IS NOT NULL) FROM pg_stat_replication"
 
 
 def test_what_an_asynchronous_standby_lost_is_noticed(servers: Callable[[], Postgres], tmp_path: Path) -> None:
@@ -119,6 +120,7 @@ def test_what_an_asynchronous_standby_lost_is_noticed(servers: Callable[[], Post
     assert not promise.asynchronous
     standby = servers().follow(primary)
     wait_until(lambda: primary.execute(SYNCHRONOUS) == [("async",)], "the standby follows")
+    wait_until(lambda: primary.execute(SAID) == [(True,)], "the standby has said how far it is")
     promise = server_promise(data)
     assert promise is not None
     assert "what it has not when it takes over is lost" in promise.words

@@ -52,7 +52,8 @@ class BridgeProcess:
     def wait_end(self) -> int:
         """Wait until it ends by itself; its exit code. What hangs is told apart from what is slow, by much."""
         assert self.process
-        return self.process.wait(_HUNG_S)
+        self.process.wait(_HUNG_S)
+        return self.end()
 
     def send(self, number: int) -> None:
         assert self.process

@@ -131,7 +131,8 @@ describe("an enrolled device", () => {
     const lostAgain = losing(1);
     const login = new DeviceLogin(store, renewOverHttp(gateway(undefined, lostAgain.fetch)));
     const client = new DeviceClient({ transport: new HttpTransport(gateway().as(login)) }).start();
-    const results = await client.publish(measured("steps", { steps: 4 }, { end_time: new Date().toISOString() }));
+    const now = new Date().toISOString();
+    const results = await client.publish(measured("steps", { steps: 4 }, { start_time: now, end_time: now }));
     await client.close();
 
     assert.equal(results.stored, 1);
