@@ -193,6 +193,7 @@ class DeviceLink:
         if self.last_error is not None:
             _LOG.info("client.connected client_id=%s", self._name)
         self.state, self.last_error = ClientState.ONLINE, None
+        self._said_over = False  # it was the time of that connection, then, and the token is good for another
         self._resolve_first(None)
         return exchange
 

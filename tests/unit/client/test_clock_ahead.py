@@ -87,6 +87,28 @@ async def test_the_only_token_that_is_over_ends_the_waiting_calls_with_its_fix(
     assert any("client.denied the token has expired" in each for each in caplog.messages)
 
 
+async def test_a_token_that_was_taken_again_is_not_over_whatever_was_said_of_it_before(service: FakeService) -> None:
+    """Another broker says the same of connections that were open long enough; ours had its clock set, say."""
+    clock = Ahead()
+    how = {"transport": service, "clock": clock, "rng": Random(7), "backoff": Backoff(first=1, longest=60)}
+    async with DeviceClient("fake", credentials=login(clock), **how) as client:
+        assert service.live is not None
+        service.live.end_with = TokenEndedError("over")
+        service.drop()
+        await until(lambda: client.state is ClientState.WAITING)
+        await clock.advance(61)
+        await until(lambda: client.state is ClientState.ONLINE)
+        service.denied = True  # suspended, say
+        service.drop()
+        await until(lambda: client.state is ClientState.WAITING)
+        await clock.advance(61)
+        await until(lambda: client.state is ClientState.DENIED)
+        service.denied = False
+        await clock.advance(61)
+        await until(lambda: client.state is ClientState.ONLINE)
+        assert (await client.publish([event(1)])).stored == 1
+
+
 async def lost_with(service: FakeService, client: DeviceClient, why: TokenEndedError | None) -> None:
     service.hold, service.denied = True, True
     assert service.live is not None
