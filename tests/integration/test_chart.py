@@ -254,10 +254,27 @@ def test_bridges_on_postgresql_share_one_log_and_all_messages(tmp_path: Path, mo
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     (shares,) = (each["value"] for each in step["env"] if each["name"] == "SHARES")
     environ = {"PATH": path, "VOLUME": str(tmp_path), "BRIDGES": "2", "SHARES": shares, "LANG": "C.UTF-8"}
+
+    def parts(**more: str) -> "subprocess.CompletedProcess[str]":
+        command, env = [*step["command"], *step["args"]], environ | more
+        return subprocess.run(command, env=env, cwd=tmp_path, check=False, timeout=300, capture_output=True, text=True)
+
+    sinks = tmp_path / "bridge-2" / "sinks"
     for _ in range(2):
-        subprocess.run([*step["command"], *step["args"]], env=environ, cwd=tmp_path, check=True, timeout=300)
-    assert (tmp_path / "bridge-2" / "sinks").samefile(tmp_path / "data" / "sinks")
+        assert parts().returncode == 0
+        assert sinks.samefile(tmp_path / "data" / "sinks")
     Sinks(tmp_path / "bridge-2").prepare()
+
+    assert parts(SHARES="").returncode == 0
+    assert not sinks.is_symlink(), "the sinks of another log, whose places they know"
+    sinks.mkdir()
+    (sinks / "home.json").touch()
+    refused = parts()
+    assert refused.returncode == 1
+    assert f"{sinks} is of a bridge that had a log of its own" in refused.stderr
+    (sinks / "home.json").unlink()
+    assert parts().returncode == 0
+    assert sinks.samefile(tmp_path / "data" / "sinks")
 
 
 HALVES = (Shard(1, 2), Shard(2, 2))

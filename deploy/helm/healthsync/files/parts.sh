@@ -20,14 +20,19 @@ for part in $(seq 2 "$BRIDGES"); do
         "$(directory "$part")/credentials"
 done
 
-# Whichever bridge is elected runs the sinks, so all have the same ones.
-if [ -n "${SHARES:-}" ]; then
-    mkdir -p "$volume/data/sinks"
-    for part in $(seq 2 "$BRIDGES"); do
-        ln -sfn "$volume/data/sinks" "$(directory "$part")/sinks"
-    done
-    exit 0
-fi
+# Whichever bridge is elected runs the sinks, so all have the same ones. Where each has a log of its own, nobody has another's.
+[ -z "${SHARES:-}" ] || mkdir -p "$volume/data/sinks"
+for part in $(seq 2 "$BRIDGES"); do
+    sinks=$(directory "$part")/sinks
+    [ ! -L "$sinks" ] || rm "$sinks"
+    [ -n "${SHARES:-}" ] || continue
+    if [ -d "$sinks" ] && ! rmdir "$sinks" 2>/dev/null; then
+        echo "$sinks is of a bridge that had a log of its own: move it away (with external.bridges=1 the pod starts)" >&2
+        exit 1
+    fi
+    ln -s "$volume/data/sinks" "$sinks"
+done
+[ -z "${SHARES:-}" ] || exit 0
 
 # Another number of parts moves users: each bridge takes over what the others have of the users that are its own now.
 before=$(cat "$volume/state/bridges" 2>/dev/null || echo 1)
