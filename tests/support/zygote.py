@@ -1,9 +1,10 @@
 """Starts ``healthsync`` from a process that has imported it already: a fork instead of a new interpreter.
 
 Tests start the program two thousand times, and most of what each costs is the import of the same modules. What comes of
-a fork is a process as any: a child of the tests, with a number, signals, streams, directory and environment of its own,
-and the interpreter ends it as it always does. Where a difference could be seen (another interpreter or account, what an
-interpreter reads when it starts, more open files), it is started anew; ``HEALTHSYNC_TESTS_EXEC=1`` starts all so.
+a fork is a process as any: a child of the tests, with a number, signals, streams, directory and environment of its own.
+It ends with what an interpreter does at its end, but for taking modules apart. Where a difference could be seen
+(another interpreter or account, what an interpreter reads when it starts, more open files), it is started anew;
+``HEALTHSYNC_TESTS_EXEC=1`` starts all so.
 ``tests/integration/test_zygote.py`` compares both.
 """
 
