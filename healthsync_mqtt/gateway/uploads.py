@@ -185,10 +185,10 @@ class Uploads:
                     raise self._too_large()
                 buffer += piece
                 if len(buffer) >= _PIECE:
-                    await asyncio.to_thread(spool.write, bytes(buffer))
+                    await _aside(spool.write, bytes(buffer))
                     buffer.clear()
-            await asyncio.to_thread(spool.write, bytes(buffer))
-            await asyncio.to_thread(spool.finish)
+            await _aside(spool.write, bytes(buffer))
+            await _aside(spool.finish)
         except OSError as error:
             log.error("gateway.upload_failed", error=error)  # noqa: TRY400  # no traceback
             raise HttpError(503, "unavailable", "the file could not be kept here", retry_after_s=_AGAIN_S) from None
@@ -249,6 +249,16 @@ class Uploads:
         return HttpError(
             413, "too_large", f"the file is longer than {self._most} bytes", hint="see: gateway.upload_bytes"
         )
+
+
+async def _aside(write: Callable[..., None], *words: bytes) -> None:
+    """Off the loop, and to its end also when it is given up: under a number that is closed another file may be open."""
+    writing = asyncio.create_task(asyncio.to_thread(write, *words))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.gather(writing, return_exceptions=True)
+        raise
 
 
 def _outcome(said: bytes) -> dict[str, Any] | None:

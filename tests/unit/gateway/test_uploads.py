@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +17,7 @@ from healthsync_mqtt.gateway.problem import HttpError
 from healthsync_mqtt.gateway.uploads import UploadedImport, Uploads, UploadState
 from healthsync_mqtt.identity.people.sqlite_tables import SqliteTables
 from healthsync_mqtt.identity.registry import Registry
+from healthsync_mqtt.keys.spool import SpoolWriter
 from healthsync_mqtt.model.erasure import ErasureStep
 from tests.support.patience import PATIENCE_S, until
 
@@ -107,6 +109,34 @@ async def test_who_sends_nothing_more_gives_the_place_back(tmp_path: Path, monke
     with pytest.raises(HttpError) as said:
         await of.take("alice", "import", [], None, stuck())
     assert said.value.status == 408
+    assert list((tmp_path / "imports" / "uploads").iterdir()) == []
+
+
+async def test_the_file_is_open_as_long_as_it_is_written_also_when_the_gateway_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number was free under the hands of the thread: what was opened next could have got the rest of the upload."""
+    writes, goes_on, seen = threading.Event(), threading.Event(), list[bool]()
+
+    def write(spool: SpoolWriter, _data: bytes) -> None:
+        there = os.fstat(spool._descriptor)
+        writes.set()
+        goes_on.wait(PATIENCE_S)
+        try:
+            seen.append(os.path.samestat(there, os.fstat(spool._descriptor)))
+        except OSError:
+            seen.append(False)
+
+    monkeypatch.setattr(SpoolWriter, "write", write)
+    taking = asyncio.create_task(Uploads(tmp_path, 10, saying(CODE)).take("alice", "import", [], None, pieces(b"x")))
+    await asyncio.to_thread(writes.wait, PATIENCE_S)
+    taking.cancel()
+    await asyncio.sleep(0.05)
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    await until(lambda: seen != [])
+    assert seen == [True]
     assert list((tmp_path / "imports" / "uploads").iterdir()) == []
 
 
