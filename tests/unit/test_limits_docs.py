@@ -26,7 +26,8 @@ from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.external import serve
 from healthsync_mqtt.config.sections import EventSettings, LimitSettings, QuarantineSettings
 from healthsync_mqtt.formats import port
-from healthsync_mqtt.gateway import callers, enrolling, uploads
+from healthsync_mqtt.gateway import callers, uploads
+from healthsync_mqtt.gateway import enrolment as http_enrolment
 from healthsync_mqtt.gateway import tokens as revoking
 from healthsync_mqtt.identity import refused_counts
 from healthsync_mqtt.identity.login import app_login, enrolment, password_line, refused, tokens
@@ -111,7 +112,7 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
         "inbox": inbox.MOST_ROWS,
         "inbox.bytes": inbox.MOST_BYTES,
         "http.credentials": callers._LONGEST,
-        "http.enrolments": enrolling._MOST_AT_ONCE,
+        "http.enrolments": http_enrolment._MOST_AT_ONCE,
         "http.revocations": revoking._MOST_AT_ONCE,
         "http.uploads": uploads._WAITING,
     }

@@ -131,8 +131,8 @@ async def test_the_daily_limit_is_the_one_set(tmp_path: Path, limit: int, report
     settings = load_settings(tmp_path, {"limits.device_events_per_day": limit})
     Registry.open(settings.paths.registry_db).close()
     async with Service.open(settings, ExternalEdge.open) as service:
-        service._volume.add("alice", "watch", 5, time.time_ns() // 1000)
-        assert len(service._volume.over()) == reported
+        service._daily_limit.add("alice", "watch", 5, time.time_ns() // 1000)
+        assert len(service._daily_limit.over()) == reported
 
 
 @pytest.mark.parametrize(("chosen", "starts"), [("json", "{"), ("console", "")])
