@@ -145,7 +145,7 @@ DOOR: Final[Mapping[str, Advice]] = {
     ),
     "proxy_header": Advice(
         "a proxy of broker.proxies did not say whose connection it hands on",
-        "let it send version 2 of the PROXY protocol (HAProxy: send-proxy-v2), or take it out of broker.proxies",
+        "let it send the PROXY protocol (HAProxy: send-proxy-v2), or take it out of broker.proxies",
     ),
     "connect_timeout": Advice("it connected and sent no CONNECT in time", "look at its network, or at its TLS setting"),
     "not_connect": Advice("what it sent first was no CONNECT", "it has to speak MQTT: is this the right port?"),

@@ -98,7 +98,7 @@ class BrokerSettings(Section):
     wss_clients: ClientCertificates = "off"
     """Client certificates there, in the same words."""
     proxies: Annotated[Texts, AfterValidator(networks)] = ()
-    """Addresses or networks of load balancers: they name the client by the PROXY protocol v2 on the TLS listeners."""
+    """Addresses or networks of load balancers: they name the client by the PROXY protocol on the TLS listeners."""
     allowed_origins: Texts = ()
     """Web origins that may open a WebSocket; clients that send no Origin are no browsers and need none."""
     certificate_hosts: Texts = ()
@@ -288,8 +288,13 @@ class GatewaySettings(Section):
     connections_per_address: Count = 200
     """Open connections from one network address (of IPv6: from one /64 network)."""
     proxies: Annotated[Texts, AfterValidator(networks)] = ()
-    """Addresses or networks of HTTP proxies: they name the client by X-Forwarded-For, whose last address that is not
-    theirs is believed, and limits by address are not theirs. Of others the header is not read."""
+    """Addresses or networks of HTTP proxies: they name the client in a header, whose last address that is not theirs is
+    believed, and limits by address are not theirs. Of others the header is not read."""
+    proxies_say: Literal["X-Forwarded-For", "Forwarded"] = "X-Forwarded-For"
+    """The header in which they name it; the other one is not read. Forwarded is that of RFC 7239."""
+    balancers: Annotated[Texts, AfterValidator(networks)] = ()
+    """Addresses or networks of TCP load balancers: they name the client by the PROXY protocol, as those of
+    broker.proxies do."""
     in_flight: Annotated[int, Field(ge=1, le=65_535)] = 1_000
     """Bodies of events that wait for their commit; one more is answered with 503."""
     in_flight_bytes: Bytes = 33_554_432

@@ -17,10 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from healthsync_mqtt import __version__
-from healthsync_mqtt.broker.embedded.introductions import Proxies
 from healthsync_mqtt.errors import HealthSyncError, UnavailableError
 from healthsync_mqtt.gateway.direct import Direct
-from healthsync_mqtt.gateway.forwarded import client_of
+from healthsync_mqtt.gateway.forwarded import Forwarding
 from healthsync_mqtt.gateway.openapi import document
 from healthsync_mqtt.gateway.outdated import ANSWER_HEADERS
 from healthsync_mqtt.gateway.page import POLICY, page
@@ -60,11 +59,11 @@ def application(
     anybody: Anybody,
     traffic: Traffic,
     spans: RequestSpans | None = None,
-    proxies: Proxies | None = None,
+    forwarding: Forwarding | None = None,
 ) -> ASGIApp:
     """The ASGI application of these routes, and of the document of them. Nothing else is served."""
     app = routed(routers, anybody)
-    return Surroundings(Direct(app, app.state.served, _ours, _defect), traffic, spans, proxies)
+    return Surroundings(Direct(app, app.state.served, _ours, _defect), traffic, spans, forwarding)
 
 
 def described(app: FastAPI) -> dict[str, Any]:
@@ -114,10 +113,14 @@ class Surroundings:
     """What every request gets: its client, an id, headers by which a browser trusts little, a place in the counts."""
 
     def __init__(
-        self, app: ASGIApp, traffic: Traffic, spans: RequestSpans | None = None, proxies: Proxies | None = None
+        self,
+        app: ASGIApp,
+        traffic: Traffic,
+        spans: RequestSpans | None = None,
+        forwarding: Forwarding | None = None,
     ) -> None:
         self.app = app
-        self._proxies = proxies
+        self._forwarding = forwarding
         self._spans = spans
         self._traffic = traffic
 
@@ -127,9 +130,9 @@ class Surroundings:
             await self.app(scope, receive, send)
             return
         request_id = _id_of(scope)
-        if self._proxies is not None and scope.get("client"):
+        if self._forwarding is not None and scope.get("client"):
             peer, port = scope["client"]
-            scope["client"] = (client_of(peer, scope["headers"], self._proxies), port)
+            scope["client"] = (self._forwarding.client_of(peer, scope["headers"]), port)
         scope.setdefault("state", {})["request_id"] = request_id
         tls = scope.get("scheme") in {"https", "wss"}
         began = perf_counter()

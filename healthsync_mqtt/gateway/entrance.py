@@ -7,12 +7,15 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterable
 
 from healthsync_mqtt.broker.embedded.accepting import HANDSHAKE_S, Accepting
 from healthsync_mqtt.broker.embedded.handshakes import Arrival
-from healthsync_mqtt.broker.embedded.introductions import Proxies
+from healthsync_mqtt.broker.embedded.introductions import Introductions, Proxies
 from healthsync_mqtt.broker.embedded.limits.addresses import network
+from healthsync_mqtt.broker.embedded.limits.notices import Notices
+from healthsync_mqtt.broker.embedded.proxy_header import Introduced
 from healthsync_mqtt.broker.embedded.rests import Rests
 from healthsync_mqtt.config.sections import GatewaySettings
 from healthsync_mqtt.telemetry.log import get_logger
@@ -23,12 +26,14 @@ log = get_logger("gateway")
 class Place:
     """A counted connection. ``leave`` gives its place back; said again it changes nothing."""
 
-    __slots__ = ("_crowd", "address")
+    __slots__ = ("_crowd", "address", "introduced")
 
-    def __init__(self, crowd: "Crowd", address: str) -> None:
+    def __init__(self, crowd: "Crowd", address: str, introduced: str | None) -> None:
         self._crowd: Crowd | None = crowd
         #: as connections are counted: a network that one customer gets
         self.address = address
+        #: the client for whom a balancer speaks, which is at the other end of the socket itself
+        self.introduced = introduced
 
     def leave(self) -> None:
         """The connection is closed."""
@@ -43,12 +48,15 @@ class Crowd:
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
         self._proxies = Proxies(settings.proxies)
+        #: whose connections begin with a header that names the client
+        self.balancers = Proxies(settings.balancers)
         self._by_address: dict[str, int] = {}
         self.total = 0
         self.refused = 0
 
-    def enters(self, peer: str) -> Place | None:
-        """Count a connection; None: there are too many, and it is not counted."""
+    def enters(self, peer: str, introduced: str | None = None) -> Place | None:
+        """Count a connection of ``peer``, or of whom it has introduced; None: too many, and it is not counted."""
+        peer = introduced or peer
         address = network(peer)
         here = self._by_address.get(address, 0)
         crowded = here >= self._settings.connections_per_address and not self._proxies.trusts(peer)
@@ -57,7 +65,7 @@ class Crowd:
             return None
         self.total += 1
         self._by_address[address] = here + 1
-        return Place(self, address)
+        return Place(self, address, introduced)
 
     def left(self, address: str) -> None:
         """One of this address is gone; its place says so once."""
@@ -79,8 +87,10 @@ class Entrance:
         self._protocol = protocol
         self._tls = tls
         self._accepting = Accepting(
-            self._enters, lambda error: log.warning("gateway.accept_failed", error=error), Rests()
+            self._accepted, lambda error: log.warning("gateway.accept_failed", error=error), Rests()
         )
+        self._introductions = Introductions()
+        self._notices = Notices()
 
     def open(self, sockets: Iterable[socket.socket]) -> None:
         """Accept from now on."""
@@ -91,17 +101,35 @@ class Entrance:
     def close(self) -> None:
         """Accept no more. The sockets are their owner's."""
         self._accepting.close()
+        self._introductions.close()
 
     async def wait_closed(self) -> None:
         """Give up the handshakes that are under way, and those that wait."""
         await self._accepting.closed()
 
-    def _enters(self, accepted: socket.socket, peer: str, _listening: socket.socket) -> None:
-        place = self._crowd.enters(peer)
+    def _accepted(self, accepted: socket.socket, peer: str, _listening: socket.socket) -> None:
+        accepted.setblocking(False)
+        if not self._crowd.balancers.trusts(peer):
+            self._enters(accepted, peer, None)
+            return
+
+        def introduced(by: Introduced) -> None:
+            self._enters(accepted, peer, by.peer)
+
+        self._introductions.wait(accepted, introduced, lambda: self._nameless(peer))
+
+    def _nameless(self, peer: str) -> None:
+        self._crowd.refused += 1
+        left_out = self._notices.due(peer, time.monotonic())
+        if left_out is not None:
+            hint = "let it send the PROXY protocol, or take it out of gateway.balancers"
+            log.warning("gateway.proxy_header", peer=peer, left_out=left_out, hint=hint)
+
+    def _enters(self, accepted: socket.socket, peer: str, introduced: str | None) -> None:
+        place = self._crowd.enters(peer, introduced)
         if place is None:
             accepted.close()
             return
-        accepted.setblocking(False)
         if self._tls is None:
             self._accepting.serve(self._serve(accepted, place))
             return

@@ -11,7 +11,6 @@ from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from healthsync_mqtt import __version__
-from healthsync_mqtt.broker.embedded.introductions import Proxies
 from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
 from healthsync_mqtt.broker.embedded.limits.rates import Rates
 from healthsync_mqtt.config.settings import Settings
@@ -27,6 +26,7 @@ from healthsync_mqtt.gateway.ceremonies import Ceremonies
 from healthsync_mqtt.gateway.deeds import Deeds
 from healthsync_mqtt.gateway.deliveries import Deliveries
 from healthsync_mqtt.gateway.derived_pool import DerivedPool
+from healthsync_mqtt.gateway.forwarded import Forwarding
 from healthsync_mqtt.gateway.installation import Installation
 from healthsync_mqtt.gateway.link_pool import LinkPool
 from healthsync_mqtt.gateway.log_pool import LogPool
@@ -202,8 +202,8 @@ class House:
 
     def application(self) -> ASGIApp:
         """What is served."""
-        proxies = Proxies(self.settings.gateway.proxies) if self.settings.gateway.proxies else None
-        return application(self.routers(), Anybody(self.callers), self.traffic, self.spans, proxies)
+        forwarding = Forwarding(self.settings.gateway) if self.settings.gateway.proxies else None
+        return application(self.routers(), Anybody(self.callers), self.traffic, self.spans, forwarding)
 
     def routers(self) -> list[APIRouter]:
         """All routes, each with its rule."""

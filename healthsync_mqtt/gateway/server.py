@@ -25,6 +25,22 @@ HEAD_BYTES: Final = 16_384
 _GRACE_S: Final = 1
 
 
+class _OfClient(GatheredWrites):
+    """A transport whose other end is the client that a balancer has introduced."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, transport: asyncio.Transport, client: str) -> None:
+        super().__init__(transport)
+        self._client = client
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """As the transport's own; the socket, which knows the balancer alone, is not told."""
+        if name == "socket":
+            return default
+        return (self._client, 0) if name == "peername" else self._transport.get_extra_info(name, default)
+
+
 class Bounded(H11Protocol):
     """One connection, which was counted when it came."""
 
@@ -33,7 +49,9 @@ class Bounded(H11Protocol):
     _write: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(GatheredWrites(transport))  # type: ignore[arg-type]  # a transport by behaviour
+        client = self.place.introduced
+        gathered = GatheredWrites(transport) if client is None else _OfClient(transport, client)
+        super().connection_made(gathered)  # type: ignore[arg-type]  # a transport by behaviour
         self._watch(begins=True)
 
     def connection_lost(self, exc: Exception | None) -> None:

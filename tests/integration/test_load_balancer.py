@@ -219,17 +219,49 @@ backend gateway
 """
 
 
+TCP_BALANCER = """
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+frontend web
+    bind 127.0.0.1:{port}
+    default_backend gateway
+backend gateway
+    source {balancer}
+    server one 127.0.0.1:{gateway} {says}
+"""
+
+
+@pytest.mark.real_server
+@pytest.mark.parametrize("says", ["send-proxy", "send-proxy-v2"])
+def test_the_gateway_knows_a_client_behind_a_balancer_of_tcp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    """HAProxy's own headers of both versions; what a client says in HTTP is not asked for."""
+    monkeypatch.setattr(beginnings, "BURST", 1)
+    monkeypatch.setattr(beginnings, "PER_S", 1e-6)
+    settings = {"gateway.public_url": "https://health.example.org", "gateway.balancers": BALANCER}
+    assert _behind(TCP_BALANCER.replace("{says}", says), settings, tmp_path) == [200, 429, 429, 200]
+
+
 @pytest.mark.real_server
 def test_the_gateway_knows_a_client_behind_haproxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a client says of itself stands before what HAProxy says, and is not read."""
     monkeypatch.setattr(beginnings, "BURST", 1)
     monkeypatch.setattr(beginnings, "PER_S", 1e-6)
-    data = tmp_path / "data"
-    filled(data, ["alice"], [])
     settings = {"gateway.public_url": "https://health.example.org", "gateway.proxies": BALANCER}
+    assert _behind(HTTP_PROXY, settings, tmp_path) == [200, 429, 429, 200]
+
+
+def _behind(configuration: str, settings: dict[str, str], directory: Path) -> list[int]:
+    """What one client, the same twice more (the last time with another's name), and another are answered."""
+    data = directory / "data"
+    filled(data, ["alice"], [])
     with gateway_here(data, **settings) as here:
-        at, config = free_port(), tmp_path / "http.cfg"
-        config.write_text(HTTP_PROXY.format(port=at, balancer=BALANCER, gateway=port(here.web.url)))
+        at, config = free_port(), directory / "http.cfg"
+        config.write_text(configuration.format(port=at, balancer=BALANCER, gateway=port(here.web.url)))
         (found,) = _haproxy()
         with child.started([found, "-q", "-db", "-f", str(config)]) as process:
             wait_listening(at, process)
@@ -240,4 +272,4 @@ def test_the_gateway_knows_a_client_behind_haproxy(tmp_path: Path, monkeypatch: 
                 asking.request("POST", "/v1/session/challenge", headers=said)
                 answers.append(asking.getresponse().status)
                 asking.close()
-    assert answers == [200, 429, 429, 200]
+    return answers

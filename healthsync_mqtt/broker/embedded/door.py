@@ -432,7 +432,7 @@ class FrontDoor:
         """A trusted proxy did not say whose its connection is."""
         self._counters.refuse_connection("proxy_header")
         self.visitors.turned_away("proxy_header", peer)
-        self.visitors.warn("door.proxy_header", peer, peer=peer, hint="let it send version 2 of the PROXY protocol")
+        self.visitors.warn("door.proxy_header", peer, peer=peer, hint="let it send the PROXY protocol")
 
     def gone(self, knock: Knock) -> None:
         """A connection is closed: from now on it counts no more."""

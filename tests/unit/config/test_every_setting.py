@@ -38,6 +38,10 @@ tests/unit/gateway/test_server.py::test_one_connection_too_many_is_closed_and_ro
     gateway.connections gateway.connections_per_address
 tests/unit/gateway/test_forwarded.py::test_limits_go_by_the_client_where_the_proxy_is_believed
     gateway.proxies
+tests/unit/gateway/test_forwarded.py::test_limits_go_by_the_client_that_forwarded_names
+    gateway.proxies_say
+tests/unit/gateway/test_balancers.py::test_limits_of_the_gateway_go_by_whom_the_balancer_names
+    gateway.balancers
 tests/unit/gateway/test_publisher.py::test_one_message_more_than_in_flight_is_refused_at_once
     gateway.in_flight
 tests/unit/bridge/jobs/test_backups.py::test_the_worker_keeps_what_is_to_be_kept_and_writes_the_keys

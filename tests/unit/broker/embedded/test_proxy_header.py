@@ -51,6 +51,32 @@ def test_whatever_the_pieces_the_client_is_named_and_nothing_behind_it_is_read(
     assert read(of(str(source), more=more) + after, sizes) == (Introduced(str(mapped or source)), after)
 
 
+def line_of(source: str) -> bytes:
+    version, other = ("TCP4", "127.0.0.1") if "." in source else ("TCP6", "::1")
+    return f"PROXY {version} {source} {other} 56324 8883\r\n".encode()
+
+
+@given(source=st.ip_addresses(), after=st.binary(max_size=40), sizes=st.lists(st.integers(1, 30), max_size=5))
+def test_a_line_names_the_client_too_and_nothing_behind_it_is_read(
+    source: ipaddress.IPv4Address | ipaddress.IPv6Address, after: bytes, sizes: list[int]
+) -> None:
+    mapped = getattr(source, "ipv4_mapped", None)
+    version = "TCP4" if source.version == 4 else "TCP6"
+    line = f"PROXY {version} {source} {'127.0.0.1' if source.version == 4 else '::1'} 0 65535\r\n".encode()
+    assert read(line + after, sizes) == (Introduced(str(mapped or source)), after)
+
+
+@pytest.mark.parametrize("more", [b"", b" ", b" TCP4 1.2.3.4 \r \n x", b" " + b"f" * 91])
+def test_a_line_may_say_nothing(more: bytes) -> None:
+    assert read(b"PROXY UNKNOWN" + more + b"\r\nrest", [7]) == (Introduced(None), b"rest")
+
+
+@pytest.mark.parametrize("whole", [line_of("203.0.113.7"), line_of("2001:db8::1"), b"PROXY UNKNOWN\r\n"])
+def test_every_beginning_of_a_line_is_not_yet_one(whole: bytes) -> None:
+    for size in range(len(whole)):
+        assert read(whole[:size], [1])[0] is None
+
+
 def test_every_beginning_of_one_is_not_yet_one() -> None:
     whole = of("203.0.113.7", more=b"\x04\x00\x01x")
     for size in range(len(whole)):
@@ -66,7 +92,22 @@ def test_a_proxy_may_speak_for_itself(command: int, family: int, body: bytes) ->
 @pytest.mark.parametrize(
     "wrong",
     [
-        b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 1883\r\n",
+        b"PROXY TCP4 203.0.113.7 192.0.2.1 56324\r\n",
+        b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 1883 more\r\n",
+        b"PROXY TCP4  203.0.113.7 192.0.2.1 56324 1883\r\n",
+        b"PROXY TCP4 203.0.113.07 192.0.2.1 56324 1883\r\n",
+        b"PROXY TCP4 2001:db8::1 2001:db8::2 56324 1883\r\n",
+        b"PROXY TCP6 203.0.113.7 192.0.2.1 56324 1883\r\n",
+        b"PROXY TCP6 fe80::1%eth0 fe80::2 56324 1883\r\n",
+        b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 65536\r\n",
+        b"PROXY TCP4 203.0.113.7 192.0.2.1 -1 1883\r\n",
+        "PROXY TCP4 203.0.113.7 192.0.2.1 \u00b2 1883\r\n".encode(),
+        b"PROXY UDP4 203.0.113.7 192.0.2.1 56324 1883\r\n",
+        b"PROXY UNKNOWN " + b"f" * 92 + b"\r\n",
+        b"PROXY UNKNOWNER\r\n",
+        b"PROXY \r\n" + bytes(200),
+        b"PROXY TCP4 203.0.113.7 192.0.2.1 56324 1883\n" + bytes(100),
+        b"proxy TCP4 203.0.113.7 192.0.2.1 56324 1883\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"\x10\x20\x00\x04MQTT",
         header(0x11, V4, bytes(12)),
