@@ -11,15 +11,16 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from healthsync_mqtt.adapters.capability import AuthMethod
-from healthsync_mqtt.adapters.cloud import TokenRefused, Tokens, authorize_url, token_request, tokens_of
+from healthsync_mqtt.adapters.cloud import TokenRefused, Tokens, authorize_url, clock_of, token_request, tokens_of
 from healthsync_mqtt.adapters.links import CloudLink, LinkBook
 from healthsync_mqtt.adapters.ready import ReadyAdapter
-from healthsync_mqtt.adapters.web import Web
+from healthsync_mqtt.adapters.web import CloudAnswer, Web
 from healthsync_mqtt.errors import DeniedError, InputError, UnavailableError
 from healthsync_mqtt.model.base64url import base64url
 
 LASTS_S: Final = 600
 """Seconds that a user has to agree."""
+_LATE_US: Final = 60_000_000
 _PATH: Final = "/callback"
 _MOST: Final = 16_384
 _AGAIN: Final = "healthsync adapter link USER PROVIDER"
@@ -75,7 +76,15 @@ def finish(
         )
     scopes = query.get("scope") or found.scopes
     _enough(ready, found, scopes)
-    return book.agree(user, provider, found, scopes or " ".join(ready.adapter.capability.scopes), now_us)
+    linked_us = now_us - _ahead_us(answer, now_us)
+    return book.agree(user, provider, found, scopes or " ".join(ready.adapter.capability.scopes), linked_us)
+
+
+def _ahead_us(answer: CloudAnswer, now_us: int) -> int:
+    """How far our clock is ahead of the provider's, whose history is counted from the link on; 0 where it is right."""
+    clock = clock_of(answer)
+    ahead_us = 0 if clock is None else now_us - clock * 1_000_000
+    return ahead_us if ahead_us > _LATE_US else 0
 
 
 def _enough(ready: ReadyAdapter, tokens: Tokens, scopes: str) -> None:

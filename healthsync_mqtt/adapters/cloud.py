@@ -2,7 +2,8 @@
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.utils import formatdate, parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -16,7 +17,8 @@ from healthsync_mqtt.model.times import iso
 
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _LONGEST_WAIT_S: Final = 86_400.0
-_FIRST_WAIT_S: Final = 60.0
+_NO_CLOCK_BEFORE: Final = 1_735_689_600
+"""2025: a clock that shows an earlier time was never set."""
 
 
 class CloudFault(StrEnum):
@@ -122,12 +124,39 @@ def judged(answer: CloudAnswer, document: Any) -> Failed | None:
 
 
 def wait_of(answer: CloudAnswer) -> float:
-    """The seconds that an answer asks to wait, a minute where it says nothing."""
+    """The seconds that an answer asks to wait; 0 where it says nothing: then each wait is longer than the one before.
+
+    A time of day is one of the provider's clock, whatever ours shows.
+    """
     for name in ("retry-after", "x-ratelimit-reset"):
         said = answer.headers.get(name, "")
         if said.isascii() and said.isdigit():
             return min(float(said), _LONGEST_WAIT_S)
-    return _FIRST_WAIT_S
+    until, now = _seconds_of(answer.headers.get("retry-after", "")), clock_of(answer)
+    if until is None or now is None:
+        return 0.0
+    return float(min(max(until - now, 0), _LONGEST_WAIT_S))
+
+
+def clock_of(answer: CloudAnswer) -> int | None:
+    """What the provider's clock showed, in seconds since 1970; None where it does not say, or was never set."""
+    found = _seconds_of(answer.headers.get("date", ""))
+    return None if found is None or found < _NO_CLOCK_BEFORE else found
+
+
+def dated(answer: CloudAnswer, now_us: int) -> CloudAnswer:
+    """The answer with when it came, where it does not say what time it is."""
+    if clock_of(answer) is not None:
+        return answer
+    return replace(answer, headers={**answer.headers, "date": formatdate(now_us / 1e6, usegmt=True)})
+
+
+def _seconds_of(said: str) -> int | None:
+    """A date as HTTP writes it."""
+    try:
+        return int(parsedate_to_datetime(said).timestamp())
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def document_of(answer: CloudAnswer) -> Any:
@@ -278,6 +307,10 @@ def tokens_of(cloud: Cloud, answer: CloudAnswer, now_us: int, old: Tokens | None
 
 
 def _refused(manners: TokenManners, answer: CloudAnswer, document: Mapping[str, Any]) -> TokenRefused:
+    status = document.get("status")
+    if answer.status == 200 and type(status) is int:
+        # Withings: the status is in the body, whatever words are beside it, and 503 are invalid parameters there.
+        return TokenRefused(status in {100, 101, 102, 200, 401, 503}, f"status {status}")
     word = document.get("error")
     if isinstance(word, str):
         return TokenRefused(word in manners.dead and 400 <= answer.status < 500, word[:64])
@@ -285,10 +318,6 @@ def _refused(manners: TokenManners, answer: CloudAnswer, document: Mapping[str, 
     if answer.status == 400 and isinstance(errors, list):
         fields = {str(each.get("field")) for each in errors if isinstance(each, dict)}
         return TokenRefused("refresh_token" in fields, ", ".join(sorted(fields))[:64])
-    status = document.get("status")
-    if answer.status == 200 and type(status) is int:
-        # Withings: the status is in the body, and 503 are invalid parameters there.
-        return TokenRefused(status in {100, 101, 102, 200, 401, 503}, f"status {status}")
     return TokenRefused(False, f"HTTP {answer.status}")
 
 

@@ -23,6 +23,8 @@ from healthsync_mqtt.adapters.cloud import (
     Failed,
     TokenRefused,
     Tokens,
+    clock_of,
+    dated,
     document_of,
     token_request,
     tokens_of,
@@ -44,6 +46,7 @@ _MOST_PAGES: Final = 10_000
 _EARLY_US: Final = 60_000_000
 _DAY_S: Final = 86_400
 _OVERLAP_S: Final = 3_600
+_ACCOUNT: Final = "account"
 
 
 @dataclass(slots=True)
@@ -152,6 +155,10 @@ class Fetch:
         self._account = ""
         self._fresh = False
         self._waited = False
+        #: the token with which something was answered
+        self._proved = ""
+        #: seconds that the provider's clock is behind ours, as far as its answers say
+        self._behind_s = 0
         #: how far kinds were fetched of which nothing was new
         self.idle: dict[str, FetchCursor] = {}
         #: the events that came, for who wants to know which did not
@@ -166,6 +173,7 @@ class Fetch:
         await self.begin()
         if self._cloud.enrol is not None and not self._link.synced_us:
             await self._enrol(self._cloud.enrol)
+        refused: FetchStoppedError | None = None
         try:
             for endpoint in self._cloud.endpoints:
                 try:
@@ -173,14 +181,23 @@ class Fetch:
                     while not self._waited and await self._history(endpoint):
                         pass
                 except FetchStoppedError as stopped:
-                    self.pass_over(stopped, endpoint.kind)
+                    if stopped.failed.fault is CloudFault.ours and refused is None:
+                        refused = stopped  # one kind may be asked for wrongly; where a second one is, it is the app
+                    else:
+                        self.pass_over(stopped, endpoint.kind)
+            if self._cloud.account is not None and not self._account:
+                await self._know_account(*self._cloud.account)
         except BaseException:
-            if self.idle:
-                self._book.caught_up(self._link, self.idle)
+            self._keep_idle()
             raise
-        if self._cloud.account is not None and not self._account:
-            await self._know_account(*self._cloud.account)
+        if refused is not None:
+            self._keep_idle()
+            raise refused
         return self.tally
+
+    def _keep_idle(self) -> None:
+        if self.idle:
+            self._book.caught_up(self._link, self.idle)
 
     async def access(self) -> str:
         """A token that lets us in now. Raises as ``run``."""
@@ -210,9 +227,7 @@ class Fetch:
     async def _know_account(self, path: str, key: str) -> None:
         """Whose notices are this link's. A provider that does not tell is asked again with the next fetch."""
         try:
-            document, _ = await self.page(
-                CloudEndpoint(kind="account", question=lambda _: (path, {}, None)), Asked(0, 0)
-            )
+            document, _ = await self.page(_about_whom(path), Asked(0, 0))
         except FetchStoppedError:
             return
         if account := account_in(document, key):
@@ -240,7 +255,7 @@ class Fetch:
     async def _live(self, endpoint: CloudEndpoint) -> None:
         capability = self._adapter.capability
         now = self._now_us() // 1_000_000
-        linked = self._link.linked_us // 1_000_000
+        linked = self._linked(now)
         if endpoint.requested:
             if self._book.cursor(self._link.id, endpoint.kind) is None:
                 begun = FetchCursor(linked, linked)
@@ -248,7 +263,10 @@ class Fetch:
             return
         again_s = _OVERLAP_S if endpoint.by_change else int(capability.again_days * _DAY_S)
         cursor = self._cursor(endpoint)
-        if endpoint.by_change and cursor is not None and cursor.back > linked - (capability.history_days or 0) * _DAY_S:
+        if cursor is not None and cursor.back > now:
+            cursor = None  # of a clock that was ahead, and was set back
+        first = self._link.linked_us // 1_000_000 - (capability.history_days or 0) * _DAY_S
+        if endpoint.by_change and cursor is not None and cursor.back > first:
             cursor = None  # a command wants the history again
         if cursor is None:
             start = linked - (capability.history_days or 0) * _DAY_S if endpoint.by_change else linked - again_s
@@ -268,12 +286,16 @@ class Fetch:
         cursor = self._cursor(endpoint)
         if days is None or cursor is None or endpoint.by_change:
             return False
-        first = self._link.linked_us // 1_000_000 - days * _DAY_S
+        first = self._linked(self._now_us() // 1_000_000) - days * _DAY_S
         if cursor.back <= first:
             return False
         start = max(first, cursor.back - endpoint.slice_s)
         await self._advance(endpoint, start, cursor.back, FetchCursor(cursor.since, start))
         return start > first
+
+    def _linked(self, now: int) -> int:
+        """When the user let us in; not later than now, whatever a clock that was ahead showed then."""
+        return min(self._link.linked_us // 1_000_000, now)
 
     def _cursor(self, endpoint: CloudEndpoint) -> FetchCursor | None:
         return self.idle.get(endpoint.kind) or self._book.cursor(self._link.id, endpoint.kind)
@@ -282,6 +304,8 @@ class Fetch:
         """A window, and how far its kind is then: durable at once where anything was new, else with the others."""
         before = self.tally.messages
         memory = await self.window(endpoint, start, end)
+        # What comes next will be of the provider's time, and of what was ahead of it nothing has been seen.
+        cursor = replace(cursor, since=min(cursor.since, self._now_us() // 1_000_000 - self._behind_s))
         new = self.tally.messages != before or memory != self._book.memory(self._link.id)
         if new or endpoint.requested:
             self.idle.pop(endpoint.kind, None)
@@ -378,19 +402,39 @@ class Fetch:
                 if self._fresh:
                     self._book.worked(self._link)
                     self._fresh = False
+                self._proved = self._tokens.access
                 return document, answer.body
-            if failed.fault is CloudFault.unauthorised and not again and endpoint.requested:
-                return None, b""  # the token is a moment old: it is the window that is not allowed
-            if failed.fault is not CloudFault.unauthorised or not again:
+            if failed.fault is not CloudFault.unauthorised:
                 raise FetchStoppedError(failed)
-            await self._refresh()
+            lets_us_in = endpoint.kind != _ACCOUNT and await self._lets_us_in()
+            if not again and endpoint.requested:
+                return None, b""  # it is the window that is not allowed
+            if not again:
+                raise FetchStoppedError(Failed(CloudFault.not_granted) if lets_us_in else failed)
+            if not lets_us_in:
+                await self._refresh()
         raise AssertionError  # the loop returns or raises
+
+    async def _lets_us_in(self) -> bool:
+        """Whether the provider takes the token for something else: some say 401 of what was not agreed to."""
+        assert self._tokens is not None
+        account, access = self._cloud.account, self._tokens.access
+        if account is None or self._tokens.expires_us <= self._now_us():
+            return False
+        if self._proved != access:
+            answer = await self._asked(self._cloud.request(_about_whom(account[0]), Asked(0, 0), access))
+            if self._cloud.judge(answer, document_of(answer)) is None:
+                self._proved = access
+        return self._proved == access
 
     async def _asked(self, request: CloudRequest) -> CloudAnswer:
         self._waited = await self._budgets.spend(self._link.provider, self._link.user) or self._waited
         self._may()
         self.tally.requests += 1
-        return await self._threads.ask(self._link.provider, request)
+        answer = await self._threads.ask(self._link.provider, request)
+        if (clock := clock_of(answer)) is not None:
+            self._behind_s = max(self._behind_s, self._now_us() // 1_000_000 - clock)
+        return dated(answer, self._now_us())
 
     async def _refresh(self) -> None:
         """New tokens, durable before they are used. The turn of the link is ours: nobody else refreshes meanwhile."""
@@ -468,6 +512,11 @@ class Fetch:
             self.tally.deleted += min(deletes, counted.stored)
             self.tally.duplicate += counted.duplicate
             self.tally.rejected += counted.rejected
+
+
+def _about_whom(path: str) -> CloudEndpoint:
+    """Whose token it is, which every scope lets us ask."""
+    return CloudEndpoint(kind=_ACCOUNT, question=lambda _: (path, {}, None))
 
 
 def _tombstone(event: str, type_: str, start: str) -> dict[str, Any]:

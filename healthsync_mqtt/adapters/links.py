@@ -21,6 +21,7 @@ from healthsync_mqtt.formats.reading.moment import moment
 from healthsync_mqtt.linked.opening import LinkFile, queries, tokens_context
 
 _SQL: Final = queries("links")
+_SET_BACK: Final = tuple(query for name, query in _SQL.items() if name.startswith("set_back_"))
 _OVER: Final = frozenset({LinkEvent.fetched, LinkEvent.refused, LinkEvent.held, LinkEvent.halted})
 """How a fetch ends that says nothing of when the provider may be asked again."""
 
@@ -218,6 +219,16 @@ class LinkBook:
         with self._file.transaction():
             self._db.execute(_SQL["deepen_cursors"], (link,))
             self._db.execute(_SQL["fetch_anew"], (link,))
+
+    def set_back(self, by_us: int, now_us: int, longest_us: int) -> None:
+        """The clock was set back by so much, to ``now_us``: what waits is due after as long as it would have been.
+
+        What would be due later than ``longest_us`` from now is due now: it was said by a clock that was ahead.
+        """
+        bindings = {"by": by_us, "now": now_us, "longest": now_us + longest_us}
+        with self._file.transaction():
+            for query in _SET_BACK:
+                self._db.execute(query, bindings)
 
     def _value(self, query: str, *bindings: object) -> Any:
         """Of the one row that it finds; None where there is none."""

@@ -58,6 +58,8 @@ _SWEEP_US: Final = 30_000_000
 _SWEPT_AT_ONCE: Final = 100
 _SETTINGS_US: Final = 1_000_000
 _REST_US: Final = 1_000_000
+_LONGEST_US: Final = 25 * 3_600_000_000
+"""Nothing waits longer than a day, but for a provider that the settings let be asked more seldom."""
 _INBOX_US: Final = 7 * 86_400_000_000
 """For so long a delivery is tried again: then what it was about is asked for by nobody but the next poll."""
 _HELD_HINT: Final = "the user consents to nothing that could be stored: healthsync consent grant USER --types all"
@@ -87,6 +89,10 @@ class Breaker:
         self._failures += 1
         if wait_s or self._failures >= _BREAK_AFTER:
             self._until = max(self._until, now + (wait_s or _BREAK_S))
+
+    def set_back(self, by_s: float) -> None:
+        """The clock was set back by so much."""
+        self._until -= by_s
 
     def worked(self) -> None:
         """It answers."""
@@ -141,6 +147,8 @@ class AdapterWorker:
         self._sweep_us = 0
         #: when something is looked at whatever has changed, and whether work has ended since the last look
         self._look_us, self._ended = 0, False
+        #: what the clock showed at the last look
+        self._clock_us = 0
         #: whose standing is still to be looked at
         self._unswept: list[str] = []
         self._swept = -1
@@ -154,7 +162,8 @@ class AdapterWorker:
         async with asyncio.TaskGroup() as group:
             while True:
                 now_us = self._now_us()
-                if self._book.changed() or self._ended or now_us >= self._look_us:
+                due = not self._clock_us <= now_us < self._look_us  # earlier than at the last look: it was set back
+                if self._book.changed() or self._ended or due:
                     self._look_us, self._ended = now_us + _REST_US, False
                     self.looks += 1
                     self.look(group)
@@ -178,6 +187,7 @@ class AdapterWorker:
             self._renew_us = self._now_us() + _SETTINGS_US
             if (ready := self._renewed()) is not self._ready:
                 self._use(ready)
+        self._heed_clock()
         self._sweep()
         for parting in self._partings.due(self._now_us()):
             if parting.id not in self._parting:
@@ -231,6 +241,27 @@ class AdapterWorker:
             self._ended = True
         if asked:
             self._book.answer(asked, answer)
+
+    def _heed_clock(self) -> None:
+        """A clock that was set back keeps nothing waiting for what it showed, here or before this process began."""
+        before_us, now_us = self._clock_us, self._now_us()
+        by_us = max(0, before_us - now_us)
+        self._clock_us = now_us
+        if before_us and by_us < _REST_US:
+            return
+        longest_us = max([_LONGEST_US, *(int(each.poll_s * 1.1e6) for each in self._ready.values())])
+        try:
+            self._book.set_back(by_us, now_us, longest_us)
+        except HealthSyncError as error:
+            self._clock_us = before_us  # once more at the next look
+            log.warning("adapters.clock_not_heeded", error=error)
+            return
+        self._sweep_us = self._renew_us = 0
+        self._over_us.clear()
+        for breaker in self._breakers.values():
+            breaker.set_back(by_us / 1e6)
+        if by_us:
+            log.warning("adapters.clock_set_back", seconds=by_us // 1_000_000)
 
     def _sweep(self) -> None:
         """End the links of who is gone, whatever command was killed before it did: some users at each look."""
@@ -510,7 +541,7 @@ class AdapterWorker:
         breaker = self._breakers.get(link.provider)
         wait = failed.wait_s or self._wait(link.failures)
         if breaker is not None and not ours and failed.fault in {CloudFault.retry, CloudFault.rate_limited}:
-            breaker.failed(self._now_us() / 1e6, failed.wait_s if failed.fault is CloudFault.rate_limited else 0.0)
+            breaker.failed(self._now_us() / 1e6, wait if failed.fault is CloudFault.rate_limited else 0.0)
         self._book.happened(link, LinkEvent.begun)
         now = self._book.happened(link, event, hint=hint, due_us=self._in(wait))
         log.warning("adapters.link_stopped", provider=link.provider, state=now.state.value, reason=failed.fault.value)
@@ -529,7 +560,7 @@ class AdapterWorker:
             self._told[link.id] = text
 
     def _wait(self, failures: int) -> float:
-        return min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(failures, 12)) * (0.5 + self._rng.random() / 2)
+        return min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(failures, 12)) * (1 + self._rng.random() / 2)
 
     def _in(self, seconds: float) -> int:
         return self._now_us() + max(1, int(seconds * 1e6))

@@ -10,10 +10,13 @@ import hashlib
 import hmac
 import itertools
 import json
+import math
 import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -192,6 +195,10 @@ class ScriptedCloud:
     page_size: int = 2
     expires_s: int = 10_800
     revoked: bool = False
+    #: what its clock shows, in seconds; None: it says no time
+    clock: Callable[[], float] | None = None
+    #: when a record began and when it was changed; None: all are in every window
+    times: Callable[[Any], tuple[float, float]] | None = None
     #: what was asked: path, and the question
     log: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     refreshes: int = 0
@@ -239,7 +246,10 @@ class ScriptedCloud:
     def ask(self, request: CloudRequest) -> CloudAnswer:
         """See ``adapters.web.Web``."""
         with self._turn:
-            return self._answered(request)
+            found = self._answered(request)
+        if self.clock is None:
+            return found
+        return replace(found, headers={"date": formatdate(self.clock(), usegmt=True)} | dict(found.headers))
 
     def _answered(self, request: CloudRequest) -> CloudAnswer:
         there = urlsplit(request.url)
@@ -285,12 +295,21 @@ class ScriptedCloud:
                 return answer(404, {"error": "not found"}) if one is None else answer(200, one)
         if name is None:
             return answer(404, {"error": f"there is no {there.path}"})
-        found, at = self.records.get(name, []), int(asked.get(self.manners.mark, 0))
+        found, at = self._within(self.records.get(name, []), asked), int(asked.get(self.manners.mark, 0))
         if self.manners.numbered:
             at = (int(asked.get(self.manners.mark, 1)) - 1) * self.page_size
         size = len(found) or 1 if self.manners.mark == "none" else self.page_size
         following = str(at + size) if at + size < len(found) else ""
         return answer(200, self.manners.page(found[at : at + size], following, asked))
+
+    def _within(self, records: list[Any], asked: dict[str, str]) -> list[Any]:
+        """The records that a question is about."""
+        if self.times is None:
+            return records
+        if "lastupdate" in asked:
+            return [each for each in records if self.times(each)[1] >= int(asked["lastupdate"])]
+        start, end = window_of(asked)
+        return [each for each in records if start <= self.times(each)[0] < end]
 
     def _granted(self, form: dict[str, str], header: str) -> CloudAnswer:
         if self.manners.basic and header == "Basic " + base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode():
@@ -315,6 +334,31 @@ class ScriptedCloud:
         if self.manners.refused is not None:
             return self.manners.refused(status)
         return answer(status, {"error": word})
+
+
+def window_of(asked: dict[str, str]) -> tuple[float, float]:
+    """The window of a question, however its provider writes it; of dates the last one is in it."""
+    for begin, finish in _WINDOWS:
+        if begin in asked:
+            start, end = _seconds(asked[begin]), _seconds(asked.get(finish, ""))
+            return start, end + (86_400 if "T" not in asked[finish] and "-" in asked[finish] else 0)
+    bounds = re.findall(r'"(.+?)"', asked.get("filter", ""))
+    if bounds:
+        return _seconds(bounds[0]), _seconds(bounds[1]) if len(bounds) > 1 else math.inf
+    return -math.inf, math.inf
+
+
+def _seconds(said: str) -> float:
+    if said.isdigit():
+        return float(said)
+    at = datetime.fromisoformat(said)
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+_WINDOWS = (
+    ("startdate", "enddate"), ("start_date", "end_date"), ("start_datetime", "end_datetime"), ("start", "end"),
+    ("startDate", "endDate"), ("after", "before"), ("from", "to"),
+)  # fmt: skip
 
 
 @contextlib.contextmanager

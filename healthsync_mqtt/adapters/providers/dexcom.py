@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from healthsync_mqtt.adapters.capability import AskingBudget, AuthMethod, Capability, DeliveryWay
-from healthsync_mqtt.adapters.cloud import Asked, Cloud, CloudEndpoint, Question, utc_time
+from healthsync_mqtt.adapters.cloud import (
+    Asked,
+    Cloud,
+    CloudEndpoint,
+    CloudFault,
+    Failed,
+    Question,
+    judged,
+    utc_time,
+)
 from healthsync_mqtt.adapters.mapping.answers import (
     AnswerKind,
     AnswerReading,
@@ -20,6 +29,7 @@ from healthsync_mqtt.adapters.mapping.answers import (
 )
 from healthsync_mqtt.adapters.mapping.rules import FieldRow, number_at
 from healthsync_mqtt.adapters.port import Adapter
+from healthsync_mqtt.adapters.web import CloudAnswer
 from healthsync_mqtt.formats.port import FormatEntry
 from healthsync_mqtt.formats.reading.amount import in_field
 from healthsync_mqtt.formats.reading.document import Record, text, text_or_none
@@ -148,6 +158,17 @@ def _asked(collection: str) -> Callable[[Asked], Question]:
     return question
 
 
+def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
+    """There is one scope, so that 403 is no missing one: a token of one region is good at its address only."""
+    failed = judged(answer, document)
+    if failed is not None and failed.fault is CloudFault.not_granted:
+        return Failed(CloudFault.user, hint=_REGION)
+    if failed is not None and failed.fault is CloudFault.gone:
+        return Failed(CloudFault.ours, hint=_REGION)  # nothing is asked for by its name
+    return failed
+
+
+_REGION: Final = "is the account of another region? its address goes into adapters.dexcom.base_url: api.dexcom.eu, .jp"
 CLOUD: Final = Cloud(
     base_url="https://api.dexcom.com",
     auth_url="https://api.dexcom.com/v2/oauth2/login",
@@ -157,6 +178,7 @@ CLOUD: Final = Cloud(
         CloudEndpoint(kind="events", question=_asked("events")),
         CloudEndpoint(kind="calibrations", question=_asked("calibrations")),
     ),
+    judge=_judged,
 )
 
 

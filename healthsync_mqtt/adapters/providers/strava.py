@@ -16,6 +16,7 @@ from healthsync_mqtt.adapters.cloud import (
     Failed,
     Question,
     TokenManners,
+    clock_of,
     judged,
 )
 from healthsync_mqtt.adapters.hooks.strava import NOTICES, activity_question, is_number
@@ -170,6 +171,10 @@ def _each(document: Any) -> Iterator[RecordQuestion]:
             yield activity_question(name)._replace(mark=mark_of(found))
 
 
+_QUARTER_S: Final = 900
+_DAY_S: Final = 86_400
+
+
 def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
     """A scope that is missing is 401 here, and says so; a limit ends with the quarter of an hour."""
     failed = judged(answer, document)
@@ -181,8 +186,23 @@ def _judged(answer: CloudAnswer, document: Any) -> Failed | None:
         if any("activity:read" in each or "permission" in each for each in fields):
             return Failed(CloudFault.not_granted)
     if failed is not None and failed.fault is CloudFault.rate_limited:
-        return failed._replace(wait_s=900.0)
+        return failed._replace(wait_s=_wait_s(answer))
     return failed
+
+
+def _wait_s(answer: CloudAnswer) -> float:
+    """The seconds until the limit that is used up begins anew: with the quarter of an hour, or with the day in UTC.
+
+    Also who is refused is counted, so nobody asks before that.
+    """
+    window = _QUARTER_S
+    for which in ("ratelimit", "readratelimit"):
+        used, most = (answer.headers.get(f"x-{which}-{each}", "").split(",") for each in ("usage", "limit"))
+        today, limit = used[-1].strip(), most[-1].strip()
+        if len(used) == len(most) == 2 and today.isdecimal() and limit.isdecimal() and int(today) >= int(limit):
+            window = _DAY_S
+    now = clock_of(answer)
+    return float(window if now is None else window - now % window)
 
 
 CLOUD: Final = Cloud(

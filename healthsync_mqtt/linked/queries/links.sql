@@ -173,6 +173,27 @@ DELETE FROM asked WHERE answer != '' AND id < ?
 -- name: answered
 SELECT answer FROM asked WHERE id = ?
 
+-- name: set_back_links
+-- :longest is the latest that anything is due: what is later was so by a clock that was ahead.
+UPDATE links SET due_us = CASE WHEN due_us - :by > :longest THEN :now ELSE max(due_us - :by, :now) END
+WHERE due_us > :now AND (:by > 0 OR due_us > :longest)
+
+-- name: set_back_hooked
+UPDATE links SET hooked_us = CASE WHEN hooked_us - :by > :longest THEN :now ELSE max(hooked_us - :by, :now) END
+WHERE hooked_us > :now AND (:by > 0 OR hooked_us > :longest)
+
+-- name: set_back_hooks
+UPDATE hooks SET due_us = CASE WHEN due_us - :by > :longest THEN :now ELSE max(due_us - :by, :now) END
+WHERE due_us > :now AND (:by > 0 OR due_us > :longest)
+
+-- name: set_back_inbox
+UPDATE inbox SET due_us = CASE WHEN due_us - :by > :longest THEN :now ELSE max(due_us - :by, :now) END
+WHERE due_us > :now AND (:by > 0 OR due_us > :longest)
+
+-- name: set_back_partings
+UPDATE partings SET due_us = CASE WHEN due_us - :by > :longest THEN :now ELSE max(due_us - :by, :now) END
+WHERE due_us > :now AND (:by > 0 OR due_us > :longest)
+
 -- name: tokens
 SELECT tokens FROM links WHERE id = ?
 

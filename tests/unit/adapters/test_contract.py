@@ -6,7 +6,9 @@ import pytest
 
 from healthsync_mqtt.adapters.catalogue import SHIPPED, shipped
 from healthsync_mqtt.adapters.port import Adapter
-from healthsync_mqtt.testing.adapter_contract import AdapterContract, Samples
+from healthsync_mqtt.model.times import iso, micros
+from healthsync_mqtt.testing.adapter_contract import AdapterContract, Nights, Samples
+from tests.unit.adapters.test_clock_changes import NIGHT, SAID, answer_of_the_night
 
 SAMPLES = {
     "oura": {"workout": ({"data": [{
@@ -55,3 +57,8 @@ class TestContract(AdapterContract):
     def samples(self, name: str) -> Samples:
         found = SAMPLES.get(name, {})
         return {(kind, json.dumps(answer).encode()): number for kind, (answer, number) in found.items()}
+
+    @pytest.fixture
+    def nights(self, name: str) -> Nights:
+        starts = [iso(micros(at)) for at, _ in NIGHT]
+        return {(SAID[name][0], answer_of_the_night(name)): starts} if name in SAID else {}

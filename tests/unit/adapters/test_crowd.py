@@ -23,6 +23,7 @@ from healthsync_mqtt.linked.parting import PartingBook
 from tests.support.patience import PATIENCE_S
 from tests.unit.adapters.test_fetching import NOW_US, Everybody, Log
 
+LATER_US = NOW_US + 3_600_000_000
 PROVIDERS = ("withings", "oura", "whoop", "dexcom", "strava", "google_health", "polar")
 
 
@@ -36,7 +37,7 @@ def fill(book: LinkBook, links: int) -> None:
         cursor.execute("BEGIN")
         cursor.executemany(
             "INSERT INTO links (user, provider, state, linked_us, account_mark, synced_us, due_us, hooked_us)"
-            f" VALUES (?, ?, ?, 1, x'61', 1, CASE WHEN ?3 = 'ok' THEN {NOW_US * 2} ELSE 0 END, {NOW_US * 2})",
+            f" VALUES (?, ?, ?, 1, x'61', 1, CASE WHEN ?3 = 'ok' THEN {LATER_US} ELSE 0 END, {LATER_US})",
             rows,
         )
         cursor.execute("COMMIT")
