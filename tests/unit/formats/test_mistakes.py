@@ -3,16 +3,18 @@
 A row of the table is what went wrong elsewhere, and the tests here that would fail if it went wrong here.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from healthsync_mqtt.adapters.catalogue import shipped
 from healthsync_mqtt.formats.catalogue import FORMATS
-from healthsync_mqtt.formats.port import Declared
+from healthsync_mqtt.formats.port import AppMessage, Declared
 from scripts.support.tree import ROOT
-from tests.support.app_messages import Shelf, Told, app_message
+from tests.support.app_messages import NOW_US, Shelf, Told, app_message
 
 HOURLY = Declared("Europe/Berlin", None, 3600)
 
@@ -137,13 +139,13 @@ of health data
         test_metrics_in_all_units
         test_part_of_a_step_is_an_amount
     seconds after a start, and below zero not measured
+        test_keys_are_seconds_after_the_start_and_what_is_below_nought_was_not_measured
     keys that are times
         test_nights_workouts_and_ecgs_are_as_expected
+        test_readings_of_a_clock_go_on_after_midnight
     types that others mixed up
         test_what_others_mixed_up_is_told_apart
 """
-"""The fifth is Garmin's, and half of the sixth is Polar's; neither is read here yet."""
-
 _WHERE: Final = ("tests/unit/formats", "tests/integration/test_apps.py", "tests/unit/broker/embedded/test_admission.py")
 
 
@@ -179,7 +181,7 @@ def _there_are() -> set[str]:
 def test_the_tests_that_the_table_names_are_there() -> None:
     there_are = _there_are()
     assert [test for _, tests in _rows() for test in tests if test not in there_are] == []
-    assert [what for what, tests in _rows() if not tests] == ["seconds after a start, and below zero not measured"]
+    assert [what for what, tests in _rows() if not tests] == []
 
 
 @pytest.mark.shared_data
@@ -268,3 +270,29 @@ def test_all_energy_is_not_active_energy() -> None:
     found = Shelf("health_connect").take([app_message({"total_calories": [span], "active_calories": [span]})])
     assert [each.type for each in found.told] == ["energy_active", "energy_total"]
     assert "energy_active" not in {each.type for each in FORMATS["googlefit"].takes()}
+
+
+def provided(name: str, kind: str, answer: Any) -> Shelf:
+    mapping = shipped(name).mapping
+    assert mapping is not None
+    return Shelf(mapping).take([AppMessage(json.dumps(answer).encode(), "ann", "x", f"{kind}/", at_us=NOW_US)])
+
+
+def test_keys_are_seconds_after_the_start_and_what_is_below_nought_was_not_measured() -> None:
+    stress = {"0": 18, "180": 51, "360": -2, "540": 29, "720": -1}
+    about = {"userId": "u", "summaryId": "s", "startTimeInSeconds": 1793613600, "startTimeOffsetInSeconds": 3600}
+    record = about | {"durationInSeconds": 900, "timeOffsetStressLevelValues": stress}
+    found = provided("garmin", "push", {"stressDetails": [record]})
+    assert found.told == [Told("stress", {"samples": [[0, 18], [180, 51], [540, 29]]}, "2026-11-02T10:00")]
+    assert [each["utc_offset"] for each in found.events.values()] == [3600]
+
+
+def test_readings_of_a_clock_go_on_after_midnight() -> None:
+    night = {"date": "2026-11-22", "sleep_start_time": "2026-11-21T23:40:00+01:00"}
+    night |= {"sleep_end_time": "2026-11-22T07:00:00+01:00", "hypnogram": {"23:40": 2, "00:40": 4, "06:30": 0}}
+    (told,) = provided("polar", "sleep", night).told
+    assert [(each["stage"], each["start_time"][:16]) for each in told.value["stages"]] == [
+        ("light", "2026-11-21T22:40"),
+        ("deep", "2026-11-21T23:40"),
+        ("awake", "2026-11-22T05:30"),
+    ]
