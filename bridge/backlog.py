@@ -10,7 +10,7 @@ take turns. What its source sent behind it waits for it, and nobody else, not ev
 """
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -124,6 +124,13 @@ class Backlog:
             line = self._long[key] = deque(before)
         line.append(each)
         self._held_long += each.size
+
+    def urgent(self, before: Sequence[WaitingDelivery]) -> bool:
+        """Whether somebody who has little would wait for much of one other, if these were stored before."""
+        theirs = _work_by_user(before)
+        if max(theirs.values(), default=0) <= LIGHT:
+            return False
+        return any(work <= LIGHT and user not in theirs for user, work in _work_by_user(self._waiting).items())
 
     def clear(self) -> None:
         """Nothing waits any more."""
@@ -252,6 +259,13 @@ class Backlog:
         return taken
 
 
+def _work_by_user(waiting: Iterable[WaitingDelivery]) -> Counter[str]:
+    work: Counter[str] = Counter()
+    for each in waiting:
+        work[each.delivery.origin.user] += work_of(each)
+    return work
+
+
 def _few(waiting: Iterable[WaitingDelivery], *, shared: bool) -> list[WaitingDelivery]:
     """What is of those who have little, where others have more; nobody's order changes when it goes first."""
     sent = Counter(map(_user_of, waiting))
@@ -259,9 +273,7 @@ def _few(waiting: Iterable[WaitingDelivery], *, shared: bool) -> list[WaitingDel
     if not light or len(light) == len(sent):
         return []
     few = [each for each in waiting if each.delivery.origin.user in light]
-    spent: Counter[str] = Counter()
-    for each in few:
-        spent[each.delivery.origin.user] += work_of(each)
+    spent = _work_by_user(few)
     few = [each for each in few if spent[each.delivery.origin.user] <= LIGHT]
     while few and not shared:
         count, users = Counter(map(_source_of, few)), Counter(map(_user_of, few))

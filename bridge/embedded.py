@@ -161,7 +161,7 @@ class EmbeddedEdge:
             on_refused=self._login_refused,
             on_fatal=base.tasks.fail,
             moved_to=base.settings.broker.moved_to,
-            hurried=lambda: pipeline.writing,
+            hurried=lambda: pipeline.hurried,
         )
         serving = DoorServing(self, door)
         await door.start()

@@ -1,17 +1,21 @@
 """What one commit makes durable: deliveries that are decoded, or a part of a long one, and chores."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from bridge.ports import Chore
 from bridge.stages.acknowledge import Outcome
+from bridge.stages.quarantine import in_parts, quarantined
 from healthsync_mqtt.model.delivery import Delivery
 from healthsync_mqtt.model.event import Decoded
-from healthsync_mqtt.storage.port import Quarantined
+from healthsync_mqtt.storage.port import Item, Quarantined
 
 GROUP_EVENTS: Final = 5_000
 GROUP_BYTES: Final = 8 * 1024 * 1024
 """Bounds of one commit: no further delivery is taken into a group that is so much work or has so many held bytes."""
+PORTION: Final = 500
+"""Events of a commit that are written before the loop has a round; one without a version takes 20 µs."""
 
 _EVENT_BYTES: Final = 300
 _REFUSED_BYTES: Final = 700
@@ -29,6 +33,15 @@ class WaitingDelivery(NamedTuple):
     size: int
     chore: Chore | None = None
     of: "Instalments | None" = None
+
+
+class Portion(NamedTuple):
+    """What is written at once. With it, so many deliveries have all of their events written; 0: it ends within one."""
+
+    items: Sequence[Item]
+    refused: Sequence[Quarantined]
+    whole: int
+    last: bool
 
 
 @dataclass(slots=True)
@@ -50,6 +63,39 @@ class Group:
     def part(self) -> "Instalments | None":
         """The message that the last of them is a part of."""
         return self.waiting[-1].of if self.waiting else None
+
+    def portions(self, received_us: int) -> Iterator[Portion]:
+        """All of it, one portion after the other; ``refused`` is of those deliveries that were reached."""
+        make = tuple.__new__  # half the price of Item(...)
+        items: list[Item] = []
+        self.refused = []
+        for place, (delivery, (_, events, rejections, _, _, _, _), _, _, _) in enumerate(self.waiting):
+            if len(items) >= PORTION:
+                yield Portion(items, (), place, last=False)
+                items = []
+            origin = delivery.origin
+            items += [make(Item, (origin, event)) for event in events]
+            if rejections:
+                self.refused += quarantined(origin, rejections, received_us)
+            while len(events) > PORTION and len(items) > PORTION:
+                yield Portion(items[:PORTION], (), 0, last=False)
+                items = items[PORTION:]
+        yield from self.rejections(items)
+
+    def rejections(self, items: Sequence[Item] = ()) -> Iterator[Portion]:
+        """The last portions: what was refused, and with the first of it the last ``items``."""
+        parts = list(in_parts(self.refused))
+        for number, part in enumerate(parts, 1):
+            yield Portion(items, part, len(self.waiting), number == len(parts))
+            items = ()
+
+    def part_with(self, some: Sequence[WaitingDelivery]) -> None:
+        """Leave out some of its deliveries, and their chores."""
+        theirs = set(map(id, some))
+        chores = {id(each.chore) for each in some if each.chore is not None}
+        self.waiting = [each for each in self.waiting if id(each) not in theirs]
+        self.written -= sum(id(chore) in chores for chore in self.chores[: self.written])
+        self.chores = [chore for chore in self.chores if id(chore) not in chores]
 
 
 def waiting_for(delivery: Delivery, decoded: Decoded, chore: Chore | None = None) -> WaitingDelivery:

@@ -43,10 +43,6 @@ class LockedOut:
         self._lines = {user: [how(each) for each in line] for user, line in self._lines.items()}
 
     def _take(self, group: Group, mine: list[WaitingDelivery]) -> None:
-        theirs = {id(each) for each in mine}
-        chores = {id(each.chore) for each in mine if each.chore is not None}
-        group.waiting = [each for each in group.waiting if id(each) not in theirs]
-        group.written -= sum(id(chore) in chores for chore in group.chores[: group.written])
-        group.chores = [chore for chore in group.chores if id(chore) not in chores]
+        group.part_with(mine)
         for each in mine:
             self._lines.setdefault(each.delivery.origin.user, []).append(each)

@@ -9,7 +9,6 @@ message of an app is stored in parts, with commits of others between them, and a
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum, auto
@@ -24,7 +23,7 @@ from bridge.courtesy import Courtesy
 from bridge.decode.delivery import DEFAULT, Limits, decode, decode_if_quick
 from bridge.decode.inflate import unfolded
 from bridge.folds import Folds
-from bridge.group import GROUP_BYTES, GROUP_EVENTS, Group, Instalments, WaitingDelivery, waiting_for
+from bridge.group import GROUP_BYTES, GROUP_EVENTS, Group, Instalments, Portion, WaitingDelivery, waiting_for
 from bridge.locked_out import LockedOut
 from bridge.pace import Pace
 from bridge.ports import UNSENT_FIX, Chore, Chores, Commit, CommitObserver, Outlet
@@ -33,7 +32,7 @@ from bridge.stages.acknowledge import Addressee, Outcome, acknowledge, by_device
 from bridge.stages.aside import STRETCH, Aside
 from bridge.stages.consent import ConsentGate
 from bridge.stages.journal import Journal
-from bridge.stages.quarantine import announcement, in_parts, quarantined
+from bridge.stages.quarantine import announcement
 from healthsync_mqtt.broker.embedded.limits.message_room import MessageRoom, RoomPlace
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.formats.catalogue import FORMATS
@@ -50,8 +49,6 @@ from healthsync_mqtt.topics.registry import TopicRegistry
 
 log = get_logger("bridge")
 
-_PORTION: Final = 500
-"""Events that are written at once, of a group with more than ``GROUP_EVENTS``; without a version one takes 20 µs."""
 PART_EVENTS: Final = 100
 """Events of a long message in one commit, as long as it takes to write them nobody else is acknowledged."""
 _AHEAD: Final = 2 * GROUP_EVENTS
@@ -60,9 +57,6 @@ _RETRY_FIRST_S = 0.1
 _RETRY_MOST_S = 5.0
 _LOCKED_OUT_S = 1.0
 """Seconds until the key of who is locked out is asked for again; what others send is written twice then."""
-
-_Portion = tuple[Sequence[Item], Sequence[Quarantined]]
-"""Events and refusals that are written at once."""
 
 
 class _Undecoded(NamedTuple):
@@ -178,6 +172,11 @@ class Pipeline:
     def commit_running_s(self) -> float:
         """Seconds since the commit that is under way began; 0 between commits."""
         return 0.0 if self._commit_from is None else self._loop.time() - self._commit_from
+
+    @property
+    def hurried(self) -> bool:
+        """Whether clients get less of each round: a commit takes several, or who has little waits beside much."""
+        return self.writing or self._pressure.uneven
 
     @property
     def backlog(self) -> int:
@@ -410,34 +409,31 @@ class Pipeline:
     def _attempt(self) -> None:
         group = self._group
         received_us = self._clock_us()
-        items: list[Item] = []
-        group.refused = []
         if self._consent != self.gate.version:
             self._screen_again(received_us)
-        make, add = tuple.__new__, items.append  # half the price of Item(...), and below of Outcome(...)
-        for delivery, (_, events, rejections, _, _, _, _), _, _, _ in group.waiting:
-            origin = delivery.origin
-            for event in events:
-                add(make(Item, (origin, event)))
-            if rejections:
-                group.refused += quarantined(origin, rejections, received_us)
         group.seqs, group.outcomes = [], []
         self._began = self._loop.time()
-        self._stage(deque(_portions(items, group.refused)), received_us)
+        self._stage(group.portions(received_us), received_us)
 
-    def _stage(self, portions: "deque[_Portion]", received_us: int) -> None:
-        """Write the group, then start its commit; of much a portion, and the next one in the next pass of the loop."""
+    def _stage(self, portions: Iterator[Portion], received_us: int) -> None:
+        """Write the group, then start its commit; of much a portion, and the next one in the next pass of the loop.
+
+        Where somebody who has little came meanwhile, what is written by then is the group.
+        """
         if self._phase is PipelinePhase.STOPPED:
             return
         group = self._group
-        if self._journal.apart:
-            self._store(list(portions), received_us)
-            return
         try:
+            if self._journal.apart:
+                self._store([(items, refused) for items, refused, _, _ in portions], received_us)
+                return
             with self._courtesy.quiet():
-                group.seqs += self._journal.write(*portions.popleft(), received_us)
-            self.writing = bool(portions)
-            if portions:
+                items, refused, whole, last = next(portions)
+                group.seqs += self._journal.write(items, refused, received_us)
+            if whole and not last and self._gives_way(whole):
+                portions, last = group.rejections(), not group.refused
+            self.writing = not last
+            if not last:
                 self._loop.call_soon(self._stage, portions, received_us)
                 return
             self._write_chores()
@@ -451,16 +447,19 @@ class Pipeline:
         self._commit_from = self._loop.time()
         self._journal.commit(self._committed)
 
-    def _store(self, portions: "list[_Portion]", received_us: int) -> None:
+    def _gives_way(self, whole: int) -> bool:
+        """Whether the group ends behind so many of its deliveries; those that are left wait again, before what came."""
+        group = self._group
+        rest = group.waiting[whole:]
+        if not rest or group.part is not None or group.written or not self._waiting.urgent(rest):
+            return False
+        group.part_with(rest)
+        self._waiting.put_back(rest)
+        return True
+
+    def _store(self, portions: "list[tuple[Sequence[Item], Sequence[Quarantined]]]", received_us: int) -> None:
         """Have the journal's thread write the group and commit it; the loop waits for no other machine."""
-        try:
-            self._write_chores()
-        except StoreError as error:
-            self._failed(error)
-            return
-        except Exception as error:  # noqa: BLE001  # the same
-            self._give_up(error)
-            return
+        self._write_chores()
         self._commit_from = self._loop.time()
         self._journal.store(portions, received_us, self._stored)
 
@@ -635,16 +634,3 @@ def _whole(group: Group) -> list[Outcome]:
 def _both(one: Callable[[], None], other: Callable[[], None]) -> None:
     one()
     other()
-
-
-def _portions(items: Sequence[Item], refused: Sequence[Quarantined]) -> Iterator[_Portion]:
-    """What is written at once: a group has more events than a portion where one message alone has."""
-    written = 0
-    if len(items) > GROUP_EVENTS:
-        while len(items) - written > _PORTION:
-            yield items[written : written + _PORTION], ()
-            written += _PORTION
-    rest = items[written:] if written else items
-    for part in in_parts(refused):
-        yield rest, part
-        rest = ()

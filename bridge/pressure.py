@@ -113,6 +113,11 @@ class Pressure:
             self.leave(source)
         return found
 
+    @property
+    def uneven(self) -> bool:
+        """Whether somebody of whom little waits waits beside somebody of whom much does."""
+        return 0 < self._little < self.size
+
     def _is_behind(self, user: str | None) -> bool:
         """Whether all together hold so much that this user waits for it."""
         if not self._full:

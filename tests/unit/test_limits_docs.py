@@ -70,6 +70,7 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
         "commit.felt": backlog.MUCH,
         "commit.little": backlog.LIGHT,
         "commit.part": pipeline.PART_EVENTS,
+        "commit.portion": group.PORTION,
         "commit.bytes": group.GROUP_BYTES,
         "bridge.held_back": LimitSettings().backlog_bytes,
         "connection.last_words_ms": wire._GONE_S * 1_000,

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.floods.bounds import broken
 from tests.support.floods.kinds import KINDS
 from tests.support.floods.profile import PROFILES, as_environment
-from tests.support.floods.run import Found, flood
+from tests.support.floods.run import Found, flood, settle
 from tests.support.identities import logins
 from tests.support.service import Service
 
@@ -54,6 +54,7 @@ def main() -> int:
         with Service(data, env=as_environment(limits)) as service:
             for number, kinds in enumerate(rounds):
                 for count in asked.connections if len(kinds) == 1 else [max(asked.connections)]:
+                    settle(service)
                     # Devices of its own: those of a flood of reconnections look cloned for a minute.
                     made = logins(data, users=1, devices=count, named=f"x{count}-{number}-")
                     found = flood(service, kinds, bystander, tuple(made), seconds=asked.seconds, pause_s=pause_s)

@@ -16,6 +16,9 @@ from tests.support.service import Service
 from tests.support.wire import Login, connect, read_exactly
 
 WARM_S = 0.5
+_LOOK_S = 0.25
+_SETTLED = 0.1
+"""The part of a core below which nothing is left to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,16 @@ def resident_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def settle(service: Service, within_s: float = 20.0) -> None:
+    """Wait until the service has done what a flood before left to do, or no longer: each kind is timed by itself."""
+    until, quiet = time.monotonic() + within_s, threading.Event()
+    while time.monotonic() < until:
+        before, began = cpu_s(service.pid), time.monotonic()
+        quiet.wait(_LOOK_S)
+        if cpu_s(service.pid) - before < _SETTLED * (time.monotonic() - began):
+            return
 
 
 def disk_mb(data: Path) -> float:

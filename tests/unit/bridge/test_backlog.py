@@ -66,6 +66,20 @@ def test_who_sends_little_does_not_wait_for_what_one_commit_takes_of_others_eith
     assert not backlog
 
 
+def test_a_commit_ends_early_only_for_who_has_little_where_one_other_has_much() -> None:
+    backlog = Backlog()
+    flood, crowd = [waiting("mallory", name=n) for n in range(LIGHT + 1)], [waiting(f"u{n}") for n in range(MUCH)]
+    assert not backlog.urgent(flood), "nobody waits"
+    backlog.append(waiting("mallory"))
+    assert not backlog.urgent(flood), "what waits is of the same user"
+    backlog.append(waiting("carol", LIGHT + 1))
+    assert not backlog.urgent(flood), "who waits has much, too"
+    backlog.append(waiting("bob", LIGHT))
+    assert backlog.urgent(flood)
+    assert not backlog.urgent(crowd), "everybody has as little"
+    assert not backlog.urgent([])
+
+
 def test_equals_share_a_commit() -> None:
     backlog = Backlog()
     came = [waiting(f"u{n % 10}", name=n) for n in range(2 * MUCH)]

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.decode.delivery import DEFAULT
-from bridge.group import GROUP_EVENTS
-from bridge.pipeline import _PORTION
+from bridge.group import GROUP_EVENTS, PORTION
 from bridge.stages.quarantine import PART_BYTES, PART_ROWS, in_parts
 from healthsync_mqtt.errors import StoreError
 from healthsync_mqtt.storage.port import Quarantined
@@ -97,7 +96,7 @@ async def test_it_is_known_while_a_group_takes_several_rounds_and_not_otherwise(
 
 
 async def test_others_are_let_in_while_a_message_of_many_events_is_written() -> None:
-    """Its device and others are answered by one commit; no portion is larger than a group of small messages."""
+    """Its device and others are answered by one commit; a portion of them in a round."""
     many = 2 * GROUP_EVENTS + 10
     bench = Bench(limits=dataclasses.replace(DEFAULT, max_events=many, max_payload=1 << 24))
     parts = Parts(bench)
@@ -105,8 +104,8 @@ async def test_others_are_let_in_while_a_message_of_many_events_is_written() -> 
         source = bench.source()
         bench.pipeline.submit([delivery(source, 1, [*(event(f"e{n}") for n in range(many - 1)), BAD[0]])])
         await bench.settle()
-        portions, rest = divmod(many - 1, _PORTION)
-        assert parts.items == [_PORTION] * portions + [rest]
+        portions, rest = divmod(many - 1, PORTION)
+        assert parts.items == [PORTION] * portions + [rest]
         assert parts.sizes == [0] * portions + [1]
         assert len(set(parts.passes)) == portions + 1
         assert bench.log.commits == 1

@@ -1,0 +1,113 @@
+"""A commit that is being written ends early for those who have little: they wait for a portion, not for all of it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from bridge.group import GROUP_EVENTS, PORTION
+from healthsync_mqtt.errors import StoreError
+from healthsync_mqtt.storage.port import Quarantined
+from tests.unit.bridge.bench import Bench, Notes, delivery, event, origin
+
+MANY = 6 * PORTION + 70
+assert MANY < GROUP_EVENTS, "one commit takes all of them"
+
+
+class Between:
+    """Does something in the round after the first portion was staged."""
+
+    def __init__(self, bench: Bench, work: Callable[[], object]) -> None:
+        self.staged: list[int] = []
+        self._work: Callable[[], object] | None = work
+        self._stage = bench.log.stage
+        self._soon = bench.pipeline._loop.call_soon
+        bench.log.stage = self._noted
+
+    def _noted(self, items: Sequence[Any], refused: Sequence[Quarantined], received_us: int) -> list[int]:
+        self.staged.append(len(items))
+        if self._work is not None:
+            self._soon(self._work)
+            self._work = None
+        found: list[int] = self._stage(items, refused, received_us)
+        return found
+
+
+def flood(bench: Bench, source: Notes, sender: str = "alice") -> None:
+    bench.pipeline.submit([delivery(source, n, event(f"{sender}-{n}"), origin(sender)) for n in range(MANY)])
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+async def test_who_has_little_waits_for_a_portion_of_others_and_nothing_is_lost(failures: int) -> None:
+    """Fifty flooding connections had 1,705 events in a commit; a bystander waited for 59 ms of writing them."""
+    bench = Bench()
+    bench.pipeline._retry_s = 0.0
+    bench.log.faults = [StoreError("the disk is full") for _ in range(failures)]
+    alice, bob = bench.source(), bench.source()
+    between = Between(bench, lambda: bench.pipeline.submit([delivery(bob, 1, event("bob-1"), origin("bob"))]))
+    try:
+        flood(bench, alice)
+        await bench.settle()
+        assert (bob.tokens, alice.tokens) == ([1], list(range(MANY)))
+        assert bob.stored_then[0] <= 2 * PORTION + 1
+        assert max(between.staged) <= PORTION
+        assert [each for each in bench.ids() if each != "bob-1"] == [f"alice-{n}" for n in range(MANY)]
+        assert bench.balanced()
+        assert bench.pipeline.backlog == 0
+    finally:
+        bench.close()
+
+
+async def test_a_commit_is_one_where_nobody_comes_who_has_little() -> None:
+    bench = Bench()
+    alice = bench.source()
+    more = [delivery(alice, MANY + n, event(f"more-{n}")) for n in range(PORTION)]
+    Between(bench, lambda: bench.pipeline.submit(more))
+    try:
+        flood(bench, alice)
+        await bench.settle()
+        assert bench.log.commits == 2
+        assert alice.tokens == list(range(MANY + PORTION))
+    finally:
+        bench.close()
+
+
+async def test_refusals_are_of_the_commit_that_has_their_message() -> None:
+    bench = Bench()
+    alice, bob = bench.source(), bench.source()
+    told: list[tuple[int, int]] = []
+
+    def noted(tokens: Sequence[int], *_: object) -> None:
+        told.append((max(tokens), len(bench.log.reader().rejected(0, 9_999))))
+
+    alice.acknowledge = noted  # type: ignore[method-assign]
+    Between(bench, lambda: bench.pipeline.submit([delivery(bob, 1, event("bob-1"), origin("bob"))]))
+    try:
+        came = [event(f"a-{n}", bpm=72 if n % 10 else 900 + n) for n in range(1_500)]
+        bench.pipeline.submit([delivery(alice, n, each) for n, each in enumerate(came)])
+        await bench.settle()
+        assert len(told) > 1
+        assert [refused for _, refused in told] == [1 + last // 10 for last, _ in told]
+        assert bob.tokens == [1]
+        assert bench.balanced()
+    finally:
+        bench.close()
+
+
+async def test_clients_get_less_of_a_round_while_somebody_waits_who_has_little() -> None:
+    bench = Bench()
+    bench.log.gate.clear()
+    alice, bob = bench.source(), bench.source()
+    try:
+        bench.pipeline.submit([delivery(bob, 1, event("bob-1"), origin("bob"))])
+        assert not bench.pipeline.hurried
+        flood(bench, alice)
+        assert bench.pipeline.hurried
+        bench.log.gate.set()
+        await bench.settle()
+        assert not bench.pipeline.hurried
+        flood(bench, alice)
+        assert not bench.pipeline.writing
+        assert not bench.pipeline.hurried, "nobody else waits"
+    finally:
+        bench.close()
