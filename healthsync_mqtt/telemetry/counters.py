@@ -10,6 +10,8 @@ from typing import Any, Final
 
 COMMIT_BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds of the buckets that commits are counted in by duration, seconds; one more bucket has none."""
+_TICKS: Final = 256
+"""Looks at the counters from which rates are worked out."""
 
 
 class Counters:
@@ -70,7 +72,7 @@ class Counters:
         self.commit_seconds = 0.0
         self.commit_buckets = [0] * (len(COMMIT_BOUNDS_S) + 1)
         self.last_commit_us = 0
-        self._ticks: deque[tuple[float, int, int]] = deque(maxlen=256)
+        self._ticks: deque[tuple[float, int, int]] = deque(maxlen=_TICKS)
 
     @property
     def in_flight(self) -> int:

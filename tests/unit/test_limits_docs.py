@@ -1,45 +1,34 @@
 """The pages that state the bounds, and the table that the code takes them from, say the same."""
 
+import ast
+import importlib
 import re
+from collections.abc import Iterator
+from functools import cache, reduce
 from pathlib import Path
 
 import pytest
 
-from bridge import backlog, endpoint, folds, group, pipeline, pressure
-from bridge.edges import asking, changes
-from bridge.follow import shared, shared_group
-from bridge.stages import acknowledge
-from healthsync_mqtt.broker.embedded import (
-    accepting,
-    connection,
-    dialect,
-    handshakes,
-    introductions,
-    protocol,
-    proxy_header,
-    router,
-    wills,
-    wire,
-)
-from healthsync_mqtt.broker.embedded.limits import notices, turned_away
-from healthsync_mqtt.broker.embedded.limits.addresses import AddressGuard
-from healthsync_mqtt.broker.external import serve
-from healthsync_mqtt.config.sections import EventSettings, LimitSettings, QuarantineSettings
-from healthsync_mqtt.formats import port
-from healthsync_mqtt.gateway import callers, uploads
-from healthsync_mqtt.gateway import enrolment as http_enrolment
-from healthsync_mqtt.gateway import tokens as revoking
-from healthsync_mqtt.identity import refused_counts
-from healthsync_mqtt.identity.login import app_login, enrolment, password_line, refused, tokens
-from healthsync_mqtt.identity.people import revocation
-from healthsync_mqtt.linked import inbox
-from healthsync_mqtt.mqtt.codec import fields
-from healthsync_mqtt.mqtt.codec.v5 import properties
+from bridge import pressure
+from healthsync_mqtt.broker.embedded import connection, wire
+from healthsync_mqtt.config.sections import EventSettings, GatewaySettings, LimitSettings, QuarantineSettings
 from tests.support.floods.profile import strict
+from tests.support.stated_bounds import ELSEWHERE, STATED, UNSTATED
 
-DOCS = Path(__file__).parents[2] / "docs"
-ROW = re.compile(r"^\| `((?:limits|events|quarantine)\.\w+)` \| ([\d.,]+) \|", re.MULTILINE)
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+ROW = re.compile(r"^\| `((?:limits|events|quarantine|gateway)\.\w+)` \| ([\d.,]+) \|", re.MULTILINE)
 FIXED = re.compile(r"^\| `([a-z_.]+)` \| ([\d,]+) \| \w", re.MULTILINE)
+NAMED = re.compile(r"`([a-z_.]+)` ([\d,]+)")
+BOUND = re.compile(
+    r"(?:^|_)(MOST|MAX|LIMITS?|LONGEST|LARGEST|AT_ONCE|REMEMBER|REMEMBERED|KNOWN|WAITING|TRIES|ATTEMPTS|BACKLOG|QUEUED?)(?:_|$)"
+)
+PERHAPS = re.compile(
+    r"^\s*[A-Z0-9_]*(?:MOST|MAX|LIMIT|LONGEST|LARGEST|ONCE|REMEMBER|KNOWN|WAITING|TRIES|ATTEMPTS|BACKLOG|QUEUE)"
+    r"[A-Z0-9_]*\b.*=|(?:Semaphore|deque|Queue)\(",
+    re.MULTILINE,
+)
+COUNTED = {"Semaphore", "BoundedSemaphore", "deque", "Queue", "LifoQueue"}
 KIND = re.compile(r"^\| [a-z ]+ \| (`.+`) \|$", re.MULTILINE)
 
 SECTIONS = (("limits", LimitSettings), ("events", EventSettings), ("quarantine", QuarantineSettings))
@@ -47,6 +36,10 @@ IN_CODE = {
     f"{section}.{name}": float(field.default)
     for section, model in SECTIONS
     for name, field in model.model_fields.items()
+} | {
+    f"gateway.{name}": float(field.default)
+    for name, field in GatewaySettings.model_fields.items()
+    if isinstance(field.default, int | float) and not isinstance(field.default, bool)
 }
 
 
@@ -61,62 +54,100 @@ def test_every_bound_is_stated_with_its_default(page: str) -> None:
     assert stated == IN_CODE
 
 
-def test_the_fixed_bounds_are_those_of_the_code() -> None:
-    text = (DOCS / "howto" / "limits.md").read_text(encoding="utf-8").partition("These are not settings")[2]
-    assert {name: number(value) for name, value in FIXED.findall(text)} == {
-        "router.messages": router._MOST_BEHIND,
-        "router.bytes": router._MOST_BYTES_BEHIND,
-        "commit.work": group.GROUP_EVENTS,
-        "commit.felt": backlog.MUCH,
-        "commit.little": backlog.LIGHT,
-        "commit.part": pipeline.PART_EVENTS,
-        "commit.portion": group.PORTION,
-        "commit.bytes": group.GROUP_BYTES,
+def value_of(constant: str) -> float:
+    """What the code has for ``module:NAME``, or for ``module:Class.NAME``."""
+    module, _, name = constant.partition(":")
+    return float(reduce(getattr, name.split("."), importlib.import_module(module)))  # type: ignore[arg-type]
+
+
+def fixed() -> dict[str, float]:
+    """The fixed bounds of the page: some are a part of a setting, or not of our code."""
+    return {name: value_of(constant) for name, constant in STATED.items()} | {
         "bridge.held_back": LimitSettings().backlog_bytes,
         "connection.last_words_ms": wire._GONE_S * 1_000,
         "backlog.reserve": LimitSettings().backlog_bytes // pressure.RESERVE,
         "backlog.little": LimitSettings().backlog_bytes // pressure.LITTLE,
         "skipped_packet": connection.SKIP * LimitSettings().max_packet,
-        "topic_aliases": protocol.MOST_ALIASES,
-        "groups.members": shared.MOST_MEMBERS,
-        "groups.opened": shared.MOST_GROUPS,
-        "handshakes": handshakes.MOST,
-        "handshake_s": accepting.HANDSHAKE_S,
-        "failures.remembered": AddressGuard._REMEMBER,
         "write_buffer": 65_536,  # asyncio's and uvloop's high-water mark
-        "wills": wills.MOST,
-        "filters.packet": fields.MAX_FILTERS,
-        "properties.repeated": properties.MAX_REPEATED,
-        "token": tokens.MAX_TOKEN_CHARS,
-        "tokens.revoked": revocation.MOST_REVOKED,
-        "passwords.waiting": password_line._MOST,
-        "enrolment.tries": enrolment.MAX_TRIES,
-        "introductions": introductions.MOST,
-        "introduction_s": introductions.WITHIN_S,
-        "introduction.bytes": proxy_header.LONGEST,
-        "changes.page": changes._MOST,
-        "changes.waiting": asking._MOST_AT_ONCE,
-        "log.lines": notices._MOST,
-        "metrics.connections": endpoint._MOST_CONNECTIONS,
-        "metrics.bytes": endpoint._MOST_BYTES,
-        "hooks.body": serve._MOST_BODY,
-        "passwords.remembered": app_login._MOST_KNOWN,
-        "refused_logins.of_client": refused.MOST_OF_CLIENT,
-        "refused_logins": refused.MOST,
-        "turned_away": turned_away._MOST,
-        "audit.refused": refused_counts._MOST_COUNTED,
-        "taken_back": folds._MOST_GONE,
-        "format.state": port.MOST_STATE,
-        "receipt.rejections": acknowledge.MOST_LISTED,
-        "topic_aliases.sent": dialect.MOST_ALIASES,
-        "groups.taken": shared_group.MOST_OPEN,
-        "inbox": inbox.MOST_ROWS,
-        "inbox.bytes": inbox.MOST_BYTES,
-        "http.credentials": callers._LONGEST,
-        "http.enrolments": http_enrolment._MOST_AT_ONCE,
-        "http.revocations": revoking._MOST_AT_ONCE,
-        "http.uploads": uploads._WAITING,
     }
+
+
+def test_the_fixed_bounds_are_those_of_the_code() -> None:
+    text = (DOCS / "howto" / "limits.md").read_text(encoding="utf-8").partition("These are not settings")[2]
+    assert {name: number(value) for name, value in FIXED.findall(text)} == fixed()
+
+
+def test_what_the_page_says_of_http_are_bounds_of_the_two_tables() -> None:
+    text = (DOCS / "howto" / "limits.md").read_text(encoding="utf-8").partition("## Over HTTP")[2]
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| what |")]
+    bounds = IN_CODE | fixed()
+    assert len(rows) > 8
+    for row in rows:
+        named = NAMED.findall(row)
+        assert named, row
+        assert {name: number(value) for name, value in named} == {name: bounds[name] for name, _ in named}
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """Our programs, as far as there may be a bound in them."""
+    texts = {
+        path.relative_to(ROOT): path.read_text(encoding="utf-8")
+        for package in ("bridge", "healthsync_mqtt")
+        for path in sorted((ROOT / package).rglob("*.py"))
+    }
+    return {path: ast.parse(text) for path, text in texts.items() if PERHAPS.search(text)}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def constants(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Numbers of a module and of its classes whose names say that they are the most of something."""
+    module = module_of(path)
+    for owner in (tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))):
+        of = f"{owner.name}." if isinstance(owner, ast.ClassDef) else ""
+        for node in owner.body:
+            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+            value = getattr(node, "value", None)
+            if isinstance(target, ast.Name) and target.id.isupper() and BOUND.search(target.id) and is_number(value):
+                yield f"{module}:{of}{target.id}"
+
+
+def is_number(value: ast.expr | None) -> bool:
+    """Whether it is reckoned from numbers alone, or another name for one."""
+    return value is not None and all(
+        isinstance(node, ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop | ast.Name | ast.Attribute | ast.Load)
+        or (isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool))
+        for node in ast.walk(value)
+    )
+
+
+def test_every_fixed_bound_in_the_code_is_stated_or_has_a_reason_not_to_be() -> None:
+    """Passkeys of a person, and rules of a client at a broker, had bounds that no page named."""
+    found = {constant for path, tree in trees().items() for constant in constants(path, tree)}
+    reasoned = set(STATED.values()) | set(UNSTATED)
+    elsewhere = tuple(ELSEWHERE)
+    assert [each for each in sorted(found - reasoned) if not each.startswith(elsewhere)] == []
+    assert sorted(set(UNSTATED) - found) == [], "is no bound any more"
+    assert sorted(set(UNSTATED) & set(STATED.values())) == []
+    assert [each for each in UNSTATED if each.startswith(elsewhere)] == []
+    assert [each for each in ELSEWHERE if not any(constant.startswith(each) for constant in found)] == []
+
+
+def test_bounds_have_names() -> None:
+    """How many there may be at a time is no number in the middle of a line."""
+    unnamed = [
+        f"{path}:{call.lineno}"
+        for path, tree in trees().items()
+        if not module_of(path).startswith(tuple(ELSEWHERE))
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) in COUNTED
+        for value in (*call.args, *(word.value for word in call.keywords))
+        if isinstance(value, ast.Constant) and isinstance(value.value, int) and value.value > 1
+    ]
+    assert unnamed == []
 
 
 def test_each_fixed_bound_is_stated_once_and_the_other_page_names_its_kind_and_leads_there() -> None:

@@ -1,8 +1,11 @@
 """scripts/floods: a line a flood; exit code 1 when a bystander waited too long or a revocation came too late."""
 
 import argparse
+import math
+import random
 import sys
 import tempfile
+import time
 from itertools import combinations
 from pathlib import Path
 
@@ -32,7 +35,8 @@ def line(found: Found) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/floods", description="Every kind of flood beside a bystander.")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of each flood (default 3)")
-    parser.add_argument("--hours", type=float, default=0.0, help="all of them in about this time, mixed in pairs too")
+    parser.add_argument("--hours", type=float, default=0.0, help="so long: all of them, then pairs in a random order")
+    parser.add_argument("--seed", type=int, default=1, help="of that order (default 1)")
     parser.add_argument("--only", choices=sorted(kind.name for kind in KINDS), action="append", help="only these")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 50], help="attackers at once (default 1 50)")
     parser.add_argument(
@@ -42,9 +46,12 @@ def main() -> int:
     rounds: list[tuple[str, ...]] = [(kind.name,) for kind in KINDS if not asked.only or kind.name in asked.only]
     if not asked.only:
         rounds += [tuple(kind.name for kind in KINDS if kind.login), tuple(kind.name for kind in KINDS)]
+    until = math.inf
     if asked.hours:
-        rounds += combinations([kind.name for kind in KINDS], 2)
-        asked.seconds = asked.hours * 3600 / (len(rounds) * len(asked.connections))
+        pairs = list(combinations([kind.name for kind in KINDS], 2))
+        random.Random(asked.seed).shuffle(pairs)
+        rounds += pairs
+        until = time.monotonic() + asked.hours * 3600
     failed = 0
     with tempfile.TemporaryDirectory(prefix="floods-") as directory:
         data = Path(directory) / "data"
@@ -53,6 +60,9 @@ def main() -> int:
         pause_s = 2.0 / limits.get("device_messages_per_s", 200)
         with Service(data, env=as_environment(limits)) as service:
             for number, kinds in enumerate(rounds):
+                if time.monotonic() > until:
+                    say(f"{number} of {len(rounds)} had their turn")
+                    break
                 for count in asked.connections if len(kinds) == 1 else [max(asked.connections)]:
                     settle(service)
                     # Devices of its own: those of a flood of reconnections look cloned for a minute.
