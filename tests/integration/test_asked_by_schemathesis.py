@@ -25,6 +25,8 @@ ENDLESS = ("/v1/stream", "/ws")
 ENDS_ITSELF = {"nobody": (), "alice": ("/v1/session", "/v1/session/refresh"), "root": ()}
 """What ends the session that asks."""
 NAMES = """
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 429, "5xx"]
 [dictionaries]
 users = { values = ["alice", "bob"] }
 names = { values = ["watch", "phone", "reader", "hook", "e-1", "nightscout"] }
@@ -35,7 +37,7 @@ names = { values = ["watch", "phone", "reader", "hook", "e-1", "nightscout"] }
 "path.format" = { dictionary = "names", probability = 0.7 }
 "path.name" = { dictionary = "names", probability = 0.5 }
 """
-"""Of what there is here: an answer about nobody says little."""
+"""Of what there is here: an answer about nobody says little. What breaks its schema may be too long, too: 413."""
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,23 @@ import { test } from "node:test";
 import { skip, stage } from "./stage.mjs";
 import { Visitor } from "./visitor.mjs";
 
-const KILLS = 4;
 /** Entries in all; npm run e2e takes some seconds for the usual ones, and E2E_ENTRIES=1000 some minutes. */
-const EACH = Math.ceil(Number(process.env.E2E_ENTRIES ?? 40) / KILLS);
+const COUNT = Number(process.env.E2E_ENTRIES ?? 40);
+const random = (least, most) => Math.floor(least + Math.random() * (most - least));
 
 async function enter(page, kg) {
   await page.getByLabel("Weight kg").fill(String(kg));
   await page.getByRole("button", { name: "Save" }).click();
+}
+
+/** Its process ends so many milliseconds from now, whatever it is at. */
+async function crash(page, after) {
+  const session = await page.context().newCDPSession(page);
+  const gone = new Promise((resolve) => page.once("crash", resolve));
+  await page.waitForTimeout(after);
+  session.send("Page.crash").catch(() => undefined); // nobody is left to answer
+  await gone;
+  await page.close();
 }
 
 test(
@@ -49,39 +59,46 @@ test("offline the app opens, keeps entries over a page that is killed, and each 
   assert.deepEqual(await stored(70), [1]);
 
   await context.setOffline(true);
-  const numbers = [];
-  for (let round = 0; round < KILLS; round++) {
+  // What a page has shown as kept is kept; of the entry that it was at when it was killed nobody has been told.
+  const [kept, perhaps] = [[], []];
+  while (kept.length < COUNT) {
     page = await context.newPage();
     await page.goto(`${stage.service.url}/#/add`);
     await page.waitForSelector(".entry");
-    for (let each = 0; each < EACH; each++) {
-      const kg = 71 + (round * EACH + each) / 10;
-      numbers.push(kg);
+    const most = Math.min(COUNT - kept.length, random(1, COUNT / 4));
+    for (let each = 1; each <= most; each++) {
+      const kg = (710 + kept.length + perhaps.length) / 10;
       await enter(page, kg);
-      await page.waitForFunction(
-        (count) => document.querySelectorAll(".rows li").length >= Math.min(20, count),
-        each + 1,
-      );
+      if (each === most && kept.length + 1 < COUNT) {
+        perhaps.push(kg);
+        break;
+      }
+      await page.waitForFunction((count) => document.querySelectorAll(".rows li").length >= count, Math.min(20, each));
+      kept.push(kg);
     }
-    await (round % 2 === 0 ? page.close() : page.goto("about:blank"));
+    await crash(page, random(0, 30));
   }
   page = await context.newPage();
   await page.goto(`${stage.service.url}/#/add`);
-  await page.waitForSelector(`text=${numbers.length} kept here`);
+  await page.waitForSelector(".waiting");
   // The network comes back, and the page goes again and again while its entries are on their way.
   await context.setOffline(false);
-  for (let round = 0; round < 3; round++) {
-    await page.waitForTimeout(150 * round);
-    await page.close();
+  for (let round = 0; round < 4; round++) {
+    await crash(page, random(0, 100) * round);
     page = await context.newPage();
     await page.goto(`${stage.service.url}/#/add`);
     await page.waitForSelector(".entry");
   }
   await page.waitForFunction(() => document.querySelector(".waiting") === null);
   assert.deepEqual(
-    await stored(...numbers),
-    numbers.map(() => 1),
+    await stored(...kept),
+    kept.map(() => 1),
   );
+  assert.deepEqual(
+    (await stored(...perhaps)).filter((times) => times > 1),
+    [],
+  );
+  assert.ok(perhaps.length >= 3, `killed only ${perhaps.length} times`);
   await context.close();
 });
 
