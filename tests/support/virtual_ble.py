@@ -362,15 +362,17 @@ def _long(uuid: UUID) -> str:
     return f"0000{uuid.to_hex_str().lower()}-0000-1000-8000-00805f9b34fb" if len(uuid.to_bytes()) == 2 else str(uuid)
 
 
-def records_of(values: Iterable[tuple[int, bytes]], answer: int = 1) -> Callable[[Gadget, bytes], Awaitable[None]]:
-    """A store of glucose records: (sequence, measurement), which says those that a request asks for."""
+def records_of(
+    values: Iterable[tuple[int, bytes]], answer: int = 1, number: int = 0x2A18
+) -> Callable[[Gadget, bytes], Awaitable[None]]:
+    """A store of records, of glucose: (sequence, measurement), which says those that a request asks for."""
     kept = list(values)
 
     async def told(gadget: Gadget, request: bytes) -> None:
         least = int.from_bytes(request[3:5], "little") if request[1] == 3 else 0
         for sequence, value in kept:
             if sequence >= least:
-                await gadget.says(0x2A18, value)
+                await gadget.says(number, value)
         await gadget.says(RECORD_ACCESS_CONTROL_POINT, bytes((6, 0, request[0], answer)))
 
     return told

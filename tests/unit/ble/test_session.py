@@ -7,6 +7,7 @@ import pytest
 from bumble.gatt import Characteristic
 
 from healthsync_mqtt.ble.assigned import CURRENT_TIME, CURRENT_TIME_SERVICE, RECORD_ACCESS_CONTROL_POINT
+from healthsync_mqtt.ble.catalogue import PROFILES
 from healthsync_mqtt.ble.faults import (
     NothingToReadError,
     PairingNeededError,
@@ -15,11 +16,12 @@ from healthsync_mqtt.ble.faults import (
     RadioUnavailableError,
 )
 from healthsync_mqtt.ble.keeping import PeripheralWatch
-from healthsync_mqtt.ble.profile import Peripheral
+from healthsync_mqtt.ble.profile import Peripheral, Profile
 from healthsync_mqtt.ble.radio import Radio
 from healthsync_mqtt.ble.session import HeardTally, ListeningTerms, PeripheralSession
 from healthsync_mqtt.errors import UsageError
 from healthsync_mqtt.model.declared import Declared
+from tests.support.patience import PATIENCE_S
 from tests.support.virtual_ble import Air, Gadget, air, records_of
 
 NOTIFY, INDICATE = Characteristic.Properties.NOTIFY, Characteristic.Properties.INDICATE
@@ -106,6 +108,64 @@ async def test_a_weighing_is_an_event_with_the_scales_own_time(space: Air) -> No
     assert event["device"] == {"manufacturer": "Acme", "model": "M-1"}
     assert gadget.address not in str(event)
     assert tally.as_dict() == {"profiles": ["weight_scale"], "events": 1, "left_out": {}, "examples": {}}
+
+
+#: Characteristics that their specifications want indicated; the others are notified.
+INDICATED = {0x2A35, 0x2A9D, 0x2A9C, 0x2A1C, 0x2A5E}
+#: By profile: values of its first characteristic as a device says them, and what they come to; the bytes are explained
+#: in test_profiles, by the sections of the specifications.
+SAID: dict[str, tuple[tuple[str, ...], list[tuple[str, dict[str, Any]]]]] = {
+    "heart_rate": (("00 48",), [("heart_rate", {"bpm": 72})]),
+    "blood_pressure": (
+        ("1e 7900 4f00 5d00 ea07 0b14 07 0c 21 80f2 01 0000",),
+        [("blood_pressure", {"systolic": 121, "diastolic": 79, "pulse": 64})],
+    ),
+    "weight_scale": (("02 9038 ea07 0b14 07 0c 21",), [("weight", {"kg": 72.4})]),
+    "body_composition": (("0200 d700 ea07 0b14 07 0c 21",), [("body_fat_percentage", {"percent": 21.5})]),
+    "thermometer": (("02 6c0100ff ea07 0b14 07 0c 21",), [("body_temperature", {"celsius": 36.4})]),
+    "glucose": (("03 0500 ea07 0b14 06 0a 00 3c00 62b0 11",), [("glucose", {"mg_dl": 98})]),
+    "pulse_oximeter": (
+        ("01 6100 4000 ea07 0b14 07 0c 21",), [("spo2", {"percent": 97}), ("heart_rate", {"bpm": 64})],
+    ),
+    "running": (
+        ("04 2003 a8",), [("running_speed", {"meters_per_second": 3.125}), ("cadence_steps", {"steps_per_minute": 168})],
+    ),
+    "cycling": (
+        ("03 e8030000 00fe f401 00fe", "03 eb030000 0002 f501 0001"),
+        [("cycling_speed", {"meters_per_second": 6.288}), ("cadence_revolutions", {"revolutions_per_minute": 80})],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda each: each.name)
+async def test_every_profile_is_read_from_a_device_that_has_it(space: Air, profile: Profile) -> None:
+    """Found by its service, subscribed to as its characteristics want it, the values sent over the air."""
+    values, expected = SAID[profile.name]
+    shape = {number: INDICATE if number in INDICATED else NOTIFY for number in profile.heard}
+    if profile.records is not None:
+        shape[profile.records] = RECORDS
+    kept = [(number, bytes.fromhex(value)) for number, value in enumerate(values, start=5)]
+    gadget = await space.gadget({profile.service: shape}, records=records_of(kept, number=profile.heard[0]))
+    heard = Heard()
+    listening = asyncio.create_task(listen(space, gadget, heard, ListeningTerms(), wheel_mm=2096))
+    async with asyncio.timeout(PATIENCE_S):
+        for each in gadget.subscribed.values():
+            await each.wait()
+        for _, value in kept if profile.records is None else ():  # a store is asked for what it has
+            await gadget.says(profile.heard[0], value)
+        await heard.count(len(expected))
+        await gadget.hangs_up()
+        tally = await listening
+    found = [(each["type"], each["value"]) for each in heard.events]
+    assert [
+        (type_, {key: value[key] for key in wanted if key in value})
+        for (type_, value), (_, wanted) in zip(found, expected, strict=True)
+    ] == expected, (found, tally)
+    assert tally.as_dict()["profiles"] == [profile.name]
+
+
+def test_every_profile_is_here() -> None:
+    assert set(SAID) == {each.name for each in PROFILES}
 
 
 async def test_a_stored_weighing_that_comes_again_has_the_same_id(space: Air) -> None:
