@@ -219,6 +219,8 @@ class Cloud:
     judge: Judge = judged
     #: where the user's id at the provider is said, and under which key, where the tokens do not say it
     account: tuple[str, str] | None = None
+    #: where the zone of the user's account is said, and under which key: of days that are a date alone
+    zone: tuple[str, str] | None = None
     #: what makes a user of the app's of who has agreed, before anything can be asked; once is enough
     enrol: Callable[[str, str, str], CloudRequest] | None = None
     #: how it tells us of news; nothing: it does not

@@ -30,10 +30,11 @@ from healthsync_mqtt.adapters.cloud import (
     tokens_of,
 )
 from healthsync_mqtt.adapters.links import CloudLink, FetchCursor, LinkBook
-from healthsync_mqtt.adapters.notices import RecordQuestion, account_in
+from healthsync_mqtt.adapters.notices import RecordQuestion, account_in, word_in
 from healthsync_mqtt.adapters.port import Adapter
 from healthsync_mqtt.adapters.web import CloudAnswer, CloudRequest
 from healthsync_mqtt.formats.port import AppMessage, Gone, Made, folded
+from healthsync_mqtt.formats.reading.moment import zone_of
 from healthsync_mqtt.model.declared import Declared
 from healthsync_mqtt.model.reasons import RefusedError
 from healthsync_mqtt.telemetry.log import get_logger
@@ -152,7 +153,7 @@ class Fetch:
         self._may = may
         self._now_us = now_us
         self._tokens: Tokens | None = None
-        self._account = ""
+        self._account = self._zone = ""
         self._fresh = False
         self._waited = False
         #: the token with which something was answered
@@ -173,6 +174,8 @@ class Fetch:
         await self.begin()
         if self._cloud.enrol is not None and not self._link.synced_us:
             await self._enrol(self._cloud.enrol)
+        if self._cloud.zone is not None:
+            await self._know_zone(*self._cloud.zone)
         refused: FetchStoppedError | None = None
         try:
             for endpoint in self._cloud.endpoints:
@@ -210,7 +213,7 @@ class Fetch:
         self._tokens = self._book.tokens(self._link)
         if self._tokens is None:
             raise FetchStoppedError(Failed(CloudFault.unauthorised, hint="there are no tokens"))
-        self._account = self._book.account(self._link.id)
+        self._account, self._zone = self._book.account(self._link.id), self._book.zone(self._link.id)
         # One that cannot be renewed is good until the provider says that it is not, whatever our clock says.
         if self._tokens.refresh and self._tokens.expires_us - _EARLY_US < self._now_us():
             await self._refresh()
@@ -233,6 +236,25 @@ class Fetch:
         if account := account_in(document, key):
             self._book.is_account(self._link, account)
             self._account = account
+
+    async def _know_zone(self, path: str, key: str) -> None:
+        """Before anything else is asked, and once a day: people travel. What is no zone here is none."""
+        day_us = _DAY_S * 1_000_000
+        if self._link.synced_us // day_us == self._now_us() // day_us and self._zone:
+            return
+        try:
+            document, _ = await self.page(_about_whom(path), Asked(0, 0))
+        except FetchStoppedError as stopped:
+            self.pass_over(stopped, _ACCOUNT)
+            return
+        zone = word_in(document, key)
+        try:
+            zone_of(zone)
+        except RefusedError:
+            return
+        if zone != self._zone:
+            self._book.is_in_zone(self._link, zone)
+            self._zone = zone
 
     async def prove_access(self) -> None:
         """Whether the user lets us in still: a new token says it. FetchStoppedError."""
@@ -468,7 +490,7 @@ class Fetch:
         link, mapping = self._link, self._adapter.mapping
         assert mapping is not None
         path = endpoint.question(asked)[0]
-        declared = Declared(zone=link.zone or None, slot=self._account or None)
+        declared = Declared(zone=self._zone or None, slot=self._account or None)
         message = AppMessage(body, link.user, topic=f"{endpoint.kind}{path}", at_us=self._now_us(), declared=declared)
         try:
             done = await asyncio.to_thread(folded, mapping, message, memory)

@@ -37,7 +37,6 @@ class CloudLink:
     hint: str
     until_us: int
     scopes: str
-    zone: str
     paused: bool
     linked_us: int
     synced_us: int
@@ -100,6 +99,15 @@ class LinkBook:
     def account(self, link: int) -> str:
         """Which account at the provider a link is of, as far as it is known. StoreError where its key is away."""
         return str(self._value(_SQL["account"], link) or "")
+
+    def zone(self, link: int) -> str:
+        """The time zone of the account at the provider, as it said; "" where it did not. StoreError as ``account``."""
+        return str(self._value(_SQL["zone"], link) or "")
+
+    def is_in_zone(self, link: CloudLink, zone: str) -> None:
+        """In which time zone the account at the provider is."""
+        with self._file.transaction():
+            self._db.execute(_SQL["is_in_zone"], (zone, link.id, link.orders))
 
     def of(self, user: str, provider: str) -> CloudLink:
         """One link. NotFoundError."""
@@ -456,5 +464,5 @@ def _shelf(provider: str) -> bytes:
 def _link(row: Sequence[Any]) -> CloudLink:
     values = list(row)
     values[3] = CloudLinkState(values[3])
-    values[8] = bool(values[8])
+    values[7] = bool(values[7])
     return CloudLink(*values)

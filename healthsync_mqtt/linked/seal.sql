@@ -17,4 +17,4 @@ UPDATE pending SET state = marked(state, '')
 
 -- name: seal_links
 UPDATE links SET account = sealed(account, user, 'account', provider), account_mark = marked(account_mark, ''),
-    memory = sealed(memory, user, 'memory', provider)
+    memory = sealed(memory, user, 'memory', provider), zone = sealed(zone, user, 'zone', provider)

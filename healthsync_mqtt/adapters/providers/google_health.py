@@ -587,6 +587,7 @@ CLOUD: Final = Cloud(
     tokens=TokenManners(extra={"access_type": "offline", "prompt": "consent"}),
     judge=_judged,
     account=("/v4/users/me/identity", "healthUserId"),
+    zone=("/v4/users/me/settings", "timeZone"),
     notices=NOTICES,
     leave=beside_tokens("/revoke"),
 )

@@ -40,26 +40,32 @@ INSERT OR REPLACE INTO discovered SELECT id, marked(?2, user), sealed(?3, user, 
 FROM links WHERE id = ?1
 
 -- name: links
-SELECT id, user, provider, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures,
+SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
 orders FROM links WHERE (?1 IS NULL OR user = ?1) AND NOT leaving ORDER BY user, provider
 
 -- name: link
-SELECT id, user, provider, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures,
+SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
 orders FROM links WHERE id = ?
 
 -- name: of_account
-SELECT id, user, provider, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures,
+SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
 orders FROM links WHERE provider = ? AND account_mark = marked(?, '') AND NOT leaving
 
 -- name: account
 SELECT opened(account, user, 'account', provider) FROM links WHERE id = ?
 
+-- name: zone
+SELECT opened(zone, user, 'zone', provider) FROM links WHERE id = ?
+
+-- name: is_in_zone
+UPDATE links SET zone = sealed(?1, user, 'zone', provider) WHERE id = ?2 AND orders = ?3
+
 -- name: of
-SELECT id, user, provider, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures,
+SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
 orders FROM links WHERE user = ? AND provider = ? AND NOT leaving
 
 -- name: due
-SELECT id, user, provider, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures,
+SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
 orders FROM links WHERE provider = ? AND due_us <= ? AND NOT paused AND NOT leaving AND state != 'needs_reauth'
 ORDER BY due_us LIMIT ?
 
@@ -67,7 +73,7 @@ ORDER BY due_us LIMIT ?
 SELECT 1 FROM links WHERE provider = ? AND account_mark = x'' AND NOT leaving LIMIT 1
 
 -- name: unhooked
-SELECT id, user, provider, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures,
+SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
 orders FROM links WHERE provider = ? AND hooked_us <= ? AND NOT paused AND NOT leaving
 AND state != 'needs_reauth' AND synced_us > 0 LIMIT ?
 
@@ -80,14 +86,14 @@ ON CONFLICT (user, provider) DO UPDATE SET state = 'ok', hint = '', failures = 0
 
 -- name: agreed
 UPDATE links SET account =
-sealed(?1, user, 'account', provider), account_mark = marked(?1, ''), scopes = ?2, due_us = 0, hooked_us = 0,
+sealed(?1, user, 'account', provider), account_mark = marked(?1, ''), zone = '', scopes = ?2, due_us = 0, hooked_us = 0,
 until_us = ?3, tokens = ?4, tokens_before = NULL WHERE id = ?5
 
 -- name: leave
 UPDATE links SET leaving = 1, tokens = NULL, tokens_before = NULL WHERE id = ?
 
 -- name: leaving
-SELECT id, user, provider, state, hint, until_us, scopes, zone, paused, linked_us, synced_us, due_us, failures,
+SELECT id, user, provider, state, hint, until_us, scopes, paused, linked_us, synced_us, due_us, failures,
 orders FROM links WHERE leaving
 
 -- name: stands

@@ -128,7 +128,8 @@ SAID: dict[str, tuple[tuple[str, ...], list[tuple[str, dict[str, Any]]]]] = {
         ("01 6100 4000 ea07 0b14 07 0c 21",), [("spo2", {"percent": 97}), ("heart_rate", {"bpm": 64})],
     ),
     "running": (
-        ("04 2003 a8",), [("running_speed", {"meters_per_second": 3.125}), ("cadence_steps", {"steps_per_minute": 168})],
+        ("04 2003 a8",),
+        [("running_speed", {"meters_per_second": 3.125}), ("cadence_steps", {"steps_per_minute": 168})],
     ),
     "cycling": (
         ("03 e8030000 00fe f401 00fe", "03 eb030000 0002 f501 0001"),
