@@ -62,6 +62,7 @@ _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII
 _STAGES: Final = {0: "awake", 1: "rem", 2: "light", 3: "light", 4: "deep", 5: "unknown"}
 _US: Final = 1_000_000
 _HOUR_US: Final = 3_600_000_000
+_DAY_US: Final = 86_400_000_000
 _MOST_SAMPLES: Final = 100_000
 _MEASURED: Final = frozenset({"SOURCE_MEASURED", "SOURCE_USER", "MEASURED", "USER"})
 
@@ -153,9 +154,13 @@ class _PolarNight(NamedTuple):
             raise RefusedError(Reason.BAD_TIME, clock[:20], f"{printable(clock)} is no reading of a clock")
         seconds = int(found[1]) * 3_600 + int(found[2]) * 60 + int(found[3] or 0)
         began_us = self.start.us + (self.start.offset_s or 0) * _US
-        midnight_us = began_us // (86_400 * _US) * 86_400 * _US
+        midnight_us = began_us // _DAY_US * _DAY_US
         wall_us = midnight_us + seconds * _US
-        return wall_us if wall_us >= began_us else wall_us + 86_400 * _US
+        if wall_us < began_us:
+            wall_us += _DAY_US
+        # Some are of the minutes before it began: of two days the nearer one.
+        ended_us = self.end.us + (self.end.offset_s or 0) * _US
+        return wall_us - _DAY_US if wall_us - ended_us > began_us - (wall_us - _DAY_US) else wall_us
 
     def turned(self, clocks: list[str], off: Callable[[list[Moment]], float]) -> "tuple[_PolarNight, list[Moment]]":
         """The night with the turn at which the beginnings of stages fit best, and those beginnings.
@@ -256,7 +261,9 @@ def _clocked(
             for clock, found in inner(record, rule.field).items()
             if found is not None
         ]
-    yield from reading.series(rule, [each for each in samples if each[0] >= 0], night.start, **said)
+    first = min([0.0, *(seconds for seconds, _ in samples)])
+    begun = night.start.later(first)
+    yield from reading.series(rule, [(seconds - first, found) for seconds, found in samples], begun, **said)
 
 
 def _recharge(reading: AnswerReading, record: Record) -> Iterator[Written]:

@@ -163,3 +163,16 @@ def test_no_words_of_the_user_and_no_places_are_taken(shared_data: Path) -> None
         text = json.dumps(once(shared_data, kind, name).events)
         for private in ("private words", "Morning Run", "after run", "two glasses", "latitude", "60.0001", '"good"'):
             assert private not in text
+
+
+def test_a_sample_of_the_minutes_before_a_night_is_no_sample_of_the_evening_after(shared_data: Path) -> None:
+    before = once(shared_data, "sleep", "polar/sleep_night").state
+    recharge = answer(shared_data, "nightly_recharge", "polar/nightly_recharge")
+    events = folded(mapped("polar/nightly_recharge"), recharge, before).events
+    said = {
+        each["type"]: (each["start_time"], each["value"]["samples"]) for each in events if "samples" in each["value"]
+    }
+    assert said == {
+        "hrv_rmssd": ("2026-11-21T22:41:00.000000Z", [[0, 50], [3_900, 44]]),
+        "respiratory_rate": ("2026-11-21T22:39:00.000000Z", [[0, 13.4], [3_900, 13.5]]),
+    }
