@@ -93,6 +93,8 @@ def add_file(  # noqa: PLR0917 - one argument an option
 ) -> None:
     """Write all events, those of the past too, as NDJSON into a folder: one canonical event a line, tombstones too.
 
+    What users' days come to is beside them, in files of their own.
+
     Example: healthsync sink add file /srv/health/events
     """
     sink = made(kind="file", name=name, path=str(path.absolute()), file_bytes=file_bytes)
@@ -107,6 +109,7 @@ def add_kafka(  # noqa: PLR0917 - one argument an option
     latest_topic: Annotated[
         str | None, typer.Option(help="A compacted topic for the latest version of each event, too.")
     ] = None,
+    days_topic: Annotated[str | None, typer.Option(help="A compacted topic for what users' days come to, too.")] = None,
     user: Annotated[str | None, typer.Option(help="Who logs in; the token is this user's password.")] = None,
     mechanism: Annotated[
         str, typer.Option(help="scram-sha-512, scram-sha-256 or plain.", autocompletion=completion.mechanisms)
@@ -129,8 +132,9 @@ def add_kafka(  # noqa: PLR0917 - one argument an option
         raise ConfigError("confluent-kafka is not installed", hint="in the checkout: pip install '.[kafka]'")
     place = _token_place(token_env, token_file, token_secret)
     sink = made(
-        kind="kafka", name=name, servers=servers, topic=topic, latest_topic=latest_topic, user=user,
-        mechanism=mechanism, token=place, plaintext=plaintext, ca_file=str(ca_file.absolute()) if ca_file else None,
+        kind="kafka", name=name, servers=servers, topic=topic, latest_topic=latest_topic, days_topic=days_topic,
+        user=user, mechanism=mechanism, token=place, plaintext=plaintext,
+        ca_file=str(ca_file.absolute()) if ca_file else None,
     )  # fmt: skip
     if plaintext and user and not json:
         output.say("the password goes over this connection unencrypted: use TLS outside of one machine")
@@ -156,6 +160,7 @@ def set_sink(  # noqa: PLR0917 - one argument an option
     servers: Annotated[str | None, typer.Option(help="HOST:PORT of Kafka, or several with commas.")] = None,
     topic: Annotated[str | None, typer.Option(help="Kafka's topic of events.")] = None,
     latest_topic: Annotated[str | None, typer.Option(help="Kafka's topic of latest versions.")] = None,
+    days_topic: Annotated[str | None, typer.Option(help="Kafka's topic of users' days.")] = None,
     no_test: NoTest = False,
     data: Data = DATA,
     json: Json = False,
@@ -168,7 +173,7 @@ def set_sink(  # noqa: PLR0917 - one argument an option
     given: dict[str, Any] = {
         "url": url, "org": org, "bucket": bucket, "deletes": deletes, "batch_bytes": batch_bytes, "flush_s": flush_s,
         "timeout_s": timeout_s, "settle_s": settle_s, "series_budget": series_budget, "file_bytes": file_bytes,
-        "servers": servers, "topic": topic, "latest_topic": latest_topic,
+        "servers": servers, "topic": topic, "latest_topic": latest_topic, "days_topic": days_topic,
         "ca_file": str(ca_file.absolute()) if ca_file else None,
     }  # fmt: skip
     changes = {key: value for key, value in given.items() if value is not None}

@@ -153,13 +153,17 @@ TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,248}$"
 
 
 class KafkaConfig(SinkConfig):
-    """A topic of events and, where one is named, one of latest versions. ``user`` and ``token`` log in by SASL."""
+    """A topic of events and, where they are named, one of latest versions and one of users' days.
+
+    ``user`` and ``token`` log in by SASL.
+    """
 
     names_users: ClassVar[bool] = True
     kind: Literal["kafka"] = "kafka"
     servers: Annotated[str, Field(max_length=1024), AfterValidator(_servers)]
     topic: TopicName = "healthsync.events"
     latest_topic: TopicName | None = None
+    days_topic: TopicName | None = None
     user: Text | None = None
     token: TokenPlace = TokenPlace()
     mechanism: Literal["scram-sha-512", "scram-sha-256", "plain"] = "scram-sha-512"
@@ -169,16 +173,16 @@ class KafkaConfig(SinkConfig):
 
     @model_validator(mode="after")
     def _two(self) -> "KafkaConfig":
-        if self.topic == self.latest_topic:
-            raise ValueError("the topic of latest versions is another one than that of events")
+        if len(set(self.topics)) < len(self.topics):
+            raise ValueError("the topics of events, of latest versions and of days are different ones")
         if (self.user is None) != (self.token == TokenPlace()):
             raise ValueError("a user has a password, and a password a user")
         return self
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """One, or both."""
-        return (self.topic,) if self.latest_topic is None else (self.topic, self.latest_topic)
+        """One to three."""
+        return (self.topic, *(each for each in (self.latest_topic, self.days_topic) if each is not None))
 
     @property
     def target(self) -> str:

@@ -13,9 +13,9 @@ from healthsync_mqtt.storage.port import LogReader
 from healthsync_mqtt.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    from healthsync_mqtt.sinks.influx.days import DaysShipping
+    from healthsync_mqtt.sinks.days import DaysShipping
     from healthsync_mqtt.sinks.influx.packing import Packer
-    from healthsync_mqtt.sinks.port import TrialFinding
+    from healthsync_mqtt.sinks.port import DaySink, TrialFinding
 
 
 log = get_logger("sink")
@@ -76,33 +76,62 @@ def open_days(
     sinks: Sinks,
     config: SinkConfig,
     *,
+    epoch: str,
     summaries: Path,
     ledger: SinkLedger,
     covers: Callable[[str, str], bool],
     owns: Callable[[str], bool],
     asks: Callable[[str], None],
 ) -> "DaysShipping | None":
-    """What ships users' days beside events; None for a kind that takes none."""
+    """What ships users' days beside events; None for a sink that takes none."""
+    sink = _open_day_sink(sinks, config, epoch, ledger)
+    if sink is None:
+        return None
+    from healthsync_mqtt.sinks.days import DaysShipping
+    from healthsync_mqtt.summaries.file import SummaryFile
+
+    return DaysShipping(
+        config,
+        sink,
+        open_days=lambda: SummaryFile.read(summaries),
+        ledger=ledger,
+        covers=covers,
+        owns=owns,
+        asks=asks,
+    )
+
+
+def _open_day_sink(sinks: Sinks, config: SinkConfig, epoch: str, ledger: SinkLedger) -> "DaySink | None":
+    if isinstance(config, FileConfig):
+        from healthsync_mqtt.sinks.file.days import FileDays
+
+        return FileDays(config, ledger=ledger)
+    if isinstance(config, KafkaConfig):
+        return _open_kafka_days(sinks, config, epoch, ledger)
     if not isinstance(config, InfluxConfig):
         return None
-    from healthsync_mqtt.sinks.influx.days import DaysShipping
+    from healthsync_mqtt.sinks.influx.days import InfluxDays
     from healthsync_mqtt.sinks.influx.http import Influx
-    from healthsync_mqtt.summaries.file import SummaryFile
 
     def connect() -> Influx:
         now = sinks.influx(config.name)
         return Influx(now, now.token.read())
 
-    return DaysShipping(
-        config,
-        open_days=lambda: SummaryFile.read(summaries),
-        ledger=ledger,
-        pseudonym=open_pseudonyms(sinks, ledger).of,
-        covers=covers,
-        connect=connect,
-        owns=owns,
-        asks=asks,
-    )
+    return InfluxDays(config, ledger=ledger, pseudonym=open_pseudonyms(sinks, ledger).of, connect=connect)
+
+
+def _open_kafka_days(sinks: Sinks, config: KafkaConfig, epoch: str, ledger: SinkLedger) -> "DaySink | None":
+    if config.days_topic is None:
+        return None
+    from healthsync_mqtt.sinks.kafka.days import KafkaDays
+    from healthsync_mqtt.sinks.kafka.server import Kafka
+
+    def connect() -> Kafka:
+        now = sinks.get(config.name)
+        assert isinstance(now, KafkaConfig)
+        return Kafka(now, now.token.read(), epoch=f"{epoch}.days")
+
+    return KafkaDays(config.days_topic, ledger=ledger, connect=connect)
 
 
 def try_out(config: SinkConfig) -> "list[TrialFinding]":

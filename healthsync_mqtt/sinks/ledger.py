@@ -221,6 +221,10 @@ class SinkLedger:
         """These points of days are gone."""
         self._database.write("drop_day_point", points)
 
+    def forget_days(self, user: str) -> None:
+        """Know of no day of a user, where days are known by ``USER/TYPE``."""
+        self._database.write("forget_day_points", [(user,)])
+
     # -- displaced points
 
     def shift(self, user: str, event_id: str) -> int:

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import NamedTuple, Protocol, TypeVar
 
 from healthsync_mqtt.model.record import Record
+from healthsync_mqtt.summaries.rules import DayFigures
 
 
 class Next(Enum):
@@ -108,3 +109,35 @@ class Sink(Protocol[S]):
 
     def close(self) -> None:
         """Release the server and the files. Idempotent."""
+
+
+class UserDay(NamedTuple):
+    """What a type on a local day of a user has come to; ``figures`` None: to nothing any more.
+
+    ``again`` says that it may have been sent before, to a server that may have lost it.
+    """
+
+    user: str
+    type: str
+    day: int
+    figures: DayFigures | None
+    again: bool = False
+
+
+class DaySink(Protocol):
+    """Where users' days go, beside a kind's ``Sink``; used from one thread. A kind that takes none has none.
+
+    Nothing is kept between two calls but the connection: what was not taken is read anew and sent again, so sending
+    twice must come to the same as sending once. Of who is erased the kind's ``Sink.mend`` takes days away, too.
+    ``healthsync_mqtt.testing.day_contract`` tries any implementation.
+    """
+
+    @property
+    def generation(self) -> int:
+        """See ``Sink``."""
+
+    def send(self, days: Sequence[UserDay]) -> SinkStep:
+        """Write these, and take away what came to nothing: DONE when all of it is there, else WAIT or PAUSE."""
+
+    def disconnect(self) -> None:
+        """Forget connection and secrets; the next call makes them anew."""

@@ -82,6 +82,7 @@ def run(data: Path, name: str, part: BridgePart) -> None:
     days = open_days(
         sinks,
         sink,
+        epoch=reader.epoch,
         summaries=DataPaths(root=data).summaries_db,
         ledger=ledger,
         covers=coverage.covers,
@@ -93,11 +94,11 @@ def run(data: Path, name: str, part: BridgePart) -> None:
     last: dict[str, Any] = {}
     while True:
         wait = shipper.step()
+        if ledger.erasures:
+            return  # started again without what it knows of them: a pseudonym that was deleted is not used again
         if days is not None and wait and shipper.phase is SinkPhase.IDLE:
             days.step()
         now = time.monotonic()
-        if ledger.erasures:
-            return  # started again without what it knows of them: a pseudonym that was deleted is not used again
         if now - looked >= _LOOK_S:
             looked = now
             if (newer := _stamp(sinks.file(name))) != stamp:

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]  # n
 from healthsync_mqtt.model.event import Op
 from healthsync_mqtt.model.record import canonical_dict
 from healthsync_mqtt.sinks.config import KafkaConfig
+from healthsync_mqtt.sinks.kafka.days import KafkaDays
 from healthsync_mqtt.sinks.kafka.server import Kafka
 from healthsync_mqtt.sinks.kafka.sink import KafkaSink
 from healthsync_mqtt.sinks.kafka.trial import reach_topics, try_topics
@@ -23,6 +24,8 @@ from healthsync_mqtt.sinks.port import Next, Rows
 from healthsync_mqtt.sinks.topic_comparison import TopicComparison
 from healthsync_mqtt.storage.memory import MemoryEventLog
 from healthsync_mqtt.storage.port import LogReader
+from healthsync_mqtt.summaries.day import day_number
+from healthsync_mqtt.testing.day_contract import DaySinkContract
 from healthsync_mqtt.testing.log_items import NOW_US, item
 from healthsync_mqtt.testing.sink_contract import SinkContract, row, ship
 from tests.support.kafka import KafkaServer
@@ -93,6 +96,44 @@ class TestKafka(SinkContract):
     @pytest.fixture
     def target(self, target: Target) -> Target:
         return target
+
+
+class DayTopic:
+    """A compacted topic of days, read as a table: the last value of each key."""
+
+    def __init__(self, target: Target, name: str) -> None:
+        self._target = target
+        self.topic = target.server.make(f"{name}.days", cleanup_policy="compact")
+        target.config = target.config.model_copy(update={"days_topic": self.topic})
+
+    def open(self) -> KafkaDays:
+        return KafkaDays(self.topic, ledger=self._target.ledger, connect=self._target.connect)
+
+    def there(self) -> dict[tuple[str, int], float]:
+        table = {message.key(): message.value() for message in self._target.server.messages(self.topic)}
+        days = [json.loads(value) for value in table.values() if value is not None]
+        return {(day["user_id"], day_number(day["day"])): day["figures"]["steps"] for day in days}
+
+    def named(self, user: str) -> str:
+        return user
+
+    def away(self, *, away: bool) -> None:
+        self._target.away(away=away)
+
+    def erase(self, user: str) -> None:
+        self._target.ledger.ask_erasure(user)
+        sink = self._target.open()
+        assert sink.mend(NOW_US).next is Next.GO_ON
+        assert self._target.ledger.erasing() == {}
+        sink.close()
+
+
+class TestKafkaDays(DaySinkContract):
+    """The promises of the port of days, on a real server."""
+
+    @pytest.fixture
+    def target(self, target: Target, request: pytest.FixtureRequest) -> DayTopic:
+        return DayTopic(target, request.node.name)
 
 
 def rows(first: int, last: int) -> Rows:
@@ -350,6 +391,7 @@ def test_the_page(kafka: KafkaServer, tmp_path: Path) -> None:
     """A service ships to it, the page's commands do what the page says, and an erased person leaves the table."""
     kafka.make("healthsync.events")
     kafka.make("healthsync.latest", cleanup_policy="compact")
+    kafka.make("healthsync.days", cleanup_policy="compact")
     data = tmp_path / "data"
     run_cli(data, "user", "add", "alice", "--consent", "all")
     event = {"id": "w-1", "type": "weight", "start_time": "2026-11-23T06:00:00Z", "value": {"kg": 70.5}}
@@ -362,8 +404,16 @@ def test_the_page(kafka: KafkaServer, tmp_path: Path) -> None:
         walk.go(1)
         wait_until(lambda: kafka.messages("healthsync.latest"), "the event arrives")
         wait_until(lambda: run_cli(data, "sink", "status", "kafka")[0]["lag"] == 0, "the place is kept")
+        wait_until(lambda: kafka.messages("healthsync.days"), "what her day comes to follows")
+        (day,) = kafka.messages("healthsync.days")
+        assert day.key() == b"alice/weight/2026-11-23"
+        assert json.loads(day.value()) == {
+            "user_id": "alice", "type": "weight", "day": "2026-11-23", "op": "upsert", "utc_offset": None,
+            "figures": {"kg": 70.5, "at": "2026-11-23T06:00:00.000000Z", "sources": ["scale"]},
+        }  # fmt: skip
         walk.go(1)
         walk.done()
         service.cli("user", "erase", "alice", "--yes")
         wait_until(lambda: kafka.messages("healthsync.latest")[-1].value() is None, "alice leaves the table")
+        wait_until(lambda: kafka.messages("healthsync.days")[-1].value() is None, "and that of days")
     typist.close()

@@ -1,17 +1,12 @@
 """What users' days come to, as points of a measurement of their own: one a user, type and local day.
 
-They are read from ``summaries.db`` by the number of its changes, not from the log: a late event, a correction, a
-withdrawal change days, and each of them is a change. A day that came to nothing loses its point. What the server may
-lose by a restart is sent again, as with events.
+A day that came to nothing loses its point.
 """
 
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
-from healthsync_mqtt.errors import ConfigError, StoreError
 from healthsync_mqtt.sinks.config import InfluxConfig
 from healthsync_mqtt.sinks.influx.answers import AnswerVerdict, Means, judge, judge_deletion
 from healthsync_mqtt.sinks.influx.line import Line
@@ -19,163 +14,92 @@ from healthsync_mqtt.sinks.influx.lineprotocol import UnmappableError, flag, num
 from healthsync_mqtt.sinks.influx.packing import mark
 from healthsync_mqtt.sinks.influx.sink import LineServer
 from healthsync_mqtt.sinks.ledger import SinkLedger
+from healthsync_mqtt.sinks.port import Next, SinkStep, UserDay
 from healthsync_mqtt.sinks.series import SeriesSource
-from healthsync_mqtt.summaries.file import ChangedDay
 from healthsync_mqtt.telemetry.log import get_logger
 
 log = get_logger("sink")
 
 MEASUREMENT: Final = "daily_summary"
-_AT_ONCE: Final = 200
-_POLL_S: Final = 2.0
-_AGAIN_S: Final = 30.0
 _DAY_NS: Final = 86_400 * 10**9
 _LATER: Final = frozenset({Means.WAIT, Means.PAUSE, Means.DOUBT})
-
-
-class DayFile(Protocol):
-    """Where days are read."""
-
-    def changes_after(self, change: int, limit: int) -> list[ChangedDay]:
-        """See ``SummaryFile``."""
-        ...
-
-    def last_change(self) -> int:
-        """See ``SummaryFile``."""
-        ...
+_DONE: Final = SinkStep(Next.DONE)
 
 
 class _DayPoint(NamedTuple):
-    """A day on its way. ``names`` None: its point goes."""
+    """A day on its way. ``names`` None: its point goes. ``known`` are the fields that its point has."""
 
     line: Line
     day: int
     names: frozenset[str] | None
-    clear: bool
+    known: frozenset[str] | None
+
+    @property
+    def clear(self) -> bool:
+        """Whether what is there has to go first."""
+        return self.names is None or (self.known is not None and not self.known <= self.names)
 
 
-class DaysShipping:
-    """Ships days to one server. Used from one thread, between two pieces of the log.
-
-    ``covers`` says whether a user agrees that a type is stored; what is not covered is not written. ``asks`` is told
-    when the server is about to be waited for, and "" after it.
-    """
+class InfluxDays:
+    """See ``port.DaySink``. ``connect`` makes a connection, with the token of that moment; ConfigError without it."""
 
     def __init__(
         self,
         config: InfluxConfig,
         *,
-        open_days: Callable[[], DayFile | None],
         ledger: SinkLedger,
         pseudonym: Callable[[str], str],
-        covers: Callable[[str, str], bool],
         connect: Callable[[], LineServer],
-        owns: Callable[[str], bool] = lambda _user: True,
-        asks: Callable[[str], None] = lambda _what: None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
-        self._open_days = open_days
         self._ledger = ledger
         self._pseudonym = pseudonym
-        self._covers = covers
         self._connect = connect
-        self._owns = owns
-        self._asks = asks
-        self._clock = clock
-        self._days: DayFile | None = None
         self._server: LineServer | None = None
-        self._connections = 0
-        self._place = ledger.days_place()
-        self._sent_before = self._place
-        self._unsettled: deque[tuple[float, int]] = deque()
-        self._not_before = 0.0
 
-    def step(self) -> None:
-        """Do the next piece, if it is time. StoreError."""
-        now = self._clock()
-        if now < self._not_before:
-            return
-        self._settle(now)
-        changes = self._changes()
-        if not changes:
-            self._not_before = now + _POLL_S
-            return
-        self._asks("days")
-        try:
-            verdict = self._send([point for each in changes if (point := self._point(each)) is not None])
-        except ConfigError:  # its token is not there: the sink itself says so
-            self._server = None
-            self._not_before = now + _AGAIN_S
-            return
-        finally:
-            self._asks("")
+    @property
+    def generation(self) -> int:
+        """See ``port.DaySink``."""
+        return 0 if self._server is None else self._server.connections
+
+    def send(self, days: Sequence[UserDay]) -> SinkStep:
+        """See ``port.DaySink``."""
+        verdict = self._send([point for each in days if (point := self._point(each)) is not None])
         if verdict.means in _LATER:
-            self._not_before = now + (verdict.wait_s or _AGAIN_S)
-            log.warning("sink.days_wait", sink=self._config.name, reason=verdict.reason)
-            return
-        self._place = changes[-1].change
-        self._unsettled.append((now, self._place))
-        self._settle(now)
+            return SinkStep(Next.WAIT, verdict.reason, verdict.message, verdict.hint, verdict.wait_s)
+        return _DONE
 
-    def _changes(self) -> list[ChangedDay]:
-        if self._days is None:
-            self._days = self._open_days()
-        if self._days is None:
-            return []
-        try:
-            if self._days.last_change() < self._place:  # another file: it was made again from the log
-                self._place = 0
-                self._unsettled.clear()
-                self._ledger.keep_days_place(0)
-            return self._days.changes_after(self._place, _AT_ONCE)
-        except StoreError:
-            self._days = None
-            raise
+    def disconnect(self) -> None:
+        """See ``port.DaySink``."""
+        self._server = None
 
-    def _settle(self, now: float) -> None:
-        """Keep the place of what the server cannot lose any more; after its restart, go back to that."""
-        connections = 0 if self._server is None else self._server.connections
-        if self._config.settle_s and self._connections and connections != self._connections:
-            self._sent_before = max(self._sent_before, self._place)
-            self._place = self._ledger.days_place()
-            self._unsettled.clear()
-        self._connections = connections
-        settled = None
-        while self._unsettled and now - self._unsettled[0][0] >= self._config.settle_s:
-            _, settled = self._unsettled.popleft()
-        if settled is not None:
-            self._ledger.keep_days_place(settled)
-
-    def _point(self, changed: ChangedDay) -> _DayPoint | None:
-        user, type_name, day = changed.key
-        if not self._owns(user):
-            return None
-        again = changed.change <= self._sent_before
-        if not self._ledger.knows(user):
-            if changed.figures is None or not self._covers(user, type_name):
+    def _point(self, day: UserDay) -> _DayPoint | None:
+        if not self._ledger.knows(day.user):
+            if day.figures is None:
                 return None  # nothing of this user is there, or will be
-            self._pseudonym(user)  # first: who is known already is given no new one
-            self._ledger.admit(SeriesSource(MEASUREMENT, user, None, None, None))
-        series = MEASUREMENT + tag_set([("user", self._pseudonym(user)), ("type", type_name)])
-        known = self._ledger.day_fields(series, day)
-        if changed.figures is None:
-            return _DayPoint(Line(series, "", day * _DAY_NS), day, None, clear=True) if known or again else None
-        if not self._covers(user, type_name):
-            return None
+            self._pseudonym(day.user)  # first: who is known already is given no new one
+            self._ledger.admit(SeriesSource(MEASUREMENT, day.user, None, None, None))
+        series = MEASUREMENT + tag_set([("user", self._pseudonym(day.user)), ("type", day.type)])
+        known = self._ledger.day_fields(series, day.day)
+        at_ns = day.day * _DAY_NS
+        if day.figures is None:
+            gone = known is not None or day.again
+            return _DayPoint(Line(series, "", at_ns), day.day, None, known) if gone else None
         try:
-            fields = [number(name, said) for name, said in _numbers(changed.figures.figures)]
+            fields = [number(name, said) for name, said in _numbers(day.figures.figures)]
         except UnmappableError as error:
-            log.warning("sink.day_refused", sink=self._config.name, type=type_name, reason=error.reason)
+            log.warning("sink.day_refused", sink=self._config.name, type=day.type, reason=error.reason)
             return None
         if not fields:
             return None
-        line = Line(series, ",".join(fields), day * _DAY_NS)
-        return _DayPoint(line, day, line.names, clear=known is not None and not known <= line.names)
+        line = Line(series, ",".join(fields), at_ns)
+        return _DayPoint(line, day.day, line.names, known)
 
     def _send(self, points: list[_DayPoint]) -> AnswerVerdict:
         """First what must go, then what is written. The answer that ended it."""
         verdict = AnswerVerdict(Means.ADVANCE)
+        # Known before it is there: whatever ends this, the point of a day that comes to nothing can be taken away.
+        self._ledger.keep_day_points((p.line.series, p.day, p.names) for p in points if p.names and p.known is None)
         marks = self._config.deletes == "mark"
         lines: list[str] = []
         for point in points:

@@ -49,5 +49,5 @@ def latest_message(message: TopicMessage, event_id: str) -> TopicMessage:
 
 
 def owned_by(key: bytes, user: str) -> bool:
-    """Whether a key of the topic of latest versions is of this user. No user's id has a slash."""
+    """Whether a key of the topic of latest versions, or of days, is of this user. No user's id has a slash."""
     return key.startswith(user.encode() + b"/")

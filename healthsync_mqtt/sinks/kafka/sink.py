@@ -78,7 +78,7 @@ class KafkaSink:
         return _DONE
 
     def mend(self, now_us: int) -> SinkStep:
-        """See ``port.Sink``: whoever is erased leaves the topic of latest versions.
+        """See ``port.Sink``: whoever is erased leaves the topics of latest versions and of days.
 
         The topic of events cannot lose single messages: what it has of the person goes with its retention.
         """
@@ -88,13 +88,15 @@ class KafkaSink:
         user, _ = leaving
         try:
             kafka = self._opened()
-            if self._config.latest_topic is not None:
-                self._take_away(kafka, self._config.latest_topic, user)
+            for topic in (self._config.latest_topic, self._config.days_topic):
+                if topic is not None:
+                    self._take_away(kafka, topic, user)
             kept_ms = kafka.facts(self._config.topic).retention_ms
         except KafkaTroubleError as error:
             self._ledger.erase_later(user, now_us + _AGAIN_US, f"{error.reason}: {error.message}")
             return self._trouble(error)
         log.info("sink.erased", sink=self._config.name, topic=self._config.topic, kept_for_s=max(-1, kept_ms // 1000))
+        self._ledger.forget_days(user)
         self._ledger.erased(user)
         return _GO_ON
 

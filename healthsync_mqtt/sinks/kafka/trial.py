@@ -19,8 +19,9 @@ def try_topics(config: KafkaConfig) -> list[TrialFinding]:
     try:
         facts = kafka.facts(config.topic)
         findings += [TrialFinding("reach", works=True), *_of_events(config.topic, facts)]
-        if config.latest_topic is not None:
-            findings.append(_of_latest(config.latest_topic, kafka.facts(config.latest_topic)))
+        findings += [
+            _of_table(topic, kafka.facts(topic)) for topic in (config.latest_topic, config.days_topic) if topic
+        ]
         if all(each.works or not each.needed for each in findings):
             kafka.open()
             findings.append(TrialFinding("transaction", works=True))
@@ -78,7 +79,7 @@ def _of_events(topic: str, facts: TopicFacts) -> list[TrialFinding]:
     return findings
 
 
-def _of_latest(topic: str, facts: TopicFacts) -> TrialFinding:
+def _of_table(topic: str, facts: TopicFacts) -> TrialFinding:
     compacted = "compact" in facts.cleanup or not facts.known
     return TrialFinding(
         "compaction",

@@ -153,3 +153,6 @@ DELETE FROM displaced WHERE user = ?;
 
 -- name: forget_spent
 DELETE FROM over_budget WHERE user = ?;
+
+-- name: forget_day_points
+DELETE FROM day_point WHERE series >= ?1 || '/' AND series < ?1 || '0';

@@ -19,7 +19,7 @@ FREE = {
     *("zone", "unit", "bucket", "slot", "topic", "subscribe", "text", "org", "token_env", "token_secret"),
     *("token_file", "code_file", "password_file", "credentials", "ca_file", "data", "bridges", "shard", "share"),
     *("event", "jti", "reason of cert revoke", "action", "user of broker render", "name of sink add influxdb"),
-    *("name of sink add kafka", "servers", "latest_topic", "user of sink add kafka"),
+    *("name of sink add kafka", "servers", "latest_topic", "days_topic", "user of sink add kafka"),
     *("name of sink add file", "name of user add", "other", "provider", "source_app", "value", "by", "longest"),
     *("url_file", "base", "secret_file", "name of webhook add", "name of admin add"),
     *("account of adapter map", "before of adapter map", "place", "which", "keys", "redirected"),

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from healthsync_mqtt.sinks.config import InfluxConfig
-from healthsync_mqtt.sinks.influx.days import DaysShipping
+from healthsync_mqtt.sinks.days import DaysShipping
+from healthsync_mqtt.sinks.influx.days import InfluxDays
 from healthsync_mqtt.sinks.influx.line import Line, ServerAnswer
 from healthsync_mqtt.sinks.ledger import SinkLedger
 from healthsync_mqtt.sinks.pseudonym import LostPseudonymError, Pseudonyms
@@ -72,13 +73,14 @@ class Stand:
         self.shipping = self.begun()
 
     def begun(self) -> DaysShipping:
+        pseudonym = self.pseudonym
+        sink = InfluxDays(self.config, ledger=self.ledger, pseudonym=pseudonym, connect=lambda: self.bucket)
         return DaysShipping(
             self.config,
+            sink,
             open_days=lambda: self.file,
             ledger=self.ledger,
-            pseudonym=self.pseudonym,
             covers=lambda user, _type: user not in self.uncovered,
-            connect=lambda: self.bucket,
             clock=lambda: self.now,
         )
 

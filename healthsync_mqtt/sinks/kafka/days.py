@@ -1,0 +1,61 @@
+"""Users' days in a topic of their own, which is compacted: under ``USER/TYPE/DAY`` what the day comes to, or a null.
+
+The connection is another one than that of events, with a transactional id of its own.
+"""
+
+from collections.abc import Callable, Sequence
+
+from healthsync_mqtt.sinks.day_record import DayRecords, day_record
+from healthsync_mqtt.sinks.kafka.message import TopicMessage
+from healthsync_mqtt.sinks.kafka.server import Kafka, KafkaTroubleError
+from healthsync_mqtt.sinks.ledger import SinkLedger
+from healthsync_mqtt.sinks.port import Next, SinkStep, UserDay
+from healthsync_mqtt.summaries.day import date_text
+
+_DONE = SinkStep(Next.DONE)
+
+
+def day_message(day: UserDay) -> TopicMessage:
+    """The day under its key; a deletion has no value."""
+    key = f"{day.user}/{day.type}/{date_text(day.day)}".encode()
+    return TopicMessage(0, key, None if day.figures is None else day_record(day), (("type", day.type.encode()),))
+
+
+class KafkaDays:
+    """See ``port.DaySink``. ``connect`` makes a connection that is not open yet, with the secret of that moment."""
+
+    generation = 0
+
+    def __init__(self, topic: str, *, ledger: SinkLedger, connect: Callable[[], Kafka]) -> None:
+        self._topic = topic
+        self._records = DayRecords(ledger)
+        self._connect = connect
+        self._kafka: Kafka | None = None
+
+    def send(self, days: Sequence[UserDay]) -> SinkStep:
+        """See ``port.DaySink``: all of them as one transaction."""
+        sent = self._records.begin(days)
+        try:
+            self._opened().send([(self._topic, [day_message(day) for day in sent])])
+        except KafkaTroubleError as error:
+            self.disconnect()
+            return SinkStep(Next.PAUSE if error.lasting else Next.WAIT, error.reason, error.message, error.hint)
+        self._records.arrived(sent)
+        return _DONE
+
+    def disconnect(self) -> None:
+        """See ``port.DaySink``."""
+        if self._kafka is not None:
+            self._kafka.close()
+            self._kafka = None
+
+    def _opened(self) -> Kafka:
+        if self._kafka is None:
+            kafka = self._connect()
+            try:
+                kafka.open()
+            except KafkaTroubleError:
+                kafka.close()
+                raise
+            self._kafka = kafka
+        return self._kafka
