@@ -324,6 +324,11 @@ class DoorServing:
         """See ``CanonicalFeed.rewind``."""
         return await self._edge.follower.rewind(client_id, seq)
 
+    def is_fed(self, client_id: str) -> bool:
+        """Whether a client is connected and has a filter of its own that brings it events."""
+        session = self._edge.sessions.session(client_id)
+        return session is not None and self.is_connected(client_id) and self.door.subscribing.feeds(session)
+
     def is_connected(self, client_id: str) -> bool:
         """Whether a client has an open connection."""
         return self._edge.sessions.is_connected(client_id)

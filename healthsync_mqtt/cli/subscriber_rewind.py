@@ -26,8 +26,8 @@ def rewind(
     to: Annotated[
         str,
         typer.Option(
-            help="now, start, the seq of the first event that it is to get (as `events list` shows it), or when that"
-            " came in: a time, or an age such as 7d.",
+            help="now, start, the seq of the first event that it is to get, or when that came in: a time, or an age"
+            " such as 7d. The seq is that of `events list`; the one in a message is another, of its user's own events.",
             autocompletion=completion.log_places,
         ),
     ],
@@ -49,10 +49,16 @@ def rewind(
     try:
         set_to = call(where.path, "rewind", client_id=name, seq=seq)
     except UnavailableError:  # no service: the subscriber goes on there when it comes back
-        set_to = {"place": _write(where.path, name, seq), "connected": False}
+        set_to = {"place": _write(where.path, name, seq), "connected": False, "fed": False}
     where.audit("subscriber.rewound", name=name, to=to, seq=set_to["place"] + 1)
-    shown: dict[str, Any] = {"name": name, "next_seq": set_to["place"] + 1, "connected": set_to["connected"]}
-    when = "at once" if set_to["connected"] else "when it comes back"
+    shown: dict[str, Any] = {"name": name, "next_seq": set_to["place"] + 1}
+    shown |= {"connected": set_to["connected"], "fed": set_to["fed"]}
+    if set_to["fed"]:
+        when = "at once"
+    elif set_to["connected"]:
+        when = f"when it subscribes to events: no filter that it has brings any (healthsync subscriber why {name})"
+    else:
+        when = "when it comes back"
     output.told(shown, f"{name} gets what follows from seq {shown['next_seq']} on, {when}", as_json=json)
 
 

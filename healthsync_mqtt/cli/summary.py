@@ -9,7 +9,8 @@ from healthsync_mqtt.cli import completion, output
 from healthsync_mqtt.cli.installation import DataDirectory
 from healthsync_mqtt.cli.options import DATA, Data, Json, moment, now_us
 from healthsync_mqtt.config.paths import DataPaths
-from healthsync_mqtt.errors import NotFoundError, UsageError
+from healthsync_mqtt.control.service_file import ServiceFile
+from healthsync_mqtt.errors import NotFoundError, UnavailableError, UsageError
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.summaries.day import day_dict, day_number
 from healthsync_mqtt.summaries.file import MOST_MOMENTS, SummaryFile
@@ -77,8 +78,15 @@ def _say_behind(place: DataDirectory, file: SummaryFile) -> None:
         return
     with log:
         behind = log.head() - file.seq if file.epoch == log.epoch else log.head()
-    if behind > 0 or file.waiting:
-        output.say(f"{behind} events are not summed up yet; a running service does it: healthsync up")
+    if behind <= 0 and not file.waiting:
+        return
+    what = f"{behind} events are not summed up yet" if behind > 0 else "days that were touched are not worked out yet"
+    try:
+        ServiceFile.read(place.path)
+    except UnavailableError:
+        output.say(f"{what}; a running service does it: healthsync up")
+    else:
+        output.say(f"{what}; the service is at it, ask again in a while")
 
 
 def _rows(days: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:

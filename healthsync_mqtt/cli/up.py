@@ -225,7 +225,8 @@ def _handlers(service: "Service") -> dict[str, Handler]:
         client_id, seq = arguments.get("client_id"), arguments.get("seq")
         if not isinstance(client_id, str) or not (seq is None or isinstance(seq, int)):
             raise UsageError("rewind takes client_id and seq")
-        return {"place": await serving.rewind(client_id, seq), "connected": serving.is_connected(client_id)}
+        place = await serving.rewind(client_id, seq)
+        return {"place": place, "connected": serving.is_connected(client_id), "fed": serving.is_fed(client_id)}
 
     async def seal(arguments: dict[str, Any]) -> dict[str, Any]:
         from bridge.jobs.sealing import seal_older

@@ -164,3 +164,17 @@ async def test_the_iterator_goes_on_after_a_lost_connection(house: House) -> Non
     with pytest.raises(SyncTokenError, match="no token"):
         async for _ in reader.since("x", user="alice"):
             pass
+
+
+async def test_who_is_set_back_is_fed_at_once_where_a_filter_brings_events(house: House) -> None:
+    """A filter that is refused brings nothing, and nobody is told otherwise."""
+    await sent(house, house.device("alice"), pulse("a0"))
+    peer = await house.connect(house.subscriber("app", ["alice"]))
+    assert await peer.subscribe(("users/carol/canonical/+", 1)) == (0x80,)
+    assert await house.serving.rewind("app", 0) == 0
+    assert (house.serving.is_connected("app"), house.serving.is_fed("app")) == (True, False)
+    assert await peer.subscribe(("users/alice/canonical/+", 1)) == (1,)
+    assert house.serving.is_fed("app")
+    assert json.loads((await peer.message()).payload)["id"] == "a0", "from the place that was set"
+    await peer.unsubscribe("users/alice/canonical/+")
+    assert not house.serving.is_fed("app")

@@ -127,15 +127,21 @@ class Subscribing:
         else:
             kept()
 
+    def feeds(self, session: Session) -> bool:
+        """Whether a filter of the session's own, which it has now, brings it canonical events."""
+        return any(
+            _feeds(self._rules.may_subscribe(session.principal, topic_filter).channel)
+            for topic_filter in self._sessions.index.filters(session)
+            if not topic_filter.startswith(_SHARED)
+        )
+
     def resume(self, session: Session) -> None:
         """A session goes on: canonical events, too, when it has a filter for them."""
-        own = False
         for topic_filter, granted in self._sessions.index.filters(session).items():
             if topic_filter.startswith(_SHARED):
                 self._feeder.join(session, topic_filter, granted)
-            elif not own and _feeds(self._rules.may_subscribe(session.principal, topic_filter).channel):
-                own = True
-                self._feeder.attach(session)
+        if self.feeds(session):
+            self._feeder.attach(session)
 
     def _unsubscribed(self, session: Session, asked: Unsubscribe) -> Unsuback:
         codes = []

@@ -36,7 +36,7 @@ def data(tmp_path: Path) -> Path:
 )
 def test_the_place_is_set_and_recorded(data: Path, to: str, following: int) -> None:
     code, said, _ = run(data, "subscriber", "rewind", "board", "--to", to)
-    assert (code, said) == (0, {"name": "board", "next_seq": following, "connected": False})
+    assert (code, said) == (0, {"name": "board", "next_seq": following, "connected": False, "fed": False})
     with open_reader(data) as log:
         assert log.cursor("subscriber:board") == following - 1
     rows = invoke(["audit", "list", "--data", str(data), "--json"]).stdout.splitlines()
