@@ -137,7 +137,8 @@ async def test_nothing_is_left_of_a_person_who_is_erased(
                 "malformed",
                 "future_time",
             ]
-        wait_until(lambda: any("ndjson" in each for each in traces(out)), "the file has it")
+        for files in ("events-", "days-"):
+            wait_until(lambda files=files: any(files in each for each in traces(out)), "the file has it")
         wait_until(lambda: len(subjects(server)) == 2, "the server has both")
         before = {each.partition(":")[0] for each in traces(data)}
         assert {"events.db-wal", "registry.db", "summaries.db", "influx.db", "pseudonyms.db"} <= before, before

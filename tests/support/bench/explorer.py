@@ -16,6 +16,8 @@ _OF_ONE_USER = (
     "events list --user u1 --type heart_rate --since 2026-01-01 --limit 50",
     "events list --user u1 --device nothing --limit 50",
     "events list --user u1 --value bpm:60..61 --limit 50",
+    "events list --user u1 --app no.such.app --limit 50",
+    "events list --user u1 --provider oura --limit 50",
     "events list --limit 50",
     "events list --device d0 --limit 50",
     "events stats --user u1",
@@ -44,7 +46,10 @@ def explorer(setting: Setting) -> list[Result]:
         ("of one user, or the last ones", _OF_ONE_USER),
         ("of everybody, about any rows", _OF_ALL),
     ):
-        taken = [ask(line) for line in lines]
+        taken = []
+        for line in lines:
+            taken.append(ask(line))
+            progress("    {:.2f} s, {:.2f} s of CPU: {}".format(*taken[-1], line))
         slowest = max(taken)
         progress(f"  {what}: {slowest[0]:.2f} s")
         results.append(
