@@ -67,7 +67,8 @@ def _open_kafka(sinks: Sinks, config: KafkaConfig, epoch: str, ledger: SinkLedge
     def connect() -> Kafka:
         now = sinks.get(config.name)
         assert isinstance(now, KafkaConfig)
-        return Kafka(now, now.token.read(), epoch=epoch)
+        # Events do not wait for a topic of days that is gone, nor the other way round.
+        return Kafka(now.model_copy(update={"days_topic": None}), now.token.read(), epoch=epoch)
 
     return KafkaSink(config, epoch=epoch, ledger=ledger, connect=connect, now_us=lambda: time.time_ns() // 1000)
 
@@ -121,7 +122,8 @@ def _open_day_sink(sinks: Sinks, config: SinkConfig, epoch: str, ledger: SinkLed
 
 
 def _open_kafka_days(sinks: Sinks, config: KafkaConfig, epoch: str, ledger: SinkLedger) -> "DaySink | None":
-    if config.days_topic is None:
+    topic = config.days_topic
+    if topic is None:
         return None
     from healthsync_mqtt.sinks.kafka.days import KafkaDays
     from healthsync_mqtt.sinks.kafka.server import Kafka
@@ -129,9 +131,10 @@ def _open_kafka_days(sinks: Sinks, config: KafkaConfig, epoch: str, ledger: Sink
     def connect() -> Kafka:
         now = sinks.get(config.name)
         assert isinstance(now, KafkaConfig)
-        return Kafka(now, now.token.read(), epoch=f"{epoch}.days")
+        alone = now.model_copy(update={"topic": topic, "latest_topic": None, "days_topic": None})
+        return Kafka(alone, now.token.read(), epoch=f"{epoch}.days")
 
-    return KafkaDays(config.days_topic, ledger=ledger, connect=connect)
+    return KafkaDays(topic, ledger=ledger, connect=connect)
 
 
 def try_out(config: SinkConfig) -> "list[TrialFinding]":
