@@ -545,7 +545,7 @@ def clinic() -> Iterator[Service]:
     with tempfile.TemporaryDirectory(prefix="howto-apps-") as made:
         data = Path(made) / "data"
         run_cli(data, "user", "add", "alice", "--consent", "all")
-        with Service(data) as service:
+        with Service(data, "--http-port", "0") as service:
             yield service
 
 
@@ -562,7 +562,9 @@ def test_the_page_of_an_app(begin: Begin, clinic: Service, app: str) -> None:
     (login,) = (found for block in blocks(file) if (found := _LOGIN.search(block.text)))
     assert login[2] == f"alice-{app}"
     here = f"-h localhost -p {clinic.mqtts[1]} --cafile {clinic.ca_file} -u {login[2]} -P {password[1]}"
-    typist.swaps = {login[1]: here}
+    web = clinic.ready["http"].replace("127.0.0.1", "localhost")
+    posted = {"https://health.example.org:8443": f"--cacert {clinic.ca_file} {web}"}
+    typist.swaps = {login[1]: here, f"{login[2]}:PASSWORD": f"{login[2]}:{password[1]}", **posted}
     walk.go(2)
     (shown,) = clinic.cli("app", "show", "alice", app)
     assert (shown["last_stored_at"] is not None, shown["last_refusal"]) == (True, None)

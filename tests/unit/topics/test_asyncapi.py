@@ -1,9 +1,13 @@
+import copy
+import gzip
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
 from healthsync_mqtt.model.catalogue import CATALOGUE
 from healthsync_mqtt.model.principal import Role
@@ -13,6 +17,37 @@ from healthsync_mqtt.topics.schemas import SCHEMAS
 
 REGISTRY = TopicRegistry.load()
 DOCUMENT = asyncapi(REGISTRY)
+
+#: The initiative's own schema of documents of this version, as npm's @asyncapi/specs 6.11.1 has it (Apache-2.0).
+_META = Path(__file__).parents[2] / "fixtures" / "asyncapi-3.0.0.json.gz"
+
+
+@pytest.fixture(scope="module")
+def meta() -> Draft7Validator:
+    schema = json.loads(gzip.decompress(_META.read_bytes()))
+    Draft7Validator.check_schema(schema)
+    return Draft7Validator(schema)
+
+
+def test_the_document_is_one_by_its_meta_schema(meta: Draft7Validator) -> None:
+    assert DOCUMENT["asyncapi"] == "3.0.0"
+    assert [error.message for error in meta.iter_errors(json.loads(asyncapi_json(REGISTRY)))] == []
+
+
+@pytest.mark.parametrize("change", ["action", "address", "payload", "operations"])
+def test_what_is_no_such_document_is_found(meta: Draft7Validator, change: str) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    channel, operation = (next(iter(document[each].values())) for each in ("channels", "operations"))
+    match change:
+        case "action":
+            operation["action"] = "publish"
+        case "address":
+            channel["address"] = 7
+        case "payload":
+            channel["payload"] = {}
+        case _:
+            document["operations"] = []
+    assert not meta.is_valid(document)
 
 
 def references(node: Any) -> Iterator[str]:
